@@ -1,0 +1,95 @@
+"""Everything this system expects to go wrong, as one tree.
+
+::
+
+    BciError                    exit status 2: the message says what was expected, what came, what to do
+    ├── ConfigError             a session file, an option or a path cannot be used
+    ├── StreamError             a Lab Streaming Layer stream cannot be used
+    │   ├── StreamNotFound      nothing with that source id is on the network
+    │   ├── StreamMismatch      another rate, channel count, unit or type than the session or bundle expects
+    │   └── DuplicateStream     two outlets claim one source id
+    ├── RecordingError          a file cannot be read as a recording
+    │   └── DiskError           a recording cannot be written on: the disk is full or fails
+    ├── BundleError             a bundle is damaged, incomplete, hostile or of an unknown version
+    │   └── BundleMismatch      a sound bundle that does not fit this stream
+    ├── ProviderError           the compute provider asked for is not available or not exact enough
+    ├── RingError               shared memory is missing, too small or of another layout
+    │   └── Overrun             the writer has overtaken a reader
+    ├── DisplayError            no such monitor, or the screen could not be opened
+    └── ProgramError            a program of the line did not start, died or hung
+
+Expected failures descend from `BciError`; everything else travels to the top unhidden.
+"""
+
+
+class BciError(Exception):
+    """An expected failure; its message says what was expected, what came and what to do."""
+
+
+class ConfigError(BciError):
+    """A session file, an option or a path cannot be used."""
+
+
+class StreamError(BciError):
+    """A Lab Streaming Layer stream cannot be used."""
+
+
+class StreamNotFound(StreamError):
+    """Nothing with that source id is on the network."""
+
+
+class StreamMismatch(StreamError):
+    """A stream has another rate, channel count, unit or type than expected."""
+
+
+class DuplicateStream(StreamError):
+    """Two outlets claim one source id."""
+
+
+class RecordingError(BciError):
+    """A file cannot be read as a recording."""
+
+
+class DiskError(RecordingError):
+    """A recording cannot be written on; the message says what of it is safe on disk."""
+
+
+class BundleError(BciError):
+    """A bundle is damaged, incomplete, hostile or of an unknown version."""
+
+
+class BundleMismatch(BundleError):
+    """A sound bundle that does not fit this stream."""
+
+
+class ProviderError(BciError):
+    """The compute provider asked for is not available or not exact enough."""
+
+
+class RingError(BciError):
+    """Shared memory is missing, too small or of another layout."""
+
+
+class Overrun(RingError):
+    """The writer has overtaken a reader; `lost` samples from `first` on are gone.
+
+    Parameters
+    ----------
+    first : int
+        Absolute count of the first sample that is gone.
+    lost : int
+        How many samples are gone.
+    """
+
+    def __init__(self, message: str, first: int, lost: int) -> None:
+        super().__init__(message)
+        self.first = first
+        self.lost = lost
+
+
+class DisplayError(BciError):
+    """No such monitor, or the screen could not be opened."""
+
+
+class ProgramError(BciError):
+    """A program of the line did not start, died or hung."""

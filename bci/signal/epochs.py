@@ -1,0 +1,241 @@
+"""epochs() cuts a signal around markers; each marker ends as an epoch or as a loss with its reason, counted."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bci.signal.pipeline import Pipeline
+from bci.signal.step import Seconds
+from bci.signal.types import Flags, Marker, Samples, Signal, Times, Window
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Epoch:
+    """The samples around one marker.
+
+    Attributes
+    ----------
+    window : Window
+        The samples, from `start` to `stop` around the marker.
+    marker : Marker
+        What happened.
+    index : int
+        Output count of the sample that the marker was put on; reproduction uses it again.
+    """
+
+    window: Window
+    marker: Marker
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A marker without an epoch.
+
+    Attributes
+    ----------
+    marker : Marker
+        What happened.
+    reason : str
+        ``"gap"``: the samples around it are not of one piece; ``"late"``: they were gone when it came.
+    """
+
+    marker: Marker
+    reason: str
+
+
+@dataclass(slots=True)
+class _Waiting:
+    marker: Marker
+    index: int | None
+
+
+class Epochs:
+    """The cutter with its state.
+
+    Parameters
+    ----------
+    signal : Signal
+        What the chunks hold; of a regular rate.
+    pipeline : Pipeline
+        What happens to them first.
+    start, stop : float
+        Seconds around the marker: ``-0.2, 0.8``. An epoch has ``round((stop - start) * rate)`` output samples,
+        the first of them ``round(start * rate)`` from the marker's.
+    keep : float
+        Seconds of signal that are kept for markers that come late.
+
+    Attributes
+    ----------
+    yielded : int
+        Epochs given out.
+    lost : list of Lost
+        Markers without one.
+    """
+
+    def __init__(
+        self, signal: Signal, pipeline: Pipeline, *, start: Seconds, stop: Seconds, keep: Seconds = 10.0
+    ) -> None:
+        if not signal.rate:
+            raise ValueError(f"epochs need a signal with a regular rate; {signal.name!r} has none")
+        self.pipeline = pipeline.start(signal)
+        rate = self.pipeline.output.rate
+        self._offset = round(start * rate)
+        self._length = round((stop - start) * rate)
+        if self._length < 1:
+            raise ValueError(f"an epoch from {start:g} to {stop:g} s holds no sample at {rate:g} Hz")
+        self._keep = self._length + round(keep * rate)
+        self.yielded = 0
+        self.lost: list[Lost] = []
+        self._waiting: list[_Waiting] = []
+        self._parts: list[Window] = []  # the current segment's outputs, newest last
+        self._kept = 0
+
+    @property
+    def waiting(self) -> int:
+        """Markers whose epoch is still open."""
+        return len(self._waiting)
+
+    def push(
+        self, chunk: Window, markers: Sequence[Marker] = (), indices: Sequence[int | None] = ()
+    ) -> Iterator[Epoch]:
+        """Take the next samples and the markers that have come, and yield the epochs that are complete.
+
+        A marker is put on the output sample nearest to it in time, as soon as data time has passed it.
+
+        Parameters
+        ----------
+        chunk : Window
+            Consecutive samples.
+        markers : sequence of Marker
+            In session time, in any order, before or after their samples.
+        indices : sequence of int or None
+            For each marker, the output count it was put on when the session ran; None chooses anew.
+        """
+        given = [*indices, *[None] * (len(markers) - len(indices))]
+        self._waiting += [_Waiting(marker, index) for marker, index in zip(markers, given, strict=True)]
+        out = self.pipeline(chunk)
+        if out.reset:
+            yield from self._settle_before_reset()
+        if len(out.samples):
+            # Owned: the chunk's memory may be used again.
+            own = replace(out, samples=out.samples.copy(), times=out.times.copy(), bad=out.bad.copy())
+            if chunk.intact is not None and not chunk.intact():
+                return  # spoilt; the next chunk begins a new segment
+            self._parts.append(own)
+            self._kept += len(out.samples)
+        yield from self._complete()
+        while self._parts and self._kept - len(self._parts[0].samples) >= self._keep:
+            self._kept -= len(self._parts.pop(0).samples)
+
+    def finish(self) -> None:
+        """Count every open marker as lost: the signal has ended."""
+        self._lose(self._waiting, "gap")
+        self._waiting = []
+
+    def _settle_before_reset(self) -> Iterator[Epoch]:
+        """Close what belongs to the segment that has ended."""
+        yield from self._complete()
+        if self._parts:
+            end = self._parts[-1].end
+            last = float(self._parts[-1].times[-1]) + 0.5 / self.pipeline.output.rate
+            over: list[_Waiting] = []
+            still: list[_Waiting] = []
+            for one in self._waiting:
+                past = one.marker.time <= last if one.index is None else one.index < end
+                (over if past else still).append(one)
+            self._lose(over, "gap")
+            self._waiting = still
+        self._parts, self._kept = [], 0
+
+    def _lose(self, waiting: Sequence[_Waiting], reason: str) -> None:
+        self.lost += [Lost(w.marker, reason) for w in waiting]
+
+    def _complete(self) -> Iterator[Epoch]:
+        if not self._parts or not self._waiting:
+            return
+        first, end = self._parts[0].first, self._parts[-1].end
+        before = float(self._parts[0].times[0]) - 0.5 / self.pipeline.output.rate
+        gone = "late" if first > self._segment_first() else "gap"
+        still: list[_Waiting] = []
+        ready: list[tuple[int, Marker]] = []
+        for one in self._waiting:
+            if one.index is None and one.marker.time < before:
+                self._lose([one], gone)
+                continue
+            if one.index is None:
+                one.index = self._nearest(one.marker.time)
+            if one.index is None or one.index + self._offset + self._length > end:
+                still.append(one)
+            elif one.index + self._offset < first:
+                self._lose([one], gone)
+            else:
+                ready.append((one.index, one.marker))
+        self._waiting = still
+        for index, marker in sorted(ready, key=lambda pair: (pair[0], pair[1].time)):
+            self.yielded += 1
+            yield Epoch(self._cut(index + self._offset), marker, index)
+
+    def _segment_first(self) -> int:
+        ratio = self.pipeline.ratio
+        return (self.pipeline.settled_from - self.pipeline.settle) // ratio
+
+    def _nearest(self, time: float) -> int | None:
+        """Return the output sample nearest to `time`, the earlier of two; None while it may still come."""
+        if time > self._parts[-1].times[-1]:
+            return None
+        for part in reversed(self._parts):
+            if time >= part.times[0] or part is self._parts[0]:
+                break
+        after = int(np.searchsorted(part.times, time))
+        place = part.first + after
+        candidates = [c for c in (place - 1, place) if self._parts[0].first <= c < self._parts[-1].end]
+        return min(candidates, key=lambda c: (abs(self._time(c) - time), c))
+
+    def _time(self, count: int) -> float:
+        for part in self._parts:
+            if count < part.end:
+                return float(part.times[count - part.first])
+        raise AssertionError("a candidate lies within the parts")
+
+    def _cut(self, first: int) -> Window:
+        end = first + self._length
+        samples: list[Samples] = []
+        times: list[Times] = []
+        bad: list[Flags] = []
+        for part in self._parts:
+            a, b = max(first, part.first) - part.first, min(end, part.end) - part.first
+            if a < b:
+                samples.append(part.samples[a:b])
+                times.append(part.times[a:b])
+                bad.append(part.bad[a:b])
+        ratio = self.pipeline.ratio
+        return Window(
+            self.pipeline.output,
+            first,
+            np.concatenate(samples),
+            np.concatenate(times),
+            np.concatenate(bad),
+            end * ratio - 1,
+            settled=(first + 1) * ratio - 1 >= self.pipeline.settled_from,
+        )
+
+
+def epochs(
+    chunks: Iterable[Window],
+    markers: Sequence[Marker],
+    pipeline: Pipeline,
+    *,
+    start: Seconds,
+    stop: Seconds,
+    indices: Sequence[int | None] = (),
+) -> Iterator[Epoch]:
+    """Cut consecutive chunks of one signal around markers that are all known; for what is lost, use `Epochs`."""
+    cutter: Epochs | None = None
+    for chunk in chunks:
+        if cutter is None:
+            cutter = Epochs(chunk.signal, pipeline, start=start, stop=stop)
+            yield from cutter.push(chunk, markers, indices)
+        else:
+            yield from cutter.push(chunk)

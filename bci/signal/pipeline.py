@@ -1,0 +1,239 @@
+"""A Pipeline is what happens to a signal before windows are cut: steps as settings; a RunningPipeline runs them.
+
+Output sample ``k`` depends on source samples up to ``(k + 1) * ratio - 1`` and is stamped with the time of that
+one, counted from the start of the stream, wherever chunks begin or filters were reset. What is not finite, or
+beyond `LARGEST`, never enters a step: the last good value takes its place, and everything it can influence is
+marked.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from bci.errors import ConfigError
+from bci.signal.features import BandPower, Covariance
+from bci.signal.filters import BandPass, Decimate, HighPass, LowPass, Notch
+from bci.signal.masking import Artefact, Flat, Saturation
+from bci.signal.montage import Bipolar, CommonAverage, Pick, Scale
+from bci.signal.step import Kernel, Step
+from bci.signal.types import Flags, Samples, Signal, Times, Window
+
+__all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
+
+#: Every step a bundle may name.
+STEPS: tuple[type[Any], ...] = (
+    BandPass, HighPass, LowPass, Notch, Decimate, CommonAverage, Bipolar, Pick, Scale, Saturation, Flat,
+    Artefact, BandPower, Covariance,
+)  # fmt: skip
+
+
+def step_name(step: type[Any]) -> str:
+    """Return the name of a kind of step as bundles write it.
+
+    >>> step_name(CommonAverage)
+    'common_average'
+    """
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", step.__name__).lower()
+
+
+_BY_NAME = {step_name(step): step for step in STEPS}
+
+#: Values beyond this are no measurement in any unit, and their square would leave float32: as bad as NaN.
+LARGEST = 1e15
+
+
+@dataclasses.dataclass(frozen=True)
+class Pipeline:
+    """Steps in order; the empty pipeline passes every sample on.
+
+    Examples
+    --------
+    >>> eeg = Signal("eeg", 160.0, (3,), ("O1", "Oz", "O2"), "uV")
+    >>> pipeline = Pipeline([Pick(("O1", "O2")), BandPower(((8, 13),), block=16)])
+    >>> pipeline.output(eeg).shape, pipeline.output(eeg).rate, pipeline.ratio(eeg)
+    ((2, 1), 10.0, 16)
+    >>> Pipeline.from_json(pipeline.to_json()) == pipeline
+    True
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    def __init__(self, steps: Sequence[Step] = ()) -> None:
+        object.__setattr__(self, "steps", tuple(steps))
+
+    def output(self, signal: Signal) -> Signal:
+        """Return what comes out when `signal` goes in.
+
+        Raises
+        ------
+        ConfigError
+            If a step does not fit the signal it is given.
+        """
+        for step in self.steps:
+            signal = step.output(signal)
+        return dataclasses.replace(signal, dtype="float32") if self.steps else signal
+
+    def ratio(self, signal: Signal) -> int:
+        """Return how many samples of `signal` make one output sample."""
+        return self.start(signal).ratio
+
+    def start(self, signal: Signal) -> "RunningPipeline":
+        """Return the pipeline ready for `signal`."""
+        return RunningPipeline(self, signal)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the steps as JSON holds them: ``{"step": "band_pass", "low": 8, ...}``."""
+        return [{"step": step_name(type(s)), **_as_lists(dataclasses.asdict(s))} for s in self.steps]  # type: ignore[call-overload]
+
+    @classmethod
+    def from_json(cls, steps: Sequence[Mapping[str, Any]]) -> Self:
+        """Return the pipeline that `to_json` wrote.
+
+        Raises
+        ------
+        ConfigError
+            If a step or one of its settings is unknown, missing or impossible; named.
+        """
+        return cls([_step_from_json(place, step) for place, step in enumerate(steps)])
+
+
+def _as_lists(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _as_lists(v) for k, v in value.items()}
+    return [_as_lists(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(_as_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def _step_from_json(place: int, written: Any) -> Step:
+    where = f"step {place + 1} of the pipeline"
+    if not isinstance(written, Mapping):
+        raise ConfigError(f'{where}: expected {{"step": name, ...settings}}, got {written!r}')
+    settings = dict(written)
+    name = settings.pop("step", None)
+    if not isinstance(name, str) or name not in _BY_NAME:
+        raise ConfigError(f"{where}: there is no step {name!r}; there are {', '.join(sorted(_BY_NAME))}")
+    kind = _BY_NAME[name]
+    fields = dataclasses.fields(kind)
+    unknown = sorted(set(settings) - {f.name for f in fields})
+    missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in settings]
+    if unknown or missing:
+        words = [f"no setting {', '.join(unknown)}"] if unknown else []
+        words += [f"a setting {', '.join(missing)} that is not given"] if missing else []
+        raise ConfigError(
+            f"{where} ({name}) has {' and '.join(words)}; it takes {', '.join(f.name for f in fields)}"
+        )
+    try:
+        step: Step = kind(**{key: _as_tuples(value) for key, value in settings.items()})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where} ({name}): {error}") from None
+    return step
+
+
+class RunningPipeline:
+    """A pipeline at work on one signal.
+
+    Attributes
+    ----------
+    signal, output : Signal
+        What goes in and what comes out.
+    ratio : int
+        Source samples per output sample.
+    settle : int
+        Source samples after a reset or a bad sample until its influence is gone (see `bci.signal.step`).
+    settled_from : int
+        Count of the first source sample since the last reset whose output is settled.
+    """
+
+    def __init__(self, pipeline: Pipeline, signal: Signal) -> None:
+        self.signal = signal
+        self.output = pipeline.output(signal)
+        self._kernels: list[Kernel] = []
+        self.ratio, self.settle = 1, 0
+        for step in pipeline.steps:
+            kernel = step.start(signal)
+            signal = step.output(signal)
+            self._kernels.append(kernel)
+            self.settle += kernel.settle * self.ratio
+            self.ratio *= kernel.ratio
+        self.settled_from = 0
+        self._next = -1
+        self._held: Samples = np.zeros(self.signal.shape, self.signal.dtype)
+
+    def reset(self, first: int) -> None:
+        """Forget the past; the next source sample is number `first`."""
+        self._next = first
+        self._held[...] = 0
+        self.settled_from = first + self.settle
+        for kernel in self._kernels:
+            kernel.reset(first)
+            first //= kernel.ratio
+
+    def __call__(self, chunk: Window) -> Window:
+        """Return what follows from the next samples; it may be empty.
+
+        Resets itself where the chunk says so, or does not continue the one before.
+
+        Parameters
+        ----------
+        chunk : Window
+            Consecutive samples of `signal`.
+
+        Returns
+        -------
+        Window
+            Of `output`, counted in its own samples; `reset` as in the chunk, also when it resets for a
+            discontinuity. Memory may be shared with the chunk.
+        """
+        first, samples, times, bad, reset = self.run(chunk)
+        if bad is None:
+            bad = np.zeros((len(samples), self.output.shape[0]), bool)
+        last = (first + len(samples)) * self.ratio - 1
+        return Window(self.output, first, samples, times, bad, last, reset=reset)
+
+    def run(self, chunk: Window) -> tuple[int, Samples, Times, Flags | None, str]:
+        """Do what a call does, and return its parts: (first, samples, times, bad or None, reset).
+
+        None for `bad` says that every value may be trusted; it is what the cutter of windows works with.
+        """
+        reset = chunk.reset
+        if chunk.first != self._next:
+            reset = reset or "discontinuity"
+        if reset:
+            self.reset(chunk.first)
+        ratio, times = self.ratio, chunk.times
+        self._next += len(times)
+        samples, bad = self._finite(chunk)
+        if self._kernels:
+            for kernel in self._kernels:
+                samples, bad = kernel(samples, bad)
+            samples = samples.astype(np.float32)
+        if ratio > 1:
+            times = times[-(chunk.first + 1) % ratio :: ratio]
+        return chunk.first // ratio, samples, times, bad, reset
+
+    def _finite(self, chunk: Window) -> tuple[Samples, Flags | None]:
+        """Replace what is not finite, or beyond `LARGEST`, by the last good value, and flag it."""
+        samples = chunk.samples
+        flags = chunk.bad if np.count_nonzero(chunk.bad) else None
+        if samples.dtype.kind != "f" or not len(samples):
+            return samples, flags
+        # Both are NaN when any value is, and then neither comparison holds.
+        lowest, highest = np.minimum.reduce(samples, axis=None), np.maximum.reduce(samples, axis=None)
+        if lowest >= -LARGEST and highest <= LARGEST:
+            self._held = samples[-1].copy()
+            return samples, flags
+        n = len(samples)
+        finite = np.abs(samples.astype(np.float64)) <= LARGEST
+        at = np.arange(1, n + 1).reshape(n, *(1,) * (samples.ndim - 1))
+        source = np.maximum.accumulate(np.where(finite, at, 0), axis=0)
+        joined = np.concatenate([self._held[None], samples])
+        held = np.take_along_axis(joined, source, axis=0)
+        self._held = held[-1].copy()
+        odd = np.asarray(~finite.reshape(n, samples.shape[1], -1).all(axis=2))
+        return held, odd if flags is None else odd | flags

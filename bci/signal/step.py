@@ -1,0 +1,107 @@
+"""A Step is one stage of a pipeline as settings; its Kernel is the same stage running.
+
+Two definitions hold for every step of this package.
+
+*Settled.* An output stamped with input sample ``j`` is free of input sample ``i`` when ``j - i > settle``,
+and free of what came before a reset at sample ``r`` when ``j >= r + settle``. For what remembers for ever
+(an IIR filter) *free* means that what is left of a disturbance is at most `TOLERANCE` of its size.
+
+*Same.* Output depends on the input samples and on the count at which the kernel was last reset, never on how
+the samples were divided among calls. So a reduction runs along contiguous memory or over a block of fixed
+size counted from sample zero.
+"""
+
+import math
+from typing import Any, Protocol
+
+from bci.errors import ConfigError
+from bci.signal.types import Flags, Samples, Signal
+
+#: What may be left of a disturbance where the outputs count as free of it, as a part of its size.
+TOLERANCE = 1e-3
+
+#: Settings in cycles per second, and in seconds.
+Hertz = float
+Seconds = float
+
+
+class Kernel(Protocol):
+    """One step at work on one signal.
+
+    Attributes
+    ----------
+    ratio : int
+        Input samples per output sample.
+    settle : int
+        Input samples that a disturbance stays visible for, see the module.
+    """
+
+    ratio: int
+    settle: int
+
+    def reset(self, first: int) -> None:
+        """Forget the past; the next sample is number `first`, counted at this step's input."""
+        ...
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        """Take the next samples and return what follows from them; memory may be shared with the input.
+
+        Parameters
+        ----------
+        samples : (n, *input.shape) array
+            All finite; any memory layout; n may be 0.
+        bad : (n, input.shape[0]) bool, or None
+            Which values must not be trusted; None says that all may be, at no cost.
+
+        Returns
+        -------
+        samples : (m, *output.shape) array
+        bad : (m, output.shape[0]) bool, or None
+        """
+        ...
+
+
+class Step(Protocol):
+    """The settings of one stage: a frozen dataclass of plain values."""
+
+    def output(self, signal: Signal) -> Signal:
+        """Return what comes out when `signal` goes in; ConfigError when it does not fit."""
+        ...
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return the stage ready for `signal`; it must be reset before its first sample."""
+        ...
+
+
+def check_positive(step: object, **settings: Any) -> None:
+    """Raise ConfigError unless every setting is a finite number above zero."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ConfigError(f"{type(step).__name__}: {name} must be a number above 0, got {value!r}")
+
+
+def check_whole(step: object, low: int, high: int, **settings: Any) -> None:
+    """Raise ConfigError unless every setting is a whole number from `low` to `high`."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ConfigError(
+                f"{type(step).__name__}: {name} must be a whole number from {low} to {high}, got {value!r}"
+            )
+
+
+def check_regular(step: object, signal: Signal) -> None:
+    """Raise ConfigError if `signal` has no rate."""
+    if signal.rate == 0:
+        raise ConfigError(
+            f"{type(step).__name__} needs a regular rate; signal {signal.name!r} is irregular. "
+            "Take the step out for this stream."
+        )
+
+
+def check_channels(step: object, signal: Signal, at_least: int = 1) -> None:
+    """Raise ConfigError unless a sample of `signal` is a row of at least so many channels."""
+    if len(signal.shape) != 1 or signal.shape[0] < at_least:
+        raise ConfigError(
+            f"{type(step).__name__} needs samples that are a row of {at_least} or more channels; "
+            f"those of {signal.name!r} have the shape {signal.shape}"
+        )

@@ -1,0 +1,260 @@
+"""The nouns: Signal, Window, Reconstruction, Marker, Mark, and the records that cross process borders.
+
+Time is axis 0 everywhere. Counts are absolute, start at 0 with the stream and never wrap; stamps are
+float64 seconds on the session clock.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[Any]
+Times = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What one stream carries.
+
+    Attributes
+    ----------
+    name : str
+        Name of the stream.
+    rate : float
+        Samples per second by the stream's own account; 0 means irregular.
+    shape : tuple of int
+        Shape of one sample: ``(64,)`` for 64 channels, ``(x, y, z)`` for a volume.
+    channels : tuple of str
+        Labels along the sample's first axis; empty when it has none.
+    unit : str
+        Unit of the values, e.g. ``"uV"``; empty when unknown.
+    dtype : str
+        NumPy name of the sample type.
+    """
+
+    name: str
+    rate: float
+    shape: tuple[int, ...]
+    channels: tuple[str, ...] = ()
+    unit: str = ""
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if not self.shape or any(n < 1 for n in self.shape):
+            raise ValueError(
+                f"signal {self.name!r}: every axis of a sample needs a size ≥ 1, got {self.shape}"
+            )
+        if self.rate < 0 or not np.isfinite(self.rate):
+            raise ValueError(f"signal {self.name!r}: the rate is 0 (irregular) or positive, got {self.rate}")
+        if self.channels and len(self.channels) != self.shape[0]:
+            raise ValueError(
+                f"signal {self.name!r}: {len(self.channels)} channel labels for {self.shape[0]} channels"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Consecutive samples of one signal, and what is known about them.
+
+    A chunk that a source hands on is a Window as well. No Window spans a gap, an overrun or a clock reset.
+
+    Attributes
+    ----------
+    signal : Signal
+        What the samples are.
+    first : int
+        Absolute count of ``samples[0]`` in `signal`'s own counting.
+    samples : (n, *signal.shape) array
+        Read-only by convention.
+    times : (n,) float64
+        Session seconds of each sample.
+    bad : (n, signal.shape[0]) bool
+        True where the value must not be trusted: it was missing, not finite, saturated, flat or an artefact,
+        or a filter still remembers one that was.
+    last_sample : int
+        Absolute *source* count of the newest sample that this window depends on, also after decimation.
+    settled : bool
+        False while a filter still remembers the start of the stream or the last reset.
+    skipped : int
+        Windows of the same grid that were passed over immediately before this one because decoding was late.
+    reset : str
+        Why a new segment starts with ``samples[0]``; empty when it continues the one before.
+    intact : callable or None
+        None when the window owns its arrays. Otherwise they are lent by a ring that goes on being written: whoever
+        has made his own of them asks whether they were still whole, and throws away what he made when not. The
+        lender then says what was lost, and the next window begins a new segment.
+    """
+
+    signal: Signal
+    first: int
+    samples: Samples
+    times: Times
+    bad: Flags
+    last_sample: int
+    settled: bool = True
+    skipped: int = 0
+    reset: str = ""
+    intact: Callable[[], bool] | None = None
+
+    @property
+    def end(self) -> int:
+        """Absolute count one past the last sample."""
+        return self.first + len(self.samples)
+
+
+#: The stages of one reconstruction, in order; a stamp that a stage has not reached yet is NaN.
+STAGES = ("data", "arrived", "cut", "decoded", "published", "taken", "flipped")
+
+#: What each interval between two stages is called in a latency table: name -> (from stage, to stage).
+INTERVALS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "transport": ("data", "arrived"),
+        "window": ("arrived", "cut"),
+        "decode": ("cut", "decoded"),
+        "publish": ("decoded", "published"),
+        "handover": ("published", "taken"),
+        "flip": ("taken", "flipped"),
+        "total": ("data", "flipped"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reconstruction:
+    """What a decoder made of one window.
+
+    Attributes
+    ----------
+    image : (height, width, 3) uint8
+        The picture; meaningless when not `valid`.
+    latent : (d,) float32
+        The point in the generator's latent space.
+    confidence : float
+        0 to 1, calibrated on held-out data; NaN when the decoder claims none.
+    valid : bool
+        False when the picture must not be shown.
+    reason : str
+        Why it is not valid; empty when it is.
+    first, last_sample : int
+        Absolute count of the window's first sample, and of the newest source sample behind it.
+    skipped : int
+        Windows passed over immediately before this one.
+    stamps : mapping of str to float
+        Session seconds at which each of `STAGES` was reached so far.
+    """
+
+    image: NDArray[np.uint8]
+    latent: NDArray[np.float32]
+    confidence: float
+    valid: bool
+    reason: str
+    first: int
+    last_sample: int
+    skipped: int = 0
+    stamps: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """An event: what happened and when.
+
+    Attributes
+    ----------
+    time : float
+        Session seconds, corrected for the sender's clock.
+    text : str
+        The label as sent; integer markers as decimal digits.
+    code : int
+        The integer, or 0 for a string marker that is no number.
+    raw : float
+        The sender's own stamp.
+    """
+
+    time: float
+    text: str
+    code: int = 0
+    raw: float = float("nan")
+
+
+class MarkKind(IntEnum):
+    """What a mark beside a stream says; `starts_segment` kinds reset the pipeline."""
+
+    GAP = 1
+    CLOCK_RESET = 2
+    RECONNECT = 3
+    DUPLICATE = 4
+    CLOCK_OFFSET = 5
+    STALLED = 6
+    RESUMED = 7
+    OVERRUN = 8
+    PIPELINE_RESET = 9
+    SKIPPED = 10
+    DOUBLE = 11
+    REFUSED = 12
+    LOST = 13
+
+    @property
+    def starts_segment(self) -> bool:
+        """Whether no window may span this mark."""
+        return self in _SEGMENT_STARTERS
+
+
+_SEGMENT_STARTERS = frozenset({MarkKind.GAP, MarkKind.CLOCK_RESET, MarkKind.RECONNECT, MarkKind.OVERRUN})
+
+#: One mark in shared memory: `first` is the count of the first sample after it, `count` how many samples or
+#: windows it concerns, `value` its size in seconds, `detail` UTF-8.
+MARK_DTYPE = np.dtype(
+    [("kind", "i4"), ("first", "i8"), ("count", "i8"), ("time", "f8"), ("value", "f8"), ("detail", "S96")]
+)
+
+#: One marker in shared memory; text longer than the field is cut and its full length kept.
+MARKER_DTYPE = np.dtype([("time", "f8"), ("raw", "f8"), ("code", "i8"), ("length", "i4"), ("text", "S244")])
+
+#: Provenance of one frame in the frame ring; `digest` is of the window, zeros unless the session audits.
+FRAME_DTYPE = np.dtype(
+    [
+        ("first", "i8"),
+        ("last_sample", "i8"),
+        ("skipped", "i8"),
+        ("confidence", "f8"),
+        ("valid", "u1"),
+        ("reason", "S96"),
+        ("stamps", "f8", (len(STAGES),)),
+        ("digest", "u1", (16,)),
+    ]
+)
+
+
+class Shown(IntEnum):
+    """What the screen shows after a flip."""
+
+    NEUTRAL = 0
+    FRAME = 1
+    FIXATION = 2
+    STIMULUS = 3
+
+
+#: One change of picture on the screen: `frame` is the count in the frame ring (-1 when none).
+SHOWN_DTYPE = np.dtype(
+    [("kind", "i4"), ("frame", "i8"), ("flip", "f8"), ("reason", "S96"), ("info", FRAME_DTYPE)]
+)
+
+
+def stamps_record(stamps: Mapping[str, float]) -> NDArray[np.float64]:
+    """Lay stamps out in the order of `STAGES`, NaN where there is none: ``(len(STAGES),)`` float64."""
+    return np.array([stamps.get(stage, np.nan) for stage in STAGES])
+
+
+def cut_text(text: str, size: int) -> bytes:
+    r"""Encode `text` as UTF-8 in at most `size` bytes without cutting a character in two.
+
+    >>> cut_text("µV", 2)
+    b'\xc2\xb5'
+    """
+    return text.encode()[:size].decode(errors="ignore").encode()

@@ -1,0 +1,60 @@
+"""A Wakeup ends one reader's wait in another process; the only place that knows the platform's semaphore.
+
+On Linux and Windows it is a counting semaphore. macOS has no timed semaphore wait (CPython polls there, up
+to 20 ms apart), so a pipe takes its place. It is never used as a lock: whoever dies holding nothing blocks
+nobody. Both kinds can be pickled only while a child is being spawned, which is when readers receive theirs.
+"""
+
+import multiprocessing
+import sys
+from typing import Protocol
+
+
+class Wakeup(Protocol):
+    """One reader waits on it, one writer releases it."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for a release; return whether one came."""
+        ...
+
+    def release(self) -> None:
+        """End the wait under way, or the next one."""
+        ...
+
+
+class SemaphoreWakeup:
+    """A counting semaphore."""
+
+    def __init__(self) -> None:
+        self._semaphore = multiprocessing.get_context("spawn").Semaphore(0)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for a release; return whether one came."""
+        return self._semaphore.acquire(timeout=timeout)
+
+    def release(self) -> None:
+        """End the wait under way, or the next one."""
+        self._semaphore.release()
+
+
+class PipeWakeup:
+    """One byte in a pipe."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for a release; return whether one came."""
+        if not self._reader.poll(timeout):
+            return False
+        self._reader.recv_bytes()
+        return True
+
+    def release(self) -> None:
+        """End the wait under way, or the next one."""
+        self._writer.send_bytes(b"\0")
+
+
+def new_wakeup() -> Wakeup:
+    """Return the kind of wake-up that is fast on this platform."""
+    return PipeWakeup() if sys.platform == "darwin" else SemaphoreWakeup()

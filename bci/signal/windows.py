@@ -1,0 +1,223 @@
+"""windows() cuts a signal into windows on a fixed grid: the only code that does, live or offline.
+
+Windows end at output counts ``length + k * hop``, counted from the start of the stream, whatever the chunks,
+the resets, or how late the reader is. No window holds samples from before a reset.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from bci.signal.pipeline import Pipeline
+from bci.signal.types import Flags, Samples, Signal, Times, Window
+
+
+class _History:
+    """The newest outputs, each window of them in one piece: positions up to `longest` are written twice.
+
+    It is a ring in this process's own memory, without what sharing costs.
+    """
+
+    def __init__(self, signal: Signal, capacity: int, longest: int) -> None:
+        rows = capacity + longest
+        self.count = 0
+        self.capacity = capacity
+        self._longest = longest
+        self._samples = np.zeros((rows, *signal.shape), signal.dtype)
+        self._times = np.zeros(rows)
+        self._bad = np.zeros((rows, signal.shape[0]), bool)
+        self._spotless_from = 0  # before this count, flags are written out; from it on all places are clear
+
+    def write(self, samples: Samples, times: Times, bad: Flags | None) -> None:
+        """Append at most `longest` outputs; None for `bad` says that all may be trusted."""
+        n, at = len(samples), self.count % self.capacity
+        self._put(self._samples, at, samples)
+        self._put(self._times, at, times)
+        self.count += n
+        if bad is not None:
+            self._spotless_from = self.count + self.capacity
+            self._put(self._bad, at, bad)
+        elif self.count - n < self._spotless_from:
+            self._put(self._bad, at, np.zeros((n, self._bad.shape[1]), bool))
+
+    def _put(self, array: Samples, at: int, values: Samples) -> None:
+        end = at + len(values)
+        array[at:end] = values
+        if at < self._longest:
+            upto = min(end, self._longest)
+            array[at + self.capacity : upto + self.capacity] = array[at:upto]
+        if end > self.capacity:
+            array[: end - self.capacity] = array[self.capacity : end]
+
+    def view(self, end: int, length: int) -> tuple[Samples, Times, Flags]:
+        """Return the `length` outputs before count `end`."""
+        at = (end - length) % self.capacity
+        to = at + length
+        return self._samples[at:to], self._times[at:to], self._bad[at:to]
+
+
+class Windows:
+    """The cutter with its state: a running pipeline and the outputs that the next window needs.
+
+    Parameters
+    ----------
+    signal : Signal
+        What the chunks hold.
+    pipeline : Pipeline
+        What happens to them first.
+    length, hop : int
+        In output samples of the pipeline.
+    newest : bool
+        Of the windows that one chunk completes, give the newest and count the others.
+    copy : bool
+        Whether windows own their samples; otherwise they are valid until the next one is asked for.
+
+    Attributes
+    ----------
+    windows, yielded, skipped : int
+        Windows of the grid that could be formed, given out, and passed over; ``windows = yielded + skipped``.
+    source_start, source_step : int
+        Source counts at which windows end: ``source_start + k * source_step``.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        pipeline: Pipeline,
+        *,
+        length: int,
+        hop: int,
+        newest: bool = False,
+        copy: bool = True,
+    ) -> None:
+        if length < 1 or hop < 1:
+            raise ValueError(f"a window has a length and a hop of at least 1 sample, got {length} and {hop}")
+        self.pipeline = pipeline.start(signal)
+        self.length, self.hop = length, hop
+        self.source_start = length * self.pipeline.ratio
+        self.source_step = hop * self.pipeline.ratio
+        self.windows = self.yielded = self.skipped = 0
+        self._newest, self._copy = newest, copy
+        self._passed = 0  # skipped since the last window given out
+        # Room for a window and as much again to write before it is overwritten.
+        self._history = _History(self.pipeline.output, 2 * (length + hop), length + hop)
+        self._shift = 0  # output count of the history's sample 0
+        self._segment = 0  # first output sample since the last reset
+
+    def push(self, chunk: Window) -> Iterator[Window]:
+        """Take the next samples and give the windows that they complete; all of them must be taken.
+
+        Parameters
+        ----------
+        chunk : Window
+            Consecutive samples; may begin anywhere, and says in `reset` when a segment begins.
+
+        Raises
+        ------
+        RuntimeError
+            If windows of the chunk before were not taken (with `newest`, taking none is fine).
+        """
+        first, samples, times, bad, reset = self.pipeline.run(chunk)
+        end = first + len(samples)
+        if reset:
+            self._segment = first
+            self._shift = first - self._history.count
+        elif first != self._history.count + self._shift:
+            raise RuntimeError("the windows of a chunk must all be taken before the next chunk is pushed")
+        ends = self._ends(first, end)
+        if self._newest:
+            # All is kept here and now, so that whoever takes the newest and leaves has left nothing unkept.
+            self._keep(samples, times, bad, 0, len(samples))
+        elif chunk.intact is not None:
+            samples, times, bad = samples.copy(), times.copy(), None if bad is None else bad.copy()
+        if chunk.intact is not None and not chunk.intact():
+            return iter(())  # what was kept is spoilt; the next chunk begins a new segment
+        self.windows += len(ends)
+        if not self._newest:
+            return self._give(first, samples, times, bad, ends)
+        if not ends:
+            return iter(())
+        self.skipped += len(ends) - 1
+        self._passed += len(ends) - 1
+        return iter((self._window(ends[-1]),))
+
+    def _give(
+        self, first: int, samples: Samples, times: Times, bad: Flags | None, ends: range
+    ) -> Iterator[Window]:
+        done = 0
+        for end in ends:
+            done = self._keep(samples, times, bad, done, end - first)
+            yield self._window(end)
+        self._keep(samples, times, bad, done, len(samples))
+
+    def _ends(self, first: int, end: int) -> range:
+        """Return the grid points in (first, end] whose window lies within the segment."""
+        earliest = max(first + 1, self._segment + self.length, self.length)
+        k = -(-(earliest - self.length) // self.hop)
+        return range(self.length + k * self.hop, end + 1, self.hop)
+
+    def _keep(self, samples: Samples, times: Times, bad: Flags | None, done: int, upto: int) -> int:
+        """Write outputs `done` to `upto` of a chunk into the history."""
+        history = self._history
+        # What a window can no longer need is not written: only the count goes on.
+        skip = upto - done - history.capacity
+        if skip > 0 and self._newest:
+            self._shift += skip
+            done += skip
+        while done < upto:
+            to = min(upto, done + self.length + self.hop)
+            if done == 0 and to == len(samples):
+                history.write(samples, times, bad)
+            else:
+                history.write(samples[done:to], times[done:to], None if bad is None else bad[done:to])
+            done = to
+        return done
+
+    def _window(self, end: int) -> Window:
+        samples, times, bad = self._history.view(end - self._shift, self.length)
+        if self._copy:
+            samples, times, bad = samples.copy(), times.copy(), bad.copy()
+        ratio = self.pipeline.ratio
+        first = end - self.length
+        passed, self._passed = self._passed, 0
+        self.yielded += 1
+        return Window(
+            self.pipeline.output,
+            first,
+            samples,
+            times,
+            bad,
+            end * ratio - 1,
+            settled=(first + 1) * ratio - 1 >= self.pipeline.settled_from,
+            skipped=passed,
+        )
+
+
+def windows(
+    chunks: Iterable[Window],
+    pipeline: Pipeline,
+    *,
+    length: int,
+    hop: int,
+    newest: bool = False,
+    copy: bool = True,
+) -> Iterator[Window]:
+    """Cut consecutive chunks of one signal into windows.
+
+    Parameters are those of `Windows`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bci.signal.types import Signal
+    >>> signal = Signal("count", 10.0, (1,))
+    >>> samples = np.arange(10, dtype="f4")[:, None]
+    >>> chunk = Window(signal, 0, samples, np.arange(10) / 10, np.zeros((10, 1), bool), 9, reset="start")
+    >>> [w.samples[:, 0].tolist() for w in windows([chunk], Pipeline(), length=4, hop=3)]
+    [[0.0, 1.0, 2.0, 3.0], [3.0, 4.0, 5.0, 6.0], [6.0, 7.0, 8.0, 9.0]]
+    """
+    cutter: Windows | None = None
+    for chunk in chunks:
+        if cutter is None:
+            cutter = Windows(chunk.signal, pipeline, length=length, hop=hop, newest=newest, copy=copy)
+        yield from cutter.push(chunk)

@@ -1,0 +1,49 @@
+"""What every test shares: an LSL network of its own, the sample recordings, and no screen."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bci.io.network import isolated_config
+
+# Before anything imports pylsl: a session id of our own keeps parallel runs and other people's streams apart.
+_LSL_CONFIG = Path(tempfile.mkdtemp(prefix="bci-tests-")) / "lsl_api.cfg"
+_LSL_CONFIG.write_text(isolated_config(f"test-{uuid.uuid4()}"))
+os.environ["LSLAPICFG"] = str(_LSL_CONFIG)
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def find_data() -> Path | None:
+    """Return the folder of sample recordings: $BCI_DATA, or ../shared/data beside the checkout."""
+    for folder in (os.environ.get("BCI_DATA"), ROOT.parent / "shared" / "data"):
+        if folder and (Path(folder) / "SHA256SUMS").is_file():
+            return Path(folder)
+    return None
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Give the folder of sample recordings, or skip loudly."""
+    folder = find_data()
+    if folder is None:
+        pytest.skip("SAMPLE RECORDINGS MISSING: set BCI_DATA to their folder to run this test")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def eegmmidb(data: Path) -> Path:
+    """Give the folder with S001R01.edf to S001R04.edf."""
+    return data / "eegmmidb_S001"
+
+
+@pytest.fixture
+def segment_name() -> Iterator[str]:
+    """Give a name for shared memory that no other test uses."""
+    return f"t{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,50 @@
+"""The house keeps its own rules: style, types, and who may import whom."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def check(*words: str) -> None:
+    """Run a checker with this very interpreter's environment; its complaint is the failure's text."""
+    tool = Path(sys.executable).parent / words[0]
+    done = subprocess.run([str(tool), *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_code_follows_the_style_rules() -> None:
+    check("ruff", "check", ".")
+
+
+def test_code_is_formatted() -> None:
+    check("ruff", "format", "--check", ".")
+
+
+@pytest.mark.timeout(600)
+def test_types_are_strict_in_bci_and_stimuli() -> None:
+    check("mypy")
+
+
+def test_imports_keep_the_directions_of_the_house() -> None:
+    check("lint-imports")
+
+
+def test_a_machine_that_runs_experiments_needs_no_torch() -> None:
+    code = (
+        "import sys, bci.cli, bci.control.supervisor, bci.live.decode, bci.live.acquire, bci.live.record, "
+        "bci.live.publish, bci.live.source, stimuli.window, stimuli.headless, models.evaluation\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_file_is_larger_than_two_megabytes() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.split("\0") if name}
+    assert sizes, "git lists no file"
+    assert not {name: size for name, size in sizes.items() if size > 2_000_000}
