@@ -1,0 +1,96 @@
+"""DisplaySettings is what an experimenter fixes about the screen: the ``[display]`` section of a session file."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Level = Annotated[int, Field(ge=0, le=255)]
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Degrees = Annotated[float, Field(gt=0, lt=180, allow_inf_nan=False)]
+_Side = Annotated[int, Field(ge=16, le=16384)]
+# Every wait of a program ends within 0.1 s, so a screen slower than 10 Hz could not beat its heart in time.
+_Hertz = Annotated[float, Field(ge=10, le=1000, allow_inf_nan=False)]
+_Exponent = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
+_Table = Annotated[tuple[_Level, ...], Field(min_length=256, max_length=256)]
+
+
+class DisplaySettings(BaseModel):
+    """The ``[display]`` section of a session file.
+
+    Sizes are degrees of visual angle; `viewing_distance_cm` and `screen_width_cm` turn them into pixels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    kind: Literal["window", "headless"] = "window"
+    """``window`` opens a screen; ``headless`` behaves the same without one and leaves pictures on disk."""
+
+    monitor: int | str = 0
+    """Which monitor, by index or by name; for one that is not there, the error lists those that are."""
+
+    full_screen: bool = False
+    """Cover the whole monitor; the only mode in which every refresh is the display's own."""
+
+    size_px: tuple[_Side, _Side] = (800, 600)
+    """Width and height of the window, or of the headless screen, in pixels; not used in full screen."""
+
+    refresh_hz: _Hertz = 60.0
+    """Refresh rate: kept by a headless display, expected of (and measured on) a window."""
+
+    viewing_distance_cm: _Length = 57.0
+    """Eye to screen."""
+
+    screen_width_cm: _Length = 53.0
+    """Width of the monitor's lit area; of a headless display, the width that `size_px` stands for."""
+
+    image_deg: _Degrees = 8.0
+    """The picture's longer side."""
+
+    background: _Level = 128
+    """Grey level around the picture, and of the neutral picture."""
+
+    fixation: bool = True
+    """Draw a fixation target in the middle, over every picture."""
+
+    fixation_deg: _Degrees = 0.6
+    """The fixation target's diameter."""
+
+    photodiode: bool = False
+    """Draw a patch that turns between white and black at every change of picture."""
+
+    photodiode_corner: Literal["top-left", "top-right", "bottom-left", "bottom-right"] = "bottom-left"
+    """Where the photodiode is taped."""
+
+    photodiode_deg: _Degrees = 1.5
+    """Side of the photodiode patch."""
+
+    gamma: _Exponent | _Table | None = None
+    """The screen's exponent, or a table of 256 levels, that every pixel is corrected by; none leaves them."""
+
+    fresh_for: _Seconds | None = None
+    """Seconds after its newest sample arrived that a picture may be shown; none means 3 hops or 0.25 s,
+    whichever is longer."""
+
+    data_age_limit: _Seconds = 0.5
+    """Seconds without new data after which the stream counts as stalled and the neutral picture is shown."""
+
+    heartbeat_limit: _Seconds = 0.5
+    """Seconds without a heartbeat of a watched program after which the neutral picture is shown."""
+
+    draw_ahead_ms: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 5.0
+    """How long before the expected flip a window takes and draws the newest picture: too short drops flips,
+    longer shows older pictures."""
+
+    max_png: Annotated[int, Field(ge=0, le=10_000)] = 40
+    """Headless: how many changes of picture, from the first on, are written to ``frames/``. Their pictures are
+    held in memory until the end."""
+
+    contact_sheet: Annotated[int, Field(ge=0, le=200)] = 24
+    """Headless: how many tiles ``contact_sheet.png`` has; 0 for none."""
+
+    flip_markers: bool = False
+    """Publish every change of picture as an LSL marker stream, stamped with its flip."""
+
+    flip_stream: Annotated[str, Field(min_length=1, max_length=100)] = "bci-flips"
+    """Source id of that marker stream."""

@@ -1,0 +1,56 @@
+"""A session's folder: made new, written whole, and plain enough for any tool to read."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci.errors import ConfigError
+
+
+def make_folder(out: Path, name: str) -> Path:
+    """Make a new folder ``<date>-<time>-<name>`` under `out`; never an existing one."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for suffix in ("", *(f"-{i}" for i in range(2, 100))):
+        folder = out / f"{stamp}-{name}{suffix}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make the session's folder {folder}: {error}. Name another with --out."
+            ) from None
+        return folder
+    raise ConfigError(f"{out} holds a hundred sessions of this second; name another folder with --out")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole or not at all: NaN becomes null, then flush, fsync, rename."""
+    partial = path.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(plain(value), file, indent=1, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it: NumPy scalars as numbers, NaN as None, paths as text.
+
+    >>> plain({"a": np.float32(0.5), "b": [float("nan")]})
+    {'a': 0.5, 'b': [None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if isinstance(value, str | int | bool) or value is None else str(value)

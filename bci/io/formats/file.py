@@ -1,0 +1,162 @@
+"""A FileRecording is what a file holds: one signal, its stamps and markers, and what is wrong with it."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import RecordingError
+from bci.signal.types import Marker, Signal, Times
+
+Samples32 = NDArray[np.float32]
+
+#: How the units of measurement of the field are spelled here.
+_UNITS = {
+    "uV": ("uv", "µv", "μv", "microvolt", "microvolts"),
+    "mV": ("mv", "millivolt", "millivolts"),
+    "nV": ("nv", "nanovolt", "nanovolts"),
+    "V": ("v", "volt", "volts"),
+}
+_SPELLING = {spelling: unit for unit, spellings in _UNITS.items() for spelling in spellings}
+
+
+@dataclass(frozen=True, eq=False)
+class FileRecording:
+    """One recorded signal; fulfils `bci.io.recording.Recording`.
+
+    Attributes
+    ----------
+    name : str
+        The file's name.
+    signal : Signal
+        What is recorded, in the unit that is published; float32.
+    n : int
+        Samples.
+    block : callable
+        ``block(first, end)`` reads samples: (end - first, *signal.shape), any real type.
+    markers : tuple of Marker
+        In order; seconds from the recording's first sample.
+    defects : tuple of str
+        What is wrong with the file or is not played, a sentence each.
+    segments : tuple of (int, int)
+        Runs without a gap: first sample and one past the last.
+    stamps : (n,) float64, optional
+        Seconds from the first sample; absent where samples are evenly spaced.
+    simulated : bool
+        Always False.
+    """
+
+    name: str
+    signal: Signal
+    n: int
+    block: Callable[[int, int], NDArray[np.generic]]
+    markers: tuple[Marker, ...] = ()
+    defects: tuple[str, ...] = ()
+    segments: tuple[tuple[int, int], ...] = ()
+    stamps: Times | None = None
+    simulated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise RecordingError(f"{self.name} holds no samples: nothing to play")
+        if not self.segments:
+            object.__setattr__(self, "segments", ((0, self.n),))
+        object.__setattr__(self, "markers", tuple(sorted(self.markers, key=lambda m: m.time)))
+
+    def read(self, first: int, end: int) -> Samples32:
+        """Return samples `first` to `end`: (end - first, *signal.shape) float32, a new array."""
+        self._check(first, end)
+        return np.array(self.block(first, end), np.float32, order="C")
+
+    def times(self, first: int, end: int) -> Times:
+        """Return when samples `first` to `end` were taken: (end - first,) float64 seconds from the first one."""
+        self._check(first, end)
+        if self.stamps is None:
+            return np.arange(first, end) / self.signal.rate
+        return self.stamps[first:end].copy()
+
+    def markers_between(self, start: float, stop: float) -> tuple[Marker, ...]:
+        """Return the markers with ``start ≤ time < stop``, seconds from the first sample."""
+        at = bisect_left(self.markers, start, key=lambda m: m.time)
+        return self.markers[at : bisect_left(self.markers, stop, key=lambda m: m.time)]
+
+    def _check(self, first: int, end: int) -> None:
+        if not 0 <= first <= end <= self.n:
+            raise ValueError(f"{self.name} has samples 0 to {self.n}; asked for {first} to {end}")
+
+
+def unit_name(spelling: str) -> str:
+    """Return this house's spelling of a unit; one it does not know stays as it came.
+
+    >>> unit_name("microvolts"), unit_name("µV"), unit_name("a.u.")
+    ('uV', 'uV', 'a.u.')
+    """
+    return _SPELLING.get(spelling.strip().casefold(), spelling.strip())
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names in a row, the first few of many.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def code_of(text: str) -> int:
+    """Return the whole number that a marker's text is, if it fits into 64 bits, else 0.
+
+    >>> code_of("12"), code_of("T1"), code_of("1_0"), code_of("99999999999999999999")
+    (12, 0, 0, 0)
+    """
+    try:
+        code = int(text.replace("_", "?"))
+    except ValueError:
+        return 0
+    return code if -(2**63) <= code < 2**63 else 0
+
+
+def markers_in(
+    codes: NDArray[np.generic], rate: float, previous: float = 0.0, first: int = 0
+) -> list[Marker]:
+    """Return a marker wherever a trigger channel changes to something other than zero.
+
+    Parameters
+    ----------
+    codes : (n,) array
+        The channel, whole numbers.
+    rate : float
+        Samples per second.
+    previous : float
+        The value before ``codes[0]``.
+    first : int
+        Absolute count of ``codes[0]``.
+
+    Examples
+    --------
+    >>> [(m.time, m.code) for m in markers_in(np.array([0, 2, 2, 0, 1]), rate=2.0)]
+    [(0.5, 2), (2.0, 1)]
+    """
+    values = np.rint(np.nan_to_num(np.asarray(codes, np.float64)))
+    change = np.diff(values, prepend=previous) != 0
+    return [
+        Marker(time=(first + int(i)) / rate, text=str(int(values[i])), code=int(values[i]))
+        for i in np.flatnonzero(change & (values != 0))
+    ]
+
+
+def agree(name: str, what: str, asked: object, stated: object) -> None:
+    """Refuse a value given for something that the file itself states otherwise.
+
+    Raises
+    ------
+    RecordingError
+        If both are known and differ.
+    """
+    if asked is not None and asked != stated:
+        raise RecordingError(
+            f"{name} states its own {what}, {stated!r}; {asked!r} was given. Leave it out: the file's is used."
+        )

@@ -1,0 +1,204 @@
+"""A StreamInfo is what one LSL stream says of itself, in the field's usual words.
+
+Channels are described as ``desc/channels/channel/{label,unit,type}``. Streams of ours add ``desc/bci`` with
+what the standard has no place for: playing speed, exactness of the stamps, shape of a sample.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from bci.errors import StreamMismatch
+from bci.signal.liblsl import pylsl
+from bci.signal.types import Signal
+
+#: NumPy's name of each wire format; text has the name ``str``.
+FORMATS: Mapping[int, str] = MappingProxyType(
+    {
+        pylsl.cf_float32: "float32",
+        pylsl.cf_double64: "float64",
+        pylsl.cf_int8: "int8",
+        pylsl.cf_int16: "int16",
+        pylsl.cf_int32: "int32",
+        pylsl.cf_int64: "int64",
+        pylsl.cf_string: "str",
+    }
+)
+_CODES = {name: code for code, name in FORMATS.items()}
+
+#: What streams call the units that this project writes as in a paper.
+_UNITS = {
+    **dict.fromkeys(("microvolts", "microvolt", "uv", "µv", "μv"), "uV"),
+    **dict.fromkeys(("millivolts", "millivolt", "mv"), "mV"),
+    **dict.fromkeys(("volts", "volt", "v"), "V"),
+}
+_LONG_UNITS = {"uV": "microvolts", "mV": "millivolts", "V": "volts"}
+_NO_UNIT = frozenset({"", "none", "n/a", "na", "boolean", "dimensionless", "counter"})
+
+#: Our own elements of ``desc``, and how many others are read at most.
+_OURS = ("channels", "bci")
+_MOST_EXTRA = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One stream on the network.
+
+    Attributes
+    ----------
+    signal : Signal
+        What it carries; rate 0 when irregular, dtype ``"str"`` when it is text.
+    source_id : str
+        Name of the device, the same after a restart.
+    uid : str
+        Name of this one outlet, another after a restart.
+    host : str
+        Computer it comes from.
+    speed : float
+        How many times faster than real time it plays.
+    exact_stamps : bool
+        Whether its stamps are the samples' own times, so that dejittering could only spoil them.
+    kind : str
+        Type of content: ``"EEG"``, ``"Markers"`` …
+    extra : mapping of str to str
+        Further text elements of its description.
+    """
+
+    signal: Signal
+    source_id: str
+    uid: str = ""
+    host: str = ""
+    speed: float = 1.0
+    exact_stamps: bool = False
+    kind: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Where it comes from, for a person to find: host and uid."""
+        return f"host {self.host or 'unknown'}, uid {self.uid or 'unknown'}"
+
+
+def write_info(info: StreamInfo) -> Any:
+    """Return the `pylsl.StreamInfo` that describes `info`."""
+    signal = info.signal
+    if signal.dtype not in _CODES:
+        raise ValueError(f"LSL carries {', '.join(_CODES)}; signal {signal.name!r} is {signal.dtype}")
+    found = pylsl.StreamInfo(
+        signal.name, info.kind, math.prod(signal.shape), signal.rate, _CODES[signal.dtype], info.source_id
+    )
+    desc = found.desc()
+    if signal.channels and len(signal.shape) == 1:
+        channels = desc.append_child("channels")
+        unit = _LONG_UNITS.get(signal.unit, signal.unit)
+        for label in signal.channels:
+            channel = channels.append_child("channel")
+            channel.append_child_value("label", label)
+            channel.append_child_value("unit", unit)
+            channel.append_child_value("type", info.kind)
+    ours = desc.append_child("bci")
+    ours.append_child_value("speed", repr(float(info.speed)))
+    ours.append_child_value("exact_stamps", str(int(info.exact_stamps)))
+    ours.append_child_value("shape", " ".join(map(str, signal.shape)))
+    ours.append_child_value("unit", signal.unit)
+    for key, value in info.extra.items():
+        if not key.isidentifier() or key in _OURS:
+            raise ValueError(f"an extra description needs a name other than {_OURS}, got {key!r}")
+        desc.append_child_value(key, str(value))
+    return found
+
+
+def read_info(found: Any) -> StreamInfo:
+    """Return what a `pylsl.StreamInfo` says; a brief one (from discovery) has no channels, unit or speed.
+
+    Raises
+    ------
+    StreamMismatch
+        If the description contradicts itself.
+    """
+    n = found.channel_count()
+    desc = found.desc()
+    labels, unit = _read_channels(desc.child("channels"), n)
+    ours = desc.child("bci")
+    shape = _read_shape(ours.child_value("shape"), n, found.name())
+    signal = Signal(
+        name=found.name(),
+        rate=found.nominal_srate(),
+        shape=shape,
+        channels=labels if len(shape) == 1 else (),
+        unit=unit or ours.child_value("unit"),
+        dtype=FORMATS.get(found.channel_format(), "undefined"),
+    )
+    return StreamInfo(
+        signal=signal,
+        source_id=found.source_id(),
+        uid=found.uid(),
+        host=found.hostname(),
+        speed=_read_speed(ours.child_value("speed"), found.name()),
+        exact_stamps=ours.child_value("exact_stamps") == "1",
+        kind=found.type(),
+        extra={
+            node.name(): node.child_value()
+            for node in _children(desc, "", _MOST_EXTRA)
+            if node.name() not in _OURS and node.child_value()
+        },
+    )
+
+
+def _children(node: Any, name: str, most: int) -> Iterator[Any]:
+    """Yield the elements below `node` (those called `name`, if given), at most `most`."""
+    child = node.child(name) if name else node.first_child()
+    for _ in range(most):
+        if child.empty():
+            return
+        yield child
+        child = child.next_sibling(name) if name else child.next_sibling()
+
+
+def _read_channels(node: Any, n: int) -> tuple[tuple[str, ...], str]:
+    """Return labels (none unless every channel has one) and the one unit (``mixed`` when they differ)."""
+    channels = list(_children(node, "channel", n + 1))
+    if len(channels) != n:
+        return (), ""
+    labels = tuple(channel.child_value("label") for channel in channels)
+    # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
+    units = {_short_unit(channel.child_value("unit")) for channel in channels} - {""}
+    return labels if all(labels) else (), units.pop() if len(units) == 1 else "mixed" if units else ""
+
+
+def _short_unit(unit: str) -> str:
+    """Return a unit as this project writes it; empty when there is none.
+
+    >>> _short_unit("microvolts"), _short_unit("none"), _short_unit("T")
+    ('uV', '', 'T')
+    """
+    key = unit.strip().casefold()
+    return "" if key in _NO_UNIT else _UNITS.get(key, unit.strip())
+
+
+def _read_shape(text: str, n: int, name: str) -> tuple[int, ...]:
+    if not text:
+        return (n,)
+    words = text.split()
+    shape = tuple(int(word) for word in words if word.isdecimal() and len(word) < 10)
+    if len(shape) != len(words) or math.prod(shape) != n:
+        raise StreamMismatch(
+            f"stream {name!r} says that its samples have shape {text!r} and sends {n} values each. "
+            "Correct desc/bci/shape in the program that sends it."
+        )
+    return shape
+
+
+def _read_speed(text: str, name: str) -> float:
+    try:
+        speed = float(text) if text else 1.0
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise StreamMismatch(
+            f"stream {name!r} says that it plays at speed {text!r}; a number above 0 was expected. "
+            "Correct desc/bci/speed in the program that sends it."
+        )
+    return speed

@@ -1,0 +1,157 @@
+"""A session file: what one experiment runs, in TOML, frozen and checked before anything starts.
+
+Paths are relative to the file. A key that does not exist is an error that names it.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bci.errors import ConfigError
+from bci.io.display import DisplaySettings
+
+Positive = Annotated[float, Field(gt=0)]
+SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SimulateSettings(_Section):
+    """A simulated EEG with a planted state: eyes open, eyes closed, in turn."""
+
+    kind: Literal["simulate"]
+    seed: int = 0
+    """Which of the simulated participants; the same seed gives the same samples."""
+    speed: Positive = 1.0
+    """How many times faster than real time."""
+
+
+class ReplaySettings(_Section):
+    """A recorded session, played as a live stream."""
+
+    kind: Literal["replay"]
+    file: Path
+    """XDF, anything `mne.io.read_raw` opens, .npy or .npz."""
+    speed: Positive | Literal["max"] = 1.0
+    """How many times faster than real time; "max" is as fast as the decoder follows."""
+    loop: bool = False
+    """Start again at the end, until the session is stopped."""
+    start: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of the recording to leave out at its beginning."""
+    stop: Positive | None = None
+    """Second of the recording to end at; absent means its end."""
+    rate: Positive | None = None
+    """Samples per second, for files that do not say (.npy)."""
+    channels: tuple[str, ...] | None = None
+    """Channel labels, for files that do not say."""
+    unit: str | None = None
+    """Unit of the values, for files that do not say."""
+    stream: str | None = None
+    """Which stream of an XDF file, by name."""
+
+
+class StreamSettings(_Section):
+    """The Lab Streaming Layer stream that is decoded."""
+
+    source_id: str | None = None
+    """Its source id (`bci streams` lists them); not needed where [source] makes the stream."""
+    timeout_s: Positive = 5.0
+    """How long to look for it."""
+    buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
+    """How long a sample stays readable in shared memory."""
+    markers: str | None = None
+    """Source id of a marker stream to take along."""
+
+
+class DecoderSettings(_Section):
+    """The bundle that decodes, and where it computes."""
+
+    bundle: Path
+    """Folder of the bundle."""
+    provider: Literal["cpu", "cuda"] = "cpu"
+    """Asking for cuda where there is none is an error, never a silent change to the CPU."""
+    audit: bool = False
+    """Record a digest of every decoded window's samples as well (for certification; costs 1 ms per MB)."""
+
+
+class PublishSettings(_Section):
+    """Results offered to other tools over Lab Streaming Layer."""
+
+    source_id: str
+    """Source id of the stream of latents, confidence and provenance."""
+    pixels: bool = False
+    """Publish the pictures too, as a second stream."""
+
+
+class SessionConfig(_Section):
+    """One experiment."""
+
+    name: SafeName
+    """Letters, digits, - and _; the session's folder is named after it."""
+    network: Literal["machine", "lab"] = "lab"
+    """Whether its streams are looked for on this machine alone or in the laboratory's network."""
+    seconds: Positive | None = None
+    """How long to run; absent means until stopped or the recording ends."""
+    source: Annotated[SimulateSettings | ReplaySettings, Field(discriminator="kind")] | None = None
+    """Who makes the stream; absent means that an amplifier's own program does."""
+    stream: StreamSettings = StreamSettings()
+    decoder: DecoderSettings
+    display: DisplaySettings = DisplaySettings()
+    publish: PublishSettings | None = None
+
+    @model_validator(mode="after")
+    def _some_stream(self) -> "SessionConfig":
+        if self.source is None and self.stream.source_id is None:
+            raise ValueError(
+                "which stream? Give [stream] source_id (bci streams lists what is there), or a [source] that makes one"
+            )
+        return self
+
+
+def load_session(path: Path) -> SessionConfig:
+    """Read a session file.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, no TOML, or has a wrong or unknown key; every one is named.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the session file {path}: {error}") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    return parse_session(values, path.resolve().parent, str(path))
+
+
+def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionConfig:
+    """Check the values of a session file; paths in it are relative to `folder`, `name` is said in errors."""
+    try:
+        config = SessionConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{name} cannot be used:\n{describe_errors(error)}") from None
+    decoder = config.decoder.model_copy(update={"bundle": folder / config.decoder.bundle})
+    source = config.source
+    if isinstance(source, ReplaySettings):
+        source = source.model_copy(update={"file": folder / source.file})
+    return config.model_copy(update={"decoder": decoder, "source": source})
+
+
+def describe_errors(error: ValidationError) -> str:
+    """Return one line for each thing wrong: the key, what is wrong with it, what came."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "the file"
+        if item["type"] == "extra_forbidden":
+            lines.append(f"  {key}: there is no such key; check its spelling")
+        else:
+            came = "" if item["type"] in ("missing", "value_error") else f" (came: {item['input']!r})"
+            lines.append(f"  {key}: {item['msg']}{came}")
+    return "\n".join(lines)
