@@ -1,0 +1,1 @@
+"""One decoder class for live decoding, reproduction, evaluation and rendering."""

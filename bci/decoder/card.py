@@ -1,0 +1,58 @@
+"""A bundle's card says to people what its description says to programs."""
+
+from pydantic import JsonValue
+
+from bci.decoder.spec import BundleSpec
+
+
+def write_card(spec: BundleSpec) -> str:
+    """Return card.md for a bundle, Markdown."""
+    signal, image = spec.signal, spec.image
+    rate = f"{signal.rate:g} Hz" if signal.rate else "irregular rate"
+    claim = spec.confidence
+    confidence = "none" if claim.kind == "none" else f"{claim.kind}, calibrated on {claim.calibrated_on}"
+    labels = ", ".join(signal.channels) or "not named"
+    steps = [f"{i}. {_step(step)}" for i, step in enumerate(spec.pipeline, 1)] or ["None: raw samples."]
+    sections = [
+        f"# {spec.name}",
+        spec.title,
+        "## What goes in",
+        f"- {rate}, sample of shape {_shape(signal.shape)}, {signal.unit or 'no unit'}\n- Channels: {labels}\n"
+        f"- Windows of {spec.window.length} samples every {spec.window.hop}, counted after the pipeline\n"
+        f"- Invalid when more than {100 * spec.masked_limit:g} % of a window is masked",
+        "## Pipeline",
+        "\n".join(steps),
+        "## What comes out",
+        f"- A latent of {spec.latent} and a picture of {image.width} × {image.height}\n- Confidence: {confidence}",
+        "## Scores",
+        "\n".join(f"- {name}: {_value(value)}" for name, value in spec.scores.items()) or "None were given.",
+        "## Where it comes from",
+        "\n".join(
+            [
+                *(f"- Data: {name} ({digest})" for name, digest in spec.provenance.data.items()),
+                *(f"- Seed: {name} {seed}" for name, seed in spec.provenance.seeds.items()),
+                *(f"- Made with: {name} {version}" for name, version in spec.provenance.versions.items()),
+            ]
+        )
+        or "Not stated.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(n) for n in shape)
+
+
+def _step(step: dict[str, JsonValue]) -> str:
+    settings = ", ".join(f"{key} {_value(value)}" for key, value in step.items() if key != "step")
+    return f"{step.get('step', '?')}" + (f" ({settings})" if settings else "")
+
+
+def _value(value: JsonValue) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return str(value)

@@ -1,0 +1,211 @@
+"""OnnxDecoder runs a bundle: one class for live decoding, reproduction, evaluation and rendering.
+
+The same window gives the same bits, whatever came before it: graphs with state or random operators were refused
+when the bundle was loaded, and every buffer is overwritten whole.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.confidence import in_range, lower
+from bci.decoder.parity import require_parity
+from bci.decoder.providers import Provider, machine, open_runner
+from bci.decoder.quantiser import Quantiser
+from bci.decoder.spec import Precision
+from bci.errors import BundleMismatch, ProviderError
+from bci.signal.clock import Clock
+from bci.signal.types import Reconstruction, Window
+
+#: Windows of zeros decoded before the first real one. On a CPU only the first is slow (2 ms against 0.6 with the
+#: demo's sizes); on CUDA algorithm choice and graph capture take the first few. The rest is margin.
+WARM_UP = 20
+
+
+class OnnxDecoder:
+    """Decodes windows with the graphs of a bundle.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What to run.
+    provider : str
+        ``cpu``, or ``cuda`` for an NVIDIA GPU; asking for what is not there is an error, never a CPU run.
+    clock : Clock
+        Stamps the stages.
+    precision : str
+        ``float16`` runs the bundle's float16 graphs where it has them.
+    parity : sequence of arrays, each (length, *output.shape) float32
+        Windows on which float16 must agree with float32 before it is accepted; needed for float16.
+
+    Raises
+    ------
+    ProviderError
+        If the provider is not there, the graphs do not run on it, or float16 was asked for and the bundle has
+        none, no windows were given, or they disagree.
+
+    Notes
+    -----
+    The rules for one window, in this order. It is *invalid*, with the reason in words, when the pipeline has not
+    settled, when more than the bundle's `masked_limit` of its values are bad, when a value is not finite, or when
+    the graphs give a latent, confidence or image that is not finite (or a confidence outside 0–1). Otherwise its
+    confidence is the graph's, lowered by the share of bad values (`bci.decoder.confidence.lower`), and its
+    image is converted by the rule in `bci.decoder.quantiser.Quantiser`. An invalid window before the graphs is not
+    run; its latent is NaN and its image black.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        clock: Clock,
+        provider: Provider = "cpu",
+        precision: Precision = "float32",
+        parity: Sequence[NDArray[np.float32]] = (),
+    ) -> None:
+        self.bundle = bundle
+        self.length = bundle.length
+        self.hop = bundle.hop
+        self._clock = clock
+        self._shape = bundle.window_shape
+        self._window = np.zeros((1, *self._shape), np.float32)
+        self._quantise = Quantiser(bundle.spec.image)
+        self._claim = bundle.spec.confidence
+        self._masked_limit = bundle.spec.masked_limit
+        self._open(provider, precision)
+        if precision == "float16":
+            self._accept_float16(provider, parity)
+
+    def _open(self, provider: Provider, precision: Precision) -> None:
+        bundle = self.bundle
+        chain = bundle.chain(precision)
+        models = [(role, bundle.read(name), bundle.facts[name]) for role, name, _ in chain.graphs]
+        self._runner = open_runner(provider, models, chain, bundle.spec.options)
+        #: What must be equal for the same window to give the same bits; goes to the session's folder.
+        self.environment: dict[str, Any] = {
+            "bundle": bundle.hash,
+            "precision": precision,
+            **machine(),
+            **self._runner.settings,
+        }
+
+    def _accept_float16(self, provider: Provider, parity: Sequence[NDArray[np.float32]]) -> None:
+        if not any(graph.precision == "float16" for graph in self.bundle.spec.graphs):
+            raise ProviderError(
+                f"expected float16 graphs in bundle {self.bundle.name!r}, came none. Ask for float32, or export them."
+            )
+        if not len(parity):
+            raise ProviderError(
+                "float16 needs windows on which to compare it with float32, came none. Pass some of a recording."
+            )
+        exact = OnnxDecoder(self.bundle, clock=self._clock, provider=provider)
+        require_parity(
+            [exact.raw(window) for window in parity], [self.raw(window) for window in parity], self._quantise
+        )
+
+    def warm_up(self) -> None:
+        """Decode windows of zeros until nothing of the first time is left."""
+        signal = self.bundle.output
+        zeros = Window(
+            signal,
+            first=0,
+            samples=np.zeros(self._shape, np.float32),
+            times=np.zeros(self.length),
+            bad=np.zeros((self.length, signal.shape[0]), bool),
+            last_sample=0,
+        )
+        for _ in range(WARM_UP):
+            self.decode(zeros)
+
+    def decode(self, window: Window, stamps: Mapping[str, float] | None = None) -> Reconstruction:
+        """Return what one window shows.
+
+        Parameters
+        ----------
+        window : Window
+            Of the pipeline's output, `length` samples.
+        stamps : mapping of str to float, optional
+            Stamps known already, e.g. ``arrived``. Added here where not given: ``data``, the time of the newest
+            sample; ``cut``, now; and always ``decoded``, when the image is ready.
+
+        Raises
+        ------
+        BundleMismatch
+            If the window has another shape than the bundle's.
+        """
+        reached = {"cut": self._clock.now(), **(stamps or {})}
+        if window.samples.shape != self._shape:
+            raise BundleMismatch(
+                f"bundle {self.bundle.name!r}: expected windows of shape {self._shape}, came {window.samples.shape}. "
+                "Cut them with the bundle's own pipeline and length."
+            )
+        reached.setdefault("data", float(window.times[-1]))
+        masked = float(np.count_nonzero(window.bad)) / window.bad.size
+        reason = self._unfit(window, masked)
+        if reason:
+            return self._invalid(window, reason, reached)
+        found = self.raw(window.samples)
+        latent = found["latent"][0]
+        given = float(found["confidence"][0]) if "confidence" in found else math.nan
+        image = self._quantise(found["image"][0])
+        if image is None:
+            return self._invalid(window, "image not finite", reached)
+        if not np.isfinite(latent).all():
+            return self._invalid(window, "latent not finite", reached)
+        if self._claim.kind != "none" and not in_range(given):
+            return self._invalid(window, f"confidence {given:g} not in 0–1", reached)
+        confidence = lower(min(1.0, max(0.0, given)), masked, self._claim)
+        reached["decoded"] = self._clock.now()
+        return Reconstruction(
+            image,
+            latent,
+            confidence,
+            True,
+            "",
+            window.first,
+            window.last_sample,
+            window.skipped,
+            reached,
+        )
+
+    def raw(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return what the graphs give for one window, unconverted and unchecked.
+
+        Parameters
+        ----------
+        samples : (length, *output.shape) float32
+
+        Returns
+        -------
+        dict of str to array
+            ``latent`` (1, d), ``image`` (1, 3, height, width), and ``confidence`` (1,) where one is claimed.
+        """
+        np.copyto(self._window[0], samples)
+        return self._runner(self._window)
+
+    def _unfit(self, window: Window, masked: float) -> str:
+        if not window.settled:
+            return "settling"
+        if masked > self._masked_limit:
+            return f"masked {100 * masked:.3g} % > {100 * self._masked_limit:.3g} %"
+        if not np.isfinite(window.samples).all():
+            return "window not finite"
+        return ""
+
+    def _invalid(self, window: Window, reason: str, reached: dict[str, float]) -> Reconstruction:
+        reached["decoded"] = self._clock.now()
+        return Reconstruction(
+            self._quantise.blank(),
+            np.full(self.bundle.spec.latent, np.nan, np.float32),
+            math.nan,
+            False,
+            reason,
+            window.first,
+            window.last_sample,
+            window.skipped,
+            reached,
+        )

@@ -1,0 +1,293 @@
+"""A BundleSpec is what bundle.json says: the signal, window and pictures that a decoder was made for.
+
+Every part is frozen and refuses unknown keys, so a misspelt key is an error that names the key.
+"""
+
+import math
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from bci.errors import BundleError
+from bci.signal.types import Signal
+
+#: The layout of bundle.json that this release writes and reads.
+SCHEMA_VERSION = 1
+
+#: Name of the description in a bundle's folder, and of the page for people beside it.
+DESCRIPTION, CARD = "bundle.json", "card.md"
+
+_LARGEST_ARRAY = 2**30  # bytes of one window or one picture
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Names that open a device instead of a file on Windows, with any extension.
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))}
+
+
+def _plain_name(name: str) -> str:
+    """Accept only what names a file in the bundle's own folder on every platform."""
+    if not _NAME.fullmatch(name) or name.endswith(".") or name.split(".")[0].lower() in _DEVICES:
+        raise ValueError(
+            f"a file of a bundle is named by letters, digits, '.', '_' and '-' alone, without a folder; got {name!r}"
+        )
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_plain_name)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Role = Literal["readout", "generator", "whole"]
+Precision = Literal["float32", "float16"]
+
+
+class Part(BaseModel):
+    """What all parts of bundle.json share: frozen, no unknown keys, no infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SignalSpec(Part):
+    """The signal that the bundle expects.
+
+    Attributes
+    ----------
+    name : str
+        Name of the stream that it was made with; any name is accepted later.
+    rate : float
+        Samples per second; 0 means irregular.
+    shape : tuple of int
+        Shape of one sample.
+    channels : tuple of str
+        Labels along the sample's first axis; empty when it has none.
+    unit : str
+        Unit of the values; empty when they have none.
+    """
+
+    name: str = "stream"
+    rate: float = Field(ge=0)
+    shape: tuple[Annotated[int, Field(ge=1, le=2**31)], ...] = Field(min_length=1, max_length=8)
+    channels: tuple[str, ...] = ()
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _one_label_per_channel(self) -> Self:
+        self.signal()
+        return self
+
+    def signal(self) -> Signal:
+        """Return it as a `Signal`."""
+        return Signal(self.name, self.rate, self.shape, self.channels, self.unit)
+
+
+class WindowSpec(Part):
+    """Window and hop, both counted in samples of the pipeline's output."""
+
+    length: int = Field(ge=1)
+    hop: int = Field(ge=1)
+
+
+class ImageSpec(Part):
+    """Size of the pictures, and the values that mean black and full brightness in the generator's output."""
+
+    height: int = Field(ge=1, le=8192)
+    width: int = Field(ge=1, le=8192)
+    low: float = -1.0
+    high: float = 1.0
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"the output range goes from low to high; got low={self.low}, high={self.high}")
+        return self
+
+
+class GraphSpec(Part):
+    """One ONNX file: ``readout`` (window → latent), ``generator`` (latent → image) or ``whole`` (both)."""
+
+    file: FileName
+    role: Role
+    precision: Precision = "float32"
+
+
+class CpuOptions(Part):
+    """How the graphs run on a CPU; tuned once, offline, because choosing at load would defeat reproduction."""
+
+    threads: int = Field(default=1, ge=1, le=256)
+
+
+class CudaOptions(Part):
+    """How the graphs run on an NVIDIA GPU.
+
+    Attributes
+    ----------
+    graph : bool
+        Capture a CUDA graph where the network allows it.
+    tf32 : bool
+        Let matrix products round their inputs to 10 bits of mantissa.
+    convolution : str
+        How cuDNN chooses its algorithm; ``exhaustive`` times them all at the first run, so two runs may differ.
+    """
+
+    graph: bool = True
+    tf32: bool = False
+    convolution: Literal["heuristic", "default", "exhaustive"] = "heuristic"
+
+
+class Options(Part):
+    """Options of each compute provider."""
+
+    cpu: CpuOptions = CpuOptions()
+    cuda: CudaOptions = CudaOptions()
+
+
+class ConfidenceSpec(Part):
+    """What the decoder's confidence is.
+
+    Attributes
+    ----------
+    kind : str
+        ``gaussian``: share of the latent's variance that the posterior explains. ``classifier``: probability of
+        the class it stands for. ``none``: the decoder claims no confidence.
+    calibrated_on : str
+        The held-out data that it was calibrated on.
+    classes : int
+        Number of classes of a classifier: chance is one in so many.
+    """
+
+    kind: Literal["none", "gaussian", "classifier"] = "none"
+    calibrated_on: str = ""
+    classes: int = Field(default=2, ge=2)
+
+    @model_validator(mode="after")
+    def _claims_name_their_data(self) -> Self:
+        if self.kind != "none" and not self.calibrated_on:
+            raise ValueError(
+                f"a {self.kind} confidence names the held-out data it was calibrated on in calibrated_on"
+            )
+        return self
+
+
+class Provenance(Part):
+    """Where the bundle comes from: files and their hashes, training configuration, seeds, library versions."""
+
+    data: dict[str, str] = Field(default_factory=dict)
+    config: dict[str, JsonValue] = Field(default_factory=dict)
+    seeds: dict[str, int] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class BundleSpec(Part):
+    """All that bundle.json says.
+
+    Attributes
+    ----------
+    schema_version : int
+        Layout of this description.
+    name, title : str
+        What the bundle is called, and one sentence about it.
+    signal, window, image : SignalSpec, WindowSpec, ImageSpec
+        What goes in and what comes out.
+    pipeline : tuple of mappings
+        Steps from signal to window, as `bci.signal.pipeline.Pipeline.to_json` writes them.
+    latent : int
+        Size of the latent space.
+    graphs : tuple of GraphSpec
+        A readout and a generator, or one whole graph; beside each a float16 twin where there is one.
+    options : Options
+        How to run them.
+    confidence : ConfidenceSpec
+        What the confidence means.
+    masked_limit : float
+        Share of bad values in a window above which its reconstruction is invalid.
+    provenance : Provenance
+        Where it comes from.
+    scores : mapping
+        What evaluation found, with its baselines.
+    files : mapping of str to str
+        SHA-256 of every other file; filled in when the bundle is saved.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str = Field(min_length=1, max_length=100)
+    title: str = ""
+    signal: SignalSpec
+    pipeline: tuple[dict[str, JsonValue], ...] = ()
+    window: WindowSpec
+    latent: int = Field(ge=1, le=2**20)
+    image: ImageSpec
+    graphs: tuple[GraphSpec, ...] = Field(min_length=1, max_length=8)
+    options: Options = Options()
+    confidence: ConfidenceSpec = ConfidenceSpec()
+    masked_limit: float = Field(default=0.2, ge=0, le=1)
+    provenance: Provenance = Provenance()
+    scores: dict[str, JsonValue] = Field(default_factory=dict)
+    files: dict[FileName, Sha256] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _graphs_form_a_chain(self) -> Self:
+        roles = sorted(graph.role for graph in self.graphs if graph.precision == "float32")
+        if roles not in (["whole"], ["generator", "readout"]):
+            raise ValueError(
+                f"a bundle has one readout and one generator, or one whole graph, in float32; got {roles}"
+            )
+        halves = [graph.role for graph in self.graphs if graph.precision == "float16"]
+        if len(set(halves)) < len(halves) or not set(halves) <= set(roles):
+            raise ValueError(f"each float16 graph is the twin of one float32 graph; got float16 {halves}")
+        return self
+
+    def graph(self, role: Role, precision: Precision = "float32") -> GraphSpec | None:
+        """Return the graph that plays `role` at `precision`, or None."""
+        for graph in self.graphs:
+            if (graph.role, graph.precision) == (role, precision):
+                return graph
+        return None
+
+    @classmethod
+    def from_json(cls, text: bytes, where: str) -> Self:
+        """Read bundle.json.
+
+        Raises
+        ------
+        BundleError
+            If it is no JSON, of another schema version, or a key is unknown, missing or out of range; every fault
+            is named on a line of its own.
+        """
+        try:
+            version = _SchemaVersion.model_validate_json(text).schema_version
+            if version != SCHEMA_VERSION:
+                raise BundleError(
+                    f"{where}: expected schema version {SCHEMA_VERSION}, came {version}. "
+                    f"{'Update this program' if version > SCHEMA_VERSION else 'Export the bundle again'}."
+                )
+            return cls.model_validate_json(text, strict=True)
+        except ValidationError as error:
+            faults = "\n".join(f"  {_where(fault['loc'])}: {fault['msg']}" for fault in error.errors())
+            raise BundleError(
+                f"{where} is not what a bundle's description must be:\n{faults}\n"
+                "Correct the keys named, or export the bundle again."
+            ) from None
+
+
+class _SchemaVersion(BaseModel):
+    """The one key that every layout has, read first so that a newer layout is called newer, not misspelt."""
+
+    schema_version: int
+
+
+def _where(path: tuple[int | str, ...]) -> str:
+    return ".".join(str(step) for step in path) or "(file)"
+
+
+def check_size(what: str, shape: tuple[int, ...]) -> None:
+    """Refuse an array that no decoder of this kind needs before anything is allocated for it.
+
+    Raises
+    ------
+    BundleError
+        If a float32 array of that shape is larger than 1 GiB.
+    """
+    nbytes = 4 * math.prod(shape)
+    if nbytes > _LARGEST_ARRAY:
+        raise BundleError(
+            f"{what}: expected at most {_LARGEST_ARRAY / 2**30:.0f} GiB, came {nbytes / 2**30:.3g} GiB for shape "
+            f"{shape}. Shorten the window, or reduce the signal in the pipeline."
+        )
