@@ -1,0 +1,8 @@
+"""What the participant sees; meets the decoder only through rings in shared memory."""
+
+import os
+
+# Read when pygame and SDL start: no banner on standard output, and a full-screen picture that stays when the
+# operator clicks on another monitor.
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+os.environ.setdefault("SDL_VIDEO_MINIMIZE_ON_FOCUS_LOSS", "0")

@@ -1,0 +1,95 @@
+"""A Monitor is one screen that the operating system offers: its index, name, size and stated refresh rate."""
+
+import ctypes
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pygame
+import pygame.base
+
+from bci.errors import DisplayError
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """One screen.
+
+    Attributes
+    ----------
+    index : int
+        Its place in the system's list.
+    name : str
+        What the system calls it; empty when it does not say.
+    size : (int, int)
+        Width and height of its desktop, pixels.
+    refresh_hz : int
+        What the driver states; 0 when it does not.
+    """
+
+    index: int
+    name: str
+    size: tuple[int, int]
+    refresh_hz: int
+
+    def __str__(self) -> str:
+        name = f" '{self.name}'" if self.name else ""
+        rate = f" at {self.refresh_hz} Hz" if self.refresh_hz else ""
+        return f"{self.index}{name} ({self.size[0]} × {self.size[1]}{rate})"
+
+
+def monitors() -> tuple[Monitor, ...]:
+    """Return the monitors there are; `pygame.display` must be initialised."""
+    name_of = _namer()
+    sizes, rates = pygame.display.get_desktop_sizes(), pygame.display.get_desktop_refresh_rates()
+    return tuple(
+        Monitor(i, name_of(i), (int(size[0]), int(size[1])), int(rate))
+        for i, (size, rate) in enumerate(zip(sizes, rates, strict=True))
+    )
+
+
+def choose_monitor(there_are: Sequence[Monitor], wanted: int | str) -> Monitor:
+    """Return the monitor of that index, or of that name in any case.
+
+    Raises
+    ------
+    DisplayError
+        If there is none, or several of that name; lists those there are.
+    """
+    if isinstance(wanted, int):
+        found = [m for m in there_are if m.index == wanted]
+    else:
+        found = [m for m in there_are if m.name.casefold() == wanted.casefold()]
+    if len(found) == 1:
+        return found[0]
+    problem = "several monitors are" if found else "no monitor is"
+    listed = "; ".join(map(str, there_are)) or "none"
+    raise DisplayError(
+        f"{problem} called {wanted!r}; there are: {listed}. Set [display] monitor to the index or name of one."
+    )
+
+
+def _namer() -> Callable[[int], str]:
+    """Return what tells a monitor's name by its index.
+
+    pygame does not pass on ``SDL_GetDisplayName``, so it is called in the SDL 2 library that pygame has loaded:
+    its symbols are visible through pygame's own extension module, on Windows through the DLL's name.
+    """
+    try:
+        if pygame.get_sdl_version()[0] != 2:
+            return _nameless  # SDL 3 counts displays by other numbers
+        library = ctypes.CDLL("SDL2.dll" if sys.platform == "win32" else pygame.base.__file__)
+        function = library.SDL_GetDisplayName
+    except (OSError, AttributeError):
+        return _nameless  # pygame built without a shared SDL: monitors go by index alone
+    function.argtypes, function.restype = [ctypes.c_int], ctypes.c_char_p
+
+    def name_of(index: int) -> str:
+        name: bytes | None = function(index)
+        return (name or b"").decode(errors="replace")
+
+    return name_of
+
+
+def _nameless(index: int) -> str:
+    return ""

@@ -1,0 +1,64 @@
+"""A DisplaySpec is all that a display program is told: the session's settings, and facts of this session."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from bci.errors import ConfigError
+from bci.io.display import DisplaySettings
+from bci.io.session import describe_errors
+
+#: A picture made from sliding windows stays fresh for this many hops, or `FRESH_SECONDS` if that is longer.
+FRESH_HOPS = 3
+FRESH_SECONDS = 0.25
+
+_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class DisplaySpec(DisplaySettings):
+    """The settings of the session file, and what only the running session knows."""
+
+    hop_seconds: _Seconds | None = None
+    """Seconds between two decoded windows; sets how long a picture stays fresh where `fresh_for` does not."""
+
+    watch: tuple[str, ...] = ("acquire", "decode")
+    """Programs whose heartbeat must be alive for a picture to be shown."""
+
+    data_from: tuple[str, ...] = ("acquire",)
+    """Programs whose newest data must be young enough for a picture to be shown."""
+
+    caption: str = ""
+    """What was shown: headline of the contact sheet, title of a window; never on the participant's screen."""
+
+    @model_validator(mode="after")
+    def _freshness_is_known(self) -> Self:
+        if self.fresh_for is None and self.hop_seconds is None:
+            raise ValueError("fresh_for is not set, and without hop_seconds it has no default")
+        return self
+
+    @property
+    def fresh_seconds(self) -> float:
+        """How long after its data arrived a picture may be shown: `fresh_for`, or 3 hops but at least 0.25 s.
+
+        >>> DisplaySpec(hop_seconds=0.5).fresh_seconds, DisplaySpec(hop_seconds=0.01).fresh_seconds
+        (1.5, 0.25)
+        """
+        if self.fresh_for is not None:
+            return self.fresh_for
+        assert self.hop_seconds is not None
+        return max(FRESH_HOPS * self.hop_seconds, FRESH_SECONDS)
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> Self:
+        """Check what a display program was told.
+
+        Raises
+        ------
+        ConfigError
+            Naming every key that is unknown or has an impossible value.
+        """
+        try:
+            return cls.model_validate(dict(spec))
+        except ValidationError as error:
+            raise ConfigError(f"the display cannot be set up:\n{describe_errors(error)}") from None

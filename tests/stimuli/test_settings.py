@@ -1,0 +1,55 @@
+import pytest
+from pydantic import ValidationError
+
+from bci.errors import ConfigError
+from bci.io.display import DisplaySettings
+from stimuli.settings import DisplaySpec
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ({"hop_seconds": 0.5}, 1.5),
+        ({"hop_seconds": 0.01}, 0.25),
+        ({"hop_seconds": 0.5, "fresh_for": 0.125}, 0.125),
+    ],
+)
+def test_a_picture_is_fresh_for_three_hops_or_a_quarter_second_unless_the_session_says(told, seconds):
+    assert DisplaySpec.of(told).fresh_seconds == seconds
+
+
+def test_freshness_without_a_hop_or_a_setting_is_refused():
+    with pytest.raises(ConfigError, match="fresh_for is not set"):
+        DisplaySpec.of({})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("fullscreen", True),
+        ("refresh_hz", 5),
+        ("refresh_hz", float("nan")),
+        ("background", 256),
+        ("image_deg", 0),
+        ("fresh_for", float("inf")),
+        ("size_px", (800,)),
+        ("gamma", -1.0),
+        ("gamma", (0,) * 255),
+        ("photodiode_corner", "middle"),
+        ("kind", "hologram"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(key, value):
+    with pytest.raises(ConfigError, match=key):
+        DisplaySpec.of({"hop_seconds": 0.1, key: value})
+
+
+def test_settings_survive_the_way_through_a_spec():
+    settings = DisplaySettings(kind="headless", monitor="DP-1", gamma=2.2, size_px=(320, 200))
+    spec = DisplaySpec.of(settings.model_dump() | {"hop_seconds": 0.1})
+    assert {key: getattr(spec, key) for key in settings.model_dump()} == settings.model_dump()
+
+
+def test_settings_cannot_change_during_a_run():
+    with pytest.raises(ValidationError, match="frozen"):
+        DisplaySettings().background = 0
