@@ -1,0 +1,1 @@
+"""Networks, readouts, training, evaluation and export."""

@@ -1,0 +1,1 @@
+"""Pictures and recordings that models are trained on."""

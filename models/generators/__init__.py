@@ -1,0 +1,1 @@
+"""Networks that turn latents into pictures; they need torch."""

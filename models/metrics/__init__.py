@@ -1,0 +1,1 @@
+"""Scores, each with its baselines, and significance that respects dependence in time."""

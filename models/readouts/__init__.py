@@ -1,0 +1,1 @@
+"""Maps from neural data to latents; what runs is NumPy, what fits is scikit-learn."""
