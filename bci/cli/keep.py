@@ -1,0 +1,127 @@
+"""`bci record`, `bci verify`, `bci reproduce`: keep what came, know that it is whole, get the same again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bci.cli.output import use
+from bci.cli.run import SAFE, Json, Out
+from bci.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(record)
+    app.command()(verify)
+    app.command()(reproduce)
+
+
+def record(
+    streams: Annotated[
+        list[str] | None, typer.Argument(help="Source ids (bci streams lists them); none means all.")
+    ] = None,
+    out: Out = Path("recordings"),
+    seconds: Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")] = None,
+    name: Annotated[
+        str, typer.Option(help="What the recording's folder is called after its time.")
+    ] = "recording",
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on when the disk is full, instead of ending.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Record Lab Streaming Layer streams to an XDF file, without a decoder.
+
+    Every sample is written with its own stamp as sent, beside a checksum of every chunk; samples count as safe only
+    once they are on the disk. Gaps, duplicates and clock resets are marked. Ctrl-C ends it in order. Check the file
+    afterwards with `bci verify`.
+    """
+    output = use(json)
+    from bci.control.recording import record_streams
+
+    if "/" in name or "\\" in name or name.startswith("."):
+        raise ConfigError(f"--name {name!r}: a plain name was expected, without folders")
+    with output.console.status("looking for streams …") as status:
+
+        def observe(counts: Mapping[str, int]) -> None:
+            status.update(
+                f"{counts['received']} samples received, {counts['safe']} safe, {counts['lost']} lost"
+            )
+
+        policy: Literal["stop", "continue"] = "continue" if keep_going else "stop"
+        summary = record_streams(
+            streams or [], out, seconds, name=name, on_disk_error=policy, observe=observe
+        )
+    output.say(
+        f"{summary['samples']} samples recorded and safe, {summary['samples_lost']} lost, "
+        f"until {summary['ended_by']}: {summary['recording']}"
+    )
+    for failure in summary["failures"]:
+        output.say(f"[bold red]failed:[/] {failure}")
+    output.result(summary)
+    if summary["status"] != "done":
+        raise typer.Exit(SAFE)
+
+
+def verify(
+    recording: Annotated[Path, typer.Argument(help="An XDF file, or a session's folder.")],
+    repair: Annotated[
+        Path | None, typer.Option(help="Write a readable copy of what is whole to this file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a recording: checksums, counts, gaps, stamps that run backwards, footers.
+
+    Says what is damaged and what can still be used. Files of other recorders have no checksums; they are checked for
+    contradictions only. Exit status 3 when anything is wrong.
+    """
+    output = use(json)
+    from bci.io.verify import repair as repair_recording
+    from bci.io.verify import verify as verify_recording
+
+    path = recording / "recording.xdf" if recording.is_dir() else recording
+    if not path.exists() and path.with_name(path.name + ".partial").exists():
+        path = path.with_name(path.name + ".partial")
+    report = repair_recording(path, repair) if repair is not None else verify_recording(path)
+    for sentence in report.sentences():
+        output.say(sentence)
+    output.say("[bold green]sound[/]" if report.sound else "[bold red]not whole: see above[/]")
+    if repair is not None:
+        output.say(f"what can be used was written to {repair}")
+    output.result({**report.result(), "sound": report.sound, "finished": report.finished})
+    if not report.sound:
+        raise typer.Exit(SAFE)
+
+
+def reproduce(
+    session: Annotated[Path, typer.Argument(help="A session's folder.")],
+    bundle: Annotated[Path | None, typer.Option(help="Where its bundle is now, if it was moved.")] = None,
+    json: Json = False,
+) -> None:
+    """Decode a recorded session again, offline, and compare every reconstruction with what was made live.
+
+    On the same machine with the same libraries all must be equal, bit for bit. Elsewhere the result says which
+    library differs and whether the latents are within the stated tolerance. Exit status 3 when they are not.
+    """
+    output = use(json)
+    from bci.live.reproduce import TOLERANCE
+    from bci.live.reproduce import reproduce as reproduce_session
+
+    result = reproduce_session(session, bundle)
+    same = "the same environment" if result["same_environment"] else "another environment"
+    output.say(
+        f"{result['equal']} of {result['frames']} reconstructions equal, bit for bit, in {same} "
+        f"({result['times_real_time']:.0f}× real time)"
+    )
+    for name, (then, now) in result["differing"].items():
+        output.say(f"  {name}: {then} then, {now} now")
+    if result["missing"]:
+        output.say(f"[bold red]{result['missing']} reconstructions rest on samples that were not recorded[/]")
+    output.say(
+        f"largest difference of a latent: {result['max_difference']:.2g} of its size (tolerance {TOLERANCE:g})"
+    )
+    output.result(result)
+    if not result["within_tolerance"] or (result["same_environment"] and result["equal"] < result["frames"]):
+        raise typer.Exit(SAFE)

@@ -1,0 +1,71 @@
+"""`bci train` and `bci evaluate`: the offline half; the only commands that reach into `models`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from bci.cli.output import use
+from bci.cli.run import Json
+from bci.errors import ConfigError
+
+DataRoot = Annotated[
+    Path | None, typer.Option("--data", help="Folder that the recordings' paths start from; else $BCI_DATA.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(train)
+    app.command()(evaluate)
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="Training file (TOML); configs/ holds an example.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    data: DataRoot = None,
+    json: Json = False,
+) -> None:
+    """Train a decoder from labelled recordings and export it as a bundle.
+
+    Everything that is fitted (scaling, regularisation, calibration) is fitted on the training part; the scores
+    written into the bundle come from the held-out part. Needs the `train` extra (torch).
+    """
+    output = use(json)
+    try:
+        from models.training import train as train_models
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"training needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
+        ) from None
+    with Progress(console=output.console) as progress:
+        task = progress.add_task("training", total=1.0)
+
+        def step(done: float, text: str) -> None:
+            progress.update(task, completed=done, description=text)
+
+        scores = train_models(config, out, data_root=data, progress=step)
+    output.say(f"bundle written: {out}")
+    output.facts("Scores", scores)
+    output.result(scores)
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    data: DataRoot = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for figures and report.json.")] = None,
+    json: Json = False,
+) -> None:
+    """Score a bundle on the part of its recordings that it was not trained on.
+
+    Runs the same windows and the same decoder as a live session. Every score stands beside its baselines; the
+    shuffled control permutes whole blocks of time, because neighbouring windows are not independent. Says
+    whether the bundle's confidence is calibrated and whether it falls as the error grows.
+    """
+    output = use(json)
+    from models.evaluation import evaluate as evaluate_bundle
+
+    scores = evaluate_bundle(bundle, data_root=data, out=out)
+    output.facts("Scores", scores)
+    output.result(scores)

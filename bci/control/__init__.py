@@ -1,0 +1,1 @@
+"""The supervisor: starts, watches and stops the programs of the line."""

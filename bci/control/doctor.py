@@ -1,0 +1,163 @@
+"""The doctor: what this machine has, and the line that fixes what it lacks."""
+
+import importlib.util
+import os
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import psutil
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing examined.
+
+    Attributes
+    ----------
+    what, seen : str
+        What was looked at and what was found.
+    ok : bool
+        Whether it is as it should be.
+    fix : str
+        The line that mends it; empty when nothing needs mending.
+    needed : bool
+        Whether a session cannot run without it.
+    """
+
+    what: str
+    seen: str
+    ok: bool
+    fix: str = ""
+    needed: bool = True
+
+
+def examine() -> list[Finding]:
+    """Look at everything that a session depends on."""
+    return [
+        _python(),
+        _liblsl(),
+        _clocks(),
+        _sleep(),
+        _memory(),
+        *_shared_memory(),
+        _onnx(),
+        _screen(),
+        _torch(),
+    ]
+
+
+def _python() -> Finding:
+    seen = f"{sys.version.split()[0]} ({sys.executable})"
+    return Finding("Python", seen, sys.version_info >= (3, 11), "install Python 3.11 or newer")
+
+
+def _liblsl() -> Finding:
+    try:
+        import pylsl
+    except RuntimeError as error:
+        fix = (
+            "on Linux the wheel brings liblsl for glibc 2.35 or newer; otherwise install liblsl from "
+            "conda-forge or its releases and set PYLSL_LIB to the file"
+        )
+        return Finding("Lab Streaming Layer", str(error).splitlines()[0], False, fix)
+    found = pylsl.library_version()
+    seen = f"liblsl {found // 100}.{found % 100}, pylsl {version('pylsl')}"
+    return Finding("Lab Streaming Layer", seen, found >= 116, "pip install --upgrade pylsl")
+
+
+def _clocks() -> Finding:
+    import pylsl
+
+    gaps = [abs(pylsl.local_clock() - time.perf_counter()) for _ in range(5)]
+    same = min(gaps) < 1e-3
+    seen = (
+        f"local_clock and perf_counter differ by {min(gaps) * 1e6:.0f} µs"
+        if same
+        else "they have other origins"
+    )
+    return Finding(
+        "Clocks", seen, same, "" if same else "stamps are taken from local_clock only", needed=False
+    )
+
+
+def _sleep() -> Finding:
+    late = []
+    for _ in range(20):
+        start = time.perf_counter()
+        time.sleep(0.002)
+        late.append(time.perf_counter() - start - 0.002)
+    worst = float(np.max(late)) * 1e3
+    ok = worst < 5
+    fix = (
+        ""
+        if ok
+        else "close other programs; on Windows use a Python of 3.11 or newer (high-resolution timers)"
+    )
+    return Finding("Timer", f"a 2 ms sleep ends at most {worst:.2f} ms late", ok, fix, needed=False)
+
+
+def _memory() -> Finding:
+    memory, cores = psutil.virtual_memory(), os.cpu_count() or 1
+    seen = f"{cores} cores, {memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
+    return Finding("Machine", seen, memory.available > 1e9, "free 1 GB of memory")
+
+
+def _shared_memory() -> list[Finding]:
+    if not sys.platform.startswith("linux"):
+        return []
+    free = shutil.disk_usage("/dev/shm").free
+    fix = "enlarge /dev/shm (in a container: --shm-size=2g)"
+    ok = free > 256e6
+    return [Finding("Shared memory", f"{free / 1e6:.0f} MB free in /dev/shm", ok, "" if ok else fix)]
+
+
+def _onnx() -> Finding:
+    both = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
+    if len(both) == 2:
+        fix = "pip uninstall -y onnxruntime onnxruntime-gpu, then install the one you want"
+        return Finding("ONNX Runtime", "the CPU and the GPU package overwrite each other", False, fix)
+    if not both:
+        return Finding("ONNX Runtime", "missing", False, "pip install -e '.[cpu]' (or '.[gpu]')")
+    import onnxruntime
+
+    providers = ", ".join(p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers())
+    return Finding("ONNX Runtime", f"{both[0]} {version(both[0])} with {providers}", True)
+
+
+def _screen() -> Finding:
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    if _installed("pygame") and _installed("pygame-ce"):
+        fix = "pip uninstall -y pygame pygame-ce && pip install pygame-ce"
+        return Finding("Screen", "pygame and pygame-ce overwrite each other", False, fix)
+    import pygame
+
+    try:
+        pygame.display.init()
+        sizes = ", ".join(f"{w}×{h}" for w, h in pygame.display.get_desktop_sizes())
+        driver = pygame.display.get_driver()
+        pygame.display.quit()
+    except pygame.error as error:
+        return Finding("Screen", f"none ({error})", False, "sessions run with --headless", needed=False)
+    if driver in ("dummy", "offscreen"):
+        return Finding(
+            "Screen", f"none (driver {driver})", False, "sessions run with --headless", needed=False
+        )
+    return Finding("Screen", f"driver {driver}: {sizes}", True)
+
+
+def _torch() -> Finding:
+    there = importlib.util.find_spec("torch") is not None
+    seen = f"torch {version('torch')}" if there else "no torch: sessions run, training does not"
+    return Finding("Training", seen, there, "" if there else "pip install -e '.[train]'", needed=False)
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True

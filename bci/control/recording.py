@@ -1,0 +1,310 @@
+"""Recording without a decoder: the acquire programs of some streams, and the record program that drains them.
+
+::
+
+    looking ── every stream found ──> starting ── record, then acquire ready ──> recording
+                                                                                    │
+        done  <── record last ── stopping <── seconds passed, Ctrl-C, SIGTERM ──────┤
+        failed <────────────────────────────── a program dies or hangs ─────────────┘
+"""
+
+import logging
+import signal
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from bci.control.environment import describe_environment
+from bci.control.spawn import Child
+from bci.errors import ConfigError, ProgramError, StreamNotFound
+from bci.io.board import Board, State
+from bci.io.folder import make_folder, write_json
+from bci.io.lsl import StreamInfo, describe, visible
+from bci.io.markers import create_markers
+from bci.io.program import Launch, log_to
+from bci.io.stream import Stream
+from bci.signal.clock import Clock, LslClock
+
+_POLL = 0.1
+_LOADING_LIMIT = 60.0
+_HUNG_AFTER = 10.0
+_STOP_LIMIT = 10.0
+
+log = logging.getLogger("bci.supervisor")
+
+
+def record_streams(
+    source_ids: Sequence[str],
+    out: Path,
+    seconds: float | None = None,
+    *,
+    name: str = "recording",
+    timeout: float = 5.0,
+    buffer_s: float = 12.0,
+    on_disk_error: Literal["stop", "continue"] = "stop",
+    observe: Callable[[Mapping[str, int]], None] | None = None,
+    clock: Clock | None = None,
+) -> dict[str, Any]:
+    """Record streams into ``recording.xdf`` in a new folder, until told to stop.
+
+    Parameters
+    ----------
+    source_ids : sequence of str
+        Which streams; none means all that are visible. Regular streams are signals, irregular ones of text or
+        integers are markers; each signal can take one stream of markers along.
+    out : Path
+        Where the folder is made.
+    seconds : float, optional
+        How long; absent means until SIGINT or SIGTERM.
+    name : str
+        What the folder is called after its date and time.
+    timeout : float
+        Seconds to look for each stream.
+    buffer_s : float
+        Seconds a sample stays readable in shared memory.
+    on_disk_error : "stop" or "continue"
+        Whether a disk that is full ends the recording.
+    observe : callable, optional
+        Called about ten times a second with ``received``, ``safe`` and ``lost`` samples.
+    clock : Clock, optional
+        The session clock.
+
+    Returns
+    -------
+    dict
+        ``session`` (the folder), ``status`` (``"done"`` or ``"failed"``), ``ended_by``, ``failures``,
+        ``recording`` (path), ``samples`` (recorded and safe), ``samples_lost``, ``streams`` (facts by source id) and
+        ``programs``; also written to ``summary.json``.
+
+    Raises
+    ------
+    BciError
+        If a stream is not there or cannot be used, or a program did not start; whatever was started has been
+        stopped again.
+    """
+    clock = clock or LslClock()
+    infos = _found(source_ids, timeout)
+    signals = [info for info in infos if info.signal.rate]
+    markers = [info for info in infos if not info.signal.rate]
+    if len(markers) > len(signals):
+        raise ConfigError(
+            f"{len(markers)} streams of markers and {len(signals)} signals were named; each signal takes one stream "
+            "of markers along. Name more signals, or fewer markers."
+        )
+    folder = make_folder(out, name)
+    log_to(folder / "log.txt", "supervisor")
+    key = "bci" + uuid.uuid4().hex[:8]
+    log.info("%s into %s, shared memory %s", ", ".join(info.source_id for info in infos), folder, key)
+    write_json(folder / "environment.json", describe_environment())
+    with ExitStack() as open_:
+        rig = _Rig(folder, key, signals, markers, clock, open_)
+        try:
+            rig.start(timeout, buffer_s, on_disk_error)
+            rig.watch(seconds, observe)
+        finally:
+            rig.stop()
+        return rig.summarise()
+
+
+def _found(source_ids: Sequence[str], timeout: float) -> list[StreamInfo]:
+    """Return the full descriptions of the streams asked for."""
+    if len(set(source_ids)) < len(source_ids):
+        raise ConfigError(f"a stream is named twice: {', '.join(source_ids)}")
+    ids = list(source_ids) or [info.source_id for info in visible(timeout)]
+    if not ids:
+        raise StreamNotFound(
+            f"no stream answered within {timeout:g} s. Is the amplifier's LSL program running, in the same network?"
+        )
+    return [describe(source_id, timeout) for source_id in ids]
+
+
+def _role(name: str, i: int) -> str:
+    return name if i == 0 else f"{name}-{i + 1}"
+
+
+class _Rig:
+    """The programs of one recording."""
+
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        signals: Sequence[StreamInfo],
+        markers: Sequence[StreamInfo],
+        clock: Clock,
+        open_: ExitStack,
+    ) -> None:
+        self.folder, self.clock = folder, clock
+        self.signals = {_role("stream", i): info for i, info in enumerate(signals)}
+        self.markers = {_role("markers", i): info for i, info in enumerate(markers)}
+        self.acquirers = [_role("acquire", i) for i in range(len(signals))]
+        self.children: dict[str, Child] = {}
+        self.ended_by = ""
+        self.failures: list[str] = []
+        self._key = key
+        self._stop = False
+        self._open = open_
+        open_.enter_context(_on_signals(self._told_to_stop))
+        self._board = open_.enter_context(Board.create(self._key + "b", [*self.acquirers, "record"]))
+        self._streams: dict[str, Stream] = {}
+
+    def start(self, timeout: float, buffer_s: float, on_disk_error: str) -> None:
+        """Start the recorder, then the programs that feed it."""
+        for i, (role, info) in enumerate(self.signals.items()):
+            seconds = buffer_s * max(1.0, info.speed)
+            stream = Stream.create(f"{self._key}s{i}", info.signal, seconds, readers=1)
+            self._streams[role] = self._open.enter_context(stream)
+        rings = {
+            role: self._open.enter_context(create_markers(f"{self._key}k{i}", readers=1)).handle
+            for i, role in enumerate(self.markers)
+        }
+        told = {
+            "streams": {role: asdict(info) for role, info in self.signals.items()},
+            "markers": {
+                role: asdict(info) | {"name": info.signal.name} for role, info in self.markers.items()
+            },
+            "on_disk_error": on_disk_error,
+        }
+        handles = {role: stream.handle for role, stream in self._streams.items()}
+        self._launch("record", "bci.live.record", told, handles, rings)
+        self._await_ready(["record"])
+        for i, acquirer in enumerate(self.acquirers):
+            role, marker = _role("stream", i), self.markers.get(_role("markers", i))
+            spec = {
+                "source_id": self.signals[role].source_id,
+                "timeout": timeout,
+                "data_age_limit": None,
+                "marker_source_id": marker.source_id if marker else None,
+            }
+            mine = {"markers": rings[_role("markers", i)]} if marker else {}
+            self._launch(acquirer, "bci.live.acquire", spec, {"stream": handles[role]}, mine)
+        self._await_ready(self.acquirers)
+        log.info("recording")
+
+    def watch(self, seconds: float | None, observe: Callable[[Mapping[str, int]], None] | None) -> None:
+        """Return when the recording shall end."""
+        started = self.clock.now()
+        while not self.ended_by:
+            self._listen()
+            if observe is not None:
+                observe(self._counts())
+            now = self.clock.now()
+            if self._stop:
+                self.ended_by = "stopped by the operator"
+            elif seconds is not None and now - started >= seconds:
+                self.ended_by = f"{seconds:g} s have passed"
+            else:
+                self._look_for_the_dead(now)
+        log.info("ending: %s", self.ended_by)
+
+    def stop(self) -> None:
+        """Stop the programs that feed the recorder, then the recorder."""
+        for name in (*self.acquirers, "record"):
+            child = self.children.get(name)
+            if child is None:
+                continue
+            child.ask_to_stop()
+            if not child.join(_STOP_LIMIT):
+                child.kill()
+                self.failures.append(f"{name} did not stop within {_STOP_LIMIT:g} s and was killed")
+                log.error("%s", self.failures[-1])
+            elif child.failure and not any(f.startswith(f"{name} ") for f in self.failures):
+                self.failures.append(f"{name} {child.failure}")
+
+    def summarise(self) -> dict[str, Any]:
+        """Return the summary, after writing it into the folder."""
+        facts = {name: child.facts for name, child in self.children.items()}
+        recording = facts["record"].get("recording", {})
+        acquired = {
+            info.source_id: facts[acquirer]
+            for acquirer, info in zip(self.acquirers, self.signals.values(), strict=True)
+        }
+        summary = {
+            "session": str(self.folder),
+            "status": "failed" if self.failures else "done",
+            "ended_by": self.ended_by,
+            "failures": self.failures,
+            "recording": str(self.folder / recording["file"]) if recording else "",
+            "samples": recording.get("samples", 0),
+            "samples_lost": sum(f.get("lost", 0) for f in acquired.values()) + recording.get("lost", 0),
+            "streams": acquired,
+            "programs": facts,
+        }
+        write_json(self.folder / "summary.json", summary)
+        return summary
+
+    # -- its parts ---------------------------------------------------------------------------------------
+
+    def _told_to_stop(self) -> None:
+        self._stop = True
+
+    def _counts(self) -> dict[str, int]:
+        record = self._board.row("record")
+        return {
+            "received": sum(int(self._board.row(name)["samples"]) for name in self.acquirers),
+            "safe": int(record["samples"]),
+            "lost": int(record["lost"]) + sum(int(self._board.row(name)["lost"]) for name in self.acquirers),
+        }
+
+    def _launch(
+        self,
+        name: str,
+        module: str,
+        spec: Mapping[str, Any],
+        streams: Mapping[str, Any],
+        rings: Mapping[str, Any],
+    ) -> None:
+        launch = Launch(name, module, spec, str(self.folder), self._key + "b", dict(streams), dict(rings))
+        self.children[name] = Child(launch)
+        log.info("%s started as process %d", name, self.children[name].process.pid)
+
+    def _await_ready(self, names: Sequence[str]) -> None:
+        deadline = self.clock.now() + _LOADING_LIMIT
+        while waiting := [name for name in names if self.children[name].ready is None]:
+            self._listen()
+            for child in self.children.values():
+                if child.failure:
+                    raise child.as_error()
+            if self._stop:
+                raise ProgramError("stopped before everything was ready")
+            if self.clock.now() > deadline:
+                raise ProgramError(
+                    f"{', '.join(waiting)} not ready within {_LOADING_LIMIT:g} s; see {self.folder / 'log.txt'}"
+                )
+
+    def _look_for_the_dead(self, now: float) -> None:
+        for name, child in self.children.items():
+            row = self._board.row(name)
+            if child.failure or not child.alive:
+                self.failures.append(f"{name} {child.failure or 'ended by itself'}")
+            elif row["state"] == State.RUNNING and now - float(row["beat"]) > _HUNG_AFTER:
+                child.kill()
+                self.failures.append(f"{name} hung: no heartbeat for {_HUNG_AFTER:g} s")
+        if self.failures:
+            self.ended_by = "; ".join(self.failures)
+            log.error("%s: the recording ends", self.ended_by)
+
+    def _listen(self) -> None:
+        wait([w for child in self.children.values() if child.alive for w in child.waitables], _POLL)
+        for child in self.children.values():
+            child.listen()
+
+
+@contextmanager
+def _on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on SIGINT and SIGTERM instead of being ended by them."""
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    before = {s: signal.signal(s, heard) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,91 @@
+"""The latency table of a session: for every stage between two stamps, its percentiles.
+
+Stages and intervals are `bci.signal.types.STAGES` and `INTERVALS`. Everything up to *published* counts every
+valid reconstruction; *handover*, *flip* and *total* count what the screen showed, at its first flip. A flip
+stamp is the buffer swap, not light.
+"""
+
+import csv
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import RecordingError
+from bci.signal.types import INTERVALS
+
+Percentiles = Mapping[str, float]
+
+
+def percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:
+    """Return p50, p95 and p99 in milliseconds (NaN when empty) and n.
+
+    >>> percentiles(np.array([0.001, 0.002, 0.003]))["p50"]
+    2.0
+    """
+    ms = seconds[np.isfinite(seconds)] * 1e3
+    if not len(ms):
+        return {"p50": math.nan, "p95": math.nan, "p99": math.nan, "n": 0}
+    p50, p95, p99 = np.percentile(ms, (50, 95, 99))
+    return {
+        "p50": round(float(p50), 4),
+        "p95": round(float(p95), 4),
+        "p99": round(float(p99), 4),
+        "n": len(ms),
+    }
+
+
+def intervals(session: Path) -> dict[str, NDArray[np.float64]]:
+    """Return the seconds that each stage of each reconstruction of a session took.
+
+    Raises
+    ------
+    RecordingError
+        If the folder holds no session.
+    """
+    frames = _read(session / "frames.csv")
+    shown = [row for row in _read(session / "shown.csv") if row["kind"] == "frame"]
+    frames = [row for row in frames if row["valid"] == "1"]
+    out = {}
+    for name, (start, stop) in INTERVALS.items():
+        rows = shown if stop in ("taken", "flipped") else frames
+        out[name] = np.array([float(r[stop]) - float(r[start]) for r in rows])
+    return out
+
+
+def latency_table(session: Path) -> dict[str, Percentiles]:
+    """Return the percentiles of every stage of a session, milliseconds."""
+    return {name: percentiles(seconds) for name, seconds in intervals(session).items()}
+
+
+def latency_picture(session: Path, path: Path) -> None:
+    """Draw the cumulative distribution of every stage of a session into a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, seconds in intervals(session).items():
+        ms = np.sort(seconds[np.isfinite(seconds)]) * 1e3
+        if len(ms):
+            share = np.arange(1, len(ms) + 1) / len(ms)
+            width = 2.5 if name == "total" else 1.4
+            axes.step(np.maximum(ms, 1e-3), share, label=f"{name} (p50 {np.median(ms):.2f} ms)", lw=width)
+    axes.set(xscale="log", xlabel="milliseconds", ylabel="share of reconstructions", ylim=(0, 1.01))
+    axes.set_title("Where the time goes, from the sample to the flip", loc="left")
+    axes.grid(alpha=0.25, which="both")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    figure.savefig(path, dpi=120)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise RecordingError(
+            f"{path} is missing: expected a session's folder with frames.csv and shown.csv. "
+            "Name the folder that `bci run` or `bci demo` printed."
+        ) from None

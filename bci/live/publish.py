@@ -1,0 +1,68 @@
+"""The publish program: offers every reconstruction to other tools as a Lab Streaming Layer stream.
+
+It reads the frame ring beside the display and is never waited for. One sample a reconstruction, double
+precision, irregular rate; the channels are the latent, then confidence and provenance. Pixels go out on a
+second stream when the session asks for them.
+"""
+
+import numpy as np
+
+from bci.errors import Overrun
+from bci.io.lsl import LslOutlet
+from bci.io.program import Program
+from bci.signal.types import STAGES, Signal
+
+#: Channels behind the latent.
+FACTS = ("confidence", "valid", "frame", "first", "last_sample", "skipped", *STAGES[:5])
+
+
+def main(program: Program) -> None:
+    """Publish the ring of role ``frames``.
+
+    Spec: ``source_id`` (of the latent stream; pixels add ``-pixels``), ``pixels`` (bool).
+    """
+    spec = program.spec
+    frames = program.ring("frames")
+    columns = {column.name: column for column in frames.columns}
+    d = columns["latent"].shape[0]
+    labels = (*(f"latent-{i}" for i in range(d)), *FACTS)
+    latent_signal = Signal("reconstruction", 0.0, (len(labels),), labels, "", "float64")
+    latents = LslOutlet(latent_signal, spec["source_id"], kind="Latent")
+    pixels = None
+    if spec["pixels"]:
+        shape = columns["image"].shape
+        flat = Signal("reconstruction-pixels", 0.0, (int(np.prod(shape)),), (), "", "int16")
+        extra = {"shape": "x".join(map(str, shape))}
+        pixels = LslOutlet(flat, spec["source_id"] + "-pixels", kind="Image", extra=extra)
+    row = np.empty((1, len(labels)))
+    program.ready()
+    at = missed = 0
+    while True:
+        frames.wait(at + 1, slot=program.slot("frames"))
+        going = program.tick()
+        while at < frames.count:
+            try:
+                place = frames.read(at, at + 1)
+            except Overrun as overrun:
+                missed += overrun.lost
+                at = overrun.first + overrun.lost
+                continue
+            info = place["info"][0]
+            facts = [
+                info["confidence"],
+                info["valid"],
+                at,
+                info["first"],
+                info["last_sample"],
+                info["skipped"],
+            ]
+            row[0, :d] = place["latent"][0]
+            row[0, d:] = [*facts, *info["stamps"][:5]]
+            when = np.array([info["stamps"][0]])
+            latents.push(row, when)
+            if pixels is not None:
+                pixels.push(place["image"].reshape(1, -1).astype(np.int16), when)
+            at += 1
+        if not going or (frames.finished and at >= frames.count):
+            break
+    program.report(published=at - missed, unpublished=missed)

@@ -1,0 +1,329 @@
+"""A Recorder is everything of one session on its way to disk: rings, a backlog, a file and its tables.
+
+The thread that calls `Recorder.step` only copies out of the rings, into a bounded backlog; another one writes.
+Where the backlog is full, the rings hold what comes; what they then overwrite is counted, marked, and begins a new
+segment.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from bci.errors import DiskError
+from bci.io.disk import AppendFile, DiskFile
+from bci.io.metadata import StreamInfo
+from bci.io.stream import Stream
+from bci.io.xdf_writer import XdfWriter
+from bci.live import tracks
+from bci.live.backlog import Backlog
+from bci.live.part import Part
+from bci.live.ring_reader import RingReader, Take
+from bci.live.tables import (
+    FRAME_FIELDS,
+    MARK_FIELDS,
+    SHOWN_FIELDS,
+    Drain,
+    Rows,
+    Table,
+    frame_rows,
+    mark_rows,
+    shown_rows,
+)
+from bci.signal.clock import Clock
+from bci.signal.ring import Columns, Ring
+from bci.signal.types import MARK_DTYPE, MarkKind, Signal
+
+#: What may wait in memory for a slow disk, bytes; the rings hold their seconds besides.
+MEMORY = 512 << 20
+
+#: How long a disk may refuse before the recording is given up, seconds.
+PATIENCE_S = 3.0
+
+_SYNC_EVERY = 1.0
+_TICK_EVERY = 0.2
+_SLOW_S = 1.0
+_SAY_EVERY = 5.0
+
+#: Who writes marks, besides the streams' own.
+_DECODE, _RECORD = "decode", "record"
+
+
+class Recorder:
+    """Everything of one session that is being recorded; a context manager.
+
+    Add what there is, `step` until the session ends, then go through `finishing`.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's.
+    clock : Clock
+        The session clock.
+    log : logging.Logger
+        Told of a disk that is slow or full.
+    on_disk_error : "stop" or "continue"
+        Whether a disk that refuses ends the recording.
+    memory : int
+        Bytes that may wait for the disk.
+    open_file : callable, optional
+        Opens a file to append to.
+
+    Attributes
+    ----------
+    path : Path
+        The recording's final name. A recorder that was restarted in a session begins another part,
+        ``recording-2.xdf`` …, with the first sample that no part holds.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        log: logging.Logger,
+        *,
+        on_disk_error: Literal["stop", "continue"] = "stop",
+        memory: int = MEMORY,
+        open_file: Callable[[Path], DiskFile] = AppendFile,
+    ) -> None:
+        self._clock, self._log = clock, log
+        self._on_disk_error = on_disk_error
+        self._open_file = open_file
+        self._part = Part.next_in(folder)
+        self.path = self._part.recording
+        self._writer = XdfWriter(self.path, clock, sync_every=_SYNC_EVERY, open_file=open_file)
+        self._backlog = Backlog(clock, memory)
+        self._tracks = tracks.Tracks(self._writer, self._backlog, clock)
+        self._tables: list[Table] = []
+        self._readers: list[RingReader] = []
+        self._signals: list[int] = []
+        self._sources: list[tuple[str, Ring, int]] = []
+        self._own_marks: Take = _nobody
+        self._said = -np.inf
+        self._ticked = self._synced = clock.now()
+        self._finished = False
+
+    # -- what is recorded --------------------------------------------------------------------------------
+
+    def add_stream(self, role: str, stream: Stream, facts: dict[str, Any]) -> None:
+        """Record a stream: its samples, its clock offsets, its marks."""
+        info = StreamInfo(stream.signal, **{"source_id": stream.signal.name} | _known(facts))
+        first = self._resume()
+        track, take = self._tracks.samples(info, first)
+        self._signals.append(track)
+        each = int(np.prod(stream.signal.shape)) * np.dtype(stream.signal.dtype).itemsize
+        most = tracks.longest_read(each)
+        self._readers.append(RingReader(role, stream.samples, take, most=most, first=first))
+        self._sources.append((role, stream.marks, track))
+
+    def add_markers(self, role: str, ring: Ring, facts: dict[str, Any]) -> None:
+        """Record a ring of markers."""
+        signal = Signal(str(facts.get("name", role)), 0.0, (1,), dtype="str")
+        first = self._resume()
+        _, take = self._tracks.markers(StreamInfo(signal, **{"source_id": role} | _known(facts)), first)
+        self._readers.append(RingReader(role, ring, take, most=1000, first=first))
+
+    def add_doings(
+        self, frames: Ring | None = None, shown: Ring | None = None, decode_marks: Ring | None = None
+    ) -> None:
+        """Record what the rig does, in the tables and in the file; after all streams have been added."""
+        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD)
+        _, marks_taker = self._tracks.own(tracks.marks_stream(sources))
+        table = self._table("marks.csv", MARK_FIELDS)
+        for i, (role, ring, track) in enumerate(self._sources):
+            also = _both(marks_taker(tracks.mark_values(i)), partial(self._take_offsets, track))
+            self._readers.append(Drain(f"{role}_marks", ring, table, mark_rows(role), also, ring.oldest))
+        if decode_marks is not None:
+            also = marks_taker(tracks.mark_values(len(sources) - 2))
+            rows = mark_rows(_DECODE)
+            self._readers.append(Drain("decode_marks", decode_marks, table, rows, also, decode_marks.oldest))
+        self._own_marks = _both(
+            marks_taker(tracks.mark_values(len(sources) - 1)), partial(_write_rows, table, mark_rows(_RECORD))
+        )
+        if frames is not None:
+            first = self._part.rows_before("frames.csv")
+            latent = next(column for column in frames.columns if column.name == "latent")
+            decisions = tracks.own_stream("bci-decisions", "Decisions", tracks.DECISION_CHANNELS)
+            _, decided = self._tracks.own(decisions, first)
+            _, latents = self._tracks.own(tracks.latent_stream(latent.shape[0]), first)
+            also = _both(decided(tracks.decision_values), latents(tracks.latent_values))
+            self._readers.append(
+                Drain("frames", frames, self._table("frames.csv", FRAME_FIELDS), frame_rows, also, first)
+            )
+        if shown is not None:
+            first = self._part.rows_before("shown.csv")
+            _, flips = self._tracks.own(tracks.own_stream("bci-flips", "Flips", tracks.FLIP_CHANNELS), first)
+            also = flips(tracks.flip_values)
+            self._readers.append(
+                Drain("shown", shown, self._table("shown.csv", SHOWN_FIELDS), shown_rows, also, first)
+            )
+
+    # -- recording ---------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Copy what is there out of the rings, hand it to the disk's thread, and look how that one does.
+
+        Raises
+        ------
+        DiskError
+            If the disk refuses for too long and the recording is to stop then.
+        """
+        # Only now: until here this thread wrote headers into the file.
+        self._backlog.start()
+        self._drain()
+        now = self._clock.now()
+        self._tracks.offsets.tick(now)
+        if now - self._ticked >= _TICK_EVERY:
+            self._ticked = now
+            self._backlog.put(0, self._writer.tick)
+        if now - self._synced >= _SYNC_EVERY:
+            self._synced = now
+            for table in self._tables:
+                self._backlog.put(0, table.sync)
+        self._look_at_the_disk()
+
+    def finishing(self) -> Iterator[None]:
+        """Bring everything to disk and close the recording, a short step at a time; to be called when all is written.
+
+        Raises
+        ------
+        DiskError
+            As `step` does.
+        """
+        began = self._clock.now()
+        self.step()
+        while any(reader.behind for reader in self._readers):
+            yield
+            self._look_at_the_disk(began)
+            self._drain()
+        for table in self._tables:
+            self._backlog.put(0, table.sync)
+        self._backlog.put(0, self._writer.finish)
+        while not self._backlog.idle:
+            yield
+            self._look_at_the_disk(began)
+        self._look_at_the_disk()
+        self._finished = True
+
+    @property
+    def safe(self) -> int:
+        """Samples of all streams that a power cut would leave on the disk."""
+        return sum(self._writer.recorded.get(track, 0) for track in self._signals)
+
+    @property
+    def lost(self) -> int:
+        """Samples and events of all rings that were overwritten before they could be read."""
+        return sum(reader.lost for reader in self._readers)
+
+    @property
+    def recorded(self) -> dict[str, int]:
+        """Samples and events read, by ring."""
+        return {reader.name: reader.rows for reader in self._readers}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the session's summary says of the recording."""
+        return {
+            "file": (self.path if self._finished else self._writer.partial).name,
+            "finished": self._finished,
+            "samples": self.safe,
+            "lost": self.lost,
+            "bytes": self._writer.nbytes,
+            "unwritten_bytes": self._backlog.waiting,
+            "most_waiting_bytes": self._backlog.most,
+            "slowest_write_s": self._backlog.longest,
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._backlog.__exit__(kind, error, trace)
+        if self._backlog.ended:
+            self._writer.close()
+            for table in self._tables:
+                # After an error, a full disk for example, that error is the one to be heard of.
+                with contextlib.suppress(*([OSError] if error else [])):
+                    table.close()
+
+    # -- its parts ---------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        for reader in self._readers:
+            reader(lambda: not self._backlog.full, self._note_loss)
+        for table in self._tables:
+            rows = table.take()
+            if rows:
+                self._backlog.put(len(rows), partial(table.save, rows))
+
+    def _note_loss(self, name: str, first: int, lost: int) -> None:
+        self._log.error("%d of %s, from %d on, were overwritten before they were recorded", lost, name, first)
+        mark = np.zeros(1, MARK_DTYPE)
+        mark[0] = (MarkKind.OVERRUN, first, lost, self._clock.now(), np.nan, name.encode())
+        self._own_marks({"mark": mark}, 0)
+
+    def _take_offsets(self, track: int, columns: Columns, at: int) -> None:
+        """Pick the clock offsets out of a stream's marks."""
+        for mark in columns["mark"]:
+            if mark["kind"] == MarkKind.CLOCK_OFFSET:
+                self._tracks.offsets.note(track, float(mark["time"]), float(mark["value"]))
+
+    def _look_at_the_disk(self, stopping: float | None = None) -> None:
+        """Say aloud that it is slow or refuses; raise when that has lasted too long."""
+        backlog, now = self._backlog, self._clock.now()
+        if backlog.error is not None:
+            raise backlog.error
+        trouble = backlog.trouble
+        if not trouble and backlog.busy_for < _SLOW_S:
+            return
+        if now - self._said >= _SAY_EVERY:
+            self._said = now
+            waiting = f"{backlog.waiting / 1e6:.1f} MB wait in memory"
+            if trouble:
+                self._log.error("%s; %s", trouble, waiting)
+            else:
+                self._log.warning("the disk has not answered for %.1f s; %s", backlog.busy_for, waiting)
+        if trouble and now - backlog.trouble_since >= PATIENCE_S:
+            if self._on_disk_error == "stop" or (stopping is not None and now - stopping >= PATIENCE_S):
+                raise DiskError(trouble)
+
+    def _resume(self) -> int:
+        """Return the first count of the next stream that no part of this session holds."""
+        return self._part.streams_before.get(len(self._readers) + 1, 0)
+
+    def _table(self, name: str, fields: Sequence[str]) -> Table:
+        table = Table(self._part.path(name), fields, self._open_file)
+        self._tables.append(table)
+        return table
+
+
+def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a stream's facts describes it."""
+    names = ("source_id", "uid", "host", "kind", "speed", "exact_stamps")
+    known = {name: facts[name] for name in names if name in facts}
+    # What else it says of itself is kept where it can be an element of XML.
+    extra = {key: str(value) for key, value in facts.get("extra", {}).items() if key.isidentifier()}
+    return known | ({"extra": extra} if extra else {})
+
+
+def _both(first: Take, second: Take) -> Take:
+    def take(columns: Columns, at: int) -> None:
+        first(columns, at)
+        second(columns, at)
+
+    return take
+
+
+def _nobody(columns: Columns, at: int) -> None:
+    """Take what nobody asked for."""
+
+
+def _write_rows(table: Table, to_rows: Rows, columns: Columns, at: int) -> None:
+    for row in to_rows(columns, at):
+        table.write(row)

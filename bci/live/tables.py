@@ -1,0 +1,196 @@
+"""The tables of a session: one row an event, in CSV files that any tool opens.
+
+``frames.csv`` holds every reconstruction with its latent, confidence, provenance, stage stamps and the digest of
+its pixels, ``shown.csv`` every change of picture on the screen with its flip stamp, ``marks.csv`` gaps, resets,
+skips and losses.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.io.disk import AppendFile, DiskFile
+from bci.live.ring_reader import RingReader, Take
+from bci.signal.ring import Columns, Ring
+from bci.signal.types import STAGES, MarkKind, Shown
+
+#: Turns a copy of a ring's columns, from a given count on, into rows of a table.
+Rows = Callable[[Columns, int], Iterator[Sequence[Any]]]
+
+FRAME_FIELDS = (
+    "frame", "first", "last_sample", "skipped", "valid", "reason", "confidence", "latent", "digest",
+    "window_digest", *STAGES[:5],
+)  # fmt: skip
+SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES)
+MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
+
+
+class Table:
+    """A CSV file with a header; rows wait in memory until they are saved, and are safe after `sync`.
+
+    Parameters
+    ----------
+    path : Path
+        Where; there must be nothing yet.
+    fields : sequence of str
+        Names of the columns.
+    open_file : callable, optional
+        Opens a file to append to.
+    """
+
+    def __init__(
+        self, path: Path, fields: Sequence[str], open_file: Callable[[Path], DiskFile] = AppendFile
+    ) -> None:
+        self._file = open_file(path)
+        self._text = io.StringIO(newline="")
+        self._writer = csv.writer(self._text)
+        self._writer.writerow(fields)
+
+    def write(self, row: Sequence[Any]) -> None:
+        """Append one row, in memory."""
+        self._writer.writerow(row)
+
+    def take(self) -> bytes:
+        """Return the rows written since the last time, to be saved."""
+        text = self._text.getvalue()
+        self._text.seek(0)
+        self._text.truncate()
+        return text.encode()
+
+    def save(self, rows: bytes) -> None:
+        """Append what `take` returned to the file."""
+        if rows:
+            self._file.append(rows)
+
+    def sync(self) -> None:
+        """Return when everything saved is on the disk."""
+        self._file.sync()
+
+    def close(self) -> None:
+        """Save what is left and close the file."""
+        try:
+            self.save(self.take())
+        finally:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Drain(RingReader):
+    """One ring on its way into one table, and by the way elsewhere.
+
+    Parameters
+    ----------
+    name, ring
+        As in `RingReader`.
+    table : Table
+        Where the rows go.
+    to_rows : callable
+        Makes rows of what was read.
+    also : callable, optional
+        Takes the same columns.
+    first : int
+        Count to begin at.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ring: Ring,
+        table: Table,
+        to_rows: Rows,
+        also: Take | None = None,
+        first: int = 0,
+    ) -> None:
+        self.table = table
+
+        def take(columns: Columns, at: int) -> None:
+            for row in to_rows(columns, at):
+                table.write(row)
+            if also is not None:
+                also(columns, at)
+
+        super().__init__(name, ring, take, first=first)
+
+
+def image_digest(image: NDArray[np.uint8]) -> str:
+    """Return the BLAKE2b digest of a picture's pixels, 32 hexadecimal digits."""
+    return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).hexdigest()
+
+
+def frame_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
+    """Turn frames into rows of `FRAME_FIELDS`; a latent is a JSON list that gives its float32 back exactly."""
+    for i, (image, latent, info) in enumerate(
+        zip(columns["image"], columns["latent"], columns["info"], strict=True)
+    ):
+        window = info["digest"].tobytes()
+        yield (
+            first + i,
+            int(info["first"]),
+            int(info["last_sample"]),
+            int(info["skipped"]),
+            int(info["valid"]),
+            bytes(info["reason"]).decode(),
+            float(info["confidence"]),
+            json.dumps([float(x) for x in latent]),
+            image_digest(image),
+            window.hex() if any(window) else "",
+            *(float(t) for t in info["stamps"][:5]),
+        )
+
+
+def shown_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
+    """Turn changes of picture into rows of `SHOWN_FIELDS`."""
+    for i, (image, shown) in enumerate(zip(columns["image"], columns["shown"], strict=True)):
+        yield (
+            first + i,
+            Shown(int(shown["kind"])).name.lower(),
+            int(shown["frame"]),
+            float(shown["flip"]),
+            bytes(shown["reason"]).decode(),
+            image_digest(image),
+            *(float(t) for t in shown["info"]["stamps"]),
+        )
+
+
+def mark_rows(source: str) -> Rows:
+    """Return what turns marks into rows of `MARK_FIELDS`."""
+
+    def rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
+        for mark in columns["mark"]:
+            yield (
+                source,
+                MarkKind(int(mark["kind"])).name.lower(),
+                int(mark["first"]),
+                int(mark["count"]),
+                float(mark["time"]),
+                float(mark["value"]),
+                bytes(mark["detail"]).decode(),
+            )
+
+    return rows
+
+
+def rows_until(path: Path) -> int:
+    """Return the number after that of the last whole row of a table that counts its rows; 0 where there is none."""
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - (1 << 20)))
+        lines = file.read().split(b"\r\n")[:-1]
+    number = lines[-1].partition(b",")[0] if lines else b""
+    return int(number) + 1 if number.isdigit() else 0

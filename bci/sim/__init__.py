@@ -1,0 +1,1 @@
+"""Shipped simulators with known answers."""

