@@ -1,0 +1,1 @@
+"""What stream_latency and overload measure: one program per contender, each ending in a `WindowLog`."""

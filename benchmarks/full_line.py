@@ -1,0 +1,205 @@
+"""The full line: a whole session on a benchmark's feed, started by the supervisor as `bci run` starts it.
+
+Everything is on: acquisition, a band-pass, a small ONNX decoder, the headless display, the recorder. The figure
+is the same as for the other contenders, from the push of a window's newest sample to the window in the decoder's
+hands, taken from the stamps that the session recorded; how long the later stages took stands in its facts.
+"""
+
+import csv
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.control.supervisor import Supervisor
+from bci.decoder.bundle import save_bundle
+from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, SignalSpec, WindowSpec
+from bci.errors import ProgramError
+from bci.io.display import DisplaySettings
+from bci.io.lsl import describe
+from bci.io.session import DecoderSettings, SessionConfig, StreamSettings
+from bci.signal.filters import BandPass
+from bci.signal.pipeline import Pipeline
+from bci.signal.types import Signal
+from benchmarks.measurement import Measurement, Stage, cpu_seconds
+from benchmarks.source import SETTLE, Feed
+
+_SIDE = 64
+_READY_LIMIT = 60.0
+
+
+def measure_line(feed: Feed, *, warm_up: float, seconds: float) -> Measurement:
+    """Run one session on one feed; `Measurement.facts` holds the session's summary.
+
+    Raises
+    ------
+    BciError
+        If a program fails.
+    """
+    with Stage() as stage:
+        total = warm_up + seconds + 0.2
+        spec = {"source_id": stage.key, "feed": asdict(feed), "seconds": total}
+        source = stage.launch("source", "benchmarks.source", spec)
+        bundle = stage.folder / "bundle"
+        make_bundle(bundle, describe(stage.key).signal, feed)
+        config = SessionConfig(
+            name="line",
+            seconds=SETTLE + total + 0.5,
+            stream=StreamSettings(source_id=stage.key),
+            decoder=DecoderSettings(bundle=bundle),
+            display=DisplaySettings(kind="headless"),
+        )
+        meter = _Meter(stage, warm_up, seconds)
+        with _own_log():
+            summary = Supervisor(config, stage.folder, observe=meter).run()
+        if summary["status"] != "done":
+            raise ProgramError(f"the session ended in the safe state: {summary['ended_by']}")
+        stage.until(lambda: "pushed" in source.facts, _READY_LIMIT, "the last sample")
+        pushed = np.load(stage.folder / "source.npy")
+        frames = _frames(Path(summary["session"]) / "frames.csv")
+        return _evaluate(feed, pushed, frames, meter, seconds, summary, source.facts)
+
+
+class _Meter:
+    """Reads the CPU clocks of acquire, decode and source at the ends of the measured span.
+
+    The supervisor calls it about ten times a second, so it divides by the span that it saw.
+    """
+
+    def __init__(self, stage: Stage, warm_up: float, seconds: float) -> None:
+        self._stage, self._warm_up, self._seconds = stage, warm_up, seconds
+        self.began = float("nan")
+        self._at: list[tuple[float, dict[str, float]]] = []
+
+    def __call__(self, supervisor: Supervisor) -> None:
+        source = self._stage.children["source"]
+        source.listen()
+        if "started" not in source.facts or len(self._at) == 2:
+            return
+        self.began = source.facts["started"] + self._warm_up
+        now = supervisor.clock.now()
+        if now >= self.began + len(self._at) * self._seconds:
+            children = {"source": source, **{n: supervisor.children[n] for n in ("acquire", "decode")}}
+            pids = {name: child.process.pid for name, child in children.items()}
+            self._at.append((now, {name: cpu_seconds(pid) for name, pid in pids.items() if pid}))
+
+    @property
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds per stream second of each program."""
+        (start, before), (end, after) = self._at
+        return {name: (after[name] - before[name]) / (end - start) for name in before}
+
+
+def make_bundle(folder: Path, signal: Signal, feed: Feed) -> None:
+    """Write a bundle for the feed: 8 to 30 Hz, then one graph from the windows' power to a brightness."""
+    pipeline = Pipeline([BandPass(8.0, 30.0)])
+    spec = BundleSpec(
+        name="full-line",
+        title="Brightness by the power between 8 and 30 Hz; made for a benchmark.",
+        signal=SignalSpec(
+            name=signal.name, rate=signal.rate, shape=signal.shape, channels=signal.channels, unit=signal.unit
+        ),
+        pipeline=tuple(pipeline.to_json()),
+        window=WindowSpec(length=feed.length, hop=feed.hop),
+        latent=1,
+        image=ImageSpec(height=_SIDE, width=_SIDE),
+        graphs=(GraphSpec(file="whole.onnx", role="whole"),),
+    )
+    save_bundle(folder, spec, {"whole.onnx": _graph((1, feed.length, *signal.shape))})
+
+
+def _graph(window: tuple[int, ...]) -> bytes:
+    """Return a graph: latent = mean of the window's squares, image = tanh(latent) over a ramp."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    ramp = np.broadcast_to(np.linspace(-1, 1, _SIDE, dtype=np.float32), (1, 3, _SIDE, _SIDE)).copy()
+    float32 = TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Mul", ["window", "window"], ["squares"]),
+        helper.make_node("ReduceMean", ["squares", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Reshape", ["mean", "one"], ["latent"]),
+        helper.make_node("Tanh", ["latent"], ["level"]),
+        helper.make_node("Mul", ["level", "ramp"], ["image"]),
+    ]
+    constants = {
+        "axes": np.arange(1, len(window)),
+        "one": np.array([1, 1]),
+        "ramp": ramp,
+    }
+    graph = helper.make_graph(
+        nodes,
+        "whole",
+        [helper.make_tensor_value_info("window", float32, window)],
+        [
+            helper.make_tensor_value_info("latent", float32, (1, 1)),
+            helper.make_tensor_value_info("image", float32, (1, 3, _SIDE, _SIDE)),
+        ],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+@contextmanager
+def _own_log() -> Iterator[None]:
+    """Take away afterwards what the supervisor's log has added to this process's."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        for handler in set(root.handlers) - set(before):
+            root.removeHandler(handler)
+            handler.close()
+        root.setLevel(level)
+
+
+def _frames(path: Path) -> NDArray[np.float64]:
+    """Read (last_sample, skipped, cut) of every frame that was recorded: (n, 3)."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [(row["last_sample"], row["skipped"], row["cut"]) for row in csv.DictReader(file)]
+    return np.array(rows, float).reshape(-1, 3)
+
+
+def _evaluate(
+    feed: Feed,
+    pushed: NDArray[np.float64],
+    frames: NDArray[np.float64],
+    meter: _Meter,
+    seconds: float,
+    summary: dict[str, Any],
+    source: dict[str, Any],
+) -> Measurement:
+    newest, skipped, cut = frames[:, 0].astype(int), frames[:, 1].astype(int), frames[:, 2]
+    age = cut - pushed[newest // feed.chunk]
+    inside = (cut >= meter.began) & (cut < meter.began + seconds)
+    charged = [
+        cut[i] - pushed[(newest[i] - np.arange(1, skipped[i] + 1) * feed.hop) // feed.chunk]
+        for i in np.flatnonzero(inside & (skipped > 0))
+    ]
+    counted = summary["windows"] == summary["reconstructions"] + summary["skipped"]
+    total = len(pushed) * feed.chunk
+    cpu = meter.cpu
+    return Measurement(
+        contender="line",
+        feed=feed,
+        latency=np.concatenate([age[inside], *charged]),
+        decoded_age=np.empty(0),
+        ages=np.column_stack([cut - meter.began, age])[inside],
+        cpu=cpu["acquire"] + cpu["decode"],
+        programs_cpu=cpu,
+        windows=int(inside.sum()),
+        passed_over=int(skipped[inside].sum()),
+        broken=int(not counted) + int(summary["windows"] != (total - feed.length) // feed.hop + 1),
+        lost=summary["samples_lost"] + total - summary["samples"],
+        facts={
+            "source": source,
+            **{key: summary[key] for key in ("latency_ms", "flips", "dropped_flips", "invalid")},
+        },
+    )

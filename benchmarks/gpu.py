@@ -1,0 +1,272 @@
+"""All checks that need an NVIDIA GPU: the provider really used, CPU–GPU parity, and latency against raw runs.
+
+::
+
+    python -m benchmarks.gpu [--quick] [--json]
+
+Without a GPU it says so, and ends with status 0 and ``{"gpu": false}``. With one it ends with status 1 when a check
+fails: a graph that is not wholly on the GPU is reported, another result than the CPU's or than a moment ago fails.
+The floor is the same graphs with I/O binding and a CUDA graph in sessions of the benchmark's own; "plain run" lets
+ONNX Runtime copy, "without CUDA graph" is the decoder with the graph switched off.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import OnnxDecoder
+from bci.decoder.parity import compare
+from bci.decoder.providers import device_name, require_cuda
+from bci.decoder.quantiser import Quantiser
+from bci.decoder.trial import INPUT
+from bci.errors import ProviderError
+from bci.signal.clock import Clock, LslClock
+from benchmarks.decode_latency import DEMO, make_windows
+from benchmarks.fresh_bundle import fresh_bundle
+from benchmarks.report import (
+    machine_facts,
+    percentiles,
+    print_last_line,
+    print_machine,
+    print_table,
+    progress,
+)
+
+ROUNDS = 5
+
+Run = Callable[[NDArray[np.float32]], object]
+
+
+def _cuda_session(model: bytes, *, graph: bool, strict: bool = False) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.use_deterministic_compute = True
+    options.log_severity_level = 4
+    if strict:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    settings = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC", "enable_cuda_graph": str(int(graph))}
+    return onnxruntime.InferenceSession(
+        model, options, providers=[("CUDAExecutionProvider", settings)], enable_fallback=0
+    )
+
+
+class BoundFloor:
+    """The chain with I/O binding, tensors on the device, and a CUDA graph where the decoder has one."""
+
+    def __init__(self, bundle: Bundle, *, graph: bool) -> None:
+        import onnxruntime
+
+        chain = bundle.chain()
+        sessions = [_cuda_session(bundle.read(name), graph=graph) for _, name, _ in chain.graphs]
+        self._on_device = {
+            name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, "cuda", 0)
+            for name, shape in chain.sizes().items()
+        }
+        self._steps = []
+        for (role, _, _), session in zip(chain.graphs, sessions, strict=True):
+            binding = session.io_binding()
+            binding.bind_ortvalue_input(INPUT[role], self._on_device[INPUT[role]])
+            for name in chain.outputs(role):
+                binding.bind_ortvalue_output(name, self._on_device[name])
+            self._steps.append((session, binding))
+
+    def __call__(self, window: NDArray[np.float32]) -> object:
+        """Copy one window in, run, copy latent and image out."""
+        self._on_device["window"].update_inplace(window)
+        for session, binding in self._steps:
+            session.run_with_iobinding(binding)
+        return self._on_device["latent"].numpy(), self._on_device["image"].numpy()
+
+
+class PlainFloor:
+    """The chain by `session.run`: ONNX Runtime copies to and from the device at every graph."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        chain = bundle.chain()
+        self._steps = [
+            (_cuda_session(bundle.read(name), graph=False), INPUT[role], chain.outputs(role))
+            for role, name, _ in chain.graphs
+        ]
+
+    def __call__(self, window: NDArray[np.float32]) -> object:
+        """Run the chain."""
+        found: dict[str, Any] = {"window": window}
+        for session, taken, given in self._steps:
+            found |= zip(given, session.run(given, {taken: found[taken]}), strict=True)
+        return found
+
+
+def wholly_on_gpu(bundle: Bundle) -> dict[str, bool]:
+    """Return for each graph whether every node runs on the GPU: it loads where the CPU may not help."""
+    found = {}
+    for _, name, _ in bundle.chain().graphs:
+        try:
+            _cuda_session(bundle.read(name), graph=False, strict=True)
+        except Exception as error:  # ONNX Runtime's exceptions share no base below Exception
+            progress(f"{name} is not wholly on the GPU: {str(error).splitlines()[0][:200]}")
+            found[name] = False
+        else:
+            found[name] = True
+    return found
+
+
+def repeats(decoder: OnnxDecoder, windows: list[NDArray[np.float32]]) -> bool:
+    """Whether every window gives the same bits when all are decoded again, in reverse order."""
+    once = [decoder.raw(window) for window in windows]
+    again = [decoder.raw(window) for window in reversed(windows)][::-1]
+    return all(a[name].tobytes() == b[name].tobytes() for a, b in zip(once, again, strict=True) for name in a)
+
+
+def without_cuda_graph(bundle: Bundle) -> Bundle:
+    """Return the bundle with the CUDA graph switched off."""
+    options = bundle.spec.options
+    off = options.model_copy(update={"cuda": options.cuda.model_copy(update={"graph": False})})
+    return replace(bundle, spec=bundle.spec.model_copy(update={"options": off}))
+
+
+def time_runs(
+    runs: Mapping[str, Run], windows: list[NDArray[np.float32]], n: int, clock: Clock
+) -> dict[str, Any]:
+    """Time every run on `n` windows in each round, in turn; return latencies, (rounds, n) milliseconds."""
+    taken = {name: np.empty((ROUNDS, n)) for name in runs}
+    names = list(runs)
+    for run in runs.values():
+        for window in windows[:20]:
+            run(window)
+    for round_ in range(ROUNDS):
+        for i in range(n):
+            # Who comes first moves on by one each time, so nobody always finds the caches as another left them.
+            for name in names[i % len(names) :] + names[: i % len(names)]:
+                window = windows[i % len(windows)]
+                began = clock.now()
+                runs[name](window)
+                taken[name][round_, i] = 1e3 * (clock.now() - began)
+    return taken
+
+
+def examine(bundle: Bundle, n: int, clock: Clock) -> dict[str, Any]:
+    """Make every check on one bundle."""
+    windows = make_windows(bundle, 64)
+    samples = [window.samples for window in windows]
+    on_cpu = OnnxDecoder(bundle, clock=clock)
+    began = clock.now()
+    on_gpu = OnnxDecoder(bundle, clock=clock, provider="cuda")
+    on_gpu.warm_up()
+    ready_s = clock.now() - began
+    parity = compare(
+        [on_cpu.raw(s) for s in samples], [on_gpu.raw(s) for s in samples], Quantiser(bundle.spec.image)
+    )
+    captured = [options["enable_cuda_graph"] == "1" for options in on_gpu.environment["options"]]
+    plain_decoder = OnnxDecoder(without_cuda_graph(bundle), clock=clock, provider="cuda")
+    by_samples = {id(window.samples): window for window in windows}
+    floor, plain = BoundFloor(bundle, graph=all(captured)), PlainFloor(bundle)
+    runs: dict[str, Run] = {
+        "floor: I/O binding": lambda s: floor(s[None]),
+        "plain run": lambda s: plain(s[None]),
+        "decoder on the GPU": lambda s: on_gpu.decode(by_samples[id(s)]),
+        "decoder without CUDA graph": lambda s: plain_decoder.decode(by_samples[id(s)]),
+        "decoder on the CPU": lambda s: on_cpu.decode(by_samples[id(s)]),
+    }
+    half: dict[str, Any] | None = None
+    if any(graph.precision == "float16" for graph in bundle.spec.graphs):
+        try:
+            in_half = OnnxDecoder(bundle, clock=clock, provider="cuda", precision="float16", parity=samples)
+        except ProviderError as refusal:
+            half = {"accepted": False, "reason": str(refusal)}
+        else:
+            half = {"accepted": True}
+            runs["decoder in float16"] = lambda s: in_half.decode(by_samples[id(s)])
+    taken = time_runs(runs, samples, n, clock)
+    medians = {name: np.median(values, axis=1) for name, values in taken.items()}
+    ratios = medians["decoder on the GPU"] / medians["floor: I/O binding"]
+    return {
+        "provider": on_gpu.environment["provider"],
+        "wholly_on_gpu": wholly_on_gpu(bundle),
+        "cuda_graph": captured,
+        "parity": {"latent": parity.latent, "pixels": parity.pixels, "holds": parity.holds},
+        "repeats": repeats(on_gpu, samples),
+        "float16": half,
+        "ready_s": ready_s,
+        "latency_ms": {name: percentiles(values.ravel()) for name, values in taken.items()},
+        "ratio": {
+            "median": float(np.median(ratios)),
+            "low": float(ratios.min()),
+            "high": float(ratios.max()),
+        },
+        "environment": on_gpu.environment,
+    }
+
+
+def print_findings(name: str, found: Mapping[str, Any]) -> None:
+    """Print what was found for one bundle."""
+    parity = found["parity"]
+    print(
+        f"\n{name}: {found['provider']}, CUDA graph {found['cuda_graph']}, wholly on it {found['wholly_on_gpu']}"
+    )
+    print(
+        f"parity with the CPU: latent {parity['latent']:.2g}, {100 * parity['pixels']:.3f} % of pixels within one level"
+        f" ({'holds' if parity['holds'] else 'FAILS'}); repeats bit for bit: {found['repeats']}; "
+        f"ready after {found['ready_s']:.2f} s"
+    )
+    if found["float16"] is not None:
+        print(f"float16: {'accepted' if found['float16']['accepted'] else found['float16']['reason']}")
+    print_table(
+        ["", "p50 ms", "p95 ms", "p99 ms", "n"],
+        [
+            [name, *(f"{row[point]:.3f}" for point in ("p50", "p95", "p99")), str(row["n"])]
+            for name, row in found["latency_ms"].items()
+        ],
+    )
+    ratio = found["ratio"]
+    print(f"decoder on the GPU / floor: {ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})")
+
+
+def main() -> None:
+    """Check and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--bundle", type=Path, default=DEMO, help="a bundle to run beside the untrained ones")
+    parser.add_argument("--quick", action="store_true", help="under a minute")
+    parser.add_argument("--json", action="store_true", help="print one machine-readable last line")
+    arguments = parser.parse_args()
+    facts = machine_facts(["onnxruntime", "onnxruntime-gpu"])
+    try:
+        require_cuda()
+    except ProviderError as reason:
+        print(f"no GPU: {reason}")
+        if arguments.json:
+            print_last_line({"benchmark": "gpu", "gpu": False, "reason": str(reason), "machine": facts})
+        return
+    print_machine(facts)
+    print(device_name() or "nvidia-smi does not answer")
+    clock = LslClock()
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        bundles = [
+            fresh_bundle(Path(scratch) / "small", float16=True),
+            fresh_bundle(Path(scratch) / "large", size=256, width=512, latent=64, channels=64, float16=True),
+        ]
+        if arguments.bundle.is_dir():
+            bundles.append(Bundle.load(arguments.bundle))
+        for bundle in bundles:
+            progress(bundle.name)
+            found[bundle.name] = examine(bundle, 20 if arguments.quick else 200, clock)
+            print_findings(bundle.name, found[bundle.name])
+    sound = all(f["parity"]["holds"] and f["repeats"] for f in found.values())
+    if arguments.json:
+        print_last_line({"benchmark": "gpu", "gpu": True, "sound": sound, "machine": facts, "bundles": found})
+    if not sound:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""A Measurement: one contender on one feed, from the source's first push to the last window's note.
+
+Source and contender are programs of their own, started as the supervisor starts them. Latency is what the
+contender itself saw against what the source itself noted: from the push of a window's newest sample to the
+window in hand. A window that was passed over is charged with the time until the next one came, so nobody
+gains by skipping. CPU time is that of all processes and threads of the contender during the measured span,
+read from the kernel, less what the checks of the counter channel cost.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from bci.control.spawn import Child
+from bci.errors import ProgramError
+from bci.io.board import Board
+from bci.io.program import Launch
+from bci.io.stream import Stream
+from bci.signal.clock import LslClock
+from benchmarks.source import Feed
+from benchmarks.window_log import load_windows
+
+_READY_LIMIT = 60.0
+_END_LIMIT = 60.0
+
+#: Modules of the contenders that are one program; "ours" is two and has its own start below.
+PEERS = {
+    "floor": "benchmarks.contenders.floor",
+    "mne-lsl": "benchmarks.contenders.mne_lsl_stream",
+    "ezmsg": "benchmarks.contenders.ezmsg_graph",
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one run of one contender gave.
+
+    Attributes
+    ----------
+    contender, feed
+        Who, on what.
+    latency : (n,) float64
+        Seconds from the push of a window's newest sample to the window in hand, windows passed over included.
+    decoded_age : (m,) float64
+        Seconds from that push to the end of the window's decoding; empty when nothing was decoded.
+    ages : (m, 2) float64
+        When each window was in hand, seconds since the first push, and how old it was then.
+    cpu : float
+        CPU seconds per stream second of the contender's programs together, less the checks.
+    programs_cpu : mapping of str to float
+        The same of each program, and of the source that served it, checks included.
+    windows, passed_over : int
+        Windows in hand in the measured span, and grid windows between them that were not taken.
+    broken, lost : int
+        Windows of the whole run whose counter channel has a gap or a step; samples in no window at all.
+    memory : mapping
+        Unique set size of each process of the contender, MB, about once a second of the measured span.
+    facts : mapping
+        What the contender reported itself.
+    """
+
+    contender: str
+    feed: Feed
+    latency: NDArray[np.float64]
+    decoded_age: NDArray[np.float64]
+    ages: NDArray[np.float64]
+    cpu: float
+    programs_cpu: Mapping[str, float]
+    windows: int
+    passed_over: int
+    broken: int
+    lost: int
+    memory: Mapping[str, list[float]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stage:
+    """The programs of one run, their board and their folder."""
+
+    def __init__(self) -> None:
+        self.key = "bench" + uuid.uuid4().hex[:8]
+        self.folder = Path(tempfile.mkdtemp(prefix=self.key))
+        self.children: dict[str, Child] = {}
+        self.open = ExitStack()
+        self._board = self.open.enter_context(Board.create(self.key + "b", ["source", "acquire", "consumer"]))
+
+    def launch(self, name: str, module: str, spec: Mapping[str, Any], stream: Stream | None = None) -> Child:
+        """Start one program and wait until it is ready."""
+        launch = Launch(
+            name=name,
+            module=module,
+            spec=spec,
+            folder=str(self.folder),
+            board=self.key + "b",
+            streams={"stream": stream.handle} if stream else {},
+            slots={"stream": 0},
+        )
+        child = self.children[name] = Child(launch)
+        self.until(lambda: child.ready is not None, _READY_LIMIT, f"{name} ready")
+        return child
+
+    def until(self, condition: Callable[[], bool], limit: float, what: str) -> None:
+        """Listen to the programs until `condition` holds.
+
+        Raises
+        ------
+        ProgramError
+            If a program fails, or `limit` seconds pass.
+        """
+        deadline = time.perf_counter() + limit
+        while not condition():
+            wait([w for child in self.children.values() if child.alive for w in child.waitables], 0.05)
+            for child in self.children.values():
+                child.listen()
+                if child.failure:
+                    raise ProgramError(f"{child.name}: {child.failure}\n{self._log()}")
+            if time.perf_counter() > deadline:
+                raise ProgramError(f"waited {limit:g} s in vain: {what}\n{self._log()}")
+
+    def ended(self, *names: str) -> Callable[[], bool]:
+        """Return the condition that programs have ended."""
+        return lambda: not any(self.children[name].alive for name in names)
+
+    def _log(self) -> str:
+        path = self.folder / "log.txt"
+        return path.read_text() if path.is_file() else ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in self.children.values():
+            child.ask_to_stop()
+        for child in self.children.values():
+            if not child.join(2.0):
+                child.kill()
+        self.open.close()
+        shutil.rmtree(self.folder)
+
+
+def measure(
+    contender: str,
+    feed: Feed,
+    *,
+    warm_up: float,
+    seconds: float,
+    busy: float = 0.0,
+    memory: bool = False,
+    extra: Mapping[str, Any] | None = None,
+) -> Measurement:
+    """Run one contender on one feed.
+
+    Parameters
+    ----------
+    contender : str
+        ``"ours"`` or a key of `PEERS`.
+    feed : Feed
+        What is published and how it is cut.
+    warm_up, seconds : float
+        Stream seconds that are not measured, and that are.
+    busy : float
+        Seconds of work per window in place of a decoder.
+    memory : bool
+        Whether to sample the contender's memory, which costs some milliseconds each time.
+    extra : mapping, optional
+        Further settings of the contender's program.
+
+    Raises
+    ------
+    BciError
+        If a program fails or never comes to its end.
+    """
+    with Stage() as stage:
+        total = warm_up + seconds + 0.2
+        spec = {"source_id": stage.key, "feed": asdict(feed), "seconds": total, "busy": busy, **(extra or {})}
+        source = stage.launch("source", "benchmarks.source", spec)
+        if contender == "ours":
+            stream = _start_ours(stage, spec, check_chunks=busy > 0)
+            names = ("acquire", "consumer")
+        else:
+            stream = None
+            stage.launch("consumer", PEERS[contender], spec)
+            names = ("consumer",)
+        stage.until(lambda: "started" in source.facts, _READY_LIMIT, "the first sample")
+        began = source.facts["started"] + warm_up
+        processes = {name: stage.children[name].process.pid for name in names}
+        cpu, sizes = _watch(processes, source.process.pid, began, seconds, memory)
+        stage.until(lambda: "pushed" in source.facts, _END_LIMIT, "the last sample")
+        if stream is not None:
+            # A moment for what is still on its way; then the stop travels down the line.
+            clock, total_samples = LslClock(), source.facts["pushed"] * feed.chunk
+            until = clock.now() + 5.0
+            stage.until(lambda: stream.samples.count >= total_samples or clock.now() > until, 6.0, "the rest")
+            stage.children["acquire"].ask_to_stop()
+            stage.until(stage.ended("acquire"), _END_LIMIT, "the end of acquire")
+            stream.samples.finish()
+        # What lags processes its backlog to the end, so that its last window is checked too.
+        stage.until(stage.ended("consumer"), _END_LIMIT, "the end of the consumer")
+        facts = {name: stage.children[name].facts for name in names} | {"source": source.facts}
+        pushed = np.load(stage.folder / "source.npy")
+        return _evaluate(contender, feed, stage.folder, pushed, began, seconds, cpu, sizes, facts)
+
+
+def _start_ours(stage: Stage, spec: Mapping[str, Any], check_chunks: bool) -> Stream:
+    from bci.io.lsl import describe
+
+    info = describe(spec["source_id"], 5.0)
+    stream = stage.open.enter_context(Stream.create(stage.key + "s", info.signal))
+    stage.launch("consumer", "benchmarks.contenders.ours", {**spec, "check_chunks": check_chunks}, stream)
+    acquire = {
+        "source_id": spec["source_id"],
+        "timeout": 5.0,
+        "data_age_limit": 1.0,
+        "marker_source_id": None,
+        "grid": (spec["feed"]["length"], spec["feed"]["hop"]),
+    }
+    stage.launch("acquire", "bci.live.acquire", acquire, stream)
+    return stream
+
+
+def _watch(
+    processes: Mapping[str, int], source: int, began: float, seconds: float, memory: bool
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """Wait through the measured span; return CPU seconds per second of each program, and memory in MB."""
+    clock = LslClock()
+    clock.sleep_until(began)
+    everyone = {**processes, "source": source}
+    before = {name: cpu_seconds(pid) for name, pid in everyone.items()}
+    sizes: dict[str, list[float]] = {name: [] for name in processes if memory}
+    if memory:
+        for second in range(int(seconds)):
+            clock.sleep_until(began + second + 0.5)
+            for name, pid in processes.items():
+                sizes[name].append(psutil.Process(pid).memory_full_info().uss / 1e6)
+    clock.sleep_until(began + seconds)
+    return {name: (cpu_seconds(pid) - before[name]) / seconds for name, pid in everyone.items()}, sizes
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds that a process has used, all its threads, dead ones included."""
+    if sys.platform.startswith("linux"):
+        # The id of another process's CPU clock (clock_getcpuclockid), in nanoseconds where psutil has ticks.
+        return time.clock_gettime((~pid << 3) | 2)
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def _evaluate(
+    contender: str,
+    feed: Feed,
+    folder: Path,
+    pushed: NDArray[np.float64],
+    began: float,
+    seconds: float,
+    cpu: Mapping[str, float],
+    sizes: Mapping[str, list[float]],
+    facts: Mapping[str, Any],
+) -> Measurement:
+    notes = load_windows(folder)
+    newest, hand = notes["newest"], notes["hand"]
+    age = hand - pushed[newest // feed.chunk]
+    inside = (hand >= began) & (hand < began + seconds)
+    # Windows passed over lie whole hops before the one that was taken.
+    over = np.diff(newest, prepend=newest[:1]) // feed.hop - 1
+    charged = [
+        hand[i] - pushed[(newest[i] - np.arange(1, over[i] + 1) * feed.hop) // feed.chunk]
+        for i in np.flatnonzero(inside & (over > 0))
+    ]
+    checks = float(notes["check_ns"][inside].sum()) * 1e-9
+    end = len(pushed) * feed.chunk
+    tail = end - feed.hop - 1 - int(newest[-1]) if len(newest) else end
+    decoded = notes["decoded"][inside]
+    return Measurement(
+        contender=contender,
+        feed=feed,
+        latency=np.concatenate([age[inside], *charged]),
+        decoded_age=(decoded - pushed[newest[inside] // feed.chunk])[np.isfinite(decoded)],
+        ages=np.column_stack([hand - began, age])[inside],
+        cpu=sum(share for name, share in cpu.items() if name != "source") - checks / seconds,
+        programs_cpu=cpu,
+        windows=int(inside.sum()),
+        passed_over=int(np.maximum(over[inside], 0).sum()),
+        broken=int((~notes["ok"]).sum()),
+        # A contender without a grid may begin up to a hop late; those samples it has had in hand.
+        lost=int(notes["missing"].sum()) - min(int(notes["missing"][:1].sum()), feed.hop - 1) + max(0, tail),
+        memory=sizes,
+        facts=facts,
+    )
+
+
+def isolated() -> None:
+    """Put this process and all it starts on an LSL network of this machine alone."""
+    from bci.io.network import isolate
+
+    isolate(f"bench-{uuid.uuid4()}")
+    os.environ.setdefault("MNE_LSL_LOG_LEVEL", "ERROR")
