@@ -284,8 +284,8 @@ def _evaluate(
     ]
     checks = float(notes["check_ns"][inside].sum()) * 1e-9
     end = len(pushed) * feed.chunk
-    tail = end - feed.hop - 1 - int(newest[-1]) if len(newest) else end
     decoded = notes["decoded"][inside]
+    unread = end - facts["consumer"]["samples"] if contender == "ours" else 0
     return Measurement(
         contender=contender,
         feed=feed,
@@ -297,11 +297,21 @@ def _evaluate(
         windows=int(inside.sum()),
         passed_over=int(np.maximum(over[inside], 0).sum()),
         broken=int((~notes["ok"]).sum()),
-        # A contender without a grid may begin up to a hop late; those samples it has had in hand.
-        lost=int(notes["missing"].sum()) - min(int(notes["missing"][:1].sum()), feed.hop - 1) + max(0, tail),
+        lost=samples_lost(notes, feed.hop, end) + unread,
         memory=sizes,
         facts=facts,
     )
+
+
+def samples_lost(notes: NDArray[Any], hop: int, pushed: int) -> int:
+    """Return how many of `pushed` samples are in no window from the first one in hand to the last on the grid.
+
+    What comes before the first window is not counted: a contender without a grid begins up to a hop late, and
+    one that takes the newest may pass over the first windows of the grid.
+    """
+    if not len(notes):
+        return pushed
+    return int(notes["missing"][1:].sum()) + max(0, pushed - hop - 1 - int(notes["newest"][-1]))
 
 
 def isolated() -> None:

@@ -65,6 +65,19 @@ def test_a_lost_sample_and_a_stale_window_are_noticed(window_log: Any, tmp_path:
     assert notes["missing"].tolist() == [0, 150]
 
 
+def test_what_lies_between_and_after_the_windows_is_lost_but_not_what_lies_before_the_first(
+    window_log: Any, tmp_path: Path
+) -> None:
+    from benchmarks.measurement import samples_lost
+
+    notes = notes_of(window_log, [counted(10, 100), counted(30, 100)], tmp_path)
+    assert samples_lost(notes, 10, 139) == 0
+    assert samples_lost(notes, 10, 143) == 3
+    notes = notes_of(window_log, [counted(0, 100), counted(105, 100)], tmp_path)
+    assert samples_lost(notes, 10, 205) == 5
+    assert samples_lost(notes[:0], 10, 205) == 205
+
+
 def last_line(module: str, *arguments: str) -> dict[str, Any]:
     """Run one benchmark and return its machine-readable last line."""
     done = subprocess.run(
