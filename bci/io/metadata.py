@@ -4,6 +4,7 @@ Channels are described as ``desc/channels/channel/{label,unit,type}``. Streams o
 what the standard has no place for: playing speed, exactness of the stamps, shape of a sample.
 """
 
+import ctypes
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ FORMATS: Mapping[int, str] = MappingProxyType(
         pylsl.cf_string: "str",
     }
 )
+_PARSE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)
 _CODES = {name: code for code, name in FORMATS.items()}
 
 #: What streams call the units that this project writes as in a paper.
@@ -145,6 +147,21 @@ def read_info(found: Any) -> StreamInfo:
             if node.name() not in _OURS and node.child_value()
         },
     )
+
+
+def parse_info(xml: bytes) -> StreamInfo:
+    """Return what the XML of a description says, as Lab Streaming Layer and the headers of our recordings write it.
+
+    Raises
+    ------
+    StreamMismatch
+        If it is no description, or contradicts itself.
+    """
+    parse = _PARSE(ctypes.cast(pylsl.lib.lib.lsl_streaminfo_from_xml, ctypes.c_void_p).value or 0)
+    found = pylsl.StreamInfo(handle=parse(xml))
+    if found.channel_count() < 1 or found.channel_format() not in FORMATS:
+        raise StreamMismatch(f"the description of a stream was expected, {xml[:80]!r} came")
+    return read_info(found)
 
 
 def _children(node: Any, name: str, most: int) -> Iterator[Any]:
