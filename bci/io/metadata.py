@@ -7,9 +7,10 @@ what the standard has no place for: playing speed, exactness of the stamps, shap
 import ctypes
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
+from xml.etree import ElementTree
 
 from bci.errors import StreamMismatch
 from bci.signal.liblsl import pylsl
@@ -157,11 +158,20 @@ def parse_info(xml: bytes) -> StreamInfo:
     StreamMismatch
         If it is no description, or contradicts itself.
     """
+    try:
+        # Entities are how a short text claims gigabytes; no description has any.
+        root = ElementTree.fromstring(xml if b"<!" not in xml else b"")
+    except ElementTree.ParseError as error:
+        raise StreamMismatch(f"the description of a stream was expected, {xml[:40]!r} … came: {error}") from None
+    uid = root.find("uid")
+    given = (uid.text or "") if uid is not None else ""
+    if uid is not None and not given:
+        uid.text = "none"  # liblsl reads no description without one
     parse = _PARSE(ctypes.cast(pylsl.lib.lib.lsl_streaminfo_from_xml, ctypes.c_void_p).value or 0)
-    found = pylsl.StreamInfo(handle=parse(xml))
+    found = pylsl.StreamInfo(handle=parse(ElementTree.tostring(root)))
     if found.channel_count() < 1 or found.channel_format() not in FORMATS:
-        raise StreamMismatch(f"the description of a stream was expected, {xml[:80]!r} came")
-    return read_info(found)
+        raise StreamMismatch(f"the description of a stream was expected, {xml[:40]!r} … came: {found.name()}")
+    return replace(read_info(found), uid=given)
 
 
 def _children(node: Any, name: str, most: int) -> Iterator[Any]:
