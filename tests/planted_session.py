@@ -39,8 +39,12 @@ from stimuli import headless
 
 RATE = 100.0
 SIGNAL = Signal("planted", RATE, (3,), CHANNELS, "uV")
-HOP = 10
+LENGTH, HOP = 20, 10
 START = 5000.0
+
+#: Long enough for the slowest machine.
+_PATIENCE_S = 60.0
+
 PIPELINE = [
     {"step": "flat", "seconds": 0.3},
     {"step": "band_pass", "low": 8.0, "high": 30.0, "order": 2},
@@ -49,16 +53,13 @@ PIPELINE = [
 #: Source samples after which what the pipeline heard is a thousandth, and from which it is settled.
 SETTLE = Pipeline.from_json(PIPELINE).start(SIGNAL).settle
 
-#: Long enough for the slowest machine.
-_PATIENCE_S = 60.0
-
 _DISPLAY = {
     "kind": "headless",
     "size_px": (96, 72),
     "image_deg": 3.0,
-    "fresh_for": 5.0,
-    "data_age_limit": 30.0,
-    "heartbeat_limit": 30.0,
+    "fresh_for": _PATIENCE_S,
+    "data_age_limit": _PATIENCE_S,
+    "heartbeat_limit": _PATIENCE_S,
     "contact_sheet": 0,
     "fixation": False,
 }
@@ -113,7 +114,12 @@ class Line:
         self.folder = folder
         folder.mkdir()
         self.bundle = tiny_bundle(
-            folder.parent / "bundle", pipeline=PIPELINE, confidence="gaussian", masked_limit=0.5, hop=HOP
+            folder.parent / "bundle",
+            pipeline=PIPELINE,
+            confidence="gaussian",
+            masked_limit=0.5,
+            length=LENGTH,
+            hop=HOP,
         )
         name = f"t{uuid.uuid4().hex[:12]}"
         columns = frame_columns(*self.bundle.image_size, self.bundle.latent_size)
@@ -133,14 +139,12 @@ class Line:
         self.sent = 0
         opened.callback(self._end)
         self._specs: dict[str, dict[str, Any]] = {
-            "acquire": {"source_id": name, "timeout": _PATIENCE_S, "data_age_limit": 30.0},
+            "acquire": {"source_id": name, "timeout": _PATIENCE_S, "data_age_limit": _PATIENCE_S},
             "decode": {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": True},
             "display": _DISPLAY | {"hop_seconds": HOP / RATE},
             "record": {"streams": {"stream": asdict(self._outlet.info)}},
         }
-        write_json(
-            folder / "config.json", {"decoder": self._specs["decode"], "display": _DISPLAY}
-        )
+        write_json(folder / "config.json", {"decoder": self._specs["decode"], "display": _DISPLAY})
         for program in ("record", "display", "decode", "acquire"):
             facts = self.start(program)
             if program == "decode":
@@ -185,8 +189,8 @@ class Line:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(decode, "follow", partial(follow, first=first))
             self.start("decode")
-            # It has asked for the samples before it is let go of.
-            self.push(noise(HOP, seed=first))
+            # What it follows it has taken up once it has decoded something.
+            self.push(noise(HOP - first % HOP, seed=first))
         return first
 
     def stop(self) -> None:
@@ -218,6 +222,8 @@ class Line:
     def push(self, samples: NDArray[np.float32], *, step: float = 0.0) -> None:
         """Send samples, a hop at a time, each when the one before has been acquired and, if it lives, decoded.
 
+        At every tenth hop it waits until the screen shows the newest valid picture.
+
         Parameters
         ----------
         samples : (n, 3) float32
@@ -233,7 +239,18 @@ class Line:
             self.sent += len(part)
             self.until(lambda: self.stream.samples.count == self.sent, "the samples to arrive")
             if "decode" in self._programs:
-                self.until(lambda: self.board.row("decode")["samples"] == self.sent, "the samples to be decoded")
+                self.until(
+                    lambda: self.board.row("decode")["samples"] == self.sent, "the samples to be decoded"
+                )
+                if self.sent % (10 * HOP) == 0:
+                    self.until(self._newest_is_shown, "the newest picture to be shown")
+
+    def _newest_is_shown(self) -> bool:
+        frames, shown = self._rings["frames"], self._rings["shown"]
+        newest = frames.count - 1
+        if newest < 0 or not frames.read(newest, newest + 1)["info"]["valid"][0]:
+            return True
+        return bool(shown.count) and shown.read(shown.count - 1, shown.count)["shown"]["frame"][0] == newest
 
     def until_recorded(self) -> None:
         """Wait until all that was sent is safe on the disk."""

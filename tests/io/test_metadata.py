@@ -48,7 +48,6 @@ def test_a_description_is_read_back_as_it_was(signal: Signal) -> None:
     assert (read.signal, read.source_id, read.kind) == (signal, "amp-7", "EEG")
     assert (read.speed, read.exact_stamps, read.extra) == (10.0, True, {"recording": "S1"})
 
-
     parsed = parse_info(stream_header(info))
     assert parsed == info
 

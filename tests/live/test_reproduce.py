@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from planted_session import HOP, SETTLE, Line, noise
+from planted_session import HOP, LENGTH, SETTLE, Line, noise
 
 from bci.errors import BundleMismatch, RecordingError
 from bci.io.display import DisplaySettings
@@ -25,6 +25,9 @@ pytestmark = pytest.mark.system
 
 #: Counts of the first sample of each fault.
 GAP, CLOCK_SET, DECODER_DIED, NANS, FLAT, RECORDER_DIED, END = 300, 600, 900, 1300, 1600, 2000, 2300
+
+#: After a hole this many samples, at most, are heard in a window that rests on it too much to be compared.
+BEHIND = 2 * SETTLE + LENGTH
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,16 @@ def screen(folder: Path, config: Any, image_size: tuple[int, int]) -> StoredScre
     return StoredScreen(folder, DisplaySettings.model_validate(config["display"]), image_size)
 
 
-def holes(folder: Path) -> list[int]:
-    """Return how many samples each hole in a recording has."""
+def holes(folder: Path) -> list[tuple[int, int]]:
+    """Return the holes in a recording: the first sample that is not there, and the next one that is."""
     edges = [(first, first + len(samples)) for first, samples in RecordedSession.read(folder).pieces()]
-    return [b - a for (_, a), (b, _) in itertools.pairwise(edges) if a != b]
+    return [(a, b) for (_, a), (b, _) in itertools.pairwise(edges) if a != b]
+
+
+def frames_in(folder: Path, stretches: list[tuple[int, int]], behind: int = 0) -> int:
+    """Count the frames that end in one of some stretches, or up to `behind` samples after it."""
+    ends = [int(row["last_sample"]) for row in read_table(folder, "frames")]
+    return sum(any(a <= end < b + behind for a, b in stretches) for end in ends)
 
 
 def rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str] | None]) -> int:
@@ -108,8 +117,8 @@ def test_a_session_full_of_faults_is_equal_to_the_bit(any_session: Session) -> N
     assert result["frames"] == result["equal"] > 200
     assert (result["missing"], result["approximate"], result["unequal"]) == (0, 0, [])
     assert result["max_difference"] == 0
-    assert result["shown"] == result["shown_equal"] > 20
-    assert result["images"] == result["images_within"] > 20
+    assert result["shown"] == result["shown_equal"] > 10
+    assert result["images"] == result["images_within"] > 10
     assert result["least_share"] == 1.0
     assert result["same_environment"]
     assert result["within_tolerance"]
@@ -195,10 +204,10 @@ def test_damage_in_the_recording_costs_the_frames_that_rest_on_it_and_no_others(
     content[at] ^= 1
     path.write_bytes(content)
     result = reproduce(session.folder)
-    (hole,) = holes(session.folder)
-    assert hole // HOP <= result["missing"] <= (hole + 2 * SETTLE) // HOP + 4
+    lost = holes(session.folder)
+    assert len(lost) == 1
+    assert frames_in(session.folder, lost) <= result["missing"] <= frames_in(session.folder, lost, BEHIND)
     assert result["unequal"] == []
-    assert result["approximate"] > 0
     assert result["max_difference"] <= TOLERANCE
     assert not result["reproduced"]
 
@@ -216,9 +225,9 @@ def test_after_samples_that_the_recorder_lost_only_the_tolerance_is_asked(tmp_pa
         line.stop()
     result = reproduce(tmp_path / "session")
     lost = holes(tmp_path / "session")
-    assert lost[0] >= 700
-    most = (sum(lost) + len(lost) * 2 * SETTLE) // HOP + 4 * len(lost)
-    assert sum(lost) // HOP <= result["missing"] <= most
+    assert lost[0][1] - lost[0][0] >= 700
+    most = frames_in(tmp_path / "session", lost, BEHIND)
+    assert frames_in(tmp_path / "session", lost) <= result["missing"] <= most
     assert result["approximate"] > 20
     assert result["missing"] + result["approximate"] < result["frames"] == 449
     assert result["unequal"] == []
@@ -253,11 +262,11 @@ def test_in_another_environment_the_library_is_named_and_the_stored_pictures_dec
     assert (without["images"], without["least_share"]) == (0, None)
 
 
-def test_another_bundle_and_half_a_session_are_refused(session: Session, tmp_path: Path) -> None:
+def test_another_bundle_and_half_a_session_are_refused(session: Session) -> None:
+    environment = json.loads((session.folder / "environment.json").read_text())
+    environment["bundle"]["hash"] = "0" * 64
+    (session.folder / "environment.json").write_text(json.dumps(environment))
     with pytest.raises(BundleMismatch, match="Name the one it ran with"):
-        environment = json.loads((session.folder / "environment.json").read_text())
-        environment["bundle"]["hash"] = "0" * 64
-        (session.folder / "environment.json").write_text(json.dumps(environment))
         reproduce(session.folder)
     (session.folder / "recording-2.xdf.sums").unlink()
     with pytest.raises(RecordingError, match=r"recording-2\.xdf\.sums was expected"):
