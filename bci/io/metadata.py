@@ -162,7 +162,9 @@ def parse_info(xml: bytes) -> StreamInfo:
         # Entities are how a short text claims gigabytes; no description has any.
         root = ElementTree.fromstring(xml if b"<!" not in xml else b"")
     except ElementTree.ParseError as error:
-        raise StreamMismatch(f"the description of a stream was expected, {xml[:40]!r} … came: {error}") from None
+        raise StreamMismatch(
+            f"the description of a stream was expected, {xml[:40]!r} … came: {error}"
+        ) from None
     uid = root.find("uid")
     given = (uid.text or "") if uid is not None else ""
     if uid is not None and not given:

@@ -81,16 +81,6 @@ class RecordedSession:
             ) from None
         return cls(folder, config, environment, frames, shown, resets)
 
-    @property
-    def recordings(self) -> list[Path]:
-        """The files that hold its samples, in order; ``….partial`` where a recorder did not come to its end."""
-        found = []
-        for part in _parts(self.folder):
-            final = part.recording
-            partial = final.with_name(final.name + ".partial")
-            found += [path for path in (final, partial) if path.exists()][:1]
-        return found
-
     def signal(self) -> Signal:
         """Return what the samples are.
 
@@ -99,7 +89,7 @@ class RecordedSession:
         RecordingError
             If there is no recording, or none that says so.
         """
-        for path in self.recordings:
+        for path in recordings(self.folder):
             header = _header(path)
             if header is not None:
                 return parse_info(header.xml).signal
@@ -132,7 +122,7 @@ class RecordedSession:
 
     def _chunks(self) -> Iterator[tuple[int, NDArray[Any]]]:
         end = 0
-        for path in self.recordings:
+        for path in recordings(self.folder):
             header = _header(path)
             if header is None:
                 continue
@@ -158,6 +148,16 @@ class RecordedSession:
                     if known < len(samples):
                         yield line.first + known, samples[known:]
                         end = line.first + len(samples)
+
+
+def recordings(folder: Path) -> list[Path]:
+    """Return the files that hold a session's samples, in order; ``….partial`` where a recorder was killed."""
+    found = []
+    for part in _parts(folder):
+        final = part.recording
+        partial = final.with_name(final.name + ".partial")
+        found += [path for path in (final, partial) if path.exists()][:1]
+    return found
 
 
 def read_table(folder: Path, name: str) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from planted_session import HOP, LENGTH, SETTLE, Line, noise
 
 from bci.errors import BundleMismatch, RecordingError
 from bci.io.display import DisplaySettings
-from bci.live.recorded import RecordedSession, read_table
+from bci.live.recorded import RecordedSession, read_table, recordings
 from bci.live.reproduce import TOLERANCE, reproduce
 from stimuli.stored import StoredScreen
 
@@ -143,8 +143,7 @@ def test_the_faults_were_truly_there(kept: Session) -> None:
     masked = [end for end, share in lowered.items() if share < 0.99]
     assert {NANS + 9, FLAT + 59, FLAT + 199} <= set(masked)
     assert all(NANS <= end < NANS + SETTLE + 20 or FLAT <= end < FLAT + 200 + SETTLE + 20 for end in masked)
-    recordings = RecordedSession.read(kept.folder).recordings
-    assert [path.name for path in recordings] == ["recording.xdf.partial", "recording-2.xdf"]
+    assert [path.name for path in recordings(kept.folder)] == ["recording.xdf.partial", "recording-2.xdf"]
     assert (kept.folder / "frames-2.csv").stat().st_size > 1000
 
 
@@ -177,7 +176,9 @@ def test_a_forged_frame_is_noticed(session: Session, column: str) -> None:
 
 
 def test_a_picture_shown_that_is_none_of_the_decoders_is_noticed(session: Session) -> None:
-    rewrite(session.folder / "shown.csv", lambda r: r | {"digest": "0" * 32} if r["change"] == "9" else r)
+    change = next(row["change"] for row in read_table(session.folder, "shown") if row["kind"] == "frame")
+    forged = {"digest": "0" * 32}
+    rewrite(session.folder / "shown.csv", lambda r: r | forged if r["change"] == change else r)
     result = reproduce(session.folder)
     assert result["equal"] == result["frames"]
     assert result["shown_equal"] == result["shown"] - 1
