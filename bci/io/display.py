@@ -66,7 +66,8 @@ class DisplaySettings(BaseModel):
     """Side of the photodiode patch."""
 
     photodiode_stream: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Source id of the stream that the photodiode is recorded in: the amplifier's own, where it is plugged in there."""
+    """Source id of the stream that the photodiode is in: the decoded one, where it is plugged into the amplifier, or
+    one that `bci record` records meanwhile on this machine."""
 
     photodiode_channel: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Label of the photodiode's channel in that stream; not needed where it has one channel."""

@@ -7,13 +7,17 @@ from numpy.typing import NDArray
 from bci.live.photodiode import Onset, find_edges, match, onset
 
 RATE = 2000.0
-GENERATOR = np.random.default_rng(11)
 Floats = NDArray[np.float64]
+
+
+def dice() -> np.random.Generator:
+    """The same numbers for every test, in whatever order they run."""
+    return np.random.default_rng(11)
 
 
 def flips_at(n: int = 200, refresh_hz: float = 60.0, start: float = 5.0) -> Floats:
     """Flips as a decoder makes them: every fifth to eighth refresh."""
-    return start + np.cumsum(GENERATOR.integers(5, 9, n)) / refresh_hz
+    return start + np.cumsum(dice().integers(5, 9, n)) / refresh_hz
 
 
 def light_of(changes: Floats, end: float, *, rise: float = 0.0, start: float = 0.0) -> tuple[Floats, Floats]:
@@ -40,7 +44,7 @@ def test_a_known_delay_is_found_to_a_sample(delay: float) -> None:
 
 def test_jitter_is_found_flip_by_flip() -> None:
     flips = flips_at()
-    delays = 0.012 + GENERATOR.uniform(-0.004, 0.004, 200) + np.where(np.arange(200) % 50 == 7, 1 / 60, 0)
+    delays = 0.012 + dice().uniform(-0.004, 0.004, 200) + np.where(np.arange(200) % 50 == 7, 1 / 60, 0)
     light, times = light_of(flips + delays, flips[-1] + 1)
     found = onset(light, times, flips)
     assert found.unmatched == 0
@@ -55,7 +59,7 @@ def test_drifting_room_light_noise_slow_pixels_and_turned_polarity_do_not_matter
     rise = 0.004
     light, times = light_of(flips + 0.02, flips[-1] + 1, rise=rise)
     room = 4 * np.sin(2 * np.pi * times / 20) + 0.3 * times
-    noisy = -7.0 * (light + room + 0.02 * GENERATOR.standard_normal(len(times))) + 1200
+    noisy = -7.0 * (light + room + 0.02 * dice().standard_normal(len(times))) + 1200
     found = onset(noisy, times, flips)
     assert (len(found.offsets), found.unmatched, found.stray) == (200, 0, 0)
     # An exponential is halfway after rise · ln 2.
@@ -95,7 +99,7 @@ def test_flips_outside_the_recording_or_in_its_gaps_are_not_called_unmatched() -
 def test_a_patch_that_rests_for_long_gives_no_edges_of_noise() -> None:
     flips = np.array([10.0, 11.0, 60.0, 61.5])
     light, times = light_of(flips + 0.01, 100.0)
-    found = onset(light + 0.05 * GENERATOR.standard_normal(len(light)), times, flips)
+    found = onset(light + 0.05 * dice().standard_normal(len(light)), times, flips)
     assert (len(found.offsets), found.unmatched, found.stray) == (4, 0, 0)
 
 
@@ -116,7 +120,7 @@ def test_flips_as_regular_as_a_clock_are_said_to_be_ambiguous() -> None:
     assert "as well" in " ".join(found.sentences())
 
 
-@pytest.mark.parametrize("light", [np.zeros(4000), np.full(4000, np.nan), GENERATOR.standard_normal(4000)])
+@pytest.mark.parametrize("light", [np.zeros(4000), np.full(4000, np.nan), dice().standard_normal(4000)])
 def test_a_photodiode_that_sees_nothing_matches_hardly_anything(light: Floats) -> None:
     flips = np.array([0.5, 1.0, 1.5])
     found = onset(light, np.arange(4000) / RATE, flips)
