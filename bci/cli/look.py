@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from bci.cli.output import Output, use
 from bci.cli.run import Json
@@ -206,7 +207,7 @@ def latency(
     output.say(f"picture: {picture}")
     onset = true_onset(session, photodiode, photodiode_stream, photodiode_channel)
     for sentence in onset.sentences():
-        output.say(sentence)
+        output.say(escape(sentence))
     output.result(
         {
             "session": str(session),
