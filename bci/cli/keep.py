@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from bci.cli.output import use
 from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stimuli.stored import StoredScreen
 
 
 def register(app: typer.Typer) -> None:
@@ -100,18 +103,25 @@ def verify(
 def reproduce(
     session: Annotated[Path, typer.Argument(help="A session's folder.")],
     bundle: Annotated[Path | None, typer.Option(help="Where its bundle is now, if it was moved.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Compute on cpu or cuda, whatever the session used.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Decode a recorded session again, offline, and compare every reconstruction with what was made live.
+    """Decode a recorded session again, offline, and compare every reconstruction with what was made and shown live.
 
     On the same machine with the same libraries all must be equal, bit for bit. Elsewhere the result says which
-    library differs and whether the latents are within the stated tolerance. Exit status 3 when they are not.
+    library differs, whether the latents are within the stated tolerance, and, where the session stored pictures,
+    whether those are. Exit status 3 when they are not.
     """
     output = use(json)
     from bci.live.reproduce import TOLERANCE
     from bci.live.reproduce import reproduce as reproduce_session
 
-    result = reproduce_session(session, bundle)
+    if provider not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--provider {provider!r}: cpu or cuda was expected")
+    chosen = cast('Literal["cpu", "cuda"] | None', provider)
+    result = reproduce_session(session, bundle, provider=chosen, screen=_stored_screen)
     same = "the same environment" if result["same_environment"] else "another environment"
     output.say(
         f"{result['equal']} of {result['frames']} reconstructions equal, bit for bit, in {same} "
@@ -119,11 +129,36 @@ def reproduce(
     )
     for name, (then, now) in result["differing"].items():
         output.say(f"  {name}: {then} then, {now} now")
+    if result["unequal"]:
+        output.say(f"  not equal: frames {', '.join(map(str, result['unequal']))}")
     if result["missing"]:
         output.say(f"[bold red]{result['missing']} reconstructions rest on samples that were not recorded[/]")
+    if result["approximate"]:
+        output.say(
+            f"{result['approximate']} come after samples that were not recorded, which the filters still remember: "
+            "of these only agreement within the tolerance is asked"
+        )
     output.say(
         f"largest difference of a latent: {result['max_difference']:.2g} of its size (tolerance {TOLERANCE:g})"
     )
+    output.say(
+        f"{result['shown_equal']} of {result['shown']} pictures shown have the very pixels made again (by digest)"
+    )
+    if result["images"]:
+        output.say(
+            f"{result['images_within']} of {result['images']} stored pictures are within one level on 99.9 % of "
+            f"their pixels (the furthest on {100 * result['least_share']:.4g} %)"
+        )
+    elif not result["same_environment"]:
+        output.say("the session stored no pictures: beyond the digests only the latents could be compared")
     output.result(result)
-    if not result["within_tolerance"] or (result["same_environment"] and result["equal"] < result["frames"]):
+    if not result["reproduced"]:
         raise typer.Exit(SAFE)
+
+
+def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[int, int]) -> "StoredScreen":
+    """Return what reads the pictures that a session's display left."""
+    from bci.io.display import DisplaySettings
+    from stimuli.stored import StoredScreen
+
+    return StoredScreen(folder, DisplaySettings.model_validate(config["display"]), image_size)

@@ -1,8 +1,8 @@
 """DisplaySettings is what an experimenter fixes about the screen: the ``[display]`` section of a session file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _Level = Annotated[int, Field(ge=0, le=255)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -65,6 +65,13 @@ class DisplaySettings(BaseModel):
     photodiode_deg: _Degrees = 1.5
     """Side of the photodiode patch."""
 
+    photodiode_stream: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Source id of the stream that the photodiode is in: the decoded one, where it is plugged into the amplifier, or
+    one that `bci record` records meanwhile on this machine."""
+
+    photodiode_channel: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Label of the photodiode's channel in that stream; not needed where it has one channel."""
+
     gamma: _Exponent | _Table | None = None
     """The screen's exponent, or a table of 256 levels, that every pixel is corrected by; none leaves them."""
 
@@ -94,3 +101,13 @@ class DisplaySettings(BaseModel):
 
     flip_stream: Annotated[str, Field(min_length=1, max_length=100)] = "bci-flips"
     """Source id of that marker stream."""
+
+    @model_validator(mode="after")
+    def _a_photodiode_has_something_to_see(self) -> Self:
+        if self.photodiode_stream and not self.photodiode:
+            raise ValueError(
+                "a photodiode_stream is named, but no patch is drawn for it: set photodiode = true"
+            )
+        if self.photodiode_channel and not self.photodiode_stream:
+            raise ValueError("a photodiode_channel is named, but not the photodiode_stream that it is in")
+        return self

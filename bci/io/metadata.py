@@ -4,11 +4,13 @@ Channels are described as ``desc/channels/channel/{label,unit,type}``. Streams o
 what the standard has no place for: playing speed, exactness of the stamps, shape of a sample.
 """
 
+import ctypes
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
+from xml.etree import ElementTree
 
 from bci.errors import StreamMismatch
 from bci.signal.liblsl import pylsl
@@ -26,6 +28,7 @@ FORMATS: Mapping[int, str] = MappingProxyType(
         pylsl.cf_string: "str",
     }
 )
+_PARSE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)
 _CODES = {name: code for code, name in FORMATS.items()}
 
 #: What streams call the units that this project writes as in a paper.
@@ -145,6 +148,32 @@ def read_info(found: Any) -> StreamInfo:
             if node.name() not in _OURS and node.child_value()
         },
     )
+
+
+def parse_info(xml: bytes) -> StreamInfo:
+    """Return what the XML of a description says, as Lab Streaming Layer and the headers of our recordings write it.
+
+    Raises
+    ------
+    StreamMismatch
+        If it is no description, or contradicts itself.
+    """
+    try:
+        # Entities are how a short text claims gigabytes; no description has any.
+        root = ElementTree.fromstring(xml if b"<!" not in xml else b"")
+    except ElementTree.ParseError as error:
+        raise StreamMismatch(
+            f"the description of a stream was expected, {xml[:40]!r} … came: {error}"
+        ) from None
+    uid = root.find("uid")
+    given = (uid.text or "") if uid is not None else ""
+    if uid is not None and not given:
+        uid.text = "none"  # liblsl reads no description without one
+    parse = _PARSE(ctypes.cast(pylsl.lib.lib.lsl_streaminfo_from_xml, ctypes.c_void_p).value or 0)
+    found = pylsl.StreamInfo(handle=parse(ElementTree.tostring(root)))
+    if found.channel_count() < 1 or found.channel_format() not in FORMATS:
+        raise StreamMismatch(f"the description of a stream was expected, {xml[:40]!r} … came: {found.name()}")
+    return replace(read_info(found), uid=given)
 
 
 def _children(node: Any, name: str, most: int) -> Iterator[Any]:

@@ -7,7 +7,8 @@ import pytest
 
 import bci.io.metadata
 from bci.errors import StreamMismatch
-from bci.io.metadata import StreamInfo, read_info, write_info
+from bci.io.metadata import StreamInfo, parse_info, read_info, write_info
+from bci.io.xdf_wire import stream_header
 from bci.signal.types import Signal
 
 EEG = Signal("Amp", 250.0, (3,), ("Oz", "µ", "T7 & <x>"), "uV", "float64")
@@ -46,6 +47,15 @@ def test_a_description_is_read_back_as_it_was(signal: Signal) -> None:
     read = read_info(write_info(info))
     assert (read.signal, read.source_id, read.kind) == (signal, "amp-7", "EEG")
     assert (read.speed, read.exact_stamps, read.extra) == (10.0, True, {"recording": "S1"})
+
+    parsed = parse_info(stream_header(info))
+    assert parsed == info
+
+
+@pytest.mark.parametrize("xml", [b"no XML", b"<info></info>", b"<!DOCTYPE info []><info></info>"])
+def test_what_is_no_description_is_refused(xml: bytes) -> None:
+    with pytest.raises(StreamMismatch, match="description of a stream was expected"):
+        parse_info(xml)
 
 
 def test_labels_types_and_units_stand_where_other_tools_look() -> None:
