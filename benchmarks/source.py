@@ -67,7 +67,7 @@ def main(program: Program) -> None:
     """
     spec = program.spec
     feed, source_id = Feed(**spec["feed"]), spec["source_id"]
-    outlet = pylsl.StreamOutlet(_describe(feed, source_id), max_buffered=BUFFER)
+    outlet = pylsl.StreamOutlet(describe_feed(feed, source_id), max_buffered=BUFFER)
     block = feed.noise().reshape(-1, feed.chunk, feed.channels)
     total = int(spec["seconds"] * feed.rate) // feed.chunk
     pushed = np.full(total, np.nan)
@@ -84,7 +84,8 @@ def main(program: Program) -> None:
         time.sleep(0.02)
 
 
-def _describe(feed: Feed, source_id: str) -> Any:
+def describe_feed(feed: Feed, source_id: str) -> Any:
+    """Return what the feed's stream says of itself, a `pylsl.StreamInfo`."""
     info = pylsl.StreamInfo(source_id, "EEG", feed.channels, feed.rate, pylsl.cf_float32, source_id)
     channels = info.desc().append_child("channels")
     for number in range(feed.channels):
