@@ -108,11 +108,18 @@ class Stage:
         ring: Ring | None = None,
     ) -> Child:
         """Start one program and wait until it is ready."""
-        child = self.begin(name, module, spec, stream)
+        child = self.begin(name, module, spec, stream, ring)
         self.until(lambda: child.ready is not None, _READY_LIMIT, f"{name} ready")
         return child
 
-    def begin(self, name: str, module: str, spec: Mapping[str, Any], stream: Stream | None = None) -> Child:
+    def begin(
+        self,
+        name: str,
+        module: str,
+        spec: Mapping[str, Any],
+        stream: Stream | None = None,
+        ring: Ring | None = None,
+    ) -> Child:
         """Start one program, in the place of one of that name if there was one."""
         launch = Launch(
             name=name,

@@ -132,6 +132,8 @@ class Program:
 
     def ready(self, **facts: Any) -> None:
         """Tell the supervisor that everything is loaded and warm, with facts it should know."""
+        # Nobody counts heartbeats while a program loads; from now on the last one must not be that of its start.
+        self.row["beat"] = self.clock.now()
         self.row["state"] = State.READY
         self._send("ready", facts | {"imported": self.imported})
         # What was allocated so far stays for the whole run: collect once, then never look at it again.
