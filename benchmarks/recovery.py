@@ -62,7 +62,7 @@ AGAIN_S = 2.0
 #: How long valid pictures come before the next kill, seconds, and by how much that differs from kill to kill.
 STEADY_S, JITTER_S = 0.8, 0.4
 
-_PATIENCE_S = 30.0
+_PATIENCE_S = 60.0
 _ARRIVED = STAGES.index("arrived")
 _PUBLISHED = STAGES.index("published")
 
@@ -136,7 +136,7 @@ def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
     """
     # What was on its way when the source died is no new data; what decode had published no new reconstruction.
     since = shown.arrived if kill.victim == "source" else shown.published
-    neutral = _first(shown.neutral, shown.neutral > kill.killed)
+    neutral = _last_neutral(shown, kill)
     again = _first(shown.published, since > kill.back)
     picture = _first(shown.pictures, shown.pictures > again)
     return {
@@ -145,6 +145,13 @@ def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
         "picture": picture - kill.back,
         "total": picture - kill.killed,
     }
+
+
+def _last_neutral(shown: Shown, kill: Kill) -> float:
+    """Return when the last picture before the successor was there gave way to neutral, at the earliest the kill."""
+    before = shown.pictures[shown.pictures < kill.back]
+    since = before[-1] if len(before) else -np.inf
+    return max(_first(shown.neutral, (shown.neutral > since) & (shown.neutral < kill.back)), kill.killed)
 
 
 def _first(times: NDArray[np.float64], which: NDArray[np.bool_]) -> float:
@@ -291,7 +298,7 @@ def recover(kills: int) -> dict[str, Any]:
             "status": summary["status"],
             "restarts": summary["restarts"],
             "window_s": FEED.length / FEED.rate,
-            "settling_s": running.settled_from / FEED.rate,
+            "settling_s": running.settle / FEED.rate,
             "samples_lost": summary["samples_lost"],
             "kills": found,
             "targets": judge(found, limit),

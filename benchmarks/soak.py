@@ -15,9 +15,9 @@ depends on who else on the machine has loaded it. Growth is the median of the la
 tenth after the first: what is allocated at the start, and buffers that find their size, belong to the first tenth.
 The supervisor's own shrinks at first: a page of a ring is its private memory until another program has touched it.
 
-Of open files the fewest at a time are compared, of the two halves of the run after its first quarter: liblsl looks
-around for other sources and opens some sockets each time, so their number goes up and down; what is left open
-raises the fewest as well. A session of some seconds comes first, for what stays in a process for good (matplotlib's
+Of open files the fewest at a time are compared, of the second quarter of the run and its last: liblsl looks around
+for other sources and opens some sockets each time, so their number goes up and down; what is left open raises the
+fewest as well. A session of some seconds comes first, for what stays in a process for good (matplotlib's
 fonts). Afterwards the recording is verified against its checksums, and every value in it is compared with what was
 played.
 """
@@ -53,9 +53,6 @@ LABELS = tuple(f"C{i}" for i in range(FEED.channels))
 
 #: How much a program's private memory may grow after the first tenth: a share, and MB.
 GROWTH, GROWTH_MB = 0.05, 10.0
-
-#: Share of a run after which open files are counted.
-FILES_FROM = 0.25
 
 #: The session that comes first plays so many seconds of data.
 FIRST_S = 20.0
@@ -161,11 +158,10 @@ def growth(looks: Sequence[Look], name: str) -> tuple[float, float]:
 
 
 def files_of(looks: Sequence[Look], name: str) -> tuple[int, int]:
-    """Return the fewest files that a program had open in the two halves of a run, its first quarter left out."""
-    middle = (FILES_FROM + 1) / 2
-    first = [look.files[name] for look in looks if FILES_FROM <= look.share < middle]
-    second = [look.files[name] for look in looks if look.share >= middle]
-    return min(first, default=-1), min(second, default=-1)
+    """Return the fewest files that a program had open in the second quarter of a run, and in the last."""
+    second = [look.files[name] for look in looks if 0.25 <= look.share < 0.5]
+    last = [look.files[name] for look in looks if look.share >= 0.75]
+    return min(second, default=-1), min(last, default=-1)
 
 
 def judge(
@@ -193,7 +189,7 @@ def judge(
     most = max((mb for _, mb in grown.values()), default=float("nan"))
     flat = bool(grown) and all(mb < min(GROWTH * size, GROWTH_MB) for size, mb in grown.values())
     files = {name: files_of(looks, name) for name in programs}
-    more_files = [f"{name} {first} → {second}" for name, (first, second) in files.items() if second > first]
+    more_files = [f"{name} {second} → {last}" for name, (second, last) in files.items() if last > second]
     segments = sorted({look.segments for look in looks})
     return {
         f"private memory of each program grows < {GROWTH:.0%} and < {GROWTH_MB:g} MB after the first tenth": {
@@ -205,8 +201,8 @@ def judge(
             "met": found.samples == total and not found.wrong and not damaged,
         },
         "open files constant": {
-            "figure": ", ".join(more_files) or "no program keeps more in the second half than in the first",
-            "met": bool(files) and not more_files and all(first > 0 for first, _ in files.values()),
+            "figure": ", ".join(more_files) or "no program keeps more in the last quarter than in the second",
+            "met": bool(files) and not more_files and all(second > 0 for second, _ in files.values()),
         },
         "shared segments constant": {
             "figure": " and ".join(map(str, segments)) if any(segments) else "cannot be counted here",
@@ -296,7 +292,14 @@ def print_result(result: Mapping[str, Any], seconds: float) -> None:
         f"({rate:.1f} × real time, start and end included): {result['status']}, {result['windows']} windows = "
         f"{result['reconstructions']} decoded + {result['skipped']} skipped, {result['flips']} flips\n"
     )
-    header = ["", "private memory MB", "growth MB", "growth %", "highest MB", "fewest files open, halves"]
+    header = [
+        "",
+        "private memory MB",
+        "growth MB",
+        "growth %",
+        "highest MB",
+        "fewest files open, 2nd and last quarter",
+    ]
     rows = [
         [
             name,
