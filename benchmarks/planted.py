@@ -3,7 +3,6 @@
 Channel 0 carries the sample number modulo `WRAP`, the others a second of noise, again and again.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,4 +87,4 @@ def read_back(path: Path, name: str, sent: Samples) -> Found:
                 expected = sent(at, at + len(rows))
                 wrong += int(np.count_nonzero((rows["values"] != expected).any(axis=1)))
                 at += len(rows)
-    return Found(at, wrong, at * math.prod(dtype["values"].shape) * 4 if at else 0)
+    return Found(at, wrong, at * dtype["values"].itemsize if at else 0)
