@@ -67,7 +67,12 @@ def number(value: int) -> bytes:
 
 def chunk(tag: Tag, *parts: bytes) -> bytes:
     """Return a whole chunk with this content."""
-    return b"".join((number(2 + sum(map(len, parts))), struct.pack("<H", tag), *parts))
+    return b"".join((chunk_head(tag, sum(map(len, parts))), *parts))
+
+
+def chunk_head(tag: Tag, size: int) -> bytes:
+    """Return what a chunk with `size` bytes of content begins with."""
+    return number(2 + size) + struct.pack("<H", tag)
 
 
 def stream_chunk(tag: Tag, stream: int, *parts: bytes) -> bytes:
@@ -93,7 +98,7 @@ def stream_header(info: StreamInfo) -> bytes:
     return b'<?xml version="1.0"?>' + xml
 
 
-def samples(stream: int, values: NDArray[np.generic], stamps: ArrayLike) -> bytes:
+def samples(stream: int, values: NDArray[np.generic], stamps: ArrayLike) -> bytearray:
     """Return a chunk of numbers, each sample with its own stamp.
 
     Parameters
@@ -106,11 +111,21 @@ def samples(stream: int, values: NDArray[np.generic], stamps: ArrayLike) -> byte
         As the sender gave them.
     """
     n = len(values)
-    rows = np.empty(n, sample_dtype(values.dtype, math.prod(values.shape[1:])))
+    layout = sample_dtype(values.dtype, math.prod(values.shape[1:]))
+    head = (
+        chunk_head(Tag.SAMPLES, 4 + len(number(n)) + n * layout.itemsize)
+        + struct.pack("<I", stream)
+        + number(n)
+    )
+    # One piece of memory, filled in place: a copy of records takes thirty times as long as one of bytes, and every
+    # further megabyte costs its page faults.
+    piece = bytearray(len(head) + n * layout.itemsize)
+    piece[: len(head)] = head
+    rows = np.frombuffer(piece, layout, offset=len(head))
     rows["stamped"] = 8
     rows["stamp"] = stamps
     rows["values"] = values.reshape(n, -1)
-    return stream_chunk(Tag.SAMPLES, stream, number(n), rows.tobytes())
+    return piece
 
 
 def sample_dtype(dtype: np.dtype[np.generic], channels: int) -> np.dtype[np.void]:
