@@ -8,6 +8,7 @@ import gc
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -18,7 +19,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from tiny_bundle import CHANNELS, tiny_bundle
 
@@ -27,9 +27,9 @@ from bci.io.board import Board, State
 from bci.io.folder import write_json
 from bci.io.frames import frame_columns, shown_columns
 from bci.io.lsl import LslOutlet
-from bci.io.marks import create_marks
+from bci.io.marks import create_marks, read_marks
 from bci.io.program import STOP, Launch, Program
-from bci.io.stream import Stream, follow
+from bci.io.stream import Stream
 from bci.live import acquire, decode, record
 from bci.signal.clock import LslClock
 from bci.signal.pipeline import Pipeline
@@ -134,6 +134,7 @@ class Line:
         self._outlet = opened.enter_context(LslOutlet(SIGNAL, name, speed=speed, exact_stamps=True))
         self._programs: dict[str, tuple[_Mortal, threading.Thread, Any]] = {}
         self._errors: list[BaseException] = []
+        self._deaths: Counter[str] = Counter()
         self._period = 1 / (RATE * speed)
         self._stamp = START
         self.sent = 0
@@ -166,6 +167,7 @@ class Line:
             streams={"stream": self.stream.handle},
             rings={role: ring.handle for role, ring in self._rings.items()},
             slots={"stream": 0, "frames": 0, "shown": 0},
+            restart=self._deaths[name],
         )
         program = _Mortal(launch, far_end, self.board, LslClock())
         program.row["state"] = State.LOADING
@@ -180,18 +182,19 @@ class Line:
         """Let a program die where it next looks for orders."""
         program, thread, _ = self._programs.pop(name)
         program.killed = True
+        self._deaths[name] += 1
         thread.join(_PATIENCE_S)
         assert not thread.is_alive()
 
     def restart_decoder(self) -> int:
-        """Start the decoder anew, from the newest sample on; return the count of that."""
-        first = self.stream.samples.count
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(decode, "follow", partial(follow, first=first))
-            self.start("decode")
-            # What it follows it has taken up once it has decoded something.
-            self.push(noise(HOP - first % HOP, seed=first))
-        return first
+        """Start a decoder in the place of the one that died; return the count of the first sample that it takes up."""
+        self.start("decode")
+        # What it follows it has taken up once it has decoded something.
+        at = self.stream.samples.count
+        self.push(noise(HOP - at % HOP, seed=at))
+        marks, _ = read_marks(self._rings["decode_marks"], 0)
+        (first,) = marks["first"][marks["detail"] == b"restart"]
+        return int(first)
 
     def stop(self) -> None:
         """Stop every program in the order of the house."""

@@ -48,6 +48,8 @@ class RecordedSession:
         Rows of ``frames.csv`` and ``shown.csv``.
     resets : mapping of int to str
         Count of the sample that the live pipeline was reset at: why.
+    epochs : sequence of int
+        Output counts of the samples that markers were put on, where epochs were decoded.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class RecordedSession:
     frames: Sequence[Row]
     shown: Sequence[Row]
     resets: Mapping[int, str]
+    epochs: Sequence[int] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -70,16 +73,16 @@ class RecordedSession:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
             frames, shown, marks = (read_table(folder, name) for name in ("frames", "shown", "marks"))
+            decoders = [mark for mark in marks if mark["source"] == "decode"]
             resets = {
-                int(mark["first"]): mark["detail"]
-                for mark in marks
-                if mark["source"] == "decode" and mark["kind"] == "pipeline_reset"
+                int(mark["first"]): mark["detail"] for mark in decoders if mark["kind"] == "pipeline_reset"
             }
+            epochs = [int(mark["first"]) for mark in decoders if mark["kind"] == "epoch"]
         except (OSError, ValueError, KeyError) as error:
             raise RecordingError(
                 f"{folder} is not a whole session: {error}. Expected the folder that `bci run` or `bci demo` printed."
             ) from None
-        return cls(folder, config, environment, frames, shown, resets)
+        return cls(folder, config, environment, frames, shown, resets, epochs)
 
     def signal(self) -> Signal:
         """Return what the samples are.

@@ -1,9 +1,9 @@
 """Reproduction: decodes what a session recorded, offline, and compares every reconstruction with what was made live.
 
-The same windows, the same decoder, the resets that the live decoder marked, at the same samples: a restart of the
-decoder or of the recorder, a gap, a clock that was set and a bad electrode are reproduced like any other second. On
-the same machine with the same libraries the result must be equal, bit for bit; elsewhere it must be within the
-tolerance of `bci.live.agreement`.
+The same windows or epochs, the same decoder, the resets that the live decoder marked, at the same samples: a restart
+of the decoder or of the recorder, a gap, a clock that was set and a bad electrode are reproduced like any other
+second. On the same machine with the same libraries the result must be equal, bit for bit; elsewhere it must be within
+the tolerance of `bci.live.agreement`.
 
 Where samples were not recorded, the frames that rest on them are *missing*. The filters remember them for longer, ever
 more faintly: of the frames after that, up to the next reset, only agreement within the tolerance can be asked.
@@ -28,6 +28,7 @@ from bci.decoder.parity import LATENT_TOLERANCE
 from bci.decoder.providers import Provider
 from bci.errors import BundleMismatch
 from bci.live.agreement import Latents, differing, one_level, pixels_within
+from bci.live.cutting import RecordedEpochs
 from bci.live.decode import window_digest
 from bci.live.recorded import RecordedSession, Row
 from bci.live.tables import image_digest
@@ -239,7 +240,11 @@ def _decode_again(
     for row in session.frames:
         rows[int(row["last_sample"])].append(row)
     signal = session.signal()
-    cutter = Windows(signal, bundle.adapt(signal), length=bundle.length, hop=bundle.hop, copy=False)
+    cutter: Windows | RecordedEpochs = (
+        RecordedEpochs(signal, bundle, session.epochs)
+        if bundle.epochs
+        else Windows(signal, bundle.adapt(signal), length=bundle.length, hop=bundle.hop, copy=False)
+    )
     pipeline = cutter.pipeline
     forgotten = _FORGOTTEN * pipeline.settle
     feed = _Feed(session, signal)

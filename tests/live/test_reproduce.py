@@ -39,7 +39,7 @@ class Session:
     folder : Path
         Where it is.
     restarted : int
-        Count of the first sample that the second decoder read.
+        Count of the first sample that the second decoder took up.
     """
 
     folder: Path
@@ -147,9 +147,9 @@ def test_the_faults_were_truly_there(kept: Session) -> None:
     assert (kept.folder / "frames-2.csv").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("cause", ["gap", "clock_reset", "start"])
+@pytest.mark.parametrize("cause", ["gap", "clock_reset", "restart"])
 def test_a_reset_whose_mark_is_gone_is_noticed_at_its_place(session: Session, cause: str) -> None:
-    place = {"gap": GAP, "clock_reset": CLOCK_SET, "start": session.restarted}[cause]
+    place = {"gap": GAP, "clock_reset": CLOCK_SET, "restart": session.restarted}[cause]
 
     def forget(mark: dict[str, str]) -> dict[str, str] | None:
         return None if mark["kind"] == "pipeline_reset" and int(mark["first"]) == place else mark

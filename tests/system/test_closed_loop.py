@@ -71,3 +71,7 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
     assert [row for row in shown if row["kind"] == "frame"]
     with (done.folder / "trials.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.reader(file))[:4] == ["trial", "stimulus", "name", "ending"]
+    again = bci("reproduce", done.folder, "--json")
+    assert again.status == 0, again.words
+    assert again.result["equal"] == again.result["frames"] == len(frames)
+    assert bci("verify", done.folder, "--json").result["damaged"] == 0
