@@ -18,7 +18,6 @@ import torch
 
 from bci.decoder.bundle import save_bundle
 from bci.decoder.card import write_card
-from bci.decoder.matching import unit_key
 from bci.decoder.spec import (
     CARD,
     DESCRIPTION,
@@ -33,6 +32,7 @@ from bci.decoder.spec import (
 from bci.errors import BundleError, ConfigError, RecordingError
 from bci.signal.pipeline import Pick, Pipeline, RunningPipeline
 from bci.signal.types import Signal
+from bci.signal.units import unit_key
 from models.config import GeneratorSettings, TrainingConfig, find_data_root, load_training
 from models.datasets.eye import FACTORS
 from models.datasets.pictures import draw_eyes
