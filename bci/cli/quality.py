@@ -15,7 +15,7 @@ from bci.errors import ConfigError, StreamNotFound
 if TYPE_CHECKING:
     from bci.io.survey import Findings
 
-_LIVE_S = 10.0
+_LIVE_S = 15.0
 _COLOURS = ("green", "yellow", "red")
 
 
@@ -209,7 +209,7 @@ def _show(found: "Findings", output: Output) -> None:
                 f"{figures.peak_to_peak[i]:.4g}",
                 f"{figures.low[i]:.4g}…{figures.high[i]:.4g}",
                 f"{figures.offset[i]:.3g}",
-                f"{figures.drift[i]:.2g}",
+                "-" if math.isnan(figures.drift[i]) else f"{figures.drift[i]:.2g}",
                 peaks,
                 _share(line.share[i]),
             )

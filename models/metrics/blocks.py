@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from models.metrics.ranks import spearman
 
+#: What is claimed of a decoder must hold at this level.
+CLAIM_LEVEL = 0.05
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 

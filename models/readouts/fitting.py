@@ -35,6 +35,8 @@ class Trials:
         Which recording each window comes from.
     start, end : (n,) int64
         Source samples of that recording that it was computed from, filter memory aside: ``start`` to ``end - 1``.
+    fold : (n,) int64, optional
+        Which windows are held out together; without it, contiguous parts of each recording.
     """
 
     windows: NDArray[np.float32]
@@ -42,6 +44,7 @@ class Trials:
     run: Counts
     start: Counts
     end: Counts
+    fold: Counts | None = None
 
     def __len__(self) -> int:
         return len(self.states)
@@ -76,7 +79,7 @@ class StateEstimator:
     shrinkages : sequence of float
         To choose from, by the log loss of held-out blocks.
     folds : int
-        Blocks per run.
+        Blocks per run, for trials that name no folds.
     margin : int
         Source samples of filter memory: what lies closer to a held-out block than this is not fitted on.
 
@@ -131,6 +134,10 @@ class StateEstimator:
             p[held] = readout.calibrate(readout.score(features[held]))
         return p
 
+    def cross_score(self, trials: Trials, shrinkage: float) -> Floats:
+        """Return the uncalibrated score of every window by a fit, at one shrinkage, that never saw its block: (n,)."""
+        return self._held_out_scores(trials, self.features(trials.windows), np.arange(len(trials)), shrinkage)
+
     def _fit(
         self, trials: Trials, features: Floats, among: NDArray[np.intp]
     ) -> tuple[StateReadout, CrossValidation]:
@@ -163,7 +170,9 @@ class StateEstimator:
         return scores
 
     def _blocks(self, trials: Trials, among: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-        """Divide each run's windows `among` into contiguous blocks; block k of every run is held out together."""
+        """Divide the windows `among` into what is held out together: the folds they name, else blocks of each run."""
+        if trials.fold is not None:
+            return [among[trials.fold[among] == fold] for fold in np.unique(trials.fold[among])]
         pieces: list[list[NDArray[np.intp]]] = [[] for _ in range(self.folds)]
         for run in np.unique(trials.run[among]):
             for k, piece in enumerate(np.array_split(among[trials.run[among] == run], self.folds)):
@@ -183,7 +192,7 @@ class StateEstimator:
         kept = trials.states[rest]
         if min(np.count_nonzero(kept), np.count_nonzero(~kept)) < 2:
             raise ConfigError(
-                f"expected windows of both states outside every one of {self.folds} blocks of the training part, came "
+                "expected windows of both states outside every block that is held out of the training part, came "
                 f"{np.count_nonzero(~kept)} of state 0 and {np.count_nonzero(kept)} of state 1. "
                 "Train on a longer part of the recordings, shorten the window, or ask for fewer folds."
             )
