@@ -10,7 +10,7 @@ nothing was planned anew:
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal
 from bci.signal.units import unit_key
 from models.config import window_shape
-from models.datasets.cued import cut_cued
+from models.datasets.cued import cut_cued, pairs_of
 from models.export import export_state_readout
 from models.metrics.blocks import CLAIM_LEVEL, Blocks, bootstrap, cut_blocks
 from models.metrics.probability import balanced_accuracy, brier
@@ -122,7 +122,8 @@ def calibrate(
         trials,
         cut_blocks(block, size),
         seed=config.seed,
-        calibrated_on=f"held-out pairs of blocks of {path.name}",
+        calibrated_on=f"held-out pairs of blocks of {path.name}"
+        + (" (simulated)" if recording.simulated else ""),
     )
     scores = _scores(
         config,
@@ -133,12 +134,14 @@ def calibrate(
         judged.p,
         lambda done: say(0.5 + 0.45 * done, "shuffling blocks"),
     )
-    scores["test"] |= {"windows_left_out": dropped, "recording": path.name}
+    name = f"{path.resolve().parent.name}/{path.name}"
+    scores["test"] |= {"windows_left_out": dropped, "recording": name, "simulated": recording.simulated}
     scores["confidence"] = judged.report["cross_predicted"] | {"claimed": judged.claim.kind != "none"}
     spec = base.spec.model_copy(
         update={
             "name": config.name,
-            "title": config.title or f"{base.spec.title} (calibrated)",
+            "title": ("SIMULATED: " if recording.simulated else "")
+            + (config.title or f"{base.spec.title} (calibrated)"),
             "signal": SignalSpec(
                 name=signal.name,
                 rate=signal.rate,
@@ -153,7 +156,7 @@ def calibrate(
                 *(graph for graph in base.spec.graphs if graph.role == "generator"),
             ),
             "confidence": judged.claim,
-            "provenance": _provenance(config, recipe, base, path),
+            "provenance": _provenance(config, recipe, base, path, name),
             "scores": scores,
             "files": {},
         }
@@ -247,17 +250,18 @@ def _shuffled(
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the cross-validated AUC, and those of readouts fitted anew to blocks whose states were exchanged.
 
-    Both at the middle one of the shrinkages, fixed in advance, so that the true states have no choice that the
-    shuffled ones have not. With few blocks the shuffled ones score below one half on average: what is held out of a
-    balanced plan leaves a rest that leans the other way.
+    Whatever is done with the true states is done with the shuffled ones: their blocks are paired anew, and both are
+    fitted at the middle one of the shrinkages, fixed in advance. A rest that had more blocks of one state than of the
+    other would lean towards it and score what was held out below one half.
     """
     shrinkage = sorted(estimator.shrinkages)[len(estimator.shrinkages) // 2]
     _, first, place = np.unique(block, return_index=True, return_inverse=True)
     planned = trials.states[first]
 
     def score(of_block: NDArray[np.bool_]) -> float:
-        labelled = Trials(trials.windows, of_block[place], trials.run, trials.start, trials.end, trials.fold)
-        return auc(labelled.states, estimator.cross_score(labelled, shrinkage))
+        states = of_block[place]
+        labelled = replace(trials, states=states, fold=pairs_of(states, block))
+        return auc(states, estimator.cross_score(labelled, shrinkage))
 
     def others() -> Iterator[float]:
         for turn in range(_PERMUTATIONS):
@@ -267,12 +271,12 @@ def _shuffled(
     return score(planned), np.fromiter(others(), np.float64, _PERMUTATIONS)
 
 
-def _provenance(config: CalibrationConfig, recipe: Recipe, base: Bundle, path: Path) -> Provenance:
+def _provenance(config: CalibrationConfig, recipe: Recipe, base: Bundle, path: Path, name: str) -> Provenance:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     told = config.model_dump(mode="json", include={"name", "title", "seed", "stream", "blocks", "states"})
     return Provenance(
-        data={path.name: digest},
+        data={name: digest},
         config={"calibration": told, "base": {"name": base.name, "hash": base.hash}, **recipe.plain()},
         seeds={"all": config.seed},
         versions={"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
@@ -282,8 +286,10 @@ def _provenance(config: CalibrationConfig, recipe: Recipe, base: Bundle, path: P
 def _limits(config: CalibrationConfig, recording: Recording) -> str:
     """Return the part of the card that says what the scores do not show."""
     states = " and ".join(state.label for state in config.states)
+    simulated = "- It was fitted to simulated EEG: nothing here is a measurement of a brain.\n"
     return (
         "\n## What it cannot do\n\n"
+        f"{simulated if recording.simulated else ''}"
         f"- It was fitted to one session ({recording.name}): {states}, in alternating blocks of "
         f"{config.blocks.seconds:g} s. On another day, or with the cap moved, calibrate again.\n"
         "- The states alternate in a fixed order: what changes with every block for another reason than the state "

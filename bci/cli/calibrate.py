@@ -90,6 +90,8 @@ def calibrate(
                 f"the recording ended before the last block: {summary['ended_by']}", config, facts, output
             )
         recording = Path(summary["recording"])
+    if recording.is_dir():
+        recording = recording / "recording.xdf"
     with _progress(output) as progress:
         task = progress.add_task("fitting", total=1.0)
         found: Calibration = fit(
@@ -98,8 +100,9 @@ def calibrate(
             recording,
             lambda done, text: progress.update(task, completed=done, description=text),
         )
-    _show(found, simulate, output)
-    facts |= {"beats_chance": found.beats_chance, "scores": found.scores}
+    _show(found, output)
+    simulated = found.scores["test"]["simulated"]
+    facts |= {"beats_chance": found.beats_chance, "scores": found.scores, "simulated": simulated}
     if not found.beats_chance:
         _give_up("no better than chance: nothing is written", config, facts, output)
     bundle = found.write(out)
@@ -274,10 +277,10 @@ def _progress(output: Output) -> Iterator[Progress]:
         yield progress
 
 
-def _show(found: "Calibration", simulated: bool, output: Output) -> None:
+def _show(found: "Calibration", output: Output) -> None:
     """Print the score beside its baselines."""
     test, area, hits = found.scores["test"], found.scores["auc"], found.scores["balanced_accuracy"]
-    if simulated:
+    if test["simulated"]:
         output.say("[bold]SIMULATED EEG[/] (nothing here is a measurement of a brain)")
     output.say(
         f"{test['windows']} windows in {test['blocks']} blocks, {test['windows_left_out']} left out; "

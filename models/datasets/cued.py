@@ -49,6 +49,28 @@ def cued_blocks(config: CalibrationConfig, recording: Recording) -> list[CuedBlo
     ]
 
 
+def pairs_of(states: NDArray[np.bool_], block: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the pair that each window is held out with: the k-th block of one state with the k-th of the other.
+
+    Parameters
+    ----------
+    states : (n,) bool
+        The same for all windows of a block.
+    block : (n,) int64
+        In time order.
+
+    Examples
+    --------
+    >>> pairs_of(np.array([False, True, True, False]), np.array([0, 1, 1, 4])).tolist()
+    [0, 0, 0, 1]
+    """
+    pair = np.zeros(len(block), np.int64)
+    for state in (False, True):
+        own = states == state
+        pair[own] = np.unique(block[own], return_inverse=True)[1]
+    return pair
+
+
 def cut_cued(
     config: CalibrationConfig, recipe: Recipe, recording: Recording, pipeline: Pipeline, signal: Signal
 ) -> tuple[Trials, NDArray[np.int64], int]:
@@ -93,16 +115,16 @@ def cut_cued(
             f"{labels} ({dropped} windows were unsettled or masked). Look at the signal with bci quality, then record "
             "again."
         )
-    fold = {k: place for ks in of_state for place, k in enumerate(ks)}
-    kept = np.flatnonzero(np.isin(of, list(fold)))
+    kept = np.flatnonzero(np.isin(of, usable))
     block = np.array(of, np.int64)[kept]
+    states = np.array([bool(blocks[k].state) for k in block])
     starts, ends = np.array(spans, np.int64)[kept].T
     trials = Trials(
         stack([cut[i] for i in kept]),
-        np.array([bool(blocks[k].state) for k in block]),
+        states,
         np.zeros(len(kept), np.int64),
         starts,
         ends,
-        np.array([fold[k] for k in block], np.int64),
+        pairs_of(states, block),
     )
     return trials, block, dropped + len(of) - len(kept)

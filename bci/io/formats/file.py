@@ -36,7 +36,7 @@ class FileRecording:
     stamps : (n,) float64, optional
         Seconds from the first sample; absent where samples are evenly spaced.
     simulated : bool
-        Always False.
+        Whether the file says that no brain was involved.
     """
 
     name: str

@@ -89,6 +89,7 @@ def open_xdf(
         defects=tuple(defects),
         segments=segments,
         stamps=stamps - zero,
+        simulated=_says(info, "simulated") == "true",
     )
 
 
@@ -177,6 +178,12 @@ def _channels(stream: Mapping[str, Any], defects: list[str]) -> tuple[tuple[str,
         defects.append("no unit is stated: the values are played as they are")
     unit = units.pop() if len(units) == 1 else ""
     return (tuple(labels) if labels and all(labels) else ()), unit
+
+
+def _says(info: Mapping[str, Any], key: str) -> str:
+    """Return a text element of a stream's description; empty where there is none."""
+    descriptions = [desc for desc in info.get("desc") or [] if isinstance(desc, Mapping)]
+    return str((descriptions[0].get(key) or [""])[0]) if descriptions else ""
 
 
 def _given(path: Path, channels: Sequence[str] | None, n: int) -> tuple[str, ...]:
