@@ -1,5 +1,6 @@
 """`bci calibrate`: record a participant who follows cues, fit the decoder, and know its worth before it is used."""
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds a program has to take the simulated stream.
 _CONSUMER_TIMEOUT = 60.0
+#: Seconds that samples may be under way after the last one was sent.
+_UNDER_WAY = 10.0
 
 
 def register(app: typer.Typer) -> None:
@@ -202,10 +205,16 @@ def _record_simulated(
         output.say(f"[bold]SIMULATED EEG[/]: {someone.name}, at {player.speed:g} times real time")
         task = progress.add_task("recording", total=player.expected)
         with _Playing(player) as playing:
+            played_at = math.inf
 
             def observe(counts: Mapping[str, int]) -> bool:
+                nonlocal played_at
                 progress.update(task, completed=counts["received"])
-                return playing.over
+                if not playing.over:
+                    return False
+                played_at = min(played_at, clock.now())
+                # What is still under way belongs to the recording; what is lost does not come any more.
+                return counts["received"] >= player.sent or clock.now() > played_at + _UNDER_WAY
 
             return record_streams(
                 [player.source_id, player.marker_source_id],
