@@ -1,6 +1,9 @@
 """Tones tell whoever has the eyes closed what to do; a machine without sound stays silent and says so."""
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -27,10 +30,11 @@ class Tones:
         self._mixer = pygame.mixer
         self.audible = True
         try:
-            self._mixer.init(_RATE, -16, 1, 512)
+            with _hushed():
+                self._mixer.init(_RATE, -16, 1, 512)
         except pygame.error as error:
             self.audible = False
-            log.warning("no sound: %s", error)
+            log.info("no sound: %s", error)
 
     def play(self, number: int) -> None:
         """Play a number of tones, one after the other, without waiting for their end."""
@@ -49,6 +53,20 @@ class Tones:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Drop what a sound library writes to standard error past Python: ALSA says "no card" in eight lines."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def beeps(number: int) -> bytes:

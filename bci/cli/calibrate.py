@@ -67,10 +67,10 @@ def calibrate(
     for each cue, and fits the readout of the base bundle to it; the base's generator is kept, so this takes seconds.
     Every pair of blocks is predicted by a readout that never saw it. The score is shown beside chance and beside
     shuffled blocks, and the bundle is written only if it beats them at 5 %; otherwise the exit status is 3. The
-    recording is kept either way. Needs the `train` extra.
+    recording is kept either way. Needs the `train` extra (scikit-learn and onnx; not torch).
     """
     output = use(json)
-    fit, loaded = _tools(config)
+    fit, loaded = tools(config)
     if loaded.network == "machine" or simulate:
         isolate(f"bci-{os.getpid()}")
     from bci.decoder.bundle import Bundle, require_place
@@ -113,8 +113,14 @@ def calibrate(
     output.result(facts | {"written": True, "bundle": str(out), "hash": bundle.hash})
 
 
-def _tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]":
-    """Return what fits, and the file as read."""
+def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]":
+    """Return what fits, and the file as read.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be used, or a package of the `train` extra is missing.
+    """
     from models.protocol import load_calibration
 
     loaded = load_calibration(config)

@@ -1,11 +1,15 @@
 """`bci calibrate` from the first cue to the bundle, with a simulated participant: written when it beats chance only."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sessions import bci, only_folder
 
+from bci.cli.calibrate import tools
 from bci.decoder.bundle import Bundle
+from bci.errors import ConfigError
 from bci.io.verify import verify
 
 pytestmark = pytest.mark.system
@@ -61,3 +65,19 @@ def test_a_place_where_no_bundle_may_be_written_is_refused_before_anybody_is_ask
     assert done.status == 2
     assert done.result["error"] == "BundleError"
     assert not (tmp_path / "recordings").exists()
+
+
+def test_without_the_extra_the_line_that_installs_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("models.calibration", "models.export", "onnx"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ConfigError, match=r"needs the package 'onnx': .* pip install -e '\.\[cpu,train\]'"):
+        tools(config(tmp_path))
+
+
+def test_calibration_needs_no_torch() -> None:
+    code = "import sys, models.calibration\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
