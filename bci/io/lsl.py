@@ -27,13 +27,12 @@ from bci.errors import DuplicateStream, StreamMismatch
 from bci.io.connection import Connector, differences
 from bci.io.discovery import WAIT, describe, nothing, visible
 from bci.io.inlet import Inlet
-from bci.io.marks import CAPACITY, mark_columns
 from bci.io.metadata import StreamInfo
 from bci.io.outlet import LslOutlet
 from bci.io.stamps import Stamps
 from bci.io.stream import ARRIVED, CORRECTED, RAW, Grid, Stream, follow
 from bci.signal.clock import Clock
-from bci.signal.ring import Column, Ring
+from bci.signal.ring import Ring
 from bci.signal.types import MarkKind, Samples, Signal, Times, Window
 
 __all__ = ["LslOutlet", "LslSource", "StreamInfo", "describe", "visible"]
@@ -233,11 +232,7 @@ class LslSource:
     @cached_property
     def _own(self) -> tuple[Stream, Iterator[Window]]:
         """A stream in this process's own memory, and its chunks."""
-        signal = self.signal
-        capacity = max(64, math.ceil(4 * signal.rate * self.speed))
-        columns = [Column.of("samples", signal.dtype, signal.shape), Column.of("stamps", "f8", (3,))]
-        samples = Ring.private(columns, capacity, capacity // 4)
-        stream = Stream(signal, samples, Ring.private(mark_columns(), CAPACITY, CAPACITY // 4))
+        stream = Stream.private(self.signal, 4 * self.speed)
         return stream, follow(stream, Grid(1, 1), lambda: True, lambda first, lost: None)
 
     def _take(self, stream: Stream) -> None:

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from bci.errors import StreamMismatch
 from bci.signal.liblsl import pylsl
 from bci.signal.types import Signal
+from bci.signal.units import IN_FULL, unit_name
 
 #: NumPy's name of each wire format; text has the name ``str``.
 FORMATS: Mapping[int, str] = MappingProxyType(
@@ -30,15 +31,6 @@ FORMATS: Mapping[int, str] = MappingProxyType(
 )
 _PARSE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)
 _CODES = {name: code for code, name in FORMATS.items()}
-
-#: What streams call the units that this project writes as in a paper.
-_UNITS = {
-    **dict.fromkeys(("microvolts", "microvolt", "uv", "µv", "μv"), "uV"),
-    **dict.fromkeys(("millivolts", "millivolt", "mv"), "mV"),
-    **dict.fromkeys(("volts", "volt", "v"), "V"),
-}
-_LONG_UNITS = {"uV": "microvolts", "mV": "millivolts", "V": "volts"}
-_NO_UNIT = frozenset({"", "none", "n/a", "na", "boolean", "dimensionless", "counter"})
 
 #: Our own elements of ``desc``, and how many others are read at most.
 _OURS = ("channels", "bci")
@@ -95,7 +87,7 @@ def write_info(info: StreamInfo) -> Any:
     desc = found.desc()
     if signal.channels and len(signal.shape) == 1:
         channels = desc.append_child("channels")
-        unit = _LONG_UNITS.get(signal.unit, signal.unit)
+        unit = IN_FULL.get(signal.unit, signal.unit)
         for label in signal.channels:
             channel = channels.append_child("channel")
             channel.append_child_value("label", label)
@@ -193,18 +185,8 @@ def _read_channels(node: Any, n: int) -> tuple[tuple[str, ...], str]:
         return (), ""
     labels = tuple(channel.child_value("label") for channel in channels)
     # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
-    units = {_short_unit(channel.child_value("unit")) for channel in channels} - {""}
+    units = {unit_name(channel.child_value("unit")) for channel in channels} - {""}
     return labels if all(labels) else (), units.pop() if len(units) == 1 else "mixed" if units else ""
-
-
-def _short_unit(unit: str) -> str:
-    """Return a unit as this project writes it; empty when there is none.
-
-    >>> _short_unit("microvolts"), _short_unit("none"), _short_unit("T")
-    ('uV', '', 'T')
-    """
-    key = unit.strip().casefold()
-    return "" if key in _NO_UNIT else _UNITS.get(key, unit.strip())
 
 
 def _read_shape(text: str, n: int, name: str) -> tuple[int, ...]:

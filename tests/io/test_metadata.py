@@ -1,11 +1,8 @@
 """A stream's description is written in the field's words and read back as it was."""
 
-import doctest
-
 import pylsl
 import pytest
 
-import bci.io.metadata
 from bci.errors import StreamMismatch
 from bci.io.metadata import StreamInfo, parse_info, read_info, write_info
 from bci.io.xdf_wire import stream_header
@@ -23,12 +20,6 @@ def foreign(*channels: dict[str, str]) -> pylsl.StreamInfo:
         for key, value in facts.items():
             channel.append_child_value(key, value)
     return info
-
-
-def test_the_examples_in_the_documentation_hold() -> None:
-    result = doctest.testmod(bci.io.metadata)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize(

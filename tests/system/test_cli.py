@@ -10,7 +10,7 @@ pytestmark = pytest.mark.system
 
 COMMANDS = (
     "demo", "run", "replay", "record", "verify", "reproduce", "streams", "check", "doctor", "info", "latency",
-    "train", "evaluate",
+    "quality", "train", "calibrate", "evaluate",
 )  # fmt: skip
 
 
@@ -41,6 +41,8 @@ def test_each_command_explains_itself_and_offers_json(command: str) -> None:
         (["evaluate", "nowhere"], "nowhere"),
         (["verify", "nowhere.xdf"], "nowhere.xdf"),
         (["reproduce", "nowhere"], "nowhere"),
+        (["quality", "nowhere.edf"], "nowhere.edf"),
+        (["calibrate", "nowhere.toml", "--out", "x"], "nowhere.toml"),
         (["train", "nowhere.toml", "--out", "x"], "nowhere.toml"),
     ],
 )

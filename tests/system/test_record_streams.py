@@ -106,6 +106,16 @@ def test_it_ends_when_its_seconds_have_passed(tmp_path: Path, bench: Bench) -> N
     assert verify(Path(summary["recording"])).sound
 
 
+def test_it_ends_when_whoever_observes_it_says_so(tmp_path: Path, bench: Bench) -> None:
+    def observe(counts: Mapping[str, int]) -> bool:
+        if bench.sent < 100:
+            bench.push()
+        return counts["received"] == 100
+
+    summary = record_streams(["amp"], tmp_path, observe=observe)
+    assert (summary["status"], summary["ended_by"], summary["samples"]) == ("done", "its end", 100)
+
+
 def test_what_cannot_be_recorded_is_refused_before_anything_is_made(tmp_path: Path, bench: Bench) -> None:
     with pytest.raises(StreamNotFound, match="nobody"):
         record_streams(["nobody"], tmp_path, timeout=0.5)

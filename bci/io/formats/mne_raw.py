@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from bci.io.formats.edf import EdfFacts, check_edf
-from bci.io.formats.file import FileRecording, agree, code_of, listed, markers_in, unit_name
+from bci.io.formats.file import FileRecording, agree, listed, markers_in
 from bci.io.formats.logs import collected
 from bci.io.formats.mat import check_mat
-from bci.signal.types import Marker, Signal
+from bci.signal.types import Marker, Signal, code_of
+from bci.signal.units import unit_name
 
 #: The FIFF constants of the units that recordings come in.
 _VOLT = 107

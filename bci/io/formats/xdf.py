@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from bci.errors import RecordingError
-from bci.io.formats.file import FileRecording, agree, code_of, unit_name
+from bci.io.formats.file import FileRecording, agree
 from bci.io.formats.logs import collected
 from bci.io.formats.xdf_chunks import check_chunks
-from bci.signal.types import Marker, Signal, Times
+from bci.signal.types import Marker, Signal, Times, code_of
+from bci.signal.units import unit_name
 
 #: A true rate this far from the nominal one is worth a sentence.
 _RATE_TOLERANCE = 0.01
@@ -88,6 +89,7 @@ def open_xdf(
         defects=tuple(defects),
         segments=segments,
         stamps=stamps - zero,
+        simulated=_says(info, "simulated") == "true",
     )
 
 
@@ -162,7 +164,8 @@ def _channels(stream: Mapping[str, Any], defects: list[str]) -> tuple[tuple[str,
         for channels in (desc or {}).get("channels") or []:
             described += [c for c in (channels or {}).get("channel") or [] if c]
     labels = [str((c.get("label") or [""])[0] or "") for c in described]
-    units = {unit_name(str((c.get("unit") or [""])[0] or "")) for c in described}
+    # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
+    units = {unit_name(str((c.get("unit") or [""])[0] or "")) for c in described} - {""}
     n = int(info["channel_count"][0])
     if described and len(described) != n:
         defects.append(f"{len(described)} channels are described, {n} are recorded; the names are not used")
@@ -171,10 +174,16 @@ def _channels(stream: Mapping[str, Any], defects: list[str]) -> tuple[tuple[str,
         defects.append(
             f"channels of several units ({', '.join(sorted(units))}): none is stated in the replay"
         )
-    elif not units - {""}:
+    elif not units:
         defects.append("no unit is stated: the values are played as they are")
     unit = units.pop() if len(units) == 1 else ""
     return (tuple(labels) if labels and all(labels) else ()), unit
+
+
+def _says(info: Mapping[str, Any], key: str) -> str:
+    """Return a text element of a stream's description; empty where there is none."""
+    descriptions = [desc for desc in info.get("desc") or [] if isinstance(desc, Mapping)]
+    return str((descriptions[0].get(key) or [""])[0]) if descriptions else ""
 
 
 def _given(path: Path, channels: Sequence[str] | None, n: int) -> tuple[str, ...]:
