@@ -291,13 +291,15 @@ def table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 
         printed = PRINTED.get(name, {}).get((noise, repeats))
         lines.append(
-            [noise, str(repeats), name, median("r2"), median("cosine")]
-            + [
+            [
+                noise,
+                str(repeats),
+                name,
+                median("r2"),
+                median("cosine"),
                 f"{printed[0]:.2f} / {printed[1]:.2f}" if printed else "",
                 median("r2_scaled"),
                 median("coverage"),
-            ]
-            + [
                 median("confidence"),
                 ",".join(str(r["rank"]) for r in mine if "rank" in r),
                 median("seconds", ".1f"),

@@ -1,4 +1,4 @@
-"""Scores of latents and features: cosine, R², similarity and correlations, with the baselines they mean nothing without."""
+"""Scores of latents and features, with the baselines without which they mean nothing."""
 
 from dataclasses import dataclass
 from typing import Any

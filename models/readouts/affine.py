@@ -1,6 +1,6 @@
-"""An AffineReadout is what every linear readout comes to once fitted: one matrix, one offset, one covariance.
+r"""An AffineReadout is what every linear readout comes to once fitted: one matrix, one offset, one covariance.
 
-.. math:: \\hat z = \\mu_z + \\sigma_z \\odot \\big(\\beta^\\top (y - \\mu_y)/\\sigma_y + o\\big)
+.. math:: \hat z = \mu_z + \sigma_z \odot \big(\beta^\top (y - \mu_y)/\sigma_y + o\big)
 
 It is what runs live and what is exported.
 """

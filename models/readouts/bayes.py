@@ -4,13 +4,14 @@ r"""InvertedEncoder: an encoding model turned round by Bayes' rule, which knows 
     y &= W^\top z + F u + e, \qquad u \sim N(0, I/n),\; e \sim N(0, D/n),\; z \sim N(0, I) \\
     \hat z_n &= (I + \hat W Q_n^{-1} \hat W^\top)^{-1} \hat W Q_n^{-1} y
 
-W is found by ridge, whose penalty for a direction of noise is that noise over the weights' prior variance; the number of
-factors is the one under which held-out runs are most likely. What is not known about W adds to the noise of a trial:
-:math:`\Sigma\,(1/n + \operatorname{tr}[(Z^\top Z + \alpha I)^{-1}])`, with each direction's own :math:`\alpha`. Repeats
-divide the noise; the uncertainty of W they do not, and without it the intervals claim far too much.
+W is found by ridge, whose penalty for a direction of noise is that noise over the weights' prior variance; the
+number of factors is the one under which held-out runs are most likely. What is not known about W adds to the noise of
+a trial: :math:`\Sigma\,(1/n + \operatorname{tr}[(Z^\top Z + \alpha I)^{-1}])`, with each direction's own
+:math:`\alpha`. Repeats divide the noise; the uncertainty of W they do not, and without it the intervals claim far too
+much.
 
-Voxels differ in reliability, so each has its own :math:`\alpha_v`; the distribution that these come from is learned from all
-voxels (empirical Bayes, a mixture on a grid), which keeps one voxel's few trials from speaking alone.
+Voxels differ in reliability, so each has its own :math:`\alpha_v`; the distribution that these come from is learned
+from all voxels (empirical Bayes, a mixture on a grid), which keeps one voxel's few trials from speaking alone.
 """
 
 from typing import Self

@@ -122,7 +122,8 @@ def check_runs(runs: ArrayLike | None, trials: int, blocks: int = 5) -> NDArray[
     runs = np.asarray(runs)
     if runs.shape != (trials,):
         raise DataError(
-            f"expected the run of each of {trials} trials, came an array of shape {runs.shape}. Pass one number per trial."
+            f"expected the run of each of {trials} trials, came an array of shape {runs.shape}. "
+            "Pass one number per trial."
         )
     return np.unique(runs, return_inverse=True)[1]
 

@@ -1,4 +1,4 @@
-"""LinearReadout turns any linear solver into a readout: checks, frozen scaling, and an error measured on held-out trials."""
+"""LinearReadout turns any linear solver into a readout: checks, frozen scaling, an error from held-out trials."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,8 +60,8 @@ def run_folds(runs: Runs, folds: int) -> Iterator[tuple[NDArray[np.bool_], NDArr
     count = int(runs.max()) + 1
     if count < 2:
         raise DataError(
-            "expected at least 2 runs to hold one out, came 1. Pass the runs, or leave them out and contiguous blocks are "
-            "used."
+            "expected at least 2 runs to hold one out, came 1. "
+            "Pass the runs, or leave them out and contiguous blocks are used."
         )
     for k in range(min(folds, count)):
         out = runs % min(folds, count) == k
@@ -71,8 +71,8 @@ def run_folds(runs: Runs, folds: int) -> Iterator[tuple[NDArray[np.bool_], NDArr
 class LinearReadout:
     """A readout that comes to one matrix.
 
-    The error is measured on trials that average as many presentations as those of training. With more of them the truth
-    is nearer, so what is stated is an upper bound; with fewer it would claim too much and is refused.
+    The error is measured on trials that average as many presentations as those of training. With more of them the
+    truth is nearer, so what is stated is an upper bound; with fewer it would claim too much and is refused.
 
     Parameters
     ----------
@@ -160,7 +160,8 @@ class LinearReadout:
         if repeats is not None and repeats < self.repeats_:
             raise DataError(
                 f"expected trials that average at least {self.repeats_:g} presentations, as those this readout's error "
-                f"was measured on, came {repeats}. Fit on single trials, or use InvertedEncoder, which knows about repeats."
+                f"was measured on, came {repeats}. Fit on single trials, or use InvertedEncoder, which knows "
+                "about repeats."
             )
         return self._affine
 

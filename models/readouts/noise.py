@@ -5,10 +5,11 @@ weights :math:`w_v \sim N(0, D_v/\alpha\, I)` only add variance to them:
 
 .. math:: \tilde y_i \sim N\big(0,\; D\,(1 + s_i/\alpha) + FF^\top\big)
 
-so signal and noise are told apart by how the rows' variance follows :math:`s_i`, with no residuals and no correction for
-degrees of freedom. F, D and :math:`\alpha` maximise this likelihood: factor analysis by expectation–maximisation (Rubin
-and Thayer 1982) whose rows differ in their private variance, started from principal axes. In units of
-:math:`\sqrt D`, :math:`FF^\top` has orthonormal axes P with eigenvalues b; everything is closed-form in them.
+so signal and noise are told apart by how the rows' variance follows :math:`s_i`, with no residuals and no
+correction for degrees of freedom. F, D and :math:`\alpha` maximise this likelihood: factor analysis by
+expectation–maximisation (Rubin and Thayer 1982) whose rows differ in their private variance, started from principal
+axes. In units of :math:`\sqrt D`, :math:`FF^\top` has orthonormal axes P with eigenvalues b; everything is
+closed-form in them.
 """
 
 from dataclasses import dataclass

@@ -2,14 +2,15 @@ r"""Ridge regression with one penalty per target, each chosen by leaving trials 
 
 .. math:: \hat\beta_t = \arg\min_\beta \|y_t - X\beta\|^2 + \alpha_t \|\beta\|^2
 
-With fewer trials than features the work is done on the Gram matrix :math:`K = XX^\top = U S U^\top` (n × n), else on
-:math:`X^\top X`; the residual of a trial that was left out is known without leaving it out (Golub, Heath and Wahba 1979):
+With fewer trials than features the work is done on the Gram matrix :math:`K = XX^\top = U S U^\top` (n × n), else
+on :math:`X^\top X`; the residual of a trial that was left out is known without leaving it out (Golub, Heath and
+Wahba 1979):
 
 .. math:: y_i - \hat y_{-i} = \frac{y_i - \hat y_i}{1 - H_{ii}}, \qquad
     H = U \operatorname{diag}\frac{s}{s + \alpha} U^\top + \tfrac1n 1 1^\top
 
-All penalties are screened in single precision, half the time; those whose error comes within its reach of the best are
-compared again in double precision, in which the solution itself is computed.
+All penalties are screened in single precision, half the time; those whose error comes within its reach of the best
+are compared again in double precision, in which the solution itself is computed.
 """
 
 from collections.abc import Sequence

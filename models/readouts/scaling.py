@@ -82,8 +82,8 @@ class VoxelMask:
             )
         if matrix.ndim != 2 or matrix.shape[1] != self.voxels:
             raise DataError(
-                f"expected the {self.voxels} voxels of subject {self.subject!r}, whose mask this is, came brain data of "
-                f"shape {matrix.shape}. It is of another subject or another space."
+                f"expected the {self.voxels} voxels of subject {self.subject!r}, whose mask this is, came brain data "
+                f"of shape {matrix.shape}. It is of another subject or another space."
             )
         return matrix[:, self.index]
 

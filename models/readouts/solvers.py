@@ -1,4 +1,4 @@
-"""Linear solvers by least squares: ridge in both directions, banded, on chosen voxels, or after principal components."""
+"""Linear solvers by least squares: ridge in both directions, banded, on chosen voxels, after principal components."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class LeastSquares:
     """Ordinary least squares; with more voxels than trials, the smallest map of those that fit (no penalty at all)."""
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
-        """Two trials make a line."""
+        """Return the fewest trials and why."""
         return 2, "a line needs two points"
 
     def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
@@ -40,7 +40,7 @@ class Ridge:
     alphas: Sequence[float] = ALPHAS
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
-        """Leaving one out must leave two."""
+        """Return the fewest trials and why."""
         return 3, "one trial is left out"
 
     def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
@@ -65,7 +65,7 @@ class PseudoInverse:
     alphas: Sequence[float] = ALPHAS
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
-        """Least squares needs more trials than latents; ridge does not."""
+        """Return the fewest trials and why."""
         if tuple(self.alphas) == (0.0,):
             return latents + 2, f"least squares of brain on {latents} latents has no unique answer below"
         return 3, "one trial is left out"
@@ -98,7 +98,7 @@ class Principal:
     then: Solver = field(default_factory=Ridge)
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
-        """As many trials as components, one more for the mean."""
+        """Return the fewest trials and why."""
         own = self.components + 1, f"{self.components} components and a mean"
         return max(own, self.then.needs(self.components, latents))
 
@@ -134,7 +134,7 @@ class ChosenVoxels:
     alpha: float = 100.0
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
-        """A correlation needs three."""
+        """Return the fewest trials and why."""
         return 3, "voxels are chosen by correlation"
 
     def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
@@ -184,7 +184,7 @@ class BandedRidge:
     seed: int = 0
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
-        """Leaving one out must leave two."""
+        """Return the fewest trials and why."""
         return 3, "one trial is left out"
 
     def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
