@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from bci.errors import DataError
 from models.readouts.affine import AffineReadout
 from models.readouts.checks import check_pair, check_repeats, check_runs, check_trials, check_varying
+from models.readouts.collapse import Collapse, diagnose
 from models.readouts.interface import Posterior
 from models.readouts.scaling import Array, Standard
 
@@ -80,6 +81,8 @@ class LinearReadout:
         What finds the map.
     folds : int
         Folds of whole runs on which the error is measured, where the solver does not leave trials out itself.
+    standardise : bool
+        Whether the solver sees latents in units of their own deviation, or as they are.
 
     Attributes
     ----------
@@ -87,14 +90,18 @@ class LinearReadout:
         After `fit`.
     repeats_ : float
         After `fit`: the fewest presentations that a training trial averaged.
+    collapse_ : Collapse
+        After `fit`: of predictions of trials that were left out.
     """
 
     solution_: Solution
     repeats_: float
+    collapse_: Collapse
 
-    def __init__(self, solver: Solver, folds: int = 3) -> None:
+    def __init__(self, solver: Solver, folds: int = 3, *, standardise: bool = True) -> None:
         self.solver = solver
         self.folds = folds
+        self.standardise = standardise
 
     def fit(
         self,
@@ -124,7 +131,9 @@ class LinearReadout:
         check_varying(brain)
         self.repeats_ = float(check_repeats(repeats, len(brain)).min())
         runs = check_runs(runs, len(brain))
-        voxels, scale = Standard.of(brain), Standard.of(latents)
+        d = latents.shape[1]
+        voxels = Standard.of(brain)
+        scale = Standard.of(latents) if self.standardise else Standard(np.zeros(d), np.ones(d))
         x, y = voxels.forward(brain), scale.forward(latents)
         self.solution_ = self.solver.solve(x, y, runs)
         errors = self.solution_.errors
@@ -133,6 +142,7 @@ class LinearReadout:
             for kept, out in run_folds(runs, self.folds):
                 part = self.solver.solve(x[kept], y[kept], np.unique(runs[kept], return_inverse=True)[1])
                 errors[out] = y[out] - (x[out] @ part.weights + part.intercept)
+        self.collapse_ = diagnose(y, y - errors)
         self._affine = AffineReadout(
             voxels, scale, self.solution_.weights, self.solution_.intercept, errors.T @ errors / len(errors)
         )
