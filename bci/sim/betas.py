@@ -20,7 +20,7 @@ HIGH_PASS = 128.0
 
 
 class TrialBetas:
-    """The design of one run, and the sums that its volumes are added to one by one.
+    """The design of one run, and the sums that its volumes are added to.
 
     Parameters
     ----------
@@ -44,24 +44,25 @@ class TrialBetas:
             np.array([table.boxcar(k * tr - on, k * tr - off)[0] for k in range(low, high)], np.float64)
             for low, high, on, off in zip(self.first, last, onsets, ends, strict=True)
         ]
-        self._by_volume: list[list[tuple[int, float]]] = [[] for _ in range(volumes)]
         self._total = np.zeros(volumes)
-        for i, (low, values) in enumerate(zip(self.first, self.expected, strict=True)):
+        for low, values in zip(self.first, self.expected, strict=True):
             self._total[low : low + len(values)] += values
-            for k, value in enumerate(values, low):
-                self._by_volume[k].append((i, float(value)))
         self._slow = _cosines(volumes, tr)
         self._trial_sums = np.zeros((len(onsets), voxels))
         self._slow_sums = np.zeros((self._slow.shape[1], voxels))
         self._total_sum = np.zeros(voxels)
         self._solve()
 
-    def add(self, volume: int, values: NDArray[np.float32]) -> None:
-        """Add volume number `volume`: (voxels,)."""
-        for i, weight in self._by_volume[volume]:
-            self._trial_sums[i] += weight * values
-        self._slow_sums += self._slow[volume][:, np.newaxis] * values
-        self._total_sum += self._total[volume] * values
+    def add(self, first: int, values: NDArray[np.float32]) -> None:
+        """Add volumes from number `first` on: (n, voxels)."""
+        volumes = values.astype(np.float64)
+        end = first + len(volumes)
+        for i, (low, expected) in enumerate(zip(self.first, self.expected, strict=True)):
+            a, b = max(low, first), min(low + len(expected), end)
+            if a < b:
+                self._trial_sums[i] += expected[a - low : b - low] @ volumes[a - first : b - first]
+        self._slow_sums += self._slow[first:end].T @ volumes
+        self._total_sum += self._total[first:end] @ volumes
 
     def solve(self) -> Array:
         """Return the betas of all volumes added so far: (trials, voxels)."""

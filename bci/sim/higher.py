@@ -7,7 +7,6 @@ it is each one's own.
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bci.sim.gaze import FIELD, Spectra, retinal_images
@@ -42,24 +41,26 @@ class Network:
 
     def __init__(self, seed: int = FAMILY) -> None:
         rng = np.random.default_rng(seed)
-        self._filters: list[tuple[NDArray[np.float32], int, int]] = []
+        self._layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         self.shapes: list[tuple[int, int, int]] = []
         channels, side = 3, FIELD
-        for (filters, size, step), cosines in zip(LAYERS, _COSINES, strict=True):
-            # The first layer sees contrast, not light.
-            weights = _random_filters(filters, channels, size, cosines, channels == 3, rng)
-            self._filters.append((weights, size, step))
+        for layer, ((filters, size, step), cosines) in enumerate(zip(LAYERS, _COSINES, strict=True)):
+            waves = _waves(size, cosines, step, side)
+            mix = rng.standard_normal((channels, cosines, cosines, filters))
+            if layer == 0:
+                mix[:, 0, 0] = 0  # it sees contrast, not light
+            self._layers.append((waves, _orthonormal(mix.reshape(-1, filters))))
             side = (side - size) // step + 1
-            channels, side = filters, side if filters == LAYERS[-1][0] else len(_kept(side))
+            channels, side = filters, side if layer == len(LAYERS) - 1 else len(_kept(side))
             self.shapes.append((channels, side, side))
 
     def layers(self, images: Images) -> list[Images]:
         """Return what each layer gives for images (n, 3, FIELD, FIELD): (n, channels, side, side)."""
-        found = []
+        found: list[Images] = []
         x = images * np.float32(_GAIN)
-        for weights, size, step in self._filters:
-            x = _divide(np.maximum(_convolve(x, weights, size, step), 0))
-            x = x if len(found) == len(self._filters) - 1 else _pool(x)
+        for waves, mix in self._layers:
+            x = _divide(np.maximum(_convolve(x, waves, mix), 0))
+            x = x if len(found) == len(self._layers) - 1 else _pool(x)
             found.append(x)
         return found
 
@@ -109,25 +110,35 @@ class HigherUnits:
         return total
 
 
-def _random_filters(
-    filters: int, channels: int, size: int, cosines: int, balanced: bool, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Return orthonormal filters (channels · size · size, filters) of few cosines; balanced ones have mean 0."""
+def _waves(size: int, cosines: int, step: int, side: int) -> NDArray[np.float32]:
+    """Return what sets `cosines` orthonormal cosines of `size` samples at every step: (cosines · places, side)."""
     waves = np.cos(np.pi * (np.arange(size) + 0.5) * np.arange(cosines)[:, None] / size)
     waves /= np.linalg.norm(waves, axis=1, keepdims=True)
-    planes = np.einsum("ay,bx->abyx", waves, waves).reshape(cosines**2, -1)[int(balanced) :]
-    basis = np.kron(np.eye(channels), planes)
-    q, r = np.linalg.qr(rng.standard_normal((len(basis), filters)))
+    places = range(0, side - size + 1, step)
+    set_out = np.zeros((cosines, len(places), side))
+    for i, place in enumerate(places):
+        set_out[:, i, place : place + size] = waves
+    return set_out.reshape(-1, side).astype(np.float32)
+
+
+def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return orthonormal columns that span the same."""
+    q, r = np.linalg.qr(columns)
     # The signs are the library's whim; the network must not hang on it.
-    return np.ascontiguousarray(basis.T @ (q * np.sign(np.diag(r))), np.float32)
+    return np.ascontiguousarray(q * np.sign(np.diag(r)), np.float32)
 
 
-def _convolve(x: Images, weights: NDArray[np.float32], size: int, step: int) -> Images:
-    """Return x (n, c, h, w) seen through filters: (n, filters, h', w')."""
-    seen = sliding_window_view(x, (size, size), axis=(2, 3))[:, :, ::step, ::step]
-    n, _, height, width = seen.shape[:4]
-    patches = seen.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, -1)
-    return np.ascontiguousarray((patches @ weights).reshape(n, height, width, -1).transpose(0, 3, 1, 2))
+def _convolve(x: Images, waves: NDArray[np.float32], mix: NDArray[np.float32]) -> Images:
+    """Return x (n, c, side, side) seen through filters: (n, filters, places, places).
+
+    A filter is a mixture of products of two cosines, so that most of the work is two small matrix products.
+    """
+    n, channels = x.shape[:2]
+    cosines = round((len(mix) / channels) ** 0.5)
+    places = len(waves) // cosines
+    seen = (waves @ x @ waves.T).reshape(n, channels, cosines, places, cosines, places)
+    flat = np.ascontiguousarray(seen.transpose(0, 3, 5, 1, 2, 4)).reshape(n * places**2, -1)
+    return np.ascontiguousarray((flat @ mix).reshape(n, places, places, -1).transpose(0, 3, 1, 2))
 
 
 def _divide(x: Images) -> Images:

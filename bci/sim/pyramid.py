@@ -24,6 +24,8 @@ CHANNELS = len(SCALES) * ORIENTATIONS + COLOURS
 _LOG_BANDWIDTH = 0.45
 _ANGULAR_DEG = 20.0
 _COLOUR_CUTOFF = 0.4
+#: Brings colours to about the mean of the coarse energies.
+_COLOUR_GAIN = 4.0
 
 Maps = list[NDArray[np.float32]]
 
@@ -95,5 +97,5 @@ def _oriented(
 def _low_pass(grid: int) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     offsets = np.fft.ifftshift(np.arange(grid) - grid // 2)
     radius = np.hypot(offsets[:, None], offsets[None, :]) / FIELD_DEG
-    passed = np.exp(-((radius / _COLOUR_CUTOFF) ** 2) / 2) * (grid / FIELD) ** 2
+    passed = _COLOUR_GAIN * np.exp(-((radius / _COLOUR_CUTOFF) ** 2) / 2) * (grid / FIELD) ** 2
     return passed.astype(np.float32), offsets % FIELD

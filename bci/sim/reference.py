@@ -4,6 +4,8 @@ They stand for what a participant has seen in its life: units are scaled by how 
 names pictures nearer to its own stimuli.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ REFERENCE = 192
 _SEED = 20210817
 
 
+@lru_cache(2)
 def reference_pictures(n: int = REFERENCE, side: int = 64, seed: int = _SEED) -> NDArray[np.uint8]:
     """Return random pictures (n, side, side, 3) uint8: coloured noise of falling spectrum with a few ellipses in front."""
     rng = np.random.default_rng(seed)
@@ -36,4 +39,6 @@ def reference_pictures(n: int = REFERENCE, side: int = 64, seed: int = _SEED) ->
             colour = rng.standard_normal((3, 1)) * 0.7 + rng.standard_normal()
             picture[:, inside] = colour + 0.3 * picture[:, inside]
     levels = 128 + 50 * pictures
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1).copy()
+    found = np.clip(np.rint(levels), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1).copy()
+    found.flags.writeable = False
+    return found

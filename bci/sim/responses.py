@@ -18,6 +18,9 @@ from bci.sim.hrf import SPAN
 from bci.sim.observer import Moment
 from bci.sim.voxels import VoxelParticipant
 
+#: Volumes that go into the least squares at once.
+_BLOCK = 128
+
 Array = NDArray[np.float64]
 Drives = NDArray[np.float32]
 
@@ -108,17 +111,19 @@ def _betas(
         key=lambda change: (change[0], change[1] >= 0),
     )
     empty = np.zeros(voxels, np.float32)
-    values = np.empty(2 * voxels, np.float32)
+    # The answer without noise goes through the same least squares beside the one with.
+    values = np.empty((_BLOCK, 2 * voxels), np.float32)
     at = 0
-    for k in range(volumes):
-        while at < len(changes) and changes[at][0] <= k * tr:
-            time, trial = changes[at]
-            participant.change(drives[trial] if trial >= 0 else empty, time)
-            at += 1
-        evoked = participant.evoked(k * tr)
-        values[:voxels] = evoked
-        values[voxels:] = evoked + participant.noise_percent * participant.noise.next()
-        both.add(k, values)
+    for first in range(0, volumes, _BLOCK):
+        end = min(first + _BLOCK, volumes)
+        for k, row in zip(range(first, end), values, strict=False):
+            while at < len(changes) and changes[at][0] <= k * tr:
+                time, trial = changes[at]
+                participant.change(drives[trial] if trial >= 0 else empty, time)
+                at += 1
+            row[:voxels] = participant.evoked(k * tr)
+            row[voxels:] = row[:voxels] + participant.noise_percent * participant.noise.next()
+        both.add(first, values[: end - first])
     solved = both.solve()
     gain = np.zeros((len(onsets), voxels), np.float32)
     for i, (on, off) in enumerate(zip(onsets, ends, strict=True)):
