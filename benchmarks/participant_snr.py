@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from bci.sim.oracle import identify, likelihoods
 from bci.sim.participant import make_participant
 from bci.sim.responses import Responses, respond
+from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 
 Array = NDArray[np.float64]
 
@@ -126,7 +126,9 @@ def measure(
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kind", nargs="+", default=["fmri", "eeg"], choices=sorted(SNRS))
     parser.add_argument("--quick", action="store_true", help="two SNRs, 300 training pictures, 3 repeats")
     parser.add_argument("--json", action="store_true", help="one machine-readable last line")

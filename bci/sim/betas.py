@@ -75,7 +75,9 @@ class TrialBetas:
         own = -self._slow @ self._trial_slow[trial]
         low, values = self.first[trial], self.expected[trial]
         own[low : low + len(values)] += values
-        return np.asarray(self._a[trial] * own + self._b[trial] * (self._total - self._slow @ self._total_slow))
+        return np.asarray(
+            self._a[trial] * own + self._b[trial] * (self._total - self._slow @ self._total_slow)
+        )
 
     def noise_variance(self, rho: float) -> Array:
         """Return the variance of each beta (trials,) for AR(1) noise of variance 1."""

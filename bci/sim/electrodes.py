@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.signal.types import Signal
 from bci.sim.gaze import Pictures
 from bci.sim.noise import SpectralNoise, coefficients
 from bci.sim.observer import Observer
 from bci.sim.seeds import numbered
 from bci.sim.sensors import OWN, Sensors
-from bci.signal.types import Signal
 
 Array = NDArray[np.float64]
 Drives = NDArray[np.float32]
@@ -129,7 +129,7 @@ class ElectrodeParticipant:
 
     def answer(self, drive: Drives, time: float, look: int) -> None:
         """Answer look number `look`, flipped at `time`, with this drive (units,)."""
-        self.late += time + DEAD < (self._next - 1) / self.signal.rate
+        self.late += self._next > 0 and time + DEAD < (self._next - 1) / self.signal.rate
         if drive.any():
             self._evoked.append(_Evoked(self.waves(drive[np.newaxis])[0], time, self.jitter(look)))
 
@@ -158,7 +158,7 @@ class ElectrodeParticipant:
     def waves(self, drives: Drives) -> Array:
         """Return the size of every source's waves for drives (n, units): (n, sources, waves)."""
         flat = np.einsum("nu,uw->nw", drives.astype(np.float64), self.readout)
-        return flat.reshape(len(drives), SOURCES, len(WAVES))
+        return np.asarray(flat.reshape(len(drives), SOURCES, len(WAVES)))
 
     def jitter(self, look: int) -> Array:
         """Return how much later than usual each source answers look number `look`: (sources,) seconds."""

@@ -142,7 +142,7 @@ def _convolve(x: Images, waves: NDArray[np.float32], mix: NDArray[np.float32]) -
 
 
 def _divide(x: Images) -> Images:
-    return x / (0.2 + np.sqrt(np.mean(x * x, axis=1, keepdims=True)))
+    return np.asarray(x / (0.2 + np.sqrt(np.mean(x * x, axis=1, keepdims=True))))
 
 
 def _kept(side: int) -> range:

@@ -82,7 +82,8 @@ class StepTable:
         place = min(seconds, SPAN) / STEP
         low = int(place)
         share = np.float32(place - low)
-        return (1 - share) * self._table[low] + share * self._table[low + 1]
+        found: NDArray[np.float32] = (1 - share) * self._table[low] + share * self._table[low + 1]
+        return found
 
     def boxcar(self, since: float, after: float) -> NDArray[np.float32]:
         """Return the response (n,) to activity that began `since` and ended `after` seconds ago (≤ 0: has not)."""

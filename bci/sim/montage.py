@@ -53,7 +53,7 @@ def background_modes(distances: NDArray[np.float64], reach: float, modes: int) -
     found *= np.sign(found[np.abs(found).argmax(axis=0), np.arange(modes)])
     # What the modes left out would make some sites quieter than others.
     found /= np.linalg.norm(found, axis=1, keepdims=True)
-    return found.T.copy()
+    return np.ascontiguousarray(found.T)
 
 
 def _direction(site: str) -> NDArray[np.float64]:

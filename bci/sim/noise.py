@@ -75,7 +75,8 @@ class VoxelNoise:
         angles = 2 * math.pi * self._volume * self.tr / np.array(_DRIFT_PERIODS)
         slow = np.concatenate([np.cos(angles), np.sin(angles)]).astype(np.float32)
         self._volume += 1
-        return self._state + np.einsum("w,wv->v", slow, self._waves)
+        noise: NDArray[np.float32] = self._state + np.einsum("w,wv->v", slow, self._waves)
+        return noise
 
     def _draw(self, volume: int) -> NDArray[np.float32]:
         return self._spread(numbered(self._seed, self._kind, volume + 1))
@@ -85,9 +86,8 @@ class VoxelNoise:
         voxels, factors = self._factors.shape
         common = rng.standard_normal(factors, np.float32)
         own = rng.standard_normal(voxels, np.float32)
-        own *= np.float32(math.sqrt(1 - self.share))
-        own += np.float32(math.sqrt(self.share)) * (self._factors @ common)
-        return own
+        shared = np.float32(math.sqrt(self.share)) * (self._factors @ common)
+        return np.asarray(np.float32(math.sqrt(1 - self.share)) * own + shared)
 
 
 class SpectralNoise:

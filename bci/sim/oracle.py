@@ -52,11 +52,13 @@ class FactorNoise:
         """Return the covariance's inverse times rows of x (n, voxels)."""
         scaled = x / self._deviations
         common = scipy.linalg.cho_solve(self._inner, (scaled @ self._factors).T).T
-        return np.asarray((scaled - self._share * common @ self._factors.T) / (1 - self._share) / self._deviations)
+        return np.asarray(
+            (scaled - self._share * common @ self._factors.T) / (1 - self._share) / self._deviations
+        )
 
     def distance(self, x: Array) -> Array:
         """Return the squared Mahalanobis length of rows of x (n, voxels): (n,)."""
-        return np.einsum("nv,nv->n", self.solve(x), x)
+        return np.asarray(np.einsum("nv,nv->n", self.solve(x), x))
 
 
 def likelihoods(
@@ -95,7 +97,7 @@ def likelihoods(
     with np.errstate(divide="ignore"):
         seen = math.log1p(-rate) - distances[1:] / 2 if rate < 1 else np.full(len(drives), -np.inf)
         lapsed = np.log(rate) - distances[0] / 2
-    return np.logaddexp(seen, lapsed)
+    return np.asarray(np.logaddexp(seen, lapsed))
 
 
 def _voxel_distances(
@@ -105,10 +107,12 @@ def _voxel_distances(
     assert responses.gain is not None
     assert responses.noise_variance is not None
     gain = responses.gain[trial].astype(np.float64)
-    left = responses.values[trial].astype(np.float64) - responses.clean[trial] + gain * responses.drives[trial]
+    left = (
+        responses.values[trial].astype(np.float64) - responses.clean[trial] + gain * responses.drives[trial]
+    )
     noise = FactorNoise(participant.factors, participant.noise.share, participant.noise_percent)
     residuals = left - gain * np.concatenate([np.zeros((1, len(gain))), drives])
-    return noise.distance(residuals) / responses.noise_variance[trial]
+    return np.asarray(noise.distance(residuals) / responses.noise_variance[trial])
 
 
 def _electrode_distances(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError
+from bci.signal.types import Signal
 from bci.sim.adaptation import Adaptation
 from bci.sim.electrodes import ElectrodeParticipant
 from bci.sim.gaze import Eye, Pictures
@@ -21,7 +22,6 @@ from bci.sim.population import Population
 from bci.sim.seeds import session_seed
 from bci.sim.sensors import probe, scalp
 from bci.sim.voxels import VoxelParticipant
-from bci.signal.types import Signal
 
 Kind = Literal["fmri", "eeg", "lfp"]
 

@@ -76,9 +76,7 @@ def _oriented(
     coarser grid hold it.
     """
     angle = math.pi * k / ORIENTATIONS
-    across, down = (
-        round(scale * FIELD_DEG * part) for part in (math.cos(angle), math.sin(angle))
-    )
+    across, down = (round(scale * FIELD_DEG * part) for part in (math.cos(angle), math.sin(angle)))
     offsets = np.fft.ifftshift(np.arange(grid) - grid // 2)
     fy, fx = (down + offsets)[:, None] / FIELD_DEG, (across + offsets)[None, :] / FIELD_DEG
     radius = np.hypot(fy, fx)

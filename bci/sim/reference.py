@@ -18,7 +18,7 @@ _SEED = 20210817
 
 @lru_cache(2)
 def reference_pictures(n: int = REFERENCE, side: int = 64, seed: int = _SEED) -> NDArray[np.uint8]:
-    """Return random pictures (n, side, side, 3) uint8: coloured noise of falling spectrum with a few ellipses in front."""
+    """Return random pictures (n, side, side, 3) uint8, the same ones for the same figures; not to be written to."""
     rng = np.random.default_rng(seed)
     f = np.hypot(scipy.fft.fftfreq(side)[:, None], scipy.fft.fftfreq(side)[None, :])
     f[0, 0] = 1 / side
@@ -39,6 +39,6 @@ def reference_pictures(n: int = REFERENCE, side: int = 64, seed: int = _SEED) ->
             colour = rng.standard_normal((3, 1)) * 0.7 + rng.standard_normal()
             picture[:, inside] = colour + 0.3 * picture[:, inside]
     levels = 128 + 50 * pictures
-    found = np.clip(np.rint(levels), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1).copy()
+    found: NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1).copy()
     found.flags.writeable = False
     return found

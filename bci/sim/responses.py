@@ -155,12 +155,16 @@ def _epochs(
         j = i
         while j >= 0 and onsets[i] - onsets[j] < WAVES_SPAN:
             if drives[j].any():
-                clean[i] += participant.evoked(waves[j], times - onsets[j], participant.jitter(moments[j].number))
+                clean[i] += participant.evoked(
+                    waves[j], times - onsets[j], participant.jitter(moments[j].number)
+                )
             j -= 1
         j = i + 1
         while j < len(onsets) and onsets[j] < times[-1]:
             if drives[j].any():
-                clean[i] += participant.evoked(waves[j], times - onsets[j], participant.jitter(moments[j].number))
+                clean[i] += participant.evoked(
+                    waves[j], times - onsets[j], participant.jitter(moments[j].number)
+                )
             j += 1
         values[i] = clean[i] + participant.background(int(begin), int(begin) + n)
     return Responses(values, clean, moments, drives, first=first)

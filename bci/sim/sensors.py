@@ -66,12 +66,14 @@ def probe(sources: int, rng: np.random.Generator, rate: float = 1250.0, channels
     reach = rng.uniform(0.08, 0.25, (sources, 1))
     u = (depth - middle) / reach
     # A sink with a return current on one side of it or on both.
-    patterns = (1 - rng.uniform(0.3, 1.0, (sources, 1)) * u**2 + rng.normal(0, 0.5, (sources, 1)) * u) * np.exp(
-        -(u**2) / 2
-    )
+    patterns = (
+        1 - rng.uniform(0.3, 1.0, (sources, 1)) * u**2 + rng.normal(0, 0.5, (sources, 1)) * u
+    ) * np.exp(-(u**2) / 2)
     between = np.abs(depth[:, None] - depth[None, :])
     labels = tuple(f"LFP{i:02d}" for i in range(channels))
-    return _sensors("LFP", labels, rate, patterns, background_modes(between, 0.3, min(_MODES, channels)), 120.0)
+    return _sensors(
+        "LFP", labels, rate, patterns, background_modes(between, 0.3, min(_MODES, channels)), 120.0
+    )
 
 
 def _sensors(

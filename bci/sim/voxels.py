@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.signal.types import Signal
 from bci.sim.betas import TrialBetas
 from bci.sim.gaze import Pictures
 from bci.sim.hrf import DEAD, SPAN, StepTable, varied
 from bci.sim.noise import VoxelNoise
 from bci.sim.observer import Observer
 from bci.sim.seeds import numbered
-from bci.signal.types import Signal
 
 Drives = NDArray[np.float32]
 
@@ -115,7 +115,7 @@ class VoxelParticipant:
 
     def change(self, drive: Drives, time: float) -> None:
         """Be driven otherwise (voxels,) from `time` on."""
-        self.late += time + DEAD < (self._next - 1) * self.tr
+        self.late += self._next > 0 and time + DEAD < (self._next - 1) * self.tr
         if self._shown:
             self._shown[-1].ended = min(self._shown[-1].ended, time)
         if drive.any():
