@@ -8,10 +8,10 @@ sum of the volumes, so its noise follows from theirs.
 import math
 
 import numpy as np
-import scipy.signal
 from numpy.typing import NDArray
 
 from bci.sim.hrf import CANONICAL, SPAN, StepTable
+from bci.sim.noise import VoxelNoise
 
 Array = NDArray[np.float64]
 
@@ -79,16 +79,9 @@ class TrialBetas:
             self._a[trial] * own + self._b[trial] * (self._total - self._slow @ self._total_slow)
         )
 
-    def noise_variance(self, rho: float) -> Array:
-        """Return the variance of each beta (trials,) for AR(1) noise of variance 1."""
-        found = np.empty(len(self.first))
-        for i in range(len(found)):
-            w = self.weights(i)
-            # Σ_s ρ^|t-s| w_s by one pass in each direction.
-            forward = scipy.signal.lfilter([1], [1, -rho], w)
-            backward = scipy.signal.lfilter([1], [1, -rho], w[::-1])[::-1]
-            found[i] = w @ (forward + backward - w)
-        return found
+    def noise_variance(self, noise: VoxelNoise) -> Array:
+        """Return the variance of each beta (trials,) for such noise of one voxel, drift included."""
+        return np.array([noise.variance_of(self.weights(i)) for i in range(len(self.first))])
 
     def _solve(self) -> None:
         """Write each trial's beta as ``a · (own regressor) + b · (sum of all regressors)``, drift taken out of both."""

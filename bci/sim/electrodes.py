@@ -2,8 +2,8 @@
 
 Ten sources under the electrodes read the population, the early units soon and the higher ones later. Each has
 its waves, at fixed latencies that jitter from look to look, and reaches all channels. The background falls as
-a power of frequency. Signal-to-noise ratio is the variance over reference pictures of the evoked response by that
-of the background, both averaged over channels and over 50 to 600 ms after the flip: 0.1 is -10 dB.
+a power of frequency. Signal-to-noise ratio is the variance over looks at reference pictures of the evoked response
+by that of the background, both averaged over channels and over 50 to 600 ms after the flip: 0.1 is -10 dB.
 """
 
 import math
@@ -162,9 +162,7 @@ class ElectrodeParticipant:
 
     def jitter(self, look: int) -> Array:
         """Return how much later than usual each source answers look number `look`: (sources,) seconds."""
-        rng = numbered(self.observer.session, _JITTER, look)
-        common, own = rng.standard_normal(), rng.standard_normal(SOURCES)
-        return np.asarray(JITTER_S * np.clip(common, -3, 3) + SOURCE_JITTER_S * np.clip(own, -3, 3))
+        return np.asarray(_jitter(numbered(self.observer.session, _JITTER, look), 1)[0])
 
     def evoked(self, waves: Array, since: Array, jitter: Array) -> Array:
         """Return what one look adds (n, channels), microvolt.
@@ -183,15 +181,19 @@ class ElectrodeParticipant:
 
     def _scaled(self) -> float:
         """Return the microvolts that a wave of one standard deviation is worth where it is largest."""
-        drives = self.observer.population.reference
-        waves = self.waves(drives).reshape(len(drives), -1)
+        waves = self.waves(self.observer.population.reference)
         since = np.arange(*(round(t * self.signal.rate) for t in INTERVAL)) / self.signal.rate
-        courses = _courses(np.repeat(since[:, np.newaxis], SOURCES, axis=1), since)
-        covariance = np.cov(waves.T)
-        # Each wave of each source at each sample and channel: variance of the sum, averaged.
-        loads = np.einsum("nsw,sc->ncsw", courses, self.sensors.topographies).reshape(-1, covariance.shape[0])
-        variance = np.einsum("ij,jk,ik->i", loads, covariance, loads, optimize=True).mean()
-        return float(math.sqrt(self.snr * self.sensors.background_uv**2 / variance))
+        # Latencies jitter here as they do in sessions: what all pictures have in common then varies, too.
+        jitters = _jitter(numbered(self.subject, _JITTER, 0), len(waves))
+        self.scale = 1.0
+        evoked = np.stack([self.evoked(w, since, j) for w, j in zip(waves, jitters, strict=True)])
+        return float(math.sqrt(self.snr * self.sensors.background_uv**2 / evoked.var(axis=0).mean()))
+
+
+def _jitter(rng: np.random.Generator, looks: int) -> Array:
+    """Return how much later than usual every source answers (looks, sources), seconds."""
+    common, own = rng.standard_normal((looks, 1)), rng.standard_normal((looks, SOURCES))
+    return np.asarray(JITTER_S * np.clip(common, -3, 3) + SOURCE_JITTER_S * np.clip(own, -3, 3))
 
 
 def _courses(at: Array, since: Array) -> Array:

@@ -48,7 +48,7 @@ def background_modes(distances: NDArray[np.float64], reach: float, modes: int) -
         How many patterns; every site has variance 1 in their sum.
     """
     values, vectors = np.linalg.eigh(np.exp(-((distances / reach) ** 2) / 2))
-    found = vectors[:, ::-1][:, :modes] * np.sqrt(values[::-1][:modes])
+    found = vectors[:, ::-1][:, :modes] * np.sqrt(np.maximum(values[::-1][:modes], 0))
     # An eigenvector's sign is the library's whim; the samples must not hang on it.
     found *= np.sign(found[np.abs(found).argmax(axis=0), np.arange(modes)])
     # What the modes left out would make some sites quieter than others.

@@ -7,6 +7,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
+import scipy.signal
 from numpy.typing import NDArray
 
 from bci.sim.seeds import numbered
@@ -77,6 +78,15 @@ class VoxelNoise:
         self._volume += 1
         noise: NDArray[np.float32] = self._state + np.einsum("w,wv->v", slow, self._waves)
         return noise
+
+    def variance_of(self, weights: Array) -> float:
+        """Return the variance of a weighted sum of the volumes from 0 on (volumes,), in one voxel."""
+        # Σ_s ρ^|t-s| w_s by one pass in each direction.
+        forward = scipy.signal.lfilter([1], [1, -self.rho], weights)
+        backward = scipy.signal.lfilter([1], [1, -self.rho], weights[::-1])[::-1]
+        turns = np.arange(len(weights)) * self.tr / np.array(_DRIFT_PERIODS)[:, np.newaxis]
+        waves = np.abs(np.exp(2j * math.pi * turns) @ weights) ** 2
+        return float(weights @ (forward + backward - weights) + self.drift**2 * waves.mean())
 
     def _draw(self, volume: int) -> NDArray[np.float32]:
         return self._spread(numbered(self._seed, self._kind, volume + 1))

@@ -136,7 +136,7 @@ def _betas(
         moments=moments,
         drives=drives,
         gain=gain * participant.scale,
-        noise_variance=both.noise_variance(participant.noise.rho),
+        noise_variance=both.noise_variance(participant.noise),
     )
 
 

@@ -2,8 +2,8 @@
 
 A voxel's value is ``100 + s · (drive * response) + n · (noise + drift)`` percent. Its noise `n` and response are its
 own; `s` gives it its single-trial signal-to-noise ratio: the variance over reference pictures of the beta of a trial
-that stands alone, by that beta's noise variance. The ratios are lognormal, so that most voxels say next to nothing
-and few say much.
+that stands alone in a run of ten minutes, by that beta's noise variance. The ratios are lognormal, so that most voxels
+say next to nothing and few say much.
 """
 
 import math
@@ -28,8 +28,8 @@ _ANATOMY, _NOISE = 41, 42
 RELIABILITY_SPREAD = 1.2
 FACTORS = 30
 
-#: The trial that stands alone: a picture for this long, seconds.
-_ALONE = 1.5
+#: The trial that stands alone: a picture for this long in the middle of a run of that length, seconds.
+_ALONE, _RUN = 1.5, 600.0
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +96,7 @@ class VoxelParticipant:
         self._table = StepTable(self.shapes)
         session = observer.session
         self._noise = VoxelNoise(self.factors, session, _NOISE, rho=rho, share=share, drift=drift, tr=tr)
-        self.scale = self._scaled(rho)
+        self.scale = self._scaled()
         self.reset()
 
     def reset(self) -> None:
@@ -147,11 +147,15 @@ class VoxelParticipant:
         """The noise, volume by volume; reading it here takes it from `read`."""
         return self._noise
 
-    def _scaled(self, rho: float) -> Drives:
+    def _scaled(self) -> Drives:
         """Return the percent that a unit drive is worth, from each voxel's signal-to-noise ratio."""
-        volumes = math.ceil((_ALONE + SPAN) / self.tr)
-        alone = TrialBetas(np.zeros(1), np.full(1, _ALONE), self.tr, volumes, 1)
+        volumes = math.ceil(_RUN / self.tr)
+        onset = volumes // 2 * self.tr
+        alone = TrialBetas(np.array([onset]), np.array([onset + _ALONE]), self.tr, volumes, 1)
         weights = alone.weights(0)
-        passed = sum(w * self.response(k * self.tr, k * self.tr - _ALONE) for k, w in enumerate(weights))
-        sound = np.sqrt(self.snrs * alone.noise_variance(rho)[0]) * self.noise_percent
+        answered = range(alone.first[0], alone.first[0] + len(alone.expected[0]))
+        passed = sum(
+            weights[k] * self.response(k * self.tr - onset, k * self.tr - onset - _ALONE) for k in answered
+        )
+        sound = np.sqrt(self.snrs * alone.noise_variance(self._noise)[0]) * self.noise_percent
         return np.asarray(sound / passed, np.float32)
