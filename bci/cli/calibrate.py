@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bci.io.replay import Player
     from bci.signal.clock import Clock
     from bci.signal.types import Marker
-    from bci.sim.participant import CuedParticipant
+    from bci.sim.cued import CuedParticipant
     from models.calibration import Calibration
     from models.protocol import CalibrationConfig
 
@@ -202,7 +202,7 @@ def _record_simulated(
     """Record a simulated participant, faster than real time: the samples and the cues come as streams all the same."""
     from bci.control.recording import record_streams
     from bci.signal.clock import LslClock
-    from bci.sim.participant import CuedParticipant
+    from bci.sim.cued import CuedParticipant
 
     clock = LslClock()
     someone = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)

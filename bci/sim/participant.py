@@ -1,62 +1,177 @@
-"""A CuedParticipant is the simulated EEG of someone who does as the cues say, a reaction time later."""
+"""A Participant in silico looks at pictures as they were flipped and answers with neural data: simulated, always.
 
-from collections.abc import Iterator, Sequence
+Its samples are a function of whose cortex it is (`subject`), of the session, and of the pixels and times of what was
+flipped; a stimulus' latent never reaches it. `see` and `read` may be called in any order that never has it see a
+change later than `dead_time` before a sample that it has already given: the samples are then the same, bit for bit.
+So what it answers live is what `record` gives for the same flips.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.signal.types import Marker
-from bci.sim.eeg import STATES, AlphaSimulator
+from bci.errors import ConfigError
+from bci.signal.types import Signal
+from bci.sim.adaptation import Adaptation
+from bci.sim.electrodes import ElectrodeParticipant
+from bci.sim.gaze import Eye, Pictures
+from bci.sim.observer import Observer
+from bci.sim.population import Population
+from bci.sim.seeds import session_seed
+from bci.sim.sensors import probe, scalp
+from bci.sim.voxels import VoxelParticipant
 
-#: Seconds between a cue and the eyes' movement.
-REACTION_S = 0.6
+Kind = Literal["fmri", "eeg", "lfp"]
+
+#: Signal-to-noise ratio of single trials when none is asked for: what studies report (fMRI: the median voxel).
+DEFAULT_SNR = {"fmri": 0.05, "eeg": 0.1, "lfp": 0.1}
+
+#: Units of each kind when none are asked for; in a scanner each is a voxel.
+DEFAULT_UNITS = {"fmri": 2048, "eeg": 512, "lfp": 512}
 
 
-class CuedParticipant(AlphaSimulator):
-    """EEG whose planted state follows cues.
+class Participant(Protocol):
+    """Whoever looks and answers.
+
+    Attributes
+    ----------
+    signal : Signal
+        What `read` gives.
+    kind : str
+        ``"fMRI"``, ``"EEG"`` or ``"LFP"``.
+    simulated : bool
+        Always True.
+    observer : Observer
+        The part that looks.
+    snr : float
+        As asked for.
+    dead_time : float
+        Seconds after a flip before which no sample depends on it.
+    late : int
+        Changes seen too late for samples already read.
+    """
+
+    signal: Signal
+    kind: str
+    simulated: bool
+    observer: Observer
+    subject: int
+    snr: float
+    dead_time: float
+    late: int
+
+    def reset(self) -> None:
+        """Begin the session again."""
+        ...
+
+    def see(self, picture: Pictures, time: float) -> None:
+        """Take a change of the screen, flipped `time` seconds after sample 0."""
+        ...
+
+    def read(self, n: int) -> NDArray[np.float32]:
+        """Return the next `n` samples (n, channels)."""
+        ...
+
+
+def make_participant(
+    kind: Kind,
+    *,
+    subject: int = 1,
+    session: int = 0,
+    snr: float | None = None,
+    units: int | None = None,
+    reference: Pictures | None = None,
+    background: int = 128,
+    tr: float = 1.5,
+    rate: float | None = None,
+    jitter_deg: float = 0.12,
+    lapse_rate: float = 0.02,
+    adaptation: float = 0.2,
+) -> VoxelParticipant | ElectrodeParticipant:
+    """Make a participant.
 
     Parameters
     ----------
-    cues : sequence of Marker
-        In order, seconds from the start. Those that say one of `STATES` are followed, the others are only played.
-    seconds : float
-        Length.
-    seed : int
-        Which participant.
-    rate : float
-        Samples per second.
-    heeds : bool
-        False for one who pays no attention and goes on in an own rhythm: nothing to be learned from.
+    kind : "fmri", "eeg" or "lfp"
+        What is recorded.
+    subject : int
+        Whose anatomy, tuning and noise.
+    session : int
+        Which session: another one has other noise, eye positions, lapses and latencies.
+    snr : float, optional
+        Single-trial signal-to-noise ratio, a ratio of variances; 0 for a null run. By default `DEFAULT_SNR`.
+    units : int, optional
+        Early and higher units, half of each; in a scanner, voxels.
+    reference : (n, h, w, 3) uint8, optional
+        Pictures over which responses are scaled: the ratio holds for pictures as varied as these.
+    background : int
+        Grey level of the empty screen.
+    tr : float
+        Seconds from volume to volume.
+    rate : float, optional
+        Samples per second of electrodes; by default 250 on the scalp, 1250 for a probe.
+    jitter_deg : float
+        Standard deviation of the eye's position.
+    lapse_rate : float
+        Share of looks answered by nothing.
+    adaptation : float
+        What an immediate repeat loses.
 
-    Examples
-    --------
-    >>> someone = CuedParticipant([Marker(2.0, "eyes closed"), Marker(5.0, "eyes open")], seconds=8.0)
-    >>> someone.state([1.9, 2.5, 2.7, 5.5, 5.7]).tolist()
-    [0, 0, 1, 1, 0]
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown or a figure is out of its range.
     """
-
-    def __init__(
-        self,
-        cues: Sequence[Marker],
-        seconds: float,
-        seed: int = 0,
-        rate: float = 160.0,
-        *,
-        heeds: bool = True,
-    ) -> None:
-        self._cues = tuple(cues)
-        self._heeds = heeds
-        told = [(cue.time + REACTION_S, STATES.index(cue.text)) for cue in cues if cue.text in STATES]
-        before = [0, *(state for _, state in told)]
-        # Told to stay as they are, the eyes stay as they are.
-        self._turns = np.array(
-            [time for (time, state), was in zip(told, before, strict=False) if state != was]
+    if kind not in DEFAULT_SNR:
+        raise ConfigError(f"a participant is of kind {', '.join(map(repr, DEFAULT_SNR))}; got {kind!r}")
+    try:
+        seed = session_seed(subject, session)
+        units = DEFAULT_UNITS[kind] if units is None else units
+        if units < 16:
+            raise ValueError(f"a participant needs at least 16 units, got {units}")
+        eye = Eye(seed, jitter_deg, background)
+        population = Population(subject, units // 2, units - units // 2, eye, reference)
+        observer = Observer(population, seed, lapse_rate, Adaptation(population.mean, adaptation))
+        snr = DEFAULT_SNR[kind] if snr is None else snr
+        if kind == "fmri":
+            return VoxelParticipant(observer, subject, snr=snr, tr=tr)
+        make = scalp if kind == "eeg" else probe
+        return ElectrodeParticipant(
+            observer, subject, lambda n, rng: make(n, rng, *(() if rate is None else (rate,))), snr=snr
         )
-        super().__init__(seed, seconds, rate)
-        self.name = f"simulated participant, seed {seed}"
+    except ValueError as error:
+        raise ConfigError(f"this participant cannot be made: {error}") from None
 
-    def _markers(self, start: float, stop: float) -> Iterator[Marker]:
-        return (cue for cue in self._cues if start <= cue.time < stop)
 
-    def _changes(self, start: float, stop: float) -> tuple[int, NDArray[np.float64]]:
-        return (1, self._turns) if self._heeds else super()._changes(start, stop)
+def record(
+    participant: Participant, changes: Iterable[tuple[Pictures, float]], samples: int
+) -> NDArray[np.float32]:
+    """Return what a session would have recorded: the offline twin of the live program.
+
+    Parameters
+    ----------
+    participant : Participant
+        Begins again.
+    changes : iterable of ((h, w, 3) uint8, float)
+        Every change of the screen and its flip, seconds after sample 0, in order.
+    samples : int
+        How many.
+
+    Returns
+    -------
+    samples : (samples, channels) float32
+        Bit for bit what the live program sends for these flips, as long as that saw none of them late.
+    """
+    participant.reset()
+    rate = participant.signal.rate
+    out = np.empty((samples, participant.signal.shape[0]), np.float32)
+    at = 0
+    for picture, time in changes:
+        upto = min(samples, max(at, int(time * rate)))
+        out[at:upto] = participant.read(upto - at)
+        at = upto
+        participant.see(picture, time)
+    out[at:] = participant.read(samples - at)
+    return out

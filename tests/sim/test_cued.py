@@ -3,8 +3,8 @@
 import numpy as np
 
 from bci.signal.types import Marker
+from bci.sim.cued import REACTION_S, CuedParticipant
 from bci.sim.eeg import STATES
-from bci.sim.participant import REACTION_S, CuedParticipant
 
 CUES = (
     Marker(0.0, "eyes open"),
