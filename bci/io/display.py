@@ -4,6 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+#: A picture made from sliding windows stays fresh for this many hops, or `FRESH_SECONDS` if that is longer.
+FRESH_HOPS = 3
+FRESH_SECONDS = 0.25
+
 _Level = Annotated[int, Field(ge=0, le=255)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -94,3 +98,11 @@ class DisplaySettings(BaseModel):
 
     flip_stream: Annotated[str, Field(min_length=1, max_length=100)] = "bci-flips"
     """Source id of that marker stream."""
+
+    def fresh_seconds_at(self, hop_seconds: float) -> float:
+        """Return how long after its data arrived a picture may be shown: `fresh_for`, or 3 hops but at least 0.25 s.
+
+        >>> DisplaySettings().fresh_seconds_at(0.5), DisplaySettings(fresh_for=0.4).fresh_seconds_at(0.5)
+        (1.5, 0.4)
+        """
+        return self.fresh_for if self.fresh_for is not None else max(FRESH_HOPS * hop_seconds, FRESH_SECONDS)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bci.errors import ConfigError
 from bci.io.display import DisplaySettings
+from bci.io.limits import Limits
 
 Positive = Annotated[float, Field(gt=0)]
 SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -102,6 +103,7 @@ class SessionConfig(_Section):
     decoder: DecoderSettings
     display: DisplaySettings = DisplaySettings()
     publish: PublishSettings | None = None
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _some_stream(self) -> "SessionConfig":
