@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from bci.cli import keep, learn, look, play, run
+from bci.cli import certify, keep, learn, look, play, run
 from bci.cli.output import Output, current
 from bci.errors import BciError
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for module in (run, play, keep, look, learn):
+for module in (run, play, keep, certify, look, learn):
     module.register(app)
 
 

@@ -22,6 +22,7 @@ from bci.control.certify.traces import Traces
 from bci.control.environment import describe_environment
 from bci.errors import ProgramError, RecordingError
 from bci.io.folder import write_json
+from bci.io.session import SessionConfig
 from bci.live.tables import image_digest
 from bci.signal.clock import Clock, LslClock
 
@@ -30,6 +31,9 @@ EXHAUSTED = "decode"
 
 #: Told what is being done, and for how many seconds.
 Observe = Callable[[str, float], None]
+
+#: Says how well a session decoded what its source is known to have held: ``agreement``, ``baseline``, ``n``.
+Known = Callable[[SessionConfig, Path], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ class Certificate:
             "seconds": figures.seconds,
             "latency_ms": figures.latency,
             "flip_interval_ms": figures.flips,
+            "known_answer": figures.known,
             "clock_offset_ms": figures.offsets,
             "true_onset": {
                 "words": self.onset.words,
@@ -123,6 +128,7 @@ def certify(
     *,
     faults: bool = False,
     observe: Observe = lambda what, elapsed: None,
+    known: Known = lambda config, session: {},
     clock: Clock | None = None,
 ) -> Certificate:
     """Run a rig for some time, break it if asked to, and judge what was seen.
@@ -139,6 +145,8 @@ def certify(
         Whether to go through the table of what can die, in sessions of their own.
     observe : callable
         Told, about ten times a second, what is being done and for how long.
+    known : callable
+        Compares what a session decoded with what its source is known to have held.
     clock : Clock, optional
         The session clock.
 
@@ -158,7 +166,7 @@ def certify(
         if summary is None or session is None:
             raise ProgramError(f"the rig could not be run: {run.trouble}")
     observe("verifying and reproducing", 0.0)
-    figures = measure(rig, session, summary, seconds)
+    figures = measure(rig, session, summary, seconds, known(rig.config, session))
     reports: list[FaultReport] | None = None
     recordings: list[Fact] = []
     if faults:

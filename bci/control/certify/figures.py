@@ -1,5 +1,6 @@
 """Figures: what one session without faults measured, each against its limit."""
 
+import itertools
 import json
 import math
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Figures:
         When, seconds from the first, and what the sender's clock was against ours, milliseconds.
     verified, reproduced : dict
         What `bci verify` and `bci reproduce` say of the session.
+    known : dict
+        How well the known answer was decoded: ``agreement``, ``baseline`` and ``n``; empty where none is known.
     checks : tuple of Check or Fact
         Each figure against its limit.
     """
@@ -58,10 +61,11 @@ class Figures:
     offsets: list[tuple[float, float]]
     verified: dict[str, Any]
     reproduced: dict[str, Any]
+    known: dict[str, Any]
     checks: "tuple[Check | Fact, ...]"
 
 
-def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float) -> Figures:
+def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float, known: dict[str, Any]) -> Figures:
     """Measure a session that ran without faults, verify its recording and reproduce it.
 
     Parameters
@@ -74,6 +78,8 @@ def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float) -> F
         What it said of itself.
     asked : float
         How long it was to run, seconds.
+    known : dict
+        How well the known answer was decoded; empty where none is known.
     """
     traces = Traces(session)
     latency = {}
@@ -93,7 +99,7 @@ def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float) -> F
     report = verify(traces.parts[0]) if traces.parts else None
     verified = report.result() if report is not None else {}
     reproduced = _reproduced(session)
-    checks = (
+    checks: tuple[Check | Fact, ...] = (
         *_latencies(rig, latency),
         *_losses(rig, summary, traces),
         *_flips(rig, flips),
@@ -126,7 +132,7 @@ def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float) -> F
             rig.config.limits.wrong_reproductions,
         ),
     )
-    return Figures(seconds, summary, latency, flips, since, verified, reproduced, checks)
+    return Figures(seconds, summary, latency, flips, since, verified, reproduced, known, checks)
 
 
 def _speed(rig: Rig) -> float:
@@ -219,7 +225,7 @@ def _step(offsets: list[tuple[float, float]]) -> float:
     values = [value for _, value in offsets]
     if not values:
         return math.nan
-    return max((abs(b - a) for a, b in zip(values, values[1:], strict=False)), default=0.0)
+    return max((abs(b - a) for a, b in itertools.pairwise(values)), default=0.0)
 
 
 def _percent(part: float, whole: float) -> float:

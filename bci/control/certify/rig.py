@@ -77,7 +77,8 @@ def prepare(
     elif source == "rig":
         words, simulated, config = _own(config)
     else:
-        named = config.stream.source_id if config.source is None else config.source.file.name
+        replay = config.source
+        named = replay.file.name if isinstance(replay, ReplaySettings) else config.stream.source_id
         config = _simulated(config, bundle)
         words = "a simulated participant"
         notes.append(

@@ -3,6 +3,7 @@
 All times are seconds after the fault, NaN for what never came.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -146,7 +147,7 @@ def look(traces: Traces, broken: Broken) -> Seen:
         restarted_after=restarted,
         screen_after=screen,
         decoding_after=next((time for time in published if time >= max(interruption, 0.0)), math.nan),
-        interrupted_s=max((b - a for a, b in zip(published, published[1:], strict=False)), default=math.nan),
+        interrupted_s=max((b - a for a, b in itertools.pairwise(published)), default=math.nan),
         marks=tuple(dict.fromkeys(f"{row['source']}: {row['kind']}" for row in marks)),
         missed=sum(int(row["count"]) for row in marks if row["kind"] in _MISSED),
         told=tuple(_told(lines, name)),
