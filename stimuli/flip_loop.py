@@ -121,6 +121,8 @@ class FlipLoop:
         while program.tick() and not closed:
             display.wait()
             newest = self._frames.take(clock)
+            if program.held:
+                self._presenter.hold()
             self._flip(self._presenter.choose(clock.now(), newest))
             closed = display.closed()
         # One flip more: its record says when the last picture of the run left the screen.
@@ -154,7 +156,9 @@ class FlipLoop:
         if self._album is not None:
             self._album.flip(flip)
         row = self._program.row
-        row["flips"], row["dropped"] = self.times.flips, self.times.dropped
+        before = self._program.inherited
+        row["flips"] = before["flips"] + self.times.flips
+        row["dropped"] = before["dropped"] + self.times.dropped
 
     def _tell(self, choice: Choice, flip: float) -> None:
         """Record that `choice` has replaced what was on the screen before."""

@@ -11,9 +11,10 @@ the newest frame, reads the programs' rows, and answers with a `Choice`.
         └─────────┘ ◄─────────────────────────────── └───────┘ ◄─┘ no rule
                      the newest frame breaks a rule
 
-The rules, in the order in which they are asked: there is a frame; every watched program's heart beats; the
-data are young; the frame is valid; the frame is fresh. Neutral is left only by a frame that has not been
-shown yet: what was doubted once does not come back, and no frame is shown as new twice.
+The rules, in the order in which they are asked: nobody has ordered to hold neutral; there is a frame; every
+watched program's heart beats; the data are young; the frame is valid; the frame is fresh. Neutral is left only
+by a frame that has not been shown yet: what was doubted once does not come back, and no frame is shown as new
+twice.
 """
 
 import math
@@ -35,6 +36,7 @@ class Cause(StrEnum):
     DATA_AGE = "data age"
     INVALID = "invalid frame"
     FRAME_AGE = "frame age"
+    HELD = "held"
     END = "end"
 
 
@@ -106,6 +108,7 @@ class Presenter:
         self._hearts = dict(hearts)
         self._sources = dict(sources)
         self._last_shown = -1
+        self._held = False
         self.choice: Choice | None = None
 
     @classmethod
@@ -145,6 +148,10 @@ class Presenter:
         assert self.choice is not None
         return self.choice
 
+    def hold(self) -> None:
+        """Show nothing but neutral from the next flip on, whatever comes."""
+        self._held = True
+
     def end(self) -> Choice:
         """Fall back to neutral because the run is over."""
         if self.choice is None or self.choice.kind is not Shown.NEUTRAL:
@@ -154,6 +161,8 @@ class Presenter:
     def _doubt(self, now: float, newest: Frame | None) -> tuple[Cause, str] | None:
         """Return the first rule that forbids showing `newest`, and what it found."""
         # Ages are compared as `not (age <= limit)`: a NaN, which stands for never, is too old.
+        if self._held:
+            return Cause.HELD, "the session is latched safe"
         if newest is None:
             return Cause.NO_FRAME, "before the first frame"
         for name, row in self._hearts.items():

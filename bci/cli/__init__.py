@@ -1,6 +1,7 @@
 """The `bci` command.
 
-Exit status: 0 done, 2 bad usage or bad input, 3 the run ended in the safe state. With ``--json`` the last
+Exit status: 0 done, 2 bad usage or bad input, 3 the run ended in the safe state or a check failed, 4 done, but a
+program died on the way and was started again. With ``--json`` the last
 line of standard output is one JSON object; everything for people then goes to standard error.
 """
 

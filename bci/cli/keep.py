@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from bci.cli.output import use
-from bci.cli.run import SAFE, Json, Out
+from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
 
 
@@ -60,9 +60,11 @@ def record(
     )
     for failure in summary["failures"]:
         output.say(f"[bold red]failed:[/] {failure}")
+    for program, times in summary["restarts"].items():
+        output.say(f"[bold yellow]{program} died and was started again {times}×[/]: see log.txt")
     output.result(summary)
     if summary["status"] != "done":
-        raise typer.Exit(SAFE)
+        raise typer.Exit(SAFE if summary["status"] == "failed" else RECOVERED)
 
 
 def verify(

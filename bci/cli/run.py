@@ -18,8 +18,9 @@ Headless = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder in which the session's own folder is made.")]
 Json = Annotated[bool, typer.Option("--json", help="End with one machine-readable line.")]
 
-#: Status of a session that had to fall back to the neutral picture for good.
-SAFE = 3
+#: Status of a session that had to fall back to the neutral picture for good, and of one in which a program died and
+#: was started again.
+SAFE, RECOVERED = 3, 4
 
 
 def register(app: typer.Typer) -> None:
@@ -110,8 +111,8 @@ def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Out
         summary = Supervisor(config, out, watch).run()
     summary |= report(config, summary, output)
     output.result(summary)
-    if summary["status"] == "safe":
-        raise typer.Exit(SAFE)
+    if summary["status"] != "done":
+        raise typer.Exit(SAFE if summary["status"] == "safe" else RECOVERED)
 
 
 def has_screen() -> bool:

@@ -45,7 +45,12 @@ class Watch:
         """Show how the session stands."""
         elapsed = supervisor.clock.now() - supervisor.started
         row = supervisor.board.row("decode")
-        words = [f"{int(row['reconstructions'])} reconstructions, {int(row['skipped'])} skipped"]
+        words = ["[bold red]LATCHED SAFE: the screen is held neutral, end the session[/]"] * bool(
+            supervisor.latched
+        )
+        if supervisor.restarts:
+            words.append("restarts: " + ", ".join(f"{k} {n}" for k, n in supervisor.restarts.items()))
+        words += [f"{int(row['reconstructions'])} reconstructions, {int(row['skipped'])} skipped"]
         frame = supervisor.newest_frame()
         if frame is not None:
             words.append(describe_frame(frame))
@@ -88,7 +93,9 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
     output.say("")
     output.say(f"[bold]{origin}[/], until {summary['ended_by']}")
     for failure in summary["failures"]:
-        output.say(f"[bold red]ended in the safe state:[/] {failure}")
+        output.say(f"[bold red]given up:[/] {failure}")
+    for program, times in summary["restarts"].items():
+        output.say(f"[bold yellow]{program} died and was started again {times}×[/]: see {folder / 'log.txt'}")
     output.say(
         f"{summary['windows']} windows = {summary['reconstructions']} reconstructions + {summary['skipped']} skipped; "
         f"{summary['samples_lost']} of {summary['samples']} samples lost; "

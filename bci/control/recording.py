@@ -5,24 +5,21 @@
     looking ── every stream found ──> starting ── record, then acquire ready ──> recording
                                                                                     │
         done  <── record last ── stopping <── seconds passed, Ctrl-C, SIGTERM ──────┤
-        failed <────────────────────────────── a program dies or hangs ─────────────┘
+        failed <──────────────── a program dies or hangs once too often ────────────┘
 """
 
 import logging
-import signal
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
-from multiprocessing.connection import wait
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
+from bci.control.crew import Crew, on_signals
 from bci.control.environment import describe_environment
-from bci.control.spawn import Child
-from bci.errors import ConfigError, ProgramError, StreamNotFound
-from bci.io.board import Board, State
+from bci.errors import ConfigError, StreamNotFound
+from bci.io.board import Board
 from bci.io.folder import make_folder, write_json
 from bci.io.lsl import StreamInfo, describe, visible
 from bci.io.markers import create_markers
@@ -30,10 +27,9 @@ from bci.io.program import Launch, log_to
 from bci.io.stream import Stream
 from bci.signal.clock import Clock, LslClock
 
-_POLL = 0.1
-_LOADING_LIMIT = 60.0
+#: How often each program is started again; the recorder then begins another file, and loses nothing meanwhile.
+RESTARTS = 3
 _HUNG_AFTER = 10.0
-_STOP_LIMIT = 10.0
 
 log = logging.getLogger("bci.supervisor")
 
@@ -77,7 +73,8 @@ def record_streams(
     Returns
     -------
     dict
-        ``session`` (the folder), ``status`` (``"done"`` or ``"failed"``), ``ended_by``, ``failures``,
+        ``session`` (the folder), ``status`` (``"done"``, ``"recovered"`` or ``"failed"``), ``ended_by``, ``failures``,
+        ``restarts``,
         ``recording`` (path), ``samples`` (recorded and safe), ``samples_lost``, ``streams`` (facts by source id) and
         ``programs``; also written to ``summary.json``.
 
@@ -143,14 +140,13 @@ class _Rig:
         self.signals = {_role("stream", i): info for i, info in enumerate(signals)}
         self.markers = {_role("markers", i): info for i, info in enumerate(markers)}
         self.acquirers = [_role("acquire", i) for i in range(len(signals))]
-        self.children: dict[str, Child] = {}
         self.ended_by = ""
-        self.failures: list[str] = []
         self._key = key
         self._stop = False
         self._open = open_
-        open_.enter_context(_on_signals(self._told_to_stop))
+        open_.enter_context(on_signals(self._told_to_stop))
         self._board = open_.enter_context(Board.create(self._key + "b", [*self.acquirers, "record"]))
+        self._crew = Crew(self._board, clock, restarts=RESTARTS, hung_after=_HUNG_AFTER)
         self._streams: dict[str, Stream] = {}
 
     def start(self, timeout: float, buffer_s: float, on_disk_error: str) -> None:
@@ -172,7 +168,7 @@ class _Rig:
         }
         handles = {role: stream.handle for role, stream in self._streams.items()}
         self._launch("record", "bci.live.record", told, handles, rings)
-        self._await_ready(["record"])
+        self._crew.await_ready(["record"], lambda: self._stop)
         for i, acquirer in enumerate(self.acquirers):
             role, marker = _role("stream", i), self.markers.get(_role("markers", i))
             spec = {
@@ -183,42 +179,32 @@ class _Rig:
             }
             mine = {"markers": rings[_role("markers", i)]} if marker else {}
             self._launch(acquirer, "bci.live.acquire", spec, {"stream": handles[role]}, mine)
-        self._await_ready(self.acquirers)
+        self._crew.await_ready(self.acquirers, lambda: self._stop)
         log.info("recording")
 
     def watch(self, seconds: float | None, observe: Callable[[Mapping[str, int]], None] | None) -> None:
         """Return when the recording shall end."""
         started = self.clock.now()
         while not self.ended_by:
-            self._listen()
+            self._crew.listen()
             if observe is not None:
                 observe(self._counts())
-            now = self.clock.now()
             if self._stop:
                 self.ended_by = "stopped by the operator"
-            elif seconds is not None and now - started >= seconds:
+            elif seconds is not None and self.clock.now() - started >= seconds:
                 self.ended_by = f"{seconds:g} s have passed"
-            else:
-                self._look_for_the_dead(now)
+            elif given_up := self._crew.look_after():
+                self.ended_by = "; ".join(f"{name} {self._crew.failures[name]}" for name in given_up)
         log.info("ending: %s", self.ended_by)
 
     def stop(self) -> None:
         """Stop the programs that feed the recorder, then the recorder."""
         for name in (*self.acquirers, "record"):
-            child = self.children.get(name)
-            if child is None:
-                continue
-            child.ask_to_stop()
-            if not child.join(_STOP_LIMIT):
-                child.kill()
-                self.failures.append(f"{name} did not stop within {_STOP_LIMIT:g} s and was killed")
-                log.error("%s", self.failures[-1])
-            elif child.failure and not any(f.startswith(f"{name} ") for f in self.failures):
-                self.failures.append(f"{name} {child.failure}")
+            self._crew.stop(name, finishes=name == "record")
 
     def summarise(self) -> dict[str, Any]:
         """Return the summary, after writing it into the folder."""
-        facts = {name: child.facts for name, child in self.children.items()}
+        facts, failures = self._crew.facts(), self._crew.describe_failures()
         recording = facts["record"].get("recording", {})
         acquired = {
             info.source_id: facts[acquirer]
@@ -226,12 +212,13 @@ class _Rig:
         }
         summary = {
             "session": str(self.folder),
-            "status": "failed" if self.failures else "done",
+            "status": "failed" if failures else "recovered" if self._crew.restarts else "done",
             "ended_by": self.ended_by,
-            "failures": self.failures,
+            "failures": failures,
+            "restarts": self._crew.restarts,
             "recording": str(self.folder / recording["file"]) if recording else "",
-            "samples": recording.get("samples", 0),
-            "samples_lost": sum(f.get("lost", 0) for f in acquired.values()) + recording.get("lost", 0),
+            "samples": self._counts()["safe"],
+            "samples_lost": self._counts()["lost"],
             "streams": acquired,
             "programs": facts,
         }
@@ -260,51 +247,4 @@ class _Rig:
         rings: Mapping[str, Any],
     ) -> None:
         launch = Launch(name, module, spec, str(self.folder), self._key + "b", dict(streams), dict(rings))
-        self.children[name] = Child(launch)
-        log.info("%s started as process %d", name, self.children[name].process.pid)
-
-    def _await_ready(self, names: Sequence[str]) -> None:
-        deadline = self.clock.now() + _LOADING_LIMIT
-        while waiting := [name for name in names if self.children[name].ready is None]:
-            self._listen()
-            for child in self.children.values():
-                if child.failure:
-                    raise child.as_error()
-            if self._stop:
-                raise ProgramError("stopped before everything was ready")
-            if self.clock.now() > deadline:
-                raise ProgramError(
-                    f"{', '.join(waiting)} not ready within {_LOADING_LIMIT:g} s; see {self.folder / 'log.txt'}"
-                )
-
-    def _look_for_the_dead(self, now: float) -> None:
-        for name, child in self.children.items():
-            row = self._board.row(name)
-            if child.failure or not child.alive:
-                self.failures.append(f"{name} {child.failure or 'ended by itself'}")
-            elif row["state"] == State.RUNNING and now - float(row["beat"]) > _HUNG_AFTER:
-                child.kill()
-                self.failures.append(f"{name} hung: no heartbeat for {_HUNG_AFTER:g} s")
-        if self.failures:
-            self.ended_by = "; ".join(self.failures)
-            log.error("%s: the recording ends", self.ended_by)
-
-    def _listen(self) -> None:
-        wait([w for child in self.children.values() if child.alive for w in child.waitables], _POLL)
-        for child in self.children.values():
-            child.listen()
-
-
-@contextmanager
-def _on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on SIGINT and SIGTERM instead of being ended by them."""
-
-    def heard(number: int, frame: FrameType | None) -> None:
-        stop()
-
-    before = {s: signal.signal(s, heard) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        self._crew.launch(launch)

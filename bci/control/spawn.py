@@ -91,8 +91,12 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Order an end; the program sees it within 0.1 s."""
+        self.order(STOP)
+
+    def order(self, order: str) -> None:
+        """Send an order of `bci.io.program`; the program sees it within 0.1 s, if it lives."""
         with contextlib.suppress(OSError):
-            self.pipe.send(STOP)
+            self.pipe.send(order)
 
     def join(self, timeout: float) -> bool:
         """Wait for the end, at most `timeout` seconds; return whether it came."""

@@ -3,8 +3,11 @@
 ::
 
     preparing ── every program ready ──> running ── recording ends, seconds pass, Ctrl-C, SIGTERM,
-        │                                   │        window closed ──> stopping ──> done   (status 0)
-        └── a program fails: its error      └── a program dies or hangs ──> stopping ──> safe (status 3)
+        │                                 │   │         window closed ──> stopping ──> done       (status 0)
+        └── a program fails: its error    │   └── a program dies or hangs ──> it is started again, at most
+                                          │       `restarts` times       ──> ends as "recovered"  (status 4)
+                                          └── one of them is given up ──> latched: neutral is held until the
+                                                  session is ended       ──> stopping ──> safe     (status 3)
 
 Programs start from the end of the line (record, display, decode) to its beginning (acquire, then the source
 plays), so nothing is sent before somebody listens; they stop from the beginning to the end, so everything
@@ -13,33 +16,31 @@ that was sent arrives. Nothing in the line ever waits for the supervisor.
 
 import logging
 import math
-import signal
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
-from multiprocessing.connection import wait
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 
+from bci.control.crew import Crew, on_signals
 from bci.control.environment import describe_environment
 from bci.control.spawn import Child
 from bci.decoder.bundle import Bundle
-from bci.errors import ProgramError
-from bci.io.board import Board, State
+from bci.io.board import Board
 from bci.io.folder import make_folder, write_json
 from bci.io.frames import frame_columns, frames_capacity, shown_columns
 from bci.io.lsl import StreamInfo, describe
-from bci.io.marks import create_marks
-from bci.io.program import Launch, log_to
+from bci.io.marks import create_marks, write_mark
+from bci.io.program import HOLD, Launch, log_to
 from bci.io.session import SessionConfig
 from bci.io.stream import Stream
 from bci.live.latency import latency_picture, latency_table
 from bci.signal.clock import Clock, LslClock
 from bci.signal.ring import Ring
+from bci.signal.types import MarkKind
 
 #: Which module each program is; `display` depends on the kind of display.
 MODULES = {
@@ -68,10 +69,8 @@ SLOTS: Mapping[str, Mapping[str, int]] = {
 #: A sample ring grows to this for a stream that plays faster than real time, bytes.
 _RING_BYTES = 256e6
 
-LOADING_LIMIT = 120.0
-HUNG_AFTER = 5.0
-STOP_LIMIT = 5.0
-_POLL = 0.1
+#: Without these the participant sees what he should all the same.
+_DISPENSABLE = frozenset({"publish"})
 
 log = logging.getLogger("bci.supervisor")
 
@@ -87,6 +86,17 @@ class Supervisor:
         Where the session's folder is made.
     observe : callable, optional
         Called about ten times a second while the session runs, with this supervisor.
+
+    Attributes
+    ----------
+    folder : Path
+        The session's.
+    started : float
+        When everything was ready, session seconds; NaN before.
+    ended_by : str
+        What ended the session; empty while it runs.
+    latched : str
+        Why the session holds the neutral picture for good; empty while it does not.
     """
 
     def __init__(
@@ -100,11 +110,10 @@ class Supervisor:
         self.clock: Clock = clock or LslClock()
         self.folder = make_folder(out, config.name)
         self.bundle = Bundle.load(config.decoder.bundle)
-        self.children: dict[str, Child] = {}
         self.info: StreamInfo | None = None
         self.started = float("nan")
         self.ended_by = ""
-        self.failures: list[str] = []
+        self.latched = ""
         self._observe = observe
         self._key = "bci" + uuid.uuid4().hex[:8]
         self._stop = False
@@ -112,6 +121,7 @@ class Supervisor:
         self._rings: dict[str, Ring] = {}
         self._streams: dict[str, Stream] = {}
         self.board: Board
+        self.crew: Crew
 
     # -- the whole life ----------------------------------------------------------------------------------
 
@@ -125,14 +135,29 @@ class Supervisor:
         """
         log_to(self.folder / "log.txt", "supervisor")
         log.info("session %s in %s, shared memory %s", self.config.name, self.folder, self._key)
-        with self._open, self._signals():
+        with self._open, on_signals(self._told_to_stop):
             self.board = self._open.enter_context(Board.create(self._key + "b", ORDER))
+            rules = self.config.supervision
+            self.crew = Crew(self.board, self.clock, restarts=rules.restarts, hung_after=rules.hung_after_s)
             try:
                 self._prepare()
                 self._watch()
             finally:
                 self._stop_all()
             return self._summarise()
+
+    @property
+    def children(self) -> dict[str, Child]:
+        """The programs' processes as they are now."""
+        return self.crew.children
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often each program was started again."""
+        return self.crew.restarts
+
+    def _told_to_stop(self) -> None:
+        self._stop = True
 
     def newest_frame(self) -> dict[str, Any] | None:
         """Return the newest frame's columns, copied, or None before the first."""
@@ -148,7 +173,7 @@ class Supervisor:
         if config.source is not None:
             spec = config.source.model_dump() | {"source_id": source_id, "ring": self._key + "s"}
             self._launch("source", spec)
-            self._await_ready(["source"])
+            self.crew.await_ready(["source"], lambda: self._stop)
         self.info = describe(source_id, config.stream.timeout_s)
         self.bundle.check(self.info.signal)
         self._make_rings(self.info)
@@ -157,8 +182,10 @@ class Supervisor:
         told = {
             "streams": {"stream": asdict(self.info)},
             "markers": {"markers": {"source_id": config.stream.markers}},
+            "on_disk_error": config.recording.on_disk_error,
         }
-        self._launch("record", told, streams=["stream"], rings=["frames", "shown", "decode_marks", *markers])
+        doings = ["frames", "shown", "decode_marks", "rig_marks"]
+        self._launch("record", told, streams=["stream"], rings=[*doings, *markers])
         seconds_per_hop = self._seconds_per_hop(self.info)
         display = config.display.model_dump() | {"hop_seconds": seconds_per_hop, "caption": self._caption()}
         self._launch("display", display, rings=["frames", "shown"])
@@ -170,7 +197,7 @@ class Supervisor:
         self._launch("decode", decoder, streams=["stream"], rings=["frames", "decode_marks"])
         if config.publish is not None:
             self._launch("publish", config.publish.model_dump(), rings=["frames"])
-        self._await_ready([name for name in reversed(ORDER) if name in self.children])
+        self.crew.await_ready(list(self.children), lambda: self._stop)
         self._write_facts()
         acquire = {
             "source_id": source_id,
@@ -181,7 +208,7 @@ class Supervisor:
         }
         rings = ["markers"] if config.stream.markers else []
         self._launch("acquire", acquire, streams=["stream"], rings=rings)
-        self._await_ready(["acquire"])
+        self.crew.await_ready(["acquire"], lambda: self._stop)
         self.started = self.clock.now()
 
     def _caption(self) -> str:
@@ -217,6 +244,7 @@ class Supervisor:
             ("frames", Ring.create(self._key + "f", columns, capacity, max(1, capacity // 4))),
             ("shown", Ring.create(self._key + "w", shown, shown_capacity, max(1, shown_capacity // 4))),
             ("decode_marks", create_marks(self._key + "d", readers=1)),
+            ("rig_marks", create_marks(self._key + "r", readers=1)),
         ):
             self._rings[role] = self._open.enter_context(ring)
         if self.config.stream.markers:
@@ -242,25 +270,7 @@ class Supervisor:
             rings={role: self._rings[role].handle for role in rings or ()},
             slots=SLOTS.get(name, {}),
         )
-        self.children[name] = Child(launch)
-        log.info("%s started as process %d", name, self.children[name].process.pid)
-
-    def _await_ready(self, names: list[str]) -> None:
-        deadline = self.clock.now() + LOADING_LIMIT
-        while True:
-            self._listen()
-            for child in self.children.values():
-                if child.failure:
-                    raise child.as_error()
-            waiting = [name for name in names if self.children[name].ready is None]
-            if not waiting:
-                return
-            if self._stop:
-                raise ProgramError("stopped before everything was ready")
-            if self.clock.now() > deadline:
-                raise ProgramError(
-                    f"{', '.join(waiting)} not ready within {LOADING_LIMIT:.0f} s; see {self.folder / 'log.txt'}"
-                )
+        self.crew.launch(launch)
 
     def _write_facts(self) -> None:
         write_json(self.folder / "config.json", self.config.model_dump(mode="json"))
@@ -277,7 +287,7 @@ class Supervisor:
         seconds = self.config.seconds
         log.info("running")
         while not self.ended_by:
-            self._listen()
+            self.crew.listen()
             if self._observe is not None:
                 self._observe(self)
             now = self.clock.now()
@@ -290,82 +300,78 @@ class Supervisor:
             elif self._all_played():
                 self.ended_by = "the recording has ended"
             else:
-                self._look_for_the_dead(now)
+                self._look_after_the_crew()
         log.info("ending: %s", self.ended_by)
 
     def _all_played(self) -> bool:
         source = self.children.get("source")
         return source is not None and "sent" in source.facts
 
-    def _look_for_the_dead(self, now: float) -> None:
-        for name, child in self.children.items():
-            row = self.board.row(name)
-            if child.failure or not child.alive:
-                self.failures.append(f"{name} {child.failure or 'ended by itself'}")
-            elif row["state"] == State.RUNNING and now - float(row["beat"]) > HUNG_AFTER:
-                child.kill()
-                self.failures.append(f"{name} hung: no heartbeat for {HUNG_AFTER:g} s")
-        if self.failures:
-            self.ended_by = "; ".join(self.failures)
-            log.error("%s: the display falls to the neutral picture, the session ends", self.ended_by)
+    def _look_after_the_crew(self) -> None:
+        for name in self.crew.look_after(self._note_restart):
+            why = f"{name} {self.crew.failures[name]}"
+            if name == "display":
+                self._latch(why)
+                self.ended_by = f"{why}: nothing can be shown"
+            elif name in _DISPENSABLE or (name == "record" and self.config.recording.if_lost == "continue"):
+                log.critical("the session goes on without %s", name)
+            else:
+                self._latch(why)
 
-    def _listen(self) -> None:
-        wait([w for child in self.children.values() if child.alive for w in child.waitables], _POLL)
-        for child in self.children.values():
-            child.listen()
+    def _note_restart(self, name: str, n: int, why: str) -> None:
+        self._mark(MarkKind.RESTART, f"{name} {why}", count=n)
+        if name == "display" and self.latched:
+            self.children[name].order(HOLD)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def stop(number: int, frame: FrameType | None) -> None:
-            self._stop = True
+    def _latch(self, why: str) -> None:
+        """Have the neutral picture held for good."""
+        if not self.latched:
+            self.latched = why
+            log.critical("latched safe: the neutral picture is held until the session is ended (%s)", why)
+            self._mark(MarkKind.LATCHED, why)
+            self.children["display"].order(HOLD)
+        if self.config.supervision.when_latched == "end":
+            self.ended_by = why
 
-        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _mark(self, kind: MarkKind, detail: str, count: int = 0) -> None:
+        """Write a mark of the rig's own into the recording."""
+        at = self._streams["stream"].samples.count
+        write_mark(self._rings["rig_marks"], kind, at, count=count, time=self.clock.now(), detail=detail)
 
     # -- stopping ----------------------------------------------------------------------------------------
 
     def _stop_all(self) -> None:
         for name in STOP_ORDER:
-            child = self.children.get(name)
-            if child is None:
-                continue
-            child.ask_to_stop()
-            if not child.join(STOP_LIMIT):
-                log.error("%s did not stop within %g s and was killed", name, STOP_LIMIT)
-                self.failures.append(f"{name} did not stop when told to")
-                child.kill()
-            elif child.failure and not any(f.startswith(name) for f in self.failures):
-                self.failures.append(f"{name} {child.failure}")
+            self.crew.stop(name, finishes=name in ("record", "display"))
             if name == "acquire" and "stream" in self._streams:
                 # Also where acquire died: the decoder then drains what is there and ends.
                 self._streams["stream"].samples.finish()
 
     def _summarise(self) -> dict[str, Any]:
-        facts = {name: child.facts for name, child in self.children.items()}
-        decode, acquire, display = facts["decode"], facts["acquire"], facts["display"]
+        rows = {name: self.board.row(name) for name in self.children}
+        decode, acquire, display = rows["decode"], rows["acquire"], rows["display"]
+        failures = self.crew.describe_failures()
         source = self.children["source"].ready if "source" in self.children else None
         latency = latency_table(self.folder)
         summary = {
             "session": str(self.folder),
-            "status": "safe" if self.failures else "done",
+            "status": "safe" if failures else "recovered" if self.restarts else "done",
             "ended_by": self.ended_by,
-            "failures": self.failures,
+            "latched": self.latched,
+            "failures": failures,
+            "restarts": self.restarts,
             "simulated": bool(source and source.get("simulated")),
             "recording": (source or {}).get("recording", ""),
-            "windows": decode.get("windows", 0),
-            "reconstructions": decode.get("reconstructions", 0),
-            "skipped": decode.get("skipped", 0),
-            "invalid": decode.get("invalid", 0),
-            "samples": acquire.get("samples", 0),
-            "samples_lost": acquire.get("lost", 0) + decode.get("unseen", 0),
-            "flips": display.get("flips", 0),
-            "dropped_flips": display.get("dropped_flips", 0),
+            "windows": int(decode["windows"]),
+            "reconstructions": int(decode["reconstructions"]),
+            "skipped": int(decode["skipped"]),
+            "invalid": int(decode["invalid"]),
+            "samples": int(acquire["samples"]),
+            "samples_lost": int(acquire["lost"]) + int(decode["lost"]),
+            "flips": int(display["flips"]),
+            "dropped_flips": int(display["dropped"]),
             "latency_ms": latency,
-            "programs": facts,
+            "programs": self.crew.facts(),
         }
         write_json(self.folder / "latency.json", latency)
         latency_picture(self.folder, self.folder / "latency.png")

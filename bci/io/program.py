@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import BciError
-from bci.io.board import Board, State
+from bci.io.board import COUNTERS, Board, State
 from bci.io.stream import Stream, StreamHandle
 from bci.signal.clock import Clock, LslClock
 from bci.signal.ring import Ring, RingHandle
 
-STOP = "stop"
+#: What the supervisor may order: to end; to hold what is safe (a display: the neutral picture) from now on.
+STOP, HOLD = "stop", "hold"
 _BEAT_EVERY = 0.02
 
 
@@ -49,6 +50,8 @@ class Launch:
         What it may open, by role.
     slots : mapping
         This program's place among the readers of each stream or ring it waits on.
+    restart : int
+        How many predecessors of this program have died in this session.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Launch:
     streams: Mapping[str, StreamHandle] = field(default_factory=dict)
     rings: Mapping[str, RingHandle] = field(default_factory=dict)
     slots: Mapping[str, int] = field(default_factory=dict)
+    restart: int = 0
 
 
 class Program:
@@ -74,6 +78,12 @@ class Program:
         Everybody's rows.
     row : record
         This program's own row; its counters are written in place.
+    restart : int
+        How many predecessors of this program have died in this session.
+    inherited : mapping of str to int
+        What the counters of `row` stood at when this program was started: they go on from there.
+    held : bool
+        Whether the supervisor has ordered to hold what is safe.
     log : logging.Logger
         Writes to the session's log.
     """
@@ -85,6 +95,9 @@ class Program:
         self.clock = clock
         self.board = board
         self.row = board.row(launch.name)
+        self.restart = launch.restart
+        self.inherited = {counter: int(self.row[counter]) for counter in COUNTERS}
+        self.held = False
         self.log = logging.getLogger(f"bci.{launch.name}")
         self._launch = launch
         self._pipe = pipe
@@ -143,8 +156,9 @@ class Program:
             return
         try:
             while self._has_news():
-                if self._pipe.recv() == STOP:
-                    self._stopping = True
+                order = self._pipe.recv()
+                self._stopping |= order == STOP
+                self.held |= order == HOLD
         except (EOFError, OSError):
             self._stopping = True
 

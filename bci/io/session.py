@@ -88,6 +88,27 @@ class PublishSettings(_Section):
     """Publish the pictures too, as a second stream."""
 
 
+class RecordingSettings(_Section):
+    """What happens when recording fails."""
+
+    on_disk_error: Literal["stop", "continue"] = "stop"
+    """When the disk refuses for longer than a few seconds: "stop" counts as the recorder's death, "continue" goes on
+    without recording and counts what is lost. Either is said loudly."""
+    if_lost: Literal["continue", "safe"] = "continue"
+    """What the participant sees once the recorder is dead for good: the experiment, or the neutral picture."""
+
+
+class SupervisionSettings(_Section):
+    """What happens when a program dies or hangs."""
+
+    restarts: Annotated[int, Field(ge=0, le=100)] = 3
+    """How often each program is started again in one session; after that the session latches safe."""
+    hung_after_s: Annotated[float, Field(ge=0.5, le=60)] = 3.0
+    """Seconds without a heartbeat after which a program counts as hung; it is then killed and started again."""
+    when_latched: Literal["hold", "end"] = "hold"
+    """Latched safe, the session holds the neutral picture until it is ended; or it ends at once."""
+
+
 class SessionConfig(_Section):
     """One experiment."""
 
@@ -103,6 +124,8 @@ class SessionConfig(_Section):
     decoder: DecoderSettings
     display: DisplaySettings = DisplaySettings()
     publish: PublishSettings | None = None
+    recording: RecordingSettings = RecordingSettings()
+    supervision: SupervisionSettings = SupervisionSettings()
     limits: Limits = Limits()
 
     @model_validator(mode="after")

@@ -146,6 +146,7 @@ def follow(
     on_overrun: Callable[[int, int], None],
     *,
     first: int = 0,
+    reset: str = "start",
     slot: int = 0,
 ) -> Iterator[Window]:
     """Yield what is written to a stream, in order, each sample once.
@@ -168,6 +169,8 @@ def follow(
         with a reset.
     first : int
         Absolute count to start at.
+    reset : str
+        Why a segment begins there.
     slot : int
         This reader's place among the stream's readers.
     """
@@ -176,7 +179,7 @@ def follow(
     samples, times = ring.array("samples"), ring.array("stamps")[:, CORRECTED]
     good = np.zeros((size, signal.shape[0]), bool)
     breaks: list[tuple[int, str]] = []
-    marks_read, at, reset = 0, first, "start"
+    marks_read, at = 0, first
     while True:
         # Orders are looked for before the wait: between the sample that ends a window and the window lies nothing.
         if not tick() and not ring.finished:

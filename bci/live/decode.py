@@ -11,6 +11,7 @@ from bci.io.frames import write_frame
 from bci.io.marks import write_mark
 from bci.io.program import Program
 from bci.io.stream import Grid, follow
+from bci.signal.ring import Ring
 from bci.signal.types import MarkKind, Window
 from bci.signal.windows import Windows
 
@@ -18,7 +19,8 @@ from bci.signal.windows import Windows
 def main(program: Program) -> None:
     """Decode the stream of role ``stream`` into the ring of role ``frames``.
 
-    Resets, overruns and passed-over windows go to the ring of role ``decode_marks``.
+    Resets, overruns and passed-over windows go to the ring of role ``decode_marks``. Started in the place of one that
+    died, it goes on with the first sample that its predecessor had not used.
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window).
     """
@@ -36,6 +38,11 @@ def main(program: Program) -> None:
         copy=False,
     )
     decoder.warm_up()
+    first, reset = 0, "start"
+    if program.restart:
+        first, reset = _take_over(program, frames), "restart"
+    before = {counter: int(row[counter]) for counter in ("windows", "reconstructions", "skipped", "invalid")}
+    invalid = 0
     program.ready(environment=decoder.environment)
 
     def overrun(first: int, lost: int) -> None:
@@ -44,7 +51,8 @@ def main(program: Program) -> None:
         write_mark(marks, MarkKind.OVERRUN, first, count=lost, time=clock.now())
 
     grid = Grid(cutter.source_start, cutter.source_step)
-    for chunk in follow(stream, grid, program.tick, overrun, slot=program.slot("stream")):
+    slot = program.slot("stream")
+    for chunk in follow(stream, grid, program.tick, overrun, first=first, reset=reset, slot=slot):
         if chunk.reset:
             write_mark(marks, MarkKind.PIPELINE_RESET, chunk.first, time=clock.now(), detail=chunk.reset)
         for window in cutter.push(chunk):
@@ -59,21 +67,41 @@ def main(program: Program) -> None:
             }
             digest = window_digest(window) if spec["audit"] else b""
             write_frame(frames, dataclasses.replace(frame, stamps=stamps), digest)
-            row["invalid"] += not frame.valid
+            invalid += not frame.valid
             if window.skipped:
                 write_mark(marks, MarkKind.SKIPPED, window.last_sample, count=window.skipped, time=cut)
         row["samples"] = chunk.end
-        row["windows"], row["reconstructions"] = cutter.windows, cutter.yielded
-        row["skipped"] = cutter.skipped
+        row["windows"] = before["windows"] + cutter.windows
+        row["reconstructions"] = before["reconstructions"] + cutter.yielded
+        row["skipped"] = before["skipped"] + cutter.skipped
+        row["invalid"] = before["invalid"] + invalid
     frames.finish()
     marks.finish()
     program.report(
-        windows=cutter.windows,
-        reconstructions=cutter.yielded,
-        skipped=cutter.skipped,
+        windows=int(row["windows"]),
+        reconstructions=int(row["reconstructions"]),
+        skipped=int(row["skipped"]),
         invalid=int(row["invalid"]),
         unseen=int(row["lost"]),
     )
+
+
+def _take_over(program: Program, frames: Ring) -> int:
+    """Count what the predecessor had published but not yet counted; return the first sample it had not used.
+
+    The ring still holds what came since its death, so no sample goes unseen; a window that it had shown is not
+    made again.
+    """
+    row = program.row
+    counted = int(row["reconstructions"])
+    if frames.count > counted:
+        infos = frames.read(counted, frames.count)["info"]
+        row["reconstructions"] = frames.count
+        row["skipped"] += int(infos["skipped"].sum())
+        row["invalid"] += int((infos["valid"] == 0).sum())
+        row["samples"] = max(int(row["samples"]), int(infos["last_sample"][-1]) + 1)
+    row["windows"] = row["reconstructions"] + row["skipped"]
+    return int(row["samples"])
 
 
 def window_digest(window: Window) -> bytes:

@@ -31,7 +31,7 @@ def main(program: Program) -> None:
     """Record until told to stop, then drain what is left.
 
     Opens what was handed over of: streams ``stream``, ``stream-2`` …, marker rings ``markers``, ``markers-2`` …,
-    rings ``frames``, ``shown`` and ``decode_marks``.
+    rings ``frames``, ``shown``, ``decode_marks`` and ``rig_marks``.
 
     Spec, all optional: ``streams`` and ``markers`` (by role, what the stream says of itself: ``source_id``,
     ``uid``, ``host``, ``kind``, ``name``, ``speed``, ``exact_stamps``, ``extra``); ``on_disk_error``, ``"stop"`` to
@@ -52,7 +52,11 @@ def main(program: Program) -> None:
         for role in _roles(program, "markers"):
             recorder.add_markers(role, program.ring(role), spec.get("markers", {}).get(role, {}))
         recorder.add_doings(
-            **{role: program.ring(role) for role in ("frames", "shown", "decode_marks") if program.has(role)}
+            **{
+                role: program.ring(role)
+                for role in ("frames", "shown", "decode_marks", "rig_marks")
+                if program.has(role)
+            }
         )
         program.ready(recording=recorder.path.name)
         going = True
@@ -62,14 +66,19 @@ def main(program: Program) -> None:
                 # Ask first, drain after: what was written before the order to stop is then on disk.
                 going = program.tick()
                 recorder.step()
-                program.row["samples"], program.row["lost"] = recorder.safe, recorder.lost
+                _count(program, recorder)
             for _ in recorder.finishing():
                 program.clock.sleep_until(program.clock.now() + _EVERY)
                 program.tick()
-                program.row["samples"] = recorder.safe
+                _count(program, recorder)
         finally:
-            program.row["samples"], program.row["lost"] = recorder.safe, recorder.lost
+            _count(program, recorder)
             program.report(recorded=recorder.recorded, unrecorded=recorder.lost, recording=recorder.facts())
+
+
+def _count(program: Program, recorder: Recorder) -> None:
+    program.row["samples"] = recorder.safe
+    program.row["lost"] = program.inherited["lost"] + recorder.lost
 
 
 def _roles(program: Program, name: str) -> list[str]:

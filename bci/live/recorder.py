@@ -50,8 +50,8 @@ _TICK_EVERY = 0.2
 _SLOW_S = 1.0
 _SAY_EVERY = 5.0
 
-#: Who writes marks, besides the streams' own.
-_DECODE, _RECORD = "decode", "record"
+#: Who writes marks, besides the streams' own; the rig is the supervisor.
+_DECODE, _RECORD, _RIG = "decode", "record", "rig"
 
 
 class Recorder:
@@ -102,6 +102,7 @@ class Recorder:
         self._tables: list[Table] = []
         self._readers: list[RingReader] = []
         self._signals: list[int] = []
+        self._before = 0
         self._sources: list[tuple[str, Ring, int]] = []
         self._own_marks: Take = _nobody
         self._said = -np.inf
@@ -116,6 +117,7 @@ class Recorder:
         first = self._resume()
         track, take = self._tracks.samples(info, first)
         self._signals.append(track)
+        self._before += first
         each = int(np.prod(stream.signal.shape)) * np.dtype(stream.signal.dtype).itemsize
         most = tracks.longest_read(each)
         self._readers.append(RingReader(role, stream.samples, take, most=most, first=first))
@@ -129,21 +131,27 @@ class Recorder:
         self._readers.append(RingReader(role, ring, take, most=1000, first=first))
 
     def add_doings(
-        self, frames: Ring | None = None, shown: Ring | None = None, decode_marks: Ring | None = None
+        self,
+        frames: Ring | None = None,
+        shown: Ring | None = None,
+        decode_marks: Ring | None = None,
+        rig_marks: Ring | None = None,
     ) -> None:
         """Record what the rig does, in the tables and in the file; after all streams have been added."""
-        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD)
+        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG)
         _, marks_taker = self._tracks.own(tracks.marks_stream(sources))
         table = self._table("marks.csv", MARK_FIELDS)
         for i, (role, ring, track) in enumerate(self._sources):
             also = _both(marks_taker(tracks.mark_values(i)), partial(self._take_offsets, track))
             self._readers.append(Drain(f"{role}_marks", ring, table, mark_rows(role), also, ring.oldest))
-        if decode_marks is not None:
-            also = marks_taker(tracks.mark_values(len(sources) - 2))
-            rows = mark_rows(_DECODE)
-            self._readers.append(Drain("decode_marks", decode_marks, table, rows, also, decode_marks.oldest))
+        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks)):
+            if doings is not None:
+                also = marks_taker(tracks.mark_values(sources.index(name)))
+                rows = mark_rows(name)
+                self._readers.append(Drain(f"{name}_marks", doings, table, rows, also, doings.oldest))
         self._own_marks = _both(
-            marks_taker(tracks.mark_values(len(sources) - 1)), partial(_write_rows, table, mark_rows(_RECORD))
+            marks_taker(tracks.mark_values(sources.index(_RECORD))),
+            partial(_write_rows, table, mark_rows(_RECORD)),
         )
         if frames is not None:
             first = self._part.rows_before("frames.csv")
@@ -212,8 +220,8 @@ class Recorder:
 
     @property
     def safe(self) -> int:
-        """Samples of all streams that a power cut would leave on the disk."""
-        return sum(self._writer.recorded.get(track, 0) for track in self._signals)
+        """Samples of all streams that a power cut would leave on the disk, in this part and those before it."""
+        return self._before + sum(self._writer.recorded.get(track, 0) for track in self._signals)
 
     @property
     def lost(self) -> int:

@@ -36,6 +36,8 @@ _CONSUMER_TIMEOUT = 300.0
 def main(program: Program) -> None:
     """Publish until the supervisor says stop; when the recording has ended, report and stay on the network.
 
+    Started in the place of one that died, it goes on behind what that one had sent.
+
     Spec: ``kind`` is ``"replay"`` (``file``, and as `bci.io.recording.open_recording` takes them ``rate``,
     ``channels``, ``unit``, ``stream``; ``loop``) or ``"simulate"`` (``seed``, ``seconds``: endless when absent).
     Both: ``source_id``, and as `bci.io.replay.Player` takes them ``speed``, ``start``, ``stop``, ``ring``,
@@ -59,13 +61,14 @@ def main(program: Program) -> None:
     recording = open_source(spec)
     for defect in recording.defects:
         program.log.warning("%s: %s", recording.name, defect)
+    before = program.inherited["samples"]
     with Player(
         recording,
         program.clock,
         source_id=spec["source_id"],
         speed=spec.get("speed", 1.0),
         loop=spec.get("loop", False),
-        start=spec.get("start", 0.0),
+        start=spec.get("start", 0.0) + _already_played(program, spec, recording),
         stop=spec.get("stop"),
         ring=spec.get("ring"),
         consumed=lambda: _decoded(program),
@@ -83,7 +86,7 @@ def main(program: Program) -> None:
             simulated=recording.simulated,
             recording=recording.name,
             defects=list(recording.defects),
-            expected_samples=player.expected,
+            expected_samples=None if player.expected is None else before + player.expected,
             left_out_markers=player.timetable.left_out,
         )
         _play(program, player, spec)
@@ -134,7 +137,7 @@ def _play(program: Program, player: Player, spec: Mapping[str, Any]) -> None:
 
     def tick() -> bool:
         nonlocal stopped
-        program.row["samples"] = player.sent
+        program.row["samples"] = program.inherited["samples"] + player.sent
         stopped = not program.tick()
         return not stopped
 
@@ -147,9 +150,9 @@ def _play(program: Program, player: Player, spec: Mapping[str, Any]) -> None:
         )
     if there:
         player.play(tick)
-    program.row["samples"] = player.sent
+    sent = program.row["samples"] = program.inherited["samples"] + player.sent
     program.report(
-        sent=player.sent,
+        sent=sent,
         late=player.late,
         latest_s=player.latest,
         held_s=player.held,
@@ -159,6 +162,11 @@ def _play(program: Program, player: Player, spec: Mapping[str, Any]) -> None:
     # The streams stay until the supervisor has stopped acquisition: their end is no loss.
     while program.tick():
         program.clock.sleep_until(program.clock.now() + 0.05)
+
+
+def _already_played(program: Program, spec: Mapping[str, Any], recording: Recording) -> float:
+    """Return how many seconds a predecessor that died has played; a loop simply begins again."""
+    return 0.0 if spec.get("loop") else program.inherited["samples"] / recording.signal.rate
 
 
 def _decoded(program: Program) -> int:

@@ -198,6 +198,8 @@ class MarkKind(IntEnum):
     DOUBLE = 11
     REFUSED = 12
     LOST = 13
+    RESTART = 14
+    LATCHED = 15
 
     @property
     def starts_segment(self) -> bool:

@@ -154,7 +154,7 @@ def test_everything_of_a_session_is_in_one_file_with_its_provenance(
         (0, MarkKind.CLOCK_OFFSET, 0, 0),
         (1, MarkKind.PIPELINE_RESET, 30, 0),
     ]
-    assert ours["bci-marks"]["info"]["desc"][0]["sources"] == ["0 stream, 1 decode, 2 record"]
+    assert ours["bci-marks"]["info"]["desc"][0]["sources"] == ["0 stream, 1 decode, 2 record, 3 rig"]
     assert "1 gap, 2 clock_reset" in ours["bci-marks"]["info"]["desc"][0]["kinds"][0]
 
     assert [row["frame"] for row in table(tmp_path, "frames.csv")] == ["0"]

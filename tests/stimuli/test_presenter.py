@@ -184,3 +184,10 @@ def test_whatever_happens_a_picture_is_shown_only_while_every_rule_holds_and_nev
                 assert choice.reason
             before = choice
         assert numbers == sorted(set(numbers))
+
+
+def test_once_ordered_to_hold_neutral_nothing_else_is_shown(presenter):
+    assert presenter.choose(100.0, frame(1)).kind is Shown.FRAME
+    presenter.hold()
+    assert presenter.choose(100.0, frame(2)).cause is Cause.HELD
+    assert presenter.choose(100.0, frame(3)).kind is Shown.NEUTRAL

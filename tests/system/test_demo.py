@@ -58,21 +58,3 @@ def test_ctrl_c_and_sigterm_stop_in_order(tmp_path: Path, how: signal.Signals) -
     assert done.result["windows"] == done.result["reconstructions"] + done.result["skipped"]
     assert len(done.table("frames")) == done.result["reconstructions"]
     assert segments_of(done.folder) == set()
-
-
-@pytest.mark.parametrize("victim", ["decode", "acquire", "record", "source"])
-def test_when_a_program_is_killed_the_session_ends_safe_and_says_who(tmp_path: Path, victim: str) -> None:
-    process = start("demo", "--headless", "--out", tmp_path, "--json")
-    wait_for(
-        lambda: bool(only_folder(tmp_path)) and rows_in(only_folder(tmp_path) / "shown.csv") > 5, "pictures"
-    )
-    log = (only_folder(tmp_path) / "log.txt").read_text()
-    (pid,) = [
-        int(line.rsplit(" ", 1)[1]) for line in log.splitlines() if f"{victim} started as process" in line
-    ]
-    os.kill(pid, signal.SIGKILL)
-    done = finish(process)
-    assert done.status == 3, done.words
-    assert done.result["status"] == "safe"
-    assert victim in done.result["ended_by"]
-    assert segments_of(done.folder) == set()
