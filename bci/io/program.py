@@ -128,6 +128,8 @@ class Program:
 
     def ready(self, **facts: Any) -> None:
         """Tell the supervisor that everything is loaded and warm, with facts it should know."""
+        # Loading may take longer than a program that is ready may be silent: the last beat must not count as one.
+        self.row["beat"] = self.clock.now()
         self.row["state"] = State.READY
         self._send("ready", facts)
         # What was allocated so far stays for the whole run: collect once, then never look at it again.

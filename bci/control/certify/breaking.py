@@ -2,9 +2,10 @@
 
 ::
 
-    waiting ── pictures shown, all hearts beating, for a while ──> kill or freeze the next program
-       ^                                                                  │
-       └── its successor runs and a newer picture is valid; or patience ──┘
+    waiting ── pictures shown, all hearts beating, for a while ──> kill or freeze the next program ──> through
+       ^                                                                  │                               ^
+       └── its successor runs and a newer picture is valid ───────────────┤                               │
+                                                                          └── latched safe; or patience ──┘
 
 It is what the supervisor calls ten times a second; what it did goes into a journal, a JSON object a line.
 """
@@ -30,6 +31,9 @@ STEADY_S = 2.5
 
 #: How long a recovery may take before it counts as none, seconds.
 PATIENCE_S = 45.0
+
+#: How long a latched session is watched, seconds: nothing may be shown any more.
+LATCHED_S = 5.0
 
 #: A picture older than this is none of a rig that is well, hops; and no heart beats slower, seconds.
 _OLD_HOPS = 5
@@ -80,7 +84,7 @@ class Breaker:
     hop_seconds : float
         Between two reconstructions.
     exhaust : str, optional
-        Then kill this program again and again, until it is not started any more.
+        Then kill this program again and again, until the session latches safe.
     hold : bool
         Leave the session running when all is done, instead of stopping it.
     steady_s, patience_s : float
@@ -108,6 +112,7 @@ class Breaker:
         self._broken: Fault | None = None
         self._at = self._said = -1.0
         self._pid = 0
+        self._latched: float | None = None
         self._done = False
 
     def __call__(self, supervisor: "Supervisor") -> None:
@@ -121,12 +126,19 @@ class Breaker:
         well = self._well(supervisor, now)
         self._well_since = (now if self._well_since is None else self._well_since) if well else None
         if self._broken is not None:
-            if well:
+            if supervisor.latched:
+                self._close("latched", now)
+                self._left.clear()
+                self._latched = now
+            elif well:
                 self._close("recovered", now)
             elif now - self._at > self._patience_s:
                 self._close("given up", now)
                 self._left.clear()
                 self._exhaust = None
+        elif self._latched is not None:
+            if now - self._latched > LATCHED_S:
+                self._end()
         elif self._well_since is not None and now - self._well_since >= self._steady_s:
             self._next(supervisor, now)
         elif self._well_since is None and now - max(self._at, supervisor.started) > self._patience_s:

@@ -1,7 +1,7 @@
 """A Certificate is what a rig was seen to do, against what it must do: figures, faults, and a verdict."""
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,9 @@ from bci.signal.clock import Clock, LslClock
 
 #: Which of the rig's programs is killed until it is not started any more.
 EXHAUSTED = "decode"
+
+#: What ends the time after a fault, in a run's journal.
+_CLOSED = ("recovered", "latched", "given up", "ended", "failed")
 
 #: Told what is being done, and for how many seconds.
 Observe = Callable[[str, float], None]
@@ -89,7 +92,8 @@ class Certificate:
         figures = self.figures
         return {
             "pass": self.passed,
-            "limits": {check.name: check.result() for check in self.checks},
+            "limits": {name: check.result() for name, check in self._limits()},
+            "facts": {check.name: check.result() for check in self.checks if isinstance(check, Fact)},
             "faults": None if self.faults is None else [fault.result() for fault in self.faults],
             "name": self.rig.config.name,
             "made": self.made.isoformat(timespec="seconds"),
@@ -112,6 +116,14 @@ class Certificate:
             "environment": self.environment,
             "config": self.rig.config.model_dump(mode="json"),
         }
+
+    def _limits(self) -> Iterator[tuple[str, Check]]:
+        """Yield every limit with its key for machines; those of a fault begin with its name."""
+        yield from ((check.name, check) for check in self.checks if isinstance(check, Check))
+        for fault in self.faults or ():
+            for check in fault.checks:
+                if isinstance(check, Check):
+                    yield f"{fault.program}_{fault.how}_{check.name}".replace("×", "_times"), check
 
     def write(self, page: str) -> tuple[Path, Path]:
         """Write the page and the same for machines; return where."""
@@ -265,7 +277,7 @@ def broken_in(run: Run) -> list[Broken]:
         if line["event"] != "broken":
             continue
         rest = run.journal[i + 1 :]
-        closed = next((e for e in rest if e["event"] in ("recovered", "given up", "ended", "failed")), None)
+        closed = next((e for e in rest if e["event"] in _CLOSED), None)
         until = closed["at"] if closed is not None and "at" in closed else line["at"] + 10.0
         recovered = closed is not None and closed["event"] == "recovered"
         found.append(Broken(line["program"], line["how"], line["at"], until, line["wall"], recovered))

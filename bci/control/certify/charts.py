@@ -18,7 +18,7 @@ SCREEN: Mapping[str, tuple[str, str]] = {
     "nothing": ("url(#hatch)", "no picture of ours"),
 }
 
-_LEFT, _RIGHT, _ROW = 168, 26, 26
+_LEFT, _RIGHT, _ROW = 178, 26, 26
 _HATCH = (
     '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     '<rect width="6" height="6" fill="#fff"/><rect width="2" height="6" fill="#8b959c"/></pattern></defs>'
@@ -86,7 +86,7 @@ def fault_chart(reports: Sequence[FaultReport]) -> str:
     out.append(_text(x(end / 2), height - 2, "seconds after the fault", "axis", "middle"))
     for i, report in enumerate(drawn):
         y = 4 + _ROW * i
-        out.append(_text(_LEFT - 12, y + 17, f"{report.program} {report.how}", "label", "end"))
+        out.append(_text(_LEFT - 12, y + 17, report.title, "label", "end"))
         for piece in report.strip:
             a, b = x(piece.start), x(piece.end)
             if b > a:
@@ -97,7 +97,7 @@ def fault_chart(reports: Sequence[FaultReport]) -> str:
                 )
         if math.isfinite(report.neutral_limit):
             out.append(_line(x(report.neutral_limit), y + 2, x(report.neutral_limit), y + 24, "limit"))
-    out.append(_line(x(0), 0, x(0), height - 32, "fault"))
+    out.append(_line(x(0), 0, x(0), height - 32, "edge"))
     return _svg(height, "What the screen showed around each fault", out)
 
 
@@ -109,13 +109,14 @@ def fault_legend() -> str:
         for name, (colour, words) in SCREEN.items()
     ]
     marks = [
-        ("fault", "the fault"),
+        ("edge", "the fault"),
         ("limit", "neutral at the latest"),
     ]
-    keys += [
-        f'<span class="key"><svg width="10" height="14" aria-hidden="true">{_line(5, 0, 5, 14, kind)}</svg> {words}</span>'
-        for kind, words in marks
-    ]
+    for kind, words in marks:
+        line = _line(5, 0, 5, 14, kind)
+        keys.append(
+            f'<span class="key"><svg width="10" height="14" aria-hidden="true">{line}</svg> {words}</span>'
+        )
     return f'<p class="legend">{"".join(keys)}</p>'
 
 

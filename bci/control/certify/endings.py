@@ -30,10 +30,12 @@ def latched(run: Run, rules: Rules) -> FaultReport:
     seen = look(traces, broken)
     stayed = bool(traces.shown) and traces.shown[-1]["kind"] == "neutral"
     grey = stayed and traces.shown[-1]["digest"] == rules.neutral_digest
+    told = any("latched safe" in words for words in seen.told)
+    marked = "rig: latched" in seen.marks
     limit = rules.neutral_limit(name)
     return FaultReport(
         program=name,
-        how=f"killed {len(kills)} times",
+        how=f"killed {len(kills)}×",
         injected_at=last["at"] - run.happened("session")[0]["at"],
         saw=f"neutral after {text_of(seen.neutral_after, 's')}, and nothing else until the end"
         if stayed and math.isfinite(seen.neutral_after)
@@ -49,12 +51,9 @@ def latched(run: Run, rules: Rules) -> FaultReport:
                 f"status {summary['status']}",
                 summary["status"] == "safe",
             ),
-            Fact(
-                "told",
-                "log says that restarts are used up",
-                str(summary["ended_by"]),
-                any("used up" in words for words in seen.told),
-            ),
+            Fact("latched", "latched safe", str(summary["latched"]) or "no", bool(summary["latched"])),
+            Fact("told", "log says so loudly", "yes" if told else "no", told),
+            Fact("marked", "marked in the recording", "yes" if marked else "no", marked),
         ),
         neutral_limit=limit,
         strip=seen.strip,

@@ -17,7 +17,13 @@ from bci.io.session import SessionConfig
 PROGRAMS = ("source", "acquire", "decode", "display", "record")
 WAYS = ("killed", "frozen")
 
-#: Marks of which at least one must tell of the fault.
+#: What the programs are called on the page.
+_NAMES = {"acquire": "acquisition", "decode": "decoder", "record": "recorder"}
+
+#: The supervisor's own mark, of every program that it starts again.
+RESTART = "rig: restart"
+
+#: Other marks of which at least one must tell of the fault.
 _TELLING: Mapping[str, frozenset[str]] = {
     "source": frozenset({"stream: gap", "stream: reconnect", "stream: lost", "stream: stalled"}),
     "acquire": frozenset({"stream: gap", "stream: reconnect"}),
@@ -87,6 +93,11 @@ class FaultReport:
     strip: tuple[Span, ...] = ()
     moments: tuple[tuple[float, str], ...] = ()
     """Seconds after the fault, and what happened then."""
+
+    @property
+    def title(self) -> str:
+        """What was done to which program, for people."""
+        return f"{_NAMES.get(self.program, self.program)} {self.how}"
 
     @property
     def passed(self) -> bool:
@@ -188,9 +199,9 @@ def _restart(broken: Broken, seen: Seen) -> "list[Check | Fact]":
 def _recording(broken: Broken, seen: Seen) -> "list[Check | Fact]":
     checks: list[Check | Fact] = []
     wanted = _TELLING.get(broken.program)
-    if wanted is not None:
-        found = [mark for mark in seen.marks if mark in wanted]
-        checks.append(Fact("marked", "marked in the recording", ", ".join(found) or "no", bool(found)))
+    found = [mark for mark in seen.marks if mark == RESTART or (wanted and mark in wanted)]
+    marked = RESTART in found and (wanted is None or len(found) > 1)
+    checks.append(Fact("marked", "marked in the recording", ", ".join(found) or "no", marked))
     if broken.program not in ("source", "acquire"):
         checks.append(Check("missed_samples", "samples missed", seen.missed, 0))
     return checks

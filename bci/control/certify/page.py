@@ -20,11 +20,11 @@ def render(certificate: Certificate) -> str:
         _header(certificate),
         _verdict(certificate),
         _tested(certificate),
-        _limits(certificate),
+        _faults(certificate),
         _latency(certificate),
+        _limits(certificate),
         _screen(certificate),
         _clocks(certificate),
-        _faults(certificate),
         _recording(certificate),
         _machine(certificate),
         _config(certificate),
@@ -59,14 +59,15 @@ def _verdict(certificate: Certificate) -> str:
         sentences.append(f"{good} of {len(faults)} faults were seen as they must be.")
     failed = [f"{c.what}: {c.figure_text} {_allowed(c)}" for c in checks if not c.passed]
     failed += [
-        f"{_fault_name(f)}: {c.what}: {c.figure_text} {_allowed(c)}"
+        f"{f.title}: {c.what}: {c.figure_text} {_allowed(c)}"
         for f in faults or ()
         for c in f.checks
         if not c.passed
     ]
     listed = "".join(f"<li>{escape(words)}</li>" for words in failed)
     return (
-        f'<section class="verdict {"good" if passed else "bad"}"><strong>{"Passed" if passed else "Not passed"}</strong>'
+        f'<section class="verdict {"passed" if passed else "failed"}">'
+        f"<strong>{'Passed' if passed else 'Not passed'}</strong>"
         f"<p>{escape(' '.join(sentences))}</p>{f'<ul>{listed}</ul>' if listed else ''}</section>"
     )
 
@@ -98,7 +99,7 @@ def _tested(certificate: Certificate) -> str:
     if certificate.faults is not None:
         made = sum(math.isfinite(fault.injected_at) for fault in certificate.faults)
         rows.append(("Faults", f"{made} made, in sessions of their own, each after the rig had recovered"))
-    notes = [*rig.notes, certificate.onset.words.capitalize()]
+    notes = [*rig.notes, _sentence(certificate.onset.words)]
     if certificate.faults is not None:
         if rig.external:
             notes.append("The source is not ours: it was neither killed nor frozen.")
@@ -127,16 +128,11 @@ def _display(certificate: Certificate) -> str:
 
 def _limits(certificate: Certificate) -> str:
     rows = [
-        (escape(_what(check)), check.figure_text, check.limit_text, _sign(check.passed))
+        (escape(check.what), escape(check.figure_text), escape(check.limit_text), _sign(check.passed))
         for check in certificate.checks
+        if not check.name.endswith("_p99_ms")
     ]
-    return "<h2>Limits</h2>" + _table(("", "measured", "limit", ""), rows, numbers=(1, 2))
-
-
-def _what(check: Check | Fact) -> str:
-    if check.name.endswith("_p99_ms"):
-        return f"{check.what}, 99th percentile"
-    return check.what
+    return "<h2>Losses, flips, recording</h2>" + _table(("", "measured", "limit", ""), rows, numbers=(1, 2))
 
 
 def _latency(certificate: Certificate) -> str:
@@ -148,13 +144,13 @@ def _latency(certificate: Certificate) -> str:
         p = latency[name]
         stages.append((words, p, check.limit))
         figures = [f"{p[key]:.2f}" for key in ("p50", "p95", "p99", "max")]
-        rows.append((escape(words), *figures, f"{check.limit:.1f}", f"{p['n']:.0f}"))
+        rows.append((escape(words), *figures, f"{check.limit:.1f}", f"{p['n']:.0f}", _sign(check.passed)))
     chart = latency_chart(stages) if any(p["n"] for _, p, _ in stages) else ""
     return (
         "<h2>Where the time goes</h2>"
         f"<figure>{chart}<figcaption>Dot: median. Bar: to the 99th percentile. Line: to the longest. Red: limit of the "
         "99th percentile. A sample's time begins with its own stamp.</figcaption></figure>"
-        + _table(("milliseconds", "p50", "p95", "p99", "longest", "limit of p99", "n"), rows, range(1, 7))
+        + _table(("milliseconds", "p50", "p95", "p99", "longest", "limit of p99", "n", ""), rows, range(1, 7))
     )
 
 
@@ -171,7 +167,7 @@ def _screen(certificate: Certificate) -> str:
     light = ""
     if onset.delays is not None:
         light = f"<p>{len(onset.delays)} onsets of light were measured.</p>"
-    return f"<h2>The screen</h2>{table}{light}<p>{escape(onset.words.capitalize())}</p>"
+    return f"<h2>The screen</h2>{table}{light}<p>{escape(_sentence(onset.words))}</p>"
 
 
 def _clocks(certificate: Certificate) -> str:
@@ -193,14 +189,15 @@ def _clocks(certificate: Certificate) -> str:
 
 
 def _faults(certificate: Certificate) -> str:
+    title = "<h2>What the participant sees when a program dies</h2>"
     reports = certificate.faults
     if reports is None:
         return (
-            "<h2>When programs die</h2><p>Not tested. <code>bci certify --faults</code> kills and freezes each program "
-            "in turn and reports what the participant saw, what was recorded and what the operator was told.</p>"
+            f"{title}<p>Not tested. <code>bci certify --faults</code> kills and freezes each program in turn and "
+            "reports what the participant saw, what was recorded and what the operator was told.</p>"
         )
     head = (
-        "fault",
+        "",
         "made at",
         "neutral after",
         "limit",
@@ -208,16 +205,15 @@ def _faults(certificate: Certificate) -> str:
         "started again",
         "decoding again",
         "picture back",
-        "",
     )
-    cells = "".join(f'<th class="{"n" if 0 < i < 8 else ""}">{escape(h)}</th>' for i, h in enumerate(head))
+    cells = "".join(f'<th class="n">{escape(name)}</th>' for name in head)
     rows = "".join(_fault_rows(report) for report in reports)
     chart = fault_chart(reports)
     figure = f"<figure>{chart}{fault_legend()}</figure>" if chart else ""
     return (
-        "<h2>When programs die</h2><p>Each program was killed, and frozen, while the rig was running and showing pictures. "
-        "Times count from the fault; decoding again includes loading the program and settling its filters.</p>"
-        f"{figure}<table><thead><tr>{cells}</tr></thead>{rows}</table>"
+        f"{title}<p>Each program was killed, and frozen, while the rig was running and showing pictures. Times count "
+        "from the fault; decoding again includes loading the program and settling its filters.</p>"
+        f"{figure}<table><thead><tr>{cells}<th></th></tr></thead>{rows}</table>"
     )
 
 
@@ -248,13 +244,9 @@ def _fault_rows(report: FaultReport) -> str:
     if len(report.told) > 6:
         log += f'<span class="log">and {len(report.told) - 6} more lines</span>'
     return (
-        f'<tbody class="fault"><tr><td>{escape(_fault_name(report))}</td>{cells}<td>{_sign(report.passed)}</td></tr>'
+        f'<tbody class="fault"><tr><td>{escape(report.title)}</td>{cells}<td>{_sign(report.passed)}</td></tr>'
         f'<tr class="more"><td></td><td colspan="8">{" ".join(more)}{log}</td></tr></tbody>'
     )
-
-
-def _fault_name(report: FaultReport) -> str:
-    return f"{report.program} {report.how}"
 
 
 def _seconds(value: float, whole: bool) -> str:
@@ -279,8 +271,8 @@ def _recording(certificate: Certificate) -> str:
     else:
         place = "the same environment" if again["same_environment"] else "another environment"
         second = (
-            f"Decoded again from the recording, in {place}, {again['equal']} of {again['frames']} reconstructions are equal "
-            f"to the bit; the largest difference of a latent is {again['max_difference']:.2g} of its size."
+            f"Decoded again from the recording, in {place}, {again['equal']} of {again['frames']} reconstructions are "
+            f"equal to the bit; the largest difference of a latent is {again['max_difference']:.2g} of its size."
         )
     return f"<h2>Recording and reproduction</h2><p>{escape(first)}</p><p>{escape(second)}</p>"
 
@@ -304,12 +296,16 @@ def _config(certificate: Certificate) -> str:
 
 def _footer(certificate: Certificate) -> str:
     return (
-        "<footer>The same figures for machines: certificate.json beside this page; every session that was run, with its "
-        f"recording and log, below {escape(certificate.folder.name)}/sessions.</footer>"
+        "<footer>The same figures for machines: certificate.json beside this page; every session that was run, with "
+        f"its recording and log, below {escape(certificate.folder.name)}/sessions.</footer>"
     )
 
 
 # -- words into HTML -------------------------------------------------------------------------------------------
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _allowed(check: Check | Fact) -> str:
