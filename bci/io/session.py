@@ -31,6 +31,22 @@ class SimulateSettings(_Section):
     """How many times faster than real time."""
 
 
+class SinesSettings(_Section):
+    """A signal of any rate and shape whose every sample is known: a sine in every channel."""
+
+    kind: Literal["sines"]
+    rate: Annotated[float, Field(ge=4)]
+    """Samples per second."""
+    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    """Shape of one sample: [64] for 64 channels."""
+    channels: tuple[str, ...] = ()
+    """Labels along the first axis."""
+    unit: str = ""
+    """Unit of the values."""
+    speed: Positive = 1.0
+    """How many times faster than real time."""
+
+
 class ReplaySettings(_Section):
     """A recorded session, played as a live stream."""
 
@@ -118,7 +134,9 @@ class SessionConfig(_Section):
     """Whether its streams are looked for on this machine alone or in the laboratory's network."""
     seconds: Positive | None = None
     """How long to run; absent means until stopped or the recording ends."""
-    source: Annotated[SimulateSettings | ReplaySettings, Field(discriminator="kind")] | None = None
+    source: (
+        Annotated[SimulateSettings | SinesSettings | ReplaySettings, Field(discriminator="kind")] | None
+    ) = None
     """Who makes the stream; absent means that an amplifier's own program does."""
     stream: StreamSettings = StreamSettings()
     decoder: DecoderSettings

@@ -1,5 +1,6 @@
 """A Certificate is what a rig was seen to do, against what it must do: figures, faults, and a verdict."""
 
+import math
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from bci.control.certify import endings
 from bci.control.certify.breaking import Fault
 from bci.control.certify.checks import Check, Fact, all_passed
 from bci.control.certify.faults import FaultReport, Rules, judge, not_made, planned
-from bci.control.certify.figures import Figures, measure
+from bci.control.certify.figures import Figures, decode_again, measure
 from bci.control.certify.onset import Onset, true_onset
 from bci.control.certify.rig import Rig
 from bci.control.certify.runs import Run
@@ -23,11 +24,15 @@ from bci.control.environment import describe_environment
 from bci.errors import ProgramError, RecordingError
 from bci.io.folder import write_json
 from bci.io.session import SessionConfig
+from bci.io.verify import verify
 from bci.live.tables import image_digest
 from bci.signal.clock import Clock, LslClock
 
 #: Which of the rig's programs is killed until it is not started any more.
 EXHAUSTED = "decode"
+
+#: The sessions in which programs are broken and come back, and what they are called on the page.
+_SESSIONS = {"faults": "session with faults", "recorder": "session whose recorder failed"}
 
 #: What ends the time after a fault, in a run's journal.
 _CLOSED = ("recovered", "latched", "given up", "ended", "failed")
@@ -55,7 +60,7 @@ class Certificate:
         The session without faults.
     faults : sequence of FaultReport or None
         Each fault, judged; None where none was asked for.
-    sessions : sequence of Fact
+    sessions : sequence of Check or Fact
         The recordings of the sessions with faults.
     onset : Onset
         What is known of light.
@@ -68,7 +73,7 @@ class Certificate:
     made: datetime
     figures: Figures
     faults: Sequence[FaultReport] | None
-    sessions: Sequence[Fact]
+    sessions: Sequence[Check | Fact]
     onset: Onset
     environment: dict[str, Any]
 
@@ -123,7 +128,7 @@ class Certificate:
         for fault in self.faults or ():
             for check in fault.checks:
                 if isinstance(check, Check):
-                    yield f"{fault.program}_{fault.how}_{check.name}".replace("×", "_times"), check
+                    yield f"{fault.program}_{fault.how}_{check.name}".replace(" ", "_"), check
 
     def write(self, page: str) -> tuple[Path, Path]:
         """Write the page and the same for machines; return where."""
@@ -180,7 +185,7 @@ def certify(
     observe("verifying and reproducing", 0.0)
     figures = measure(rig, session, summary, seconds, known(rig.config, session))
     reports: list[FaultReport] | None = None
-    recordings: list[Fact] = []
+    recordings: list[Check | Fact] = []
     if faults:
         crew = _Crew(rig, folder, clock, observe)
         reports, recordings = crew.reports, crew.recordings
@@ -211,7 +216,7 @@ class _Crew:
         self._endless = rig.config.model_copy(update={"seconds": None})
         self._rules = Rules(self._endless, rig.hop_seconds, image_digest(grey))
         self.reports: list[FaultReport] = []
-        self.recordings: list[Fact] = []
+        self.recordings: list[Check | Fact] = []
 
     def breaks(self, name: str, faults: Sequence[Fault]) -> None:
         """Go through faults in one session, and look at its recording."""
@@ -227,7 +232,7 @@ class _Crew:
                 continue
             seen = look(Traces(run.session), broken)
             self.reports.append(judge(broken, seen, self._rules, run.happened("session")[0]["at"]))
-        self._look_at_the_recording(name, run)
+        self._look_at_the_recordings(name, run, again="record" not in {f.program for f in faults})
 
     def exhausts(self) -> None:
         """Kill one program until it is not started again."""
@@ -251,17 +256,27 @@ class _Crew:
         self.reports.append(endings.supervisor_frozen(run, frozen, self._rules))
         self.reports.append(endings.supervisor_killed(run, killed, self._rules))
 
-    def _look_at_the_recording(self, name: str, run: Run) -> None:
+    def _look_at_the_recordings(self, name: str, run: Run, *, again: bool) -> None:
+        """Judge what a session with faults left on disk, and, where it is one file, decode it again."""
         if run.session is None:
             return
-        what = f"recording of the session '{name}'"
+        what = f"{_SESSIONS[name]}: samples recorded"
+        traces = Traces(run.session)
         try:
-            coverage = Traces(run.session).coverage
+            coverage = traces.coverage
+            damaged = sum(verify(path).damaged for path in traces.parts)
         except RecordingError as error:
-            self.recordings.append(Fact(f"recording_{name}", what, str(error), False))
+            self.recordings.append(Fact(f"{name}_recorded", what, str(error), False))
             return
-        seen = f"{coverage.samples} samples, {coverage.missing} missing"
-        self.recordings.append(Fact(f"recording_{name}", what, seen, not coverage.missing))
+        parts = len(traces.parts)
+        pieces = f" in {parts} files" if parts > 1 else ""
+        seen = f"{coverage.samples}{pieces}, {coverage.missing} missing, {damaged} chunks damaged"
+        self.recordings.append(Fact(f"{name}_recorded", what, seen, not coverage.missing and not damaged))
+        if again:
+            wrong = decode_again(run.session).get("wrong", math.nan)
+            limit = self._rig.config.limits.wrong_reproductions
+            what = f"{_SESSIONS[name]}: reconstructions that differ when decoded again"
+            self.recordings.append(Check(f"{name}_wrong_reproductions", what, float(wrong), limit))
 
     def _run(self, name: str, **orders: Any) -> Run:
         return Run(name, self._endless, self._folder, self._clock, self._rig.hop_seconds, **orders)

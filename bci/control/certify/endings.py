@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.control.certify.checks import Check, Fact, text_of
-from bci.control.certify.faults import FaultReport, Rules, not_made
+from bci.control.certify.faults import FaultReport, Rules, marked_as, not_made
 from bci.control.certify.runs import Run
 from bci.control.certify.seeing import BEFORE_S, Broken, Span, look
 from bci.control.certify.traces import Traces, number
@@ -35,12 +35,14 @@ def latched(run: Run, rules: Rules) -> FaultReport:
     limit = rules.neutral_limit(name)
     return FaultReport(
         program=name,
-        how=f"killed {len(kills)}×",
+        how="killed until given up",
         injected_at=last["at"] - run.happened("session")[0]["at"],
         saw=f"neutral after {text_of(seen.neutral_after, 's')}, and nothing else until the end"
         if stayed and math.isfinite(seen.neutral_after)
         else "pictures after the last restart was used up",
-        recorded=f"{traces.coverage.samples} samples, {traces.coverage.missing} missing",
+        recorded=f"samples complete; {marked_as(seen)}"
+        if not traces.coverage.missing
+        else f"{traces.coverage.missing} samples missing; {marked_as(seen)}",
         told=seen.told,
         checks=(
             Check("neutral_s", "neutral picture after the fault", seen.neutral_after, limit, "s"),
@@ -73,7 +75,7 @@ def supervisor_frozen(run: Run, made: dict[str, Any], rules: Rules) -> FaultRepo
         how="frozen",
         injected_at=made["at"] - run.happened("session")[0]["at"],
         saw="nothing: the pictures went on" if calm else f"neutral after {text_of(seen.neutral_after, 's')}",
-        recorded=f"samples complete; {', '.join(seen.marks) or 'no marks'}",
+        recorded=f"samples complete; {marked_as(seen)}",
         told=seen.told,
         checks=(
             Fact("screen", "participant's screen", "unchanged" if calm else "neutral", calm),
@@ -133,7 +135,12 @@ def supervisor_killed(run: Run, made: dict[str, Any], rules: Rules) -> FaultRepo
             Fact("told", "session log says how it ended", "yes" if told else "no", bool(told)),
         ),
         strip=tuple(strip),
-        moments=((longest, "all programs gone"),) if math.isfinite(longest) else (),
+        neutral_limit=limits.programs_exit_s,
+        moments=tuple(
+            (time, what)
+            for time, what in ((seen.neutral_after, "neutral"), (longest, "all programs gone"))
+            if math.isfinite(time)
+        ),
     )
 
 

@@ -230,8 +230,15 @@ def _saw(broken: Broken, seen: Seen) -> str:
 
 
 def _recorded(seen: Seen) -> str:
-    marks = ", ".join(seen.marks) or "no marks"
-    return f"samples complete; {marks}" if not seen.missed else f"{seen.missed} samples never came; {marks}"
+    came = f"{seen.missed} samples never came" if seen.missed else "samples complete"
+    return f"{came}; {marked_as(seen)}"
+
+
+def marked_as(seen: Seen) -> str:
+    """Return in words which marks were recorded; comparisons of clocks, made all the time, are left out."""
+    kinds = dict.fromkeys(mark.partition(": ")[2].replace("_", " ") for mark in seen.marks)
+    kinds.pop("clock offset", None)
+    return f"marked as {', '.join(kinds)}" if kinds else "no marks"
 
 
 def planned(external: bool) -> Sequence[tuple[str, str]]:

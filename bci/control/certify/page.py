@@ -12,6 +12,9 @@ from bci.control.certify.faults import FaultReport
 from bci.control.certify.figures import STAGES
 from bci.control.certify.style import STYLE
 
+#: How much of the log stands below each fault.
+_LINES, _LONGEST_LINE = 4, 112
+
 
 def render(certificate: Certificate) -> str:
     """Return the page."""
@@ -219,16 +222,14 @@ def _faults(certificate: Certificate) -> str:
 
 def _fault_rows(report: FaultReport) -> str:
     moments = {what: time for time, what in report.moments}
-    found = next((time for what, time in moments.items() if what.startswith("found")), math.nan)
-    neutral = next((time for what, time in moments.items() if what.startswith("neutral")), math.nan)
     figures = [
         report.injected_at,
-        neutral,
+        _moment(moments, "neutral"),
         report.neutral_limit,
-        found,
-        moments.get("started again", math.nan),
-        moments.get("decoding again", math.nan),
-        moments.get("picture back", math.nan),
+        _moment(moments, "found"),
+        _moment(moments, "started again"),
+        _moment(moments, "decoding again"),
+        _moment(moments, "picture back"),
     ]
     cells = "".join(
         f'<td class="n">{"" if math.isnan(value) else escape(_seconds(value, i == 0))}</td>'
@@ -238,15 +239,23 @@ def _fault_rows(report: FaultReport) -> str:
     more = [
         f"Participant: {escape(report.saw)}.",
         f"Recording: {escape(report.recorded)}.",
-        *(f'<span class="bad">{escape(words)}.</span>' for words in wrong),
+        *(f'<span class="bad">Not as it must be: {escape(words.strip())}.</span>' for words in wrong),
     ]
-    log = "".join(f'<span class="log">{escape(line)}</span>' for line in report.told[:6])
-    if len(report.told) > 6:
-        log += f'<span class="log">and {len(report.told) - 6} more lines</span>'
+    log = "".join(f'<span class="log">{escape(_short(line))}</span>' for line in report.told[:_LINES])
+    if len(report.told) > _LINES:
+        log += f'<span class="log">… {len(report.told) - _LINES} more in log.txt</span>'
     return (
         f'<tbody class="fault"><tr><td>{escape(report.title)}</td>{cells}<td>{_sign(report.passed)}</td></tr>'
-        f'<tr class="more"><td></td><td colspan="8">{" ".join(more)}{log}</td></tr></tbody>'
+        f'<tr class="more"><td colspan="9">{" ".join(more)}{log}</td></tr></tbody>'
     )
+
+
+def _moment(moments: dict[str, float], begins: str) -> float:
+    return next((time for what, time in moments.items() if what.startswith(begins)), math.nan)
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
 
 
 def _seconds(value: float, whole: bool) -> str:

@@ -5,8 +5,11 @@ from typing import Literal
 
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleMismatch, ConfigError
-from bci.io.session import ReplaySettings, SessionConfig, SimulateSettings
+from bci.io.session import ReplaySettings, SessionConfig, SimulateSettings, SinesSettings
 from bci.sim.eeg import AlphaSimulator
+
+#: Samples per second below which nothing is simulated.
+_SLOWEST = 4.0
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,16 @@ def prepare(
     words, simulated = "", True
     if isinstance(config.source, SimulateSettings):
         words = f"the session file's own simulated participant, seed {config.source.seed}"
+    elif isinstance(config.source, SinesSettings):
+        words = "the session file's own source, a sine in every channel"
     elif source == "rig":
         words, simulated, config = _own(config)
     else:
         replay = config.source
         named = replay.file.name if isinstance(replay, ReplaySettings) else config.stream.source_id
-        config = _simulated(config, bundle)
-        words = "a simulated participant"
+        words, simulator = _simulated(bundle)
+        stream = config.stream.model_copy(update={"source_id": None, "markers": None})
+        config = config.model_copy(update={"source": simulator, "stream": stream, "network": "machine"})
         notes.append(
             f"The session file's source, {named}, was replaced by a simulated one of the same rate, channels and unit."
         )
@@ -102,16 +108,19 @@ def _own(config: SessionConfig) -> tuple[str, bool, SessionConfig]:
     return f"the amplifier's own stream {config.stream.source_id}", False, config
 
 
-def _simulated(config: SessionConfig, bundle: Bundle) -> SessionConfig:
-    """Return the configuration with a simulator in place of its source."""
+def _simulated(bundle: Bundle) -> tuple[str, SimulateSettings | SinesSettings]:
+    """Return a source of the rate, channels and unit that a bundle expects, and what it is."""
     try:
         bundle.check(AlphaSimulator().signal)
-    except BundleMismatch as error:
-        raise ConfigError(
-            f"the simulator does not make what this bundle expects ({error}). Certify with --source rig, on the "
-            "amplifier itself."
-        ) from None
-    stream = config.stream.model_copy(update={"source_id": None, "markers": None})
-    return config.model_copy(
-        update={"source": SimulateSettings(kind="simulate"), "stream": stream, "network": "machine"}
-    )
+    except BundleMismatch:
+        signal = bundle.signal
+        if signal.rate < _SLOWEST:
+            raise ConfigError(
+                f"nothing simulates a signal of {signal.rate:g} Hz, which this bundle expects. Certify with "
+                "--source rig, on the device itself."
+            ) from None
+        sines = SinesSettings(
+            kind="sines", rate=signal.rate, shape=signal.shape, channels=signal.channels, unit=signal.unit
+        )
+        return "a sine in every channel", sines
+    return "a simulated participant", SimulateSettings(kind="simulate")

@@ -150,7 +150,7 @@ def look(traces: Traces, broken: Broken) -> Seen:
         interrupted_s=max((b - a for a, b in itertools.pairwise(published)), default=math.nan),
         marks=tuple(dict.fromkeys(f"{row['source']}: {row['kind']}" for row in marks)),
         missed=sum(int(row["count"]) for row in marks if row["kind"] in _MISSED),
-        told=tuple(_told(lines, name)),
+        told=tuple(_told(lines)),
         strip=tuple(_strip(traces.shown, broken, end, found, screen)),
     )
 
@@ -167,12 +167,12 @@ def _when(lines: Sequence[Said], broken: Broken, text: str) -> float:
     return math.nan
 
 
-def _told(lines: Sequence[Said], name: str) -> list[str]:
-    """Return what an operator should read: the supervisor's own words, and warnings of others."""
+def _told(lines: Sequence[Said]) -> list[str]:
+    """Return what an operator should read: warnings and worse."""
     told = []
     for said in lines:
-        loud = said.level in ("WARNING", "ERROR", "CRITICAL")
-        if loud or (said.program == "supervisor" and said.text.startswith(name)):
+        # That a process was started is bookkeeping; that it works again is said as a warning.
+        if said.level in ("WARNING", "ERROR", "CRITICAL"):
             told.append(f"{said.program}: {said.text}")
     return list(dict.fromkeys(told))
 

@@ -32,8 +32,8 @@ th.n, td.n {{ text-align: right; }} td.n {{ white-space: nowrap; }}
 th:last-child, td:last-child {{ padding-right: 0; text-align: right; white-space: nowrap; }}
 tr {{ break-inside: avoid; }}
 tbody.fault {{ break-inside: avoid; }}
-tbody.fault tr:first-child td {{ border-bottom: 0; padding-bottom: .1rem; }}
-tbody.fault .more td {{ color: var(--soft); font-size: 12.5px; padding: 0 0 .5rem; white-space: normal;
+tbody.fault tr:first-child td {{ border-bottom: 0; padding-bottom: .1rem; white-space: nowrap; }}
+tbody.fault .more td {{ color: var(--soft); font-size: 12.5px; padding: 0 0 .55rem 1.4rem; white-space: normal;
   text-align: left; }}
 .log {{ font: 10.8px/1.45 {_MONO}; overflow-wrap: anywhere; display: block; padding-left: 1.2em; text-indent: -1.2em; }}
 .good {{ color: var(--good); }} .bad {{ color: var(--bad); font-weight: 600; }}
