@@ -1,19 +1,18 @@
 """The page: a certificate as one HTML file, with nothing outside it, to be read, printed and filed."""
 
+import base64
 import math
-from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from bci.control.certify.certificate import Certificate
-from bci.control.certify.charts import fault_chart, fault_legend, latency_chart
-from bci.control.certify.checks import Check, Fact, text_of
-from bci.control.certify.faults import FaultReport
+from bci.control.certify.charts import latency_chart
+from bci.control.certify.checks import Check, text_of
 from bci.control.certify.figures import STAGES
+from bci.control.certify.html import allowed, facts, sentence, sign, table
+from bci.control.certify.page_faults import faults_section
 from bci.control.certify.style import STYLE
-
-#: How much of the log stands below each fault.
-_LINES, _LONGEST_LINE = 4, 112
 
 
 def render(certificate: Certificate) -> str:
@@ -23,7 +22,7 @@ def render(certificate: Certificate) -> str:
         _header(certificate),
         _verdict(certificate),
         _tested(certificate),
-        _faults(certificate),
+        faults_section(certificate),
         _latency(certificate),
         _limits(certificate),
         _screen(certificate),
@@ -60,9 +59,9 @@ def _verdict(certificate: Certificate) -> str:
     else:
         good = sum(fault.passed for fault in faults)
         sentences.append(f"{good} of {len(faults)} faults were seen as they must be.")
-    failed = [f"{c.what}: {c.figure_text} {_allowed(c)}" for c in checks if not c.passed]
+    failed = [f"{c.what}: {c.figure_text} {allowed(c)}" for c in checks if not c.passed]
     failed += [
-        f"{f.title}: {c.what}: {c.figure_text} {_allowed(c)}"
+        f"{f.title}: {c.what}: {c.figure_text} {allowed(c)}"
         for f in faults or ()
         for c in f.checks
         if not c.passed
@@ -102,7 +101,7 @@ def _tested(certificate: Certificate) -> str:
     if certificate.faults is not None:
         made = sum(math.isfinite(fault.injected_at) for fault in certificate.faults)
         rows.append(("Faults", f"{made} made, in sessions of their own, each after the rig had recovered"))
-    notes = [*rig.notes, _sentence(certificate.onset.words)]
+    notes = [*rig.notes, sentence(certificate.onset.words)]
     if certificate.faults is not None:
         if rig.external:
             notes.append("The source is not ours: it was neither killed nor frozen.")
@@ -111,7 +110,7 @@ def _tested(certificate: Certificate) -> str:
                 "This system knows no SIGSTOP: programs were frozen by suspending their threads instead."
             )
     said = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<h2>What was tested</h2>{notice}{_facts(rows)}{said}"
+    return f"<h2>What was tested</h2>{notice}{facts(rows)}{said}"
 
 
 def _display(certificate: Certificate) -> str:
@@ -131,11 +130,11 @@ def _display(certificate: Certificate) -> str:
 
 def _limits(certificate: Certificate) -> str:
     rows = [
-        (escape(check.what), escape(check.figure_text), escape(check.limit_text), _sign(check.passed))
+        (escape(check.what), escape(check.figure_text), escape(check.limit_text), sign(check.passed))
         for check in certificate.checks
         if not check.name.endswith("_p99_ms")
     ]
-    return "<h2>Losses, flips, recording</h2>" + _table(("", "measured", "limit", ""), rows, numbers=(1, 2))
+    return "<h2>Losses, flips, recording</h2>" + table(("", "measured", "limit", ""), rows, numbers=(1, 2))
 
 
 def _latency(certificate: Certificate) -> str:
@@ -147,13 +146,13 @@ def _latency(certificate: Certificate) -> str:
         p = latency[name]
         stages.append((words, p, check.limit))
         figures = [f"{p[key]:.2f}" for key in ("p50", "p95", "p99", "max")]
-        rows.append((escape(words), *figures, f"{check.limit:.1f}", f"{p['n']:.0f}", _sign(check.passed)))
+        rows.append((escape(words), *figures, f"{check.limit:.1f}", f"{p['n']:.0f}", sign(check.passed)))
     chart = latency_chart(stages) if any(p["n"] for _, p, _ in stages) else ""
     return (
         "<h2>Where the time goes</h2>"
         f"<figure>{chart}<figcaption>Dot: median. Bar: to the 99th percentile. Line: to the longest. Red: limit of the "
         "99th percentile. A sample's time begins with its own stamp.</figcaption></figure>"
-        + _table(("milliseconds", "p50", "p95", "p99", "longest", "limit of p99", "n", ""), rows, range(1, 7))
+        + table(("milliseconds", "p50", "p95", "p99", "longest", "limit of p99", "n", ""), rows, range(1, 7))
     )
 
 
@@ -165,12 +164,26 @@ def _screen(certificate: Certificate) -> str:
     row = [f"{period:.2f}", *(f"{flips[key]:.2f}" for key in ("p50", "p95", "p99", "max"))]
     row += [f"{flips['flips']}", f"{flips['dropped']}"]
     head = ("expected", "p50", "p95", "p99", "longest", "flips", "refreshes without a flip")
-    table = _table(("milliseconds between flips", *head), [("", *row)], range(1, 8))
+    flipped = table(("milliseconds between flips", *head), [("", *row)], range(1, 8))
     onset = certificate.onset
     light = ""
     if onset.delays is not None:
         light = f"<p>{len(onset.delays)} onsets of light were measured.</p>"
-    return f"<h2>The screen</h2>{table}{light}<p>{escape(_sentence(onset.words))}</p>"
+    return (
+        f"<h2>The screen</h2>{flipped}{light}<p>{escape(sentence(onset.words))}</p>{_pictures(certificate)}"
+    )
+
+
+def _pictures(certificate: Certificate) -> str:
+    """Return what the screen showed in the run without faults, where a headless display kept it."""
+    sheet = certificate.figures.summary["programs"].get("display", {}).get("contact_sheet")
+    if not sheet or not Path(sheet).is_file():
+        return ""
+    coded = base64.b64encode(Path(sheet).read_bytes()).decode()
+    return (
+        f'<figure><img alt="What the screen showed" src="data:image/png;base64,{coded}">'
+        "<figcaption>What the screen showed in the run without faults, at even times.</figcaption></figure>"
+    )
 
 
 def _clocks(certificate: Certificate) -> str:
@@ -186,80 +199,6 @@ def _clocks(certificate: Certificate) -> str:
         if not any(values):
             words = "The sender runs on this machine, on the same clock: its offset is zero."
     return f"<h2>Clocks</h2><p>{escape(words)}</p>"
-
-
-# -- faults ----------------------------------------------------------------------------------------------------
-
-
-def _faults(certificate: Certificate) -> str:
-    title = "<h2>What the participant sees when a program dies</h2>"
-    reports = certificate.faults
-    if reports is None:
-        return (
-            f"{title}<p>Not tested. <code>bci certify --faults</code> kills and freezes each program in turn and "
-            "reports what the participant saw, what was recorded and what the operator was told.</p>"
-        )
-    head = (
-        "",
-        "made at",
-        "neutral after",
-        "limit",
-        "found after",
-        "started again",
-        "decoding again",
-        "picture back",
-    )
-    cells = "".join(f'<th class="n">{escape(name)}</th>' for name in head)
-    rows = "".join(_fault_rows(report) for report in reports)
-    chart = fault_chart(reports)
-    figure = f"<figure>{chart}{fault_legend()}</figure>" if chart else ""
-    return (
-        f"{title}<p>Each program was killed, and frozen, while the rig was running and showing pictures. Times count "
-        "from the fault; decoding again includes loading the program and settling its filters.</p>"
-        f"{figure}<table><thead><tr>{cells}<th></th></tr></thead>{rows}</table>"
-    )
-
-
-def _fault_rows(report: FaultReport) -> str:
-    moments = {what: time for time, what in report.moments}
-    figures = [
-        report.injected_at,
-        _moment(moments, "neutral"),
-        report.neutral_limit,
-        _moment(moments, "found"),
-        _moment(moments, "started again"),
-        _moment(moments, "decoding again"),
-        _moment(moments, "picture back"),
-    ]
-    cells = "".join(
-        f'<td class="n">{"" if math.isnan(value) else escape(_seconds(value, i == 0))}</td>'
-        for i, value in enumerate(figures)
-    )
-    wrong = [f"{c.what}: {c.figure_text} {_allowed(c)}" for c in report.checks if not c.passed]
-    more = [
-        f"Participant: {escape(report.saw)}.",
-        f"Recording: {escape(report.recorded)}.",
-        *(f'<span class="bad">Not as it must be: {escape(words.strip())}.</span>' for words in wrong),
-    ]
-    log = "".join(f'<span class="log">{escape(_short(line))}</span>' for line in report.told[:_LINES])
-    if len(report.told) > _LINES:
-        log += f'<span class="log">… {len(report.told) - _LINES} more in log.txt</span>'
-    return (
-        f'<tbody class="fault"><tr><td>{escape(report.title)}</td>{cells}<td>{_sign(report.passed)}</td></tr>'
-        f'<tr class="more"><td colspan="9">{" ".join(more)}{log}</td></tr></tbody>'
-    )
-
-
-def _moment(moments: dict[str, float], begins: str) -> float:
-    return next((time for what, time in moments.items() if what.startswith(begins)), math.nan)
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 1]}…"
-
-
-def _seconds(value: float, whole: bool) -> str:
-    return f"{value:.0f} s" if whole else f"{value:.2f} s"
 
 
 # -- recording, machine, configuration ------------------------------------------------------------------------
@@ -295,7 +234,7 @@ def _machine(certificate: Certificate) -> str:
         ("Python, liblsl", f"{machine['python']}, {machine['liblsl'] // 100}.{machine['liblsl'] % 100}"),
         ("Libraries", packages),
     ]
-    return "<h2>The machine</h2>" + _facts(rows)
+    return "<h2>The machine</h2>" + facts(rows)
 
 
 def _config(certificate: Certificate) -> str:
@@ -308,38 +247,6 @@ def _footer(certificate: Certificate) -> str:
         "<footer>The same figures for machines: certificate.json beside this page; every session that was run, with "
         f"its recording and log, below {escape(certificate.folder.name)}/sessions.</footer>"
     )
-
-
-# -- words into HTML -------------------------------------------------------------------------------------------
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
-
-
-def _allowed(check: Check | Fact) -> str:
-    return f"(allowed: {check.limit_text})" if check.limit_text else ""
-
-
-def _sign(passed: bool) -> str:
-    return '<span class="good">kept</span>' if passed else '<span class="bad">not kept</span>'
-
-
-def _facts(rows: Iterable[tuple[str, str]]) -> str:
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)
-    return f"<dl>{items}</dl>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
-    """Return a table; cells are HTML, and those of the columns `numbers` stand right."""
-    right = set(numbers)
-    kinds = [' class="n"' if i in right else "" for i in range(len(head))]
-    top = "".join(f"<th{kind}>{escape(cell)}</th>" for kind, cell in zip(kinds, head, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[str]:

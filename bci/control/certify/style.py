@@ -38,6 +38,7 @@ tbody.fault .more td {{ color: var(--soft); font-size: 12.5px; padding: 0 0 .55r
 .log {{ font: 10.8px/1.45 {_MONO}; overflow-wrap: anywhere; display: block; padding-left: 1.2em; text-indent: -1.2em; }}
 .good {{ color: var(--good); }} .bad {{ color: var(--bad); font-weight: 600; }}
 figure {{ margin: .8rem 0; break-inside: avoid; }} figure > svg {{ width: 100%; height: auto; display: block; }}
+figure img {{ display: block; width: 78%; margin: 1rem 0 .4rem; }}
 figcaption, .legend {{ color: var(--soft); font-size: 13px; }}
 .key {{ margin-right: 1.3rem; white-space: nowrap; display: inline-block; }} .key svg {{ vertical-align: -1px; }}
 svg text {{ font: 12.5px {_SERIF}; fill: var(--ink); }}
