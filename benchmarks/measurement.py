@@ -31,13 +31,14 @@ from bci.io.board import Board
 from bci.io.program import Launch
 from bci.io.stream import Stream
 from bci.signal.clock import LslClock
+from bci.signal.ring import Column, Ring
 from benchmarks.source import Feed
 from benchmarks.window_log import load_windows
 
 _READY_LIMIT = 60.0
 _END_LIMIT = 60.0
 
-#: Modules of the contenders that are one program; "ours" is two and has its own start below.
+#: Modules of the contenders that are one program; "ours" and "pair" are two and have their own starts below.
 PEERS = {
     "floor": "benchmarks.contenders.floor",
     "mne-lsl": "benchmarks.contenders.mne_lsl_stream",
@@ -98,7 +99,14 @@ class Stage:
         self.open = ExitStack()
         self._board = self.open.enter_context(Board.create(self.key + "b", ["source", "acquire", "consumer"]))
 
-    def launch(self, name: str, module: str, spec: Mapping[str, Any], stream: Stream | None = None) -> Child:
+    def launch(
+        self,
+        name: str,
+        module: str,
+        spec: Mapping[str, Any],
+        stream: Stream | None = None,
+        ring: Ring | None = None,
+    ) -> Child:
         """Start one program and wait until it is ready."""
         launch = Launch(
             name=name,
@@ -107,7 +115,8 @@ class Stage:
             folder=str(self.folder),
             board=self.key + "b",
             streams={"stream": stream.handle} if stream else {},
-            slots={"stream": 0},
+            rings={"samples": ring.handle} if ring else {},
+            slots={"stream": 0, "samples": 0},
         )
         child = self.children[name] = Child(launch)
         self.until(lambda: child.ready is not None, _READY_LIMIT, f"{name} ready")
@@ -169,7 +178,7 @@ def measure(
     Parameters
     ----------
     contender : str
-        ``"ours"`` or a key of `PEERS`.
+        ``"ours"``, ``"pair"`` or a key of `PEERS`.
     feed : Feed
         What is published and how it is cut.
     warm_up, seconds : float
@@ -192,6 +201,10 @@ def measure(
         source = stage.launch("source", "benchmarks.source", spec)
         if contender == "ours":
             stream = _start_ours(stage, spec, check_chunks=busy > 0)
+            names = ("acquire", "consumer")
+        elif contender == "pair":
+            stream = None
+            _start_pair(stage, spec, feed)
             names = ("acquire", "consumer")
         else:
             stream = None
@@ -232,6 +245,14 @@ def _start_ours(stage: Stage, spec: Mapping[str, Any], check_chunks: bool) -> St
     }
     stage.launch("acquire", "bci.live.acquire", acquire, stream)
     return stream
+
+
+def _start_pair(stage: Stage, spec: Mapping[str, Any], feed: Feed) -> None:
+    columns = [Column.of("samples", "f4", (feed.channels,))]
+    longest = max(feed.length, feed.rate)
+    ring = stage.open.enter_context(Ring.create(stage.key + "p", columns, 10 * longest, longest))
+    for name, part in (("consumer", "cut"), ("acquire", "pull")):
+        stage.launch(name, "benchmarks.contenders.pair", {**spec, "part": part}, ring=ring)
 
 
 def _watch(

@@ -29,6 +29,7 @@ from bci.control.crew import Crew, on_signals
 from bci.control.environment import describe_environment
 from bci.control.spawn import Child
 from bci.decoder.bundle import Bundle
+from bci.errors import ConfigError
 from bci.io.board import Board
 from bci.io.folder import make_folder, write_json
 from bci.io.frames import frame_columns, frames_capacity, shown_columns
@@ -37,6 +38,7 @@ from bci.io.marks import create_marks, write_mark
 from bci.io.program import HOLD, Launch, log_to
 from bci.io.session import SessionConfig
 from bci.io.stream import Stream
+from bci.live.cutting import LOOK_EVERY
 from bci.live.latency import latency_picture, latency_table
 from bci.signal.clock import Clock, LslClock
 from bci.signal.ring import Ring
@@ -93,6 +95,8 @@ class Supervisor:
         The session's.
     started : float
         When everything was ready, session seconds; NaN before.
+    markers : str or None
+        Source id of the markers that are taken along; a recording that is played brings its own.
     ended_by : str
         What ended the session; empty while it runs.
     latched : str
@@ -114,6 +118,7 @@ class Supervisor:
         self.started = float("nan")
         self.ended_by = ""
         self.latched = ""
+        self.markers = config.stream.markers
         self._observe = observe
         self._key = "bci" + uuid.uuid4().hex[:8]
         self._stop = False
@@ -172,16 +177,24 @@ class Supervisor:
         source_id = config.stream.source_id or f"{self._key}-{config.name}"
         if config.source is not None:
             spec = config.source.model_dump() | {"source_id": source_id, "ring": self._key + "s"}
-            self._launch("source", spec)
+            replays = config.source.kind == "replay"
+            self._launch("source", spec | ({"marker_consumer": True} if replays else {}))
             self.crew.await_ready(["source"], lambda: self._stop)
+            if replays and not self.markers:
+                self.markers = (self.children["source"].ready or {})["marker_source_id"]
+        if self.bundle.epochs and not self.markers:
+            raise ConfigError(
+                f"bundle {self.bundle.name!r} decodes epochs around markers ({self.bundle.epochs}), and the session "
+                "names no stream of markers. Give [stream] markers (bci streams lists what is there)."
+            )
         self.info = describe(source_id, config.stream.timeout_s)
         self.bundle.check(self.info.signal)
         self._make_rings(self.info)
 
-        markers = ["markers"] if config.stream.markers else []
+        markers = ["markers"] if self.markers else []
         told = {
             "streams": {"stream": asdict(self.info)},
-            "markers": {"markers": {"source_id": config.stream.markers}},
+            "markers": {"markers": {"source_id": self.markers}},
             "on_disk_error": config.recording.on_disk_error,
         }
         doings = ["frames", "shown", "decode_marks", "rig_marks"]
@@ -194,7 +207,7 @@ class Supervisor:
             "provider": config.decoder.provider,
             "audit": config.decoder.audit,
         }
-        self._launch("decode", decoder, streams=["stream"], rings=["frames", "decode_marks"])
+        self._launch("decode", decoder, streams=["stream"], rings=["frames", "decode_marks", *markers])
         if config.publish is not None:
             self._launch("publish", config.publish.model_dump(), rings=["frames"])
         self.crew.await_ready(list(self.children), lambda: self._stop)
@@ -203,11 +216,10 @@ class Supervisor:
             "source_id": source_id,
             "timeout": config.stream.timeout_s,
             "data_age_limit": config.display.data_age_limit,
-            "marker_source_id": config.stream.markers,
+            "marker_source_id": self.markers,
             "grid": self._grid(),
         }
-        rings = ["markers"] if config.stream.markers else []
-        self._launch("acquire", acquire, streams=["stream"], rings=rings)
+        self._launch("acquire", acquire, streams=["stream"], rings=markers)
         self.crew.await_ready(["acquire"], lambda: self._stop)
         self.started = self.clock.now()
 
@@ -221,12 +233,15 @@ class Supervisor:
         return f"{self.config.name}: {origin}"
 
     def _grid(self) -> tuple[int, int]:
-        """Return (start, step) of the source counts at which the decoder's windows end."""
+        """Return (start, step) of the source counts at which the decoder looks for windows."""
+        if self.bundle.epochs:
+            return 1, max(1, round(LOOK_EVERY * self.bundle.signal.rate))
         ratio = self.bundle.pipeline.ratio(self.bundle.signal)
         return self.bundle.length * ratio, self.bundle.hop * ratio
 
     def _seconds_per_hop(self, info: StreamInfo) -> float:
-        return self._grid()[1] / (info.signal.rate * info.speed)
+        hop = self.bundle.hop * self.bundle.pipeline.ratio(self.bundle.signal)
+        return hop / (info.signal.rate * info.speed)
 
     def _make_rings(self, info: StreamInfo) -> None:
         # A stream played faster fills its ring faster: the ring holds the same real time, within reason.
@@ -247,7 +262,7 @@ class Supervisor:
             ("rig_marks", create_marks(self._key + "r", readers=1)),
         ):
             self._rings[role] = self._open.enter_context(ring)
-        if self.config.stream.markers:
+        if self.markers:
             from bci.io.markers import create_markers
 
             self._rings["markers"] = self._open.enter_context(create_markers(self._key + "k", readers=2))

@@ -18,7 +18,7 @@ from typing import Self
 from bci.decoder import matching
 from bci.decoder.card import write_card
 from bci.decoder.probe import chain_of, probe
-from bci.decoder.spec import CARD, DESCRIPTION, BundleSpec, Precision, check_size
+from bci.decoder.spec import CARD, DESCRIPTION, BundleSpec, EpochSpec, Precision, WindowSpec, check_size
 from bci.decoder.trial import Chain
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ConfigError
@@ -69,13 +69,18 @@ class Bundle:
 
     @property
     def length(self) -> int:
-        """Samples of the pipeline's output in one window."""
-        return self.spec.window.length
+        """Samples of the pipeline's output in one window, or in one epoch."""
+        return self.spec.window.samples(self.output.rate)
 
     @property
     def hop(self) -> int:
-        """Samples of the pipeline's output between two windows."""
-        return self.spec.window.hop
+        """Samples of the pipeline's output between two windows; an epoch's length where epochs are decoded."""
+        return self.spec.window.hop if isinstance(self.spec.window, WindowSpec) else self.length
+
+    @property
+    def epochs(self) -> EpochSpec | None:
+        """What is cut around markers; None where windows slide."""
+        return self.spec.window if isinstance(self.spec.window, EpochSpec) else None
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -126,9 +131,10 @@ class Bundle:
             raise BundleError(
                 f"{folder}: expected a pipeline that fits its signal, came: {error}. Export the bundle again."
             ) from error
-        window = (spec.window.length, *output.shape)
+        window = (_samples(folder, spec, output), *output.shape)
         check_size(f"{folder}: one window", window)
-        check_size(f"{folder}: one hop", (spec.window.hop, *output.shape))
+        if isinstance(spec.window, WindowSpec):
+            check_size(f"{folder}: one hop", (spec.window.hop, *output.shape))
         check_size(f"{folder}: one picture", (3, spec.image.height, spec.image.width))
         if identity not in _tried:
             _tried[identity] = probe(folder, _chains(spec, window))
@@ -222,6 +228,17 @@ def save_bundle(folder: str | Path, spec: BundleSpec, files: Mapping[str, bytes 
             os.replace(folder, Path(workshop) / "old")
         os.replace(new, folder)
     return Bundle.load(folder)
+
+
+def _samples(folder: Path, spec: BundleSpec, output: Signal) -> int:
+    """Return the length of what is decoded, once it is known to have one."""
+    samples = spec.window.samples(output.rate)
+    if samples < 1 or (isinstance(spec.window, EpochSpec) and not output.rate):
+        raise BundleError(
+            f"{folder}: expected epochs of at least one sample of a regular signal, came {spec.window} of "
+            f"{output.rate:g} Hz. Export the bundle again."
+        )
+    return samples
 
 
 def _content(name: str, given: bytes | str | Path) -> bytes:

@@ -18,7 +18,7 @@ def write_card(spec: BundleSpec) -> str:
         spec.title,
         "## What goes in",
         f"- {rate}, sample of shape {_shape(signal.shape)}, {signal.unit or 'no unit'}\n- Channels: {labels}\n"
-        f"- Windows of {spec.window.length} samples every {spec.window.hop}, counted after the pipeline\n"
+        f"- {spec.window}\n"
         f"- Invalid when more than {100 * spec.masked_limit:g} % of a window is masked",
         "## Pipeline",
         "\n".join(steps),

@@ -7,7 +7,17 @@ import math
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from bci.errors import BundleError
 from bci.signal.types import Signal
@@ -79,10 +89,63 @@ class SignalSpec(Part):
 
 
 class WindowSpec(Part):
-    """Window and hop, both counted in samples of the pipeline's output."""
+    """Sliding windows: length and hop, both counted in samples of the pipeline's output."""
 
     length: int = Field(ge=1)
     hop: int = Field(ge=1)
+
+    def samples(self, rate: float) -> int:
+        """Return the length of a window."""
+        return self.length
+
+    def __str__(self) -> str:
+        return f"Windows of {self.length} samples every {self.hop}, counted after the pipeline"
+
+
+class EpochSpec(Part):
+    """Epochs: the samples around each marker.
+
+    Attributes
+    ----------
+    start, stop : float
+        Seconds from the marker: ``-0.2, 0.8``.
+    markers : str
+        Regular expression that the whole text of a marker must match; the default takes every marker.
+    """
+
+    start: float
+    stop: float
+    markers: str = ".*"
+
+    @model_validator(mode="after")
+    def _can_be_cut(self) -> Self:
+        if not self.start < self.stop <= self.start + 3600:
+            raise ValueError(f"an epoch goes from start to a later stop; got {self.start} to {self.stop} s")
+        try:
+            re.compile(self.markers)
+        except re.error as error:
+            raise ValueError(f"markers is no regular expression: {error}; got {self.markers!r}") from None
+        return self
+
+    def samples(self, rate: float) -> int:
+        """Return the length of an epoch at an output rate of `rate`."""
+        return round((self.stop - self.start) * rate)
+
+    def __str__(self) -> str:
+        return (
+            f"Epochs from {self.start:g} to {self.stop:g} s around each marker that matches `{self.markers}`"
+        )
+
+
+def _cut(window: object) -> str:
+    keys = window if isinstance(window, dict) else vars(window)
+    return "epochs" if "start" in keys else "windows"
+
+
+#: What is decoded; told apart by their keys.
+Cut = Annotated[
+    Annotated[WindowSpec, Tag("windows")] | Annotated[EpochSpec, Tag("epochs")], Discriminator(_cut)
+]
 
 
 class ImageSpec(Part):
@@ -184,8 +247,8 @@ class BundleSpec(Part):
         Layout of this description.
     name, title : str
         What the bundle is called, and one sentence about it.
-    signal, window, image : SignalSpec, WindowSpec, ImageSpec
-        What goes in and what comes out.
+    signal, window, image : SignalSpec, WindowSpec or EpochSpec, ImageSpec
+        What goes in, what is cut of it, and what comes out.
     pipeline : tuple of mappings
         Steps from signal to window, as `bci.signal.pipeline.Pipeline.to_json` writes them.
     latent : int
@@ -211,7 +274,7 @@ class BundleSpec(Part):
     title: str = ""
     signal: SignalSpec
     pipeline: tuple[dict[str, JsonValue], ...] = ()
-    window: WindowSpec
+    window: Cut
     latent: int = Field(ge=1, le=2**20)
     image: ImageSpec
     graphs: tuple[GraphSpec, ...] = Field(min_length=1, max_length=8)
@@ -274,7 +337,7 @@ class _SchemaVersion(BaseModel):
 
 
 def _where(path: tuple[int | str, ...]) -> str:
-    return ".".join(str(step) for step in path) or "(file)"
+    return ".".join(str(step) for step in path if step not in ("windows", "epochs")) or "(file)"
 
 
 def check_size(what: str, shape: tuple[int, ...]) -> None:

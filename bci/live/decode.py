@@ -1,7 +1,8 @@
-"""The decode program: every sample through the pipeline once, the newest window through the decoder."""
+"""The decode program: every sample through the pipeline once, the newest window or each epoch through the decoder."""
 
 import dataclasses
 import hashlib
+import math
 
 import numpy as np
 
@@ -10,16 +11,17 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.io.frames import write_frame
 from bci.io.marks import write_mark
 from bci.io.program import Program
-from bci.io.stream import Grid, follow
+from bci.io.stream import CORRECTED, Stream, follow
+from bci.live.cutting import Cutter, MarkedEpochs, NewestWindows
 from bci.signal.ring import Ring
 from bci.signal.types import MarkKind, Window
-from bci.signal.windows import Windows
 
 
 def main(program: Program) -> None:
     """Decode the stream of role ``stream`` into the ring of role ``frames``.
 
-    Resets, overruns and passed-over windows go to the ring of role ``decode_marks``. Started in the place of one that
+    A bundle that decodes epochs takes their markers from the ring of role ``markers``. Resets, overruns, epochs and
+    passed-over windows go to the ring of role ``decode_marks``. Started in the place of one that
     died, it goes on with the first sample that its predecessor had not used.
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window).
@@ -29,18 +31,14 @@ def main(program: Program) -> None:
     frames, marks = program.ring("frames"), program.ring("decode_marks")
     bundle = Bundle.load(spec["bundle"])
     decoder = OnnxDecoder(bundle, provider=spec["provider"], clock=clock)
-    cutter = Windows(
-        stream.signal,
-        bundle.adapt(stream.signal),
-        length=bundle.length,
-        hop=bundle.hop,
-        newest=True,
-        copy=False,
-    )
     decoder.warm_up()
     first, reset = 0, "start"
     if program.restart:
         first, reset = _take_over(program, frames), "restart"
+    cutter: Cutter = NewestWindows(stream, bundle)
+    if bundle.epochs:
+        since = _time_of(stream, first) if program.restart else -math.inf
+        cutter = MarkedEpochs(stream, bundle, program.ring("markers"), marks, since, int(row["windows"]))
     before = {counter: int(row[counter]) for counter in ("windows", "reconstructions", "skipped", "invalid")}
     invalid = 0
     program.ready(environment=decoder.environment)
@@ -50,9 +48,14 @@ def main(program: Program) -> None:
         program.log.error("decoding fell behind: samples %d to %d were never seen", first, first + lost - 1)
         write_mark(marks, MarkKind.OVERRUN, first, count=lost, time=clock.now())
 
-    grid = Grid(cutter.source_start, cutter.source_step)
+    def count() -> None:
+        row["windows"] = before["windows"] + cutter.windows
+        row["reconstructions"] = before["reconstructions"] + cutter.yielded
+        row["skipped"] = before["skipped"] + cutter.skipped
+        row["invalid"] = before["invalid"] + invalid
+
     slot = program.slot("stream")
-    for chunk in follow(stream, grid, program.tick, overrun, first=first, reset=reset, slot=slot):
+    for chunk in follow(stream, cutter.grid, program.tick, overrun, first=first, reset=reset, slot=slot):
         if chunk.reset:
             write_mark(marks, MarkKind.PIPELINE_RESET, chunk.first, time=clock.now(), detail=chunk.reset)
         for window in cutter.push(chunk):
@@ -71,10 +74,9 @@ def main(program: Program) -> None:
             if window.skipped:
                 write_mark(marks, MarkKind.SKIPPED, window.last_sample, count=window.skipped, time=cut)
         row["samples"] = chunk.end
-        row["windows"] = before["windows"] + cutter.windows
-        row["reconstructions"] = before["reconstructions"] + cutter.yielded
-        row["skipped"] = before["skipped"] + cutter.skipped
-        row["invalid"] = before["invalid"] + invalid
+        count()
+    cutter.finish()
+    count()
     frames.finish()
     marks.finish()
     program.report(
@@ -84,6 +86,16 @@ def main(program: Program) -> None:
         invalid=int(row["invalid"]),
         unseen=int(row["lost"]),
     )
+
+
+def _time_of(stream: Stream, first: int) -> float:
+    """Return the session time of a sample, as near as the ring knows it."""
+    ring = stream.samples
+    if first < ring.oldest or not ring.count:
+        return -math.inf
+    at = min(first, ring.count - 1)
+    time = float(ring.read(at, at + 1)["stamps"][0, CORRECTED])
+    return time + (first - at) / (stream.signal.rate or 1.0)
 
 
 def _take_over(program: Program, frames: Ring) -> int:

@@ -200,6 +200,8 @@ class MarkKind(IntEnum):
     LOST = 13
     RESTART = 14
     LATCHED = 15
+    EPOCH = 16
+    EPOCH_LOST = 17
 
     @property
     def starts_segment(self) -> bool:

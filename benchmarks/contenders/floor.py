@@ -28,10 +28,7 @@ def main(program: Program) -> None:
     capacity = 10 * length
     ring = np.zeros((capacity + length, feed.channels), np.float32)
     log = WindowLog(length, 2 * feed.windows_in(spec["seconds"]))
-    found = pylsl.resolve_byprop("source_id", spec["source_id"], timeout=10.0)
-    inlet = pylsl.StreamInlet(found[0], max_buflen=BUFFER, recover=False)
-    inlet.open_stream(timeout=10.0)
-    _open.append(inlet)
+    inlet = connect(spec["source_id"])
     program.ready()
     clock, pull = pylsl.local_clock, inlet.pull_chunk
     count, target = 0, length
@@ -58,3 +55,12 @@ def main(program: Program) -> None:
         log.take(window, hand, clock() if work else np.nan)
         target += hop
     log.save(program.folder)
+
+
+def connect(source_id: str) -> pylsl.StreamInlet:
+    """Return an inlet whose data flow."""
+    found = pylsl.resolve_byprop("source_id", source_id, timeout=10.0)
+    inlet = pylsl.StreamInlet(found[0], max_buflen=BUFFER, recover=False)
+    inlet.open_stream(timeout=10.0)
+    _open.append(inlet)
+    return inlet

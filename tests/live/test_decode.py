@@ -1,70 +1,141 @@
-"""A decoder that takes a dead one's place goes on with the first sample that one had not used."""
+"""The decode program, run in this process on rings of its own."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from tiny_bundle import tiny_bundle
 
+from bci.decoder.spec import EpochSpec
 from bci.io.board import Board
 from bci.io.frames import frame_columns
+from bci.io.markers import create_markers
 from bci.io.marks import create_marks, read_marks
 from bci.io.program import Launch, Program
 from bci.io.stream import Stream
 from bci.live import decode
 from bci.signal.clock import LslClock
 from bci.signal.ring import _CLOSED, Ring
-from bci.signal.types import MarkKind
+from bci.signal.types import MARKER_DTYPE, MarkKind
 
 N = 600
+RATE = 100.0
+
+
+class Bench:
+    """A stream, a decoder's rings, and a board."""
+
+    def __init__(self, key: str, folder: Path, **bundle: Any) -> None:
+        self.key, self.folder = key, folder
+        self.bundle = tiny_bundle(folder / "bundle", rate=RATE, **bundle)
+        columns = frame_columns(*self.bundle.image_size, self.bundle.latent_size)
+        self.stream = Stream.create(key, self.bundle.signal, 60.0)
+        self.frames = Ring.create(key + "f", columns, 256, 64)
+        self.marks, self.markers = create_marks(key + "d", 1), create_markers(key + "k", 1)
+        self.board = Board.create(key + "b", ["decode"])
+        self.row = self.board.row("decode")
+
+    def close(self) -> None:
+        for one in (self.stream, self.frames, self.marks, self.markers, self.board):
+            one.close()
+
+    def write(self, n: int = N) -> None:
+        """Append samples that count, taken at ``count / RATE``."""
+        at = self.stream.samples.count
+        counts = at + np.arange(n)
+        samples = np.repeat(counts[:, None], self.bundle.signal.shape[0], axis=1).astype(np.float32)
+        self.stream.samples.write(samples=samples, stamps=np.repeat(counts[:, None] / RATE, 3, axis=1))
+
+    def mark(self, *texts_and_times: tuple[str, float]) -> None:
+        for text, time in texts_and_times:
+            record = np.zeros(1, MARKER_DTYPE)
+            record[0] = (time, time + 100, 0, len(text), text.encode())
+            self.markers.write(marker=record)
+
+    def run(self, restart: int = 0) -> None:
+        """Decode what is there to its end."""
+        self.stream.samples.finish()
+        launch = Launch(
+            "decode", "bci.live.decode",
+            {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": False},
+            str(self.folder), self.key + "b", {"stream": self.stream.handle},
+            {"frames": self.frames.handle, "decode_marks": self.marks.handle, "markers": self.markers.handle},
+            {"stream": 0}, restart,
+        )  # fmt: skip
+        program = Program(launch, None, self.board, LslClock())
+        decode.main(program)
+        program.close()
+        self.stream.samples._words[_CLOSED] = 0
+
+    def infos(self, since: int = 0) -> Any:
+        return self.frames.read(since, self.frames.count)["info"]
+
+    def marked(self, kind: MarkKind) -> list[tuple[int, str]]:
+        found, _ = read_marks(self.marks, 0)
+        return [(int(m["first"]), m["detail"].decode()) for m in found[found["kind"] == kind]]
+
+
+@pytest.fixture
+def bench(segment_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    made = Bench(segment_name, tmp_path, **getattr(request, "param", {}))
+    yield made
+    made.close()
 
 
 def test_a_successor_decodes_what_the_dead_one_had_not_and_counts_what_it_had_not_counted(
-    segment_name: str, tmp_path: Path
+    bench: Bench,
 ) -> None:
-    bundle = tiny_bundle(tmp_path / "bundle")
-    signal = bundle.signal
-    columns = frame_columns(*bundle.image_size, bundle.latent_size)
-    with (
-        Stream.create(segment_name, signal, 60.0) as stream,
-        Ring.create(segment_name + "f", columns, 256, 64) as frames,
-        create_marks(segment_name + "d", 1) as marks,
-        Board.create(segment_name + "b", ["decode"]) as board,
-    ):
-        row = board.row("decode")
+    row = bench.row
+    bench.write()
+    bench.run()
+    made = bench.frames.count
+    assert (row["samples"], row["reconstructions"]) == (N, made)
+    assert row["windows"] == row["reconstructions"] + row["skipped"]
+    windows = int(row["windows"])
+    # It died after its last frame was published, before it counted anything.
+    for counter in ("samples", "windows", "reconstructions", "skipped"):
+        row[counter] = 0
+    bench.write()
+    bench.run(restart=1)
+    assert row["lost"] == 0
+    assert row["samples"] == 2 * N
+    assert row["reconstructions"] == bench.frames.count > made
+    assert row["windows"] == row["reconstructions"] + row["skipped"] > windows
+    last = int(bench.infos()["last_sample"][made - 1])
+    assert (bench.infos(made)["first"] > last).all()
+    assert bench.marked(MarkKind.PIPELINE_RESET) == [(0, "start"), (last + 1, "restart")]
 
-        def run(restart: int) -> None:
-            samples = np.ones((N, *signal.shape), np.float32)
-            at = stream.samples.count
-            stamps = np.repeat((at + np.arange(N))[:, None] / signal.rate, 3, axis=1)
-            stream.samples.write(samples=samples, stamps=stamps)
-            stream.samples.finish()
-            launch = Launch(
-                "decode", "bci.live.decode",
-                {"bundle": str(bundle.folder), "provider": "cpu", "audit": False},
-                str(tmp_path), segment_name + "b", {"stream": stream.handle},
-                {"frames": frames.handle, "decode_marks": marks.handle}, {"stream": 0}, restart,
-            )  # fmt: skip
-            program = Program(launch, None, board, LslClock())
-            decode.main(program)
-            program.close()
-            stream.samples._words[_CLOSED] = 0
 
-        run(0)
-        made = frames.count
-        assert (row["samples"], row["reconstructions"]) == (N, made)
-        assert row["windows"] == row["reconstructions"] + row["skipped"]
-        windows = int(row["windows"])
-        # It died after its last frame was published, before it counted anything.
-        for counter in ("samples", "windows", "reconstructions", "skipped"):
-            row[counter] = 0
-        run(1)
-        assert row["lost"] == 0
-        assert row["samples"] == 2 * N
-        assert row["reconstructions"] == frames.count > made
-        assert row["windows"] == row["reconstructions"] + row["skipped"] > windows
-        later = frames.read(made, frames.count)["info"]
-        last = int(frames.read(made - 1, made)["info"]["last_sample"][0])
-        assert (later["first"] > last).all()
-        resets, _ = read_marks(marks, 0)
-        resets = resets[resets["kind"] == MarkKind.PIPELINE_RESET]
-        assert [(int(m["first"]), m["detail"]) for m in resets] == [(0, b"start"), (last + 1, b"restart")]
+EPOCHS = {"window": EpochSpec(start=-0.1, stop=0.2, markers="flash.*"), "length": 30}
+
+
+@pytest.mark.parametrize("bench", [EPOCHS], indirect=True)
+def test_each_wanted_marker_becomes_an_epoch_or_a_counted_loss(bench: Bench) -> None:
+    bench.mark(
+        ("flash 1", 1.0), ("other", 2.0), ("flash 2", 3.004), ("flash too late", 5.9), ("flash 3", 4.0)
+    )
+    bench.write()
+    bench.run()
+    assert bench.infos()["first"].tolist() == [90, 290, 390]
+    assert bench.infos()["last_sample"].tolist() == [119, 319, 419]
+    assert bench.marked(MarkKind.EPOCH) == [(100, "flash 1"), (300, "flash 2"), (400, "flash 3")]
+    assert bench.marked(MarkKind.EPOCH_LOST) == [(-1, "gap: flash too late")]
+    assert (bench.row["windows"], bench.row["reconstructions"], bench.row["skipped"]) == (4, 3, 1)
+
+
+@pytest.mark.parametrize("bench", [EPOCHS], indirect=True)
+def test_a_successor_leaves_the_markers_that_were_dealt_with_and_counts_those_that_were_waiting(
+    bench: Bench,
+) -> None:
+    bench.mark(("flash 1", 1.0), ("flash 2", 2.0))
+    bench.write(300)
+    bench.run()
+    # What was open when it died, and what came after.
+    bench.mark(("flash 3", 2.95), ("flash 4", 4.0))
+    bench.write(300)
+    bench.run(restart=1)
+    assert bench.marked(MarkKind.EPOCH) == [(100, "flash 1"), (200, "flash 2"), (400, "flash 4")]
+    assert bench.marked(MarkKind.EPOCH_LOST) == [(-1, "restart: flash 3")]
+    assert (bench.row["windows"], bench.row["reconstructions"], bench.row["skipped"]) == (4, 3, 1)
