@@ -84,6 +84,8 @@ class Program:
         What the counters of `row` stood at when this program was started: they go on from there.
     held : bool
         Whether the supervisor has ordered to hold what is safe.
+    orphaned : bool
+        Whether the supervisor is gone: an order to stop that everybody gets at once.
     log : logging.Logger
         Writes to the session's log.
     """
@@ -97,7 +99,7 @@ class Program:
         self.row = board.row(launch.name)
         self.restart = launch.restart
         self.inherited = {counter: int(self.row[counter]) for counter in COUNTERS}
-        self.held = False
+        self.held = self.orphaned = False
         self.log = logging.getLogger(f"bci.{launch.name}")
         self._launch = launch
         self._pipe = pipe
@@ -162,14 +164,19 @@ class Program:
                 self._stopping |= order == STOP
                 self.held |= order == HOLD
         except (EOFError, OSError):
-            self._stopping = True
+            self._lose_the_supervisor()
+
+    def _lose_the_supervisor(self) -> None:
+        if not self.orphaned and not self._stopping:
+            self.log.warning("the supervisor is gone: ending")
+        self._stopping = self.orphaned = True
 
     def _send(self, kind: str, facts: Mapping[str, Any]) -> None:
         if self._pipe is not None:
             try:
                 self._pipe.send((kind, dict(facts)))
             except (BrokenPipeError, OSError):
-                self._stopping = True
+                self._lose_the_supervisor()
 
     def close(self) -> None:
         """Close what was opened."""
