@@ -9,10 +9,6 @@ from bci.errors import ConfigError
 from bci.io.display import DisplaySettings
 from bci.io.session import describe_errors
 
-#: A picture made from sliding windows stays fresh for this many hops, or `FRESH_SECONDS` if that is longer.
-FRESH_HOPS = 3
-FRESH_SECONDS = 0.25
-
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -47,10 +43,8 @@ class DisplaySpec(DisplaySettings):
         >>> DisplaySpec(hop_seconds=0.5).fresh_seconds, DisplaySpec(hop_seconds=0.01).fresh_seconds
         (1.5, 0.25)
         """
-        if self.fresh_for is not None:
-            return self.fresh_for
-        assert self.hop_seconds is not None
-        return max(FRESH_HOPS * self.hop_seconds, FRESH_SECONDS)
+        # Checked above: one of the two is known.
+        return self.fresh_seconds_at(self.hop_seconds or 0.0)
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Self:

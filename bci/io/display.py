@@ -4,6 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+#: A picture made from sliding windows stays fresh for this many hops, or `FRESH_SECONDS` if that is longer.
+FRESH_HOPS = 3
+FRESH_SECONDS = 0.25
+
 _Level = Annotated[int, Field(ge=0, le=255)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -111,3 +115,11 @@ class DisplaySettings(BaseModel):
         if self.photodiode_channel and not self.photodiode_stream:
             raise ValueError("a photodiode_channel is named, but not the photodiode_stream that it is in")
         return self
+
+    def fresh_seconds_at(self, hop_seconds: float) -> float:
+        """Return how long after its data arrived a picture may be shown: `fresh_for`, or 3 hops but at least 0.25 s.
+
+        >>> DisplaySettings().fresh_seconds_at(0.5), DisplaySettings(fresh_for=0.4).fresh_seconds_at(0.5)
+        (1.5, 0.4)
+        """
+        return self.fresh_for if self.fresh_for is not None else max(FRESH_HOPS * hop_seconds, FRESH_SECONDS)

@@ -87,6 +87,8 @@ class Program:
         When its module and all that this needs had been imported, session seconds; told with the ready facts.
     held : bool
         Whether the supervisor has ordered to hold what is safe.
+    orphaned : bool
+        Whether the supervisor is gone: an order to stop that everybody gets at once.
     log : logging.Logger
         Writes to the session's log.
     """
@@ -101,7 +103,7 @@ class Program:
         self.restart = launch.restart
         self.inherited = {counter: int(self.row[counter]) for counter in COUNTERS}
         self.imported = math.nan
-        self.held = False
+        self.held = self.orphaned = False
         self.log = logging.getLogger(f"bci.{launch.name}")
         self._launch = launch
         self._pipe = pipe
@@ -132,7 +134,7 @@ class Program:
 
     def ready(self, **facts: Any) -> None:
         """Tell the supervisor that everything is loaded and warm, with facts it should know."""
-        # Nobody counts heartbeats while a program loads; from now on the last one must not be that of its start.
+        # Loading may take longer than a program that is ready may be silent: the last beat must not count as one.
         self.row["beat"] = self.clock.now()
         self.row["state"] = State.READY
         self._send("ready", facts | {"imported": self.imported})
@@ -166,14 +168,19 @@ class Program:
                 self._stopping |= order == STOP
                 self.held |= order == HOLD
         except (EOFError, OSError):
-            self._stopping = True
+            self._lose_the_supervisor()
+
+    def _lose_the_supervisor(self) -> None:
+        if not self.orphaned and not self._stopping:
+            self.log.warning("the supervisor is gone: ending")
+        self._stopping = self.orphaned = True
 
     def _send(self, kind: str, facts: Mapping[str, Any]) -> None:
         if self._pipe is not None:
             try:
                 self._pipe.send((kind, dict(facts)))
             except (BrokenPipeError, OSError):
-                self._stopping = True
+                self._lose_the_supervisor()
 
     def close(self) -> None:
         """Close what was opened."""

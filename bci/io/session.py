@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bci.errors import ConfigError
 from bci.io.display import DisplaySettings
+from bci.io.limits import Limits
 
 Positive = Annotated[float, Field(gt=0)]
 SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -26,6 +27,22 @@ class SimulateSettings(_Section):
     kind: Literal["simulate"]
     seed: int = 0
     """Which of the simulated participants; the same seed gives the same samples."""
+    speed: Positive = 1.0
+    """How many times faster than real time."""
+
+
+class SinesSettings(_Section):
+    """A signal of any rate and shape whose every sample is known: a sine in every channel."""
+
+    kind: Literal["sines"]
+    rate: Annotated[float, Field(ge=4)]
+    """Samples per second."""
+    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    """Shape of one sample: [64] for 64 channels."""
+    channels: tuple[str, ...] = ()
+    """Labels along the first axis."""
+    unit: str = ""
+    """Unit of the values."""
     speed: Positive = 1.0
     """How many times faster than real time."""
 
@@ -142,7 +159,9 @@ class SessionConfig(_Section):
     """Whether its streams are looked for on this machine alone or in the laboratory's network."""
     seconds: Positive | None = None
     """How long to run; absent means until stopped or the recording ends."""
-    source: Annotated[SimulateSettings | ReplaySettings, Field(discriminator="kind")] | None = None
+    source: (
+        Annotated[SimulateSettings | SinesSettings | ReplaySettings, Field(discriminator="kind")] | None
+    ) = None
     """Who makes the stream; absent means that an amplifier's own program does."""
     stream: StreamSettings = StreamSettings()
     decoder: DecoderSettings
@@ -151,6 +170,7 @@ class SessionConfig(_Section):
     experiment: ExperimentSettings | None = None
     recording: RecordingSettings = RecordingSettings()
     supervision: SupervisionSettings = SupervisionSettings()
+    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _some_stream(self) -> "SessionConfig":

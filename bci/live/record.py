@@ -5,6 +5,7 @@ checksums and a manifest beside it; the tables ``frames.csv``, ``shown.csv`` and
 doings in words (see `bci.live.tables`).
 """
 
+from bci.io.board import State
 from bci.io.program import Program
 from bci.live.recorder import Recorder
 from bci.live.tables import (
@@ -25,6 +26,10 @@ __all__ = [
 ]  # fmt: skip
 
 _EVERY = 0.05
+
+#: How long an orphaned recorder waits for the others' last words, seconds; and whose heart beats no more is gone.
+_ORPHANED_S = 3.0
+_SILENT_S = 1.0
 
 
 def main(program: Program) -> None:
@@ -67,6 +72,8 @@ def main(program: Program) -> None:
                 going = program.tick()
                 recorder.step()
                 _count(program, recorder)
+            if program.orphaned:
+                _outlast(program, recorder)
             for _ in recorder.finishing():
                 program.clock.sleep_until(program.clock.now() + _EVERY)
                 program.tick()
@@ -74,6 +81,20 @@ def main(program: Program) -> None:
         finally:
             _count(program, recorder)
             program.report(recorded=recorder.recorded, unrecorded=recorder.lost, recording=recorder.facts())
+
+
+def _outlast(program: Program, recorder: Recorder) -> None:
+    """Record on until the others have ended: without a supervisor nobody says in which order to stop."""
+    deadline = program.clock.now() + _ORPHANED_S
+    others = [program.board.row(name) for name in program.board.programs if name != program.name]
+    while (now := program.clock.now()) < deadline and any(
+        State.LOADING <= row["state"] <= State.RUNNING and now - float(row["beat"]) < _SILENT_S
+        for row in others
+    ):
+        program.clock.sleep_until(now + _EVERY)
+        program.tick()
+        recorder.step()
+        _count(program, recorder)
 
 
 def _count(program: Program, recorder: Recorder) -> None:

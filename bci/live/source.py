@@ -9,7 +9,9 @@ from bci.io.board import State
 from bci.io.program import Program
 from bci.io.recording import Recording, open_recording
 from bci.io.replay import Player
+from bci.signal.types import Signal
 from bci.sim.eeg import AlphaSimulator
+from bci.sim.sines import Sines
 
 _COMMON = frozenset(
     {
@@ -27,6 +29,7 @@ _COMMON = frozenset(
 _KEYS: Mapping[str, frozenset[str]] = {
     "replay": _COMMON | {"file", "loop", "rate", "channels", "unit", "stream"},
     "simulate": _COMMON | {"seed", "seconds"},
+    "sines": _COMMON | {"rate", "shape", "channels", "unit"},
 }
 
 #: The program that takes the samples is started after this one is ready, and loads a decoder first.
@@ -39,10 +42,10 @@ def main(program: Program) -> None:
     Started in the place of one that died, it goes on behind what that one had sent.
 
     Spec: ``kind`` is ``"replay"`` (``file``, and as `bci.io.recording.open_recording` takes them ``rate``,
-    ``channels``, ``unit``, ``stream``; ``loop``) or ``"simulate"`` (``seed``, ``seconds``: endless when absent).
-    Both: ``source_id``, and as `bci.io.replay.Player` takes them ``speed``, ``start``, ``stop``, ``ring``,
-    ``longest_gap``; ``consumer_timeout``, seconds to wait for somebody who takes the samples;
-    ``marker_consumer``, whether to wait for one who takes the markers too.
+    ``channels``, ``unit``, ``stream``; ``loop``), ``"simulate"`` (``seed``, ``seconds``: endless when absent) or
+    ``"sines"`` (``rate``, ``shape``, ``channels``, ``unit``). All: ``source_id``, and as `bci.io.replay.Player`
+    takes them ``speed``, ``start``, ``stop``, ``ring``, ``longest_gap``; ``consumer_timeout``, seconds to wait for
+    somebody who takes the samples; ``marker_consumer``, whether to wait for one who takes the markers too.
 
     Ready facts: ``signal``, ``source_id``, ``marker_source_id``, ``speed``, ``simulated``, ``recording`` (its name),
     ``defects``, ``expected_samples`` (None when that never ends), ``left_out_markers``. Report: ``sent``, ``late``,
@@ -112,6 +115,9 @@ def open_source(spec: Mapping[str, Any]) -> Recording:
         )
     if kind == "simulate":
         return AlphaSimulator(spec.get("seed", 0), spec.get("seconds"))
+    if kind == "sines":
+        channels, unit = tuple(spec.get("channels", ())), spec.get("unit", "")
+        return Sines(Signal("Sines", float(spec["rate"]), tuple(spec["shape"]), channels, unit))
     return open_replay(spec)
 
 

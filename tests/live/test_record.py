@@ -2,12 +2,17 @@
 
 import csv
 import json
+import time
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
 
+from bci.io.board import Board, State
 from bci.io.frames import frame_columns, shown_columns, write_frame
 from bci.io.marks import mark_columns, write_mark
+from bci.io.program import Launch, Program
+from bci.live import record
 from bci.live.record import (
     FRAME_FIELDS,
     MARK_FIELDS,
@@ -19,6 +24,7 @@ from bci.live.record import (
     mark_rows,
     shown_rows,
 )
+from bci.signal.clock import ManualClock
 from bci.signal.ring import Ring
 from bci.signal.types import SHOWN_DTYPE, MarkKind, Reconstruction, Shown
 
@@ -108,3 +114,49 @@ def test_flips_and_marks_become_rows(tmp_path: Path) -> None:
         Drain("stream", marks, table, mark_rows("stream"))()
     (row,) = read(tmp_path / "marks.csv")
     assert list(row.values()) == ["stream", "gap", "77", "3", "1.5", "0.25", "three missing"]
+
+
+class LastWords(ManualClock):
+    """The supervisor dies at second 1; the display shows a last picture at second 2, and has ended at second 3."""
+
+    def sleep_until(self, when: float) -> None:
+        super().sleep_until(when)
+        time.sleep(1e-4)  # the disk's thread lives in real time
+        self.display["beat"] = self.now()
+        if self.now() >= 1 and not self.near.closed:
+            self.near.close()
+        if self.now() >= 2 and not self.shown.count:
+            last = np.zeros(1, SHOWN_DTYPE)
+            last["flip"] = 2.0
+            image, latent = np.zeros((1, 4, 6, 3), np.uint8), np.zeros((1, 2), np.float32)
+            self.shown.write(image=image, latent=latent, shown=last)
+        if self.now() >= 3:
+            self.display["state"] = State.STOPPED
+
+
+def test_a_recorder_whose_supervisor_died_records_the_last_words_of_the_others(
+    segment_name: str, tmp_path: Path
+) -> None:
+    clock = LastWords()
+    clock.near, far = Pipe()
+    with (
+        Board.create(segment_name + "b", ["display", "record"]) as board,
+        Ring.create(segment_name + "w", shown_columns(4, 6, 2), 16, 4) as clock.shown,
+    ):
+        clock.display = board.row("display")
+        clock.display["state"] = State.RUNNING
+        launch = Launch(
+            "record",
+            "bci.live.record",
+            {},
+            str(tmp_path),
+            segment_name + "b",
+            {},
+            {"shown": clock.shown.handle},
+        )
+        program = Program(launch, far, board, clock)
+        record.main(program)
+        program.close()
+    far.close()
+    assert program.orphaned
+    assert [row["flip"] for row in read(tmp_path / "shown.csv")] == ["2.0"]

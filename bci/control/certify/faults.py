@@ -1,0 +1,246 @@
+"""A FaultReport is one fault judged: what the participant saw, what was recorded, what the operator was told.
+
+What must be seen is the table "When things die": the screen falls to the neutral picture within the display's own
+limits and one flip, the program is started again, the recording says what happened, the log says which program.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bci.control.certify.checks import Check, Fact, all_passed, text_of
+from bci.control.certify.seeing import Broken, Seen, Span
+from bci.io.session import SessionConfig
+
+#: The programs of the table, and the two ways in which each can fail.
+PROGRAMS = ("source", "acquire", "decode", "display", "record")
+WAYS = ("killed", "frozen")
+
+#: What the programs are called on the page.
+_NAMES = {"acquire": "acquisition", "decode": "decoder", "record": "recorder"}
+
+#: The supervisor's own mark, of every program that it starts again.
+RESTART = "rig: restart"
+
+#: Other marks of which at least one must tell of the fault.
+_TELLING: Mapping[str, frozenset[str]] = {
+    "source": frozenset({"stream: gap", "stream: reconnect", "stream: lost", "stream: stalled"}),
+    "acquire": frozenset({"stream: gap", "stream: reconnect"}),
+    "decode": frozenset({"decode: pipeline_reset"}),
+}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a fault is judged by.
+
+    Attributes
+    ----------
+    config : SessionConfig
+        The session as it was run.
+    hop_seconds : float
+        Between two reconstructions.
+    neutral_digest : str
+        Digest of the neutral picture's pixels.
+    """
+
+    config: SessionConfig
+    hop_seconds: float
+    neutral_digest: str
+
+    def neutral_limit(self, program: str) -> float:
+        """Return how long after a fault the neutral picture may come: the display's strictest rule and one flip."""
+        display = self.config.display
+        rules = [display.fresh_seconds_at(self.hop_seconds)]
+        if program in ("source", "acquire"):
+            rules.append(display.data_age_limit)
+        if program in ("acquire", "decode"):
+            rules.append(display.heartbeat_limit)
+        return min(rules) + 1 / display.refresh_hz + self.config.limits.neutral_margin_ms / 1e3
+
+
+@dataclass(frozen=True)
+class FaultReport:
+    """One fault, judged.
+
+    Attributes
+    ----------
+    program, how : str
+        Which program, and what was done to it.
+    injected_at : float
+        Seconds after the session's beginning.
+    saw, recorded : str
+        What the participant saw and what is on disk, a sentence each.
+    told : tuple of str
+        What the log said.
+    checks : tuple of Check or Fact
+        What was judged.
+    neutral_limit : float
+        Where the neutral picture was due, seconds after the fault; NaN where none was.
+    strip : tuple of Span
+        What the screen showed.
+    """
+
+    program: str
+    how: str
+    injected_at: float
+    saw: str
+    recorded: str
+    told: tuple[str, ...]
+    checks: "tuple[Check | Fact, ...]"
+    neutral_limit: float = math.nan
+    strip: tuple[Span, ...] = ()
+    moments: tuple[tuple[float, str], ...] = ()
+    """Seconds after the fault, and what happened then."""
+
+    @property
+    def title(self) -> str:
+        """What was done to which program, for people."""
+        return f"{_NAMES.get(self.program, self.program)} {self.how}"
+
+    @property
+    def passed(self) -> bool:
+        """Whether all was as it must be."""
+        return all_passed(self.checks)
+
+    def result(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {
+            "program": self.program,
+            "how": self.how,
+            "injected_at_s": self.injected_at,
+            "saw": self.saw,
+            "recorded": self.recorded,
+            "told": list(self.told),
+            "moments_s": {what: time for time, what in self.moments},
+            "checks": {check.name: check.result() for check in self.checks},
+            "pass": self.passed,
+        }
+
+
+def judge(broken: Broken, seen: Seen, rules: Rules, begun: float) -> FaultReport:
+    """Judge what was seen of one fault; `begun` is the session time that "injected at" counts from."""
+    name, limits = broken.program, rules.config.limits
+    checks: list[Check | Fact] = []
+    limit = math.nan
+    if name in _TELLING:
+        limit = rules.neutral_limit(name)
+        grey = seen.neutral_digest == rules.neutral_digest
+        checks += [
+            Check("neutral_s", "neutral picture after the fault", seen.neutral_after, limit, "s"),
+            Fact("neutral_grey", "every pixel of it grey", "yes" if grey else "no", grey),
+            Check(
+                "decoding_again_s",
+                "decoding again after it was found",
+                seen.decoding_after - seen.found_after,
+                limits.decoding_again_s,
+                "s",
+            ),
+        ]
+    elif name == "display":
+        checks.append(
+            Check(
+                "screen_back_s",
+                "screen back after it was found",
+                seen.screen_after - seen.found_after,
+                limits.screen_back_s,
+                "s",
+            )
+        )
+    else:
+        calm = math.isnan(seen.neutral_after)
+        words = "unchanged" if calm else f"neutral after {text_of(seen.neutral_after, 's')}"
+        checks.append(Fact("screen", "participant's screen", words, calm))
+    if name != "record":
+        back = math.isfinite(seen.picture_after)
+        checks.append(Fact("picture_back", "pictures again", "yes" if back else "never", back))
+    checks += [*_restart(broken, seen), *_recording(broken, seen)]
+    moments = [
+        (seen.neutral_after, "neutral"),
+        (seen.found_after, "found " + ("dead" if broken.how == "killed" else "hanging")),
+        (seen.restarted_after, "started again"),
+        (seen.screen_after, "screen back"),
+        (seen.decoding_after if name in _TELLING else math.nan, "decoding again"),
+        (seen.picture_after if name != "record" else math.nan, "picture back"),
+    ]
+    return FaultReport(
+        program=name,
+        how=broken.how,
+        injected_at=broken.at - begun,
+        saw=_saw(broken, seen),
+        recorded=_recorded(seen),
+        told=seen.told,
+        checks=tuple(checks),
+        neutral_limit=limit,
+        strip=seen.strip,
+        moments=tuple((time, what) for time, what in moments if math.isfinite(time)),
+    )
+
+
+def not_made(program: str, how: str, why: str) -> FaultReport:
+    """Return the report on a fault that was ordered but could not be made: that is no pass."""
+    return FaultReport(
+        program, how, math.nan, "not tested", "not tested", (), (Fact("tested", "tested", why, False),)
+    )
+
+
+def _restart(broken: Broken, seen: Seen) -> "list[Check | Fact]":
+    again = math.isfinite(seen.restarted_after)
+    after = text_of(seen.restarted_after, "s") if again else "never"
+    named = [words for words in seen.told if words.startswith(f"supervisor: {broken.program} ")]
+    said = any("restart" in words for words in named)
+    return [
+        Fact("restarted", "started again after", after, again),
+        Fact("told", "log names the program and the restart", "yes" if said else "no", said),
+    ]
+
+
+def _recording(broken: Broken, seen: Seen) -> "list[Check | Fact]":
+    checks: list[Check | Fact] = []
+    wanted = _TELLING.get(broken.program)
+    found = [mark for mark in seen.marks if mark == RESTART or (wanted and mark in wanted)]
+    marked = RESTART in found and (wanted is None or len(found) > 1)
+    checks.append(Fact("marked", "marked in the recording", ", ".join(found) or "no", marked))
+    if broken.program not in ("source", "acquire"):
+        checks.append(Check("missed_samples", "samples missed", seen.missed, 0))
+    return checks
+
+
+def _saw(broken: Broken, seen: Seen) -> str:
+    if broken.program == "record" and math.isnan(seen.neutral_after):
+        return "nothing: the pictures went on"
+    if broken.program == "display":
+        if math.isnan(seen.screen_after):
+            return "no picture of ours any more"
+        first = (
+            f"the last picture, standing still for {text_of(seen.found_after, 's')}, then no picture"
+            if broken.how == "frozen"
+            else "no picture"
+        )
+        return f"{first} until {text_of(seen.screen_after, 's')} after the fault"
+    if math.isnan(seen.neutral_after):
+        return "no neutral picture"
+    back = (
+        f"; pictures again after {text_of(seen.picture_after, 's')}"
+        if math.isfinite(seen.picture_after)
+        else "; no picture came back"
+    )
+    return f"neutral after {text_of(seen.neutral_after, 's')}{back}"
+
+
+def _recorded(seen: Seen) -> str:
+    came = f"{seen.missed} samples never came" if seen.missed else "samples complete"
+    return f"{came}; {marked_as(seen)}"
+
+
+def marked_as(seen: Seen) -> str:
+    """Return in words which marks were recorded; comparisons of clocks, made all the time, are left out."""
+    kinds = dict.fromkeys(mark.partition(": ")[2].replace("_", " ") for mark in seen.marks)
+    kinds.pop("clock offset", None)
+    return f"marked as {', '.join(kinds)}" if kinds else "no marks"
+
+
+def planned(external: bool) -> Sequence[tuple[str, str]]:
+    """Return the faults of the table that can be made in a running session; of somebody else's source, none."""
+    return [(p, how) for p in PROGRAMS for how in WAYS if not (external and p == "source")]

@@ -1,0 +1,233 @@
+"""Figures: what one session without faults measured, each against its limit."""
+
+import itertools
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci.control.certify.checks import Check, Fact
+from bci.control.certify.rig import Rig
+from bci.control.certify.traces import Traces
+from bci.errors import BciError
+from bci.io.verify import verify
+from bci.live.latency import intervals, percentiles
+from bci.live.reproduce import reproduce
+from bci.signal.types import INTERVALS
+
+#: What each stage is, for people.
+STAGES = {
+    "transport": "sample to shared memory",
+    "window": "arrival to window",
+    "decode": "window to picture",
+    "publish": "picture to display's ring",
+    "handover": "ring to display",
+    "flip": "display to flip",
+    "total": "sample to flip",
+}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured.
+
+    Attributes
+    ----------
+    seconds : float
+        How long the session ran.
+    summary : dict
+        What the session said of itself.
+    latency : dict
+        Percentiles of every stage, milliseconds: p50, p95, p99, max, n.
+    flips : dict
+        The display's flip intervals, milliseconds, and its drops.
+    offsets : list of (float, float)
+        When, seconds from the first, and what the sender's clock was against ours, milliseconds.
+    verified, reproduced : dict
+        What `bci verify` and `bci reproduce` say of the session.
+    known : dict
+        How well the known answer was decoded: ``agreement``, ``baseline`` and ``n``; empty where none is known.
+    checks : tuple of Check or Fact
+        Each figure against its limit.
+    """
+
+    seconds: float
+    summary: dict[str, Any]
+    latency: dict[str, dict[str, float]]
+    flips: dict[str, Any]
+    offsets: list[tuple[float, float]]
+    verified: dict[str, Any]
+    reproduced: dict[str, Any]
+    known: dict[str, Any]
+    checks: "tuple[Check | Fact, ...]"
+
+
+def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float, known: dict[str, Any]) -> Figures:
+    """Measure a session that ran without faults, verify its recording and reproduce it.
+
+    Parameters
+    ----------
+    rig : Rig
+        What was run.
+    session : Path
+        The session's folder.
+    summary : dict
+        What it said of itself.
+    asked : float
+        How long it was to run, seconds.
+    known : dict
+        How well the known answer was decoded; empty where none is known.
+    """
+    traces = Traces(session)
+    latency = {}
+    for name, seconds in intervals(session).items():
+        finite = seconds[np.isfinite(seconds)]
+        longest = float(finite.max() * 1e3) if len(finite) else math.nan
+        latency[name] = {**percentiles(seconds), "max": round(longest, 4)}
+    display = summary["programs"].get("display", {})
+    flips = {
+        **display.get("flip_interval_ms", {}),
+        "dropped": summary["dropped_flips"],
+        "flips": summary["flips"],
+    }
+    seconds = summary["samples"] / rig.bundle.signal.rate / _speed(rig)
+    offsets = traces.offsets
+    since = [(float(t - offsets[0, 0]), float(v * 1e3)) for t, v in offsets]
+    report = verify(traces.parts[0]) if traces.parts else None
+    verified = report.result() if report is not None else {}
+    reproduced = decode_again(session)
+    checks: tuple[Check | Fact, ...] = (
+        *_latencies(rig, latency),
+        *_losses(rig, summary, traces),
+        *_flips(rig, flips),
+        Check(
+            "clock_step_ms",
+            "largest step of the sender's clock",
+            _step(since),
+            rig.config.limits.clock_step_ms,
+            "ms",
+        ),
+        Fact(
+            "complete",
+            "session ran as long as it was to",
+            f"{seconds:.0f} of {asked:g} s of samples, until {summary['ended_by']}",
+            summary["status"] == "done" and str(summary["ended_by"]).endswith("have passed"),
+        ),
+        Fact(
+            "recording",
+            "recording verified",
+            "sound"
+            if verified.get("sound")
+            else "; ".join(verified.get("notes", ["no recording"])) or "damaged",
+            bool(verified.get("sound")) and bool(verified.get("finished")),
+        ),
+        _same_pictures(traces),
+        Check(
+            "wrong_reproductions",
+            "reconstructions that differ when decoded again",
+            float(reproduced.get("wrong", math.nan)),
+            rig.config.limits.wrong_reproductions,
+        ),
+    )
+    return Figures(seconds, summary, latency, flips, since, verified, reproduced, known, checks)
+
+
+def _speed(rig: Rig) -> float:
+    return float(rig.config.source.speed) if rig.config.source is not None else 1.0
+
+
+def _latencies(rig: Rig, latency: dict[str, dict[str, float]]) -> list[Check]:
+    limits = rig.config.limits
+    two_refreshes = 2e3 / rig.config.display.refresh_hz
+    return [
+        Check(
+            f"{name}_p99_ms",
+            STAGES[name],
+            latency[name]["p99"],
+            getattr(limits, f"{name}_p99_ms") or two_refreshes,
+            "ms",
+        )
+        for name in INTERVALS
+    ]
+
+
+def _losses(rig: Rig, summary: dict[str, Any], traces: Traces) -> list[Check]:
+    limits = rig.config.limits
+    try:
+        unrecorded = traces.coverage.missing
+    except BciError:
+        unrecorded = summary["samples"]
+    lost = summary["samples_lost"] + unrecorded
+    return [
+        Check("lost_samples", "samples lost", lost, limits.lost_samples),
+        Check(
+            "skipped_windows_percent",
+            "windows passed over",
+            _percent(summary["skipped"], summary["windows"]),
+            limits.skipped_windows_percent,
+            "%",
+        ),
+    ]
+
+
+def _flips(rig: Rig, flips: dict[str, Any]) -> list[Check]:
+    limits = rig.config.limits
+    p99 = flips.get("p99")
+    return [
+        Check(
+            "late_flips_percent",
+            "refreshes without a flip",
+            _percent(flips["dropped"], flips["flips"] + flips["dropped"]),
+            limits.late_flips_percent,
+            "%",
+        ),
+        Check(
+            "flip_interval_p99_frames",
+            "time between two flips",
+            math.nan if p99 is None else p99 / 1e3 * rig.config.display.refresh_hz,
+            limits.flip_interval_p99_frames,
+            "refreshes",
+        ),
+    ]
+
+
+def _same_pictures(traces: Traces) -> Fact:
+    """Whether each picture on the screen was, to the pixel, the reconstruction it claims to be."""
+    decoded = {row["frame"]: row["digest"] for row in traces.frames}
+    pictures = [row for row in traces.shown if row["kind"] == "frame"]
+    same = sum(decoded.get(row["frame"]) == row["digest"] for row in pictures)
+    return Fact(
+        "same_pictures",
+        "pictures shown as they were decoded",
+        f"{same} of {len(pictures)}",
+        same == len(pictures) > 0,
+    )
+
+
+def decode_again(session: Path) -> dict[str, Any]:
+    """Return what reproduction says, and ``wrong``: how many reconstructions are not as they should be."""
+    try:
+        result = reproduce(session)
+    except (BciError, OSError, json.JSONDecodeError) as error:
+        return {"trouble": str(error)}
+    # In the same environment equal means to the bit; elsewhere the stated tolerance counts.
+    missing = result["missing"]
+    wrong = result["frames"] - result["equal"] if result["same_environment"] else missing
+    if not result["within_tolerance"]:
+        wrong = max(wrong, 1)
+    return {**result, "wrong": wrong}
+
+
+def _step(offsets: list[tuple[float, float]]) -> float:
+    """Return the largest change between two neighbouring clock offsets, milliseconds; NaN without any."""
+    values = [value for _, value in offsets]
+    if not values:
+        return math.nan
+    return max((abs(b - a) for a, b in itertools.pairwise(values)), default=0.0)
+
+
+def _percent(part: float, whole: float) -> float:
+    return 100.0 * part / whole if whole else math.nan
