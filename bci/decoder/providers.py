@@ -17,7 +17,7 @@ import psutil
 from numpy.typing import NDArray
 
 from bci.decoder.spec import Options
-from bci.decoder.trial import INPUT, Chain, printable
+from bci.decoder.trial import INPUT, Chain
 from bci.decoder.wire import GraphFacts
 from bci.errors import ProviderError
 
