@@ -89,9 +89,9 @@ def _lines(stamps: Times, runs: Sequence[tuple[int, int]], period: float, most: 
 def _line(stamps: Times, period: float, most: float) -> Times:
     n = len(stamps)
     numbers = np.arange(n) - (n - 1) / 2
-    origin = stamps[0]
+    origin = float(stamps[0])
     middle = float((stamps - origin).mean())
     if n >= _FEW:
         slope = float(numbers @ (stamps - origin - middle)) / float(numbers @ numbers)
         period = slope if period / most <= slope <= period * most else period
-    return origin + middle + period * numbers
+    return np.asarray(origin + middle + period * numbers, np.float64)
