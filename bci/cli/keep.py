@@ -8,7 +8,7 @@ import typer
 
 from bci.cli.output import use
 from bci.cli.run import SAFE, Json, Out
-from bci.errors import ConfigError
+from bci.io.folder import safe_name
 
 
 def register(app: typer.Typer) -> None:
@@ -41,8 +41,7 @@ def record(
     output = use(json)
     from bci.control.recording import record_streams
 
-    if "/" in name or "\\" in name or name.startswith("."):
-        raise ConfigError(f"--name {name!r}: a plain name was expected, without folders")
+    safe_name(name, "--name")
     with output.console.status("looking for streams …") as status:
 
         def observe(counts: Mapping[str, int]) -> None:

@@ -282,7 +282,12 @@ class LslSource:
             missing = max(0, round(since / self._stamps.period) - 1)
             self.lost += missing
             self._mark(
-                stream, MarkKind.RECONNECT, count=missing, value=since, time=float(times[0]), detail=self._came
+                stream,
+                MarkKind.RECONNECT,
+                count=missing,
+                value=since,
+                time=float(times[0]),
+                detail=self._came,
             )
         if self._stalled:
             self._stalled = False

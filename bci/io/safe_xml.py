@@ -10,14 +10,14 @@ from xml.etree.ElementTree import Element as Element
 from xml.etree.ElementTree import TreeBuilder
 from xml.parsers import expat
 
-#: A header of this many bytes, or elements, describes a hundred thousand channels.
+#: A document of so many bytes, or elements, describes a hundred thousand channels or a week's clock offsets.
 LONGEST = 16 << 20
 MOST_ELEMENTS = 500_000
 DEEPEST = 64
 
 
-def parse(text: bytes, *, encoding: str | None = None, most: int = MOST_ELEMENTS) -> Element:
-    """Return the root of a document of at most `LONGEST` bytes.
+def parse(text: bytes, encoding: str | None = None) -> Element:
+    """Return the root of a document.
 
     Parameters
     ----------
@@ -25,8 +25,6 @@ def parse(text: bytes, *, encoding: str | None = None, most: int = MOST_ELEMENTS
         The document.
     encoding : str, optional
         What it is encoded in, whatever it says itself.
-    most : int
-        Elements that it may have.
 
     Raises
     ------
@@ -41,9 +39,19 @@ def parse(text: bytes, *, encoding: str | None = None, most: int = MOST_ELEMENTS
     Traceback (most recent call last):
     ValueError: XML with a document type of its own, 'a': entities can be declared there
     """
+    builder = TreeBuilder()
+    _walk(text, encoding, builder)
+    return builder.close()
+
+
+def count(text: bytes, encoding: str | None = None) -> int:
+    """Return how many elements a document has, without keeping them; refuse it as `parse` does."""
+    return _walk(text, encoding, None)
+
+
+def _walk(text: bytes, encoding: str | None, builder: TreeBuilder | None) -> int:
     if len(text) > LONGEST:
         raise ValueError(f"XML of {len(text)} bytes, more than {LONGEST}")
-    builder = TreeBuilder()
     depth = elements = 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -51,27 +59,30 @@ def parse(text: bytes, *, encoding: str | None = None, most: int = MOST_ELEMENTS
         depth, elements = depth + 1, elements + 1
         if depth > DEEPEST:
             raise ValueError(f"XML that is nested more than {DEEPEST} deep")
-        if elements > most:
-            raise ValueError(f"XML of more than {most} elements")
-        builder.start(tag, attributes)
+        if elements > MOST_ELEMENTS:
+            raise ValueError(f"XML of more than {MOST_ELEMENTS} elements")
+        if builder is not None:
+            builder.start(tag, attributes)
 
     def end(tag: str) -> None:
         nonlocal depth
         depth -= 1
-        builder.end(tag)
+        if builder is not None:
+            builder.end(tag)
 
     parser = expat.ParserCreate(encoding)
     parser.buffer_text = True
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    parser.CharacterDataHandler = builder.data
+    if builder is not None:
+        parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = _refuse
     parser.EntityDeclHandler = _refuse
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
         raise ValueError(f"XML that cannot be read: {error}") from None
-    return builder.close()
+    return elements
 
 
 def _refuse(name: str, *rest: object) -> NoReturn:

@@ -270,4 +270,4 @@ def _finite(stamps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _xml(text: bytes) -> safe_xml.Element:
-    return safe_xml.parse(text.decode("utf-8", "replace").encode(), encoding="utf-8")
+    return safe_xml.parse(text.decode("utf-8", "replace").encode(), "utf-8")

@@ -98,7 +98,7 @@ def stream_header(info: StreamInfo) -> bytes:
     if info.desc and desc is not None:
         # liblsl hands on names of elements that XML does not allow; then what was understood has to do.
         with contextlib.suppress(ValueError):
-            said = safe_xml.parse(_CONTROL.sub(" ", info.desc).encode(), encoding="utf-8")
+            said = safe_xml.parse(_CONTROL.sub(" ", info.desc).encode(), "utf-8")
             root.remove(desc)
             root.append(said)
     xml: bytes = ElementTree.tostring(root, encoding="utf-8")

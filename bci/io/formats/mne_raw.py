@@ -17,8 +17,8 @@ from bci.errors import RecordingError
 from bci.io.formats.edf import EdfFacts, check_edf
 from bci.io.formats.file import FileRecording, agree, code_of, listed, markers_in, unit_name
 from bci.io.formats.logs import collected
-from bci.io.formats.mat import check_mat
 from bci.io.formats.trial import try_file
+from bci.io.formats.unpacking import check_gzip, check_mat
 from bci.signal.types import Marker, Signal
 
 #: The FIFF constants of the units that recordings come in.
@@ -97,6 +97,8 @@ def try_raw(path: Path) -> None:
     RecordingError
         If it cannot be read, or claims more than it holds.
     """
+    if path.suffix.casefold() == ".gz":
+        check_gzip(path)
     raw, _ = _read_raw(path)
     _check(path, raw)
 

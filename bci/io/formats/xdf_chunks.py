@@ -19,6 +19,8 @@ _KNOWN = range(1, 7)
 _ITEM = {"float32": 4, "double64": 8, "int64": 8, "int32": 4, "int16": 2, "int8": 1, "string": 0}
 #: A text costs Python some hundred bytes where the file may spend two.
 _MOST_TEXTS = 1_000_000
+#: pyxdf keeps some 200 bytes of each. Ten streams' footers hold half a million a day, with an offset every 5 s.
+_MOST_ELEMENTS = 4_000_000
 #: pyxdf takes a buffer of one sample even for a chunk of none; a picture of 1000 x 1000 in colour has fewer values.
 MOST_CHANNELS = 1 << 22
 #: pyxdf fits a line through them a thousand times over. A recorder writes one every 5 s: ten days.
@@ -57,14 +59,16 @@ class _Found:
     texts: int = 0
     elements: int = 0
 
-    def parse(self, where: str, text: bytes, encoding: str | None = None) -> safe_xml.Element:
-        """Parse XML as a reader will; the elements of a whole file count together."""
+    def check_xml(self, where: str, text: bytes, encoding: str | None = None) -> None:
+        """Refuse XML that a reader would pay for; the elements of a whole file count together."""
         try:
-            root = safe_xml.parse(text, encoding=encoding, most=safe_xml.MOST_ELEMENTS - self.elements)
+            self.elements += safe_xml.count(text, encoding)
         except ValueError as error:
             raise RecordingError(f"{where}: {error}; the file is damaged, or made to do harm") from None
-        self.elements += sum(1 for _ in root.iter())
-        return root
+        if self.elements > _MOST_ELEMENTS:
+            raise RecordingError(
+                f"{where}: the file's headers and footers have more than {_MOST_ELEMENTS} elements"
+            )
 
 
 def check_chunks(path: Path) -> Walk:
@@ -102,14 +106,15 @@ def _check_chunk(where: str, file: IO[bytes], content: int, length: int, found: 
     if tag not in _KNOWN or (tag in _WITH_STREAM and length < 6):
         raise RecordingError(f"{where}: no chunk of {length} bytes has tag {tag}; the file is damaged")
     if tag == _FILE_HEADER:
-        found.parse(where, file.read(length - 2))
+        found.check_xml(where, file.read(length - 2))
     if tag not in _WITH_STREAM:
         return
     (stream_id,) = struct.unpack("<I", file.read(4))
     if tag == _STREAM_HEADER:
         # Readers take this one for UTF-8 whatever it says of itself.
-        text = file.read(length - 6).decode("utf-8", "replace")
-        found.streams[stream_id] = _stream(where, found.parse(where, text.encode(), "utf-8"))
+        text = file.read(length - 6).decode("utf-8", "replace").encode()
+        found.check_xml(where, text, "utf-8")
+        found.streams[stream_id] = _stream(where, safe_xml.parse(text, "utf-8"))
         return
     if stream_id not in found.streams:
         raise RecordingError(f"{where}: a chunk of a stream, {stream_id}, that has no header before")
@@ -118,7 +123,7 @@ def _check_chunk(where: str, file: IO[bytes], content: int, length: int, found: 
         n = _check_samples(where, stream, file, content + length)
         found.texts += 0 if stream.item else n * stream.channels
     elif tag == _FOOTER:
-        found.parse(where, file.read(length - 6))
+        found.check_xml(where, file.read(length - 6))
     elif tag == _CLOCK_OFFSET:
         stream.offsets += 1
         if length != 22 or stream.offsets > _MOST_OFFSETS:

@@ -6,7 +6,6 @@ samples' numbers is the better clock (least squares); a line must never be laid 
 time on both sides of it is wrong by up to half its length.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,8 +15,14 @@ from bci.errors import RecordingError
 
 Times = NDArray[np.float64]
 
-#: Below so many samples the nominal period is a better slope than one fitted to jitter.
+#: Below so many samples the stream's period is a better slope than one fitted to their jitter.
 _FEW = 32
+
+#: How far to both sides of a possible hole the earliest stamps are looked for, seconds.
+_NEAR_S = 3.0
+
+#: Over so long the noise of two stamps says little of the period between samples, seconds.
+_LAG_S = 10.0
 
 #: More holes than that are no regular stream's.
 _MOST_HOLES = 100_000
@@ -64,34 +69,41 @@ def taken(
     if exact:
         return stamps.copy(), _runs(borders, len(stamps))
     sure = set(known) | {b for b in borders if steps[b - 1] < 0}
+    period = _period(stamps, rate)
+    delays = stamps - stamps[0] - period * np.arange(len(stamps))
+    near = round(_NEAR_S * rate)
     while True:
         runs = _runs(borders, len(stamps))
-        times = _lines(stamps, runs, 1 / rate, most=2.0)
-        # Samples that were only late catch up behind it: no time is missing then between the two lines.
-        kept = [b for b in borders if b in sure or times[b] - times[b - 1] - 1 / rate > tolerance / 2]
+        before = [float(delays[max(first, end - near) : end].min()) for first, end in runs[:-1]]
+        behind = [float(delays[first : min(end, first + near)].min()) for first, end in runs[1:]]
+        # A stamp can be late and never early: where the earliest are as early as before, none was missing.
+        kept = [
+            border
+            for border, a, b in zip(borders, before, behind, strict=True)
+            if border in sure or b - a > tolerance / 2
+        ]
         if len(kept) == len(borders):
-            return _lines(stamps, runs, 1 / rate), runs
+            return np.concatenate([_line(stamps[first:end], period) for first, end in runs]), runs
         borders = kept
+
+
+def _period(stamps: Times, rate: float) -> float:
+    """Return seconds between samples by most of the stamps; nominal where these say nothing sensible."""
+    lag = min(round(_LAG_S * rate), len(stamps) // 10)
+    found = float(np.median(stamps[lag:] - stamps[:-lag])) / lag if lag else 0.0
+    return found if 0.5 < found * rate < 2 else 1 / rate
 
 
 def _runs(borders: Sequence[int], n: int) -> tuple[tuple[int, int], ...]:
     return tuple(zip([0, *borders], [*borders, n], strict=True))
 
 
-def _lines(stamps: Times, runs: Sequence[tuple[int, int]], period: float, most: float = math.inf) -> Times:
-    """Return straight lines through the stamps of each run.
-
-    A slope that differs from `period` by more than a factor of `most`, as within a burst, is not believed.
-    """
-    return np.concatenate([_line(stamps[first:end], period, most) for first, end in runs])
-
-
-def _line(stamps: Times, period: float, most: float) -> Times:
+def _line(stamps: Times, period: float) -> Times:
+    """Return the straight line through the stamps of consecutive samples."""
     n = len(stamps)
     numbers = np.arange(n) - (n - 1) / 2
     origin = float(stamps[0])
     middle = float((stamps - origin).mean())
     if n >= _FEW:
-        slope = float(numbers @ (stamps - origin - middle)) / float(numbers @ numbers)
-        period = slope if period / most <= slope <= period * most else period
+        period = float(numbers @ (stamps - origin - middle)) / float(numbers @ numbers)
     return np.asarray(origin + middle + period * numbers, np.float64)
