@@ -1,4 +1,4 @@
-"""`bci record`, `verify`, `reproduce`, `export`: keep what came, know that it is whole, get the same again, pass it on."""
+"""`bci record`, `verify`, `reproduce`, `export`: keep what came, know that it is whole, get it again, pass it on."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -9,7 +9,7 @@ from sessions import bci
 pytestmark = pytest.mark.system
 
 COMMANDS = (
-    "demo", "run", "replay", "record", "verify", "reproduce", "streams", "check", "doctor", "info", "latency",
+    "demo", "run", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor", "info", "latency",
     "train", "evaluate",
 )  # fmt: skip
 
@@ -41,6 +41,8 @@ def test_each_command_explains_itself_and_offers_json(command: str) -> None:
         (["evaluate", "nowhere"], "nowhere"),
         (["verify", "nowhere.xdf"], "nowhere.xdf"),
         (["reproduce", "nowhere"], "nowhere"),
+        (["export", "nowhere.xdf", "--out", "x", "--subject", "01", "--task", "t"], "nowhere.xdf"),
+        (["record", "--name", "../up"], "../up"),
         (["train", "nowhere.toml", "--out", "x"], "nowhere.toml"),
     ],
 )
