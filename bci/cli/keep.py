@@ -1,4 +1,4 @@
-"""`bci record`, `bci verify`, `bci reproduce`: keep what came, know that it is whole, get the same again."""
+"""`bci record`, `verify`, `reproduce`, `export`: keep what came, know that it is whole, get it again, pass it on."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +9,7 @@ import typer
 from bci.cli.output import use
 from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
+from bci.io.folder import safe_name
 
 if TYPE_CHECKING:
     from stimuli.stored import StoredScreen
@@ -19,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(record)
     app.command()(verify)
     app.command()(reproduce)
+    app.command()(export)
 
 
 def record(
@@ -44,8 +46,7 @@ def record(
     output = use(json)
     from bci.control.recording import record_streams
 
-    if "/" in name or "\\" in name or name.startswith("."):
-        raise ConfigError(f"--name {name!r}: a plain name was expected, without folders")
+    safe_name(name, "--name")
     with output.console.status("looking for streams …") as status:
 
         def observe(counts: Mapping[str, int]) -> None:
@@ -162,3 +163,73 @@ def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[in
     from stimuli.stored import StoredScreen
 
     return StoredScreen(folder, DisplaySettings.model_validate(config["display"]), image_size)
+
+
+def export(
+    recording: Annotated[Path, typer.Argument(help="A session's folder, or an XDF file.")],
+    out: Annotated[Path, typer.Option(help="The BIDS data set: a new folder, or one to add to.")],
+    subject: Annotated[str, typer.Option(help="Label of the participant: letters and digits.")],
+    task: Annotated[str, typer.Option(help="Label of the task: letters and digits.")],
+    session: Annotated[str | None, typer.Option(help="Label of the session, if there are several.")] = None,
+    run: Annotated[str | None, typer.Option(help="Label of the run, if there are several.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Which signal, where there are several.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the values, where the file does not say.")] = None,
+    kind: Annotated[
+        Literal["eeg", "seeg", "ecog", "dbs"] | None,
+        typer.Option("--type", help="What the channels are, where the file does not say."),
+    ] = None,
+    line_frequency: Annotated[
+        float | None, typer.Option(min=1, help="Mains, Hz; unknown if left out.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files of the same subject, task and run.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Export a recording to BIDS, the data structure that brain imaging tools share.
+
+    Samples are copied as they are, float32 in their own units; markers and gaps become events. What the recording does
+    not say stands there as n/a. Needs the extra 'bids' (MNE-BIDS).
+    """
+    output = use(json)
+    from bci.io.bids import export_bids
+    from bci.io.recording import open_recording
+
+    opened = open_recording(part_of(recording), stream=stream, unit=unit)
+    result = export_bids(
+        opened,
+        out,
+        subject=subject,
+        task=task,
+        session=session,
+        run=run,
+        kind=kind,
+        line_frequency=line_frequency,
+        overwrite=overwrite,
+    )
+    output.say(
+        f"{result['samples']} samples of {result['channels']} channels, {result['events']} events "
+        f"({result['gaps']} of them gaps): {result['file']}"
+    )
+    if result["events_outside"]:
+        output.say(f"{result['events_outside']} markers lie before or after the samples and are left out")
+    for defect in opened.defects:
+        output.say(f"  {defect}")
+    output.result({**result, "defects": opened.defects})
+
+
+def part_of(recording: Path) -> Path:
+    """Return the XDF file that is meant by a file, or by a session's folder.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds none, or several.
+    """
+    if not recording.is_dir():
+        return recording
+    parts = sorted(recording.glob("recording*.xdf"))
+    if len(parts) != 1:
+        held = ", ".join(part.name for part in parts) or "no finished recording (recording.xdf)"
+        raise ConfigError(f"{recording} holds {held}: name one file, each with a run of its own (--run)")
+    return parts[0]

@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from bci.errors import StreamMismatch
+from bci.io import safe_xml
 from bci.signal.liblsl import pylsl
 from bci.signal.types import Signal
 from bci.signal.units import IN_FULL, unit_name
@@ -31,6 +32,10 @@ FORMATS: Mapping[int, str] = MappingProxyType(
 )
 _PARSE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)
 _CODES = {name: code for code, name in FORMATS.items()}
+
+#: The most that a stream may claim to be: a sample is at most a picture, a second at most a gigabyte of float32.
+MOST_CHANNELS = 1 << 22
+MOST_VALUES_PER_S = 2.5e8
 
 #: Our own elements of ``desc``, and how many others are read at most.
 _OURS = ("channels", "bci")
@@ -59,6 +64,8 @@ class StreamInfo:
         Type of content: ``"EEG"``, ``"Markers"`` …
     extra : mapping of str to str
         Further text elements of its description.
+    desc : str
+        Its whole description as it was sent, nested, as XML; empty when nothing was sent, or only asked in brief.
     """
 
     signal: Signal
@@ -69,6 +76,7 @@ class StreamInfo:
     exact_stamps: bool = False
     kind: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    desc: str = ""
 
     @property
     def place(self) -> str:
@@ -111,16 +119,22 @@ def read_info(found: Any) -> StreamInfo:
     Raises
     ------
     StreamMismatch
-        If the description contradicts itself.
+        If the description contradicts itself, or claims what no stream can be.
     """
-    n = found.channel_count()
+    n, rate = found.channel_count(), found.nominal_srate()
+    if not 1 <= n <= MOST_CHANNELS or not 0 <= rate < math.inf or n * rate > MOST_VALUES_PER_S:
+        raise StreamMismatch(
+            f"stream {found.name()!r} on host {found.hostname()!r} claims {n} channels at {rate:g} Hz; at most "
+            f"{MOST_CHANNELS} channels and {MOST_VALUES_PER_S:g} values a second can be received. Something imitates a "
+            "stream, or its program is in error: stop it."
+        )
     desc = found.desc()
     labels, unit = _read_channels(desc.child("channels"), n)
     ours = desc.child("bci")
     shape = _read_shape(ours.child_value("shape"), n, found.name())
     signal = Signal(
         name=found.name(),
-        rate=found.nominal_srate(),
+        rate=rate,
         shape=shape,
         channels=labels if len(shape) == 1 else (),
         unit=unit or ours.child_value("unit"),
@@ -139,6 +153,7 @@ def read_info(found: Any) -> StreamInfo:
             for node in _children(desc, "", _MOST_EXTRA)
             if node.name() not in _OURS and node.child_value()
         },
+        desc="" if desc.first_child().empty() else _desc_xml(found.as_xml()),
     )
 
 
@@ -151,9 +166,8 @@ def parse_info(xml: bytes) -> StreamInfo:
         If it is no description, or contradicts itself.
     """
     try:
-        # Entities are how a short text claims gigabytes; no description has any.
-        root = ElementTree.fromstring(xml if b"<!" not in xml else b"")
-    except ElementTree.ParseError as error:
+        root = safe_xml.parse(xml)
+    except ValueError as error:
         raise StreamMismatch(
             f"the description of a stream was expected, {xml[:40]!r} … came: {error}"
         ) from None
@@ -166,6 +180,15 @@ def parse_info(xml: bytes) -> StreamInfo:
     if found.channel_count() < 1 or found.channel_format() not in FORMATS:
         raise StreamMismatch(f"the description of a stream was expected, {xml[:40]!r} … came: {found.name()}")
     return replace(read_info(found), uid=given)
+
+
+def _desc_xml(xml: str) -> str:
+    """Return the element ``desc`` of a stream's description, as it stands there.
+
+    >>> _desc_xml("<info><name>desc</name><desc><cap>medium</cap></desc></info>")
+    '<desc><cap>medium</cap></desc>'
+    """
+    return xml[xml.index("<desc>") : xml.rindex("</desc>") + len("</desc>")]
 
 
 def _children(node: Any, name: str, most: int) -> Iterator[Any]:

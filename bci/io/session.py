@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bci.errors import ConfigError
 from bci.io.display import DisplaySettings
+from bci.io.folder import NAME
 from bci.io.limits import Limits
 
 Positive = Annotated[float, Field(gt=0)]
-SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+SafeName = Annotated[str, Field(pattern=NAME)]
 
 
 class _Section(BaseModel):

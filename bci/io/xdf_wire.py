@@ -4,6 +4,7 @@ Format: github.com/sccn/xdf/wiki/Specifications, version 1.0. A chunk is its len
 bytes the length takes, then the length, little-endian), a tag of two bytes, and its content.
 """
 
+import contextlib
 import math
 import re
 import struct
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bci.io import safe_xml
 from bci.io.metadata import StreamInfo, write_info
 
 MAGIC = b"XDF:"
@@ -88,12 +90,22 @@ def file_header() -> bytes:
 
 
 def stream_header(info: StreamInfo) -> bytes:
-    """Return the XML that describes a stream, in the words that Lab Streaming Layer itself uses."""
+    """Return the XML that describes a stream, in the words that Lab Streaming Layer itself uses.
+
+    What the stream's sender said of it is kept as it was said, nested.
+    """
     root = ElementTree.fromstring(_CONTROL.sub(" ", write_info(info).as_xml()))
     for name, text in (("uid", info.uid), ("hostname", info.host)):
         element = root.find(name)
         if element is not None:
             element.text = _CONTROL.sub(" ", text)
+    desc = root.find("desc")
+    if info.desc and desc is not None:
+        # liblsl hands on names of elements that XML does not allow; then what was understood has to do.
+        with contextlib.suppress(ValueError):
+            said = safe_xml.parse(_CONTROL.sub(" ", info.desc).encode(), "utf-8")
+            root.remove(desc)
+            root.append(said)
     xml: bytes = ElementTree.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0"?>' + xml
 

@@ -1,8 +1,9 @@
 """A FileRecording is what a file holds: one signal, its stamps and markers, and what is wrong with it."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,9 @@ class FileRecording:
         Runs without a gap: first sample and one past the last.
     stamps : (n,) float64, optional
         Seconds from the first sample; absent where samples are evenly spaced.
+    header : mapping
+        What the file says of the signal's stream, nested as it stands there: every element a list; empty where the
+        format has no such thing.
     simulated : bool
         Whether the file says that no brain was involved.
     """
@@ -47,6 +51,7 @@ class FileRecording:
     defects: tuple[str, ...] = ()
     segments: tuple[tuple[int, int], ...] = ()
     stamps: Times | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
     simulated: bool = False
 
     def __post_init__(self) -> None:
