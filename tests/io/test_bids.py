@@ -1,6 +1,7 @@
 """What is exported to BIDS is what was recorded, every event at its place, and nothing made up."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -195,3 +196,21 @@ def test_markers_of_a_reset_clock_keep_their_places(data: Path) -> None:
     for place in placed:
         at = min(int(place.position), 27_814)
         assert abs(times[at] - place.time) < 0.02 or at == 12_876
+
+
+def test_the_recipes_in_the_documentation_give_the_same(
+    recorded: tuple[Path, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, samples = recorded
+    monkeypatch.chdir(path.parent)
+    page = (Path(__file__).parents[2] / "docs" / "exporting.md").read_text(encoding="utf-8")
+    recipes = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(recipes) == 2
+    for recipe in recipes:
+        names: dict[str, object] = {}
+        with mne.utils.use_log_level("ERROR"):
+            exec(recipe, names)
+        raw = names["raw"]
+        assert isinstance(raw, mne.io.BaseRaw)
+        assert raw.ch_names == [f"E{i}" for i in range(8)]
+        assert np.allclose(raw.get_data().T, samples * 1e-6, rtol=1e-6, atol=0)

@@ -17,7 +17,7 @@ from bci.errors import RecordingError
 from bci.io.formats.edf import EdfFacts, check_edf
 from bci.io.formats.file import FileRecording, agree, code_of, listed, markers_in, unit_name
 from bci.io.formats.logs import collected
-from bci.io.formats.trial import try_file
+from bci.io.formats.trial import SMALL, try_file
 from bci.io.formats.unpacking import check_gzip, check_mat
 from bci.signal.types import Marker, Signal
 
@@ -58,7 +58,8 @@ def open_mne(
     facts = check_edf(path) if path.suffix.casefold() in _EDF else None
     if path.suffix.casefold() in (".set", ".mat"):
         check_mat(path)
-    try_file("mne", path, _size(path), meanwhile=_import_mne)
+    if facts is None or _size(path) > SMALL:
+        try_file("mne", path, _size(path), meanwhile=_import_mne)
     raw, warned = _read_raw(path)
     defects = list(facts.defects if facts else ())
     # The header's wrong record count is said in our own words, with its numbers.

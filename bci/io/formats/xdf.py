@@ -18,15 +18,13 @@ from bci.errors import RecordingError
 from bci.io.checksums import ChunkSum, read_sums, sums_path
 from bci.io.formats.file import FileRecording, agree, code_of, unit_name
 from bci.io.formats.logs import collected
-from bci.io.formats.trial import try_file
+from bci.io.formats.trial import SMALL, try_file
 from bci.io.formats.xdf_chunks import Walk, check_chunks
 from bci.io.formats.xdf_times import taken
 from bci.signal.types import Marker, Signal, Times
 
 #: A true rate this far from the nominal one is worth a sentence.
 _RATE_TOLERANCE = 0.01
-#: Whatever stands in a file of so many bytes, walking over it takes less than 100 MB and a second or two.
-_WALKED_HERE = 1 << 20
 #: What is put where a clock fell back and nothing tells how long the gap was, seconds.
 _UNKNOWN_GAP = 1.0
 
@@ -113,9 +111,10 @@ def open_xdf(
 def _walk(path: Path) -> Walk:
     """Walk over the chunks before anything believes them; in a capped child where they could cost much."""
     size = path.stat().st_size
-    if size <= _WALKED_HERE:
+    if size <= SMALL:
         return check_chunks(path)
-    return Walk(**try_file("xdf", path, size, meanwhile=_import_pyxdf))
+    found = try_file("xdf", path, size, meanwhile=_import_pyxdf)
+    return Walk(int(found["sound"]), tuple(found["defects"]))
 
 
 def _import_pyxdf() -> None:
