@@ -12,7 +12,9 @@ import made_files as made
 import numpy as np
 import planted_recordings as planted
 import pytest
+from typer.testing import CliRunner
 
+from bci.cli import app
 from bci.errors import RecordingError
 from bci.io import safe_xml
 from bci.io.formats import xdf
@@ -161,3 +163,11 @@ def test_a_file_of_megabytes_is_walked_by_a_capped_child(
     with pytest.raises(RecordingError, match=r"a\.xdf, byte .* expected 22"):
         open_recording(path)
     assert asked == ["xdf", "xdf"]
+
+
+def test_names_out_of_a_file_are_neither_markup_nor_words_to_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a.xdf"
+    path.write_bytes(made.xdf(made.header(1, "[/bold]", 2, 100), made.samples(1, VALUES, STAMPS)))
+    done = CliRunner().invoke(app, ["verify", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "stream '[/bold]': 10 samples can be used" in done.output
