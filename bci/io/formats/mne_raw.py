@@ -4,6 +4,7 @@ MNE gives volts; what is published is microvolts, in float32. Trigger channels b
 among the signal's channels; annotations become markers too. Channel names stay as in the file.
 """
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -145,11 +146,22 @@ def _read(path: Path, raw: Any, picks: NDArray[np.intp], first: int, end: int) -
 
 
 def _check(path: Path, raw: Any) -> None:
-    """Refuse a file whose header claims more than it can hold, or whose first or last sample is not there."""
+    """Refuse a file that reaches elsewhere or claims more than it can hold, or whose ends are not there."""
+    _check_place(path, raw)
     # What an EDF header claims has been compared with the file, and its slow channels are interpolated.
     if path.suffix.casefold() not in _EDF:
         _check_claim(path, raw)
     _check_ends(path, raw)
+
+
+def _check_place(path: Path, raw: Any) -> None:
+    """Refuse a header that names a file of samples outside its own folder; links within it may lead anywhere."""
+    home = Path(os.path.abspath(path if path.is_dir() else path.parent))
+    for name in raw.filenames:
+        if name is not None and not Path(os.path.abspath(name)).is_relative_to(home):
+            raise RecordingError(
+                f"{path.name} names {name} as its samples, outside its own folder: refused. Put the files side by side."
+            )
 
 
 def _check_claim(path: Path, raw: Any) -> None:
