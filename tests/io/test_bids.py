@@ -10,7 +10,9 @@ import mne
 import numpy as np
 import planted_recordings as planted
 import pytest
+from typer.testing import CliRunner
 
+from bci.cli import app
 from bci.errors import ConfigError, RecordingError
 from bci.io.bids import export_bids
 from bci.io.recording import open_recording
@@ -214,3 +216,22 @@ def test_the_recipes_in_the_documentation_give_the_same(
         assert isinstance(raw, mne.io.BaseRaw)
         assert raw.ch_names == [f"E{i}" for i in range(8)]
         assert np.allclose(raw.get_data().T, samples * 1e-6, rtol=1e-6, atol=0)
+
+
+def test_the_command_exports_a_session_and_ends_with_one_line(
+    recorded: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    words = ["export", str(tmp_path), "--out", str(tmp_path / "bids"), "--subject", "01", "--task", "rest"]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["samples"], result["gaps"], result["events_outside"]) == (N, 1, 1)
+    assert Path(result["file"]).is_file()
+    assert any("a gap of 1.51" in defect for defect in result["defects"])
+    again = CliRunner().invoke(app, words)
+    assert isinstance(again.exception, ConfigError)
+    assert "--overwrite" in str(again.exception)
+    (tmp_path / "recording-2.xdf").write_bytes(recorded[0].read_bytes())
+    several = CliRunner().invoke(app, words)
+    assert isinstance(several.exception, ConfigError)
+    assert "recording-2.xdf, recording.xdf: name one file" in str(several.exception)
