@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from bci.cli.output import use
+from bci.cli.output import foreign, use
 from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
 from bci.io.folder import safe_name
@@ -63,7 +63,7 @@ def record(
         f"until {summary['ended_by']}: {summary['recording']}"
     )
     for failure in summary["failures"]:
-        output.say(f"[bold red]failed:[/] {failure}")
+        output.say(f"[bold red]failed:[/] {foreign(failure)}")
     for program, times in summary["restarts"].items():
         output.say(f"[bold yellow]{program} died and was started again {times}×[/]: see log.txt")
     output.result(summary)
@@ -92,7 +92,7 @@ def verify(
         path = path.with_name(path.name + ".partial")
     report = repair_recording(path, repair) if repair is not None else verify_recording(path)
     for sentence in report.sentences():
-        output.say(sentence)
+        output.say(foreign(sentence))
     output.say("[bold green]sound[/]" if report.sound else "[bold red]not whole: see above[/]")
     if repair is not None:
         output.say(f"what can be used was written to {repair}")
@@ -209,12 +209,12 @@ def export(
     )
     output.say(
         f"{result['samples']} samples of {result['channels']} channels, {result['events']} events "
-        f"({result['gaps']} of them gaps): {result['file']}"
+        f"({result['gaps']} of them gaps): {foreign(result['file'])}"
     )
     if result["events_outside"]:
         output.say(f"{result['events_outside']} markers lie before or after the samples and are left out")
     for defect in opened.defects:
-        output.say(f"  {defect}")
+        output.say(f"  {foreign(defect)}")
     output.result({**result, "defects": opened.defects})
 
 
