@@ -131,6 +131,10 @@ def reproduce(
         output.say(f"  not equal: frames {', '.join(map(str, result['unequal']))}")
     if result["missing"]:
         output.say(f"[bold red]{result['missing']} reconstructions rest on samples that were not recorded[/]")
+    if result["unrecorded"]:
+        output.say(
+            f"[bold red]{result['unrecorded']} reconstructions are not in frames.csv: the recorder lost them[/]"
+        )
     if result["approximate"]:
         output.say(
             f"{result['approximate']} come after samples that were not recorded, which the filters still remember: "

@@ -96,9 +96,10 @@ def reproduce(
     -------
     dict
         Of the reconstructions: ``frames`` (recorded), ``equal`` (latent, confidence, picture, validity and its reason
-        the same to the bit), ``missing`` (rest on samples that were not recorded), ``approximate`` (come after such
-        samples, see the module), ``unequal`` (numbers of the others that are not equal, the first twenty),
-        ``max_difference`` (largest difference of a latent, relative to the largest latent).
+        the same to the bit), ``missing`` (rest on samples that were not recorded), ``unrecorded`` (numbers that are not
+        in the table), ``approximate`` (come after samples that were not recorded, see the module), ``unequal``
+        (numbers of the others that are not equal, the first twenty), ``max_difference`` (largest difference of a
+        latent, relative to the largest latent).
 
         Of the screen: ``shown`` (changes of picture that showed one of them), ``shown_equal`` (those whose pixels are
         the same to the bit); ``images`` (stored pictures that were compared), ``images_within`` (those within
@@ -139,13 +140,16 @@ def reproduce(
     shown = [row for row in session.shown if row["kind"] == "frame" and int(row["frame"]) in compared.digests]
     shown_equal = sum(row["digest"] == compared.digests[int(row["frame"])] for row in shown)
     missing = len(session.frames) - compared.frames
-    within = missing == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
+    numbers = {int(row["frame"]) for row in session.frames}
+    unrecorded = max(numbers, default=-1) + 1 - len(numbers)
+    within = missing == unrecorded == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
     exact = not compared.unequal and shown_equal == len(shown)
     return {
         "session": str(folder),
         "frames": len(session.frames),
         "equal": compared.equal,
         "missing": missing,
+        "unrecorded": unrecorded,
         "approximate": compared.approximate,
         "unequal": compared.unequal[:_MOST_LISTED],
         "max_difference": compared.latents.difference,
