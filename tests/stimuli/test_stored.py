@@ -38,7 +38,7 @@ def test_a_stored_picture_is_what_would_be_drawn_again(tmp_path: Path) -> None:
 def test_a_session_without_stored_pictures_has_none(tmp_path: Path) -> None:
     assert StoredScreen(tmp_path, SETTINGS, (12, 16)).changes == frozenset()
     store(tmp_path, 0, white=True)
-    window = SETTINGS.model_copy(update={"kind": "window"})
+    window = SETTINGS.model_copy(update={"kind": "window", "image_deg": 60.0})
     assert StoredScreen(tmp_path, window, (12, 16)).changes == frozenset()
 
 
