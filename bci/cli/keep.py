@@ -134,6 +134,10 @@ def reproduce(
         output.say(f"  not equal: frames {', '.join(map(str, result['unequal']))}")
     if result["missing"]:
         output.say(f"[bold red]{result['missing']} reconstructions rest on samples that were not recorded[/]")
+    if result["unrecorded"]:
+        output.say(
+            f"[bold red]{result['unrecorded']} reconstructions are not in frames.csv: the recorder lost them[/]"
+        )
     if result["approximate"]:
         output.say(
             f"{result['approximate']} come after samples that were not recorded, which the filters still remember: "
@@ -159,10 +163,17 @@ def reproduce(
 
 def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[int, int]) -> "StoredScreen":
     """Return what reads the pictures that a session's display left."""
+    from pydantic import ValidationError
+
     from bci.io.display import DisplaySettings
+    from bci.io.session import describe_errors
     from stimuli.stored import StoredScreen
 
-    return StoredScreen(folder, DisplaySettings.model_validate(config["display"]), image_size)
+    try:
+        settings = DisplaySettings.model_validate(config.get("display", {}))
+    except ValidationError as error:
+        raise ConfigError(f"{folder / 'config.json'}, [display]:\n{describe_errors(error)}") from None
+    return StoredScreen(folder, settings, image_size)
 
 
 def export(
