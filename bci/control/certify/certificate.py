@@ -28,9 +28,6 @@ from bci.io.verify import verify
 from bci.live.tables import image_digest
 from bci.signal.clock import Clock, LslClock
 
-#: Which of the rig's programs is killed until it is not started any more.
-EXHAUSTED = "decode"
-
 #: The sessions in which programs are broken and come back, and what they are called on the page.
 _SESSIONS = {"faults": "session with faults", "recorder": "session whose recorder failed"}
 
@@ -236,7 +233,7 @@ class _Crew:
 
     def exhausts(self) -> None:
         """Kill one program until it is not started again."""
-        with self._run("latched", exhaust=EXHAUSTED) as run:
+        with self._run("latched", exhaust=endings.EXHAUSTED) as run:
             run.follow(self._say("killing once too often"))
         self.reports.append(endings.latched(run, self._rules))
 
