@@ -7,16 +7,17 @@ hands, taken from the stamps that the session recorded; how long the later stage
 
 import csv
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.control.supervisor import Supervisor
+from bci.control.supervisor import MODULES, Supervisor
 from bci.decoder.bundle import save_bundle
 from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, SignalSpec, WindowSpec
 from bci.errors import ProgramError
@@ -33,8 +34,31 @@ _SIDE = 64
 _READY_LIMIT = 60.0
 
 
-def measure_line(feed: Feed, *, warm_up: float, seconds: float) -> Measurement:
-    """Run one session on one feed; `Measurement.facts` holds the session's summary.
+def _nothing(session: Path, name: str) -> dict[str, Any]:
+    return {}
+
+
+def measure_line(
+    feed: Feed,
+    *,
+    warm_up: float,
+    seconds: float,
+    recorder: str = MODULES["record"],
+    inspect: Callable[[Path, str], Mapping[str, Any]] = _nothing,
+) -> Measurement:
+    """Run one session on one feed.
+
+    Parameters
+    ----------
+    feed : Feed
+        What is published and how it is cut.
+    warm_up, seconds : float
+        Stream seconds that are not measured, and that are.
+    recorder : str
+        Module of the record program.
+    inspect : callable
+        Given the session's folder and the stream's name before the folder is removed; what it returns is added to
+        `Measurement.facts`, which hold what the session's summary says.
 
     Raises
     ------
@@ -55,18 +79,19 @@ def measure_line(feed: Feed, *, warm_up: float, seconds: float) -> Measurement:
             display=DisplaySettings(kind="headless"),
         )
         meter = _Meter(stage, warm_up, seconds)
-        with _own_log():
+        with own_log(), patch.dict(MODULES, record=recorder):
             summary = Supervisor(config, stage.folder, observe=meter).run()
         if summary["status"] != "done":
             raise ProgramError(f"the session ended in the safe state: {summary['ended_by']}")
         stage.until(lambda: "pushed" in source.facts, _READY_LIMIT, "the last sample")
         pushed = np.load(stage.folder / "source.npy")
-        frames = _frames(Path(summary["session"]) / "frames.csv")
-        return _evaluate(feed, pushed, frames, meter, seconds, summary, source.facts)
+        session = Path(summary["session"])
+        run = _evaluate(feed, pushed, _frames(session / "frames.csv"), meter, seconds, summary, source.facts)
+        return replace(run, facts={**run.facts, **inspect(session, stage.key)})
 
 
 class _Meter:
-    """Reads the CPU clocks of acquire, decode and source at the ends of the measured span.
+    """Reads the CPU clocks of source, acquire, decode and record at the ends of the measured span.
 
     The supervisor calls it about ten times a second, so it divides by the span that it saw.
     """
@@ -84,7 +109,10 @@ class _Meter:
         self.began = source.facts["started"] + self._warm_up
         now = supervisor.clock.now()
         if now >= self.began + len(self._at) * self._seconds:
-            children = {"source": source, **{n: supervisor.children[n] for n in ("acquire", "decode")}}
+            children = {
+                "source": source,
+                **{n: supervisor.children[n] for n in ("acquire", "decode", "record")},
+            }
             pids = {name: child.process.pid for name, child in children.items()}
             self._at.append((now, {name: cpu_seconds(pid) for name, pid in pids.items() if pid}))
 
@@ -147,7 +175,7 @@ def _graph(window: tuple[int, ...]) -> bytes:
 
 
 @contextmanager
-def _own_log() -> Iterator[None]:
+def own_log() -> Iterator[None]:
     """Take away afterwards what the supervisor's log has added to this process's."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
@@ -200,6 +228,7 @@ def _evaluate(
         lost=summary["samples_lost"] + total - summary["samples"],
         facts={
             "source": source,
+            "record": summary["programs"]["record"],
             **{key: summary[key] for key in ("latency_ms", "flips", "dropped_flips", "invalid")},
         },
     )

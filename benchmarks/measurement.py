@@ -108,6 +108,19 @@ class Stage:
         ring: Ring | None = None,
     ) -> Child:
         """Start one program and wait until it is ready."""
+        child = self.begin(name, module, spec, stream, ring)
+        self.until(lambda: child.ready is not None, _READY_LIMIT, f"{name} ready")
+        return child
+
+    def begin(
+        self,
+        name: str,
+        module: str,
+        spec: Mapping[str, Any],
+        stream: Stream | None = None,
+        ring: Ring | None = None,
+    ) -> Child:
+        """Start one program, in the place of one of that name if there was one."""
         launch = Launch(
             name=name,
             module=module,
@@ -119,7 +132,6 @@ class Stage:
             slots={"stream": 0, "samples": 0},
         )
         child = self.children[name] = Child(launch)
-        self.until(lambda: child.ready is not None, _READY_LIMIT, f"{name} ready")
         return child
 
     def until(self, condition: Callable[[], bool], limit: float, what: str) -> None:

@@ -1,8 +1,8 @@
 """The source: one program that publishes numbered samples, the same for every contender.
 
-Channel 0 carries the sample number modulo `WRAP`, the others noise. The newest sample of a chunk is stamped
-with `local_clock()` just before the push; the stamps before it are spread evenly since the push before. It
-starts counting at 0 once somebody listens, so every contender sees the same samples.
+The samples are those of `benchmarks.planted`. The newest sample of a chunk is stamped with `local_clock()` just
+before the push; the stamps before it are spread evenly since the push before. It starts counting at 0 once
+somebody listens, so every contender sees the same samples.
 """
 
 import time
@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from bci.io.program import Program
 from bci.signal.clock import LslClock
-
-#: Channel 0 counts modulo this: float32 holds every integer below 2²⁴, and sums of two counts stay exact.
-WRAP = 1 << 23
+from benchmarks.planted import WRAP, noise
 
 #: Seconds between the first consumer's arrival and the first sample.
 SETTLE = 0.8
@@ -57,6 +55,10 @@ class Feed:
         """Return how many hops fit into `seconds`, with room to spare."""
         return int(seconds * self.rate / self.hop) + 1
 
+    def noise(self) -> NDArray[np.float32]:
+        """Return what is sent again and again, apart from channel 0: about a second, (n, channels)."""
+        return noise(self.channels, max(self.rate // self.chunk, 1) * self.chunk)
+
 
 def main(program: Program) -> None:
     """Publish the feed for ``seconds``; write ``source.npy``, when each chunk was pushed.
@@ -65,9 +67,8 @@ def main(program: Program) -> None:
     """
     spec = program.spec
     feed, source_id = Feed(**spec["feed"]), spec["source_id"]
-    outlet = pylsl.StreamOutlet(_describe(feed, source_id), max_buffered=BUFFER)
-    rng = np.random.default_rng(0)
-    block = rng.standard_normal((max(feed.rate // feed.chunk, 1), feed.chunk, feed.channels), np.float32)
+    outlet = pylsl.StreamOutlet(describe_feed(feed, source_id), max_buffered=BUFFER)
+    block = feed.noise().reshape(-1, feed.chunk, feed.channels)
     total = int(spec["seconds"] * feed.rate) // feed.chunk
     pushed = np.full(total, np.nan)
     program.ready()
@@ -83,7 +84,8 @@ def main(program: Program) -> None:
         time.sleep(0.02)
 
 
-def _describe(feed: Feed, source_id: str) -> Any:
+def describe_feed(feed: Feed, source_id: str) -> Any:
+    """Return what the feed's stream says of itself, a `pylsl.StreamInfo`."""
     info = pylsl.StreamInfo(source_id, "EEG", feed.channels, feed.rate, pylsl.cf_float32, source_id)
     channels = info.desc().append_child("channels")
     for number in range(feed.channels):

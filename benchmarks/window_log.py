@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.source import WRAP
+from benchmarks.planted import WRAP
 
 #: One window: when it was in hand, when its decoding ended, absolute count of its newest sample, whether
 #: its counter channel has neither gap nor step, how many samples never seen before it are missing from it,

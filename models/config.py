@@ -23,6 +23,7 @@ from pydantic import (
 
 from bci.errors import ConfigError
 from bci.io.session import describe_errors
+from bci.signal.types import Signal
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -175,6 +176,23 @@ def parse_training(values: Mapping[str, Any], name: str) -> TrainingConfig:
         return TrainingConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{name} cannot be used:\n{describe_errors(error)}") from None
+
+
+def window_shape(readout: ReadoutSettings, window: WindowSettings, output: Signal) -> tuple[int, int, int]:
+    """Return (length, channels, bands) of the windows that a readout gets.
+
+    Raises
+    ------
+    ConfigError
+        If the pipeline's output does not end in power of the bands that the readout names.
+    """
+    named = max(*readout.bands, readout.reference, readout.single)
+    if len(output.shape) != 2 or output.shape[1] <= named or min(readout.bands) < 0:
+        raise ConfigError(
+            f"[readout] names bands up to number {named}, counted from 0; the pipeline gives samples of shape "
+            f"{output.shape}, expected (channels, bands). Let it end in a band_power step with these bands."
+        )
+    return (window.length, output.shape[0], output.shape[1])
 
 
 def find_data_root(named: Path | None) -> Path:

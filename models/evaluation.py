@@ -19,12 +19,9 @@ from bci.io.folder import plain, write_json
 from models.config import TrainingConfig, find_data_root, parse_training
 from models.datasets.recorded import open_states
 from models.heldout import HeldOut, decode_held_out
-from models.metrics.blocks import Blocks, bootstrap, cut_blocks, falling_with, permuted_labels
+from models.metrics.blocks import CLAIM_LEVEL, Blocks, bootstrap, cut_blocks, falling_with, permuted_labels
 from models.metrics.probability import accuracy, balanced_accuracy, brier, calibration, log_loss
 from models.metrics.ranks import auc
-
-#: A bundle may claim a confidence when it falls with the error at this level.
-CLAIM_LEVEL = 0.05
 
 
 def evaluate(
@@ -107,6 +104,11 @@ def held_out_of(bundle: Bundle) -> TrainingConfig:
         If it carries none, or one that this release does not know.
     """
     carried: Mapping[str, Any] = bundle.spec.provenance.config
+    if "calibration" in carried:
+        raise BundleError(
+            f"bundle {bundle.name!r} was calibrated: each of its blocks was held out in turn, and what came of it is "
+            "in it (bci info). Nothing else of its recording is left to score; for another session run bci calibrate."
+        )
     if not carried:
         raise BundleError(
             f"bundle {bundle.name!r} does not say what it was trained on, so nothing is known to be held out. "

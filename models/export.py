@@ -7,15 +7,17 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 
 from models.readouts.state import FLOOR, StateReadout
+
+if TYPE_CHECKING:
+    from torch import nn
 
 OPSET = 18
 _IR_VERSION = 10
@@ -80,7 +82,7 @@ def export_state_readout(readout: StateReadout, window: Sequence[int]) -> bytes:
     return _finish(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
 
 
-def export_generator(generator: nn.Module, latent: int) -> bytes:
+def export_generator(generator: "nn.Module", latent: int) -> bytes:
     """Write a generator as a graph: ``latent`` (1, d) → ``image`` (1, 3, height, width).
 
     Parameters
@@ -90,6 +92,8 @@ def export_generator(generator: nn.Module, latent: int) -> bytes:
     latent : int
         d.
     """
+    import torch  # a readout is exported without it
+
     generator.eval()
     with _quiet_exporter(), torch.no_grad():
         program = torch.onnx.export(

@@ -8,7 +8,7 @@ found into the bundle. The same file, data and library versions give the same bu
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,41 +16,37 @@ from typing import Any
 import numpy as np
 import torch
 
-from bci.decoder.bundle import save_bundle
+from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.card import write_card
-from bci.decoder.matching import unit_key
 from bci.decoder.spec import (
     CARD,
-    DESCRIPTION,
     BundleSpec,
-    ConfidenceSpec,
     GraphSpec,
     ImageSpec,
     Provenance,
     SignalSpec,
     WindowSpec,
 )
-from bci.errors import BundleError, ConfigError, RecordingError
+from bci.errors import ConfigError, RecordingError
 from bci.signal.pipeline import Pick, Pipeline, RunningPipeline
 from bci.signal.types import Signal
-from models.config import GeneratorSettings, TrainingConfig, find_data_root, load_training
+from bci.signal.units import unit_key
+from models.config import GeneratorSettings, TrainingConfig, find_data_root, load_training, window_shape
 from models.datasets.eye import FACTORS
 from models.datasets.pictures import draw_eyes
 from models.datasets.recorded import StateRecording, expected_signal, open_states, source_span, stack
-from models.evaluation import CLAIM_LEVEL, blocks_of, evaluate
+from models.evaluation import blocks_of, evaluate
 from models.export import export_generator, export_state_readout
 from models.generators.path import PathGenerator
 from models.generators.regression import Curve, predict, regress
 from models.generators.upsampling import UpsamplingGenerator
-from models.metrics.blocks import falling_with
-from models.metrics.ranks import auc
 from models.readouts.fitting import StateEstimator, Trials
-from models.readouts.state import RelativePower, class_confidence
+from models.readouts.judging import Judged, judge
+from models.readouts.state import RelativePower
 
 Progress = Callable[[float, str], None]
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "mne", "torch", "onnx", "onnxscript", "onnxruntime", "pillow")
-_PERMUTATIONS = 2000
 
 
 def train(
@@ -85,17 +81,17 @@ def train(
     """
     say = progress or (lambda done, text: None)
     config = load_training(config_path)
-    _require_place(out)
+    require_place(out)
     say(0.0, "reading recordings")
     recordings = open_states(config, find_data_root(data_root))
     signal = expected_signal(config, recordings)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
-    window = _window_shape(config, pipeline.output(signal))
+    window = window_shape(config.readout, config.window, pipeline.output(signal))
     trials = _training_windows(config, recordings, pipeline, signal)
     say(0.03, "fitting the readout")
-    fitted = _fit_readout(config, trials, pipeline.start(signal), say)
+    estimator, judged = _fit_readout(config, trials, pipeline.start(signal), say)
     generator, curve, pictures = _fit_generator(config, lambda done, text: say(0.1 + 0.8 * done, text))
-    made = {**fitted.report, "generator": pictures, "trainable_parameters": _size(generator)}
+    made = {**judged.report, "generator": pictures, "trainable_parameters": _size(generator)}
     path = PathGenerator(generator, config.generator.start, config.generator.end).eval()
     spec = BundleSpec(
         name=config.name,
@@ -111,7 +107,7 @@ def train(
             GraphSpec(file="readout.onnx", role="readout"),
             GraphSpec(file="generator.onnx", role="generator"),
         ),
-        confidence=fitted.claim,
+        confidence=judged.claim,
         provenance=Provenance(
             data={recording.settings.path: recording.sha256 for recording in recordings},
             config=config.model_dump(mode="json"),
@@ -121,7 +117,7 @@ def train(
     )
     say(0.92, "exporting")
     files: dict[str, bytes | str | Path] = {
-        "readout.onnx": export_state_readout(fitted.estimator.readout_, window),
+        "readout.onnx": export_state_readout(estimator.readout_, window),
         "generator.onnx": export_generator(path, 1),
         "training.json": json.dumps({**made, "curve": asdict(curve)}, indent=1, ensure_ascii=False) + "\n",
     }
@@ -134,26 +130,6 @@ def train(
     report["hash"] = save_bundle(out, spec, files).hash
     say(1.0, "done")
     return {**report, "training": made}
-
-
-def _require_place(out: Path) -> None:
-    """Refuse, before minutes are spent, a place where no bundle can be written."""
-    if out.exists() and not (out / DESCRIPTION).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise BundleError(
-            f"expected a new folder or a bundle to replace, came {out}. Choose another with --out."
-        )
-
-
-def _window_shape(config: TrainingConfig, output: Signal) -> tuple[int, int, int]:
-    """Return (length, channels, bands); refuse a pipeline that does not end in power of the bands named."""
-    settings = config.readout
-    named = max(*settings.bands, settings.reference, settings.single)
-    if len(output.shape) != 2 or output.shape[1] <= named or min(settings.bands) < 0:
-        raise ConfigError(
-            f"[readout] names bands up to number {named}, counted from 0; the pipeline gives samples of shape "
-            f"{output.shape}, expected (channels, bands). Let it end in a band_power step with these bands."
-        )
-    return (config.window.length, output.shape[0], output.shape[1])
 
 
 def _training_windows(
@@ -187,16 +163,9 @@ def _training_windows(
     return Trials(stack(cut), np.array(states), np.array(runs, np.int64), start, end)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fitted:
-    """The readout, what it may claim, and how that was found."""
-
-    estimator: StateEstimator
-    claim: ConfidenceSpec
-    report: dict[str, Any]
-
-
-def _fit_readout(config: TrainingConfig, trials: Trials, running: RunningPipeline, say: Progress) -> _Fitted:
+def _fit_readout(
+    config: TrainingConfig, trials: Trials, running: RunningPipeline, say: Progress
+) -> tuple[StateEstimator, Judged]:
     """Fit, and judge the confidence on predictions for blocks that took no part in any choice."""
     settings = config.readout
     # A window away from a held-out block, or as far as a filter remembers, whichever is longer.
@@ -204,46 +173,16 @@ def _fit_readout(config: TrainingConfig, trials: Trials, running: RunningPipelin
     features = RelativePower(settings.bands, settings.reference)
     estimator = StateEstimator(features, settings.shrinkage, settings.folds, margin).fit(trials)
     say(0.05, "judging the confidence by cross-prediction")
-    p = estimator.cross_predict(trials)
-    wrong = (p >= 0.5) != trials.states
-    blocks = blocks_of(trials.run, running.output.rate, config)
-    falls, chance = falling_with(
-        class_confidence(p),
-        wrong.astype(float),
-        blocks,
-        permutations=_PERMUTATIONS,
-        rng=np.random.default_rng([config.seed, 0]),
-    )
-    holds = falls is not None and falls < 0 and chance < CLAIM_LEVEL
     a, b = config.split.train
-    claim = ConfidenceSpec(
-        kind="classifier" if holds else "none",
-        calibrated_on=(
-            f"held-out blocks ({settings.folds}-fold, contiguous) of {a:.0%} to {b:.0%} of "
-            f"{', '.join(recording.path for recording in config.recordings)}"
-            if holds
-            else ""
-        ),
-        classes=2,
+    judged = judge(
+        estimator,
+        trials,
+        blocks_of(trials.run, running.output.rate, config),
+        seed=config.seed,
+        calibrated_on=f"held-out blocks ({settings.folds}-fold, contiguous) of {a:.0%} to {b:.0%} of "
+        + ", ".join(recording.path for recording in config.recordings),
     )
-    calibrate = estimator.readout_.calibrate
-    report = {
-        "windows": len(trials),
-        "blocks": len(blocks),
-        "shrinkage": estimator.validation_.shrinkage,
-        "held_out_log_loss": dict(
-            zip(map(str, settings.shrinkage), estimator.validation_.losses, strict=True)
-        ),
-        "calibration": {"slope": calibrate.slope, "offset": calibrate.offset},
-        "cross_predicted": {
-            "auc": auc(trials.states, p),
-            "wrong_windows": int(wrong.sum()),
-            "confidence_with_error": falls,
-            "p": chance,
-            "claim": holds,
-        },
-    }
-    return _Fitted(estimator, claim, report)
+    return estimator, judged
 
 
 def _fit_generator(

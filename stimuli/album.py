@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bci.signal.types import Shown
 from stimuli.presenter import Choice
-from stimuli.rings import FrameReader
+from stimuli.rings import Pictures
 
 #: A look keeps no more pixels along a side than this: the contact sheet's tiles are smaller.
 LOOK_SIDE = 256
@@ -36,9 +36,9 @@ class Page:
     white : bool
         Whether the photodiode patch was white.
     image : (height, width, 3) uint8
-        The frame's pixels; meaningless for the neutral picture.
+        The frame's or stimulus's pixels; meaningless where neither was on the screen.
     latent : (d,) float32
-        The frame's latent; meaningless for the neutral picture.
+        The frame's latent; meaningless for anything else.
     """
 
     number: int
@@ -58,8 +58,8 @@ class Album:
 
     Parameters
     ----------
-    frames : FrameReader
-        Where the pictures come from.
+    pictures : Pictures
+        Where they come from.
     refresh_hz : float
         Flips per second.
     changes : int
@@ -68,10 +68,11 @@ class Album:
         How many looks there are at least once the run is long enough; up to four times as many are kept.
     """
 
-    def __init__(self, frames: FrameReader, refresh_hz: float, *, changes: int, looks: int) -> None:
+    def __init__(self, pictures: Pictures, refresh_hz: float, *, changes: int, looks: int) -> None:
+        frames = pictures.frames
         height, width = frames.image_shape
         self._stride = max(1, -(-max(height, width) // LOOK_SIDE))
-        self._frames = frames
+        self._pictures, self._frames = pictures, frames
         self._room = 4 * looks
         self._change_store = _Store(changes, height, width, frames.latent_size)
         self._look_store = _Store(
@@ -84,6 +85,7 @@ class Album:
         self.start = math.nan
         self._due = 0
         self._current: Page | None = None
+        self._nothing = np.zeros((height, width, 3), np.uint8)
         self.changes: list[Page] = []
 
     def change(self, choice: Choice, number: int, flip: float, white: bool) -> None:
@@ -95,12 +97,12 @@ class Album:
             choice=choice,
             confidence=float(self._frames.info["confidence"][0]) if framed else math.nan,
             white=white,
-            image=self._frames.image,
+            image=self._nothing if (image := self._pictures.of(choice)) is None else image,
             latent=self._frames.latent,
         )
         self._current = page
         if (at := len(self.changes)) < self._change_store.room:
-            if framed:
+            if image is not None:
                 self._change_store.put(at, page.image, page.latent)
             image, latent = self._change_store.get(at)
             self.changes.append(replace(page, image=image, latent=latent))
@@ -124,9 +126,10 @@ class Album:
                 return
             grid //= 2
         at = self._free.pop()
-        if self._current.choice.kind is Shown.FRAME:
+        showing = self._pictures.of(self._current.choice)
+        if showing is not None:
             step = self._stride
-            self._look_store.put(at, self._frames.image[::step, ::step], self._frames.latent)
+            self._look_store.put(at, showing[::step, ::step], self._frames.latent)
         image, latent = self._look_store.get(at)
         self._looks.append((grid, at, replace(self._current, time=flip, image=image, latent=latent)))
         self._due = grid + 1

@@ -30,13 +30,15 @@ class Tile:
     seconds : float
         Since the first flip.
     image : (height, width, 3) uint8, or None
-        What was shown; None for the neutral picture.
+        What was shown; None for the neutral picture and for the fixation target alone.
     latent : (d,) float32
         What was decoded; empty for the neutral picture.
     confidence : float
         The decoder's own, NaN when it claims none.
     reason : str
-        Why the neutral picture was shown.
+        Why no picture was shown, or which stimulus this was; empty for a reconstruction.
+    title : str
+        What it is called when it has no image.
     """
 
     seconds: float
@@ -44,12 +46,15 @@ class Tile:
     latent: NDArray[np.float32]
     confidence: float = math.nan
     reason: str = ""
+    title: str = "neutral picture"
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What is written under the picture, below its time."""
         if self.image is None:
-            return "neutral picture", *textwrap.wrap(self.reason, 30)[: _LINES - 2]
+            return self.title, *textwrap.wrap(self.reason, 30)[: _LINES - 2]
+        if self.reason:
+            return tuple(textwrap.wrap(self.reason, 30)[: _LINES - 1])
         confidence = "none" if math.isnan(self.confidence) else f"{self.confidence:.2f}"
         return f"latent {latent_text(self.latent)}", f"confidence {confidence}"
 

@@ -19,7 +19,7 @@ from stimuli.album import Album
 from stimuli.canvas import Canvas
 from stimuli.flip_times import FlipTimes
 from stimuli.presenter import Choice, Presenter
-from stimuli.rings import FrameReader, ShownWriter
+from stimuli.rings import FrameReader, Pictures, ShownWriter, StimulusReader
 from stimuli.settings import DisplaySpec
 
 
@@ -65,8 +65,8 @@ class FlipLoop:
         Its ring of role ``shown`` is written.
     spec : DisplaySpec
         What to show and when not to.
-    frames : FrameReader
-        The frames to show.
+    pictures : Pictures
+        The frames, and in an experiment the stimuli, to show.
     display : Display
         Where to show them.
     album : Album, optional
@@ -86,16 +86,16 @@ class FlipLoop:
         self,
         program: Program,
         spec: DisplaySpec,
-        frames: FrameReader,
+        pictures: Pictures,
         display: Display,
         album: Album | None = None,
         markers: MarkerOutlet | None = None,
     ) -> None:
         self._program = program
         self._display = display
-        self._frames = frames
+        self._pictures, self._frames = pictures, pictures.frames
         self._album = album
-        self._shown = ShownWriter(program.ring("shown"), frames, spec.background)
+        self._shown = ShownWriter(program.ring("shown"), pictures, spec.background)
         self._presenter = Presenter.of(spec, program.board)
         self._markers = markers
         self._choice: Choice | None = None
@@ -103,7 +103,7 @@ class FlipLoop:
         self._neutral_since = math.nan
         self._neutral_seconds = 0.0
         self._neutral_causes: Counter[str] = Counter()
-        self.canvas = Canvas(spec, display.size, display.pixels_per_cm, frames.image_shape)
+        self.canvas = Canvas(spec, display.size, display.pixels_per_cm, pictures.frames.image_shape)
         self.times = FlipTimes(display.refresh_hz)
         self.shown_frames = 0
 
@@ -117,13 +117,15 @@ class FlipLoop:
             size_px=display.size,
             image_px=(canvas.image_area.width, canvas.image_area.height),
         )
-        closed = False
+        closed, stimuli = False, self._pictures.stimuli
         while program.tick() and not closed:
             display.wait()
             newest = self._frames.take(clock)
             if program.held:
                 self._presenter.hold()
-            self._flip(self._presenter.choose(clock.now(), newest))
+            now = clock.now()
+            part = stimuli.due(now) if stimuli is not None else None
+            self._flip(self._presenter.choose(now, newest, part))
             closed = display.closed()
         # One flip more: its record says when the last picture of the run left the screen.
         display.wait()
@@ -145,8 +147,7 @@ class FlipLoop:
         changed = choice is not self._choice
         if changed:
             self._white = not self._white
-            image = self._frames.image if choice.kind is Shown.FRAME else None
-            self.canvas.draw(image, white=self._white)
+            self.canvas.draw(self._pictures.of(choice), white=self._white)
         flip = self._display.show(self.canvas, changed)
         interval = self.times.add(flip)
         if self._choice is not None and self._choice.kind is Shown.NEUTRAL:
@@ -172,6 +173,10 @@ class FlipLoop:
             self.shown_frames += 1
             if before is not None and before.kind is Shown.NEUTRAL:
                 log.info("frame %d ends %.2f s of neutral picture", choice.frame, flip - self._neutral_since)
+        elif choice.kind is Shown.STIMULUS:
+            text = f"stimulus {choice.frame} {choice.reason}"
+        elif choice.kind is Shown.FIXATION:
+            text = "fixation"
         else:
             text = f"neutral: {choice.reason}"
             self._neutral_since = flip
@@ -179,6 +184,13 @@ class FlipLoop:
             log.info("neutral picture: %s", choice.reason)
         if self._markers is not None:
             self._markers.push(Marker(flip, text, code=max(0, choice.frame)))
+
+
+def open_pictures(program: Program, frames: FrameReader) -> Pictures:
+    """Open what there is to show: stimuli only where the session has an experiment."""
+    if not program.has("stimuli"):
+        return Pictures(frames)
+    return Pictures(frames, StimulusReader(program.ring("stimuli"), frames.image_shape))
 
 
 def open_markers(spec: DisplaySpec) -> AbstractContextManager[MarkerOutlet | None]:

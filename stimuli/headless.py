@@ -16,7 +16,7 @@ from bci.signal.types import Shown
 from stimuli.album import Album, Page
 from stimuli.canvas import Canvas
 from stimuli.contact_sheet import Tile, draw_contact_sheet
-from stimuli.flip_loop import FlipLoop, open_markers
+from stimuli.flip_loop import FlipLoop, open_markers, open_pictures
 from stimuli.pacer import Pacer
 from stimuli.rings import FrameReader
 from stimuli.settings import DisplaySpec
@@ -59,9 +59,10 @@ def main(program: Program) -> None:
     """Show without a screen until told to stop, then write the pictures."""
     spec = DisplaySpec.of(program.spec)
     frames = FrameReader(program.ring("frames"))
-    album = Album(frames, spec.refresh_hz, changes=spec.max_png, looks=spec.contact_sheet)
+    pictures = open_pictures(program, frames)
+    album = Album(pictures, spec.refresh_hz, changes=spec.max_png, looks=spec.contact_sheet)
     with open_markers(spec) as markers:
-        loop = FlipLoop(program, spec, frames, HeadlessDisplay(spec, program.clock), album, markers)
+        loop = FlipLoop(program, spec, pictures, HeadlessDisplay(spec, program.clock), album, markers)
         loop.run()
     if spec.contact_sheet:
         path = write_contact_sheet(program.folder / "contact_sheet.png", spec, album, loop)
@@ -95,7 +96,8 @@ def write_frames(program: Program, canvas: Canvas, album: Album) -> int:
     folder.mkdir(exist_ok=True)
     for page in album.changes:
         program.tick()  # the run is over, but whoever watches the heart must not think this hangs
-        canvas.draw(page.image if page.choice.kind is Shown.FRAME else None, white=page.white)
+        pictured = page.choice.kind in (Shown.FRAME, Shown.STIMULUS)
+        canvas.draw(page.image if pictured else None, white=page.white)
         Image.fromarray(canvas.pixels).save(folder / f"{page.number:06d}.png", compress_level=1)
     return len(album.changes)
 
@@ -104,4 +106,7 @@ def _tile(page: Page, start: float) -> Tile:
     seconds = 0.0 if math.isnan(start) else page.time - start
     if page.choice.kind is Shown.FRAME:
         return Tile(seconds, page.image, page.latent, page.confidence)
-    return Tile(seconds, None, page.latent[:0], reason=page.choice.reason)
+    if page.choice.kind is Shown.STIMULUS:
+        return Tile(seconds, page.image, page.latent[:0], reason=f"stimulus {page.choice.reason}")
+    title = "fixation" if page.choice.kind is Shown.FIXATION else "neutral picture"
+    return Tile(seconds, None, page.latent[:0], reason=page.choice.reason, title=title)

@@ -11,6 +11,9 @@ the newest frame, reads the programs' rows, and answers with a `Choice`.
         └─────────┘ ◄─────────────────────────────── └───────┘ ◄─┘ no rule
                      the newest frame breaks a rule
 
+In an experiment the engine's parts come first: a stimulus is shown in its time while hearts beat and data are
+young, frames are shown in times of feedback only, and otherwise nothing but the fixation target.
+
 The rules, in the order in which they are asked: nobody has ordered to hold neutral; there is a frame; every
 watched program's heart beats; the data are young; the frame is valid; the frame is fresh. Neutral is left only
 by a frame that has not been shown yet: what was doubted once does not come back, and no frame is shown as new
@@ -24,6 +27,7 @@ from enum import StrEnum
 from typing import Any
 
 from bci.io.board import Board
+from bci.io.stimuli import Phase
 from bci.signal.types import Shown
 from stimuli.settings import DisplaySpec
 
@@ -66,8 +70,28 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a trial that is due now; see `bci.io.stimuli`.
+
+    Attributes
+    ----------
+    since : float
+        When the trial began, session seconds: feedback shows nothing that rests on older data.
+    """
+
+    phase: Phase
+    trial: int
+    stimulus: int
+    name: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """What to show: a frame by its number, or (number -1) the neutral picture and why."""
+    """What to show: a frame or a stimulus by its number, or (number -1) nothing of either, and why.
+
+    The reason is that of a neutral picture, and the name of a stimulus.
+    """
 
     kind: Shown
     frame: int = -1
@@ -86,6 +110,8 @@ class Presenter:
         Live board rows of the programs whose ``beat`` must be young.
     sources : mapping of str to record
         Live board rows of the programs whose ``data`` must be young.
+    engine : record, optional
+        Live board row of the program that asks for stimuli, in an experiment.
 
     Attributes
     ----------
@@ -101,12 +127,15 @@ class Presenter:
         heartbeat_limit: float,
         hearts: Mapping[str, Any],
         sources: Mapping[str, Any],
+        engine: Any = None,
     ) -> None:
         self._fresh_seconds = fresh_seconds
         self._data_age_limit = data_age_limit
         self._heartbeat_limit = heartbeat_limit
         self._hearts = dict(hearts)
         self._sources = dict(sources)
+        self._engine = engine
+        self._part: Part | None = None
         self._last_shown = -1
         self._held = False
         self.choice: Choice | None = None
@@ -126,9 +155,10 @@ class Presenter:
             heartbeat_limit=spec.heartbeat_limit,
             hearts={name: board.row(name) for name in spec.watch},
             sources={name: board.row(name) for name in spec.data_from},
+            engine=board.row(spec.engine) if spec.engine else None,
         )
 
-    def choose(self, now: float, newest: Frame | None) -> Choice:
+    def choose(self, now: float, newest: Frame | None, part: Part | None = None) -> Choice:
         """Decide what the next flip shows; the same object as before when nothing changes.
 
         Parameters
@@ -137,14 +167,39 @@ class Presenter:
             Session seconds; not before `newest` was taken.
         newest : Frame or None
             The newest frame there is.
+        part : Part or None
+            In an experiment, the part of a trial that is due now; the same object as before while it lasts.
         """
-        doubt = self._doubt(now, newest)
+        if self._engine is not None and (part is None or part.phase is Phase.STIMULUS):
+            return self._choose_stimulus(now, part)
+        self._part = part
+        doubt = self._doubt(now, newest, part)
         if doubt is not None:
             if self.choice is None or self.choice.kind is not Shown.NEUTRAL:
                 self.choice = Choice(Shown.NEUTRAL, -1, *doubt)
         elif newest is not None and newest.number > self._last_shown:
             self._last_shown = newest.number
             self.choice = Choice(Shown.FRAME, newest.number)
+        assert self.choice is not None
+        return self.choice
+
+    def _choose_stimulus(self, now: float, part: Part | None) -> Choice:
+        """Decide between a stimulus, the fixation target and neutral."""
+        before, part_before, self._part = self.choice, self._part, part
+        doubt = self._dead(now)
+        if doubt is None and part is None:
+            silent = now - float(self._engine["beat"])
+            if not silent <= self._heartbeat_limit:
+                doubt = Cause.HEARTBEAT, f"no heartbeat of the engine {_since(silent, self._heartbeat_limit)}"
+        if doubt is not None:
+            kind, number, cause, reason = Shown.NEUTRAL, -1, *doubt
+        elif part is None:
+            kind, number, cause, reason = Shown.FIXATION, -1, None, "between trials"
+        else:
+            kind, number, cause, reason = Shown.STIMULUS, part.stimulus, None, part.name
+        # Neutral stays neutral for its first reason; a stimulus of another trial is another one.
+        if before is None or before.kind is not kind or (kind is Shown.STIMULUS and part is not part_before):
+            self.choice = Choice(kind, number, cause, reason)
         assert self.choice is not None
         return self.choice
 
@@ -158,21 +213,13 @@ class Presenter:
             self.choice = Choice(Shown.NEUTRAL, -1, Cause.END, "the run is over")
         return self.choice
 
-    def _doubt(self, now: float, newest: Frame | None) -> tuple[Cause, str] | None:
+    def _doubt(self, now: float, newest: Frame | None, part: Part | None) -> tuple[Cause, str] | None:
         """Return the first rule that forbids showing `newest`, and what it found."""
-        # Ages are compared as `not (age <= limit)`: a NaN, which stands for never, is too old.
-        if self._held:
-            return Cause.HELD, "the session is latched safe"
-        if newest is None:
+        if newest is None and not self._held:
             return Cause.NO_FRAME, "before the first frame"
-        for name, row in self._hearts.items():
-            age = now - float(row["beat"])
-            if not age <= self._heartbeat_limit:
-                return Cause.HEARTBEAT, f"no heartbeat of {name} {_since(age, self._heartbeat_limit)}"
-        for name, row in self._sources.items():
-            age = now - float(row["data"])
-            if not age <= self._data_age_limit:
-                return Cause.DATA_AGE, f"no data from {name} {_since(age, self._data_age_limit)}"
+        dead = self._dead(now)
+        if dead is not None or newest is None:
+            return dead
         if not newest.valid:
             return Cause.INVALID, f"frame {newest.number} is invalid: {newest.reason or 'no reason given'}"
         age = now - newest.arrived
@@ -181,9 +228,26 @@ class Presenter:
         if age < 0:
             # Arrival is stamped on this host's clock before the frame exists, so it cannot lie ahead of now.
             return Cause.FRAME_AGE, f"frame {newest.number} has data stamped {-age:.3f} s in the future"
+        if part is not None and newest.arrived < part.since:
+            return Cause.NO_FRAME, f"no reconstruction of trial {part.trial} yet"
         if age > self._fresh_seconds:
             limit = f"limit {self._fresh_seconds:.2f} s"
             return Cause.FRAME_AGE, f"no fresh frame: the newest is {age:.2f} s old ({limit})"
+        return None
+
+    def _dead(self, now: float) -> tuple[Cause, str] | None:
+        """Return the first rule that forbids showing anything, and what it found."""
+        # Ages are compared as `not (age <= limit)`: a NaN, which stands for never, is too old.
+        if self._held:
+            return Cause.HELD, "the session is latched safe"
+        for name, row in self._hearts.items():
+            age = now - float(row["beat"])
+            if not age <= self._heartbeat_limit:
+                return Cause.HEARTBEAT, f"no heartbeat of {name} {_since(age, self._heartbeat_limit)}"
+        for name, row in self._sources.items():
+            age = now - float(row["data"])
+            if not age <= self._data_age_limit:
+                return Cause.DATA_AGE, f"no data from {name} {_since(age, self._data_age_limit)}"
         return None
 
 

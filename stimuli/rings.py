@@ -1,6 +1,7 @@
-"""The two rings of a display: the frames it reads, newest wins, and the changes of picture it writes."""
+"""The rings of a display: the frames and stimuli it reads, and the changes of picture it writes."""
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import Overrun, RingError
+from bci.io.stimuli import Phase
 from bci.signal.clock import Clock
 from bci.signal.ring import Ring
 from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, STAGES, Shown, cut_text
-from stimuli.presenter import Choice, Frame
+from stimuli.presenter import Choice, Frame, Part
 
 _ARRIVED, _TAKEN, _FLIPPED = (STAGES.index(stage) for stage in ("arrived", "taken", "flipped"))
 _TRIES = 3
@@ -112,6 +114,88 @@ class FrameReader:
         return self.newest
 
 
+class StimulusReader:
+    """Takes the parts of trials out of a stimuli ring, ahead of time, and says which is due.
+
+    Parameters
+    ----------
+    ring : Ring
+        Columns of `bci.io.stimuli.stimulus_columns`.
+    image_shape : (int, int)
+        Height and width of the pictures that the display takes.
+
+    Attributes
+    ----------
+    lost : int
+        Parts that were overwritten before they were read.
+
+    Raises
+    ------
+    RingError
+        If the ring holds other pictures.
+    """
+
+    def __init__(self, ring: Ring, image_shape: tuple[int, int]) -> None:
+        found = {c.name: c.shape for c in ring.columns}
+        if found.get("image") != (*image_shape, 3) or "part" not in found:
+            raise RingError(
+                f"a stimuli ring for pictures of {image_shape} was expected; this one has {found}"
+            )
+        self._ring = ring
+        self._waiting: deque[tuple[Part, float, float, NDArray[np.uint8]]] = deque()
+        self._next = ring.count  # what was asked for before this display was started is over
+        self.lost = 0
+        self.image: NDArray[np.uint8] = np.zeros((*image_shape, 3), np.uint8)
+
+    def due(self, now: float) -> Part | None:
+        """Return the part that is due, the newest one where several are; its picture is then in `image`."""
+        self._take()
+        while self._waiting and self._waiting[0][2] <= now:
+            self._waiting.popleft()
+        due = None
+        for part, start, stop, image in self._waiting:
+            if start <= now < stop:
+                due = part
+                self.image = image
+        return due
+
+    def _take(self) -> None:
+        while self._next < self._ring.count:
+            try:
+                copy = self._ring.read(self._next, self._next + 1)
+            except Overrun as overrun:
+                self.lost += overrun.lost
+                self._next = overrun.first + overrun.lost
+                continue
+            record = copy["part"][0]
+            name = bytes(record["name"]).decode(errors="replace")
+            part = Part(
+                Phase(int(record["phase"])),
+                int(record["trial"]),
+                int(record["stimulus"]),
+                name,
+                float(record["since"]),
+            )
+            self._waiting.append((part, float(record["start"]), float(record["stop"]), copy["image"][0]))
+            self._next += 1
+
+
+class Pictures:
+    """What choices look like: the newest frame, or the stimulus that is due."""
+
+    def __init__(self, frames: FrameReader, stimuli: StimulusReader | None = None) -> None:
+        self.frames = frames
+        self.stimuli = stimuli
+
+    def of(self, choice: Choice) -> NDArray[np.uint8] | None:
+        """Return the pixels (height, width, 3) of a choice, until the next one; None where only fixation is drawn."""
+        if choice.kind is Shown.FRAME:
+            return self.frames.image
+        if choice.kind is Shown.STIMULUS and self.stimuli is not None:
+            return self.stimuli.image
+        return None
+
+
 class ShownWriter:
     """Writes every change of picture into a shown ring.
 
@@ -119,8 +203,8 @@ class ShownWriter:
     ----------
     ring : Ring
         Columns ``image``, ``latent`` and ``shown`` of `SHOWN_DTYPE`, image and latent as in the frame ring.
-    frames : FrameReader
-        Where the frames come from.
+    pictures : Pictures
+        Where they come from.
     background : int
         Grey level of the neutral picture.
 
@@ -130,7 +214,8 @@ class ShownWriter:
         If the ring does not take this frame ring's pictures.
     """
 
-    def __init__(self, ring: Ring, frames: FrameReader, background: int) -> None:
+    def __init__(self, ring: Ring, pictures: Pictures, background: int) -> None:
+        frames = pictures.frames
         found: Mapping[str, Any] = {c.name: (c.dtype, c.shape) for c in ring.columns}
         wanted = {
             "image": (np.dtype("u1"), (*frames.image_shape, 3)),
@@ -140,7 +225,7 @@ class ShownWriter:
         if found != wanted:
             raise RingError(f"the shown ring needs the columns {wanted}; it has {dict(found)}")
         self._ring = ring
-        self._frames = frames
+        self._pictures, self._frames = pictures, frames
         self._background = background
 
     @property
@@ -154,12 +239,12 @@ class ShownWriter:
         record = place["shown"]
         record["kind"], record["frame"], record["flip"] = choice.kind, choice.frame, flip
         record["reason"] = cut_text(choice.reason, 96)
+        image = self._pictures.of(choice)
+        place["image"][0] = self._background if image is None else image
         if choice.kind is Shown.FRAME:
-            place["image"][0] = self._frames.image
             place["latent"][0] = self._frames.latent
             record["info"] = self._frames.info
         else:
-            place["image"][0] = self._background
             place["latent"][0] = np.nan
             record["info"] = _NOTHING
         record["info"]["stamps"][0, _FLIPPED] = flip
@@ -174,5 +259,5 @@ def _no_frame() -> NDArray[Any]:
     return info
 
 
-#: The provenance of the neutral picture.
+#: The provenance of what is no frame.
 _NOTHING = _no_frame()

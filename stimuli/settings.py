@@ -24,6 +24,9 @@ class DisplaySpec(DisplaySettings):
     data_from: tuple[str, ...] = ("acquire",)
     """Programs whose newest data must be young enough for a picture to be shown."""
 
+    engine: str = ""
+    """Program that asks for stimuli; empty when there is no experiment and every fresh frame is shown."""
+
     caption: str = ""
     """What was shown: headline of the contact sheet, title of a window; never on the participant's screen."""
 

@@ -20,7 +20,7 @@ from bci.errors import DisplayError
 from bci.io.program import Program
 from bci.signal.clock import Clock
 from stimuli.canvas import Area, Canvas, gamma_table
-from stimuli.flip_loop import FlipLoop, open_markers
+from stimuli.flip_loop import FlipLoop, open_markers, open_pictures
 from stimuli.monitors import Monitor, choose_monitor, monitors
 from stimuli.pacer import Pacer
 from stimuli.rings import FrameReader
@@ -225,4 +225,5 @@ def main(program: Program) -> None:
         open_markers(spec) as markers,
         WindowDisplay(spec, program.clock, program.tick, program.log) as display,
     ):
-        FlipLoop(program, spec, FrameReader(program.ring("frames")), display, markers=markers).run()
+        pictures = open_pictures(program, FrameReader(program.ring("frames")))
+        FlipLoop(program, spec, pictures, display, markers=markers).run()

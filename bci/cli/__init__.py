@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from bci.cli import certify, keep, learn, look, play, run
+from bci.cli import calibrate, certify, keep, learn, look, play, quality, run
 from bci.cli.output import Output, current
 from bci.errors import BciError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for module in (run, play, keep, certify, look, learn):
+for module in (run, play, keep, certify, look, quality, learn, calibrate):
     module.register(app)
 
 

@@ -1,14 +1,18 @@
-"""`bci record`, `bci verify`, `bci reproduce`: keep what came, know that it is whole, get the same again."""
+"""`bci record`, `verify`, `reproduce`, `export`: keep what came, know that it is whole, get it again, pass it on."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from bci.cli.output import use
 from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
+from bci.io.folder import safe_name
+
+if TYPE_CHECKING:
+    from stimuli.stored import StoredScreen
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(record)
     app.command()(verify)
     app.command()(reproduce)
+    app.command()(export)
 
 
 def record(
@@ -41,8 +46,7 @@ def record(
     output = use(json)
     from bci.control.recording import record_streams
 
-    if "/" in name or "\\" in name or name.startswith("."):
-        raise ConfigError(f"--name {name!r}: a plain name was expected, without folders")
+    safe_name(name, "--name")
     with output.console.status("looking for streams …") as status:
 
         def observe(counts: Mapping[str, int]) -> None:
@@ -100,18 +104,25 @@ def verify(
 def reproduce(
     session: Annotated[Path, typer.Argument(help="A session's folder.")],
     bundle: Annotated[Path | None, typer.Option(help="Where its bundle is now, if it was moved.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Compute on cpu or cuda, whatever the session used.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Decode a recorded session again, offline, and compare every reconstruction with what was made live.
+    """Decode a recorded session again, offline, and compare every reconstruction with what was made and shown live.
 
     On the same machine with the same libraries all must be equal, bit for bit. Elsewhere the result says which
-    library differs and whether the latents are within the stated tolerance. Exit status 3 when they are not.
+    library differs, whether the latents are within the stated tolerance, and, where the session stored pictures,
+    whether those are. Exit status 3 when they are not.
     """
     output = use(json)
     from bci.live.reproduce import TOLERANCE
     from bci.live.reproduce import reproduce as reproduce_session
 
-    result = reproduce_session(session, bundle)
+    if provider not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--provider {provider!r}: cpu or cuda was expected")
+    chosen = cast('Literal["cpu", "cuda"] | None', provider)
+    result = reproduce_session(session, bundle, provider=chosen, screen=_stored_screen)
     same = "the same environment" if result["same_environment"] else "another environment"
     output.say(
         f"{result['equal']} of {result['frames']} reconstructions equal, bit for bit, in {same} "
@@ -119,11 +130,106 @@ def reproduce(
     )
     for name, (then, now) in result["differing"].items():
         output.say(f"  {name}: {then} then, {now} now")
+    if result["unequal"]:
+        output.say(f"  not equal: frames {', '.join(map(str, result['unequal']))}")
     if result["missing"]:
         output.say(f"[bold red]{result['missing']} reconstructions rest on samples that were not recorded[/]")
+    if result["approximate"]:
+        output.say(
+            f"{result['approximate']} come after samples that were not recorded, which the filters still remember: "
+            "of these only agreement within the tolerance is asked"
+        )
     output.say(
         f"largest difference of a latent: {result['max_difference']:.2g} of its size (tolerance {TOLERANCE:g})"
     )
+    output.say(
+        f"{result['shown_equal']} of {result['shown']} pictures shown have the very pixels made again (by digest)"
+    )
+    if result["images"]:
+        output.say(
+            f"{result['images_within']} of {result['images']} stored pictures are within one level on 99.9 % of "
+            f"their pixels (the furthest on {100 * result['least_share']:.4g} %)"
+        )
+    elif not result["same_environment"]:
+        output.say("the session stored no pictures: beyond the digests only the latents could be compared")
     output.result(result)
-    if not result["within_tolerance"] or (result["same_environment"] and result["equal"] < result["frames"]):
+    if not result["reproduced"]:
         raise typer.Exit(SAFE)
+
+
+def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[int, int]) -> "StoredScreen":
+    """Return what reads the pictures that a session's display left."""
+    from bci.io.display import DisplaySettings
+    from stimuli.stored import StoredScreen
+
+    return StoredScreen(folder, DisplaySettings.model_validate(config["display"]), image_size)
+
+
+def export(
+    recording: Annotated[Path, typer.Argument(help="A session's folder, or an XDF file.")],
+    out: Annotated[Path, typer.Option(help="The BIDS data set: a new folder, or one to add to.")],
+    subject: Annotated[str, typer.Option(help="Label of the participant: letters and digits.")],
+    task: Annotated[str, typer.Option(help="Label of the task: letters and digits.")],
+    session: Annotated[str | None, typer.Option(help="Label of the session, if there are several.")] = None,
+    run: Annotated[str | None, typer.Option(help="Label of the run, if there are several.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Which signal, where there are several.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the values, where the file does not say.")] = None,
+    kind: Annotated[
+        Literal["eeg", "seeg", "ecog", "dbs"] | None,
+        typer.Option("--type", help="What the channels are, where the file does not say."),
+    ] = None,
+    line_frequency: Annotated[
+        float | None, typer.Option(min=1, help="Mains, Hz; unknown if left out.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files of the same subject, task and run.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Export a recording to BIDS, the data structure that brain imaging tools share.
+
+    Samples are copied as they are, float32 in their own units; markers and gaps become events. What the recording does
+    not say stands there as n/a. Needs the extra 'bids' (MNE-BIDS).
+    """
+    output = use(json)
+    from bci.io.bids import export_bids
+    from bci.io.recording import open_recording
+
+    opened = open_recording(part_of(recording), stream=stream, unit=unit)
+    result = export_bids(
+        opened,
+        out,
+        subject=subject,
+        task=task,
+        session=session,
+        run=run,
+        kind=kind,
+        line_frequency=line_frequency,
+        overwrite=overwrite,
+    )
+    output.say(
+        f"{result['samples']} samples of {result['channels']} channels, {result['events']} events "
+        f"({result['gaps']} of them gaps): {result['file']}"
+    )
+    if result["events_outside"]:
+        output.say(f"{result['events_outside']} markers lie before or after the samples and are left out")
+    for defect in opened.defects:
+        output.say(f"  {defect}")
+    output.result({**result, "defects": opened.defects})
+
+
+def part_of(recording: Path) -> Path:
+    """Return the XDF file that is meant by a file, or by a session's folder.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds none, or several.
+    """
+    if not recording.is_dir():
+        return recording
+    parts = sorted(recording.glob("recording*.xdf"))
+    if len(parts) != 1:
+        held = ", ".join(part.name for part in parts) or "no finished recording (recording.xdf)"
+        raise ConfigError(f"{recording} holds {held}: name one file, each with a run of its own (--run)")
+    return parts[0]

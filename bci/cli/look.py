@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from bci.cli.output import Output, use
 from bci.cli.run import Json
@@ -175,15 +176,26 @@ def info(
 
 def latency(
     session: Annotated[Path, typer.Argument(help="A session's folder.")],
+    photodiode: Annotated[
+        Path | None, typer.Option(help="XDF file recorded meanwhile that the photodiode's stream is in.")
+    ] = None,
+    photodiode_stream: Annotated[
+        str | None, typer.Option(help="Its source id, where the session file does not say.")
+    ] = None,
+    photodiode_channel: Annotated[
+        str | None, typer.Option(help="Its channel's label, where the session file does not say.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show where the time went in a recorded session, stage by stage, and draw it into `latency.png`.
 
     The stages: *transport* (stamp of the sample to its arrival), *window* (arrival to the window being cut),
-    *decode*, *publish*, *handover* (to the display's hands), *flip* (waiting for the screen), *total*.
+    *decode*, *publish*, *handover* (to the display's hands), *flip* (waiting for the screen), *total*. A flip is the
+    buffer swap; where a photodiode was recorded, the time from there to light is said as well.
     """
     output = use(json)
     from bci.live.latency import latency_picture, latency_table
+    from bci.live.onset import true_onset
 
     if not session.is_dir():
         raise ConfigError(f"{session} is not a folder; name the one that `bci run` or `bci demo` printed")
@@ -193,4 +205,14 @@ def latency(
     picture = session / "latency.png"
     latency_picture(session, picture)
     output.say(f"picture: {picture}")
-    output.result({"session": str(session), "latency_ms": table, "picture": str(picture)})
+    onset = true_onset(session, photodiode, photodiode_stream, photodiode_channel)
+    for sentence in onset.sentences():
+        output.say(escape(sentence))
+    output.result(
+        {
+            "session": str(session),
+            "latency_ms": table,
+            "picture": str(picture),
+            "onset_ms": onset.result(),
+        }
+    )

@@ -43,7 +43,7 @@ def record_streams(
     timeout: float = 5.0,
     buffer_s: float = 12.0,
     on_disk_error: Literal["stop", "continue"] = "stop",
-    observe: Callable[[Mapping[str, int]], None] | None = None,
+    observe: Callable[[Mapping[str, int]], object] | None = None,
     clock: Clock | None = None,
 ) -> dict[str, Any]:
     """Record streams into ``recording.xdf`` in a new folder, until told to stop.
@@ -66,7 +66,7 @@ def record_streams(
     on_disk_error : "stop" or "continue"
         Whether a disk that is full ends the recording.
     observe : callable, optional
-        Called about ten times a second with ``received``, ``safe`` and ``lost`` samples.
+        Called about ten times a second with ``received``, ``safe`` and ``lost`` samples; True ends the recording.
     clock : Clock, optional
         The session clock.
 
@@ -182,14 +182,14 @@ class _Rig:
         self._crew.await_ready(self.acquirers, lambda: self._stop)
         log.info("recording")
 
-    def watch(self, seconds: float | None, observe: Callable[[Mapping[str, int]], None] | None) -> None:
+    def watch(self, seconds: float | None, observe: Callable[[Mapping[str, int]], object] | None) -> None:
         """Return when the recording shall end."""
         started = self.clock.now()
         while not self.ended_by:
             self._crew.listen()
-            if observe is not None:
-                observe(self._counts())
-            if self._stop:
+            if observe is not None and observe(self._counts()) is True:
+                self.ended_by = "its end"
+            elif self._stop:
                 self.ended_by = "stopped by the operator"
             elif seconds is not None and self.clock.now() - started >= seconds:
                 self.ended_by = f"{seconds:g} s have passed"

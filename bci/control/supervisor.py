@@ -37,6 +37,7 @@ from bci.io.lsl import StreamInfo, describe
 from bci.io.marks import create_marks, write_mark
 from bci.io.program import HOLD, Launch, log_to
 from bci.io.session import SessionConfig
+from bci.io.stimuli import create_stimuli
 from bci.io.stream import Stream
 from bci.live.cutting import LOOK_EVERY
 from bci.live.latency import latency_picture, latency_table
@@ -51,25 +52,29 @@ MODULES = {
     "decode": "bci.live.decode",
     "publish": "bci.live.publish",
     "record": "bci.live.record",
+    "engine": "stimuli.engine",
 }
 DISPLAYS = {"window": "stimuli.window", "headless": "stimuli.headless"}
 
 #: From the sample to the disk: the rows of the board, and the reverse of the order in which they become ready.
-ORDER = ("source", "acquire", "decode", "display", "publish", "record")
+ORDER = ("engine", "source", "acquire", "decode", "display", "publish", "record")
 
 #: Acquire stops before a source of ours does: it takes what has arrived, and never sees its source vanish.
-STOP_ORDER = ("acquire", "source", "decode", "display", "publish", "record")
+STOP_ORDER = ("engine", "acquire", "source", "decode", "display", "publish", "record")
 
 #: Readers' places on the rings.
 SLOTS: Mapping[str, Mapping[str, int]] = {
     "decode": {"stream": 0},
     "record": {"stream": 1, "frames": 1, "shown": 0},
-    "display": {"frames": 0},
+    "display": {"frames": 0, "stimuli": 0},
     "publish": {"frames": 2},
 }
 
 #: A sample ring grows to this for a stream that plays faster than real time, bytes.
 _RING_BYTES = 256e6
+
+#: After its last trial an experiment waits this long for what is decoded of it, seconds, beside an epoch's own end.
+_SETTLE = 0.5
 
 #: Without these the participant sees what he should all the same.
 _DISPENSABLE = frozenset({"publish"})
@@ -180,8 +185,11 @@ class Supervisor:
             replays = config.source.kind == "replay"
             self._launch("source", spec | ({"marker_consumer": True} if replays else {}))
             self.crew.await_ready(["source"], lambda: self._stop)
-            if replays and not self.markers:
+            if replays and not self.markers and config.experiment is None:
                 self.markers = (self.children["source"].ready or {})["marker_source_id"]
+        if config.experiment is not None and not self.markers:
+            # The display's flips are what epochs are cut around; it is there before acquire looks for them.
+            self.markers = config.display.flip_stream
         if self.bundle.epochs and not self.markers:
             raise ConfigError(
                 f"bundle {self.bundle.name!r} decodes epochs around markers ({self.bundle.epochs}), and the session "
@@ -201,7 +209,11 @@ class Supervisor:
         self._launch("record", told, streams=["stream"], rings=[*doings, *markers])
         seconds_per_hop = self._seconds_per_hop(self.info)
         display = config.display.model_dump() | {"hop_seconds": seconds_per_hop, "caption": self._caption()}
-        self._launch("display", display, rings=["frames", "shown"])
+        stimuli = []
+        if config.experiment is not None:
+            stimuli = ["stimuli"]
+            display |= {"engine": "engine", "flip_markers": True}
+        self._launch("display", display, rings=["frames", "shown", *stimuli])
         decoder = {
             "bundle": str(config.decoder.bundle),
             "provider": config.decoder.provider,
@@ -221,6 +233,11 @@ class Supervisor:
         }
         self._launch("acquire", acquire, streams=["stream"], rings=markers)
         self.crew.await_ready(["acquire"], lambda: self._stop)
+        if config.experiment is not None:
+            tail = _SETTLE + max(0.0, self.bundle.epochs.stop if self.bundle.epochs else 0.0)
+            experiment = config.experiment.model_dump() | {"size": self.bundle.image_size, "tail_s": tail}
+            self._launch("engine", experiment, rings=["stimuli", "shown", "frames"])
+            self.crew.await_ready(["engine"], lambda: self._stop)
         self.started = self.clock.now()
 
     def _caption(self) -> str:
@@ -262,6 +279,9 @@ class Supervisor:
             ("rig_marks", create_marks(self._key + "r", readers=1)),
         ):
             self._rings[role] = self._open.enter_context(ring)
+        if self.config.experiment is not None:
+            stimuli = create_stimuli(self._key + "t", *self.bundle.image_size)
+            self._rings["stimuli"] = self._open.enter_context(stimuli)
         if self.markers:
             from bci.io.markers import create_markers
 
@@ -314,6 +334,8 @@ class Supervisor:
                 self.ended_by = f"{seconds:g} s have passed"
             elif self._all_played():
                 self.ended_by = "the recording has ended"
+            elif self._all_shown():
+                self.ended_by = "the experiment has ended"
             else:
                 self._look_after_the_crew()
         log.info("ending: %s", self.ended_by)
@@ -321,6 +343,10 @@ class Supervisor:
     def _all_played(self) -> bool:
         source = self.children.get("source")
         return source is not None and "sent" in source.facts
+
+    def _all_shown(self) -> bool:
+        engine = self.children.get("engine")
+        return engine is not None and bool(engine.facts.get("finished"))
 
     def _look_after_the_crew(self) -> None:
         for name in self.crew.look_after(self._note_restart):

@@ -203,14 +203,7 @@ def save_bundle(folder: str | Path, spec: BundleSpec, files: Mapping[str, bytes 
         If `folder` holds something that is no bundle, or what was written does not load.
     """
     folder = Path(folder)
-    if (
-        folder.exists()
-        and not (folder / DESCRIPTION).is_file()
-        and (not folder.is_dir() or any(folder.iterdir()))
-    ):
-        raise BundleError(
-            f"expected a new folder or a bundle to replace, came {folder}. Choose another place."
-        )
+    require_place(folder)
     contents = {name: _content(name, given) for name, given in files.items()}
     contents.setdefault(CARD, write_card(spec).encode())
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
@@ -239,6 +232,24 @@ def _samples(folder: Path, spec: BundleSpec, output: Signal) -> int:
             f"{output.rate:g} Hz. Export the bundle again."
         )
     return samples
+
+
+def require_place(folder: Path) -> None:
+    """Refuse, before minutes are spent, a place where no bundle can be written.
+
+    Raises
+    ------
+    BundleError
+        If `folder` holds something that is no bundle.
+    """
+    if (
+        folder.exists()
+        and not (folder / DESCRIPTION).is_file()
+        and (not folder.is_dir() or any(folder.iterdir()))
+    ):
+        raise BundleError(
+            f"expected a new folder or a bundle to replace, came {folder}. Choose another place (--out)."
+        )
 
 
 def _content(name: str, given: bytes | str | Path) -> bytes:

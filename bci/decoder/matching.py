@@ -1,31 +1,14 @@
 """Whether a stream is the signal that a bundle was made for, and what must be picked from it."""
 
-import unicodedata
-
 from bci.errors import BundleMismatch
 from bci.signal.labels import label_key
 from bci.signal.montage import Pick
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal
+from bci.signal.units import unit_key
 
 # A nominal rate is written with few digits here and many there; a filter does not see a difference of 1e-4.
 _RATE_TOLERANCE = 1e-4
-
-_UNIT_WORDS = {"volt": "v", "volts": "v"}
-_PREFIX_WORDS = {"micro": "u", "milli": "m", "nano": "n"}
-
-
-def unit_key(unit: str) -> str:
-    """Return what units are compared by: ``uV``, ``µV`` and ``microvolts`` are one.
-
-    >>> unit_key("µV"), unit_key("microvolts"), unit_key("uV"), unit_key("V")
-    ('uv', 'uv', 'uv', 'v')
-    """
-    key = unicodedata.normalize("NFKC", unit).strip().casefold().replace("μ", "u")
-    for word, prefix in _PREFIX_WORDS.items():
-        if key.startswith(word):
-            return prefix + _UNIT_WORDS.get(key.removeprefix(word), key.removeprefix(word))
-    return _UNIT_WORDS.get(key, key)
 
 
 def check(expected: Signal, came: Signal, bundle: str) -> None:

@@ -17,9 +17,10 @@ import psutil
 from numpy.typing import NDArray
 
 from bci.decoder.spec import Options
-from bci.decoder.trial import INPUT, Chain, printable
+from bci.decoder.trial import INPUT, Chain
 from bci.decoder.wire import GraphFacts
 from bci.errors import ProviderError
+from bci.io.capped import printable
 
 Provider = Literal["cpu", "cuda"]
 

@@ -1,13 +1,10 @@
 """A trial loads and runs the graphs of a bundle once, in a child process that `bci.decoder.probe` starts.
 
-``python -m bci.decoder.trial`` reads a request from standard input and writes what it found, or why it refuses,
-as one line of JSON on standard output. It imports as little as it can, for its start is what loading a bundle
-costs.
+``python -m bci.decoder.trial`` answers one request (see `bci.io.capped`). It imports as little as it can, for its
+start is what loading a bundle costs.
 """
 
 import hashlib
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 
 from bci.decoder.wire import GraphFacts, read_facts
 from bci.errors import BundleError
+from bci.io.capped import answer, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,39 +157,18 @@ class _Refusal:
             raise BundleError(f"{self._expected}, came: {printable(error)}. Export it again.") from error
 
 
-def printable(error: BaseException) -> str:
-    """Return an error's text on one line of at most 300 characters; node names in it may hold anything."""
-    text = "".join(c if c.isprintable() else " " for c in f"{type(error).__name__}: {error}")
-    return text if len(text) <= 300 else f"{text[:150]} … {text[-149:]}"
-
-
-def main() -> None:
-    """Answer one request."""
-    request = json.loads(sys.stdin.buffer.read())
-    if sys.platform == "linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
+def handle(request: dict[str, Any]) -> dict[str, Any]:
+    """Try every chain of a request; return what each file says about itself."""
     facts: dict[str, GraphFacts] = {}
-    answer: dict[str, Any]
-    try:
-        for asked in request["chains"]:
-            facts |= run(Chain(**asked), Path(request["folder"]))
-    except BundleError as refusal:
-        answer = {"refused": str(refusal)}
-    except MemoryError:
-        answer = {
-            "refused": f"expected graphs that load and run in {request['memory'] / 2**30:.3g} GiB, came more"
+    for asked in request["chains"]:
+        facts |= run(Chain(**asked), Path(request["folder"]))
+    return {
+        "facts": {
+            name: {"nodes": dict(f.nodes), "opsets": dict(f.opsets), "external": f.external}
+            for name, f in facts.items()
         }
-    else:
-        answer = {
-            "facts": {
-                name: {"nodes": dict(f.nodes), "opsets": dict(f.opsets), "external": f.external}
-                for name, f in facts.items()
-            }
-        }
-    sys.stdout.write("\n" + json.dumps(answer) + "\n")
+    }
 
 
 if __name__ == "__main__":
-    main()
+    answer(handle)

@@ -132,6 +132,26 @@ class Connector:
         self._expect, self._timing = signal, timing
 
 
+def changes(before: StreamInfo, after: StreamInfo) -> str:
+    """Return in words who came back in place of a source, what matters most first: a mark has room for 96 bytes.
+
+    >>> from bci.signal.types import Signal
+    >>> amp = StreamInfo(Signal("amp", 250.0, (8,)), "amp-1", "uid-1", "lab-1")
+    >>> changes(amp, StreamInfo(amp.signal, "amp-1", "uid-2", "lab-2", desc="<desc/>"))
+    "host 'lab-2' instead of 'lab-1'; another description; uid uid-2"
+    >>> changes(amp, amp)
+    'the same outlet'
+    """
+    parts = []
+    if after.host != before.host:
+        parts.append(f"host {after.host!r} instead of {before.host!r}")
+    if (after.desc, after.signal.name, after.kind) != (before.desc, before.signal.name, before.kind):
+        parts.append("another description")
+    if after.uid != before.uid:
+        parts.append(f"uid {after.uid}")
+    return "; ".join(parts) or "the same outlet"
+
+
 def differences(expected: Signal, came: Signal) -> list[str]:
     """Return in words what of a signal is not as expected; its name does not count."""
     wrong = []

@@ -1,12 +1,17 @@
 """Discovery finds streams on the network by their source id, and notices when two claim the same one."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from bci.errors import DuplicateStream, StreamNotFound
+import psutil
+
+from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
 from bci.io.metadata import StreamInfo, read_info
 from bci.signal.liblsl import pylsl
+
+log = logging.getLogger(__name__)
 
 #: Every wait of the line ends within this many seconds.
 WAIT = 0.1
@@ -16,6 +21,13 @@ FORGET = 2.0
 
 #: What a connection that fails raises: its outlet is gone, or does not answer in time.
 NO_ANSWER = (pylsl.util.LostError, pylsl.util.TimeoutError)
+
+
+#: A description of so many characters names twenty thousand channels.
+LONGEST_DESCRIPTION = 4 << 20
+
+#: What may come while a description is waited for, bytes.
+_MOST_HELD = 64 << 20
 
 
 def nothing() -> None:
@@ -66,7 +78,7 @@ def find(source_id: str, timeout: float, between: Callable[[], None] = nothing) 
 def refuse_doubles(source_id: str, found: list[Any]) -> None:
     """Raise `DuplicateStream`, naming all, if more than one outlet was found."""
     if len(found) > 1:
-        raise double(source_id, [read_info(one) for one in found])
+        raise double(source_id, readable(found))
 
 
 def double(source_id: str, infos: list[StreamInfo]) -> DuplicateStream:
@@ -80,7 +92,7 @@ def double(source_id: str, infos: list[StreamInfo]) -> DuplicateStream:
 
 def not_found(source_id: str, timeout: float) -> StreamNotFound:
     """Return the error that says what was looked for and what is there instead."""
-    there = [read_info(found) for found in pylsl.resolve_streams(0.5)]
+    there = readable(pylsl.resolve_streams(0.5))
     names = ", ".join(
         f"{info.source_id!r} ({info.kind} {info.signal.name!r} on {info.host})" for info in there
     )
@@ -90,16 +102,66 @@ def not_found(source_id: str, timeout: float) -> StreamNotFound:
     )
 
 
-def read_full(found: Any, wait: float) -> StreamInfo:
-    """Ask an outlet for its whole description.
+def asking(found: Any) -> Iterator[StreamInfo | None]:
+    """Ask an outlet for its whole description: yield None after each wait of at most 0.1 s, then the description.
+
+    liblsl takes as much as is sent; so what this process holds is looked at between the waits.
 
     Raises
     ------
-    pylsl.util.LostError, pylsl.util.TimeoutError
-        If it does not answer within `wait` seconds.
+    pylsl.util.LostError
+        If the outlet is lost meanwhile.
+    StreamMismatch
+        If the description is longer than `LONGEST_DESCRIPTION`, or claims what no stream can be.
     """
+    brief = read_info(found)
+    process = psutil.Process()
+    before = process.memory_info().rss
     inlet = pylsl.StreamInlet(found, max_buflen=1, recover=False)
-    return read_info(inlet.info(wait))
+    while True:
+        try:
+            full = inlet.info(WAIT)
+        except pylsl.util.TimeoutError:
+            if process.memory_info().rss - before > _MOST_HELD:
+                raise _too_long(brief) from None
+            yield None
+        else:
+            break
+    if len(full.as_xml()) > LONGEST_DESCRIPTION:
+        raise _too_long(brief)
+    yield read_info(full)
+
+
+def read_full(found: Any, wait: float) -> StreamInfo:
+    """Return an outlet's whole description, or raise `pylsl.util.TimeoutError` when it takes longer than `wait`.
+
+    Otherwise as `asking`.
+    """
+    deadline = time.perf_counter() + wait
+    for info in asking(found):
+        if info is not None:
+            return info
+        if time.perf_counter() >= deadline:
+            break
+    raise pylsl.util.TimeoutError
+
+
+def _too_long(info: StreamInfo) -> StreamMismatch:
+    return StreamMismatch(
+        f"stream {info.signal.name!r} ({info.place}) describes itself in more than {LONGEST_DESCRIPTION >> 20} MiB: "
+        "refused. Something imitates a stream, or its program is in error: stop it."
+    )
+
+
+def readable(found: Iterable[Any]) -> list[StreamInfo]:
+    """Return, in brief, those streams that claim nothing impossible; the others are said in the log."""
+    infos = []
+    for one in found:
+        try:
+            infos.append(read_info(one))
+        except StreamMismatch as error:
+            log.warning("left out: %s", error)
+    return infos
 
 
 def describe(source_id: str, timeout: float = 5.0) -> StreamInfo:
@@ -111,6 +173,8 @@ def describe(source_id: str, timeout: float = 5.0) -> StreamInfo:
         If there is none within `timeout` seconds, or it does not answer.
     DuplicateStream
         If there is more than one.
+    StreamMismatch
+        If it claims what no stream can be.
     """
     deadline = time.perf_counter() + timeout
     found = find(source_id, timeout)
@@ -131,14 +195,15 @@ def no_answer(info: StreamInfo, timeout: float) -> StreamNotFound:
 def visible(wait: float) -> list[StreamInfo]:
     """Return all streams that answer within `wait` seconds, sorted by source id.
 
-    One that does not give its whole description within half a second is listed by what discovery tells.
+    One that does not give its whole description within half a second, or too long a one, is listed by what discovery
+    tells; one that claims what no stream can be is said in the log and left out.
     """
     infos = []
     for found in pylsl.resolve_streams(wait):
         try:
             infos.append(read_full(found, 0.5))
-        except NO_ANSWER:
-            infos.append(read_info(found))
+        except (*NO_ANSWER, StreamMismatch):
+            infos += readable([found])
     return sorted(infos, key=lambda info: (info.source_id, info.uid))
 
 
@@ -153,7 +218,7 @@ class Watch:
 
     def look(self) -> dict[str, StreamInfo]:
         """Return what was visible within the last `FORGET` seconds, by uid."""
-        return {info.uid: info for info in map(read_info, self._resolver.results())}
+        return {info.uid: info for info in readable(self._resolver.results())}
 
     def close(self) -> None:
         """Stop watching."""

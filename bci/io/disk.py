@@ -13,7 +13,7 @@ from typing import Protocol
 class DiskFile(Protocol):
     """What a recording is written to; tests plant full and slow ones."""
 
-    def append(self, piece: bytes) -> None:
+    def append(self, piece: bytes | bytearray) -> None:
         """Write a piece at the end.
 
         Raises
@@ -50,7 +50,7 @@ class AppendFile:
         self._file = path.open("xb", buffering=0)
         self._end = 0
 
-    def append(self, piece: bytes) -> None:
+    def append(self, piece: bytes | bytearray) -> None:
         """Write a piece at the end, whole or not at all."""
         left = memoryview(piece)
         try:

@@ -1,8 +1,8 @@
 """DisplaySettings is what an experimenter fixes about the screen: the ``[display]`` section of a session file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 #: A picture made from sliding windows stays fresh for this many hops, or `FRESH_SECONDS` if that is longer.
 FRESH_HOPS = 3
@@ -69,6 +69,13 @@ class DisplaySettings(BaseModel):
     photodiode_deg: _Degrees = 1.5
     """Side of the photodiode patch."""
 
+    photodiode_stream: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Source id of the stream that the photodiode is in: the decoded one, where it is plugged into the amplifier, or
+    one that `bci record` records meanwhile on this machine."""
+
+    photodiode_channel: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Label of the photodiode's channel in that stream; not needed where it has one channel."""
+
     gamma: _Exponent | _Table | None = None
     """The screen's exponent, or a table of 256 levels, that every pixel is corrected by; none leaves them."""
 
@@ -98,6 +105,16 @@ class DisplaySettings(BaseModel):
 
     flip_stream: Annotated[str, Field(min_length=1, max_length=100)] = "bci-flips"
     """Source id of that marker stream."""
+
+    @model_validator(mode="after")
+    def _a_photodiode_has_something_to_see(self) -> Self:
+        if self.photodiode_stream and not self.photodiode:
+            raise ValueError(
+                "a photodiode_stream is named, but no patch is drawn for it: set photodiode = true"
+            )
+        if self.photodiode_channel and not self.photodiode_stream:
+            raise ValueError("a photodiode_channel is named, but not the photodiode_stream that it is in")
+        return self
 
     def fresh_seconds_at(self, hop_seconds: float) -> float:
         """Return how long after its data arrived a picture may be shown: `fresh_for`, or 3 hops but at least 0.25 s.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +12,43 @@ import numpy as np
 
 from bci.errors import ConfigError
 
+#: What a name that becomes part of a path looks like: it can neither climb nor be an option or a device.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+
+
+def safe_name(name: str, what: str) -> str:
+    """Return `name`, which is to become part of a path.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    what : str
+        What it was given as: ``"--name"``.
+
+    Raises
+    ------
+    ConfigError
+        If it does not.
+
+    Examples
+    --------
+    >>> safe_name("pilot-3", "--name")
+    'pilot-3'
+    >>> safe_name("../pilot", "--name")
+    Traceback (most recent call last):
+    bci.errors.ConfigError: --name '../pilot': up to 64 letters, digits, - and _ were expected, neither - nor _ first
+    """
+    if "\n" in name or not re.match(NAME, name):
+        raise ConfigError(
+            f"{what} {name!r}: up to 64 letters, digits, - and _ were expected, neither - nor _ first"
+        )
+    return name
+
 
 def make_folder(out: Path, name: str) -> Path:
-    """Make a new folder ``<date>-<time>-<name>`` under `out`; never an existing one."""
+    """Make a new folder ``<date>-<time>-<name>`` under `out`; never an existing one, nor outside of `out`."""
+    safe_name(name, "the session's name")
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     for suffix in ("", *(f"-{i}" for i in range(2, 100))):
         folder = out / f"{stamp}-{name}{suffix}"

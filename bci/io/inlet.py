@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import StreamError
-from bci.io.discovery import NO_ANSWER, WAIT, read_full
+from bci.io.discovery import NO_ANSWER, WAIT, asking
 from bci.io.metadata import StreamInfo
 from bci.io.outlet import buffer_size
 from bci.signal.liblsl import pylsl
@@ -75,9 +75,14 @@ class Inlet:
         ------
         pylsl.util.LostError
             If the outlet is lost meanwhile.
+        StreamMismatch
+            If it claims what no stream can be.
         """
-        while (info := _or_none(read_full, found, WAIT)) is None:
+        for info in asking(found):
+            if info is not None:
+                break
             yield None
+        assert info is not None
         admit(info)
         units, _ = buffer_size(info.signal, buffer_s * info.speed)
         inlet = pylsl.StreamInlet(found, max_buflen=units, recover=False)

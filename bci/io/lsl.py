@@ -7,8 +7,9 @@
        ^                                             │
        └── lost; or silent, and replaced (LOST) ─────┘
 
-A source that comes back as it was begins a new segment (RECONNECT); one that comes back with another rate or
-other channels is refused (REFUSED, then `StreamMismatch`).
+A source that comes back begins a new segment (RECONNECT); the mark says when it came back from another host, as
+another outlet or with another description. One that comes back with another rate or other channels is refused
+(REFUSED, then `StreamMismatch`).
 """
 
 import logging
@@ -24,16 +25,15 @@ from typing import Self
 import numpy as np
 
 from bci.errors import DuplicateStream, StreamMismatch
-from bci.io.connection import Connector, differences
+from bci.io.connection import Connector, changes, differences
 from bci.io.discovery import WAIT, describe, nothing, visible
 from bci.io.inlet import Inlet
-from bci.io.marks import CAPACITY, mark_columns
 from bci.io.metadata import StreamInfo
 from bci.io.outlet import LslOutlet
 from bci.io.stamps import Stamps
 from bci.io.stream import ARRIVED, CORRECTED, RAW, Grid, Stream, follow
 from bci.signal.clock import Clock
-from bci.signal.ring import Column, Ring
+from bci.signal.ring import Ring
 from bci.signal.types import MarkKind, Samples, Signal, Times, Window
 
 __all__ = ["LslOutlet", "LslSource", "StreamInfo", "describe", "visible"]
@@ -127,6 +127,7 @@ class LslSource:
         inlet = self._connector.connect(timeout, between)
         self._inlet: Inlet | None = inlet
         self.info = inlet.info
+        self._came = self.info.place
         rate = self.signal.rate * self.speed
         self._age_limit = max(0.5, 3 / rate) if data_age_limit is None else data_age_limit
         self._quantum = max(1, int(QUANTUM_S * rate))
@@ -233,11 +234,7 @@ class LslSource:
     @cached_property
     def _own(self) -> tuple[Stream, Iterator[Window]]:
         """A stream in this process's own memory, and its chunks."""
-        signal = self.signal
-        capacity = max(64, math.ceil(4 * signal.rate * self.speed))
-        columns = [Column.of("samples", signal.dtype, signal.shape), Column.of("stamps", "f8", (3,))]
-        samples = Ring.private(columns, capacity, capacity // 4)
-        stream = Stream(signal, samples, Ring.private(mark_columns(), CAPACITY, CAPACITY // 4))
+        stream = Stream.private(self.signal, 4 * self.speed)
         return stream, follow(stream, Grid(1, 1), lambda: True, lambda first, lost: None)
 
     def _take(self, stream: Stream) -> None:
@@ -279,7 +276,14 @@ class LslSource:
             since = float(times[0] - last)
             missing = max(0, round(since / self._stamps.period) - 1)
             self.lost += missing
-            self._mark(stream, MarkKind.RECONNECT, count=missing, value=since, time=float(times[0]))
+            self._mark(
+                stream,
+                MarkKind.RECONNECT,
+                count=missing,
+                value=since,
+                time=float(times[0]),
+                detail=self._came,
+            )
         if self._stalled:
             self._stalled = False
             self._mark(stream, MarkKind.RESUMED, value=now - self._heard, time=now)
@@ -323,9 +327,10 @@ class LslSource:
             self._mark(stream, MarkKind.REFUSED, time=self._clock.now(), detail=str(error))
             raise
         if inlet is not None:
+            self._came = changes(self.info, inlet.info)
             self._inlet, self.info, self._fresh = inlet, inlet.info, True
             self._connector.gone.discard(inlet.info.uid)
-            log.info("stream %s: connected again (%s)", self.info.source_id, self.info.place)
+            log.info("stream %s: connected again: %s (%s)", self.info.source_id, self._came, self.info.place)
 
     def _mark(
         self,

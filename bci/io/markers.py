@@ -15,7 +15,7 @@ from bci.io.metadata import StreamInfo, read_info, write_info
 from bci.signal.clock import Clock
 from bci.signal.liblsl import pylsl
 from bci.signal.ring import Column, Ring
-from bci.signal.types import MARKER_DTYPE, Marker, Signal, cut_text
+from bci.signal.types import MARKER_DTYPE, Marker, Signal, code_of, cut_text
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +229,7 @@ class MarkerSource:
             text = "\t".join(bytes(value).decode(errors="backslashreplace") for value in values)
         else:
             text = "\t".join(str(int(value)) for value in values)
-        return Marker(stamp + self._offset, text, _code(text), stamp)
+        return Marker(stamp + self._offset, text, code_of(text), stamp)
 
     def close(self) -> None:
         """Disconnect."""
@@ -243,19 +243,6 @@ class MarkerSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _code(text: str) -> int:
-    """Return the integer that a text is, if it fits into 64 bits, else 0.
-
-    >>> _code("T1"), _code(" 7 "), _code("-3"), _code("1_0"), _code("99999999999999999999")
-    (0, 7, -3, 0, 0)
-    """
-    try:
-        code = int(text.replace("_", "?"))
-    except ValueError:
-        return 0
-    return code if -(2**63) <= code < 2**63 else 0
 
 
 def _refuse_signal(info: StreamInfo) -> None:

@@ -4,15 +4,19 @@ Channels are described as ``desc/channels/channel/{label,unit,type}``. Streams o
 what the standard has no place for: playing speed, exactness of the stamps, shape of a sample.
 """
 
+import ctypes
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
+from xml.etree import ElementTree
 
 from bci.errors import StreamMismatch
+from bci.io import safe_xml
 from bci.signal.liblsl import pylsl
 from bci.signal.types import Signal
+from bci.signal.units import IN_FULL, unit_name
 
 #: NumPy's name of each wire format; text has the name ``str``.
 FORMATS: Mapping[int, str] = MappingProxyType(
@@ -26,16 +30,12 @@ FORMATS: Mapping[int, str] = MappingProxyType(
         pylsl.cf_string: "str",
     }
 )
+_PARSE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)
 _CODES = {name: code for code, name in FORMATS.items()}
 
-#: What streams call the units that this project writes as in a paper.
-_UNITS = {
-    **dict.fromkeys(("microvolts", "microvolt", "uv", "µv", "μv"), "uV"),
-    **dict.fromkeys(("millivolts", "millivolt", "mv"), "mV"),
-    **dict.fromkeys(("volts", "volt", "v"), "V"),
-}
-_LONG_UNITS = {"uV": "microvolts", "mV": "millivolts", "V": "volts"}
-_NO_UNIT = frozenset({"", "none", "n/a", "na", "boolean", "dimensionless", "counter"})
+#: The most that a stream may claim to be: a sample is at most a picture, a second at most a gigabyte of float32.
+MOST_CHANNELS = 1 << 22
+MOST_VALUES_PER_S = 2.5e8
 
 #: Our own elements of ``desc``, and how many others are read at most.
 _OURS = ("channels", "bci")
@@ -64,6 +64,8 @@ class StreamInfo:
         Type of content: ``"EEG"``, ``"Markers"`` …
     extra : mapping of str to str
         Further text elements of its description.
+    desc : str
+        Its whole description as it was sent, nested, as XML; empty when nothing was sent, or only asked in brief.
     """
 
     signal: Signal
@@ -74,6 +76,7 @@ class StreamInfo:
     exact_stamps: bool = False
     kind: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    desc: str = ""
 
     @property
     def place(self) -> str:
@@ -92,7 +95,7 @@ def write_info(info: StreamInfo) -> Any:
     desc = found.desc()
     if signal.channels and len(signal.shape) == 1:
         channels = desc.append_child("channels")
-        unit = _LONG_UNITS.get(signal.unit, signal.unit)
+        unit = IN_FULL.get(signal.unit, signal.unit)
         for label in signal.channels:
             channel = channels.append_child("channel")
             channel.append_child_value("label", label)
@@ -116,16 +119,22 @@ def read_info(found: Any) -> StreamInfo:
     Raises
     ------
     StreamMismatch
-        If the description contradicts itself.
+        If the description contradicts itself, or claims what no stream can be.
     """
-    n = found.channel_count()
+    n, rate = found.channel_count(), found.nominal_srate()
+    if not 1 <= n <= MOST_CHANNELS or not 0 <= rate < math.inf or n * rate > MOST_VALUES_PER_S:
+        raise StreamMismatch(
+            f"stream {found.name()!r} on host {found.hostname()!r} claims {n} channels at {rate:g} Hz; at most "
+            f"{MOST_CHANNELS} channels and {MOST_VALUES_PER_S:g} values a second can be received. Something imitates a "
+            "stream, or its program is in error: stop it."
+        )
     desc = found.desc()
     labels, unit = _read_channels(desc.child("channels"), n)
     ours = desc.child("bci")
     shape = _read_shape(ours.child_value("shape"), n, found.name())
     signal = Signal(
         name=found.name(),
-        rate=found.nominal_srate(),
+        rate=rate,
         shape=shape,
         channels=labels if len(shape) == 1 else (),
         unit=unit or ours.child_value("unit"),
@@ -144,7 +153,42 @@ def read_info(found: Any) -> StreamInfo:
             for node in _children(desc, "", _MOST_EXTRA)
             if node.name() not in _OURS and node.child_value()
         },
+        desc="" if desc.first_child().empty() else _desc_xml(found.as_xml()),
     )
+
+
+def parse_info(xml: bytes) -> StreamInfo:
+    """Return what the XML of a description says, as Lab Streaming Layer and the headers of our recordings write it.
+
+    Raises
+    ------
+    StreamMismatch
+        If it is no description, or contradicts itself.
+    """
+    try:
+        root = safe_xml.parse(xml)
+    except ValueError as error:
+        raise StreamMismatch(
+            f"the description of a stream was expected, {xml[:40]!r} … came: {error}"
+        ) from None
+    uid = root.find("uid")
+    given = (uid.text or "") if uid is not None else ""
+    if uid is not None and not given:
+        uid.text = "none"  # liblsl reads no description without one
+    parse = _PARSE(ctypes.cast(pylsl.lib.lib.lsl_streaminfo_from_xml, ctypes.c_void_p).value or 0)
+    found = pylsl.StreamInfo(handle=parse(ElementTree.tostring(root)))
+    if found.channel_count() < 1 or found.channel_format() not in FORMATS:
+        raise StreamMismatch(f"the description of a stream was expected, {xml[:40]!r} … came: {found.name()}")
+    return replace(read_info(found), uid=given)
+
+
+def _desc_xml(xml: str) -> str:
+    """Return the element ``desc`` of a stream's description, as it stands there.
+
+    >>> _desc_xml("<info><name>desc</name><desc><cap>medium</cap></desc></info>")
+    '<desc><cap>medium</cap></desc>'
+    """
+    return xml[xml.index("<desc>") : xml.rindex("</desc>") + len("</desc>")]
 
 
 def _children(node: Any, name: str, most: int) -> Iterator[Any]:
@@ -164,18 +208,8 @@ def _read_channels(node: Any, n: int) -> tuple[tuple[str, ...], str]:
         return (), ""
     labels = tuple(channel.child_value("label") for channel in channels)
     # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
-    units = {_short_unit(channel.child_value("unit")) for channel in channels} - {""}
+    units = {unit_name(channel.child_value("unit")) for channel in channels} - {""}
     return labels if all(labels) else (), units.pop() if len(units) == 1 else "mixed" if units else ""
-
-
-def _short_unit(unit: str) -> str:
-    """Return a unit as this project writes it; empty when there is none.
-
-    >>> _short_unit("microvolts"), _short_unit("none"), _short_unit("T")
-    ('uV', '', 'T')
-    """
-    key = unit.strip().casefold()
-    return "" if key in _NO_UNIT else _UNITS.get(key, unit.strip())
 
 
 def _read_shape(text: str, n: int, name: str) -> tuple[int, ...]:

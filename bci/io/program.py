@@ -8,6 +8,7 @@ The supervisor spawns `run_program` with a `Launch`; the module named there must
 import gc
 import importlib
 import logging
+import math
 import os
 import select
 import signal
@@ -82,6 +83,8 @@ class Program:
         How many predecessors of this program have died in this session.
     inherited : mapping of str to int
         What the counters of `row` stood at when this program was started: they go on from there.
+    imported : float
+        When its module and all that this needs had been imported, session seconds; told with the ready facts.
     held : bool
         Whether the supervisor has ordered to hold what is safe.
     orphaned : bool
@@ -99,6 +102,7 @@ class Program:
         self.row = board.row(launch.name)
         self.restart = launch.restart
         self.inherited = {counter: int(self.row[counter]) for counter in COUNTERS}
+        self.imported = math.nan
         self.held = self.orphaned = False
         self.log = logging.getLogger(f"bci.{launch.name}")
         self._launch = launch
@@ -133,7 +137,7 @@ class Program:
         # Loading may take longer than a program that is ready may be silent: the last beat must not count as one.
         self.row["beat"] = self.clock.now()
         self.row["state"] = State.READY
-        self._send("ready", facts)
+        self._send("ready", facts | {"imported": self.imported})
         # What was allocated so far stays for the whole run: collect once, then never look at it again.
         gc.collect()
         gc.freeze()
@@ -217,7 +221,9 @@ def run_program(launch: Launch, pipe: Connection) -> None:
     program.tick()
     status = 0
     try:
-        importlib.import_module(launch.module).main(program)
+        module = importlib.import_module(launch.module)
+        program.imported = clock.now()
+        module.main(program)
         program.row["state"] = State.STOPPED
     except BciError as error:
         status = 2

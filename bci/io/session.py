@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bci.errors import ConfigError
 from bci.io.display import DisplaySettings
+from bci.io.folder import NAME
 from bci.io.limits import Limits
 
 Positive = Annotated[float, Field(gt=0)]
-SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+SafeName = Annotated[str, Field(pattern=NAME)]
 
 
 class _Section(BaseModel):
@@ -104,6 +105,31 @@ class PublishSettings(_Section):
     """Publish the pictures too, as a second stream."""
 
 
+class ExperimentSettings(_Section):
+    """What the participant is shown, trial by trial: the pictures of a folder, and time for feedback after each.
+
+    The display stamps every stimulus with its flip and publishes it as a marker ``stimulus <number> <name>``, which is
+    recorded and around which a bundle may decode epochs.
+    """
+
+    protocol: Literal["images"] = "images"
+    """Which protocol."""
+    folder: Path
+    """Folder of the pictures: PNG, JPEG, BMP, TIFF, WebP."""
+    repeats: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """How often each is shown."""
+    order: Literal["random", "sorted"] = "random"
+    """Random, each block of trials holding every picture once, or as the file names sort."""
+    seed: int = 0
+    """Which random order."""
+    stimulus_s: Annotated[float, Field(gt=0, le=600)] = 0.5
+    """How long a picture is shown."""
+    feedback_s: Annotated[float, Field(ge=0, le=600)] = 0.0
+    """How long, after it, reconstructions are shown to the participant; 0 for never."""
+    blank_s: Annotated[float, Field(ge=0, le=600)] = 1.0
+    """How long only the fixation target is shown before each picture."""
+
+
 class RecordingSettings(_Section):
     """What happens when recording fails."""
 
@@ -142,6 +168,7 @@ class SessionConfig(_Section):
     decoder: DecoderSettings
     display: DisplaySettings = DisplaySettings()
     publish: PublishSettings | None = None
+    experiment: ExperimentSettings | None = None
     recording: RecordingSettings = RecordingSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     limits: Limits = Limits()
@@ -184,7 +211,10 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
     source = config.source
     if isinstance(source, ReplaySettings):
         source = source.model_copy(update={"file": folder / source.file})
-    return config.model_copy(update={"decoder": decoder, "source": source})
+    experiment = config.experiment
+    if experiment is not None:
+        experiment = experiment.model_copy(update={"folder": folder / experiment.folder})
+    return config.model_copy(update={"decoder": decoder, "source": source, "experiment": experiment})
 
 
 def describe_errors(error: ValidationError) -> str:

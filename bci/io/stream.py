@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from bci.errors import Overrun
-from bci.io.marks import create_marks, read_marks, write_mark
+from bci.io.marks import CAPACITY, create_marks, mark_columns, read_marks, write_mark
 from bci.signal.ring import Column, Ring, RingHandle
 from bci.signal.types import MarkKind, Signal, Window
 
@@ -65,14 +65,20 @@ class Stream:
             How many programs can wait on it at once.
         """
         capacity = max(64, math.ceil(seconds * signal.rate)) if signal.rate else 4096
-        columns = [Column.of("samples", signal.dtype, signal.shape), Column.of("stamps", "f8", (3,))]
-        samples = Ring.create(name, columns, capacity, max(16, capacity // 4), readers)
+        samples = Ring.create(name, _columns(signal), capacity, max(16, capacity // 4), readers)
         try:
             marks = create_marks(name + "m", readers)
         except BaseException:
             samples.close()
             raise
         return cls(signal, samples, marks)
+
+    @classmethod
+    def private(cls, signal: Signal, seconds: float) -> Self:
+        """Create the rings of a stream that is written and read in this process alone."""
+        capacity = max(64, math.ceil(seconds * signal.rate))
+        samples = Ring.private(_columns(signal), capacity, capacity // 4)
+        return cls(signal, samples, Ring.private(mark_columns(), CAPACITY, CAPACITY // 4))
 
     @classmethod
     def attach(cls, handle: StreamHandle) -> Self:
@@ -119,6 +125,10 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _columns(signal: Signal) -> tuple[Column, Column]:
+    return Column.of("samples", signal.dtype, signal.shape), Column.of("stamps", "f8", (3,))
 
 
 @dataclass(frozen=True, slots=True)

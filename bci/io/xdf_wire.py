@@ -4,6 +4,7 @@ Format: github.com/sccn/xdf/wiki/Specifications, version 1.0. A chunk is its len
 bytes the length takes, then the length, little-endian), a tag of two bytes, and its content.
 """
 
+import contextlib
 import math
 import re
 import struct
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bci.io import safe_xml
 from bci.io.metadata import StreamInfo, write_info
 
 MAGIC = b"XDF:"
@@ -67,7 +69,12 @@ def number(value: int) -> bytes:
 
 def chunk(tag: Tag, *parts: bytes) -> bytes:
     """Return a whole chunk with this content."""
-    return b"".join((number(2 + sum(map(len, parts))), struct.pack("<H", tag), *parts))
+    return b"".join((chunk_head(tag, sum(map(len, parts))), *parts))
+
+
+def chunk_head(tag: Tag, size: int) -> bytes:
+    """Return what a chunk with `size` bytes of content begins with."""
+    return number(2 + size) + struct.pack("<H", tag)
 
 
 def stream_chunk(tag: Tag, stream: int, *parts: bytes) -> bytes:
@@ -83,17 +90,27 @@ def file_header() -> bytes:
 
 
 def stream_header(info: StreamInfo) -> bytes:
-    """Return the XML that describes a stream, in the words that Lab Streaming Layer itself uses."""
+    """Return the XML that describes a stream, in the words that Lab Streaming Layer itself uses.
+
+    What the stream's sender said of it is kept as it was said, nested.
+    """
     root = ElementTree.fromstring(_CONTROL.sub(" ", write_info(info).as_xml()))
     for name, text in (("uid", info.uid), ("hostname", info.host)):
         element = root.find(name)
         if element is not None:
             element.text = _CONTROL.sub(" ", text)
+    desc = root.find("desc")
+    if info.desc and desc is not None:
+        # liblsl hands on names of elements that XML does not allow; then what was understood has to do.
+        with contextlib.suppress(ValueError):
+            said = safe_xml.parse(_CONTROL.sub(" ", info.desc).encode(), "utf-8")
+            root.remove(desc)
+            root.append(said)
     xml: bytes = ElementTree.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0"?>' + xml
 
 
-def samples(stream: int, values: NDArray[np.generic], stamps: ArrayLike) -> bytes:
+def samples(stream: int, values: NDArray[np.generic], stamps: ArrayLike) -> bytearray:
     """Return a chunk of numbers, each sample with its own stamp.
 
     Parameters
@@ -106,11 +123,21 @@ def samples(stream: int, values: NDArray[np.generic], stamps: ArrayLike) -> byte
         As the sender gave them.
     """
     n = len(values)
-    rows = np.empty(n, sample_dtype(values.dtype, math.prod(values.shape[1:])))
+    layout = sample_dtype(values.dtype, math.prod(values.shape[1:]))
+    head = (
+        chunk_head(Tag.SAMPLES, 4 + len(number(n)) + n * layout.itemsize)
+        + struct.pack("<I", stream)
+        + number(n)
+    )
+    # One piece of memory, filled in place: a copy of records takes thirty times as long as one of bytes, and every
+    # further megabyte costs its page faults.
+    piece = bytearray(len(head) + n * layout.itemsize)
+    piece[: len(head)] = head
+    rows = np.frombuffer(piece, layout, offset=len(head))
     rows["stamped"] = 8
     rows["stamp"] = stamps
     rows["values"] = values.reshape(n, -1)
-    return stream_chunk(Tag.SAMPLES, stream, number(n), rows.tobytes())
+    return piece
 
 
 def sample_dtype(dtype: np.dtype[np.generic], channels: int) -> np.dtype[np.void]:

@@ -326,7 +326,7 @@ class XdfWriter:
         self._note(HeaderCopy(stream, xml).line())
         self._streams[stream] = written
 
-    def _append(self, stream: int, piece: bytes, stamps: NDArray[np.float64], first: int) -> None:
+    def _append(self, stream: int, piece: bytes | bytearray, stamps: NDArray[np.float64], first: int) -> None:
         """Append one chunk of samples and count them."""
         written, n = self._streams[stream], len(stamps)
         self._put(piece, Tag.SAMPLES, stream, first, n)
@@ -340,7 +340,9 @@ class XdfWriter:
             written.segments.append([first, n])
         written.next = first + n
 
-    def _put(self, piece: bytes, tag: Tag, stream: int = 0, first: int = 0, samples: int = 0) -> None:
+    def _put(
+        self, piece: bytes | bytearray, tag: Tag, stream: int = 0, first: int = 0, samples: int = 0
+    ) -> None:
         """Append a chunk, and the line that vouches for it."""
         assert self._file is not None
         with self._saying():

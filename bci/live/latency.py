@@ -76,7 +76,8 @@ def latency_picture(session: Path, path: Path) -> None:
     axes.set(xscale="log", xlabel="milliseconds", ylabel="share of reconstructions", ylim=(0, 1.01))
     axes.set_title("Where the time goes, from the sample to the flip", loc="left")
     axes.grid(alpha=0.25, which="both")
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
+    if axes.lines:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     figure.savefig(path, dpi=120)
 
 

@@ -313,7 +313,7 @@ class Recorder:
 
 def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a stream's facts describes it."""
-    names = ("source_id", "uid", "host", "kind", "speed", "exact_stamps")
+    names = ("source_id", "uid", "host", "kind", "speed", "exact_stamps", "desc")
     known = {name: facts[name] for name in names if name in facts}
     # What else it says of itself is kept where it can be an element of XML.
     extra = {key: str(value) for key, value in facts.get("extra", {}).items() if key.isidentifier()}

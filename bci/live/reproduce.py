@@ -1,86 +1,84 @@
 """Reproduction: decodes what a session recorded, offline, and compares every reconstruction with what was made live.
 
-The same windows, the same decoder, the resets that the live decoder marked, at the same samples. On the same machine
-with the same libraries the result must be equal, bit for bit; elsewhere latents may differ by `TOLERANCE` of
-their size. Pictures are compared by the digest of their pixels.
+The same windows or epochs, the same decoder, the resets that the live decoder marked, at the same samples: a restart
+of the decoder or of the recorder, a gap, a clock that was set and a bad electrode are reproduced like any other
+second. On the same machine with the same libraries the result must be equal, bit for bit; elsewhere it must be within
+the tolerance of `bci.live.agreement`.
+
+Where samples were not recorded, the frames that rest on them are *missing*. The filters remember them for longer, ever
+more faintly: of the frames after that, up to the next reset, only agreement within the tolerance can be asked.
 """
 
-import csv
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import pyxdf
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.errors import BundleMismatch, RecordingError
+from bci.decoder.parity import LATENT_TOLERANCE
+from bci.decoder.providers import Provider
+from bci.errors import BundleMismatch
+from bci.live.agreement import Latents, differing, one_level, pixels_within
+from bci.live.cutting import RecordedEpochs
+from bci.live.decode import window_digest
+from bci.live.recorded import RecordedSession, Row
 from bci.live.tables import image_digest
 from bci.signal.clock import LslClock
-from bci.signal.types import Signal, Window
-from bci.signal.windows import windows
+from bci.signal.types import Reconstruction, Signal, Window, cut_text
+from bci.signal.windows import Windows
 
-#: What latents may differ by in another environment, relative to their size.
-TOLERANCE = 1e-4
+#: What latents may differ by in another environment, relative to the largest.
+TOLERANCE = LATENT_TOLERANCE
 
-#: Samples handed to the pipeline at a time; the result does not depend on it.
-_CHUNK = 4096
+#: After this many settling times what a filter remembers is a millionth (see `bci.signal.step.TOLERANCE`).
+_FORGOTTEN = 2
+
+_MOST_LISTED = 20
+
+Image = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What a session left of itself.
+class Screen(Protocol):
+    """What knows how a display draws, for pictures that a session stored as they stood on the screen.
 
     Attributes
     ----------
-    folder : Path
-        The session's folder.
-    config, environment : mapping
-        As written when it ran.
-    frames : sequence of mapping
-        Rows of ``frames.csv``.
-    resets : mapping of int to str
-        Count of the sample that the live pipeline was reset at: why.
+    changes : collection of int
+        The changes of picture that are stored.
     """
 
-    folder: Path
-    config: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    frames: Sequence[Mapping[str, str]]
-    resets: Mapping[int, str]
+    @property
+    def changes(self) -> Container[int]: ...  # noqa: D102
+
+    def stored(self, change: int) -> Image:
+        """Return the picture's place on the screen after a change of picture, as it was stored."""
+        ...
+
+    def drawn(self, image: Image) -> Image:
+        """Return what stands in that place when `image` (height, width, 3) is shown; the caller's own."""
+        ...
 
 
-def read_session(folder: Path) -> Recorded:
-    """Read a session's folder.
-
-    Raises
-    ------
-    RecordingError
-        If something of it is missing.
-    """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-        frames = _rows(folder / "frames.csv")
-        marks = _rows(folder / "marks.csv")
-    except (OSError, ValueError) as error:
-        raise RecordingError(
-            f"{folder} is not a whole session: {error}. Expected the folder that `bci run` or `bci demo` printed."
-        ) from None
-    resets = {
-        int(mark["first"]): mark["detail"]
-        for mark in marks
-        if mark["source"] == "decode" and mark["kind"] == "pipeline_reset"
-    }
-    return Recorded(folder, config, environment, frames, resets)
+#: Makes a `Screen` of a session's folder, its configuration, and the size (height, width) of the bundle's pictures.
+OpenScreen = Callable[[Path, Mapping[str, Any], tuple[int, int]], Screen]
 
 
-def reproduce(folder: Path, bundle_path: Path | None = None) -> dict[str, Any]:
+def reproduce(
+    folder: Path,
+    bundle_path: Path | None = None,
+    *,
+    provider: Provider | None = None,
+    screen: OpenScreen | None = None,
+) -> dict[str, Any]:
     """Decode a recorded session again and compare.
 
     Parameters
@@ -89,14 +87,28 @@ def reproduce(folder: Path, bundle_path: Path | None = None) -> dict[str, Any]:
         The session's folder.
     bundle_path : Path, optional
         Where its bundle is now, if not where it was.
+    provider : "cpu" or "cuda", optional
+        Where to compute; by default where the session did.
+    screen : callable, optional
+        Returns, given the session's folder, its configuration and the size (height, width) of the bundle's pictures,
+        what reads those that the display left; without it none of them is looked at.
 
     Returns
     -------
     dict
-        ``frames`` (recorded reconstructions), ``equal`` (those whose latent, confidence, picture and validity are the
-        same to the bit), ``missing`` (those whose samples were not recorded), ``max_difference`` (largest
-        difference of a latent, relative to its size), ``same_environment``, ``differing`` (what of the environment
-        differs: then and now), ``within_tolerance``, ``times_real_time``.
+        Of the reconstructions: ``frames`` (recorded), ``equal`` (latent, confidence, picture, validity and its reason
+        the same to the bit), ``missing`` (rest on samples that were not recorded), ``approximate`` (come after such
+        samples, see the module), ``unequal`` (numbers of the others that are not equal, the first twenty),
+        ``max_difference`` (largest difference of a latent, relative to the largest latent).
+
+        Of the screen: ``shown`` (changes of picture that showed one of them), ``shown_equal`` (those whose pixels are
+        the same to the bit); ``images`` (stored pictures that were compared), ``images_within`` (those within
+        one level on 99.9 % of their pixels), ``least_share`` (the lowest share of such pixels, None without any).
+
+        ``same_environment``, ``differing`` (what of it differs: then and now), ``within_tolerance`` (all there, latents
+        and compared pictures within tolerance), ``reproduced`` (that, and in the same environment every bit),
+        ``seconds`` (of the recording), ``times_real_time``, ``cpu_seconds`` (processor time that it took, however many
+        others the machine served meanwhile).
 
     Raises
     ------
@@ -105,7 +117,7 @@ def reproduce(folder: Path, bundle_path: Path | None = None) -> dict[str, Any]:
     BundleMismatch
         If the bundle is not the one that the session ran.
     """
-    session = read_session(folder)
+    session = RecordedSession.read(folder)
     clock = LslClock()
     bundle = Bundle.load(bundle_path or session.config["decoder"]["bundle"])
     ran = session.environment["bundle"]["hash"]
@@ -114,142 +126,174 @@ def reproduce(folder: Path, bundle_path: Path | None = None) -> dict[str, Any]:
             f"the session ran bundle {ran[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
             "Name the one it ran with --bundle."
         )
-    decoder = OnnxDecoder(bundle, clock=clock, provider=session.config["decoder"]["provider"])
+    decoder = OnnxDecoder(bundle, clock=clock, provider=provider or session.config["decoder"]["provider"])
     decoder.warm_up()
-    signal, pieces = recorded_samples(folder)
-    wanted = {int(row["last_sample"]): row for row in session.frames}
-    equal, worst, found = 0, 0.0, 0
-    began = clock.now()
-    samples = sum(len(piece) for _, piece in pieces)
-    cut = windows(
-        _chunks(signal, pieces, session.resets),
-        bundle.adapt(signal),
-        length=bundle.length,
-        hop=bundle.hop,
-        copy=False,
-    )
-    for window in cut:
-        row = wanted.get(window.last_sample)
-        if row is None:
-            continue
-        found += 1
-        frame = decoder.decode(window)
+    opened = screen(folder, session.config, bundle.image_size) if screen is not None else None
+    pictures = _Pictures(session, opened)
+    compared = _Comparison()
+    began, spent = clock.now(), time.process_time()
+    seconds = _decode_again(session, bundle, decoder, compared, pictures)
+    took, spent = clock.now() - began, time.process_time() - spent
+    pictures.compare()
+    differs = differing(session.environment, decoder.environment)
+    # Of what was shown, only frames of which every bit can be asked for.
+    shown = [row for row in session.shown if row["kind"] == "frame" and int(row["frame"]) in compared.digests]
+    shown_equal = sum(row["digest"] == compared.digests[int(row["frame"])] for row in shown)
+    missing = len(session.frames) - compared.frames
+    within = missing == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
+    exact = not compared.unequal and shown_equal == len(shown)
+    return {
+        "session": str(folder),
+        "frames": len(session.frames),
+        "equal": compared.equal,
+        "missing": missing,
+        "approximate": compared.approximate,
+        "unequal": compared.unequal[:_MOST_LISTED],
+        "max_difference": compared.latents.difference,
+        "shown": len(shown),
+        "shown_equal": shown_equal,
+        "images": len(pictures.shares),
+        "images_within": pictures.within,
+        "least_share": min(pictures.shares, default=None),
+        "same_environment": not differs,
+        "differing": differs,
+        "within_tolerance": within,
+        "reproduced": within and (exact or bool(differs)),
+        "seconds": seconds,
+        "times_real_time": seconds / took if took > 0 else float("nan"),
+        "cpu_seconds": spent,
+    }
+
+
+@dataclass
+class _Comparison:
+    """What comparing frames has found so far."""
+
+    frames: int = 0
+    equal: int = 0
+    approximate: int = 0
+    unequal: list[int] = field(default_factory=list)
+    latents: Latents = field(default_factory=Latents)
+    digests: dict[int, str] = field(default_factory=dict)
+
+    def add(self, row: Row, window: Window, frame: Reconstruction, *, exact: bool) -> None:
+        """Compare a frame with its row; `exact` says that everything it rests on was recorded."""
         latent = np.array(json.loads(row["latent"]), np.float32)
+        digest = image_digest(frame.image)
         same = (
             np.array_equal(latent, frame.latent, equal_nan=True)
             and np.array_equal(float(row["confidence"]), frame.confidence, equal_nan=True)
-            and row["digest"] == image_digest(frame.image)
+            and row["digest"] == digest
             and bool(int(row["valid"])) == frame.valid
+            and row["reason"] == cut_text(frame.reason, 96).decode()
+            and row["window_digest"] in ("", window_digest(window).hex())
         )
-        equal += same
-        worst = max(worst, _difference(latent, frame.latent))
-    took = clock.now() - began
-    differing = _differing(session.environment.get("decoder", {}), decoder.environment)
-    missing = len(wanted) - found
-    return {
-        "session": str(folder),
-        "frames": len(wanted),
-        "equal": equal,
-        "missing": missing,
-        "max_difference": worst,
-        "same_environment": not differing,
-        "differing": differing,
-        "within_tolerance": missing == 0 and worst <= TOLERANCE,
-        "times_real_time": samples / signal.rate / took if took > 0 else float("nan"),
-    }
+        self.frames += 1
+        self.equal += same
+        self.latents.add(latent, frame.latent)
+        if not exact:
+            self.approximate += 1
+            return
+        self.digests[int(row["frame"])] = digest
+        if not same:
+            self.unequal.append(int(row["frame"]))
 
 
-def recorded_samples(folder: Path) -> tuple[Signal, list[tuple[int, NDArray[Any]]]]:
-    """Return the signal of a session's recording, and its samples: (count of the first, samples) per piece.
+class _Pictures:
+    """The pictures that a display left on disk, compared with those made again."""
 
-    Counts are the rig's own: where samples were lost before they could be recorded, a new piece begins.
+    def __init__(self, session: RecordedSession, screen: Screen | None) -> None:
+        self.shares: list[float] = []
+        self.within = 0
+        self._screen = screen
+        self._changes = {
+            int(row["frame"]): int(row["change"])
+            for row in session.shown
+            if row["kind"] == "frame" and screen is not None and int(row["change"]) in screen.changes
+        }
+        self._again: dict[int, Image] = {}
 
-    Raises
-    ------
-    RecordingError
-        If the recording or its manifest is missing, or they do not fit each other.
-    """
-    pieces: list[tuple[int, NDArray[Any]]] = []
-    signal: Signal | None = None
-    for path in sorted(folder.glob("recording*.xdf"), key=lambda p: (len(p.name), p.name)):
-        manifest = json.loads(path.with_name(path.name + ".manifest.json").read_text(encoding="utf-8"))
-        told = manifest["streams"][0]
-        loaded, _ = pyxdf.load_xdf(
-            str(path),
-            select_streams=[told["stream"]],
-            synchronize_clocks=False,
-            dejitter_timestamps=False,
-        )
-        info = loaded[0]["info"]
-        samples = np.ascontiguousarray(loaded[0]["time_series"])
-        signal = _signal(info, samples)
-        counted = sum(end - first for first, end in told["segments"])
-        if counted != len(samples):
-            raise RecordingError(
-                f"{path.name}: its manifest counts {counted} samples, {len(samples)} can be read. "
-                "Run `bci verify` on it."
-            )
-        at = 0
-        for first, end in told["segments"]:
-            pieces.append((int(first), samples[at : at + end - first]))
-            at += end - first
-    if signal is None:
-        raise RecordingError(f"{folder} holds no finished recording (recording.xdf)")
-    return signal, pieces
+    def keep(self, number: int, image: Image) -> None:
+        """Keep the picture of a frame made again, if the one that was shown is stored."""
+        if number in self._changes:
+            self._again[number] = image
+
+    def compare(self) -> None:
+        """Compare them: what was shown must lie between what one level less and one level more would show."""
+        for number, image in self._again.items():
+            assert self._screen is not None
+            low, high = (self._screen.drawn(one_level(image, by)) for by in (-1, 1))
+            share, enough = pixels_within(low, self._screen.stored(self._changes[number]), high)
+            self.shares.append(share)
+            self.within += enough
 
 
-def _signal(info: Mapping[str, Any], samples: NDArray[Any]) -> Signal:
-    described = (info["desc"][0] or {}).get("channels", [None])[0] or {}
-    channels = [
-        (str((c.get("label") or [""])[0] or ""), str((c.get("unit") or [""])[0] or ""))
-        for c in described.get("channel", [])
-    ]
-    labels = tuple(label for label, _ in channels) if all(label for label, _ in channels) else ()
-    unit = channels[0][1] if channels else ""
-    return Signal(
-        str(info["name"][0]),
-        float(info["nominal_srate"][0]),
-        samples.shape[1:],
-        labels,
-        "uV" if unit in ("microvolts", "µV") else unit,
-        str(samples.dtype),
+def _decode_again(
+    session: RecordedSession,
+    bundle: Bundle,
+    decoder: OnnxDecoder,
+    compared: _Comparison,
+    pictures: _Pictures,
+) -> float:
+    """Decode every window that the session decoded, as far as its samples were recorded; return their seconds."""
+    rows: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in session.frames:
+        rows[int(row["last_sample"])].append(row)
+    signal = session.signal()
+    cutter: Windows | RecordedEpochs = (
+        RecordedEpochs(signal, bundle, session.epochs)
+        if bundle.epochs
+        else Windows(signal, bundle.adapt(signal), length=bundle.length, hop=bundle.hop, copy=False)
     )
+    pipeline = cutter.pipeline
+    forgotten = _FORGOTTEN * pipeline.settle
+    feed = _Feed(session, signal)
+    for chunk in feed:
+        for window in cutter.push(chunk):
+            if window.last_sample not in rows:
+                continue
+            after = np.inf if feed.hole is None else (window.first + 1) * pipeline.ratio - 1 - feed.hole
+            if after < forgotten:
+                continue
+            frame = decoder.decode(window)
+            for row in rows[window.last_sample]:
+                compared.add(row, window, frame, exact=feed.hole is None or not forgotten)
+                pictures.keep(int(row["frame"]), frame.image)
+    return feed.samples / signal.rate
 
 
-def _chunks(
-    signal: Signal, pieces: Sequence[tuple[int, NDArray[Any]]], resets: Mapping[int, str]
-) -> Iterator[Window]:
-    """Feed recorded samples, each reset of the live pipeline at its sample."""
-    for first, samples in pieces:
-        end = first + len(samples)
-        edges = sorted({first, end, *(r for r in resets if first < r < end), *range(first, end, _CHUNK)})
-        for a, b in itertools.pairwise(edges):
-            part = samples[a - first : b - first]
-            bad = np.zeros((len(part), signal.shape[0]), bool)
-            times = np.arange(a, b) / signal.rate
-            yield Window(signal, a, part, times, bad, b - 1, reset=resets.get(a, ""))
+class _Feed:
+    """The recorded samples as the chunks that the live decoder got: each of its resets at its sample.
 
+    Attributes
+    ----------
+    hole : int or None
+        Count of the first sample behind the newest loss since the last reset; None where nothing was lost.
+    samples : int
+        Handed on so far.
+    """
 
-def _difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Return the largest difference relative to the larger size; infinite where only one is a number."""
-    if not np.array_equal(np.isnan(one), np.isnan(other)):
-        return float("inf")
-    both = ~np.isnan(one)
-    if not both.any():
-        return 0.0
-    a, b = one[both].astype(np.float64), other[both].astype(np.float64)
-    size = max(float(np.abs(a).max()), float(np.abs(b).max()), 1e-12)
-    return float(np.abs(a - b).max()) / size
+    def __init__(self, session: RecordedSession, signal: Signal) -> None:
+        self.hole: int | None = None
+        self.samples = 0
+        self._session, self._signal = session, signal
 
-
-def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return what of two environments differs: name -> [then, now]."""
-    now = json.loads(json.dumps(dict(now), default=str))
-    return {
-        key: [then.get(key), now.get(key)] for key in sorted({*then, *now}) if then.get(key) != now.get(key)
-    }
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    def __iter__(self) -> Iterator[Window]:
+        signal, resets = self._signal, self._session.resets
+        places = sorted(resets)
+        at = 0
+        for first, samples in self._session.pieces():
+            end = first + len(samples)
+            inside = places[bisect_right(places, first) : bisect_left(places, end)]
+            for a, b in itertools.pairwise((first, *inside, end)):
+                if a in resets:
+                    self.hole = None
+                elif a != at:
+                    self.hole = a
+                at = b
+                self.samples += b - a
+                bad = np.zeros((b - a, signal.shape[0]), bool)
+                part = samples[a - first : b - first].reshape(b - a, *signal.shape)
+                yield Window(
+                    signal, a, part, np.arange(a, b) / signal.rate, bad, b - 1, reset=resets.get(a, "")
+                )

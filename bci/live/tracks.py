@@ -7,6 +7,7 @@ them are in the tables.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -122,9 +123,7 @@ class Tracks:
     def markers(self, info: StreamInfo, first: int = 0) -> tuple[int, Take]:
         """Begin a stream of markers, as text; return its id and what takes the columns of its ring."""
         signal = Signal(info.signal.name, 0.0, (1,), dtype="str")
-        described = StreamInfo(
-            signal, info.source_id, info.uid, info.host, kind=info.kind or "Markers", extra=info.extra
-        )
+        described = replace(info, signal=signal, speed=1.0, exact_stamps=False, kind=info.kind or "Markers")
         stream = self._writer.add_stream(described, first)
 
         def take(columns: Columns, at: int) -> None:

@@ -5,6 +5,7 @@ is the same for any chunking, which matrix products and FIR convolution are not.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,7 +107,7 @@ class Sos:
         return filtered.T.reshape(samples.shape), self._memory(bad, n)
 
 
-def _sections(
+def _butterworth(
     step: object, signal: Signal, order: int, edges: float | tuple[float, float], kind: str
 ) -> Sections:
     check_regular(step, signal)
@@ -123,87 +124,72 @@ def _sections(
     return np.asarray(dsp.butter(order, edges, kind, fs=signal.rate, output="sos"))
 
 
+class _Filter(ABC):
+    """A step that is one recursive filter, the same for every channel; designing it checks the settings."""
+
+    @abstractmethod
+    def sections(self, signal: Signal) -> Sections:
+        """Design the filter for the rate of `signal`: (sections, 6); ConfigError when it does not fit."""
+
+    def output(self, signal: Signal) -> Signal:
+        """Return `signal` itself."""
+        self.sections(signal)
+        return signal
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return the filter at rest."""
+        return Sos(self.sections(signal), signal.shape)
+
+
 @dataclass(frozen=True)
-class BandPass:
+class BandPass(_Filter):
     """Butterworth band-pass of `order` between `low` and `high` hertz."""
 
     low: Hertz
     high: Hertz
     order: int = 4
 
-    def output(self, signal: Signal) -> Signal:
-        """Return `signal` itself."""
-        self._design(signal)
-        return signal
-
-    def start(self, signal: Signal) -> Kernel:
-        """Return the filter at rest."""
-        return Sos(self._design(signal), signal.shape)
-
-    def _design(self, signal: Signal) -> Sections:
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
         check_positive(self, low=self.low, high=self.high)
-        return _sections(self, signal, self.order, (self.low, self.high), "bandpass")
+        return _butterworth(self, signal, self.order, (self.low, self.high), "bandpass")
 
 
 @dataclass(frozen=True)
-class HighPass:
+class HighPass(_Filter):
     """Butterworth high-pass of `order` at `low` hertz."""
 
     low: Hertz
     order: int = 4
 
-    def output(self, signal: Signal) -> Signal:
-        """Return `signal` itself."""
-        self._design(signal)
-        return signal
-
-    def start(self, signal: Signal) -> Kernel:
-        """Return the filter at rest."""
-        return Sos(self._design(signal), signal.shape)
-
-    def _design(self, signal: Signal) -> Sections:
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
         check_positive(self, low=self.low)
-        return _sections(self, signal, self.order, self.low, "highpass")
+        return _butterworth(self, signal, self.order, self.low, "highpass")
 
 
 @dataclass(frozen=True)
-class LowPass:
+class LowPass(_Filter):
     """Butterworth low-pass of `order` at `high` hertz."""
 
     high: Hertz
     order: int = 4
 
-    def output(self, signal: Signal) -> Signal:
-        """Return `signal` itself."""
-        self._design(signal)
-        return signal
-
-    def start(self, signal: Signal) -> Kernel:
-        """Return the filter at rest."""
-        return Sos(self._design(signal), signal.shape)
-
-    def _design(self, signal: Signal) -> Sections:
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
         check_positive(self, high=self.high)
-        return _sections(self, signal, self.order, self.high, "lowpass")
+        return _butterworth(self, signal, self.order, self.high, "lowpass")
 
 
 @dataclass(frozen=True)
-class Notch:
+class Notch(_Filter):
     """Second-order notch at `frequency` hertz, `quality` times narrower than its frequency."""
 
     frequency: Hertz
     quality: float = 30.0
 
-    def output(self, signal: Signal) -> Signal:
-        """Return `signal` itself."""
-        self._design(signal)
-        return signal
-
-    def start(self, signal: Signal) -> Kernel:
-        """Return the filter at rest."""
-        return Sos(self._design(signal), signal.shape)
-
-    def _design(self, signal: Signal) -> Sections:
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
         check_regular(self, signal)
         check_positive(self, frequency=self.frequency, quality=self.quality)
         if self.frequency >= signal.rate / 2:
@@ -216,7 +202,7 @@ class Notch:
 
 
 @dataclass(frozen=True)
-class Decimate:
+class Decimate(_Filter):
     """Keep every `factor`-th sample behind a Butterworth low-pass of `order` at 80 % of the new Nyquist frequency.
 
     Of each `factor` samples, counted from sample zero, the last is kept.
@@ -227,17 +213,18 @@ class Decimate:
 
     def output(self, signal: Signal) -> Signal:
         """Return the signal at the lower rate."""
-        self._design(signal)
+        super().output(signal)
         return replace(signal, rate=signal.rate / self.factor)
 
     def start(self, signal: Signal) -> Kernel:
         """Return the decimation at rest."""
-        return _Decimation(self._design(signal), self.factor, signal.shape)
+        return _Decimation(self.sections(signal), self.factor, signal.shape)
 
-    def _design(self, signal: Signal) -> Sections:
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
         check_regular(self, signal)
         check_whole(self, 2, 1000, factor=self.factor)
-        return _sections(self, signal, self.order, 0.4 * signal.rate / self.factor, "lowpass")
+        return _butterworth(self, signal, self.order, 0.4 * signal.rate / self.factor, "lowpass")
 
 
 class _Decimation(Sos):

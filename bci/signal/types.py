@@ -182,6 +182,19 @@ class Marker:
     raw: float = float("nan")
 
 
+def code_of(text: str) -> int:
+    """Return the whole number that a marker's text is, if it fits into 64 bits, else 0.
+
+    >>> code_of("12"), code_of(" -3 "), code_of("T1"), code_of("1_0"), code_of("99999999999999999999")
+    (12, -3, 0, 0, 0)
+    """
+    try:
+        code = int(text.replace("_", "?"))
+    except ValueError:
+        return 0
+    return code if -(2**63) <= code < 2**63 else 0
+
+
 class MarkKind(IntEnum):
     """What a mark beside a stream says; `starts_segment` kinds reset the pipeline."""
 

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.signal.types import Marker, Signal, Times
-from bci.sim.montage import SITES, directions
+from bci.sim.montage import SITES, background_modes, directions
+from bci.sim.noise import SpectralNoise, coefficients
+from bci.sim.seeds import numbered
 
 Array = NDArray[np.float64]
 
@@ -99,11 +101,9 @@ class AlphaSimulator:
         self.markers = self.markers_between(0.0, 3600.0 if self.n is None else self.n / rate)
         self._line = line_hz / rate
         self._size = round(_SLOT * rate)
-        self._spectra = _spectra(self._size, rate)
+        self._noise = SpectralNoise(_spectra(self._size, rate), seed, _NOISE)
         self._patterns = _patterns()
-        # A slot and the two before it: enough for reading on while somebody looks back.
         self._slot = lru_cache(4)(self._make_slot)
-        self._block = lru_cache(4)(self._make_block)
 
     # -- what is planted ---------------------------------------------------------------------------------
 
@@ -161,10 +161,10 @@ class AlphaSimulator:
     # -- making ------------------------------------------------------------------------------------------
 
     def _make_slot(self, slot: int) -> NDArray[np.float32]:
-        """Return one slot: (size, 64). Block k spans slots k and k + 1, and fades in and out."""
+        """Return one slot: (size, 64)."""
         size = self._size
         times = np.arange(slot * size, (slot + 1) * size) / self.rate
-        sources = self._block(slot)[:size] + self._block(slot - 1)[size:]
+        sources = self._noise.slot(slot)
         gain = self._gain(times)
         # einsum without optimisation adds in one order everywhere; a matrix product does not.
         modes = sources[:, :_MODES]
@@ -180,18 +180,6 @@ class AlphaSimulator:
         samples: NDArray[np.float32] = out.astype(np.float32)
         return samples
 
-    def _make_block(self, block: int) -> Array:
-        """Return the independent sources of one block, faded in and out: (2 size, sources)."""
-        length = 2 * self._size
-        # Philox numbered by block: any block at once. Blocks count from -1, seeds from 0.
-        rng = _random(self.seed, _NOISE, block + 1)
-        shape = (len(self._spectra), self._spectra.shape[1])
-        white = rng.standard_normal((2, *shape))
-        sources = np.fft.irfft((white[0] + 1j * white[1]) * self._spectra, length, axis=1)
-        # sin² + cos² = 1: where two independent blocks overlap their power is that of one.
-        fade = np.sin(np.pi * (np.arange(length) + 0.5) / length)
-        return np.ascontiguousarray((sources * fade).T)
-
     def _gain(self, times: Array) -> Array:
         """Return how far the rhythms follow the state: (n, 1) from 0, open, to 1, closed."""
         low, changes = self._changes(float(times[0]) - _RAMP, float(times[-1]))
@@ -206,25 +194,21 @@ class AlphaSimulator:
         out = np.zeros(len(times))
         first, last = (math.floor(t / _BLINK_EVERY) for t in (times[0] - 1, times[-1] + 1))
         for cell in range(max(0, first), last + 1):
-            chance, where, size = _random(self.seed, _BLINKS, cell).random(3)
+            chance, where, size = numbered(self.seed, _BLINKS, cell).random(3)
             middle = (cell + where) * _BLINK_EVERY
             if chance < _BLINK_CHANCE and self.state(middle) == OPEN:
                 out += (150 + 200 * size) * np.exp(-(((times - middle) / _BLINK_S) ** 2) / 2)
         return out
 
 
-def _random(seed: int, stream: int, number: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, stream, number))))
-
-
 @lru_cache(16)
 def _pace(seed: int) -> float:
-    return STATE_S * float(_random(seed, _STATE, 0).uniform(1 - _PACE, 1 + _PACE))
+    return STATE_S * float(numbered(seed, _STATE, 0).uniform(1 - _PACE, 1 + _PACE))
 
 
 @lru_cache(1024)
 def _change(seed: int, number: int) -> float:
-    return number * _pace(seed) + float(_random(seed, _STATE, number).uniform(-_JITTER, _JITTER))
+    return number * _pace(seed) + float(numbered(seed, _STATE, number).uniform(-_JITTER, _JITTER))
 
 
 def _between(gains: tuple[float, float], share: Array) -> Array:
@@ -241,8 +225,7 @@ def _spectra(size: int, rate: float) -> Array:
     own[0] = 0.0
     rows = [_BACKGROUND * (1 - _OWN) * background] * _MODES + [own] * len(SITES)
     rows += [_line_shape(f, *_ALPHA)] * 3 + [_line_shape(f, *_BETA)]
-    # A one-sided density S gives coefficients of variance S · rate · n / 2, half of it in each part.
-    return np.sqrt(np.array(rows) * rate * 2 * size / 4)
+    return coefficients(np.array(rows), rate, 2 * size)
 
 
 def _line_shape(f: Array, centre: float, spread: float) -> Array:
@@ -258,12 +241,6 @@ def _patterns() -> dict[str, Array]:
     def around(site: str, reach: float) -> Array:
         return np.asarray(np.exp(-((angle[SITES.index(site)] / reach) ** 2) / 2))
 
-    values, vectors = np.linalg.eigh(np.exp(-((angle / _REACH) ** 2) / 2))
-    modes = vectors[:, ::-1][:, :_MODES] * np.sqrt(values[::-1][:_MODES])
-    # An eigenvector's sign is the library's whim; the samples must not hang on it.
-    modes *= np.sign(modes[np.abs(modes).argmax(axis=0), np.arange(_MODES)])
-    # What the modes left out would make some sites quieter than others.
-    modes /= np.linalg.norm(modes, axis=1, keepdims=True)
     # The three strongest components of the closed eyes' alpha band: occipital, frontal to central of the
     # other sign, and left against right.
     alpha = np.stack(
@@ -274,7 +251,7 @@ def _patterns() -> dict[str, Array]:
         ]
     )
     return {
-        "background": modes.T.copy(),
+        "background": background_modes(angle, _REACH, _MODES),
         "alpha": alpha,
         "beta": 16.0 * around("Oz", 0.7)[np.newaxis],
         "blink": around("Fpz", 0.45),

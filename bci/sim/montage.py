@@ -35,6 +35,27 @@ def directions(sites: tuple[str, ...] = SITES) -> NDArray[np.float64]:
     return np.array([_direction(site) for site in sites])
 
 
+def background_modes(distances: NDArray[np.float64], reach: float, modes: int) -> NDArray[np.float64]:
+    """Return patterns (modes, n) whose independent sum correlates sites as a Gaussian of their distance.
+
+    Parameters
+    ----------
+    distances : (n, n) float64
+        Between sites, in the unit of `reach`.
+    reach : float
+        Standard deviation of the Gaussian.
+    modes : int
+        How many patterns; every site has variance 1 in their sum.
+    """
+    values, vectors = np.linalg.eigh(np.exp(-((distances / reach) ** 2) / 2))
+    found = vectors[:, ::-1][:, :modes] * np.sqrt(np.maximum(values[::-1][:modes], 0))
+    # An eigenvector's sign is the library's whim; the samples must not hang on it.
+    found *= np.sign(found[np.abs(found).argmax(axis=0), np.arange(modes)])
+    # What the modes left out would make some sites quieter than others.
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return np.ascontiguousarray(found.T)
+
+
 def _direction(site: str) -> NDArray[np.float64]:
     row = site.rstrip("z0123456789")
     number = site[len(row) :]

@@ -11,7 +11,8 @@ from bci.io.stream import Grid, follow
 from bci.signal.pipeline import Pipeline
 from bci.signal.windows import Windows
 from benchmarks.contenders.load import busy
-from benchmarks.source import WRAP, Feed
+from benchmarks.planted import WRAP
+from benchmarks.source import Feed
 from benchmarks.window_log import WindowLog
 
 

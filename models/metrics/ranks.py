@@ -36,6 +36,16 @@ def roc(labels: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
     return np.append(0.0, alarms / max(1, alarms[-1])), np.append(0.0, hits / max(1, hits[-1]))
 
 
+def centred_ranks(values: Floats) -> Floats:
+    """Return the ranks of values less their mean: (n,).
+
+    >>> centred_ranks(np.array([5.0, 1.0, 5.0])).tolist()
+    [0.5, -1.0, 0.5]
+    """
+    ranks: Floats = rankdata(values) - (len(values) + 1) / 2
+    return ranks
+
+
 def spearman(a: Floats, b: Floats) -> float | None:
     """Return Spearman's rank correlation, or None when one side does not vary.
 
@@ -44,6 +54,6 @@ def spearman(a: Floats, b: Floats) -> float | None:
     >>> spearman(np.array([1.0, 2.0, 4.0]), np.array([9.0, 5.0, 1.0]))
     -1.0
     """
-    ranks = [rankdata(side) - (len(side) + 1) / 2 for side in (a, b)]
+    ranks = [centred_ranks(side) for side in (a, b)]
     norm = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     return float((ranks[0] * ranks[1]).sum()) / norm if norm > 0 else None

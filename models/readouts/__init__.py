@@ -1,1 +1,1 @@
-"""Maps from neural data to latents; what runs is NumPy, what fits is scikit-learn."""
+"""Maps from neural data to latents; what runs is NumPy, what fits is NumPy, SciPy, scikit-learn or torch."""

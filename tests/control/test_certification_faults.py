@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from control.planted_session import EPOCH, GREY, PlantedSession
+from control.planted_tables import EPOCH, GREY, PlantedSession
 
 from bci.control.certify.faults import FaultReport, Rules, judge, not_made
 from bci.control.certify.seeing import Broken, Seen, Span, look

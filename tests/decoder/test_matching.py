@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.matching import unit_key
 from bci.decoder.spec import SignalSpec
 from bci.errors import BundleMismatch
 from bci.signal.types import Signal, Window
+from bci.signal.units import unit_key
 
 STREAM = Signal("EEG-1", 100.0, (3,), ("O1", "Oz", "O2"), "uV")
 

@@ -32,3 +32,12 @@ def test_json_is_whole_and_leaves_no_partial_file(tmp_path: Path) -> None:
 
 def test_plain_keeps_true_and_nested_values() -> None:
     assert plain({"a": [True, None, (1, np.bool_(False))]}) == {"a": [True, None, [1, False]]}
+
+
+@pytest.mark.parametrize(
+    "name", ["../up", "a/b", "a\\b", "/etc", "..", ".hidden", "-rf", "", "C:", "nul\n", "a" * 65, "ä"]
+)
+def test_a_name_that_could_climb_is_no_part_of_a_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"letters, digits, - and _ were expected"):
+        make_folder(tmp_path / "out", name)
+    assert list(tmp_path.iterdir()) == []

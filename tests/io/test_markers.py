@@ -1,6 +1,5 @@
 """Markers arrive in order, at their time, and none is lost or cut without a count."""
 
-import doctest
 import time
 import uuid
 from collections.abc import Iterator
@@ -8,7 +7,6 @@ from collections.abc import Iterator
 import pylsl
 import pytest
 
-import bci.io.markers
 from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
 from bci.io.markers import LONGEST_TEXT, MarkerOutlet, MarkerSource, create_markers
 from bci.signal.clock import ManualClock
@@ -49,12 +47,6 @@ def receive(source: MarkerSource, n: int) -> list[Marker]:
         got += source.pull(0.05)
         assert time.monotonic() < deadline, "waited in vain"
     return got
-
-
-def test_the_examples_in_the_documentation_hold() -> None:
-    result = doctest.testmod(bci.io.markers)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize(

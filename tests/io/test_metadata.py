@@ -1,13 +1,11 @@
 """A stream's description is written in the field's words and read back as it was."""
 
-import doctest
-
 import pylsl
 import pytest
 
-import bci.io.metadata
 from bci.errors import StreamMismatch
-from bci.io.metadata import StreamInfo, read_info, write_info
+from bci.io.metadata import StreamInfo, parse_info, read_info, write_info
+from bci.io.xdf_wire import stream_header
 from bci.signal.types import Signal
 
 EEG = Signal("Amp", 250.0, (3,), ("Oz", "µ", "T7 & <x>"), "uV", "float64")
@@ -22,12 +20,6 @@ def foreign(*channels: dict[str, str]) -> pylsl.StreamInfo:
         for key, value in facts.items():
             channel.append_child_value(key, value)
     return info
-
-
-def test_the_examples_in_the_documentation_hold() -> None:
-    result = doctest.testmod(bci.io.metadata)
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @pytest.mark.parametrize(
@@ -46,6 +38,15 @@ def test_a_description_is_read_back_as_it_was(signal: Signal) -> None:
     read = read_info(write_info(info))
     assert (read.signal, read.source_id, read.kind) == (signal, "amp-7", "EEG")
     assert (read.speed, read.exact_stamps, read.extra) == (10.0, True, {"recording": "S1"})
+
+    parsed = parse_info(stream_header(info))
+    assert parsed == info
+
+
+@pytest.mark.parametrize("xml", [b"no XML", b"<info></info>", b"<!DOCTYPE info []><info></info>"])
+def test_what_is_no_description_is_refused(xml: bytes) -> None:
+    with pytest.raises(StreamMismatch, match="description of a stream was expected"):
+        parse_info(xml)
 
 
 def test_labels_types_and_units_stand_where_other_tools_look() -> None:

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import made_files as made
 import numpy as np
+import planted_recordings as planted
 import pytest
 import pyxdf
 
 from bci.errors import RecordingError
 from bci.io.recording import chunks, open_recording
+from bci.io.xdf_writer import XdfWriter
+from bci.live import tracks
+from bci.signal.clock import ManualClock
 
 RNG = np.random.default_rng(6)
 
@@ -68,9 +72,9 @@ def test_samples_and_stamps_are_pyxdfs(data: Path) -> None:
     texts = next(s for s in streams if s["info"]["name"][0] != "BioSemi")
     assert np.array_equal(recording.read(0, 27_815), signal["time_series"])
     zero = signal["time_stamps"][0]
-    assert np.array_equal(recording.times(0, 27_815), signal["time_stamps"] - zero)
+    assert np.allclose(recording.times(0, 27_815), signal["time_stamps"] - zero, rtol=0, atol=1e-7)
     assert [m.text for m in recording.markers] == [row[0] for row in texts["time_series"]]
-    assert [m.time for m in recording.markers] == (texts["time_stamps"] - zero).tolist()
+    assert np.allclose([m.time for m in recording.markers], texts["time_stamps"] - zero, rtol=0, atol=1e-7)
     resets = [(c.first, c.reset) for c in chunks(recording) if c.reset]
     assert resets == [(0, "start"), (12_876, "gap")]
 
@@ -139,6 +143,94 @@ def test_a_clock_that_falls_back_with_nothing_to_tell_by_how_much_is_said(tmp_pa
     assert np.all(steps > 0)
     assert steps[999] == pytest.approx(1.0, abs=1e-3)
     assert any("fall back by 904.9" in defect for defect in recording.defects)
+
+
+def amp_alone(path: Path, stamps: np.ndarray, rate: float = 100.0, desc: str = "") -> Path:
+    values = RNG.normal(size=(len(stamps), 1)).astype(np.float32)
+    return write(path, [made.header(1, "amp", 1, rate, desc=desc), made.samples(1, values, stamps)])
+
+
+@pytest.mark.parametrize("hole", [0.12, 0.3, 0.9, 4.9])
+def test_no_line_is_laid_across_a_hole_however_short(tmp_path: Path, hole: float) -> None:
+    true = 50 + np.r_[np.arange(600), np.arange(600, 1000) + 100 * hole] / 100
+    jittered = true + RNG.uniform(0, 0.004, 1000)
+    recording = open_recording(amp_alone(tmp_path / "a.xdf", jittered))
+    assert recording.segments == ((0, 600), (600, 1000))
+    assert np.allclose(recording.times(0, 1000), true - true[0], rtol=0, atol=2e-3)
+    assert any(f"a gap of {hole + 0.01:.2f}" in defect for defect in recording.defects)
+    # What pyxdf alone makes of it: nearly half the hole wrong, and not a word.
+    (stream,), _ = pyxdf.load_xdf(tmp_path / "a.xdf")
+    assert len(stream["info"]["segments"]) == 1
+    assert np.abs(stream["time_stamps"] - true).max() > hole / 4
+
+
+def test_samples_that_were_only_late_leave_no_hole(tmp_path: Path) -> None:
+    true = 50 + np.arange(1000) / 100
+    late = true.copy()
+    late[500:540] = np.maximum(late[500:540], true[540] - 0.001 + np.arange(40) * 1e-5)
+    recording = open_recording(amp_alone(tmp_path / "a.xdf", late))
+    assert recording.segments == ((0, 1000),)
+    assert recording.defects == ("no unit is stated: the values are played as they are",)
+    assert np.abs(np.diff(recording.times(0, 1000)) - 0.01).max() < 1e-3
+
+
+def test_samples_that_the_recorder_missed_leave_a_hole_whatever_the_stamps_say(tmp_path: Path) -> None:
+    path = tmp_path / "a.xdf"
+    with XdfWriter(path, ManualClock()) as writer:
+        stream = writer.add_stream(planted.eeg())
+        for first in (0, 100, 205):  # five are missing, 50 ms, before 205
+            writer.write(stream, planted.values(100), planted.stamps(100, 10 + first / 100), first)
+    recording = open_recording(path)
+    assert recording.segments == ((0, 200), (200, 300))
+    assert np.allclose(recording.times(199, 201), [1.99, 2.05])
+
+
+def test_exact_stamps_are_played_as_they_are(tmp_path: Path) -> None:
+    stamps = 50 + np.r_[np.arange(300), np.arange(301, 600)] / 100 + RNG.uniform(0, 0.002, 599)
+    path = amp_alone(tmp_path / "a.xdf", stamps, desc="<bci><exact_stamps>1</exact_stamps></bci>")
+    recording = open_recording(path)
+    assert recording.segments == ((0, 300), (300, 599))
+    assert np.array_equal(recording.times(0, 599), stamps - stamps[0])
+
+
+def test_a_stream_played_fast_is_given_the_times_of_its_signal(tmp_path: Path) -> None:
+    values, stamps = RNG.normal(size=(1000, 1)).astype(np.float32), 50 + np.arange(1000) / 1000
+    head = made.header(1, "amp", 1, 100, desc="<bci><speed>10.0</speed></bci>")
+    parts = [
+        head,
+        made.header(2, "events", 1, 0, "string"),
+        made.samples(1, values, stamps),
+        made.texts(2, ["go"], [50.5]),
+    ]
+    recording = open_recording(write(tmp_path / "a.xdf", parts))
+    assert np.allclose(recording.times(0, 1000), np.arange(1000) / 100)
+    assert [m.time for m in recording.markers] == [pytest.approx(5.0)]
+    assert recording.defects == ("no unit is stated: the values are played as they are",)
+
+
+def test_the_rigs_own_doings_are_neither_markers_nor_missing(tmp_path: Path) -> None:
+    path = tmp_path / "a.xdf"
+    with XdfWriter(path, ManualClock()) as writer:
+        amp, events = writer.add_stream(planted.eeg()), writer.add_stream(planted.markers())
+        writer.write(amp, planted.values(100), planted.stamps(100))
+        writer.write_texts(events, ["go"], [1000.5])
+        one = tracks.own_stream("bci-decisions", "Decisions", tracks.DECISION_CHANNELS)
+        for info in (tracks.marks_stream(("stream",)), tracks.latent_stream(1), one):
+            stream = writer.add_stream(info)
+            n = info.signal.shape[0]
+            writer.write(stream, np.ones((3, n), info.signal.dtype), 1000 + np.arange(3) / 10)
+    recording = open_recording(path)
+    assert recording.defects == ()
+    assert [m.text for m in recording.markers] == ["go"]
+
+
+def test_what_the_header_says_is_kept_nested(tmp_path: Path) -> None:
+    desc = "<acquisition><manufacturer>Alpha</manufacturer><precision>24</precision></acquisition>"
+    recording = open_recording(amp_alone(tmp_path / "a.xdf", 50 + np.arange(100) / 100, desc=desc))
+    (said,) = recording.header["desc"]
+    assert said["acquisition"][0]["manufacturer"] == ["Alpha"]
+    assert recording.header["type"] == ["EEG"]
+    assert "segments" not in recording.header
 
 
 def lies() -> dict[str, list[bytes]]:

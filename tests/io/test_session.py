@@ -68,6 +68,18 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
     assert "netwrok" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("display", "words"),
+    [
+        ('photodiode_stream = "diode"', "set photodiode = true"),
+        ('photodiode = true\nphotodiode_channel = "AUX"', "not the photodiode_stream"),
+    ],
+)
+def test_a_photodiode_needs_a_patch_and_a_stream(tmp_path: Path, display: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_session(write(tmp_path, f"{GOOD}[display]\n{display}\n"))
+
+
 def test_a_session_needs_a_stream(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="which stream"):
         load_session(write(tmp_path, 'name = "a"\n[decoder]\nbundle = "b"\n'))

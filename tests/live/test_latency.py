@@ -62,6 +62,13 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_picture_of_a_session_without_frames_is_empty_and_no_complaint(tmp_path: Path) -> None:
+    for name, fields in (("frames.csv", FRAME_FIELDS), ("shown.csv", SHOWN_FIELDS)):
+        write_table(tmp_path / name, fields, [])
+    latency_picture(tmp_path, tmp_path / "latency.png")
+    assert (tmp_path / "latency.png").is_file()
+
+
 def test_a_folder_without_a_session_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"frames\.csv is missing"):
         latency_table(tmp_path)

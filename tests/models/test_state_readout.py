@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from bci.errors import ConfigError
 from models.metrics.probability import calibration
@@ -129,3 +130,18 @@ def test_the_linear_score_is_the_log_odds_of_two_gaussians():
     features = source.normal(size=(200_000, 2)) + np.where(states, 1.0, -1.0)[:, None] * [0.5, 0.0]
     score = fit_linear(features, states, 0.0)
     np.testing.assert_allclose(score(np.array([[1.0, 0.0], [0.0, 1.0]])), [1.0, 0.0], atol=0.03)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.2, 1.0])
+def test_the_discriminant_is_that_of_scikit_learn(shrinkage):
+    source = np.random.default_rng(4)
+    states = np.arange(90) % 3 == 0
+    features = (
+        source.normal(size=(90, 5)) @ source.normal(size=(5, 5)) + states[:, None] * [1, 0, 2, 0, 0] + 7
+    )
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=[0.5, 0.5])
+    standard = (features - features.mean(0)) / features.std(0)
+    expected = theirs.fit(standard, states).decision_function(standard)
+    np.testing.assert_allclose(
+        fit_linear(features, states, shrinkage)(features), expected, rtol=1e-9, atol=1e-9
+    )

@@ -12,6 +12,7 @@ import pytest
 from bci.io.board import Board
 from bci.io.frames import frame_columns, shown_columns, write_frame
 from bci.io.program import STOP, Launch, Program
+from bci.io.stimuli import create_stimuli
 from bci.signal.clock import ManualClock
 from bci.signal.ring import Ring
 from bci.signal.types import Reconstruction
@@ -40,7 +41,7 @@ class ScriptedClock(ManualClock):
 class Stage:
     """Everything around one display program."""
 
-    programs = ("acquire", "decode", "display")
+    programs = ("acquire", "decode", "display", "engine")
 
     def __init__(self, name: str, folder: Path, shape: tuple[int, int] = (4, 6), latent: int = 2) -> None:
         self.shape, self.latent_size, self.folder = shape, latent, folder
@@ -48,11 +49,12 @@ class Stage:
         self.frames = Ring.create(name + "f", frame_columns(*shape, latent), 8, 1)
         room = 512 if shape[0] * shape[1] <= 4096 else 16
         self.shown = Ring.create(name + "s", shown_columns(*shape, latent), room, room)
+        self.stimuli = create_stimuli(name + "t", *shape)
         self.board = Board.private(self.programs)
         self.pipe, self._child_pipe = multiprocessing.Pipe()
         self.facts: dict[str, Any] = {}
         self._program: Program | None = None
-        for program in ("acquire", "decode"):
+        for program in ("acquire", "decode", "engine"):
             self.alive(program)
 
     def program(self, **spec: Any) -> Program:
@@ -69,7 +71,8 @@ class Stage:
             | spec,
             str(self.folder),
             "",
-            rings={"frames": self.frames.handle, "shown": self.shown.handle},
+            rings={"frames": self.frames.handle, "shown": self.shown.handle}
+            | ({"stimuli": self.stimuli.handle} if spec.get("engine") else {}),
         )
         self._program = Program(launch, self._child_pipe, self.board, self.clock)
         return self._program
@@ -130,6 +133,7 @@ class Stage:
         self.board.close()
         self.frames.close()
         self.shown.close()
+        self.stimuli.close()
 
 
 @pytest.fixture

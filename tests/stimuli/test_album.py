@@ -4,7 +4,7 @@ import pytest
 from bci.signal.types import Shown
 from stimuli.album import LOOK_SIDE, Album
 from stimuli.presenter import Choice
-from stimuli.rings import FrameReader
+from stimuli.rings import FrameReader, Pictures
 
 HZ = 50.0
 
@@ -12,7 +12,7 @@ HZ = 50.0
 def remembered(stage, flips, *, looks=4, changes=3, skip=()):
     """Return an album of a run with a new frame at every tenth flip."""
     reader = FrameReader(stage.frames)
-    album = Album(reader, HZ, changes=changes, looks=looks)
+    album = Album(Pictures(reader), HZ, changes=changes, looks=looks)
     for k in range(flips):
         time = 10.0 + k / HZ
         if k % 10 == 0:

@@ -9,8 +9,8 @@ from sessions import bci
 pytestmark = pytest.mark.system
 
 COMMANDS = (
-    "demo", "run", "replay", "record", "verify", "reproduce", "streams", "check", "doctor", "info", "latency",
-    "train", "evaluate",
+    "demo", "run", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor", "info", "latency",
+    "quality", "certify", "train", "calibrate", "evaluate",
 )  # fmt: skip
 
 
@@ -41,6 +41,10 @@ def test_each_command_explains_itself_and_offers_json(command: str) -> None:
         (["evaluate", "nowhere"], "nowhere"),
         (["verify", "nowhere.xdf"], "nowhere.xdf"),
         (["reproduce", "nowhere"], "nowhere"),
+        (["quality", "nowhere.edf"], "nowhere.edf"),
+        (["calibrate", "nowhere.toml", "--out", "x"], "nowhere.toml"),
+        (["export", "nowhere.xdf", "--out", "x", "--subject", "01", "--task", "t"], "nowhere.xdf"),
+        (["record", "--name", "../up"], "../up"),
         (["train", "nowhere.toml", "--out", "x"], "nowhere.toml"),
     ],
 )

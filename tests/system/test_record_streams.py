@@ -4,10 +4,12 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pylsl
 import pytest
 import pyxdf
 from sessions import segments_of, wait_for
@@ -16,6 +18,7 @@ from bci.control.recording import record_streams
 from bci.errors import ConfigError, StreamNotFound
 from bci.io.lsl import LslOutlet
 from bci.io.markers import MarkerOutlet
+from bci.io.metadata import write_info
 from bci.io.verify import verify
 from bci.signal.clock import LslClock
 from bci.signal.types import Marker, Signal
@@ -27,13 +30,29 @@ SIGNAL = Signal("amp", RATE, (CHANNELS,), tuple(f"E{i}" for i in range(CHANNELS)
 TOTAL = 1000
 
 
+class Amplifier(LslOutlet):
+    """An outlet that describes itself the way amplifiers' own programs do, nested."""
+
+    def __init__(self, signal: Signal, source_id: str, **options: Any) -> None:
+        super().__init__(signal, f"{source_id}-bare", **options)
+        self.info = replace(self.info, source_id=source_id)
+        info = write_info(self.info)
+        acquisition = info.desc().append_child("acquisition")
+        acquisition.append_child_value("manufacturer", "Alpha")
+        channel = info.desc().child("channels").first_child()
+        while not channel.empty():
+            channel.append_child("location").append_child_value("X", "0.5")
+            channel = channel.next_sibling()
+        self._outlet = pylsl.StreamOutlet(info)
+
+
 class Bench:
     """Two amplifiers and a keyboard, which send when told to and remember what they sent."""
 
     def __init__(self, open_: contextlib.ExitStack) -> None:
         self.clock = LslClock()
-        self.amps = {
-            name: open_.enter_context(LslOutlet(_named(name), name, extra={"cap": "medium"}))
+        self.amps: dict[str, LslOutlet] = {
+            name: open_.enter_context(Amplifier(_named(name), name, extra={"cap": "medium"}))
             for name in ("amp", "eog")
         }
         self.keys = open_.enter_context(MarkerOutlet("keys", "keys"))
@@ -106,6 +125,16 @@ def test_it_ends_when_its_seconds_have_passed(tmp_path: Path, bench: Bench) -> N
     assert verify(Path(summary["recording"])).sound
 
 
+def test_it_ends_when_whoever_observes_it_says_so(tmp_path: Path, bench: Bench) -> None:
+    def observe(counts: Mapping[str, int]) -> bool:
+        if bench.sent < 100:
+            bench.push()
+        return counts["received"] == 100
+
+    summary = record_streams(["amp"], tmp_path, observe=observe)
+    assert (summary["status"], summary["ended_by"], summary["samples"]) == ("done", "its end", 100)
+
+
 def test_what_cannot_be_recorded_is_refused_before_anything_is_made(tmp_path: Path, bench: Bench) -> None:
     with pytest.raises(StreamNotFound, match="nobody"):
         record_streams(["nobody"], tmp_path, timeout=0.5)
@@ -129,19 +158,29 @@ def test_labrecorder_writes_the_same_of_the_same_streams(tmp_path: Path, bench: 
             lambda: all(o.has_consumers for o in (bench.amps["amp"], bench.keys)), "LabRecorder connecting"
         )
         summary = record_streams(["amp", "keys"], tmp_path, observe=bench.push_then_stop(1))
-        wait_for(lambda: theirs_path.stat().st_size > TOTAL * CHANNELS * 4, "LabRecorder writing")
+        # LabRecorder writes in batches and drops its last: it gets more, until all that we recorded is in its file.
+        wait_for(lambda: bench.push() or written(theirs_path, "amp") >= TOTAL, "LabRecorder writing samples")
+        wait_for(
+            lambda: bench.push() or written(theirs_path, "keys") >= TOTAL // 25, "LabRecorder writing markers"
+        )
     finally:
         recorder.stop()
     theirs, ours = load(theirs_path), load(Path(summary["recording"]))
-    for name, least in (("amp", TOTAL - 100), ("keys", TOTAL // 25 - 4)):
+    for name, n in (("amp", TOTAL), ("keys", TOTAL // 25)):
         a, b = theirs[name], ours[name]
-        # LabRecorder may have been stopped before it wrote its last half second.
-        n = len(a["time_stamps"])
-        assert n >= least
-        assert np.array_equal(a["time_stamps"], b["time_stamps"][:n])
-        assert np.array_equal(np.asarray(a["time_series"]), np.asarray(b["time_series"][:n]))
+        assert len(b["time_stamps"]) == n
+        assert np.array_equal(a["time_stamps"][:n], b["time_stamps"])
+        assert np.array_equal(np.asarray(a["time_series"][:n]), np.asarray(b["time_series"]))
         for key in ("type", "channel_count", "channel_format", "source_id", "uid", "hostname", "desc"):
             assert a["info"][key] == b["info"][key], key
         assert float(a["info"]["nominal_srate"][0]) == float(b["info"]["nominal_srate"][0])
         assert set(a["footer"]["info"]) == set(b["footer"]["info"])
         assert np.allclose(np.mean(a["clock_values"]), np.mean(b["clock_values"]), atol=5e-3)
+    (said,) = ours["amp"]["info"]["desc"]
+    assert said["acquisition"][0]["manufacturer"] == ["Alpha"]
+    assert said["channels"][0]["channel"][1]["location"][0]["X"] == ["0.5"]
+
+
+def written(path: Path, name: str) -> int:
+    """Return how many samples of a stream can be read of a file that is being written."""
+    return {stream.name: stream.samples for stream in verify(path).streams}.get(name, 0)

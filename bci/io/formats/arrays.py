@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.formats.file import FileRecording, agree, markers_in, unit_name
+from bci.io.formats.file import FileRecording, agree, markers_in
 from bci.io.formats.sidecar import Sidecar, read_sidecar
 from bci.signal.types import Marker, Signal
+from bci.signal.units import unit_name
 
 #: An archive may unpack to this many times its size: float recordings deflate to a third at best, int16 ones
 #: with silent channels somewhat better.

@@ -1,8 +1,9 @@
 """A FileRecording is what a file holds: one signal, its stamps and markers, and what is wrong with it."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,6 @@ from bci.errors import RecordingError
 from bci.signal.types import Marker, Signal, Times
 
 Samples32 = NDArray[np.float32]
-
-#: How the units of measurement of the field are spelled here.
-_UNITS = {
-    "uV": ("uv", "µv", "μv", "microvolt", "microvolts"),
-    "mV": ("mv", "millivolt", "millivolts"),
-    "nV": ("nv", "nanovolt", "nanovolts"),
-    "V": ("v", "volt", "volts"),
-}
-_SPELLING = {spelling: unit for unit, spellings in _UNITS.items() for spelling in spellings}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +36,11 @@ class FileRecording:
         Runs without a gap: first sample and one past the last.
     stamps : (n,) float64, optional
         Seconds from the first sample; absent where samples are evenly spaced.
+    header : mapping
+        What the file says of the signal's stream, nested as it stands there: every element a list; empty where the
+        format has no such thing.
     simulated : bool
-        Always False.
+        Whether the file says that no brain was involved.
     """
 
     name: str
@@ -56,6 +51,7 @@ class FileRecording:
     defects: tuple[str, ...] = ()
     segments: tuple[tuple[int, int], ...] = ()
     stamps: Times | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
     simulated: bool = False
 
     def __post_init__(self) -> None:
@@ -87,15 +83,6 @@ class FileRecording:
             raise ValueError(f"{self.name} has samples 0 to {self.n}; asked for {first} to {end}")
 
 
-def unit_name(spelling: str) -> str:
-    """Return this house's spelling of a unit; one it does not know stays as it came.
-
-    >>> unit_name("microvolts"), unit_name("µV"), unit_name("a.u.")
-    ('uV', 'uV', 'a.u.')
-    """
-    return _SPELLING.get(spelling.strip().casefold(), spelling.strip())
-
-
 def listed(names: Sequence[str], most: int = 8) -> str:
     """Return names in a row, the first few of many.
 
@@ -104,19 +91,6 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     """
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-def code_of(text: str) -> int:
-    """Return the whole number that a marker's text is, if it fits into 64 bits, else 0.
-
-    >>> code_of("12"), code_of("T1"), code_of("1_0"), code_of("99999999999999999999")
-    (12, 0, 0, 0)
-    """
-    try:
-        code = int(text.replace("_", "?"))
-    except ValueError:
-        return 0
-    return code if -(2**63) <= code < 2**63 else 0
 
 
 def markers_in(

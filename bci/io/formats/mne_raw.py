@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from bci.io.formats.edf import EdfFacts, check_edf
-from bci.io.formats.file import FileRecording, agree, code_of, listed, markers_in, unit_name
+from bci.io.formats.file import FileRecording, agree, listed, markers_in
 from bci.io.formats.logs import collected
-from bci.io.formats.mat import check_mat
-from bci.signal.types import Marker, Signal
+from bci.io.formats.trial import try_file
+from bci.io.formats.unpacking import check_gzip, check_mat
+from bci.signal.types import Marker, Signal, code_of
+from bci.signal.units import unit_name
 
 #: The FIFF constants of the units that recordings come in.
 _VOLT = 107
@@ -28,6 +30,7 @@ _BDF_TRIGGERS = 0xFFFF
 #: These carry all trigger lines at once; the single lines beside them say the same.
 _WHOLE_STIM = ("STI101", "STI 014")
 _STIM_BLOCK = 1 << 20
+_EDF = (".edf", ".bdf")
 #: Stored samples take at least a bit each in every format that MNE reads, also in the compressed ones.
 _MOST_VALUES_PER_BYTE = 8
 
@@ -53,16 +56,15 @@ def open_mne(
     RecordingError
         If it cannot be read, or claims more than it holds.
     """
-    facts = check_edf(path) if path.suffix.casefold() in (".edf", ".bdf") else None
+    facts = check_edf(path) if path.suffix.casefold() in _EDF else None
     if path.suffix.casefold() in (".set", ".mat"):
         check_mat(path)
+    try_file("mne", path, _size(path), meanwhile=_import_mne)
     raw, warned = _read_raw(path)
     defects = list(facts.defects if facts else ())
     # The header's wrong record count is said in our own words, with its numbers.
     defects += [w for w in warned if not (facts and w.startswith("Number of records from the header"))]
-    if facts is None:
-        _check_claim(path, raw)
-    _check_ends(path, raw)
+    _check(path, raw)
 
     picks, factors, stated = _choose(path, raw, facts, defects)
     names = tuple(raw.ch_names[i] for i in picks)
@@ -86,6 +88,27 @@ def open_mne(
         markers=tuple(markers),
         defects=tuple(defects),
     )
+
+
+def try_raw(path: Path) -> None:
+    """Read what MNE reads when it opens a file, and its first and last sample; to be called in a capped child.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be read, or claims more than it holds.
+    """
+    if path.suffix.casefold() == ".gz":
+        check_gzip(path)
+    raw, _ = _read_raw(path)
+    _check(path, raw)
+
+
+def _import_mne() -> None:
+    """Import MNE's readers, half a second's work."""
+    import mne
+
+    _ = mne.io.read_raw
 
 
 def _read_raw(path: Path) -> tuple[Any, list[str]]:
@@ -119,6 +142,14 @@ def _read(path: Path, raw: Any, picks: NDArray[np.intp], first: int, end: int) -
             "or damaged."
         ) from error
     return data
+
+
+def _check(path: Path, raw: Any) -> None:
+    """Refuse a file whose header claims more than it can hold, or whose first or last sample is not there."""
+    # What an EDF header claims has been compared with the file, and its slow channels are interpolated.
+    if path.suffix.casefold() not in _EDF:
+        _check_claim(path, raw)
+    _check_ends(path, raw)
 
 
 def _check_claim(path: Path, raw: Any) -> None:

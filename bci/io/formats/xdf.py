@@ -1,11 +1,13 @@
 """XDF, the recording format of Lab Streaming Layer: one regular stream is the signal, irregular ones are markers.
 
-pyxdf reads the file, synchronises the clocks and removes jitter. It takes every length in the file at its
-word, so `bci.io.formats.xdf_chunks` walks the file first.
+pyxdf reads the file and synchronises the clocks; jitter is removed here (`bci.io.formats.xdf_times`), since pyxdf lays
+its line across every hole shorter than a second. It takes every length in the file at its word and parses any XML, so
+`bci.io.formats.xdf_chunks` walks the file first, in a capped child.
 """
 
 import io
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,19 @@ from typing import Any
 import numpy as np
 
 from bci.errors import RecordingError
-from bci.io.formats.file import FileRecording, agree, code_of, unit_name
+from bci.io.checksums import ChunkSum, read_sums, sums_path
+from bci.io.formats.file import FileRecording, agree
 from bci.io.formats.logs import collected
-from bci.io.formats.xdf_chunks import check_chunks
-from bci.signal.types import Marker, Signal, Times
+from bci.io.formats.trial import try_file
+from bci.io.formats.xdf_chunks import Walk, check_chunks
+from bci.io.formats.xdf_times import taken
+from bci.signal.types import Marker, Signal, Times, code_of
+from bci.signal.units import unit_name
 
 #: A true rate this far from the nominal one is worth a sentence.
 _RATE_TOLERANCE = 0.01
+#: Whatever stands in a file of so many bytes, walking over it takes less than 100 MB and a second or two.
+_WALKED_HERE = 1 << 20
 #: What is put where a clock fell back and nothing tells how long the gap was, seconds.
 _UNKNOWN_GAP = 1.0
 
@@ -50,7 +58,7 @@ def open_xdf(
     RecordingError
         If the file is damaged, claims more than it holds, or does not have that stream.
     """
-    walk = check_chunks(path)
+    walk = _walk(path)
     defects = list(walk.defects)
     loaded = _load(path, walk.sound, defects)
     chosen = _choose(path, loaded, stream)
@@ -65,17 +73,28 @@ def open_xdf(
     if stated:
         agree(path.name, "unit", unit_name(unit) if unit is not None else None, stated)
 
+    speed = _speed(info)
     samples, stamps = chosen["time_series"], np.array(chosen["time_stamps"], np.float64)
-    effective = float(info["effective_srate"])
-    if abs(effective / nominal - 1) > _RATE_TOLERANCE:
-        defects.append(f"nominal {nominal:g} Hz, but {effective:.3f} Hz by its stamps; the stamps are played")
-    segments = tuple((int(first), int(last) + 1) for first, last in info["segments"])
-    _put_in_order(path, stamps, segments, defects)
-    zero = float(stamps[0])
+    try:
+        times, segments = taken(
+            stamps,
+            nominal * speed,
+            exact=_ours(info).get("exact_stamps") == ["1"],
+            known=_jumps(path, int(info["stream_id"]), len(stamps)),
+        )
+    except RecordingError as error:
+        raise RecordingError(f"{path.name}: {error}") from None
+    _put_in_order(path, times, segments, defects)
+    effective = _rate(times, segments, nominal * speed)
+    if abs(effective / (nominal * speed) - 1) > _RATE_TOLERANCE:
+        defects.append(
+            f"nominal {nominal:g} Hz, but {effective / speed:.3f} Hz by its stamps; the stamps are played"
+        )
+    zero = float(times[0])
     markers: list[Marker] = []
     for other in loaded:
-        if other is not chosen:
-            markers += _markers(other, zero, defects)
+        if other is not chosen and not _is_own(other["info"]):
+            markers += _markers(other, zero, speed, defects)
     signal = Signal(
         info["name"][0] or path.stem, nominal, (samples.shape[1],), labels, stated or unit_name(unit or "")
     )
@@ -87,8 +106,40 @@ def open_xdf(
         markers=tuple(markers),
         defects=tuple(defects),
         segments=segments,
-        stamps=stamps - zero,
+        stamps=(times - zero) * speed,
+        header=_plain(info),
+        simulated=_says(info, "simulated") == "true",
     )
+
+
+def _walk(path: Path) -> Walk:
+    """Walk over the chunks before anything believes them; in a capped child where they could cost much."""
+    size = path.stat().st_size
+    if size <= _WALKED_HERE:
+        return check_chunks(path)
+    return Walk(**try_file("xdf", path, size, meanwhile=_import_pyxdf))
+
+
+def _import_pyxdf() -> None:
+    import pyxdf as pyxdf
+
+
+def _jumps(path: Path, stream: int, n: int) -> list[int]:
+    """Return the samples before which the recorder's own count jumps, if its checksums count all `n` of them."""
+    jumps: list[int] = []
+    at = following = 0
+    for line in read_sums(sums_path(path)) if sums_path(path).is_file() else ():
+        if isinstance(line, ChunkSum) and line.stream == stream and line.samples:
+            if at and line.first != following:
+                jumps.append(at)
+            at, following = at + line.samples, line.first + line.samples
+    return jumps if at == n else []
+
+
+def _rate(times: Times, segments: Sequence[tuple[int, int]], nominal: float) -> float:
+    """Return samples per second, holes left out."""
+    lasted = sum(float(times[end - 1] - times[first]) for first, end in segments)
+    return (len(times) - len(segments)) / lasted if lasted > 0 else nominal
 
 
 def _put_in_order(path: Path, stamps: Times, segments: Sequence[tuple[int, int]], defects: list[str]) -> None:
@@ -111,13 +162,14 @@ def _put_in_order(path: Path, stamps: Times, segments: Sequence[tuple[int, int]]
 def _load(path: Path, sound: int, defects: list[str]) -> list[dict[str, Any]]:
     import pyxdf
 
+    # Jitter is not pyxdf's to remove: it would lay its line across holes.
     with path.open("rb") as file:
         # A file that was cut short is given to pyxdf up to its last whole chunk.
         whole = sound == path.stat().st_size
         source: Any = file if whole else io.BytesIO(file.read(sound))
         try:
             with collected(pyxdf.pyxdf.logger.name) as said:
-                streams, _ = pyxdf.load_xdf(source)
+                streams, _ = pyxdf.load_xdf(source, dejitter_timestamps=False)
         except Exception as error:  # pyxdf meets damage with any exception there is
             raise RecordingError(f"{path.name} cannot be read by pyxdf: {error}") from error
     # That one also comes for every stream without clock offsets; the gaps are said in our own words.
@@ -138,6 +190,36 @@ def _choose(path: Path, streams: Sequence[dict[str, Any]], wanted: str | None) -
         f"{path.name} has {len(found)} regular streams with samples{f' called {wanted!r}' if wanted else ''}, "
         f"expected one; there are: {known or 'none'}. Say which one to play (--stream, by name or id)."
     )
+
+
+def _ours(info: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what this project's own programs add to a header; empty in another's."""
+    for desc in info.get("desc") or []:
+        for ours in (desc or {}).get("bci") or []:
+            if isinstance(ours, dict):
+                return ours
+    return {}
+
+
+def _is_own(info: Mapping[str, Any]) -> bool:
+    """Whether a stream holds the rig's own doings: marks, decisions, latents, flips."""
+    name = str(info["name"][0])
+    return name.startswith("bci-") and bool(_ours(info)) and (info.get("source_id") or [""])[0] == name
+
+
+def _speed(info: Mapping[str, Any]) -> float:
+    """Return how many times faster than real time a stream says it was played."""
+    try:
+        speed = float((_ours(info).get("speed") or ["1"])[0])
+    except (TypeError, ValueError):
+        return 1.0
+    return speed if 0 < speed < math.inf else 1.0
+
+
+def _plain(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stream's header as it stands in the file, nested; without what pyxdf adds."""
+    own = ("stream_id", "effective_srate", "segments", "clock_segments")
+    return {name: value for name, value in info.items() if name not in own}
 
 
 def _is_signal(stream: Mapping[str, Any]) -> bool:
@@ -162,7 +244,8 @@ def _channels(stream: Mapping[str, Any], defects: list[str]) -> tuple[tuple[str,
         for channels in (desc or {}).get("channels") or []:
             described += [c for c in (channels or {}).get("channel") or [] if c]
     labels = [str((c.get("label") or [""])[0] or "") for c in described]
-    units = {unit_name(str((c.get("unit") or [""])[0] or "")) for c in described}
+    # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
+    units = {unit_name(str((c.get("unit") or [""])[0] or "")) for c in described} - {""}
     n = int(info["channel_count"][0])
     if described and len(described) != n:
         defects.append(f"{len(described)} channels are described, {n} are recorded; the names are not used")
@@ -171,10 +254,16 @@ def _channels(stream: Mapping[str, Any], defects: list[str]) -> tuple[tuple[str,
         defects.append(
             f"channels of several units ({', '.join(sorted(units))}): none is stated in the replay"
         )
-    elif not units - {""}:
+    elif not units:
         defects.append("no unit is stated: the values are played as they are")
     unit = units.pop() if len(units) == 1 else ""
     return (tuple(labels) if labels and all(labels) else ()), unit
+
+
+def _says(info: Mapping[str, Any], key: str) -> str:
+    """Return a text element of a stream's description; empty where there is none."""
+    descriptions = [desc for desc in info.get("desc") or [] if isinstance(desc, Mapping)]
+    return str((descriptions[0].get(key) or [""])[0]) if descriptions else ""
 
 
 def _given(path: Path, channels: Sequence[str] | None, n: int) -> tuple[str, ...]:
@@ -185,7 +274,7 @@ def _given(path: Path, channels: Sequence[str] | None, n: int) -> tuple[str, ...
     return tuple(channels)
 
 
-def _markers(stream: Mapping[str, Any], zero: float, defects: list[str]) -> list[Marker]:
+def _markers(stream: Mapping[str, Any], zero: float, speed: float, defects: list[str]) -> list[Marker]:
     info = stream["info"]
     times = stream["time_stamps"]
     strings = info["channel_format"][0] == "string"
@@ -198,6 +287,6 @@ def _markers(stream: Mapping[str, Any], zero: float, defects: list[str]) -> list
     else:
         texts = [f"{row[0]:g}" if row.dtype.kind == "f" else str(int(row[0])) for row in values]
     return [
-        Marker(time=float(time) - zero, text=text, code=code_of(text))
+        Marker(time=(float(time) - zero) * speed, text=text, code=code_of(text))
         for time, text in zip(times, texts, strict=True)
     ]

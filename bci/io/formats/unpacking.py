@@ -1,16 +1,42 @@
-"""The MAT file inside an EEGLAB .set: how far its compressed parts unpack, found before a reader unpacks them."""
+"""How far compressed files unpack, found before a reader unpacks them: .gz, and the MAT file in an EEGLAB .set."""
 
+import gzip
 import struct
 import zlib
 from pathlib import Path
 
 from bci.errors import RecordingError
 
-_HEADER = 128
-_COMPRESSED = 15
+#: A file may unpack to so many times its size, or so many bytes.
 _MOST_UNPACKED = 20
 _SMALL = 64 << 20
+
+_HEADER = 128
+_COMPRESSED = 15
 _PIECE = 1 << 16
+
+
+def check_gzip(path: Path) -> None:
+    """Refuse a gzip file that unpacks to far more than its size; unpacks in pieces and keeps none.
+
+    Raises
+    ------
+    RecordingError
+        If it would, or is damaged.
+    """
+    size = path.stat().st_size
+    limit = max(_SMALL, _MOST_UNPACKED * size)
+    unpacked = 0
+    try:
+        with gzip.open(path) as file:
+            while piece := file.read(_PIECE):
+                unpacked += len(piece)
+                if unpacked > limit:
+                    raise RecordingError(
+                        f"{path.name} is {size} bytes and unpacks to more than {limit}: refused"
+                    )
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordingError(f"{path.name} is damaged: {error}") from error
 
 
 def check_mat(path: Path) -> None:

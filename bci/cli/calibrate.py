@@ -1,0 +1,323 @@
+"""`bci calibrate`: record a participant who follows cues, fit the decoder, and know its worth before it is used."""
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bci.cli.output import Output, use
+from bci.cli.run import SAFE, Json
+from bci.errors import BciError, ConfigError, ProgramError
+from bci.io.network import isolate
+
+if TYPE_CHECKING:
+    from bci.decoder.bundle import Bundle
+    from bci.io.replay import Player
+    from bci.signal.clock import Clock
+    from bci.signal.types import Marker
+    from bci.sim.cued import CuedParticipant
+    from models.calibration import Calibration
+    from models.protocol import CalibrationConfig
+
+#: Seconds a program has to take the simulated stream.
+_CONSUMER_TIMEOUT = 60.0
+#: Seconds that samples may be under way after the last one was sent.
+_UNDER_WAY = 10.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(calibrate)
+
+
+def calibrate(
+    config: Annotated[Path, typer.Argument(help="Calibration file (TOML); configs/ holds an example.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write, if it beats chance.")],
+    recording: Annotated[
+        Path | None,
+        typer.Option(help="Fit to this recording of an earlier calibration instead of a new one."),
+    ] = None,
+    recordings: Annotated[
+        Path, typer.Option(help="Folder in which the recording's own folder is made.")
+    ] = Path("recordings"),
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="No hardware: a simulated participant follows the cues.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Which simulated participant.")] = 0,
+    heedless: Annotated[
+        bool, typer.Option("--heedless", help="A simulated participant who pays no attention to the cues.")
+    ] = False,
+    speed: Annotated[
+        float,
+        typer.Option(min=1, max=60, help="Times real time, simulated; lower where this machine is slower."),
+    ] = 20.0,
+    silent: Annotated[bool, typer.Option("--silent", help="No tones.")] = False,
+    json: Json = False,
+) -> None:
+    """Fit a decoder to one participant: cued blocks, a recording, a score, and only then a bundle.
+
+    Tells the participant block by block what to do, on this screen and with tones, records the stream with a marker
+    for each cue, and fits the readout of the base bundle to it; the base's generator is kept, so this takes seconds.
+    Every pair of blocks is predicted by a readout that never saw it. The score is shown beside chance and beside
+    shuffled blocks, and the bundle is written only if it beats them at 5 %; otherwise the exit status is 3. The
+    recording is kept either way. Needs the `train` extra (scikit-learn and onnx; not torch).
+    """
+    output = use(json)
+    fit, loaded = tools(config)
+    if loaded.network == "machine" or simulate:
+        isolate(f"bci-{os.getpid()}")
+    from bci.decoder.bundle import Bundle, require_place
+    from models.protocol import recipe_of
+
+    base = Bundle.load(loaded.base)
+    # What cannot work is refused before anybody's time is spent.
+    recipe_of(loaded, base)
+    require_place(out)
+    facts: dict[str, Any] = {"written": False, "simulated": simulate, "recording": str(recording or "")}
+    if recording is None:
+        summary = (
+            _record_simulated(loaded, recordings, base, seed, speed, not heedless, output)
+            if simulate
+            else _record(loaded, recordings, silent, output)
+        )
+        facts |= {"session": summary["session"], "recording": summary["recording"]}
+        if summary["status"] != "done" or summary["ended_by"] != "its end":
+            _give_up(
+                f"the recording ended before the last block: {summary['ended_by']}", config, facts, output
+            )
+        recording = Path(summary["recording"])
+    if recording.is_dir():
+        recording = recording / "recording.xdf"
+    with _progress(output) as progress:
+        task = progress.add_task("fitting", total=1.0)
+        found: Calibration = fit(
+            loaded,
+            base,
+            recording,
+            lambda done, text: progress.update(task, completed=done, description=text),
+        )
+    _show(found, output)
+    simulated = found.scores["test"]["simulated"]
+    facts |= {"beats_chance": found.beats_chance, "scores": found.scores, "simulated": simulated}
+    if not found.beats_chance:
+        _give_up("no better than chance: nothing is written", config, facts, output)
+    bundle = found.write(out)
+    output.say(f"[bold green]bundle written:[/] {escape(str(out))}   recording: {escape(str(recording))}")
+    output.result(facts | {"written": True, "bundle": str(out), "hash": bundle.hash})
+
+
+def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]":
+    """Return what fits, and the file as read.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be used, or a package of the `train` extra is missing.
+    """
+    from models.protocol import load_calibration
+
+    loaded = load_calibration(config)
+    try:
+        from models.calibration import calibrate as fit
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"calibration needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
+        ) from None
+    return fit, loaded
+
+
+def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -> None:
+    """Say that no bundle was made, and what is left, and end with status 3."""
+    output.say(f"[bold red]{why}[/]")
+    if facts["recording"]:
+        output.say(
+            f"The recording is kept: {escape(str(facts['recording']))}. Look at it with bci quality; fit to it again "
+            f"with bci calibrate {escape(str(config))} --recording FILE."
+        )
+    output.result({**facts, "reason": why})
+    raise typer.Exit(SAFE)
+
+
+# -- recording ------------------------------------------------------------------------------------------------
+
+
+def _record(config: "CalibrationConfig", out: Path, silent: bool, output: Output) -> dict[str, Any]:
+    """Tell a participant what to do, and record what comes."""
+    from bci.control.cueing import Cueing
+    from bci.control.recording import record_streams
+    from bci.io.markers import MarkerOutlet
+    from bci.signal.clock import LslClock
+    from stimuli.tones import Tones
+
+    clock = LslClock()
+    cues_id = f"{config.name}-cues-{os.getpid()}"
+    states = {state.label: state for state in config.states}
+    with (
+        MarkerOutlet(f"{config.name}-cues", cues_id) as outlet,
+        Tones() as tones,
+        _progress(output) as progress,
+    ):
+        if not tones.audible and not silent:
+            output.say("[yellow]no sound here[/]: tell the participant yourself when to open the eyes")
+        task = progress.add_task("", total=config.seconds)
+
+        def tell(cue: "Marker") -> None:
+            state = states.get(cue.text)
+            output.say(f"[bold reverse] {escape(state.say) if state else 'That was all. Thank you.'} [/]")
+            if not silent:
+                tones.play(state.tones if state else 3)
+
+        def look(left: float) -> None:
+            progress.update(task, completed=config.seconds - left, description=f"{left:3.0f} s left")
+
+        cueing = Cueing(config.cues(), clock, outlet, ready_s=config.blocks.ready_s, tell=tell, look=look)
+        stream = config.stream
+        return record_streams(
+            [stream.source_id, cues_id],
+            out,
+            name=config.name,
+            timeout=stream.timeout_s,
+            buffer_s=stream.buffer_s,
+            observe=cueing,
+            clock=clock,
+        )
+
+
+def _record_simulated(
+    config: "CalibrationConfig",
+    out: Path,
+    base: "Bundle",
+    seed: int,
+    speed: float,
+    heeds: bool,
+    output: Output,
+) -> dict[str, Any]:
+    """Record a simulated participant, faster than real time: the samples and the cues come as streams all the same."""
+    from bci.control.recording import record_streams
+    from bci.signal.clock import LslClock
+    from bci.sim.cued import CuedParticipant
+
+    clock = LslClock()
+    someone = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)
+    source_id = f"{config.name}-simulated-{os.getpid()}"
+    with _player(someone, clock, source_id, speed) as player, _progress(output) as progress:
+        output.say(f"[bold]SIMULATED EEG[/]: {someone.name}, at {player.speed:g} times real time")
+        task = progress.add_task("recording", total=player.expected)
+        with _Playing(player) as playing:
+            played_at = math.inf
+
+            def observe(counts: Mapping[str, int]) -> bool:
+                nonlocal played_at
+                progress.update(task, completed=counts["received"])
+                if not playing.over:
+                    return False
+                played_at = min(played_at, clock.now())
+                # What is still under way belongs to the recording; what is lost does not come any more.
+                return counts["received"] >= player.sent or clock.now() > played_at + _UNDER_WAY
+
+            return record_streams(
+                [player.source_id, player.marker_source_id],
+                out,
+                name=config.name,
+                timeout=config.stream.timeout_s,
+                buffer_s=config.stream.buffer_s,
+                observe=observe,
+                clock=clock,
+            )
+
+
+def _player(someone: "CuedParticipant", clock: "Clock", source_id: str, speed: float) -> "Player":
+    """Return a player at `speed`, or at the half, the quarter … of it that this machine can sustain."""
+    from bci.io.replay import Player
+
+    while True:
+        try:
+            return Player(someone, clock, source_id=source_id, speed=speed)
+        except ConfigError:
+            if speed <= 1:
+                raise
+            speed = max(1.0, speed / 2)
+
+
+class _Playing:
+    """A player at work beside the recorder, which keeps this thread."""
+
+    def __init__(self, player: "Player") -> None:
+        self._player = player
+        self._stop = threading.Event()
+        self._failure: BciError | None = None
+        self._thread = threading.Thread(target=self._play, name="simulated participant")
+
+    def _play(self) -> None:
+        def go_on() -> bool:
+            return not self._stop.is_set()
+
+        try:
+            if self._player.wait_for_consumers(_CONSUMER_TIMEOUT, go_on, markers=True):
+                self._player.play(go_on)
+            elif go_on():
+                self._failure = ProgramError(
+                    f"nobody took the simulated stream within {_CONSUMER_TIMEOUT:g} s"
+                )
+        except BciError as error:
+            self._failure = error
+
+    @property
+    def over(self) -> bool:
+        """Whether all was played; raises what went wrong."""
+        if self._failure is not None:
+            raise self._failure
+        return not self._thread.is_alive()
+
+    def __enter__(self) -> "_Playing":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@contextmanager
+def _progress(output: Output) -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn())
+    with Progress(*columns, console=output.console, transient=True) as progress:
+        yield progress
+
+
+def _show(found: "Calibration", output: Output) -> None:
+    """Print the score beside its baselines."""
+    test, area, hits = found.scores["test"], found.scores["auc"], found.scores["balanced_accuracy"]
+    if test["simulated"]:
+        output.say("[bold]SIMULATED EEG[/] (nothing here is a measurement of a brain)")
+    output.say(
+        f"{test['windows']} windows in {test['blocks']} blocks, {test['windows_left_out']} left out; "
+        f"each pair of blocks predicted by a readout that never saw it"
+    )
+    output.table(
+        "What it is worth",
+        ("", "score", "95 % interval", "chance", "shuffled blocks", "95 % below"),
+        [
+            ("area under the curve", area["value"], _span(area["interval_95"]), area["chance"], area["shuffled_mean"],
+             area["shuffled_95th"]),
+            ("balanced accuracy", hits["value"], _span(hits["interval_95"]), hits["chance"], "", ""),
+            ("area of one band, no fit", area["one_band_without_fit"], "", area["chance"], "", ""),
+        ],
+    )  # fmt: skip
+    claim = found.scores["confidence"]
+    output.say(
+        f"p = {area['p_shuffled']:.3g}: {area['permutations']} times the states of whole blocks were shuffled and "
+        f"everything fitted again. Confidence {'claimed' if claim['claimed'] else 'not claimed'}: "
+        f"{claim['wrong_windows']} windows predicted wrongly"
+    )
+
+
+def _span(interval: list[float]) -> str:
+    return f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -1,0 +1,268 @@
+"""`bci quality`: whether a stream or a recording can be used, channel by channel, before anything is decoded."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress
+
+from bci.cli.output import Output, use
+from bci.cli.run import SAFE, Json
+from bci.errors import ConfigError, StreamNotFound
+
+if TYPE_CHECKING:
+    from bci.io.survey import Findings
+
+_LIVE_S = 15.0
+_COLOURS = ("green", "yellow", "red")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(quality)
+
+
+def quality(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[STREAM | RECORDING]",
+            help="Source id of a live stream (bci streams lists them), a file, or a session's folder.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=2, help=f"Of a stream: how long to listen ({_LIVE_S:g}); of a file: only its start."
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to look for a stream.")] = 5.0,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Samples per second, where the file does not say.")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Channel labels, comma-separated, where it does not say.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the values, where it does not say.")] = None,
+    stream: Annotated[
+        str | None, typer.Option(help="Which stream of an XDF file, or array of a .npz.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Measure every channel of a stream or a recording: flat, line noise, range, drift, what is missing; and its time.
+
+    The mains are looked for at 50 and 60 Hz, and their multiples. A channel is *good*, *poor* (usable with care, for
+    the reason given) or *bad*; the limits are printed below the table. Without a name the only stream there is is
+    taken. Exit status 3 when a channel, or the stream's time, is bad.
+    """
+    output = use(json)
+    path = Path(what) if what is not None else None
+    if path is not None and (path.exists() or path.suffix or len(path.parts) > 1):
+        labels = tuple(channels.split(",")) if channels else None
+        facts, found = _of_recording(
+            path, seconds, output, rate=rate, channels=labels, unit=unit, stream=stream
+        )
+    else:
+        if given := [n for n, v in (("rate", rate), ("channels", channels), ("unit", unit)) if v is not None]:
+            raise ConfigError(f"--{given[0]} is said of a file; a stream says it itself")
+        facts, found = _of_stream(what, seconds or _LIVE_S, timeout, output)
+    _show(found, output)
+    values = result(found)
+    output.result(facts | values)
+    if values["verdict"] == "bad":
+        raise typer.Exit(SAFE)
+
+
+def _of_recording(
+    path: Path, seconds: float | None, output: Output, **said: Any
+) -> tuple[dict[str, Any], "Findings"]:
+    from bci.io.recording import open_recording
+    from bci.io.survey import survey_recording
+
+    path = path / "recording.xdf" if path.is_dir() else path
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file")
+    recording = open_recording(path, **said)
+    for defect in recording.defects:
+        output.say(f"[yellow]defect:[/] {escape(defect)}")
+    with Progress(console=output.console, transient=True) as progress:
+        task = progress.add_task("reading", total=1.0)
+        found = survey_recording(recording, seconds, lambda share: progress.update(task, completed=share))
+    return {"recording": str(path), "stream": None, "defects": list(recording.defects)}, found
+
+
+def _of_stream(
+    source_id: str | None, seconds: float, timeout: float, output: Output
+) -> tuple[dict[str, Any], "Findings"]:
+    from bci.io.lsl import LslSource
+    from bci.io.survey import survey_stream
+    from bci.signal.clock import LslClock
+
+    clock = LslClock()
+    with LslSource(source_id or _only_stream(timeout), clock=clock, timeout=timeout) as source:
+        with Progress(console=output.console, transient=True) as progress:
+            task = progress.add_task(f"listening to {source.info.source_id}", total=1.0)
+            found = survey_stream(
+                source, clock, seconds, lambda share: progress.update(task, completed=share)
+            )
+        marks = {kind.name.lower(): n for kind, n in source.marked.items()}
+        return {"recording": None, "stream": source.info.source_id, "marks": marks}, found
+
+
+def _only_stream(timeout: float) -> str:
+    """Return the source id of the one regular stream that is visible."""
+    from bci.io.lsl import visible
+
+    found = [info for info in visible(min(timeout, 2.0)) if info.signal.rate]
+    if len(found) == 1:
+        return found[0].source_id
+    names = ", ".join(info.source_id for info in found)
+    raise StreamNotFound(
+        f"{len(found)} streams are visible ({names}); name one of them"
+        if found
+        else "no stream is visible. Start the amplifier's LSL program, or name a recording."
+    )
+
+
+def result(found: "Findings") -> dict[str, Any]:
+    """Return the findings as the machine-readable line holds them."""
+    from bci.signal.verdicts import worst
+
+    figures, line = found.figures, found.figures.line
+    labels = _labels(found)
+    rows = {}
+    for i, label in enumerate(labels):
+        rows[label] = {
+            "verdict": found.channels[i].level.word,
+            "reasons": list(found.channels[i].reasons),
+            "flat": float(figures.still_share[i, 1]),
+            "nan": float(figures.nan_share[i]),
+            "at_rail": float(figures.rail_share[i]),
+            "low": float(figures.low[i]),
+            "high": float(figures.high[i]),
+            "peak_to_peak": float(figures.peak_to_peak[i]),
+            "transients": float(figures.wild_share[i]),
+            "mean": float(figures.mean[i]),
+            "offset": float(figures.offset[i]),
+            "drift_per_minute": float(figures.drift[i]),
+            "line": {f"{f:g}": float(a[i]) for f, a in zip(line.harmonics, line.amplitudes, strict=True)},
+            "line_share": float(line.share[i]),
+        }
+    signal = found.signal
+    return {
+        "verdict": worst([*found.channels, found.time]).word,
+        "bad": [label for label in labels if rows[label]["verdict"] == "bad"],
+        "poor": [label for label in labels if rows[label]["verdict"] == "poor"],
+        "signal": {"name": signal.name, "rate": signal.rate, "channels": len(labels), "unit": signal.unit},
+        "samples": figures.samples,
+        "seconds": found.seconds,
+        "mains_hz": line.mains,
+        "mains_searched": line.searched,
+        "time": {
+            "verdict": found.time.level.word,
+            "reasons": list(found.time.reasons),
+            "rate": found.pace.found,
+            "jitter_ms": 1e3 * found.pace.jitter,
+            "largest_step_ms": 1e3 * found.pace.largest_step,
+            "runs": found.pace.runs,
+            "lost": found.lost,
+            "duplicates": found.duplicates,
+        },
+        "channels": rows,
+    }
+
+
+def _labels(found: "Findings") -> tuple[str, ...]:
+    """Return a name for every channel, each once."""
+    signal = found.signal
+    if signal.channels and len(set(signal.channels)) == len(signal.channels):
+        return signal.channels
+    return tuple(str(i + 1) for i in range(signal.shape[0]))
+
+
+def _show(found: "Findings", output: Output) -> None:
+    from bci.signal.verdicts import worst
+
+    figures, line, signal = found.figures, found.figures.line, found.signal
+    unit = signal.unit or "no unit"
+    mains = (
+        f"mains {line.mains:g} Hz"
+        if not math.isnan(line.mains)
+        else "no line noise at 50 or 60 Hz" + ("" if line.searched else " (too short or too slow to look)")
+    )
+    output.say(
+        f"[bold]{escape(signal.name)}[/]: {signal.shape[0]} channels at {signal.rate:g} Hz, {unit}, "
+        f"{found.seconds:.1f} s; {mains}"
+    )
+    rows = []
+    for i, (label, verdict) in enumerate(zip(_labels(found), found.channels, strict=True)):
+        peaks = "+".join(f"{a[i]:.3g}" for a in line.amplitudes if a[i] > 0) or "-"
+        rows.append(
+            (
+                escape(label),
+                f"[{_COLOURS[verdict.level]}]{verdict.level.word}[/]",
+                _share(figures.still_share[i, 1]),
+                _share(figures.nan_share[i]),
+                _share(figures.rail_share[i]),
+                f"{figures.peak_to_peak[i]:.4g}",
+                f"{figures.low[i]:.4g}…{figures.high[i]:.4g}",
+                f"{figures.offset[i]:.3g}",
+                "-" if math.isnan(figures.drift[i]) else f"{figures.drift[i]:.2g}",
+                peaks,
+                _share(line.share[i]),
+            )
+        )
+    output.table(
+        "Channels",
+        (
+            "", "verdict", "flat", "NaN", "at rail", "range in 1 s", "low…high", "offset", "drift/min", "line",
+            "of power",
+        ),
+        rows,
+    )  # fmt: skip
+    alike: dict[tuple[str, str], list[str]] = {}
+    for label, verdict in zip(_labels(found), found.channels, strict=True):
+        if verdict.reasons:
+            word = f"[{_COLOURS[verdict.level]}]{verdict.level.word}[/]"
+            alike.setdefault((word, "; ".join(verdict.reasons)), []).append(label)
+    for (word, reasons), labels in alike.items():
+        output.say(f"  {word} {escape(', '.join(labels))}: {reasons}")
+    _show_time(found, output)
+    _show_limits(output)
+    level = worst([*found.channels, found.time])
+    counts = [sum(verdict.level == n for verdict in found.channels) for n in range(3)]
+    output.say(
+        f"[bold {_COLOURS[level]}]{level.word}[/]: {counts[0]} channels good, {counts[1]} poor, {counts[2]} bad; "
+        f"time {found.time.level.word}"
+    )
+
+
+def _show_time(found: "Findings", output: Output) -> None:
+    pace, verdict = found.pace, found.time
+    output.say(
+        f"time: [{_COLOURS[verdict.level]}]{verdict.level.word}[/], {pace.found:.6g} Hz by the stamps, jitter "
+        f"{1e3 * pace.jitter:.3g} ms, longest step {1e3 * pace.largest_step:.3g} ms, {found.lost} samples lost, "
+        f"{found.duplicates} stamped as the one before, {pace.runs} stretch{'es' if pace.runs != 1 else ''}"
+        + "".join(f"; {reason}" for reason in verdict.reasons)
+    )
+
+
+def _show_limits(output: Output) -> None:
+    from bci.signal.verdicts import CHANNEL, TIME
+
+    rows = [
+        (name, _limit(limit.poor), _limit(limit.bad), limit.unit, limit.why)
+        for limits in (CHANNEL, TIME)
+        for name, limit in limits.items()
+    ]
+    output.table("Limits", ("", "poor from", "bad from", "", "because"), rows)
+
+
+def _limit(value: float) -> str:
+    return "never" if math.isinf(value) else "any" if value < 1e-6 else f"{value:g}"
+
+
+def _share(value: float) -> str:
+    return "none" if math.isnan(value) else "-" if value == 0 else f"{value:.2%}"

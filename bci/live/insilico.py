@@ -1,0 +1,290 @@
+"""The in-silico program: a simulated participant looks at what the display flips and answers over LSL.
+
+It reads the ring of what was shown, pixels and flip stamps and nothing else, and publishes what a scanner or an
+amplifier would. A sample of time t leaves `lag` seconds after t, when every flip before t is known; its stamp is t.
+For the same flips `bci.sim.participant.record` gives the same samples, bit for bit, unless a change was late or lost:
+both are counted.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError, StreamError
+from bci.io.lsl import LslOutlet
+from bci.io.program import Program
+from bci.live.ring_reader import RingReader
+from bci.signal.ring import LONGEST_WAIT, Columns, Ring
+from bci.sim.participant import Participant, make_participant
+
+#: What a participant is, and what only the program needs.
+_WHO = frozenset(
+    {
+        "kind",
+        "subject",
+        "session",
+        "snr",
+        "units",
+        "background",
+        "tr",
+        "rate",
+        "jitter_deg",
+        "lapse_rate",
+        "adaptation",
+    }
+)
+_KEYS = _WHO | {"reference", "source_id", "speed", "lag", "seconds", "consumer_timeout", "ring"}
+
+#: The program that takes the samples is started after this one is ready, and loads a decoder first.
+_CONSUMER_TIMEOUT = 300.0
+
+#: Samples leave together, this many seconds of real time's worth, and at most this many seconds of signal at once.
+_CHUNK_S, _MOST_S = 0.02, 2.0
+_LAG = 0.05
+#: Samples that leave this much later than they should count as late, seconds.
+LATE = 0.05
+
+
+class Outlet(Protocol):
+    """Where samples go: a `bci.io.lsl.LslOutlet`."""
+
+    def push(self, samples: NDArray[Any], times: NDArray[np.float64]) -> None:
+        """Send samples (n, channels) with their session times (n,)."""
+        ...
+
+
+class Watch:
+    """One participant between a shown ring and an outlet.
+
+    Parameters
+    ----------
+    participant : Participant
+        Who looks; begins at `zero`.
+    ring : Ring
+        A ring of `bci.io.frames.shown_columns`. What it shows at `zero` is seen; what came before that is not.
+    outlet : Outlet
+        Where the samples go.
+    zero : float
+        Session time of sample 0.
+    speed : float
+        Seconds of the participant's time in one of the session's.
+    lag : float
+        Session seconds between a sample's time and its leaving.
+    samples : int, optional
+        After how many to stop; endless when absent.
+
+    Attributes
+    ----------
+    sent, late : int
+        Samples sent, and those that left more than `LATE` after they should.
+    latest : float
+        Most that one left after it should, seconds.
+    changes : int
+        Changes of the screen seen.
+    """
+
+    def __init__(
+        self,
+        participant: Participant,
+        ring: Ring,
+        outlet: Outlet,
+        zero: float,
+        *,
+        speed: float = 1.0,
+        lag: float = _LAG,
+        samples: int | None = None,
+    ) -> None:
+        self.participant, self.zero, self.speed, self.lag = participant, zero, speed, lag
+        self.sent = self.late = self.changes = 0
+        self.latest = 0.0
+        self._samples = samples
+        self._outlet = outlet
+        self._rate = participant.signal.rate
+        self._reader = RingReader("shown", ring, self._see, most=4, first=max(0, ring.count - 1))
+
+    @property
+    def done(self) -> bool:
+        """Whether all samples have left."""
+        return self._samples is not None and self.sent >= self._samples
+
+    @property
+    def lost(self) -> int:
+        """Changes of the screen that were overwritten before they were seen."""
+        return self._reader.lost
+
+    @property
+    def next_due(self) -> float:
+        """Session time at which the next samples should leave."""
+        step = max(1, round(_CHUNK_S * self.speed * self._rate))
+        return self.zero + (self.sent + step - 1) / self._rate / self.speed + self.lag
+
+    def step(self, now: float) -> None:
+        """See what was flipped and send what is due at session time `now`."""
+        # First the time, then the ring: whatever was flipped before `now - lag` is in it by now.
+        self._reader()
+        due = math.floor((now - self.lag - self.zero) * self.speed * self._rate) + 1
+        due = due if self._samples is None else min(due, self._samples)
+        most = max(1, round(_MOST_S * self._rate))
+        if now < self.next_due and due - self.sent < most and due != self._samples:
+            return
+        n = min(due - self.sent, most)
+        if n <= 0:
+            return
+        times = self.zero + np.arange(self.sent, self.sent + n) / self._rate / self.speed
+        behind = now - self.lag - times
+        self._outlet.push(self.participant.read(n), times)
+        self.sent += n
+        self.late += int((behind > LATE + _CHUNK_S).sum())
+        self.latest = max(self.latest, float(behind.max()))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a session's summary should know."""
+        observer = self.participant.observer
+        return {
+            "sent": self.sent,
+            "late": self.late,
+            "latest_s": self.latest,
+            "changes": self.changes,
+            "changes_late": self.participant.late,
+            "changes_lost": self.lost,
+            "looks": observer.looks,
+            "lapses": observer.lapses,
+        }
+
+    def _see(self, columns: Columns, first: int) -> None:
+        for image, shown in zip(columns["image"], columns["shown"], strict=True):
+            self.participant.see(image, (float(shown["flip"]) - self.zero) * self.speed)
+            self.changes += 1
+
+
+def main(program: Program) -> None:
+    """Look and answer until the supervisor says stop.
+
+    Spec: ``source_id``; ``kind`` (``"fmri"``, ``"eeg"`` or ``"lfp"``) and whatever else
+    `bci.sim.participant.make_participant` takes, ``reference`` as the path of a .npy file of pictures (n, h, w, 3)
+    uint8; ``speed``; ``lag``, session seconds; ``seconds`` of the participant's time (endless when absent);
+    ``consumer_timeout``, seconds to wait for somebody who takes the samples. Opens the ring of role ``shown``.
+
+    Ready facts, as of any source: ``signal``, ``source_id``, ``speed``, ``simulated`` (always True), ``recording`` (who
+    it is), ``defects``, ``expected_samples``. Report: ``started``, the session time of sample 0, as soon as there is
+    one; at the end `Watch.facts`.
+
+    Raises
+    ------
+    ConfigError
+        If the spec has an unknown key or a figure out of its range, or the reference pictures cannot be read.
+    StreamError
+        If nobody takes the samples within the time.
+    """
+    spec = {key: value for key, value in program.spec.items() if value is not None}
+    participant = open_participant(spec)
+    speed, source_id = _positive(spec, "speed", 1.0), str(spec["source_id"])
+    lag = _positive(spec, "lag", _LAG)
+    samples = None
+    if "seconds" in spec:
+        samples = max(1, round(_positive(spec, "seconds", 1.0) * participant.signal.rate))
+    ring = program.ring("shown")
+    who = f"participant in silico, subject {participant.subject}, SNR {participant.snr:g}"
+    told = {
+        "simulated": "true",
+        "recording": who,
+        "participant": participant.subject,
+        "snr": repr(participant.snr),
+        "computed_from": "flipped pixels",
+    }
+    with LslOutlet(
+        participant.signal, source_id, kind=participant.kind, speed=speed, exact_stamps=True, extra=told
+    ) as outlet:
+        program.ready(
+            signal=asdict(participant.signal),
+            source_id=source_id,
+            marker_source_id=None,
+            speed=speed,
+            simulated=True,
+            recording=who,
+            defects=[],
+            expected_samples=samples,
+            left_out_markers=0,
+        )
+        if not _wait_for_consumer(
+            program, outlet, source_id, spec.get("consumer_timeout", _CONSUMER_TIMEOUT)
+        ):
+            return
+        watch = Watch(participant, ring, outlet, program.clock.now(), speed=speed, lag=lag, samples=samples)
+        program.report(started=watch.zero)
+        slot = program.slot("shown")
+        going = True
+        while going and not watch.done:
+            left = watch.next_due - program.clock.now()
+            ring.wait(ring.count + 1, min(LONGEST_WAIT, max(0.0, left)), slot=slot)
+            watch.step(program.clock.now())
+            program.row["samples"] = watch.sent
+            going = program.tick()
+        program.report(**watch.facts())
+        # The stream stays until the supervisor has stopped acquisition: its end is no loss.
+        while going:
+            program.clock.sleep_until(program.clock.now() + 0.05)
+            going = program.tick()
+
+
+def open_participant(spec: Mapping[str, Any]) -> Participant:
+    """Make the participant that a spec describes, and have it look once, so that its first look takes no longer.
+
+    Raises
+    ------
+    ConfigError
+        If the spec has an unknown key or a figure out of its range, or the reference pictures cannot be read.
+    """
+    unknown = sorted(set(spec) - _KEYS)
+    if unknown:
+        raise ConfigError(
+            f"a participant in silico has no {', '.join(unknown)}; it takes {', '.join(sorted(_KEYS))}"
+        )
+    for key in ("kind", "source_id"):
+        if key not in spec:
+            raise ConfigError(f"a participant in silico needs {key!r}")
+    who = {key: spec[key] for key in _WHO & set(spec)}
+    if "reference" in spec:
+        who["reference"] = _pictures(Path(spec["reference"]))
+    participant = make_participant(**who)
+    population = participant.observer.population
+    population.drive(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 2)))
+    return participant
+
+
+def _pictures(path: Path) -> NDArray[np.uint8]:
+    try:
+        pictures = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the reference pictures {path}: {error}") from None
+    if not isinstance(pictures, np.ndarray) or pictures.dtype != np.uint8 or pictures.ndim != 4:
+        raise ConfigError(f"reference pictures are (n, h, w, 3) uint8 in one .npy file; {path} is not")
+    if pictures.shape[3] != 3:
+        raise ConfigError(f"reference pictures have 3 colours; those of {path} have shape {pictures.shape}")
+    return pictures
+
+
+def _positive(spec: Mapping[str, Any], key: str, default: float) -> float:
+    value = spec.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ConfigError(f"{key} is a number above 0; got {value!r}")
+    return float(value)
+
+
+def _wait_for_consumer(program: Program, outlet: LslOutlet, source_id: str, timeout: float) -> bool:
+    """Return when somebody receives the samples; False when told to stop before that."""
+    deadline = program.clock.now() + timeout
+    while not outlet.wait_for_consumers(0.05):
+        if not program.tick():
+            return False
+        if program.clock.now() > deadline:
+            raise StreamError(
+                f"nobody took the stream {source_id!r} within {timeout:g} s, so the participant did not begin. Connect "
+                "a consumer (bci streams shows what is on the network), or allow it more time."
+            )
+    return True

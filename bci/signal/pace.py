@@ -1,0 +1,116 @@
+"""Pace is what the stamps of a stream say about its time: the rate that came, and how unevenly.
+
+Stamps are compared with a straight line over the sample count (least squares), one for each run without a gap: the
+jitter is what they stray from their own run's line, the rate that of the slope that all runs share. What is summed
+is each stamp's distance from the nominal grid, which stays small, so hours lose no precision.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bci.signal.types import Times
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the stamps say.
+
+    Attributes
+    ----------
+    nominal, found : float
+        Samples per second by the stream's own account, and by its stamps; NaN when there are too few.
+    jitter : float
+        Standard deviation of the stamps about the line, seconds.
+    largest_step : float
+        Longest time between two stamps of one run, seconds.
+    runs : int
+        Stretches without a gap.
+    """
+
+    nominal: float
+    found: float
+    jitter: float
+    largest_step: float
+    runs: int
+
+
+class RunningPace:
+    """The sums behind a `Pace`.
+
+    Parameters
+    ----------
+    rate : float
+        Nominal samples per second.
+
+    Examples
+    --------
+    >>> pace = RunningPace(100.0)
+    >>> pace.add(np.arange(1000) / 99.5 + 7.0)
+    >>> round(pace.pace().found, 6), round(pace.pace().jitter, 9)
+    (99.5, 0.0)
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._runs: list[_Run] = []
+        self._largest = 0.0
+
+    def add(self, stamps: Times, *, fresh: bool = False) -> None:
+        """Take the stamps of the next samples, seconds; `fresh` says that they begin behind a gap."""
+        if not len(stamps):
+            return
+        if fresh or not self._runs:
+            self._runs.append(_Run(float(stamps[0])))
+            steps = np.diff(stamps)
+        else:
+            steps = np.diff(stamps, prepend=self._runs[-1].last)
+        self._largest = max(self._largest, float(steps.max(initial=0.0)))
+        self._runs[-1].add(stamps, self._rate)
+
+    def pace(self) -> Pace:
+        """Return what the stamps so far say."""
+        n = sum(run.n for run in self._runs)
+        across = sum(run.across for run in self._runs)
+        freedom = n - 2 * len(self._runs)
+        if freedom < 1 or across <= 0:
+            return Pace(self._rate, math.nan, math.nan, self._largest, len(self._runs))
+        slope = (
+            sum(run.together for run in self._runs) / across
+        )  # seconds per sample beyond the nominal period
+        left = sum(max(0.0, run.along - run.together**2 / run.across) for run in self._runs if run.across)
+        return Pace(
+            self._rate,
+            1 / (1 / self._rate + slope),
+            math.sqrt(left / freedom),
+            self._largest,
+            len(self._runs),
+        )
+
+
+class _Run:
+    """Sums of squares about the means of one run (Welford 1962, extended to blocks by Chan et al. 1979)."""
+
+    def __init__(self, start: float) -> None:
+        self.start = self.last = start
+        self.n = 0
+        self.across = self.along = self.together = 0.0
+        self._mean_count = self._mean_error = 0.0
+
+    def add(self, stamps: Times, rate: float) -> None:
+        count = np.arange(self.n, self.n + len(stamps), dtype=np.float64)
+        error = stamps - self.start - count / rate
+        m = len(stamps)
+        mean_count, mean_error = float(count.mean()), float(error.mean())
+        by_count, by_error = mean_count - self._mean_count, mean_error - self._mean_error
+        weight = self.n * m / (self.n + m)
+        self.across += float(((count - mean_count) ** 2).sum()) + weight * by_count**2
+        self.along += float(((error - mean_error) ** 2).sum()) + weight * by_error**2
+        self.together += (
+            float(((count - mean_count) * (error - mean_error)).sum()) + weight * by_count * by_error
+        )
+        self.n += m
+        self._mean_count += by_count * m / self.n
+        self._mean_error += by_error * m / self.n
+        self.last = float(stamps[-1])

@@ -1,0 +1,62 @@
+"""A CuedParticipant is the simulated EEG of someone who does as the cues say, a reaction time later."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.signal.types import Marker
+from bci.sim.eeg import STATES, AlphaSimulator
+
+#: Seconds between a cue and the eyes' movement.
+REACTION_S = 0.6
+
+
+class CuedParticipant(AlphaSimulator):
+    """EEG whose planted state follows cues.
+
+    Parameters
+    ----------
+    cues : sequence of Marker
+        In order, seconds from the start. Those that say one of `STATES` are followed, the others are only played.
+    seconds : float
+        Length.
+    seed : int
+        Which participant.
+    rate : float
+        Samples per second.
+    heeds : bool
+        False for one who pays no attention and goes on in an own rhythm: nothing to be learned from.
+
+    Examples
+    --------
+    >>> someone = CuedParticipant([Marker(2.0, "eyes closed"), Marker(5.0, "eyes open")], seconds=8.0)
+    >>> someone.state([1.9, 2.5, 2.7, 5.5, 5.7]).tolist()
+    [0, 0, 1, 1, 0]
+    """
+
+    def __init__(
+        self,
+        cues: Sequence[Marker],
+        seconds: float,
+        seed: int = 0,
+        rate: float = 160.0,
+        *,
+        heeds: bool = True,
+    ) -> None:
+        self._cues = tuple(cues)
+        self._heeds = heeds
+        told = [(cue.time + REACTION_S, STATES.index(cue.text)) for cue in cues if cue.text in STATES]
+        before = [0, *(state for _, state in told)]
+        # Told to stay as they are, the eyes stay as they are.
+        self._turns = np.array(
+            [time for (time, state), was in zip(told, before, strict=False) if state != was]
+        )
+        super().__init__(seed, seconds, rate)
+        self.name = f"simulated participant, seed {seed}"
+
+    def _markers(self, start: float, stop: float) -> Iterator[Marker]:
+        return (cue for cue in self._cues if start <= cue.time < stop)
+
+    def _changes(self, start: float, stop: float) -> tuple[int, NDArray[np.float64]]:
+        return (1, self._turns) if self._heeds else super()._changes(start, stop)

@@ -1,0 +1,177 @@
+"""A Participant in silico looks at pictures as they were flipped and answers with neural data: simulated, always.
+
+Its samples are a function of whose cortex it is (`subject`), of the session, and of the pixels and times of what was
+flipped; a stimulus' latent never reaches it. `see` and `read` may be called in any order that never has it see a
+change later than `dead_time` before a sample that it has already given: the samples are then the same, bit for bit.
+So what it answers live is what `record` gives for the same flips.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError
+from bci.signal.types import Signal
+from bci.sim.adaptation import Adaptation
+from bci.sim.electrodes import ElectrodeParticipant
+from bci.sim.gaze import Eye, Pictures
+from bci.sim.observer import Observer
+from bci.sim.population import Population
+from bci.sim.seeds import session_seed
+from bci.sim.sensors import probe, scalp
+from bci.sim.voxels import VoxelParticipant
+
+Kind = Literal["fmri", "eeg", "lfp"]
+
+#: Signal-to-noise ratio of single trials when none is asked for: what studies report (fMRI: the median voxel).
+DEFAULT_SNR = {"fmri": 0.05, "eeg": 0.1, "lfp": 0.1}
+
+#: Units of each kind when none are asked for; in a scanner each is a voxel.
+DEFAULT_UNITS = {"fmri": 2048, "eeg": 512, "lfp": 512}
+
+
+class Participant(Protocol):
+    """Whoever looks and answers.
+
+    Attributes
+    ----------
+    signal : Signal
+        What `read` gives.
+    kind : str
+        ``"fMRI"``, ``"EEG"`` or ``"LFP"``.
+    simulated : bool
+        Always True.
+    observer : Observer
+        The part that looks.
+    snr : float
+        As asked for.
+    dead_time : float
+        Seconds after a flip before which no sample depends on it.
+    late : int
+        Changes seen too late for samples already read.
+    """
+
+    signal: Signal
+    kind: str
+    simulated: bool
+    observer: Observer
+    subject: int
+    snr: float
+    dead_time: float
+    late: int
+
+    def reset(self) -> None:
+        """Begin the session again."""
+        ...
+
+    def see(self, picture: Pictures, time: float) -> None:
+        """Take a change of the screen, flipped `time` seconds after sample 0."""
+        ...
+
+    def read(self, n: int) -> NDArray[np.float32]:
+        """Return the next `n` samples (n, channels)."""
+        ...
+
+
+def make_participant(
+    kind: Kind,
+    *,
+    subject: int = 1,
+    session: int = 0,
+    snr: float | None = None,
+    units: int | None = None,
+    reference: Pictures | None = None,
+    background: int = 128,
+    tr: float = 1.5,
+    rate: float | None = None,
+    jitter_deg: float = 0.12,
+    lapse_rate: float = 0.02,
+    adaptation: float = 0.2,
+) -> VoxelParticipant | ElectrodeParticipant:
+    """Make a participant.
+
+    Parameters
+    ----------
+    kind : "fmri", "eeg" or "lfp"
+        What is recorded.
+    subject : int
+        Whose anatomy, tuning and noise.
+    session : int
+        Which session: another one has other noise, eye positions, lapses and latencies.
+    snr : float, optional
+        Single-trial signal-to-noise ratio, a ratio of variances; 0 for a null run. By default `DEFAULT_SNR`.
+    units : int, optional
+        Early and higher units, half of each; in a scanner, voxels.
+    reference : (n, h, w, 3) uint8, optional
+        Pictures over which responses are scaled: the ratio holds for pictures as varied as these.
+    background : int
+        Grey level of the empty screen.
+    tr : float
+        Seconds from volume to volume.
+    rate : float, optional
+        Samples per second of electrodes; by default 250 on the scalp, 1250 for a probe.
+    jitter_deg : float
+        Standard deviation of the eye's position.
+    lapse_rate : float
+        Share of looks answered by nothing.
+    adaptation : float
+        What an immediate repeat loses.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown or a figure is out of its range.
+    """
+    if kind not in DEFAULT_SNR:
+        raise ConfigError(f"a participant is of kind {', '.join(map(repr, DEFAULT_SNR))}; got {kind!r}")
+    try:
+        seed = session_seed(subject, session)
+        units = DEFAULT_UNITS[kind] if units is None else units
+        if units < 16:
+            raise ValueError(f"a participant needs at least 16 units, got {units}")
+        eye = Eye(seed, jitter_deg, background)
+        population = Population(subject, units // 2, units - units // 2, eye, reference)
+        observer = Observer(population, seed, lapse_rate, Adaptation(population.mean, adaptation))
+        snr = DEFAULT_SNR[kind] if snr is None else snr
+        if kind == "fmri":
+            return VoxelParticipant(observer, subject, snr=snr, tr=tr)
+        make = scalp if kind == "eeg" else probe
+        return ElectrodeParticipant(
+            observer, subject, lambda n, rng: make(n, rng, *(() if rate is None else (rate,))), snr=snr
+        )
+    except ValueError as error:
+        raise ConfigError(f"this participant cannot be made: {error}") from None
+
+
+def record(
+    participant: Participant, changes: Iterable[tuple[Pictures, float]], samples: int
+) -> NDArray[np.float32]:
+    """Return what a session would have recorded: the offline twin of the live program.
+
+    Parameters
+    ----------
+    participant : Participant
+        Begins again.
+    changes : iterable of ((h, w, 3) uint8, float)
+        Every change of the screen and its flip, seconds after sample 0, in order.
+    samples : int
+        How many.
+
+    Returns
+    -------
+    samples : (samples, channels) float32
+        Bit for bit what the live program sends for these flips, as long as that saw none of them late.
+    """
+    participant.reset()
+    rate = participant.signal.rate
+    out = np.empty((samples, participant.signal.shape[0]), np.float32)
+    at = 0
+    for picture, time in changes:
+        upto = min(samples, max(at, int(time * rate)))
+        out[at:upto] = participant.read(upto - at)
+        at = upto
+        participant.see(picture, time)
+    out[at:] = participant.read(samples - at)
+    return out

@@ -1,0 +1,120 @@
+"""Export of readouts of latents: ``brain`` (batch, voxels) → ``latent`` (batch, d), ``confidence`` (batch,).
+
+Node by node, sizes frozen, no control flow. What is exported is what was fitted: standardise, multiply, scale back; the
+confidence is the expected cosine with the truth.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from models.export import OPSET, _finish
+from models.readouts.affine import AffineReadout
+from models.readouts.deep import FrozenNetwork
+from models.readouts.kernel import FrozenKernel
+from models.readouts.scaling import VoxelMask
+
+Frozen = AffineReadout | FrozenNetwork | FrozenKernel
+
+
+class _Graph:
+    """Nodes and constants, as they are added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+
+    def constant(self, name: str, value: object, dtype: type = np.float32) -> str:
+        """Keep a constant: integers as int64, all else in single precision unless told."""
+        array = np.asarray(value)
+        self.constants[name] = array.astype(np.int64 if array.dtype.kind == "i" else dtype)
+        return name
+
+    def node(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
+        """Add a node with one output."""
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+
+def export_readout(readout: Frozen, *, batch: int = 1, mask: VoxelMask | None = None) -> bytes:
+    """Write a fitted readout as a graph.
+
+    Parameters
+    ----------
+    readout : AffineReadout, FrozenNetwork or FrozenKernel
+        What a fitted readout's ``frozen(...)`` returns; the inverted encoder's for the repeats it will see.
+    batch : int
+        Trials at once.
+    mask : VoxelMask, optional
+        With it the graph takes all voxels of the subject and cuts the mask out itself.
+    """
+    graph = _Graph()
+    name, width = "brain", len(readout.voxels.mean)
+    if mask is not None:
+        graph.constant("voxels", np.asarray(mask.index, np.int64))
+        name, width = graph.node("Gather", ["brain", "voxels"], "masked", axis=1), mask.voxels
+    graph.constant("voxel_mean", readout.voxels.mean[None])
+    graph.constant("voxel_scale", readout.voxels.scale[None])
+    name = graph.node("Sub", [name, "voxel_mean"], "centred")
+    name = graph.node("Div", [name, "voxel_scale"], "standardised")
+    name = _body(graph, readout, name)
+    graph.constant("latent_scale", readout.latents.scale[None])
+    graph.constant("latent_mean", readout.latents.mean[None])
+    scaled = graph.node("Mul", [name, "latent_scale"], "scaled")
+    graph.node("Add", [scaled, "latent_mean"], "latent")
+    graph.constant("features", np.array([1]))
+    # Never zero over zero: the smallest normal number stands for "nothing is unknown and nothing was said".
+    graph.constant("uncertainty", max(readout.uncertainty, float(np.finfo(np.float32).tiny)))
+    power = graph.node("ReduceSumSquare", [name, "features"], "power", keepdims=0)
+    total = graph.node("Add", [power, "uncertainty"], "total")
+    graph.node("Sqrt", [graph.node("Div", [power, total], "share")], "confidence")
+    d = len(readout.latents.mean)
+    proto = helper.make_graph(
+        graph.nodes,
+        "latent_readout",
+        [helper.make_tensor_value_info("brain", TensorProto.FLOAT, [batch, width])],
+        [
+            helper.make_tensor_value_info("latent", TensorProto.FLOAT, [batch, d]),
+            helper.make_tensor_value_info("confidence", TensorProto.FLOAT, [batch]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
+    )
+    return _finish(helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)]))
+
+
+def _body(graph: _Graph, readout: Frozen, name: str) -> str:
+    """Add what lies between standardised voxels and standardised latents."""
+    if isinstance(readout, AffineReadout):
+        graph.constant("weights", readout.weights)
+        graph.constant("offset", readout.offset)
+        return graph.node("Gemm", [name, "weights", "offset"], "standard")
+    if isinstance(readout, FrozenKernel):
+        # ‖x − c‖² = ‖x‖² + ‖c‖² − 2 x·c, in double precision: wide kernels are nearly alike and their duals cancel.
+        for key, value in {
+            "centres": -2.0 * readout.centres.T,
+            "sizes": (readout.centres**2).sum(1),
+            "minus_gamma": -readout.gamma,
+            "duals": readout.duals,
+            "offset": readout.offset,
+        }.items():
+            graph.constant(key, value, np.float64)
+        graph.constant("rows", np.array([1]))
+        name = graph.node("Cast", [name], "double", to=TensorProto.DOUBLE)
+        cross = graph.node("Gemm", [name, "centres", "sizes"], "cross")
+        own = graph.node("ReduceSum", [graph.node("Mul", [name, name], "squares"), "rows"], "own", keepdims=1)
+        distance = graph.node("Add", [cross, own], "distance")
+        kernel = graph.node("Exp", [graph.node("Mul", [distance, "minus_gamma"], "exponent")], "kernel")
+        double = graph.node("Gemm", [kernel, "duals", "offset"], "standard_double")
+        return graph.node("Cast", [double], "standard", to=TensorProto.FLOAT)
+    for number, (weights, bias) in enumerate(readout.layers):
+        if number:
+            name = graph.node("Relu", [name], f"active{number}")
+        graph.constant(f"weights{number}", weights)
+        graph.constant(f"bias{number}", bias)
+        last = number == len(readout.layers) - 1
+        name = graph.node(
+            "Gemm", [name, f"weights{number}", f"bias{number}"], "standard" if last else f"hidden{number}"
+        )
+    return name

@@ -1,0 +1,87 @@
+"""Whether stated uncertainty is true: coverage of intervals, error against confidence, risk against coverage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+
+from models.metrics.latents import pair
+from models.metrics.ranks import spearman
+
+Floats = NDArray[np.float64]
+
+
+def coverage(truth: ArrayLike, mean: ArrayLike, sd: ArrayLike, level: float) -> float:
+    """Return how many truths lie in the central Gaussian intervals that should hold `level` of them.
+
+    Parameters
+    ----------
+    truth, mean : (n, d)
+    sd : (d,) or (n, d)
+    level : float
+        Such as .5 or .9.
+
+    Examples
+    --------
+    >>> coverage([[0.0, 3.0]], [[0.5, 0.0]], [1.0, 1.0], 0.9)
+    0.5
+    """
+    a, b = pair(truth, mean)
+    return float((np.abs(a - b) <= float(norm.ppf((1 + level) / 2)) * np.asarray(sd)).mean())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RiskCoverage:
+    """Mean error of the most confident trials, as more and more of them are accepted.
+
+    Attributes
+    ----------
+    coverage, risk : (n,) float64
+        Share of trials accepted, and their mean error.
+    area : float
+        Mean risk over the curve.
+    best, chance : float
+        The area if trials were ordered by their error, and if the order meant nothing.
+    """
+
+    coverage: Floats
+    risk: Floats
+    area: float
+    best: float
+    chance: float
+
+
+def risk_coverage(error: ArrayLike, confidence: ArrayLike) -> RiskCoverage:
+    """Return the risk–coverage curve (El-Yaniv and Wiener 2010); equally confident trials share their mean error.
+
+    Parameters
+    ----------
+    error, confidence : (n,)
+    """
+    error, confidence = np.asarray(error, np.float64), np.asarray(confidence, np.float64)
+    counts = np.arange(1, len(error) + 1)
+    _, group = np.unique(-confidence, return_inverse=True)
+    shared = np.bincount(group, error) / np.bincount(group)
+    risk = np.cumsum(np.sort(group.astype(np.float64)) * 0 + shared[np.sort(group)]) / counts
+    best = np.cumsum(np.sort(error)) / counts
+    return RiskCoverage(
+        counts / len(error), risk, float(risk.mean()), float(best.mean()), float(error.mean())
+    )
+
+
+def error_by_confidence(
+    error: ArrayLike, confidence: ArrayLike, bins: int = 5
+) -> list[tuple[float, float, int]]:
+    """Return mean confidence, mean error and number of trials in `bins` of about equal size, least confident first."""
+    error, confidence = np.asarray(error, np.float64), np.asarray(confidence, np.float64)
+    parts: Sequence[NDArray[np.intp]] = np.array_split(np.argsort(confidence, kind="stable"), bins)
+    return [
+        (float(confidence[part].mean()), float(error[part].mean()), len(part)) for part in parts if len(part)
+    ]
+
+
+def falls_with_confidence(error: ArrayLike, confidence: ArrayLike) -> float | None:
+    """Return Spearman's correlation of error with confidence: negative where confidence means something."""
+    return spearman(np.asarray(confidence, np.float64), np.asarray(error, np.float64))

@@ -1,0 +1,64 @@
+r"""The noise ceiling: how well anything could do, given how a stimulus' own repeats differ.
+
+.. math::
+    \sigma^2_{\text{signal}} &= \max(0, \operatorname{var}(\text{means}) - \sigma^2_{\text{noise}}/n) \\
+    r_{\max} &= \sqrt{\frac{\sigma^2_{\text{signal}}}{\sigma^2_{\text{signal}} + \sigma^2_{\text{noise}}/n}}
+
+with n repeats averaged (Allen et al. 2022). Without repeats it is unknown, and is said to be.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bci.errors import DataError
+
+Floats = NDArray[np.float64]
+
+
+def noise_ceiling(responses: ArrayLike, stimuli: ArrayLike, averaged: int | None = None) -> Floats | None:
+    """Return the largest correlation that a perfect prediction could have with averaged responses, per voxel.
+
+    Parameters
+    ----------
+    responses : (n, voxels)
+        Single presentations.
+    stimuli : (n,)
+        Which stimulus each answered.
+    averaged : int, optional
+        How many presentations are averaged where the ceiling is used; as many as each stimulus has by default
+        (their harmonic mean where they differ).
+
+    Returns
+    -------
+    (voxels,) float64, or None
+        None is "unknown": no stimulus was repeated.
+
+    Raises
+    ------
+    DataError
+        If responses and stimuli do not match.
+    """
+    y, which = np.asarray(responses, np.float64), np.asarray(stimuli)
+    if y.ndim != 2 or which.shape != (len(y),):
+        raise DataError(
+            f"expected responses (presentations, voxels) and their stimuli, came {y.shape} and {which.shape}. "
+            "Pair them."
+        )
+    names, index, counts = np.unique(which, return_inverse=True, return_counts=True)
+    if len(names) < 2 or len(y) == len(names):
+        return None
+    sums = np.zeros((len(names), y.shape[1]))
+    np.add.at(sums, index, y)
+    means = sums / counts[:, None]
+    noise = ((y - means[index]) ** 2).sum(0) / (len(y) - len(names))
+    repeats = len(counts) / (1 / counts).sum()
+    signal = np.maximum(0.0, means.var(0, ddof=1) - noise / repeats)
+    total = signal + noise / (averaged or repeats)
+    return np.sqrt(np.divide(signal, total, out=np.zeros_like(signal), where=total > 0))
+
+
+def describe_ceiling(ceiling: Floats | None) -> str:
+    """Say it in words, for a report."""
+    if ceiling is None:
+        return "unknown: no stimulus was repeated"
+    return f"median r {np.median(ceiling):.3f} over {len(ceiling)} voxels (largest {ceiling.max():.3f})"

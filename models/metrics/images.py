@@ -1,0 +1,136 @@
+"""Scores of pictures: pixel correlation and SSIM in two named profiles, for pixels from 0 to 1."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from scipy.ndimage import correlate1d
+from skimage.color import rgb2gray
+from skimage.metrics import structural_similarity
+
+from bci.errors import DataError
+from models.metrics.latents import correlations
+
+Floats = NDArray[np.float64]
+Pictures = NDArray[np.floating[Any]]
+
+
+def pictures(values: ArrayLike, name: str = "pictures") -> Floats:
+    """Return (n, height, width, 3) float64 from 0 to 1; bytes are divided by 255.
+
+    Raises
+    ------
+    DataError
+        If the shape or the range is another.
+    """
+    array = np.asarray(values)
+    if array.dtype == np.uint8:
+        array = array / 255.0
+    if array.ndim != 4 or array.shape[-1] != 3 or not array.size:
+        raise DataError(
+            f"expected {name} of shape (n, height, width, 3), came {array.shape}. Put colours last."
+        )
+    low, high = float(np.min(array)), float(np.max(array))
+    if not (low >= -1e-6 and high <= 1 + 1e-6):
+        raise DataError(
+            f"expected {name} with values from 0 to 1 (or bytes), came {low:.3g} to {high:.3g}. Scale them first."
+        )
+    return np.clip(array, 0.0, 1.0).astype(np.float64)
+
+
+def picture_pair(truth: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats]:
+    """Return both as `pictures` of one shape.
+
+    Raises
+    ------
+    DataError
+        If they are no pictures or their shapes differ.
+    """
+    a, b = pictures(truth, "true pictures"), pictures(predicted, "reconstructions")
+    if a.shape != b.shape:
+        raise DataError(
+            f"expected as many reconstructions of the same size as true pictures, came {a.shape} and {b.shape}. "
+            "Resize, or pair them."
+        )
+    return a, b
+
+
+def pixel_correlation(truth: ArrayLike, predicted: ArrayLike) -> Floats:
+    """Return Pearson's r of flattened colour pictures: (n, height, width, 3) twice to (n,); NaN for an even picture."""
+    a, b = picture_pair(truth, predicted)
+    return correlations(a.reshape(len(a), -1), b.reshape(len(b), -1))
+
+
+def ssim_anchor(truth: ArrayLike, predicted: ArrayLike) -> Floats:
+    """Return SSIM of grey pictures at their own size, Gaussian window of σ 1.5, population covariance: (n,).
+
+    Wang et al. (2004) through scikit-image; every argument is given, for its defaults changed between versions.
+    """
+    a, b = (rgb2gray(side) for side in picture_pair(truth, predicted))
+    return np.array(
+        [
+            structural_similarity(
+                x,
+                y,
+                gaussian_weights=True,
+                sigma=1.5,
+                use_sample_covariance=False,
+                data_range=1.0,
+                K1=0.01,
+                K2=0.03,
+            )
+            for x, y in zip(a, b, strict=True)
+        ]
+    )
+
+
+def ssim_hyper(truth: ArrayLike, predicted: ArrayLike) -> Floats:
+    """Return SSIM as HYPER scores it, the mean over colours at 224², Gaussian window of 3 × 3: (n,).
+
+    The window is of 3 taps with σ 1.5, borders left out, population covariance.
+    """
+    a, b = picture_pair(truth, predicted)
+    return windowed_ssim(resize(a, 224), resize(b, 224), taps=3, sigma=1.5)
+
+
+def windowed_ssim(a: Floats, b: Floats, *, taps: int, sigma: float) -> Floats:
+    r"""Return SSIM with a Gaussian window of `taps`, averaged over whole windows and colours: (n,).
+
+    .. math:: \frac{(2\mu_a\mu_b + .01^2)(2\sigma_{ab} + .03^2)}
+        {(\mu_a^2 + \mu_b^2 + .01^2)(\sigma_a^2 + \sigma_b^2 + .03^2)}
+    """
+    at = np.arange(taps) - (taps - 1) / 2
+    window = np.exp(-0.5 * (at / sigma) ** 2)
+    window /= window.sum()
+    edge = taps // 2
+
+    def smooth(image: Floats) -> Floats:
+        both = correlate1d(correlate1d(image, window, axis=1, mode="reflect"), window, axis=2, mode="reflect")
+        return both[:, edge:-edge, edge:-edge] if edge else both
+
+    ma, mb = smooth(a), smooth(b)
+    va, vb, both = smooth(a * a) - ma**2, smooth(b * b) - mb**2, smooth(a * b) - ma * mb
+    c1, c2 = 0.01**2, 0.03**2
+    score = (2 * ma * mb + c1) * (2 * both + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
+    return np.asarray(score.mean((1, 2, 3)))
+
+
+def resize(images: Floats, size: int) -> Floats:
+    """Resize square pictures by area-aware bilinear interpolation: (n, h, w, 3) to (n, size, size, 3)."""
+    if images.shape[1:3] == (size, size):
+        return images
+    out = np.empty((len(images), size, size, 3))
+    for image, into in zip(images, out, strict=True):
+        for colour in range(3):
+            plane = Image.fromarray(image[..., colour].astype(np.float32))
+            into[..., colour] = plane.resize((size, size), Image.Resampling.BILINEAR)
+    return np.clip(out, 0.0, 1.0)
+
+
+#: Picture scores by the name that reports use; larger is better.
+IMAGE_SCORES: Mapping[str, Callable[[ArrayLike, ArrayLike], Floats]] = MappingProxyType(
+    {"pixel correlation": pixel_correlation, "SSIM (anchor)": ssim_anchor, "SSIM (HYPER)": ssim_hyper}
+)

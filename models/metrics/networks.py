@@ -1,0 +1,200 @@
+"""Scores that need a trained network: loaded from a folder the user names, else the row says "weights missing".
+
+Nothing is downloaded. Each network is one ONNX file in that folder, from pictures (n, 3, size, size) to features
+(n, …), normalised inside or by the constants below; ``lpips.onnx`` takes two pictures. A profile says at which size
+each network sees pictures: published tables differ in that, and their numbers cannot be compared across profiles.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bci.errors import ConfigError, DataError
+from models.metrics.distributions import frechet_distance, inception_score, kernel_distance
+from models.metrics.identification import correlation_table, two_way
+from models.metrics.images import picture_pair, resize
+from models.metrics.latents import correlations
+
+Floats = NDArray[np.float64]
+How = Literal["two-way", "distance", "unit distance", "pairwise", "fid", "kid", "inception score"]
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+_SIGNED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkScore:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        As reports print it.
+    file : str
+        The network, in the weights folder.
+    how : str
+        What is made of its features: two-way identification, 1 − r, L2 of unit embeddings, LPIPS of pairs, or a
+        distance of the two samples.
+    better : str
+        ``higher`` or ``lower``.
+    mean, deviation : three floats each
+        By which pictures from 0 to 1 are normalised.
+    """
+
+    name: str
+    file: str
+    how: How
+    better: Literal["higher", "lower"]
+    mean: tuple[float, float, float] = _IMAGENET[0]
+    deviation: tuple[float, float, float] = _IMAGENET[1]
+
+
+SCORES = (
+    NetworkScore("AlexNet(2)", "alexnet_2.onnx", "two-way", "higher"),
+    NetworkScore("AlexNet(5)", "alexnet_5.onnx", "two-way", "higher"),
+    NetworkScore("Inception", "inception_pool.onnx", "two-way", "higher"),
+    NetworkScore("CLIP", "clip_image.onnx", "two-way", "higher", *_CLIP),
+    NetworkScore("EffNet", "efficientnet_b1.onnx", "distance", "lower"),
+    NetworkScore("SwAV", "swav.onnx", "distance", "lower"),
+    NetworkScore("LPIPS", "lpips.onnx", "pairwise", "lower", *_SIGNED),
+    NetworkScore("FaceNet distance", "facenet.onnx", "unit distance", "lower", *_SIGNED),
+    NetworkScore("FID", "inception_pool.onnx", "fid", "lower"),
+    NetworkScore("KID", "inception_pool.onnx", "kid", "lower"),
+    NetworkScore("Inception score", "inception_probabilities.onnx", "inception score", "higher"),
+)
+
+#: Side in pixels at which each file sees pictures; ``""`` is any other file.
+PROFILES: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "brain-diffuser": MappingProxyType({"": 224}),
+        "mindeye": MappingProxyType(
+            {
+                "": 224,
+                "alexnet_2.onnx": 256,
+                "alexnet_5.onnx": 256,
+                "inception_pool.onnx": 342,
+                "inception_probabilities.onnx": 342,
+            }
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkRow:
+    """What came of a row.
+
+    Attributes
+    ----------
+    name, better : str
+    values : (n,) float64, or None
+        One per item; of a distance between samples, one in all; None where the weights are missing.
+    said : str
+        "weights missing: FILE", or why it could not be computed; empty otherwise.
+    """
+
+    name: str
+    better: str
+    values: Floats | None
+    said: str = ""
+
+
+def score_networks(
+    truth: ArrayLike, predicted: ArrayLike, weights: Path | None, *, profile: str = "brain-diffuser"
+) -> list[NetworkRow]:
+    """Score reconstructions by every network whose weights are there.
+
+    Parameters
+    ----------
+    truth, predicted : (n, height, width, 3)
+    weights : Path, optional
+        The folder; without it every row says so.
+    profile : str
+        ``brain-diffuser`` or ``mindeye``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile or folder, or a file there is no such network.
+    """
+    if profile not in PROFILES:
+        raise ConfigError(
+            f"expected one of the profiles {', '.join(PROFILES)}, came {profile!r}. Name one of them."
+        )
+    if weights is not None and not weights.is_dir():
+        raise ConfigError(
+            f"expected a folder of network weights, came {weights}, which is none. Name an existing one."
+        )
+    a, b = picture_pair(truth, predicted)
+    sizes = PROFILES[profile]
+    rows = []
+    for score in SCORES:
+        path = weights / score.file if weights is not None else None
+        if path is None or not path.is_file():
+            rows.append(NetworkRow(score.name, score.better, None, f"weights missing: {score.file}"))
+            continue
+        size = sizes.get(score.file, sizes[""])
+        rows.append(_row(score, path, resize(a, size), resize(b, size)))
+    return rows
+
+
+def _row(score: NetworkScore, path: Path, a: Floats, b: Floats) -> NetworkRow:
+    planes = [
+        ((side - score.mean) / score.deviation).transpose(0, 3, 1, 2).astype(np.float32) for side in (a, b)
+    ]
+    if score.how == "pairwise":
+        return NetworkRow(score.name, score.better, _run(path, *planes).reshape(len(a), -1).mean(1))
+    x, y = (_run(path, side).reshape(len(side), -1) for side in planes)
+    try:
+        values = _values(score.how, x, y)
+    except DataError as error:  # too few items for the distance: the row says so beside the others' numbers
+        return NetworkRow(score.name, score.better, None, str(error))
+    return NetworkRow(score.name, score.better, values)
+
+
+def _values(how: How, x: Floats, y: Floats) -> Floats:
+    """Compare features of truths and reconstructions: (n, k) twice."""
+    if how == "two-way":
+        return two_way(correlation_table(x, y))
+    if how == "distance":
+        return 1 - correlations(x, y)
+    if how == "unit distance":
+        units = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (x, y)]
+        return np.asarray(np.linalg.norm(units[0] - units[1], axis=1))
+    if how == "fid":
+        return np.array([frechet_distance(x, y)])
+    if how == "kid":
+        return np.array([kernel_distance(x, y, rng=np.random.default_rng(0)).mean])
+    return np.array([inception_score(y)[0]])
+
+
+def _run(path: Path, *inputs: NDArray[np.float32]) -> Floats:
+    """Run a network picture by picture: (n, 3, size, size) to (n, …)."""
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        names = [given.name for given in session.get_inputs()]
+        if len(names) != len(inputs):
+            raise ConfigError(
+                f"expected {path.name} to take {len(inputs)} pictures, came a graph of {len(names)} inputs. "
+                "Export it anew."
+            )
+        rows = [
+            session.run(None, {name: side[[k]] for name, side in zip(names, inputs, strict=True)})[0]
+            for k in range(len(inputs[0]))
+        ]
+    except ConfigError:
+        raise
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise ConfigError(
+            f"expected {path} to be a network from (1, 3, {inputs[0].shape[2]}, {inputs[0].shape[3]}) to "
+            f"features, came: {error}. Export it for this profile, or take the file away."
+        ) from error
+    return np.concatenate(rows).astype(np.float64)

@@ -1,0 +1,134 @@
+"""Semantic attributes of latents: the normal of a linear SVM boundary, dot products with it, and editing along it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import pearsonr
+from sklearn.svm import LinearSVC
+
+from bci.errors import DataError
+from models.metrics.latents import correlations, pair
+from models.metrics.significance import permutation_test
+from models.readouts.checks import as_matrix, check_columns
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boundary:
+    """A plane between latents that have an attribute and those that have not.
+
+    Attributes
+    ----------
+    attribute : str
+    normal : (d,) float64
+        Of length 1, towards having it.
+    offset : float
+        Signed distance of the origin.
+    accuracy : float
+        Share of latents that lie on their own side, of those not fitted on.
+    """
+
+    attribute: str
+    normal: Floats
+    offset: float
+    accuracy: float
+
+    def scores(self, latents: ArrayLike) -> Floats:
+        """Return the dot product of each latent with the normal, the semantic score: (n, d) to (n,)."""
+        matrix = as_matrix(latents, "latents", "dimensions")
+        check_columns(matrix, len(self.normal), "latents", "dimensions")
+        return np.asarray(matrix @ self.normal, np.float64)
+
+    def edit(self, latents: ArrayLike, steps: float) -> Floats:
+        """Move latents along the normal: (n, d) to the same."""
+        self.scores(latents)  # the same checks
+        return np.asarray(latents, np.float64) + steps * self.normal
+
+
+def fit_boundary(attribute: str, latents: ArrayLike, present: ArrayLike, *, seed: int = 0) -> Boundary:
+    """Fit a linear SVM on three quarters of the latents, measure it on the rest, both drawn at random.
+
+    Raises
+    ------
+    DataError
+        If labels and latents do not match, or one side has fewer than four.
+    """
+    z, label = as_matrix(latents, "latents", "dimensions"), np.asarray(present, bool)
+    if label.shape != (len(z),):
+        raise DataError(
+            f"expected one label per latent, came {label.shape} labels and {len(z)} latents. Pair them."
+        )
+    if min(label.sum(), (~label).sum()) < 4:
+        raise DataError(
+            f"expected at least 4 latents with and 4 without {attribute!r}, came {label.sum()} and {(~label).sum()}. "
+            "Draw more."
+        )
+    order = np.random.default_rng(seed).permutation(len(z))
+    # Interleaved by label, so that each side keeps its share on both parts.
+    order = order[np.argsort(label[order], kind="stable")]
+    held = np.zeros(len(z), bool)
+    held[order[::4]] = True
+    # C on standardised latents; the dual is needed where there are more dimensions than latents.
+    model = LinearSVC(C=0.01, dual=bool((~held).sum() < z.shape[1]), max_iter=20_000, random_state=seed)
+    model.fit(z[~held], label[~held])
+    size = float(np.linalg.norm(model.coef_[0]))
+    normal, offset = model.coef_[0] / size, float(model.intercept_[0]) / size
+    right = (z[held] @ normal + offset > 0) == label[held]
+    return Boundary(attribute, normal, offset, float(right.mean()))
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeScore:
+    """How well an attribute was read.
+
+    Attributes
+    ----------
+    attribute : str
+    r : float
+        Pearson's, of true and predicted semantic scores over test items.
+    t_test : float
+        p of r under Student's t, two-sided.
+    permutation : float
+        p of r under shuffled stimuli, one-sided; correct it over attributes and models with `holm`.
+    n : int
+    """
+
+    attribute: str
+    r: float
+    t_test: float
+    permutation: float
+    n: int
+
+
+def score_attribute(
+    boundary: Boundary,
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    permutations: int = 1000,
+) -> AttributeScore:
+    """Score one attribute over test items: latents (n, d) twice."""
+    a, b = pair(truth, predicted)
+    x, y = boundary.scores(a), boundary.scores(b)
+    if np.ptp(y) == 0 or np.ptp(x) == 0:
+        return AttributeScore(boundary.attribute, 0.0, 1.0, 1.0, len(x))
+    tested = pearsonr(x, y)
+    shuffled = permutation_test(
+        lambda order: float(correlations(x[None, order], y[None])[0]),
+        len(x),
+        permutations=permutations,
+        rng=rng,
+    )
+    return AttributeScore(
+        boundary.attribute, float(tested.statistic), float(tested.pvalue), shuffled.p, len(x)
+    )
+
+
+def interpolate(start: ArrayLike, end: ArrayLike, steps: int) -> Floats:
+    """Return `steps` latents from one to the other, ends included: (d,), (d,) to (steps, d)."""
+    a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    t = np.linspace(0, 1, steps)[:, None]
+    return np.asarray((1 - t) * a + t * b)

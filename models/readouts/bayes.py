@@ -1,0 +1,249 @@
+r"""InvertedEncoder: an encoding model turned round by Bayes' rule, which knows how often each trial was repeated.
+
+.. math::
+    y &= W^\top z + F u + e, \qquad u \sim N(0, I/n),\; e \sim N(0, D/n),\; z \sim N(0, I) \\
+    \hat z_n &= (I + \hat W Q_n^{-1} \hat W^\top)^{-1} \hat W Q_n^{-1} y
+
+W is found by ridge, whose penalty for a direction of noise is that noise over the weights' prior variance; the
+number of factors is the one under which held-out runs are most likely. What is not known about W adds to the noise of
+a trial: :math:`\Sigma\,(1/n + \operatorname{tr}[(Z^\top Z + \alpha I)^{-1}])`, with each direction's own
+:math:`\alpha`. Repeats divide the noise; the uncertainty of W they do not, and without it the intervals claim far too
+much.
+
+Voxels differ in reliability, so each has its own :math:`\alpha_v`; the distribution that these come from is learned
+from all voxels (empirical Bayes, a mixture on a grid), which keeps one voxel's few trials from speaking alone.
+"""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bci.errors import DataError
+from models.readouts.affine import AffineReadout
+from models.readouts.checks import check_pair, check_repeats, check_runs, check_trials, check_varying
+from models.readouts.interface import Posterior
+from models.readouts.noise import NoiseFit, RotatedTrials, SharedNoise, held_out_likelihood, rotate
+from models.readouts.scaling import Array, Standard
+
+Floats = NDArray[np.float64]
+
+#: Ranks tried first; the best of them is then refined between its neighbours.
+_LADDER = (0, 1, 2, 4, 7, 12, 20, 32, 48, 72, 108, 160)
+#: Penalties of a voxel relative to the common one; the last stands for a voxel without signal.
+_GRID = np.append(np.exp2(np.arange(-5, 5.01, 0.5)), 1e4)
+
+
+class InvertedEncoder:
+    """The empirical-Bayes inverted encoder.
+
+    Parameters
+    ----------
+    most_factors : int
+        The largest rank of shared noise that is considered.
+    folds : int
+        Into how many the runs are gathered for choosing the rank.
+
+    Attributes
+    ----------
+    noise_ : SharedNoise
+        After `fit`.
+    alphas_ : (voxels,) float64
+        After `fit`: each voxel's penalty.
+    weights_ : (d, voxels) float32
+        After `fit`: the encoding model, standardised on both sides.
+    rank_likelihoods_ : dict of int to float
+        After `fit`: held-out log likelihood per voxel and trial of each rank tried.
+    """
+
+    noise_: SharedNoise
+    alphas_: Floats
+    weights_: NDArray[np.float32]
+    rank_likelihoods_: dict[int, float]
+
+    def __init__(self, most_factors: int = 160, folds: int = 3) -> None:
+        self.most_factors = most_factors
+        self.folds = folds
+
+    def fit(
+        self,
+        brain: ArrayLike,
+        latents: ArrayLike,
+        *,
+        runs: ArrayLike | None = None,
+        repeats: ArrayLike | None = None,
+    ) -> Self:
+        """Fit encoding model and noise.
+
+        Parameters
+        ----------
+        brain, latents : (n, voxels), (n, d)
+        runs : (n,), optional
+            Held out together when the rank is chosen; contiguous blocks when left out.
+        repeats : (n,), optional
+            Presentations that each trial averages: its noise is so much smaller.
+
+        Raises
+        ------
+        DataError
+            If trials and latents do not match, are not finite, do not vary, or are too few.
+        """
+        brain, latents = check_pair(brain, latents)
+        check_trials(len(brain), 20, "the inverted encoder", "signal and noise of every voxel are told apart")
+        check_varying(brain)
+        counts = check_repeats(repeats, len(brain))
+        runs = check_runs(runs, len(brain))
+        if runs.max() < 1:
+            raise DataError(
+                "expected at least 2 runs to choose the number of noise factors on held-out ones, came 1. "
+                "Pass the runs, or leave them out and contiguous blocks are used."
+            )
+        self._voxels, self._latents = Standard.of(brain, counts), Standard.of(latents, counts)
+        root = np.sqrt(counts)[:, None]
+        y = (self._voxels.forward(brain) * root.astype(brain.dtype)).astype(np.float32)
+        z = np.asarray(self._latents.forward(latents), np.float64) * root
+        rank = self._choose_rank(y, z, runs)
+        trials = rotate(y, z)
+        self.noise_ = NoiseFit(trials, max(rank, 1))(rank)
+        self._weigh(trials)
+        self._frozen: dict[int, AffineReadout] = {}
+        return self
+
+    def _choose_rank(self, y: NDArray[np.float32], z: Floats, runs: NDArray[np.intp]) -> int:
+        """Return the rank under which held-out runs are most likely."""
+        fold = runs % self.folds if runs.max() + 1 >= self.folds else runs
+        most = min(self.most_factors, int(0.5 * len(y) * (1 - 1 / (fold.max() + 1))), y.shape[1] // 4)
+        parts = []
+        for k in range(fold.max() + 1):
+            out = fold == k
+            trials = rotate(y[~out], z[~out])
+            parts.append((NoiseFit(trials, max(most, 1)), trials, y[out], z[out]))
+
+        tried: dict[int, float] = {}
+
+        def likelihood(rank: int) -> float:
+            if rank not in tried:
+                tried[rank] = (
+                    sum(
+                        held_out_likelihood(fit(rank, steps=6), trials, y_out, z_out)
+                        for fit, trials, y_out, z_out in parts
+                    )
+                    / y.size
+                )
+            return tried[rank]
+
+        ladder = [rank for rank in _LADDER if rank <= most]
+        for at, rank in enumerate(ladder):
+            likelihood(rank)
+            if at >= 2 and likelihood(rank) < likelihood(ladder[at - 1]) < likelihood(ladder[at - 2]):
+                break
+        while True:  # towards whichever middle is better, until no untried rank lies next to the best
+            order = sorted(tried)
+            best = max(order, key=lambda rank: tried[rank])
+            at = order.index(best)
+            middles = {(best + order[near]) // 2 for near in (at - 1, at + 1) if 0 <= near < len(order)}
+            middles |= {(best + order[at + 1] + 1) // 2} if at + 1 < len(order) else set()
+            if not (middles := middles - set(order)):
+                break
+            for middle in middles:
+                likelihood(middle)
+        self.rank_likelihoods_ = dict(sorted(tried.items()))
+        return best
+
+    def _weigh(self, trials: RotatedTrials) -> None:
+        """Give each voxel its penalty and find the encoding weights with the shared noise taken out."""
+        noise, s = self.noise_, trials.s
+        root = np.sqrt(noise.private)
+        g = 1 + s / noise.alpha
+        seen = (trials.rows @ (noise.axes / root[:, None]).astype(np.float32)).astype(np.float64)
+        scores = seen * np.sqrt(noise.strength) / (g[:, None] + noise.strength)
+        clean = trials.rows - (scores @ noise.loadings.T).astype(np.float32)
+        spread = g[:, None] / (g[:, None] + noise.strength)
+        grid = noise.alpha * _GRID
+        # Per voxel and penalty: log likelihood with its private variance at its best, and that variance.
+        shares = 1 / (1 + s[:, None] / grid)
+        fitted = (clean**2).T.astype(np.float64) @ shares + noise.loadings**2 @ (spread.T @ shares)
+        table = -0.5 * (len(s) * np.log(fitted) - np.log(shares).sum(0))
+        self.alphas_ = grid[_most_probable(table)]
+        self._private = fitted[np.arange(len(root)), _most_probable(table)] / len(s)
+        # Shared noise is told from signal with each voxel's own penalty in place of the common one.
+        shrink = (np.sqrt(s)[:, None] / (s[:, None] + self.alphas_)).astype(np.float32)
+        self.weights_ = trials.right.astype(np.float32) @ (shrink * clean)
+        unreached = trials.right.shape[0] - np.count_nonzero(s)
+        reached = s[s > 0]
+
+        def loose(penalties: Floats) -> Floats:
+            return (1 / (reached[:, None] + penalties)).sum(0) + unreached / penalties
+
+        self._loose = loose(self.alphas_)
+        values, which = np.unique(self.alphas_, return_inverse=True)
+        mass = np.zeros((len(values), noise.rank))
+        np.add.at(mass, which, noise.axes**2)
+        factors = 1 + noise.strength
+        along = np.array([loose(values * factor) for factor in factors]).reshape(noise.rank, len(values))
+        self._loose_shared = np.einsum("kj,jk->j", mass, factors[:, None] * along - loose(values))
+
+    def frozen(self, repeats: int = 1) -> AffineReadout:
+        """Return what runs for trials that average `repeats` presentations.
+
+        Raises
+        ------
+        DataError
+            If it is not fitted, or `repeats` is not a positive number.
+        """
+        if not hasattr(self, "noise_"):
+            raise DataError("expected a fitted InvertedEncoder, came one that was not. Call fit first.")
+        if repeats < 1:
+            raise DataError(
+                f"expected at least 1 presentation per trial, came {repeats}. Pass how many were averaged."
+            )
+        if repeats not in self._frozen:
+            noise = self.noise_
+            diagonal = self._private * (1 / repeats + self._loose)
+            shared = noise.strength / repeats + np.maximum(self._loose_shared, 0.0)
+            factors = (np.sqrt(self._private)[:, None] * noise.axes * np.sqrt(shared)).T
+            information = _solve(self.weights_, diagonal, factors)
+            precision = np.eye(len(self.weights_)) + information @ self.weights_.T.astype(np.float64)
+            covariance = np.linalg.inv((precision + precision.T) / 2)
+            self._frozen[repeats] = AffineReadout(
+                self._voxels,
+                self._latents,
+                (covariance @ information).T,
+                np.zeros(len(covariance)),
+                covariance,
+            )
+        return self._frozen[repeats]
+
+    def predict(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
+        """Return the posterior mean of the latents: (n, voxels) to (n, d)."""
+        return self.frozen(repeats).predict(brain)
+
+    def posterior(self, brain: ArrayLike, *, repeats: int = 1) -> Posterior:
+        """Return the posterior of the latents."""
+        return self.frozen(repeats).posterior(brain)
+
+    def confidence(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
+        """Return the expected cosine with the truth: (n,) from 0 to 1."""
+        return self.frozen(repeats).confidence(brain)
+
+
+def _solve(weights: Array, diagonal: Floats, factors: Floats) -> Floats:
+    """Return W (diag + F'F)⁻¹ by Woodbury's identity: (d, voxels), (voxels,), (k, voxels) to (d, voxels)."""
+    plain = weights / diagonal
+    if not len(factors):
+        return plain
+    scaled = factors / diagonal
+    inner = np.linalg.solve(np.eye(len(factors)) + scaled @ factors.T, factors @ plain.T)
+    result: Floats = plain - inner.T @ scaled
+    return result
+
+
+def _most_probable(table: Floats, steps: int = 100) -> NDArray[np.intp]:
+    """Return each voxel's most probable column, given log likelihoods and shares learned from all voxels: (voxels,)."""
+    likelihood = np.exp(table - table.max(1, keepdims=True))
+    share = np.full(table.shape[1], 1 / table.shape[1])
+    for _ in range(steps):
+        belief = likelihood * share
+        belief /= belief.sum(1, keepdims=True)
+        share = belief.mean(0)
+    return np.argmax(belief, axis=1)

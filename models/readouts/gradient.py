@@ -1,0 +1,152 @@
+"""Training of small networks from voxels to latents by Adam, and the losses of HYPER's models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bci.errors import DataError
+from models.readouts.scaling import Array
+
+
+class Loss(Protocol):
+    """What is made small, of predicted and true latents (n, d)."""
+
+    def __call__(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Return a scalar."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LatentLoss:
+    """Half the mean, over trials and dimensions, of the squared difference of latents.
+
+    The reduction matters: weight decay is added to the gradient, so it counts relative to the size of the loss.
+    """
+
+    def __call__(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Return a scalar."""
+        return 0.5 * (predicted - true).square().mean()
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationLoss:
+    """Half the mean squared difference of one layer's activations in the generator, centre crop.
+
+    HYPER's variants take layers 4, 9, 14 and 19, each with the latent loss added and alone.
+
+    Attributes
+    ----------
+    layer : callable
+        A frozen torch module, or any function, from latents (n, d) to activations (n, channels, height, width); it lets
+        gradients through.
+    crop : int, optional
+        Side of the centre that counts; all of it when left out.
+    with_latent : bool
+        Whether the latent loss is added.
+    """
+
+    layer: Callable[[Tensor], Tensor]
+    crop: int | None = None
+    with_latent: bool = True
+
+    def __call__(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Return a scalar."""
+        with torch.no_grad():
+            wanted = self._centre(self.layer(true))
+        loss = 0.5 * (self._centre(self.layer(predicted)) - wanted).square().mean()
+        return loss + LatentLoss()(predicted, true) if self.with_latent else loss
+
+    def _centre(self, activations: Tensor) -> Tensor:
+        if self.crop is None:
+            return activations
+        if activations.ndim != 4 or min(activations.shape[2:]) < self.crop:
+            raise DataError(
+                f"expected activations (n, channels, height, width) of at least {self.crop} × {self.crop} to crop, "
+                f"came {tuple(activations.shape)}. Name a smaller crop or another layer."
+            )
+        top, left = ((size - self.crop) // 2 for size in activations.shape[2:])
+        return activations[:, :, top : top + self.crop, left : left + self.crop]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast; HYPER's own values.
+
+    Attributes
+    ----------
+    epochs, batch : int
+    rate : float
+        Of Adam.
+    decay : float
+        Weight decay, as L2 in the gradient.
+    seed : int
+        Of the first weights and the order of trials.
+    """
+
+    epochs: int = 1500
+    batch: int = 30
+    rate: float = 1e-5
+    decay: float = 0.01
+    seed: int = 0
+
+
+def layers(sizes: tuple[int, ...], *, bias: bool, seed: int) -> nn.Sequential:
+    """Build dense layers with ReLU between them, the same weights for the same seed."""
+    torch.manual_seed(seed)
+    parts: list[nn.Module] = []
+    for number, (inputs, outputs) in enumerate(pairwise(sizes)):
+        parts += [nn.ReLU()] if number else []
+        parts.append(nn.Linear(inputs, outputs, bias=bias))
+    return nn.Sequential(*parts)
+
+
+def train(
+    network: nn.Module,
+    brain: Array,
+    latents: Array,
+    loss: Loss,
+    schedule: Schedule,
+    after_epoch: Callable[[int], bool] | None = None,
+) -> None:
+    """Train in place: (n, voxels) to (n, d).
+
+    Parameters
+    ----------
+    network : nn.Module
+    brain, latents : arrays
+        Standardised.
+    loss : Loss
+    schedule : Schedule
+    after_epoch : callable, optional
+        Told the number of epochs done; returns whether to stop.
+    """
+    x, y = (torch.from_numpy(np.ascontiguousarray(side, np.float32)) for side in (brain, latents))
+    order = torch.Generator().manual_seed(schedule.seed)
+    optimiser = torch.optim.Adam(network.parameters(), schedule.rate, weight_decay=schedule.decay)
+    for epoch in range(schedule.epochs):
+        network.train()
+        for batch in torch.randperm(len(x), generator=order).split(schedule.batch):
+            optimiser.zero_grad(set_to_none=True)
+            loss(network(x[batch]), y[batch]).backward()
+            optimiser.step()
+        if after_epoch is not None and after_epoch(epoch + 1):
+            return
+
+
+def weights_of(network: nn.Sequential) -> list[tuple[Array, Array]]:
+    """Return weights (inputs, outputs) and bias (outputs,) of each dense layer, copied."""
+    out = []
+    for part in network:
+        if isinstance(part, nn.Linear):
+            bias = (
+                np.zeros(part.out_features, np.float32)
+                if part.bias is None
+                else part.bias.detach().numpy().copy()
+            )
+            out.append((part.weight.detach().numpy().T.copy(), bias))
+    return out

@@ -1,0 +1,213 @@
+"""Linear solvers by least squares: ridge in both directions, banded, on chosen voxels, after principal components."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh, lstsq
+
+from bci.errors import DataError
+from models.readouts.linear import Runs, Solution, Solver
+from models.readouts.ridge_solver import fit_ridge
+from models.readouts.scaling import Array
+
+Floats = NDArray[np.float64]
+
+#: Penalties to choose from, for standardised data.
+ALPHAS = tuple(float(alpha) for alpha in np.logspace(0, 7, 15))
+
+
+@dataclass(frozen=True, slots=True)
+class LeastSquares:
+    """Ordinary least squares; with more voxels than trials, the smallest map of those that fit (no penalty at all)."""
+
+    def needs(self, voxels: int, latents: int) -> tuple[int, str]:
+        """Return the fewest trials and why."""
+        return 2, "a line needs two points"
+
+    def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
+        """Find the map."""
+        mean, target = brain.mean(0, dtype=np.float64), latents.mean(0, dtype=np.float64)
+        weights = lstsq(brain - mean, latents - target, check_finite=False)[0]
+        return Solution(weights, target - mean @ weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Ridge:
+    """Ridge from voxels to latents; each latent gets the penalty with the smallest leave-one-out error."""
+
+    alphas: Sequence[float] = ALPHAS
+
+    def needs(self, voxels: int, latents: int) -> tuple[int, str]:
+        """Return the fewest trials and why."""
+        return 3, "one trial is left out"
+
+    def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
+        """Find the map."""
+        fit = fit_ridge(brain, latents, self.alphas)
+        return Solution(fit.weights, fit.intercept, fit.errors, {"alphas": fit.alphas})
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoInverse:
+    r"""The encoding direction, inverted: brain = W·latents by ridge or least squares, then :math:`W^+`.
+
+    Mozafari et al. (2020) solve the regression in this direction. It gives latents at full size, so a plain R² punishes
+    it where the brain says little: look at the cosine and at R² after the best scalar.
+
+    Attributes
+    ----------
+    alphas : sequence of float
+        Penalties of the encoding model, one chosen per voxel; ``(0.0,)`` is least squares.
+    """
+
+    alphas: Sequence[float] = ALPHAS
+
+    def needs(self, voxels: int, latents: int) -> tuple[int, str]:
+        """Return the fewest trials and why."""
+        if tuple(self.alphas) == (0.0,):
+            return latents + 2, f"least squares of brain on {latents} latents has no unique answer below"
+        return 3, "one trial is left out"
+
+    def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
+        """Find the map."""
+        if tuple(self.alphas) == (0.0,):
+            encoding = LeastSquares().solve(latents, brain, runs)
+            weights, intercept, chosen = encoding.weights, encoding.intercept, None
+        else:
+            fit = fit_ridge(latents, brain, self.alphas)
+            weights, intercept, chosen = fit.weights, fit.intercept, {"alphas": fit.alphas}
+        inverse = np.linalg.pinv(np.asarray(weights, np.float64))
+        return Solution(inverse, -intercept @ inverse, None, chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Any solver, on the first principal components of the brain data.
+
+    Attributes
+    ----------
+    components : int
+        How many; fewer are used where there are fewer.
+    then : Solver
+        What maps components to latents, in either direction. Components keep their own sizes.
+    """
+
+    components: int
+    then: Solver = field(default_factory=Ridge)
+
+    def needs(self, voxels: int, latents: int) -> tuple[int, str]:
+        """Return the fewest trials and why."""
+        own = self.components + 1, f"{self.components} components and a mean"
+        return max(own, self.then.needs(self.components, latents))
+
+    def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
+        """Find the map."""
+        mean = brain.mean(0, dtype=np.float64)
+        centred = brain - mean
+        n = len(brain)
+        s, u = eigh(
+            centred @ centred.T, subset_by_index=(max(0, n - self.components), n - 1), check_finite=False
+        )
+        keep = s > s[-1] * n * np.finfo(np.float64).eps
+        axes = centred.T @ (u[:, keep] / np.sqrt(s[keep]))
+        inner = self.then.solve(centred @ axes, latents, runs)
+        weights = axes @ inner.weights
+        # Leave-one-out errors of the inner solver saw the left-out trial in the components: not passed on.
+        return Solution(weights, inner.intercept - mean @ weights, None, inner.chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenVoxels:
+    """Ridge on the voxels that correlate most with each latent, of training trials alone (as in fastl2lir).
+
+    Attributes
+    ----------
+    count : int
+        How many voxels each latent reads.
+    alpha : float
+        The penalty, for standardised data.
+    """
+
+    count: int = 500
+    alpha: float = 100.0
+
+    def needs(self, voxels: int, latents: int) -> tuple[int, str]:
+        """Return the fewest trials and why."""
+        return 3, "voxels are chosen by correlation"
+
+    def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
+        """Find the map."""
+        n = len(brain)
+        mean, target = brain.mean(0, dtype=np.float64), latents.mean(0, dtype=np.float64)
+        x, y = brain - mean, latents - target
+        size = np.sqrt(np.einsum("nv,nv->v", x, x))
+        strength = np.abs(x.T @ y) / np.where(size > 0, size, np.inf)[:, None]
+        count = min(self.count, x.shape[1])
+        weights = np.zeros((x.shape[1], y.shape[1]))
+        for latent in range(y.shape[1]):
+            at = np.argpartition(-strength[:, latent], count - 1)[:count]
+            part = x[:, at]
+            if count <= n:
+                gram = part.T @ part
+                gram.flat[:: count + 1] += self.alpha
+                weights[at, latent] = np.linalg.solve(gram, part.T @ y[:, latent])
+            else:
+                gram = part @ part.T
+                gram.flat[:: n + 1] += self.alpha
+                weights[at, latent] = part.T @ np.linalg.solve(gram, y[:, latent])
+        return Solution(weights, target - mean @ weights)
+
+
+@dataclass(frozen=True, slots=True)
+class BandedRidge:
+    """Ridge whose penalty differs between bands of voxels, such as regions; weights of bands are tried at random.
+
+    The search is that of Dupré la Tour et al. (2022): shares of the bands from a Dirichlet distribution, for each of
+    them the best penalty per latent by leaving one out, and the best of all per latent.
+
+    Attributes
+    ----------
+    bands : sequence of int
+        Band of each voxel.
+    alphas : sequence of float
+    tries : int
+        How many shares are drawn, beside equal ones and each band alone.
+    seed : int
+        Of the draws.
+    """
+
+    bands: Sequence[int]
+    alphas: Sequence[float] = ALPHAS
+    tries: int = 10
+    seed: int = 0
+
+    def needs(self, voxels: int, latents: int) -> tuple[int, str]:
+        """Return the fewest trials and why."""
+        return 3, "one trial is left out"
+
+    def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
+        """Find the map."""
+        _, band = np.unique(np.asarray(self.bands), return_inverse=True)
+        if len(band) != brain.shape[1]:
+            raise DataError(
+                f"expected the band of each of {brain.shape[1]} voxels, came {len(band)} bands. Cut both with one mask."
+            )
+        count = int(band.max()) + 1
+        drawn = np.random.default_rng(self.seed).dirichlet(np.full(count, 0.5), self.tries)
+        shares = np.vstack([np.full((1, count), 1 / count), np.eye(count), drawn])
+        best = np.full(latents.shape[1], np.inf)
+        weights = np.zeros((brain.shape[1], latents.shape[1]))
+        intercept, errors = np.zeros(latents.shape[1]), np.zeros(latents.shape)
+        chosen = np.zeros((latents.shape[1], count))
+        for share in shares:
+            scale = np.sqrt(count * share)[band]
+            fit = fit_ridge(brain * scale, latents, self.alphas)
+            loss = (fit.errors**2).sum(0)
+            better = loss < best
+            best = np.where(better, loss, best)
+            weights[:, better] = (scale[:, None] * fit.weights)[:, better]
+            intercept[better], errors[:, better] = fit.intercept[better], fit.errors[:, better]
+            chosen[better] = share
+        return Solution(weights, intercept, errors, {"shares": chosen})

@@ -1,0 +1,196 @@
+"""In an experiment the display shows what the engine asks for, when asked, and the engine says what came of it."""
+
+import csv
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bci.errors import ConfigError
+from bci.signal.types import Shown
+from stimuli import headless
+from stimuli.engine import TrialTable, Watch, ask
+from stimuli.presenter import Choice
+from stimuli.protocols import open_protocol
+from stimuli.protocols.images import load_images, order
+from stimuli.rings import FrameReader, Pictures, ShownWriter, StimulusReader
+from stimuli.trials import Ending, Outcome, Trial
+
+
+def trial(stage: Any, number: int = 7, stimulus_s: float = 0.2, feedback_s: float = 0.0) -> Trial:
+    return Trial(number, f"face {number}", stage.image(100 + number), stimulus_s, feedback_s)
+
+
+def seen(stage: Any) -> list[tuple[float, str, int]]:
+    """Return what was on the screen as (flip, kind, number)."""
+    return [
+        (round(float(r["flip"]), 6), Shown(int(r["kind"])).name, int(r["frame"]))
+        for r in stage.changes()["shown"]
+    ]
+
+
+def test_a_stimulus_is_on_the_screen_from_the_first_flip_in_its_time_to_the_last(stage: Any) -> None:
+    ask(stage.stimuli, 0, trial(stage), 0.3)
+    stage.clock.at(0.001, lambda: None)
+    # What was asked for before the display was there is over; this is asked for while it runs.
+    stage.clock.at(0.05, lambda: ask(stage.stimuli, 1, trial(stage, 8), 0.3))
+    stage.play(headless.main, 0.8, engine="engine")
+    assert seen(stage) == [
+        (0.02, "FIXATION", -1),
+        (0.3, "STIMULUS", 8),
+        (0.5, "FIXATION", -1),
+        (0.82, "NEUTRAL", -1),
+    ]
+    image = stage.changes()["image"][1]
+    assert (image == stage.image(108)).all()
+
+
+def test_frames_are_shown_in_feedback_only_and_only_those_of_their_own_trial(stage: Any) -> None:
+    stage.clock.at(0.05, lambda: ask(stage.stimuli, 0, trial(stage, feedback_s=0.3), 0.2))
+    stage.frames_at(0.15, 0.45)
+    stage.clock.at(0.5, lambda: stage.frame(age=0.35))  # rests on data from before the stimulus
+    stage.play(headless.main, 1.0, engine="engine", fresh_for=1.0)
+    kinds = [(time, kind) for time, kind, _ in seen(stage)]
+    assert kinds == [
+        (0.02, "FIXATION"),
+        (0.2, "STIMULUS"),
+        (0.4, "NEUTRAL"),
+        (0.46, "FRAME"),
+        (0.5, "NEUTRAL"),
+        (0.7, "FIXATION"),
+        (1.02, "NEUTRAL"),
+    ]
+
+
+def test_a_stimulus_gives_way_to_neutral_when_the_data_are_dead(stage: Any) -> None:
+    stage.clock.at(0.05, lambda: ask(stage.stimuli, 0, trial(stage, stimulus_s=0.4), 0.2))
+    stage.alive("acquire", until=-0.2)
+    stage.clock.at(0.1, lambda: stage.alive("acquire", until=0.1))
+    stage.play(headless.main, 0.9, engine="engine", data_age_limit=0.2, heartbeat_limit=10.0)
+    assert [(time, kind) for time, kind, _ in seen(stage)][2:4] == [(0.2, "STIMULUS"), (0.32, "NEUTRAL")]
+
+
+def test_when_the_engine_dies_the_stimulus_is_shown_to_its_planned_end_and_then_neutral(stage: Any) -> None:
+    stage.clock.at(0.05, lambda: ask(stage.stimuli, 0, trial(stage, stimulus_s=0.6), 0.2))
+    stage.alive("engine", until=0.1)
+    stage.play(headless.main, 1.0, engine="engine", heartbeat_limit=0.3)
+    assert [(time, kind) for time, kind, _ in seen(stage)][1:3] == [(0.2, "STIMULUS"), (0.8, "NEUTRAL")]
+
+
+def test_the_same_stimulus_twice_in_a_row_is_two_changes_of_picture(stage: Any) -> None:
+    def both() -> None:
+        end = ask(stage.stimuli, 0, trial(stage), 0.2)
+        ask(stage.stimuli, 1, trial(stage), end)
+
+    stage.clock.at(0.05, both)
+    stage.play(headless.main, 0.8, engine="engine")
+    assert [(time, kind) for time, kind, _ in seen(stage)][1:3] == [(0.2, "STIMULUS"), (0.4, "STIMULUS")]
+
+
+def test_parts_that_a_slow_display_never_read_are_counted(stage: Any) -> None:
+    reader = StimulusReader(stage.stimuli, stage.shape)
+    for number in range(100):
+        ask(stage.stimuli, number, trial(stage), 1.0 + number)
+    assert reader.due(99.1).trial == 98
+    assert reader.lost == 36
+
+
+def show(stage: Any, writer: ShownWriter, *changes: tuple[Shown, int, float]) -> None:
+    for kind, number, flip in changes:
+        writer.write(Choice(kind, number), flip)
+
+
+CAME = [
+    ([(Shown.STIMULUS, 7, 10.004), (Shown.FIXATION, -1, 10.2)], Ending.SHOWN, 10.004),
+    ([], Ending.ABORTED, math.nan),
+    ([(Shown.STIMULUS, 8, 10.004)], Ending.ABORTED, math.nan),
+    ([(Shown.STIMULUS, 7, 10.004), (Shown.NEUTRAL, -1, 10.1)], Ending.ABORTED, 10.004),
+    ([(Shown.STIMULUS, 7, 10.004), (Shown.NEUTRAL, -1, 10.3)], Ending.SHOWN, 10.004),
+]
+
+
+@pytest.mark.parametrize(("changes", "ending", "onset"), CAME)
+def test_the_engine_says_whether_a_trial_was_shown_whole(
+    stage: Any, changes: list[Any], ending: Ending, onset: float
+) -> None:
+    writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
+    watch = Watch(stage.shown, stage.frames)
+    show(stage, writer, *changes)
+    stage.clock.advance(10.15)
+    stage.frame(confidence=0.5)
+    stage.frame(valid=False)
+    outcome = watch.outcome(0, 10.0, trial(stage))
+    assert outcome.ending is ending
+    assert outcome.onset == pytest.approx(onset, nan_ok=True)
+    assert (outcome.latent is None) == math.isnan(onset)
+    if outcome.latent is not None:
+        assert (outcome.latent.tolist(), outcome.confidence) == ([0.0, 0.0], 0.5)
+
+
+def test_every_trial_has_a_row_and_a_successor_writes_its_own_table(stage: Any, tmp_path: Path) -> None:
+    outcome = Outcome(0, Ending.SHOWN, 1.5, np.array([0.25, -1.0], np.float32), 0.75)
+    for _ in range(2):
+        with TrialTable(tmp_path) as table:
+            table.write(0, trial(stage), outcome, 1.4)
+    for name in ("trials.csv", "trials-2.csv"):
+        with (tmp_path / name).open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert (row["name"], row["ending"], row["onset"], row["until"]) == (
+            "face 7",
+            "shown",
+            "1.500000",
+            "1.600000",
+        )
+        assert row["latent"] == "[0.25, -1.0]"
+
+
+def pictures(folder: Path, n: int) -> Path:
+    for number in range(n):
+        Image.new("RGB", (20, 10), (10 * number, 0, 0)).save(folder / f"face-{number}.png")
+    return folder
+
+
+SPEC = {
+    "protocol": "images",
+    "repeats": 2,
+    "order": "random",
+    "seed": 3,
+    "stimulus_s": 0.5,
+    "feedback_s": 0.0,
+    "blank_s": 1.0,
+}
+
+
+def test_each_picture_comes_as_often_and_the_seed_fixes_the_order(tmp_path: Path) -> None:
+    spec = SPEC | {"folder": str(pictures(tmp_path, 5))}
+
+    def names() -> list[str]:
+        protocol = open_protocol(spec, (8, 8))
+        return [trial.name for trial in protocol]
+
+    first = names()
+    assert first == names()
+    assert sorted(first[:5]) == sorted(first[5:]) == [f"face-{n}" for n in range(5)]
+    assert list(order(5, 1, "random", 1)) != list(order(5, 1, "random", 2))
+
+
+def test_pictures_are_scaled_and_cut_to_the_displays_size(tmp_path: Path) -> None:
+    names, images = load_images(pictures(tmp_path, 3), (16, 16))
+    assert images.shape == (3, 16, 16, 3)
+    assert [int(image[8, 8, 0]) for image in images] == [0, 10, 20]
+    assert all(a < b for a, b in pairwise(names))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_folder_without_pictures_or_with_a_broken_one_is_refused_by_name(
+    tmp_path: Path, broken: bool
+) -> None:
+    if broken:
+        pictures(tmp_path, 2)
+        (tmp_path / "face-1.png").write_bytes(b"\x89PNG no picture")
+    with pytest.raises(ConfigError, match=r"face-1\.png" if broken else "found none"):
+        open_protocol(SPEC | {"folder": str(tmp_path)}, (8, 8))

@@ -1,0 +1,83 @@
+"""`bci calibrate` from the first cue to the bundle, with a simulated participant: written when it beats chance only."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sessions import bci, only_folder
+
+from bci.cli.calibrate import tools
+from bci.decoder.bundle import Bundle
+from bci.errors import ConfigError
+from bci.io.verify import verify
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def config(folder: Path) -> Path:
+    """Write the shipped calibration file with short blocks."""
+    text = (ROOT / "configs" / "alpha-calibrate.toml").read_text(encoding="utf-8")
+    base = ROOT / "models" / "bundles" / "alpha"
+    for old, new in (
+        ("../models/bundles/alpha", base.as_posix()),
+        ("pairs = 6 ", "pairs = 4 "),
+        ("seconds = 20 ", "seconds = 10 "),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "calibrate.toml").write_text(text, encoding="utf-8")
+    return folder / "calibrate.toml"
+
+
+def test_who_heeds_the_cues_gets_a_bundle_and_who_does_not_gets_the_reason(tmp_path: Path) -> None:
+    words = ("calibrate", config(tmp_path), "--simulate", "--json", "--recordings")
+    heeding = bci(*words, tmp_path / "a", "--out", tmp_path / "mine")
+    assert heeding.status == 0, heeding.words
+    assert heeding.result["written"]
+    assert heeding.result["simulated"]
+    assert heeding.result["scores"]["auc"]["value"] > 0.9
+    assert "SIMULATED EEG" in heeding.words
+    assert "shuffled blocks" in heeding.words
+    bundle = Bundle.load(tmp_path / "mine")
+    assert bundle.hash == heeding.result["hash"]
+    assert bundle.spec.title.startswith("SIMULATED")
+    assert verify(Path(heeding.result["recording"])).sound
+
+    heedless = bci(*words, tmp_path / "b", "--heedless", "--out", tmp_path / "none")
+    assert heedless.status == 3, heedless.words
+    assert (heedless.result["written"], heedless.result["beats_chance"]) == (False, False)
+    assert "no better than chance" in heedless.result["reason"]
+    assert not (tmp_path / "none").exists()
+    kept = only_folder(tmp_path / "b")
+    assert kept is not None
+    assert verify(kept / "recording.xdf").sound
+
+
+def test_a_place_where_no_bundle_may_be_written_is_refused_before_anybody_is_asked_to_sit_down(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.txt").write_text("years of work")
+    done = bci("calibrate", config(tmp_path), "--simulate", "--out", tmp_path / "thesis", "--json")
+    assert done.status == 2
+    assert done.result["error"] == "BundleError"
+    assert not (tmp_path / "recordings").exists()
+
+
+def test_without_the_extra_the_line_that_installs_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("models.calibration", "models.export", "onnx"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ConfigError, match=r"needs the package 'onnx': .* pip install -e '\.\[cpu,train\]'"):
+        tools(config(tmp_path))
+
+
+def test_calibration_needs_no_torch() -> None:
+    code = "import sys, models.calibration\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
