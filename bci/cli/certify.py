@@ -60,7 +60,8 @@ def certify(
     _refuse_blind(session, headless)
     from bci.io.network import isolate
 
-    if session.network == "machine" or source is Source.KNOWN:
+    # A photodiode's stream comes from the laboratory, whatever makes the samples.
+    if session.network == "machine" or (source is Source.KNOWN and not session.display.photodiode_stream):
         isolate(f"bci-{os.getpid()}")
     # Imported only now: liblsl reads its configuration once, at its first use.
     from bci.cli.watch import compare_with_planted

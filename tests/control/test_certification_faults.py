@@ -159,17 +159,10 @@ def test_a_fault_that_could_not_be_made_is_no_pass() -> None:
 def test_what_two_parts_of_a_recording_hold_together_is_known_to_the_sample(tmp_path: Path) -> None:
     for name, spans in (("recording.xdf", [(0, 10), (10, 20)]), ("recording-2.xdf", [(20, 30), (34, 40)])):
         path = tmp_path / name
+        path.touch()
         lines = [ChunkSum(8 * i, 8, 3, 1, a, b - a, 0).line() for i, (a, b) in enumerate(spans)]
         # Another stream's events are no samples.
         lines.append(ChunkSum(99, 8, 3, 2, 0, 1000, 0).line())
         sums_path(path).write_bytes(first_line(path) + b"".join(lines))
     assert Traces(tmp_path).coverage == Coverage(36, ((30, 34),))
     assert Traces(tmp_path).coverage.missing == 4
-
-
-def test_a_row_that_was_cut_when_the_recorder_died_is_not_read_as_a_whole_one(tmp_path: Path) -> None:
-    session = with_pictures(tmp_path, until=AT, again=30.0)
-    path = session.write() / "shown.csv"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-20])
-    assert len(Traces(tmp_path).shown) == len(whole.splitlines()) - 2

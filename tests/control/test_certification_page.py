@@ -15,13 +15,13 @@ from bci.control.certify.certificate import Certificate
 from bci.control.certify.checks import Check, Fact
 from bci.control.certify.faults import FaultReport
 from bci.control.certify.figures import STAGES, Figures
-from bci.control.certify.onset import true_onset
 from bci.control.certify.page import render
 from bci.control.certify.rig import prepare
 from bci.control.certify.seeing import Span
 from bci.errors import ConfigError
 from bci.io.limits import Limits
 from bci.io.session import SessionConfig, SinesSettings, parse_session
+from bci.live.photodiode import Onset
 from bci.live.source import open_source
 
 STRIP = (Span(-1.5, 0.2, "picture"), Span(0.2, 3.0, "neutral"), Span(3.0, 4.0, "picture"))
@@ -77,7 +77,7 @@ def make(tmp_path: Path) -> Make:
         environment = {
             "processor": "P", "machine": "m", "cores": 2, "platform": "x", "python": "3", "liblsl": 118, "packages": {},
         }  # fmt: skip
-        onset = true_onset(tmp_path)
+        onset = Onset.unknown("no photodiode was recorded")
         return Certificate(rig, tmp_path, made, figures, faults, [], onset, environment)
 
     return certificate
@@ -106,7 +106,7 @@ def test_the_page_says_what_was_not_kept_on_top_and_what_was_not_tested(make: Ma
     assert "samples lost: 7 (allowed: none)" in head
     assert "decoder killed: neutral picture after the fault: 0.5 s (allowed: ≤ 0.3 s)" in head
     assert "Nothing on this page is a measurement of a brain" in page
-    assert "true onset was not measured" in page
+    assert "True onset was not measured" in page
     assert "between 0.5 ms and 0.75 ms" in page
     assert "Not tested" in render(make())
 

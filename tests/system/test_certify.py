@@ -91,7 +91,7 @@ def test_a_rig_that_keeps_its_limits_passes_and_its_page_stands_alone(tmp_path: 
     assert "url(http" not in page
     assert "<strong>Passed</strong>" in page
     assert "simulated" in page
-    assert "true onset was not measured" in page
+    assert "True onset was not measured" in page
     assert done.result["bundle"]["hash"] in page
     beside = json.loads(Path(done.result["machine_readable"]).read_text(encoding="utf-8"))
     assert beside["pass"] is True

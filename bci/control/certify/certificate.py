@@ -15,7 +15,7 @@ from bci.control.certify.breaking import Fault
 from bci.control.certify.checks import Check, Fact, all_passed
 from bci.control.certify.faults import FaultReport, Rules, judge, not_made, planned
 from bci.control.certify.figures import Figures, decode_again, measure
-from bci.control.certify.onset import Onset, true_onset
+from bci.control.certify.light import Light
 from bci.control.certify.rig import Rig
 from bci.control.certify.runs import Run
 from bci.control.certify.seeing import Broken, look
@@ -25,11 +25,9 @@ from bci.errors import ProgramError, RecordingError
 from bci.io.folder import write_json
 from bci.io.session import SessionConfig
 from bci.io.verify import verify
+from bci.live.photodiode import Onset
 from bci.live.tables import image_digest
 from bci.signal.clock import Clock, LslClock
-
-#: Which of the rig's programs is killed until it is not started any more.
-EXHAUSTED = "decode"
 
 #: The sessions in which programs are broken and come back, and what they are called on the page.
 _SESSIONS = {"faults": "session with faults", "recorder": "session whose recorder failed"}
@@ -111,10 +109,7 @@ class Certificate:
             "flip_interval_ms": figures.flips,
             "known_answer": figures.known,
             "clock_offset_ms": figures.offsets,
-            "true_onset": {
-                "words": self.onset.words,
-                "delays_ms": None if self.onset.delays is None else (self.onset.delays * 1e3).tolist(),
-            },
+            "true_onset": self.onset.result(),
             "verified": figures.verified,
             "reproduced": figures.reproduced,
             "bundle": {"name": self.rig.bundle.name, "hash": self.rig.bundle.hash},
@@ -177,11 +172,12 @@ def certify(
     made = datetime.now().astimezone()
     clock = clock or LslClock()
     calm = rig.config.model_copy(update={"seconds": seconds})
-    with Run("calm", calm, folder, clock, rig.hop_seconds, hold=True) as run:
+    with Light(rig, folder) as light, Run("calm", calm, folder, clock, rig.hop_seconds, hold=True) as run:
         run.follow(lambda elapsed, what: observe(f"running for {seconds:g} s", elapsed))
         summary, session = run.summary, run.session
         if summary is None or session is None:
             raise ProgramError(f"the rig could not be run: {run.trouble}")
+        onset = light.onset(session)
     observe("verifying and reproducing", 0.0)
     figures = measure(rig, session, summary, seconds, known(rig.config, session))
     reports: list[FaultReport] | None = None
@@ -201,7 +197,7 @@ def certify(
         figures=figures,
         faults=reports,
         sessions=recordings,
-        onset=true_onset(session),
+        onset=onset,
         environment=describe_environment(),
     )
 
@@ -232,11 +228,11 @@ class _Crew:
                 continue
             seen = look(Traces(run.session), broken)
             self.reports.append(judge(broken, seen, self._rules, run.happened("session")[0]["at"]))
-        self._look_at_the_recordings(name, run, again="record" not in {f.program for f in faults})
+        self._look_at_the_recordings(name, run)
 
     def exhausts(self) -> None:
         """Kill one program until it is not started again."""
-        with self._run("latched", exhaust=EXHAUSTED) as run:
+        with self._run("latched", exhaust=endings.EXHAUSTED) as run:
             run.follow(self._say("killing once too often"))
         self.reports.append(endings.latched(run, self._rules))
 
@@ -256,8 +252,8 @@ class _Crew:
         self.reports.append(endings.supervisor_frozen(run, frozen, self._rules))
         self.reports.append(endings.supervisor_killed(run, killed, self._rules))
 
-    def _look_at_the_recordings(self, name: str, run: Run, *, again: bool) -> None:
-        """Judge what a session with faults left on disk, and, where it is one file, decode it again."""
+    def _look_at_the_recordings(self, name: str, run: Run) -> None:
+        """Judge what a session with faults left on disk, and decode it again."""
         if run.session is None:
             return
         what = f"{_SESSIONS[name]}: samples recorded"
@@ -272,11 +268,10 @@ class _Crew:
         pieces = f" in {parts} files" if parts > 1 else ""
         seen = f"{coverage.samples}{pieces}, {coverage.missing} missing, {damaged} chunks damaged"
         self.recordings.append(Fact(f"{name}_recorded", what, seen, not coverage.missing and not damaged))
-        if again:
-            wrong = decode_again(run.session).get("wrong", math.nan)
-            limit = self._rig.config.limits.wrong_reproductions
-            what = f"{_SESSIONS[name]}: reconstructions that differ when decoded again"
-            self.recordings.append(Check(f"{name}_wrong_reproductions", what, float(wrong), limit))
+        wrong = decode_again(run.session).get("wrong", math.nan)
+        what = f"{_SESSIONS[name]}: reconstructions that differ when decoded again"
+        limit = self._rig.config.limits.wrong_reproductions
+        self.recordings.append(Check(f"{name}_wrong_reproductions", what, float(wrong), limit))
 
     def _run(self, name: str, **orders: Any) -> Run:
         return Run(name, self._endless, self._folder, self._clock, self._rig.hop_seconds, **orders)

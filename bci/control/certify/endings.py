@@ -12,6 +12,9 @@ from bci.control.certify.traces import Traces, number
 from bci.errors import RecordingError
 from bci.io.verify import verify
 
+#: Which of the rig's programs is killed until it is not started any more.
+EXHAUSTED = "decode"
+
 #: How long a supervisor is frozen, and how long its orphans are watched, seconds.
 FREEZE_S = 4.0
 PATIENCE_S = 20.0
@@ -22,7 +25,7 @@ def latched(run: Run, rules: Rules) -> FaultReport:
     kills = [line for line in run.journal if line["event"] == "broken"]
     summary = run.summary
     if not kills or summary is None or run.session is None:
-        return not_made("every program", "killed once too often", run.trouble or "no program was killed")
+        return not_made(EXHAUSTED, "given up", run.trouble or "no program was killed")
     traces = Traces(run.session)
     last, name = kills[-1], kills[-1]["program"]
     end = number(traces.shown[-1], "flip") if traces.shown else math.nan
@@ -35,7 +38,7 @@ def latched(run: Run, rules: Rules) -> FaultReport:
     limit = rules.neutral_limit(name)
     return FaultReport(
         program=name,
-        how="killed until given up",
+        how="given up",
         injected_at=last["at"] - run.happened("session")[0]["at"],
         saw=f"neutral after {text_of(seen.neutral_after, 's')}, and nothing else until the end"
         if stayed and math.isfinite(seen.neutral_after)

@@ -6,11 +6,6 @@ from html import escape
 from bci.control.certify.checks import Check, Fact
 
 
-def sentence(words: str) -> str:
-    """Return words with a capital in front."""
-    return words[:1].upper() + words[1:]
-
-
 def allowed(check: Check | Fact) -> str:
     """Return what a check allows, in brackets; nothing for a fact."""
     return f"(allowed: {check.limit_text})" if check.limit_text else ""

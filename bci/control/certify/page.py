@@ -10,7 +10,7 @@ from bci.control.certify.certificate import Certificate
 from bci.control.certify.charts import latency_chart
 from bci.control.certify.checks import Check, text_of
 from bci.control.certify.figures import STAGES
-from bci.control.certify.html import allowed, facts, sentence, sign, table
+from bci.control.certify.html import allowed, facts, sign, table
 from bci.control.certify.page_faults import faults_section
 from bci.control.certify.style import STYLE
 
@@ -101,7 +101,7 @@ def _tested(certificate: Certificate) -> str:
     if certificate.faults is not None:
         made = sum(math.isfinite(fault.injected_at) for fault in certificate.faults)
         rows.append(("Faults", f"{made} made, in sessions of their own, each after the rig had recovered"))
-    notes = [*rig.notes, sentence(certificate.onset.words)]
+    notes = [*rig.notes, _onset(certificate)]
     if certificate.faults is not None:
         if rig.external:
             notes.append("The source is not ours: it was neither killed nor frozen.")
@@ -165,12 +165,17 @@ def _screen(certificate: Certificate) -> str:
     row += [f"{flips['flips']}", f"{flips['dropped']}"]
     head = ("expected", "p50", "p95", "p99", "longest", "flips", "refreshes without a flip")
     flipped = table(("milliseconds between flips", *head), [("", *row)], range(1, 8))
+    return f"<h2>The screen</h2>{flipped}<p>{escape(_onset(certificate))}</p>{_pictures(certificate)}"
+
+
+def _onset(certificate: Certificate) -> str:
+    """Say what is known of light."""
     onset = certificate.onset
-    light = ""
-    if onset.delays is not None:
-        light = f"<p>{len(onset.delays)} onsets of light were measured.</p>"
+    if not onset.reason:
+        return f"True onset: {'; '.join(onset.sentences())}."
     return (
-        f"<h2>The screen</h2>{flipped}{light}<p>{escape(sentence(onset.words))}</p>{_pictures(certificate)}"
+        f"True onset was not measured: {onset.reason}. A flip is the time at which the buffer swap returned; the "
+        "monitor's own delay comes on top."
     )
 
 

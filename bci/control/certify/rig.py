@@ -62,10 +62,18 @@ def prepare(
     Raises
     ------
     BciError
-        If the bundle cannot be loaded, or nothing simulates what it expects.
+        If the bundle cannot be loaded or decodes epochs, or nothing simulates what it expects.
     """
     notes: list[str] = []
     bundle = Bundle.load(config.decoder.bundle)
+    if bundle.epochs is not None:
+        raise ConfigError(
+            f"bundle {bundle.name!r} decodes epochs around markers; what is certified here are rigs that decode "
+            "without pause. Certify with a bundle of sliding windows: all but the decoder's cut is the same."
+        )
+    if config.experiment is not None:
+        config = config.model_copy(update={"experiment": None})
+        notes.append("The experiment's protocol was left out: reconstructions were shown all the time.")
     if headless and config.display.kind != "headless":
         config = config.model_copy(update={"display": config.display.model_copy(update={"kind": "headless"})})
         notes.append("The session file asks for a window; it was certified without a screen.")

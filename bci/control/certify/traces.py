@@ -3,9 +3,8 @@
 A recorder that was restarted leaves several parts of each table and of the recording; they are read as one.
 """
 
-import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from bci.io.checksums import ChunkSum, read_sums, sums_path
-from bci.live.part import Part
+from bci.live.recorded import read_table, recordings
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (\w+) (\w+) (.*)")
 
@@ -68,17 +67,17 @@ class Traces:
     @cached_property
     def shown(self) -> list[dict[str, str]]:
         """Every change of picture, in order."""
-        return self._rows("shown.csv")
+        return read_table(self.folder, "shown")
 
     @cached_property
     def frames(self) -> list[dict[str, str]]:
         """Every reconstruction, in order."""
-        return self._rows("frames.csv")
+        return read_table(self.folder, "frames")
 
     @cached_property
     def marks(self) -> list[dict[str, str]]:
         """Every mark, as recorded; a recorder that was restarted finds some in their ring again."""
-        rows = {tuple(row.values()): row for row in self._rows("marks.csv")}
+        rows = {tuple(row.values()): row for row in read_table(self.folder, "marks")}
         return list(rows.values())
 
     @cached_property
@@ -90,11 +89,7 @@ class Traces:
     @property
     def parts(self) -> list[Path]:
         """Files of the recording, finished or not, in order."""
-        found = []
-        for part in self._parts():
-            partial = part.recording.with_name(part.recording.name + ".partial")
-            found += [path for path in (part.recording, partial) if path.exists()]
-        return found
+        return recordings(self.folder)
 
     @cached_property
     def coverage(self) -> Coverage:
@@ -106,8 +101,8 @@ class Traces:
             If there is no recording with checksums.
         """
         spans: list[tuple[int, int]] = []
-        for part in self._parts():
-            path = sums_path(part.recording)
+        for part in self.parts:
+            path = sums_path(part)
             chunks = [line for line in read_sums(path) if isinstance(line, ChunkSum)] if path.exists() else []
             # The samples' stream is the first that a recorder begins.
             stream = min((chunk.stream for chunk in chunks if chunk.stream), default=0)
@@ -121,22 +116,6 @@ class Traces:
         """Return the sender's clock offsets: (n, 2) session seconds and seconds."""
         rows = [(float(m["time"]), float(m["value"])) for m in self.marks if m["kind"] == "clock_offset"]
         return np.array(rows, np.float64).reshape(-1, 2)
-
-    def _parts(self) -> Iterator[Part]:
-        number = 1
-        while (part := Part(self.folder, number)).begun:
-            yield part
-            number += 1
-
-    def _rows(self, name: str) -> list[dict[str, str]]:
-        rows: list[dict[str, str]] = []
-        for part in self._parts():
-            path = part.path(name)
-            if path.exists():
-                # The last row of a recorder that was killed may be cut; its successor writes that one again.
-                text = path.read_bytes().decode(errors="replace")
-                rows += csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
-        return rows
 
 
 def read_line(line: str) -> Said | None:
