@@ -1,6 +1,5 @@
 """`bci calibrate` from the first cue to the bundle, with a simulated participant: written when it beats chance only."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -77,9 +76,3 @@ def test_without_the_extra_the_line_that_installs_it_is_said(
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ConfigError, match=r"needs the package 'onnx': .* pip install -e '\.\[cpu,train\]'"):
         tools(config(tmp_path))
-
-
-def test_calibration_needs_no_torch() -> None:
-    code = "import sys, models.calibration\nassert 'torch' not in sys.modules"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
