@@ -10,6 +10,7 @@
     │   └── DuplicateStream     two outlets claim one source id
     ├── RecordingError          a file cannot be read as a recording
     │   └── DiskError           a recording cannot be written on: the disk is full or fails
+    ├── DataError               trials, latents, masks or weights do not fit each other or the model
     ├── BundleError             a bundle is damaged, incomplete, hostile or of an unknown version
     │   └── BundleMismatch      a sound bundle that does not fit this stream
     ├── ProviderError           the compute provider asked for is not available or not exact enough
@@ -52,6 +53,10 @@ class RecordingError(BciError):
 
 class DiskError(RecordingError):
     """A recording cannot be written on; the message says what of it is safe on disk."""
+
+
+class DataError(BciError):
+    """Trials, latents, masks or weights do not fit each other or the model; the message names both sides."""
 
 
 class BundleError(BciError):
