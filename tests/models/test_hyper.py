@@ -72,9 +72,9 @@ def test_a_pickle_that_asks_for_more_than_numbers_runs_nothing(
             load_hyper(tmp_path, 1)
     assert not Path("evil").exists()
     command = b"cos\nsystem\n(S'touch evil'\ntR."
-    assert [op[0].name for op in pickletools.genops(command)][0] == "GLOBAL"
+    assert next(pickletools.genops(command))[0].name == "GLOBAL"
     Path("data_1.dat").write_bytes(command)
-    with pytest.raises(DataError, match="it asks for os.system"):
+    with pytest.raises(DataError, match=r"it asks for os\.system"):
         load_hyper(tmp_path, 1)
     assert not Path("evil").exists()
 
@@ -84,7 +84,7 @@ def test_a_damaged_file_is_an_error_with_its_name(tmp_path: Path) -> None:
     whole = (tmp_path / "data_1.dat").read_bytes()
     for cut in (0, 1, 50, len(whole) // 2, len(whole) - 1):
         (tmp_path / "data_1.dat").write_bytes(whole[:cut])
-        with pytest.raises(DataError, match="data_1.dat"):
+        with pytest.raises(DataError, match=r"data_1\.dat"):
             load_hyper(tmp_path, 1)
     (tmp_path / "numbers").write_bytes(pickle.dumps({"a": [1, 2.5, None]}))
     assert load_plain(tmp_path / "numbers") == {"a": [1, 2.5, None]}
@@ -118,7 +118,7 @@ def test_another_subject_that_is_not_there_is_named(tmp_path: Path) -> None:
     release(tmp_path)
     with pytest.raises(DataError, match=r"expected data_2.dat in .*, came data_1.dat"):
         load_hyper(tmp_path, 2)
-    with pytest.raises(DataError, match="came no .dat file"):
+    with pytest.raises(DataError, match=r"came no \.dat file"):
         load_hyper(tmp_path / "nowhere", 1)
 
 
