@@ -5,6 +5,7 @@ checksums and a manifest beside it; the tables ``frames.csv``, ``shown.csv`` and
 doings in words (see `bci.live.tables`).
 """
 
+from bci.io.frames import image_digest
 from bci.io.program import Program
 from bci.live.recorder import Recorder
 from bci.live.tables import (
@@ -14,7 +15,6 @@ from bci.live.tables import (
     Drain,
     Table,
     frame_rows,
-    image_digest,
     mark_rows,
     shown_rows,
 )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleMismatch, RecordingError
-from bci.live.tables import image_digest
+from bci.io.frames import image_digest
 from bci.signal.clock import LslClock
 from bci.signal.types import Signal, Window
 from bci.signal.windows import windows
