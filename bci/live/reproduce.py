@@ -26,11 +26,11 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.parity import LATENT_TOLERANCE
 from bci.decoder.providers import Provider
 from bci.errors import BundleMismatch
+from bci.io.frames import image_digest
 from bci.live.agreement import Latents, differing, one_level, pixels_within
 from bci.live.cutting import RecordedEpochs
 from bci.live.decode import window_digest
 from bci.live.recorded import RecordedFrame, RecordedSession
-from bci.live.tables import image_digest
 from bci.signal.clock import LslClock
 from bci.signal.types import Reconstruction, Signal, Window, cut_text
 from bci.signal.windows import Windows
