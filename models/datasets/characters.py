@@ -96,7 +96,9 @@ def _drawings(archive: Path) -> list[tuple[str, bytes]]:
             f"{archive}: expected a sound zip archive, came: {error}. Copy it again from where it was published."
         ) from None
     if not found:
-        raise ConfigError(f"{archive}: expected drawings (.png), came none. Use the archive as it was published.")
+        raise ConfigError(
+            f"{archive}: expected drawings (.png), came none. Use the archive as it was published."
+        )
     return found
 
 

@@ -176,7 +176,9 @@ def draw(
     """
     attributes = np.asarray(attributes, np.float32)
     if attributes.ndim != 2 or attributes.shape[1] != len(ATTRIBUTES):
-        raise ValueError(f"faces have {len(ATTRIBUTES)} attributes: {', '.join(NAMES)}; got {attributes.shape}")
+        raise ValueError(
+            f"faces have {len(ATTRIBUTES)} attributes: {', '.join(NAMES)}; got {attributes.shape}"
+        )
     for attribute, column in zip(ATTRIBUTES, attributes.T, strict=True):
         if not np.all((column >= attribute.low) & (column <= attribute.high)):
             raise ValueError(f"{attribute.name} lies between {attribute.low:g} and {attribute.high:g}")

@@ -89,7 +89,13 @@ def beard(picture: Plane, face: Attributes, head: Head, light: Light) -> None:
 
 
 def _paint(
-    picture: Plane, face: Attributes, head: Head, light: Light, cover: Plane, lit: Plane, strands: float = 0.20
+    picture: Plane,
+    face: Attributes,
+    head: Head,
+    light: Light,
+    cover: Plane,
+    lit: Plane,
+    strands: float = 0.20,
 ) -> None:
     """Lay hair down: strands along its fall, a band of shine, and the lamp's side brighter."""
     along = np.arctan2(head.hx, 0.9 - head.hy)

@@ -61,9 +61,7 @@ class Head:
     soft: float
     skin: Plane
 
-    def part(
-        self, picture: Plane, u: tuple[float, float], v: tuple[float, float]
-    ) -> tuple[Plane, Self]:
+    def part(self, picture: Plane, u: tuple[float, float], v: tuple[float, float]) -> tuple[Plane, Self]:
         """Return views of the picture and of the head around one part of the face, to paint only there."""
         wanted = (self.u > u[0]) & (self.u < u[1]) & (self.v > v[0]) & (self.v < v[1]) & (self.inside > 0)
         return self.where(picture, wanted)
@@ -106,7 +104,20 @@ def place(face: Attributes, n: int) -> Head:
     front = smooth(w, 0.0, 0.25)
     x, y = np.broadcast_to(x, u.shape), np.broadcast_to(y, u.shape)
     return Head(
-        x, y, hx, hy, z, u, v, front, inside, width, height, np.sin(yaw), soft, between(SKIN, face["skin_tone"])
+        x,
+        y,
+        hx,
+        hy,
+        z,
+        u,
+        v,
+        front,
+        inside,
+        width,
+        height,
+        np.sin(yaw),
+        soft,
+        between(SKIN, face["skin_tone"]),
     )
 
 
@@ -187,4 +198,3 @@ def _ears(whole_picture: Plane, whole_head: Head, light: Light, tint: Plane) -> 
         lit = lit * (0.62 + 0.38 * smooth(r, 0.15, 0.75))
         red = np.stack([tint[:, 0], tint[:, 1] * 0.86, tint[:, 2] * 0.84], 1)
         lay(picture, red[:, :, None, None] * lit[:, None], cover)
-

@@ -150,12 +150,18 @@ class AdversarialGame:
         fall = min(1.0, max(0.1, left / game.decay_rate_over)) if game.decay_rate_over else 1.0
         self._set_rate(self.generator_optimiser, game.rate * fall)
         self._set_rate(self.critic_optimiser, game.critic_rate * fall)
+        latent, picture = self._generator_batch()
+        with self.replicas.autocast():
+            drawn = self.generator(latent)
         for k in range(game.critic_steps):
-            critic_loss, real, fake = self._critic_update(turn, k)
-        drawn_loss, redrawing = self._generator_update()
+            last = k + 1 == game.critic_steps
+            # The critic's last batch is what the generator learns from next, as published; the others are new.
+            judged = drawn.detach() if last else self._more(k)
+            critic_loss, real, fake = self._critic_update(turn, k, judged)
+        drawn_loss, redrawing = self._generator_update(drawn, picture)
         return Measures(critic_loss, drawn_loss, real, fake, redrawing)
 
-    def _critic_update(self, turn: int, k: int) -> tuple[float, float, float]:
+    def _critic_update(self, turn: int, k: int, drawn: Tensor) -> tuple[float, float, float]:
         """Zero the gradients, a real batch, a drawn batch, one step; return loss and shares told right."""
         game = self.config.game
         self.critic_optimiser.zero_grad(set_to_none=True)
@@ -165,8 +171,6 @@ class AdversarialGame:
             loss = real_loss(game.loss, on_real)
         loss.backward()
         with self.replicas.autocast():
-            with torch.no_grad():
-                drawn = self.generator(self._prior(game.batch, k))
             on_fake = self.critic(drawn)
             other = fake_loss(game.loss, on_fake)
         other.backward()
@@ -175,25 +179,23 @@ class AdversarialGame:
             (game.r1 * game.r1_every * r1(self.critic, picture)).backward()
         self._descend(self.critic, self.critic_optimiser)
         return (
-            float(loss.detach() + other.detach()),
+            float((loss + other).detach()),
             float((on_real > 0).float().mean()),
             float((on_fake < 0).float().mean()),
         )
 
-    def _generator_update(self) -> tuple[float, float]:
-        """Zero the gradients, a drawn batch, one step; return the loss and that of redrawing."""
+    def _generator_update(self, drawn: Tensor, picture: Tensor | None) -> tuple[float, float]:
+        """Zero the gradients, judge the drawn batch, one step; return the loss and that of redrawing."""
         game = self.config.game
         self.generator_optimiser.zero_grad(set_to_none=True)
         redrawing = torch.full((), float("nan"))
         # The critic only passes gradients on.
         self.critic.requires_grad_(False)
         with self.replicas.autocast():
-            drawn = self.generator(self._prior(game.batch, game.critic_steps))
             loss = generator_loss(game.loss, self.critic(drawn))
             total = loss
-            if game.anchor:
-                latent, picture = self._pair(max(2, game.batch // 2))
-                redrawing = picture_loss(0.5 + 0.5 * self.generator(latent), 0.5 + 0.5 * picture)
+            if picture is not None:
+                redrawing = picture_loss(0.5 + 0.5 * drawn[: len(picture)], 0.5 + 0.5 * picture)
                 total = total + game.anchor * redrawing
             if game.orthogonal:
                 total = total + game.orthogonal * orthogonality(self.generator)
@@ -201,6 +203,22 @@ class AdversarialGame:
         self.critic.requires_grad_(True)
         self._descend(self.generator, self.generator_optimiser)
         return float(loss.detach()), float(redrawing.detach())
+
+    def _generator_batch(self) -> tuple[Tensor, Tensor | None]:
+        """Return latents of the prior, the first half replaced by those of pictures where there is an anchor."""
+        game = self.config.game
+        latent = self._prior(game.batch, game.critic_steps)
+        if not game.anchor:
+            return latent, None
+        known, picture = self._pair(game.batch // 2)
+        return torch.cat([known, latent[len(known) :]]), picture
+
+    @torch.no_grad()
+    def _more(self, k: int) -> Tensor:
+        """Draw another batch for the critic alone."""
+        with self.replicas.autocast():
+            drawn: Tensor = self.generator(self._prior(self.config.game.batch, k))
+        return drawn
 
     def _descend(self, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         self.replicas.average_gradients(network)

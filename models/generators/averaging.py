@@ -18,7 +18,7 @@ Average = Literal["none", "uniform", "exponential"]
 
 
 class Averaged:
-    """A copy of a generator whose weights are an average.
+    r"""A copy of a generator whose weights are an average.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Averaged:
     how : str
         ``uniform`` or ``exponential``; with ``none`` the copy follows the network.
     decay : float
-        :math:`\\beta_\\infty` of the exponential average.
+        :math:`\beta_\infty` of the exponential average.
     """
 
     def __init__(self, network: nn.Module, how: Average, decay: float = 0.999) -> None:

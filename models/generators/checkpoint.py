@@ -67,7 +67,7 @@ def load_checkpoint(path: Path, game: AdversarialGame) -> list[dict[str, Any]]:
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ConfigError(
             f"{path}: expected a checkpoint, came: {error}. Delete it to start again, or name another run folder."

@@ -5,6 +5,7 @@ published network of 3.6 million parameters. A critic with batch normalisation s
 batches of their own; with spectral normalisation (Miyato et al. 2018) or none, the batches do not matter.
 """
 
+import copy
 import itertools
 import math
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.generators.interface import ImageGenerator, register
 
@@ -64,6 +66,15 @@ class Dcgan(ImageGenerator):
         """Return every stage's activation: (n, channels, 4, 4) to (n, 3, size, size)."""
         picture = latent.unsqueeze(2).unsqueeze(3)
         return [picture := stage(picture) for stage in self.stages]
+
+    def folded(self) -> nn.Module:
+        """Return a copy in which every normalisation is part of the convolution before it."""
+        copied = copy.deepcopy(self).eval()
+        for stage in copied.stages:
+            if len(stage) == 3:  # convolution, normalisation, rectifier; the last stage has none
+                stage[0] = fuse_conv_bn_eval(stage[0], stage[1], transpose=True)
+                stage[1] = nn.Identity()
+        return copied
 
     def settings(self) -> dict[str, Any]:
         """Return latent, width and size."""
@@ -121,7 +132,9 @@ def stage_channels(width: int, size: int) -> list[int]:
     """
     doublings = round(math.log2(size)) if size > 0 else 0
     if 2**doublings != size or doublings < 3 or width < 1:
-        raise ValueError(f"a DCGAN draws pictures of 8, 16, 32, 64 … pixels with width ≥ 1; got {size}, {width}")
+        raise ValueError(
+            f"a DCGAN draws pictures of 8, 16, 32, 64 … pixels with width ≥ 1; got {size}, {width}"
+        )
     return [width * 2**k for k in range(doublings - 2)]
 
 
@@ -139,7 +152,7 @@ def initialise(network: nn.Module, how: Init) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             with torch.no_grad():
-                weight = torch.empty_like(layer.weight)
+                weight = torch.empty(layer.weight.shape)
                 if how == "orthogonal":
                     nn.init.orthogonal_(weight)
                 else:

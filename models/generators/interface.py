@@ -54,6 +54,10 @@ class ImageGenerator(nn.Module):
         """
         raise NotImplementedError
 
+    def folded(self) -> nn.Module:
+        """Return a network that draws the same pictures with less work, for export; the weights may be shared."""
+        return self
+
     def settings(self) -> dict[str, Any]:
         """Return the arguments that build a generator of the same shape, as JSON can hold them."""
         raise NotImplementedError

@@ -47,7 +47,7 @@ def run(
     progress : callable
         Takes the share done and a line of text.
     stop_after : int, optional
-        End after so many updates in all, as if the run had been cut off there; with a checkpoint.
+        End after so many updates in all, as if the run had been killed there.
 
     Returns
     -------
@@ -79,7 +79,9 @@ def _run(
     checkpoint = folder / CHECKPOINT
     history: list[dict[str, Any]] = load_checkpoint(checkpoint, game) if checkpoint.is_file() else []
     record = Record(folder) if leads else None
-    shown = np.random.default_rng([config.seed, 8]).standard_normal((_SHOWN, config.network.latent), np.float32)
+    shown = np.random.default_rng([config.seed, 8]).standard_normal(
+        (_SHOWN, config.network.latent), np.float32
+    )
     last = min(game.total_steps, stop_after or game.total_steps)
     before = pictures(game.shipped(), shown, game.generator.output_range) if history else None
     since: list[Measures] = []
@@ -91,7 +93,7 @@ def _run(
         if time.monotonic() - said_at > _SAY_EVERY_S:
             said_at = time.monotonic()
             progress(game.step / game.total_steps, _line(game, since[-1], history))
-        # Looks and checkpoints lie on the same steps, so that a run that goes on has the same looks.
+        # Each look leaves a checkpoint, and nothing else does, so a run that goes on sees what it would have seen.
         if game.step % config.run.look_every == 0 or game.step == game.total_steps:
             drawn = pictures(game.shipped(), shown, game.generator.output_range)
             history.append(plain_history(_row(game, since) | look(drawn, before, images[: 2 * _SHOWN])))
@@ -99,8 +101,6 @@ def _run(
             before, since = drawn, []
             assert record is not None
             record.look(history, drawn)
-            save_checkpoint(checkpoint, game, history)
-        elif game.step % config.run.save_every == 0 or game.step == last:
             save_checkpoint(checkpoint, game, history)
     if record is not None:
         record.close()

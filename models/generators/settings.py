@@ -87,7 +87,7 @@ class GameSettings(_Section):
     """Updates before the game in which the generator learns to redraw pictures from their components."""
     warm_rate: Positive = 2e-3
     anchor: Weight = 0.0
-    """Weight of that redrawing during the game."""
+    """Weight of that redrawing during the game, for half of each batch."""
 
 
 class RunSettings(_Section):
@@ -98,9 +98,7 @@ class RunSettings(_Section):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: mixed, on a GPU only."""
     look_every: Count = 500
-    """Updates between two looks at pictures and monitors."""
-    save_every: Count = 500
-    """Updates between two checkpoints."""
+    """Updates between two looks at pictures and monitors, each with a checkpoint."""
 
 
 class PackageSettings(_Section):
@@ -128,8 +126,13 @@ class GeneratorConfig(_Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that decides what is learned: everything but how often one looks, and what is shipped."""
-        learned = self.model_dump(mode="json", exclude={"run": {"look_every", "save_every"}, "package": True})
+        """SHA-256 of all that decides what an update does: not how often one looks, nor what is shipped.
+
+        Nor the number of updates, unless the rates depend on it: a run may be made longer.
+        """
+        learned = self.model_dump(mode="json", exclude={"run": {"look_every"}, "package": True})
+        if not self.game.decay_rate_over:
+            del learned["game"]["steps"]
         return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()
 
 
