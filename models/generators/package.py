@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, JsonValue, ValidationError
 
+from bci.decoder.quantiser import Quantiser
 from bci.decoder.spec import CARD, FileName, ImageSpec, Part, Provenance, Sha256
 from bci.decoder.wire import read_facts
 from bci.errors import BundleError, BundleMismatch
@@ -33,6 +34,7 @@ from models.generators.interface import Rule
 
 DESCRIPTION, GRAPH = "generator.json", "generator.onnx"
 _LARGEST = 2**31
+_AT_ONCE = 32  # latents in one run of the graph
 Floats = NDArray[np.float32]
 
 
@@ -171,6 +173,8 @@ class GeneratorPackage:
         ------
         BundleMismatch
             If these are latents of another generator.
+        BundleError
+            If a picture is not finite.
         """
         latents = np.asarray(latents, np.float32)
         if latents.ndim != 2 or latents.shape[1] != self.spec.latent:
@@ -178,14 +182,24 @@ class GeneratorPackage:
                 f"expected latents of {self.spec.name}, (n, {self.spec.latent}), came {latents.shape}. "
                 "Use the latents that belong to this generator."
             )
-        low, high = self.spec.image.low, self.spec.image.high
         ruled = apply_rule(latents, rule or self.spec.rule, self.spec.limit)
-        drawn = np.empty((len(latents), self.spec.image.height, self.spec.image.width, 3), np.uint8)
-        for i in range(0, len(latents), 32):
-            (planes,) = self.session.run(["image"], {"latent": ruled[i : i + 32]})
-            levels = np.round(255.0 * np.clip((planes - low) / (high - low), 0.0, 1.0))
-            drawn[i : i + 32] = levels.transpose(0, 2, 3, 1)
+        drawn = np.empty((len(latents), *self._quantise.shape), np.uint8)
+        for i in range(0, len(latents), _AT_ONCE):
+            (planes,) = self.session.run(["image"], {"latent": ruled[i : i + _AT_ONCE]})
+            for k, image in enumerate(planes, i):
+                levels = self._quantise(image)
+                if levels is None:
+                    raise BundleError(
+                        f"{self.folder}: expected finite pictures, came others for latent {k} of {len(latents)}. "
+                        "Check that the latents are finite; else train the generator again."
+                    )
+                drawn[k] = levels
         return drawn
+
+    @cached_property
+    def _quantise(self) -> Quantiser:
+        """What turns values into levels, as in a decoder."""
+        return Quantiser(self.spec.image)
 
     def _check_graph(self) -> None:
         """Refuse a graph with control flow or tensors elsewhere, or with other sizes than stated."""

@@ -217,7 +217,7 @@ def test_a_damaged_package_is_refused(trained, tmp_path, damage):
         (folder / DESCRIPTION).write_text((folder / DESCRIPTION).read_text().replace('"rule"', '"rules"'))
     else:
         (folder / DESCRIPTION).unlink()
-    with pytest.raises(BundleError, match="expected|must be"):
+    with pytest.raises(BundleError, match=r"expected|must be"):
         GeneratorPackage.load(folder)
 
 
@@ -251,7 +251,7 @@ def test_a_wrong_key_is_named(tmp_path):
 
 def test_too_few_pictures_are_refused_with_both_numbers(tmp_path):
     (tmp_path / "few.toml").write_text(TEXT.replace("number = 60", "number = 2"))
-    with pytest.raises(ConfigError, match="expected at least 54 pictures .* came 52"):
+    with pytest.raises(ConfigError, match=r"expected at least 54 pictures .* came 52"):
         train_generator(tmp_path / "few.toml", tmp_path / "out", run_folder=tmp_path / "run")
 
 
