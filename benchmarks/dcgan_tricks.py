@@ -29,7 +29,7 @@ from benchmarks.report import (
 )
 from models.datasets.faces import draw_faces
 from models.generators.adversarial import AdversarialGame
-from models.generators.components import normal_components
+from models.generators.components import component_latents
 from models.generators.interface import pictures, truncated
 from models.generators.monitors import diagnose, look
 from models.generators.quality import score
@@ -79,7 +79,7 @@ def play(
             "game": {"steps": steps - warm, "warm_steps": warm, "batch": 32, "average": "none"} | switches,
         }
     )
-    latents = normal_components(train, LATENT, seed) if warm else None
+    latents = component_latents(train, LATENT, seed) if warm else None
     played = AdversarialGame(config, train, latents, Replicas())
     shown = np.random.default_rng(seed).standard_normal((64, LATENT), np.float32)
     history: list[dict[str, Any]] = []

@@ -1,6 +1,7 @@
 """Scores of a generator, on pictures that it never learned from, each beside what it means.
 
-All use the fixed features of `models.generators.features`, reduced to their principal components in real pictures.
+Fréchet distances use the fixed features of `models.generators.features`, each over its deviation in real pictures and
+reduced to their principal components there.
 """
 
 from collections.abc import Sequence
@@ -51,8 +52,13 @@ def score(
         would mean copying. ``diversity``: mean distance between two drawn pictures over that of two real ones.
     """
     from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    reduce = PCA(min(_COMPONENTS, len(held_out) // 4), random_state=seed)
+    # Each feature over its deviation: edges say more than colours, though they vary less.
+    reduce = make_pipeline(
+        StandardScaler(), PCA(min(_COMPONENTS, len(held_out) // 4), svd_solver="full", random_state=seed)
+    )
     reduce.fit(edges_and_colours(train))
 
     def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from models.generators.adversarial import AdversarialGame, Measures
 from models.generators.checkpoint import load_checkpoint, save_checkpoint
-from models.generators.components import normal_components
 from models.generators.interface import ImageGenerator, pictures
 from models.generators.monitors import diagnose, look
 from models.generators.record import CHECKPOINT, Record, plain_history
@@ -26,6 +25,7 @@ _SAY_EVERY_S = 0.5
 def run(
     config: GeneratorConfig,
     images: NDArray[np.uint8],
+    latents: NDArray[np.float32] | None,
     folder: Path,
     replicas: Replicas,
     progress: Progress,
@@ -40,6 +40,8 @@ def run(
         What to do.
     images : (n, size, size, 3) uint8
         What to learn from.
+    latents : (n, d) float32, optional
+        Of the pictures, where they are redrawn; see `models.generators.components`.
     folder : Path
         Of the run: checkpoint, sample grids, curve and event files.
     replicas : Replicas
@@ -59,7 +61,7 @@ def run(
     before = torch.get_num_threads()
     torch.set_num_threads(config.run.threads)
     try:
-        return _run(config, images, folder, replicas, progress, stop_after)
+        return _run(config, images, latents, folder, replicas, progress, stop_after)
     finally:
         torch.set_num_threads(before)
 
@@ -67,13 +69,12 @@ def run(
 def _run(
     config: GeneratorConfig,
     images: NDArray[np.uint8],
+    latents: NDArray[np.float32] | None,
     folder: Path,
     replicas: Replicas,
     progress: Progress,
     stop_after: int | None,
 ) -> tuple[ImageGenerator, list[dict[str, Any]]]:
-    redraws = config.game.warm_steps or config.game.anchor
-    latents = normal_components(images, config.network.latent, config.seed) if redraws else None
     game = AdversarialGame(config, images, latents, replicas)
     leads = replicas.rank == 0
     checkpoint = folder / CHECKPOINT

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bci.errors import ConfigError
 from bci.io.session import describe_errors
 from models.config import Count, Positive, Share
+from models.datasets.faces import NAMES
 from models.generators.averaging import Average
 from models.generators.dcgan import CriticNorm, Init, stage_channels
 from models.generators.interface import Rule
@@ -84,8 +85,10 @@ class GameSettings(_Section):
     r1_every: Count = 16
     """It is computed every so many updates, and weighs as many times more."""
     warm_steps: Annotated[int, Field(ge=0)] = 0
-    """Updates before the game in which the generator learns to redraw pictures from their components."""
+    """Updates before the game in which the generator learns to redraw pictures from latents of their own."""
     warm_rate: Positive = 2e-3
+    warm_from: Literal["components", "attributes"] = "components"
+    """What their latents are made of; only drawn faces have attributes."""
     anchor: Weight = 0.0
     """Weight of that redrawing during the game, for half of each batch."""
 
@@ -123,6 +126,15 @@ class GeneratorConfig(_Section):
     game: GameSettings = GameSettings()
     run: RunSettings = RunSettings()
     package: PackageSettings = PackageSettings()
+
+    @model_validator(mode="after")
+    def _attributes_are_those_of_faces(self) -> Self:
+        if self.game.warm_from == "attributes":
+            if self.pictures.source != "faces":
+                raise ValueError("[game] warm_from = 'attributes' needs [pictures] source = 'faces'")
+            if self.network.latent < len(NAMES):
+                raise ValueError(f"faces have {len(NAMES)} attributes; [network] latent is at least that")
+        return self
 
     @property
     def digest(self) -> str:

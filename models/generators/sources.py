@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from bci.errors import ConfigError
 from models.config import find_data_root
 from models.datasets.characters import read_characters
-from models.datasets.faces import draw_faces
+from models.datasets.faces import draw_faces, sample_attributes
 from models.datasets.folder import read_folder
+from models.generators.components import attribute_latents, component_latents
 from models.generators.settings import GeneratorConfig
 
 Progress = Callable[[float, str], None]
@@ -35,12 +36,16 @@ class Source:
         Of all pictures' pixels, in order.
     says : str
         In words, for the card.
+    attributes, held_out_attributes : (n, 37) float32 or None
+        Of faces; see `models.datasets.faces.ATTRIBUTES`.
     """
 
     train: Pixels
     held_out: Pixels
     sha256: str
     says: str
+    attributes: NDArray[np.float32] | None = None
+    held_out_attributes: NDArray[np.float32] | None = None
 
 
 def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, progress: Progress) -> Source:
@@ -83,8 +88,22 @@ def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, pr
         )
     digest = hashlib.sha256(images.tobytes()).hexdigest()
     order = np.random.default_rng([config.seed, 7]).permutation(len(images))
-    cut = settings.held_out
-    return Source(images[np.sort(order[cut:])], images[np.sort(order[:cut])], digest, says)
+    kept, learned = np.sort(order[: settings.held_out]), np.sort(order[settings.held_out :])
+    if settings.source != "faces":
+        return Source(images[learned], images[kept], digest, says)
+    table = sample_attributes(len(images), np.random.default_rng(config.seed))
+    return Source(images[learned], images[kept], digest, says, table[learned], table[kept])
+
+
+def starting_latents(config: GeneratorConfig, source: Source) -> NDArray[np.float32] | None:
+    """Return the latents that training pictures are redrawn from, (n, d), or None where none are asked for."""
+    game, size = config.game, config.network.latent
+    if not (game.warm_steps or game.anchor):
+        return None
+    if game.warm_from == "attributes":
+        assert source.attributes is not None
+        return attribute_latents(source.attributes, size, config.seed)
+    return component_latents(source.train, size, config.seed)
 
 
 def _faces(config: GeneratorConfig, cache: Path, progress: Progress) -> Pixels:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from bci.decoder.spec import CARD, ImageSpec, Provenance
 from bci.errors import ConfigError
-from models.datasets.faces import sample_attributes
+from models.datasets.faces import NAMES
+from models.generators.components import attribute_directions
 from models.generators.dcgan import parameter_count
 from models.generators.graphs import draw_graph
 from models.generators.interface import ImageGenerator, truncated
@@ -24,7 +25,7 @@ from models.generators.record import CHECKPOINT, grid
 from models.generators.replicas import Replicas
 from models.generators.running import run
 from models.generators.settings import GeneratorConfig, load_generator_config
-from models.generators.sources import Source, open_source
+from models.generators.sources import Source, open_source, starting_latents
 
 Progress = Callable[[float, str], None]
 
@@ -91,7 +92,12 @@ def train_generator(
     try:
         source = open_source(config, data_root, folder, lambda done, text: say(0.05 * done, text))
         generator, history = run(
-            config, source.train, folder, replicas, lambda done, text: say(0.05 + 0.87 * done, text)
+            config,
+            source.train,
+            starting_latents(config, source),
+            folder,
+            replicas,
+            lambda done, text: say(0.05 + 0.87 * done, text),
         )
         if replicas.rank:
             return {}
@@ -140,9 +146,14 @@ def write_package(
     train = source.train[:_LEARNED_FROM]
     scores = score(drawn, source.held_out, train, config.seed)
     scores["parameters"] = parameter_count(generator)
-    if config.pictures.source == "faces":
+    if source.attributes is not None and source.held_out_attributes is not None:
         say(0.97, "asking what the faces show")
-        scores["coverage"] = face_coverage(drawn, source.held_out, train, *_attributes(config))
+        known = source.attributes[:_LEARNED_FROM], source.held_out_attributes
+        scores["coverage"] = face_coverage(drawn, source.held_out, train, *known)
+    if config.game.warm_from == "attributes":
+        directions = attribute_directions(len(NAMES), generator.latent_size, config.seed)
+        table = {name: [round(float(v), 7) for v in row] for name, row in zip(NAMES, directions, strict=True)}
+        files["attributes.json"] = json.dumps(table) + "\n"
     sheet = io.BytesIO()
     Image.fromarray(grid(drawn[:96], 12)).save(sheet, "PNG", optimize=True)
     spec = spec.model_copy(update={"scores": scores})
@@ -157,15 +168,6 @@ def _latents(config: GeneratorConfig, n: int, random: np.random.Generator) -> ND
     if config.package.rule == "truncate":
         return truncated(n, config.network.latent, config.package.limit, random)
     return random.standard_normal((n, config.network.latent), np.float32)
-
-
-def _attributes(config: GeneratorConfig) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the attributes of the training faces that scores are computed with, and of those held out."""
-    number, cut = config.pictures.number + config.pictures.held_out, config.pictures.held_out
-    table = sample_attributes(number, np.random.default_rng(config.seed))
-    # The same shuffle as in models.generators.sources.
-    order = np.random.default_rng([config.seed, 7]).permutation(number)
-    return table[np.sort(order[cut:])][:_LEARNED_FROM], table[np.sort(order[:cut])]
 
 
 def _card(spec: GeneratorSpec, config: GeneratorConfig, source: Source, package: GeneratorPackage) -> str:

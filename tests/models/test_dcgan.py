@@ -9,7 +9,7 @@ import torch
 from bci.decoder.wire import read_facts
 from bci.errors import ConfigError
 from models.generators.averaging import Averaged, settle
-from models.generators.components import normal_components
+from models.generators.components import attribute_directions, attribute_latents, component_latents
 from models.generators.dcgan import Dcgan, DcganCritic, initialise, parameter_count
 from models.generators.features import edges_and_colours, frechet
 from models.generators.graphs import draw_graph, for_decoder, round_to_half
@@ -175,11 +175,25 @@ def test_components_are_standard_normal_and_keep_what_pictures_differ_in():
     source = np.random.default_rng(4)
     brightness = source.uniform(40, 210, 300)
     images = np.clip(brightness[:, None, None, None] + source.normal(0, 2, (300, 8, 8, 3)), 0, 255)
-    latents = normal_components(images.astype(np.uint8), 5, seed=1)
+    latents = component_latents(images.astype(np.uint8), 5, seed=1)
     assert np.allclose(latents.mean(0), 0, atol=1e-3)
     assert np.allclose(latents.std(0), 1, atol=0.02)
     ranks = np.argsort(np.argsort(brightness)), np.argsort(np.argsort(latents[:, 0]))
     assert abs(np.corrcoef(*ranks)[0, 1]) > 0.99
+
+
+def test_attributes_lie_along_known_directions_of_the_latents():
+    source = np.random.default_rng(6)
+    attributes = np.stack([source.uniform(-1, 1, 500), source.uniform(size=500) < 0.3], 1).astype(np.float32)
+    latents = attribute_latents(attributes, 5, seed=2)
+    rows = attribute_directions(2, 5, seed=2)
+    assert np.allclose(rows @ rows.T, np.eye(2), atol=1e-6)
+    along = latents @ rows.T
+    assert np.array_equal(along[:, 0].argsort(), attributes[:, 0].argsort())
+    assert along[attributes[:, 1] == 1, 1].min() > along[attributes[:, 1] == 0, 1].max()
+    assert np.allclose(latents.std(0), 1, atol=0.12)
+    with pytest.raises(ValueError, match="need 6 latents"):
+        attribute_directions(6, 5, seed=2)
 
 
 def test_frechet_is_zero_for_equal_sets_and_known_for_gaussians():

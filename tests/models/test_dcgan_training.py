@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from bci.cli import app
 from bci.errors import BundleError, BundleMismatch, ConfigError
 from models.generators.adversarial import AdversarialGame
+from models.generators.components import component_latents
 from models.generators.package import DESCRIPTION, GRAPH, GeneratorPackage
 from models.generators.record import CHECKPOINT, Record
 from models.generators.replicas import Replicas
@@ -64,6 +65,13 @@ def quiet(done, text):
     pass
 
 
+def train(settings, images, folder, **options):
+    """Run from latents of the pictures' components, where latents are asked for."""
+    redraws = settings.game.warm_steps or settings.game.anchor
+    latents = component_latents(images, settings.network.latent, settings.seed) if redraws else None
+    return run(settings, images, latents, folder, Replicas(), quiet, **options)
+
+
 def weights(network):
     return {name: value.clone() for name, value in network.state_dict().items()}
 
@@ -71,9 +79,9 @@ def weights(network):
 @pytest.mark.parametrize("switches", SWITCHES.values(), ids=SWITCHES)
 def test_a_run_that_was_killed_ends_with_the_same_bits(tmp_path, switches):
     settings = config(**switches)
-    whole, seen = run(settings, stripes(), tmp_path / "whole", Replicas(), quiet)
+    whole, seen = train(settings, stripes(), tmp_path / "whole")
     for stop in (4, 7, None):
-        again, seen_again = run(settings, stripes(), tmp_path / "cut", Replicas(), quiet, stop_after=stop)
+        again, seen_again = train(settings, stripes(), tmp_path / "cut", stop_after=stop)
     expected, found = weights(whole), weights(again)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert seen_again == seen
@@ -83,8 +91,8 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(tmp_path, switches):
 
 def test_the_generator_learns_where_bars_are(tmp_path):
     images = stripes(200)
-    settings = config(steps=1, batch=16, warm_steps=150, warm_rate=1e-2)
-    _, history = run(settings, images, tmp_path, Replicas(), quiet)
+    settings = config(steps=1, batch=16, warm_steps=90, warm_rate=1e-2)
+    _, history = train(settings, images, tmp_path)
     redrawing = [row["redrawing"] for row in history if "redrawing" in row]
     assert redrawing[-1] < 0.35 * redrawing[0]
 
@@ -107,26 +115,26 @@ def test_more_critic_steps_see_more_pictures_per_update():
 
 
 def test_a_checkpoint_of_another_architecture_names_both_sides(tmp_path):
-    run(config(), stripes(), tmp_path, Replicas(), quiet)
+    train(config(), stripes(), tmp_path)
     with pytest.raises(ConfigError, match=r'expected the generator .*"width": 8.* came .*"width": 4'):
-        run(config(network={"width": 8}), stripes(), tmp_path, Replicas(), quiet)
+        train(config(network={"width": 8}), stripes(), tmp_path)
     with pytest.raises(ConfigError, match="expected a checkpoint of this configuration"):
-        run(config(rate=1e-3), stripes(), tmp_path, Replicas(), quiet)
+        train(config(rate=1e-3), stripes(), tmp_path)
     (tmp_path / CHECKPOINT).write_bytes(b"no safetensors")
     with pytest.raises(ConfigError, match="expected a checkpoint, came"):
-        run(config(), stripes(), tmp_path, Replicas(), quiet)
+        train(config(), stripes(), tmp_path)
 
 
 def test_a_run_may_be_made_longer(tmp_path):
-    run(config(steps=6), stripes(), tmp_path / "two", Replicas(), quiet)
-    longer, _ = run(config(steps=9), stripes(), tmp_path / "two", Replicas(), quiet)
-    once, _ = run(config(steps=9), stripes(), tmp_path / "one", Replicas(), quiet)
+    train(config(steps=6), stripes(), tmp_path / "two")
+    longer, _ = train(config(steps=9), stripes(), tmp_path / "two")
+    once, _ = train(config(steps=9), stripes(), tmp_path / "one")
     expected, found = weights(once), weights(longer)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 def test_a_checkpoint_holds_tensors_and_text_alone(tmp_path):
-    run(config(), stripes(), tmp_path, Replicas(), quiet)
+    train(config(), stripes(), tmp_path)
     with safe_open(tmp_path / CHECKPOINT, "pt") as file:
         header = file.metadata()
         names = set(file.keys())
@@ -152,7 +160,7 @@ source = "faces"
 number = 60
 held_out = 50
 [network]
-latent = 6
+latent = 40
 width = 4
 critic_width = 4
 size = 16
@@ -160,6 +168,7 @@ size = 16
 steps = 4
 batch = 4
 warm_steps = 4
+warm_from = "attributes"
 anchor = 1.0
 [run]
 look_every = 4
@@ -182,9 +191,11 @@ def test_a_file_becomes_a_package_with_scores_beside_their_baselines(trained):
     root, said = trained
     package = GeneratorPackage.load(root / "package")
     assert package.hash == said["hash"]
-    assert (package.spec.latent, package.spec.rule, package.spec.limit) == (6, "truncate", 1.5)
+    assert (package.spec.latent, package.spec.rule, package.spec.limit) == (40, "truncate", 1.5)
     assert set(package.spec.scores["frechet"]) == {"drawn", "other_real_pictures", "linear_generator"}
     assert "wears eyeglasses" in package.spec.scores["coverage"]
+    directions = json.loads((root / "package" / "attributes.json").read_text())
+    assert len(directions["smile"]) == 40
     card = (root / "package" / "card.md").read_text()
     assert "| **drawn** |" in card
     assert "drawings" in card
@@ -192,10 +203,10 @@ def test_a_file_becomes_a_package_with_scores_beside_their_baselines(trained):
 
 def test_a_package_draws_any_number_and_applies_its_rule(trained):
     package = GeneratorPackage.load(trained[0] / "package")
-    z = np.random.default_rng(0).standard_normal((5, 6), np.float32)
+    z = np.random.default_rng(0).standard_normal((5, 40), np.float32)
     assert package.draw(z).shape == (5, 16, 16, 3)
     assert np.array_equal(package.draw(10 * z), package.draw(np.clip(10 * z, -1.5, 1.5), rule="keep"))
-    with pytest.raises(BundleMismatch, match=r"expected latents of tiny-faces, \(n, 6\), came \(2, 7\)"):
+    with pytest.raises(BundleMismatch, match=r"expected latents of tiny-faces, \(n, 40\), came \(2, 7\)"):
         package.draw(np.zeros((2, 7), np.float32))
 
 
@@ -247,6 +258,12 @@ def test_a_wrong_key_is_named(tmp_path):
     (tmp_path / "wrong.toml").write_text(TEXT.replace("anchor = 1.0", "ancor = 1.0"))
     with pytest.raises(ConfigError, match="ancor"):
         load_generator_config(tmp_path / "wrong.toml")
+
+
+def test_attributes_are_for_faces_alone(tmp_path):
+    (tmp_path / "x.toml").write_text(TEXT.replace('source = "faces"', 'source = "folder"\npath = "x"'))
+    with pytest.raises(ConfigError, match="warm_from = 'attributes' needs"):
+        load_generator_config(tmp_path / "x.toml")
 
 
 def test_too_few_pictures_are_refused_with_both_numbers(tmp_path):
