@@ -69,6 +69,8 @@ def train(
             scores = train_models(config, out, data_root=data, progress=step)
         else:
             scores = train_generator(config, out, data_root=data, progress=step, run_folder=run, fresh=fresh)
+    if not scores:
+        return  # one of several processes that train together; the first reports
     output.say(f"bundle written: {out}")
     output.facts("Scores", scores)
     output.result(scores)

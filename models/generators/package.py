@@ -19,61 +19,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import ValidationError
 
 from bci.decoder.quantiser import Quantiser
-from bci.decoder.spec import CARD, FileName, ImageSpec, Part, Provenance, Sha256
+from bci.decoder.spec import CARD
 from bci.decoder.wire import read_facts
 from bci.errors import BundleError, BundleMismatch
 from bci.io.session import describe_errors
 from models.generators.interface import Rule
+from models.generators.spec import DESCRIPTION, GRAPH, GeneratorSpec
 
-DESCRIPTION, GRAPH = "generator.json", "generator.onnx"
 _LARGEST = 2**31
 _AT_ONCE = 32  # latents in one run of the graph
 Floats = NDArray[np.float32]
-
-
-class GeneratorSpec(Part):
-    """All that generator.json says.
-
-    Attributes
-    ----------
-    schema_version : int
-        Layout of this description.
-    name, title : str
-        What the generator is called, and one sentence about it.
-    architecture : mapping
-        Kind and settings, as `models.generators.interface.build` takes them.
-    latent : int
-        d.
-    image : ImageSpec
-        Size of the pictures and the values that mean black and full brightness.
-    rule, limit : str, float
-        What a decoded latent passes before it is drawn: kept, rescaled to norm √d, or truncated to ± limit.
-    provenance : Provenance
-        Pictures, configuration, seeds, versions.
-    scores : mapping
-        What was measured on pictures held out, beside baselines.
-    files : mapping of str to str
-        SHA-256 of every other file; filled in when the package is saved.
-    """
-
-    schema_version: Literal[1] = 1
-    name: str = Field(min_length=1, max_length=100)
-    title: str = ""
-    architecture: dict[str, JsonValue]
-    latent: int = Field(ge=1, le=2**20)
-    image: ImageSpec
-    rule: Rule = "keep"
-    limit: float = Field(default=2.0, gt=0)
-    provenance: Provenance = Provenance()
-    scores: dict[str, JsonValue] = Field(default_factory=dict)
-    files: dict[FileName, Sha256] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,6 +53,8 @@ class Replicas:
                 "expected an NVIDIA GPU for precision bfloat16, came none. Set [run] precision = 'float32'."
             )
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if gpu else torch.device("cpu")
+        if gpu:
+            torch.cuda.set_device(device)
         if count > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if gpu else "gloo")
         return cls(rank, count, device, precision)

@@ -5,6 +5,7 @@ Whatever the source, some are held out for scores by one seeded shuffle.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +120,8 @@ def _faces(config: GeneratorConfig, cache: Path, progress: Progress) -> Pixels:
         else:
             return images
     images = draw_faces(number, seed=config.seed, size=config.network.size, progress=progress).images
-    partial = kept.with_suffix(".partial")
+    # Processes that train together may all be drawing.
+    partial = kept.with_suffix(f".partial{os.getpid()}")
     with partial.open("wb") as file:
         np.save(file, images, allow_pickle=False)
     partial.replace(kept)

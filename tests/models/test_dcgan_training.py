@@ -15,11 +15,12 @@ from bci.cli import app
 from bci.errors import BundleError, BundleMismatch, ConfigError
 from models.generators.adversarial import AdversarialGame
 from models.generators.components import component_latents
-from models.generators.package import DESCRIPTION, GRAPH, GeneratorPackage
+from models.generators.package import GeneratorPackage
 from models.generators.record import CHECKPOINT, Record
 from models.generators.replicas import Replicas
 from models.generators.running import run
 from models.generators.settings import GeneratorConfig, load_generator_config
+from models.generators.spec import DESCRIPTION, GRAPH
 from models.generators.training import train_generator
 
 NETWORK = {"latent": 6, "width": 4, "critic_width": 4, "size": 16}
