@@ -30,10 +30,11 @@ from benchmarks.report import (
 from models.datasets.faces import draw_faces
 from models.generators.adversarial import AdversarialGame
 from models.generators.components import component_latents
-from models.generators.interface import pictures, truncated
+from models.generators.interface import pictures
 from models.generators.monitors import diagnose, look
 from models.generators.quality import score
 from models.generators.replicas import Replicas
+from models.generators.rules import truncated
 from models.generators.settings import GeneratorConfig
 
 SIZE, LATENT = 32, 32

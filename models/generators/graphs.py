@@ -7,7 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from models.export import export_generator
-from models.generators.interface import ImageGenerator, Rule
+from models.generators.interface import ImageGenerator
+from models.generators.rules import Rule
 
 _HALVED_FROM = 1024  # numbers in a tensor from which storing it as float16 is worth a node
 

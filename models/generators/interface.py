@@ -7,7 +7,7 @@ registers its kind; nothing else needs to know of it.
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bci.errors import ConfigError
-
-#: What is done to a latent before a generator sees it: nothing, a scaling to the norm √d that latents of its
-#: prior have, or a clipping to the range that they fill.
-Rule = Literal["keep", "rescale", "truncate"]
+from models.generators.rules import Rule
 
 _kinds: dict[str, type["ImageGenerator"]] = {}
 
@@ -121,22 +118,6 @@ def normaliser(rule: Rule, limit: float = 2.0) -> Callable[[Tensor], Tensor]:
 def _rescale(latent: Tensor) -> Tensor:
     norm = latent.square().sum(1, keepdim=True).sqrt()
     return latent * (latent.shape[1] ** 0.5 / torch.clamp(norm, min=1e-12))
-
-
-def truncated(n: int, size: int, limit: float, random: np.random.Generator) -> NDArray[np.float32]:
-    """Draw standard normal latents, (n, size), each value again until it lies within ± `limit`.
-
-    Brock et al. (2019) call this the truncation trick: a smaller limit trades variety for fidelity.
-
-    >>> bool(abs(truncated(100, 8, 0.5, np.random.default_rng(0))).max() <= 0.5)
-    True
-    """
-    if not limit > 0:
-        raise ValueError(f"latents are truncated at a limit above 0, got {limit}")
-    latent = random.standard_normal((n, size), np.float32)
-    while (outside := np.abs(latent) > limit).any():
-        latent[outside] = random.standard_normal(int(outside.sum()), np.float32)
-    return latent
 
 
 def pictures(

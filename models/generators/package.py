@@ -30,7 +30,7 @@ from bci.decoder.spec import CARD
 from bci.decoder.wire import read_facts
 from bci.errors import BundleError, BundleMismatch
 from bci.io.session import describe_errors
-from models.generators.interface import Rule
+from models.generators.rules import Rule, apply_rule
 from models.generators.spec import DESCRIPTION, GRAPH, GeneratorSpec
 
 _LARGEST = 2**31
@@ -187,16 +187,6 @@ class GeneratorPackage:
                 f"{self.folder / GRAPH}: expected, after the batch, {wanted} as {DESCRIPTION} says, came {found}. "
                 "Export the generator again."
             )
-
-
-def apply_rule(latents: Floats, rule: Rule, limit: float) -> Floats:
-    """Apply the rule to latents, (n, d) to (n, d); see `models.generators.interface.normaliser`."""
-    if rule == "truncate":
-        return np.clip(latents, -limit, limit).astype(np.float32)
-    if rule == "rescale":
-        norms = np.linalg.norm(latents, axis=1, keepdims=True)
-        return (latents * (latents.shape[1] ** 0.5 / np.maximum(norms, 1e-12))).astype(np.float32)
-    return latents
 
 
 def save_package(

@@ -17,8 +17,8 @@ from models.config import Count, Positive, Share
 from models.datasets.faces import NAMES
 from models.generators.averaging import Average
 from models.generators.dcgan import CriticNorm, Init, stage_channels
-from models.generators.interface import Rule
 from models.generators.losses import Loss
+from models.generators.rules import Rule
 
 Weight = Annotated[float, Field(ge=0)]
 

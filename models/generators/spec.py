@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from bci.decoder.spec import FileName, ImageSpec, Part, Provenance, Sha256
-from models.generators.interface import Rule
+from models.generators.rules import Rule
 
 #: Name of the description in a package's folder, and of the graph beside it.
 DESCRIPTION, GRAPH = "generator.json", "generator.onnx"

@@ -18,11 +18,12 @@ from models.datasets.faces import NAMES
 from models.generators.components import attribute_directions
 from models.generators.dcgan import parameter_count
 from models.generators.graphs import draw_graph
-from models.generators.interface import ImageGenerator, truncated
+from models.generators.interface import ImageGenerator
 from models.generators.package import GeneratorPackage, require_place, save_package
 from models.generators.quality import face_coverage, says_questions, score
 from models.generators.record import CHECKPOINT, grid
 from models.generators.replicas import Replicas
+from models.generators.rules import truncated
 from models.generators.running import run
 from models.generators.settings import GeneratorConfig, load_generator_config
 from models.generators.sources import Source, open_source, starting_latents
