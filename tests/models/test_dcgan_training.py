@@ -211,10 +211,20 @@ def test_a_package_draws_any_number_and_applies_its_rule(trained):
         package.draw(np.zeros((2, 7), np.float32))
 
 
-def test_training_again_gives_the_same_package(trained):
+def test_the_command_trains_the_same_package_again(trained):
     root, said = trained
-    again = train_generator(root / "tiny.toml", root / "again", run_folder=root / "other-run")
-    assert again["hash"] == said["hash"]
+    words = [
+        "train",
+        str(root / "tiny.toml"),
+        "--out",
+        str(root / "again"),
+        "--run",
+        str(root / "new"),
+        "--json",
+    ]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout.splitlines()[-1])["hash"] == said["hash"]
 
 
 @pytest.mark.parametrize("damage", ["graph", "description", "missing"])
