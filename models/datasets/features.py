@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from models.datasets.haircuts import hair_colour
 from models.datasets.heads import Head
 from models.datasets.paint import Plane, smooth
 from models.datasets.scenes import Attributes, Light, between, from_srgb, lay, shade
@@ -62,9 +63,6 @@ def eyes(picture: Plane, face: Attributes, head: Head, light: Light) -> None:
 
 def brows(picture: Plane, face: Attributes, head: Head, light: Light) -> None:
     """Paint both brows: thick towards the nose, arched when raised."""
-    # Imported here, where the colour of hair is decided once for brows, beard and hair.
-    from models.datasets.haircuts import hair_colour
-
     apart, level = eye_place(face)
     colour = hair_colour(face) * 0.75 * light.colour
     raised, thick = face["brows_raised"], 0.022 + 0.030 * face["brow_thickness"]

@@ -1,7 +1,8 @@
 r"""Latents of the pictures learned from: where a generator can start before the game begins.
 
 Every latent is made standard normal, as the prior says, by the normal score of its rank,
-:math:`z_{ik} = \Phi^{-1}\big((r_{ik} - \tfrac12)/n\big)`, ties broken at random.
+:math:`z_{ik} = \Phi^{-1}\big((r_{ik} - \tfrac12)/n\big)`, ties
+in order or, where attributes have many, at random.
 
 ``components``: the first d principal components of the pictures; any pictures have them, but what lies outside them
 can only be redrawn blurred. ``attributes``: what drawn faces were drawn from, turned by a rotation, so that an
@@ -18,15 +19,18 @@ from scipy.special import ndtri
 Floats = NDArray[np.float32]
 
 
-def normal_scores(values: NDArray[np.floating], random: np.random.Generator) -> NDArray[np.float64]:
-    """Replace each column of (n, k) by the normal scores of its ranks; ties are broken at random.
+def normal_scores(
+    values: NDArray[np.floating], random: np.random.Generator | None = None
+) -> NDArray[np.float64]:
+    """Replace each column of (n, k) by the normal scores of its ranks; ties go by order, or at random.
 
-    >>> normal_scores(np.array([[3.0], [1.0], [2.0]]), np.random.default_rng(0)).round(2).ravel().tolist()
+    >>> normal_scores(np.array([[3.0], [1.0], [2.0]])).round(2).ravel().tolist()
     [0.97, -0.97, 0.0]
     """
     scores = np.empty(values.shape)
     for k, column in enumerate(values.T):
-        order = np.lexsort((random.random(len(column)), column))
+        ties = np.arange(len(column)) if random is None else random.random(len(column))
+        order = np.lexsort((ties, column))
         scores[order, k] = ndtri((np.arange(len(column)) + 0.5) / len(column))
     return scores
 
@@ -56,10 +60,9 @@ def component_latents(images: NDArray[np.uint8], size: int, seed: int, fitted_on
     found = min(size, n, fitted_on, flat.shape[1])
     components = PCA(found, svd_solver="randomized", random_state=seed)
     components.fit(flat[:fitted_on].astype(np.float32))
-    random = np.random.default_rng([seed, 1])
-    latents = random.standard_normal((n, size))
+    latents = np.random.default_rng([seed, 1]).standard_normal((n, size))
     parts = [components.transform(flat[i : i + 1000].astype(np.float32)) for i in range(0, n, 1000)]
-    latents[:, :found] = normal_scores(np.concatenate(parts), random)
+    latents[:, :found] = normal_scores(np.concatenate(parts))
     return latents.astype(np.float32)
 
 
