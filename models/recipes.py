@@ -1,12 +1,13 @@
-"""What a training file asks for: a decoder when it names no kind, else a generator of that kind."""
+"""What a training file asks for: a decoder when it names no kind, else a generator or a system of that kind."""
 
 import tomllib
 from pathlib import Path
 
 from bci.errors import ConfigError
 
-#: The kind of a training file that names none.
-DECODER = "decoder"
+#: The kind of a training file that names none, and all kinds.
+DECODER, GENERATOR, HYPER = "decoder", "dcgan", "hyper-insilico"
+KINDS = (DECODER, GENERATOR, HYPER)
 
 
 def read_kind(path: Path) -> str:
@@ -23,6 +24,7 @@ def read_kind(path: Path) -> str:
         raise ConfigError(f"cannot read the training file {path}: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    if kind not in (DECODER, "dcgan"):
-        raise ConfigError(f"{path}: expected kind 'dcgan', or none for a decoder, came {kind!r}. Correct it.")
+    if kind not in KINDS:
+        kinds = ", ".join(map(repr, KINDS[1:]))
+        raise ConfigError(f"{path}: expected kind {kinds}, or none for a decoder, came {kind!r}. Correct it.")
     return str(kind)

@@ -43,18 +43,20 @@ def train(
     its last checkpoint, with the same result. Needs the `train` extra (torch).
     """
     output = use(json)
-    from models.recipes import DECODER, read_kind
+    from models.recipes import DECODER, GENERATOR, read_kind
 
     kind = read_kind(config)
-    if kind == DECODER and (run or fresh):
+    if kind != GENERATOR and (run or fresh):
         raise ConfigError(
             f"{config} describes a decoder, which is trained in one go: --run and --fresh are for generators"
         )
     try:
         if kind == DECODER:
             from models.training import train as train_models
-        else:
+        elif kind == GENERATOR:
             from models.generators.training import train_generator
+        else:
+            from models.systems.hyper import train_hyper
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"training needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
@@ -67,6 +69,8 @@ def train(
 
         if kind == DECODER:
             scores = train_models(config, out, data_root=data, progress=step)
+        elif kind != GENERATOR:
+            scores = train_hyper(config, out, progress=step)
         else:
             scores = train_generator(config, out, data_root=data, progress=step, run_folder=run, fresh=fresh)
     if not scores:
@@ -77,18 +81,26 @@ def train(
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, or of a session.")],
     data: DataRoot = None,
     out: Annotated[Path | None, typer.Option(help="Folder for figures and report.json.")] = None,
     json: Json = False,
 ) -> None:
-    """Score a bundle on the part of its recordings that it was not trained on.
+    """Score a bundle on the part of its recordings that it was not trained on, or a session of known stimuli.
 
     Runs the same windows and the same decoder as a live session. Every score stands beside its baselines; the
     shuffled control permutes whole blocks of time, because neighbouring windows are not independent. Says
     whether the bundle's confidence is calibrated and whether it falls as the error grows.
     """
     output = use(json)
+    if (bundle / "summary.json").is_file():
+        from models.systems.hyper_session import evaluate_session
+
+        report = evaluate_session(bundle, out)
+        output.say(f"[bold]{report['headline']}[/]")
+        output.facts("Session" + " (SIMULATED participant)" * report["simulated"], report)
+        output.result(report)
+        return
     from models.evaluation import evaluate as evaluate_bundle
 
     scores = evaluate_bundle(bundle, data_root=data, out=out)

@@ -1,0 +1,1 @@
+"""The published systems that this project runs, one module each."""
