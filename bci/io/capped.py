@@ -118,11 +118,16 @@ def answer(handle: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     if sys.platform == "linux":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (told["memory"], told["memory"]))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_WRITTEN, _MOST_WRITTEN))
-        # The parent's clock comes first; this one ends a child whose parent is gone.
-        seconds = int(2 * told["seconds"]) + 10
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        limits = {
+            resource.RLIMIT_AS: told["memory"],
+            resource.RLIMIT_FSIZE: _MOST_WRITTEN,
+            # The parent's clock comes first; this one ends a child whose parent is gone.
+            resource.RLIMIT_CPU: int(2 * told["seconds"]) + 10,
+        }
+        for kind, limit in limits.items():
+            _, most = resource.getrlimit(kind)
+            limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
+            resource.setrlimit(kind, (limit, limit))
     reply: dict[str, Any]
     try:
         reply = {"answer": handle(told["request"])}
