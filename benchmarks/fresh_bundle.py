@@ -96,6 +96,7 @@ def fresh_bundle(
     size: int = 64,
     width: int = 64,
     float16: bool = False,
+    generator: bytes | None = None,
 ) -> Bundle:
     """Save an untrained bundle and return it loaded.
 
@@ -113,6 +114,8 @@ def fresh_bundle(
         Feature maps of the generator's first layer; halved at each doubling, never under 16.
     float16 : bool
         Whether to add a float16 twin of the generator.
+    generator : bytes, optional
+        A trained generator's graph to use instead of one drawn here; `latent` and `size` are its own.
     """
     graphs = [
         GraphSpec(file="readout.onnx", role="readout"),
@@ -120,7 +123,7 @@ def fresh_bundle(
     ]
     files: dict[str, bytes | str | Path] = {
         "readout.onnx": _readout(length, channels, latent),
-        "generator.onnx": _generator(latent, size, width, np.float32),
+        "generator.onnx": generator or _generator(latent, size, width, np.float32),
     }
     if float16:
         graphs.append(GraphSpec(file="generator16.onnx", role="generator", precision="float16"))

@@ -23,7 +23,7 @@ from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, SignalSpec, Windo
 from bci.errors import ProgramError
 from bci.io.display import DisplaySettings
 from bci.io.lsl import describe
-from bci.io.session import DecoderSettings, SessionConfig, StreamSettings
+from bci.io.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
 from bci.signal.filters import BandPass
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal
@@ -32,6 +32,10 @@ from benchmarks.source import SETTLE, Feed
 
 _SIDE = 64
 _READY_LIMIT = 60.0
+
+
+def _nobody(supervisor: Supervisor, now: float) -> None:
+    """Disturb nothing."""
 
 
 def _nothing(session: Path, name: str) -> dict[str, Any]:
@@ -44,6 +48,8 @@ def measure_line(
     warm_up: float,
     seconds: float,
     recorder: str = MODULES["record"],
+    supervision: SupervisionSettings | None = None,
+    disturb: Callable[[Supervisor, float], None] = _nobody,
     inspect: Callable[[Path, str], Mapping[str, Any]] = _nothing,
 ) -> Measurement:
     """Run one session on one feed.
@@ -56,9 +62,14 @@ def measure_line(
         Stream seconds that are not measured, and that are.
     recorder : str
         Module of the record program.
+    supervision : SupervisionSettings, optional
+        Other rules for who counts as hung.
+    disturb : callable
+        Called about ten times a second with the supervisor and the seconds since the measured span began.
     inspect : callable
         Given the session's folder and the stream's name before the folder is removed; what it returns is added to
-        `Measurement.facts`, which hold what the session's summary says.
+        `Measurement.facts`, which hold what the session's summary says, and in ``when`` the seconds since the
+        measured span began at which each window of `Measurement.latency` was in hand.
 
     Raises
     ------
@@ -77,12 +88,14 @@ def measure_line(
             stream=StreamSettings(source_id=stage.key),
             decoder=DecoderSettings(bundle=bundle),
             display=DisplaySettings(kind="headless"),
+            supervision=supervision or SupervisionSettings(),
         )
-        meter = _Meter(stage, warm_up, seconds)
+        meter = _Meter(stage, warm_up, seconds, disturb)
         with own_log(), patch.dict(MODULES, record=recorder):
             summary = Supervisor(config, stage.folder, observe=meter).run()
         if summary["status"] != "done":
-            raise ProgramError(f"the session ended in the safe state: {summary['ended_by']}")
+            why = "; ".join(summary["failures"]) or f"restarts {summary['restarts']}"
+            raise ProgramError(f"the session ended as {summary['status']}: {why} ({summary['ended_by']})")
         stage.until(lambda: "pushed" in source.facts, _READY_LIMIT, "the last sample")
         pushed = np.load(stage.folder / "source.npy")
         session = Path(summary["session"])
@@ -96,19 +109,23 @@ class _Meter:
     The supervisor calls it about ten times a second, so it divides by the span that it saw.
     """
 
-    def __init__(self, stage: Stage, warm_up: float, seconds: float) -> None:
+    def __init__(
+        self, stage: Stage, warm_up: float, seconds: float, disturb: Callable[[Supervisor, float], None]
+    ) -> None:
         self._stage, self._warm_up, self._seconds = stage, warm_up, seconds
+        self._disturb = disturb
         self.began = float("nan")
         self._at: list[tuple[float, dict[str, float]]] = []
 
     def __call__(self, supervisor: Supervisor) -> None:
         source = self._stage.children["source"]
         source.listen()
-        if "started" not in source.facts or len(self._at) == 2:
+        if "started" not in source.facts:
             return
         self.began = source.facts["started"] + self._warm_up
         now = supervisor.clock.now()
-        if now >= self.began + len(self._at) * self._seconds:
+        self._disturb(supervisor, now - self.began)
+        if len(self._at) < 2 and now >= self.began + len(self._at) * self._seconds:
             children = {
                 "source": source,
                 **{n: supervisor.children[n] for n in ("acquire", "decode", "record")},
@@ -229,6 +246,7 @@ def _evaluate(
         facts={
             "source": source,
             "record": summary["programs"]["record"],
+            "when": np.concatenate([cut[inside], np.repeat(cut[inside], skipped[inside])]) - meter.began,
             **{key: summary[key] for key in ("latency_ms", "flips", "dropped_flips", "invalid")},
         },
     )

@@ -30,6 +30,7 @@ from bci.errors import ProviderError
 from bci.signal.clock import Clock, LslClock
 from benchmarks.decode_latency import DEMO, make_windows
 from benchmarks.fresh_bundle import fresh_bundle
+from benchmarks.generator_latency import FACES, bundle_of
 from benchmarks.report import (
     machine_facts,
     percentiles,
@@ -38,6 +39,7 @@ from benchmarks.report import (
     print_table,
     progress,
 )
+from models.generators.package import GeneratorPackage
 
 ROUNDS = 5
 
@@ -257,6 +259,8 @@ def main() -> None:
         ]
         if arguments.bundle.is_dir():
             bundles.append(Bundle.load(arguments.bundle))
+        if FACES.is_dir():
+            bundles.append(bundle_of(GeneratorPackage.load(FACES), Path(scratch) / "faces"))
         for bundle in bundles:
             progress(bundle.name)
             found[bundle.name] = examine(bundle, 20 if arguments.quick else 200, clock)

@@ -2,14 +2,15 @@
 
 ::
 
-    python -m benchmarks.recorder            # three rounds of both configurations, under 4 minutes
-    python -m benchmarks.recorder --quick    # one short round, under a minute
+    python -m benchmarks.recorder            # eight turns of both configurations, under 3 minutes
+    python -m benchmarks.recorder --quick    # two turns, under a minute
 
-Whole sessions in turn, the order changing from round to round: one records everything, one nothing but the stamps
-that are needed to measure (`benchmarks.contenders.no_recorder`). The figure is the window's latency, from the push
-of its newest sample until it is in the decoder's hands; a window passed over is charged with the time until the
-next came. Each round gives one difference; their median counts. One more session of each configuration has a disk
-that answers nothing for five seconds (`benchmarks.contenders.stalled_recorder`).
+One whole session of each configuration, in which the record program is suspended and resumed in turn: while it is
+suspended, nothing is recorded and the rings hold what comes. The figure is the window's latency, from the push of its
+newest sample until it is in the decoder's hands; a window passed over is charged with the time until the next came.
+Each turn gives one difference, recorder on less recorder off; their median counts. The first `GUARD_S` of each part
+are left out: a recorder that is resumed first takes what has waited for it. One more session of each configuration
+has a disk that answers nothing for five seconds (`benchmarks.contenders.stalled_recorder`).
 
 Every recording is read back and compared with what was sent, value by value. Bytes on disk are those of all files
 that the recorder writes: recording, checksums, manifest and tables; the payload is the samples' values alone.
@@ -22,6 +23,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from bci.control.supervisor import Supervisor
+from bci.io.session import SupervisionSettings
 from benchmarks.contenders.stalled_recorder import STALL_S
 from benchmarks.full_line import measure_line
 from benchmarks.measurement import Measurement, isolated
@@ -38,13 +43,14 @@ from benchmarks.report import (
 from benchmarks.source import Feed
 from benchmarks.stream_latency import FEEDS
 
-RECORDERS = {
-    "off": "benchmarks.contenders.no_recorder",
-    "on": "bci.live.record",
-    "stalled": "benchmarks.contenders.stalled_recorder",
-}
+STALLED = "benchmarks.contenders.stalled_recorder"
 
 WARM_UP = 2.0
+
+#: Seconds of each turn without a recorder and with it, and how much of their beginning is left out.
+OFF_S, ON_S = 2.5, 3.5
+GUARD_S = {"off": 0.5, "on": 1.5}
+
 #: Measured seconds of the session whose disk stalls: the stall, and time to catch up.
 STALLED_S = 9.0
 
@@ -54,27 +60,91 @@ MOST_BYTES = 1.05
 Figures = dict[str, Any]
 
 
-def run(feed: Feed, recorder: str, seconds: float) -> Figures:
-    """Run one session; return its figures."""
+class Switch:
+    """Suspends the record program and resumes it, in turn.
 
+    Attributes
+    ----------
+    parts : list of (str, float)
+        ``"off"`` or ``"on"``, and when that began, seconds since the measured span did.
+    """
+
+    def __init__(self, turns: int) -> None:
+        self.parts: list[tuple[str, float]] = []
+        self._plan = [
+            (turn * (OFF_S + ON_S) + begins, state)
+            for turn in range(turns)
+            for begins, state in ((0.0, "off"), (OFF_S, "on"))
+        ]
+
+    def __call__(self, supervisor: Supervisor, now: float) -> None:
+        """Suspend or resume, when it is time."""
+        if self._plan and now >= self._plan[0][0]:
+            _, state = self._plan.pop(0)
+            process = psutil.Process(supervisor.children["record"].process.pid)
+            if state == "off":
+                process.suspend()
+            else:
+                process.resume()
+            self.parts.append((state, now))
+
+
+def run(feed: Feed, turns: int) -> tuple[list[dict[str, Figures]], Figures]:
+    """Run one session whose recorder is switched; return the figures of each turn, and of the whole."""
+    switch = Switch(turns)
+    # A recorder that is suspended is not hung.
+    rules = SupervisionSettings(hung_after_s=60)
+    seconds = turns * (OFF_S + ON_S)
+    done = measure_line(
+        feed, warm_up=WARM_UP, seconds=seconds, supervision=rules, disturb=switch, inspect=_reader(feed)
+    )
+    return parted(done, switch.parts, seconds), figures(done)
+
+
+def run_stalled(feed: Feed) -> Figures:
+    """Run one session whose disk stalls; return its figures."""
+    return figures(
+        measure_line(feed, warm_up=WARM_UP, seconds=STALLED_S, recorder=STALLED, inspect=_reader(feed))
+    )
+
+
+def _reader(feed: Feed) -> Any:
     def inspect(session: Path, name: str) -> dict[str, Any]:
-        path = session / "recording.xdf"
-        if recorder == "off":
-            return {}
+        found = read_back(session / "recording.xdf", name, planted(feed.noise()))
         files = [*session.glob("recording*"), *session.glob("*.csv")]
-        found = read_back(path, name, planted(feed.noise()))
         return {"found": asdict(found), "bytes": sum(file.stat().st_size for file in files)}
 
-    done = measure_line(feed, warm_up=WARM_UP, seconds=seconds, recorder=RECORDERS[recorder], inspect=inspect)
-    return figures(done)
+    return inspect
+
+
+def parted(done: Measurement, parts: Sequence[tuple[str, float]], end: float) -> list[dict[str, Figures]]:
+    """Return the latencies of each turn without a recorder and with it.
+
+    Parameters
+    ----------
+    done : Measurement
+        The session.
+    parts : sequence of (str, float)
+        As `Switch.parts`: off and on, in turn.
+    end : float
+        When the last of them ended.
+    """
+    when = done.facts["when"]
+    ends = [begins for _, begins in parts[1:]] + [end]
+    lines = []
+    for (state, begins), until in zip(parts, ends, strict=True):
+        inside = (when >= begins + GUARD_S[state]) & (when < until)
+        cuts = percentiles(1e3 * done.latency[inside], (50, 99))
+        lines.append({"p50_ms": cuts["p50"], "p99_ms": cuts["p99"], "windows": cuts["n"]})
+    return [{"off": off, "on": on} for off, on in zip(lines[::2], lines[1::2], strict=True)]
 
 
 def figures(done: Measurement) -> Figures:
-    """Return what one session contributes."""
+    """Return the figures of a whole session."""
     cuts = percentiles(1e3 * done.latency, (50, 99))
-    facts = done.facts
-    found = facts.get("found")
+    facts, found = done.facts, done.facts["found"]
     sent = facts["source"]["pushed"] * done.feed.chunk
+    recording = facts["record"]["recording"]
     return {
         "p50_ms": cuts["p50"],
         "p99_ms": cuts["p99"],
@@ -83,30 +153,32 @@ def figures(done: Measurement) -> Figures:
         "broken": done.broken,
         "cpu": dict(done.programs_cpu),
         # Missing from the line itself, and from the recording or not as it was sent.
-        "lost": done.lost + (sent - found["samples"] + found["wrong"] if found else 0),
-        "bytes_ratio": facts["bytes"] / found["payload"] if found else float("nan"),
-        "slowest_write_s": facts["record"]["recording"]["slowest_write_s"] if found else float("nan"),
-        "most_waiting_mb": facts["record"]["recording"]["most_waiting_bytes"] / 1e6 if found else 0.0,
+        "lost": abs(done.lost) + abs(sent - found["samples"]) + found["wrong"],
+        "bytes_ratio": facts["bytes"] / found["payload"],
+        "slowest_write_s": recording["slowest_write_s"],
+        "most_waiting_mb": recording["most_waiting_bytes"] / 1e6,
     }
 
 
-def judge(rounds: Sequence[Mapping[str, Figures]], stalled: Figures | None) -> dict[str, dict[str, Any]]:
+def judge(
+    turns: Sequence[Mapping[str, Figures]], whole: Figures, stalled: Figures | None
+) -> dict[str, dict[str, Any]]:
     """Return each target with its figure and whether it is met.
 
     Parameters
     ----------
-    rounds : sequence of mapping
-        The figures of ``"off"`` and ``"on"`` of each round.
+    turns : sequence of mapping
+        The figures without a recorder, ``"off"``, and with it, ``"on"``, of each turn.
+    whole : mapping
+        The figures of their session.
     stalled : mapping or None
         The figures of the session whose disk stalled.
     """
     above = {
-        key: median_range([r["on"][f"{key}_ms"] - r["off"][f"{key}_ms"] for r in rounds])
+        key: median_range([turn["on"][f"{key}_ms"] - turn["off"][f"{key}_ms"] for turn in turns])
         for key in ("p50", "p99")
     }
-    share = median_range([r["on"]["p50_ms"] / r["off"]["p50_ms"] - 1 for r in rounds])
-    lost = sum(r["on"]["lost"] + r["off"]["lost"] for r in rounds)
-    most = max(r["on"]["bytes_ratio"] for r in rounds)
+    share = median_range([turn["on"]["p50_ms"] / turn["off"]["p50_ms"] - 1 for turn in turns])
     verdicts = {
         "p50 rises ≤ 10 % or 0.1 ms": {
             "figure": f"{100 * share['median']:+.1f} %, {_ranged(above['p50'])} ms",
@@ -116,8 +188,11 @@ def judge(rounds: Sequence[Mapping[str, Figures]], stalled: Figures | None) -> d
             "figure": f"{_ranged(above['p99'])} ms",
             "met": above["p99"]["median"] <= 2,
         },
-        "nothing lost": {"figure": f"{lost} samples", "met": lost == 0},
-        f"bytes on disk ≤ {MOST_BYTES} × payload": {"figure": f"{most:.4f} ×", "met": most <= MOST_BYTES},
+        "nothing lost": {"figure": f"{whole['lost']} samples", "met": whole["lost"] == 0},
+        f"bytes on disk ≤ {MOST_BYTES} × payload": {
+            "figure": f"{whole['bytes_ratio']:.4f} ×",
+            "met": whole["bytes_ratio"] <= MOST_BYTES,
+        },
     }
     if stalled is not None:
         verdicts[f"a disk that stalls {STALL_S:g} s loses nothing"] = {
@@ -134,53 +209,46 @@ def _ranged(figure: Mapping[str, float]) -> str:
 
 
 def run_all(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the rounds; return the result of every configuration."""
-    rounds: dict[str, list[dict[str, Figures]]] = {name: [] for name in options.configs}
-    stalled: dict[str, Figures] = {}
-
-    def one(name: str, recorder: str, seconds: float) -> Figures:
-        now = run(FEEDS[name], recorder, seconds)
-        progress(
-            f"{name} {recorder:7s} p50 {now['p50_ms']:.3f} ms, p99 {now['p99_ms']:.2f} ms, {now['windows']} windows, "
-            f"{now['passed_over']} passed over, {now['lost']} samples lost"
-        )
-        return now
-
-    for turn in range(options.rounds):
-        for name in options.configs:
-            order = ("off", "on") if turn % 2 == 0 else ("on", "off")
-            rounds[name].append({recorder: one(name, recorder, options.seconds) for recorder in order})
-    for name in options.stall:
-        stalled[name] = one(name, "stalled", STALLED_S)
-    return {
-        name: {
+    """Run every configuration; return the results."""
+    results = {}
+    for name in options.configs:
+        turns, whole = run(FEEDS[name], options.turns)
+        stalled = run_stalled(FEEDS[name]) if name in options.stall else None
+        for label, one in (("switched", whole), ("stalled", stalled)):
+            if one is not None:
+                progress(
+                    f"{name} {label}: p50 {one['p50_ms']:.3f} ms, p99 {one['p99_ms']:.2f} ms, "
+                    f"{one['passed_over']} of {one['windows']} windows passed over, {one['lost']} samples lost"
+                )
+        results[name] = {
             "feed": asdict(FEEDS[name]),
-            "rounds": rounds[name],
-            "stalled": stalled.get(name),
-            "targets": judge(rounds[name], stalled.get(name)),
+            "turns": turns,
+            "whole": whole,
+            "stalled": stalled,
+            "targets": judge(turns, whole, stalled),
         }
-        for name in options.configs
-    }
+    return results
 
 
 def print_result(name: str, result: Mapping[str, Any]) -> None:
     """Print one configuration's table and targets."""
-    print(f"\n{name}: {Feed(**result['feed'])}\n")
-    header = ["recorder", "p50 ms", "p99 ms", "windows", "passed over", "samples lost", "CPU of record s/s"]
+    whole = result["whole"]
+    print(
+        f"\n{name}: {Feed(**result['feed'])}; {whole['passed_over']} windows passed over, record took "
+        f"{whole['cpu']['record']:.4f} s of CPU time per second\n"
+    )
     rows = []
-    lines = {
-        recorder: [r[recorder] for r in result["rounds"]] for recorder in ("off", "on") if result["rounds"]
-    } | ({"stalled": [result["stalled"]]} if result["stalled"] else {})
-    for recorder, runs in lines.items():
+    for state in ("off", "on"):
+        parts = [turn[state] for turn in result["turns"]]
+        ranges = [median_range([part[key] for part in parts]) for key in ("p50_ms", "p99_ms")]
+        cells = [f"{r['median']:.3f} ({r['low']:.3f} to {r['high']:.3f})" for r in ranges]
+        rows.append([state, *cells, str(sum(part["windows"] for part in parts))])
+    if result["stalled"]:
+        stalled = result["stalled"]
         rows.append(
-            [
-                recorder,
-                *(f"{median_range([r[key] for r in runs])['median']:.3f}" for key in ("p50_ms", "p99_ms")),
-                *(str(sum(r[key] for r in runs)) for key in ("windows", "passed_over", "lost")),
-                f"{median_range([r['cpu']['record'] for r in runs])['median']:.4f}",
-            ]
+            ["stalled", f"{stalled['p50_ms']:.3f}", f"{stalled['p99_ms']:.3f}", str(stalled["windows"])]
         )
-    print_table(header, rows)
+    print_table(["recorder", "p50 ms", "p99 ms", "windows"], rows)
     for target, verdict in result["targets"].items():
         print(f"{'met    ' if verdict['met'] else 'NOT MET'}  {target}: {verdict['figure']}")
 
@@ -205,7 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "rises" not in target
     )
     if options.json:
-        settings = {key: getattr(options, key) for key in ("quick", "configs", "rounds", "seconds", "stall")}
+        settings = {key: getattr(options, key) for key in ("quick", "configs", "turns", "stall")}
         print_last_line(
             {
                 "benchmark": "recorder",
@@ -223,17 +291,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.recorder", description="What does recording cost the decoder?"
     )
-    parser.add_argument("--quick", action="store_true", help="one short round of both, one stall")
+    parser.add_argument("--quick", action="store_true", help="two turns of both, one stall")
     parser.add_argument("--json", action="store_true", help="one machine-readable last line")
     parser.add_argument("--configs", default="C,D", help=f"of {','.join(FEEDS)}; default C,D")
-    parser.add_argument("--rounds", type=int, help="pairs of sessions; default 3, quick 1")
-    parser.add_argument("--seconds", type=float, help="measured seconds per session; default 6, quick 2")
+    parser.add_argument("--turns", type=int, help="times off and on; default 8, quick 2")
     parser.add_argument(
         "--stall", help="configurations with a session whose disk stalls; default all, quick D"
     )
     options = parser.parse_args(arguments)
-    options.rounds = options.rounds or (1 if options.quick else 3)
-    options.seconds = options.seconds or (2.0 if options.quick else 6.0)
+    options.turns = options.turns or (2 if options.quick else 8)
     if options.stall is None:
         options.stall = "D" if options.quick else options.configs
     options.configs = options.configs.split(",")

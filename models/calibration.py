@@ -21,18 +21,13 @@ from numpy.typing import NDArray
 from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.card import write_card
 from bci.decoder.spec import CARD, BundleSpec, GraphSpec, Provenance, SignalSpec, WindowSpec
-from bci.errors import ConfigError, RecordingError
 from bci.io.recording import Recording, open_recording
-from bci.signal.pipeline import Pipeline
-from bci.signal.types import Signal
-from bci.signal.units import unit_key
-from models.config import window_shape
 from models.datasets.cued import cut_cued, pairs_of
 from models.export import export_state_readout
 from models.metrics.blocks import CLAIM_LEVEL, Blocks, bootstrap, cut_blocks
 from models.metrics.probability import balanced_accuracy, brier
 from models.metrics.ranks import auc
-from models.protocol import CalibrationConfig, Recipe, recipe_of
+from models.protocol import CalibrationConfig, Recipe, plan_of
 from models.readouts.fitting import StateEstimator, Trials
 from models.readouts.judging import judge
 from models.readouts.state import RelativePower
@@ -103,13 +98,11 @@ def calibrate(
     say = progress or (lambda done, text: None)
     say(0.0, "reading the recording")
     recording = open_recording(path)
-    recipe = recipe_of(config, base)
-    signal = _signal(recipe, base, config, recording)
-    pipeline = Pipeline.from_json([dict(step) for step in recipe.pipeline])
-    running = pipeline.start(signal)
-    shape = window_shape(recipe.readout, recipe.window, running.output)
+    plan = plan_of(config, base, recording.signal)
+    recipe, signal = plan.recipe, plan.signal
+    running = plan.pipeline.start(signal)
     say(0.05, "cutting windows")
-    trials, block, dropped = cut_cued(config, recipe, recording, pipeline, signal)
+    trials, block, dropped = cut_cued(config, plan, recording)
     say(0.2, "fitting the readout")
     margin = max(int(trials.end[0] - trials.start[0]), running.settle)
     settings = recipe.readout
@@ -149,7 +142,7 @@ def calibrate(
                 channels=signal.channels,
                 unit=signal.unit,
             ),
-            "pipeline": tuple(pipeline.to_json()),
+            "pipeline": tuple(plan.pipeline.to_json()),
             "window": WindowSpec(length=recipe.window.length, hop=recipe.window.hop),
             "graphs": (
                 GraphSpec(file="readout.onnx", role="readout"),
@@ -164,25 +157,10 @@ def calibrate(
     files: dict[str, bytes | str] = {
         graph.file: base.read(graph.file) for graph in base.spec.graphs if graph.role == "generator"
     }
-    files["readout.onnx"] = export_state_readout(estimator.readout_, shape)
+    files["readout.onnx"] = export_state_readout(estimator.readout_, plan.shape)
     files[CARD] = write_card(spec) + _limits(config, recording)
     say(1.0, "done")
     return Calibration(spec, files, scores)
-
-
-def _signal(recipe: Recipe, base: Bundle, config: CalibrationConfig, recording: Recording) -> Signal:
-    """Return the signal that the bundle will expect; refuse a recording of another kind."""
-    came, wanted = recording.signal, recipe.signal
-    if config.pipeline is None and abs(came.rate / base.signal.rate - 1) > 1e-4:
-        raise ConfigError(
-            f"expected a stream of {base.signal.rate:g} Hz, which the pipeline of bundle {base.name!r} was made for, "
-            f"came {came.rate:g} Hz. Give [[pipeline]] and [window] for this rate in the calibration file."
-        )
-    if unit_key(came.unit) != unit_key(wanted.unit):
-        raise RecordingError(
-            f"{recording.name}: expected a signal in {wanted.unit}, came {came.unit or 'no unit'}"
-        )
-    return Signal(base.signal.name, came.rate, (len(wanted.channels),), wanted.channels, wanted.unit)
 
 
 def _scores(

@@ -82,7 +82,7 @@ def export_state_readout(readout: StateReadout, window: Sequence[int]) -> bytes:
     return _finish(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
 
 
-def export_generator(generator: "nn.Module", latent: int) -> bytes:
+def export_generator(generator: "nn.Module", latent: int, *, any_batch: bool = False) -> bytes:
     """Write a generator as a graph: ``latent`` (1, d) → ``image`` (1, 3, height, width).
 
     Parameters
@@ -91,14 +91,19 @@ def export_generator(generator: "nn.Module", latent: int) -> bytes:
         Maps (1, d) to (1, 3, height, width); in evaluation mode.
     latent : int
         d.
+    any_batch : bool
+        Leave the number of latents free instead of freezing it at one.
     """
     import torch  # a readout is exported without it
 
     generator.eval()
+    free = ({0: torch.export.Dim("n", min=1)},) if any_batch else None
     with _quiet_exporter(), torch.no_grad():
         program = torch.onnx.export(
             generator,
-            (torch.full((1, latent), 0.5),),
+            # An example of one would freeze a free batch at one.
+            (torch.full((2 if any_batch else 1, latent), 0.5),),
+            dynamic_shapes=free,
             dynamo=True,
             opset_version=OPSET,
             input_names=["latent"],

@@ -16,11 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError
 from bci.io.session import SafeName, describe_errors
-from bci.signal.types import Marker
-from models.config import Positive, ReadoutSettings, SignalSettings, WindowSettings
+from bci.signal.pipeline import Pick, Pipeline
+from bci.signal.types import Marker, Signal
+from bci.signal.units import unit_key
+from models.config import Positive, ReadoutSettings, SignalSettings, WindowSettings, window_shape
 
 #: The marker behind the last block.
 END = "end"
+
+#: A nominal rate is written with few digits here and many there.
+_RATE_TOLERANCE = 1e-4
 
 
 class _Section(BaseModel):
@@ -159,6 +164,64 @@ def recipe_of(config: CalibrationConfig, base: Bundle) -> Recipe:
             f"bundle {base.name!r} does not say how its readout was fitted:\n{describe_errors(error)}\n"
             "Say it in the calibration file, under [readout], or name another base."
         ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one signal becomes the windows of a readout.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What is fitted, and how.
+    signal : Signal
+        What the bundle will expect.
+    pipeline : Pipeline
+        From that signal on.
+    shape : tuple of int
+        Of a window: length, channels, bands.
+    """
+
+    recipe: Recipe
+    signal: Signal
+    pipeline: Pipeline
+    shape: tuple[int, int, int]
+
+    @property
+    def picked(self) -> Pipeline:
+        """The pipeline for a signal that holds these channels in any order, and others."""
+        return Pipeline((Pick(self.signal.channels), *self.pipeline.steps))
+
+
+def plan_of(config: CalibrationConfig, base: Bundle, came: Signal) -> Plan:
+    """Return how a stream or a recording becomes windows; so that what cannot work is known before it is recorded.
+
+    Raises
+    ------
+    ConfigError
+        If the signal has another rate or unit, or lacks a channel, or the pipeline does not give the bands.
+    BundleError
+        As `recipe_of`.
+    """
+    recipe = recipe_of(config, base)
+    wanted = recipe.signal
+    if config.pipeline is None and abs(came.rate / base.signal.rate - 1) > _RATE_TOLERANCE:
+        raise ConfigError(
+            f"expected a stream of {base.signal.rate:g} Hz, which the pipeline of bundle {base.name!r} was made for, "
+            f"came {came.rate:g} Hz. Give [[pipeline]] and [window] for this rate in the calibration file."
+        )
+    if unit_key(came.unit) != unit_key(wanted.unit):
+        raise ConfigError(
+            f"expected a signal in {wanted.unit or 'no unit'}, came {came.unit or 'no unit'}. State under [signal] "
+            "the unit that the stream has, beside its channels."
+        )
+    signal = Signal(base.signal.name, came.rate, (len(wanted.channels),), wanted.channels, wanted.unit)
+    pipeline = Pipeline.from_json([dict(step) for step in recipe.pipeline])
+    plan = Plan(
+        recipe, signal, pipeline, window_shape(recipe.readout, recipe.window, pipeline.output(signal))
+    )
+    plan.picked.output(came)
+    return plan
 
 
 def load_calibration(path: Path) -> CalibrationConfig:

@@ -1,5 +1,6 @@
 """A StoredScreen reads the pictures that a headless display left in ``frames/``, and can draw them again."""
 
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,17 @@ class StoredScreen:
     """
 
     def __init__(self, folder: Path, settings: DisplaySettings, image_shape: tuple[int, int]) -> None:
-        pixels_per_cm = settings.size_px[0] / settings.screen_width_cm
-        self._canvas = Canvas(settings, settings.size_px, pixels_per_cm, image_shape)
+        self._settings, self._image_shape = settings, image_shape
         files = sorted((folder / "frames").glob("*.png")) if settings.kind == "headless" else []
         self._files = {int(path.stem): path for path in files if path.stem.isdecimal()}
         self.changes = frozenset(self._files)
+
+    @cached_property
+    def _canvas(self) -> Canvas:
+        # Made where there is something to draw: a window's true size is not in its settings.
+        settings = self._settings
+        pixels_per_cm = settings.size_px[0] / settings.screen_width_cm
+        return Canvas(settings, settings.size_px, pixels_per_cm, self._image_shape)
 
     def stored(self, change: int) -> Pixels:
         """Return the pixels of the picture's place on the screen after a change of picture.

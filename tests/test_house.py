@@ -36,7 +36,7 @@ def test_imports_keep_the_directions_of_the_house() -> None:
 def test_a_machine_that_runs_experiments_needs_no_torch() -> None:
     code = (
         "import sys, bci.cli, bci.control.supervisor, bci.live.decode, bci.live.acquire, bci.live.record, "
-        "bci.live.publish, bci.live.source, stimuli.window, stimuli.headless, models.evaluation\n"
+        "bci.live.publish, bci.live.source, stimuli.window, stimuli.headless, models.evaluation, models.calibration\n"
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -74,18 +74,19 @@ def calibrate(
     if loaded.network == "machine" or simulate:
         isolate(f"bci-{os.getpid()}")
     from bci.decoder.bundle import Bundle, require_place
-    from models.protocol import recipe_of
 
+    if recording is not None and simulate:
+        raise ConfigError("--recording and --simulate: either fit to what is there, or make a new one")
+    if heedless and not simulate:
+        raise ConfigError("--heedless is said of a simulated participant: add --simulate")
     base = Bundle.load(loaded.base)
-    # What cannot work is refused before anybody's time is spent.
-    recipe_of(loaded, base)
     require_place(out)
     facts: dict[str, Any] = {"written": False, "simulated": simulate, "recording": str(recording or "")}
     if recording is None:
         summary = (
             _record_simulated(loaded, recordings, base, seed, speed, not heedless, output)
             if simulate
-            else _record(loaded, recordings, silent, output)
+            else _record(loaded, recordings, base, silent, output)
         )
         facts |= {"session": summary["session"], "recording": summary["recording"]}
         if summary["status"] != "done" or summary["ended_by"] != "its end":
@@ -148,14 +149,20 @@ def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -
 # -- recording ------------------------------------------------------------------------------------------------
 
 
-def _record(config: "CalibrationConfig", out: Path, silent: bool, output: Output) -> dict[str, Any]:
+def _record(
+    config: "CalibrationConfig", out: Path, base: "Bundle", silent: bool, output: Output
+) -> dict[str, Any]:
     """Tell a participant what to do, and record what comes."""
     from bci.control.cueing import Cueing
     from bci.control.recording import record_streams
+    from bci.io.lsl import describe
     from bci.io.markers import MarkerOutlet
     from bci.signal.clock import LslClock
+    from models.protocol import plan_of
     from stimuli.tones import Tones
 
+    # What cannot work is refused before anybody's time is spent.
+    plan_of(config, base, describe(config.stream.source_id, config.stream.timeout_s).signal)
     clock = LslClock()
     cues_id = f"{config.name}-cues-{os.getpid()}"
     states = {state.label: state for state in config.states}
@@ -203,9 +210,11 @@ def _record_simulated(
     from bci.control.recording import record_streams
     from bci.signal.clock import LslClock
     from bci.sim.cued import CuedParticipant
+    from models.protocol import plan_of
 
     clock = LslClock()
     someone = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)
+    plan_of(config, base, someone.signal)
     source_id = f"{config.name}-simulated-{os.getpid()}"
     with _player(someone, clock, source_id, speed) as player, _progress(output) as progress:
         output.say(f"[bold]SIMULATED EEG[/]: {someone.name}, at {player.speed:g} times real time")

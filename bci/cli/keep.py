@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from bci.cli.output import use
+from bci.cli.output import foreign, use
 from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
 from bci.io.folder import safe_name
@@ -63,7 +63,7 @@ def record(
         f"until {summary['ended_by']}: {summary['recording']}"
     )
     for failure in summary["failures"]:
-        output.say(f"[bold red]failed:[/] {failure}")
+        output.say(f"[bold red]failed:[/] {foreign(failure)}")
     for program, times in summary["restarts"].items():
         output.say(f"[bold yellow]{program} died and was started again {times}×[/]: see log.txt")
     output.result(summary)
@@ -92,7 +92,7 @@ def verify(
         path = path.with_name(path.name + ".partial")
     report = repair_recording(path, repair) if repair is not None else verify_recording(path)
     for sentence in report.sentences():
-        output.say(sentence)
+        output.say(foreign(sentence))
     output.say("[bold green]sound[/]" if report.sound else "[bold red]not whole: see above[/]")
     if repair is not None:
         output.say(f"what can be used was written to {repair}")
@@ -134,6 +134,10 @@ def reproduce(
         output.say(f"  not equal: frames {', '.join(map(str, result['unequal']))}")
     if result["missing"]:
         output.say(f"[bold red]{result['missing']} reconstructions rest on samples that were not recorded[/]")
+    if result["unrecorded"]:
+        output.say(
+            f"[bold red]{result['unrecorded']} reconstructions are not in frames.csv: the recorder lost them[/]"
+        )
     if result["approximate"]:
         output.say(
             f"{result['approximate']} come after samples that were not recorded, which the filters still remember: "
@@ -159,10 +163,17 @@ def reproduce(
 
 def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[int, int]) -> "StoredScreen":
     """Return what reads the pictures that a session's display left."""
+    from pydantic import ValidationError
+
     from bci.io.display import DisplaySettings
+    from bci.io.session import describe_errors
     from stimuli.stored import StoredScreen
 
-    return StoredScreen(folder, DisplaySettings.model_validate(config["display"]), image_size)
+    try:
+        settings = DisplaySettings.model_validate(config.get("display", {}))
+    except ValidationError as error:
+        raise ConfigError(f"{folder / 'config.json'}, [display]:\n{describe_errors(error)}") from None
+    return StoredScreen(folder, settings, image_size)
 
 
 def export(
@@ -209,12 +220,12 @@ def export(
     )
     output.say(
         f"{result['samples']} samples of {result['channels']} channels, {result['events']} events "
-        f"({result['gaps']} of them gaps): {result['file']}"
+        f"({result['gaps']} of them gaps): {foreign(result['file'])}"
     )
     if result["events_outside"]:
         output.say(f"{result['events_outside']} markers lie before or after the samples and are left out")
     for defect in opened.defects:
-        output.say(f"  {defect}")
+        output.say(f"  {foreign(defect)}")
     output.result({**result, "defects": opened.defects})
 
 

@@ -25,16 +25,36 @@ def train(
     config: Annotated[Path, typer.Argument(help="Training file (TOML); configs/ holds an example.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
     data: DataRoot = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="Generators: folder of checkpoint, samples and TensorBoard's files; else runs/<name>."
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Generators: do not go on from a checkpoint.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Train a decoder from labelled recordings and export it as a bundle.
+    """Train what the file describes, a decoder or a generator, and export it as a bundle.
 
     Everything that is fitted (scaling, regularisation, calibration) is fitted on the training part; the scores
-    written into the bundle come from the held-out part. Needs the `train` extra (torch).
+    written into the bundle come from the held-out part. The training of a generator that was cut off goes on from
+    its last checkpoint, with the same result. Needs the `train` extra (torch).
     """
     output = use(json)
+    from models.recipes import DECODER, read_kind
+
+    kind = read_kind(config)
+    if kind == DECODER and (run or fresh):
+        raise ConfigError(
+            f"{config} describes a decoder, which is trained in one go: --run and --fresh are for generators"
+        )
     try:
-        from models.training import train as train_models
+        if kind == DECODER:
+            from models.training import train as train_models
+        else:
+            from models.generators.training import train_generator
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"training needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
@@ -45,7 +65,12 @@ def train(
         def step(done: float, text: str) -> None:
             progress.update(task, completed=done, description=text)
 
-        scores = train_models(config, out, data_root=data, progress=step)
+        if kind == DECODER:
+            scores = train_models(config, out, data_root=data, progress=step)
+        else:
+            scores = train_generator(config, out, data_root=data, progress=step, run_folder=run, fresh=fresh)
+    if not scores:
+        return  # one of several processes that train together; the first reports
     output.say(f"bundle written: {out}")
     output.facts("Scores", scores)
     output.result(scores)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from bci.cli.output import Output, use
+from bci.cli.output import Output, foreign, use
 from bci.cli.run import Json
 from bci.errors import ConfigError
 from bci.io.session import ReplaySettings, SessionConfig, load_session
@@ -92,7 +92,7 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
             f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
         )
         for defect in recording.defects:
-            output.say(f"          [yellow]defect:[/] {defect}")
+            output.say(f"          [yellow]defect:[/] {foreign(defect)}")
         facts |= {"recording": recording.name, "defects": list(recording.defects)}
     elif session.source is None:
         from bci.io.lsl import describe

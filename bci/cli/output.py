@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bci.errors import BciError
@@ -35,7 +36,7 @@ class Output:
         for i, column in enumerate(columns):
             table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
         for row in rows:
-            table.add_row(*(show(cell) for cell in row))
+            table.add_row(*(foreign(show(cell)) for cell in row))
         self.console.print(table)
 
     def facts(self, title: str, values: Mapping[str, Any]) -> None:
@@ -44,7 +45,7 @@ class Output:
         table.add_column("", no_wrap=True, style="cyan")
         table.add_column("", overflow="fold")
         for name, value in flatten(values):
-            table.add_row(name, value)
+            table.add_row(foreign(name), foreign(value))
         self.console.print(table)
 
     def result(self, values: Mapping[str, Any]) -> None:
@@ -56,8 +57,17 @@ class Output:
     def fail(self, error: BciError) -> None:
         """Say an expected failure."""
         Console(stderr=True, highlight=False).print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        Console(stderr=True, highlight=False).print(str(error), markup=False)
+        Console(stderr=True, highlight=False).print(foreign(str(error)))
         self.result({"error": type(error).__name__, "message": str(error)})
+
+
+def foreign(text: str) -> str:
+    r"""Return text out of a file or a stream as it may be printed: neither markup nor a word to the terminal.
+
+    >>> foreign("[bold]loud"), foreign("\x1b[2Jgone")
+    ('\\[bold]loud', '�[2Jgone')
+    """
+    return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
 
 
 def show(cell: Any) -> str:

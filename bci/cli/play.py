@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from rich.progress import Progress
 
-from bci.cli.output import use
+from bci.cli.output import foreign, use
 from bci.cli.run import Json
 from bci.errors import ConfigError
 
@@ -61,7 +61,7 @@ def replay(
     labels = tuple(channels.split(",")) if channels else None
     recording = open_recording(file, rate=rate, channels=labels, unit=unit, stream=stream)
     for defect in recording.defects:
-        output.say(f"[yellow]defect:[/] {defect}")
+        output.say(f"[yellow]defect:[/] {foreign(defect)}")
     name = source_id or f"replay-{file.stem}"
     pace: float | Literal["max"] = "max" if speed == "max" else _number(speed)
     with Player(

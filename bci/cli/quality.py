@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bci.io.survey import Findings
 
 _LIVE_S = 15.0
+#: What ends like this and is not there is a file that is missing; a stream's source id may hold dots too.
+_FILES = frozenset(".bdf .cnt .csv .edf .fif .gdf .gz .mat .npy .npz .set .vhdr .xdf .xdfz".split())
 _COLOURS = ("green", "yellow", "red")
 
 
@@ -59,7 +61,7 @@ def quality(
     """
     output = use(json)
     path = Path(what) if what is not None else None
-    if path is not None and (path.exists() or path.suffix or len(path.parts) > 1):
+    if path is not None and (path.exists() or len(path.parts) > 1 or path.suffix.casefold() in _FILES):
         labels = tuple(channels.split(",")) if channels else None
         facts, found = _of_recording(
             path, seconds, output, rate=rate, channels=labels, unit=unit, stream=stream

@@ -15,7 +15,6 @@ that was sent arrives. Nothing in the line ever waits for the supervisor.
 """
 
 import logging
-import math
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -23,29 +22,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bci.control.crew import Crew, on_signals
 from bci.control.environment import describe_environment
+from bci.control.shared_memory import SharedMemory
 from bci.control.spawn import Child
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from bci.io.board import Board
 from bci.io.folder import make_folder, write_json
-from bci.io.frames import frame_columns, frames_capacity, shown_columns
 from bci.io.lsl import StreamInfo, describe
-from bci.io.marks import create_marks, write_mark
+from bci.io.marks import write_mark
 from bci.io.program import HOLD, Launch, log_to
 from bci.io.session import SessionConfig
-from bci.io.stimuli import create_stimuli
-from bci.io.stream import Stream
 from bci.live.cutting import LOOK_EVERY
 from bci.live.latency import latency_picture, latency_table
 from bci.signal.clock import Clock, LslClock
-from bci.signal.ring import Ring
 from bci.signal.types import MarkKind
 
-#: Which module each program is; `display` depends on the kind of display.
+#: Which module each program is; some depend on their kind.
 MODULES = {
     "source": "bci.live.source",
     "acquire": "bci.live.acquire",
@@ -53,8 +47,10 @@ MODULES = {
     "publish": "bci.live.publish",
     "record": "bci.live.record",
     "engine": "stimuli.engine",
+    "display:window": "stimuli.window",
+    "display:headless": "stimuli.headless",
+    "source:insilico": "bci.live.insilico",
 }
-DISPLAYS = {"window": "stimuli.window", "headless": "stimuli.headless"}
 
 #: From the sample to the disk: the rows of the board, and the reverse of the order in which they become ready.
 ORDER = ("engine", "source", "acquire", "decode", "display", "publish", "record")
@@ -68,10 +64,8 @@ SLOTS: Mapping[str, Mapping[str, int]] = {
     "record": {"stream": 1, "frames": 1, "shown": 0},
     "display": {"frames": 0, "stimuli": 0},
     "publish": {"frames": 2},
+    "source": {"shown": 1},
 }
-
-#: A sample ring grows to this for a stream that plays faster than real time, bytes.
-_RING_BYTES = 256e6
 
 #: After its last trial an experiment waits this long for what is decoded of it, seconds, beside an epoch's own end.
 _SETTLE = 0.5
@@ -128,8 +122,7 @@ class Supervisor:
         self._key = "bci" + uuid.uuid4().hex[:8]
         self._stop = False
         self._open = ExitStack()
-        self._rings: dict[str, Ring] = {}
-        self._streams: dict[str, Stream] = {}
+        self._memory = SharedMemory(self._key, self._open)
         self.board: Board
         self.crew: Crew
 
@@ -171,7 +164,7 @@ class Supervisor:
 
     def newest_frame(self) -> dict[str, Any] | None:
         """Return the newest frame's columns, copied, or None before the first."""
-        frames = self._rings["frames"]
+        frames = self._memory.rings["frames"]
         count = frames.count
         return {k: v[0] for k, v in frames.read(count - 1, count).items()} if count else None
 
@@ -180,24 +173,20 @@ class Supervisor:
     def _prepare(self) -> None:
         config = self.config
         source_id = config.stream.source_id or f"{self._key}-{config.name}"
+        memory = self._memory
         if config.source is not None:
-            spec = config.source.model_dump() | {"source_id": source_id, "ring": self._key + "s"}
-            replays = config.source.kind == "replay"
-            self._launch("source", spec | ({"marker_consumer": True} if replays else {}))
-            self.crew.await_ready(["source"], lambda: self._stop)
-            if replays and not self.markers and config.experiment is None:
-                self.markers = (self.children["source"].ready or {})["marker_source_id"]
-        if config.experiment is not None and not self.markers:
-            # The display's flips are what epochs are cut around; it is there before acquire looks for them.
-            self.markers = config.display.flip_stream
-        if self.bundle.epochs and not self.markers:
-            raise ConfigError(
-                f"bundle {self.bundle.name!r} decodes epochs around markers ({self.bundle.epochs}), and the session "
-                "names no stream of markers. Give [stream] markers (bci streams lists what is there)."
-            )
+            if config.source.kind == "insilico":
+                # This participant looks at the screen, so what is shown there comes before the first sample.
+                self._make_pictures(config.source.speed)
+            self._start_source(source_id)
+        self.markers = self._name_markers()
         self.info = describe(source_id, config.stream.timeout_s)
         self.bundle.check(self.info.signal)
-        self._make_rings(self.info)
+        memory.make_stream(self.info, config.stream.buffer_s)
+        if "frames" not in memory.rings:
+            self._make_pictures(self.info.speed)
+        if self.markers:
+            memory.make_markers()
 
         markers = ["markers"] if self.markers else []
         told = {
@@ -207,7 +196,7 @@ class Supervisor:
         }
         doings = ["frames", "shown", "decode_marks", "rig_marks"]
         self._launch("record", told, streams=["stream"], rings=[*doings, *markers])
-        seconds_per_hop = self._seconds_per_hop(self.info)
+        seconds_per_hop = self._seconds_per_hop() / self.info.speed
         display = config.display.model_dump() | {"hop_seconds": seconds_per_hop, "caption": self._caption()}
         stimuli = []
         if config.experiment is not None:
@@ -240,6 +229,48 @@ class Supervisor:
             self.crew.await_ready(["engine"], lambda: self._stop)
         self.started = self.clock.now()
 
+    def _make_pictures(self, speed: float) -> None:
+        self._memory.make_pictures(
+            self.bundle,
+            speed / self._seconds_per_hop(),
+            self.config.display.refresh_hz,
+            stimuli=self.config.experiment is not None,
+        )
+
+    def _start_source(self, source_id: str) -> None:
+        """Start the source that the session file asks for."""
+        assert self.config.source is not None
+        spec = self.config.source.model_dump() | {"source_id": source_id, "ring": self._key + "s"}
+        kind = spec["kind"]
+        if kind == "insilico":
+            spec["kind"] = spec.pop("answer")
+        elif kind == "replay":
+            spec["marker_consumer"] = True
+        self._launch("source", spec, rings=["shown"] if kind == "insilico" else [])
+        self.crew.await_ready(["source"], lambda: self._stop)
+
+    def _name_markers(self) -> str | None:
+        """Return the source id of the markers that are taken along, if any.
+
+        Raises
+        ------
+        ConfigError
+            If the bundle decodes epochs and there are none.
+        """
+        if self.config.stream.markers:
+            return self.config.stream.markers
+        if self.config.experiment is not None:
+            # The display's flips are what epochs are cut around; it is there before acquire looks for them.
+            return self.config.display.flip_stream
+        source = self.children.get("source")
+        own = (source.ready or {}).get("marker_source_id") if source else None
+        if own is None and self.bundle.epochs:
+            raise ConfigError(
+                f"bundle {self.bundle.name!r} decodes epochs around markers ({self.bundle.epochs}), and the session "
+                "names no stream of markers. Give [stream] markers (bci streams lists what is there)."
+            )
+        return own
+
     def _caption(self) -> str:
         """Say in a few words what will be shown, and plainly whether it is simulated."""
         source = self.children.get("source")
@@ -256,36 +287,9 @@ class Supervisor:
         ratio = self.bundle.pipeline.ratio(self.bundle.signal)
         return self.bundle.length * ratio, self.bundle.hop * ratio
 
-    def _seconds_per_hop(self, info: StreamInfo) -> float:
-        hop = self.bundle.hop * self.bundle.pipeline.ratio(self.bundle.signal)
-        return hop / (info.signal.rate * info.speed)
-
-    def _make_rings(self, info: StreamInfo) -> None:
-        # A stream played faster fills its ring faster: the ring holds the same real time, within reason.
-        least = self.config.stream.buffer_s
-        bytes_per_s = info.signal.rate * math.prod(info.signal.shape) * np.dtype(info.signal.dtype).itemsize
-        seconds = min(least * max(1.0, info.speed), max(least, _RING_BYTES / bytes_per_s))
-        stream = Stream.create(self._key + "s", info.signal, seconds)
-        self._streams["stream"] = self._open.enter_context(stream)
-        height, width = self.bundle.image_size
-        columns = frame_columns(height, width, self.bundle.latent_size)
-        capacity = frames_capacity(columns, 1 / self._seconds_per_hop(info))
-        shown = shown_columns(height, width, self.bundle.latent_size)
-        shown_capacity = frames_capacity(shown, self.config.display.refresh_hz)
-        for role, ring in (
-            ("frames", Ring.create(self._key + "f", columns, capacity, max(1, capacity // 4))),
-            ("shown", Ring.create(self._key + "w", shown, shown_capacity, max(1, shown_capacity // 4))),
-            ("decode_marks", create_marks(self._key + "d", readers=1)),
-            ("rig_marks", create_marks(self._key + "r", readers=1)),
-        ):
-            self._rings[role] = self._open.enter_context(ring)
-        if self.config.experiment is not None:
-            stimuli = create_stimuli(self._key + "t", *self.bundle.image_size)
-            self._rings["stimuli"] = self._open.enter_context(stimuli)
-        if self.markers:
-            from bci.io.markers import create_markers
-
-            self._rings["markers"] = self._open.enter_context(create_markers(self._key + "k", readers=2))
+    def _seconds_per_hop(self) -> float:
+        """Return the seconds between two windows at the signal's own speed."""
+        return self.bundle.hop * self.bundle.pipeline.ratio(self.bundle.signal) / self.bundle.signal.rate
 
     def _launch(
         self,
@@ -294,15 +298,19 @@ class Supervisor:
         streams: list[str] | None = None,
         rings: list[str] | None = None,
     ) -> None:
-        module = DISPLAYS[self.config.display.kind] if name == "display" else MODULES[name]
+        kinds = {
+            "display": self.config.display.kind,
+            "source": self.config.source and self.config.source.kind,
+        }
+        module = MODULES.get(f"{name}:{kinds.get(name)}") or MODULES[name]
         launch = Launch(
             name=name,
             module=module,
             spec=spec,
             folder=str(self.folder),
             board=self._key + "b",
-            streams={role: self._streams[role].handle for role in streams or ()},
-            rings={role: self._rings[role].handle for role in rings or ()},
+            streams={role: self._memory.streams[role].handle for role in streams or ()},
+            rings={role: self._memory.rings[role].handle for role in rings or ()},
             slots=SLOTS.get(name, {}),
         )
         self.crew.launch(launch)
@@ -376,17 +384,19 @@ class Supervisor:
 
     def _mark(self, kind: MarkKind, detail: str, count: int = 0) -> None:
         """Write a mark of the rig's own into the recording."""
-        at = self._streams["stream"].samples.count
-        write_mark(self._rings["rig_marks"], kind, at, count=count, time=self.clock.now(), detail=detail)
+        at = self._memory.streams["stream"].samples.count
+        write_mark(
+            self._memory.rings["rig_marks"], kind, at, count=count, time=self.clock.now(), detail=detail
+        )
 
     # -- stopping ----------------------------------------------------------------------------------------
 
     def _stop_all(self) -> None:
         for name in STOP_ORDER:
             self.crew.stop(name, finishes=name in ("record", "display"))
-            if name == "acquire" and "stream" in self._streams:
+            if name == "acquire" and "stream" in self._memory.streams:
                 # Also where acquire died: the decoder then drains what is there and ends.
-                self._streams["stream"].samples.finish()
+                self._memory.streams["stream"].samples.finish()
 
     def _summarise(self) -> dict[str, Any]:
         rows = {name: self.board.row(name) for name in self.children}

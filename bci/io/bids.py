@@ -19,9 +19,10 @@ from typing import Any
 from bci.errors import ConfigError, RecordingError
 from bci.io.brainvision import write_brainvision
 from bci.io.folder import write_json
+from bci.io.formats.file import text_at
 from bci.io.formats.logs import collected
 from bci.io.recording import Recording
-from bci.io.to_mne import GAP, Channel, Placed, channels_of, places_of
+from bci.io.to_mne import GAP, Channel, Placed, channels_of, header_of, places_of
 
 _LABEL = re.compile(r"[A-Za-z0-9]+")
 _EEG, _IEEG = frozenset({"eeg"}), frozenset({"seeg", "ecog", "dbs"})
@@ -201,22 +202,18 @@ def _write_events(stem: Path, placed: Sequence[Placed], rate: float) -> None:
 def _amend_sidecar(path: Path, recording: Recording, datatype: str) -> None:
     """Put into the sidecar what the recording says, and take out what was guessed from the file's format."""
     sidecar = json.loads(path.read_text(encoding="utf-8"))
-    said = ((getattr(recording, "header", {}).get("desc") or [{}])[0]) or {}
-    sidecar["Manufacturer"] = _said(said, "acquisition", "manufacturer")
-    sidecar["ManufacturersModelName"] = _said(said, "acquisition", "model")
-    sidecar["iEEGReference" if datatype == "ieeg" else "EEGReference"] = _said(said, "reference", "label")
+    header = header_of(recording)
+    told = {
+        "Manufacturer": ("acquisition", "manufacturer"),
+        "ManufacturersModelName": ("acquisition", "model"),
+        "iEEGReference" if datatype == "ieeg" else "EEGReference": ("reference", "label"),
+    }
+    sidecar |= {name: text_at(header, "desc", *place) or "n/a" for name, place in told.items()}
     if len(recording.segments) > 1:
         sidecar["RecordingType"] = "discontinuous"
     assert recording.n is not None
     sidecar["RecordingDuration"] = recording.n / recording.signal.rate
     write_json(path, sidecar)
-
-
-def _said(desc: Mapping[str, Any], group: str, name: str) -> str:
-    """Return an element of a stream's description, ``n/a`` where it has none."""
-    inner = (desc.get(group) or [None])[0]
-    value = (inner.get(name) or [None])[0] if isinstance(inner, Mapping) else None
-    return value if isinstance(value, str) and value.strip() else "n/a"
 
 
 def _amend_description(out: Path) -> None:

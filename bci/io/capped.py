@@ -23,6 +23,9 @@ from typing import IO, Any
 
 from bci.errors import BciError
 
+#: Seconds of wall time for each of processor time that a child may use.
+PATIENCE = 5.0
+
 _LOOK_EVERY_S = 0.01
 
 #: What is read of a child's answer and of its last words, bytes.
@@ -41,7 +44,7 @@ class Limits:
     memory : int
         Bytes.
     seconds : float
-        Of wall time.
+        Of processor time; of wall time `PATIENCE` times as many, on a machine that has other things to do.
     expected : str
         What was expected of it: "graphs that load and run".
     advice : str
@@ -134,7 +137,7 @@ def watch(child: "subprocess.Popen[bytes]", limits: Limits, refuse: Callable[[st
     """Wait for the child to end; raise what `refuse` makes when it takes more memory or time than it may."""
     import psutil  # only here: the child imports this module too, and its start is what asking costs
 
-    deadline = time.monotonic() + limits.seconds
+    deadline = time.monotonic() + PATIENCE * limits.seconds
     process = psutil.Process(child.pid)
     while True:
         try:
@@ -144,12 +147,12 @@ def watch(child: "subprocess.Popen[bytes]", limits: Limits, refuse: Callable[[st
         else:
             return
         try:
-            held = process.memory_info().rss
+            held, spent = process.memory_info().rss, sum(process.cpu_times()[:2])
         except psutil.Error:
             continue  # it ended between the wait and the look
         if held > limits.memory:
             raise refuse(_too_much(limits))
-        if time.monotonic() > deadline:
+        if spent > limits.seconds or time.monotonic() > deadline:
             raise refuse(
                 f"expected {limits.expected} within {limits.seconds:g} s, and it had not ended then. {limits.advice}"
             )
@@ -169,7 +172,8 @@ def _environment() -> dict[str, str]:
     """Return the child's environment: it finds this package, and its libraries start no threads of their own."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {**os.environ, "PYTHONPATH": path, **alone}
 
 
 def _last_line(file: IO[bytes]) -> str:

@@ -1,8 +1,10 @@
 """The frame ring and the shown ring: what a decoder hands to a display, and what a display says it showed."""
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci.signal.ring import Column, Ring
 from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, Reconstruction, cut_text, stamps_record
@@ -30,6 +32,11 @@ def frames_capacity(columns: Sequence[Column], per_second: float) -> int:
     """Return how many frames a ring should hold: ten seconds of them, at least 8, at most 256 MB."""
     each = sum(column.nbytes for column in columns)
     return max(8, min(int(10 * per_second) + 1, _LARGEST // each))
+
+
+def image_digest(image: NDArray[np.uint8]) -> str:
+    """Return the BLAKE2b digest of a picture's pixels, 32 hexadecimal digits."""
+    return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).hexdigest()
 
 
 def write_frame(ring: Ring, reconstruction: Reconstruction, digest: bytes = b"") -> int:

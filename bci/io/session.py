@@ -72,6 +72,30 @@ class ReplaySettings(_Section):
     """Which stream of an XDF file, by name."""
 
 
+class InSilicoSettings(_Section):
+    """A simulated participant who looks at what the display really flips, and answers."""
+
+    kind: Literal["insilico"]
+    answer: Literal["eeg", "lfp", "fmri"] = "eeg"
+    """What is recorded of it."""
+    subject: Annotated[int, Field(ge=0)] = 1
+    """Whose anatomy, tuning and noise; a decoder fits the subject it was trained on."""
+    session: Annotated[int, Field(ge=0)] = 1
+    """Another session has other noise, eye positions and lapses; decoders are trained on session 0."""
+    snr: Annotated[float, Field(ge=0)] | None = None
+    """Single-trial signal-to-noise ratio, a ratio of variances; 0 answers with noise alone."""
+    units: Annotated[int, Field(ge=16)] | None = None
+    """Early and higher units, or voxels."""
+    tr: Positive = 1.5
+    """Seconds from volume to volume, of fMRI."""
+    rate: Positive | None = None
+    """Samples per second of electrodes."""
+    reference: Path | None = None
+    """Pictures (.npy, uint8) over which responses are scaled; a decoder's training names the same."""
+    speed: Positive = 1.0
+    """How many seconds of the participant pass in one of ours."""
+
+
 class StreamSettings(_Section):
     """The Lab Streaming Layer stream that is decoded."""
 
@@ -161,7 +185,10 @@ class SessionConfig(_Section):
     seconds: Positive | None = None
     """How long to run; absent means until stopped or the recording ends."""
     source: (
-        Annotated[SimulateSettings | SinesSettings | ReplaySettings, Field(discriminator="kind")] | None
+        Annotated[
+            SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings, Field(discriminator="kind")
+        ]
+        | None
     ) = None
     """Who makes the stream; absent means that an amplifier's own program does."""
     stream: StreamSettings = StreamSettings()
@@ -211,6 +238,8 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
     source = config.source
     if isinstance(source, ReplaySettings):
         source = source.model_copy(update={"file": folder / source.file})
+    if isinstance(source, InSilicoSettings) and source.reference is not None:
+        source = source.model_copy(update={"reference": folder / source.reference})
     experiment = config.experiment
     if experiment is not None:
         experiment = experiment.model_copy(update={"folder": folder / experiment.folder})

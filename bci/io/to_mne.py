@@ -6,12 +6,14 @@ which its filters begin anew. Times within an MNE Raw are therefore positions: s
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bci.errors import RecordingError
+from bci.io.formats.file import nested, text_at
 from bci.io.recording import Recording
 from bci.signal.units import unit_name
 
@@ -134,14 +136,14 @@ def channels_of(recording: Recording, kind: str | None = None) -> tuple[Channel,
             f"{'one without an end' if recording.n is None else f'samples of shape {signal.shape}'}"
         )
     labels = signal.channels or tuple(str(i + 1) for i in range(signal.shape[0]))
-    told = _described(recording)
+    header = header_of(recording)
+    told = [c if isinstance(c, Mapping) else {} for c in nested(header, "desc", "channels", "channel")]
     if len(told) != len(labels):
         told = [{}] * len(labels)
-    stream = str((getattr(recording, "header", {}).get("type") or [""])[0] or "")
     channels = []
     for name, facts in zip(_numbered(labels), told, strict=True):
-        said = KINDS.get(str((facts.get("type") or [""])[0] or stream).casefold(), "misc")
-        unit = unit_name(str((facts.get("unit") or [""])[0] or "")) or signal.unit
+        said = KINDS.get((text_at(facts, "type") or text_at(header, "type")).casefold(), "misc")
+        unit = unit_name(text_at(facts, "unit")) or signal.unit
         channel = Channel(name, said if said != "misc" or kind is None else kind, unit)
         if channel.kind in _VOLTAGES and unit not in _TO_VOLTS:
             raise RecordingError(
@@ -150,6 +152,12 @@ def channels_of(recording: Recording, kind: str | None = None) -> tuple[Channel,
             )
         channels.append(channel)
     return tuple(channels)
+
+
+def header_of(recording: Recording) -> Mapping[str, Any]:
+    """Return what a recording's file says of its stream, nested; empty where it says nothing."""
+    header: Mapping[str, Any] = getattr(recording, "header", {})
+    return header
 
 
 def places_of(recording: Recording) -> tuple[list[Placed], int]:
@@ -176,15 +184,6 @@ def places_of(recording: Recording) -> tuple[list[Placed], int]:
         # A marker within a gap stands where the samples go on.
         placed.append(Placed(at + min(share, 1.0), marker.text, marker.time, marker.code))
     return sorted(placed, key=lambda p: (p.position, p.text != GAP)), outside
-
-
-def _described(recording: Recording) -> list[dict[str, Any]]:
-    """Return what the header says of each channel."""
-    found: list[dict[str, Any]] = []
-    for desc in getattr(recording, "header", {}).get("desc") or []:
-        for channels in (desc or {}).get("channels") or []:
-            found += [c if isinstance(c, dict) else {} for c in (channels or {}).get("channel") or []]
-    return found
 
 
 def _numbered(labels: tuple[str, ...]) -> list[str]:

@@ -95,9 +95,12 @@ def read_light(path: Path, stream: str, channel: str | None) -> tuple[NDArray[An
     """
     import pyxdf
 
-    sound = check_chunks(path).sound
-    with path.open("rb") as file:
-        content = file.read(sound)
+    try:
+        sound = check_chunks(path).sound
+        with path.open("rb") as file:
+            content = file.read(sound)
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error}") from None
     try:
         with collected(pyxdf.pyxdf.logger.name):
             chosen = [

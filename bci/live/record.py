@@ -6,6 +6,7 @@ doings in words (see `bci.live.tables`).
 """
 
 from bci.io.board import State
+from bci.io.frames import image_digest
 from bci.io.program import Program
 from bci.live.recorder import Recorder
 from bci.live.tables import (
@@ -15,7 +16,6 @@ from bci.live.tables import (
     Drain,
     Table,
     frame_rows,
-    image_digest,
     mark_rows,
     shown_rows,
 )

@@ -34,6 +34,45 @@ _DECODED = 1
 Row = Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedFrame:
+    """One row of ``frames.csv``: a reconstruction as it was made live, all but its pixels."""
+
+    number: int
+    last_sample: int
+    valid: bool
+    reason: str
+    confidence: float
+    latent: NDArray[np.float32]
+    digest: str
+    window_digest: str
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """Read a row.
+
+        Raises
+        ------
+        RecordingError
+            If something of it is missing or no number.
+        """
+        try:
+            return cls(
+                number=int(row["frame"]),
+                last_sample=int(row["last_sample"]),
+                valid=bool(int(row["valid"])),
+                reason=row["reason"],
+                confidence=float(row["confidence"]),
+                latent=np.array(json.loads(row["latent"]), np.float32),
+                digest=row["digest"],
+                window_digest=row["window_digest"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordingError(
+                f"frames.csv: a whole row was expected, {dict(row)} came ({error}). Was the file edited?"
+            ) from None
+
+
 @dataclass(frozen=True)
 class RecordedSession:
     """One session's folder, read.
@@ -44,8 +83,10 @@ class RecordedSession:
         Where it is.
     config, environment : mapping
         As written when it ran.
-    frames, shown : sequence of mapping
-        Rows of ``frames.csv`` and ``shown.csv``.
+    frames : sequence of RecordedFrame
+        Every reconstruction.
+    shown : mapping of int to (int, str)
+        Change of picture that put a frame on the screen: the frame's number, and the digest of its pixels.
     resets : mapping of int to str
         Count of the sample that the live pipeline was reset at: why.
     epochs : sequence of int
@@ -55,8 +96,8 @@ class RecordedSession:
     folder: Path
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
-    frames: Sequence[Row]
-    shown: Sequence[Row]
+    frames: Sequence[RecordedFrame]
+    shown: Mapping[int, tuple[int, str]]
     resets: Mapping[int, str]
     epochs: Sequence[int] = ()
 
@@ -72,15 +113,23 @@ class RecordedSession:
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-            frames, shown, marks = (read_table(folder, name) for name in ("frames", "shown", "marks"))
-            decoders = [mark for mark in marks if mark["source"] == "decode"]
-            resets = {
-                int(mark["first"]): mark["detail"] for mark in decoders if mark["kind"] == "pipeline_reset"
+            frames = [RecordedFrame.of(row) for row in read_table(folder, "frames")]
+            shown = {
+                int(row["change"]): (int(row["frame"]), row["digest"])
+                for row in read_table(folder, "shown")
+                if row["kind"] == "frame"
             }
-            epochs = [int(mark["first"]) for mark in decoders if mark["kind"] == "epoch"]
-        except (OSError, ValueError, KeyError) as error:
+            marks = [mark for mark in read_table(folder, "marks") if mark["source"] == "decode"]
+            resets = {
+                int(mark["first"]): mark["detail"] for mark in marks if mark["kind"] == "pipeline_reset"
+            }
+            epochs = [int(mark["first"]) for mark in marks if mark["kind"] == "epoch"]
+            if not (config["decoder"]["bundle"] and environment["bundle"]["hash"]):
+                raise ValueError("it names no bundle")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            said = f"there is no {error}" if isinstance(error, KeyError) else str(error)
             raise RecordingError(
-                f"{folder} is not a whole session: {error}. Expected the folder that `bci run` or `bci demo` printed."
+                f"{folder} is not a whole session: {said}. Expected the folder that `bci run` or `bci demo` printed."
             ) from None
         return cls(folder, config, environment, frames, shown, resets, epochs)
 

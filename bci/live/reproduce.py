@@ -10,7 +10,6 @@ more faintly: of the frames after that, up to the next reset, only agreement wit
 """
 
 import itertools
-import json
 import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -27,11 +26,11 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.parity import LATENT_TOLERANCE
 from bci.decoder.providers import Provider
 from bci.errors import BundleMismatch
+from bci.io.frames import image_digest
 from bci.live.agreement import Latents, differing, one_level, pixels_within
 from bci.live.cutting import RecordedEpochs
 from bci.live.decode import window_digest
-from bci.live.recorded import RecordedSession, Row
-from bci.live.tables import image_digest
+from bci.live.recorded import RecordedFrame, RecordedSession
 from bci.signal.clock import LslClock
 from bci.signal.types import Reconstruction, Signal, Window, cut_text
 from bci.signal.windows import Windows
@@ -39,7 +38,7 @@ from bci.signal.windows import Windows
 #: What latents may differ by in another environment, relative to the largest.
 TOLERANCE = LATENT_TOLERANCE
 
-#: After this many settling times what a filter remembers is a millionth (see `bci.signal.step.TOLERANCE`).
+#: After this many settling times some millionths are left of what a filter heard (see `bci.signal.step.TOLERANCE`).
 _FORGOTTEN = 2
 
 _MOST_LISTED = 20
@@ -97,9 +96,10 @@ def reproduce(
     -------
     dict
         Of the reconstructions: ``frames`` (recorded), ``equal`` (latent, confidence, picture, validity and its reason
-        the same to the bit), ``missing`` (rest on samples that were not recorded), ``approximate`` (come after such
-        samples, see the module), ``unequal`` (numbers of the others that are not equal, the first twenty),
-        ``max_difference`` (largest difference of a latent, relative to the largest latent).
+        the same to the bit), ``missing`` (rest on samples that were not recorded), ``unrecorded`` (numbers that are not
+        in the table), ``approximate`` (come after samples that were not recorded, see the module), ``unequal``
+        (numbers of the others that are not equal, the first twenty), ``max_difference`` (largest difference of a
+        latent, relative to the largest latent).
 
         Of the screen: ``shown`` (changes of picture that showed one of them), ``shown_equal`` (those whose pixels are
         the same to the bit); ``images`` (stored pictures that were compared), ``images_within`` (those within
@@ -137,16 +137,19 @@ def reproduce(
     pictures.compare()
     differs = differing(session.environment, decoder.environment)
     # Of what was shown, only frames of which every bit can be asked for.
-    shown = [row for row in session.shown if row["kind"] == "frame" and int(row["frame"]) in compared.digests]
-    shown_equal = sum(row["digest"] == compared.digests[int(row["frame"])] for row in shown)
+    shown = [(number, digest) for number, digest in session.shown.values() if number in compared.digests]
+    shown_equal = sum(digest == compared.digests[number] for number, digest in shown)
     missing = len(session.frames) - compared.frames
-    within = missing == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
+    numbers = {then.number for then in session.frames}
+    unrecorded = max(numbers, default=-1) + 1 - len(numbers)
+    within = missing == unrecorded == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
     exact = not compared.unequal and shown_equal == len(shown)
     return {
         "session": str(folder),
         "frames": len(session.frames),
         "equal": compared.equal,
         "missing": missing,
+        "unrecorded": unrecorded,
         "approximate": compared.approximate,
         "unequal": compared.unequal[:_MOST_LISTED],
         "max_difference": compared.latents.difference,
@@ -176,27 +179,26 @@ class _Comparison:
     latents: Latents = field(default_factory=Latents)
     digests: dict[int, str] = field(default_factory=dict)
 
-    def add(self, row: Row, window: Window, frame: Reconstruction, *, exact: bool) -> None:
-        """Compare a frame with its row; `exact` says that everything it rests on was recorded."""
-        latent = np.array(json.loads(row["latent"]), np.float32)
-        digest = image_digest(frame.image)
+    def add(self, then: RecordedFrame, window: Window, now: Reconstruction, *, exact: bool) -> None:
+        """Compare a frame made again; `exact` says that everything it rests on was recorded."""
+        digest = image_digest(now.image)
         same = (
-            np.array_equal(latent, frame.latent, equal_nan=True)
-            and np.array_equal(float(row["confidence"]), frame.confidence, equal_nan=True)
-            and row["digest"] == digest
-            and bool(int(row["valid"])) == frame.valid
-            and row["reason"] == cut_text(frame.reason, 96).decode()
-            and row["window_digest"] in ("", window_digest(window).hex())
+            np.array_equal(then.latent, now.latent, equal_nan=True)
+            and np.array_equal(then.confidence, now.confidence, equal_nan=True)
+            and then.digest == digest
+            and then.valid == now.valid
+            and then.reason == cut_text(now.reason, 96).decode()
+            and then.window_digest in ("", window_digest(window).hex())
         )
         self.frames += 1
         self.equal += same
-        self.latents.add(latent, frame.latent)
+        self.latents.add(then.latent, now.latent)
         if not exact:
             self.approximate += 1
             return
-        self.digests[int(row["frame"])] = digest
+        self.digests[then.number] = digest
         if not same:
-            self.unequal.append(int(row["frame"]))
+            self.unequal.append(then.number)
 
 
 class _Pictures:
@@ -207,9 +209,9 @@ class _Pictures:
         self.within = 0
         self._screen = screen
         self._changes = {
-            int(row["frame"]): int(row["change"])
-            for row in session.shown
-            if row["kind"] == "frame" and screen is not None and int(row["change"]) in screen.changes
+            number: change
+            for change, (number, _) in session.shown.items()
+            if screen is not None and change in screen.changes
         }
         self._again: dict[int, Image] = {}
 
@@ -236,9 +238,9 @@ def _decode_again(
     pictures: _Pictures,
 ) -> float:
     """Decode every window that the session decoded, as far as its samples were recorded; return their seconds."""
-    rows: defaultdict[int, list[Row]] = defaultdict(list)
-    for row in session.frames:
-        rows[int(row["last_sample"])].append(row)
+    made: defaultdict[int, list[RecordedFrame]] = defaultdict(list)
+    for then in session.frames:
+        made[then.last_sample].append(then)
     signal = session.signal()
     cutter: Windows | RecordedEpochs = (
         RecordedEpochs(signal, bundle, session.epochs)
@@ -250,15 +252,15 @@ def _decode_again(
     feed = _Feed(session, signal)
     for chunk in feed:
         for window in cutter.push(chunk):
-            if window.last_sample not in rows:
+            if window.last_sample not in made:
                 continue
             after = np.inf if feed.hole is None else (window.first + 1) * pipeline.ratio - 1 - feed.hole
             if after < forgotten:
                 continue
-            frame = decoder.decode(window)
-            for row in rows[window.last_sample]:
-                compared.add(row, window, frame, exact=feed.hole is None or not forgotten)
-                pictures.keep(int(row["frame"]), frame.image)
+            now = decoder.decode(window)
+            for then in made[window.last_sample]:
+                compared.add(then, window, now, exact=feed.hole is None or not forgotten)
+                pictures.keep(then.number, now.image)
     return feed.samples / signal.rate
 
 

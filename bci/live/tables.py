@@ -6,7 +6,6 @@ skips and losses.
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bci.io.disk import AppendFile, DiskFile
+from bci.io.frames import image_digest
 from bci.live.ring_reader import RingReader, Take
 from bci.signal.ring import Columns, Ring
 from bci.signal.types import STAGES, MarkKind, Shown
@@ -125,11 +122,6 @@ class Drain(RingReader):
                 also(columns, at)
 
         super().__init__(name, ring, take, first=first)
-
-
-def image_digest(image: NDArray[np.uint8]) -> str:
-    """Return the BLAKE2b digest of a picture's pixels, 32 hexadecimal digits."""
-    return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).hexdigest()
 
 
 def frame_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:

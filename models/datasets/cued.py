@@ -7,11 +7,9 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from bci.io.recording import Recording, chunks, sample_at
-from bci.signal.pipeline import Pick, Pipeline
-from bci.signal.types import Signal
 from bci.signal.windows import windows
 from models.datasets.recorded import CHUNK, source_span, stack
-from models.protocol import END, CalibrationConfig, Recipe
+from models.protocol import END, CalibrationConfig, Plan
 from models.readouts.fitting import Trials
 
 #: A block with less than this share of the windows of the fullest one is left out.
@@ -72,7 +70,7 @@ def pairs_of(states: NDArray[np.bool_], block: NDArray[np.int64]) -> NDArray[np.
 
 
 def cut_cued(
-    config: CalibrationConfig, recipe: Recipe, recording: Recording, pipeline: Pipeline, signal: Signal
+    config: CalibrationConfig, plan: Plan, recording: Recording
 ) -> tuple[Trials, NDArray[np.int64], int]:
     """Return the windows that lie in a block, the block of each, and how many were left out as unsettled or bad.
 
@@ -84,9 +82,9 @@ def cut_cued(
         If fewer than four blocks of a state hold enough usable windows.
     """
     blocks = cued_blocks(config, recording)
-    picked = Pipeline((Pick(signal.channels), *pipeline.steps))
+    picked = plan.picked
     ratio = picked.ratio(recording.signal)
-    length, hop = recipe.window.length, recipe.window.hop
+    length, hop = plan.recipe.window.length, plan.recipe.window.hop
     cut, of, spans, dropped = [], [], [], 0
     at = 0
     for window in windows(chunks(recording, CHUNK), picked, length=length, hop=hop):

@@ -132,7 +132,7 @@ def signal_frechet(
     rate_hz : float, optional
         With it, features are the log power in 4 Hz bins from 4 to 300 Hz; without, the waveform.
     components : int
-        Principal components of the real signals to which both are reduced, at most 64.
+        Principal components of both together to which they are reduced, at most 64.
     """
     sides = [np.asarray(side, np.float64) for side in (real, made)]
     if any(side.ndim != 3 for side in sides) or sides[0].shape[1:] != sides[1].shape[1:]:
@@ -143,8 +143,10 @@ def signal_frechet(
     features = [
         side.reshape(len(side), -1) if rate_hz is None else log_power(side, rate_hz) for side in sides
     ]
-    mean = features[0].mean(0)
-    _, _, axes = np.linalg.svd(features[0] - mean, full_matrices=False)
+    both = np.concatenate(features)
+    mean = both.mean(0)
+    # Axes of both: on those of the real signals alone, power where they have none would go unseen.
+    _, _, axes = np.linalg.svd(both - mean, full_matrices=False)
     few = axes[: min(components, 64, len(axes))].T
     return frechet_distance((features[0] - mean) @ few, (features[1] - mean) @ few)
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
 from models.metrics.identification import correlation_table, n_way, two_way
-from models.metrics.images import IMAGE_SCORES, picture_pair
+from models.metrics.images import IMAGE_SCORES, picture_pair, resize, ssim_hyper
 from models.metrics.latents import cosine, derangement, pattern_correlation, similarity
 from models.metrics.significance import bootstrap_stimuli, permutation_test
 
@@ -83,7 +83,11 @@ def picture_rows(
     for system, predicted in systems.items():
         a, b = picture_pair(truth, predicted)
         mean = np.broadcast_to(np.asarray(training_mean, np.float64), a.shape)
+        flat = correlation_table(a.reshape(len(a), -1), b.reshape(len(b), -1))
+        rows += _identification((system, averaged), flat, (rng, permutations, resamples))
         for metric, score in IMAGE_SCORES.items():
+            if score is ssim_hyper:  # every pair is scored at 224²: resize each picture once, not once a pair
+                a, b, mean = (resize(np.ascontiguousarray(side), 224) for side in (a, b, mean))
             rows.append(
                 _row(
                     (system, metric, averaged),
@@ -93,8 +97,6 @@ def picture_rows(
                     (rng, permutations, resamples),
                 )
             )
-        flat = correlation_table(a.reshape(len(a), -1), b.reshape(len(b), -1))
-        rows += _identification((system, averaged), flat, (rng, permutations, resamples))
     return rows
 
 

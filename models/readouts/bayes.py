@@ -18,6 +18,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.covariance import ledoit_wolf
 
 from bci.errors import DataError
 from models.readouts.affine import AffineReadout
@@ -43,6 +44,9 @@ class InvertedEncoder:
         The largest rank of shared noise that is considered.
     folds : int
         Into how many the runs are gathered for choosing the rank.
+    correlated : bool
+        Whether the prior has the latents' own correlations, shrunk (Ledoit and Wolf 2004), instead of none: for
+        latents that were not drawn independently, such as those of an encoder network.
 
     Attributes
     ----------
@@ -61,9 +65,10 @@ class InvertedEncoder:
     weights_: NDArray[np.float32]
     rank_likelihoods_: dict[int, float]
 
-    def __init__(self, most_factors: int = 160, folds: int = 3) -> None:
+    def __init__(self, most_factors: int = 160, folds: int = 3, *, correlated: bool = False) -> None:
         self.most_factors = most_factors
         self.folds = folds
+        self.correlated = correlated
 
     def fit(
         self,
@@ -101,7 +106,9 @@ class InvertedEncoder:
         self._voxels, self._latents = Standard.of(brain, counts), Standard.of(latents, counts)
         root = np.sqrt(counts)[:, None]
         y = (self._voxels.forward(brain) * root.astype(brain.dtype)).astype(np.float32)
-        z = np.asarray(self._latents.forward(latents), np.float64) * root
+        z = np.asarray(self._latents.forward(latents), np.float64)
+        self._prior = ledoit_wolf(z, assume_centered=True)[0] if self.correlated else np.eye(z.shape[1])
+        z *= root
         rank = self._choose_rank(y, z, runs)
         trials = rotate(y, z)
         self.noise_ = NoiseFit(trials, max(rank, 1))(rank)
@@ -169,11 +176,13 @@ class InvertedEncoder:
         # Shared noise is told from signal with each voxel's own penalty in place of the common one.
         shrink = (np.sqrt(s)[:, None] / (s[:, None] + self.alphas_)).astype(np.float32)
         self.weights_ = trials.right.astype(np.float32) @ (shrink * clean)
-        unreached = trials.right.shape[0] - np.count_nonzero(s)
-        reached = s[s > 0]
+        # The variance that the prior of a new latent has along each direction of training, and beyond them.
+        along_prior = np.einsum("di,de,ei->i", trials.right, self._prior, trials.right, optimize=True)
+        unreached = max(float(np.trace(self._prior)) - float(along_prior.sum()), 0.0)
 
         def loose(penalties: Floats) -> Floats:
-            return (1 / (reached[:, None] + penalties)).sum(0) + unreached / penalties
+            result: Floats = along_prior @ (1 / (s[:, None] + penalties)) + unreached / penalties
+            return result
 
         self._loose = loose(self.alphas_)
         values, which = np.unique(self.alphas_, return_inverse=True)
@@ -203,15 +212,10 @@ class InvertedEncoder:
             shared = noise.strength / repeats + np.maximum(self._loose_shared, 0.0)
             factors = (np.sqrt(self._private)[:, None] * noise.axes * np.sqrt(shared)).T
             information = _solve(self.weights_, diagonal, factors)
-            precision = np.eye(len(self.weights_)) + information @ self.weights_.T.astype(np.float64)
+            precision = np.linalg.inv(self._prior) + information @ self.weights_.T.astype(np.float64)
             covariance = np.linalg.inv((precision + precision.T) / 2)
-            self._frozen[repeats] = AffineReadout(
-                self._voxels,
-                self._latents,
-                (covariance @ information).T,
-                np.zeros(len(covariance)),
-                covariance,
-            )
+            weights, offset = (covariance @ information).T, np.zeros(len(covariance))
+            self._frozen[repeats] = AffineReadout(self._voxels, self._latents, weights, offset, covariance)
         return self._frozen[repeats]
 
     def predict(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:

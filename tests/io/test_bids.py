@@ -1,6 +1,7 @@
 """What is exported to BIDS is what was recorded, every event at its place, and nothing made up."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import mne
 import numpy as np
 import planted_recordings as planted
 import pytest
+from typer.testing import CliRunner
 
+from bci.cli import app
 from bci.errors import ConfigError, RecordingError
 from bci.io.bids import export_bids
 from bci.io.recording import open_recording
@@ -195,3 +198,40 @@ def test_markers_of_a_reset_clock_keep_their_places(data: Path) -> None:
     for place in placed:
         at = min(int(place.position), 27_814)
         assert abs(times[at] - place.time) < 0.02 or at == 12_876
+
+
+def test_the_recipes_in_the_documentation_give_the_same(
+    recorded: tuple[Path, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, samples = recorded
+    monkeypatch.chdir(path.parent)
+    page = (Path(__file__).parents[2] / "docs" / "exporting.md").read_text(encoding="utf-8")
+    recipes = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(recipes) == 2
+    for recipe in recipes:
+        names: dict[str, object] = {}
+        with mne.utils.use_log_level("ERROR"):
+            exec(recipe, names)
+        raw = names["raw"]
+        assert isinstance(raw, mne.io.BaseRaw)
+        assert raw.ch_names == [f"E{i}" for i in range(8)]
+        assert np.allclose(raw.get_data().T, samples * 1e-6, rtol=1e-6, atol=0)
+
+
+def test_the_command_exports_a_session_and_ends_with_one_line(
+    recorded: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    words = ["export", str(tmp_path), "--out", str(tmp_path / "bids"), "--subject", "01", "--task", "rest"]
+    done = CliRunner().invoke(app, [*words, "--json"])
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["samples"], result["gaps"], result["events_outside"]) == (N, 1, 1)
+    assert Path(result["file"]).is_file()
+    assert any("a gap of 1.51" in defect for defect in result["defects"])
+    again = CliRunner().invoke(app, words)
+    assert isinstance(again.exception, ConfigError)
+    assert "--overwrite" in str(again.exception)
+    (tmp_path / "recording-2.xdf").write_bytes(recorded[0].read_bytes())
+    several = CliRunner().invoke(app, words)
+    assert isinstance(several.exception, ConfigError)
+    assert "recording-2.xdf, recording.xdf: name one file" in str(several.exception)

@@ -12,9 +12,12 @@ import made_files as made
 import numpy as np
 import planted_recordings as planted
 import pytest
+from typer.testing import CliRunner
 
+from bci.cli import app
 from bci.errors import RecordingError
 from bci.io import safe_xml
+from bci.io.formats import xdf
 from bci.io.recording import open_recording
 
 #: A billion laughs: 600 bytes that claim 10^20 characters.
@@ -124,11 +127,28 @@ def test_a_tag_that_claims_two_gigabytes_is_refused(tmp_path: Path) -> None:
         open_recording(path)
 
 
+def megabytes(path: Path) -> np.ndarray:
+    """Write a file that is large enough for a trial; return its samples."""
+    samples = planted.values(20_000, 16)
+    head = made.header(1, "amp", 16, 100)
+    path.write_bytes(made.xdf(head, made.samples(1, samples, planted.stamps(20_000))))
+    return samples
+
+
+def test_a_file_that_changes_after_its_trial_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.xdf"
+    megabytes(path)
+    monkeypatch.setattr(xdf, "_import_pyxdf", lambda: path.write_bytes(path.read_bytes() + bytes(9)))
+    with pytest.raises(RecordingError, match="changed while it was read"):
+        open_recording(path)
+
+
 def test_a_file_of_megabytes_is_walked_by_a_capped_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    from bci.io.formats import xdf
 
     def noting(kind: str, *args: object, **options: object) -> dict[str, object]:
         asked.append(kind)
@@ -136,13 +156,18 @@ def test_a_file_of_megabytes_is_walked_by_a_capped_child(
 
     try_file = xdf.try_file
     monkeypatch.setattr(xdf, "try_file", noting)
-    samples = planted.values(20_000, 16)
     path = tmp_path / "a.xdf"
-    path.write_bytes(
-        made.xdf(made.header(1, "amp", 16, 100), made.samples(1, samples, planted.stamps(20_000)))
-    )
+    samples = megabytes(path)
     assert np.array_equal(open_recording(path).read(0, 20_000), samples)
     path.write_bytes(path.read_bytes() + made.chunk(4, ONE + bytes(17)))
     with pytest.raises(RecordingError, match=r"a\.xdf, byte .* expected 22"):
         open_recording(path)
     assert asked == ["xdf", "xdf"]
+
+
+def test_names_out_of_a_file_are_neither_markup_nor_words_to_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a.xdf"
+    path.write_bytes(made.xdf(made.header(1, "[/bold]", 2, 100), made.samples(1, VALUES, STAMPS)))
+    done = CliRunner().invoke(app, ["verify", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "stream '[/bold]': 10 samples can be used" in done.output

@@ -178,6 +178,11 @@ def test_brainvision_markers_come_with_their_words(tmp_path: Path) -> None:
     assert recording.signal.rate == 100
     assert np.array_equal(recording.read(0, 200), values * np.float32(0.5))
     assert [(m.time, m.text) for m in recording.markers] == [(0.5, "Stimulus/S  1")]
+    (tmp_path / "inner").mkdir()
+    header = (tmp_path / "a.vhdr").read_text(encoding="utf-8")
+    (tmp_path / "inner" / "a.vhdr").write_text(header.replace("=a.", "=../a."), encoding="utf-8")
+    with pytest.raises(RecordingError, match=r"outside its own folder: refused"):
+        open_recording(tmp_path / "inner" / "a.vhdr")
 
 
 @pytest.mark.parametrize(

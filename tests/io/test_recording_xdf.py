@@ -11,6 +11,7 @@ import pyxdf
 
 from bci.errors import RecordingError
 from bci.io.recording import chunks, open_recording
+from bci.io.to_mne import channels_of
 from bci.io.xdf_writer import XdfWriter
 from bci.live import tracks
 from bci.signal.clock import ManualClock
@@ -191,6 +192,11 @@ def test_exact_stamps_are_played_as_they_are(tmp_path: Path) -> None:
     recording = open_recording(path)
     assert recording.segments == ((0, 300), (300, 599))
     assert np.array_equal(recording.times(0, 599), stamps - stamps[0])
+    stamps = np.insert(stamps, 450, stamps[449])  # sent twice
+    recording = open_recording(amp_alone(path, stamps, desc="<bci><exact_stamps>1</exact_stamps></bci>"))
+    assert recording.segments == ((0, 300), (300, 600))
+    assert np.array_equal(recording.times(0, 300), stamps[:300] - stamps[0])
+    assert np.all(np.diff(recording.times(0, 600)) > 0)
 
 
 def test_a_stream_played_fast_is_given_the_times_of_its_signal(tmp_path: Path) -> None:
@@ -222,6 +228,27 @@ def test_the_rigs_own_doings_are_neither_markers_nor_missing(tmp_path: Path) -> 
     recording = open_recording(path)
     assert recording.defects == ()
     assert [m.text for m in recording.markers] == ["go"]
+
+
+@pytest.mark.parametrize(
+    "desc",
+    [
+        "words",
+        "<channels>words</channels>",
+        "<channels/>",
+        "<channels><channel>Cz</channel></channels>",
+        "<channels><channel><label><b>Cz</b></label><unit><u/></unit></channel></channels>",
+        "<bci>10</bci>",
+        "<bci><speed><x/></speed><exact_stamps/></bci>",
+        "<bci><speed>-1</speed></bci>",
+        "<bci><speed>fast</speed></bci>",
+    ],
+)
+def test_a_header_of_another_shape_says_nothing_and_does_no_harm(tmp_path: Path, desc: str) -> None:
+    recording = open_recording(amp_alone(tmp_path / "a.xdf", 50 + np.arange(100) / 100, desc=desc))
+    assert recording.signal.channels in (("1",), ("Cz",))
+    assert recording.times(99, 100)[0] == pytest.approx(0.99)
+    assert [c.kind for c in channels_of(open_recording(tmp_path / "a.xdf", unit="uV"))] == ["eeg"]
 
 
 def test_what_the_header_says_is_kept_nested(tmp_path: Path) -> None:

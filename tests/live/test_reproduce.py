@@ -115,7 +115,12 @@ def rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str] | None
 def test_a_session_full_of_faults_is_equal_to_the_bit(any_session: Session) -> None:
     result = reproduce(any_session.folder, screen=screen)
     assert result["frames"] == result["equal"] > 200
-    assert (result["missing"], result["approximate"], result["unequal"]) == (0, 0, [])
+    assert (result["missing"], result["unrecorded"], result["approximate"], result["unequal"]) == (
+        0,
+        0,
+        0,
+        [],
+    )
     assert result["max_difference"] == 0
     assert result["shown"] == result["shown_equal"] > 10
     assert result["images"] == result["images_within"] > 10
@@ -182,6 +187,14 @@ def test_a_picture_shown_that_is_none_of_the_decoders_is_noticed(session: Sessio
     result = reproduce(session.folder)
     assert result["equal"] == result["frames"]
     assert result["shown_equal"] == result["shown"] - 1
+    assert not result["reproduced"]
+
+
+def test_a_frame_that_is_not_in_the_table_is_counted(session: Session) -> None:
+    assert rewrite(session.folder / "frames.csv", lambda r: None if r["frame"] == "40" else r) == 1
+    result = reproduce(session.folder)
+    assert (result["unrecorded"], result["missing"]) == (1, 0)
+    assert result["equal"] == result["frames"]
     assert not result["reproduced"]
 
 

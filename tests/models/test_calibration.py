@@ -13,12 +13,11 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleError, ConfigError, RecordingError
 from bci.io.recording import chunks, open_recording
 from bci.signal.clock import ManualClock
-from bci.signal.pipeline import Pipeline
 from bci.signal.windows import windows
 from models.calibration import Calibration, calibrate
 from models.datasets.cued import cued_blocks, cut_cued
 from models.evaluation import evaluate
-from models.protocol import CalibrationConfig, load_calibration, recipe_of
+from models.protocol import CalibrationConfig, load_calibration, plan_of, recipe_of
 from models.readouts.fitting import StateEstimator, Trials
 from models.readouts.state import RelativePower
 
@@ -153,9 +152,7 @@ def test_a_pair_is_predicted_by_what_never_saw_it(
     config: CalibrationConfig, base: Bundle, place: Path
 ) -> None:
     recording = open_recording(record(place, "folds", alpha=2.0, seed=5))
-    recipe = recipe_of(config, base)
-    pipeline = Pipeline.from_json([dict(step) for step in recipe.pipeline])
-    trials, block, _ = cut_cued(config, recipe, recording, pipeline, base.signal)
+    trials, block, _ = cut_cued(config, plan_of(config, base, recording.signal), recording)
     assert trials.fold is not None
     assert np.array_equal(np.unique(block), np.arange(2 * PAIRS))
     assert np.array_equal(trials.fold, block // 2)
@@ -188,10 +185,7 @@ def test_only_what_lies_inside_a_block_behind_its_left_out_start_is_used(
     assert [b.state for b in blocks] == [0, 1] * PAIRS
     assert [b.first for b in blocks] == [round((3 + k * SECONDS + LEFT_OUT) * RATE) for k in range(2 * PAIRS)]
     assert [b.end for b in blocks] == [round((3 + (k + 1) * SECONDS) * RATE) for k in range(2 * PAIRS)]
-    recipe = recipe_of(config, base)
-    trials, block, _ = cut_cued(
-        config, recipe, recording, Pipeline.from_json([dict(step) for step in recipe.pipeline]), base.signal
-    )
+    trials, block, _ = cut_cued(config, plan_of(config, base, recording.signal), recording)
     firsts, ends = np.array([b.first for b in blocks]), np.array([b.end for b in blocks])
     assert (trials.start >= firsts[block]).all()
     assert (trials.end <= ends[block]).all()
@@ -213,7 +207,7 @@ def test_only_what_lies_inside_a_block_behind_its_left_out_start_is_used(
         (
             "[readout]",
             '[signal]\nchannels = ["1"]\nunit = "mV"\n[readout]',
-            RecordingError,
+            ConfigError,
             "expected a signal in mV",
         ),
         (TEXT[TEXT.index("[readout]") :], "", BundleError, "does not say how its readout was fitted"),

@@ -1,10 +1,8 @@
 """The cortex in silico answers pixels and nothing else, each subject's in its own way."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
+from planted_participants import PICTURES, small
 
 from bci.sim.early import EarlyUnits
 from bci.sim.gaze import FIELD, FIELD_DEG, Eye, Pictures, retinal_images
@@ -24,8 +22,8 @@ def grating(cycles_per_deg: float, angle: float, phase: float = 0.0, contrast: f
 
 
 @pytest.fixture(scope="module")
-def population(pictures: Pictures) -> Population:
-    return Population(1, 128, 128, Eye(), pictures)
+def population() -> Population:
+    return Population(1, 128, 128, Eye(), PICTURES)
 
 
 def test_each_filter_answers_its_own_scale_and_orientation() -> None:
@@ -59,10 +57,10 @@ def test_a_shift_of_gaze_is_a_shift_of_the_picture() -> None:
     assert np.allclose(looked, retinal_images(eye.look(moved, STRAIGHT)), atol=1e-5)
 
 
-def test_a_picture_of_another_size_is_seen_as_the_same(population: Population, pictures: Pictures) -> None:
-    larger = pictures[:2].repeat(3, axis=1).repeat(3, axis=2)
+def test_a_picture_of_another_size_is_seen_as_the_same(population: Population) -> None:
+    larger = PICTURES[:2].repeat(3, axis=1).repeat(3, axis=2)
     gaze = np.zeros((2, 2))
-    assert np.allclose(population.drive(larger, gaze), population.drive(pictures[:2], gaze), atol=1e-3)
+    assert np.allclose(population.drive(larger, gaze), population.drive(PICTURES[:2], gaze), atol=1e-3)
     wide = np.full((1, 32, 64, 3), 128, np.uint8)
     wide[:, 8:24, 16:48] = 200
     square = np.full((1, 64, 64, 3), 128, np.uint8)
@@ -70,48 +68,44 @@ def test_a_picture_of_another_size_is_seen_as_the_same(population: Population, p
     assert np.allclose(population.drive(wide, STRAIGHT), population.drive(square, STRAIGHT), atol=1e-3)
 
 
-def test_drives_are_those_of_the_pixels_alone(population: Population, pictures: Pictures) -> None:
+def test_drives_are_those_of_the_pixels_alone(population: Population) -> None:
     gaze = np.random.default_rng(0).normal(0, 0.1, (8, 2))
-    at_once = population.drive(pictures[:8], gaze)
+    at_once = population.drive(PICTURES[:8], gaze)
     one_by_one = [
-        population.drive(pictures[i : i + 1].copy(), gaze[i : i + 1])[0] for i in reversed(range(8))
+        population.drive(PICTURES[i : i + 1].copy(), gaze[i : i + 1])[0] for i in reversed(range(8))
     ]
     assert np.allclose(at_once, one_by_one[::-1], atol=1e-3)
-    assert np.array_equal(population.drive(pictures[:1], STRAIGHT), population.drive(pictures[:1], STRAIGHT))
-    changed = pictures[:1].copy()
+    assert np.array_equal(population.drive(PICTURES[:1], STRAIGHT), population.drive(PICTURES[:1], STRAIGHT))
+    changed = PICTURES[:1].copy()
     changed[:, 20:44, 20:44] = 255 - changed[:, 20:44, 20:44]
     assert np.abs(population.drive(changed, STRAIGHT) - at_once[0]).max() > 0.5
 
 
 def test_every_unit_varies_by_one_over_the_reference_and_rests_before_the_empty_screen(
-    population: Population, pictures: Pictures
+    population: Population,
 ) -> None:
-    drives = population.drive(pictures, np.zeros((len(pictures), 2)))
+    drives = population.drive(PICTURES, np.zeros((len(PICTURES), 2)))
     assert np.allclose(drives.std(axis=0), 1, atol=1e-3)
     assert not population.drive(np.full((1, 64, 64, 3), 128, np.uint8), STRAIGHT).any()
 
 
-def test_jitter_of_the_eye_changes_early_units_little_and_higher_units_less(
-    population: Population, pictures: Pictures
-) -> None:
+def test_jitter_of_the_eye_changes_early_units_little_and_higher_units_less(population: Population) -> None:
     rng = np.random.default_rng(1)
-    still = population.drive(pictures, np.zeros((len(pictures), 2)))
+    still = population.drive(PICTURES, np.zeros((len(PICTURES), 2)))
     for deg, most in ((0.12, 0.06), (0.3, 0.25)):
-        moved = population.drive(pictures, rng.normal(0, deg, (len(pictures), 2)))
+        moved = population.drive(PICTURES, rng.normal(0, deg, (len(PICTURES), 2)))
         changed = ((moved - still) ** 2).mean(axis=0)
         early, higher = changed[population.is_early].mean(), changed[~population.is_early].mean()
         assert 0 < higher < 0.9 * early < early < most
 
 
-def test_two_subjects_have_the_same_network_and_another_anatomy_and_tuning(
-    small: Callable[..., Any], pictures: Pictures
-) -> None:
+def test_two_subjects_have_the_same_network_and_another_anatomy_and_tuning() -> None:
     one, two = (small("fmri", subject=subject) for subject in (1, 2))
     early = [p.observer.population._early for p in (one, two)]
     assert not np.allclose(early[0].centre, early[1].centre)
     assert not np.allclose(one.shapes.peak_s, two.shapes.peak_s)
     assert not np.allclose(one.snrs, two.snrs)
-    drives = [p.observer.population.drive(pictures, np.zeros((len(pictures), 2))) for p in (one, two)]
+    drives = [p.observer.population.drive(PICTURES, np.zeros((len(PICTURES), 2))) for p in (one, two)]
     alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(drives[0].T, drives[1].T, strict=True)]
     assert abs(np.mean(alike)) < 0.3
     noise = [p.read(50) for p in (one, two)]

@@ -1,13 +1,10 @@
 """Oracles: chance where there is nothing, theory where there is one, more with more signal."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 import scipy.stats
+from planted_participants import PICTURES, small
 
-from bci.sim.gaze import Pictures
 from bci.sim.oracle import FactorNoise, gaussian_posterior, identify, likelihoods, sampled_posterior
 from bci.sim.responses import respond
 
@@ -28,18 +25,16 @@ FAINT = {"fmri": 0.01, "eeg": 0.004}
 
 
 @pytest.mark.parametrize("kind", ["fmri", "eeg"])
-def test_identification_is_chance_without_signal_and_rises_with_it(
-    small: Callable[..., Any], pictures: Pictures, kind: str
-) -> None:
+def test_identification_is_chance_without_signal_and_rises_with_it(kind: str) -> None:
     order = np.random.default_rng(1).permutation(np.arange(36) % 12)
     reached, drives = [], []
     for snr in (0.0, FAINT[kind], 0.05):
         participant = small(kind, snr=snr, lapse_rate=0.1)
-        found = respond(participant, pictures[order])
+        found = respond(participant, PICTURES[order])
         # What a look would have caused does not hang on the signal's size.
-        drives = drives or [participant.observer.imagine(pictures[:12], moment) for moment in found.moments]
+        drives = drives or [participant.observer.imagine(PICTURES[:12], moment) for moment in found.moments]
         scores = np.stack(
-            [likelihoods(participant, found, i, pictures[:12], d) for i, d in enumerate(drives)]
+            [likelihoods(participant, found, i, PICTURES[:12], d) for i, d in enumerate(drives)]
         )
         reached.append(identify(scores.round(6), order)["n_way"])
     assert reached[0] == pytest.approx(1 / 12)
@@ -47,28 +42,28 @@ def test_identification_is_chance_without_signal_and_rises_with_it(
     assert reached[2] > 0.6
 
 
-def test_a_lapse_is_taken_into_account(small: Callable[..., Any], pictures: Pictures) -> None:
+def test_a_lapse_is_taken_into_account() -> None:
     participant = small("eeg", snr=5.0, lapse_rate=0.5)
-    found = respond(participant, pictures[:8])
+    found = respond(participant, PICTURES[:8])
     lapsed = [i for i, moment in enumerate(found.moments) if moment.lapsed]
-    scores = np.stack([likelihoods(participant, found, i, pictures[:8]) for i in lapsed])
+    scores = np.stack([likelihoods(participant, found, i, PICTURES[:8]) for i in lapsed])
     # Nobody was there, and the oracle does not make one candidate win by the noise alone.
     assert np.ptp(scores, axis=1).max() < 1e-6
     awake = next(i for i, moment in enumerate(found.moments) if not moment.lapsed)
-    assert likelihoods(participant, found, awake, pictures[:8]).argmax() == awake
+    assert likelihoods(participant, found, awake, PICTURES[:8]).argmax() == awake
 
 
-def test_the_likelihood_is_the_gaussian_one(small: Callable[..., Any], pictures: Pictures) -> None:
+def test_the_likelihood_is_the_gaussian_one() -> None:
     participant = small("eeg", snr=0.5, lapse_rate=0.0)
-    found = respond(participant, pictures[:6])
+    found = respond(participant, PICTURES[:6])
     i, begin, n = 3, int(found.first[3]), 25
     # By brute force, on 25 samples after 80 ms and 8 of the channels.
-    scores = likelihoods(participant, found, i, pictures[:6])
+    scores = likelihoods(participant, found, i, PICTURES[:6])
     time = participant.background_covariance(begin, found.values.shape[1])
     keep = slice(20, 20 + n)
     covariance = np.kron(time[keep, keep], participant.sensors.background[:8, :8])
     assert np.all(np.linalg.eigvalsh(covariance) > 0)
-    drives = participant.observer.imagine(pictures[:6], found.moments[i])
+    drives = participant.observer.imagine(PICTURES[:6], found.moments[i])
     since = np.arange(begin, begin + found.values.shape[1]) / 250 - found.moments[i].time
     answers = [participant.evoked(w, since, participant.jitter(i)) for w in participant.waves(drives)]
     left = found.values[i] - found.clean[i] + answers[i]

@@ -1,49 +1,43 @@
 """A participant in a scanner: signal-to-noise, haemodynamics and betas as planted."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
-from sim.conftest import STEADY, grey
+from planted_participants import PICTURES, STEADY, grey, small
 
 from bci.sim.betas import TrialBetas
-from bci.sim.gaze import Pictures
 from bci.sim.hrf import CANONICAL, StepTable, response, varied
 from bci.sim.noise import VoxelNoise
 from bci.sim.participant import record
 from bci.sim.responses import respond
 
 
-def test_the_single_trial_snr_measured_is_the_one_asked_for(
-    small: Callable[..., Any], pictures: Pictures
-) -> None:
+def test_the_single_trial_snr_measured_is_the_one_asked_for() -> None:
     many = small("fmri", units=800, **STEADY)
     assert np.median(many.snrs) == pytest.approx(0.05, rel=0.15)
     # Heavy tails: most voxels say next to nothing.
     assert many.snrs.mean() > 1.6 * np.median(many.snrs)
     participant = small("fmri", snr=0.2, **STEADY)
-    shown = pictures[np.arange(96) % len(pictures)]
+    shown = PICTURES[np.arange(96) % len(PICTURES)]
     found = respond(participant, shown, 24.0 * np.arange(96))
-    signal = found.clean[: len(pictures)].var(axis=0)
+    signal = found.clean[: len(PICTURES)].var(axis=0)
     noise = ((found.values - found.clean) ** 2).mean(axis=0)
     ratio = signal / noise / participant.snrs
     assert np.exp(np.log(ratio).mean()) == pytest.approx(1, abs=0.1)
     assert np.abs(np.log(ratio)).max() < 0.8
 
 
-def test_an_snr_of_zero_leaves_noise_alone(small: Callable[..., Any], pictures: Pictures) -> None:
+def test_an_snr_of_zero_leaves_noise_alone() -> None:
     participant = small("fmri", snr=0.0)
-    shown = record(participant, [(pictures[0], 3.0)], 12)
+    shown = record(participant, [(PICTURES[0], 3.0)], 12)
     assert np.array_equal(shown, record(participant, [], 12))
 
 
-def test_delays_and_widths_vary_by_voxel_as_planted(small: Callable[..., Any], pictures: Pictures) -> None:
+def test_delays_and_widths_vary_by_voxel_as_planted() -> None:
     shapes = varied(2000, np.random.default_rng(0))
     assert shapes.peak_s.std() == pytest.approx(0.8, abs=0.06)
     assert shapes.shape.std() > 1.0
     participant = small("fmri", snr=10.0, tr=0.5, **STEADY)
-    participant.see(pictures[0], 0.0)
+    participant.see(PICTURES[0], 0.0)
     participant.see(grey(), 0.5)
     course = np.array([participant.evoked(0.5 * k) for k in range(60)])
     peaks = 0.5 * np.abs(course).argmax(axis=0)
@@ -97,31 +91,31 @@ def test_the_noise_of_betas_is_known() -> None:
     assert found.mean() == pytest.approx(1, abs=0.04)
 
 
-def test_what_a_trial_adds_of_its_own_is_known(small: Callable[..., Any], pictures: Pictures) -> None:
+def test_what_a_trial_adds_of_its_own_is_known() -> None:
     participant = small("fmri", **STEADY)
-    other = respond(participant, np.concatenate([pictures[9:10], pictures[1:32]]))
-    same = respond(participant, pictures)
+    other = respond(participant, np.concatenate([PICTURES[9:10], PICTURES[1:32]]))
+    same = respond(participant, PICTURES)
     assert same.gain is not None
     assert other.gain is not None
     own = other.gain[0] * other.drives[0] - same.gain[0] * same.drives[0]
     assert np.allclose(other.clean[0] - same.clean[0], own, atol=1e-4)
 
 
-def test_many_at_once_are_the_same_as_volume_by_volume(small: Callable[..., Any], pictures: Pictures) -> None:
+def test_many_at_once_are_the_same_as_volume_by_volume() -> None:
     participant = small("fmri", lapse_rate=0.1)
     onsets = 6 + 4.5 * np.arange(12)
-    found = respond(participant, pictures[:12], onsets)
-    changes = [c for i, t in enumerate(onsets) for c in ((pictures[i], t), (grey(), t + 1.5))]
+    found = respond(participant, PICTURES[:12], onsets)
+    changes = [c for i, t in enumerate(onsets) for c in ((PICTURES[i], t), (grey(), t + 1.5))]
     volumes = int(np.ceil((onsets[-1] + 1.5 + 16) / participant.tr)) + 1
     betas = TrialBetas(onsets, onsets + 1.5, participant.tr, volumes, found.values.shape[1])
     betas.add(0, record(participant, changes, volumes))
     assert np.allclose(betas.solve(), found.values, atol=2e-3)
-    assert np.array_equal(respond(participant, pictures[:12], onsets).values, found.values)
+    assert np.array_equal(respond(participant, PICTURES[:12], onsets).values, found.values)
 
 
-def test_volumes_do_not_depend_on_how_they_are_read(small: Callable[..., Any], pictures: Pictures) -> None:
+def test_volumes_do_not_depend_on_how_they_are_read() -> None:
     participant = small("fmri")
-    changes = [(pictures[0], 0.2), (pictures[1], 4.1), (grey(), 6.0), (pictures[2], 9.7)]
+    changes = [(PICTURES[0], 0.2), (PICTURES[1], 4.1), (grey(), 6.0), (PICTURES[2], 9.7)]
     whole = record(participant, changes, 24)
     participant.reset()
     pieces, left = [], list(changes)

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(ROOT))
+    import benchmarks.measurement
     import benchmarks.planted
     import benchmarks.recorder
     import benchmarks.recovery
@@ -129,32 +130,51 @@ def test_a_soak_in_which_nothing_was_seen_proves_nothing(benchmarks: Any) -> Non
 # -- recorder --------------------------------------------------------------------------------------------
 
 
-def session(p50: float, p99: float, **more: float) -> dict[str, float]:
-    """Return the figures of one session."""
+def figures(p50: float, p99: float, **more: float) -> dict[str, float]:
+    """Return the figures of a session, or of a part of one."""
     return {"p50_ms": p50, "p99_ms": p99, "lost": 0, "bytes_ratio": 1.02, "slowest_write_s": 0.1} | more
 
 
-def test_the_recorder_is_judged_by_the_median_of_its_rounds(benchmarks: Any) -> None:
-    def met(*rounds: tuple[float, float], **more: float) -> list[bool]:
-        pairs = [{"off": session(2.0, 5.0), "on": session(*on, **more)} for on in rounds]
-        return [verdict["met"] for verdict in benchmarks.recorder.judge(pairs, None).values()]
+def test_the_recorder_is_judged_by_the_median_of_its_turns(benchmarks: Any) -> None:
+    def met(*turns: tuple[float, float], **more: float) -> list[bool]:
+        pairs = [{"off": figures(2.0, 5.0), "on": figures(*on)} for on in turns]
+        verdicts = benchmarks.recorder.judge(pairs, figures(2.0, 5.0, **more), None)
+        return [verdict["met"] for verdict in verdicts.values()]
 
     assert met((2.15, 6.0), (9.0, 90.0), (2.1, 6.5)) == [True] * 4
     assert met((2.3, 6.0), (2.3, 6.0), (2.1, 6.0)) == [False, True, True, True]
     assert met((2.1, 7.5), (2.1, 7.5), (2.1, 6.0)) == [True, False, True, True]
     assert met((2.1, 6.0), lost=1) == [True, True, False, True]
     assert met((2.1, 6.0), bytes_ratio=1.06) == [True, True, True, False]
-    # Ten per cent of very little is nothing that anybody could see.
-    fast = [{"off": session(0.4, 1.0), "on": session(0.49, 1.0)}]
-    assert all(verdict["met"] for verdict in benchmarks.recorder.judge(fast, None).values())
+    # A tenth of a millisecond is nothing that anybody could see, whatever its share.
+    fast = [{"off": figures(0.4, 1.0), "on": figures(0.49, 1.0)}]
+    verdicts = benchmarks.recorder.judge(fast, figures(0.4, 1.0), None)
+    assert all(verdict["met"] for verdict in verdicts.values())
+
+
+def test_windows_count_for_the_part_in_which_they_came_but_not_for_its_beginning(benchmarks: Any) -> None:
+    recorder = benchmarks.recorder
+    when = np.arange(0.0, 12.0, 0.1)
+    latency = np.where((when % 6) < 2.5, 1e-3, 2e-3)  # twice as long with the recorder on
+    latency[(when % 6 < 0.5) | ((when % 6 >= 2.5) & (when % 6 < 4.0))] = (
+        1.0  # while it suspends and catches up
+    )
+    done = benchmarks.measurement.Measurement(
+        "line", None, latency, np.empty(0), np.empty((0, 2)), 0.0, {}, 0, 0, 0, 0, facts={"when": when}
+    )
+    turns = recorder.parted(done, [("off", 0.0), ("on", 2.5), ("off", 6.0), ("on", 8.5)], 12.0)
+    assert [(turn["off"]["windows"], turn["on"]["windows"]) for turn in turns] == [(20, 20), (20, 20)]
+    for turn in turns:
+        assert turn["off"]["p99_ms"] == pytest.approx(1.0)
+        assert turn["on"]["p50_ms"] == pytest.approx(2.0)
 
 
 def test_a_stall_counts_only_when_the_disk_did_stall(benchmarks: Any) -> None:
-    pair = [{"off": session(2.0, 5.0), "on": session(2.0, 5.0)}]
+    pair = [{"off": figures(2.0, 5.0), "on": figures(2.0, 5.0)}]
 
-    def met(**figures: float) -> bool:
-        stalled = session(2.0, 5.0, most_waiting_mb=150.0, **figures)
-        return bool(list(benchmarks.recorder.judge(pair, stalled).values())[-1]["met"])
+    def met(**more: float) -> bool:
+        stalled = figures(2.0, 5.0, most_waiting_mb=150.0, **more)
+        return bool(list(benchmarks.recorder.judge(pair, pair[0]["on"], stalled).values())[-1]["met"])
 
     assert met(slowest_write_s=5.0)
     assert not met(slowest_write_s=5.0, lost=3)
@@ -234,17 +254,14 @@ def test_a_short_soak_finds_every_sample_and_leaves_nothing_behind(tmp_path: Pat
 
 
 @pytest.mark.system
-def test_a_session_without_a_recorder_is_measured_as_one_with_it() -> None:
-    status, found = last_line(
-        "benchmarks.recorder", "--configs", "C", "--rounds", "1", "--seconds", "1", "--stall", ""
-    )
-    (both,) = found["configs"]["C"]["rounds"]
-    assert status == 0, both
-    for name in ("off", "on"):
-        assert both[name]["windows"] > 0
-        assert both[name]["lost"] == 0
-    assert both["off"]["bytes_ratio"] is None
-    assert both["on"]["bytes_ratio"] > 1
+def test_a_recorder_that_was_suspended_for_a_while_has_recorded_everything() -> None:
+    _, found = last_line("benchmarks.recorder", "--configs", "C", "--turns", "1", "--stall", "")
+    result = found["configs"]["C"]
+    (turn,) = result["turns"]
+    assert turn["off"]["windows"] > 0
+    assert turn["on"]["windows"] > 0
+    assert (result["whole"]["lost"], result["whole"]["broken"]) == (0, 0)
+    assert result["whole"]["bytes_ratio"] > 1
 
 
 @pytest.mark.system

@@ -87,6 +87,8 @@ def test_a_session_reproduces_itself_and_a_forged_latent_is_noticed(tmp_path: Pa
     assert (result["missing"], result["max_difference"]) == (0, 0.0)
     assert result["same_environment"] is True
     assert result["within_tolerance"] is True
+    assert result["shown"] == result["shown_equal"] > 0
+    assert result["images"] == result["images_within"] > 0
 
     table = done.folder / "frames.csv"
     rows = table.read_text().splitlines(keepends=True)

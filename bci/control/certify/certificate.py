@@ -24,10 +24,10 @@ from bci.control.certify.traces import Traces
 from bci.control.environment import describe_environment
 from bci.errors import ProgramError, RecordingError
 from bci.io.folder import write_json
+from bci.io.frames import image_digest
 from bci.io.session import SessionConfig
 from bci.io.verify import verify
 from bci.live.photodiode import Onset
-from bci.live.tables import image_digest
 from bci.signal.clock import Clock, LslClock
 
 #: The sessions in which programs are broken and come back, and what they are called on the page.

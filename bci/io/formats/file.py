@@ -83,6 +83,27 @@ class FileRecording:
             raise ValueError(f"{self.name} has samples 0 to {self.n}; asked for {first} to {end}")
 
 
+def nested(header: Mapping[str, Any], *names: str) -> list[Any]:
+    """Return what stands at a place of a header, every one of them; what is no element on the way has nothing in it.
+
+    >>> nested({"desc": [{"cap": ["large"]}, None, "words"]}, "desc", "cap")
+    ['large']
+    """
+    found: list[Any] = [header]
+    for name in names:
+        found = [item for one in found if isinstance(one, Mapping) for item in one.get(name) or []]
+    return found
+
+
+def text_at(header: Mapping[str, Any], *names: str) -> str:
+    """Return the first text that stands at a place of a header; empty where there is none.
+
+    >>> text_at({"type": ["EEG"]}, "type"), text_at({"type": [None]}, "type"), text_at({}, "desc", "cap")
+    ('EEG', '', '')
+    """
+    return next((text.strip() for text in nested(header, *names) if isinstance(text, str)), "")
+
+
 def listed(names: Sequence[str], most: int = 8) -> str:
     """Return names in a row, the first few of many.
 

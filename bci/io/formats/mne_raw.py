@@ -4,6 +4,7 @@ MNE gives volts; what is published is microvolts, in float32. Trigger channels b
 among the signal's channels; annotations become markers too. Channel names stay as in the file.
 """
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from bci.errors import RecordingError
 from bci.io.formats.edf import EdfFacts, check_edf
 from bci.io.formats.file import FileRecording, agree, listed, markers_in
 from bci.io.formats.logs import collected
-from bci.io.formats.trial import try_file
+from bci.io.formats.trial import SMALL, try_file
 from bci.io.formats.unpacking import check_gzip, check_mat
 from bci.signal.types import Marker, Signal, code_of
 from bci.signal.units import unit_name
@@ -59,7 +60,8 @@ def open_mne(
     facts = check_edf(path) if path.suffix.casefold() in _EDF else None
     if path.suffix.casefold() in (".set", ".mat"):
         check_mat(path)
-    try_file("mne", path, _size(path), meanwhile=_import_mne)
+    if facts is None or _size(path) > SMALL:
+        try_file("mne", path, _size(path), meanwhile=_import_mne)
     raw, warned = _read_raw(path)
     defects = list(facts.defects if facts else ())
     # The header's wrong record count is said in our own words, with its numbers.
@@ -145,11 +147,22 @@ def _read(path: Path, raw: Any, picks: NDArray[np.intp], first: int, end: int) -
 
 
 def _check(path: Path, raw: Any) -> None:
-    """Refuse a file whose header claims more than it can hold, or whose first or last sample is not there."""
+    """Refuse a file that reaches elsewhere or claims more than it can hold, or whose ends are not there."""
+    _check_place(path, raw)
     # What an EDF header claims has been compared with the file, and its slow channels are interpolated.
     if path.suffix.casefold() not in _EDF:
         _check_claim(path, raw)
     _check_ends(path, raw)
+
+
+def _check_place(path: Path, raw: Any) -> None:
+    """Refuse a header that names a file of samples outside its own folder; links within it may lead anywhere."""
+    home = Path(os.path.abspath(path if path.is_dir() else path.parent))
+    for name in raw.filenames:
+        if name is not None and not Path(os.path.abspath(name)).is_relative_to(home):
+            raise RecordingError(
+                f"{path.name} names {name} as its samples, outside its own folder: refused. Put the files side by side."
+            )
 
 
 def _check_claim(path: Path, raw: Any) -> None:

@@ -7,14 +7,20 @@ needs: its start is what opening a file costs, about 0.05 s for XDF and 0.6 s fo
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bci.errors import RecordingError
 from bci.io.capped import Limits, answer, ask, nothing
 
-#: What the trial of a file may use: so many bytes and so many for each of the file's, and so many seconds, with one
-#: more for every 10 MB. MNE with all it imports maps 1 GiB; readers that load a file hold it some times over.
+#: A file of so many bytes that our own readers have judged, XDF's chunks or an EDF's header, is read without a trial:
+#: whatever stands in it, that takes less than 100 MB and a second or two.
+SMALL = 1 << 20
+
+#: What the trial of a file may use: so many bytes and so many for each of the file's, and so many seconds of processor
+#: time, with one more for every 10 MB. MNE with all it imports maps 1 GiB; readers that load a file hold it some times
+#: over.
 BASE_BYTES = 2 << 30
 PER_BYTE = 8
 SECONDS = 30.0
@@ -46,6 +52,19 @@ def try_file(kind: str, path: Path, size: int, meanwhile: Callable[[], None] = n
         If it is refused there, changes meanwhile, or wants more memory or time than it may have.
     """
     before = _identity(path)
+    found = _tried(kind, path, size, before, meanwhile)
+    if _identity(path) != before:
+        raise RecordingError(
+            f"{path.name} changed while it was read. Open it when the program that writes it is done."
+        )
+    return found
+
+
+@lru_cache(maxsize=64)
+def _tried(
+    kind: str, path: Path, size: int, identity: tuple[int, ...], meanwhile: Callable[[], None]
+) -> dict[str, Any]:
+    """Try a file; one that stays as it is needs no second trial."""
     limits = Limits(
         memory=BASE_BYTES + PER_BYTE * size,
         seconds=SECONDS + size / _BYTES_PER_S,
@@ -57,12 +76,7 @@ def try_file(kind: str, path: Path, size: int, meanwhile: Callable[[], None] = n
         return RecordingError(words if path.name in words else f"{path.name}: {words}")
 
     request = {"kind": kind, "path": str(path.resolve())}
-    found = ask("bci.io.formats.trial", request, limits, refuse, meanwhile)
-    if _identity(path) != before:
-        raise RecordingError(
-            f"{path.name} changed while it was read. Open it when the program that writes it is done."
-        )
-    return found
+    return ask("bci.io.formats.trial", request, limits, refuse, meanwhile)
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:

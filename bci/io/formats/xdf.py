@@ -16,9 +16,9 @@ import numpy as np
 
 from bci.errors import RecordingError
 from bci.io.checksums import ChunkSum, read_sums, sums_path
-from bci.io.formats.file import FileRecording, agree
+from bci.io.formats.file import FileRecording, agree, nested, text_at
 from bci.io.formats.logs import collected
-from bci.io.formats.trial import try_file
+from bci.io.formats.trial import SMALL, try_file
 from bci.io.formats.xdf_chunks import Walk, check_chunks
 from bci.io.formats.xdf_times import taken
 from bci.signal.types import Marker, Signal, Times, code_of
@@ -26,8 +26,6 @@ from bci.signal.units import unit_name
 
 #: A true rate this far from the nominal one is worth a sentence.
 _RATE_TOLERANCE = 0.01
-#: Whatever stands in a file of so many bytes, walking over it takes less than 100 MB and a second or two.
-_WALKED_HERE = 1 << 20
 #: What is put where a clock fell back and nothing tells how long the gap was, seconds.
 _UNKNOWN_GAP = 1.0
 
@@ -79,7 +77,7 @@ def open_xdf(
         times, segments = taken(
             stamps,
             nominal * speed,
-            exact=_ours(info).get("exact_stamps") == ["1"],
+            exact=text_at(info, "desc", "bci", "exact_stamps") == "1",
             known=_jumps(path, int(info["stream_id"]), len(stamps)),
         )
     except RecordingError as error:
@@ -96,7 +94,11 @@ def open_xdf(
         if other is not chosen and not _is_own(other["info"]):
             markers += _markers(other, zero, speed, defects)
     signal = Signal(
-        info["name"][0] or path.stem, nominal, (samples.shape[1],), labels, stated or unit_name(unit or "")
+        text_at(info, "name") or path.stem,
+        nominal,
+        (samples.shape[1],),
+        labels,
+        stated or unit_name(unit or ""),
     )
     return FileRecording(
         name=path.name,
@@ -115,9 +117,10 @@ def open_xdf(
 def _walk(path: Path) -> Walk:
     """Walk over the chunks before anything believes them; in a capped child where they could cost much."""
     size = path.stat().st_size
-    if size <= _WALKED_HERE:
+    if size <= SMALL:
         return check_chunks(path)
-    return Walk(**try_file("xdf", path, size, meanwhile=_import_pyxdf))
+    found = try_file("xdf", path, size, meanwhile=_import_pyxdf)
+    return Walk(int(found["sound"]), tuple(found["defects"]))
 
 
 def _import_pyxdf() -> None:
@@ -192,26 +195,19 @@ def _choose(path: Path, streams: Sequence[dict[str, Any]], wanted: str | None) -
     )
 
 
-def _ours(info: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what this project's own programs add to a header; empty in another's."""
-    for desc in info.get("desc") or []:
-        for ours in (desc or {}).get("bci") or []:
-            if isinstance(ours, dict):
-                return ours
-    return {}
-
-
 def _is_own(info: Mapping[str, Any]) -> bool:
     """Whether a stream holds the rig's own doings: marks, decisions, latents, flips."""
-    name = str(info["name"][0])
-    return name.startswith("bci-") and bool(_ours(info)) and (info.get("source_id") or [""])[0] == name
+    name = text_at(info, "name")
+    return (
+        name.startswith("bci-") and text_at(info, "source_id") == name and bool(nested(info, "desc", "bci"))
+    )
 
 
 def _speed(info: Mapping[str, Any]) -> float:
     """Return how many times faster than real time a stream says it was played."""
     try:
-        speed = float((_ours(info).get("speed") or ["1"])[0])
-    except (TypeError, ValueError):
+        speed = float(text_at(info, "desc", "bci", "speed") or 1)
+    except ValueError:
         return 1.0
     return speed if 0 < speed < math.inf else 1.0
 
@@ -239,13 +235,10 @@ def _names(info: Mapping[str, Any]) -> set[str]:
 def _channels(stream: Mapping[str, Any], defects: list[str]) -> tuple[tuple[str, ...], str]:
     """Return (labels, unit) from the stream's description; empty where it has none."""
     info = stream["info"]
-    described: list[dict[str, Any]] = []
-    for desc in info.get("desc") or []:
-        for channels in (desc or {}).get("channels") or []:
-            described += [c for c in (channels or {}).get("channel") or [] if c]
-    labels = [str((c.get("label") or [""])[0] or "") for c in described]
+    described = [c for c in nested(info, "desc", "channels", "channel") if isinstance(c, Mapping)]
+    labels = [text_at(channel, "label") for channel in described]
     # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
-    units = {unit_name(str((c.get("unit") or [""])[0] or "")) for c in described} - {""}
+    units = {unit_name(text_at(channel, "unit")) for channel in described} - {""}
     n = int(info["channel_count"][0])
     if described and len(described) != n:
         defects.append(f"{len(described)} channels are described, {n} are recorded; the names are not used")

@@ -40,7 +40,8 @@ def taken(
     rate : float
         Samples per second of these stamps.
     exact : bool
-        Whether the stamps are the samples' own times: then they pass untouched, and half a sample is a hole.
+        Whether the stamps are the samples' own times: then half a sample is a hole, and they pass untouched, but for
+        runs in which one is repeated.
     known : sequence of int
         Samples before which some are known to be missing, whatever the stamps say.
 
@@ -67,7 +68,9 @@ def taken(
     if len(borders) > _MOST_HOLES:
         raise RecordingError(f"{len(borders)} holes in {len(stamps)} samples: no stream at a fixed rate")
     if exact:
-        return stamps.copy(), _runs(borders, len(stamps))
+        runs = _runs(borders, len(stamps))
+        pieces = [stamps[first:end] for first, end in runs]
+        return np.concatenate([p if np.all(np.diff(p) > 0) else _line(p, 1 / rate) for p in pieces]), runs
     sure = set(known) | {b for b in borders if steps[b - 1] < 0}
     period = _period(stamps, rate)
     delays = stamps - stamps[0] - period * np.arange(len(stamps))

@@ -1,0 +1,74 @@
+"""SharedMemory is every ring of one session: made here before the programs that use it, unlinked when it ends."""
+
+import math
+from contextlib import ExitStack
+
+import numpy as np
+
+from bci.decoder.bundle import Bundle
+from bci.io.frames import frame_columns, frames_capacity, shown_columns
+from bci.io.markers import create_markers
+from bci.io.marks import create_marks
+from bci.io.metadata import StreamInfo
+from bci.io.stimuli import create_stimuli
+from bci.io.stream import Stream
+from bci.signal.ring import Ring
+
+#: A sample ring grows to this for a stream that plays faster than real time, bytes.
+_RING_BYTES = 256e6
+
+
+class SharedMemory:
+    """The rings of a session, by role.
+
+    Parameters
+    ----------
+    key : str
+        What their names begin with, unique on this host.
+    opened : ExitStack
+        Closes them.
+
+    Attributes
+    ----------
+    streams, rings : dict
+        What there is so far.
+    """
+
+    def __init__(self, key: str, opened: ExitStack) -> None:
+        self.key = key
+        self.streams: dict[str, Stream] = {}
+        self.rings: dict[str, Ring] = {}
+        self._opened = opened
+
+    def make_pictures(self, bundle: Bundle, frames_hz: float, refresh_hz: float, *, stimuli: bool) -> None:
+        """Make what pictures travel in: ``frames``, ``shown``, and ``stimuli`` where there is an experiment."""
+        height, width = bundle.image_size
+        frames = frame_columns(height, width, bundle.latent_size)
+        shown = shown_columns(height, width, bundle.latent_size)
+        for role, suffix, columns, hz in (
+            ("frames", "f", frames, frames_hz),
+            ("shown", "w", shown, refresh_hz),
+        ):
+            capacity = frames_capacity(columns, hz)
+            self._keep(role, Ring.create(self.key + suffix, columns, capacity, max(1, capacity // 4)))
+        if stimuli:
+            self._keep("stimuli", create_stimuli(self.key + "t", height, width))
+
+    def make_stream(self, info: StreamInfo, seconds: float) -> None:
+        """Make what samples and marks travel in; a sample stays readable for at least `seconds` of the signal.
+
+        A stream played faster fills its ring faster: the ring holds the same real time, within reason.
+        """
+        signal = info.signal
+        bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
+        wanted = min(seconds * max(1.0, info.speed), max(seconds, _RING_BYTES / bytes_per_s))
+        self.streams["stream"] = self._opened.enter_context(Stream.create(self.key + "s", signal, wanted))
+        self._keep("decode_marks", create_marks(self.key + "d", readers=1))
+        self._keep("rig_marks", create_marks(self.key + "r", readers=1))
+
+    def make_markers(self) -> None:
+        """Make what markers travel in."""
+        self._keep("markers", create_markers(self.key + "k", readers=2))
+
+    def _keep(self, role: str, ring: Ring) -> None:
+        self.rings[role] = self._opened.enter_context(ring)

@@ -1,0 +1,93 @@
+"""Plain pickles: reads the numbers out of a pickle file and runs nothing that it names.
+
+A pickle is a program. This one may build lists, tuples, dictionaries, text, numbers and NumPy arrays of numbers;
+whatever else it asks for is refused by name before it is imported.
+"""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci.errors import DataError
+
+#: All that a pickled array needs, under the names of old and new versions of NumPy.
+_ALLOWED = frozenset(
+    {
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        *(
+            (f"numpy.{core}.multiarray", name)
+            for core in ("core", "_core")
+            for name in ("_reconstruct", "scalar")
+        ),
+        *((f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")),
+        ("_codecs", "encode"),
+    }
+)
+
+#: Larger files are refused: they would be read into memory whole.
+_LARGEST = 4_000_000_000
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        if module == "_codecs":
+            return _latin1
+        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """Return bytes that Python 2 pickled as text."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
+    return text.encode("latin1")
+
+
+def load_plain(path: Path) -> Any:
+    """Return what a pickle file holds.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, too large, damaged, or asks for anything but numbers.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST:
+            raise DataError(f"{path} is {size / 1e9:.1f} GB; at most {_LARGEST / 1e9:.0f} GB are read.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+    try:
+        return _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
+    except DataError:
+        raise
+    except Exception as error:  # damage shows as any exception there is
+        raise DataError(
+            f"{path} is not a pickle of plain numbers: {error}. A pickle can run anything, so nothing but arrays, "
+            "lists and numbers is taken from one."
+        ) from None
+
+
+def as_floats(values: Any, what: str, path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Return values of a pickle as float32, or say what they are.
+
+    Raises
+    ------
+    DataError
+        If they are no numbers, or not of one shape.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        array = np.asarray(None, object)
+    if array.dtype.kind not in "fiu":
+        raise DataError(
+            f"{path}: expected {what} as numbers of one shape, came {array.dtype} of {type(values).__name__}."
+        )
+    return array.astype(np.float32)

@@ -1,0 +1,268 @@
+"""A package: a trained generator in a folder, for trainers, analyses and the export of decoders.
+
+::
+
+    generator.json   what it takes and gives, which rule its latents pass, provenance, scores, hashes
+    generator.onnx   latent (n, d) → image (n, 3, height, width), any n, the rule not applied
+    card.md          the same for people
+    training.json    what was seen at each look, samples.png a sheet of pictures
+
+Like a decoder's bundle it is data, never code. It is no decoder: `models.generators.graphs.for_decoder` makes of it
+the graph that a decoder's bundle holds.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from bci.decoder.quantiser import Quantiser
+from bci.decoder.spec import CARD
+from bci.decoder.wire import read_facts
+from bci.errors import BundleError, BundleMismatch
+from bci.io.session import describe_errors
+from models.generators.rules import Rule, apply_rule
+from models.generators.spec import DESCRIPTION, GRAPH, GeneratorSpec
+
+_LARGEST = 2**31
+_AT_ONCE = 32  # latents in one run of the graph
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratorPackage:
+    """A generator that was read and verified.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies.
+    spec : GeneratorSpec
+        What generator.json says.
+    hash : str
+        SHA-256 over the hashes of all its files: the package's identity.
+    """
+
+    folder: Path
+    spec: GeneratorSpec
+    hash: str
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read and verify a package.
+
+        Raises
+        ------
+        BundleError
+            If it is incomplete, damaged, of another version, or its graph is not what a generator's must be.
+        """
+        folder = Path(path)
+        if not (folder / DESCRIPTION).is_file():
+            raise BundleError(
+                f"expected a generator's folder with {DESCRIPTION}, came {folder}. Check the path; a decoder's bundle "
+                "is another thing."
+            )
+        text = _read(folder, DESCRIPTION)
+        try:
+            spec = GeneratorSpec.model_validate_json(text, strict=True)
+        except ValidationError as error:
+            raise BundleError(
+                f"{folder / DESCRIPTION} is not what a generator's description must be:\n{describe_errors(error)}\n"
+                "Correct the keys named, or train the generator again."
+            ) from None
+        if missing := {GRAPH, CARD} - set(spec.files):
+            raise BundleError(
+                f"{folder}: expected a SHA-256 of every file, came none for {', '.join(sorted(missing))}. "
+                "Train the generator again."
+            )
+        for name, digest in spec.files.items():
+            if hashlib.sha256(_read(folder, name)).hexdigest() != digest:
+                raise BundleError(
+                    f"{folder / name}: expected the file whose SHA-256 {DESCRIPTION} gives, came other bytes. "
+                    "Copy the package again from where it was published, or train the generator again."
+                )
+        package = cls(folder, spec, _identity(text, spec))
+        package._check_graph()
+        return package
+
+    @property
+    def graph(self) -> bytes:
+        """The ONNX graph, verified at this moment.
+
+        Raises
+        ------
+        BundleError
+            If it is no longer what the description says.
+        """
+        content = _read(self.folder, GRAPH)
+        if hashlib.sha256(content).hexdigest() != self.spec.files[GRAPH]:
+            raise BundleError(
+                f"{self.folder / GRAPH} has changed since it was loaded. Load the package again."
+            )
+        return content
+
+    @cached_property
+    def session(self) -> Any:
+        """An ONNX Runtime session of the graph on the CPU, with one thread, as a decoder runs it."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.use_deterministic_compute = True
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
+
+    def draw(self, latents: Floats, *, rule: Rule | None = None) -> NDArray[np.uint8]:
+        """Draw latents, (n, d): (n, height, width, 3) uint8.
+
+        Parameters
+        ----------
+        latents : (n, d) float32
+            Any number.
+        rule : str, optional
+            Another than the package's own.
+
+        Raises
+        ------
+        BundleMismatch
+            If these are latents of another generator.
+        BundleError
+            If a picture is not finite.
+        """
+        latents = np.asarray(latents, np.float32)
+        if latents.ndim != 2 or latents.shape[1] != self.spec.latent:
+            raise BundleMismatch(
+                f"expected latents of {self.spec.name}, (n, {self.spec.latent}), came {latents.shape}. "
+                "Use the latents that belong to this generator."
+            )
+        ruled = apply_rule(latents, rule or self.spec.rule, self.spec.limit)
+        drawn = np.empty((len(latents), *self._quantise.shape), np.uint8)
+        for i in range(0, len(latents), _AT_ONCE):
+            (planes,) = self.session.run(["image"], {"latent": ruled[i : i + _AT_ONCE]})
+            for k, image in enumerate(planes, i):
+                levels = self._quantise(image)
+                if levels is None:
+                    raise BundleError(
+                        f"{self.folder}: expected finite pictures, came others for latent {k} of {len(latents)}. "
+                        "Check that the latents are finite; else train the generator again."
+                    )
+                drawn[k] = levels
+        return drawn
+
+    @cached_property
+    def _quantise(self) -> Quantiser:
+        """What turns values into levels, as in a decoder."""
+        return Quantiser(self.spec.image)
+
+    def _check_graph(self) -> None:
+        """Refuse a graph with control flow or tensors elsewhere, or with other sizes than stated."""
+        facts = read_facts(self.graph, str(self.folder / GRAPH))
+        if facts.external or facts.control_flow:
+            raise BundleError(
+                f"{self.folder / GRAPH}: expected one file without control flow, came "
+                f"{'tensors in other files' if facts.external else ', '.join(facts.control_flow)}. "
+                "Export the generator again."
+            )
+        image = self.spec.image
+        wanted = {"latent": [self.spec.latent], "image": [3, image.height, image.width]}
+        try:
+            ends = [*self.session.get_inputs(), *self.session.get_outputs()]
+        except Exception as error:  # ONNX Runtime's exceptions share no base below Exception
+            reason = str(error).splitlines()[0][:300]
+            raise BundleError(
+                f"{self.folder / GRAPH}: expected a graph that loads, came: {reason}. Export the generator again."
+            ) from None
+        found = {end.name: list(end.shape[1:]) for end in ends}
+        if found != wanted:
+            raise BundleError(
+                f"{self.folder / GRAPH}: expected, after the batch, {wanted} as {DESCRIPTION} says, came {found}. "
+                "Export the generator again."
+            )
+
+
+def save_package(
+    folder: str | Path, spec: GeneratorSpec, files: Mapping[str, bytes | str]
+) -> GeneratorPackage:
+    """Write a package with its hashes, and load it as a check; one that was there is replaced.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where it goes.
+    spec : GeneratorSpec
+        The description; its `files` are filled in here.
+    files : mapping of str to bytes or str
+        Content of ``generator.onnx``, ``card.md`` and whatever goes with them.
+
+    Raises
+    ------
+    BundleError
+        If `folder` holds something that is no package, or what was written does not load.
+    """
+    folder = Path(folder)
+    require_place(folder)
+    contents = {
+        name: given if isinstance(given, bytes) else given.encode() for name, given in sorted(files.items())
+    }
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    filled = spec.model_copy(update={"files": hashes})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as workshop:
+        new = Path(workshop) / folder.name
+        new.mkdir()
+        for name, content in contents.items():
+            (new / name).write_bytes(content)
+        text = json.dumps(filled.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+        (new / DESCRIPTION).write_bytes(text.encode() + b"\n")
+        GeneratorPackage.load(new)
+        if folder.exists():
+            os.replace(folder, Path(workshop) / "old")
+        os.replace(new, folder)
+    return GeneratorPackage.load(folder)
+
+
+def require_place(folder: Path) -> None:
+    """Refuse a place that holds something else than a package, before hours are spent.
+
+    Raises
+    ------
+    BundleError
+        If it does.
+    """
+    other = folder.exists() and not (folder / DESCRIPTION).is_file()
+    if other and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(
+            f"expected a new folder or a generator's package to replace, came {folder}. Choose another with --out."
+        )
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+            raise BundleError(
+                f"{path}: expected a regular file in the package's folder. Copy the package again."
+            )
+        if (size := path.stat().st_size) > _LARGEST:
+            raise BundleError(f"{path}: expected at most {_LARGEST / 1e6:.0f} MB, came {size / 1e6:.0f} MB.")
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{path}: expected a readable file, came: {error.strerror}. Copy the package again."
+        ) from None
+
+
+def _identity(description: bytes, spec: GeneratorSpec) -> str:
+    """Return the hash over all file hashes."""
+    hashes = {**spec.files, DESCRIPTION: hashlib.sha256(description).hexdigest()}
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()

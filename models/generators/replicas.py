@@ -1,0 +1,82 @@
+"""The processes that train one generator together: one per GPU under torchrun, else this one alone.
+
+Gradients are averaged by hand after each backward pass instead of by DistributedDataParallel, which allows neither
+two backward passes before a step nor a gradient of a gradient; each update here has the first and may have the
+second. The replicas start from one seed and take the same steps, so their weights stay equal bit for bit.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from bci.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """Who trains.
+
+    Attributes
+    ----------
+    rank, count : int
+        Number of this process, and how many there are.
+    device : torch.device
+        Where this one computes.
+    precision : str
+        ``bfloat16`` computes forward passes in mixed precision, on a GPU.
+    """
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @classmethod
+    def join(cls, precision: Literal["float32", "bfloat16"] = "float32") -> Self:
+        """Find the others from the environment that torchrun sets, and meet them.
+
+        Raises
+        ------
+        ConfigError
+            If mixed precision is asked for and there is no GPU.
+        """
+        count = int(os.environ.get("WORLD_SIZE", "1"))
+        rank = int(os.environ.get("RANK", "0"))
+        gpu = torch.cuda.is_available()
+        if precision == "bfloat16" and not gpu:
+            raise ConfigError(
+                "expected an NVIDIA GPU for precision bfloat16, came none. Set [run] precision = 'float32'."
+            )
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if gpu else torch.device("cpu")
+        if gpu:
+            torch.cuda.set_device(device)
+        if count > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if gpu else "gloo")
+        return cls(rank, count, device, precision)
+
+    def leave(self) -> None:
+        """Part from the others."""
+        if self.count > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Compute in mixed precision, where that is asked for."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def average_gradients(self, network: nn.Module) -> None:
+        """Replace every gradient by its mean over all processes."""
+        if self.count == 1:
+            return
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.count
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))

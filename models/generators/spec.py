@@ -1,0 +1,52 @@
+"""A GeneratorSpec is what generator.json says: what a generator takes and gives, and where it comes from.
+
+Every part is frozen and refuses unknown keys, so a misspelt key is an error that names the key.
+"""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from bci.decoder.spec import FileName, ImageSpec, Part, Provenance, Sha256
+from models.generators.rules import Rule
+
+#: Name of the description in a package's folder, and of the graph beside it.
+DESCRIPTION, GRAPH = "generator.json", "generator.onnx"
+
+
+class GeneratorSpec(Part):
+    """All that generator.json says.
+
+    Attributes
+    ----------
+    schema_version : int
+        Layout of this description.
+    name, title : str
+        What the generator is called, and one sentence about it.
+    architecture : mapping
+        Kind and settings, as `models.generators.interface.build` takes them.
+    latent : int
+        d.
+    image : ImageSpec
+        Size of the pictures and the values that mean black and full brightness.
+    rule, limit : str, float
+        What a decoded latent passes before it is drawn: kept, rescaled to norm √d, or truncated to ± limit.
+    provenance : Provenance
+        Pictures, configuration, seeds, versions.
+    scores : mapping
+        What was measured on pictures held out, beside baselines.
+    files : mapping of str to str
+        SHA-256 of every other file; filled in when the package is saved.
+    """
+
+    schema_version: Literal[1] = 1
+    name: str = Field(min_length=1, max_length=100)
+    title: str = ""
+    architecture: dict[str, JsonValue]
+    latent: int = Field(ge=1, le=2**20)
+    image: ImageSpec
+    rule: Rule = "keep"
+    limit: float = Field(default=2.0, gt=0)
+    provenance: Provenance = Provenance()
+    scores: dict[str, JsonValue] = Field(default_factory=dict)
+    files: dict[FileName, Sha256] = Field(default_factory=dict)

@@ -1,0 +1,235 @@
+"""Training of a generator: one file in, one package out, and a run folder that it can be killed and go on from."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bci.decoder.spec import CARD, ImageSpec, Provenance
+from bci.errors import ConfigError
+from models.datasets.faces import NAMES
+from models.generators.components import attribute_directions
+from models.generators.dcgan import parameter_count
+from models.generators.graphs import draw_graph
+from models.generators.interface import ImageGenerator
+from models.generators.package import GeneratorPackage, require_place, save_package
+from models.generators.quality import face_coverage, says_questions, score
+from models.generators.record import CHECKPOINT, grid
+from models.generators.replicas import Replicas
+from models.generators.rules import truncated
+from models.generators.running import run
+from models.generators.settings import GeneratorConfig, load_generator_config
+from models.generators.sources import Source, open_source, starting_latents
+from models.generators.spec import GRAPH, GeneratorSpec
+
+Progress = Callable[[float, str], None]
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "onnx", "onnxscript", "safetensors", "pillow")
+_LEARNED_FROM = 4000  # training pictures that scores are computed with
+_CAUTION = {
+    "faces": "The faces are drawings. Nothing here says anything about photographs of people.",
+    "characters": "The characters are inventions in the manner of the alphabets learned from; most are no letters.",
+    "folder": "Rights to the pictures learned from, and to what is drawn, are the business of whoever trained it.",
+}
+
+
+def train_generator(
+    config_path: Path,
+    out: Path,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    run_folder: Path | None = None,
+    fresh: bool = False,
+) -> dict[str, Any]:
+    """Train a generator and write its package.
+
+    Parameters
+    ----------
+    config_path : Path
+        A training file; see `models.generators.settings.GeneratorConfig`.
+    out : Path
+        Folder of the package; one that is there is replaced.
+    data_root : Path, optional
+        Folder that paths of pictures start from; see `models.config.find_data_root`.
+    progress : callable, optional
+        Takes the share done, 0 to 1, and a line of text.
+    run_folder : Path, optional
+        Checkpoint, sample grids, curve and TensorBoard's event files; else ``runs/<name>``.
+    fresh : bool
+        Start again although the run folder has a checkpoint.
+
+    Returns
+    -------
+    dict
+        The scores, and under ``hash`` the package's identity.
+
+    Raises
+    ------
+    ConfigError
+        If the file or the pictures cannot be used, or the checkpoint belongs to something else.
+    BundleError
+        If `out` holds something else than a package.
+    """
+    say = progress or (lambda done, text: None)
+    config = load_generator_config(config_path)
+    require_place(out)
+    folder = run_folder or Path("runs") / config.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the run's folder {folder}: {error}. Name another with --run."
+        ) from None
+    if fresh:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    replicas = Replicas.join(config.run.precision)
+    try:
+        source = open_source(config, data_root, folder, lambda done, text: say(0.05 * done, text))
+        generator, history = run(
+            config,
+            source.train,
+            starting_latents(config, source),
+            folder,
+            replicas,
+            lambda done, text: say(0.05 + 0.87 * done, text),
+        )
+        if replicas.rank:
+            return {}
+    finally:
+        replicas.leave()
+    say(0.93, "scoring on pictures held out")
+    return write_package(config, source, generator.cpu(), history, out, say)
+
+
+def write_package(
+    config: GeneratorConfig,
+    source: Source,
+    generator: ImageGenerator,
+    history: list[dict[str, Any]],
+    out: Path,
+    say: Progress,
+) -> dict[str, Any]:
+    """Export a trained generator, score what was exported, and write both."""
+    shipped = config.package
+    height, width = generator.image_size
+    low, high = generator.output_range
+    spec = GeneratorSpec(
+        name=config.name,
+        title=config.title,
+        architecture=generator.architecture,
+        latent=generator.latent_size,
+        image=ImageSpec(height=height, width=width, low=low, high=high),
+        rule=shipped.rule,
+        limit=shipped.limit,
+        provenance=Provenance(
+            data={source.says: source.sha256},
+            config=config.model_dump(mode="json"),
+            seeds={"all": config.seed},
+            versions={"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
+        ),
+    )
+    files: dict[str, bytes | str] = {
+        GRAPH: draw_graph(generator, half=shipped.half),
+        "training.json": json.dumps(history, indent=1) + "\n",
+        CARD: "",
+    }
+    # Scored is what was written: the graph, not the network that it came from.
+    package = save_package(out, spec, files)
+    random = np.random.default_rng([config.seed, 10])
+    drawn = package.draw(_latents(config, len(source.held_out), random))
+    train = source.train[:_LEARNED_FROM]
+    scores = score(drawn, source.held_out, train, config.seed)
+    scores["parameters"] = parameter_count(generator)
+    if source.attributes is not None and source.held_out_attributes is not None:
+        say(0.97, "asking what the faces show")
+        known = source.attributes[:_LEARNED_FROM], source.held_out_attributes
+        scores["coverage"] = face_coverage(drawn, source.held_out, train, *known)
+    if config.game.warm_from == "attributes":
+        directions = attribute_directions(len(NAMES), generator.latent_size, config.seed)
+        table = {name: [round(float(v), 7) for v in row] for name, row in zip(NAMES, directions, strict=True)}
+        files["attributes.json"] = json.dumps(table) + "\n"
+    sheet = io.BytesIO()
+    Image.fromarray(grid(drawn[:96], 12)).save(sheet, "PNG", optimize=True)
+    spec = spec.model_copy(update={"scores": scores})
+    files |= {CARD: _card(spec, config, source, package), "samples.png": sheet.getvalue()}
+    package = save_package(out, spec, files)
+    say(1.0, "done")
+    return {**scores, "hash": package.hash}
+
+
+def _latents(config: GeneratorConfig, n: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """Draw latents as the package's rule leaves them."""
+    if config.package.rule == "truncate":
+        return truncated(n, config.network.latent, config.package.limit, random)
+    return random.standard_normal((n, config.network.latent), np.float32)
+
+
+def _card(spec: GeneratorSpec, config: GeneratorConfig, source: Source, package: GeneratorPackage) -> str:
+    """Return card.md."""
+    scores: dict[str, Any] = dict(spec.scores)
+    distance, count = scores["frechet"], scores["pictures"]
+    rule = {
+        "keep": "used as it comes",
+        "rescale": "rescaled to norm √d",
+        "truncate": f"clipped to ± {spec.limit:g}",
+    }[spec.rule]
+    lines = [
+        f"# {spec.name}",
+        "",
+        spec.title,
+        "",
+        "## What it draws",
+        "",
+        f"- {spec.image.width} × {spec.image.height} pixels from a latent of {spec.latent}; a decoded latent is {rule}",
+        f"- {scores['parameters']:,} parameters, {len(package.graph) / 1e6:.2f} MB"
+        + (", stored as float16, computed with as float32" if config.package.half else ""),
+        f"- Learned from {source.says}; {count['held_out']} of them held out",
+        "- `samples.png`: the first 96 pictures of a fixed seed, none chosen",
+        "",
+        "## Scores",
+        "",
+        f"On {count['drawn']} drawn pictures. Fréchet distances are on fixed features "
+        "(models/generators/features.py) and compare only with each other.",
+        "",
+        "| Fréchet distance from held-out pictures | |",
+        "| --- | --- |",
+        f"| other real pictures (floor) | {distance['other_real_pictures']:.3f} |",
+        f"| **drawn** | **{distance['drawn']:.3f}** |",
+        f"| a linear generator: Gaussian over 64 principal components | {distance['linear_generator']:.3f} |",
+        "",
+        f"- Diversity: two drawn pictures differ {scores['diversity']:.2f} times as much as two real ones",
+        f"- Nearest training picture: {scores['nearest']:.2f} times as far as from a held-out picture (copies would be "
+        "near 0)",
+    ]
+    if "coverage" in scores:
+        lines += [
+            "",
+            "A linear classifier, fitted on training pictures, asked about pictures it never saw:",
+            "",
+            "| a face … | right | yes, real | yes, drawn |",
+            "| --- | --- | --- | --- |",
+            *says_questions(scores["coverage"]),
+        ]
+    lines += [
+        "",
+        "## Where it comes from",
+        "",
+        *(f"- Pictures: {name} ({digest})" for name, digest in spec.provenance.data.items()),
+        f"- Command: `bci train configs/{config.name}.toml --out models/bundles/{config.name}`, seed {config.seed}",
+        *(f"- Made with: {name} {number}" for name, number in spec.provenance.versions.items()),
+        "",
+        "## What it cannot do",
+        "",
+        f"- {_CAUTION[config.pictures.source]}",
+        "- Far from the latents it was trained on, standard normal ones, what it draws means nothing.",
+        "",
+    ]
+    return "\n".join(lines)

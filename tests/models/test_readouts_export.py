@@ -1,0 +1,51 @@
+"""What is exported of a readout is what was fitted: the same numbers to 1e-5 at every batch, no control flow."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from benchmarks import export_parity
+from benchmarks.export_parity import Exported, compare, readout_entries
+from models.export_readouts import export_readout
+from models.readouts.linear import LinearReadout
+from models.readouts.scaling import choose_voxels
+from models.readouts.solvers import Ridge
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return {row["model"]: row for row in compare(readout_entries(quick=True))}
+
+
+def test_every_readout_is_exported_exactly(rows):
+    assert len(rows) >= 14
+    assert all(row["met"] for row in rows.values()), rows
+    assert all(set(row["differences"]) == {1, 2, 5} for row in rows.values())
+
+
+def test_a_graph_cuts_its_mask_out_of_all_voxels():
+    rng = np.random.default_rng(1)
+    brain, latents = rng.standard_normal((50, 30)) + np.arange(30) % 3, rng.standard_normal((50, 4))
+    mask = choose_voxels(brain, 12, subject="sub-01")
+    readout = LinearReadout(Ridge()).fit(mask(brain), latents)
+    session = onnxruntime.InferenceSession(
+        export_readout(readout.frozen(), batch=2, mask=mask), providers=["CPUExecutionProvider"]
+    )
+    latent, confidence = session.run(None, {"brain": brain[:2].astype(np.float32)})
+    np.testing.assert_allclose(latent, readout.predict(mask(brain))[:2], atol=1e-5)
+    np.testing.assert_allclose(confidence, readout.confidence(mask(brain))[:2], atol=1e-5)
+
+
+def test_a_graph_that_differs_is_found(capsys, monkeypatch):
+    monkeypatch.setattr(export_parity, "readout_entries", lambda quick: [])
+    assert export_parity.main(["--quick", "--json"], [("wrong", wrong)]) == 1
+    assert '"met": false' in capsys.readouterr().out
+
+
+def wrong(batch):
+    rng = np.random.default_rng(1)
+    brain, latents = rng.standard_normal((50, 6)), rng.standard_normal((50, 4))
+    readout = LinearReadout(Ridge()).fit(brain, latents)
+    new = brain[:batch].astype(np.float32)
+    expected = {"latent": readout.predict(new) + 2e-5, "confidence": readout.confidence(new)}
+    return Exported(export_readout(readout.frozen(), batch=batch), {"brain": new}, expected)
