@@ -43,6 +43,9 @@ class Limits(BaseModel):
     skipped_windows_percent: _Share = 1.0
     """Windows passed over because decoding was late, of all windows."""
 
+    neutral_percent: _Share = 1.0
+    """Time for which the neutral picture was shown without any fault, of that from the first picture to the last."""
+
     late_flips_percent: _Share = 1.0
     """Refreshes that passed without a flip, of all refreshes."""
 

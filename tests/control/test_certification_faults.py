@@ -8,6 +8,7 @@ import pytest
 from control.planted_tables import EPOCH, GREY, PlantedSession
 
 from bci.control.certify.faults import FaultReport, Rules, judge, not_made
+from bci.control.certify.figures import neutral_share
 from bci.control.certify.seeing import Broken, Seen, Span, look
 from bci.control.certify.traces import Coverage, Traces
 from bci.io.checksums import ChunkSum, first_line, sums_path
@@ -166,3 +167,14 @@ def test_what_two_parts_of_a_recording_hold_together_is_known_to_the_sample(tmp_
         sums_path(path).write_bytes(first_line(path) + b"".join(lines))
     assert Traces(tmp_path).coverage == Coverage(36, ((30, 34),))
     assert Traces(tmp_path).coverage.missing == 4
+
+
+def test_the_neutral_picture_counts_between_the_first_picture_and_the_last(tmp_path: Path) -> None:
+    session = PlantedSession(tmp_path)
+    session.neutral(0.0)
+    session.picture(5.0)
+    session.neutral(6.0)
+    session.picture(6.5)
+    session.picture(15.0)
+    session.neutral(16.0)
+    assert neutral_share(Traces(session.write())) == pytest.approx(5.0)

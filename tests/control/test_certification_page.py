@@ -75,7 +75,8 @@ def make(tmp_path: Path) -> Make:
         )
         made = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
         environment = {
-            "processor": "P", "machine": "m", "cores": 2, "platform": "x", "python": "3", "liblsl": 118, "packages": {},
+            "processor": "P", "machine": "m", "cores": 2, "platform": "x", "load": 0.5,
+            "python": "3", "liblsl": 118, "packages": {},
         }  # fmt: skip
         onset = Onset.unknown("no photodiode was recorded")
         return Certificate(rig, tmp_path, made, figures, faults, [], onset, environment)

@@ -34,6 +34,7 @@ handover_p99_ms = 1e6
 flip_p99_ms = 1e6
 total_p99_ms = 1e6
 skipped_windows_percent = 100
+neutral_percent = 100
 late_flips_percent = 100
 flip_interval_p99_frames = 1e6
 clock_step_ms = 1e6

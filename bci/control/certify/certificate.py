@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from bci.control.certify import endings
 from bci.control.certify.breaking import Fault
@@ -63,7 +64,7 @@ class Certificate:
     onset : Onset
         What is known of light.
     environment : dict
-        The machine.
+        The machine, and its ``load`` in the last minute of the run without faults.
     """
 
     rig: Rig
@@ -177,6 +178,7 @@ def certify(
         summary, session = run.summary, run.session
         if summary is None or session is None:
             raise ProgramError(f"the rig could not be run: {run.trouble}")
+        load = psutil.getloadavg()[0]
         onset = light.onset(session)
     observe("verifying and reproducing", 0.0)
     figures = measure(rig, session, summary, seconds, known(rig.config, session))
@@ -198,7 +200,7 @@ def certify(
         faults=reports,
         sessions=recordings,
         onset=onset,
-        environment=describe_environment(),
+        environment=describe_environment() | {"load": load},
     )
 
 
@@ -239,10 +241,13 @@ class _Crew:
     def orphans(self) -> None:
         """Freeze a supervisor, then kill it."""
         with self._run("orphans", hold=True) as run:
-            run.follow(self._say("supervisor"), until=lambda r: bool(r.happened("through")))
+            run.follow(
+                self._say("supervisor"),
+                until=lambda r: bool(r.happened("through") or r.happened("never well")),
+            )
             if run.process.poll() is not None or not run.happened("through"):
                 for how in ("frozen", "killed"):
-                    self.reports.append(not_made("supervisor", how, run.trouble or "never well"))
+                    self.reports.append(not_made("supervisor", how, run.trouble))
                 return
             frozen = run.freeze(endings.FREEZE_S)
             # Until it has caught up: what it does on waking belongs to what was seen.

@@ -11,7 +11,7 @@ import numpy as np
 
 from bci.control.certify.checks import Check, Fact
 from bci.control.certify.rig import Rig
-from bci.control.certify.traces import Traces
+from bci.control.certify.traces import Traces, number
 from bci.errors import BciError
 from bci.io.verify import verify
 from bci.live.latency import intervals, percentiles
@@ -170,7 +170,27 @@ def _losses(rig: Rig, summary: dict[str, Any], traces: Traces) -> list[Check]:
             limits.skipped_windows_percent,
             "%",
         ),
+        Check(
+            "neutral_percent",
+            "neutral picture without a fault",
+            neutral_share(traces),
+            limits.neutral_percent,
+            "%",
+        ),
     ]
+
+
+def neutral_share(traces: Traces) -> float:
+    """Return how much of the time from the first picture to the last was neutral, percent; NaN without pictures."""
+    pictures = [i for i, row in enumerate(traces.shown) if row["kind"] != "neutral"]
+    if len(pictures) < 2:
+        return math.nan
+    rows = traces.shown[pictures[0] : pictures[-1] + 1]
+    flips = [number(row, "flip") for row in rows]
+    neutral = sum(
+        b - a for row, a, b in zip(rows, flips, flips[1:], strict=False) if row["kind"] == "neutral"
+    )
+    return _percent(neutral, flips[-1] - flips[0])
 
 
 def _flips(rig: Rig, flips: dict[str, Any]) -> list[Check]:

@@ -235,6 +235,10 @@ def _machine(certificate: Certificate) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     rows = [
         ("Processor", f"{machine['processor'] or machine['machine']}, {machine['cores']} cores"),
+        (
+            "Load",
+            f"{machine['load']:.1f} programs wanted a core in the run's last minute, those of the rig included",
+        ),
         ("System", machine["platform"]),
         ("Python, liblsl", f"{machine['python']}, {machine['liblsl'] // 100}.{machine['liblsl'] % 100}"),
         ("Libraries", packages),

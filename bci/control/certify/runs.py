@@ -129,6 +129,8 @@ class Run:
         failed = self.happened("failed")
         if failed:
             return f"{failed[-1]['error']}: {failed[-1]['message']}"
+        if self.happened("never well"):
+            return "it showed no pictures for so long that nothing was done to it"
         words = self._words.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return words[-1] if words else f"it ended with status {self.process.poll()}"
 
