@@ -55,7 +55,7 @@ LABELS = tuple(f"C{i}" for i in range(FEED.channels))
 GROWTH, GROWTH_MB = 0.05, 10.0
 
 #: The session that comes first plays so many seconds of data.
-FIRST_S = 20.0
+FIRST_S = 5.0
 
 _LOOK_EVERY = 0.5
 _MEMORY = Path("/dev/shm")

@@ -243,9 +243,9 @@ def last_line(module: str, *arguments: str) -> tuple[int, dict[str, Any]]:
 @pytest.mark.system
 def test_a_short_soak_finds_every_sample_and_leaves_nothing_behind(tmp_path: Path) -> None:
     # Its status also judges memory and files, which need a longer run to mean something.
-    _, found = last_line("benchmarks.soak", "--seconds", "60", "--folder", str(tmp_path))
+    _, found = last_line("benchmarks.soak", "--seconds", "30", "--folder", str(tmp_path))
     assert found["status"] == "done"
-    assert (found["found"]["samples"], found["found"]["wrong"]) == (60_000, 0)
+    assert (found["found"]["samples"], found["found"]["wrong"]) == (30_000, 0)
     met = {target: verdict["met"] for target, verdict in found["targets"].items()}
     assert met["none left afterwards"], found["targets"]
     assert met["shared segments constant"], found["targets"]
