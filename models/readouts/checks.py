@@ -109,6 +109,21 @@ def check_columns(values: NDArray[np.floating[Any]], fitted: int, name: str, col
         )
 
 
+def check_generator(readout: int, generator: int) -> None:
+    """Refuse a generator whose latents are not those that the readout was fitted for.
+
+    Raises
+    ------
+    DataError
+        With both sizes.
+    """
+    if readout != generator:
+        raise DataError(
+            f"expected a generator of {readout} latents, which the readout was fitted for, came one of {generator}. "
+            "Fit the readout on this generator's latents."
+        )
+
+
 def check_runs(runs: ArrayLike | None, trials: int, blocks: int = 5) -> NDArray[np.intp]:
     """Return the run of each trial as 0, 1, 2, …; without runs, contiguous blocks stand for them.
 
