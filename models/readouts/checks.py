@@ -32,7 +32,9 @@ def as_matrix(values: ArrayLike, name: str, columns: str) -> NDArray[np.floating
             f"expected {name} of shape (trials, {columns}), came {matrix.shape}. Pass one row per trial."
         )
     # The sum of a column is finite only if every number of it is: one pass, no second array.
-    if not np.isfinite(matrix.sum(0)).all() and not (finite := np.isfinite(matrix)).all():
+    with np.errstate(all="ignore"):
+        sums = matrix.sum(0)
+    if not np.isfinite(sums).all() and not (finite := np.isfinite(matrix)).all():
         rows, at = np.flatnonzero(~finite.all(1)), np.flatnonzero(~finite.all(0))
         raise DataError(
             f"expected finite {name}, came NaN or infinity in {len(rows)} of {len(matrix)} trials (first: {rows[0]}) "

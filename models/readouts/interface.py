@@ -94,7 +94,7 @@ def score(readout: Readout, brain: ArrayLike, latents: ArrayLike, *, repeats: in
         If trials and latents do not match, or belong to another subject or generator.
     """
     brain, latents = check_pair(brain, latents)
-    mean = readout.frozen(repeats).latents.mean
+    mean = readout.frozen().latents.mean
     check_columns(latents, len(mean), "latents", "dimensions")
     return r_squared(latents, readout.predict(brain, repeats=repeats), mean)
 
