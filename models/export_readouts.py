@@ -15,6 +15,7 @@ from models.readouts.affine import AffineReadout
 from models.readouts.deep import FrozenNetwork
 from models.readouts.kernel import FrozenKernel
 from models.readouts.scaling import VoxelMask
+from models.readouts.size import LatentSize
 
 Frozen = AffineReadout | FrozenNetwork | FrozenKernel
 
@@ -38,7 +39,9 @@ class _Graph:
         return output
 
 
-def export_readout(readout: Frozen, *, batch: int = 1, mask: VoxelMask | None = None) -> bytes:
+def export_readout(
+    readout: Frozen, *, batch: int = 1, mask: VoxelMask | None = None, size: LatentSize | None = None
+) -> bytes:
     """Write a fitted readout as a graph.
 
     Parameters
@@ -49,6 +52,8 @@ def export_readout(readout: Frozen, *, batch: int = 1, mask: VoxelMask | None = 
         Trials at once.
     mask : VoxelMask, optional
         With it the graph takes all voxels of the subject and cuts the mask out itself.
+    size : LatentSize, optional
+        What is done to the latent before the generator; the confidence is that of the latent as it was read.
     """
     graph = _Graph()
     name, width = "brain", len(readout.voxels.mean)
@@ -63,7 +68,12 @@ def export_readout(readout: Frozen, *, batch: int = 1, mask: VoxelMask | None = 
     graph.constant("latent_scale", readout.latents.scale[None])
     graph.constant("latent_mean", readout.latents.mean[None])
     scaled = graph.node("Mul", [name, "latent_scale"], "scaled")
-    graph.node("Add", [scaled, "latent_mean"], "latent")
+    _sized(
+        graph,
+        graph.node("Add", [scaled, "latent_mean"], "read"),
+        size or LatentSize(),
+        len(readout.latents.mean),
+    )
     graph.constant("features", np.array([1]))
     # Never zero over zero: the smallest normal number stands for "nothing is unknown and nothing was said".
     graph.constant("uncertainty", max(readout.uncertainty, float(np.finfo(np.float32).tiny)))
@@ -82,6 +92,23 @@ def export_readout(readout: Frozen, *, batch: int = 1, mask: VoxelMask | None = 
         [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
     )
     return _finish(helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)]))
+
+
+def _sized(graph: _Graph, name: str, size: LatentSize, d: int) -> None:
+    """Add what is done to the latent's length; the result is ``latent``."""
+    if size.kind == "rescale":
+        graph.constant("axis", np.array([1]))
+        graph.constant("root", np.sqrt(d))
+        graph.constant("least", np.finfo(np.float32).tiny)
+        length = graph.node("ReduceL2", [name, "axis"], "length", keepdims=1)
+        length = graph.node("Max", [length, "least"], "some_length")
+        graph.node("Mul", [graph.node("Div", [name, length], "unit"), "root"], "latent")
+    elif size.kind == "truncate":
+        graph.constant("low", -size.bound)
+        graph.constant("high", size.bound)
+        graph.node("Clip", [name, "low", "high"], "latent")
+    else:
+        graph.node("Identity", [name], "latent")
 
 
 def _body(graph: _Graph, readout: Frozen, name: str) -> str:

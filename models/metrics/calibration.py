@@ -64,7 +64,7 @@ def risk_coverage(error: ArrayLike, confidence: ArrayLike) -> RiskCoverage:
     counts = np.arange(1, len(error) + 1)
     _, group = np.unique(-confidence, return_inverse=True)
     shared = np.bincount(group, error) / np.bincount(group)
-    risk = np.cumsum(np.sort(group.astype(np.float64)) * 0 + shared[np.sort(group)]) / counts
+    risk = np.cumsum(shared[np.sort(group)]) / counts
     best = np.cumsum(np.sort(error)) / counts
     return RiskCoverage(
         counts / len(error), risk, float(risk.mean()), float(best.mean()), float(error.mean())

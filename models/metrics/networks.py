@@ -6,7 +6,7 @@ each network sees pictures: published tables differ in that, and their numbers c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -18,7 +18,7 @@ from bci.errors import ConfigError, DataError
 from models.metrics.distributions import frechet_distance, inception_score, kernel_distance
 from models.metrics.identification import correlation_table, two_way
 from models.metrics.images import picture_pair, resize
-from models.metrics.latents import correlations
+from models.metrics.latents import correlations, derangement
 
 Floats = NDArray[np.float64]
 How = Literal["two-way", "distance", "unit distance", "pairwise", "fid", "kid", "inception score"]
@@ -97,16 +97,25 @@ class NetworkRow:
         One per item; of a distance between samples, one in all; None where the weights are missing.
     said : str
         "weights missing: FILE", or why it could not be computed; empty otherwise.
+    baselines : mapping of str to float
+        The mean score of reconstructions shuffled over stimuli, and of the mean picture where it is given; none for
+        a distance between samples, which knows no pairs.
     """
 
     name: str
     better: str
     values: Floats | None
     said: str = ""
+    baselines: Mapping[str, float] = field(default_factory=dict)
 
 
 def score_networks(
-    truth: ArrayLike, predicted: ArrayLike, weights: Path | None, *, profile: str = "brain-diffuser"
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    weights: Path | None,
+    *,
+    training_mean: ArrayLike | None = None,
+    profile: str = "brain-diffuser",
 ) -> list[NetworkRow]:
     """Score reconstructions by every network whose weights are there.
 
@@ -115,6 +124,8 @@ def score_networks(
     truth, predicted : (n, height, width, 3)
     weights : Path, optional
         The folder; without it every row says so.
+    training_mean : (height, width, 3), optional
+        The mean picture of training, scored as a baseline.
     profile : str
         ``brain-diffuser`` or ``mindeye``.
 
@@ -132,6 +143,10 @@ def score_networks(
             f"expected a folder of network weights, came {weights}, which is none. Name an existing one."
         )
     a, b = picture_pair(truth, predicted)
+    sides = [a, b]
+    if training_mean is not None:
+        mean = np.broadcast_to(np.asarray(training_mean, np.float64), a.shape)
+        sides.append(picture_pair(a, mean)[1])
     sizes = PROFILES[profile]
     rows = []
     for score in SCORES:
@@ -140,22 +155,38 @@ def score_networks(
             rows.append(NetworkRow(score.name, score.better, None, f"weights missing: {score.file}"))
             continue
         size = sizes.get(score.file, sizes[""])
-        rows.append(_row(score, path, resize(a, size), resize(b, size)))
+        rows.append(_row(score, path, [resize(side, size) for side in sides]))
     return rows
 
 
-def _row(score: NetworkScore, path: Path, a: Floats, b: Floats) -> NetworkRow:
-    planes = [
-        ((side - score.mean) / score.deviation).transpose(0, 3, 1, 2).astype(np.float32) for side in (a, b)
-    ]
+def _row(score: NetworkScore, path: Path, sides: list[Floats]) -> NetworkRow:
+    """Score reconstructions and their baselines; sides are truths, reconstructions and perhaps mean pictures."""
+    truth, *others = (
+        ((side - score.mean) / score.deviation).transpose(0, 3, 1, 2).astype(np.float32) for side in sides
+    )
+    order = derangement(len(truth), np.random.default_rng(0)) if len(truth) > 1 else None
+    given = {"": others[0]} | ({"mean picture": others[1]} if len(others) > 1 else {})
     if score.how == "pairwise":
-        return NetworkRow(score.name, score.better, _run(path, *planes).reshape(len(a), -1).mean(1))
-    x, y = (_run(path, side).reshape(len(side), -1) for side in planes)
+        given |= {} if order is None else {"shuffled": others[0][order]}
+        came = {name: _run(path, truth, side).reshape(len(truth), -1).mean(1) for name, side in given.items()}
+        return _with_baselines(score, came)
+    x = _run(path, truth).reshape(len(truth), -1)
+    y = {name: _run(path, side).reshape(len(side), -1) for name, side in given.items()}
+    if score.how in ("fid", "kid", "inception score"):
+        y = {"": y[""]}
+    elif order is not None:
+        y["shuffled"] = y[""][order]
     try:
-        values = _values(score.how, x, y)
+        return _with_baselines(score, {name: _values(score.how, x, features) for name, features in y.items()})
     except DataError as error:  # too few items for the distance: the row says so beside the others' numbers
         return NetworkRow(score.name, score.better, None, str(error))
-    return NetworkRow(score.name, score.better, values)
+
+
+def _with_baselines(score: NetworkScore, came: dict[str, Floats]) -> NetworkRow:
+    values = came.pop("")
+    return NetworkRow(
+        score.name, score.better, values, "", {name: float(v.mean()) for name, v in came.items()}
+    )
 
 
 def _values(how: How, x: Floats, y: Floats) -> Floats:

@@ -4,7 +4,7 @@ Every row carries chance, the mean picture, the same reconstructions shuffled ov
 were, and what was averaged; ceiling and oracle where they are known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,7 +139,7 @@ def _identification(
         score = two_way if way == 2 else lambda square, way=way: n_way(square, way)
         values = score(table)
 
-        def statistic(order: NDArray[np.intp], score=score) -> float:  # type: ignore[no-untyped-def]
+        def statistic(order: NDArray[np.intp], score: Callable[[Floats], Floats] = score) -> float:
             return float(score(table[:, order]).mean())
 
         test = permutation_test(statistic, len(table), permutations=permutations, rng=rng)
@@ -171,7 +171,7 @@ def _row(
     )
 
 
-def _pair_table(score, truth: Floats, predicted: Floats) -> Floats:  # type: ignore[no-untyped-def]
+def _pair_table(score: Callable[[Floats, Floats], Floats], truth: Floats, predicted: Floats) -> Floats:
     """Score every prediction (rows) against every truth (columns), so that shuffling costs nothing: (n, n)."""
     n = len(truth)
     if n < 2:

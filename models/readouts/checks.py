@@ -32,7 +32,9 @@ def as_matrix(values: ArrayLike, name: str, columns: str) -> NDArray[np.floating
             f"expected {name} of shape (trials, {columns}), came {matrix.shape}. Pass one row per trial."
         )
     # The sum of a column is finite only if every number of it is: one pass, no second array.
-    if not np.isfinite(matrix.sum(0)).all() and not (finite := np.isfinite(matrix)).all():
+    with np.errstate(all="ignore"):
+        sums = matrix.sum(0)
+    if not np.isfinite(sums).all() and not (finite := np.isfinite(matrix)).all():
         rows, at = np.flatnonzero(~finite.all(1)), np.flatnonzero(~finite.all(0))
         raise DataError(
             f"expected finite {name}, came NaN or infinity in {len(rows)} of {len(matrix)} trials (first: {rows[0]}) "
@@ -106,6 +108,21 @@ def check_columns(values: NDArray[np.floating[Any]], fitted: int, name: str, col
         raise DataError(
             f"expected {name} with the {fitted} {columns} of the fit, came {values.shape[1]}: they belong to {other}. "
             "Use the readout fitted for them."
+        )
+
+
+def check_generator(readout: int, generator: int) -> None:
+    """Refuse a generator whose latents are not those that the readout was fitted for.
+
+    Raises
+    ------
+    DataError
+        With both sizes.
+    """
+    if readout != generator:
+        raise DataError(
+            f"expected a generator of {readout} latents, which the readout was fitted for, came one of {generator}. "
+            "Fit the readout on this generator's latents."
         )
 
 

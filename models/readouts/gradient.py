@@ -73,6 +73,30 @@ class ActivationLoss:
         return activations[:, :, top : top + self.crop, left : left + self.crop]
 
 
+#: The layers of the generator that HYPER's variants predict.
+HYPER_LAYERS = (4, 9, 14, 19)
+
+
+def hyper_losses(
+    layer: Callable[[int], Callable[[Tensor], Tensor]], crop: int | None = None
+) -> dict[str, Loss]:
+    """Return the losses of HYPER's nine models: latents, each layer with the latents, each layer alone.
+
+    Parameters
+    ----------
+    layer : callable
+        From a layer's number to what maps latents to its activations.
+    crop : int, optional
+        Side of the centre of the activations that counts.
+    """
+    losses: dict[str, Loss] = {"latent": LatentLoss()}
+    for number in HYPER_LAYERS:
+        losses[f"latent and layer {number}"] = ActivationLoss(layer(number), crop)
+    for number in HYPER_LAYERS:
+        losses[f"layer {number}"] = ActivationLoss(layer(number), crop, with_latent=False)
+    return losses
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """How long and how fast; HYPER's own values.

@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
+from models.metrics.latents import r_squared
+from models.readouts.checks import check_columns, check_pair
+from models.readouts.scaling import Standard
+
 Floats = NDArray[np.float64]
 
 
@@ -35,6 +39,18 @@ class Posterior:
         return self.mean - reach, self.mean + reach
 
 
+class Frozen(Protocol):
+    """What a fitted readout comes to: what runs and is exported."""
+
+    voxels: Standard
+    latents: Standard
+    uncertainty: float
+
+    def standard(self, brain: ArrayLike) -> NDArray[np.floating[Any]]:
+        """Return latents in units of their own deviation: (n, voxels) to (n, d)."""
+        ...
+
+
 class Readout(Protocol):
     """What every readout promises.
 
@@ -60,9 +76,27 @@ class Readout(Protocol):
         """Return the latents with what is not known about them."""
         ...
 
+    def frozen(self, repeats: int = 1) -> Frozen:
+        """Return what runs for trials that each average `repeats` presentations."""
+        ...
+
     def confidence(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
         """Return the cosine with the true latent that is to be expected: (n,) from 0 to 1."""
         ...
+
+
+def score(readout: Readout, brain: ArrayLike, latents: ArrayLike, *, repeats: int = 1) -> float:
+    """Return R² on test trials, about the mean of training: 0 is what a constant reaches.
+
+    Raises
+    ------
+    DataError
+        If trials and latents do not match, or belong to another subject or generator.
+    """
+    brain, latents = check_pair(brain, latents)
+    mean = readout.frozen().latents.mean
+    check_columns(latents, len(mean), "latents", "dimensions")
+    return r_squared(latents, readout.predict(brain, repeats=repeats), mean)
 
 
 def expected_cosine(mean: NDArray[Any], uncertainty: float) -> Floats:

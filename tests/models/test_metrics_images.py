@@ -101,11 +101,16 @@ def test_networks_that_are_there_score_and_the_others_say_that_their_weights_are
     network(tmp_path / "swav.onnx", 1)
     network(tmp_path / "lpips.onnx", 2)
     network(tmp_path / "inception_pool.onnx", 1)
-    rows = {row.name: row for row in score_networks(truth, made, tmp_path)}
+    even = np.full(truth.shape[1:], 0.5)
+    rows = {row.name: row for row in score_networks(truth, made, tmp_path, training_mean=even)}
     assert rows["AlexNet(2)"].values.tolist() == [1, 1, 1, 1]
     assert (rows["SwAV"].values < 0.01).all()
     wanted = 4 * ((resize(truth, 224) - resize(made, 224)) ** 2).mean((1, 2, 3))
     np.testing.assert_allclose(rows["LPIPS"].values, wanted, rtol=1e-4)
+    assert rows["AlexNet(2)"].baselines["mean picture"] == 0.5
+    assert rows["AlexNet(2)"].baselines["shuffled"] < 0.7
+    assert rows["LPIPS"].baselines["shuffled"] > rows["LPIPS"].values.mean()
+    assert rows["FID"].baselines == {}
     assert "4 items of 588 features" in rows["FID"].said
     assert rows["CLIP"].said == "weights missing: clip_image.onnx"
 

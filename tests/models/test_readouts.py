@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 from planted_brain import world
 
-from bci.errors import DataError
+from bci.errors import ConfigError, DataError
 from models.metrics.calibration import coverage
 from models.metrics.latents import cosine, r_squared
 from models.readouts.bayes import InvertedEncoder
+from models.readouts.checks import check_generator
 from models.readouts.collapse import diagnose
 from models.readouts.deep import LEVIN, DeepReadout
 from models.readouts.dense import Dense
+from models.readouts.family import FAMILY, build_readout
 from models.readouts.gradient import Schedule
+from models.readouts.interface import score
 from models.readouts.kernel import KernelReadout
 from models.readouts.linear import LinearReadout
 from models.readouts.scaling import choose_voxels
+from models.readouts.size import choose_size
 from models.readouts.solvers import BandedRidge, ChosenVoxels, LeastSquares, Principal, PseudoInverse, Ridge
 from models.readouts.sparse import ElasticNet, PartialLeastSquares
 
@@ -199,3 +203,49 @@ def test_a_network_that_weight_decay_crushes_is_found_collapsed(planted):
     assert crushed.collapse_.collapsed
     linear = DeepReadout(LEVIN["linear"], schedule=FAST).fit(brain, latents)
     assert not linear.collapse_.collapsed
+
+
+def test_the_size_of_latents_is_chosen_by_what_the_generator_draws():
+    rng = np.random.default_rng(6)
+    truth = rng.standard_normal((50, 16))
+    shrunk = 0.3 * truth
+
+    def drawn(z):
+        return np.tanh(z)
+
+    best, scores = choose_size(truth, shrunk, lambda a, b: -float(((drawn(a) - drawn(b)) ** 2).mean()))
+    assert best.kind == "rescale"
+    assert scores["rescale"] > scores["keep"]
+    wild = truth + 6 * (rng.uniform(size=truth.shape) < 0.05)
+    best, _ = choose_size(truth, wild, lambda a, b: -float(((a - b) ** 2).mean()))
+    assert best.kind == "truncate"
+    assert choose_size(truth, truth, lambda a, b: -float(((a - b) ** 2).mean()))[0].kind == "keep"
+
+
+def test_a_generator_of_another_size_is_refused():
+    check_generator(512, 512)
+    with pytest.raises(DataError, match=r"generator of 512 latents, .* came one of 100"):
+        check_generator(512, 100)
+
+
+def test_the_score_counts_from_the_training_mean_and_refuses_another_generators_latents(fitted, planted):
+    _, (brain, latents) = planted
+    readout = fitted("ridge")
+    assert 0.1 < score(readout, brain, latents) < 1
+    with pytest.raises(
+        DataError, match="12 dimensions of the fit, came 11: they belong to another generator"
+    ):
+        score(readout, brain, latents[:, 1:])
+
+
+def test_every_readout_has_a_name_and_a_wrong_one_is_refused():
+    options = {"banded-ridge": {"bands": (0, 1)}, "components-ridge": {"components": 9}}
+    options["components-encoder"] = {"components": 9}
+    for name in FAMILY:
+        assert hasattr(build_readout(name, **options.get(name, {})), "posterior")
+    with pytest.raises(ConfigError, match=r"one of the readouts inverted-encoder, .* came 'rigde'"):
+        build_readout("rigde")
+    with pytest.raises(ConfigError, match=r"'ridge' takes, came \['alpha'\]"):
+        build_readout("ridge", alpha=3.0)
+    with pytest.raises(ConfigError, match="'components'"):
+        build_readout("components-ridge")

@@ -9,6 +9,7 @@ from benchmarks.export_parity import Exported, compare, readout_entries
 from models.export_readouts import export_readout
 from models.readouts.linear import LinearReadout
 from models.readouts.scaling import choose_voxels
+from models.readouts.size import LatentSize
 from models.readouts.solvers import Ridge
 
 
@@ -34,6 +35,23 @@ def test_a_graph_cuts_its_mask_out_of_all_voxels():
     latent, confidence = session.run(None, {"brain": brain[:2].astype(np.float32)})
     np.testing.assert_allclose(latent, readout.predict(mask(brain))[:2], atol=1e-5)
     np.testing.assert_allclose(confidence, readout.confidence(mask(brain))[:2], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [LatentSize("rescale"), LatentSize("truncate", 0.4)])
+def test_a_graph_sizes_latents_as_the_generator_wants_them(size):
+    rng = np.random.default_rng(1)
+    brain, latents = rng.standard_normal((50, 30)), rng.standard_normal((50, 9))
+    readout = LinearReadout(Ridge()).fit(brain, latents)
+    session = onnxruntime.InferenceSession(
+        export_readout(readout.frozen(), batch=50, size=size), providers=["CPUExecutionProvider"]
+    )
+    latent, confidence = session.run(None, {"brain": brain.astype(np.float32)})
+    plain = readout.predict(brain)
+    assert not np.allclose(latent, plain, atol=1e-3)
+    np.testing.assert_allclose(latent, size(plain), atol=1e-5)
+    np.testing.assert_allclose(confidence, readout.confidence(brain), atol=1e-5)
+    if size.kind == "rescale":
+        np.testing.assert_allclose(np.linalg.norm(latent, axis=1), 3, atol=1e-5)
 
 
 def test_a_graph_that_differs_is_found(capsys, monkeypatch):

@@ -7,7 +7,7 @@ from planted_brain import world
 from bci.errors import DataError
 from models.metrics.latents import cosine
 from models.readouts.dense import Dense
-from models.readouts.gradient import ActivationLoss, LatentLoss, Schedule
+from models.readouts.gradient import ActivationLoss, LatentLoss, Schedule, hyper_losses
 from models.readouts.linear import LinearReadout
 
 SCHEDULE = Schedule(epochs=30, rate=3e-3)
@@ -58,3 +58,9 @@ def test_only_the_centre_counts_where_it_is_cropped():
     assert float(loss(edge, wanted)) == pytest.approx(0.5 * 4 / 4)
     with pytest.raises(DataError, match=r"at least 6 × 6 to crop, came \(1, 1, 4, 4\)"):
         ActivationLoss(lambda z: z, crop=6)(edge, wanted)
+
+
+def test_hyper_has_nine_models():
+    losses = hyper_losses(lambda number: Layer(), crop=2)
+    assert len(losses) == 9
+    assert [loss.with_latent for name, loss in losses.items() if "layer" in name] == [True] * 4 + [False] * 4
