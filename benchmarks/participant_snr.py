@@ -1,6 +1,6 @@
 """How well pictures are identified from the participant in silico, by a ridge readout and by its oracle, per SNR.
 
-    python -m benchmarks.participant_snr [--quick] [--kind fmri eeg] [--json]
+    python -m benchmarks.participant_snr [--quick] [--kind fmri eeg] [--snr 0.05 …] [--json]
 
 Pictures are drawn from latents by a random smooth generator that nothing else uses; ridge reads latents from the
 answers to 1050 training pictures, and 36 test pictures are shown 14 times each, single and averaged. The oracle
@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 TEST, REPEATS, LATENTS = 36, 14, 64
 #: The oracle imagines every candidate at every trial's own eye position: these many repeats are enough.
 ORACLE_REPEATS = 3
-SNRS = {"fmri": (0.0, 0.01, 0.02, 0.05, 0.1, 0.2), "eeg": (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)}
+SNRS = {"fmri": (0.0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2), "eeg": (0.0, 0.001, 0.02, 0.05, 0.1, 0.2, 0.4)}
 #: Penalties tried, in units of the mean eigenvalue of the training Gram matrix.
 _PENALTIES = np.logspace(-3, 3, 13)
 
@@ -132,6 +132,7 @@ def main(words: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kind", nargs="+", default=["fmri", "eeg"], choices=sorted(SNRS))
+    parser.add_argument("--snr", nargs="+", type=float, help="other ratios than the table's")
     parser.add_argument("--quick", action="store_true", help="two SNRs, 300 training pictures, 3 repeats")
     parser.add_argument("--json", action="store_true", help="one machine-readable last line")
     options = parser.parse_args(words)
@@ -140,7 +141,8 @@ def main(words: Sequence[str] | None = None) -> None:
     found = []
     for kind in options.kind:
         train, repeats = (300, 3) if options.quick else (1050, REPEATS)
-        found += measure(kind, SNRS[kind][:: 3 if options.quick else 1], train=train, repeats=repeats)
+        snrs = options.snr or SNRS[kind][:: 4 if options.quick else 1]
+        found += measure(kind, snrs, train=train, repeats=repeats)
     names = ("ridge_single", "ridge_averaged", "oracle_single")
     header = ["kind", "SNR", *(f"{n.replace('_', ' ')}: 2-way / 36-way" for n in names), "respond s"]
     rows = [

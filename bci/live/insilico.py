@@ -22,10 +22,9 @@ from bci.live.ring_reader import RingReader
 from bci.signal.ring import LONGEST_WAIT, Columns, Ring
 from bci.sim.participant import Participant, make_participant
 
-#: What a participant is, and what only the program needs.
-_WHO = frozenset(
+#: The figures that make a participant, and what only the program needs.
+_FIGURES = frozenset(
     {
-        "kind",
         "subject",
         "session",
         "snr",
@@ -38,7 +37,9 @@ _WHO = frozenset(
         "adaptation",
     }
 )
-_KEYS = _WHO | {"reference", "source_id", "speed", "lag", "seconds", "consumer_timeout", "ring"}
+_KEYS = _FIGURES | {
+    "kind", "modality", "reference", "source_id", "speed", "lag", "seconds", "consumer_timeout", "ring"
+}  # fmt: skip
 
 #: The program that takes the samples is started after this one is ready, and loads a decoder first.
 _CONSUMER_TIMEOUT = 300.0
@@ -165,7 +166,7 @@ class Watch:
 def main(program: Program) -> None:
     """Look and answer until the supervisor says stop.
 
-    Spec: ``source_id``; ``kind`` (``"fmri"``, ``"eeg"`` or ``"lfp"``) and whatever else
+    Spec: ``source_id``; ``modality`` (``"fmri"``, ``"eeg"`` or ``"lfp"``) and whatever figures
     `bci.sim.participant.make_participant` takes, ``reference`` as the path of a .npy file of pictures (n, h, w, 3)
     uint8; ``speed``; ``lag``, session seconds; ``seconds`` of the participant's time (endless when absent);
     ``consumer_timeout``, seconds to wait for somebody who takes the samples. Opens the ring of role ``shown``.
@@ -245,13 +246,17 @@ def open_participant(spec: Mapping[str, Any]) -> Participant:
         raise ConfigError(
             f"a participant in silico has no {', '.join(unknown)}; it takes {', '.join(sorted(_KEYS))}"
         )
-    for key in ("kind", "source_id"):
+    if spec.get("kind", "insilico") != "insilico":
+        raise ConfigError(f"a participant in silico is a source of kind 'insilico', got {spec['kind']!r}")
+    for key in ("modality", "source_id"):
         if key not in spec:
             raise ConfigError(f"a participant in silico needs {key!r}")
-    who = {key: spec[key] for key in _WHO & set(spec)}
-    if "reference" in spec:
-        who["reference"] = _pictures(Path(spec["reference"]))
-    participant = make_participant(**who)
+    figures = {key: spec[key] for key in _FIGURES & set(spec)}
+    for key, value in figures.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"{key} of a participant in silico is a number, got {value!r}")
+    reference = _pictures(Path(spec["reference"])) if "reference" in spec else None
+    participant = make_participant(spec["modality"], reference=reference, **figures)
     population = participant.observer.population
     population.drive(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 2)))
     return participant

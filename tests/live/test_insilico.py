@@ -61,7 +61,7 @@ def flip(ring: Ring, image: np.ndarray | None, when: float) -> None:
 
 
 def participant(kind: str, reference: Path, **more: Any) -> Participant:
-    return open_participant({"kind": kind, "source_id": "x", "reference": str(reference), **WHO, **more})
+    return open_participant({"modality": kind, "source_id": "x", "reference": str(reference), **WHO, **more})
 
 
 @pytest.mark.parametrize(("kind", "speed"), [("eeg", 1.0), ("eeg", 3.0), ("fmri", 1.0), ("fmri", 8.0)])
@@ -148,13 +148,15 @@ def test_a_long_pause_is_made_up_for_in_pieces(reference: Path, shown: Ring) -> 
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({"kind": "meg"}, "'fmri', 'eeg', 'lfp'; got 'meg'"),
-        ({"kind": "eeg", "snrr": 1}, "has no snrr; it takes .*snr"),
-        ({}, "needs 'kind'"),
-        ({"kind": "eeg", "snr": -1.0}, "snr ≥ 0"),
-        ({"kind": "fmri", "tr": 0.0}, "a TR of 0.2 to 10 s"),
-        ({"kind": "eeg", "lapse_rate": 2.0}, "a lapse rate is 0 to 1"),
-        ({"kind": "eeg", "reference": "nowhere.npy"}, "cannot read the reference pictures nowhere.npy"),
+        ({"modality": "meg"}, "'fmri', 'eeg', 'lfp'; got 'meg'"),
+        ({"modality": "eeg", "snrr": 1}, "has no snrr; it takes .*snr"),
+        ({}, "needs 'modality'"),
+        ({"modality": "eeg", "snr": "high"}, "snr of a participant in silico is a number, got 'high'"),
+        ({"modality": "eeg", "kind": "replay"}, "of kind 'insilico', got 'replay'"),
+        ({"modality": "eeg", "snr": -1.0}, "snr ≥ 0"),
+        ({"modality": "fmri", "tr": 0.0}, "a TR of 0.2 to 10 s"),
+        ({"modality": "eeg", "lapse_rate": 2.0}, "a lapse rate is 0 to 1"),
+        ({"modality": "eeg", "reference": "nowhere.npy"}, "cannot read the reference pictures nowhere.npy"),
     ],
 )
 def test_a_spec_that_cannot_be_is_refused(spec: dict[str, Any], words: str, reference: Path) -> None:
@@ -179,8 +181,8 @@ def test_the_stream_on_the_network_is_the_offline_twin_s(
 ) -> None:
     pictures = np.load(reference)
     spec = {
-        "kind": kind, "source_id": segment_name, "reference": str(reference), "speed": speed, "lag": 0.2,
-        "seconds": 2.5 if kind == "eeg" else 60.0, "consumer_timeout": 60.0, **WHO,
+        "kind": "insilico", "modality": kind, "source_id": segment_name, "reference": str(reference),
+        "speed": speed, "lag": 0.2, "seconds": 2.5 if kind == "eeg" else 60.0, "consumer_timeout": 60.0, **WHO,
     }  # fmt: skip
     with (
         Ring.create(segment_name, shown_columns(SIDE, SIDE, 2), 64, 16) as shown,
@@ -234,7 +236,7 @@ def test_the_stream_on_the_network_is_the_offline_twin_s(
 @pytest.mark.system
 def test_without_a_consumer_it_does_not_begin(reference: Path, segment_name: str, tmp_path: Path) -> None:
     spec = {
-        "kind": "eeg",
+        "modality": "eeg",
         "source_id": segment_name,
         "reference": str(reference),
         "consumer_timeout": 0.2,
