@@ -1,0 +1,172 @@
+"""HYPER in silico: the decoder trained offline reads the participant live, and a session is scored honestly."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from PIL import Image  # noqa: E402
+from tiny_bundle import tiny_bundle  # noqa: E402
+
+from bci.decoder.bundle import Bundle  # noqa: E402
+from bci.decoder.onnx import OnnxDecoder  # noqa: E402
+from bci.decoder.spec import ImageSpec  # noqa: E402
+from bci.errors import ConfigError, RecordingError  # noqa: E402
+from bci.signal.clock import ManualClock  # noqa: E402
+from bci.signal.types import Window  # noqa: E402
+from models.generators.package import save_package  # noqa: E402
+from models.generators.spec import GeneratorSpec  # noqa: E402
+from models.systems.hyper import identify, load_hyper, train_hyper  # noqa: E402
+from models.systems.hyper_session import evaluate_session  # noqa: E402
+
+LATENT, SIDE = 3, 64
+
+CONFIG = """
+kind = "hyper-insilico"
+name = "tiny"
+seed = 1
+generator = "generator"
+stimuli = "stimuli"
+[participant]
+answer = "eeg"
+snr = 8.0
+units = 64
+[trials]
+train = 100
+test = 10
+repeats = 2
+runs = 4
+stimulus_s = 0.3
+blank_s = 0.3
+[epoch]
+start = 0.04
+stop = 0.44
+[[pipeline]]
+step = "band_pass"
+low = 0.7
+high = 20.0
+order = 2
+[[pipeline]]
+step = "decimate"
+factor = 5
+order = 4
+"""
+
+
+class Blobs(torch.nn.Module):
+    """Pictures of three coloured gradients whose strengths are the latent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        across = torch.linspace(-1, 1, SIDE)
+        x, y = across[None, :].expand(SIDE, SIDE), across[:, None].expand(SIDE, SIDE)
+        planes = torch.stack(
+            [torch.stack([x, y, x * y]), torch.stack([y, -x, x]), torch.stack([x * y, y, -y])]
+        )
+        self.register_buffer("planes", planes.reshape(LATENT, -1))
+
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(latent @ self.planes).reshape(-1, 3, SIDE, SIDE)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    from models.export import export_generator
+
+    root = tmp_path_factory.mktemp("hyper")
+    spec = GeneratorSpec(
+        name="blobs",
+        architecture={},
+        latent=LATENT,
+        image=ImageSpec(height=SIDE, width=SIDE, low=-1.0, high=1.0),
+    )
+    graph = export_generator(Blobs().eval(), LATENT, any_batch=True)
+    save_package(root / "generator", spec, {"generator.onnx": graph, "card.md": "blobs"})
+    (root / "tiny.toml").write_text(CONFIG)
+    return root, train_hyper(root / "tiny.toml", root / "bundle")
+
+
+def test_single_trials_of_pictures_never_trained_on_are_identified(
+    trained: tuple[Path, dict[str, Any]],
+) -> None:
+    root, scores = trained
+    assert scores["simulated"] is True
+    assert scores["two_way"] > scores["two_way_chance"][1]
+    assert scores["two_way_p"] < 0.01
+    bundle = Bundle.load(root / "bundle")
+    assert bundle.epochs is not None
+    assert bundle.window_shape == (20, 64)
+    assert len(list((root / "stimuli").glob("*.png"))) == 10
+    assert len(json.loads((root / "stimuli" / "latents.json").read_text())) == 10
+
+
+def test_the_bundle_decodes_an_epoch_of_its_participant(trained: tuple[Path, dict[str, Any]]) -> None:
+    bundle = Bundle.load(trained[0] / "bundle")
+    decoder = OnnxDecoder(bundle, clock=ManualClock())
+    samples = np.random.default_rng(0).standard_normal(bundle.window_shape).astype(np.float32)
+    times = np.arange(len(samples)) / 50
+    frame = decoder.decode(Window(bundle.output, 0, samples, times, np.zeros(samples.shape, bool), 99))
+    assert frame.image.shape == (SIDE, SIDE, 3)
+    assert frame.latent.shape == (LATENT,)
+    assert frame.valid
+
+
+def test_an_epoch_that_the_trials_have_no_room_for_and_a_misspelt_key_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(CONFIG.replace("snr = 8.0", "srn = 8.0"))
+    with pytest.raises(ConfigError, match=r"participant\.srn"):
+        load_hyper(tmp_path / "bad.toml")
+
+
+def test_identification_knows_planted_answers_and_is_chance_on_noise() -> None:
+    random = np.random.default_rng(3)
+    candidates = random.standard_normal((12, 8))
+    which = np.repeat(np.arange(12), 3)
+    perfect = identify(candidates[which], candidates, which, random)
+    assert (perfect["two_way"], perfect["n_way"]) == (1.0, 1.0)
+    noise = identify(random.standard_normal((36, 8)), candidates, which, random)
+    assert noise["two_way_chance"][0] <= noise["two_way"] <= noise["two_way_chance"][1]
+
+
+def write(folder: Path, table: str, rows: list[dict[str, Any]]) -> None:
+    with (folder / f"{table}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.mark.parametrize("informed", [True, False])
+def test_the_headline_of_a_session_says_whether_there_was_information(tmp_path: Path, informed: bool) -> None:
+    random = np.random.default_rng(5)
+    bundle = tiny_bundle(tmp_path / "bundle", latent=6)
+    stimuli, session = tmp_path / "stimuli", tmp_path / "session"
+    stimuli.mkdir()
+    session.mkdir()
+    latents = {f"{n:03d}": random.standard_normal(6).tolist() for n in range(12)}
+    for name in latents:
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(stimuli / f"{name}.png")
+    (stimuli / "latents.json").write_text(json.dumps(latents))
+    config = {"experiment": {"folder": str(stimuli)}, "decoder": {"bundle": str(bundle.folder)}}
+    (session / "config.json").write_text(json.dumps(config))
+    (session / "summary.json").write_text(json.dumps({"simulated": True}))
+    read = [np.array(v) if informed else random.standard_normal(6) for v in latents.values()]
+    write(session, "marks", [{"kind": "epoch", "detail": f"stimulus {i} {n}"} for i, n in enumerate(latents)])
+    write(
+        session,
+        "frames",
+        [{"latent": json.dumps(v.tolist()), "valid": "1", "confidence": "0.5"} for v in read],
+    )
+    report = evaluate_session(session)
+    assert report["headline"].startswith("single trials tell" if informed else "no information")
+    assert Path(report["pairs"]).read_bytes().startswith(b"\x89PNG")
+    assert json.loads((session / "session.json").read_text())["trials"] == 12
+
+
+def test_a_session_without_known_stimuli_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(RecordingError, match="no session of an experiment"):
+        evaluate_session(tmp_path)
