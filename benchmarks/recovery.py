@@ -24,10 +24,8 @@ source that alone takes the window's length and the filters' settling time, whic
 
 import argparse
 import csv
-import random
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +34,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.control.supervisor import Supervisor
-from bci.errors import ProgramError
 from bci.io.display import DisplaySettings
 from bci.io.lsl import describe
 from bci.io.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
-from bci.signal.types import STAGES
 from benchmarks.full_line import make_bundle, own_log
+from benchmarks.kills import AMPLIFIER, Kill, Script
 from benchmarks.measurement import Stage, isolated
 from benchmarks.report import (
     machine_facts,
@@ -49,7 +46,6 @@ from benchmarks.report import (
     print_last_line,
     print_machine,
     print_table,
-    progress,
 )
 from benchmarks.source import Feed
 
@@ -58,32 +54,6 @@ FEED = Feed("recovery", channels=64, rate=1000, chunk=10, length=500, hop=20)
 
 #: The source comes back, and decode decodes, within so many seconds.
 AGAIN_S = 2.0
-
-#: How long valid pictures come before the next kill, seconds, and by how much that differs from kill to kill.
-STEADY_S, JITTER_S = 0.8, 0.4
-
-_PATIENCE_S = 60.0
-_ARRIVED = STAGES.index("arrived")
-_PUBLISHED = STAGES.index("published")
-
-
-@dataclass
-class Kill:
-    """One kill.
-
-    Attributes
-    ----------
-    victim : str
-        ``"source"`` or ``"decode"``.
-    killed : float
-        When, session seconds.
-    back : float
-        When its successor was there: the outlet on the network, or the imports done.
-    """
-
-    victim: str
-    killed: float
-    back: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -191,90 +161,11 @@ def judge(found: Mapping[str, Sequence[Mapping[str, float]]], limit: float) -> d
     return verdicts
 
 
-class Script:
-    """Kills one program after the other; the supervisor calls it."""
-
-    def __init__(self, stage: Stage, kills: int, silence: float) -> None:
-        self.kills: list[Kill] = []
-        self._stage, self._n, self._silence = stage, kills, silence
-        self._random = random.Random(0)
-        self._steps: Iterator[None] | None = None
-
-    def __call__(self, supervisor: Supervisor) -> None:
-        """Take the next step."""
-        self._steps = self._steps or self._play(supervisor)
-        next(self._steps, None)
-
-    def _play(self, line: Supervisor) -> Iterator[None]:
-        for _ in range(self._n):
-            yield from self._steady(line)
-            yield from self._kill_source(line)
-        for _ in range(self._n):
-            yield from self._steady(line)
-            yield from self._kill_decode(line)
-        yield from self._steady(line)
-        # As an operator ends a session.
-        signal.raise_signal(signal.SIGINT)
-
-    def _kill_source(self, line: Supervisor) -> Iterator[None]:
-        kill = self._note(Kill("source", line.clock.now()))
-        self._stage.children["source"].kill()
-        until = kill.killed + self._silence
-        yield from self._until(line, lambda: line.clock.now() >= until, "time to pass")
-        child = self._stage.begin("source", "benchmarks.amplifier", source_spec(self._stage))
-        yield from self._until(line, lambda: child.listen() or child.ready is not None, "the new source")
-        kill.back = (child.ready or {})["back"]
-
-    def _kill_decode(self, line: Supervisor) -> Iterator[None]:
-        kill = self._note(Kill("decode", line.clock.now()))
-        before = line.children["decode"]
-        before.kill()
-        yield from self._until(
-            line,
-            lambda: line.children["decode"] is not before and line.children["decode"].ready is not None,
-            "the new decode",
-        )
-        kill.back = (line.children["decode"].ready or {})["imported"]
-
-    def _note(self, kill: Kill) -> Kill:
-        self.kills.append(kill)
-        progress(f"kill {len(self.kills)} of {2 * self._n}: {kill.victim}")
-        return kill
-
-    def _steady(self, line: Supervisor) -> Iterator[None]:
-        """Wait until valid pictures of data younger than the last kill have come for a while."""
-        after = self.kills[-1].back if self.kills else line.started
-        yield from self._until(line, lambda: _newest(line) > after, "a valid reconstruction")
-        until = line.clock.now() + STEADY_S + self._random.uniform(0, JITTER_S)
-        yield from self._until(line, lambda: line.clock.now() >= until, "time to pass")
-
-    def _until(self, line: Supervisor, condition: Callable[[], bool | None], what: str) -> Iterator[None]:
-        deadline = line.clock.now() + _PATIENCE_S
-        while not condition():
-            if line.clock.now() > deadline or line.latched:
-                raise ProgramError(
-                    f"waited in vain for {what}: {line.latched or 'too long'}; {self.kills[-1:]}"
-                )
-            yield
-
-
-def _newest(line: Supervisor) -> float:
-    """Return when the newest sample of the newest frame had arrived, if that frame is valid."""
-    frame = line.newest_frame()
-    if frame is None or not frame["info"]["valid"]:
-        return float("-inf")
-    return float(frame["info"]["stamps"][_ARRIVED])
-
-
-def source_spec(stage: Stage) -> dict[str, Any]:
-    """Return what the amplifier's program is told."""
-    return {"source_id": stage.key, "feed": asdict(FEED)}
-
-
 def recover(kills: int) -> dict[str, Any]:
     """Run the session; return what it showed."""
     with Stage() as stage:
-        stage.launch("source", "benchmarks.amplifier", source_spec(stage))
+        spec = {"source_id": stage.key, "feed": asdict(FEED)}
+        stage.launch("source", AMPLIFIER, spec)
         bundle = stage.folder / "bundle"
         make_bundle(bundle, describe(stage.key).signal, FEED)
         config = SessionConfig(
@@ -285,7 +176,7 @@ def recover(kills: int) -> dict[str, Any]:
             supervision=SupervisionSettings(restarts=min(kills + 1, 100)),
         )
         limit = config.display.data_age_limit + 1 / config.display.refresh_hz
-        script = Script(stage, kills, silence=limit + 0.3)
+        script = Script(stage, spec, kills, silence=limit + 0.3)
         with own_log():
             supervisor = Supervisor(config, stage.folder, observe=script)
             summary = supervisor.run()
