@@ -128,7 +128,7 @@ def test_a_profile_sets_the_size_and_what_does_not_fit_is_named(tmp_path, pair):
 
 def test_every_row_stands_beside_its_baselines():
     rng = np.random.default_rng(1)
-    truth = rng.uniform(size=(6, 12, 12, 3))
+    truth = rng.uniform(size=(5, 12, 12, 3))
     systems = {"good": 0.7 * truth + 0.15, "guess": rng.uniform(size=truth.shape)}
     rows = picture_rows(
         systems,
@@ -141,12 +141,12 @@ def test_every_row_stands_beside_its_baselines():
     )
     by = {(row.system, row.metric): row for row in rows}
     assert by["good", "pixel correlation"].score == pytest.approx(1)
-    assert by["good", "pixel correlation"].p == pytest.approx(0.01, abs=0.02)
-    assert by["guess", "pixel correlation"].p > 0.02
+    assert by["good", "pixel correlation"].p == pytest.approx(0.02, abs=0.03)
+    assert by["guess", "pixel correlation"].p > 0.05
     assert by["good", "2-way identification"].score == 1
-    assert by["good", "6-way identification"].chance == pytest.approx(1 / 6)
+    assert by["good", "5-way identification"].chance == pytest.approx(1 / 5)
     for row in rows:
-        assert row.n == 6
+        assert row.n == 5
         assert row.averaged == "14 repeats"
         assert "shuffled" in row.baselines
         assert "mean picture" in row.baselines or "identification" in row.metric
