@@ -6,12 +6,8 @@ For the same flips `bci.sim.participant.record` gives the same samples, bit for 
 both are counted.
 """
 
-import importlib
-import logging
 import math
-import os
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from bci.io.program import Program
 from bci.live.onlooker import LAG, Watch
 from bci.signal.ring import LONGEST_WAIT
 from bci.sim.participant import Participant, make_participant
+from bci.sim.threads import is_one_thread
 
 #: The figures that make a participant, and what only the program needs.
 _FIGURES = frozenset(
@@ -68,12 +65,10 @@ def main(program: Program) -> None:
     StreamError
         If nobody takes the samples within the time.
     """
-    with one_thread(program.log):
-        _live(program, {key: value for key, value in program.spec.items() if value is not None})
-
-
-def _live(program: Program, spec: Mapping[str, Any]) -> None:
+    spec = {key: value for key, value in program.spec.items() if value is not None}
     participant = open_participant(spec)
+    if not is_one_thread():
+        program.log.warning("matrix products may use several threads, which is slow: set OMP_NUM_THREADS=1")
     speed, source_id = _positive(spec, "speed", 1.0), str(spec["source_id"])
     lag = _positive(spec, "lag", LAG)
     samples = None
@@ -121,25 +116,6 @@ def _live(program: Program, spec: Mapping[str, Any]) -> None:
         while going:
             program.clock.sleep_until(program.clock.now() + 0.05)
             going = program.tick()
-
-
-def one_thread(log: logging.Logger) -> AbstractContextManager[object]:
-    """Keep matrix products in this thread, or say why they are not kept there.
-
-    A look is many small products. Shared between threads, each waits for the slowest: on two busy cores a look took
-    540 ms with two threads and 14 ms with one.
-    """
-    if os.environ.get("OMP_NUM_THREADS") == "1":
-        return nullcontext()
-    try:
-        threads = importlib.import_module("threadpoolctl")
-    except ImportError:
-        log.warning(
-            "matrix products may use several threads and be slow: set OMP_NUM_THREADS=1, or install threadpoolctl"
-        )
-        return nullcontext()
-    limits: AbstractContextManager[object] = threads.threadpool_limits(1)
-    return limits
 
 
 def open_participant(spec: Mapping[str, Any]) -> Participant:
