@@ -96,7 +96,7 @@ class VoxelNoise:
         voxels, factors = self._factors.shape
         common = rng.standard_normal(factors, np.float32)
         own = rng.standard_normal(voxels, np.float32)
-        shared = np.float32(math.sqrt(self.share)) * (self._factors @ common)
+        shared = np.float32(math.sqrt(self.share)) * np.einsum("vf,f->v", self._factors, common)
         return np.asarray(np.float32(math.sqrt(1 - self.share)) * own + shared)
 
 

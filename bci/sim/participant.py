@@ -21,6 +21,7 @@ from bci.sim.observer import Observer
 from bci.sim.population import Population
 from bci.sim.seeds import session_seed
 from bci.sim.sensors import probe, scalp
+from bci.sim.threads import one_thread
 from bci.sim.voxels import VoxelParticipant
 
 Kind = Literal["fmri", "eeg", "lfp"]
@@ -127,20 +128,21 @@ def make_participant(
     if kind not in DEFAULT_SNR:
         raise ConfigError(f"a participant is of kind {', '.join(map(repr, DEFAULT_SNR))}; got {kind!r}")
     try:
-        seed = session_seed(subject, session)
-        units = DEFAULT_UNITS[kind] if units is None else units
-        if units < 16:
-            raise ValueError(f"a participant needs at least 16 units, got {units}")
-        eye = Eye(seed, jitter_deg, background)
-        population = Population(subject, units // 2, units - units // 2, eye, reference)
-        observer = Observer(population, seed, lapse_rate, Adaptation(population.mean, adaptation))
-        snr = DEFAULT_SNR[kind] if snr is None else snr
-        if kind == "fmri":
-            return VoxelParticipant(observer, subject, snr=snr, tr=tr)
-        make = scalp if kind == "eeg" else probe
-        return ElectrodeParticipant(
-            observer, subject, lambda n, rng: make(n, rng, *(() if rate is None else (rate,))), snr=snr
-        )
+        with one_thread():
+            seed = session_seed(subject, session)
+            units = DEFAULT_UNITS[kind] if units is None else units
+            if units < 16:
+                raise ValueError(f"a participant needs at least 16 units, got {units}")
+            eye = Eye(seed, jitter_deg, background)
+            population = Population(subject, units // 2, units - units // 2, eye, reference)
+            observer = Observer(population, seed, lapse_rate, Adaptation(population.mean, adaptation))
+            snr = DEFAULT_SNR[kind] if snr is None else snr
+            if kind == "fmri":
+                return VoxelParticipant(observer, subject, snr=snr, tr=tr)
+            make = scalp if kind == "eeg" else probe
+            return ElectrodeParticipant(
+                observer, subject, lambda n, rng: make(n, rng, *(() if rate is None else (rate,))), snr=snr
+            )
     except ValueError as error:
         raise ConfigError(f"this participant cannot be made: {error}") from None
 

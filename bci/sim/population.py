@@ -14,6 +14,7 @@ from bci.sim.gaze import Eye, Pictures, Spectra
 from bci.sim.higher import HigherUnits
 from bci.sim.reference import reference_pictures
 from bci.sim.seeds import numbered
+from bci.sim.threads import one_thread
 
 Drives = NDArray[np.float32]
 
@@ -91,9 +92,10 @@ class Population:
             In standard deviations over the reference pictures; 0 for the empty screen.
         """
         drives = np.empty((len(pictures), len(self)), np.float32)
-        for low, high in _batches(len(pictures)):
-            seen = self.eye.look(pictures[low:high], gaze[low:high])
-            drives[low:high] = (self._respond(seen) - self._rest) * self._scale
+        with one_thread():
+            for low, high in _batches(len(pictures)):
+                seen = self.eye.look(pictures[low:high], gaze[low:high])
+                drives[low:high] = (self._respond(seen) - self._rest) * self._scale
         return drives
 
     def _respond(self, spectra: Spectra) -> Drives:

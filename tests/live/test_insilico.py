@@ -14,7 +14,8 @@ from bci.io.board import Board
 from bci.io.frames import shown_columns
 from bci.io.program import Launch, Program
 from bci.live import insilico
-from bci.live.insilico import Watch, open_participant
+from bci.live.insilico import open_participant
+from bci.live.onlooker import Watch
 from bci.signal.clock import LslClock, ManualClock
 from bci.signal.ring import Ring
 from bci.signal.types import Shown

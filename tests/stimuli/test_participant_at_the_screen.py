@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bci.live.insilico import Watch
+from bci.live.onlooker import Watch
 from bci.signal.types import Shown
 from bci.sim.participant import make_participant, record
 from stimuli import headless
