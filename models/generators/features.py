@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 _CELLS = 8  # cells along each side
 _ORIENTATIONS = 8
+#: Mean edge strength below which a cell counts as flat: speckle that nobody sees is no texture.
+_FAINT = 0.05
 
 
 def edges_and_colours(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -47,7 +49,7 @@ def _few(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         own = np.where(low % _ORIENTATIONS == k, 1.0 - share, 0.0)
         own += np.where((low + 1) % _ORIENTATIONS == k, share, 0.0)
         histogram[..., k] = (own * strength).reshape(n, _CELLS, side, _CELLS, side).mean((2, 4))
-    histogram /= np.sqrt(histogram.sum(3, keepdims=True) + 1e-3)
+    histogram /= np.sqrt(histogram.sum(3, keepdims=True) + _FAINT)
     colours = pixels.reshape(n, _CELLS, side, _CELLS, side, 3).mean((2, 4))
     return np.concatenate([histogram.reshape(n, -1), colours.reshape(n, -1)], 1).astype(np.float32)
 

@@ -145,12 +145,14 @@ def write_package(
     package = save_package(out, spec, files)
     random = np.random.default_rng([config.seed, 10])
     drawn = package.draw(_latents(config, len(source.held_out), random))
-    train = source.train[:_LEARNED_FROM]
+    # Pictures from a folder or an archive come in order, so the first of them are not like the others.
+    some = np.random.default_rng([config.seed, 11]).permutation(len(source.train))[:_LEARNED_FROM]
+    train = source.train[some]
     scores = score(drawn, source.held_out, train, config.seed)
     scores["parameters"] = parameter_count(generator)
     if source.attributes is not None and source.held_out_attributes is not None:
         say(0.97, "asking what the faces show")
-        known = source.attributes[:_LEARNED_FROM], source.held_out_attributes
+        known = source.attributes[some], source.held_out_attributes
         scores["coverage"] = face_coverage(drawn, source.held_out, train, *known)
     if config.game.warm_from == "attributes":
         directions = attribute_directions(len(NAMES), generator.latent_size, config.seed)
