@@ -8,7 +8,6 @@ The supervisor spawns `run_program` with a `Launch`; the module named there must
 import gc
 import importlib
 import logging
-import math
 import os
 import select
 import signal
@@ -102,7 +101,7 @@ class Program:
         self.row = board.row(launch.name)
         self.restart = launch.restart
         self.inherited = {counter: int(self.row[counter]) for counter in COUNTERS}
-        self.imported = math.nan
+        self.imported = clock.now()
         self.held = self.orphaned = False
         self.log = logging.getLogger(f"bci.{launch.name}")
         self._launch = launch

@@ -303,7 +303,7 @@ def identify(
             permutations=_PERMUTATIONS,
             rng=random,
         )
-        found |= {name: tested.observed, f"{name}_chance": tested.chance, f"{name}_p": tested.p}
+        found |= {name: tested.observed, f"{name}_chance": list(tested.chance), f"{name}_p": tested.p}
     return found
 
 

@@ -129,7 +129,9 @@ def test_identification_knows_planted_answers_and_is_chance_on_noise() -> None:
     perfect = identify(candidates[which], candidates, which, random)
     assert (perfect["two_way"], perfect["n_way"]) == (1.0, 1.0)
     noise = identify(random.standard_normal((36, 8)), candidates, which, random)
-    assert noise["two_way_chance"][0] <= noise["two_way"] <= noise["two_way_chance"][1]
+    assert noise["two_way_p"] > 0.01
+    low, high = noise["two_way_chance"]
+    assert low < 0.5 < high
 
 
 def write(folder: Path, table: str, rows: list[dict[str, Any]]) -> None:
