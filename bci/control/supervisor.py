@@ -242,9 +242,7 @@ class Supervisor:
         assert self.config.source is not None
         spec = self.config.source.model_dump() | {"source_id": source_id, "ring": self._key + "s"}
         kind = spec["kind"]
-        if kind == "insilico":
-            spec["kind"] = spec.pop("answer")
-        elif kind == "replay":
+        if kind == "replay":
             spec["marker_consumer"] = True
         self._launch("source", spec, rings=["shown"] if kind == "insilico" else [])
         self.crew.await_ready(["source"], lambda: self._stop)

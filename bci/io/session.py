@@ -76,7 +76,7 @@ class InSilicoSettings(_Section):
     """A simulated participant who looks at what the display really flips, and answers."""
 
     kind: Literal["insilico"]
-    answer: Literal["eeg", "lfp", "fmri"] = "eeg"
+    modality: Literal["eeg", "lfp", "fmri"] = "eeg"
     """What is recorded of it."""
     subject: Annotated[int, Field(ge=0)] = 1
     """Whose anatomy, tuning and noise; a decoder fits the subject it was trained on."""

@@ -46,8 +46,8 @@ from models.generators.graphs import for_decoder
 from models.generators.package import GeneratorPackage
 from models.metrics.latents import cosine, r_squared
 from models.metrics.significance import permutation_test
-from models.readouts.bayes import InvertedEncoder
 from models.readouts.collapse import diagnose
+from models.readouts.family import build_readout
 
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
@@ -57,6 +57,9 @@ _LEVEL = 0.05
 
 _CHUNK = 4096
 _PERMUTATIONS = 2000
+
+#: Pictures over which the participant's responses are scaled; live sessions name the same, ``reference.npy``.
+_REFERENCE = 32
 _PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime")
 
 
@@ -67,7 +70,7 @@ class _Section(BaseModel):
 class Participant(_Section):
     """Who looks; see ``[source]`` of a session file."""
 
-    answer: Literal["eeg", "lfp"] = "eeg"
+    modality: Literal["eeg", "lfp"] = "eeg"
     subject: Annotated[int, Field(ge=0)] = 1
     snr: Annotated[float, Field(gt=0)]
     units: Annotated[int, Field(ge=16)] | None = None
@@ -94,6 +97,13 @@ class Cut(_Section):
     stop: float
 
 
+class ReadoutSettings(_Section):
+    """Which readout of `models.readouts.family`, and its options."""
+
+    name: str = "ridge"
+    options: dict[str, JsonValue] = {}
+
+
 class HyperConfig(_Section):
     """A training file of kind ``hyper-insilico``."""
 
@@ -109,6 +119,7 @@ class HyperConfig(_Section):
     trials: Timing
     pipeline: tuple[dict[str, JsonValue], ...]
     epoch: Cut
+    readout: ReadoutSettings = ReadoutSettings()
 
 
 def load_hyper(path: Path) -> HyperConfig:
@@ -183,25 +194,29 @@ def train_hyper(
     train, test = np.split(np.arange(len(latents)), [config.trials.train])
     shown = np.concatenate([random.permutation(test) for _ in range(config.trials.repeats)])
     say(0.05, "the participant looks at the training pictures")
-    fitted = _answers(config, pictures[train], latents[train], session=0)
+    reference = pictures[train][:_REFERENCE]
+    fitted = _answers(config, reference, pictures[train], latents[train], session=0)
     say(0.55, "the participant looks at other pictures")
-    held = _answers(config, pictures[shown], latents[shown], session=1)
+    held = _answers(config, reference, pictures[shown], latents[shown], session=1)
     say(0.75, "fitting the readout")
     runs = np.arange(len(train)) * config.trials.runs // len(train)
-    readout = InvertedEncoder().fit(fitted.brain, fitted.latents, runs=runs)
+    readout: Any = build_readout(config.readout.name, **config.readout.options)
+    readout.fit(fitted.brain, fitted.latents, runs=runs)
     scores, claim = _score(config, readout, held, random)
     say(0.9, "exporting")
-    _write_stimuli(config.stimuli, pictures[test], latents[test])
+    _write_stimuli(config.stimuli, pictures[test], latents[test], reference)
     spec, files = _bundle(config, package, readout, scores, claim)
     scores["hash"] = save_bundle(out, spec, files).hash
     return scores
 
 
-def _answers(config: HyperConfig, pictures: Pictures, latents: Floats, session: int) -> Set:
+def _answers(
+    config: HyperConfig, reference: Pictures, pictures: Pictures, latents: Floats, session: int
+) -> Set:
     """Return what the participant answers to pictures, each followed by the empty screen."""
     who, trials = config.participant, config.trials
     participant = make_participant(
-        who.answer, subject=who.subject, session=session, snr=who.snr, units=who.units
+        who.modality, subject=who.subject, session=session, snr=who.snr, units=who.units, reference=reference
     )
     grey = np.full(pictures.shape[1:], 128, np.uint8)
     every = trials.stimulus_s + trials.blank_s
@@ -234,7 +249,7 @@ def _epochs(config: HyperConfig, signal: Any, samples: NDArray[np.float32], onse
 
 
 def _score(
-    config: HyperConfig, readout: InvertedEncoder, held: Set, random: np.random.Generator
+    config: HyperConfig, readout: Any, held: Set, random: np.random.Generator
 ) -> tuple[dict[str, Any], ConfidenceSpec]:
     """Score single trials of pictures that were not trained on, beside chance and shuffled pairs."""
     predicted = readout.predict(held.brain)
@@ -253,7 +268,7 @@ def _score(
         "cosine": float(cosine(held.latents, predicted).mean()),
         "r_squared": float(r_squared(held.latents, predicted)),
         **identified,
-        "noise_factors": int(readout.noise_.rank),
+        "readout": config.readout.name,
         "collapse": str(diagnose(held.latents, predicted)),
         "confidence_rho": float(falls.statistic),
         "confidence_p": float(falls.pvalue),
@@ -307,25 +322,25 @@ def identify(
     return found
 
 
-def _write_stimuli(folder: Path, pictures: Pictures, latents: Floats) -> None:
-    """Write the test pictures as PNG, and their latents beside them."""
+def _write_stimuli(folder: Path, pictures: Pictures, latents: Floats, reference: Pictures) -> None:
+    """Write the test pictures as PNG, their latents beside them, and what responses were scaled over."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{number:03d}.png", optimize=True)
     rows = {f"{number:03d}": [round(float(v), 6) for v in latent] for number, latent in enumerate(latents)}
+    np.save(folder / "reference.npy", reference)
     (folder / "latents.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
 def _bundle(
     config: HyperConfig,
     package: GeneratorPackage,
-    readout: InvertedEncoder,
+    readout: Any,
     scores: dict[str, Any],
     claim: ConfidenceSpec,
 ) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
     who = config.participant
-    participant = make_participant(who.answer, subject=who.subject, snr=who.snr, units=who.units)
-    signal = participant.signal
+    signal = make_participant(who.modality, subject=who.subject, snr=who.snr, units=who.units).signal
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     output = pipeline.output(signal)
     epoch = EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers="stimulus .*")

@@ -33,7 +33,7 @@ seed = 1
 generator = "generator"
 stimuli = "stimuli"
 [participant]
-answer = "eeg"
+modality = "eeg"
 snr = 8.0
 units = 64
 [trials]
