@@ -71,7 +71,7 @@ def main(program: Program) -> None:
             )
         row["reconstructions"], row["invalid"] = number, aborted
         program.ready()
-        free_from = program.clock.now() + LEAD_S
+        free_from = program.clock.now() + LEAD_S + spec["lead_in_s"]
         watch = Watch(shown, frames)
         while trial is not None and program.tick():
             row["windows"] = number + 1

@@ -152,6 +152,8 @@ class ExperimentSettings(_Section):
     """How long, after it, reconstructions are shown to the participant; 0 for never."""
     blank_s: Annotated[float, Field(ge=0, le=600)] = 1.0
     """How long only the fixation target is shown before each picture."""
+    lead_in_s: Annotated[float, Field(ge=0, le=600)] = 2.0
+    """How long, beside that, it is shown before the first one: filters settle, and so does the participant."""
 
 
 class RecordingSettings(_Section):
