@@ -29,7 +29,9 @@ def test_every_attribute_can_be_seen():
     shows = {"lens_tint": "eyeglasses", "frame_square": "eyeglasses", "frame_light": "eyeglasses"}
     for attribute in ATTRIBUTES:
         given = {shows[attribute.name]: 1.0} if attribute.name in shows else {}
-        ends = [draw(plain(**{**given, attribute.name: end})) for end in (attribute.low, attribute.high)]
+        # A hue goes round: its two ends are one colour.
+        other = 0.5 if attribute.name.endswith("hue") else attribute.high
+        ends = [draw(plain(**{**given, attribute.name: end})) for end in (attribute.low, other)]
         changed = np.abs(ends[0].astype(float) - ends[1]).max()
         assert changed > 20, attribute.name
 
