@@ -170,6 +170,7 @@ class Crew:
         """Say what is wrong with a program; nothing when it is well."""
         child, row = post.child, self._board.row(name)
         if child.failure or not child.alive:
+            child.listen()  # it may have died since: its last words, or its exit status
             return child.failure or "ended by itself"
         if row["state"] in (State.READY, State.RUNNING):
             silent = now - float(row["beat"])

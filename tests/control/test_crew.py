@@ -21,6 +21,9 @@ class PlantedChild:
         self.ready: dict[str, Any] | None = {}
         self.facts: dict[str, Any] = {}
 
+    def listen(self) -> None:
+        """Everything is known already."""
+
     def kill(self) -> None:
         self.alive, self.killed = False, True
 
