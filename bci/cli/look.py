@@ -106,6 +106,17 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
         facts |= {"stream": found.source_id}
     else:
         output.say("source    the simulator")
+    if session.experiment is not None:
+        from stimuli.protocols import open_protocol
+
+        trials = open_protocol(session.experiment.model_dump(), bundle.image_size)
+        facts["trials"] = sum(1 for _ in trials)
+        output.say(f"experiment {session.experiment.protocol}: {facts['trials']} trials")
+    elif bundle.epochs and not session.stream.markers and not isinstance(session.source, ReplaySettings):
+        raise ConfigError(
+            f"bundle {bundle.name!r} decodes epochs around markers ({bundle.epochs}), and the session names no stream "
+            "of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
+        )
     return facts
 
 

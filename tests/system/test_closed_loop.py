@@ -75,3 +75,18 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
     assert again.status == 0, again.words
     assert again.result["equal"] == again.result["frames"] == len(frames)
     assert bci("verify", done.folder, "--json").result["damaged"] == 0
+
+
+def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(tmp_path: Path) -> None:
+    configs = Path(__file__).resolve().parents[2] / "configs"
+    checked = bci("check", configs / "hyper-insilico.toml", "--json")
+    assert checked.status == 0, checked.words
+    assert checked.result["trials"] == 24
+    text = (
+        (configs / "hyper-insilico.toml").read_text(encoding="utf-8").replace('"../', f'"{configs.parent}/')
+    )
+    alone = tmp_path / "alone.toml"
+    alone.write_text(text[: text.index("[experiment]")].replace('"faces/', f'"{configs}/faces/'))
+    refused = bci("check", alone, "--json")
+    assert refused.status == 2
+    assert "names no stream" in " ".join(refused.words.split())
