@@ -318,3 +318,15 @@ def test_processes_that_train_together_keep_equal_weights(tmp_path):
         not np.array_equal(one[name], value.detach().numpy())
         for name, value in alone.generator.named_parameters()
     )
+
+
+@pytest.mark.parametrize("name", ["dcgan-faces", "dcgan-characters"])
+def test_the_shipped_generators_load_and_draw_what_their_configuration_says(name, request):
+    root = request.config.rootpath
+    package = GeneratorPackage.load(root / "models" / "bundles" / name)
+    settings = load_generator_config(root / "configs" / f"{name}.toml")
+    assert GeneratorConfig.model_validate(package.spec.provenance.config) == settings
+    z = np.random.default_rng(0).standard_normal((4, package.spec.latent), np.float32)
+    drawn = package.draw(z)
+    assert drawn.shape == (4, 64, 64, 3)
+    assert drawn.std(0).mean() > 10  # four latents, four pictures
