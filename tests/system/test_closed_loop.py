@@ -81,7 +81,7 @@ def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(
     configs = Path(__file__).resolve().parents[2] / "configs"
     checked = bci("check", configs / "hyper-insilico.toml", "--json")
     assert checked.status == 0, checked.words
-    assert checked.result["trials"] == 24
+    assert checked.result["trials"] == 48
     text = (
         (configs / "hyper-insilico.toml").read_text(encoding="utf-8").replace('"../', f'"{configs.parent}/')
     )
