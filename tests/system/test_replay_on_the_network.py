@@ -196,7 +196,7 @@ def test_the_simulator_is_published_until_the_supervisor_says_stop(tmp_path: Pat
     [
         ({"kind": "replay", "file": "nowhere.edf"}, "RecordingError", "there is no file"),
         ({"kind": "simulate", "sede": 3}, "ConfigError", "has no sede"),
-        ({"kind": "dream"}, "ConfigError", "'replay' or 'simulate', got 'dream'"),
+        ({"kind": "dream"}, "ConfigError", "got 'dream'"),
         ({"kind": "simulate", "speed": "max"}, "ConfigError", "is refused"),
         ({"kind": "simulate", "consumer_timeout": 0.2}, "StreamError", "nobody took the stream"),
     ],
