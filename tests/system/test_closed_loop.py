@@ -2,12 +2,14 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
-from sessions import bci
+from sessions import bci, finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
 
 from bci.decoder.spec import EpochSpec
@@ -90,3 +92,44 @@ def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(
     refused = bci("check", alone, "--json")
     assert refused.status == 2
     assert "names no stream" in " ".join(refused.words.split())
+
+
+def test_an_engine_that_is_killed_goes_on_with_the_next_trial_and_calls_its_own_aborted(
+    tmp_path: Path,
+) -> None:
+    bundle = tiny_bundle(
+        tmp_path / "bundle",
+        rate=160.0,
+        length=32,
+        window=EpochSpec(start=0.05, stop=0.25, markers="stimulus .*"),
+    )
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(4):
+        Image.fromarray(np.full((6, 8, 3), 60 * number, np.uint8)).save(folder / f"face-{number}.png")
+    config = tmp_path / "loop.toml"
+    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
+    config.write_text(
+        text.replace("stimulus_s = 0.3", "stimulus_s = 1.0") + "[supervision]\nhung_after_s = 10\n"
+    )
+    process = start("run", config, "--out", tmp_path / "out", "--json")
+
+    def session() -> Path:
+        found = only_folder(tmp_path / "out")
+        assert found is not None
+        return found
+
+    wait_for(lambda: bool(only_folder(tmp_path / "out")) and rows_in(session() / "trials.csv") > 1, "trials")
+    shown = session() / "shown.csv"
+    before = shown.read_text().count(",stimulus,")
+    wait_for(lambda: shown.read_text().count(",stimulus,") > before, "another stimulus")
+    log = (session() / "log.txt").read_text(encoding="utf-8")
+    psutil.Process(int(re.findall(r" engine started as process (\d+)", log)[-1])).kill()
+    done = finish(process)
+    assert done.status == 4, done.words
+    assert done.result["restarts"] == {"engine": 1}
+    first, second = done.table("trials"), done.table("trials-2")
+    numbers = [int(row["trial"]) for row in (*first, *second)]
+    assert numbers == list(range(8))
+    assert second[0]["ending"] == "aborted"
+    assert [row["ending"] for row in second[1:]].count("shown") >= len(second) - 3
