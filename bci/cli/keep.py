@@ -87,18 +87,42 @@ def verify(
     from bci.io.verify import repair as repair_recording
     from bci.io.verify import verify as verify_recording
 
-    path = recording / "recording.xdf" if recording.is_dir() else recording
-    if not path.exists() and path.with_name(path.name + ".partial").exists():
-        path = path.with_name(path.name + ".partial")
-    report = repair_recording(path, repair) if repair is not None else verify_recording(path)
-    for sentence in report.sentences():
-        output.say(foreign(sentence))
-    output.say("[bold green]sound[/]" if report.sound else "[bold red]not whole: see above[/]")
+    paths = _parts_of(recording)
+    if repair is not None and len(paths) > 1:
+        held = ", ".join(path.name for path in paths)
+        raise ConfigError(f"{recording} holds {held}: name the one that --repair shall copy")
+    reports = [verify_recording(path) if repair is None else repair_recording(path, repair) for path in paths]
+    for path, report in zip(paths, reports, strict=True):
+        if len(paths) > 1:
+            output.say(f"[bold]{foreign(path.name)}[/]")
+        for sentence in report.sentences():
+            output.say(foreign(sentence))
+    sound = all(report.sound for report in reports)
+    output.say("[bold green]sound[/]" if sound else "[bold red]not whole: see above[/]")
     if repair is not None:
         output.say(f"what can be used was written to {repair}")
-    output.result({**report.result(), "sound": report.sound, "finished": report.finished})
-    if not report.sound:
+    results = [report.result() for report in reports]
+    result = results[0]
+    if len(results) > 1:
+        counted = ("chunks", "damaged", "gaps", "samples", "backwards", "unchecked")
+        result = {key: sum(part[key] for part in results) for key in counted} | {
+            "finished": all(part["finished"] for part in results),
+            "sound": sound,
+            "parts": results,
+        }
+    output.result(result)
+    if not sound:
         raise typer.Exit(SAFE)
+
+
+def _parts_of(recording: Path) -> list[Path]:
+    """Return the files to verify: all parts of a session, of which a recorder that was replaced left several."""
+    from bci.live.recorded import recordings
+
+    partial = recording.with_name(recording.name + ".partial")
+    if recording.is_dir():
+        return recordings(recording) or [recording / "recording.xdf"]
+    return [partial if not recording.exists() and partial.exists() else recording]
 
 
 def reproduce(

@@ -138,8 +138,12 @@ def test_whoever_is_killed_or_frozen_is_started_again_and_the_pictures_come_back
     assert done.result["programs"]["record"]["unrecorded"] == 0
     assert [path.name for path in rig.folder.glob("recording*.xdf")] == ["recording-2.xdf"]
     assert [path.name for path in rig.folder.glob("*.partial")] == ["recording.xdf.partial"]
-    verified = bci("verify", rig.folder / "recording-2.xdf", "--json")
+    verified = bci("verify", rig.folder, "--json")
     assert verified.result["damaged"] == 0
+    assert [Path(part["recording"]).name for part in verified.result["parts"]] == [
+        "recording.xdf.partial",
+        "recording-2.xdf",
+    ]
     assert segments_of(rig.folder) == set()
 
 
