@@ -45,6 +45,7 @@ MODULES = {
     "acquire": "bci.live.acquire",
     "decode": "bci.live.decode",
     "publish": "bci.live.publish",
+    "preview": "stimuli.preview",
     "record": "bci.live.record",
     "engine": "stimuli.engine",
     "display:window": "stimuli.window",
@@ -53,12 +54,12 @@ MODULES = {
 }
 
 #: From the sample to the disk: the rows of the board, and the reverse of the order in which they become ready.
-ORDER = ("engine", "source", "acquire", "decode", "display", "publish", "record")
+ORDER = ("engine", "source", "acquire", "decode", "display", "publish", "preview", "record")
 
 #: Acquire stops before a source of ours does: it takes what has arrived, and never sees its source vanish.
-STOP_ORDER = ("engine", "acquire", "source", "decode", "display", "publish", "record")
+STOP_ORDER = ("engine", "acquire", "source", "decode", "display", "publish", "preview", "record")
 
-#: Readers' places on the rings.
+#: Readers' places on the rings; who only looks now and then (the engine, the preview) waits on none.
 SLOTS: Mapping[str, Mapping[str, int]] = {
     "decode": {"stream": 0},
     "record": {"stream": 1, "frames": 1, "shown": 0},
@@ -71,7 +72,7 @@ SLOTS: Mapping[str, Mapping[str, int]] = {
 _SETTLE = 0.5
 
 #: Without these the participant sees what he should all the same.
-_DISPENSABLE = frozenset({"publish"})
+_DISPENSABLE = frozenset({"publish", "preview"})
 
 log = logging.getLogger("bci.supervisor")
 
@@ -211,6 +212,8 @@ class Supervisor:
         self._launch("decode", decoder, streams=["stream"], rings=["frames", "decode_marks", *markers])
         if config.publish is not None:
             self._launch("publish", config.publish.model_dump(), rings=["frames"])
+        if config.preview is not None:
+            self._launch("preview", self._preview(), rings=["shown", "frames", "decode_marks"])
         self.crew.await_ready(list(self.children), lambda: self._stop)
         self._write_facts()
         acquire = {
@@ -228,6 +231,28 @@ class Supervisor:
             self._launch("engine", experiment, rings=["stimuli", "shown", "frames"])
             self.crew.await_ready(["engine"], lambda: self._stop)
         self.started = self.clock.now()
+
+    def _preview(self) -> dict[str, Any]:
+        """Return what the operator's preview is told.
+
+        Raises
+        ------
+        ConfigError
+            If the bundle decodes no epochs: then no reconstruction belongs to a stimulus.
+        """
+        epochs = self.bundle.epochs
+        if epochs is None or self.config.preview is None:
+            raise ConfigError(
+                f"bundle {self.bundle.name!r} decodes windows that slide, none of which belongs to a stimulus, so "
+                "there is nothing to pair. Leave [preview] out, or name a bundle that decodes epochs."
+            )
+        display = self.config.display
+        return self.config.preview.model_dump() | {
+            "offset": round(epochs.start * self.bundle.output.rate),
+            "caption": self._caption(),
+            "participant_monitor": display.monitor,
+            "screen": display.kind != "headless",
+        }
 
     def _make_pictures(self, speed: float) -> None:
         self._memory.make_pictures(
