@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 Pixels = NDArray[np.uint8]
 
 SIDE, PER_ROW = 96, 8
-_GAP, _MARGIN, _LABELS, _TOP, _LINE = 10, 16, 44, 50, 16
+_GAP, _MARGIN, _LABELS, _TOP, _LINE = 10, 16, 44, 58, 17
 _PAPER, _INK, _FAINT, _ALARM, _EMPTY = "#ffffff", "#1c1f24", "#6b7280", "#b45309", "#e5e7eb"
 
 
@@ -76,9 +76,9 @@ def draw_pairs(pairs: Sequence[Pair], title: str, subtitle: str, room: int = 0) 
     """
     sheet = Image.new("RGB", sheet_size(max(room, len(pairs))), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    bold, small = ImageFont.load_default(16), ImageFont.load_default(11)
+    bold, plain, small = (ImageFont.load_default(size) for size in (18, 13, 12))
     draw.text((_MARGIN, 8), title, _INK, bold)
-    draw.text((_MARGIN, 29), subtitle, _FAINT, small)
+    draw.text((_MARGIN, 31), subtitle, _FAINT, plain)
     for place, pair in enumerate(pairs):
         left = _MARGIN + _LABELS + place % PER_ROW * (SIDE + _GAP)
         top = _TOP + place // PER_ROW * _row_height()

@@ -25,8 +25,9 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
 
 
 def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
-    """Return what a recorded session is worth once its markers have been thrown to other times: nothing, if all is
-    well.
+    """Return what a recorded session is worth once its markers have been thrown to other times.
+
+    If all is well, that is nothing.
 
     Raises
     ------

@@ -247,9 +247,11 @@ class Supervisor:
                 "there is nothing to pair. Leave [preview] out, or name a bundle that decodes epochs."
             )
         display = self.config.display
+        facts = self.children["source"].ready if "source" in self.children else None
+        who = f", {facts['recording']}" if facts and facts.get("simulated") and facts.get("recording") else ""
         return self.config.preview.model_dump() | {
             "offset": round(epochs.start * self.bundle.output.rate),
-            "caption": self._caption(),
+            "caption": self._caption() + who,
             "participant_monitor": display.monitor,
             "screen": display.kind != "headless",
         }

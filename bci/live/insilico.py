@@ -54,7 +54,8 @@ def main(program: Program) -> None:
     Spec: ``source_id``; ``modality`` (``"fmri"``, ``"eeg"`` or ``"lfp"``) and whatever figures
     `bci.sim.participant.make_participant` takes, ``reference`` as the path of a .npy file of pictures (n, h, w, 3)
     uint8; ``permute_channels``, the seed of a null run; ``speed``; ``lag``, session seconds; ``seconds`` of the
-    participant's time (endless when absent); ``consumer_timeout``, seconds to wait for somebody who takes the samples. Opens the ring of role ``shown``.
+    participant's time (endless when absent); ``consumer_timeout``, seconds to wait for somebody who takes the samples.
+    Opens the ring of role ``shown``.
 
     Ready facts, as of any source: ``signal``, ``source_id``, ``speed``, ``simulated`` (always True), ``recording`` (who
     it is), ``defects``, ``expected_samples``. Report: ``started``, the session time of sample 0, as soon as there is
