@@ -5,10 +5,10 @@
     python -m benchmarks.insilico_live            # 144 trials a session, some five minutes
     python -m benchmarks.insilico_live --quick    # 24 trials a session, a minute
 
-A headless session of the demo's closed loop runs at four times real time, is reproduced, and is compared with its twin:
-the same participant shown the very flips offline, its answers decoded by the same bundle. Beside it stand other sessions
-of the same participant with the same trials, offline: two sessions differ, and this says by how much. Attention lapses
-in 2 % of looks, and a trial of lapsed attention reads as nothing: three of them in 48 cost three points or four.
+A headless session of the demo's closed loop runs at four times real time, is reproduced, and is compared with its
+twin: the same participant shown the very flips offline, its answers decoded by the same bundle. Beside it stand other
+sessions of the same participant with the same trials, offline: two sessions differ, and this says by how much.
+Attention lapses in 2 % of looks, and a trial of lapsed attention reads as nothing: three of 48 cost some three points.
 
 Three null runs go through the same line: SNR 0; channels that have changed places; and the first session's markers
 thrown to other times and its epochs cut anew. A score without information lies outside its 95 % interval once in twenty

@@ -66,7 +66,7 @@ def say_score(found: dict[str, Any], output: Output) -> None:
         _row(f"picked out of all {k} pictures", found, "n_way", 1 / k),
     ]
     output.table(
-        f"How often the picture seen was found from what was read ({found['trials']} single trials)",
+        f"Which picture was seen? {found['trials']} single trials",
         ("", "found", "guessing", "95 % of guessing", "p"),
         rows,
     )

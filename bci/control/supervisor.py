@@ -24,6 +24,7 @@ from typing import Any
 
 from bci.control.crew import Crew, on_signals
 from bci.control.environment import describe_environment
+from bci.control.preview import require_pairs
 from bci.control.shared_memory import SharedMemory
 from bci.control.spawn import Child
 from bci.decoder.bundle import Bundle
@@ -175,6 +176,8 @@ class Supervisor:
         config = self.config
         source_id = config.stream.source_id or f"{self._key}-{config.name}"
         memory = self._memory
+        if config.preview is not None:
+            require_pairs(self.bundle)
         if config.source is not None:
             if config.source.kind == "insilico":
                 # This participant looks at the screen, so what is shown there comes before the first sample.
@@ -233,24 +236,13 @@ class Supervisor:
         self.started = self.clock.now()
 
     def _preview(self) -> dict[str, Any]:
-        """Return what the operator's preview is told.
-
-        Raises
-        ------
-        ConfigError
-            If the bundle decodes no epochs: then no reconstruction belongs to a stimulus.
-        """
-        epochs = self.bundle.epochs
-        if epochs is None or self.config.preview is None:
-            raise ConfigError(
-                f"bundle {self.bundle.name!r} decodes windows that slide, none of which belongs to a stimulus, so "
-                "there is nothing to pair. Leave [preview] out, or name a bundle that decodes epochs."
-            )
+        """Return what the operator's preview is told."""
+        assert self.config.preview is not None
         display = self.config.display
         facts = self.children["source"].ready if "source" in self.children else None
         who = f", {facts['recording']}" if facts and facts.get("simulated") and facts.get("recording") else ""
         return self.config.preview.model_dump() | {
-            "offset": round(epochs.start * self.bundle.output.rate),
+            "offset": round(require_pairs(self.bundle).start * self.bundle.output.rate),
             "caption": self._caption() + who,
             "participant_monitor": display.monitor,
             "screen": display.kind != "headless",

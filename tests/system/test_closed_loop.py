@@ -26,6 +26,7 @@ bundle = {bundle}
 [display]
 kind = "headless"
 max_png = 0
+[preview]
 [experiment]
 folder = {folder}
 repeats = 2
@@ -71,6 +72,10 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
         assert int(frame["first"]) == int(mark["first"]) + 8
         assert mark["detail"].startswith("stimulus ")
     assert [row for row in shown if row["kind"] == "frame"]
+    assert done.result["programs"]["preview"]["paired"] == len(
+        [frame for frame in frames if frame["valid"] == "1"]
+    )
+    assert (done.folder / "preview.png").read_bytes().startswith(b"\x89PNG")
     with (done.folder / "trials.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.reader(file))[:4] == ["trial", "stimulus", "name", "ending"]
     again = bci("reproduce", done.folder, "--json")
@@ -88,10 +93,25 @@ def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(
         (configs / "hyper-insilico.toml").read_text(encoding="utf-8").replace('"../', f'"{configs.parent}/')
     )
     alone = tmp_path / "alone.toml"
-    alone.write_text(text[: text.index("[experiment]")].replace('"faces/', f'"{configs}/faces/'))
+    alone.write_text(text[: text.index("[experiment]")])
     refused = bci("check", alone, "--json")
     assert refused.status == 2
     assert "names no stream" in " ".join(refused.words.split())
+
+
+def test_a_preview_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle", rate=160.0, length=32)
+    config = tmp_path / "loop.toml"
+    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(tmp_path)))
+    config.write_text(text[: text.index("[experiment]")])
+    refused = bci("check", config, "--json")
+    assert refused.status == 2
+    assert "there is no [experiment]" in " ".join(refused.words.split())
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "face.png")
+    config.write_text(text)
+    refused = bci("check", config, "--json")
+    assert refused.status == 2
+    assert "nothing to pair" in " ".join(refused.words.split())
 
 
 @pytest.mark.parametrize("fault", ["kill", "suspend"])
