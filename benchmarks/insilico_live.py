@@ -26,6 +26,7 @@ import numpy as np
 from bci.cli import demos
 from bci.cli.score import score_scrambled
 from bci.decoder.bundle import Bundle
+from bci.live.reproduce import reproduce
 from bci.signal.types import INTERVALS
 from benchmarks.insilico_twin import Twin, other_session, twin_of
 from benchmarks.report import (
@@ -145,7 +146,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="24 trials a session instead of 144")
     parser.add_argument("--json", action="store_true", help="end with one machine-readable line")
     options = parser.parse_args()
-    repeats, sessions, seeds = (1, 4, 5) if options.quick else (6, 12, 40)
+    repeats, sessions, seeds = (1, 3, 3) if options.quick else (6, 12, 40)
     latents = known_latents(demos.shipped("stimuli", "faces"))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -153,7 +154,7 @@ def main() -> int:
         live = run(folder, repeats)
         session = Path(live["session"])
         progress("reproducing it, and its twin offline …")
-        again = bci("reproduce", session)
+        again = reproduce(session)
         twin = twin_of(session)
         readings = read_trials(session)
         scores = {

@@ -131,7 +131,7 @@ def main(program: Program) -> None:
             sheet = draw_pairs(
                 pairing.pairs,
                 spec["caption"],
-                f"single trials; {pairing.trials} stimuli so far, the newest {spec['pairs']} at most are shown",
+                f"single trials, the newest {len(pairing.pairs)} of {pairing.trials} so far",
                 room=spec["pairs"],
             )
             if changed:
