@@ -30,7 +30,7 @@ def main(words: list[str]) -> int:
     if not words or words[0] not in EXTRAS:
         print(__doc__)
         print(
-            "Verbs: demo (a closed loop with a simulated participant), test (all checks and tests), setup (install only)."
+            "Verbs: demo (a closed loop, participant simulated), test (all checks and tests), setup (install only)."
         )
         return 0 if words in (["-h"], ["--help"]) else 2
     verb, rest = words[0], words[1:]
