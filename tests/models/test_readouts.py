@@ -17,10 +17,10 @@ from models.readouts.gradient import Schedule
 from models.readouts.interface import score
 from models.readouts.kernel import KernelReadout
 from models.readouts.linear import LinearReadout
-from models.readouts.scaling import choose_voxels
 from models.readouts.size import choose_size
 from models.readouts.solvers import BandedRidge, ChosenVoxels, LeastSquares, Principal, PseudoInverse, Ridge
 from models.readouts.sparse import ElasticNet, PartialLeastSquares
+from models.readouts.voxels import choose_voxels
 
 FAST = Schedule(epochs=40, rate=3e-3)
 READOUTS = {
