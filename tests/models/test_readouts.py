@@ -183,6 +183,21 @@ def test_reliable_voxels_are_those_whose_repeats_agree():
         choose_voxels(brain, 2, subject="sub-01", by="reliability", stimuli=np.arange(90))
 
 
+def test_voxels_that_latents_predict_are_found_where_no_stimulus_was_repeated():
+    rng = np.random.default_rng(7)
+    latents = rng.standard_normal((120, 4))
+    brain = 5 + rng.standard_normal((120, 25))
+    brain[:, [3, 14]] += 0.8 * latents[:, :2]
+    mask = choose_voxels(brain, 2, subject="sub-01", by="encoding", latents=latents)
+    assert mask.index.tolist() == [3, 14]
+    # A voxel that answers strongly and always alike says nothing about which picture it was.
+    assert choose_voxels(brain, 2, subject="sub-01").index.tolist() != [3, 14]
+    with pytest.raises(DataError, match="latent of each trial to measure encoding, came none"):
+        choose_voxels(brain, 2, subject="sub-01", by="encoding")
+    with pytest.raises(DataError, match="120 trials of brain data and 119 latents"):
+        choose_voxels(brain, 2, subject="sub-01", by="encoding", latents=latents[1:])
+
+
 def test_collapse_is_said_in_words():
     rng = np.random.default_rng(4)
     truth = rng.standard_normal((100, 20))
