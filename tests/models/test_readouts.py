@@ -25,6 +25,7 @@ from models.readouts.voxels import choose_voxels
 FAST = Schedule(epochs=40, rate=3e-3)
 READOUTS = {
     "inverted encoder": InvertedEncoder,
+    "inverted encoder of components": lambda: InvertedEncoder(components=60, relevance=True),
     "least squares": lambda: LinearReadout(LeastSquares()),
     "ridge": lambda: LinearReadout(Ridge()),
     "banded ridge": lambda: LinearReadout(BandedRidge(tuple(k % 2 for k in range(240)), tries=2)),
