@@ -18,6 +18,7 @@ Voxels differ in reliability, so each has its own :math:`\alpha_v`; the distribu
 from all voxels (empirical Bayes, a mixture on a grid), which keeps one voxel's few trials from speaking alone.
 """
 
+from copy import copy
 from typing import Self
 
 import numpy as np
@@ -27,16 +28,17 @@ from sklearn.covariance import ledoit_wolf
 from bci.errors import DataError
 from models.readouts.affine import AffineReadout
 from models.readouts.checks import check_pair, check_repeats, check_runs, check_trials, check_varying
+from models.readouts.collapse import Collapse, diagnose
 from models.readouts.interface import Posterior
-from models.readouts.noise import NoiseFit, RotatedTrials, SharedNoise, held_out_likelihood, rotate
+from models.readouts.linear import run_folds
+from models.readouts.noise import NoiseFit, RotatedTrials, SharedNoise, rotate
 from models.readouts.principal import principal_axes
+from models.readouts.rank import choose_rank
 from models.readouts.relevance import relevance
 from models.readouts.scaling import Array, Standard
 
 Floats = NDArray[np.float64]
 
-#: Ranks tried first; the best of them is then refined between its neighbours.
-_LADDER = (0, 1, 2, 4, 7, 12, 20, 32, 48, 72, 108, 160)
 #: Penalties of a voxel relative to the common one; the last stands for a voxel without signal.
 _GRID = np.append(np.exp2(np.arange(-5, 5.01, 0.5)), 1e4)
 
@@ -70,9 +72,12 @@ class InvertedEncoder:
         in the other attributes.
     rank_likelihoods_ : dict of int to float
         After `fit`: held-out log likelihood per voxel and trial of each rank tried.
+    collapse_ : Collapse
+        After `fit`: of predictions of runs that were left out.
     """
 
     noise_: SharedNoise
+    collapse_: Collapse
     alphas_: Floats
     weights_: NDArray[np.float32]
     rank_likelihoods_: dict[int, float]
@@ -119,7 +124,10 @@ class InvertedEncoder:
         check_trials(len(brain), 20, "the inverted encoder", "signal and noise of every voxel are told apart")
         if self.components is not None:
             check_trials(
-                len(brain), self.components + 1, "the inverted encoder", f"{self.components} components and a mean"
+                len(brain),
+                self.components + 1,
+                "the inverted encoder",
+                f"{self.components} components and a mean",
             )
         check_varying(brain)
         counts = check_repeats(repeats, len(brain))
@@ -141,54 +149,33 @@ class InvertedEncoder:
         # From here on latents are in units in which weights are of one size in every direction.
         self._root = relevance(y, z) if self.relevance else np.eye(z.shape[1])
         z, self._prior = z @ self._root, self._root.T @ prior @ self._root
-        rank = self._choose_rank(y, z, runs)
+        rank, self.rank_likelihoods_ = choose_rank(y, z, runs, most=self.most_factors, folds=self.folds)
+        self.collapse_ = self._diagnose(brain, latents, y, z, runs, rank)
+        self._encode(y, z, rank)
+        return self
+
+    def _encode(self, y: NDArray[np.float32], z: Floats, rank: int) -> None:
+        """Fit noise of that rank and the encoding weights."""
         trials = rotate(y, z)
         self.noise_ = NoiseFit(trials, max(rank, 1))(rank)
         self._weigh(trials)
         self.weights_ = (self._root @ self._encoding).astype(np.float32)
         self._frozen: dict[int, AffineReadout] = {}
-        return self
 
-    def _choose_rank(self, y: NDArray[np.float32], z: Floats, runs: NDArray[np.intp]) -> int:
-        """Return the rank under which held-out runs are most likely."""
-        fold = runs % self.folds if runs.max() + 1 >= self.folds else runs
-        most = min(self.most_factors, int(0.5 * len(y) * (1 - 1 / (fold.max() + 1))), y.shape[1] // 4)
-        parts = []
-        for k in range(fold.max() + 1):
-            out = fold == k
-            trials = rotate(y[~out], z[~out])
-            parts.append((NoiseFit(trials, max(most, 1)), trials, y[out], z[out]))
-
-        tried: dict[int, float] = {}
-
-        def likelihood(rank: int) -> float:
-            if rank not in tried:
-                tried[rank] = (
-                    sum(
-                        held_out_likelihood(fit(rank, steps=6), trials, y_out, z_out)
-                        for fit, trials, y_out, z_out in parts
-                    )
-                    / y.size
-                )
-            return tried[rank]
-
-        ladder = [rank for rank in _LADDER if rank <= most]
-        for at, rank in enumerate(ladder):
-            likelihood(rank)
-            if at >= 2 and likelihood(rank) < likelihood(ladder[at - 1]) < likelihood(ladder[at - 2]):
-                break
-        while True:  # towards whichever middle is better, until no untried rank lies next to the best
-            order = sorted(tried)
-            best = max(order, key=lambda rank: tried[rank])
-            at = order.index(best)
-            middles = {(best + order[near]) // 2 for near in (at - 1, at + 1) if 0 <= near < len(order)}
-            middles |= {(best + order[at + 1] + 1) // 2} if at + 1 < len(order) else set()
-            if not (middles := middles - set(order)):
-                break
-            for middle in middles:
-                likelihood(middle)
-        self.rank_likelihoods_ = dict(sorted(tried.items()))
-        return best
+    def _diagnose(
+        self,
+        brain: Array,
+        latents: Array,
+        y: NDArray[np.float32],
+        z: Floats,
+        runs: NDArray[np.intp],
+        rank: int,
+    ) -> Collapse:
+        """Read runs that this encoder was not fitted on: a third of them, once."""
+        kept, out = next(run_folds(runs, 3))
+        other = copy(self)
+        other._encode(y[kept], z[kept], rank)  # noqa: SLF001  (a copy of this one)
+        return diagnose(self._latents.forward(latents[out]), self._latents.forward(other.predict(brain[out])))
 
     def _weigh(self, trials: RotatedTrials) -> None:
         """Give each voxel its penalty and find the encoding weights with the shared noise taken out."""

@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import onnx  # noqa: E402
 from PIL import Image  # noqa: E402
 from tiny_bundle import tiny_bundle  # noqa: E402
 
@@ -25,6 +26,12 @@ from models.systems.hyper import identify, load_hyper, train_hyper  # noqa: E402
 from models.systems.hyper_session import evaluate_session  # noqa: E402
 
 LATENT, SIDE = 3, 64
+
+
+def constants(path: Path) -> dict[str, Any]:
+    """Return the constants of a graph by name."""
+    return {c.name: onnx.numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer}
+
 
 CONFIG = """
 kind = "hyper-insilico"
@@ -165,6 +172,19 @@ def test_single_volumes_of_blood_tell_pictures_apart_through_a_mask_of_training_
     assert (bundle.signal.name, bundle.signal.unit) == ("SimulatedBOLD", "percent")
     assert bundle.signal.rate == pytest.approx(1 / 1.5)
     assert bundle.window_shape == (3, 128)
+
+
+def test_mask_and_readout_rest_on_training_trials_alone(
+    trained_fmri: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    root, scores = trained_fmri
+    (root / "more.toml").write_text(FMRI.replace("repeats = 2", "repeats = 3"))
+    again = train_hyper(root / "more.toml", tmp_path / "more")
+    assert again["trials"] != scores["trials"]
+    fitted = [constants(folder / "readout.onnx") for folder in (root / "fmri", tmp_path / "more")]
+    assert fitted[0].keys() == fitted[1].keys()
+    assert {"voxels", "weights", "voxel_mean"} <= set(fitted[0])
+    assert all(np.array_equal(fitted[0][name], fitted[1][name]) for name in fitted[0])
 
 
 def test_the_graph_averages_volumes_and_cuts_the_mask_itself(

@@ -89,7 +89,7 @@ def test_correlated_latents_are_read_better_with_their_own_prior():
 
 
 def features_that_move_together(n, seed):
-    """20 sources of independent noise, some of which answer, seen smoothly in 300 features with hardly any own noise."""
+    """Draw 20 noisy sources that answer, seen smoothly in 300 features with hardly any noise of their own."""
     rng = np.random.default_rng(6)
     mixing = np.cumsum(rng.standard_normal((20, 300)), axis=1) / 17
     encoding = rng.standard_normal((8, 20)) * np.sqrt(0.3 / 8)
@@ -106,6 +106,8 @@ def test_features_that_move_together_are_read_through_their_components():
     ridge = LinearReadout(Ridge()).fit(brain, latents, runs=RUNS)
     score = [r_squared(truth, readout.predict(new), 0) for readout in (plain, through, ridge)]
     assert score[0] < 0.05 < score[1]
+    assert str(plain.collapse_).startswith("COLLAPSED")
+    assert str(through.collapse_).startswith("not collapsed")
     assert score[1] > score[2] - 0.01
     belief = through.posterior(new)
     assert coverage(truth, belief.mean, belief.sd, 0.9) == pytest.approx(0.9, abs=0.04)
