@@ -68,12 +68,12 @@ footer {{ margin-top: 2.4rem; padding-top: .8rem; border-top: 1px solid var(--ru
 """
 
 
-def document(title: str, parts: Iterable[str]) -> str:
-    """Return a whole page; parts are HTML."""
+def document(title: str, parts: Iterable[str], style: str = "") -> str:
+    """Return a whole page; parts are HTML, `style` what its look has beside that of every page."""
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width">\n<title>{escape(title)}</title>\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
+        f"<style>{STYLE}{style}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
     )
 
 

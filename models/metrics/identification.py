@@ -159,3 +159,15 @@ def identify(
         )
         found |= {name: tested.observed, f"{name}_chance": list(tested.chance), f"{name}_p": tested.p}
     return found
+
+
+def headline(identified: dict[str, Any]) -> dict[str, Any]:
+    """Return in words whether there was information, from what `identify` returns of single trials."""
+    low, high = identified["two_way_chance"]
+    informed = bool(identified["two_way"] > high)
+    said = "single trials tell the pictures apart" if informed else "no information"
+    return {
+        "headline": f"{said}: two-way identification {identified['two_way']:.1%} "
+        f"(chance {low:.1%} to {high:.1%}, p {identified['two_way_p']:.4f})",
+        "informed": informed,
+    }

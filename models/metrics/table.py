@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 #: Pairs of pictures that are scored each with each for a permutation test; SSIM of one takes milliseconds.
-_PAIRS = 2500
+_PAIRS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,16 @@ def picture_rows(
         Further baselines, a picture for each truth, such as what random latents draw.
     permutations, resamples : int
     """
-    from models.metrics.images import IMAGE_SCORES, pictures, pixel_correlation, resize, ssim_hyper
+    from models.metrics.images import (
+        ANCHOR_WINDOW,
+        IMAGE_SCORES,
+        pictures,
+        pixel_correlation,
+        resize,
+        ssim_anchor,
+        ssim_hyper,
+        ssim_hyper_table,
+    )
 
     rows = []
     for system, predicted in systems.items():
@@ -107,14 +116,17 @@ def picture_rows(
         baselines = {"mean picture": np.broadcast_to(np.asarray(training_mean, np.float64), a.shape)}
         baselines |= {name: pictures(values, name) for name, values in others.items()}
         flat = correlation_table(a.reshape(len(a), -1), b.reshape(len(b), -1))
-        rows += _identification((system, averaged), flat, own, draws)
+        rows += _identification((system, averaged), flat, own, draws, ", pixels")
         for metric, score in IMAGE_SCORES.items():
+            if score is ssim_anchor and min(a.shape[1:3]) < ANCHOR_WINDOW:
+                continue  # the window is larger than the pictures
             if score is ssim_hyper:  # every pair is scored at 224²: resize each picture once, not once a pair
                 a, b = (resize(np.ascontiguousarray(side), 224) for side in (a, b))
                 baselines = {n: resize(np.ascontiguousarray(side), 224) for n, side in baselines.items()}
             known = {name: _mean(score(a, side)) for name, side in baselines.items()}
             if len(a) * len(b) <= _PAIRS or score is pixel_correlation:
-                rows.append(_row((system, metric, averaged), _pair_table(score, a, b), own, known, draws))
+                table = ssim_hyper_table(a, b) if score is ssim_hyper else _pair_table(score, a, b)
+                rows.append(_row((system, metric, averaged), table, own, known, draws))
             else:
                 rows.append(_untested((system, metric, averaged), score, (a, b), own, known, draws))
     return rows
@@ -177,13 +189,15 @@ def _own(which: ArrayLike | None, n: int, k: int) -> Indices:
     return own
 
 
-def _identification(names: tuple[str, str], table: Floats, own: Indices, draws: _Draws) -> list[Row]:
+def _identification(
+    names: tuple[str, str], table: Floats, own: Indices, draws: _Draws, by: str = ""
+) -> list[Row]:
     """Score 2-way, and 200- and 300-way or the whole set where it is smaller."""
     (system, averaged), k = names, table.shape[1]
     ways = sorted({w for w in (200, 300) if w <= k} or {k})
     rows = []
     for way in (2, *(w for w in ways if w > 2)):
-        row = _row((system, f"{way}-way identification", averaged), wins(table, way), own, {}, draws)
+        row = _row((system, f"{way}-way identification{by}", averaged), wins(table, way), own, {}, draws)
         rows.append(replace(row, chance=1 / way))
     return rows
 
