@@ -29,6 +29,7 @@ from models.readouts.voxels import VoxelMask, choose_voxels
 from models.systems.hyper_bundle import bundle_of, write_stimuli
 from models.systems.hyper_settings import HyperConfig, load_hyper
 from models.systems.hyper_trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
+from models.systems.training_record import training_record
 
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
@@ -79,15 +80,27 @@ def train_hyper(
     other = participant_of(config, reference, HELD_OUT)
     held = answers(config, other, pictures[plan.shown], latents[plan.shown])
     say(0.75, "fitting the readout")
-    mask = _mask(config, fitted)
-    readout = build_readout(config.readout.name, **config.readout.options)
-    readout.fit(mask(fitted.brain) if mask else fitted.brain, fitted.latents, runs=fitted.runs)
+    mask, readout = _fit(config, fitted)
     scores, claim = _score(config, readout, mask(held.brain) if mask else held.brain, held.latents, random)
     say(0.9, "exporting")
     write_stimuli(config.stimuli, pictures[plan.test], latents[plan.test], reference)
     spec, files = bundle_of(config, package, participant.signal, readout, mask, scores, claim)
+    files["training.json"] = training_record(config, fitted, held, lambda part: _predictor(config, part))
     scores["hash"] = save_bundle(out, spec, files).hash
     return scores
+
+
+def _fit(config: HyperConfig, fitted: Set) -> tuple[VoxelMask | None, Readout]:
+    """Choose voxels and fit the readout, on the trials given alone."""
+    mask = _mask(config, fitted)
+    readout = build_readout(config.readout.name, **config.readout.options)
+    readout.fit(mask(fitted.brain) if mask else fitted.brain, fitted.latents, runs=fitted.runs)
+    return mask, readout
+
+
+def _predictor(config: HyperConfig, part: Set) -> Callable[[Floats], Floats]:
+    mask, readout = _fit(config, part)
+    return lambda brain: readout.predict(mask(brain) if mask else brain)
 
 
 def _mask(config: HyperConfig, fitted: Set) -> VoxelMask | None:

@@ -152,6 +152,20 @@ def test_single_trials_of_pictures_never_trained_on_are_identified(
     assert len(json.loads((root / "stimuli" / "latents.json").read_text())) == 10
 
 
+def test_training_leaves_its_settings_data_and_learning_curve(trained: tuple[Path, dict[str, Any]]) -> None:
+    root, scores = trained
+    left = json.loads((root / "bundle" / "training.json").read_text())
+    assert left["config"]["participant"]["snr"] == 8.0
+    assert left["seeds"] == {"all": 1}
+    assert {"numpy", "python"} <= set(left["versions"])
+    assert len(left["data"]["training_trials_sha256"]) == 64
+    curve = left["curve"]
+    assert [point["trials"] for point in curve] == sorted(point["trials"] for point in curve)
+    assert curve[-1]["cosine"] == pytest.approx(scores["cosine"])
+    assert curve[-1]["two_way"] == pytest.approx(scores["two_way"])
+    assert curve[-1]["cosine"] > curve[0].get("cosine", -1.0)
+
+
 def test_the_bundle_decodes_an_epoch_of_its_participant(trained: tuple[Path, dict[str, Any]]) -> None:
     bundle = Bundle.load(trained[0] / "bundle")
     decoder = OnnxDecoder(bundle, clock=ManualClock())
