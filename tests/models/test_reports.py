@@ -135,7 +135,11 @@ def test_what_is_not_installed_is_said_and_stops_nothing(monkeypatch: pytest.Mon
 def test_sessions_and_bundles_are_reported_on_without_the_trainers() -> None:
     program = (
         "import sys\n"
-        "for name in ('torch', 'sklearn', 'skimage', 'onnx', 'joblib', 'safetensors'): sys.modules[name] = None\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('torch', 'sklearn', 'skimage', 'onnx', 'joblib', 'safetensors'):\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
         "import models.systems.hyper_session, models.systems.hyper_report, models.evaluation\n"
         "print('loaded')\n"
     )
