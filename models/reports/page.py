@@ -185,7 +185,9 @@ def curves_section(report: Mapping[str, Any], more: str = "") -> str:
             f"the area below the curve is {curve['area']:.3f}, {curve['best']:.3f} if errors were known, "
             f"{curve['chance']:.3f} if the order meant nothing.</p>"
         )
-    return f'<h2>Curves</h2><div class="two">{"".join(charts)}{more}{said}</div>'
+    even = len(charts) % 2 == 0 if not more else len(charts) % 2 == 1
+    inside, below = ("", said) if even else (said, "")  # words fill the place that is left
+    return f'<h2>Curves</h2><div class="two">{"".join(charts)}{more}{inside}</div>{below}'
 
 
 def metrics_section(report: Mapping[str, Any]) -> str:
