@@ -13,7 +13,7 @@ from PIL import Image
 from bci.decoder.bundle import Bundle
 from bci.errors import BciError, BundleError, RecordingError
 from bci.io.folder import plain
-from bci.io.page import facts, header, table
+from bci.io.page import header
 from models.reports.artist import Artist
 from models.reports.decoded import Decoded
 from models.reports.page import (
@@ -27,21 +27,11 @@ from models.reports.page import (
 from models.reports.scoring import score_decoded
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
+from models.systems.hyper_session_page import latency_section, live_section, oracle_words
 from models.systems.readings import LATENTS, Reading, known_latents, read_trials, score
 
 #: In a session's own folder: its report.
 FOLDER = "report"
-
-#: What the intervals of a session's latency table mean.
-_STAGES = {
-    "transport": "newest sample to arrival",
-    "window": "arrival to cut",
-    "decode": "cut to decoded",
-    "publish": "decoded to published",
-    "handover": "published to taken by the display",
-    "flip": "taken to flipped",
-    "total": "newest sample to flip",
-}
 
 
 def evaluate_session(
@@ -133,13 +123,13 @@ def evaluate_session(
         header("Report on a session", folder.name, f"Decoder {bundle.name}, hash {bundle.hash}"),
         verdict(ready),
         identification_section(ready, more),
-        f'<p class="legend">{_oracle_words(best, why, snr)}</p>',
-        _live_section(ready),
+        f'<p class="legend">{oracle_words(best, why, snr)}</p>',
+        live_section(ready),
         _pairs(found, draw, seed),
         curves_section(ready),
         metrics_section(ready),
         told,
-        _latency_section(ready["latency"]),
+        latency_section(ready["latency"]),
         test_section(ready, [("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli))]),
         "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
@@ -256,16 +246,6 @@ def _oracle(bundle: Bundle, snr: float | None) -> tuple[dict[str, dict[str, Any]
         return {}, str(error)
 
 
-def _oracle_words(best: Mapping[str, Any], why: str, snr: float | None) -> str:
-    if not best:
-        return f"No oracle: {why}."
-    return (
-        "The oracle knows the participant's own model and noise: the exact likelihood of each candidate. It was asked "
-        "of the bundle's held-out trials, the same pictures in another session of the same participant, at "
-        + ("the training's signal-to-noise ratio." if snr is None else f"this session's SNR, {snr:g}.")
-    )
-
-
 def _semantics(
     found: Decoded, draw: Artist | None, bundle: Bundle, seed: int, permutations: int
 ) -> tuple[dict[str, Any], str]:
@@ -284,52 +264,6 @@ def _pairs(found: Decoded, draw: Artist | None, seed: int) -> str:
     return pairs_section(found, draw, seed)
 
 
-def _live_section(report: Mapping[str, Any]) -> str:
-    """Return live against offline: decoded again from the recording, and the bundle's own held-out score."""
-    again, offline = report["reproduced"], report["offline"]
-    rows = []
-    if again is None:
-        rows.append(("Decoded again", "not done"))
-    elif "trouble" in again:
-        rows.append(("Decoded again", f"could not be: {again['trouble']}"))
-    else:
-        place = "in the same environment" if again["same_environment"] else "in another environment"
-        rows.append(
-            (
-                "Decoded again",
-                f"{again['equal']} of {again['frames']} reconstructions are equal to the bit, from the recording, "
-                f"{place}; the largest difference of a latent is {again['max_difference']:.2g} of its size",
-            )
-        )
-    if offline:
-        points = 100 * (report["two_way"] - offline["two_way"])
-        rows.append(
-            (
-                "Offline score",
-                f"two-way identification {report['two_way']:.1%} live, {offline['two_way']:.1%} on the bundle's "
-                f"held-out trials: {points:+.1f} points",
-            )
-        )
-    return "<h2>Live and offline</h2>" + facts(rows)
-
-
 def _latency(folder: Path) -> dict[str, Any] | None:
     path = folder / "latency.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _latency_section(latency: Mapping[str, Any] | None) -> str:
-    if not latency:
-        return "<h2>Latency</h2><p>The session left no latency table.</p>"
-    rows = []
-    for name, words in _STAGES.items():
-        p = latency.get(name)
-        if p and p.get("n"):
-            figures = ["" if p.get(k) is None else f"{p[k]:.2f}" for k in ("p50", "p95", "p99")]
-            rows.append([words, *figures, f"{p['n']}"])
-    return (
-        "<h2>Latency</h2>"
-        + table(("milliseconds", "p50", "p95", "p99", "n"), rows, range(1, 5))
-        + '<p class="legend">A flip is the time at which the buffer swap returned, not light. The wait for the '
-        "answer itself, from a picture's flip to the newest sample of its epoch, is in none of these.</p>"
-    )
