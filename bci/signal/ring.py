@@ -15,6 +15,7 @@ so a stream pushed sample by sample costs one wake-up per hop.
 import contextlib
 import json
 import math
+import mmap
 import platform
 import sys
 import threading
@@ -31,9 +32,11 @@ from numpy.typing import DTypeLike, NDArray
 from bci.errors import Overrun, RingError
 from bci.signal.wakeup import Wakeup, new_wakeup
 
-_MAGIC = 0x0142434952494E47  # "BCIRING", layout 1
-_HEADER_WORDS = 8  # magic, layout length, capacity, max_window, readers, claimed, count, closed
-_CLAIMED, _COUNT, _CLOSED = 5, 6, 7
+_MAGIC = 0x0242434952494E47  # "BCIRING", layout 2
+_HEADER_WORDS = (
+    10  # magic, layout length, capacity, max_window, readers, claimed, count, closed, vouched, odd
+)
+_CLAIMED, _COUNT, _CLOSED, _VOUCHED, _ODD = 5, 6, 7, 8, 9
 _ALIGN = 64
 _NOT_WAITING = -1
 
@@ -107,6 +110,11 @@ def _open_segment(name: str) -> shared_memory.SharedMemory:
         return shared_memory.SharedMemory(name, track=False)
     with _untracked():
         return shared_memory.SharedMemory(name)
+
+
+def _map_pages(buffer: memoryview) -> None:
+    """Look at every page once, before the run: the first look at each costs a page fault, some 0.5 µs."""
+    np.frombuffer(buffer, np.uint8)[:: mmap.PAGESIZE].max()
 
 
 def _check_free(nbytes: int) -> None:
@@ -226,6 +234,7 @@ class Ring:
                 f"no shared memory named {name!r}: its session has ended or never started"
             ) from None
         assert segment.buf is not None
+        _map_pages(segment.buf)
         return cls(segment.buf, segment, owner=False, wakeups=wakeups)
 
     @property
@@ -297,6 +306,17 @@ class Ring:
             done += step
         return self.count
 
+    def vouch(self, end: int, *, good: bool) -> None:
+        """Say that samples up to `end`, since the last such word, were looked at, and whether all of them are good.
+
+        What good means is the writer's and the readers' business. It may be said after `commit`, when the readers
+        are waking up anyway; a reader that comes sooner looks for itself.
+        """
+        if not good:
+            self._words[_ODD] = end
+            self._order()
+        self._words[_VOUCHED] = end
+
     def finish(self) -> None:
         """Say that no more samples will come, and wake every reader."""
         self._words[_CLOSED] = 1
@@ -332,6 +352,13 @@ class Ring:
         """Bytes of all columns."""
         return sum(array.nbytes for array in self._arrays.values())
 
+    def vouched(self, first: int, end: int) -> bool:
+        """Return whether the writer has said that samples `first` to `end` are good; False when it has not yet."""
+        if self._words[_VOUCHED] < end:
+            return False
+        self._order()
+        return self._words[_ODD] <= first
+
     def next_target(self) -> int | None:
         """Return the lowest count that any reader waits for now, or None."""
         targets = [t for t in self._slots if t > _NOT_WAITING]
@@ -356,18 +383,21 @@ class Ring:
         """
         if self.count >= target or self.finished:
             return self.count >= target
+        words, slots, wakeup = self._words, self._slots, self._wakeups[slot]
         deadline = time.perf_counter() + timeout
-        wakeup = self._wakeups[slot]
         while True:
-            self._slots[slot] = target
+            slots[slot] = target
             self._fence()
-            if self.count >= target or self.finished:
+            if words[_COUNT] >= target or words[_CLOSED]:
                 break
             left = deadline - time.perf_counter()
-            if left <= 0 or not wakeup.wait(left):
+            # Whoever wakes us has taken our target away: when it is reached there is nothing left to do.
+            if left > 0 and wakeup.wait(left) and words[_COUNT] >= target:
+                return True
+            if left <= 0 or time.perf_counter() >= deadline:
                 break
-        self._slots[slot] = _NOT_WAITING
-        return self.count >= target
+        slots[slot] = _NOT_WAITING
+        return words[_COUNT] >= target
 
     def view(self, first: int, end: int) -> dict[str, NDArray[Any]]:
         """Return samples `first` to `end` of every column without copying; `check` after use.
@@ -480,7 +510,7 @@ def _lay_out(
         0  # touches every page: what is missing fails here, not later
     )
     words = buffer[: (_HEADER_WORDS + readers) * 8].cast("q")
-    for i, word in enumerate((_MAGIC, len(layout), capacity, max_window, readers, 0, 0, 0)):
+    for i, word in enumerate((_MAGIC, len(layout), capacity, max_window, readers)):
         words[i] = word
     for i in range(readers):
         words[_HEADER_WORDS + i] = _NOT_WAITING

@@ -46,7 +46,8 @@ class Bench:
         at = self.stream.samples.count
         counts = at + np.arange(n)
         samples = np.repeat(counts[:, None], self.bundle.signal.shape[0], axis=1).astype(np.float32)
-        self.stream.samples.write(samples=samples, stamps=np.repeat(counts[:, None] / RATE, 3, axis=1))
+        times = counts / RATE
+        self.stream.samples.write(samples=samples, times=times, raw=times, arrived=times)
 
     def mark(self, *texts_and_times: tuple[str, float]) -> None:
         for text, time in texts_and_times:
