@@ -28,6 +28,7 @@ from bci.io.discovery import WAIT, describe, nothing, visible
 from bci.io.inlet import Inlet
 from bci.io.metadata import StreamInfo
 from bci.io.outlet import LslOutlet
+from bci.io.patience import Patience
 from bci.io.stamps import Stamps
 from bci.io.stream import Grid, Stream, follow
 from bci.signal.clock import Clock
@@ -131,6 +132,7 @@ class LslSource:
         self._age_limit = max(0.5, 3 / rate) if data_age_limit is None else data_age_limit
         self._quantum = max(1, int(QUANTUM_S * rate))
         self._stamps = Stamps(self.signal.rate, self.speed, self.info.exact_stamps, gap_tolerance)
+        self._patience = Patience(clock, 1 / rate)
         self._stream: Stream | None = None
         self._behind = True  # whether more may wait in liblsl than was asked for
         self._given = 0  # what `pull` has handed out
@@ -184,7 +186,8 @@ class LslSource:
         raw, times, arrived = places["raw"], places["times"], places["arrived"]
         # Whatever can be done before the samples come is done before: behind them it would delay who waits for them.
         expected = not (self._fresh or self._stalled) and self._stamps.expect(times)
-        n, lost = inlet.pull(places["samples"], raw, timeout)
+        due = self._heard + room * self._stamps.period
+        n, lost = self._patience.pull(inlet, places["samples"], raw, timeout, due)
         now = self._clock.now()
         if n:
             if n < room:
