@@ -2,7 +2,7 @@
 """Set this project up on a bare machine and run it: `python3 run.py demo`, `python3 run.py test`.
 
 Needs nothing but Python 3.11 or newer. Everything is installed into `.venv` beside this file; a second call
-starts at once. Further words go to the command behind the verb: `python3 run.py demo --seconds 5 --headless`.
+starts at once. Further words go to the command behind the verb: `python3 run.py demo --snr 0 --headless`.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def main(words: list[str]) -> int:
     if not words or words[0] not in EXTRAS:
         print(__doc__)
         print(
-            "Verbs: demo (a closed loop on simulated EEG), test (all checks and tests), setup (install only)."
+            "Verbs: demo (a closed loop, participant simulated), test (all checks and tests), setup (install only)."
         )
         return 0 if words in (["-h"], ["--help"]) else 2
     verb, rest = words[0], words[1:]

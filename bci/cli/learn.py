@@ -84,6 +84,13 @@ def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, or of a session.")],
     data: DataRoot = None,
     out: Annotated[Path | None, typer.Option(help="Folder for figures and report.json.")] = None,
+    scramble_markers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Of a session: a null run. Throw its markers to times that this seed draws, and decode what is there.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score a bundle on the part of its recordings that it was not trained on, or a session of known stimuli.
@@ -93,6 +100,13 @@ def evaluate(
     whether the bundle's confidence is calibrated and whether it falls as the error grows.
     """
     output = use(json)
+    if scramble_markers is not None:
+        from bci.cli.score import say_score, score_scrambled
+
+        found = score_scrambled(bundle, scramble_markers)
+        say_score(found, output)
+        output.result(found)
+        return
     if (bundle / "summary.json").is_file():
         from models.systems.hyper_session import evaluate_session
 

@@ -112,6 +112,10 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
         trials = open_protocol(session.experiment.model_dump(), bundle.image_size)
         facts["trials"] = sum(1 for _ in trials)
         output.say(f"experiment {session.experiment.protocol}: {facts['trials']} trials")
+        if session.preview is not None:
+            from bci.control.preview import require_pairs
+
+            require_pairs(bundle)
     elif bundle.epochs and not session.stream.markers and not isinstance(session.source, ReplaySettings):
         raise ConfigError(
             f"bundle {bundle.name!r} decodes epochs around markers ({bundle.epochs}), and the session names no stream "

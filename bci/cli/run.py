@@ -3,13 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from bci.cli import demos
 from bci.cli.output import Output, use
 from bci.errors import ConfigError
-from bci.io.session import SessionConfig, load_session, parse_session
+from bci.io.session import SessionConfig, load_session
 
 Seconds = Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")]
 Headless = Annotated[
@@ -30,46 +31,62 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
+    snr: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="The simulated participant's signal-to-noise ratio in single trials; 0 is a null run."
+        ),
+    ] = None,
+    alpha: Annotated[
+        bool, typer.Option("--alpha", help="A simulated alpha rhythm instead: an eye that opens and closes.")
+    ] = False,
     recording: Annotated[
-        Path | None, typer.Option(help="Play this recording instead of the simulator (EDF, XDF, FIF, BDF …).")
+        Path | None,
+        typer.Option(help="Play this recording through the alpha decoder instead (EDF, XDF, FIF, BDF …)."),
     ] = None,
     seconds: Seconds = None,
     headless: Headless = False,
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="Times real time.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Which simulated participant.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Which session of the simulated participant.")] = 0,
     out: Out = Path("sessions"),
     json: Json = False,
 ) -> None:
-    """See the whole line work, with no hardware: EEG in, a picture of an eye that opens and closes out.
+    """See the whole loop work, with no hardware: faces on the screen, and what is read of them from a signal.
 
-    Without **--recording** the EEG is *simulated*: a participant whose eyes open and close every 8 s, so the
-    right answer is known and printed beside the decoded one. With **--recording** a real file is played as a
-    live stream; it needs the channels and the rate of the bundle (64-channel EEG at 160 Hz: PhysioNet's
-    eegmmidb). Either way the samples travel through Lab Streaming Layer, the decoder and the display exactly
-    as they would from an amplifier.
+    The participant is *simulated*: it looks at the pixels that are flipped and answers with EEG, at a
+    signal-to-noise ratio that **--snr** sets. A decoder that never saw these faces draws what it reads of every
+    single trial, shown after each face; the result says how often that is enough to tell which face it was, beside
+    what guessing gives. **--snr 0** answers with noise alone: then there is nothing to read, and the result says so.
+
+    With **--recording** a real file is played as a live stream, and the picture is an eye that opens and closes; it
+    needs 64-channel EEG at 160 Hz (PhysioNet's eegmmidb). **--alpha** does the same with a simulator, whose eyes open
+    and close every 8 s. In each case the samples travel through Lab Streaming Layer, the decoder and the display
+    exactly as they would from an amplifier.
     """
     output = use(json)
+    if recording is not None and not recording.is_file():
+        raise ConfigError(f"--recording {recording}: there is no such file")
+    if (alpha or recording is not None) and snr is not None:
+        raise ConfigError("--snr is of the participant who looks at faces; leave out --alpha and --recording")
+    if alpha and recording is not None:
+        raise ConfigError("--alpha simulates what --recording plays: give one of them")
     if not headless and not has_screen():
         output.say("No screen here: running headless, the pictures go to the session's folder.")
         headless = True
-    source: dict[str, Any] = {"kind": "simulate", "seed": seed, "speed": speed}
     if recording is not None:
-        if not recording.is_file():
-            raise ConfigError(f"--recording {recording}: there is no such file")
         source = {"kind": "replay", "file": str(recording.resolve()), "speed": speed}
-    elif seconds is None:
-        seconds = 24.0
-    config = parse_session(
-        {
-            "name": "demo",
-            "network": "machine",
-            "source": source,
-            "decoder": {"bundle": str(shipped_bundle("alpha"))},
-            "display": {"kind": "headless" if headless else "window"},
-        },
-        Path.cwd(),
-        "the demo",
-    )
+        config = demos.alpha(source, headless=headless)
+    elif alpha:
+        config = demos.alpha({"kind": "simulate", "seed": seed, "speed": speed}, headless=headless)
+        seconds = seconds or 24.0
+    else:
+        ratio = demos.SNR if snr is None else snr
+        config = demos.closed_loop(ratio, headless=headless, speed=speed, seed=seed)
+        output.say(
+            f"A SIMULATED participant looks at faces and answers with EEG, single trials at a signal-to-noise ratio of "
+            f"{ratio:g}"
+            + (": noise alone, so there is nothing to read." if ratio == 0 else " (--snr 0 is noise alone).")
+        )
     conduct(config, out, seconds, output)
 
 
@@ -120,19 +137,3 @@ def has_screen() -> bool:
     if os.name == "nt" or sys.platform == "darwin":
         return True
     return any(os.environ.get(name) for name in ("SDL_VIDEODRIVER", "DISPLAY", "WAYLAND_DISPLAY"))
-
-
-def shipped_bundle(name: str) -> Path:
-    """Return the folder of a bundle that comes with the project.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of that name.
-    """
-    import models
-
-    folder = Path(models.__path__[0]) / "bundles" / name
-    if not folder.is_dir():
-        raise ConfigError(f"no bundle named {name!r} comes with this installation ({folder} is missing)")
-    return folder

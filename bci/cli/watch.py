@@ -9,8 +9,9 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bci.cli.output import Output
+from bci.cli.score import say_score, score_session
 from bci.decoder.bundle import Bundle
-from bci.io.session import SessionConfig, SimulateSettings
+from bci.io.session import InSilicoSettings, SessionConfig, SimulateSettings
 from bci.sim.eeg import AlphaSimulator
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Watch:
         )
         self._config = config
         self._planted = planted_states(config)
-        total = config.seconds
+        self._trials = count_trials(config)
+        total = config.seconds if config.seconds is not None else self._trials
         self._task = self._progress.add_task("starting", total=total)
 
     def __enter__(self) -> Self:
@@ -57,7 +59,13 @@ class Watch:
             if self._planted is not None:
                 seconds = float(frame["info"]["last_sample"]) / self._planted.signal.rate
                 words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
-        self._progress.update(self._task, completed=elapsed, description=" · ".join(words))
+        done = elapsed
+        if self._trials is not None:
+            trials = int(supervisor.board.row("engine")["reconstructions"])
+            words.insert(0, f"trial {min(trials + 1, self._trials)} of {self._trials}")
+            if self._config.seconds is None:
+                done = trials
+        self._progress.update(self._task, completed=done, description=" · ".join(words))
 
 
 STATES = ("open", "closed")
@@ -75,6 +83,15 @@ def describe_frame(frame: dict[str, Any]) -> str:
     return f"{point}, confidence {sure}"
 
 
+def count_trials(config: SessionConfig) -> int | None:
+    """Return how many trials an experiment will have, or None where there is none."""
+    if config.experiment is None:
+        return None
+    from stimuli.protocols import count
+
+    return count(config.experiment.model_dump())
+
+
 def planted_states(config: SessionConfig) -> AlphaSimulator | None:
     """Return the simulator whose planted state is known, or None where the source is real."""
     if isinstance(config.source, SimulateSettings):
@@ -85,8 +102,10 @@ def planted_states(config: SessionConfig) -> AlphaSimulator | None:
 def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> dict[str, Any]:
     """Print how a session went; return what is known of the planted answer, for the last line."""
     folder = Path(summary["session"])
+    source = config.source
+    at = f", SNR {source.snr:g}" if isinstance(source, InSilicoSettings) and source.snr is not None else ""
     origin = (
-        "SIMULATED EEG (nothing here is a measurement of a brain)"
+        f"SIMULATED EEG{at} (nothing here is a measurement of a brain)"
         if summary["simulated"]
         else (f"the recording {summary['recording']}" if summary["recording"] else "the live stream")
     )
@@ -114,9 +133,15 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
             f"decoded as planted: {planted['agreement']:.1%} of {planted['n']} reconstructions "
             f"(always saying the commoner state: {planted['baseline']:.1%})"
         )
+    found = score_session(config, folder)
+    if found:
+        say_score(found, output)
+    pairs = folder / "preview.png"
+    if pairs.exists():
+        output.say(f"seen above read, every trial: {pairs}")
     sheet = folder / "contact_sheet.png"
-    output.say(f"session: {folder}" + (f"   pictures: {sheet}" if sheet.exists() else ""))
-    return {"planted": planted} if planted else {}
+    output.say(f"session: {folder}" + (f"   what the screen showed: {sheet}" if sheet.exists() else ""))
+    return ({"planted": planted} if planted else {}) | ({"identification": found} if found else {})
 
 
 def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from bci.control.crew import Crew, on_signals
 from bci.control.environment import describe_environment
+from bci.control.preview import require_pairs
 from bci.control.shared_memory import SharedMemory
 from bci.control.spawn import Child
 from bci.decoder.bundle import Bundle
@@ -45,6 +46,7 @@ MODULES = {
     "acquire": "bci.live.acquire",
     "decode": "bci.live.decode",
     "publish": "bci.live.publish",
+    "preview": "stimuli.preview",
     "record": "bci.live.record",
     "engine": "stimuli.engine",
     "display:window": "stimuli.window",
@@ -53,12 +55,12 @@ MODULES = {
 }
 
 #: From the sample to the disk: the rows of the board, and the reverse of the order in which they become ready.
-ORDER = ("engine", "source", "acquire", "decode", "display", "publish", "record")
+ORDER = ("engine", "source", "acquire", "decode", "display", "publish", "preview", "record")
 
 #: Acquire stops before a source of ours does: it takes what has arrived, and never sees its source vanish.
-STOP_ORDER = ("engine", "acquire", "source", "decode", "display", "publish", "record")
+STOP_ORDER = ("engine", "acquire", "source", "decode", "display", "publish", "preview", "record")
 
-#: Readers' places on the rings.
+#: Readers' places on the rings; who only looks now and then (the engine, the preview) waits on none.
 SLOTS: Mapping[str, Mapping[str, int]] = {
     "decode": {"stream": 0},
     "record": {"stream": 1, "frames": 1, "shown": 0},
@@ -71,7 +73,7 @@ SLOTS: Mapping[str, Mapping[str, int]] = {
 _SETTLE = 0.5
 
 #: Without these the participant sees what he should all the same.
-_DISPENSABLE = frozenset({"publish"})
+_DISPENSABLE = frozenset({"publish", "preview"})
 
 log = logging.getLogger("bci.supervisor")
 
@@ -174,6 +176,8 @@ class Supervisor:
         config = self.config
         source_id = config.stream.source_id or f"{self._key}-{config.name}"
         memory = self._memory
+        if config.preview is not None:
+            require_pairs(self.bundle)
         if config.source is not None:
             if config.source.kind == "insilico":
                 # This participant looks at the screen, so what is shown there comes before the first sample.
@@ -211,6 +215,8 @@ class Supervisor:
         self._launch("decode", decoder, streams=["stream"], rings=["frames", "decode_marks", *markers])
         if config.publish is not None:
             self._launch("publish", config.publish.model_dump(), rings=["frames"])
+        if config.preview is not None:
+            self._launch("preview", self._preview(), rings=["shown", "frames", "decode_marks"])
         self.crew.await_ready(list(self.children), lambda: self._stop)
         self._write_facts()
         acquire = {
@@ -228,6 +234,19 @@ class Supervisor:
             self._launch("engine", experiment, rings=["stimuli", "shown", "frames"])
             self.crew.await_ready(["engine"], lambda: self._stop)
         self.started = self.clock.now()
+
+    def _preview(self) -> dict[str, Any]:
+        """Return what the operator's preview is told."""
+        assert self.config.preview is not None
+        display = self.config.display
+        facts = self.children["source"].ready if "source" in self.children else None
+        who = f", {facts['recording']}" if facts and facts.get("simulated") and facts.get("recording") else ""
+        return self.config.preview.model_dump() | {
+            "offset": round(require_pairs(self.bundle).start * self.bundle.output.rate),
+            "caption": self._caption() + who,
+            "participant_monitor": display.monitor,
+            "screen": display.kind != "headless",
+        }
 
     def _make_pictures(self, speed: float) -> None:
         self._memory.make_pictures(

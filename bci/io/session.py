@@ -92,6 +92,8 @@ class InSilicoSettings(_Section):
     """Samples per second of electrodes."""
     reference: Path | None = None
     """Pictures (.npy, uint8) over which responses are scaled; a decoder's training names the same."""
+    permute_channels: Annotated[int, Field(ge=0)] | None = None
+    """A null run: channels change places, in an order that this seed fixes, and keep their labels."""
     speed: Positive = 1.0
     """How many seconds of the participant pass in one of ours."""
 
@@ -127,6 +129,18 @@ class PublishSettings(_Section):
     """Source id of the stream of latents, confidence and provenance."""
     pixels: bool = False
     """Publish the pictures too, as a second stream."""
+
+
+class PreviewSettings(_Section):
+    """What the operator sees: each stimulus beside what was read of it. Never on the participant's screen."""
+
+    kind: Literal["auto", "window", "file"] = "auto"
+    """"window" opens one of its own, "file" keeps ``preview.png`` in the session's folder up to date and nothing else,
+    "auto" opens a window where there is a second monitor. The file is written in any case."""
+    monitor: int | str | None = None
+    """Which monitor, by index or by name; absent means the first that is not the participant's, if there is one."""
+    pairs: Annotated[int, Field(ge=1, le=200)] = 24
+    """How many of the newest trials it shows."""
 
 
 class ExperimentSettings(_Section):
@@ -198,9 +212,18 @@ class SessionConfig(_Section):
     display: DisplaySettings = DisplaySettings()
     publish: PublishSettings | None = None
     experiment: ExperimentSettings | None = None
+    preview: PreviewSettings | None = None
     recording: RecordingSettings = RecordingSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _something_to_preview(self) -> "SessionConfig":
+        if self.preview is not None and self.experiment is None:
+            raise ValueError(
+                "[preview] shows stimuli beside what was read of them, and there is no [experiment]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _some_stream(self) -> "SessionConfig":

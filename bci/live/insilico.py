@@ -21,6 +21,7 @@ from bci.io.program import Program
 from bci.live.onlooker import LAG, Watch
 from bci.signal.ring import LONGEST_WAIT
 from bci.sim.participant import Participant, make_participant
+from bci.sim.permuted import PermutedParticipant
 from bci.sim.threads import is_one_thread
 
 #: The figures that make a participant, and what only the program needs.
@@ -39,7 +40,8 @@ _FIGURES = frozenset(
     }
 )
 _KEYS = _FIGURES | {
-    "kind", "modality", "reference", "source_id", "speed", "lag", "seconds", "consumer_timeout", "ring"
+    "kind", "modality", "reference", "permute_channels", "source_id", "speed", "lag", "seconds", "consumer_timeout",
+    "ring",
 }  # fmt: skip
 
 #: The program that takes the samples is started after this one is ready, and loads a decoder first.
@@ -51,8 +53,9 @@ def main(program: Program) -> None:
 
     Spec: ``source_id``; ``modality`` (``"fmri"``, ``"eeg"`` or ``"lfp"``) and whatever figures
     `bci.sim.participant.make_participant` takes, ``reference`` as the path of a .npy file of pictures (n, h, w, 3)
-    uint8; ``speed``; ``lag``, session seconds; ``seconds`` of the participant's time (endless when absent);
-    ``consumer_timeout``, seconds to wait for somebody who takes the samples. Opens the ring of role ``shown``.
+    uint8; ``permute_channels``, the seed of a null run; ``speed``; ``lag``, session seconds; ``seconds`` of the
+    participant's time (endless when absent); ``consumer_timeout``, seconds to wait for somebody who takes the samples.
+    Opens the ring of role ``shown``.
 
     Ready facts, as of any source: ``signal``, ``source_id``, ``speed``, ``simulated`` (always True), ``recording`` (who
     it is), ``defects``, ``expected_samples``. Report: ``started``, the session time of sample 0, as soon as there is
@@ -76,6 +79,8 @@ def main(program: Program) -> None:
         samples = max(1, round(_positive(spec, "seconds", 1.0) * participant.signal.rate))
     ring = program.ring("shown")
     who = f"participant in silico, subject {participant.subject}, SNR {participant.snr:g}"
+    if isinstance(participant, PermutedParticipant):
+        who += ", channels permuted"
     told = {
         "simulated": "true",
         "recording": who,
@@ -144,7 +149,15 @@ def open_participant(spec: Mapping[str, Any]) -> Participant:
     participant = make_participant(spec["modality"], reference=reference, **figures)
     population = participant.observer.population
     population.drive(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 2)))
+    if "permute_channels" in spec:
+        return PermutedParticipant(participant, _seed(spec["permute_channels"]))
     return participant
+
+
+def _seed(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigError(f"permute_channels is the seed of an order, a whole number from 0; got {value!r}")
+    return value
 
 
 def _pictures(path: Path) -> NDArray[np.uint8]:

@@ -249,7 +249,7 @@ def _decode_again(
     )
     pipeline = cutter.pipeline
     forgotten = _FORGOTTEN * pipeline.settle
-    feed = _Feed(session, signal)
+    feed = Feed(session, signal)
     for chunk in feed:
         for window in cutter.push(chunk):
             if window.last_sample not in made:
@@ -264,7 +264,7 @@ def _decode_again(
     return feed.samples / signal.rate
 
 
-class _Feed:
+class Feed:
     """The recorded samples as the chunks that the live decoder got: each of its resets at its sample.
 
     Attributes

@@ -1,14 +1,18 @@
 """Identification: how often a reconstruction is nearer to its own truth than to others."""
 
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
 from models.metrics.latents import pair
+from models.metrics.significance import permutation_test
 
 Floats = NDArray[np.float64]
+
+_PERMUTATIONS = 2000
 
 
 def correlation_table(truth: ArrayLike, predicted: ArrayLike) -> Floats:
@@ -79,3 +83,46 @@ def _square(table: ArrayLike) -> Floats:
             f"expected a square table of similarities of at least 2 items, came {square.shape}. Rows are predictions."
         )
     return square
+
+
+def identify(
+    predicted: NDArray[Any],
+    candidates: NDArray[Any],
+    which: NDArray[np.integer[Any]],
+    random: np.random.Generator,
+) -> dict[str, Any]:
+    """Identify each single trial's picture among all candidates, by the correlation of latents.
+
+    Parameters
+    ----------
+    predicted : (n, d)
+        Read from the trials.
+    candidates : (k, d)
+        Latents of the pictures.
+    which : (n,) int
+        The picture of each trial.
+    random : numpy.random.Generator
+        Draws the pairings of chance.
+
+    Returns
+    -------
+    dict
+        ``two_way`` (share of the other pictures that are less like what was read), ``n_way`` (share of trials whose own
+        picture is the likest of all), each with its 95 % chance interval and p by exchanging whole pictures.
+    """
+    a, b = (side - side.mean(1, keepdims=True) for side in (predicted, candidates))
+    a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300) for side in (a, b))
+    table = a @ b.T
+    trials, k = np.arange(len(table)), len(candidates)
+    ranks = (table[:, :, None] > table[:, None, :]).mean(2) * k / (k - 1)
+    best = table == table.max(1, keepdims=True)
+    found: dict[str, Any] = {"pictures": k}
+    for name, share in (("two_way", ranks), ("n_way", best)):
+        tested = permutation_test(
+            lambda order, share=share: float(share[trials, order[which]].mean()),  # type: ignore[misc]
+            k,
+            permutations=_PERMUTATIONS,
+            rng=random,
+        )
+        found |= {name: tested.observed, f"{name}_chance": list(tested.chance), f"{name}_p": tested.p}
+    return found

@@ -44,8 +44,8 @@ from bci.sim.participant import make_participant, record
 from models.export_readouts import export_readout
 from models.generators.graphs import for_decoder
 from models.generators.package import GeneratorPackage
+from models.metrics.identification import identify
 from models.metrics.latents import cosine, r_squared
-from models.metrics.significance import permutation_test
 from models.readouts.collapse import diagnose
 from models.readouts.family import build_readout
 
@@ -56,7 +56,6 @@ Pictures = NDArray[np.uint8]
 _LEVEL = 0.05
 
 _CHUNK = 4096
-_PERMUTATIONS = 2000
 
 #: Pictures over which the participant's responses are scaled; live sessions name the same, ``reference.npy``.
 _REFERENCE = 32
@@ -280,46 +279,6 @@ def _score(
             calibrated_on=f"{len(held.brain)} single trials of {len(candidates)} other pictures, in silico",
         )
     return scores, claim
-
-
-def identify(
-    predicted: Floats, candidates: Floats, which: NDArray[np.integer[Any]], random: np.random.Generator
-) -> dict[str, Any]:
-    """Identify each single trial's picture among all candidates, by the correlation of latents.
-
-    Parameters
-    ----------
-    predicted : (n, d)
-        Read from the trials.
-    candidates : (k, d)
-        Latents of the pictures.
-    which : (n,) int
-        The picture of each trial.
-    random : numpy.random.Generator
-        Draws the pairings of chance.
-
-    Returns
-    -------
-    dict
-        ``two_way`` (share of the other pictures that are less like what was read), ``n_way`` (share of trials whose own
-        picture is the likest of all), each with its 95 % chance interval and p by exchanging whole pictures.
-    """
-    a, b = (side - side.mean(1, keepdims=True) for side in (predicted, candidates))
-    a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300) for side in (a, b))
-    table = a @ b.T
-    trials, k = np.arange(len(table)), len(candidates)
-    ranks = (table[:, :, None] > table[:, None, :]).mean(2) * k / (k - 1)
-    best = table == table.max(1, keepdims=True)
-    found: dict[str, Any] = {"pictures": k}
-    for name, share in (("two_way", ranks), ("n_way", best)):
-        tested = permutation_test(
-            lambda order, share=share: float(share[trials, order[which]].mean()),  # type: ignore[misc]
-            k,
-            permutations=_PERMUTATIONS,
-            rng=random,
-        )
-        found |= {name: tested.observed, f"{name}_chance": list(tested.chance), f"{name}_p": tested.p}
-    return found
 
 
 def _write_stimuli(folder: Path, pictures: Pictures, latents: Floats, reference: Pictures) -> None:

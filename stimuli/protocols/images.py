@@ -29,6 +29,11 @@ def protocol(spec: Mapping[str, Any], size: tuple[int, int]) -> Protocol:
     return _trials(spec, names, images)
 
 
+def count(spec: Mapping[str, Any]) -> int:
+    """Return how many trials there will be, without reading the pictures."""
+    return len(_paths(Path(spec["folder"]))) * int(spec["repeats"])
+
+
 def _trials(spec: Mapping[str, Any], names: list[str], images: NDArray[np.uint8]) -> Protocol:
     for stimulus in order(len(images), spec["repeats"], spec["order"], spec["seed"]):
         yield Trial(
@@ -75,7 +80,7 @@ def load_images(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArray
     ConfigError
         If there is none, or one cannot be read.
     """
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    paths = _paths(folder)
     if not paths:
         raise ConfigError(
             f"[experiment] folder {folder}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none"
@@ -88,6 +93,10 @@ def load_images(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArray
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise ConfigError(f"{path} cannot be read as a picture: {error}. Repair or remove it.") from None
     return [path.stem for path in paths], images
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
 
 
 def _fit(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -157,12 +157,29 @@ def test_a_long_pause_is_made_up_for_in_pieces(reference: Path, shown: Ring) -> 
         ({"modality": "eeg", "snr": -1.0}, "snr ≥ 0"),
         ({"modality": "fmri", "tr": 0.0}, "a TR of 0.2 to 10 s"),
         ({"modality": "eeg", "lapse_rate": 2.0}, "a lapse rate is 0 to 1"),
+        ({"modality": "eeg", "permute_channels": -1}, "a whole number from 0; got -1"),
+        ({"modality": "eeg", "permute_channels": True}, "a whole number from 0; got True"),
         ({"modality": "eeg", "reference": "nowhere.npy"}, "cannot read the reference pictures nowhere.npy"),
     ],
 )
 def test_a_spec_that_cannot_be_is_refused(spec: dict[str, Any], words: str, reference: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         open_participant({"source_id": "x", "units": 32, "reference": str(reference)} | spec)
+
+
+def test_in_a_null_run_the_channels_change_places_and_nothing_else(reference: Path) -> None:
+    pictures = np.load(reference)
+    changes = [(pictures[0], 0.1), (pictures[1], 0.6)]
+    plain = record(participant("eeg", reference), changes, 300)
+    null = participant("eeg", reference, permute_channels=4)
+    permuted = record(null, changes, 300)
+    places = [int(np.flatnonzero((plain == column[:, None]).all(axis=0))[0]) for column in permuted.T]
+    assert sorted(places) == list(range(64))
+    assert places != sorted(places)
+    assert null.signal == participant("eeg", reference).signal
+    assert null.observer.looks == 2
+    # One seed, one order, for the whole session and the next.
+    assert np.array_equal(permuted, record(participant("eeg", reference, permute_channels=4), changes, 300))
 
 
 def test_reference_pictures_of_another_shape_are_refused(tmp_path: Path) -> None:

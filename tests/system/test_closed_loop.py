@@ -12,7 +12,9 @@ from PIL import Image
 from sessions import bci, finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
 
+from bci.cli import demos
 from bci.decoder.spec import EpochSpec
+from bci.io.session import load_session
 
 pytestmark = pytest.mark.system
 
@@ -26,6 +28,7 @@ bundle = {bundle}
 [display]
 kind = "headless"
 max_png = 0
+[preview]
 [experiment]
 folder = {folder}
 repeats = 2
@@ -71,6 +74,10 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
         assert int(frame["first"]) == int(mark["first"]) + 8
         assert mark["detail"].startswith("stimulus ")
     assert [row for row in shown if row["kind"] == "frame"]
+    assert done.result["programs"]["preview"]["paired"] == len(
+        [frame for frame in frames if frame["valid"] == "1"]
+    )
+    assert (done.folder / "preview.png").read_bytes().startswith(b"\x89PNG")
     with (done.folder / "trials.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.reader(file))[:4] == ["trial", "stimulus", "name", "ending"]
     again = bci("reproduce", done.folder, "--json")
@@ -88,10 +95,55 @@ def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(
         (configs / "hyper-insilico.toml").read_text(encoding="utf-8").replace('"../', f'"{configs.parent}/')
     )
     alone = tmp_path / "alone.toml"
-    alone.write_text(text[: text.index("[experiment]")].replace('"faces/', f'"{configs}/faces/'))
+    alone.write_text(text[: text.index("[experiment]")])
     refused = bci("check", alone, "--json")
     assert refused.status == 2
     assert "names no stream" in " ".join(refused.words.split())
+
+
+def test_a_preview_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle", rate=160.0, length=32)
+    config = tmp_path / "loop.toml"
+    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(tmp_path)))
+    config.write_text(text[: text.index("[experiment]")])
+    refused = bci("check", config, "--json")
+    assert refused.status == 2
+    assert "there is no [experiment]" in " ".join(refused.words.split())
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "face.png")
+    config.write_text(text)
+    refused = bci("check", config, "--json")
+    assert refused.status == 2
+    assert "nothing to pair" in " ".join(refused.words.split())
+
+
+def test_a_session_goes_on_without_its_preview(tmp_path: Path) -> None:
+    bundle = tiny_bundle(
+        tmp_path / "bundle",
+        rate=160.0,
+        length=32,
+        window=EpochSpec(start=0.05, stop=0.25, markers="stimulus .*"),
+    )
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(np.full((6, 8, 3), 60 * number, np.uint8)).save(folder / f"face-{number}.png")
+    config = tmp_path / "loop.toml"
+    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
+    config.write_text(text + "[supervision]\nrestarts = 0\n")
+    process = start("run", config, "--out", tmp_path / "out", "--json")
+    wait_for(
+        lambda: bool(found := only_folder(tmp_path / "out")) and rows_in(found / "trials.csv") > 0, "a trial"
+    )
+    session = only_folder(tmp_path / "out")
+    assert session is not None
+    log = (session / "log.txt").read_text(encoding="utf-8")
+    psutil.Process(int(re.findall(r" preview started as process (\d+)", log)[-1])).kill()
+    done = finish(process)
+    assert done.result["ended_by"] == "the experiment has ended"
+    assert done.result["latched"] == ""
+    assert [failure.partition(" ")[0] for failure in done.result["failures"]] == ["preview"]
+    assert len(done.table("trials")) == 6
+    assert "the session goes on without preview" in (session / "log.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("fault", ["kill", "suspend"])
@@ -134,3 +186,17 @@ def test_an_engine_that_is_killed_or_frozen_goes_on_with_the_next_trial_and_call
     assert numbers == list(range(8))
     assert second[0]["ending"] == "aborted"
     assert [row["ending"] for row in second[1:]].count("shown") >= len(second) - 3
+
+
+def test_the_demo_s_closed_loop_is_the_one_of_its_session_file() -> None:
+    """One in the code, for machines without the project's folder; one in a file, to be changed."""
+    configs = Path(__file__).resolve().parents[2] / "configs"
+    written = load_session(configs / "hyper-insilico.toml").model_dump()
+    demo = demos.closed_loop(demos.SNR, headless=False, speed=1.0, seed=0).model_dump()
+    for section, key in (("experiment", "folder"), ("source", "reference"), ("decoder", "bundle")):
+        assert written[section].pop(key).resolve() == demo[section].pop(key).resolve()
+    assert written["experiment"].pop("repeats") > demo["experiment"].pop("repeats")
+    assert written["preview"].pop("kind") == "auto"
+    assert demo["preview"].pop("kind") == "window"
+    for section in ("source", "decoder", "experiment", "display", "preview"):
+        assert demo[section] == written[section]

@@ -72,7 +72,7 @@ def prepare(
             "without pause. Certify with a bundle of sliding windows: all but the decoder's cut is the same."
         )
     if config.experiment is not None:
-        config = config.model_copy(update={"experiment": None})
+        config = config.model_copy(update={"experiment": None, "preview": None})
         notes.append("The experiment's protocol was left out: reconstructions were shown all the time.")
     if headless and config.display.kind != "headless":
         config = config.model_copy(update={"display": config.display.model_copy(update={"kind": "headless"})})

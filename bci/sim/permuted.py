@@ -1,0 +1,57 @@
+"""A PermutedParticipant is a null run: somebody answers as always, and the channels have changed places.
+
+A decoder reads where an answer stands, so it finds nothing there. Labels stay where they were: nothing else in the line
+can tell.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.sim.gaze import Pictures
+from bci.sim.participant import Participant
+
+
+class PermutedParticipant:
+    """A `bci.sim.participant.Participant` whose channels have changed places.
+
+    Parameters
+    ----------
+    participant : Participant
+        Who answers.
+    seed : int
+        Fixes the order, for as long as the participant lives.
+
+    Attributes
+    ----------
+    order : (channels,) int
+        Which channel of the participant's stands in each place.
+    """
+
+    simulated = True
+
+    def __init__(self, participant: Participant, seed: int) -> None:
+        self.inner = participant
+        self.signal, self.kind, self.observer = participant.signal, participant.kind, participant.observer
+        self.subject, self.snr, self.dead_time = participant.subject, participant.snr, participant.dead_time
+        self.order = np.random.default_rng(seed).permutation(self.signal.shape[0])
+
+    @property
+    def late(self) -> int:
+        """Changes seen too late for samples already read."""
+        return self.inner.late
+
+    @late.setter
+    def late(self, value: int) -> None:
+        self.inner.late = value
+
+    def reset(self) -> None:
+        """Begin the session again."""
+        self.inner.reset()
+
+    def see(self, picture: Pictures, time: float) -> None:
+        """Take a change of the screen, flipped `time` seconds after sample 0."""
+        self.inner.see(picture, time)
+
+    def read(self, n: int) -> NDArray[np.float32]:
+        """Return the next `n` samples (n, channels), each channel in another's place."""
+        return np.ascontiguousarray(self.inner.read(n)[:, self.order])

@@ -1,0 +1,118 @@
+"""A pair sheet is one picture of many trials: what was seen above what was read of it, and how sure that is."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Pixels = NDArray[np.uint8]
+
+SIDE, PER_ROW = 96, 8
+_GAP, _MARGIN, _LABELS, _TOP, _LINE = 10, 16, 44, 58, 17
+_PAPER, _INK, _FAINT, _ALARM, _EMPTY = "#ffffff", "#1c1f24", "#6b7280", "#b45309", "#e5e7eb"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """One trial.
+
+    Attributes
+    ----------
+    trial : int
+        Which, from 0.
+    name : str
+        Of the stimulus.
+    seen : (height, width, 3) uint8
+        What was flipped.
+    flip : float
+        When, session seconds.
+    read : (height, width, 3) uint8 or None
+        What was read of this trial; None while it is not there, and where nothing may be shown.
+    confidence : float
+        The decoder's own, NaN for none.
+    trouble : str
+        Why nothing was read; empty where something was, or may still be.
+    """
+
+    trial: int
+    name: str
+    seen: Pixels
+    flip: float
+    read: Pixels | None = None
+    confidence: float = math.nan
+    trouble: str = ""
+
+    @property
+    def line(self) -> str:
+        """What is written under it."""
+        if self.trouble:
+            return self.trouble
+        if self.read is None:
+            return "…"
+        return "confidence " + ("none" if math.isnan(self.confidence) else f"{self.confidence:.2f}")
+
+
+def sheet_size(pairs: int) -> tuple[int, int]:
+    """Return width and height of a sheet of so many pairs, pixels."""
+    rows = max(1, -(-pairs // PER_ROW))
+    width = 2 * _MARGIN + _LABELS + PER_ROW * (SIDE + _GAP) - _GAP
+    return width, _TOP + rows * _row_height() + _MARGIN
+
+
+def draw_pairs(pairs: Sequence[Pair], title: str, subtitle: str, room: int = 0) -> Image.Image:
+    """Draw a sheet.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+        In the order of time.
+    title, subtitle : str
+        Headline, and a line below it.
+    room : int
+        How many pairs the sheet has room for, where more will come.
+    """
+    sheet = Image.new("RGB", sheet_size(max(room, len(pairs))), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    bold, plain, small = (ImageFont.load_default(size) for size in (18, 13, 12))
+    draw.text((_MARGIN, 8), title, _INK, bold)
+    draw.text((_MARGIN, 31), subtitle, _FAINT, plain)
+    for place, pair in enumerate(pairs):
+        left = _MARGIN + _LABELS + place % PER_ROW * (SIDE + _GAP)
+        top = _TOP + place // PER_ROW * _row_height()
+        if place % PER_ROW == 0:
+            draw.text((_MARGIN, top + SIDE // 2 - 6), "seen", _FAINT, small)
+            draw.text((_MARGIN, top + SIDE + 4 + SIDE // 2 - 6), "read", _FAINT, small)
+        sheet.paste(_square(pair.seen), (left, top))
+        below = top + SIDE + 4
+        if pair.read is None:
+            draw.rectangle((left, below, left + SIDE - 1, below + SIDE - 1), _EMPTY)
+        else:
+            sheet.paste(_square(pair.read), (left, below))
+        ink = _ALARM if pair.trouble else _FAINT
+        draw.text((left, below + SIDE + 2), _fitted(draw, pair.line, small), ink, small)
+    return sheet
+
+
+def _row_height() -> int:
+    return 2 * SIDE + 4 + _LINE + _GAP
+
+
+def _square(image: Pixels) -> Image.Image:
+    height, width = image.shape[:2]
+    scale = SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    framed = Image.new("RGB", (SIDE, SIDE), _EMPTY)
+    fitted = Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BICUBIC)
+    framed.paste(fitted, ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
+    return framed
+
+
+def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    if draw.textlength(text, font) <= SIDE:
+        return text
+    while text and draw.textlength(text + "…", font) > SIDE:
+        text = text[:-1]
+    return text + "…"

@@ -1,0 +1,209 @@
+"""The operator's preview: every stimulus beside what was read of that very trial, outside the hot path."""
+
+import math
+import multiprocessing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bci.io.board import Board
+from bci.io.frames import frame_columns, shown_columns, write_frame
+from bci.io.marks import create_marks, write_mark
+from bci.io.program import STOP, Launch, Program
+from bci.signal.clock import ManualClock
+from bci.signal.ring import Ring
+from bci.signal.types import MarkKind, Reconstruction, Shown
+from stimuli import preview
+from stimuli.monitors import Monitor
+from stimuli.pair_sheet import Pair, draw_pairs, sheet_size
+from stimuli.pairing import Pairing
+
+OFFSET, SIDE = 2, 8
+
+
+class Line:
+    """The rings that a preview looks at, and what a session writes into them."""
+
+    def __init__(self, name: str) -> None:
+        self.shown = Ring.create(name + "s", shown_columns(SIDE, SIDE, 2), 16, 4)
+        self.frames = Ring.create(name + "f", frame_columns(SIDE, SIDE, 2), 16, 4)
+        self.marks = create_marks(name + "d", readers=1)
+
+    def pairing(self, keep: int = 8) -> Pairing:
+        return Pairing(self.shown, self.frames, self.marks, offset=OFFSET, keep=keep)
+
+    def flip(self, level: int, when: float, kind: Shown = Shown.STIMULUS) -> None:
+        place = self.shown.claim(1)
+        place["image"][0] = level
+        place["shown"]["kind"], place["shown"]["flip"] = kind, when
+        place["shown"]["reason"] = f"face-{level}".encode()
+        self.shown.commit(1)
+
+    def cut(self, sample: int, when: float) -> None:
+        write_mark(self.marks, MarkKind.EPOCH, sample, time=when, value=when, detail="stimulus 0 face")
+
+    def lose(self, when: float) -> None:
+        write_mark(self.marks, MarkKind.EPOCH_LOST, -1, time=when, value=when, detail="gap: stimulus 0 face")
+
+    def decode(self, sample: int, level: int, *, valid: bool = True, confidence: float = 0.5) -> None:
+        frame = Reconstruction(
+            np.full((SIDE, SIDE, 3), level, np.uint8),
+            np.zeros(2, np.float32),
+            confidence,
+            valid,
+            "" if valid else "masked 30 % > 20 %",
+            sample + OFFSET,
+            sample + OFFSET + 9,
+        )
+        write_frame(self.frames, frame)
+
+    def close(self) -> None:
+        for ring in (self.shown, self.frames, self.marks):
+            ring.close()
+
+
+@pytest.fixture
+def line(segment_name: str) -> Iterator[Line]:
+    made = Line(segment_name)
+    yield made
+    made.close()
+
+
+def lines(pairing: Pairing) -> list[str]:
+    return [pair.line for pair in pairing.pairs]
+
+
+def test_a_stimulus_is_paired_with_its_own_epoch_and_not_with_the_newest_frame(line: Line) -> None:
+    pairing = line.pairing()
+    line.flip(10, 100.0)
+    line.flip(128, 100.4, Shown.FIXATION)
+    line.flip(20, 101.0)
+    # The first trial's reconstruction comes when the second stimulus is on the screen already.
+    line.cut(50, 100.0)
+    line.decode(50, 11)
+    assert pairing.look()
+    first, second = pairing.pairs
+    assert (first.name, first.seen[0, 0, 0], second.name) == ("face-10", 10, "face-20")
+    assert first.read is not None
+    assert first.read[0, 0, 0] == 11
+    assert second.read is None
+    assert lines(pairing) == ["confidence 0.50", "…"]
+    assert not pairing.look()
+    # A frame around something else belongs to no stimulus.
+    line.decode(77, 99)
+    assert not pairing.look()
+    line.cut(60, 101.0)
+    line.decode(60, 21, confidence=math.nan)
+    assert pairing.look()
+    assert lines(pairing) == ["confidence 0.50", "confidence none"]
+
+
+def test_a_trial_without_a_picture_says_why(line: Line) -> None:
+    pairing = line.pairing()
+    line.flip(10, 100.0)
+    line.flip(20, 101.0)
+    line.cut(50, 100.0)
+    line.decode(50, 11, valid=False)
+    line.lose(101.0)
+    pairing.look()
+    assert lines(pairing) == ["invalid: masked 30 % > 20 %", "no epoch: gap"]
+    assert all(pair.read is None for pair in pairing.pairs)
+
+
+def test_the_oldest_trials_leave_and_what_was_overwritten_is_counted(line: Line) -> None:
+    pairing = line.pairing(keep=3)
+    for number in range(5):
+        line.flip(number, 100.0 + number)
+    pairing.look()
+    assert [(pair.trial, pair.name) for pair in pairing.pairs] == [(n, f"face-{n}") for n in (2, 3, 4)]
+    line.cut(50, 100.0)
+    line.decode(50, 11)
+    assert not pairing.look()
+    for number in range(40):
+        line.flip(number, 200.0 + number)
+    pairing.look()
+    assert pairing.lost >= 40 - 16
+    assert pairing.trials + pairing.lost == 45
+
+
+class Turning(ManualClock):
+    """A clock that a program turns by sleeping, and that does things at times."""
+
+    def __init__(self, script: dict[float, Any]) -> None:
+        super().__init__(0.0)
+        self._script = sorted(script.items())
+
+    def sleep_until(self, when: float) -> None:
+        super().sleep_until(when)
+        while self._script and self._script[0][0] <= when:
+            self._script.pop(0)[1]()
+
+
+def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
+    line: Line, tmp_path: Path
+) -> None:
+    path = tmp_path / "preview.png"
+    seen: list[tuple[int, int]] = []
+    near, far = multiprocessing.Pipe()
+
+    def answer() -> None:
+        with Image.open(path) as sheet:
+            sheet.load()
+            seen.append(sheet.size)
+        line.cut(50, 0.5)
+        line.decode(50, 200)
+
+    clock = Turning(
+        {
+            0.5: lambda: line.flip(10, 0.5),
+            2.2: answer,
+            2.5: lambda: near.send(STOP),
+        }
+    )
+    spec = {
+        "kind": "file", "monitor": None, "pairs": 8, "offset": OFFSET, "caption": "loop: SIMULATED EEG",
+        "participant_monitor": 0, "screen": False,
+    }  # fmt: skip
+    rings = {"shown": line.shown.handle, "frames": line.frames.handle, "decode_marks": line.marks.handle}
+    program = Program(
+        Launch("preview", "", spec, str(tmp_path), "", rings=rings), far, Board.private(["preview"]), clock
+    )
+    preview.main(program)
+    program.close()
+    assert seen == [sheet_size(8)]
+    with Image.open(path) as sheet:
+        assert {10, 200} <= set(np.unique(np.asarray(sheet.convert("L"))).tolist())
+    assert [p.name for p in tmp_path.iterdir()] == ["preview.png"]
+    told = dict([near.recv() for _ in range(2)])
+    assert told["ready"]["window"] is False
+    assert told["report"]["paired"] == 1
+    assert (line.shown.count, line.frames.count, line.marks.count) == (1, 1, 1)
+
+
+def test_a_sheet_grows_by_rows_and_keeps_room_for_what_will_come() -> None:
+    pair = Pair(0, "face", np.zeros((4, 8, 3), np.uint8), 1.0)
+    assert draw_pairs([pair] * 9, "title", "line").size == sheet_size(9) == sheet_size(16)
+    assert draw_pairs([], "title", "line", room=9).size == sheet_size(9)
+    assert sheet_size(1)[1] < sheet_size(9)[1]
+
+
+@pytest.mark.parametrize(
+    ("monitors", "wanted", "kind", "chosen"),
+    [
+        (2, None, "auto", 1),
+        (2, None, "window", 1),
+        (2, 0, "auto", 0),
+        (1, None, "auto", None),
+        (1, None, "window", 0),
+    ],
+)
+def test_the_preview_keeps_off_the_participant_s_monitor_where_it_can(
+    monitors: int, wanted: int | None, kind: str, chosen: int | None
+) -> None:
+    there_are = tuple(Monitor(i, f"screen {i}", (800, 600), 60) for i in range(monitors))
+    found = preview.choose(there_are, wanted, 0, kind)
+    assert (found.index if found else None) == chosen
