@@ -60,6 +60,7 @@ def readout_entries(quick: bool) -> list[Entry]:
     bands = np.arange(voxels) % 3
     kinds: dict[str, Callable[[], Readout]] = {
         "inverted encoder": InvertedEncoder,
+        "inverted encoder of components": lambda: InvertedEncoder(components=40, relevance=True),
         "least squares": lambda: LinearReadout(LeastSquares()),
         "ridge": lambda: LinearReadout(Ridge()),
         "banded ridge": lambda: LinearReadout(BandedRidge(tuple(map(int, bands)), tries=2)),

@@ -175,7 +175,7 @@ def recover(kills: int) -> dict[str, Any]:
             display=DisplaySettings(kind="headless", max_png=0, contact_sheet=0),
             supervision=SupervisionSettings(restarts=min(kills + 1, 100)),
         )
-        limit = config.display.data_age_limit + 1 / config.display.refresh_hz
+        limit = config.display.data_age_seconds_at(0.0) + 1 / config.display.refresh_hz
         script = Script(stage, spec, kills, silence=limit + 0.3)
         with own_log():
             supervisor = Supervisor(config, stage.folder, observe=script)

@@ -14,8 +14,8 @@ from models.export import OPSET, _finish
 from models.readouts.affine import AffineReadout
 from models.readouts.deep import FrozenNetwork
 from models.readouts.kernel import FrozenKernel
-from models.readouts.scaling import VoxelMask
 from models.readouts.size import LatentSize
+from models.readouts.voxels import VoxelMask
 
 Frozen = AffineReadout | FrozenNetwork | FrozenKernel
 

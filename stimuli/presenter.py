@@ -151,7 +151,7 @@ class Presenter:
         """
         return cls(
             fresh_seconds=spec.fresh_seconds,
-            data_age_limit=spec.data_age_limit,
+            data_age_limit=spec.data_age_seconds,
             heartbeat_limit=spec.heartbeat_limit,
             hearts={name: board.row(name) for name in spec.watch},
             sources={name: board.row(name) for name in spec.data_from},

@@ -46,6 +46,11 @@ class DisplaySpec(DisplaySettings):
         # Checked above: one of the two is known.
         return self.fresh_seconds_at(self.hop_seconds or 0.0)
 
+    @property
+    def data_age_seconds(self) -> float:
+        """After how long without data the stream counts as stalled: `data_age_limit`, or 0.5 s."""
+        return self.data_age_seconds_at(0.0)
+
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Self:
         """Check what a display program was told.

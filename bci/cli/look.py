@@ -106,6 +106,8 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
         facts |= {"stream": found.source_id}
     else:
         output.say("source    the simulator")
+        # Refuses a limit that would turn the screen neutral between two samples.
+        session.display.data_age_seconds_at(1 / (bundle.signal.rate * float(session.source.speed)))
     if session.experiment is not None:
         from stimuli.protocols import open_protocol
 
@@ -206,10 +208,11 @@ def latency(
 
     The stages: *transport* (stamp of the sample to its arrival), *window* (arrival to the window being cut),
     *decode*, *publish*, *handover* (to the display's hands), *flip* (waiting for the screen), *total*. A flip is the
-    buffer swap; where a photodiode was recorded, the time from there to light is said as well.
+    buffer swap; where a photodiode was recorded, the time from there to light is said as well. Where epochs are
+    decoded, the wait for the answer itself (of blood, seconds) is said apart.
     """
     output = use(json)
-    from bci.live.latency import latency_picture, latency_table
+    from bci.live.latency import latency_picture, latency_table, response_wait
     from bci.live.onset import true_onset
 
     if not session.is_dir():
@@ -217,6 +220,13 @@ def latency(
     table = latency_table(session)
     rows = [(name, p["p50"], p["p95"], p["p99"], p["n"]) for name, p in table.items()]
     output.table("Milliseconds per stage", ("stage", "p50", "p95", "p99", "n"), rows)
+    waited = response_wait(session)
+    if waited["n"]:
+        output.say(
+            f"before that, from the stimulus to the newest sample that is decoded: p50 {waited['p50'] / 1e3:.3g} s, "
+            f"p99 {waited['p99'] / 1e3:.3g} s, {waited['n']} epochs. It is the response's own time and the bundle's "
+            "choice of epoch; no stage holds it and nothing is subtracted."
+        )
     picture = session / "latency.png"
     latency_picture(session, picture)
     output.say(f"picture: {picture}")
@@ -227,6 +237,7 @@ def latency(
         {
             "session": str(session),
             "latency_ms": table,
+            "response_wait_ms": waited,
             "picture": str(picture),
             "onset_ms": onset.result(),
         }

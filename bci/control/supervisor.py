@@ -186,6 +186,8 @@ class Supervisor:
         self.markers = self._name_markers()
         self.info = describe(source_id, config.stream.timeout_s)
         self.bundle.check(self.info.signal)
+        # Volumes come seconds apart: what is late for an amplifier is in time for a scanner.
+        data_age_limit = config.display.data_age_seconds_at(1 / (self.bundle.signal.rate * self.info.speed))
         memory.make_stream(self.info, config.stream.buffer_s)
         if "frames" not in memory.rings:
             self._make_pictures(self.info.speed)
@@ -201,7 +203,11 @@ class Supervisor:
         doings = ["frames", "shown", "decode_marks", "rig_marks"]
         self._launch("record", told, streams=["stream"], rings=[*doings, *markers])
         seconds_per_hop = self._seconds_per_hop() / self.info.speed
-        display = config.display.model_dump() | {"hop_seconds": seconds_per_hop, "caption": self._caption()}
+        display = config.display.model_dump() | {
+            "hop_seconds": seconds_per_hop,
+            "data_age_limit": data_age_limit,
+            "caption": self._caption(),
+        }
         stimuli = []
         if config.experiment is not None:
             stimuli = ["stimuli"]
@@ -222,7 +228,7 @@ class Supervisor:
         acquire = {
             "source_id": source_id,
             "timeout": config.stream.timeout_s,
-            "data_age_limit": config.display.data_age_limit,
+            "data_age_limit": data_age_limit,
             "marker_source_id": self.markers,
             "grid": self._grid(),
         }
@@ -293,7 +299,8 @@ class Supervisor:
         source = self.children.get("source")
         facts = (source.ready or {}) if source is not None else {}
         if facts.get("simulated"):
-            return f"{self.config.name}: SIMULATED EEG"
+            kind = getattr(self.config.source, "modality", "eeg")
+            return f"{self.config.name}: SIMULATED {'fMRI' if kind == 'fmri' else kind.upper()}"
         origin = facts.get("recording") or (self.info.source_id if self.info else "")
         return f"{self.config.name}: {origin}"
 

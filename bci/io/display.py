@@ -4,9 +4,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bci.errors import ConfigError
+
 #: A picture made from sliding windows stays fresh for this many hops, or `FRESH_SECONDS` if that is longer.
 FRESH_HOPS = 3
 FRESH_SECONDS = 0.25
+#: A stream counts as stalled after this many samples did not come, or `AGE_SECONDS` if that is longer.
+AGE_SAMPLES = 3
+AGE_SECONDS = 0.5
 
 _Level = Annotated[int, Field(ge=0, le=255)]
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -83,8 +88,9 @@ class DisplaySettings(BaseModel):
     """Seconds after its newest sample arrived that a picture may be shown; none means 3 hops or 0.25 s,
     whichever is longer."""
 
-    data_age_limit: _Seconds = 0.5
-    """Seconds without new data after which the stream counts as stalled and the neutral picture is shown."""
+    data_age_limit: _Seconds | None = None
+    """Seconds without new data after which the stream counts as stalled and the neutral picture is shown; none means
+    three samples or 0.5 s, whichever is longer."""
 
     heartbeat_limit: _Seconds = 0.5
     """Seconds without a heartbeat of a watched program after which the neutral picture is shown."""
@@ -123,3 +129,24 @@ class DisplaySettings(BaseModel):
         (1.5, 0.4)
         """
         return self.fresh_for if self.fresh_for is not None else max(FRESH_HOPS * hop_seconds, FRESH_SECONDS)
+
+    def data_age_seconds_at(self, sample_seconds: float) -> float:
+        """Return after how long without data the stream counts as stalled, from the time between two samples.
+
+        Raises
+        ------
+        ConfigError
+            If the limit is so short that the screen would turn neutral between two samples.
+
+        >>> DisplaySettings().data_age_seconds_at(0.004), DisplaySettings().data_age_seconds_at(1.5)
+        (0.5, 4.5)
+        """
+        if self.data_age_limit is None:
+            return max(AGE_SAMPLES * sample_seconds, AGE_SECONDS)
+        if self.data_age_limit <= sample_seconds:
+            raise ConfigError(
+                f"expected a [display] data_age_limit longer than the {sample_seconds:g} s from sample to sample, "
+                f"came {self.data_age_limit:g} s: the screen would turn neutral between them. Leave it out, and it is "
+                f"{AGE_SAMPLES} samples or {AGE_SECONDS:g} s, whichever is longer."
+            )
+        return self.data_age_limit

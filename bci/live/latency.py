@@ -3,6 +3,10 @@
 Stages and intervals are `bci.signal.types.STAGES` and `INTERVALS`. Everything up to *published* counts every
 valid reconstruction; *handover*, *flip* and *total* count what the screen showed, at its first flip. A flip
 stamp is the buffer swap, not light.
+
+Where epochs are decoded, a reconstruction also waits for the answer itself: blood takes seconds. That wait, from the
+stimulus' flip to the newest sample of its epoch, is the body's and the bundle's choice, not the line's, so it stands
+beside the table and in none of its stages.
 """
 
 import csv
@@ -59,6 +63,21 @@ def intervals(session: Path) -> dict[str, NDArray[np.float64]]:
 def latency_table(session: Path) -> dict[str, Percentiles]:
     """Return the percentiles of every stage of a session, milliseconds."""
     return {name: percentiles(seconds) for name, seconds in intervals(session).items()}
+
+
+def response_wait(session: Path) -> Percentiles:
+    """Return the percentiles of the time from a marker to the newest sample of its epoch, milliseconds.
+
+    Of sliding windows there is none, and n is 0; so it is where a decoder died between an epoch and its frame.
+    """
+    frames = _read(session / "frames.csv")
+    epochs = [row for row in _read(session / "marks.csv") if row["kind"] == "epoch"]
+    # Written one after the other by one program: the k-th epoch became the k-th frame, unless it died between the two.
+    whole = len(epochs) == len(frames)
+    waits = (
+        [float(f["data"]) - float(e["time"]) for e, f in zip(epochs, frames, strict=True)] if whole else []
+    )
+    return percentiles(np.array(waits, np.float64))
 
 
 def latency_picture(session: Path, path: Path) -> None:

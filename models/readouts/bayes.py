@@ -10,10 +10,15 @@ a trial: :math:`\Sigma\,(1/n + \operatorname{tr}[(Z^\top Z + \alpha I)^{-1}])`, 
 :math:`\alpha`. Repeats divide the noise; the uncertainty of W they do not, and without it the intervals claim far too
 much.
 
+Features that move together, such as the samples of an epoch, have next to no noise of their own; what little they have
+says nothing of the signal, and a prior that scales weights by it finds none. So there principal components come first
+(`components`). Where the brain answers to some directions of the latents and not to others, `relevance` learns which.
+
 Voxels differ in reliability, so each has its own :math:`\alpha_v`; the distribution that these come from is learned
 from all voxels (empirical Bayes, a mixture on a grid), which keeps one voxel's few trials from speaking alone.
 """
 
+from copy import copy
 from typing import Self
 
 import numpy as np
@@ -23,14 +28,17 @@ from sklearn.covariance import ledoit_wolf
 from bci.errors import DataError
 from models.readouts.affine import AffineReadout
 from models.readouts.checks import check_pair, check_repeats, check_runs, check_trials, check_varying
+from models.readouts.collapse import Collapse, diagnose
 from models.readouts.interface import Posterior
-from models.readouts.noise import NoiseFit, RotatedTrials, SharedNoise, held_out_likelihood, rotate
+from models.readouts.linear import run_folds
+from models.readouts.noise import NoiseFit, RotatedTrials, SharedNoise, rotate
+from models.readouts.principal import principal_axes
+from models.readouts.rank import choose_rank
+from models.readouts.relevance import relevance
 from models.readouts.scaling import Array, Standard
 
 Floats = NDArray[np.float64]
 
-#: Ranks tried first; the best of them is then refined between its neighbours.
-_LADDER = (0, 1, 2, 4, 7, 12, 20, 32, 48, 72, 108, 160)
 #: Penalties of a voxel relative to the common one; the last stands for a voxel without signal.
 _GRID = np.append(np.exp2(np.arange(-5, 5.01, 0.5)), 1e4)
 
@@ -47,6 +55,11 @@ class InvertedEncoder:
     correlated : bool
         Whether the prior has the latents' own correlations, shrunk (Ledoit and Wolf 2004), instead of none: for
         latents that were not drawn independently, such as those of an encoder network.
+    components : int, optional
+        Read this many principal components of the training trials, in place of the voxels.
+    relevance : bool
+        Whether the prior of the encoding weights learns which directions of the latents are answered to
+        (`models.readouts.relevance`), instead of taking all for alike.
 
     Attributes
     ----------
@@ -55,20 +68,34 @@ class InvertedEncoder:
     alphas_ : (voxels,) float64
         After `fit`: each voxel's penalty.
     weights_ : (d, voxels) float32
-        After `fit`: the encoding model, standardised on both sides.
+        After `fit`: the encoding model, standardised on both sides. With `components` these stand for voxels, here and
+        in the other attributes.
     rank_likelihoods_ : dict of int to float
         After `fit`: held-out log likelihood per voxel and trial of each rank tried.
+    collapse_ : Collapse
+        After `fit`: of predictions of runs that were left out.
     """
 
     noise_: SharedNoise
+    collapse_: Collapse
     alphas_: Floats
     weights_: NDArray[np.float32]
     rank_likelihoods_: dict[int, float]
 
-    def __init__(self, most_factors: int = 160, folds: int = 3, *, correlated: bool = False) -> None:
+    def __init__(
+        self,
+        most_factors: int = 160,
+        folds: int = 3,
+        *,
+        correlated: bool = False,
+        components: int | None = None,
+        relevance: bool = False,
+    ) -> None:
         self.most_factors = most_factors
         self.folds = folds
         self.correlated = correlated
+        self.components = components
+        self.relevance = relevance
 
     def fit(
         self,
@@ -95,6 +122,13 @@ class InvertedEncoder:
         """
         brain, latents = check_pair(brain, latents)
         check_trials(len(brain), 20, "the inverted encoder", "signal and noise of every voxel are told apart")
+        if self.components is not None:
+            check_trials(
+                len(brain),
+                self.components + 1,
+                "the inverted encoder",
+                f"{self.components} components and a mean",
+            )
         check_varying(brain)
         counts = check_repeats(repeats, len(brain))
         runs = check_runs(runs, len(brain))
@@ -105,57 +139,43 @@ class InvertedEncoder:
             )
         self._voxels, self._latents = Standard.of(brain, counts), Standard.of(latents, counts)
         root = np.sqrt(counts)[:, None]
-        y = (self._voxels.forward(brain) * root.astype(brain.dtype)).astype(np.float32)
+        x = self._voxels.forward(brain)
+        self._front = None if self.components is None else _whitening(x, self.components)
+        x = x if self._front is None else x @ self._front
+        y = (x * root.astype(x.dtype)).astype(np.float32)
         z = np.asarray(self._latents.forward(latents), np.float64)
-        self._prior = ledoit_wolf(z, assume_centered=True)[0] if self.correlated else np.eye(z.shape[1])
+        prior = ledoit_wolf(z, assume_centered=True)[0] if self.correlated else np.eye(z.shape[1])
         z *= root
-        rank = self._choose_rank(y, z, runs)
+        # From here on latents are in units in which weights are of one size in every direction.
+        self._root = relevance(y, z) if self.relevance else np.eye(z.shape[1])
+        z, self._prior = z @ self._root, self._root.T @ prior @ self._root
+        rank, self.rank_likelihoods_ = choose_rank(y, z, runs, most=self.most_factors, folds=self.folds)
+        self.collapse_ = self._diagnose(brain, latents, y, z, runs, rank)
+        self._encode(y, z, rank)
+        return self
+
+    def _encode(self, y: NDArray[np.float32], z: Floats, rank: int) -> None:
+        """Fit noise of that rank and the encoding weights."""
         trials = rotate(y, z)
         self.noise_ = NoiseFit(trials, max(rank, 1))(rank)
         self._weigh(trials)
+        self.weights_ = (self._root @ self._encoding).astype(np.float32)
         self._frozen: dict[int, AffineReadout] = {}
-        return self
 
-    def _choose_rank(self, y: NDArray[np.float32], z: Floats, runs: NDArray[np.intp]) -> int:
-        """Return the rank under which held-out runs are most likely."""
-        fold = runs % self.folds if runs.max() + 1 >= self.folds else runs
-        most = min(self.most_factors, int(0.5 * len(y) * (1 - 1 / (fold.max() + 1))), y.shape[1] // 4)
-        parts = []
-        for k in range(fold.max() + 1):
-            out = fold == k
-            trials = rotate(y[~out], z[~out])
-            parts.append((NoiseFit(trials, max(most, 1)), trials, y[out], z[out]))
-
-        tried: dict[int, float] = {}
-
-        def likelihood(rank: int) -> float:
-            if rank not in tried:
-                tried[rank] = (
-                    sum(
-                        held_out_likelihood(fit(rank, steps=6), trials, y_out, z_out)
-                        for fit, trials, y_out, z_out in parts
-                    )
-                    / y.size
-                )
-            return tried[rank]
-
-        ladder = [rank for rank in _LADDER if rank <= most]
-        for at, rank in enumerate(ladder):
-            likelihood(rank)
-            if at >= 2 and likelihood(rank) < likelihood(ladder[at - 1]) < likelihood(ladder[at - 2]):
-                break
-        while True:  # towards whichever middle is better, until no untried rank lies next to the best
-            order = sorted(tried)
-            best = max(order, key=lambda rank: tried[rank])
-            at = order.index(best)
-            middles = {(best + order[near]) // 2 for near in (at - 1, at + 1) if 0 <= near < len(order)}
-            middles |= {(best + order[at + 1] + 1) // 2} if at + 1 < len(order) else set()
-            if not (middles := middles - set(order)):
-                break
-            for middle in middles:
-                likelihood(middle)
-        self.rank_likelihoods_ = dict(sorted(tried.items()))
-        return best
+    def _diagnose(
+        self,
+        brain: Array,
+        latents: Array,
+        y: NDArray[np.float32],
+        z: Floats,
+        runs: NDArray[np.intp],
+        rank: int,
+    ) -> Collapse:
+        """Read runs that this encoder was not fitted on: a third of them, once."""
+        kept, out = next(run_folds(runs, 3))
+        other = copy(self)
+        other._encode(y[kept], z[kept], rank)  # noqa: SLF001  (a copy of this one)
+        return diagnose(self._latents.forward(latents[out]), self._latents.forward(other.predict(brain[out])))
 
     def _weigh(self, trials: RotatedTrials) -> None:
         """Give each voxel its penalty and find the encoding weights with the shared noise taken out."""
@@ -175,7 +195,7 @@ class InvertedEncoder:
         self._private = fitted[np.arange(len(root)), _most_probable(table)] / len(s)
         # Shared noise is told from signal with each voxel's own penalty in place of the common one.
         shrink = (np.sqrt(s)[:, None] / (s[:, None] + self.alphas_)).astype(np.float32)
-        self.weights_ = trials.right.astype(np.float32) @ (shrink * clean)
+        self._encoding = trials.right.astype(np.float32) @ (shrink * clean)
         # The variance that the prior of a new latent has along each direction of training, and beyond them.
         along_prior = np.einsum("di,de,ei->i", trials.right, self._prior, trials.right, optimize=True)
         unreached = max(float(np.trace(self._prior)) - float(along_prior.sum()), 0.0)
@@ -211,10 +231,13 @@ class InvertedEncoder:
             diagonal = self._private * (1 / repeats + self._loose)
             shared = noise.strength / repeats + np.maximum(self._loose_shared, 0.0)
             factors = (np.sqrt(self._private)[:, None] * noise.axes * np.sqrt(shared)).T
-            information = _solve(self.weights_, diagonal, factors)
-            precision = np.linalg.inv(self._prior) + information @ self.weights_.T.astype(np.float64)
+            information = _solve(self._encoding, diagonal, factors)
+            precision = np.linalg.inv(self._prior) + information @ self._encoding.T.astype(np.float64)
             covariance = np.linalg.inv((precision + precision.T) / 2)
-            weights, offset = (covariance @ information).T, np.zeros(len(covariance))
+            back = np.linalg.inv(self._root)
+            weights, offset = (covariance @ information).T @ back, np.zeros(len(covariance))
+            weights = weights if self._front is None else self._front @ weights
+            covariance = back.T @ covariance @ back
             self._frozen[repeats] = AffineReadout(self._voxels, self._latents, weights, offset, covariance)
         return self._frozen[repeats]
 
@@ -229,6 +252,13 @@ class InvertedEncoder:
     def confidence(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
         """Return the expected cosine with the truth: (n,) from 0 to 1."""
         return self.frozen(repeats).confidence(brain)
+
+
+def _whitening(standardised: Array, count: int) -> Floats:
+    """Return what turns standardised voxels into principal components of variance 1: (voxels, count)."""
+    axes = principal_axes(standardised, count)
+    whitening: Floats = axes / (standardised @ axes).std(0)
+    return whitening
 
 
 def _solve(weights: Array, diagonal: Floats, factors: Floats) -> Floats:

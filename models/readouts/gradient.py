@@ -1,6 +1,6 @@
 """Training of small networks from voxels to latents by Adam, and the losses of HYPER's models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -78,7 +78,9 @@ HYPER_LAYERS = (4, 9, 14, 19)
 
 
 def hyper_losses(
-    layer: Callable[[int], Callable[[Tensor], Tensor]], crop: int | None = None
+    layer: Callable[[int], Callable[[Tensor], Tensor]],
+    crop: int | None = None,
+    numbers: Sequence[int] = HYPER_LAYERS,
 ) -> dict[str, Loss]:
     """Return the losses of HYPER's nine models: latents, each layer with the latents, each layer alone.
 
@@ -88,11 +90,13 @@ def hyper_losses(
         From a layer's number to what maps latents to its activations.
     crop : int, optional
         Side of the centre of the activations that counts.
+    numbers : sequence of int
+        Which layers; the paper's are PGGAN's.
     """
     losses: dict[str, Loss] = {"latent": LatentLoss()}
-    for number in HYPER_LAYERS:
+    for number in numbers:
         losses[f"latent and layer {number}"] = ActivationLoss(layer(number), crop)
-    for number in HYPER_LAYERS:
+    for number in numbers:
         losses[f"layer {number}"] = ActivationLoss(layer(number), crop, with_latent=False)
     return losses
 

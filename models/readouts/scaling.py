@@ -1,16 +1,13 @@
-"""Frozen statistics: which voxels are read and how they are standardised, both from training data alone.
+"""Frozen statistics: how voxels and latents are standardised, from training data alone.
 
 Nothing here ever looks at a test trial's neighbours: a prediction for one trial does not change when others do.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from bci.errors import DataError
-from models.readouts.checks import as_matrix, check_varying
+from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Array = NDArray[np.floating[Any]]
@@ -43,120 +40,3 @@ class Standard:
     def back(self, values: Array) -> Array:
         """Undo `forward`."""
         return values * self.scale + self.mean
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VoxelMask:
-    """Which voxels of one subject are read.
-
-    Attributes
-    ----------
-    subject : str
-        Whose voxels these are.
-    voxels : int
-        How many the subject has.
-    index : (m,) intp
-        The chosen ones, ascending.
-    """
-
-    subject: str
-    voxels: int
-    index: NDArray[np.intp]
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __call__(self, brain: ArrayLike, subject: str | None = None) -> Array:
-        """Cut the chosen voxels out: (n, voxels) to (n, m).
-
-        Raises
-        ------
-        DataError
-            If `brain` is of another subject, by name or by its number of voxels.
-        """
-        matrix = np.asarray(brain)
-        if subject is not None and subject != self.subject:
-            raise DataError(
-                f"expected brain data of subject {self.subject!r}, whose mask this is, came subject {subject!r}. "
-                "A mask fits one brain: make one from this subject's training data."
-            )
-        if matrix.ndim != 2 or matrix.shape[1] != self.voxels:
-            raise DataError(
-                f"expected the {self.voxels} voxels of subject {self.subject!r}, whose mask this is, came brain data "
-                f"of shape {matrix.shape}. It is of another subject or another space."
-            )
-        return matrix[:, self.index]
-
-
-def choose_voxels(
-    brain: ArrayLike,
-    count: int,
-    *,
-    subject: str,
-    by: Literal["activation", "reliability"] = "activation",
-    stimuli: ArrayLike | None = None,
-) -> VoxelMask:
-    r"""Choose the voxels that answer most in training data; ties go to the lower index.
-
-    ``activation`` is the size of :math:`t = \bar y \sqrt n / s` over trials (Dado et al. 2022); ``reliability`` is
-    the share of variance between stimuli, :math:`(\text{MS}_b - \text{MS}_w)/(\text{MS}_b + (n_0 - 1)\text{MS}_w)`, the
-    intraclass correlation, and needs stimuli that were repeated.
-
-    Parameters
-    ----------
-    brain : (n, voxels)
-        Training trials only.
-    count : int
-        How many to keep.
-    subject : str
-        Whose they are.
-    by : str
-        What they are ordered by.
-    stimuli : (n,) array, optional
-        Which stimulus each trial answered, for reliability.
-
-    Raises
-    ------
-    DataError
-        If there are not so many voxels, or no stimulus was repeated.
-    """
-    matrix = as_matrix(brain, "brain data", "voxels")
-    if not 0 < count <= matrix.shape[1]:
-        raise DataError(
-            f"expected 1 to {matrix.shape[1]} voxels to choose, came {count}. Ask for no more than there are."
-        )
-    varying = np.ptp(matrix, axis=0) > 0
-    if varying.sum() < count:
-        check_varying(matrix)
-    if by == "activation":
-        spread = np.where(varying, matrix.std(0, ddof=1, dtype=np.float64), 1.0)
-        score = np.abs(matrix.mean(0, dtype=np.float64)) / spread
-    else:
-        score = _intraclass(matrix.astype(np.float64), stimuli)
-    score = np.where(varying, score, -np.inf)
-    chosen = np.sort(np.argsort(-score, kind="stable")[:count])
-    return VoxelMask(subject, matrix.shape[1], chosen)
-
-
-def _intraclass(brain: Floats, stimuli: ArrayLike | None) -> Floats:
-    """Return the intraclass correlation of each voxel over repeats of a stimulus (Shrout and Fleiss 1979)."""
-    if stimuli is None or np.shape(stimuli) != (len(brain),):
-        raise DataError(
-            f"expected the stimulus of each of {len(brain)} trials to measure reliability, came {np.shape(stimuli)}. "
-            "Pass stimuli=, or choose voxels by activation."
-        )
-    names, which = np.unique(np.asarray(stimuli), return_inverse=True)
-    counts = np.bincount(which)
-    if len(names) < 2 or counts.max() < 2:
-        raise DataError(
-            f"expected at least two stimuli and repeats among {len(brain)} trials, came {len(names)} stimuli shown at "
-            f"most {counts.max()} times. Choose voxels by activation."
-        )
-    sums = np.zeros((len(names), brain.shape[1]))
-    np.add.at(sums, which, brain)
-    means = sums / counts[:, None]
-    between = (counts[:, None] * (means - brain.mean(0)) ** 2).sum(0) / (len(names) - 1)
-    within = ((brain - means[which]) ** 2).sum(0) / (len(brain) - len(names))
-    size = (len(brain) - (counts**2).sum() / len(brain)) / (len(names) - 1)
-    share: Floats = (between - within) / np.maximum(between + (size - 1) * within, 1e-300)
-    return share

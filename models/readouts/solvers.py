@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh, lstsq
+from scipy.linalg import lstsq
 
 from bci.errors import DataError
 from models.readouts.linear import Runs, Solution, Solver
+from models.readouts.principal import principal_axes
 from models.readouts.ridge_solver import fit_ridge
 from models.readouts.scaling import Array
 
@@ -106,12 +107,7 @@ class Principal:
         """Find the map."""
         mean = brain.mean(0, dtype=np.float64)
         centred = brain - mean
-        n = len(brain)
-        s, u = eigh(
-            centred @ centred.T, subset_by_index=(max(0, n - self.components), n - 1), check_finite=False
-        )
-        keep = s > s[-1] * n * np.finfo(np.float64).eps
-        axes = centred.T @ (u[:, keep] / np.sqrt(s[keep]))
+        axes = principal_axes(centred, self.components)
         inner = self.then.solve(centred @ axes, latents, runs)
         weights = axes @ inner.weights
         # Leave-one-out errors of the inner solver saw the left-out trial in the components: not passed on.

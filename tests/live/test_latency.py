@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bci.errors import RecordingError
-from bci.live.latency import latency_picture, latency_table
+from bci.live.latency import latency_picture, latency_table, response_wait
 from bci.live.record import FRAME_FIELDS, SHOWN_FIELDS
+from bci.live.tables import MARK_FIELDS
 from bci.signal.types import INTERVALS, STAGES
 
 #: Planted stage stamps, seconds after the sample, of every frame.
@@ -54,6 +55,19 @@ def test_a_session_in_which_nothing_was_shown_has_no_flip_latency(tmp_path: Path
     assert table["total"]["n"] == 0
     assert math.isnan(table["total"]["p50"])
     assert table["decode"]["n"] == 40
+
+
+def test_the_wait_for_the_answer_is_told_apart_from_every_stage(tmp_path: Path) -> None:
+    plant(tmp_path)
+    marks: list[dict[str, object]] = [
+        {"kind": "epoch", "time": 100 + i / 10 - 7.5, "detail": f"stimulus {i} face"} for i in range(50)
+    ]
+    write_table(tmp_path / "marks.csv", MARK_FIELDS, [{"kind": "pipeline_reset", "time": 99.0}, *marks])
+    waited = response_wait(tmp_path)
+    assert (waited["n"], waited["p50"], waited["p99"]) == (50, pytest.approx(7500), pytest.approx(7500))
+    assert all(latency["p99"] < 100 for latency in latency_table(tmp_path).values())
+    write_table(tmp_path / "marks.csv", MARK_FIELDS, [])
+    assert response_wait(tmp_path)["n"] == 0
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:

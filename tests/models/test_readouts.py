@@ -16,15 +16,16 @@ from models.readouts.family import FAMILY, build_readout
 from models.readouts.gradient import Schedule
 from models.readouts.interface import score
 from models.readouts.kernel import KernelReadout
-from models.readouts.linear import LinearReadout
-from models.readouts.scaling import choose_voxels
+from models.readouts.linear import LinearReadout, run_folds
 from models.readouts.size import choose_size
 from models.readouts.solvers import BandedRidge, ChosenVoxels, LeastSquares, Principal, PseudoInverse, Ridge
 from models.readouts.sparse import ElasticNet, PartialLeastSquares
+from models.readouts.voxels import choose_voxels
 
 FAST = Schedule(epochs=40, rate=3e-3)
 READOUTS = {
     "inverted encoder": InvertedEncoder,
+    "inverted encoder of components": lambda: InvertedEncoder(components=60, relevance=True),
     "least squares": lambda: LinearReadout(LeastSquares()),
     "ridge": lambda: LinearReadout(Ridge()),
     "banded ridge": lambda: LinearReadout(BandedRidge(tuple(k % 2 for k in range(240)), tries=2)),
@@ -89,6 +90,41 @@ def test_a_prediction_does_not_change_when_other_test_trials_change(fitted, plan
     np.testing.assert_allclose(readout.predict(others)[0], readout.predict(brain)[0], rtol=1e-9)
     np.testing.assert_allclose(readout.confidence(others)[0], readout.confidence(brain)[0], rtol=1e-9)
     np.testing.assert_allclose(readout.predict(brain[:1])[0], readout.predict(brain)[0], rtol=1e-9)
+
+
+#: What keeps a member of the family short, or what it cannot do without.
+OPTIONS = {
+    "banded-ridge": {"bands": tuple(k % 3 for k in range(240)), "tries": 1},
+    "components-ridge": {"components": 40},
+    "components-encoder": {"components": 40},
+    "elastic-net": {"steps": 3},
+    "dense": {"epochs": 2},
+    **{name: {"epochs": 2} for name in FAMILY if name.startswith("network")},
+}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_no_member_of_the_family_looks_at_other_test_trials(planted, name):
+    (brain, latents), (new, _) = planted
+    readout = build_readout(name, **OPTIONS.get(name, {})).fit(brain, latents, runs=RUNS)
+    alone = readout.predict(new[:1])[0], readout.confidence(new[:1])[0]
+    others = 1e3 - 7 * new[1:]
+    for neighbours, at in ((new, 0), (np.vstack([new[:1], others]), 0), (np.vstack([others, new[:1]]), -1)):
+        np.testing.assert_allclose(readout.predict(neighbours)[at], alone[0], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(readout.confidence(neighbours)[at], alone[1], rtol=1e-9, atol=1e-9)
+    assert "predictions vary" in str(readout.collapse_)
+
+
+def test_folds_hold_out_whole_runs_and_every_trial_once():
+    runs = np.array([2, 0, 0, 1, 3, 3, 2, 1, 4])
+    seen = np.zeros(len(runs), int)
+    for kept, out in run_folds(runs, 3):
+        assert not set(runs[kept]) & set(runs[out])
+        assert (kept ^ out).all()
+        seen += out
+    assert (seen == 1).all()
+    with pytest.raises(DataError, match="at least 2 runs to hold one out, came 1"):
+        next(run_folds(np.zeros(5, int), 3))
 
 
 @pytest.mark.parametrize("name", READOUTS)
@@ -181,6 +217,21 @@ def test_reliable_voxels_are_those_whose_repeats_agree():
     assert mask.index.tolist() == [7, 8]
     with pytest.raises(DataError, match="at most 1 times"):
         choose_voxels(brain, 2, subject="sub-01", by="reliability", stimuli=np.arange(90))
+
+
+def test_voxels_that_latents_predict_are_found_where_no_stimulus_was_repeated():
+    rng = np.random.default_rng(7)
+    latents = rng.standard_normal((120, 4))
+    brain = 5 + rng.standard_normal((120, 25))
+    brain[:, [3, 14]] += 0.8 * latents[:, :2]
+    mask = choose_voxels(brain, 2, subject="sub-01", by="encoding", latents=latents)
+    assert mask.index.tolist() == [3, 14]
+    # A voxel that answers strongly and always alike says nothing about which picture it was.
+    assert choose_voxels(brain, 2, subject="sub-01").index.tolist() != [3, 14]
+    with pytest.raises(DataError, match="latent of each trial to measure encoding, came none"):
+        choose_voxels(brain, 2, subject="sub-01", by="encoding")
+    with pytest.raises(DataError, match="120 trials of brain data and 119 latents"):
+        choose_voxels(brain, 2, subject="sub-01", by="encoding", latents=latents[1:])
 
 
 def test_collapse_is_said_in_words():

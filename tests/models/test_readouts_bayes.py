@@ -88,6 +88,54 @@ def test_correlated_latents_are_read_better_with_their_own_prior():
     assert coverage(truth, belief[1].mean, belief[1].sd, 0.9) == pytest.approx(0.9, abs=0.04)
 
 
+def features_that_move_together(n, seed):
+    """Draw 20 noisy sources that answer, seen smoothly in 300 features with hardly any noise of their own."""
+    rng = np.random.default_rng(6)
+    mixing = np.cumsum(rng.standard_normal((20, 300)), axis=1) / 17
+    encoding = rng.standard_normal((8, 20)) * np.sqrt(0.3 / 8)
+    rng = np.random.default_rng([6, seed])
+    z = rng.standard_normal((n, 8))
+    sources = z @ encoding + rng.standard_normal((n, 20))
+    return sources @ mixing + 0.05 * rng.standard_normal((n, 300)), z
+
+
+def test_features_that_move_together_are_read_through_their_components():
+    (brain, latents), (new, truth) = features_that_move_together(240, 1), features_that_move_together(400, 2)
+    plain = InvertedEncoder().fit(brain, latents, runs=RUNS)
+    through = InvertedEncoder(components=20).fit(brain, latents, runs=RUNS)
+    ridge = LinearReadout(Ridge()).fit(brain, latents, runs=RUNS)
+    score = [r_squared(truth, readout.predict(new), 0) for readout in (plain, through, ridge)]
+    assert score[0] < 0.05 < score[1]
+    assert str(plain.collapse_).startswith("COLLAPSED")
+    assert str(through.collapse_).startswith("not collapsed")
+    assert score[1] > score[2] - 0.01
+    belief = through.posterior(new)
+    assert coverage(truth, belief.mean, belief.sd, 0.9) == pytest.approx(0.9, abs=0.04)
+    with pytest.raises(DataError, match=r"at least 241 trials .*240 components and a mean\), came 240"):
+        InvertedEncoder(components=240).fit(brain, latents, runs=RUNS)
+
+
+def test_which_directions_of_the_latents_are_answered_to_is_learned():
+    rng = np.random.default_rng(8)
+    turn = np.linalg.qr(rng.standard_normal((30, 30)))[0]
+    weights = turn[:, :3] @ rng.standard_normal((3, 120)) * np.sqrt(0.3 / 3)
+
+    def draw(n, seed):
+        rng = np.random.default_rng(seed)
+        z = rng.standard_normal((n, 30))
+        return z @ weights + rng.standard_normal((n, 120)), z
+
+    (brain, latents), (new, truth) = draw(240, 1), draw(400, 2)
+    readouts = [InvertedEncoder(relevance=r).fit(brain, latents, runs=RUNS) for r in (False, True)]
+    score = [r_squared(truth, readout.predict(new), 0) for readout in readouts]
+    assert score[1] > score[0] + 0.01
+    belief = readouts[1].posterior(new)
+    assert coverage(truth, belief.mean, belief.sd, 0.9) == pytest.approx(0.9, abs=0.04)
+    # Along the answered directions, and only there, is anything known.
+    known = np.diag(turn.T @ belief.covariance @ turn)
+    assert known[:3].max() < 0.5 < known[3:].min()
+
+
 def test_the_likelihood_of_held_out_trials_is_that_of_the_dense_gaussian():
     rng = np.random.default_rng(3)
     z, y = rng.standard_normal((40, 5)), rng.standard_normal((40, 9)).astype(np.float32)

@@ -8,9 +8,9 @@ from benchmarks import export_parity
 from benchmarks.export_parity import Exported, compare, readout_entries
 from models.export_readouts import export_readout
 from models.readouts.linear import LinearReadout
-from models.readouts.scaling import choose_voxels
 from models.readouts.size import LatentSize
 from models.readouts.solvers import Ridge
+from models.readouts.voxels import choose_voxels
 
 
 @pytest.fixture(scope="module")

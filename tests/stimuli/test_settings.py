@@ -18,6 +18,14 @@ def test_a_picture_is_fresh_for_three_hops_or_a_quarter_second_unless_the_sessio
     assert DisplaySpec.of(told).fresh_seconds == seconds
 
 
+def test_a_stream_is_silent_after_three_samples_or_half_a_second_unless_the_session_says():
+    assert DisplaySettings().data_age_seconds_at(1 / 1000) == 0.5
+    assert DisplaySettings().data_age_seconds_at(1.5) == 4.5
+    assert DisplaySettings(data_age_limit=2.0).data_age_seconds_at(1.5) == 2.0
+    with pytest.raises(ConfigError, match=r"longer than the 1\.5 s from sample to sample, came 0\.5 s"):
+        DisplaySettings(data_age_limit=0.5).data_age_seconds_at(1.5)
+
+
 def test_freshness_without_a_hop_or_a_setting_is_refused():
     with pytest.raises(ConfigError, match="fresh_for is not set"):
         DisplaySpec.of({})

@@ -13,7 +13,7 @@ from sessions import bci, finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
 
 from bci.cli import demos
-from bci.decoder.spec import EpochSpec
+from bci.decoder.spec import EpochSpec, SignalSpec
 from bci.io.session import load_session
 
 pytestmark = pytest.mark.system
@@ -88,9 +88,10 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
 
 def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(tmp_path: Path) -> None:
     configs = Path(__file__).resolve().parents[2] / "configs"
-    checked = bci("check", configs / "hyper-insilico.toml", "--json")
-    assert checked.status == 0, checked.words
-    assert checked.result["trials"] == 48
+    for name in ("hyper-insilico", "hyper-insilico-fmri"):
+        checked = bci("check", configs / f"{name}.toml", "--json")
+        assert checked.status == 0, checked.words
+        assert checked.result["trials"] == 48
     text = (
         (configs / "hyper-insilico.toml").read_text(encoding="utf-8").replace('"../', f'"{configs.parent}/')
     )
@@ -144,6 +145,64 @@ def test_a_session_goes_on_without_its_preview(tmp_path: Path) -> None:
     assert [failure.partition(" ")[0] for failure in done.result["failures"]] == ["preview"]
     assert len(done.table("trials")) == 6
     assert "the session goes on without preview" in (session / "log.txt").read_text(encoding="utf-8")
+
+
+SCANNER = """
+name = "scanner"
+network = "machine"
+[source]
+kind = "insilico"
+modality = "fmri"
+units = 16
+[decoder]
+bundle = {bundle}
+[display]
+kind = "headless"
+max_png = 0
+[experiment]
+folder = {folder}
+repeats = 1
+stimulus_s = 1.0
+feedback_s = 2.5
+blank_s = 0.1
+lead_in_s = 2.0
+"""
+
+
+def test_volumes_seconds_apart_are_no_silence_and_their_epochs_are_decoded_fed_back_and_reproduced(
+    tmp_path: Path,
+) -> None:
+    voxels = tuple(f"v{k}" for k in range(16))
+    bundle = tiny_bundle(
+        tmp_path / "bundle",
+        channels=voxels,
+        length=1,
+        signal=SignalSpec(name="BOLD", rate=1 / 1.5, shape=(16,), unit="percent"),
+        window=EpochSpec(start=0.0, stop=1.5, markers="stimulus .*"),
+    )
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(2):
+        Image.fromarray(np.full((6, 8, 3), 60 * number, np.uint8)).save(folder / f"face-{number}.png")
+    config = tmp_path / "scanner.toml"
+    text = SCANNER.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
+    config.write_text(text)
+    done = bci("run", config, "--out", tmp_path / "out", "--json")
+    assert done.status == 0, done.words
+    # At true TR: a volume every 1.5 s, three times the silence that an amplifier may keep.
+    assert done.result["reconstructions"] == 2
+    shown = done.table("shown")
+    assert not [row["reason"] for row in shown if "no data" in row["reason"]]
+    assert [row for row in shown if row["kind"] == "frame"]
+    kinds = {mark["kind"] for mark in done.table("marks")}
+    assert not kinds & {"stalled", "gap", "epoch_lost", "skipped"}
+    again = bci("reproduce", done.folder, "--json")
+    assert again.result["equal"] == again.result["frames"] == 2
+    hasty = tmp_path / "hasty.toml"
+    hasty.write_text(text.replace("max_png = 0", "max_png = 0\ndata_age_limit = 0.5"))
+    refused = bci("check", hasty, "--json")
+    assert refused.status == 2
+    assert "longer than the 1.5 s from sample to sample" in " ".join(refused.words.split())
 
 
 @pytest.mark.parametrize("fault", ["kill", "suspend"])

@@ -212,7 +212,7 @@ class _Crew:
         height, width = rig.bundle.image_size
         grey = np.full((height, width, 3), rig.config.display.background, np.uint8)
         self._endless = rig.config.model_copy(update={"seconds": None})
-        self._rules = Rules(self._endless, rig.hop_seconds, image_digest(grey))
+        self._rules = Rules(self._endless, rig.hop_seconds, image_digest(grey), rig.sample_seconds)
         self.reports: list[FaultReport] = []
         self.recordings: list[Check | Fact] = []
 

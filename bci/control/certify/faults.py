@@ -43,18 +43,21 @@ class Rules:
         Between two reconstructions.
     neutral_digest : str
         Digest of the neutral picture's pixels.
+    sample_seconds : float
+        Between two samples of the stream.
     """
 
     config: SessionConfig
     hop_seconds: float
     neutral_digest: str
+    sample_seconds: float = 0.0
 
     def neutral_limit(self, program: str) -> float:
         """Return how long after a fault the neutral picture may come: the display's strictest rule and one flip."""
         display = self.config.display
         rules = [display.fresh_seconds_at(self.hop_seconds)]
         if program in ("source", "acquire"):
-            rules.append(display.data_age_limit)
+            rules.append(display.data_age_seconds_at(self.sample_seconds))
         if program in ("acquire", "decode"):
             rules.append(display.heartbeat_limit)
         return min(rules) + 1 / display.refresh_hz + self.config.limits.neutral_margin_ms / 1e3

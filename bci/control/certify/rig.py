@@ -40,6 +40,12 @@ class Rig:
     notes: tuple[str, ...]
 
     @property
+    def sample_seconds(self) -> float:
+        """Seconds between two samples, as they come."""
+        speed = self.config.source.speed if self.config.source is not None else 1.0
+        return 1 / (self.bundle.signal.rate * float(speed))
+
+    @property
     def external(self) -> bool:
         """Whether somebody else's program makes the samples, which is then not ours to break."""
         return self.config.source is None
