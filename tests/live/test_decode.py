@@ -17,7 +17,8 @@ from bci.io.program import Launch, Program
 from bci.io.stream import Stream
 from bci.live import decode
 from bci.signal.clock import LslClock
-from bci.signal.ring import _CLOSED, Ring
+from bci.signal.ring import Ring
+from bci.signal.segment import CLOSED
 from bci.signal.types import MARKER_DTYPE, MarkKind
 
 N = 600
@@ -68,7 +69,7 @@ class Bench:
         program = Program(launch, None, self.board, LslClock())
         decode.main(program)
         program.close()
-        self.stream.samples._words[_CLOSED] = 0
+        self.stream.samples._words[CLOSED] = 0
 
     def infos(self, since: int = 0) -> Any:
         return self.frames.read(since, self.frames.count)["info"]
