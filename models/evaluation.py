@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError, RecordingError
-from bci.io.folder import plain, write_json
+from bci.io.folder import plain
 from models.config import TrainingConfig, find_data_root, parse_training
 from models.datasets.recorded import open_states
 from models.heldout import HeldOut, decode_held_out
@@ -41,7 +41,7 @@ def evaluate(
     data_root : Path, optional
         Folder that the recordings' paths start from; see `models.config.find_data_root`.
     out : Path, optional
-        Folder for ``report.json`` and figures.
+        Folder for ``index.html``, ``report.json`` and figures.
     permutations, resamples : int
         Of the shuffled controls and of the bootstrap.
 
@@ -83,14 +83,13 @@ def evaluate(
     }
     if out is not None:
         from models.figures import draw_figures  # matplotlib takes a second to import
+        from models.reports.alpha import write_states_report
+        from models.reports.writing import make
 
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make the folder {out}: {error}. Name another with --out.") from None
+        make(out)
         labels = [recording.settings.label for recording in recordings]
         report["figures"] = [path.name for path in draw_figures(out, held_out, labels)]
-        write_json(out / "report.json", report)
+        report["page"] = str(write_states_report(out, report, bundle.spec.title))
     ready: dict[str, Any] = plain(report)
     return ready
 

@@ -1,14 +1,15 @@
 """`bci train` and `bci evaluate`: the offline half; the only commands that reach into `models`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
 
-from bci.cli.output import use
+from bci.cli.output import foreign, use
 from bci.cli.run import Json
-from bci.errors import ConfigError
+from bci.errors import BciError, ConfigError
 
 DataRoot = Annotated[
     Path | None, typer.Option("--data", help="Folder that the recordings' paths start from; else $BCI_DATA.")
@@ -83,7 +84,16 @@ def train(
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, or of a session.")],
     data: DataRoot = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for figures and report.json.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for index.html and report.json; else runs/<bundle>-report, or <session>/report."
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Folder of networks (ONNX) that some metrics need; nothing is downloaded."),
+    ] = None,
     scramble_markers: Annotated[
         int | None,
         typer.Option(
@@ -93,11 +103,13 @@ def evaluate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score a bundle on the part of its recordings that it was not trained on, or a session of known stimuli.
+    """Score a bundle on what it was not trained on, or a session of known stimuli, and write a report.
 
-    Runs the same windows and the same decoder as a live session. Every score stands beside its baselines; the
-    shuffled control permutes whole blocks of time, because neighbouring windows are not independent. Says
-    whether the bundle's confidence is calibrated and whether it falls as the error grows.
+    Runs the same windows and the same decoder as a live session. Every score stands beside its baselines; controls
+    exchange whole pictures, or whole blocks of time, because trials of one picture and neighbouring windows are not
+    independent. Says whether the bundle's confidence falls as the error grows. A bundle of the closed loop in silico
+    is scored on its held-out trials, made again from its seeds, beside the oracle; a session beside that, and beside
+    what its recording gives when it is decoded again.
     """
     output = use(json)
     if scramble_markers is not None:
@@ -107,16 +119,69 @@ def evaluate(
         say_score(found, output)
         output.result(found)
         return
-    if (bundle / "summary.json").is_file():
-        from models.systems.hyper_session import evaluate_session
+    with Progress(console=output.console, transient=True) as progress:
+        task = progress.add_task("evaluating", total=1.0)
 
-        report = evaluate_session(bundle, out)
-        output.say(f"[bold]{report['headline']}[/]")
-        output.facts("Session" + " (SIMULATED participant)" * report["simulated"], report)
-        output.result(report)
-        return
+        def step(done: float, text: str) -> None:
+            progress.update(task, completed=done, description=text)
+
+        if (bundle / "summary.json").is_file():
+            report = _session(bundle, out, weights, step)
+        else:
+            report = _bundle(bundle, data, out, weights, step)
+    if "headline" in report:
+        from bci.cli.score import say_score
+
+        say_score({**report, **report["test"], **report["identification"]["single trials"]}, output)
+        if report["simulated"]:
+            output.say("The participant is simulated: nothing here is a measurement of a brain.")
+    else:
+        output.facts("Scores", report)
+    if "page" in report:
+        output.say(f"report written: {foreign(report['page'])}")
+    output.result(report)
+
+
+def _session(
+    folder: Path, out: Path | None, weights: Path | None, step: Callable[[float, str], None]
+) -> dict[str, Any]:
+    """Score a session, beside what its recording gives when it is decoded again."""
+    from bci.live.reproduce import reproduce
+    from models.systems.hyper_session import evaluate_session
+
+    step(0.0, "decoding the recording again")
+    try:
+        again = reproduce(folder)
+    except BciError as error:
+        again = {"trouble": str(error)}
+    found: dict[str, Any] = evaluate_session(folder, out, reproduced=again, weights=weights, progress=step)
+    return found
+
+
+def _bundle(
+    folder: Path,
+    data: Path | None,
+    out: Path | None,
+    weights: Path | None,
+    step: Callable[[float, str], None],
+) -> dict[str, Any]:
+    """Score a bundle on what its provenance holds out."""
+    from bci.decoder.bundle import Bundle
+
+    bundle = Bundle.load(folder)
+    out = out or Path("runs") / f"{bundle.name}-report"
+    found: dict[str, Any]
+    if bundle.spec.provenance.config.get("kind") == "hyper-insilico":
+        try:
+            from models.systems.hyper_report import evaluate_hyper
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"making the held-out trials again needs the package {error.name!r}: install the extra with "
+                "pip install -e '.[cpu,train]'"
+            ) from None
+        found = evaluate_hyper(bundle, out, weights=weights, progress=step)
+        return found
     from models.evaluation import evaluate as evaluate_bundle
 
-    scores = evaluate_bundle(bundle, data_root=data, out=out)
-    output.facts("Scores", scores)
-    output.result(scores)
+    found = evaluate_bundle(folder, data_root=data, out=out)
+    return found

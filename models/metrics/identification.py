@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
-from models.metrics.latents import pair
 from models.metrics.significance import permutation_test
 
 Floats = NDArray[np.float64]
@@ -16,11 +15,22 @@ _PERMUTATIONS = 2000
 
 
 def correlation_table(truth: ArrayLike, predicted: ArrayLike) -> Floats:
-    """Return Pearson's r of every prediction (rows) with every truth (columns): (n, k) twice to (n, n).
+    """Return Pearson's r of every prediction (rows) with every truth (columns): (k, d) and (n, d) to (n, k).
 
     An item that does not vary correlates with nothing: its row or column is 0.
+
+    Raises
+    ------
+    DataError
+        If they have not the same features.
     """
-    a, b = (side - side.mean(1, keepdims=True) for side in pair(truth, predicted))
+    sides = [np.asarray(side, np.float64) for side in (truth, predicted)]
+    if any(side.ndim != 2 for side in sides) or sides[0].shape[1] != sides[1].shape[1]:
+        raise DataError(
+            f"expected truths and predictions of the same features, came {sides[0].shape} and {sides[1].shape}. "
+            "Score only what belongs together."
+        )
+    a, b = (side - side.mean(1, keepdims=True) for side in sides)
     a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300) for side in (a, b))
     table: Floats = b @ a.T
     return table
@@ -36,39 +46,62 @@ def two_way(table: ArrayLike) -> Floats:
     >>> two_way([[0.9, 0.1, 0.5], [0.2, 0.1, 0.3], [0.0, 0.4, 0.4]]).tolist()
     [1.0, 0.0, 0.75]
     """
-    square = _square(table)
-    own = np.diag(square)[:, None]
-    below = (square < own).sum(1) + 0.5 * ((square == own).sum(1) - 1)
-    return np.asarray(below / (len(square) - 1))
+    return np.diag(wins(_square(table), 2))
 
 
 def n_way(table: ArrayLike, ways: int) -> Floats:
-    r"""Return the probability that each prediction picks its own truth among `ways` candidates: (n, n) to (n,).
+    """Return the probability that each prediction picks its own truth among `ways` candidates: (n, n) to (n,).
 
-    The others are drawn from the remaining truths without replacement. The expectation over draws is computed exactly
-    instead of drawing: with b truths less similar than its own, of :math:`N - 1` others,
-    :math:`\binom{b}{w - 1} / \binom{N - 1}{w - 1}`. Chance is 1/`ways`; ties share.
+    Chance is 1/`ways`; ties share. See `wins`.
 
     Raises
     ------
     DataError
         If there are fewer items than candidates.
     """
-    square = _square(table)
-    others = len(square) - 1
+    return np.diag(wins(_square(table), ways))
+
+
+def wins(table: ArrayLike, ways: int) -> Floats:
+    r"""Return how probably each prediction would pick each truth among `ways` candidates: (n, k) to (n, k).
+
+    The other candidates are drawn from the remaining truths without replacement. The expectation over draws is computed
+    exactly instead of drawing: with b truths less similar than this one, of :math:`k - 1` others,
+    :math:`\binom{b}{w - 1} / \binom{k - 1}{w - 1}`. Ties share. Two ways: the share of others less similar.
+
+    Raises
+    ------
+    DataError
+        If there are fewer truths than candidates.
+
+    Examples
+    --------
+    >>> wins([[0.9, 0.1, 0.5]], 2).tolist()
+    [[1.0, 0.0, 0.5]]
+    """
+    similarity = np.asarray(table, np.float64)
+    if similarity.ndim != 2 or similarity.shape[1] < 2:
+        raise DataError(
+            f"expected similarities with at least 2 truths, came {similarity.shape}. Rows are predictions."
+        )
+    others = similarity.shape[1] - 1
     if not 2 <= ways <= others + 1:
         raise DataError(
             f"expected 2 to {others + 1} candidates for {others + 1} test items, came {ways}. Ask for fewer ways."
         )
-    own = np.diag(square)[:, None]
-    below, ties = (square < own).sum(1), (square == own).sum(1) - 1
-    picked = np.zeros(len(square))
-    for item, (b, t) in enumerate(zip(below, ties, strict=True)):
-        # With j ties among the candidates the truth is picked once in j + 1.
-        picked[item] = sum(
-            _share(int(b), int(t), j, others, ways - 1) / (j + 1) for j in range(min(t, ways - 1) + 1)
-        )
-    return picked
+    ordered = np.sort(similarity, axis=1)
+    below = np.stack([np.searchsorted(row, own) for row, own in zip(ordered, similarity, strict=True)])
+    upto = np.stack(
+        [np.searchsorted(row, own, "right") for row, own in zip(ordered, similarity, strict=True)]
+    )
+    pairs = np.stack([below, upto - below - 1])
+    kinds, index = np.unique(pairs.reshape(2, -1), axis=1, return_inverse=True)
+    # With j ties among the candidates a truth is picked once in j + 1.
+    share = [
+        sum(_share(int(b), int(t), j, others, ways - 1) / (j + 1) for j in range(min(t, ways - 1) + 1))
+        for b, t in kinds.T
+    ]
+    return np.asarray(share)[index.reshape(similarity.shape)]
 
 
 def _share(below: int, ties: int, drawn: int, others: int, draws: int) -> float:
@@ -126,3 +159,15 @@ def identify(
         )
         found |= {name: tested.observed, f"{name}_chance": list(tested.chance), f"{name}_p": tested.p}
     return found
+
+
+def headline(identified: dict[str, Any]) -> dict[str, Any]:
+    """Return in words whether there was information, from what `identify` returns of single trials."""
+    low, high = identified["two_way_chance"]
+    informed = bool(identified["two_way"] > high)
+    said = "single trials tell the pictures apart" if informed else "no information"
+    return {
+        "headline": f"{said}: two-way identification {identified['two_way']:.1%} "
+        f"(chance {low:.1%} to {high:.1%}, p {identified['two_way_p']:.4f})",
+        "informed": informed,
+    }

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from scipy.ndimage import correlate1d
 from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity
 
@@ -16,6 +15,11 @@ from models.metrics.latents import correlations
 
 Floats = NDArray[np.float64]
 Pictures = NDArray[np.floating[Any]]
+
+_HYPER_TAPS = 3
+
+#: Side of the window of the "anchor" profile (σ 1.5, cut at 3.5 σ); smaller pictures have no such score.
+ANCHOR_WINDOW = 11
 
 
 def pictures(values: ArrayLike, name: str = "pictures") -> Floats:
@@ -68,7 +72,17 @@ def ssim_anchor(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     """Return SSIM of grey pictures at their own size, Gaussian window of σ 1.5, population covariance: (n,).
 
     Wang et al. (2004) through scikit-image; every argument is given, for its defaults changed between versions.
+
+    Raises
+    ------
+    DataError
+        If the pictures are smaller than the window.
     """
+    if min(np.shape(truth)[1:3], default=0) < ANCHOR_WINDOW:
+        raise DataError(
+            f"expected pictures of at least {ANCHOR_WINDOW} x {ANCHOR_WINDOW} pixels, came {np.shape(truth)}. "
+            "Smaller ones have no SSIM in this profile."
+        )
     a, b = (rgb2gray(side) for side in picture_pair(truth, predicted))
     return np.array(
         [
@@ -93,7 +107,22 @@ def ssim_hyper(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     The window is of 3 taps with σ 1.5, borders left out, population covariance.
     """
     a, b = picture_pair(truth, predicted)
-    return windowed_ssim(resize(a, 224), resize(b, 224), taps=3, sigma=1.5)
+    return windowed_ssim(resize(a, 224), resize(b, 224), taps=_HYPER_TAPS, sigma=1.5)
+
+
+def ssim_hyper_table(truth: ArrayLike, predicted: ArrayLike) -> Floats:
+    """Return `ssim_hyper` of every prediction (rows) with every truth (columns): (k, …) and (n, …) to (n, k)."""
+    a, b = (resize(pictures(side), 224) for side in (truth, predicted))
+    window = _window(_HYPER_TAPS, 1.5)
+    ma, mb = (_smooth(side, window) for side in (a, b))
+    va, vb = (_smooth(side * side, window) - mean**2 for side, mean in ((a, ma), (b, mb)))
+    table = np.empty((len(b), len(a)))
+    for row in range(len(b)):
+        for column in range(len(a)):
+            one, two = slice(column, column + 1), slice(row, row + 1)
+            both = _smooth(a[one] * b[two], window)
+            table[row, column] = _ssim(ma[one], mb[two], va[one], vb[two], both - ma[one] * mb[two])[0]
+    return table
 
 
 def windowed_ssim(a: Floats, b: Floats, *, taps: int, sigma: float) -> Floats:
@@ -102,17 +131,26 @@ def windowed_ssim(a: Floats, b: Floats, *, taps: int, sigma: float) -> Floats:
     .. math:: \frac{(2\mu_a\mu_b + .01^2)(2\sigma_{ab} + .03^2)}
         {(\mu_a^2 + \mu_b^2 + .01^2)(\sigma_a^2 + \sigma_b^2 + .03^2)}
     """
+    window = _window(taps, sigma)
+    ma, mb = _smooth(a, window), _smooth(b, window)
+    va, vb = _smooth(a * a, window) - ma**2, _smooth(b * b, window) - mb**2
+    return _ssim(ma, mb, va, vb, _smooth(a * b, window) - ma * mb)
+
+
+def _window(taps: int, sigma: float) -> Floats:
     at = np.arange(taps) - (taps - 1) / 2
     window = np.exp(-0.5 * (at / sigma) ** 2)
-    window /= window.sum()
-    edge = taps // 2
+    return np.asarray(window / window.sum())
 
-    def smooth(image: Floats) -> Floats:
-        both = correlate1d(correlate1d(image, window, axis=1, mode="reflect"), window, axis=2, mode="reflect")
-        return both[:, edge:-edge, edge:-edge] if edge else both
 
-    ma, mb = smooth(a), smooth(b)
-    va, vb, both = smooth(a * a) - ma**2, smooth(b * b) - mb**2, smooth(a * b) - ma * mb
+def _smooth(images: Floats, window: Floats) -> Floats:
+    """Smooth rows and columns, whole windows alone: (n, h, w, 3) to (n, h - taps + 1, w - taps + 1, 3)."""
+    height, width = (size - len(window) + 1 for size in images.shape[1:3])
+    rows = sum(weight * images[:, k : k + height] for k, weight in enumerate(window))
+    return np.asarray(sum(weight * rows[:, :, k : k + width] for k, weight in enumerate(window)))
+
+
+def _ssim(ma: Floats, mb: Floats, va: Floats, vb: Floats, both: Floats) -> Floats:
     c1, c2 = 0.01**2, 0.03**2
     score = (2 * ma * mb + c1) * (2 * both + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
     return np.asarray(score.mean((1, 2, 3)))

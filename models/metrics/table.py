@@ -5,18 +5,31 @@ were, and what was averaged; ceiling and oracle where they are known.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
-from models.metrics.identification import correlation_table, n_way, two_way
-from models.metrics.images import IMAGE_SCORES, picture_pair, resize, ssim_hyper
-from models.metrics.latents import cosine, derangement, pattern_correlation, similarity
+from models.metrics.identification import correlation_table, wins
+from models.metrics.latents import cosine, derangement, pattern_correlation, r_squared, similarity
 from models.metrics.significance import bootstrap_stimuli, permutation_test
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+#: Pairs of pictures that are scored each with each for a permutation test; SSIM of one takes milliseconds.
+_PAIRS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """Where randomness comes from, and how much of it."""
+
+    rng: np.random.Generator
+    permutations: int
+    resamples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +47,10 @@ class Row:
         What a guess gives, where arithmetic knows it.
     baselines : mapping of str to float
         The same metric of the mean picture (or zero latent) and of shuffled reconstructions.
-    p : float
-        One-sided, stimuli shuffled.
+    p : float or None
+        One-sided, stimuli shuffled; None where pairs were too many to test.
     n : int
-        Test stimuli.
+        Test stimuli, however many trials there were of each.
     averaged : str
         What was averaged before scoring, in words.
     """
@@ -49,7 +62,7 @@ class Row:
     high: float
     chance: float | None
     baselines: Mapping[str, float]
-    p: float
+    p: float | None
     n: int
     averaged: str
 
@@ -61,42 +74,61 @@ def picture_rows(
     *,
     averaged: str,
     rng: np.random.Generator,
+    which: ArrayLike | None = None,
+    others: Mapping[str, ArrayLike] = MappingProxyType({}),
     permutations: int = 1000,
     resamples: int = 1000,
 ) -> list[Row]:
-    """Score the reconstructions of several systems, one per stimulus.
+    """Score the reconstructions of several systems. Needs scikit-image.
 
     Parameters
     ----------
     systems : mapping of str to (n, height, width, 3)
         Reconstructions.
-    truth : (n, height, width, 3)
+    truth : (k, height, width, 3)
         What was seen.
     training_mean : (height, width, 3)
         The mean picture of training.
     averaged : str
         Such as "14 repeats of each stimulus".
     rng : numpy.random.Generator
+    which : (n,) int, optional
+        Which truth each reconstruction is of; one each, in order, by default.
+    others : mapping of str to (k, height, width, 3)
+        Further baselines, a picture for each truth, such as what random latents draw.
     permutations, resamples : int
     """
+    from models.metrics.images import (
+        ANCHOR_WINDOW,
+        IMAGE_SCORES,
+        pictures,
+        pixel_correlation,
+        resize,
+        ssim_anchor,
+        ssim_hyper,
+        ssim_hyper_table,
+    )
+
     rows = []
     for system, predicted in systems.items():
-        a, b = picture_pair(truth, predicted)
-        mean = np.broadcast_to(np.asarray(training_mean, np.float64), a.shape)
+        a, b = pictures(truth, "true pictures"), pictures(predicted, "reconstructions")
+        own, draws = _own(which, len(b), len(a)), _Draws(rng, permutations, resamples)
+        baselines = {"mean picture": np.broadcast_to(np.asarray(training_mean, np.float64), a.shape)}
+        baselines |= {name: pictures(values, name) for name, values in others.items()}
         flat = correlation_table(a.reshape(len(a), -1), b.reshape(len(b), -1))
-        rows += _identification((system, averaged), flat, (rng, permutations, resamples))
+        rows += _identification((system, averaged), flat, own, draws, ", pixels")
         for metric, score in IMAGE_SCORES.items():
+            if score is ssim_anchor and min(a.shape[1:3]) < ANCHOR_WINDOW:
+                continue  # the window is larger than the pictures
             if score is ssim_hyper:  # every pair is scored at 224²: resize each picture once, not once a pair
-                a, b, mean = (resize(np.ascontiguousarray(side), 224) for side in (a, b, mean))
-            rows.append(
-                _row(
-                    (system, metric, averaged),
-                    _pair_table(score, a, b),
-                    {"mean picture": _mean(score(a, mean))},
-                    None,
-                    (rng, permutations, resamples),
-                )
-            )
+                a, b = (resize(np.ascontiguousarray(side), 224) for side in (a, b))
+                baselines = {n: resize(np.ascontiguousarray(side), 224) for n, side in baselines.items()}
+            known = {name: _mean(score(a, side)) for name, side in baselines.items()}
+            if len(a) * len(b) <= _PAIRS or score is pixel_correlation:
+                table = ssim_hyper_table(a, b) if score is ssim_hyper else _pair_table(score, a, b)
+                rows.append(_row((system, metric, averaged), table, own, known, draws))
+            else:
+                rows.append(_untested((system, metric, averaged), score, (a, b), own, known, draws))
     return rows
 
 
@@ -106,76 +138,134 @@ def latent_rows(
     *,
     averaged: str,
     rng: np.random.Generator,
+    which: ArrayLike | None = None,
     permutations: int = 1000,
     resamples: int = 1000,
 ) -> list[Row]:
-    """Score latents or features of several systems: (n, d) each, with a zero latent as the constant baseline."""
+    """Score latents or features of several systems, with zero and random latents as baselines.
+
+    Parameters
+    ----------
+    systems : mapping of str to (n, d)
+        What was read.
+    truth : (k, d)
+        What it should have been.
+    averaged, rng, which, permutations, resamples
+        As of `picture_rows`.
+    """
     rows = []
     for system, predicted in systems.items():
         a, b = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
-        zero = np.zeros_like(a)
+        own, draws = _own(which, len(b), len(a)), _Draws(rng, permutations, resamples)
+        guesses = {"zero latent": np.zeros_like(a), "random latents": rng.standard_normal(a.shape)}
         for metric, score in (
             ("cosine", cosine),
             ("similarity 1/(1+MSE)", similarity),
             ("pattern r", pattern_correlation),
         ):
-            table = _pair_table(score, a, b)
-            baselines = {"zero latent": _mean(score(a, zero))}
-            rows.append(
-                _row((system, metric, averaged), table, baselines, None, (rng, permutations, resamples))
-            )
-        rows += _identification((system, averaged), correlation_table(a, b), (rng, permutations, resamples))
+            known = {name: _mean(score(a, side)) for name, side in guesses.items()}
+            rows.append(_row((system, metric, averaged), _pair_table(score, a, b), own, known, draws))
+        rows.append(_r_squared((system, averaged), a, b, own, guesses, draws))
+        rows += _identification((system, averaged), correlation_table(a, b), own, draws)
     return rows
 
 
+def _own(which: ArrayLike | None, n: int, k: int) -> Indices:
+    """Return which truth each prediction is of.
+
+    Raises
+    ------
+    DataError
+        If predictions and truths do not belong together.
+    """
+    if k < 2:
+        raise DataError(f"expected at least 2 test stimuli, came {k}. Baselines need others to shuffle with.")
+    own = np.arange(n) if which is None else np.asarray(which, np.intp)
+    if own.shape != (n,) or (which is None and n != k) or len(np.unique(own)) != k or own.max() != k - 1:
+        raise DataError(
+            f"expected predictions of {k} stimuli, each of them, came {n} predictions of {len(np.unique(own))}. "
+            "Score only what belongs together."
+        )
+    return own
+
+
 def _identification(
-    names: tuple[str, str], table: Floats, draws: tuple[np.random.Generator, int, int]
+    names: tuple[str, str], table: Floats, own: Indices, draws: _Draws, by: str = ""
 ) -> list[Row]:
     """Score 2-way, and 200- and 300-way or the whole set where it is smaller."""
-    (system, averaged), (rng, permutations, resamples) = names, draws
-    ways = sorted({w for w in (200, 300) if w <= len(table)} or {len(table)})
+    (system, averaged), k = names, table.shape[1]
+    ways = sorted({w for w in (200, 300) if w <= k} or {k})
     rows = []
     for way in (2, *(w for w in ways if w > 2)):
-        score = two_way if way == 2 else lambda square, way=way: n_way(square, way)
-        values = score(table)
-
-        def statistic(order: NDArray[np.intp], score: Callable[[Floats], Floats] = score) -> float:
-            return float(score(table[:, order]).mean())
-
-        test = permutation_test(statistic, len(table), permutations=permutations, rng=rng)
-        low, high = bootstrap_stimuli(values, np.arange(len(values)), resamples=resamples, rng=rng)
-        baselines = {"shuffled": float(score(table[:, derangement(len(table), rng)]).mean())}
-        metric = f"{way}-way identification"
-        rows.append(
-            Row(system, metric, _mean(values), low, high, 1 / way, baselines, test.p, len(values), averaged)
-        )
+        row = _row((system, f"{way}-way identification{by}", averaged), wins(table, way), own, {}, draws)
+        rows.append(replace(row, chance=1 / way))
     return rows
 
 
 def _row(
-    names: tuple[str, str, str],
-    table: Floats,
-    baselines: dict[str, float],
-    chance: float | None,
-    draws: tuple[np.random.Generator, int, int],
+    names: tuple[str, str, str], table: Floats, own: Indices, baselines: dict[str, float], draws: _Draws
 ) -> Row:
-    (system, metric, averaged), (rng, permutations, resamples) = names, draws
-    own, n = np.diag(table), len(table)
-    shuffled = float(table[np.arange(n), derangement(n, rng)].mean())
+    """Score by a table of every prediction with every truth; whole stimuli are exchanged, and resampled."""
+    (system, metric, averaged), trials, k = names, np.arange(len(table)), table.shape[1]
+    values = table[trials, own]
+    shuffled = float(table[trials, derangement(k, draws.rng)[own]].mean())
     test = permutation_test(
-        lambda order: float(table[np.arange(n), order].mean()), n, permutations=permutations, rng=rng
+        lambda order: float(table[trials, order[own]].mean()),
+        k,
+        permutations=draws.permutations,
+        rng=draws.rng,
     )
-    low, high = bootstrap_stimuli(own, np.arange(n), resamples=resamples, rng=rng)
-    return Row(
-        system, metric, _mean(own), low, high, chance, baselines | {"shuffled": shuffled}, test.p, n, averaged
-    )
+    low, high = bootstrap_stimuli(values, own, resamples=draws.resamples, rng=draws.rng)
+    known = baselines | {"shuffled": shuffled}
+    return Row(system, metric, _mean(values), low, high, None, known, test.p, k, averaged)
+
+
+def _untested(
+    names: tuple[str, str, str],
+    score: Callable[[Floats, Floats], Floats],
+    sides: tuple[Floats, Floats],
+    own: Indices,
+    baselines: dict[str, float],
+    draws: _Draws,
+) -> Row:
+    """Score pairs that are too many to score each with each: one shuffle, an interval, no p."""
+    (system, metric, averaged), (truth, predicted) = names, sides
+    values = np.nan_to_num(score(truth[own], predicted), nan=0.0)
+    shuffled = _mean(score(truth[derangement(len(truth), draws.rng)[own]], predicted))
+    low, high = bootstrap_stimuli(values, own, resamples=draws.resamples, rng=draws.rng)
+    known = baselines | {"shuffled": shuffled}
+    return Row(system, metric, _mean(values), low, high, None, known, None, len(truth), averaged)
+
+
+def _r_squared(
+    names: tuple[str, str],
+    truth: Floats,
+    predicted: Floats,
+    own: Indices,
+    guesses: Mapping[str, Floats],
+    draws: _Draws,
+) -> Row:
+    """Score R² about zero: one figure of all stimuli, so sums of squares are what stimuli are resampled of."""
+    (system, averaged), k, count = names, len(truth), np.bincount(own)
+    # Squared distance of every prediction to every truth, and what zero leaves: both per stimulus.
+    distance = ((predicted[:, None] - truth[None]) ** 2).sum(2)
+    power = (truth**2).sum(1)
+    trials = np.arange(len(predicted))
+
+    def r2(order: Indices) -> float:
+        return float(1 - distance[trials, order[own]].sum() / (power[order] * count).sum())
+
+    left = np.bincount(own, distance[trials, own])
+    chosen = [draws.rng.integers(k, size=k) for _ in range(draws.resamples)]
+    low, high = np.quantile([1 - left[c].sum() / (power * count)[c].sum() for c in chosen], [0.025, 0.975])
+    test = permutation_test(r2, k, permutations=draws.permutations, rng=draws.rng)
+    known = {name: r_squared(truth, side) for name, side in guesses.items()}
+    known["shuffled"] = r2(derangement(k, draws.rng))
+    return Row(system, "R²", test.observed, float(low), float(high), None, known, test.p, k, averaged)
 
 
 def _pair_table(score: Callable[[Floats, Floats], Floats], truth: Floats, predicted: Floats) -> Floats:
-    """Score every prediction (rows) against every truth (columns), so that shuffling costs nothing: (n, n)."""
-    n = len(truth)
-    if n < 2:
-        raise DataError(f"expected at least 2 test stimuli, came {n}. Baselines need others to shuffle with.")
+    """Score every prediction (rows) against every truth (columns), so that shuffling costs nothing: (n, k)."""
     table = np.stack([score(truth, np.broadcast_to(row, truth.shape)) for row in predicted])
     return np.nan_to_num(table, nan=0.0)
 
@@ -195,7 +285,7 @@ def rows_as_text(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
             f"{row.low:.3f} to {row.high:.3f}",
             "" if row.chance is None else f"{row.chance:.3g}",
             ", ".join(f"{name} {value:.3f}" for name, value in row.baselines.items()),
-            f"{row.p:.3g}",
+            "" if row.p is None else f"{row.p:.3g}",
             str(row.n),
             row.averaged,
         ]

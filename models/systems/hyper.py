@@ -10,7 +10,6 @@ Nothing that comes of it is a measurement of a brain.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,6 @@ from scipy.stats import spearmanr
 
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.spec import ConfidenceSpec
-from bci.errors import ConfigError
-from bci.signal.epochs import Epochs
-from bci.signal.pipeline import Pipeline
-from bci.signal.types import Marker, Signal, Window
-from bci.sim.participant import Participant, make_participant, record
 from models.generators.package import GeneratorPackage
 from models.metrics.identification import identify
 from models.metrics.latents import cosine, r_squared
@@ -34,36 +28,14 @@ from models.readouts.interface import Readout
 from models.readouts.voxels import VoxelMask, choose_voxels
 from models.systems.hyper_bundle import bundle_of, write_stimuli
 from models.systems.hyper_settings import HyperConfig, load_hyper
+from models.systems.hyper_trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
+from models.systems.training_record import training_record
 
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
 
 #: Level below which a confidence may be claimed: its rank correlation with the error must be negative so surely.
 _LEVEL = 0.05
-
-_CHUNK = 4096
-
-#: Pictures over which the participant's responses are scaled; live sessions name the same, ``reference.npy``.
-_REFERENCE = 32
-
-
-@dataclass(frozen=True, eq=False)
-class Set:
-    """Trials of one session of the participant.
-
-    Attributes
-    ----------
-    brain : (n, length * channels) or (n, channels) float32
-        Epochs through the pipeline, as the decoder gets them, laid out in one row, or averaged over time.
-    latents : (n, d) float32
-        Of what was shown.
-    runs : (n,) int64
-        Of each trial.
-    """
-
-    brain: NDArray[np.float32]
-    latents: NDArray[np.float32]
-    runs: NDArray[np.int64]
 
 
 def train_hyper(
@@ -97,86 +69,38 @@ def train_hyper(
     require_place(out)
     package = GeneratorPackage.load(config.generator)
     random = np.random.default_rng(config.seed)
-    latents = random.standard_normal(
-        (config.trials.train + config.trials.test, package.spec.latent), np.float32
-    )
+    plan = design(config, package.spec.latent, random)
     say(0.02, "drawing stimuli")
-    pictures = package.draw(latents)
-    train, test = np.split(np.arange(len(latents)), [config.trials.train])
-    shown = np.concatenate([random.permutation(test) for _ in range(config.trials.repeats)])
+    latents, pictures = plan.latents, package.draw(plan.latents)
     say(0.05, "the participant looks at the training pictures")
-    reference = pictures[train][:_REFERENCE]
-    participant = _participant(config, reference, session=0)
-    fitted = _answers(config, participant, pictures[train], latents[train])
+    reference = pictures[plan.reference]
+    participant = participant_of(config, reference, TRAINING)
+    fitted = answers(config, participant, pictures[plan.train], latents[plan.train])
     say(0.55, "the participant looks at other pictures")
-    held = _answers(config, _participant(config, reference, session=1), pictures[shown], latents[shown])
+    other = participant_of(config, reference, HELD_OUT)
+    held = answers(config, other, pictures[plan.shown], latents[plan.shown])
     say(0.75, "fitting the readout")
-    mask = _mask(config, fitted)
-    readout = build_readout(config.readout.name, **config.readout.options)
-    readout.fit(mask(fitted.brain) if mask else fitted.brain, fitted.latents, runs=fitted.runs)
+    mask, readout = _fit(config, fitted)
     scores, claim = _score(config, readout, mask(held.brain) if mask else held.brain, held.latents, random)
     say(0.9, "exporting")
-    write_stimuli(config.stimuli, pictures[test], latents[test], reference)
+    write_stimuli(config.stimuli, pictures[plan.test], latents[plan.test], reference)
     spec, files = bundle_of(config, package, participant.signal, readout, mask, scores, claim)
+    files["training.json"] = training_record(config, fitted, held, lambda part: _predictor(config, part))
     scores["hash"] = save_bundle(out, spec, files).hash
     return scores
 
 
-def _participant(config: HyperConfig, reference: Pictures, session: int) -> Participant:
-    who = config.participant
-    return make_participant(
-        who.modality,
-        subject=who.subject,
-        session=session,
-        snr=who.snr,
-        units=who.units,
-        tr=who.tr,
-        reference=reference,
-    )
+def _fit(config: HyperConfig, fitted: Set) -> tuple[VoxelMask | None, Readout]:
+    """Choose voxels and fit the readout, on the trials given alone."""
+    mask = _mask(config, fitted)
+    readout = build_readout(config.readout.name, **config.readout.options)
+    readout.fit(mask(fitted.brain) if mask else fitted.brain, fitted.latents, runs=fitted.runs)
+    return mask, readout
 
 
-def _answers(config: HyperConfig, participant: Participant, pictures: Pictures, latents: Floats) -> Set:
-    """Return what the participant answers to pictures, each followed by the empty screen."""
-    trials = config.trials
-    grey = np.full(pictures.shape[1:], 128, np.uint8)
-    onsets = trials.lead_in_s + trials.every * (1 + np.arange(len(pictures)))
-    changes: list[tuple[Pictures, float]] = [(grey, 0.0)]
-    for picture, onset in zip(pictures, onsets, strict=True):
-        changes += [(picture, float(onset)), (grey, float(onset + trials.stimulus_s))]
-    rate = participant.signal.rate
-    samples = record(participant, changes, int((onsets[-1] + trials.every + config.epoch.stop) * rate) + 1)
-    windows = _epochs(config, participant.signal, samples, onsets)
-    kept = [i for i, window in enumerate(windows) if window.settled]
-    if len(kept) < 2:
-        raise ConfigError(
-            f"expected epochs after the filters have settled, came {len(kept)} of {len(windows)}. Give [trials] a "
-            "longer lead_in_s, or [[pipeline]] a filter that settles sooner."
-        )
-    rows = [windows[i].samples for i in kept]
-    brain = np.stack([row.mean(0) if config.epoch.mean else row.ravel() for row in rows])
-    runs = np.arange(len(pictures)) * trials.runs // len(pictures)
-    return Set(brain, np.asarray(latents, np.float32)[kept], runs[kept])
-
-
-def _epochs(
-    config: HyperConfig, signal: Signal, samples: NDArray[np.float32], onsets: Floats
-) -> list[Window]:
-    """Cut as the decoder cuts: the pipeline over everything, then the samples around each onset."""
-    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
-    cutter = Epochs(signal, pipeline, start=config.epoch.start, stop=config.epoch.stop)
-    markers = [Marker(float(onset), "stimulus") for onset in onsets]
-    found: list[Window] = []
-    for first in range(0, len(samples), _CHUNK):
-        part = samples[first : first + _CHUNK]
-        times = np.arange(first, first + len(part)) / signal.rate
-        bad = np.zeros(part.shape, bool)
-        chunk = Window(signal, first, part, times, bad, first + len(part) - 1, reset="" if first else "start")
-        found += [epoch.window for epoch in cutter.push(chunk, markers if first == 0 else ())]
-    if len(found) < len(markers):
-        raise ConfigError(
-            f"{len(markers)} stimuli gave {len(found)} epochs: [epoch] does not fit into the trials' timing"
-        )
-    return found
+def _predictor(config: HyperConfig, part: Set) -> Callable[[Floats], Floats]:
+    mask, readout = _fit(config, part)
+    return lambda brain: readout.predict(mask(brain) if mask else brain)
 
 
 def _mask(config: HyperConfig, fitted: Set) -> VoxelMask | None:

@@ -1,47 +1,58 @@
-"""A closed-loop session of `models.systems.hyper`, scored: what was seen beside what was read of it."""
+"""A closed-loop session of `models.systems.hyper`, scored: live beside offline, beside the oracle, beside guessing."""
 
-import csv
 import json
-import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.quantiser import Quantiser
-from bci.errors import RecordingError
-from models.systems.hyper import identify
+from bci.errors import BciError, BundleError, RecordingError
+from bci.io.folder import plain
+from bci.io.page import facts, header, table
+from models.reports.artist import Artist
+from models.reports.decoded import Decoded
+from models.reports.page import (
+    curves_section,
+    identification_section,
+    metrics_section,
+    pairs_section,
+    test_section,
+    verdict,
+)
+from models.reports.scoring import score_decoded
+from models.reports.sheet import draw_pairs
+from models.reports.writing import make, write_report
+from models.systems.readings import LATENTS, Reading, known_latents, read_trials, score
 
-#: Below this a session says something about the pictures.
-_LEVEL = 0.05
+#: In a session's own folder: its report.
+FOLDER = "report"
 
-_SIDE, _GAP, _PER_ROW = 96, 10, 8
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """One trial of a session.
-
-    Attributes
-    ----------
-    name : str
-        Of the stimulus.
-    latent : (d,) float32
-        What was read.
-    confidence : float
-        NaN for none.
-    """
-
-    name: str
-    latent: NDArray[np.float32]
-    confidence: float
+#: What the intervals of a session's latency table mean.
+_STAGES = {
+    "transport": "newest sample to arrival",
+    "window": "arrival to cut",
+    "decode": "cut to decoded",
+    "publish": "decoded to published",
+    "handover": "published to taken by the display",
+    "flip": "taken to flipped",
+    "total": "newest sample to flip",
+}
 
 
-def evaluate_session(folder: Path, out: Path | None = None, seed: int = 0) -> dict[str, Any]:
+def evaluate_session(
+    folder: Path,
+    out: Path | None = None,
+    seed: int = 0,
+    *,
+    reproduced: Mapping[str, Any] | None = None,
+    weights: Path | None = None,
+    permutations: int = 1000,
+    progress: Callable[[float, str], None] | None = None,
+) -> dict[str, Any]:
     """Score a session in which stimuli of known latents were shown.
 
     Parameters
@@ -49,79 +60,86 @@ def evaluate_session(folder: Path, out: Path | None = None, seed: int = 0) -> di
     folder : Path
         The session's; its ``[experiment]`` folder holds ``latents.json`` beside the pictures.
     out : Path, optional
-        Where ``session.json`` and ``pairs.png`` are written; the session's folder when absent.
+        Where ``index.html``, ``report.json`` and ``pairs.png`` are written; ``report`` in the session's folder when
+        absent.
     seed : int
         Of the pairings of chance.
+    reproduced : mapping, optional
+        What decoding the session again gave, as `bci.live.reproduce.reproduce` returns it: trainers do not know the
+        live system, so whoever calls may pass it.
+    weights : Path, optional
+        Folder of the networks that some metrics need.
+    permutations : int
+        And resamples.
+    progress : callable, optional
+        Takes the share done, 0 to 1, and a line of text.
 
     Returns
     -------
     dict
-        ``headline``; ``trials``; what `models.systems.hyper.identify` returns; ``confidence`` (mean); ``pairs`` (the
-        picture).
+        What `models.systems.readings.score` and `models.reports.scoring.score_decoded` return; ``confidence_mean``,
+        ``pairs`` (the picture), ``reproduced``, ``offline`` (the bundle's own scores), ``oracle`` (of the bundle's
+        held-out trials), ``latency``.
 
     Raises
     ------
     RecordingError
-        If the folder is no such session.
+        If the folder is no such session, or holds too little.
     """
+    say = progress or (lambda done, text: None)
     config, stimuli = _config(folder)
-    latents = json.loads((stimuli / "latents.json").read_text(encoding="utf-8"))
     readings = read_trials(folder)
-    unknown = sorted({reading.name for reading in readings} - set(latents))
-    if unknown or not readings:
-        raise RecordingError(
-            f"{folder}: expected epochs of the stimuli in {stimuli}, came {unknown or 'none'}. Name another session."
-        )
-    names = sorted({reading.name for reading in readings})
-    if len(names) < 2:
-        raise RecordingError(f"{folder}: one picture alone cannot be told from others; show more")
-    predicted = np.stack([reading.latent for reading in readings])
-    candidates = np.array([latents[name] for name in names], np.float32)
-    which = np.array([names.index(reading.name) for reading in readings])
-    result = identify(predicted, candidates, which, np.random.default_rng(seed))
-    informed = result["two_way_p"] < _LEVEL
-    said = (
-        f"two-way identification {result['two_way']:.1%} (chance {result['two_way_chance'][0]:.1%} to "
-        f"{result['two_way_chance'][1]:.1%}, p {result['two_way_p']:.4f})"
+    latents = known_latents(stimuli)
+    scored = score(readings, latents, seed)
+    bundle = Bundle.load(config["decoder"]["bundle"])
+    draw = _artist(bundle)
+    simulated = bool(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["simulated"])
+    found = _decoded(stimuli, readings, latents, bundle.image_size, simulated)
+    say(0.1, "scoring, beside every baseline")
+    scores = score_decoded(
+        found, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
     )
-    out = out or folder
-    out.mkdir(parents=True, exist_ok=True)
+    say(0.6, "asking the oracle, reading attributes")
+    best, why = _oracle(bundle)
+    semantic, told = _semantics(found, draw, bundle, seed, permutations)
+    out = out or folder / FOLDER
+    make(out)
     pairs = out / "pairs.png"
-    _draw_pairs(config, stimuli, readings, pairs)
+    pairs.write_bytes(draw_pairs(found, draw))
     report = {
-        "headline": f"{'single trials tell the pictures apart' if informed else 'no information'}: {said}",
-        "simulated": bool(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["simulated"]),
-        "trials": len(readings),
-        **result,
-        "confidence": float(np.mean([reading.confidence for reading in readings])),
+        **scores,
+        **scored,
+        "session": str(folder),
+        "bundle": bundle.name,
+        "hash": bundle.hash,
+        "confidence_mean": float(np.mean(found.confidence)),
         "pairs": str(pairs),
+        "reproduced": dict(reproduced) if reproduced is not None else None,
+        "offline": _offline(bundle),
+        "oracle": best if best else {"missing": why},
+        "semantic": semantic,
+        "latency": _latency(folder),
     }
-    plain = {key: None if isinstance(v, float) and not np.isfinite(v) else v for key, v in report.items()}
-    (out / "session.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    return report
-
-
-def read_trials(folder: Path) -> list[Reading]:
-    """Return what was read of each stimulus, in order, from the tables that the recorder wrote.
-
-    Raises
-    ------
-    RecordingError
-        If epochs and reconstructions do not fit each other.
-    """
-    marks = [row for row in _rows(folder, "marks") if row["kind"] == "epoch"]
-    frames = _rows(folder, "frames")
-    if len(marks) != len(frames):
-        raise RecordingError(
-            f"{folder}: {len(marks)} epochs and {len(frames)} reconstructions; was the session cut off?"
-        )
-    readings = []
-    for mark, frame in zip(marks, frames, strict=True):
-        found = re.fullmatch(r"stimulus \d+ (.*)", mark["detail"])
-        if found and frame["valid"] == "1":
-            latent = np.array(json.loads(frame["latent"]), np.float32)
-            readings.append(Reading(found[1], latent, float(frame["confidence"])))
-    return readings
+    ready: dict[str, Any] = plain(report)
+    say(0.95, "writing the page")
+    more = [("offline, the bundle's held-out single trials", ready["offline"])] if ready["offline"] else []
+    more += [(f"oracle, the bundle's held-out trials: {name}", row) for name, row in best.items()]
+    parts = [
+        header("Report on a session", folder.name, f"Decoder {bundle.name}, hash {bundle.hash}"),
+        verdict(ready),
+        identification_section(ready, more),
+        f'<p class="legend">{_oracle_words(best, why)}</p>',
+        _live_section(ready),
+        _pairs(found, draw, seed),
+        curves_section(ready),
+        metrics_section(ready),
+        told,
+        _latency_section(ready["latency"]),
+        test_section(ready, [("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli))]),
+        "<footer>The same figures for machines: report.json beside this page.</footer>",
+    ]
+    ready["page"] = str(write_report(out, f"Report: {folder.name}", parts, ready))
+    return ready
 
 
 def _config(folder: Path) -> tuple[dict[str, Any], Path]:
@@ -130,53 +148,172 @@ def _config(folder: Path) -> tuple[dict[str, Any], Path]:
         stimuli = Path((config.get("experiment") or {})["folder"])
     except (OSError, ValueError, KeyError) as error:
         raise RecordingError(f"{folder} is no session of an experiment: {error}") from None
-    if not (stimuli / "latents.json").is_file():
+    if not (stimuli / LATENTS).is_file():
         raise RecordingError(
-            f"{folder}: {stimuli} holds no latents.json, so nobody knows what should have been read"
+            f"{folder}: {stimuli} holds no {LATENTS}, so nobody knows what should have been read. "
+            "Name a session of pictures that a generator drew."
         )
     return config, stimuli
 
 
-def _rows(folder: Path, table: str) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = []
-    for path in sorted(folder.glob(f"{table}*.csv"), key=lambda p: (len(p.name), p.name)):
-        with path.open(newline="", encoding="utf-8") as file:
-            rows += csv.DictReader(file)
-    return rows
+def _artist(bundle: Bundle) -> Artist | None:
+    try:
+        return Artist(bundle)
+    except BundleError:
+        return None
 
 
-def _draw_pairs(config: dict[str, Any], stimuli: Path, readings: list[Reading], path: Path) -> None:
-    """Draw what was seen above what was read, for the first trials."""
-    bundle = Bundle.load(config["decoder"]["bundle"])
-    generator = bundle.spec.graph("generator")
-    if generator is None:
-        raise RecordingError(
-            f"bundle {bundle.name!r} has no generator of its own; its pictures cannot be drawn"
+def _decoded(
+    stimuli: Path,
+    readings: list[Reading],
+    latents: Mapping[str, NDArray[np.float32]],
+    size: tuple[int, int],
+    simulated: bool,
+) -> Decoded:
+    """Put what was read beside what was seen; where a picture came more than once, its latents are averaged too."""
+    names = sorted({reading.name for reading in readings})
+    which = np.array([names.index(reading.name) for reading in readings])
+    predicted = np.stack([reading.latent for reading in readings])
+    counts = np.bincount(which)
+    averaged = None
+    if counts.min() > 1:
+        averaged = np.stack([predicted[which == k].mean(0) for k in range(len(names))])
+    repeats = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    seen = np.stack([_picture(stimuli, name, size) for name in names])
+    reference = stimuli / "reference.npy"
+    if reference.is_file():
+        over = np.stack([_sized(pixels, size) for pixels in np.load(reference, allow_pickle=False)])
+        mean, of = over.astype(np.float64).mean(0) / 255.0, f"{len(over)} training pictures"
+    else:
+        mean, of = (
+            seen.astype(np.float64).mean(0) / 255.0,
+            "the pictures shown (no training pictures are at hand)",
         )
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(bundle.read(generator.file), providers=["CPUExecutionProvider"])
-    quantise = Quantiser(bundle.spec.image)
-    shown = readings[: 3 * _PER_ROW]
-    rows = -(-len(shown) // _PER_ROW)
-    pair = 2 * _SIDE + 18 + _GAP
-    sheet = Image.new(
-        "RGB", (_PER_ROW * (_SIDE + _GAP) + _GAP + 60, rows * (pair + _GAP) + _GAP + 30), "white"
+    return Decoded(
+        names=tuple(names),
+        latents=np.stack([latents[name] for name in names]),
+        seen=seen,
+        predicted=predicted,
+        which=which,
+        confidence=np.array([reading.confidence for reading in readings], np.float64),
+        averaged=averaged,
+        how=f"mean of what was read in {repeats} trials",
+        mean_picture=mean,
+        mean_of=of,
+        simulated=simulated,
     )
-    draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 8), "SIMULATED participant, single trials: seen above, read below", fill="black")
-    for number, reading in enumerate(shown):
-        left = 60 + (number % _PER_ROW) * (_SIDE + _GAP)
-        top = 30 + (number // _PER_ROW) * (pair + _GAP)
-        (planes,) = session.run(["image"], {"latent": reading.latent[None]})
-        read = quantise(planes[0])
-        if number % _PER_ROW == 0:
-            draw.text((_GAP, top + _SIDE // 2), "seen", fill="black")
-            draw.text((_GAP, top + _SIDE + _SIDE // 2), "read", fill="black")
-        with Image.open(stimuli / f"{reading.name}.png") as seen:
-            sheet.paste(seen.convert("RGB").resize((_SIDE, _SIDE)), (left, top))
-        if read is not None:
-            sheet.paste(Image.fromarray(read).resize((_SIDE, _SIDE)), (left, top + _SIDE + 4))
-        if np.isfinite(reading.confidence):
-            draw.text((left, top + 2 * _SIDE + 6), f"confidence {reading.confidence:.2f}", fill="black")
-    sheet.save(path)
+
+
+def _picture(stimuli: Path, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a picture at the size that the decoder draws."""
+    path = stimuli / f"{name}.png"
+    try:
+        with Image.open(path) as picture:
+            return _sized(np.asarray(picture.convert("RGB")), size)
+    except OSError as error:
+        raise RecordingError(f"expected the picture that was shown, {path}, came: {error}") from None
+
+
+def _sized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if pixels.shape[:2] == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def _offline(bundle: Bundle) -> dict[str, Any]:
+    scores = bundle.spec.scores
+    return dict(scores) if "two_way" in scores and "n_way" in scores else {}
+
+
+def _oracle(bundle: Bundle) -> tuple[dict[str, dict[str, Any]], str]:
+    """Ask the oracle of the bundle's held-out trials; needs what training needs."""
+    try:
+        from models.systems.hyper_heldout import is_hyper, make_again
+        from models.systems.hyper_oracle import oracle
+
+        if not is_hyper(bundle):
+            return {}, "the bundle was not trained in silico"
+        return oracle(make_again(bundle)), ""
+    except ModuleNotFoundError as error:
+        return {}, f"{error.name} is not installed (pip install -e '.[train]')"
+    except BciError as error:
+        return {}, str(error)
+
+
+def _oracle_words(best: Mapping[str, Any], why: str) -> str:
+    if not best:
+        return f"No oracle: {why}."
+    return (
+        "The oracle knows the participant's own model and noise: the exact likelihood of each candidate. It was asked "
+        "of the bundle's held-out trials, the same pictures in another session of the same participant, at the "
+        "signal-to-noise ratio of the training, not of this session."
+    )
+
+
+def _semantics(
+    found: Decoded, draw: Artist | None, bundle: Bundle, seed: int, permutations: int
+) -> tuple[dict[str, Any], str]:
+    try:
+        from models.reports.semantics import semantic_analysis
+        from models.systems.hyper_heldout import package_of
+    except ModuleNotFoundError as error:
+        why = f"{error.name} is not installed (pip install -e '.[train]')"
+        return {"missing": why}, ""
+    return semantic_analysis(found, draw, package_of(bundle), seed=seed, permutations=permutations)
+
+
+def _pairs(found: Decoded, draw: Artist | None, seed: int) -> str:
+    if draw is None:
+        return "<h2>Seen and read</h2><p>The bundle has no generator of its own: latents cannot be drawn alone.</p>"
+    return pairs_section(found, draw, seed)
+
+
+def _live_section(report: Mapping[str, Any]) -> str:
+    """Return live against offline: decoded again from the recording, and the bundle's own held-out score."""
+    again, offline = report["reproduced"], report["offline"]
+    rows = []
+    if again is None:
+        rows.append(("Decoded again", "not done"))
+    elif "trouble" in again:
+        rows.append(("Decoded again", f"could not be: {again['trouble']}"))
+    else:
+        place = "in the same environment" if again["same_environment"] else "in another environment"
+        rows.append(
+            (
+                "Decoded again",
+                f"{again['equal']} of {again['frames']} reconstructions are equal to the bit, from the recording, "
+                f"{place}; the largest difference of a latent is {again['max_difference']:.2g} of its size",
+            )
+        )
+    if offline:
+        points = 100 * (report["two_way"] - offline["two_way"])
+        rows.append(
+            (
+                "Offline score",
+                f"two-way identification {report['two_way']:.1%} live, {offline['two_way']:.1%} on the bundle's "
+                f"held-out trials: {points:+.1f} points",
+            )
+        )
+    return "<h2>Live and offline</h2>" + facts(rows)
+
+
+def _latency(folder: Path) -> dict[str, Any] | None:
+    path = folder / "latency.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _latency_section(latency: Mapping[str, Any] | None) -> str:
+    if not latency:
+        return "<h2>Latency</h2><p>The session left no latency table.</p>"
+    rows = []
+    for name, words in _STAGES.items():
+        p = latency.get(name)
+        if p and p.get("n"):
+            figures = ["" if p.get(k) is None else f"{p[k]:.2f}" for k in ("p50", "p95", "p99")]
+            rows.append([words, *figures, f"{p['n']}"])
+    return (
+        "<h2>Latency</h2>"
+        + table(("milliseconds", "p50", "p95", "p99", "n"), rows, range(1, 5))
+        + '<p class="legend">A flip is the time at which the buffer swap returned, not light. The wait for the '
+        "answer itself, from a picture's flip to the newest sample of its epoch, is in none of these.</p>"
+    )

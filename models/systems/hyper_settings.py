@@ -1,8 +1,9 @@
 """A training file of HYPER in silico: who looks, how trials follow each other, what is decoded of each."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -96,6 +97,20 @@ class HyperConfig(_Section):
         if self.voxels is not None and not self.epoch.mean:
             raise ValueError("[voxels] chooses among voxels of one value a trial: set mean = true in [epoch]")
         return self
+
+
+def parse_hyper(values: Mapping[str, Any], where: str) -> HyperConfig:
+    """Read what a bundle carries of its training file: all but the paths, which are those of another place.
+
+    Raises
+    ------
+    ConfigError
+        Naming every key that is unknown or impossible.
+    """
+    try:
+        return HyperConfig.model_validate({"generator": Path(), "stimuli": Path(), **values})
+    except ValidationError as error:
+        raise ConfigError(f"{where} cannot be used:\n{describe_errors(error)}") from None
 
 
 def load_hyper(path: Path) -> HyperConfig:

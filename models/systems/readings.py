@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from models.metrics.identification import identify
+from models.metrics.identification import headline, identify
 
 #: The display's marker of a stimulus: its number in the set, and its name.
 _STIMULUS = re.compile(r"stimulus \d+ (.*)")
@@ -134,14 +134,7 @@ def score(
     candidates = np.stack([latents[name] for name in names])
     which = np.array([names.index(reading.name) for reading in readings])
     found = identify(predicted, candidates, which, np.random.default_rng(seed))
-    low, high = found["two_way_chance"]
-    informed = bool(found["two_way"] > high)
-    said = "single trials tell the pictures apart" if informed else "no information"
-    headline = (
-        f"{said}: two-way identification {found['two_way']:.1%} (chance {low:.1%} to {high:.1%}, "
-        f"p {found['two_way_p']:.4f})"
-    )
-    return {"headline": headline, "informed": informed, "trials": len(readings), **found}
+    return {**headline(found), "trials": len(readings), **found}
 
 
 def _rows(folder: Path, table: str) -> Iterator[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from bci.signal.types import Window  # noqa: E402
 from models.generators.package import save_package  # noqa: E402
 from models.generators.spec import GeneratorSpec  # noqa: E402
 from models.systems.hyper import identify, load_hyper, train_hyper  # noqa: E402
+from models.systems.hyper_heldout import make_again  # noqa: E402
+from models.systems.hyper_report import evaluate_hyper  # noqa: E402
 from models.systems.hyper_session import evaluate_session  # noqa: E402
 
 LATENT, SIDE = 3, 64
@@ -149,6 +152,20 @@ def test_single_trials_of_pictures_never_trained_on_are_identified(
     assert len(json.loads((root / "stimuli" / "latents.json").read_text())) == 10
 
 
+def test_training_leaves_its_settings_data_and_learning_curve(trained: tuple[Path, dict[str, Any]]) -> None:
+    root, scores = trained
+    left = json.loads((root / "bundle" / "training.json").read_text())
+    assert left["config"]["participant"]["snr"] == 8.0
+    assert left["seeds"] == {"all": 1}
+    assert {"numpy", "python"} <= set(left["versions"])
+    assert len(left["data"]["training_trials_sha256"]) == 64
+    curve = left["curve"]
+    assert [point["trials"] for point in curve] == sorted(point["trials"] for point in curve)
+    assert curve[-1]["cosine"] == pytest.approx(scores["cosine"])
+    assert curve[-1]["two_way"] == pytest.approx(scores["two_way"])
+    assert curve[-1]["cosine"] > curve[0].get("cosine", -1.0)
+
+
 def test_the_bundle_decodes_an_epoch_of_its_participant(trained: tuple[Path, dict[str, Any]]) -> None:
     bundle = Bundle.load(trained[0] / "bundle")
     decoder = OnnxDecoder(bundle, clock=ManualClock())
@@ -255,10 +272,47 @@ def test_the_headline_of_a_session_says_whether_there_was_information(tmp_path: 
         "frames",
         [{"latent": json.dumps(v.tolist()), "valid": "1", "confidence": "0.5"} for v in read],
     )
-    report = evaluate_session(session)
+    report = evaluate_session(session, permutations=20)
     assert report["headline"].startswith("single trials tell" if informed else "no information")
     assert Path(report["pairs"]).read_bytes().startswith(b"\x89PNG")
-    assert json.loads((session / "session.json").read_text())["trials"] == 12
+    assert json.loads((session / "report" / "report.json").read_text())["trials"] == 12
+    page = (session / "report" / "index.html").read_text()
+    assert ("No information" in page) is not informed
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert report["oracle"] == {"missing": "the bundle was not trained in silico"}
+
+
+def test_a_report_makes_the_held_out_trials_again_and_sets_them_beside_the_oracle(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    root, scores = trained
+    report = evaluate_hyper(Bundle.load(root / "bundle"), tmp_path / "report", permutations=20)
+    assert report["again"]["same"]
+    assert report["again"]["cosine"] == pytest.approx(scores["cosine"], abs=1e-5)
+    assert report["identification"]["single trials"]["two_way"] == pytest.approx(scores["two_way"])
+    assert report["oracle"]["single trials"]["two_way"] >= scores["two_way"] - 0.05
+    assert {row["averaged"] for row in report["rows"] if row["system"] == "read"} == set(
+        report["test"]["averaged"]
+    )
+    assert "did not learn drawn faces" in report["semantic"]["missing"]
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["informed"] is True
+    page = (tmp_path / "report" / "index.html").read_text()
+    for words in ("Which picture was seen?", "weights missing", "oracle, single trials"):
+        assert words in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_held_out_trials_are_the_same_where_only_the_bundle_is_left(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    root, _ = trained
+    shutil.copytree(root / "bundle", tmp_path / "elsewhere" / "bundle")
+    there, alone = (make_again(Bundle.load(p / "bundle")) for p in (root, tmp_path / "elsewhere"))
+    assert "the very package" in there.drawn_by
+    assert "package that it was trained with was not found" in alone.drawn_by
+    assert np.array_equal(there.which, alone.which)
+    differ = np.abs(there.pictures.astype(int) - alone.pictures)
+    assert differ.max() <= 1
 
 
 def test_a_session_without_known_stimuli_is_refused(tmp_path: Path) -> None:

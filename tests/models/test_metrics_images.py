@@ -143,8 +143,8 @@ def test_every_row_stands_beside_its_baselines():
     assert by["good", "pixel correlation"].score == pytest.approx(1)
     assert by["good", "pixel correlation"].p == pytest.approx(0.02, abs=0.03)
     assert by["guess", "pixel correlation"].p > 0.05
-    assert by["good", "2-way identification"].score == 1
-    assert by["good", "5-way identification"].chance == pytest.approx(1 / 5)
+    assert by["good", "2-way identification, pixels"].score == 1
+    assert by["good", "5-way identification, pixels"].chance == pytest.approx(1 / 5)
     for row in rows:
         assert row.n == 5
         assert row.averaged == "14 repeats"

@@ -1,6 +1,5 @@
 """The page: a certificate as one HTML file, with nothing outside it, to be read, printed and filed."""
 
-import base64
 import math
 from html import escape
 from pathlib import Path
@@ -10,9 +9,9 @@ from bci.control.certify.certificate import Certificate
 from bci.control.certify.charts import latency_chart
 from bci.control.certify.checks import Check, text_of
 from bci.control.certify.figures import STAGES
-from bci.control.certify.html import allowed, facts, sign, table
+from bci.control.certify.html import allowed, sign
 from bci.control.certify.page_faults import faults_section
-from bci.control.certify.style import STYLE
+from bci.io.page import document, facts, header, inline, table
 
 
 def render(certificate: Certificate) -> str:
@@ -32,11 +31,7 @@ def render(certificate: Certificate) -> str:
         _config(certificate),
         _footer(certificate),
     ]
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width">\n<title>Certificate: {escape(name)}</title>\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
-    )
+    return document(f"Certificate: {name}", parts)
 
 
 # -- the head of the page --------------------------------------------------------------------------------------
@@ -44,10 +39,7 @@ def render(certificate: Certificate) -> str:
 
 def _header(certificate: Certificate) -> str:
     made = f"{certificate.made:%d %B %Y, %H:%M} ({certificate.made.tzname()})"
-    return (
-        '<header><p class="kind">Certificate of a brain–computer interface rig</p>'
-        f"<h1>{escape(certificate.rig.config.name)}</h1><p>{escape(made)}</p></header>"
-    )
+    return header("Certificate of a brain–computer interface rig", certificate.rig.config.name, made)
 
 
 def _verdict(certificate: Certificate) -> str:
@@ -184,9 +176,9 @@ def _pictures(certificate: Certificate) -> str:
     sheet = certificate.figures.summary["programs"].get("display", {}).get("contact_sheet")
     if not sheet or not Path(sheet).is_file():
         return ""
-    coded = base64.b64encode(Path(sheet).read_bytes()).decode()
+    shown = inline(Path(sheet).read_bytes(), "What the screen showed")
     return (
-        f'<figure><img alt="What the screen showed" src="data:image/png;base64,{coded}">'
+        f"<figure>{shown}"
         "<figcaption>What the screen showed in the run without faults, at even times.</figcaption></figure>"
     )
 

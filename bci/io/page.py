@@ -1,4 +1,13 @@
-"""Style is how a certificate looks, on a screen and on paper."""
+"""Page: one HTML file with nothing outside it, to be read, printed and filed; certificates and reports look alike."""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 _SERIF = 'Charter, "Bitstream Charter", "Sitka Text", Cambria, "DejaVu Serif", Georgia, serif'
 _MONO = '"DejaVu Sans Mono", Consolas, Menlo, monospace'
@@ -57,3 +66,48 @@ footer {{ margin-top: 2.4rem; padding-top: .8rem; border-top: 1px solid var(--ru
   .verdict, rect, line, circle {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
 }}
 """
+
+
+def document(title: str, parts: Iterable[str], style: str = "") -> str:
+    """Return a whole page; parts are HTML, `style` what its look has beside that of every page."""
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width">\n<title>{escape(title)}</title>\n'
+        f"<style>{STYLE}{style}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
+    )
+
+
+def header(kind: str, name: str, line: str) -> str:
+    """Return the head of a page: what kind of page, of what, and a line below."""
+    return f'<header><p class="kind">{escape(kind)}</p><h1>{escape(name)}</h1><p>{escape(line)}</p></header>'
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> str:
+    """Return names and what they are, a line each."""
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)
+    return f"<dl>{items}</dl>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
+    """Return a table; cells are HTML, and those of the columns `numbers` stand right."""
+    right = set(numbers)
+    kinds = [' class="n"' if i in right else "" for i in range(len(head))]
+    top = "".join(f"<th{kind}>{escape(cell)}</th>" for kind, cell in zip(kinds, head, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def picture(pixels: NDArray[np.uint8], alt: str, css: str = "") -> str:
+    """Return a picture that the page holds itself: (height, width, 3) uint8."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", optimize=True)
+    return inline(out.getvalue(), alt, css)
+
+
+def inline(png: bytes, alt: str, css: str = "") -> str:
+    """Return a PNG file as an image that the page holds itself."""
+    kind = f' class="{css}"' if css else ""
+    return f'<img{kind} alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

@@ -1,0 +1,222 @@
+"""Scoring: every score of a report, each beside its baselines, ready for JSON.
+
+Pairs of test items share items, so significance exchanges whole pictures, and intervals resample pictures, never
+trials of one. What needs an extra that is not installed says so and stops nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from bci.errors import BciError
+from models.metrics.calibration import error_by_confidence, risk_coverage
+from models.metrics.ceiling import describe_ceiling, noise_ceiling
+from models.metrics.identification import correlation_table, headline, identify, wins
+from models.metrics.latents import cosine
+from models.metrics.significance import bootstrap_stimuli
+from models.metrics.table import Row, latent_rows, picture_rows
+from models.reports.decoded import Decoded
+
+Draw = Callable[[NDArray[Any]], NDArray[np.uint8]]
+
+#: Candidates at which the curve of identification is drawn; the whole set is added.
+_WAYS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 100, 200, 300)
+_BINS = 5
+
+
+def score_decoded(
+    found: Decoded,
+    draw: Draw | None,
+    *,
+    weights: Path | None = None,
+    seed: int = 0,
+    permutations: int = 1000,
+    resamples: int = 1000,
+) -> dict[str, Any]:
+    """Score what was read.
+
+    Parameters
+    ----------
+    found : Decoded
+        Trials of known pictures.
+    draw : callable, optional
+        Draws latents (n, d) as pictures (n, height, width, 3) uint8; without it pictures are not scored.
+    weights : Path, optional
+        Folder of the networks that some rows need; see `models.metrics.networks`.
+    seed : int
+        Of permutations, resamples, and random latents.
+    permutations, resamples : int
+
+    Returns
+    -------
+    dict
+        ``headline``, ``informed``, ``test`` (what there was), ``identification`` of each level, ``rows`` (the table),
+        ``networks``, ``curves``, ``confidence``, ``ceiling``, ``missing`` (what could not be scored, and why).
+    """
+    rng = np.random.default_rng(seed)
+    identified = {
+        level: identify(predicted, found.latents, which, rng)
+        for level, (predicted, which) in found.levels.items()
+    }
+    rows: list[Row] = []
+    missing: list[str] = []
+    networks: list[dict[str, Any]] = []
+    draws: dict[str, Any] = {"rng": rng, "permutations": permutations, "resamples": resamples}
+    for level, (predicted, which) in found.levels.items():
+        rows += latent_rows({"read": predicted}, found.latents, averaged=level, which=which, **draws)
+    if draw is None:
+        missing.append("pictures: the bundle has no generator of its own, so latents cannot be drawn alone")
+    else:
+        try:
+            rows += _picture_rows(found, draw, draws)
+            if not any(row.metric == "SSIM (anchor)" for row in rows):
+                missing.append(
+                    f"SSIM (anchor): pictures of {found.seen.shape[1:3]} are smaller than its window"
+                )
+        except ModuleNotFoundError as error:
+            missing.append(
+                f"pixel correlation and SSIM: {error.name} is not installed (pip install -e '.[train]')"
+            )
+        try:
+            networks = _networks(found, draw, weights)
+        except ModuleNotFoundError as error:
+            missing.append(f"network-based rows: {error.name} is not installed (pip install -e '.[train]')")
+    return {
+        **headline(identified["single trials"]),
+        "simulated": found.simulated,
+        "test": {
+            "pictures": len(found.names),
+            "trials": len(found),
+            "repeats": found.repeats,
+            "averaged": list(found.levels),
+            "mean_picture_of": found.mean_of,
+        },
+        "identification": identified,
+        "rows": [asdict(row) | {"baselines": dict(row.baselines)} for row in rows],
+        "networks": networks,
+        "curves": {
+            level: identification_curve(predicted, found.latents, which, rng, resamples)
+            for level, (predicted, which) in found.levels.items()
+        },
+        "confidence": confidence_scores(found),
+        "ceiling": ceiling(found),
+        "missing": missing,
+    }
+
+
+def _picture_rows(found: Decoded, draw: Draw, draws: dict[str, Any]) -> list[Row]:
+    d = found.latents.shape[1]
+    others = {
+        "zero latent": np.repeat(draw(np.zeros((1, d), np.float32)), len(found.names), 0),
+        "random latents": draw(
+            draws["rng"].standard_normal(found.latents.shape).astype(np.float32),
+        ),
+    }
+    rows = picture_rows(
+        {"best possible": draw(found.latents)},
+        found.seen,
+        found.mean_picture,
+        averaged="true latents, drawn",
+        others=others,
+        **draws,
+    )
+    for level, (predicted, which) in found.levels.items():
+        rows += picture_rows(
+            {"read": draw(predicted)},
+            found.seen,
+            found.mean_picture,
+            averaged=level,
+            which=which,
+            others=others,
+            **draws,
+        )
+    return rows
+
+
+def _networks(found: Decoded, draw: Draw, weights: Path | None) -> list[dict[str, Any]]:
+    from models.metrics.networks import score_networks
+
+    level, (predicted, which) = list(found.levels.items())[-1]
+    if len(which) != len(found.names):  # single trials: the first of each picture
+        first = np.array([np.flatnonzero(which == k)[0] for k in range(len(found.names))])
+        predicted, level = predicted[first], f"the first of {level}"
+    rows = score_networks(found.seen, draw(predicted), weights, training_mean=found.mean_picture)
+    return [
+        {
+            "metric": row.name,
+            "better": row.better,
+            "score": None if row.values is None else float(row.values.mean()),
+            "said": row.said,
+            "baselines": dict(row.baselines),
+            "averaged": level,
+        }
+        for row in rows
+    ]
+
+
+def identification_curve(
+    predicted: NDArray[Any],
+    latents: NDArray[Any],
+    which: NDArray[np.integer[Any]],
+    rng: np.random.Generator,
+    resamples: int = 1000,
+) -> list[dict[str, float]]:
+    """Return identification against the number of candidates, with intervals over pictures and chance."""
+    table, k = correlation_table(latents, predicted), len(latents)
+    curve = []
+    for ways in sorted({w for w in _WAYS if w < k} | {k}):
+        values = wins(table, ways)[np.arange(len(table)), which]
+        low, high = bootstrap_stimuli(values, which, resamples=resamples, rng=rng)
+        curve.append(
+            {"ways": ways, "score": float(values.mean()), "low": low, "high": high, "chance": 1 / ways}
+        )
+    return curve
+
+
+def confidence_scores(found: Decoded) -> dict[str, Any] | None:
+    """Return whether stated confidence means something; None where none is stated.
+
+    The error of a trial is one minus the cosine of its latent. Trials of one picture are not independent, so the rank
+    correlation is one of pictures.
+    """
+    if not np.isfinite(found.confidence).all():
+        return None
+    error = 1.0 - cosine(found.latents[found.which], found.predicted)
+    curve = risk_coverage(error, found.confidence)
+    count = np.bincount(found.which)
+    means = [np.bincount(found.which, values) / count for values in (found.confidence, error)]
+    constant = min(np.ptp(side) for side in means) == 0
+    tested = None if constant else spearmanr(*means, alternative="less")
+    kept = np.unique(np.linspace(0, len(curve.risk) - 1, 60).round().astype(int))
+    return {
+        "mean": float(found.confidence.mean()),
+        "error": "1 - cosine of the latent",
+        "bins": [
+            {"confidence": stated, "error": wrong, "trials": n}
+            for stated, wrong, n in error_by_confidence(error, found.confidence, min(_BINS, len(found)))
+        ],
+        "risk_coverage": {
+            "coverage": curve.coverage[kept].tolist(),
+            "risk": curve.risk[kept].tolist(),
+            "area": curve.area,
+            "best": curve.best,
+            "chance": curve.chance,
+        },
+        "rho": None if tested is None else float(tested.statistic),
+        "p": None if tested is None else float(tested.pvalue),
+    }
+
+
+def ceiling(found: Decoded) -> str:
+    """Say how well the responses themselves could be predicted."""
+    if found.brain is None:
+        return "unknown: the responses themselves are not at hand"
+    try:
+        return describe_ceiling(noise_ceiling(found.brain, found.which)).replace("voxels", "features")
+    except BciError as error:
+        return f"unknown: {error}"
