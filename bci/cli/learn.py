@@ -1,4 +1,4 @@
-"""`bci train` and `bci evaluate`: the offline half; the only commands that reach into `models`."""
+"""`bci train`, `bci evaluate` and `bci compare`: the offline half."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(train)
     app.command()(evaluate)
+    app.command()(compare)
 
 
 def train(
@@ -185,3 +186,60 @@ def _bundle(
 
     found = evaluate_bundle(folder, data_root=data, out=out)
     return found
+
+
+def compare(
+    config: Annotated[Path, typer.Argument(help="Comparison file (TOML); configs/ holds an example.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the table and its units; else runs/<name of the file>.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes on this machine; -1 takes all cores.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Compute on a Dask cluster: its scheduler's address (tcp://host:8786), or local."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Set readouts side by side: one data set, folds by run, one set of metrics, baselines and the oracle.
+
+    Everything is fitted inside the fold, and no picture is in two folds. Every readout and fold is kept in a file of
+    its own as soon as it is there: a run that was killed goes on with what is missing. Workers of a cluster run what
+    they are sent: use one that you trust. Needs the `train` extra, a cluster the `cluster` extra too.
+    """
+    output = use(json)
+    if jobs == 0 or jobs < -1:
+        raise ConfigError(f"--jobs {jobs}: expected processes, 1 or more, or -1 for all cores")
+    try:
+        from models.comparison import compare as compare_readouts
+        from models.comparison_page import metric, ranking
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"comparing needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
+        ) from None
+    out = out or Path("runs") / config.stem
+    with Progress(console=output.console, transient=True) as progress:
+        task = progress.add_task("comparing", total=1.0)
+        report = compare_readouts(
+            config,
+            out,
+            jobs=jobs,
+            cluster=cluster,
+            progress=lambda done, text: progress.update(task, completed=done, description=text),
+        )
+    rows = [
+        (
+            name,
+            *(
+                f"{metric(found['rows'], column)['score']:.3f}"
+                for column in ("cosine", "R²", "2-way identification", "-way")
+            ),
+            f"{found['seconds']:.1f} s",
+        )
+        for name, found in ranking(report)
+    ]
+    if best := report["oracle"]:
+        rows.append(("oracle", "", "", f"{best['two_way']:.3f}", f"{best['n_way']:.3f}", ""))
+    title = f"{report['test']['trials']} single trials, {report['test']['folds']} folds by run, simulated participant"
+    output.table(title, ("readout", "cosine", "R²", "of two", "of several", "all folds"), rows)
+    output.say(f"report written: {foreign(report['page'])}")
+    output.result(report)

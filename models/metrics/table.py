@@ -139,6 +139,7 @@ def latent_rows(
     averaged: str,
     rng: np.random.Generator,
     which: ArrayLike | None = None,
+    ways: Sequence[int] = (),
     permutations: int = 1000,
     resamples: int = 1000,
 ) -> list[Row]:
@@ -152,6 +153,8 @@ def latent_rows(
         What it should have been.
     averaged, rng, which, permutations, resamples
         As of `picture_rows`.
+    ways : sequence of int
+        Numbers of candidates to identify among, beside two; by default 200 and 300, or all where there are fewer.
     """
     rows = []
     for system, predicted in systems.items():
@@ -166,7 +169,7 @@ def latent_rows(
             known = {name: _mean(score(a, side)) for name, side in guesses.items()}
             rows.append(_row((system, metric, averaged), _pair_table(score, a, b), own, known, draws))
         rows.append(_r_squared((system, averaged), a, b, own, guesses, draws))
-        rows += _identification((system, averaged), correlation_table(a, b), own, draws)
+        rows += _identification((system, averaged), correlation_table(a, b), own, draws, ways=ways)
     return rows
 
 
@@ -190,11 +193,11 @@ def _own(which: ArrayLike | None, n: int, k: int) -> Indices:
 
 
 def _identification(
-    names: tuple[str, str], table: Floats, own: Indices, draws: _Draws, by: str = ""
+    names: tuple[str, str], table: Floats, own: Indices, draws: _Draws, by: str = "", ways: Sequence[int] = ()
 ) -> list[Row]:
     """Score 2-way, and 200- and 300-way or the whole set where it is smaller."""
     (system, averaged), k = names, table.shape[1]
-    ways = sorted({w for w in (200, 300) if w <= k} or {k})
+    ways = sorted(ways or {w for w in (200, 300) if w <= k} or {k})
     rows = []
     for way in (2, *(w for w in ways if w > 2)):
         row = _row((system, f"{way}-way identification{by}", averaged), wins(table, way), own, {}, draws)
@@ -248,8 +251,8 @@ def _r_squared(
     """Score R² about zero: one figure of all stimuli, so sums of squares are what stimuli are resampled of."""
     (system, averaged), k, count = names, len(truth), np.bincount(own)
     # Squared distance of every prediction to every truth, and what zero leaves: both per stimulus.
-    distance = ((predicted[:, None] - truth[None]) ** 2).sum(2)
     power = (truth**2).sum(1)
+    distance = (predicted**2).sum(1)[:, None] - 2 * predicted @ truth.T + power
     trials = np.arange(len(predicted))
 
     def r2(order: Indices) -> float:

@@ -12,23 +12,19 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import onnx  # noqa: E402
+from blobs import LATENT, SIDE, save_blobs  # noqa: E402
 from PIL import Image  # noqa: E402
 from tiny_bundle import tiny_bundle  # noqa: E402
 
 from bci.decoder.bundle import Bundle  # noqa: E402
 from bci.decoder.onnx import OnnxDecoder  # noqa: E402
-from bci.decoder.spec import ImageSpec  # noqa: E402
 from bci.errors import ConfigError, RecordingError  # noqa: E402
 from bci.signal.clock import ManualClock  # noqa: E402
 from bci.signal.types import Window  # noqa: E402
-from models.generators.package import save_package  # noqa: E402
-from models.generators.spec import GeneratorSpec  # noqa: E402
 from models.systems.hyper import identify, load_hyper, train_hyper  # noqa: E402
 from models.systems.hyper_heldout import make_again  # noqa: E402
 from models.systems.hyper_report import evaluate_hyper  # noqa: E402
 from models.systems.hyper_session import evaluate_session  # noqa: E402
-
-LATENT, SIDE = 3, 64
 
 
 def constants(path: Path) -> dict[str, Any]:
@@ -68,22 +64,6 @@ order = 4
 """
 
 
-class Blobs(torch.nn.Module):
-    """Pictures of three coloured gradients whose strengths are the latent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        across = torch.linspace(-1, 1, SIDE)
-        x, y = across[None, :].expand(SIDE, SIDE), across[:, None].expand(SIDE, SIDE)
-        planes = torch.stack(
-            [torch.stack([x, y, x * y]), torch.stack([y, -x, x]), torch.stack([x * y, y, -y])]
-        )
-        self.register_buffer("planes", planes.reshape(LATENT, -1))
-
-    def forward(self, latent: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(latent @ self.planes).reshape(-1, 3, SIDE, SIDE)
-
-
 FMRI = """
 kind = "hyper-insilico"
 name = "tiny-fmri"
@@ -117,17 +97,8 @@ order = 1
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    from models.export import export_generator
-
     root = tmp_path_factory.mktemp("hyper")
-    spec = GeneratorSpec(
-        name="blobs",
-        architecture={},
-        latent=LATENT,
-        image=ImageSpec(height=SIDE, width=SIDE, low=-1.0, high=1.0),
-    )
-    graph = export_generator(Blobs().eval(), LATENT, any_batch=True)
-    save_package(root / "generator", spec, {"generator.onnx": graph, "card.md": "blobs"})
+    save_blobs(root / "generator")
     (root / "tiny.toml").write_text(CONFIG)
     return root, train_hyper(root / "tiny.toml", root / "bundle")
 

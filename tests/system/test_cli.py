@@ -10,7 +10,7 @@ pytestmark = pytest.mark.system
 
 COMMANDS = (
     "demo", "run", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor", "info", "latency",
-    "quality", "certify", "train", "calibrate", "evaluate",
+    "quality", "certify", "train", "calibrate", "evaluate", "compare",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_each_command_explains_itself_and_offers_json(command: str) -> None:
         (["latency", "nowhere"], "nowhere"),
         (["check", "nowhere.toml"], "nowhere.toml"),
         (["replay", "nowhere.edf"], "nowhere.edf"),
-        (["evaluate", "nowhere"], "nowhere"),
+        (["evaluate", "compare", "nowhere"], "nowhere"),
         (["verify", "nowhere.xdf"], "nowhere.xdf"),
         (["reproduce", "nowhere"], "nowhere"),
         (["quality", "nowhere.edf"], "nowhere.edf"),
