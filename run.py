@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-EXTRAS = {"demo": "cpu", "test": "cpu,bids,dev,train,peers", "setup": "cpu"}
+EXTRAS = {"demo": "cpu", "test": "cpu,bids,cluster,dev,train,peers", "setup": "cpu"}
 #: Debian packages that some system tests need, and the program that shows that each is there.
 DEBIAN = {"xvfb": "Xvfb"}
 

@@ -106,7 +106,8 @@ def _table(report: Mapping[str, Any]) -> str:
     return (
         "<h2>Latents</h2>"
         + table(head, rows, range(1, len(head)))
-        + '<p class="legend">Ordered by cosine on these very trials, so the first place is a little flattered. Intervals resample pictures; p exchanges pictures, one-sided. R² is '
+        + '<p class="legend">Ordered by cosine on these very trials, so the first place is a '
+        "little flattered. Intervals resample pictures; p exchanges pictures, one-sided. R² is "
         "about zero; the scalar is chosen on the test trials themselves: what a better size would bring at most.</p>"
     )
 

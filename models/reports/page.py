@@ -80,6 +80,7 @@ def pairs_section(found: Decoded, draw: Draw, seed: int = 0) -> str:
     best = draw(found.latents)
     levels = int(np.abs(best.astype(int) - found.seen).max()) if best.shape == found.seen.shape else 255
     same = levels <= _SAME
+    within = f"within {levels} of 256 levels" if levels else "to the bit"
     rows: list[tuple[str, NDArray[np.uint8], Sequence[str]]] = [
         ("seen", found.seen, ()),
         *([] if same else [("best possible: its latent, drawn", best, ())]),
@@ -111,7 +112,7 @@ def pairs_section(found: Decoded, draw: Draw, seed: int = 0) -> str:
     ]
     cells += ["<div></div>", *(f'<div class="note">{n}</div>' for n in names)]
     said = (
-        f" The true latents, drawn, are what was seen within {levels} of 256 levels: the best possible reconstruction "
+        f" The true latents, drawn, are what was seen {within}: the best possible reconstruction "
         "is what stands above."
         if same
         else ""
@@ -126,8 +127,8 @@ def pairs_section(found: Decoded, draw: Draw, seed: int = 0) -> str:
     )
 
 
-def curves_section(report: Mapping[str, Any], more: Sequence[Line] = ()) -> str:
-    """Return identification against the number of candidates, and whether confidence means something."""
+def curves_section(report: Mapping[str, Any], more: str = "") -> str:
+    """Return identification against candidates, whether confidence means something, and a chart of the caller's."""
     lines = [
         Line(
             level,
@@ -143,7 +144,7 @@ def curves_section(report: Mapping[str, Any], more: Sequence[Line] = ()) -> str:
     chance = Line("chance", [p["ways"] for p in first], [p["chance"] for p in first], GREY, dashed=True)
     charts = [
         chart(
-            [*lines, *more, chance],
+            [*lines, chance],
             title="Identification against the number of candidates",
             x_label="candidates",
             y_label="identified",
@@ -184,7 +185,7 @@ def curves_section(report: Mapping[str, Any], more: Sequence[Line] = ()) -> str:
             f"the area below the curve is {curve['area']:.3f}, {curve['best']:.3f} if errors were known, "
             f"{curve['chance']:.3f} if the order meant nothing.</p>"
         )
-    return f'<h2>Curves</h2><div class="two">{"".join(charts)}{said}</div>'
+    return f'<h2>Curves</h2><div class="two">{"".join(charts)}{more}{said}</div>'
 
 
 def metrics_section(report: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The report on a bundle of HYPER in silico: its held-out trials made again, decoded, and set beside the oracle."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from bci.io.folder import plain
 from bci.io.page import header
 from models.metrics.latents import cosine
 from models.reports.artist import Artist
+from models.reports.charts import GREY, OCHRE, TEAL, Line, chart
 from models.reports.page import (
     curves_section,
     identification_section,
@@ -96,7 +98,7 @@ def evaluate_hyper(
                 identification_section(ready, [(f"oracle, {name}", row) for name, row in best.items()]),
                 _oracle_note(held),
                 pairs_section(found, draw, seed),
-                curves_section(ready),
+                curves_section(ready, learning_chart(bundle)),
                 metrics_section(ready),
                 told,
                 test_section(ready, _facts(bundle, held, ready)),
@@ -106,6 +108,31 @@ def evaluate_hyper(
         )
         ready["page"] = str(page)
     return ready
+
+
+def learning_chart(bundle: Bundle) -> str:
+    """Return the learning curve that training left in the bundle; nothing where it left none."""
+    if "training.json" not in bundle.spec.files:
+        return ""
+    curve = [p for p in json.loads(bundle.read("training.json")).get("curve", []) if "two_way" in p]
+    if not curve:
+        return ""
+    trials = [p["trials"] for p in curve]
+    return chart(
+        [
+            Line("of two", trials, [p["two_way"] for p in curve], TEAL),
+            Line(
+                f"of all {bundle.spec.scores.get('pictures', '')}", trials, [p["n_way"] for p in curve], OCHRE
+            ),
+            Line("chance of two", trials, [0.5] * len(trials), GREY, dashed=True),
+        ],
+        title="Learning curve: single trials identified",
+        x_label="training trials",
+        y_label="identified",
+        y_range=(0.0, 1.0),
+        x_log=True,
+        percent=True,
+    )
 
 
 def _again(bundle: Bundle, held: HeldOut, now: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ def evaluate_session(
         found, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
     )
     say(0.6, "asking the oracle, reading attributes")
-    best, why = _oracle(bundle)
+    snr = _snr(config)
+    best, why = _oracle(bundle, snr)
     semantic, told = _semantics(found, draw, bundle, seed, permutations)
     out = out or folder / FOLDER
     make(out)
@@ -122,13 +124,16 @@ def evaluate_session(
     }
     ready: dict[str, Any] = plain(report)
     say(0.95, "writing the page")
-    more = [("offline, the bundle's held-out single trials", ready["offline"])] if ready["offline"] else []
-    more += [(f"oracle, the bundle's held-out trials: {name}", row) for name, row in best.items()]
+    more = []
+    if ready["offline"]:
+        at = f", at SNR {ready['offline']['snr']:g}" if "snr" in ready["offline"] else ""
+        more.append((f"offline: the bundle's held-out single trials{at}", ready["offline"]))
+    more += [(f"oracle: {name}", row) for name, row in best.items()]
     parts = [
         header("Report on a session", folder.name, f"Decoder {bundle.name}, hash {bundle.hash}"),
         verdict(ready),
         identification_section(ready, more),
-        f'<p class="legend">{_oracle_words(best, why)}</p>',
+        f'<p class="legend">{_oracle_words(best, why, snr)}</p>',
         _live_section(ready),
         _pairs(found, draw, seed),
         curves_section(ready),
@@ -225,28 +230,39 @@ def _offline(bundle: Bundle) -> dict[str, Any]:
     return dict(scores) if "two_way" in scores and "n_way" in scores else {}
 
 
-def _oracle(bundle: Bundle) -> tuple[dict[str, dict[str, Any]], str]:
-    """Ask the oracle of the bundle's held-out trials; needs what training needs."""
+def _snr(config: Mapping[str, Any]) -> float | None:
+    """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
+    source: Mapping[str, Any] = config.get("source") or {}
+    snr = source.get("snr") if source.get("kind") == "insilico" else None
+    return None if snr is None else float(snr)
+
+
+def _oracle(bundle: Bundle, snr: float | None) -> tuple[dict[str, dict[str, Any]], str]:
+    """Ask the oracle of the bundle's held-out trials, at this session's SNR; needs what training needs."""
     try:
         from models.systems.hyper_heldout import is_hyper, make_again
         from models.systems.hyper_oracle import oracle
 
         if not is_hyper(bundle):
             return {}, "the bundle was not trained in silico"
-        return oracle(make_again(bundle)), ""
+        held = make_again(bundle)
+        if snr is not None:
+            who = held.config.participant.model_copy(update={"snr": snr})
+            held = replace(held, config=held.config.model_copy(update={"participant": who}))
+        return oracle(held), ""
     except ModuleNotFoundError as error:
         return {}, f"{error.name} is not installed (pip install -e '.[train]')"
     except BciError as error:
         return {}, str(error)
 
 
-def _oracle_words(best: Mapping[str, Any], why: str) -> str:
+def _oracle_words(best: Mapping[str, Any], why: str, snr: float | None) -> str:
     if not best:
         return f"No oracle: {why}."
     return (
         "The oracle knows the participant's own model and noise: the exact likelihood of each candidate. It was asked "
-        "of the bundle's held-out trials, the same pictures in another session of the same participant, at the "
-        "signal-to-noise ratio of the training, not of this session."
+        "of the bundle's held-out trials, the same pictures in another session of the same participant, at "
+        + ("the training's signal-to-noise ratio." if snr is None else f"this session's SNR, {snr:g}.")
     )
 
 
