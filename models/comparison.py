@@ -28,6 +28,7 @@ from models.comparison_page import write_comparison
 from models.comparison_settings import ComparisonConfig, Entry, load_comparison
 from models.datasets.trials import Stimuli, Trials
 from models.generators.package import GeneratorPackage
+from models.metrics.calibration import coverage
 from models.metrics.latents import scaled_r_squared
 from models.metrics.table import latent_rows
 from models.readouts.collapse import diagnose
@@ -39,6 +40,9 @@ from models.systems.training_record import digest
 from models.units import Unit, run_units
 
 Progress = Callable[[float, str], None]
+
+#: Shares of the truth that a readout's intervals should hold.
+_LEVELS = (0.5, 0.9)
 
 #: What a result may hang on beside data and settings.
 _PACKAGES = ("numpy", "scipy", "scikit-learn")
@@ -199,8 +203,9 @@ def fit_fold(
     Returns
     -------
     dict
-        ``predicted`` (trials of the run × d), ``training_mean`` (d), ``trained_on`` (trials), ``seconds``; or
-        ``refused``, why the readout cannot be fitted here.
+        ``predicted`` (trials of the run × d), ``training_mean`` (d), ``coverage`` (of the intervals that should hold a
+        share of the latents, by that share), ``trained_on`` (trials), ``seconds``; or ``refused``, why the readout
+        cannot be fitted here.
     """
     clock = LslClock()
     began = clock.now()
@@ -213,12 +218,15 @@ def fit_fold(
                 a, b = mask(a), mask(b)
             fitted = build_readout(readout, **options)
             fitted.fit(a, learn.latents, runs=learn.runs)
-            predicted = fitted.predict(b)
+            predicted, belief = fitted.predict(b), fitted.posterior(b)
     except BciError as error:
         return {"refused": str(error)}
     return {
         "predicted": predicted.tolist(),
         "training_mean": learn.latents.mean(0, dtype=np.float64).tolist(),
+        "coverage": {
+            f"{level:.0%}": coverage(test.latents, belief.mean, belief.sd, level) for level in _LEVELS
+        },
         "trained_on": len(learn),
         "seconds": clock.now() - began,
     }
@@ -241,6 +249,10 @@ def _system(
         "rows": _rows(config, trials, predicted),
         "r_squared_after_best_scalar": scaled_r_squared(trials.latents, predicted),
         "collapse": str(diagnose(trials.latents, predicted)),
+        "coverage": {
+            level: float(np.average([fold["coverage"][level] for fold in folds], weights=_sizes(trials)))
+            for level in folds[0]["coverage"]
+        },
         "seconds": float(sum(fold["seconds"] for fold in folds)),
         "trained_on": [fold["trained_on"] for fold in folds],
     }
@@ -252,6 +264,11 @@ def _in_order(trials: Trials, parts: list[NDArray[np.float64]]) -> NDArray[np.fl
     for run, part in zip(np.unique(trials.runs), parts, strict=True):
         predicted[trials.runs == run] = part
     return predicted
+
+
+def _sizes(trials: Trials) -> list[int]:
+    """Return how many trials each fold tests, by run."""
+    return [int(np.count_nonzero(trials.runs == run)) for run in np.unique(trials.runs)]
 
 
 def _rows(config: ComparisonConfig, trials: Trials, predicted: NDArray[Any]) -> list[dict[str, Any]]:

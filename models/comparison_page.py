@@ -60,8 +60,9 @@ def _verdict(report: Mapping[str, Any]) -> str:
 
 def _table(report: Mapping[str, Any]) -> str:
     columns = ("cosine", "R²", "similarity 1/(1+MSE)", "pattern r")
-    rows = []
-    for name, found in ranking(report):
+    rows, fitted = [], ranking(report)
+    levels = list(fitted[0][1]["coverage"]) if fitted else []
+    for name, found in fitted:
         scored = [metric(found["rows"], column) for column in columns]
         rows.append(
             [
@@ -73,6 +74,7 @@ def _table(report: Mapping[str, Any]) -> str:
                 *(f"{r['score']:.3f}" for r in scored[2:]),
                 f"{scored[0]['baselines']['shuffled']:.3f}",
                 p_value(scored[0]["p"]),
+                *(f"{found['coverage'][level]:.0%}".replace("%", " %") for level in levels),
                 f"{found['seconds']:.1f}",
             ]
         )
@@ -86,9 +88,7 @@ def _table(report: Mapping[str, Any]) -> str:
                 f"{scored[1]['score']:.3f}",
                 "",
                 *(f"{r['score']:.3f}" for r in scored[2:]),
-                "",
-                "",
-                "",
+                *[""] * (3 + len(levels)),
             ]
         )
     head = (
@@ -101,6 +101,7 @@ def _table(report: Mapping[str, Any]) -> str:
         "pattern r",
         "cosine, shuffled",
         "p",
+        *levels,
         "seconds, all folds",
     )
     return (
@@ -108,7 +109,8 @@ def _table(report: Mapping[str, Any]) -> str:
         + table(head, rows, range(1, len(head)))
         + '<p class="legend">Ordered by cosine on these very trials, so the first place is a '
         "little flattered. Intervals resample pictures; p exchanges pictures, one-sided. R² is "
-        "about zero; the scalar is chosen on the test trials themselves: what a better size would bring at most.</p>"
+        "about zero; the scalar is chosen on the test trials themselves: what a better size would bring at most. "
+        "Columns of percents: how many of the latents lie in the readout's own intervals of that level.</p>"
     )
 
 

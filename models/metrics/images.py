@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from skimage.color import rgb2gray
-from skimage.metrics import structural_similarity
 
 from bci.errors import DataError
 from models.metrics.latents import correlations
@@ -68,6 +66,19 @@ def pixel_correlation(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     return correlations(a.reshape(len(a), -1), b.reshape(len(b), -1))
 
 
+def why_no_anchor(height: int, width: int) -> str:
+    """Say why pictures of this size have no SSIM in the "anchor" profile here; nothing if they have."""
+    if min(height, width) < ANCHOR_WINDOW:
+        return (
+            f"pictures of {height} x {width} are smaller than its window of {ANCHOR_WINDOW} x {ANCHOR_WINDOW}"
+        )
+    try:
+        import skimage.metrics  # noqa: F401
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed (pip install -e '.[train]')"
+    return ""
+
+
 def ssim_anchor(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     """Return SSIM of grey pictures at their own size, Gaussian window of σ 1.5, population covariance: (n,).
 
@@ -83,6 +94,10 @@ def ssim_anchor(truth: ArrayLike, predicted: ArrayLike) -> Floats:
             f"expected pictures of at least {ANCHOR_WINDOW} x {ANCHOR_WINDOW} pixels, came {np.shape(truth)}. "
             "Smaller ones have no SSIM in this profile."
         )
+    # Imported here, so that all other scores are to be had without scikit-image.
+    from skimage.color import rgb2gray
+    from skimage.metrics import structural_similarity
+
     a, b = (rgb2gray(side) for side in picture_pair(truth, predicted))
     return np.array(
         [

@@ -79,7 +79,7 @@ def picture_rows(
     permutations: int = 1000,
     resamples: int = 1000,
 ) -> list[Row]:
-    """Score the reconstructions of several systems. Needs scikit-image.
+    """Score the reconstructions of several systems; by SSIM (anchor) where `images.why_no_anchor` has nothing to say.
 
     Parameters
     ----------
@@ -99,7 +99,6 @@ def picture_rows(
     permutations, resamples : int
     """
     from models.metrics.images import (
-        ANCHOR_WINDOW,
         IMAGE_SCORES,
         pictures,
         pixel_correlation,
@@ -107,6 +106,7 @@ def picture_rows(
         ssim_anchor,
         ssim_hyper,
         ssim_hyper_table,
+        why_no_anchor,
     )
 
     rows = []
@@ -118,8 +118,8 @@ def picture_rows(
         flat = correlation_table(a.reshape(len(a), -1), b.reshape(len(b), -1))
         rows += _identification((system, averaged), flat, own, draws, ", pixels")
         for metric, score in IMAGE_SCORES.items():
-            if score is ssim_anchor and min(a.shape[1:3]) < ANCHOR_WINDOW:
-                continue  # the window is larger than the pictures
+            if score is ssim_anchor and why_no_anchor(*a.shape[1:3]):
+                continue
             if score is ssim_hyper:  # every pair is scored at 224²: resize each picture once, not once a pair
                 a, b = (resize(np.ascontiguousarray(side), 224) for side in (a, b))
                 baselines = {n: resize(np.ascontiguousarray(side), 224) for n, side in baselines.items()}

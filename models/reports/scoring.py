@@ -17,7 +17,9 @@ from bci.errors import BciError
 from models.metrics.calibration import error_by_confidence, risk_coverage
 from models.metrics.ceiling import describe_ceiling, noise_ceiling
 from models.metrics.identification import correlation_table, headline, identify, wins
+from models.metrics.images import why_no_anchor
 from models.metrics.latents import cosine
+from models.metrics.networks import score_networks
 from models.metrics.significance import bootstrap_stimuli
 from models.metrics.table import Row, latent_rows, picture_rows
 from models.reports.decoded import Decoded
@@ -72,20 +74,10 @@ def score_decoded(
     if draw is None:
         missing.append("pictures: the bundle has no generator of its own, so latents cannot be drawn alone")
     else:
-        try:
-            rows += _picture_rows(found, draw, draws)
-            if not any(row.metric == "SSIM (anchor)" for row in rows):
-                missing.append(
-                    f"SSIM (anchor): pictures of {found.seen.shape[1:3]} are smaller than its window"
-                )
-        except ModuleNotFoundError as error:
-            missing.append(
-                f"pixel correlation and SSIM: {error.name} is not installed (pip install -e '.[train]')"
-            )
-        try:
-            networks = _networks(found, draw, weights)
-        except ModuleNotFoundError as error:
-            missing.append(f"network-based rows: {error.name} is not installed (pip install -e '.[train]')")
+        rows += _picture_rows(found, draw, draws)
+        networks = _networks(found, draw, weights)
+        if why := why_no_anchor(*found.seen.shape[1:3]):
+            missing.append(f"SSIM (anchor): {why}")
     return {
         **headline(identified["single trials"]),
         "simulated": found.simulated,
@@ -139,8 +131,6 @@ def _picture_rows(found: Decoded, draw: Draw, draws: dict[str, Any]) -> list[Row
 
 
 def _networks(found: Decoded, draw: Draw, weights: Path | None) -> list[dict[str, Any]]:
-    from models.metrics.networks import score_networks
-
     level, (predicted, which) = list(found.levels.items())[-1]
     if len(which) != len(found.names):  # single trials: the first of each picture
         first = np.array([np.flatnonzero(which == k)[0] for k in range(len(found.names))])

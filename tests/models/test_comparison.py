@@ -59,6 +59,7 @@ def test_readouts_are_ranked_beside_baselines_and_the_oracle(compared: tuple[Pat
     assert mean["low"] - 0.1 < 0 < mean["high"] + 0.1
     assert report["oracle"]["two_way"] >= metric(ridge, "2-way identification")["score"] - 0.05
     assert report["oracle"]["candidates"] == 8
+    assert 0.7 < report["systems"]["ridge"]["coverage"]["90%"] <= 1
     assert "COLLAPSED" in report["systems"]["hardly fitted"]["collapse"]
     assert "refused" in report["systems"]["too many"]
     page = Path(report["page"]).read_text()

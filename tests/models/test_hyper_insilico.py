@@ -236,8 +236,9 @@ def test_the_headline_of_a_session_says_whether_there_was_information(tmp_path: 
     config = {"experiment": {"folder": str(stimuli)}, "decoder": {"bundle": str(bundle.folder)}}
     (session / "config.json").write_text(json.dumps(config))
     (session / "summary.json").write_text(json.dumps({"simulated": True}))
-    read = [np.array(v) if informed else random.standard_normal(6) for v in latents.values()]
-    write(session, "marks", [{"kind": "epoch", "detail": f"stimulus {i} {n}"} for i, n in enumerate(latents)])
+    shown = [*latents, *reversed(latents)]  # every picture twice
+    read = [np.array(latents[n]) if informed else random.standard_normal(6) for n in shown]
+    write(session, "marks", [{"kind": "epoch", "detail": f"stimulus {i} {n}"} for i, n in enumerate(shown)])
     write(
         session,
         "frames",
@@ -246,7 +247,8 @@ def test_the_headline_of_a_session_says_whether_there_was_information(tmp_path: 
     report = evaluate_session(session, permutations=20)
     assert report["headline"].startswith("single trials tell" if informed else "no information")
     assert Path(report["pairs"]).read_bytes().startswith(b"\x89PNG")
-    assert json.loads((session / "report" / "report.json").read_text())["trials"] == 12
+    assert json.loads((session / "report" / "report.json").read_text())["trials"] == 24
+    assert report["test"]["averaged"] == ["single trials", "mean of what was read in 2 trials"]
     page = (session / "report" / "index.html").read_text()
     assert ("No information" in page) is not informed
     assert "http" not in page.replace("http://www.w3.org", "")

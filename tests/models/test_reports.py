@@ -1,6 +1,8 @@
 """Reports: planted answers come out on the page, with whole pictures exchanged and resampled."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -118,16 +120,31 @@ def test_more_trials_of_one_picture_make_no_interval_narrower() -> None:
 
 
 def test_what_is_not_installed_is_said_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     found = decoded(0.5)
-    monkeypatch.setitem(sys.modules, "models.metrics.images", None)
-    monkeypatch.setitem(sys.modules, "models.metrics.networks", None)
+    monkeypatch.setitem(sys.modules, "skimage.metrics", None)
     monkeypatch.setitem(sys.modules, "models.metrics.semantic", None)
     report = score_decoded(found, draw, permutations=5, resamples=5)
-    assert len(report["missing"]) == 2
+    assert len(report["missing"]) == 1
+    metrics = {row["metric"] for row in report["rows"]}
+    assert "SSIM (anchor)" not in metrics
+    assert {"pixel correlation", "SSIM (HYPER)"} <= metrics
     assert "is not installed" in metrics_section(report)
     assert "is not installed" in semantic_analysis(found, draw, None)[0]["missing"]
+
+
+def test_sessions_and_bundles_are_reported_on_without_the_trainers() -> None:
+    program = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('torch', 'sklearn', 'skimage', 'onnx', 'joblib', 'safetensors'):\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "import models.systems.hyper_session, models.systems.hyper_report, models.evaluation\n"
+        "print('loaded')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("loaded", "")
 
 
 def package(tmp_path: Path, kind: str) -> Any:
