@@ -1,7 +1,7 @@
 """`bci streams`, `check`, `doctor`, `info` and `latency`: look before, and look after."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -9,7 +9,10 @@ from rich.markup import escape
 from bci.cli.output import Output, foreign, use
 from bci.cli.run import Json
 from bci.errors import ConfigError
-from bci.io.session import ReplaySettings, SessionConfig, load_session
+from bci.io.session import InSilicoSettings, ReplaySettings, SessionConfig, load_session
+
+if TYPE_CHECKING:
+    from bci.decoder.bundle import Bundle
 
 
 def register(app: typer.Typer) -> None:
@@ -106,6 +109,8 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
         facts |= {"stream": found.source_id}
     else:
         output.say("source    the simulator")
+        if isinstance(session.source, InSilicoSettings):
+            facts |= _whom(session.source, bundle, output)
         # Refuses a limit that would turn the screen neutral between two samples.
         session.display.data_age_seconds_at(1 / (bundle.signal.rate * float(session.source.speed)))
     if session.experiment is not None:
@@ -124,6 +129,28 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
             "of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
         )
     return facts
+
+
+def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[str, Any]:
+    """Compare the participant in silico with the one that a bundle was trained on.
+
+    Raises
+    ------
+    BundleMismatch
+        If it gives another signal than the bundle expects.
+    """
+    from bci.live.insilico import open_participant
+
+    spec = {key: value for key, value in source.model_dump().items() if value is not None}
+    bundle.check(open_participant({**spec, "source_id": "check"}).signal)
+    trained: Any = bundle.spec.provenance.config.get("participant") or {}
+    subject = trained.get("subject", source.subject) if isinstance(trained, dict) else source.subject
+    if subject != source.subject:
+        output.say(
+            f"          [yellow]note:[/] expected subject {subject}, on whom the decoder was trained, came subject "
+            f"{source.subject}: voxels, tuning and noise are another person's, and nothing may be read."
+        )
+    return {"subject": source.subject, "trained_on": subject}
 
 
 def doctor(json: Json = False) -> None:

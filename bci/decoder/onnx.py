@@ -149,6 +149,8 @@ class OnnxDecoder:
         if reason:
             return self._invalid(window, reason, reached)
         found = self.raw(window.samples)
+        if not window.intact:
+            return self._invalid(window, "overwritten while it was decoded", reached)
         latent = found["latent"][0]
         given = float(found["confidence"][0]) if "confidence" in found else math.nan
         image = self._quantise(found["image"][0])

@@ -72,6 +72,35 @@ class Dejitter:
         fitted = self._s_it / self._s_ii if self._s_ii else 0.0
         return fitted if fitted > 0 else self._nominal
 
+    def expect(self, out: NDArray[np.float64]) -> bool:
+        """Write the times of the next samples, as far as earlier blocks tell; False, and nothing, where they do not.
+
+        Within a block nothing depends on its own stamps, so these are the very times that a call would write.
+        """
+        if not self._blocks or self._at + len(out) > self._size:
+            return False
+        self._lay(out)
+        return True
+
+    def take(self, stamps: NDArray[np.float64]) -> None:
+        """Learn from the stamps of samples whose times were expected."""
+        end = self._at + len(stamps)
+        np.subtract(stamps, self._origin, out=self._block[self._at : end])
+        self._at = end
+        if end == self._size:
+            self._fit()
+
+    def _lay(self, out: NDArray[np.float64]) -> None:
+        """Write the line of this block from where it stands."""
+        at, n = self._at, len(out)
+        if n <= FEW:
+            knot, slope, origin = self._knot, self._slope, self._origin
+            out[:] = [i * slope + knot + origin for i in range(at, at + n)]
+        else:
+            np.multiply(self._ramp[at : at + n], self._slope, out=out)
+            out += self._knot
+            out += self._origin
+
     def __call__(self, stamps: NDArray[np.float64], out: NDArray[np.float64]) -> None:
         """Write the time of each stamp into `out`.
 
@@ -86,25 +115,16 @@ class Dejitter:
         while done < n:
             if self._at == 0 and self._blocks == 0:
                 self._origin = float(stamps[done])
-            at = self._at
-            step = min(n - done, self._size - at)
+            step = min(n - done, self._size - self._at)
             piece, place = stamps[done : done + step], out[done : done + step]
-            np.subtract(piece, self._origin, out=self._block[at : at + step])
-            if self._blocks and step <= FEW:
-                knot, slope, origin = self._knot, self._slope, self._origin
-                place[:] = [i * slope + knot + origin for i in range(at, at + step)]
-            elif self._blocks:
-                np.multiply(self._ramp[at : at + step], self._slope, out=place)
-                place += self._knot
-                place += self._origin
+            if self._blocks:
+                self._lay(place)
             else:
                 np.maximum.accumulate(piece, out=place)
                 np.maximum(place, self._newest, out=place)
                 self._newest = float(place[-1])
-            self._at = at + step
+            self.take(piece)
             done += step
-            if self._at == self._size:
-                self._fit()
 
     def _fit(self) -> None:
         """Take the full block into the fit and lay the line of the next one."""

@@ -22,19 +22,19 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from bci.errors import DuplicateStream, StreamMismatch
 from bci.io.connection import Connector, changes, differences
 from bci.io.discovery import WAIT, describe, nothing, visible
 from bci.io.inlet import Inlet
 from bci.io.metadata import StreamInfo
 from bci.io.outlet import LslOutlet
+from bci.io.patience import Patience
 from bci.io.stamps import Stamps
-from bci.io.stream import ARRIVED, CORRECTED, RAW, Grid, Stream, follow
+from bci.io.stream import Grid, Stream, follow
 from bci.signal.clock import Clock
+from bci.signal.pipeline import all_measured
 from bci.signal.ring import Ring
-from bci.signal.types import MarkKind, Samples, Signal, Times, Window
+from bci.signal.types import MarkKind, Signal, Times, Window
 
 __all__ = ["LslOutlet", "LslSource", "StreamInfo", "describe", "visible"]
 
@@ -132,8 +132,9 @@ class LslSource:
         self._age_limit = max(0.5, 3 / rate) if data_age_limit is None else data_age_limit
         self._quantum = max(1, int(QUANTUM_S * rate))
         self._stamps = Stamps(self.signal.rate, self.speed, self.info.exact_stamps, gap_tolerance)
+        self._patience = Patience(clock, 1 / rate)
         self._stream: Stream | None = None
-        self._raw = np.empty(0)
+        self._behind = True  # whether more may wait in liblsl than was asked for
         self._given = 0  # what `pull` has handed out
 
         self.received = self.lost = self.duplicates = 0
@@ -180,15 +181,29 @@ class LslSource:
             self._find_again(stream)
             return 0
         ring = stream.samples
-        places = ring.claim(self._room(ring, inlet))
-        stamps = places["stamps"]
-        raw = self._raw[: len(stamps)]
-        n, lost = inlet.pull(places["samples"], raw, timeout)
+        room = self._room(ring, inlet)
+        places = ring.claim(room)
+        raw, times, arrived = places["raw"], places["times"], places["arrived"]
+        # Whatever can be done before the samples come is done before: behind them it would delay who waits for them.
+        expected = not (self._fresh or self._stalled) and self._stamps.expect(times)
+        due = self._heard + room * self._stamps.period
+        n, lost = self._patience.pull(inlet, places["samples"], raw, timeout, due)
         now = self._clock.now()
         if n:
-            self._stamp(stream, inlet, raw[:n], stamps[:n], now)
-            ring.commit(n)
+            if n < room:
+                raw, times, arrived = raw[:n], times[:n], arrived[:n]
+            arrived.fill(now)
+            expected = expected and self._stamps.regular(raw)
+            if not expected:
+                self._stamp(stream, inlet, raw, times, now)
+            count = ring.commit(n)
+            # While whoever waited wakes up: is there anything among them that no filter may see?
+            ring.vouch(count, good=all_measured(places["samples"][:n]))
+            if expected:
+                self._stamps.take(raw)
             self.received += n
+            # Samples that came sooner than their rate allows were there already, and more may be.
+            self._behind = now - self._heard < 0.5 * n * self._stamps.period
             self.newest = self._heard = now
         elif not self._stalled and now - self._heard > self._age_limit:
             self._stalled = True
@@ -214,7 +229,7 @@ class LslSource:
         chunk = next(chunks)
         self._given = chunk.end
         samples, times, bad = chunk.samples.copy(), chunk.times.copy(), chunk.bad.copy()
-        return replace(chunk, samples=samples, times=times, bad=bad, intact=None)
+        return replace(chunk, samples=samples, times=times, bad=bad, lender=None)
 
     def close(self) -> None:
         """Disconnect."""
@@ -245,8 +260,9 @@ class LslSource:
                 "Start the session anew."
             )
         self._stream = stream
-        self._fresh = True
-        self._raw = np.empty(stream.samples.max_window)
+        self._fresh = self._behind = True
+        # A predecessor may have died between what it wrote last and a word about it.
+        stream.samples.vouch(stream.samples.count, good=False)
 
     def _room(self, ring: Ring, inlet: Inlet) -> int:
         """Return how many samples to wait for."""
@@ -257,22 +273,21 @@ class LslSource:
         target = ring.next_target()
         if target is not None and target > count:
             n = min(n, target - count)
-        # What is there already is taken at once: we are late, or more came at a time than was asked for.
-        return min(max(n, inlet.available), ring.max_window)
+        if self._behind:
+            # What is there already is taken at once: we are late, or more came at a time than was asked for.
+            n = max(n, inlet.available)
+        return min(n, ring.max_window)
 
-    def _stamp(self, stream: Stream, inlet: Inlet, raw: Times, stamps: Samples, now: float) -> None:
-        """Fill in the stamps of the samples about to be committed, and mark what they show."""
+    def _stamp(self, stream: Stream, inlet: Inlet, raw: Times, times: Times, now: float) -> None:
+        """Fill in the times of the samples about to be committed, and mark what their stamps show."""
         first = stream.samples.count
         fresh, self._fresh = self._fresh, False
         if fresh:
             self._stamps.restart()
             self._shift(stream, inlet.offset, now)
-        times = stamps[:, CORRECTED]
         events = self._stamps(raw, times)
-        stamps[:, RAW] = raw
-        stamps[:, ARRIVED] = now
         if fresh and first:
-            last = stream.samples.view(first - 1, first)["stamps"][0, CORRECTED]
+            last = stream.samples.view(first - 1, first)["times"][0]
             since = float(times[0] - last)
             missing = max(0, round(since / self._stamps.period) - 1)
             self.lost += missing
@@ -328,7 +343,7 @@ class LslSource:
             raise
         if inlet is not None:
             self._came = changes(self.info, inlet.info)
-            self._inlet, self.info, self._fresh = inlet, inlet.info, True
+            self._inlet, self.info, self._fresh, self._behind = inlet, inlet.info, True, True
             self._connector.gone.discard(inlet.info.uid)
             log.info("stream %s: connected again: %s (%s)", self.info.source_id, self._came, self.info.place)
 

@@ -113,6 +113,39 @@ class Stamps:
         self._from, self._to, self._since = self._offset_now(), offset, self._n
         return [Event(MarkKind.CLOCK_OFFSET, 0, 0, offset)]
 
+    def expect(self, out: NDArray[np.float64]) -> bool:
+        """Write the session times of the next samples before they have come; False where only their stamps can tell.
+
+        They hold if the stamps turn out to be `regular`, for as many as come; these are then to be given to `take`.
+        """
+        if self._dejitter is None or self._n - self._since < self._slew or not self._dejitter.expect(out):
+            return False
+        if self._to:
+            out += self._to
+        return True
+
+    def regular(self, raw: NDArray[np.float64]) -> bool:
+        """Return whether the next samples' stamps (n,), n ≥ 1, follow on without gap, repetition or step back."""
+        before, longest = self._newest, self._longest
+        if len(raw) <= FEW:
+            # A handful of stamps: to a process that has just slept, each call into NumPy costs more than this.
+            for stamp in raw.tolist():
+                if not 0 < stamp - before <= longest:
+                    return False
+                before = stamp
+            return True
+        if not 0 < raw.item(0) - before <= longest:
+            return False
+        steps = raw[1:] - raw[:-1]
+        return steps.item(steps.argmin()) > 0 and steps.item(steps.argmax()) <= longest
+
+    def take(self, raw: NDArray[np.float64]) -> None:
+        """Learn from regular stamps (n,) whose times were expected."""
+        assert self._dejitter is not None
+        self._newest = raw.item(-1)
+        self._dejitter.take(raw)
+        self._n += len(raw)
+
     def __call__(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> list[Event]:
         """Write the session time of each sample into `out`; return what was found, in order.
 
@@ -128,27 +161,12 @@ class Stamps:
         StreamError
             If a stamp is not a finite number.
         """
-        before, longest = self._newest, self._longest
+        regular, first = self.regular(raw), raw.item(0) - self._newest
         self._newest = raw.item(-1)
-        if len(raw) <= FEW:
-            # A handful of stamps: to a process that has just slept, each call into NumPy costs more than this.
-            start = before
-            for stamp in raw.tolist():
-                if not 0 < stamp - before <= longest:
-                    break
-                before = stamp
-            else:
-                self._correct(raw, out)
-                return []
-            before = start
-        inside = raw[1:] - raw[:-1]
-        first = raw.item(0) - before
-        if 0 < first <= longest and (
-            not len(inside) or (inside.item(inside.argmin()) > 0 and inside.item(inside.argmax()) <= longest)
-        ):
+        if regular:
             self._correct(raw, out)
             return []
-        return self._break(raw, np.concatenate([[first], inside]), out)
+        return self._break(raw, np.concatenate([[first], raw[1:] - raw[:-1]]), out)
 
     def _break(
         self, raw: NDArray[np.float64], steps: NDArray[np.float64], out: NDArray[np.float64]

@@ -7,7 +7,6 @@ each sample once, never across a mark that starts a new segment.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -16,10 +15,7 @@ import numpy as np
 from bci.errors import Overrun
 from bci.io.marks import CAPACITY, create_marks, mark_columns, read_marks, write_mark
 from bci.signal.ring import Column, Ring, RingHandle
-from bci.signal.types import MarkKind, Signal, Window
-
-#: The columns of a stamp: corrected and dejittered, as sent, and when it was in our hands.
-CORRECTED, RAW, ARRIVED = range(3)
+from bci.signal.types import MarkKind, Samples, Signal, Times, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,8 @@ class Stream:
     signal : Signal
         What the samples are.
     samples : Ring
-        Columns ``samples`` (*signal.shape) and ``stamps`` (3,) float64: `CORRECTED`, `RAW`, `ARRIVED`.
+        Columns ``samples`` (*signal.shape) and three stamps of each, float64: ``times`` (corrected and dejittered),
+        ``raw`` (as sent) and ``arrived`` (when it was in our hands).
     marks : Ring
         Column ``mark``: records of `MARK_DTYPE`. A mark is written before the sample it concerns.
     """
@@ -106,8 +103,7 @@ class Stream:
     def arrived(self, count: int) -> float:
         """Return when sample `count` was in our hands; NaN when it has left the ring."""
         try:
-            stamps = self.samples.view(count, count + 1)["stamps"]
-            arrived = float(stamps[0, ARRIVED])
+            arrived = float(self.samples.view(count, count + 1)["arrived"][0])
             self.samples.check(count)
         except (Overrun, ValueError):
             return math.nan
@@ -127,8 +123,24 @@ class Stream:
         self.close()
 
 
-def _columns(signal: Signal) -> tuple[Column, Column]:
-    return Column.of("samples", signal.dtype, signal.shape), Column.of("stamps", "f8", (3,))
+def _columns(signal: Signal) -> tuple[Column, ...]:
+    stamps = (Column.of(name, "f8") for name in ("times", "raw", "arrived"))
+    return Column.of("samples", signal.dtype, signal.shape), *stamps
+
+
+class _Lender:
+    """A stream's ring as its chunks and windows know it; see `bci.signal.types.Lender`."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.longest = ring.max_window
+        self.holds, self.vouched = ring.holds, ring.vouched
+        self._capacity = ring.capacity
+        self._samples, self._times = ring.array("samples"), ring.array("times")
+
+    def lend(self, first: int, end: int) -> tuple[Samples, Times]:
+        at = first % self._capacity
+        to = at + end - first
+        return self._samples[at:to], self._times[at:to]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +198,7 @@ def follow(
     """
     ring, signal = stream.samples, stream.signal
     size = ring.max_window
-    samples, times = ring.array("samples"), ring.array("stamps")[:, CORRECTED]
+    lender = _Lender(ring)
     good = np.zeros((size, signal.shape[0]), bool)
     breaks: list[tuple[int, str]] = []
     marks_read, at = 0, first
@@ -212,16 +224,10 @@ def follow(
                 reset = breaks.pop(0)[1]
             upto = min(end, at + size, breaks[0][0] if breaks else end)
             try:
-                place = ring.locate(at, upto)
+                ring.check(at)
+                samples, times = lender.lend(at, upto)
                 yield Window(
-                    signal,
-                    at,
-                    samples[place],
-                    times[place],
-                    good[: upto - at],
-                    upto - 1,
-                    reset=reset,
-                    intact=partial(ring.holds, at),
+                    signal, at, samples, times, good[: upto - at], upto - 1, reset=reset, lender=lender
                 )
                 ring.check(at)
             except Overrun:

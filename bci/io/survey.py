@@ -10,7 +10,7 @@ from bci.io.discovery import WAIT
 from bci.io.lsl import LslSource
 from bci.io.marks import read_marks
 from bci.io.recording import Recording, chunks
-from bci.io.stream import RAW, Stream
+from bci.io.stream import Stream
 from bci.signal.clock import Clock
 from bci.signal.pace import Pace, RunningPace
 from bci.signal.quality import ChannelFigures, Survey
@@ -116,7 +116,7 @@ def survey_stream(
             for at, to in itertools.pairwise(cuts):
                 columns = stream.samples.view(at, to)
                 survey.add(columns["samples"], fresh=at in fresh_at)
-                running.add(columns["stamps"][:, RAW], fresh=at in fresh_at)
+                running.add(columns["raw"], fresh=at in fresh_at)
             fresh_at = [at for at in fresh_at if at >= first + n]
     if not survey.samples:
         raise StreamNotFound(

@@ -11,7 +11,7 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.io.frames import write_frame
 from bci.io.marks import write_mark
 from bci.io.program import Program
-from bci.io.stream import CORRECTED, Stream, follow
+from bci.io.stream import Stream, follow
 from bci.live.cutting import Cutter, MarkedEpochs, NewestWindows
 from bci.signal.ring import Ring
 from bci.signal.types import MarkKind, Window
@@ -94,7 +94,7 @@ def _time_of(stream: Stream, first: int) -> float:
     if first < ring.oldest or not ring.count:
         return -math.inf
     at = min(first, ring.count - 1)
-    time = float(ring.read(at, at + 1)["stamps"][0, CORRECTED])
+    time = float(ring.read(at, at + 1)["times"][0])
     return time + (first - at) / (stream.signal.rate or 1.0)
 
 

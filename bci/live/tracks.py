@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from bci.io.markers import LONGEST_TEXT
 from bci.io.metadata import StreamInfo
-from bci.io.stream import RAW
 from bci.io.xdf_wire import STAMP_BYTES
 from bci.io.xdf_writer import LONGEST_CHUNK, XdfWriter
 from bci.live.backlog import Backlog
@@ -116,9 +115,7 @@ class Tracks:
     def samples(self, info: StreamInfo, first: int = 0) -> tuple[int, Take]:
         """Begin a stream of samples; return its id and what takes the columns of its ring."""
         stream = self._writer.add_stream(info, first)
-        return stream, lambda columns, at: self._put(
-            stream, columns["samples"], np.ascontiguousarray(columns["stamps"][:, RAW]), at
-        )
+        return stream, lambda columns, at: self._put(stream, columns["samples"], columns["raw"], at)
 
     def markers(self, info: StreamInfo, first: int = 0) -> tuple[int, Take]:
         """Begin a stream of markers, as text; return its id and what takes the columns of its ring."""

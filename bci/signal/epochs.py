@@ -121,7 +121,7 @@ class Epochs:
         if len(out.samples):
             # Owned: the chunk's memory may be used again.
             own = replace(out, samples=out.samples.copy(), times=out.times.copy(), bad=out.bad.copy())
-            if chunk.intact is not None and not chunk.intact():
+            if not chunk.intact:
                 return  # spoilt; the next chunk begins a new segment
             self._parts.append(own)
             self._kept += len(out.samples)

@@ -45,6 +45,15 @@ _BY_NAME = {step_name(step): step for step in STEPS}
 LARGEST = 1e15
 
 
+def all_measured(samples: Samples) -> bool:
+    """Return whether no value is beyond `LARGEST` or not a number."""
+    if samples.dtype.kind != "f":
+        return True
+    # Both are NaN when any value is, and then neither comparison holds.
+    lowest, highest = np.minimum.reduce(samples, axis=None), np.maximum.reduce(samples, axis=None)
+    return bool(lowest >= -LARGEST and highest <= LARGEST)
+
+
 @dataclasses.dataclass(frozen=True)
 class Pipeline:
     """Steps in order; the empty pipeline passes every sample on.
@@ -144,6 +153,8 @@ class RunningPipeline:
         What goes in and what comes out.
     ratio : int
         Source samples per output sample.
+    plain : bool
+        Whether there are no steps: what comes out is what goes in, in the same memory where all is finite.
     settle : int
         Source samples after a reset or a bad sample until its influence is gone (see `bci.signal.step`).
     settled_from : int
@@ -153,6 +164,7 @@ class RunningPipeline:
     def __init__(self, pipeline: Pipeline, signal: Signal) -> None:
         self.signal = signal
         self.output = pipeline.output(signal)
+        self.plain = not pipeline.steps
         self._kernels: list[Kernel] = []
         self.ratio, self.settle = 1, 0
         for step in pipeline.steps:
@@ -163,12 +175,12 @@ class RunningPipeline:
             self.ratio *= kernel.ratio
         self.settled_from = 0
         self._next = -1
-        self._held: Samples = np.zeros(self.signal.shape, self.signal.dtype)
+        self._held: Samples = np.zeros((1, *self.signal.shape), self.signal.dtype)
 
     def reset(self, first: int) -> None:
         """Forget the past; the next source sample is number `first`."""
         self._next = first
-        self._held[...] = 0
+        self._held = np.zeros((1, *self.signal.shape), self.signal.dtype)
         self.settled_from = first + self.settle
         for kernel in self._kernels:
             kernel.reset(first)
@@ -219,21 +231,25 @@ class RunningPipeline:
 
     def _finite(self, chunk: Window) -> tuple[Samples, Flags | None]:
         """Replace what is not finite, or beyond `LARGEST`, by the last good value, and flag it."""
-        samples = chunk.samples
-        flags = chunk.bad if np.count_nonzero(chunk.bad) else None
-        if samples.dtype.kind != "f" or not len(samples):
-            return samples, flags
-        # Both are NaN when any value is, and then neither comparison holds.
-        lowest, highest = np.minimum.reduce(samples, axis=None), np.maximum.reduce(samples, axis=None)
-        if lowest >= -LARGEST and highest <= LARGEST:
-            self._held = samples[-1].copy()
-            return samples, flags
+        samples, lender, flags = chunk.samples, chunk.lender, None
+        if not len(samples):
+            return samples, None
+        if lender is not None:
+            if lender.vouched(chunk.first, chunk.end) or all_measured(samples):
+                # The ring keeps it until the next chunk has come, or the next chunk begins with a reset.
+                self._held = samples[-1:]
+                return samples, None
+        else:
+            flags = chunk.bad if np.count_nonzero(chunk.bad) else None
+            if all_measured(samples):
+                self._held = samples[-1:].copy()
+                return samples, flags
         n = len(samples)
         finite = np.abs(samples.astype(np.float64)) <= LARGEST
         at = np.arange(1, n + 1).reshape(n, *(1,) * (samples.ndim - 1))
         source = np.maximum.accumulate(np.where(finite, at, 0), axis=0)
-        joined = np.concatenate([self._held[None], samples])
+        joined = np.concatenate([self._held, samples])
         held = np.take_along_axis(joined, source, axis=0)
-        self._held = held[-1].copy()
+        self._held = held[-1:].copy()
         odd = np.asarray(~finite.reshape(n, samples.shape[1], -1).all(axis=2))
         return held, odd if flags is None else odd | flags

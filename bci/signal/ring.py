@@ -12,54 +12,47 @@ A waiting reader publishes the count it waits for; the writer wakes it when that
 so a stream pushed sample by sample costs one wake-up per hop.
 """
 
-import contextlib
 import json
-import math
 import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import resource_tracker, shared_memory
+from multiprocessing import shared_memory
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from bci.errors import Overrun, RingError
+from bci.signal.segment import (
+    CLAIMED,
+    CLOSED,
+    COUNT,
+    HEADER_WORDS,
+    MAGIC,
+    NOT_WAITING,
+    ODD,
+    VOUCHED,
+    Column,
+    check_free,
+    dtype_from_json,
+    lay_out,
+    map_pages,
+    measure,
+    open_segment,
+    round_up,
+)
 from bci.signal.wakeup import Wakeup, new_wakeup
 
-_MAGIC = 0x0142434952494E47  # "BCIRING", layout 1
-_HEADER_WORDS = 8  # magic, layout length, capacity, max_window, readers, claimed, count, closed
-_CLAIMED, _COUNT, _CLOSED = 5, 6, 7
-_ALIGN = 64
-_NOT_WAITING = -1
+__all__ = ["LONGEST_WAIT", "Column", "Columns", "Ring", "RingHandle"]
 
 #: Every wait in the line ends within this many seconds.
 LONGEST_WAIT = 0.1
 
 Columns = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One parallel array of a ring: element type and shape per sample."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...] = ()
-
-    @classmethod
-    def of(cls, name: str, dtype: DTypeLike, shape: Sequence[int] = ()) -> Self:
-        """Build a column from anything NumPy takes as a dtype."""
-        return cls(name, np.dtype(dtype), tuple(int(n) for n in shape))
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of one sample."""
-        return self.dtype.itemsize * math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,39 +84,6 @@ def _no_barrier() -> None:
 _ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
 
-@contextlib.contextmanager
-def _untracked() -> Iterator[None]:
-    """Attach without telling the resource tracker, which on 3.11 and 3.12 would delete the segment at our exit."""
-    register = resource_tracker.register
-    resource_tracker.register = lambda name, rtype: None
-    try:
-        yield
-    finally:
-        resource_tracker.register = register
-
-
-def _open_segment(name: str) -> shared_memory.SharedMemory:
-    if sys.version_info >= (3, 13):
-        return shared_memory.SharedMemory(name, track=False)
-    with _untracked():
-        return shared_memory.SharedMemory(name)
-
-
-def _check_free(nbytes: int) -> None:
-    """Refuse what shared memory cannot hold: overrunning it is a SIGBUS, not an exception."""
-    if not sys.platform.startswith("linux"):
-        return
-    import shutil
-
-    with contextlib.suppress(FileNotFoundError):
-        free = shutil.disk_usage("/dev/shm").free
-        if nbytes > free:
-            raise RingError(
-                f"a ring needs {nbytes / 1e6:.0f} MB of shared memory and /dev/shm has {free / 1e6:.0f} MB left. "
-                "Close other sessions, enlarge it (in a container: --shm-size=2g), or use a smaller buffer."
-            )
-
-
 class Ring:
     """One writer's columns, readable by many.
 
@@ -137,15 +97,15 @@ class Ring:
         owner: bool,
         wakeups: tuple[Wakeup, ...] = (),
     ) -> None:
-        words = buffer[: _HEADER_WORDS * 8].cast("q")
-        if words[0] != _MAGIC:
+        words = buffer[: HEADER_WORDS * 8].cast("q")
+        if words[0] != MAGIC:
             raise RingError(f"shared memory {segment.name if segment else ''!r} is no ring of this version")
         layout_bytes, self.capacity, self.max_window, self.readers = (int(words[i]) for i in (1, 2, 3, 4))
-        slots_end = (_HEADER_WORDS + self.readers) * 8
+        slots_end = (HEADER_WORDS + self.readers) * 8
         layout = json.loads(bytes(buffer[slots_end : slots_end + layout_bytes]))
-        self.columns = tuple(Column.of(n, _dtype_from_json(d), s) for n, d, s in layout)
+        self.columns = tuple(Column.of(n, dtype_from_json(d), s) for n, d, s in layout)
         self._words = words
-        self._slots = buffer[_HEADER_WORDS * 8 : slots_end].cast("q")
+        self._slots = buffer[HEADER_WORDS * 8 : slots_end].cast("q")
         self._segment = segment
         self._owner = owner
         self._wakeups = wakeups
@@ -154,11 +114,11 @@ class Ring:
         #: Between data and their count, which are only ever read or only ever written.
         self._order = _no_barrier if _ORDERED else self._fence
         self._arrays: dict[str, NDArray[Any]] = {}
-        offset = _round_up(slots_end + layout_bytes)
+        offset = round_up(slots_end + layout_bytes)
         rows = self.capacity + self.max_window
         for column in self.columns:
             self._arrays[column.name] = np.ndarray((rows, *column.shape), column.dtype, buffer, offset)
-            offset += _round_up(column.nbytes * rows)
+            offset += round_up(column.nbytes * rows)
 
     # -- making and finding rings ------------------------------------------------------------------------
 
@@ -186,8 +146,8 @@ class Ring:
         RingError
             If a segment of that name exists or shared memory has no room for it.
         """
-        nbytes, layout = _measure(columns, capacity, max_window, readers)
-        _check_free(nbytes)
+        nbytes, layout = measure(columns, capacity, max_window, readers)
+        check_free(nbytes)
         try:
             segment = shared_memory.SharedMemory(name, create=True, size=nbytes)
         except FileExistsError:
@@ -196,15 +156,15 @@ class Ring:
                 "Wait for it to end, or give this session another name."
             ) from None
         assert segment.buf is not None
-        _lay_out(segment.buf, nbytes, layout, capacity, max_window, readers)
+        lay_out(segment.buf, nbytes, layout, capacity, max_window, readers)
         return cls(segment.buf, segment, owner=True, wakeups=tuple(new_wakeup() for _ in range(readers)))
 
     @classmethod
     def private(cls, columns: Sequence[Column], capacity: int, max_window: int) -> Self:
         """Create a ring in this process's own memory."""
-        nbytes, layout = _measure(columns, capacity, max_window, 0)
+        nbytes, layout = measure(columns, capacity, max_window, 0)
         buffer = memoryview(bytearray(nbytes))
-        _lay_out(buffer, nbytes, layout, capacity, max_window, 0)
+        lay_out(buffer, nbytes, layout, capacity, max_window, 0)
         return cls(buffer, None, owner=True)
 
     @classmethod
@@ -220,12 +180,13 @@ class Ring:
         """
         name, wakeups = (handle, ()) if isinstance(handle, str) else (handle.name, handle.wakeups)
         try:
-            segment = _open_segment(name)
+            segment = open_segment(name)
         except FileNotFoundError:
             raise RingError(
                 f"no shared memory named {name!r}: its session has ended or never started"
             ) from None
         assert segment.buf is not None
+        map_pages(segment.buf)
         return cls(segment.buf, segment, owner=False, wakeups=wakeups)
 
     @property
@@ -259,15 +220,15 @@ class Ring:
         """Return the next `n` places of every column, contiguous, to be filled and then committed."""
         if not 0 < n <= self.max_window:
             raise ValueError(f"a claim is 1 to {self.max_window} samples, got {n}")
-        count = self._words[_COUNT]
-        self._words[_CLAIMED] = max(self._words[_CLAIMED], count + n)
+        count = self._words[COUNT]
+        self._words[CLAIMED] = max(self._words[CLAIMED], count + n)
         self._order()
         at = count % self.capacity
         return {name: array[at : at + n] for name, array in self._arrays.items()}
 
     def commit(self, n: int) -> int:
         """Publish the first `n` claimed places, wake whoever waited for them, return the new count."""
-        count = self._words[_COUNT]
+        count = self._words[COUNT]
         at = count % self.capacity
         if at < self.max_window:
             upto = min(at + n, self.max_window)
@@ -279,7 +240,7 @@ class Ring:
                 array[:over] = array[self.capacity : self.capacity + over]
         self._order()
         count += n
-        self._words[_COUNT] = count
+        self._words[COUNT] = count
         self._fence()
         self._wake(count)
         return count
@@ -297,17 +258,28 @@ class Ring:
             done += step
         return self.count
 
+    def vouch(self, end: int, *, good: bool) -> None:
+        """Say that samples up to `end`, since the last such word, were looked at, and whether all of them are good.
+
+        What good means is the writer's and the readers' business. It may be said after `commit`, when the readers
+        are waking up anyway; a reader that comes sooner looks for itself.
+        """
+        if not good:
+            self._words[ODD] = end
+            self._order()
+        self._words[VOUCHED] = end
+
     def finish(self) -> None:
         """Say that no more samples will come, and wake every reader."""
-        self._words[_CLOSED] = 1
+        self._words[CLOSED] = 1
         self._fence()
         self._wake(sys.maxsize)
 
     def _wake(self, count: int) -> None:
         slots = self._slots
         for i, wakeup in enumerate(self._wakeups):
-            if _NOT_WAITING < slots[i] <= count:
-                slots[i] = _NOT_WAITING
+            if NOT_WAITING < slots[i] <= count:
+                slots[i] = NOT_WAITING
                 wakeup.release()
 
     # -- reading -----------------------------------------------------------------------------------------
@@ -315,26 +287,33 @@ class Ring:
     @property
     def count(self) -> int:
         """Samples written since the start; never wraps."""
-        return self._words[_COUNT]
+        return self._words[COUNT]
 
     @property
     def oldest(self) -> int:
         """Absolute count of the oldest sample that can still be read."""
-        return max(0, self._words[_CLAIMED] - self.capacity)
+        return max(0, self._words[CLAIMED] - self.capacity)
 
     @property
     def finished(self) -> bool:
         """Whether the writer has said that no more samples will come."""
-        return bool(self._words[_CLOSED])
+        return bool(self._words[CLOSED])
 
     @property
     def nbytes(self) -> int:
         """Bytes of all columns."""
         return sum(array.nbytes for array in self._arrays.values())
 
+    def vouched(self, first: int, end: int) -> bool:
+        """Return whether the writer has said that samples `first` to `end` are good; False when it has not yet."""
+        if self._words[VOUCHED] < end:
+            return False
+        self._order()
+        return self._words[ODD] <= first
+
     def next_target(self) -> int | None:
         """Return the lowest count that any reader waits for now, or None."""
-        targets = [t for t in self._slots if t > _NOT_WAITING]
+        targets = [t for t in self._slots if t > NOT_WAITING]
         return min(targets) if targets else None
 
     def wait(self, target: int, timeout: float = LONGEST_WAIT, slot: int = 0) -> bool:
@@ -356,18 +335,21 @@ class Ring:
         """
         if self.count >= target or self.finished:
             return self.count >= target
+        words, slots, wakeup = self._words, self._slots, self._wakeups[slot]
         deadline = time.perf_counter() + timeout
-        wakeup = self._wakeups[slot]
         while True:
-            self._slots[slot] = target
+            slots[slot] = target
             self._fence()
-            if self.count >= target or self.finished:
+            if words[COUNT] >= target or words[CLOSED]:
                 break
             left = deadline - time.perf_counter()
-            if left <= 0 or not wakeup.wait(left):
+            # Whoever wakes us has taken our target away: when it is reached there is nothing left to do.
+            if left > 0 and wakeup.wait(left) and words[COUNT] >= target:
+                return True
+            if left <= 0 or time.perf_counter() >= deadline:
                 break
-        self._slots[slot] = _NOT_WAITING
-        return self.count >= target
+        slots[slot] = NOT_WAITING
+        return words[COUNT] >= target
 
     def view(self, first: int, end: int) -> dict[str, NDArray[Any]]:
         """Return samples `first` to `end` of every column without copying; `check` after use.
@@ -444,46 +426,3 @@ class Ring:
             array[:] = places[name]
         self.check(first)
         return first + n
-
-
-def _round_up(n: int) -> int:
-    return -(-n // _ALIGN) * _ALIGN
-
-
-def _dtype_to_json(dtype: np.dtype[Any]) -> Any:
-    return dtype.descr if dtype.names else dtype.str
-
-
-def _dtype_from_json(spec: Any) -> np.dtype[Any]:
-    if isinstance(spec, str):
-        return np.dtype(spec)
-    fields = []
-    for name, kind, *shape in spec:
-        inner = _dtype_from_json(kind)
-        fields.append((name, inner, tuple(shape[0])) if shape else (name, inner))
-    return np.dtype(fields)
-
-
-def _measure(columns: Sequence[Column], capacity: int, max_window: int, readers: int) -> tuple[int, bytes]:
-    if not 0 < max_window <= capacity:
-        raise ValueError(f"a ring needs 0 < max_window ≤ capacity, got {max_window} and {capacity}")
-    layout = json.dumps([(c.name, _dtype_to_json(c.dtype), c.shape) for c in columns]).encode()
-    nbytes = _round_up((_HEADER_WORDS + readers) * 8 + len(layout))
-    nbytes += sum(_round_up(c.nbytes * (capacity + max_window)) for c in columns)
-    return nbytes, layout
-
-
-def _lay_out(
-    buffer: memoryview, nbytes: int, layout: bytes, capacity: int, max_window: int, readers: int
-) -> None:
-    np.frombuffer(buffer, np.uint8, nbytes)[:] = (
-        0  # touches every page: what is missing fails here, not later
-    )
-    words = buffer[: (_HEADER_WORDS + readers) * 8].cast("q")
-    for i, word in enumerate((_MAGIC, len(layout), capacity, max_window, readers, 0, 0, 0)):
-        words[i] = word
-    for i in range(readers):
-        words[_HEADER_WORDS + i] = _NOT_WAITING
-    at = (_HEADER_WORDS + readers) * 8
-    buffer[at : at + len(layout)] = layout
-    words.release()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from bci.signal.pipeline import Pipeline
-from bci.signal.types import Flags, Samples, Signal, Times, Window
+from bci.signal.types import Flags, Lender, Samples, Signal, Times, Window
 
 
 class _History:
@@ -39,6 +39,11 @@ class _History:
             self._put(self._bad, at, bad)
         elif self.count - n < self._spotless_from:
             self._put(self._bad, at, np.zeros((n, self._bad.shape[1]), bool))
+
+    def spoil(self) -> None:
+        """Flag everything written so far."""
+        self._spotless_from = self.count + self.capacity
+        self._bad[:] = True
 
     def _put(self, array: Samples, at: int, values: Samples) -> None:
         end = at + len(values)
@@ -70,7 +75,8 @@ class Windows:
     newest : bool
         Of the windows that one chunk completes, give the newest and count the others.
     copy : bool
-        Whether windows own their samples; otherwise they are valid until the next one is asked for.
+        Whether windows own their samples; otherwise they are valid until the next one is asked for, and where the
+        pipeline has no steps and the chunks are lent by a ring, the windows are lent by it too: see `Window.intact`.
 
     Attributes
     ----------
@@ -103,6 +109,10 @@ class Windows:
         self._history = _History(self.pipeline.output, 2 * (length + hop), length + hop)
         self._shift = 0  # output count of the history's sample 0
         self._segment = 0  # first output sample since the last reset
+        self._lent = (
+            False  # whether this segment's windows are still all in the ring, and none in the history
+        )
+        self._clear = np.zeros((length, self.pipeline.output.shape[0]), bool)
 
     def push(self, chunk: Window) -> Iterator[Window]:
         """Take the next samples and give the windows that they complete; all of them must be taken.
@@ -122,24 +132,57 @@ class Windows:
         if reset:
             self._segment = first
             self._shift = first - self._history.count
-        elif first != self._history.count + self._shift:
+            self._lent = self._may_lend(chunk.lender)
+        elif not self._lent and first != self._history.count + self._shift:
             raise RuntimeError("the windows of a chunk must all be taken before the next chunk is pushed")
         ends = self._ends(first, end)
+        if self._lent:
+            assert chunk.lender is not None
+            if bad is None and chunk.intact:
+                return self._newest_of(ends, chunk.lender)
+            self._take_over(chunk.lender, first)
         if self._newest:
             # All is kept here and now, so that whoever takes the newest and leaves has left nothing unkept.
             self._keep(samples, times, bad, 0, len(samples))
-        elif chunk.intact is not None:
+        elif chunk.lender is not None:
             samples, times, bad = samples.copy(), times.copy(), None if bad is None else bad.copy()
-        if chunk.intact is not None and not chunk.intact():
+        if not chunk.intact:
             return iter(())  # what was kept is spoilt; the next chunk begins a new segment
+        if self._newest:
+            return self._newest_of(ends)
         self.windows += len(ends)
-        if not self._newest:
-            return self._give(first, samples, times, bad, ends)
+        return self._give(first, samples, times, bad, ends)
+
+    def _may_lend(self, lender: Lender | None) -> bool:
+        """Return whether windows can be the ring's own memory."""
+        return (
+            lender is not None
+            and lender.longest >= self.length
+            and self.pipeline.plain
+            and self._newest
+            and not self._copy
+        )
+
+    def _take_over(self, lender: Lender, first: int) -> None:
+        """Keep the outputs of this segment from now on: something in them is no longer as the ring has it."""
+        self._lent = False
+        start = max(self._segment, first - self.length)
+        self._shift = start - self._history.count
+        if start < first:
+            samples, times = lender.lend(start, first)
+            self._history.write(samples, times, None)
+            if not lender.holds(start):
+                self._history.spoil()
+
+    def _newest_of(self, ends: range, lender: Lender | None = None) -> Iterator[Window]:
+        """Give the last of the windows that end there, and count the others."""
         if not ends:
             return iter(())
-        self.skipped += len(ends) - 1
-        self._passed += len(ends) - 1
-        return iter((self._window(ends[-1]),))
+        passed = len(ends) - 1
+        self.windows += passed + 1
+        self.skipped += passed
+        self._passed += passed
+        return iter((self._window(ends[-1], lender),))
 
     def _give(
         self, first: int, samples: Samples, times: Times, bad: Flags | None, ends: range
@@ -173,12 +216,14 @@ class Windows:
             done = to
         return done
 
-    def _window(self, end: int) -> Window:
-        samples, times, bad = self._history.view(end - self._shift, self.length)
+    def _window(self, end: int, lender: Lender | None = None) -> Window:
+        ratio, first = self.pipeline.ratio, end - self.length
+        if lender is not None:
+            (samples, times), bad = lender.lend(first, end), self._clear
+        else:
+            samples, times, bad = self._history.view(end - self._shift, self.length)
         if self._copy:
             samples, times, bad = samples.copy(), times.copy(), bad.copy()
-        ratio = self.pipeline.ratio
-        first = end - self.length
         passed, self._passed = self._passed, 0
         self.yielded += 1
         return Window(
@@ -190,6 +235,7 @@ class Windows:
             end * ratio - 1,
             settled=(first + 1) * ratio - 1 >= self.pipeline.settled_from,
             skipped=passed,
+            lender=lender,
         )
 
 

@@ -134,7 +134,7 @@ class AdversarialGame:
         self.generator_optimiser.zero_grad(set_to_none=True)
         with self.replicas.autocast():
             latent, picture = self._pair(game.batch)
-            loss = picture_loss(0.5 + 0.5 * self.generator(latent), 0.5 + 0.5 * picture)
+            loss = picture_loss(0.5 + 0.5 * self.generator(latent), 0.5 + 0.5 * picture, game.edges)
         loss.backward()
         self._descend(self.generator, self.generator_optimiser)
         nan = float("nan")
@@ -195,7 +195,8 @@ class AdversarialGame:
             loss = generator_loss(game.loss, self.critic(drawn))
             total = loss
             if picture is not None:
-                redrawing = picture_loss(0.5 + 0.5 * drawn[: len(picture)], 0.5 + 0.5 * picture)
+                redrawn = 0.5 + 0.5 * drawn[: len(picture)]
+                redrawing = picture_loss(redrawn, 0.5 + 0.5 * picture, game.edges)
                 total = total + game.anchor * redrawing
             if game.orthogonal:
                 total = total + game.orthogonal * orthogonality(self.generator)

@@ -89,13 +89,19 @@ def regress(
     return Curve(*(tuple(column) for column in zip(*seen, strict=True)))
 
 
-def picture_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean loss of pictures in 0 to 1, both (n, 3, size, size); see the module."""
+def picture_loss(drawn: Tensor, wanted: Tensor, edges: float = 0.0) -> Tensor:
+    """Return the mean loss of pictures in 0 to 1, both (n, 3, size, size); see the module.
+
+    `edges` weighs the mean absolute error of the differences between neighbours, at the two finest scales.
+    """
     loss = F.mse_loss(drawn, wanted)
     for k, weight in enumerate(_SCALES):
         if k:
             drawn, wanted = F.avg_pool2d(drawn, 2), F.avg_pool2d(wanted, 2)
         loss = loss + weight * F.l1_loss(drawn, wanted)
+        if edges and k < 2:
+            wrong = drawn - wanted
+            loss = loss + edges * (wrong.diff(dim=2).abs().mean() + wrong.diff(dim=3).abs().mean())
     return loss
 
 

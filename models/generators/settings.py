@@ -37,11 +37,15 @@ class PictureSettings(_Section):
     """How many faces are drawn."""
     held_out: Count = 1000
     """How many pictures are kept for scores, never learned from."""
+    pose: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of faces: how far they turn, tilt and come closer, of what they can; sets of photographs are aligned too."""
 
     @model_validator(mode="after")
     def _named_where_it_is_read(self) -> Self:
         if (self.source == "faces") != (not self.path):
             raise ValueError("path names the folder of characters or pictures; faces are drawn and have none")
+        if self.source != "faces" and self.pose != 1.0:
+            raise ValueError("pose is of drawn faces; other pictures are as they are")
         return self
 
 
@@ -91,6 +95,8 @@ class GameSettings(_Section):
     """What their latents are made of; only drawn faces have attributes."""
     anchor: Weight = 0.0
     """Weight of that redrawing during the game, for half of each batch."""
+    edges: Weight = 0.0
+    """Weight of the pictures' slopes in redrawing, beside their values: eyes and mouths are few pixels, and steep."""
 
 
 class RunSettings(_Section):

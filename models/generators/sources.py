@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from bci.errors import ConfigError
 from models.config import find_data_root
 from models.datasets.characters import read_characters
-from models.datasets.faces import draw_faces, sample_attributes
+from models.datasets.faces import NAMES, draw, sample_attributes
 from models.datasets.folder import read_folder
 from models.generators.components import attribute_latents, component_latents
 from models.generators.settings import GeneratorConfig
 
 Progress = Callable[[float, str], None]
 Pixels = NDArray[np.uint8]
+
+#: How a face is held, each 0 when it looks at the camera from the usual distance.
+_POSE = ("yaw", "pitch", "roll", "size")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +95,7 @@ def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, pr
     kept, learned = np.sort(order[: settings.held_out]), np.sort(order[settings.held_out :])
     if settings.source != "faces":
         return Source(images[learned], images[kept], digest, says)
-    table = sample_attributes(len(images), np.random.default_rng(config.seed))
+    table = _attributes(config, len(images))
     return Source(images[learned], images[kept], digest, says, table[learned], table[kept])
 
 
@@ -107,10 +110,17 @@ def starting_latents(config: GeneratorConfig, source: Source) -> NDArray[np.floa
     return component_latents(source.train, size, config.seed)
 
 
+def _attributes(config: GeneratorConfig, n: int) -> NDArray[np.float32]:
+    """Return what faces are drawn from: (n, 37)."""
+    table = sample_attributes(n, np.random.default_rng(config.seed))
+    table[:, [NAMES.index(name) for name in _POSE]] *= np.float32(config.pictures.pose)
+    return table
+
+
 def _faces(config: GeneratorConfig, cache: Path, progress: Progress) -> Pixels:
     """Draw faces, or take those that an earlier run with the same settings has drawn."""
     number = config.pictures.number + config.pictures.held_out
-    key = json.dumps([config.seed, number, config.network.size])
+    key = json.dumps([config.seed, number, config.network.size, config.pictures.pose])
     kept = cache / f"faces-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npy"
     if kept.is_file():
         try:
@@ -119,7 +129,7 @@ def _faces(config: GeneratorConfig, cache: Path, progress: Progress) -> Pixels:
             progress(0.0, f"{kept.name} is damaged and is drawn again")
         else:
             return images
-    images = draw_faces(number, seed=config.seed, size=config.network.size, progress=progress).images
+    images = draw(_attributes(config, number), size=config.network.size, progress=progress)
     # Processes that train together may all be drawing.
     partial = kept.with_suffix(f".partial{os.getpid()}")
     with partial.open("wb") as file:

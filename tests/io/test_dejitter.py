@@ -87,3 +87,21 @@ def test_a_restart_forgets_the_old_rate() -> None:
 def test_stamps_far_from_zero_lose_no_precision() -> None:
     stamps = 1.7e9 + np.arange(20_000) / 1000.0
     assert np.abs(dejittered(stamps, [10], 1000.0) - stamps).max() < 1e-6
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 200])
+def test_times_written_before_the_stamps_have_come_are_those_written_after(size: int) -> None:
+    stamps = np.arange(4000) / 1000 + np.random.default_rng(size).exponential(2e-3, 4000)
+    plain, foretold = Dejitter(1000.0), Dejitter(1000.0)
+    told = 0
+    for first in range(0, len(stamps), size):
+        chunk = stamps[first : first + size]
+        wanted, got = np.empty(len(chunk)), np.full(len(chunk), np.nan)
+        plain(chunk, wanted)
+        if foretold.expect(got):
+            foretold.take(chunk)
+            told += 1
+        else:
+            foretold(chunk, got)
+        assert got.tolist() == wanted.tolist()
+    assert told > 0.6 * len(stamps) / size

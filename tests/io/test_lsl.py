@@ -16,7 +16,7 @@ from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
 from bci.io.lsl import LslOutlet, LslSource, describe, visible
 from bci.io.markers import MarkerOutlet
 from bci.io.marks import read_marks
-from bci.io.stream import ARRIVED, CORRECTED, RAW, Grid, Stream
+from bci.io.stream import Grid, Stream
 from bci.signal.clock import ManualClock
 from bci.signal.types import MarkKind, Signal, Window
 
@@ -194,9 +194,9 @@ def test_every_sample_arrives_once_in_its_own_type(
         got = receive(source, stream, 100)
         assert got["samples"].dtype == dtype
         assert np.array_equal(got["samples"], planted(counts, dtype))
-        assert np.array_equal(got["stamps"][:, RAW], START + counts / 1000)
-        assert np.array_equal(got["stamps"][:, CORRECTED], got["stamps"][:, RAW])
-        assert set(got["stamps"][:, ARRIVED]) == {100.0}
+        assert np.array_equal(got["raw"], START + counts / 1000)
+        assert np.array_equal(got["times"], got["raw"])
+        assert set(got["arrived"]) == {100.0}
         assert (source.received, source.lost, source.newest) == (100, 0, 100.0)
         assert marks(stream) == []
 
@@ -336,11 +336,10 @@ def test_what_arrived_before_the_source_died_is_kept(
         def die() -> None:
             push(outlet, np.arange(7))
             # The pull under way has taken all seven from liblsl, waits for three more, and has returned none.
-            until(lambda: not np.isnan(source._raw[6]))
+            until(lambda: not np.isnan(stream.samples.array("raw")[6]))
             outlet.close()
 
-        source.pull_into(stream, 0.0)  # lays out the buffer of stamps
-        source._raw[:] = np.nan
+        stream.samples.array("raw")[:] = np.nan
         death = threading.Thread(target=die)
         death.start()
         n = source.pull_into(stream, timeout=40)

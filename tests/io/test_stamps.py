@@ -26,6 +26,11 @@ def feed(
         for event in stamps.shift(changes.pop(at)) if at in changes else []:
             found.append((event.kind, at, event.count))
         end = min([len(raw), at + sizes[turn % len(sizes)], *changes])
+        # As acquisition does: times written before the samples have come stand if the stamps turn out to be regular.
+        if stamps.expect(out[at:end]) and stamps.regular(raw[at:end]):
+            stamps.take(raw[at:end])
+            at, turn = end, turn + 1
+            continue
         for event in stamps(raw[at:end], out[at:end]):
             found.append((event.kind, at + event.index, event.count))
         at, turn = end, turn + 1
@@ -71,7 +76,7 @@ def test_what_was_planted_is_found_at_the_exact_sample() -> None:
 def test_times_and_events_do_not_depend_on_chunking(sizes: list[int]) -> None:
     raw, _ = planted()
     offsets = {0: 7.0, 250: 7.02, 640: 7.01}
-    whole, events = feed(Stamps(100.0), raw, [len(raw)], offsets)
+    whole, events = feed(Stamps(100.0), raw, [len(raw)], offsets)  # too long a chunk to be foretold
     times, found = feed(Stamps(100.0), raw, sizes, offsets)
     assert np.array_equal(times, whole)
     assert found == events

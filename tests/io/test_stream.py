@@ -1,14 +1,15 @@
 """A stream hands on every sample once, in order, and never across a mark that starts a segment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bci.io.stream import ARRIVED, CORRECTED, RAW, Grid, Stream, follow
+from bci.io.stream import Grid, Stream, follow
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import MarkKind, Signal, Window
-from bci.signal.windows import Windows
+from bci.signal.windows import Windows, windows
 
 SIGNAL = Signal("planted", 100.0, (3,), ("a", "b", "c"), "uV")
 
@@ -19,12 +20,12 @@ def stream(segment_name: str) -> Iterator[Stream]:
         yield stream
 
 
-def push(stream: Stream, first: int, n: int) -> None:
+def push(stream: Stream, first: int, n: int, nan_at: Iterable[int] = ()) -> None:
     """Write samples whose first channel is their own count, stamped by it."""
     count = np.arange(first, first + n)
-    stamps = np.empty((n, 3))
-    stamps[:, CORRECTED], stamps[:, RAW], stamps[:, ARRIVED] = count / 100, count / 100 + 5, count / 100 + 1
-    stream.samples.write(samples=np.stack([count, -count, count * 2], 1).astype("f4"), stamps=stamps)
+    samples = np.stack([count, -count, count * 2], 1).astype("f4")
+    samples[np.isin(count, list(nan_at)), 1] = np.nan
+    stream.samples.write(samples=samples, times=count / 100, raw=count / 100 + 5, arrived=count / 100 + 1)
 
 
 def collect(
@@ -120,10 +121,9 @@ def test_a_chunk_overwritten_while_it_was_lent_is_spoilt_and_gives_no_window(str
     assert len(list(cutter.push(next(chunks)))) == 1
     push(stream, 30, 30)
     chunk = next(chunks)
-    assert chunk.intact is not None
-    assert chunk.intact()
+    assert chunk.intact
     push(stream, 60, stream.samples.capacity)  # the writer laps the reader while it works
-    assert not chunk.intact()
+    assert not chunk.intact
     assert list(cutter.push(chunk)) == []
     after = next(chunks)
     assert after.reset == "overrun"
@@ -138,3 +138,67 @@ def test_after_an_order_to_stop_what_a_finished_writer_left_still_comes(stream: 
     stream.samples.finish()
     chunks = list(follow(stream, Grid(10, 10), lambda: False, lambda *o: None))
     assert [(c.first, c.end) for c in chunks] == [(0, 40)]
+
+
+def newest_windows(stream: Stream, sizes: list[int], spoil: set[int], vouch: bool) -> list[Window]:
+    """Push pieces with NaN at some counts, and cut each as the decoder does, keeping copies."""
+    cutter = Windows(SIGNAL, Pipeline(), length=12, hop=4, newest=True, copy=False)
+    chunks = follow(stream, Grid(12, 4), lambda: True, lambda *o: pytest.fail("overrun"))
+    found: list[Window] = []
+    for size in sizes:
+        first = stream.samples.count
+        push(stream, first, size, nan_at=spoil)
+        if vouch:
+            stream.samples.vouch(first + size, good=not spoil & set(range(first, first + size)))
+        while (stream.samples.count - 12) // 4 >= 0 and cutter.windows < (stream.samples.count - 12) // 4 + 1:
+            found += [
+                replace(w, samples=w.samples.copy(), times=w.times.copy(), bad=w.bad.copy())
+                for w in cutter.push(next(chunks))
+            ]
+    return found
+
+
+@pytest.mark.parametrize("spoil", [set(), {30}, {3, 41, 42}])
+@pytest.mark.parametrize("vouch", [False, True])
+def test_windows_lent_by_the_ring_equal_those_that_are_kept(
+    stream: Stream, spoil: set[int], vouch: bool
+) -> None:
+    sizes = [12, 4, 4, 8, 4, 12, 4, 4, 4, 20, 4]
+    lent = newest_windows(stream, sizes, spoil, vouch)
+    n = sum(sizes)
+    samples, times = (stream.samples.array(name)[:n] for name in ("samples", "times"))
+    whole = Window(SIGNAL, 0, samples, times, np.zeros((n, 3), bool), n - 1, reset="start")
+    kept = {w.first: w for w in windows([whole], Pipeline(), length=12, hop=4)}
+    assert len(lent) == len(sizes)
+    for window in lent:
+        twin = kept[window.first]
+        assert np.array_equal(window.samples, twin.samples)
+        assert np.array_equal(window.times, twin.times)
+        assert np.array_equal(window.bad, twin.bad)
+        assert window.last_sample == twin.last_sample
+    # Once a value has been replaced the ring's memory is no longer what a window holds.
+    first_odd = min(spoil, default=10**6)
+    assert all((window.lender is None) == (window.last_sample >= first_odd) for window in lent)
+
+
+def test_a_lent_window_that_is_overwritten_knows_it(stream: Stream) -> None:
+    cutter = Windows(SIGNAL, Pipeline(), length=10, hop=10, newest=True, copy=False)
+    chunks = follow(stream, Grid(10, 10), lambda: True, lambda *o: None)
+    push(stream, 0, 10)
+    (window,) = cutter.push(next(chunks))
+    assert np.shares_memory(window.samples, stream.samples.array("samples"))
+    assert window.intact
+    push(stream, 10, stream.samples.capacity)
+    assert not window.intact
+
+
+def test_a_new_writer_vouches_for_nothing_that_its_predecessor_wrote(stream: Stream) -> None:
+    ring = stream.samples
+    push(stream, 0, 10)
+    ring.vouch(10, good=True)
+    push(stream, 10, 10)  # its writer dies before it has looked at these
+    ring.vouch(20, good=False)
+    push(stream, 20, 10)
+    assert not ring.vouched(20, 30)  # nobody has looked yet
+    ring.vouch(30, good=True)
+    assert [ring.vouched(*span) for span in ((0, 10), (10, 20), (15, 30), (20, 30))] == [False] * 3 + [True]

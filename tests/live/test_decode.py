@@ -17,7 +17,8 @@ from bci.io.program import Launch, Program
 from bci.io.stream import Stream
 from bci.live import decode
 from bci.signal.clock import LslClock
-from bci.signal.ring import _CLOSED, Ring
+from bci.signal.ring import Ring
+from bci.signal.segment import CLOSED
 from bci.signal.types import MARKER_DTYPE, MarkKind
 
 N = 600
@@ -46,7 +47,8 @@ class Bench:
         at = self.stream.samples.count
         counts = at + np.arange(n)
         samples = np.repeat(counts[:, None], self.bundle.signal.shape[0], axis=1).astype(np.float32)
-        self.stream.samples.write(samples=samples, stamps=np.repeat(counts[:, None] / RATE, 3, axis=1))
+        times = counts / RATE
+        self.stream.samples.write(samples=samples, times=times, raw=times, arrived=times)
 
     def mark(self, *texts_and_times: tuple[str, float]) -> None:
         for text, time in texts_and_times:
@@ -67,7 +69,7 @@ class Bench:
         program = Program(launch, None, self.board, LslClock())
         decode.main(program)
         program.close()
-        self.stream.samples._words[_CLOSED] = 0
+        self.stream.samples._words[CLOSED] = 0
 
     def infos(self, since: int = 0) -> Any:
         return self.frames.read(since, self.frames.count)["info"]

@@ -43,7 +43,7 @@ def _ask_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stream_of(seconds: float) -> Stream:
     capacity = int(seconds * SIGNAL.rate)
-    columns = [Column.of("samples", "f4", (4,)), Column.of("stamps", "f8", (3,))]
+    columns = [Column.of("samples", "f4", (4,)), Column.of("raw", "f8")]
     return Stream(
         SIGNAL, Ring.private(columns, capacity, capacity // 4), Ring.private(mark_columns(), 256, 64)
     )
@@ -58,8 +58,7 @@ def push(stream: Stream, n: int) -> None:
     """Write `n` samples, stamped by their count on the sender's own clock."""
     first = stream.samples.count
     raw = 60.0 + np.arange(first, first + n) / SIGNAL.rate - OFFSET
-    stamps = np.stack([raw + OFFSET, raw, raw + OFFSET + 0.001], axis=1)
-    stream.samples.write(samples=planted(first, n), stamps=stamps)
+    stream.samples.write(samples=planted(first, n), raw=raw)
 
 
 def finish(recorder: Recorder) -> None:
@@ -338,8 +337,7 @@ def test_a_clock_that_was_set_during_the_session_is_told_to_readers(
         for _ in range(n):
             first = stream.samples.count
             session = clock.now() + np.arange(100) / SIGNAL.rate
-            stamps = np.stack([session, session - offset, session], axis=1)
-            stream.samples.write(samples=planted(first, 100), stamps=stamps)
+            stream.samples.write(samples=planted(first, 100), raw=session - offset)
             clock.advance(1.0)
             yield
 

@@ -13,13 +13,16 @@ from typer.testing import CliRunner
 
 from bci.cli import app
 from bci.errors import BundleError, BundleMismatch, ConfigError
+from models.datasets.faces import NAMES
 from models.generators.adversarial import AdversarialGame
 from models.generators.components import component_latents
 from models.generators.package import GeneratorPackage
 from models.generators.record import CHECKPOINT, Record
+from models.generators.regression import picture_loss
 from models.generators.replicas import Replicas
 from models.generators.running import run
-from models.generators.settings import GeneratorConfig, load_generator_config
+from models.generators.settings import GeneratorConfig, PictureSettings, load_generator_config
+from models.generators.sources import open_source
 from models.generators.spec import DESCRIPTION, GRAPH
 from models.generators.training import train_generator
 
@@ -330,3 +333,29 @@ def test_the_shipped_generators_load_and_draw_what_their_configuration_says(name
     drawn = package.draw(z)
     assert drawn.shape == (4, 64, 64, 3)
     assert drawn.std(0).mean() > 10  # four latents, four pictures
+
+
+def test_faces_are_held_as_far_as_asked_and_are_otherwise_the_same(tmp_path):
+    def faces(pose):
+        settings = config().model_copy(
+            update={"pictures": PictureSettings(source="faces", number=12, held_out=8, pose=pose)}
+        )
+        return open_source(settings, None, tmp_path, quiet)
+
+    free, aligned = faces(1.0), faces(0.25)
+    held = [NAMES.index(name) for name in ("yaw", "pitch", "roll", "size")]
+    other = [i for i in range(len(NAMES)) if i not in held]
+    assert np.array_equal(aligned.attributes[:, held], 0.25 * free.attributes[:, held])
+    assert np.array_equal(aligned.attributes[:, other], free.attributes[:, other])
+    assert aligned.sha256 != free.sha256
+    # Both lie in one cache and are told apart there.
+    assert faces(0.25).sha256 == aligned.sha256
+    with pytest.raises(ValueError, match="pose is of drawn faces"):
+        PictureSettings(source="folder", path="x", pose=0.5)
+
+
+def test_slopes_weigh_what_is_sharp_and_not_what_is_bright():
+    flat, bar = torch.full((1, 3, 16, 16), 0.4), torch.full((1, 3, 16, 16), 0.4)
+    bar[..., 8:] = 0.8
+    assert float(picture_loss(flat + 0.1, flat, 5.0)) == pytest.approx(float(picture_loss(flat + 0.1, flat)))
+    assert float(picture_loss(flat, bar, 5.0)) > float(picture_loss(flat, bar)) + 0.1

@@ -198,6 +198,11 @@ def test_volumes_seconds_apart_are_no_silence_and_their_epochs_are_decoded_fed_b
     assert not kinds & {"stalled", "gap", "epoch_lost", "skipped"}
     again = bci("reproduce", done.folder, "--json")
     assert again.result["equal"] == again.result["frames"] == 2
+    other = tmp_path / "other.toml"
+    other.write_text(text.replace("units = 16", "units = 24"))
+    refused = bci("check", other, "--json")
+    assert refused.status == 2
+    assert "expected (16,), came (24,)" in " ".join(refused.words.split())
     hasty = tmp_path / "hasty.toml"
     hasty.write_text(text.replace("max_png = 0", "max_png = 0\ndata_age_limit = 0.5"))
     refused = bci("check", hasty, "--json")

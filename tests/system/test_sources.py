@@ -16,7 +16,7 @@ from bci.io.board import Board, State
 from bci.io.lsl import LslSource, describe
 from bci.io.marks import read_marks
 from bci.io.program import Launch
-from bci.io.stream import RAW, Stream
+from bci.io.stream import Stream
 from bci.signal.clock import LslClock
 from bci.signal.types import MarkKind, Signal
 
@@ -96,7 +96,7 @@ def test_a_source_that_dies_and_comes_back_is_marked_and_what_is_missing_counted
     assert line.receive(155) == [*range(105), *range(150, 200)]
     assert line.marks() == [(MarkKind.LOST, 105, 0), (MarkKind.RECONNECT, 105, 45)]
     assert (line.source.received, line.source.lost) == (155, 45)
-    stamps = line.stream.samples.read(0, 155)["stamps"][:, RAW]
+    stamps = line.stream.samples.read(0, 155)["raw"]
     assert stamps[-1] == START + 199 / 1000
 
 
