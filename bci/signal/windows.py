@@ -109,9 +109,8 @@ class Windows:
         self._history = _History(self.pipeline.output, 2 * (length + hop), length + hop)
         self._shift = 0  # output count of the history's sample 0
         self._segment = 0  # first output sample since the last reset
-        self._lent = (
-            False  # whether this segment's windows are still all in the ring, and none in the history
-        )
+        #: Whether this segment's windows are still all in the ring, and none in the history.
+        self._lent = False
         self._clear = np.zeros((length, self.pipeline.output.shape[0]), bool)
 
     def push(self, chunk: Window) -> Iterator[Window]:
