@@ -43,8 +43,14 @@ def test_a_machine_that_runs_experiments_needs_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_no_file_is_larger_than_two_megabytes() -> None:
+def test_no_file_is_larger_than_two_megabytes_and_no_bundle_than_eight() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.split("\0") if name}
     assert sizes, "git lists no file"
+    bundles: dict[str, int] = {}
+    for name in [name for name in sizes if name.startswith("models/bundles/")]:
+        folder = name.split("/")[2]
+        bundles[folder] = bundles.get(folder, 0) + sizes.pop(name)
+    assert bundles, "no bundle is shipped"
     assert not {name: size for name, size in sizes.items() if size > 2_000_000}
+    assert not {name: size for name, size in bundles.items() if size > 8_000_000}
