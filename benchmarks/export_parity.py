@@ -12,15 +12,23 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
+import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from bci.decoder.wire import read_facts
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.export_readouts import export_readout
+from models.generators.dcgan import Dcgan
+from models.generators.graphs import draw_graph, round_to_half
+from models.generators.interface import build as build_generator
+from models.generators.package import GeneratorPackage
 from models.readouts.bayes import InvertedEncoder
 from models.readouts.deep import LEVIN, DeepReadout
 from models.readouts.dense import Dense
@@ -31,6 +39,7 @@ from models.readouts.linear import LinearReadout
 from models.readouts.solvers import BandedRidge, ChosenVoxels, LeastSquares, Principal, PseudoInverse, Ridge
 from models.readouts.sparse import ElasticNet, PartialLeastSquares
 
+BUNDLES = Path(__file__).resolve().parent.parent / "models" / "bundles"
 BATCHES = (1, 2, 5)
 BOUND = 1e-5
 Array = NDArray[Any]
@@ -90,6 +99,52 @@ def _exporter(readout: Any, brain: Array) -> Callable[[int], Exported]:
     return export
 
 
+def generator_entries() -> list[Entry]:
+    """Return what exports a new DCGAN of the published size, stored in full and by half, and the shipped generators."""
+    torch.manual_seed(5)
+    new = Dcgan(100, 64, 64)
+    new.train()
+    with torch.no_grad():
+        for _ in range(4):  # statistics of its batches, as a trained one has
+            new(torch.randn(32, 100))
+    new.eval()
+    rounded = new.folded()
+    round_to_half(rounded)
+    folders = [folder.parent for folder in sorted(BUNDLES.glob("*/generator.json"))]
+    packages = [GeneratorPackage.load(folder) for folder in folders]
+    return [
+        ("DCGAN, new", _generator(draw_graph(new, half=False), new, 100)),
+        ("DCGAN, new, weights as float16", _generator(draw_graph(new, half=True), rounded, 100)),
+        *(
+            (
+                f"{package.spec.name}, shipped",
+                _generator(package.graph, network_of(package), package.spec.latent),
+            )
+            for package in packages
+        ),
+    ]
+
+
+def network_of(package: GeneratorPackage) -> torch.nn.Module:
+    """Build a shipped generator anew in torch, with the weights that its graph holds."""
+    network = build_generator(package.spec.architecture).folded()
+    stored = onnx.load_from_string(package.graph).graph.initializer
+    weights = {tensor.name.removesuffix(".half"): numpy_helper.to_array(tensor) for tensor in stored}
+    named = {name: torch.from_numpy(weights[name].astype(np.float32)) for name in network.state_dict()}
+    network.load_state_dict(named)
+    return network
+
+
+def _generator(graph: bytes, network: torch.nn.Module, latent: int) -> Callable[[int], Exported]:
+    def export(batch: int) -> Exported:
+        z = np.random.default_rng(batch).standard_normal((batch, latent), np.float32)
+        with torch.no_grad():
+            expected = network(torch.from_numpy(z)).numpy()
+        return Exported(graph, {"latent": z}, {"image": expected})
+
+    return export
+
+
 def compare(entries: Iterable[Entry]) -> list[dict[str, Any]]:
     """Run every graph at every batch size; return the largest difference and the control-flow nodes of each."""
     rows = []
@@ -122,13 +177,13 @@ def main(arguments: list[str] | None = None, entries: Iterable[Entry] = ()) -> i
     arguments : list of str, optional
         The command line.
     entries : iterable of Entry
-        Further models, beside the readouts.
+        Further models, beside the readouts and the generators.
     """
     parser = argparse.ArgumentParser(prog="benchmarks.export_parity", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small readouts")
     parser.add_argument("--json", action="store_true", help="print only the last line")
     options = parser.parse_args(arguments)
-    rows = compare([*readout_entries(options.quick), *entries])
+    rows = compare([*readout_entries(options.quick), *generator_entries(), *entries])
     facts = machine_facts(("onnxruntime", "onnx", "torch"))
     met = all(row["met"] for row in rows)
     if not options.json:
