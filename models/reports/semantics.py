@@ -142,7 +142,9 @@ def _section(found: Decoded, draw: Draw, boundaries: Sequence[Any], report: dict
         f"pictures, one value a picture.{escape(lost)}</p>"
         + _table(rows, levels)
         + '<p class="legend">t: two-sided t-test of r. Shuffled: pictures exchanged, one-sided. Both corrected over '
-        "attributes and kinds of averaging (Holm). Boundary: share of held-back latents on their own side.</p>"
+        "attributes and kinds of averaging (Holm). Boundary: share of held-back latents on their own side. Where the "
+        "labels are directions that the generator was told, boundary and cosine say that the boundary was found, not "
+        "that its pictures show the attribute: its card says how often they do.</p>"
         + _editing(found, draw, strongest[:_EDITED])
         + _interpolations(found, draw)
         + _cards(found, draw, boundaries)
