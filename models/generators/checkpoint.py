@@ -46,7 +46,7 @@ def save_checkpoint(path: Path, game: AdversarialGame, history: list[dict[str, A
         "config": game.config.digest,
         "step": str(game.step),
         "averaged": str(game.averaged.count),
-        "history": _text(history),
+        "history": json.dumps(history),  # keys as they came: training.json is written from it and hashed
     }
     partial = path.with_suffix(".partial")
     # Channels-last weights are stored in the usual order.
