@@ -151,8 +151,12 @@ def identify(
     best = table == table.max(1, keepdims=True)
     found: dict[str, Any] = {"pictures": k}
     for name, share in (("two_way", ranks), ("n_way", best)):
+
+        def statistic(order: NDArray[np.integer[Any]], share: NDArray[Any] = share) -> float:
+            return float(share[trials, order[which]].mean())
+
         tested = permutation_test(
-            lambda order, share=share: float(share[trials, order[which]].mean()),  # type: ignore[misc]
+            statistic,
             k,
             permutations=_PERMUTATIONS,
             rng=random,

@@ -73,7 +73,7 @@ def why_no_anchor(height: int, width: int) -> str:
             f"pictures of {height} x {width} are smaller than its window of {ANCHOR_WINDOW} x {ANCHOR_WINDOW}"
         )
     try:
-        import skimage.metrics  # noqa: F401
+        import skimage.metrics  # noqa: F401  (only asked whether it is there)
     except ModuleNotFoundError as error:
         return f"{error.name} is not installed (pip install -e '.[train]')"
     return ""

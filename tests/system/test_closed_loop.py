@@ -13,6 +13,7 @@ from sessions import bci, finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
 
 from bci.cli import demos
+from bci.decoder.bundle import Bundle
 from bci.decoder.spec import EpochSpec, SignalSpec
 from bci.io.session import load_session
 
@@ -38,17 +39,24 @@ blank_s = 0.2
 """
 
 
-def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_path: Path) -> None:
-    bundle = tiny_bundle(
-        tmp_path / "bundle",
-        rate=160.0,
-        length=32,
-        window=EpochSpec(start=0.05, stop=0.25, markers="stimulus .*"),
-    )
+def epochs_bundle(tmp_path: Path) -> Bundle:
+    """Write a bundle that decodes a fifth of a second after each stimulus."""
+    window = EpochSpec(start=0.05, stop=0.25, markers="stimulus .*")
+    return tiny_bundle(tmp_path / "bundle", rate=160.0, length=32, window=window)
+
+
+def grey_faces(tmp_path: Path, n: int) -> Path:
+    """Write `n` pictures of different grey; return their folder."""
     folder = tmp_path / "faces"
     folder.mkdir()
-    for number in range(3):
+    for number in range(n):
         Image.fromarray(np.full((6, 8, 3), 60 * number, np.uint8)).save(folder / f"face-{number}.png")
+    return folder
+
+
+def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_path: Path) -> None:
+    bundle = epochs_bundle(tmp_path)
+    folder = grey_faces(tmp_path, 3)
     config = tmp_path / "loop.toml"
     config.write_text(CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder))))
     done = bci("run", config, "--out", tmp_path / "out", "--json")
@@ -118,16 +126,8 @@ def test_a_preview_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_session_goes_on_without_its_preview(tmp_path: Path) -> None:
-    bundle = tiny_bundle(
-        tmp_path / "bundle",
-        rate=160.0,
-        length=32,
-        window=EpochSpec(start=0.05, stop=0.25, markers="stimulus .*"),
-    )
-    folder = tmp_path / "faces"
-    folder.mkdir()
-    for number in range(3):
-        Image.fromarray(np.full((6, 8, 3), 60 * number, np.uint8)).save(folder / f"face-{number}.png")
+    bundle = epochs_bundle(tmp_path)
+    folder = grey_faces(tmp_path, 3)
     config = tmp_path / "loop.toml"
     text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
     config.write_text(text + "[supervision]\nrestarts = 0\n")
@@ -180,10 +180,7 @@ def test_volumes_seconds_apart_are_no_silence_and_their_epochs_are_decoded_fed_b
         signal=SignalSpec(name="BOLD", rate=1 / 1.5, shape=(16,), unit="percent"),
         window=EpochSpec(start=0.0, stop=1.5, markers="stimulus .*"),
     )
-    folder = tmp_path / "faces"
-    folder.mkdir()
-    for number in range(2):
-        Image.fromarray(np.full((6, 8, 3), 60 * number, np.uint8)).save(folder / f"face-{number}.png")
+    folder = grey_faces(tmp_path, 2)
     config = tmp_path / "scanner.toml"
     text = SCANNER.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
     config.write_text(text)
@@ -214,16 +211,8 @@ def test_volumes_seconds_apart_are_no_silence_and_their_epochs_are_decoded_fed_b
 def test_an_engine_that_is_killed_or_frozen_goes_on_with_the_next_trial_and_calls_its_own_aborted(
     tmp_path: Path, fault: str
 ) -> None:
-    bundle = tiny_bundle(
-        tmp_path / "bundle",
-        rate=160.0,
-        length=32,
-        window=EpochSpec(start=0.05, stop=0.25, markers="stimulus .*"),
-    )
-    folder = tmp_path / "faces"
-    folder.mkdir()
-    for number in range(4):
-        Image.fromarray(np.full((6, 8, 3), 60 * number, np.uint8)).save(folder / f"face-{number}.png")
+    bundle = epochs_bundle(tmp_path)
+    folder = grey_faces(tmp_path, 4)
     config = tmp_path / "loop.toml"
     text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
     config.write_text(
