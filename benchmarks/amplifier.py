@@ -2,8 +2,8 @@
 
 import pylsl
 
-from bci.io.program import Program
-from bci.signal.clock import LslClock
+from bci.memory.lsl_clock import LslClock
+from bci.memory.program import Program
 from benchmarks.source import BUFFER, Feed, describe_feed
 
 

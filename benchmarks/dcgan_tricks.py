@@ -27,13 +27,13 @@ from benchmarks.report import (
     print_table,
     progress,
 )
-from models.datasets.faces import draw_faces
-from models.generators.adversarial import AdversarialGame
-from models.generators.components import component_latents
+from models.drawings.face import draw_faces
+from models.generators.adversarial.game import AdversarialGame
+from models.generators.adversarial.monitors import diagnose, look
+from models.generators.adversarial.replicas import Replicas
+from models.generators.adversarial.starting_latents import component_latents
 from models.generators.interface import pictures
-from models.generators.monitors import diagnose, look
 from models.generators.quality import score
-from models.generators.replicas import Replicas
 from models.generators.rules import truncated
 from models.generators.settings import GeneratorConfig
 

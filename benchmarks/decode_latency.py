@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.probe import probe
-from bci.io.frames import frame_columns, write_frame
-from bci.signal.clock import Clock, LslClock
-from bci.signal.ring import Ring, RingHandle
+from bci.memory.frames import frame_columns, write_frame
+from bci.memory.lsl_clock import LslClock
+from bci.memory.ring import Ring, RingHandle
+from bci.signal.clock import Clock
 from bci.signal.types import Window
 from benchmarks.fresh_bundle import fresh_bundle
 from benchmarks.report import (

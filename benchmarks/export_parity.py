@@ -24,7 +24,6 @@ from onnx import numpy_helper
 
 from bci.decoder.wire import read_facts
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
-from models.export_readouts import export_readout
 from models.generators.dcgan import Dcgan
 from models.generators.graphs import draw_graph, round_to_half
 from models.generators.interface import build as build_generator
@@ -32,6 +31,7 @@ from models.generators.package import GeneratorPackage
 from models.readouts.bayes import InvertedEncoder
 from models.readouts.deep import LEVIN, DeepReadout
 from models.readouts.dense import Dense
+from models.readouts.export import export_readout
 from models.readouts.gradient import Schedule
 from models.readouts.interface import Readout
 from models.readouts.kernel import KernelReadout

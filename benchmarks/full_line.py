@@ -17,15 +17,15 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.config.display import DisplaySettings
+from bci.config.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
 from bci.control.supervisor import MODULES, Supervisor
 from bci.decoder.bundle import save_bundle
 from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, SignalSpec, WindowSpec
 from bci.errors import ProgramError
-from bci.io.display import DisplaySettings
-from bci.io.lsl import describe
-from bci.io.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
-from bci.signal.filters import BandPass
+from bci.io.lsl.source import describe
 from bci.signal.pipeline import Pipeline
+from bci.signal.steps.filters import BandPass
 from bci.signal.types import Signal
 from benchmarks.measurement import Measurement, Stage, cpu_seconds
 from benchmarks.source import SETTLE, Feed

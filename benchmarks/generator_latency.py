@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.signal.clock import Clock, LslClock
+from bci.memory.lsl_clock import LslClock
+from bci.signal.clock import Clock
 from benchmarks.decode_latency import Floor, make_windows
 from benchmarks.fresh_bundle import fresh_bundle
 from benchmarks.report import (

@@ -25,9 +25,10 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.parity import compare
 from bci.decoder.providers import device_name, require_cuda
 from bci.decoder.quantiser import Quantiser
-from bci.decoder.trial import INPUT
+from bci.decoder.sandbox import INPUT
 from bci.errors import ProviderError
-from bci.signal.clock import Clock, LslClock
+from bci.memory.lsl_clock import LslClock
+from bci.signal.clock import Clock
 from benchmarks.decode_latency import DEMO, make_windows
 from benchmarks.fresh_bundle import fresh_bundle
 from benchmarks.generator_latency import FACES, bundle_of

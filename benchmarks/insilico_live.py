@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from bci.cli import demos
-from bci.cli.score import score_scrambled
+from bci.cli.session_score import score_scrambled
 from bci.decoder.bundle import Bundle
-from bci.live.reproduce import reproduce
+from bci.session.reproduce import reproduce
 from bci.signal.types import INTERVALS
 from benchmarks.insilico_twin import Twin, other_session, twin_of
 from benchmarks.report import (
@@ -37,7 +37,7 @@ from benchmarks.report import (
     progress,
 )
 from benchmarks.reproduce_speed import bci
-from models.systems.readings import Reading, known_latents, read_trials, score
+from models.sessions.readings import Reading, known_latents, read_trials, score
 from stimuli.protocols.images import order
 
 SPEED, SNR, PERMUTED, SEED = 4.0, demos.SNR, 1, 0

@@ -16,15 +16,15 @@ from PIL import Image
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.live.cutting import RecordedEpochs
 from bci.live.insilico import open_participant
-from bci.live.recorded import RecordedSession, read_table
-from bci.live.reproduce import Feed
+from bci.session.recorded import RecordedSession, read_table
+from bci.session.recorded_epochs import RecordedEpochs
+from bci.session.reproduce import Feed
 from bci.signal.clock import ManualClock
 from bci.signal.epochs import epochs
 from bci.signal.types import Marker, Signal, Window
 from bci.sim.participant import Participant, record
-from models.systems.readings import Reading, stimulus_name
+from models.sessions.readings import Reading, stimulus_name
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[np.float32]

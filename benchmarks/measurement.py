@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from bci.control.spawn import Child
 from bci.errors import ProgramError
-from bci.io.board import Board
-from bci.io.program import Launch
-from bci.io.stream import Stream
-from bci.signal.clock import LslClock
-from bci.signal.ring import Column, Ring
+from bci.memory.board import Board
+from bci.memory.lsl_clock import LslClock
+from bci.memory.program import Launch
+from bci.memory.ring import Column, Ring
+from bci.memory.stream import Stream
 from benchmarks.source import Feed
 from benchmarks.window_log import load_windows
 
@@ -243,7 +243,7 @@ def measure(
 
 
 def _start_ours(stage: Stage, spec: Mapping[str, Any], check_chunks: bool) -> Stream:
-    from bci.io.lsl import describe
+    from bci.io.lsl.source import describe
 
     info = describe(spec["source_id"], 5.0)
     stream = stage.open.enter_context(Stream.create(stage.key + "s", info.signal))
@@ -349,7 +349,7 @@ def samples_lost(notes: NDArray[Any], hop: int, pushed: int) -> int:
 
 def isolated() -> None:
     """Put this process and all it starts on an LSL network of this machine alone."""
-    from bci.io.network import isolate
+    from bci.io.lsl.network import isolate
 
     isolate(f"bench-{uuid.uuid4()}")
     os.environ.setdefault("MNE_LSL_LOG_LEVEL", "ERROR")

@@ -20,9 +20,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import signal as dsp
 
-from bci.signal.filters import BandPass, Notch
-from bci.signal.montage import CommonAverage
 from bci.signal.pipeline import Pipeline
+from bci.signal.steps.filters import BandPass, Notch
+from bci.signal.steps.montage import CommonAverage
 from bci.signal.types import Signal, Window
 from bci.signal.windows import windows
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bci.io.metadata import StreamInfo
-from bci.io.xdf_writer import XdfWriter
-from bci.signal.clock import LslClock
+from bci.io.files.xdf.writer import XdfWriter
+from bci.io.lsl.metadata import StreamInfo
+from bci.memory.lsl_clock import LslClock
 from bci.signal.types import Signal
 from benchmarks.report import (
     machine_facts,
@@ -29,7 +29,7 @@ from benchmarks.report import (
 
 RATE, CHANNELS, SECONDS = 500.0, 64, 60
 
-OURS = "import sys; from bci.io.recording import open_recording; open_recording(sys.argv[1]).read(0, 1)"
+OURS = "import sys; from bci.io.files.recording import open_recording; open_recording(sys.argv[1]).read(0, 1)"
 FLOORS = {
     "xdf": "import sys, pyxdf; pyxdf.load_xdf(sys.argv[1])",
     "fif": "import sys, mne; mne.io.read_raw(sys.argv[1], verbose='ERROR').get_data(start=0, stop=1, verbose='ERROR')",

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.xdf_content import Header
-from bci.io.xdf_walk import Walk
-from bci.io.xdf_wire import FORMATS, Tag, sample_dtype
+from bci.io.files.xdf.content import Header
+from bci.io.files.xdf.walk import Walk
+from bci.io.files.xdf.wire import FORMATS, Tag, sample_dtype
 
 #: Channel 0 counts modulo this: float32 holds every integer below 2²⁴, and sums of two counts stay exact.
 WRAP = 1 << 23

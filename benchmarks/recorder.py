@@ -25,8 +25,8 @@ from typing import Any
 
 import psutil
 
+from bci.config.session import SupervisionSettings
 from bci.control.supervisor import Supervisor
-from bci.io.session import SupervisionSettings
 from benchmarks.contenders.stalled_recorder import STALL_S
 from benchmarks.full_line import measure_line
 from benchmarks.measurement import Measurement, isolated

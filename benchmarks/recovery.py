@@ -33,10 +33,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.config.display import DisplaySettings
+from bci.config.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
 from bci.control.supervisor import Supervisor
-from bci.io.display import DisplaySettings
-from bci.io.lsl import describe
-from bci.io.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
+from bci.io.lsl.source import describe
 from benchmarks.full_line import make_bundle, own_log
 from benchmarks.kills import AMPLIFIER, Kill, Script
 from benchmarks.measurement import Stage, isolated

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.signal.clock import LslClock
+from bci.memory.lsl_clock import LslClock
 from benchmarks.report import (
     machine_facts,
     median_range,

@@ -34,10 +34,10 @@ from typing import Any
 import numpy as np
 import psutil
 
+from bci.config.display import DisplaySettings
+from bci.config.session import DecoderSettings, ReplaySettings, SessionConfig
 from bci.control.supervisor import Supervisor
-from bci.io.display import DisplaySettings
-from bci.io.session import DecoderSettings, ReplaySettings, SessionConfig
-from bci.io.verify import verify
+from bci.io.files.xdf.verify import verify
 from bci.signal.types import Signal
 from benchmarks.footprint import Look, Watcher, files_of, growth, open_files, segments_of
 from benchmarks.full_line import make_bundle, own_log

@@ -13,8 +13,8 @@ import numpy as np
 import pylsl
 from numpy.typing import NDArray
 
-from bci.io.program import Program
-from bci.signal.clock import LslClock
+from bci.memory.lsl_clock import LslClock
+from bci.memory.program import Program
 from benchmarks.planted import WRAP, noise
 
 #: Seconds between the first consumer's arrival and the first sample.

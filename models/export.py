@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.readouts.state import FLOOR, StateReadout
+from models.systems.alpha.readout import FLOOR, StateReadout
 
 if TYPE_CHECKING:
     from torch import nn

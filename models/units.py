@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import ConfigError
-from bci.io.folder import plain, write_json
+from bci.io.files.folder import plain, write_json
 
 #: What a unit's result depends on beside its inputs: how results are laid out.
 _LAYOUT = 1

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from bci.errors import Overrun
-from bci.io.disk import AppendFile
-from bci.io.program import Program
-from bci.io.stimuli import Phase, write_part
-from bci.signal.ring import Ring
+from bci.io.files.disk import AppendFile
+from bci.memory.program import Program
+from bci.memory.ring import Ring
+from bci.memory.trial_parts import Phase, write_part
 from bci.signal.types import STAGES, Shown
 from stimuli.protocols import open_protocol
 from stimuli.trials import Ending, Outcome, Trial

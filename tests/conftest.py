@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bci.io.network import isolated_config
+from bci.io.lsl.network import isolated_config
 
 # Before anything imports pylsl: a session id of our own keeps parallel runs and other people's streams apart.
 _LSL_CONFIG = Path(tempfile.mkdtemp(prefix="bci-tests-")) / "lsl_api.cfg"

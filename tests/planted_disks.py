@@ -4,7 +4,7 @@ import errno
 import threading
 from pathlib import Path
 
-from bci.io.disk import AppendFile
+from bci.io.files.disk import AppendFile
 
 
 class FullDisk:

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from bci.sim.cortex.gaze import Pictures
+from bci.sim.cortex.reference import reference_pictures
 from bci.sim.electrodes import ElectrodeParticipant
-from bci.sim.gaze import Pictures
 from bci.sim.participant import make_participant
-from bci.sim.reference import reference_pictures
 from bci.sim.voxels import VoxelParticipant
 
 PICTURES: Pictures = reference_pictures(32, seed=5)

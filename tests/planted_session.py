@@ -23,19 +23,19 @@ from numpy.typing import NDArray
 from tiny_bundle import CHANNELS, tiny_bundle
 
 from bci.control.environment import describe_environment
-from bci.io.board import Board, State
-from bci.io.folder import write_json
-from bci.io.frames import frame_columns, shown_columns
-from bci.io.lsl import LslOutlet
-from bci.io.marks import create_marks, read_marks
-from bci.io.program import STOP, Launch, Program
-from bci.io.stream import Stream
+from bci.io.files.folder import write_json
+from bci.io.lsl.source import LslOutlet
 from bci.live import acquire, decode, record
-from bci.signal.clock import LslClock
+from bci.memory.board import Board, State
+from bci.memory.frames import frame_columns, shown_columns
+from bci.memory.lsl_clock import LslClock
+from bci.memory.marks import create_marks, read_marks
+from bci.memory.program import STOP, Launch, Program
+from bci.memory.ring import Ring
+from bci.memory.stream import Stream
 from bci.signal.pipeline import Pipeline
-from bci.signal.ring import Ring
 from bci.signal.types import Signal
-from stimuli import headless
+from stimuli.display import headless
 
 RATE = 100.0
 SIGNAL = Signal("planted", RATE, (3,), CHANNELS, "uV")

@@ -9,7 +9,11 @@ import sys
 
 import typer
 
-from bci.cli import calibrate, certify, keep, learn, look, play, quality, run
+from bci.cli import calibrate, certify, quality, run
+from bci.cli import inspect as look
+from bci.cli import recordings as keep
+from bci.cli import replay as play
+from bci.cli import training as learn
 from bci.cli.output import Output, current
 from bci.errors import BciError
 

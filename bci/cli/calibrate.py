@@ -15,16 +15,16 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from bci.cli.output import Output, use
 from bci.cli.run import SAFE, Json
 from bci.errors import BciError, ConfigError, ProgramError
-from bci.io.network import isolate
+from bci.io.lsl.network import isolate
 
 if TYPE_CHECKING:
     from bci.decoder.bundle import Bundle
-    from bci.io.replay import Player
+    from bci.live.replay import Player
     from bci.signal.clock import Clock
     from bci.signal.types import Marker
     from bci.sim.cued import CuedParticipant
-    from models.calibration import Calibration
-    from models.protocol import CalibrationConfig
+    from models.systems.alpha.calibrate import Calibration
+    from models.systems.alpha.calibration_file import CalibrationConfig
 
 #: Seconds a program has to take the simulated stream.
 _CONSUMER_TIMEOUT = 60.0
@@ -122,11 +122,11 @@ def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]
     ConfigError
         If the file cannot be used, or a package of the `train` extra is missing.
     """
-    from models.protocol import load_calibration
+    from models.systems.alpha.calibration_file import load_calibration
 
     loaded = load_calibration(config)
     try:
-        from models.calibration import calibrate as fit
+        from models.systems.alpha.calibrate import calibrate as fit
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"calibration needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
@@ -154,11 +154,11 @@ def _record(
 ) -> dict[str, Any]:
     """Tell a participant what to do, and record what comes."""
     from bci.control.cueing import Cueing
-    from bci.control.recording import record_streams
-    from bci.io.lsl import describe
-    from bci.io.markers import MarkerOutlet
-    from bci.signal.clock import LslClock
-    from models.protocol import plan_of
+    from bci.control.record_streams import record_streams
+    from bci.io.lsl.markers import MarkerOutlet
+    from bci.io.lsl.source import describe
+    from bci.memory.lsl_clock import LslClock
+    from models.systems.alpha.calibration_file import plan_of
     from stimuli.tones import Tones
 
     # What cannot work is refused before anybody's time is spent.
@@ -207,10 +207,10 @@ def _record_simulated(
     output: Output,
 ) -> dict[str, Any]:
     """Record a simulated participant, faster than real time: the samples and the cues come as streams all the same."""
-    from bci.control.recording import record_streams
-    from bci.signal.clock import LslClock
+    from bci.control.record_streams import record_streams
+    from bci.memory.lsl_clock import LslClock
     from bci.sim.cued import CuedParticipant
-    from models.protocol import plan_of
+    from models.systems.alpha.calibration_file import plan_of
 
     clock = LslClock()
     someone = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)
@@ -244,7 +244,7 @@ def _record_simulated(
 
 def _player(someone: "CuedParticipant", clock: "Clock", source_id: str, speed: float) -> "Player":
     """Return a player at `speed`, or at the half, the quarter … of it that this machine can sustain."""
-    from bci.io.replay import Player
+    from bci.live.replay import Player
 
     while True:
         try:

@@ -9,8 +9,8 @@ import typer
 
 from bci.cli.output import Output, use
 from bci.cli.run import SAFE, Headless, Json, has_screen
+from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
-from bci.io.session import SessionConfig, load_session
 
 if TYPE_CHECKING:
     from bci.control.certify.certificate import Certificate
@@ -58,17 +58,17 @@ def certify(
     output = use(json)
     session = load_session(config)
     _refuse_blind(session, headless)
-    from bci.io.network import isolate
+    from bci.io.lsl.network import isolate
 
     # A photodiode's stream comes from the laboratory, whatever makes the samples.
     if session.network == "machine" or (source is Source.KNOWN and not session.display.photodiode_stream):
         isolate(f"bci-{os.getpid()}")
     # Imported only now: liblsl reads its configuration once, at its first use.
-    from bci.cli.watch import compare_with_planted
+    from bci.cli.session_view import compare_with_planted
     from bci.control.certify.certificate import certify as certify_rig
     from bci.control.certify.page import render
     from bci.control.certify.rig import prepare
-    from bci.io.folder import make_folder
+    from bci.io.files.folder import make_folder
 
     rig = prepare(session, headless=headless, source="rig" if source is Source.RIG else "known")
     folder = make_folder(out, f"certificate-{session.name}").resolve()

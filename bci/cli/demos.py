@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from bci.config.session import SessionConfig, parse_session
 from bci.errors import ConfigError
-from bci.io.session import SessionConfig, parse_session
 
 #: Single-trial signal-to-noise ratio of the simulated participant: clearly above chance, clearly below perfect.
 SNR = 0.4

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bci.errors import BciError
-from bci.io.folder import plain
+from bci.io.files.folder import plain
 
 
 class Output:

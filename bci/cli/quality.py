@@ -80,7 +80,7 @@ def quality(
 def _of_recording(
     path: Path, seconds: float | None, output: Output, **said: Any
 ) -> tuple[dict[str, Any], "Findings"]:
-    from bci.io.recording import open_recording
+    from bci.io.files.recording import open_recording
     from bci.io.survey import survey_recording
 
     path = path / "recording.xdf" if path.is_dir() else path
@@ -98,9 +98,9 @@ def _of_recording(
 def _of_stream(
     source_id: str | None, seconds: float, timeout: float, output: Output
 ) -> tuple[dict[str, Any], "Findings"]:
-    from bci.io.lsl import LslSource
+    from bci.io.lsl.source import LslSource
     from bci.io.survey import survey_stream
-    from bci.signal.clock import LslClock
+    from bci.memory.lsl_clock import LslClock
 
     clock = LslClock()
     with LslSource(source_id or _only_stream(timeout), clock=clock, timeout=timeout) as source:
@@ -115,7 +115,7 @@ def _of_stream(
 
 def _only_stream(timeout: float) -> str:
     """Return the source id of the one regular stream that is visible."""
-    from bci.io.lsl import visible
+    from bci.io.lsl.source import visible
 
     found = [info for info in visible(min(timeout, 2.0)) if info.signal.rate]
     if len(found) == 1:
@@ -130,7 +130,7 @@ def _only_stream(timeout: float) -> str:
 
 def result(found: "Findings") -> dict[str, Any]:
     """Return the findings as the machine-readable line holds them."""
-    from bci.signal.verdicts import worst
+    from bci.signal.quality.verdicts import worst
 
     figures, line = found.figures, found.figures.line
     labels = _labels(found)
@@ -185,7 +185,7 @@ def _labels(found: "Findings") -> tuple[str, ...]:
 
 
 def _show(found: "Findings", output: Output) -> None:
-    from bci.signal.verdicts import worst
+    from bci.signal.quality.verdicts import worst
 
     figures, line, signal = found.figures, found.figures.line, found.signal
     unit = signal.unit or "no unit"
@@ -252,7 +252,7 @@ def _show_time(found: "Findings", output: Output) -> None:
 
 
 def _show_limits(output: Output) -> None:
-    from bci.signal.verdicts import CHANNEL, TIME
+    from bci.signal.quality.verdicts import CHANNEL, TIME
 
     rows = [
         (name, _limit(limit.poor), _limit(limit.bad), limit.unit, limit.why)

@@ -9,8 +9,8 @@ import typer
 
 from bci.cli import demos
 from bci.cli.output import Output, use
+from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
-from bci.io.session import SessionConfig, load_session
 
 Seconds = Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")]
 Headless = Annotated[
@@ -113,10 +113,10 @@ def run(
 
 def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Output) -> None:
     """Run a session, show it while it runs, say how it went, and exit with its status."""
-    from bci.cli.watch import Watch, report
+    from bci.cli.session_view import Watch, report
 
     if config.network == "machine":
-        from bci.io.network import isolate
+        from bci.io.lsl.network import isolate
 
         isolate(f"bci-{os.getpid()}")
     # Imported only now: liblsl reads its configuration once, at its first use.

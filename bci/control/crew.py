@@ -19,8 +19,8 @@ from typing import Any
 
 from bci.control.spawn import Child
 from bci.errors import ProgramError
-from bci.io.board import Board, State
-from bci.io.program import Launch
+from bci.memory.board import Board, State
+from bci.memory.program import Launch
 from bci.signal.clock import Clock
 
 #: How long a program may load before it counts as hung, seconds.

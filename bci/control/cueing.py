@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bci.io.markers import MarkerOutlet
+from bci.io.lsl.markers import MarkerOutlet
 from bci.signal.clock import Clock
 from bci.signal.types import Marker
 

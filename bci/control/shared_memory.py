@@ -6,13 +6,13 @@ from contextlib import ExitStack
 import numpy as np
 
 from bci.decoder.bundle import Bundle
-from bci.io.frames import frame_columns, frames_capacity, shown_columns
-from bci.io.markers import create_markers
-from bci.io.marks import create_marks
-from bci.io.metadata import StreamInfo
-from bci.io.stimuli import create_stimuli
-from bci.io.stream import Stream
-from bci.signal.ring import Ring
+from bci.io.lsl.metadata import StreamInfo
+from bci.memory.events import create_markers
+from bci.memory.frames import frame_columns, frames_capacity, shown_columns
+from bci.memory.marks import create_marks
+from bci.memory.ring import Ring
+from bci.memory.stream import Stream
+from bci.memory.trial_parts import create_stimuli
 
 #: A sample ring grows to this for a stream that plays faster than real time, bytes.
 _RING_BYTES = 256e6

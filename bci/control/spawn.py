@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from bci import errors
 from bci.errors import BciError
-from bci.io.program import STOP, Launch, run_program
+from bci.memory.program import STOP, Launch, run_program
 
 
 @contextlib.contextmanager
@@ -94,7 +94,7 @@ class Child:
         self.order(STOP)
 
     def order(self, order: str) -> None:
-        """Send an order of `bci.io.program`; the program sees it within 0.1 s, if it lives."""
+        """Send an order of `bci.memory.program`; the program sees it within 0.1 s, if it lives."""
         with contextlib.suppress(OSError):
             self.pipe.send(order)
 

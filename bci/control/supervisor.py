@@ -22,6 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bci.config.session import SessionConfig
 from bci.control.crew import Crew, on_signals
 from bci.control.environment import describe_environment
 from bci.control.preview import require_pairs
@@ -29,15 +30,15 @@ from bci.control.shared_memory import SharedMemory
 from bci.control.spawn import Child
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
-from bci.io.board import Board
-from bci.io.folder import make_folder, write_json
-from bci.io.lsl import StreamInfo, describe
-from bci.io.marks import write_mark
-from bci.io.program import HOLD, Launch, log_to
-from bci.io.session import SessionConfig
+from bci.io.files.folder import make_folder, write_json
+from bci.io.lsl.source import StreamInfo, describe
 from bci.live.cutting import LOOK_EVERY
-from bci.live.latency import latency_picture, latency_table
-from bci.signal.clock import Clock, LslClock
+from bci.memory.board import Board
+from bci.memory.lsl_clock import LslClock
+from bci.memory.marks import write_mark
+from bci.memory.program import HOLD, Launch, log_to
+from bci.session.latency import latency_picture, latency_table
+from bci.signal.clock import Clock
 from bci.signal.types import MarkKind
 
 #: Which module each program is; some depend on their kind.
@@ -46,11 +47,11 @@ MODULES = {
     "acquire": "bci.live.acquire",
     "decode": "bci.live.decode",
     "publish": "bci.live.publish",
-    "preview": "stimuli.preview",
+    "preview": "stimuli.operator.preview",
     "record": "bci.live.record",
     "engine": "stimuli.engine",
-    "display:window": "stimuli.window",
-    "display:headless": "stimuli.headless",
+    "display:window": "stimuli.display.window",
+    "display:headless": "stimuli.display.headless",
     "source:insilico": "bci.live.insilico",
 }
 

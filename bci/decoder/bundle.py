@@ -18,8 +18,8 @@ from typing import Self
 from bci.decoder import matching
 from bci.decoder.card import write_card
 from bci.decoder.probe import chain_of, probe
+from bci.decoder.sandbox import Chain
 from bci.decoder.spec import CARD, DESCRIPTION, BundleSpec, EpochSpec, Precision, WindowSpec, check_size
-from bci.decoder.trial import Chain
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ConfigError
 from bci.signal.pipeline import Pipeline

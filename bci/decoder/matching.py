@@ -2,8 +2,8 @@
 
 from bci.errors import BundleMismatch
 from bci.signal.labels import label_key
-from bci.signal.montage import Pick
 from bci.signal.pipeline import Pipeline
+from bci.signal.steps.montage import Pick
 from bci.signal.types import Signal
 from bci.signal.units import unit_key
 

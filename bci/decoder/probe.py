@@ -1,6 +1,6 @@
-"""A probe tries a bundle's graphs in a capped child (see `bci.io.capped`) before anything else loads them.
+"""A probe tries a bundle's graphs in a capped child (see `bci.io.files.capped`) before anything else loads them.
 
-The child (`bci.decoder.trial`) reads, loads and runs them. What the values of a later window make a graph allocate
+The child (`bci.decoder.sandbox`) reads, loads and runs them. What the values of a later window make a graph allocate
 is bounded apart from this, by the arena in `bci.decoder.providers`.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
+from bci.decoder.sandbox import Chain
 from bci.decoder.spec import BundleSpec, Precision
-from bci.decoder.trial import Chain
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ProviderError
-from bci.io.capped import Limits, ask
+from bci.io.files.capped import Limits, ask
 
 #: Seconds that a trial may take; a demo bundle takes 0.2.
 TIME_LIMIT_S = 60.0
@@ -89,7 +89,7 @@ def probe(
         advice="Do not use this bundle, or reduce its networks.",
     )
     request = {"folder": str(folder.resolve()), "chains": [asdict(c) for c in chains]}
-    report = ask("bci.decoder.trial", request, limits, lambda words: BundleError(f"{folder}: {words}"))
+    report = ask("bci.decoder.sandbox", request, limits, lambda words: BundleError(f"{folder}: {words}"))
     return {
         name: GraphFacts(MappingProxyType(f["nodes"]), MappingProxyType(f["opsets"]), f["external"])
         for name, f in report["facts"].items()

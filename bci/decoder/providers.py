@@ -16,11 +16,11 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from bci.decoder.sandbox import INPUT, Chain
 from bci.decoder.spec import Options
-from bci.decoder.trial import INPUT, Chain
 from bci.decoder.wire import GraphFacts
 from bci.errors import ProviderError
-from bci.io.capped import printable
+from bci.io.files.capped import printable
 
 Provider = Literal["cpu", "cuda"]
 

@@ -1,1 +1,1 @@
-"""Where samples come from and where results go: streams, files, bundles, sessions."""
+"""Where samples come from and where they go: Lab Streaming Layer and files."""

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bci.errors import StreamNotFound
-from bci.io.discovery import WAIT
-from bci.io.lsl import LslSource
-from bci.io.marks import read_marks
-from bci.io.recording import Recording, chunks
-from bci.io.stream import Stream
+from bci.io.files.recording import Recording, chunks
+from bci.io.lsl.discovery import WAIT
+from bci.io.lsl.source import LslSource
+from bci.memory.marks import read_marks
+from bci.memory.stream import Stream
 from bci.signal.clock import Clock
-from bci.signal.pace import Pace, RunningPace
-from bci.signal.quality import ChannelFigures, Survey
+from bci.signal.quality.channels import ChannelFigures, Survey
+from bci.signal.quality.pace import Pace, RunningPace
+from bci.signal.quality.verdicts import Verdict, judge_channels, judge_time, still_limit
 from bci.signal.types import MarkKind, Signal
-from bci.signal.verdicts import Verdict, judge_channels, judge_time, still_limit
 
 #: Takes the share done, 0 to 1.
 Progress = Callable[[float], None]

@@ -7,12 +7,12 @@ after a loss, its heart beats on.
 from contextlib import ExitStack
 from typing import Any
 
-from bci.io.discovery import WAIT
-from bci.io.lsl import LslSource
-from bci.io.markers import MarkerSource
-from bci.io.program import Program
-from bci.io.stream import Grid, Stream
-from bci.signal.ring import Ring
+from bci.io.lsl.discovery import WAIT
+from bci.io.lsl.markers import MarkerSource
+from bci.io.lsl.source import LslSource
+from bci.memory.program import Program
+from bci.memory.ring import Ring
+from bci.memory.stream import Grid, Stream
 from bci.signal.types import MarkKind
 
 

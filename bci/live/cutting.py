@@ -1,18 +1,16 @@
 """A Cutter turns the chunks of a live stream into what the decoder takes: the newest window, or epochs."""
 
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
 from bci.decoder.bundle import Bundle
-from bci.io.marks import write_mark
-from bci.io.stream import Grid, Stream
+from bci.memory.marks import write_mark
+from bci.memory.ring import Ring
+from bci.memory.stream import Grid, Stream
 from bci.signal.epochs import Epochs
-from bci.signal.pipeline import RunningPipeline
-from bci.signal.ring import Ring
-from bci.signal.types import Marker, MarkKind, Signal, Window
+from bci.signal.types import Marker, MarkKind, Window
 from bci.signal.windows import Windows
 
 #: Epochs end anywhere: a decoder that waits for them looks this often whether one is complete, seconds.
@@ -148,38 +146,6 @@ class MarkedEpochs:
 
     def _mark(self, kind: MarkKind, index: int, marker: Marker, why: str = "") -> None:
         write_mark(self._marks, kind, index, time=marker.time, value=marker.raw, detail=f"{why}{marker.text}")
-
-
-class RecordedEpochs:
-    """The epochs that a session cut, cut again at the same samples.
-
-    Parameters
-    ----------
-    signal : Signal
-        What was recorded.
-    bundle : Bundle
-        The one that the session ran; its `epochs` are not None.
-    indices : sequence of int
-        ``first`` of the session's EPOCH marks.
-    """
-
-    def __init__(self, signal: Signal, bundle: Bundle, indices: Sequence[int]) -> None:
-        spec = bundle.epochs
-        assert spec is not None
-        self._epochs = Epochs(signal, bundle.adapt(signal), start=spec.start, stop=spec.stop)
-        self._indices = sorted(set(indices))
-
-    @property
-    def pipeline(self) -> RunningPipeline:
-        """What the samples go through first."""
-        return self._epochs.pipeline
-
-    def push(self, chunk: Window) -> Iterator[Window]:
-        """Take the next samples; give the epochs that they complete."""
-        indices, self._indices = self._indices, []
-        markers = [Marker(math.nan, "")] * len(indices)
-        for epoch in self._epochs.push(chunk, markers, indices):
-            yield epoch.window
 
 
 def _marker(record: Any) -> Marker:

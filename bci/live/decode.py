@@ -1,20 +1,17 @@
 """The decode program: every sample through the pipeline once, the newest window or each epoch through the decoder."""
 
 import dataclasses
-import hashlib
 import math
-
-import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.io.frames import write_frame
-from bci.io.marks import write_mark
-from bci.io.program import Program
-from bci.io.stream import Stream, follow
 from bci.live.cutting import Cutter, MarkedEpochs, NewestWindows
-from bci.signal.ring import Ring
-from bci.signal.types import MarkKind, Window
+from bci.memory.frames import window_digest, write_frame
+from bci.memory.marks import write_mark
+from bci.memory.program import Program
+from bci.memory.ring import Ring
+from bci.memory.stream import Stream, follow
+from bci.signal.types import MarkKind
 
 
 def main(program: Program) -> None:
@@ -114,12 +111,3 @@ def _take_over(program: Program, frames: Ring) -> int:
         row["samples"] = max(int(row["samples"]), int(infos["last_sample"][-1]) + 1)
     row["windows"] = row["reconstructions"] + row["skipped"]
     return int(row["samples"])
-
-
-def window_digest(window: Window) -> bytes:
-    """Return 16 bytes that change with any sample, mask or position of a window (BLAKE2b)."""
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(np.array([window.first, window.last_sample, window.settled], np.int64).tobytes())
-    digest.update(np.ascontiguousarray(window.samples).tobytes())
-    digest.update(np.ascontiguousarray(window.bad).tobytes())
-    return digest.digest()

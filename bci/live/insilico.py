@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError, StreamError
-from bci.io.lsl import LslOutlet
-from bci.io.program import Program
-from bci.live.onlooker import LAG, Watch
-from bci.signal.ring import LONGEST_WAIT
+from bci.io.lsl.source import LslOutlet
+from bci.live.participant_link import LAG, Watch
+from bci.memory.program import Program
+from bci.memory.ring import LONGEST_WAIT
 from bci.sim.participant import Participant, make_participant
 from bci.sim.permuted import PermutedParticipant
 from bci.sim.threads import is_one_thread
@@ -59,7 +59,7 @@ def main(program: Program) -> None:
 
     Ready facts, as of any source: ``signal``, ``source_id``, ``speed``, ``simulated`` (always True), ``recording`` (who
     it is), ``defects``, ``expected_samples``. Report: ``started``, the session time of sample 0, as soon as there is
-    one; at the end `bci.live.onlooker.Watch.facts`.
+    one; at the end `bci.live.participant_link.Watch.facts`.
 
     Raises
     ------

@@ -8,8 +8,8 @@ second stream when the session asks for them.
 import numpy as np
 
 from bci.errors import Overrun
-from bci.io.lsl import LslOutlet
-from bci.io.program import Program
+from bci.io.lsl.source import LslOutlet
+from bci.memory.program import Program
 from bci.signal.types import STAGES, Signal
 
 #: Channels behind the latent.

@@ -5,20 +5,12 @@ checksums and a manifest beside it; the tables ``frames.csv``, ``shown.csv`` and
 doings in words (see `bci.live.tables`).
 """
 
-from bci.io.board import State
-from bci.io.frames import image_digest
-from bci.io.program import Program
 from bci.live.recorder import Recorder
-from bci.live.tables import (
-    FRAME_FIELDS,
-    MARK_FIELDS,
-    SHOWN_FIELDS,
-    Drain,
-    Table,
-    frame_rows,
-    mark_rows,
-    shown_rows,
-)
+from bci.live.tables import Drain, Table, frame_rows, mark_rows, shown_rows
+from bci.memory.board import State
+from bci.memory.frames import image_digest
+from bci.memory.program import Program
+from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS
 
 __all__ = [
     "FRAME_FIELDS", "MARK_FIELDS", "SHOWN_FIELDS", "Drain", "Table", "frame_rows", "image_digest", "main",

@@ -16,27 +16,18 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bci.errors import DiskError
-from bci.io.disk import AppendFile, DiskFile
-from bci.io.metadata import StreamInfo
-from bci.io.stream import Stream
-from bci.io.xdf_writer import XdfWriter
+from bci.io.files.disk import AppendFile, DiskFile
+from bci.io.files.xdf.writer import XdfWriter
+from bci.io.lsl.metadata import StreamInfo
 from bci.live import tracks
 from bci.live.backlog import Backlog
-from bci.live.part import Part
 from bci.live.ring_reader import RingReader, Take
-from bci.live.tables import (
-    FRAME_FIELDS,
-    MARK_FIELDS,
-    SHOWN_FIELDS,
-    Drain,
-    Rows,
-    Table,
-    frame_rows,
-    mark_rows,
-    shown_rows,
-)
+from bci.live.tables import Drain, Rows, Table, frame_rows, mark_rows, shown_rows
+from bci.memory.ring import Columns, Ring
+from bci.memory.stream import Stream
+from bci.session.part import Part
+from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS
 from bci.signal.clock import Clock
-from bci.signal.ring import Columns, Ring
 from bci.signal.types import MARK_DTYPE, MarkKind, Signal
 
 #: What may wait in memory for a slow disk, bytes; the rings hold their seconds besides.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bci.errors import Overrun
-from bci.signal.ring import Columns, Ring
+from bci.memory.ring import Columns, Ring
 
 #: Takes a copy of a ring's columns, from a given count on.
 Take = Callable[[Columns, int], None]

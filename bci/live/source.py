@@ -5,10 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bci.errors import ConfigError, StreamError
-from bci.io.board import State
-from bci.io.program import Program
-from bci.io.recording import Recording, open_recording
-from bci.io.replay import Player
+from bci.io.files.recording import Recording, open_recording
+from bci.live.replay import Player
+from bci.memory.board import State
+from bci.memory.program import Program
 from bci.signal.types import Signal
 from bci.sim.eeg import AlphaSimulator
 from bci.sim.sines import Sines
@@ -41,9 +41,9 @@ def main(program: Program) -> None:
 
     Started in the place of one that died, it goes on behind what that one had sent.
 
-    Spec: ``kind`` is ``"replay"`` (``file``, and as `bci.io.recording.open_recording` takes them ``rate``,
+    Spec: ``kind`` is ``"replay"`` (``file``, and as `bci.io.files.recording.open_recording` takes them ``rate``,
     ``channels``, ``unit``, ``stream``; ``loop``), ``"simulate"`` (``seed``, ``seconds``: endless when absent) or
-    ``"sines"`` (``rate``, ``shape``, ``channels``, ``unit``). All: ``source_id``, and as `bci.io.replay.Player`
+    ``"sines"`` (``rate``, ``shape``, ``channels``, ``unit``). All: ``source_id``, and as `bci.live.replay.Player`
     takes them ``speed``, ``start``, ``stop``, ``ring``, ``longest_gap``; ``consumer_timeout``, seconds to wait for
     somebody who takes the samples; ``marker_consumer``, whether to wait for one who takes the markers too.
 

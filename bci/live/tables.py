@@ -13,21 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bci.io.disk import AppendFile, DiskFile
-from bci.io.frames import image_digest
+from bci.io.files.disk import AppendFile, DiskFile
 from bci.live.ring_reader import RingReader, Take
-from bci.signal.ring import Columns, Ring
-from bci.signal.types import STAGES, MarkKind, Shown
+from bci.memory.frames import image_digest
+from bci.memory.ring import Columns, Ring
+from bci.signal.types import MarkKind, Shown
 
 #: Turns a copy of a ring's columns, from a given count on, into rows of a table.
 Rows = Callable[[Columns, int], Iterator[Sequence[Any]]]
-
-FRAME_FIELDS = (
-    "frame", "first", "last_sample", "skipped", "valid", "reason", "confidence", "latent", "digest",
-    "window_digest", *STAGES[:5],
-)  # fmt: skip
-SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES)
-MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
 
 
 class Table:
@@ -175,14 +168,3 @@ def mark_rows(source: str) -> Rows:
             )
 
     return rows
-
-
-def rows_until(path: Path) -> int:
-    """Return the number after that of the last whole row of a table that counts its rows; 0 where there is none."""
-    if not path.is_file():
-        return 0
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - (1 << 20)))
-        lines = file.read().split(b"\r\n")[:-1]
-    number = lines[-1].partition(b",")[0] if lines else b""
-    return int(number) + 1 if number.isdigit() else 0

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.markers import LONGEST_TEXT
-from bci.io.metadata import StreamInfo
-from bci.io.xdf_wire import STAMP_BYTES
-from bci.io.xdf_writer import LONGEST_CHUNK, XdfWriter
+from bci.io.files.xdf.wire import STAMP_BYTES
+from bci.io.files.xdf.writer import LONGEST_CHUNK, XdfWriter
+from bci.io.lsl.metadata import StreamInfo
 from bci.live.backlog import Backlog
 from bci.live.ring_reader import Take
+from bci.memory.events import LONGEST_TEXT
+from bci.memory.ring import Columns
 from bci.signal.clock import Clock
-from bci.signal.ring import Columns
 from bci.signal.types import STAGES, MarkKind, Signal
 
 MARK_CHANNELS = ("source", "kind", "first", "count", "value")

@@ -14,11 +14,11 @@ from typing import Any, Self
 import numpy as np
 
 from bci.errors import ConfigError
-from bci.signal.features import BandPower, Covariance
-from bci.signal.filters import BandPass, Decimate, HighPass, LowPass, Notch
-from bci.signal.masking import Artefact, Flat, Saturation
-from bci.signal.montage import Bipolar, CommonAverage, Pick, Scale
 from bci.signal.step import Kernel, Step
+from bci.signal.steps.features import BandPower, Covariance
+from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
+from bci.signal.steps.masking import Artefact, Flat, Saturation
+from bci.signal.steps.montage import Bipolar, CommonAverage, Pick, Scale
 from bci.signal.types import Flags, Samples, Signal, Times, Window
 
 __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]

@@ -5,7 +5,7 @@
     samples = background + gain(state) · alpha + gain(state) · beta + blinks while open + line noise
 
 Its figures are those of one real recording of each state (S001R01 and S001R02 of the eegmmidb set, Schalk et
-al. 2004), so that a decoder trained on the one works on the other. It is a `bci.io.recording.Recording`: any
+al. 2004), so that a decoder trained on the one works on the other. It is a `bci.io.files.recording.Recording`: any
 sample can be read at any time, the same for the same seed, however the reading is split.
 """
 
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.signal.types import Marker, Signal, Times
-from bci.sim.montage import SITES, background_modes, directions
 from bci.sim.noise import SpectralNoise, coefficients
 from bci.sim.seeds import numbered
+from bci.sim.sites import SITES, background_modes, directions
 
 Array = NDArray[np.float64]
 

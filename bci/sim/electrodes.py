@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.signal.types import Signal
-from bci.sim.gaze import Pictures
+from bci.sim.cortex.gaze import Pictures
 from bci.sim.noise import SpectralNoise, coefficients
 from bci.sim.observer import Observer
 from bci.sim.seeds import numbered

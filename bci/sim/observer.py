@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.sim.adaptation import Adaptation, Memory
-from bci.sim.gaze import Pictures
-from bci.sim.population import Population
+from bci.sim.cortex.adaptation import Adaptation, Memory
+from bci.sim.cortex.gaze import Pictures
+from bci.sim.cortex.population import Population
 from bci.sim.seeds import numbered
 
 Drives = NDArray[np.float32]

@@ -18,8 +18,8 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from bci.sim.cortex.gaze import Pictures
 from bci.sim.electrodes import ElectrodeParticipant
-from bci.sim.gaze import Pictures
 from bci.sim.responses import Responses
 from bci.sim.voxels import VoxelParticipant
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from bci.signal.types import Signal
-from bci.sim.adaptation import Adaptation
+from bci.sim.cortex.adaptation import Adaptation
+from bci.sim.cortex.gaze import Eye, Pictures
+from bci.sim.cortex.population import Population
 from bci.sim.electrodes import ElectrodeParticipant
-from bci.sim.gaze import Eye, Pictures
 from bci.sim.observer import Observer
-from bci.sim.population import Population
 from bci.sim.seeds import session_seed
 from bci.sim.sensors import probe, scalp
 from bci.sim.threads import one_thread

@@ -7,7 +7,7 @@ can tell.
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.sim.gaze import Pictures
+from bci.sim.cortex.gaze import Pictures
 from bci.sim.participant import Participant
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.sim.betas import TrialBetas
+from bci.sim.cortex.gaze import Pictures
 from bci.sim.electrodes import SPAN as WAVES_SPAN
 from bci.sim.electrodes import ElectrodeParticipant
-from bci.sim.gaze import Pictures
 from bci.sim.hrf import SPAN
 from bci.sim.observer import Moment
 from bci.sim.voxels import VoxelParticipant

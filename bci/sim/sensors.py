@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.sim.montage import SITES, background_modes, directions
+from bci.sim.sites import SITES, background_modes, directions
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class Sensors:
 
 
 def scalp(sources: int, rng: np.random.Generator, rate: float = 250.0) -> Sensors:
-    """Return the 64 sites of `bci.sim.montage` and `sources` dipoles under the back of the head."""
+    """Return the 64 sites of `bci.sim.sites` and `sources` dipoles under the back of the head."""
     at = directions()
     # Behind the ears and above them: occipital, temporal and parietal cortex.
     places = rng.standard_normal((sources, 3)) * [0.8, 0.35, 0.6] + [0.0, -0.75, 0.1]

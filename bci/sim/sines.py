@@ -19,7 +19,7 @@ _SIZE, _VOLTS = 20.0, {"V": 1e-6, "mV": 1e-3}
 
 
 class Sines:
-    """A `bci.io.recording.Recording` that never ends.
+    """A `bci.io.files.recording.Recording` that never ends.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bci.signal.types import Signal
 from bci.sim.betas import TrialBetas
-from bci.sim.gaze import Pictures
+from bci.sim.cortex.gaze import Pictures
 from bci.sim.hrf import DEAD, SPAN, StepTable, varied
 from bci.sim.noise import VoxelNoise
 from bci.sim.observer import Observer

@@ -16,7 +16,7 @@ import pylsl
 from ezmsg.lsl.inlet import LSLInfo, LSLInletSettings, LSLInletUnit
 from ezmsg.util.messages.axisarray import AxisArray
 
-from bci.io.program import Program
+from bci.memory.program import Program
 from benchmarks.contenders.load import busy
 from benchmarks.source import Feed
 from benchmarks.window_log import WindowLog

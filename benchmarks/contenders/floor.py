@@ -7,7 +7,7 @@ exactly the samples to the next hop, so it wakes once per hop, and hands on a vi
 import numpy as np
 import pylsl
 
-from bci.io.program import Program
+from bci.memory.program import Program
 from benchmarks.contenders.load import busy
 from benchmarks.source import BUFFER, Feed
 from benchmarks.window_log import WindowLog

@@ -21,7 +21,7 @@ import numpy as np
 import pylsl
 from mne_lsl.stream import StreamLSL
 
-from bci.io.program import Program
+from bci.memory.program import Program
 from benchmarks.contenders.load import busy
 from benchmarks.source import Feed
 from benchmarks.window_log import WindowLog

@@ -6,8 +6,8 @@ follows it. The window is in the decoder's hands when `bci.signal.windows.Window
 
 import numpy as np
 
-from bci.io.program import Program
-from bci.io.stream import Grid, follow
+from bci.memory.program import Program
+from bci.memory.stream import Grid, follow
 from bci.signal.pipeline import Pipeline
 from bci.signal.windows import Windows
 from benchmarks.contenders.load import busy

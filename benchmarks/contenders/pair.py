@@ -7,7 +7,7 @@ checked after use; it is here to tell the price of the second process from the p
 import numpy as np
 import pylsl
 
-from bci.io.program import Program
+from bci.memory.program import Program
 from benchmarks.contenders.floor import connect
 from benchmarks.contenders.load import busy
 from benchmarks.source import Feed

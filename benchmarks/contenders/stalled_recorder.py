@@ -8,9 +8,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from bci.io.disk import AppendFile, DiskFile
-from bci.io.program import Program
+from bci.io.files.disk import AppendFile, DiskFile
 from bci.live import record
+from bci.memory.program import Program
 
 #: How long the disk does not answer, and how long after the first samples that begins, seconds.
 STALL_S, AFTER_S = 5.0, 2.5

@@ -1,1 +1,1 @@
-"""Pictures and recordings that models are trained on."""
+"""Recordings and pictures from elsewhere that models are trained on."""

@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from bci.config.toml import describe_errors
 from bci.decoder.quantiser import Quantiser
 from bci.decoder.spec import CARD
 from bci.decoder.wire import read_facts
 from bci.errors import BundleError, BundleMismatch
-from bci.io.session import describe_errors
 from models.generators.rules import Rule, apply_rule
 from models.generators.spec import DESCRIPTION, GRAPH, GeneratorSpec
 

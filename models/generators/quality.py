@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.datasets.faces import NAMES
+from models.drawings.face import NAMES
+from models.generators.adversarial.monitors import blocks, spread
 from models.generators.features import edges_and_colours, frechet
-from models.generators.monitors import blocks, spread
 
 _COMPONENTS = 48
 

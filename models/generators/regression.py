@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.datasets.pictures import Pictures
+from models.drawings.eye_pictures import Pictures
 
 _SCALES = (1.0, 0.5, 0.5, 0.5)
 

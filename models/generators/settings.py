@@ -5,20 +5,18 @@ A key that does not exist is an error that names it. The file as read goes into 
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bci.errors import ConfigError
-from bci.io.session import describe_errors
-from models.config import Count, Positive, Share
-from models.datasets.faces import NAMES
-from models.generators.averaging import Average
+from bci.config.toml import load_settings
+from models.drawings.face import NAMES
+from models.generators.adversarial.averaging import Average
+from models.generators.adversarial.losses import Loss
 from models.generators.dcgan import CriticNorm, Init, stage_channels
-from models.generators.losses import Loss
 from models.generators.rules import Rule
+from models.settings import Count, Positive, Share
 
 Weight = Annotated[float, Field(ge=0)]
 
@@ -162,11 +160,4 @@ def load_generator_config(path: Path) -> GeneratorConfig:
     ConfigError
         If it is missing, no TOML, or has a wrong or unknown key; every one is named.
     """
-    try:
-        return GeneratorConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the training file {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    except ValidationError as error:
-        raise ConfigError(f"{path} cannot be used:\n{describe_errors(error)}") from None
+    return load_settings(path, GeneratorConfig, "training")

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError
-from models.config import find_data_root
 from models.datasets.characters import read_characters
-from models.datasets.faces import NAMES, draw, sample_attributes
 from models.datasets.folder import read_folder
-from models.generators.components import attribute_latents, component_latents
+from models.drawings.face import NAMES, draw, sample_attributes
+from models.generators.adversarial.starting_latents import attribute_latents, component_latents
 from models.generators.settings import GeneratorConfig
+from models.settings import find_data_root
 
 Progress = Callable[[float, str], None]
 Pixels = NDArray[np.uint8]
@@ -41,7 +41,7 @@ class Source:
     says : str
         In words, for the card.
     attributes, held_out_attributes : (n, 37) float32 or None
-        Of faces; see `models.datasets.faces.ATTRIBUTES`.
+        Of faces; see `models.drawings.face.ATTRIBUTES`.
     """
 
     train: Pixels
@@ -60,7 +60,7 @@ def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, pr
     config : GeneratorConfig
         Its ``pictures`` section, and the size to draw at.
     data_root : Path, optional
-        Where relative paths start; see `models.config.find_data_root`.
+        Where relative paths start; see `models.systems.alpha.settings.find_data_root`.
     cache : Path
         Folder in which drawn faces are kept, so that a run which goes on does not draw them again.
     progress : callable
@@ -74,7 +74,7 @@ def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, pr
     settings, size = config.pictures, config.network.size
     if settings.source == "faces":
         images = _faces(config, cache, progress)
-        says = f"{len(images)} faces, drawn by models.datasets.faces from seed {config.seed}"
+        says = f"{len(images)} faces, drawn by models.drawings.face from seed {config.seed}"
     else:
         path = Path(settings.path)
         folder = path if path.is_absolute() else find_data_root(data_root) / path

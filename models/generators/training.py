@@ -14,17 +14,17 @@ from PIL import Image
 
 from bci.decoder.spec import CARD, ImageSpec, Provenance
 from bci.errors import ConfigError
-from models.datasets.faces import NAMES
-from models.generators.components import attribute_directions
+from models.drawings.face import NAMES
+from models.generators.adversarial.record import CHECKPOINT, grid
+from models.generators.adversarial.replicas import Replicas
+from models.generators.adversarial.running import run
+from models.generators.adversarial.starting_latents import attribute_directions
 from models.generators.dcgan import parameter_count
 from models.generators.graphs import draw_graph
 from models.generators.interface import ImageGenerator
 from models.generators.package import GeneratorPackage, require_place, save_package
 from models.generators.quality import face_coverage, says_questions, score
-from models.generators.record import CHECKPOINT, grid
-from models.generators.replicas import Replicas
 from models.generators.rules import truncated
-from models.generators.running import run
 from models.generators.settings import GeneratorConfig, load_generator_config
 from models.generators.sources import Source, open_source, starting_latents
 from models.generators.spec import GRAPH, GeneratorSpec
@@ -58,7 +58,7 @@ def train_generator(
     out : Path
         Folder of the package; one that is there is replaced.
     data_root : Path, optional
-        Folder that paths of pictures start from; see `models.config.find_data_root`.
+        Folder that paths of pictures start from; see `models.systems.alpha.settings.find_data_root`.
     progress : callable, optional
         Takes the share done, 0 to 1, and a line of text.
     run_folder : Path, optional

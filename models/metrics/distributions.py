@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import welch
 
 from bci.errors import DataError
-from models.readouts.checks import as_matrix
+from models.checks import as_matrix
 
 Floats = NDArray[np.float64]
 

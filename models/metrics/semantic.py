@@ -8,9 +8,9 @@ from scipy.stats import pearsonr
 from sklearn.svm import LinearSVC
 
 from bci.errors import DataError
+from models.checks import as_matrix, check_columns
 from models.metrics.latents import correlations, pair
 from models.metrics.significance import permutation_test
-from models.readouts.checks import as_matrix, check_columns
 
 Floats = NDArray[np.float64]
 

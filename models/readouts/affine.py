@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.readouts.checks import as_matrix, check_columns
+from models.checks import as_matrix, check_columns
 from models.readouts.interface import Posterior, expected_cosine
 from models.readouts.scaling import Array, Standard
 

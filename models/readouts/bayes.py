@@ -26,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.covariance import ledoit_wolf
 
 from bci.errors import DataError
+from models.checks import check_pair, check_repeats, check_runs, check_trials, check_varying
 from models.readouts.affine import AffineReadout
-from models.readouts.checks import check_pair, check_repeats, check_runs, check_trials, check_varying
 from models.readouts.collapse import Collapse, diagnose
 from models.readouts.interface import Posterior
 from models.readouts.linear import run_folds

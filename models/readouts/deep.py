@@ -10,8 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
-from models.metrics.latents import cosine
-from models.readouts.checks import (
+from models.checks import (
     as_matrix,
     check_columns,
     check_pair,
@@ -20,6 +19,7 @@ from models.readouts.checks import (
     check_trials,
     check_varying,
 )
+from models.metrics.latents import cosine
 from models.readouts.collapse import Collapse, diagnose
 from models.readouts.gradient import LatentLoss, Loss, Schedule, layers, train, weights_of
 from models.readouts.interface import Posterior, expected_cosine

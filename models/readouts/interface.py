@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
+from models.checks import check_columns, check_pair
 from models.metrics.latents import r_squared
-from models.readouts.checks import check_columns, check_pair
 from models.readouts.scaling import Standard
 
 Floats = NDArray[np.float64]

@@ -16,14 +16,7 @@ from scipy.linalg import eigh
 from scipy.spatial.distance import pdist, squareform
 
 from bci.errors import DataError
-from models.readouts.checks import (
-    as_matrix,
-    check_columns,
-    check_pair,
-    check_repeats,
-    check_trials,
-    check_varying,
-)
+from models.checks import as_matrix, check_columns, check_pair, check_repeats, check_trials, check_varying
 from models.readouts.collapse import Collapse, diagnose
 from models.readouts.interface import Posterior, expected_cosine
 from models.readouts.scaling import Array, Standard

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
-from models.readouts.checks import as_matrix, check_pair, check_varying
+from models.checks import as_matrix, check_pair, check_varying
 from models.readouts.ridge_solver import fit_ridge
 from models.readouts.scaling import Array, Standard
 from models.readouts.solvers import ALPHAS

@@ -86,7 +86,7 @@ def label(package: GeneratorPackage | None, draw: Draw, n: int = 1500, seed: int
 
 
 def _known(package: GeneratorPackage, latents: NDArray[np.float32]) -> Labels:
-    from models.datasets import faces
+    from models.drawings import face as faces
 
     table = json.loads((package.folder / _TABLE).read_text(encoding="utf-8"))
     of = {attribute.name: attribute for attribute in faces.ATTRIBUTES}
@@ -108,7 +108,7 @@ def _asked(package: GeneratorPackage, draw: Draw, latents: NDArray[np.float32], 
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
-    from models.datasets.faces import NAMES, draw_faces
+    from models.drawings.face import NAMES, draw_faces
     from models.generators.features import edges_and_colours
     from models.generators.quality import QUESTIONS
 

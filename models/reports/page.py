@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.page import facts, picture, table
+from bci.io.files.page import facts, picture, table
 from models.metrics.identification import correlation_table
 from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart
 from models.reports.decoded import Decoded

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.page import picture, table
+from bci.io.files.page import picture, table
 from models.generators.package import GeneratorPackage
 from models.reports.charts import bars
 from models.reports.decoded import Decoded

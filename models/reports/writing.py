@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import ConfigError
-from bci.io.folder import write_json
-from bci.io.page import document
+from bci.io.files.folder import write_json
+from bci.io.files.page import document
 from models.reports.style import STYLE
 
 #: Names of the two files.

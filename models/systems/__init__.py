@@ -1,1 +1,1 @@
-"""The published systems that this project runs, one module each."""
+"""The published systems that this project runs, one folder each."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bci.live.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS, image_digest
+from bci.live.tables import image_digest
+from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS
 
 #: Unix seconds at session second 0, as the log tells the time.
 EPOCH = datetime(2026, 1, 2, 12, 0, 0).timestamp()

@@ -13,7 +13,7 @@ import pytest
 
 from bci.control.certify import breaking
 from bci.control.certify.breaking import LATCHED_S, Breaker, Fault, Journal, read_journal
-from bci.io.board import Board, State
+from bci.memory.board import Board, State
 from bci.signal.clock import ManualClock
 from bci.signal.types import FRAME_DTYPE
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from control.planted_tables import EPOCH, GREY, PlantedSession
 
+from bci.config.session import SessionConfig
 from bci.control.certify.faults import FaultReport, Rules, judge, not_made
 from bci.control.certify.figures import neutral_share
 from bci.control.certify.seeing import Broken, Seen, Span, look
 from bci.control.certify.traces import Coverage, Traces
-from bci.io.checksums import ChunkSum, first_line, sums_path
-from bci.io.session import SessionConfig
+from bci.io.files.checksums import ChunkSum, first_line, sums_path
 
 AT = 20.0
 HOP = 0.1

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tiny_bundle import tiny_bundle
 
+from bci.config.limits import Limits
+from bci.config.session import SessionConfig, SinesSettings, parse_session
 from bci.control.certify.certificate import Certificate
 from bci.control.certify.checks import Check, Fact
 from bci.control.certify.faults import FaultReport
@@ -19,10 +21,8 @@ from bci.control.certify.page import render
 from bci.control.certify.rig import prepare
 from bci.control.certify.seeing import Span
 from bci.errors import ConfigError
-from bci.io.limits import Limits
-from bci.io.session import SessionConfig, SinesSettings, parse_session
-from bci.live.photodiode import Onset
 from bci.live.source import open_source
+from bci.session.photodiode import Onset
 
 STRIP = (Span(-1.5, 0.2, "picture"), Span(0.2, 3.0, "neutral"), Span(3.0, 4.0, "picture"))
 

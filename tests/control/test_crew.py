@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from bci.control.crew import LOADING_LIMIT, Crew
-from bci.io.board import Board, State
-from bci.io.program import Launch
+from bci.memory.board import Board, State
+from bci.memory.program import Launch
 from bci.signal.clock import ManualClock
 
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from tiny_bundle import generator, model, readout, tensor, whole
 
 from bci.decoder.probe import probe
-from bci.decoder.trial import Chain
+from bci.decoder.sandbox import Chain
 from bci.errors import BundleError
 
 WINDOW, LATENT, IMAGE = (4, 2), 1, (2, 2)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from bci.errors import StreamNotFound
-from bci.io.lsl import LslOutlet, LslSource
-from bci.io.recording import open_recording
+from bci.io.files.recording import open_recording
+from bci.io.lsl.source import LslOutlet, LslSource
 from bci.io.survey import Findings, survey_recording, survey_stream
-from bci.signal.clock import LslClock, ManualClock
+from bci.memory.lsl_clock import LslClock
+from bci.signal.clock import ManualClock
 from bci.signal.types import Signal
 
 RATE, N, GAP = 200.0, 2400, 50

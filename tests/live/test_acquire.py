@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 
 from bci.errors import StreamMismatch, StreamNotFound
-from bci.io.board import Board, State
-from bci.io.lsl import LslOutlet
-from bci.io.markers import MarkerOutlet, create_markers
-from bci.io.marks import read_marks
-from bci.io.program import STOP, Launch, Program
-from bci.io.stream import Stream
+from bci.io.lsl.markers import MarkerOutlet
+from bci.io.lsl.source import LslOutlet
 from bci.live import acquire
-from bci.signal.clock import LslClock
-from bci.signal.ring import Ring
+from bci.memory.board import Board, State
+from bci.memory.events import create_markers
+from bci.memory.lsl_clock import LslClock
+from bci.memory.marks import read_marks
+from bci.memory.program import STOP, Launch, Program
+from bci.memory.ring import Ring
+from bci.memory.stream import Stream
 from bci.signal.types import Marker, MarkKind, Signal
 
 pytestmark = pytest.mark.system

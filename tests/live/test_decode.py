@@ -9,16 +9,16 @@ import pytest
 from tiny_bundle import tiny_bundle
 
 from bci.decoder.spec import EpochSpec
-from bci.io.board import Board
-from bci.io.frames import frame_columns
-from bci.io.markers import create_markers
-from bci.io.marks import create_marks, read_marks
-from bci.io.program import Launch, Program
-from bci.io.stream import Stream
 from bci.live import decode
-from bci.signal.clock import LslClock
-from bci.signal.ring import Ring
-from bci.signal.segment import CLOSED
+from bci.memory.board import Board
+from bci.memory.events import create_markers
+from bci.memory.frames import frame_columns
+from bci.memory.lsl_clock import LslClock
+from bci.memory.marks import create_marks, read_marks
+from bci.memory.program import Launch, Program
+from bci.memory.ring import Ring
+from bci.memory.segment import CLOSED
+from bci.memory.stream import Stream
 from bci.signal.types import MARKER_DTYPE, MarkKind
 
 N = 600

@@ -10,17 +10,18 @@ import pylsl
 import pytest
 
 from bci.errors import ConfigError, StreamError
-from bci.io.board import Board
-from bci.io.frames import shown_columns
-from bci.io.program import Launch, Program
 from bci.live import insilico
 from bci.live.insilico import open_participant
-from bci.live.onlooker import Watch
-from bci.signal.clock import LslClock, ManualClock
-from bci.signal.ring import Ring
+from bci.live.participant_link import Watch
+from bci.memory.board import Board
+from bci.memory.frames import shown_columns
+from bci.memory.lsl_clock import LslClock
+from bci.memory.program import Launch, Program
+from bci.memory.ring import Ring
+from bci.signal.clock import ManualClock
 from bci.signal.types import Shown
+from bci.sim.cortex.reference import reference_pictures
 from bci.sim.participant import Participant, record
-from bci.sim.reference import reference_pictures
 
 SIDE = 16
 WHO: dict[str, Any] = {"units": 32, "subject": 3, "session": 2, "snr": 0.5}

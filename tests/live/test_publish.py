@@ -7,12 +7,12 @@ import numpy as np
 import pylsl
 import pytest
 
-from bci.io.board import Board
-from bci.io.frames import frame_columns, write_frame
-from bci.io.program import Launch, Program
 from bci.live import publish
-from bci.signal.clock import LslClock
-from bci.signal.ring import Ring
+from bci.memory.board import Board
+from bci.memory.frames import frame_columns, write_frame
+from bci.memory.lsl_clock import LslClock
+from bci.memory.program import Launch, Program
+from bci.memory.ring import Ring
 from bci.signal.types import Reconstruction
 
 pytestmark = pytest.mark.system

@@ -8,10 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from bci.io.board import Board, State
-from bci.io.frames import frame_columns, shown_columns, write_frame
-from bci.io.marks import mark_columns, write_mark
-from bci.io.program import Launch, Program
 from bci.live import record
 from bci.live.record import (
     FRAME_FIELDS,
@@ -24,8 +20,12 @@ from bci.live.record import (
     mark_rows,
     shown_rows,
 )
+from bci.memory.board import Board, State
+from bci.memory.frames import frame_columns, shown_columns, write_frame
+from bci.memory.marks import mark_columns, write_mark
+from bci.memory.program import Launch, Program
+from bci.memory.ring import Ring
 from bci.signal.clock import ManualClock
-from bci.signal.ring import Ring
 from bci.signal.types import SHOWN_DTYPE, MarkKind, Reconstruction, Shown
 
 GENERATOR = np.random.default_rng(5)

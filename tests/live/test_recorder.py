@@ -11,18 +11,18 @@ import pytest
 import pyxdf
 
 from bci.errors import DiskError
-from bci.io.checksums import manifest_path, read_manifest
-from bci.io.frames import frame_columns, shown_columns, write_frame
-from bci.io.markers import marker_columns
-from bci.io.marks import mark_columns, write_mark
-from bci.io.recording import open_recording
-from bci.io.stream import Stream
-from bci.io.verify import verify
+from bci.io.files.checksums import manifest_path, read_manifest
+from bci.io.files.recording import open_recording
+from bci.io.files.xdf.verify import verify
 from bci.live import backlog
 from bci.live.recorder import Recorder
 from bci.live.tracks import DECISION_CHANNELS, FLIP_CHANNELS, MARK_CHANNELS
+from bci.memory.events import marker_columns
+from bci.memory.frames import frame_columns, shown_columns, write_frame
+from bci.memory.marks import mark_columns, write_mark
+from bci.memory.ring import Column, Ring
+from bci.memory.stream import Stream
 from bci.signal.clock import ManualClock
-from bci.signal.ring import Column, Ring
 from bci.signal.types import MARKER_DTYPE, SHOWN_DTYPE, MarkKind, Reconstruction, Shown, Signal
 
 LOG = logging.getLogger("recorder under test")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from bci.config.session import ReplaySettings, SimulateSettings
 from bci.errors import ConfigError
-from bci.io.board import Board, State
-from bci.io.program import Launch, Program
-from bci.io.session import ReplaySettings, SimulateSettings
 from bci.live.source import _decoded, open_replay, open_source
+from bci.memory.board import Board, State
+from bci.memory.program import Launch, Program
 from bci.signal.clock import ManualClock
 
 

@@ -11,15 +11,15 @@ from tiny_bundle import tiny_bundle
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleError, ConfigError, RecordingError
-from bci.io.recording import chunks, open_recording
+from bci.io.files.recording import chunks, open_recording
 from bci.signal.clock import ManualClock
 from bci.signal.windows import windows
-from models.calibration import Calibration, calibrate
-from models.datasets.cued import cued_blocks, cut_cued
-from models.evaluation import evaluate
-from models.protocol import CalibrationConfig, load_calibration, plan_of, recipe_of
-from models.readouts.fitting import StateEstimator, Trials
-from models.readouts.state import RelativePower
+from models.systems.alpha.calibrate import Calibration, calibrate
+from models.systems.alpha.calibration_file import CalibrationConfig, load_calibration, plan_of, recipe_of
+from models.systems.alpha.cued import cued_blocks, cut_cued
+from models.systems.alpha.evaluate import evaluate
+from models.systems.alpha.fitting import StateEstimator, Trials
+from models.systems.alpha.readout import RelativePower
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE, SECONDS, PAIRS, LEFT_OUT = 100.0, 8.0, 5, 2.0

@@ -14,9 +14,9 @@ from blobs import save_blobs
 from test_hyper_insilico import CONFIG
 
 from bci.errors import ConfigError, DataError
-from models.comparison import compare, fit_fold
-from models.comparison_page import metric, ranking
-from models.comparison_settings import load_comparison
+from models.comparison.compare import compare, fit_fold
+from models.comparison.page import metric, ranking
+from models.comparison.settings import load_comparison
 from models.datasets.trials import Stimuli, Trials
 
 COMPARE = """
@@ -77,7 +77,7 @@ def test_a_second_comparison_computes_nothing_and_says_the_same(
     def never(**_: Any) -> dict[str, Any]:
         raise AssertionError("every unit was there")
 
-    monkeypatch.setattr("models.comparison.fit_fold", never)
+    monkeypatch.setattr("models.comparison.compare.fit_fold", never)
     assert compare(root / "compare.toml", root / "out") == report
 
 

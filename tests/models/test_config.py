@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bci.errors import ConfigError
-from models.config import find_data_root, load_training
+from models.settings import find_data_root
+from models.systems.alpha.settings import load_training
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "configs" / "alpha-train.toml").read_text(encoding="utf-8")

@@ -8,14 +8,18 @@ import torch
 
 from bci.decoder.wire import read_facts
 from bci.errors import ConfigError
-from models.generators.averaging import Averaged, settle
-from models.generators.components import attribute_directions, attribute_latents, component_latents
+from models.generators.adversarial.averaging import Averaged, settle
+from models.generators.adversarial.losses import fake_loss, generator_loss, orthogonality, r1, real_loss
+from models.generators.adversarial.monitors import diagnose, look
+from models.generators.adversarial.starting_latents import (
+    attribute_directions,
+    attribute_latents,
+    component_latents,
+)
 from models.generators.dcgan import Dcgan, DcganCritic, initialise, parameter_count
 from models.generators.features import edges_and_colours, frechet
 from models.generators.graphs import draw_graph, for_decoder, round_to_half
 from models.generators.interface import build, normaliser
-from models.generators.losses import fake_loss, generator_loss, orthogonality, r1, real_loss
-from models.generators.monitors import diagnose, look
 from models.generators.rules import truncated
 
 

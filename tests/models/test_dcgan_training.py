@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from bci.cli import app
 from bci.errors import BundleError, BundleMismatch, ConfigError
-from models.datasets.faces import NAMES
-from models.generators.adversarial import AdversarialGame
-from models.generators.components import component_latents
+from models.drawings.face import NAMES
+from models.generators.adversarial.game import AdversarialGame
+from models.generators.adversarial.record import CHECKPOINT, Record
+from models.generators.adversarial.replicas import Replicas
+from models.generators.adversarial.running import run
+from models.generators.adversarial.starting_latents import component_latents
 from models.generators.package import GeneratorPackage
-from models.generators.record import CHECKPOINT, Record
 from models.generators.regression import picture_loss
-from models.generators.replicas import Replicas
-from models.generators.running import run
 from models.generators.settings import GeneratorConfig, PictureSettings, load_generator_config
 from models.generators.sources import open_source
 from models.generators.spec import DESCRIPTION, GRAPH

@@ -8,9 +8,9 @@ import torch
 
 from bci.decoder.wire import read_facts
 from models.export import OPSET, export_generator, export_state_readout
-from models.generators.path import PathGenerator
-from models.generators.upsampling import UpsamplingGenerator
-from models.readouts.state import LinearScore, RelativePower, Sigmoid, StateReadout
+from models.systems.alpha.generator import UpsamplingGenerator
+from models.systems.alpha.path import PathGenerator
+from models.systems.alpha.readout import LinearScore, RelativePower, Sigmoid, StateReadout
 
 RANGES = [(0.0, 1.0), (-1.0, 1.0), (-1.0, 1.0)]
 

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from models.datasets.eye import FACTORS, draw
-from models.datasets.lids import lids
-from models.datasets.pictures import draw_eyes
+from models.drawings.eye import FACTORS, draw
+from models.drawings.eye_lids import lids
+from models.drawings.eye_pictures import draw_eyes
 
 
 def silent(done, text):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.datasets.faces import ATTRIBUTES, NAMES, draw, draw_faces, sample_attributes
+from models.drawings.face import ATTRIBUTES, NAMES, draw, draw_faces, sample_attributes
 
 
 def plain(**values):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.datasets.pictures import Pictures
-from models.generators.path import PathGenerator
+from models.drawings.eye_pictures import Pictures
 from models.generators.regression import picture_loss, predict, regress
-from models.generators.upsampling import UpsamplingGenerator
+from models.systems.alpha.generator import UpsamplingGenerator
+from models.systems.alpha.path import PathGenerator
 
 RANGES = [(0.0, 1.0), (-1.0, 1.0)]
 

@@ -21,10 +21,10 @@ from bci.decoder.onnx import OnnxDecoder  # noqa: E402
 from bci.errors import ConfigError, RecordingError  # noqa: E402
 from bci.signal.clock import ManualClock  # noqa: E402
 from bci.signal.types import Window  # noqa: E402
-from models.systems.hyper import identify, load_hyper, train_hyper  # noqa: E402
-from models.systems.hyper_heldout import make_again  # noqa: E402
-from models.systems.hyper_report import evaluate_hyper  # noqa: E402
-from models.systems.hyper_session import evaluate_session  # noqa: E402
+from models.sessions.evaluate import evaluate_session  # noqa: E402
+from models.systems.hyper.heldout import make_again  # noqa: E402
+from models.systems.hyper.report import evaluate_hyper  # noqa: E402
+from models.systems.hyper.train import identify, load_hyper, train_hyper  # noqa: E402
 
 
 def constants(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bci.errors import RecordingError
-from models.systems.readings import Reading, known_latents, read_trials, score
+from models.sessions.readings import Reading, known_latents, read_trials, score
 
 HEAVY = ("torch", "sklearn", "skimage", "onnx", "onnxruntime", "joblib", "safetensors", "scipy")
 
@@ -26,7 +26,7 @@ def test_scoring_needs_arrays_alone() -> None:
         "import sys\n"
         f"for name in {HEAVY}: sys.modules[name] = None\n"
         "import numpy as np\n"
-        "from models.systems.readings import Reading, score\n"
+        "from models.sessions.readings import Reading, score\n"
         "known = {f'{i}': np.eye(6, dtype=np.float32)[i] for i in range(6)}\n"
         "print(score([Reading(n, v, 0.5) for n, v in known.items()], known)['two_way'])\n"
     )

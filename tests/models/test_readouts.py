@@ -5,10 +5,10 @@ import pytest
 from planted_brain import world
 
 from bci.errors import ConfigError, DataError
+from models.checks import check_generator
 from models.metrics.calibration import coverage
 from models.metrics.latents import cosine, r_squared
 from models.readouts.bayes import InvertedEncoder
-from models.readouts.checks import check_generator
 from models.readouts.collapse import diagnose
 from models.readouts.deep import LEVIN, DeepReadout
 from models.readouts.dense import Dense

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import export_parity
 from benchmarks.export_parity import Exported, compare, readout_entries
-from models.export_readouts import export_readout
+from models.readouts.export import export_readout
 from models.readouts.linear import LinearReadout
 from models.readouts.size import LatentSize
 from models.readouts.solvers import Ridge

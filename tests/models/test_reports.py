@@ -140,7 +140,7 @@ def test_sessions_and_bundles_are_reported_on_without_the_trainers() -> None:
         "        if name.partition('.')[0] in ('torch', 'sklearn', 'skimage', 'onnx', 'joblib', 'safetensors'):\n"
         "            raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "import models.systems.hyper_session, models.systems.hyper_report, models.evaluation\n"
+        "import models.sessions.evaluate, models.systems.hyper.report, models.systems.alpha.evaluate\n"
         "print('loaded')\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

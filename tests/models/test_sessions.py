@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from bci.errors import DataError
-from bci.io.frames import image_digest
-from bci.io.metadata import StreamInfo
-from bci.io.xdf_writer import XdfWriter
-from bci.live.tables import FRAME_FIELDS, SHOWN_FIELDS
+from bci.io.files.xdf.writer import XdfWriter
+from bci.io.lsl.metadata import StreamInfo
+from bci.memory.frames import image_digest
+from bci.session.tables import FRAME_FIELDS, SHOWN_FIELDS
 from bci.signal.clock import ManualClock
-from bci.signal.filters import BandPass
 from bci.signal.pipeline import Pipeline
+from bci.signal.steps.filters import BandPass
 from bci.signal.types import Signal
-from models.datasets.sessions import load_sessions
+from models.sessions.trials import load_sessions
 
 RATE, BEGAN = 100.0, 5000.0
 PICTURES = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.full((1, 4, 4, 3), 40, np.uint8)

@@ -7,8 +7,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from bci.errors import ConfigError
 from models.metrics.probability import calibration
 from models.metrics.ranks import auc
-from models.readouts.fitting import StateEstimator, Trials, fit_linear, fit_sigmoid
-from models.readouts.state import RelativePower, class_confidence
+from models.systems.alpha.fitting import StateEstimator, Trials, fit_linear, fit_sigmoid
+from models.systems.alpha.readout import RelativePower, class_confidence
 
 LENGTH, HOP, RATIO = 5, 1, 16
 FEATURES = RelativePower((0, 1), 2)

@@ -11,13 +11,13 @@ import pytest
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BciError, BundleError, ConfigError, RecordingError
-from bci.io.recording import chunks, open_recording
+from bci.io.files.recording import chunks, open_recording
 from bci.signal.clock import ManualClock
 from bci.signal.windows import windows
-from models.datasets.recorded import open_states
-from models.evaluation import evaluate, held_out_of
-from models.heldout import decode_held_out
-from models.training import train
+from models.systems.alpha.evaluate import evaluate, held_out_of
+from models.systems.alpha.heldout import decode_held_out
+from models.systems.alpha.recordings import open_states
+from models.systems.alpha.train import train
 
 RATE, SECONDS = 100.0, 80.0
 CHANNELS = ("Fz", "O1", "Oz", "O2")

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bci.signal.features import BandPower, Covariance
-from bci.signal.filters import BandPass, Decimate, HighPass, LowPass, Notch
-from bci.signal.masking import Artefact, Flat, Saturation
-from bci.signal.montage import Bipolar, CommonAverage, Pick, Scale
 from bci.signal.pipeline import STEPS, Pipeline
 from bci.signal.step import Step
+from bci.signal.steps.features import BandPower, Covariance
+from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
+from bci.signal.steps.masking import Artefact, Flat, Saturation
+from bci.signal.steps.montage import Bipolar, CommonAverage, Pick, Scale
 from bci.signal.types import Signal, Window
 from bci.signal.windows import Windows, windows
 

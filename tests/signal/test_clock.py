@@ -3,7 +3,8 @@
 import pylsl
 import pytest
 
-from bci.signal.clock import Clock, LslClock, ManualClock
+from bci.memory.lsl_clock import LslClock
+from bci.signal.clock import Clock, ManualClock
 
 
 def test_a_hand_turned_clock_moves_only_when_told_to() -> None:

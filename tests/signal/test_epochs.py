@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bci.signal.epochs import Epoch, Epochs, epochs
-from bci.signal.filters import BandPass, Decimate
 from bci.signal.pipeline import Pipeline
+from bci.signal.steps.filters import BandPass, Decimate
 from bci.signal.types import Marker, Signal, Window
 
 RATE, N = 100.0, 1000

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy import signal as dsp
 
 from bci.errors import ConfigError
-from bci.signal.features import BandPower, Covariance
-from bci.signal.filters import BandPass, Decimate, HighPass, LowPass, Notch, Sos
-from bci.signal.masking import Artefact, Flat, Saturation
-from bci.signal.montage import Bipolar, CommonAverage, Pick, Scale
 from bci.signal.pipeline import LARGEST, Pipeline
 from bci.signal.step import TOLERANCE, Step
+from bci.signal.steps.features import BandPower, Covariance
+from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch, Sos
+from bci.signal.steps.masking import Artefact, Flat, Saturation
+from bci.signal.steps.montage import Bipolar, CommonAverage, Pick, Scale
 from bci.signal.types import Signal, Window
 
 RATE = 200.0

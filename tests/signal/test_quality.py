@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from bci.errors import ConfigError
-from bci.signal.pace import RunningPace
-from bci.signal.quality import ChannelFigures, Survey
+from bci.signal.quality.channels import ChannelFigures, Survey
+from bci.signal.quality.pace import RunningPace
+from bci.signal.quality.verdicts import Level, judge_channels, judge_time, still_limit
 from bci.signal.types import Signal
-from bci.signal.verdicts import Level, judge_channels, judge_time, still_limit
 
 RATE, SECONDS = 500.0, 60
 N = int(RATE * SECONDS)

@@ -6,14 +6,14 @@ from numpy.typing import NDArray
 from scipy import signal as dsp
 
 from bci.errors import ConfigError
-from bci.signal.features import BandPower, Covariance
-from bci.signal.filters import BandPass, Decimate, HighPass, LowPass, Notch, settling_samples
 from bci.signal.labels import label_key
-from bci.signal.masking import Artefact, Flat, Saturation
-from bci.signal.memory import Memory
-from bci.signal.montage import Bipolar, Pick, Scale
 from bci.signal.pipeline import Pipeline
 from bci.signal.step import TOLERANCE, Step
+from bci.signal.steps.features import BandPower, Covariance
+from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch, settling_samples
+from bci.signal.steps.masking import Artefact, Flat, Saturation
+from bci.signal.steps.montage import Bipolar, Pick, Scale
+from bci.signal.steps.remembering import Memory
 from bci.signal.types import Signal, Window
 
 RATE = 250.0

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from planted_participants import PICTURES, small
 
-from bci.sim.early import EarlyUnits
-from bci.sim.gaze import FIELD, FIELD_DEG, Eye, Pictures, retinal_images
-from bci.sim.higher import Network
-from bci.sim.population import Population
-from bci.sim.pyramid import ORIENTATIONS, SCALES, Pyramid
+from bci.sim.cortex.early import EarlyUnits
+from bci.sim.cortex.gaze import FIELD, FIELD_DEG, Eye, Pictures, retinal_images
+from bci.sim.cortex.higher import Network
+from bci.sim.cortex.population import Population
+from bci.sim.cortex.pyramid import ORIENTATIONS, SCALES, Pyramid
 
 STRAIGHT = np.zeros((1, 2))
 

@@ -9,10 +9,10 @@ import scipy.signal as ss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bci.io.recording import Recording, chunks, open_recording
+from bci.io.files.recording import Recording, chunks, open_recording
 from bci.signal.types import Marker
 from bci.sim.eeg import CLOSED, OPEN, STATES, AlphaSimulator
-from bci.sim.montage import SITES, directions
+from bci.sim.sites import SITES, directions
 
 SECONDS = 240
 OCCIPITAL = [SITES.index(site) for site in ("O1", "Oz", "O2")]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from planted_participants import PICTURES, STEADY, grey, small
 
-from bci.sim.adaptation import Adaptation, Memory
+from bci.sim.cortex.adaptation import Adaptation, Memory
 from bci.sim.participant import make_participant
 
 

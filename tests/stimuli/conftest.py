@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bci.io.board import Board
-from bci.io.frames import frame_columns, shown_columns, write_frame
-from bci.io.program import STOP, Launch, Program
-from bci.io.stimuli import create_stimuli
+from bci.memory.board import Board
+from bci.memory.frames import frame_columns, shown_columns, write_frame
+from bci.memory.program import STOP, Launch, Program
+from bci.memory.ring import Ring
+from bci.memory.trial_parts import create_stimuli
 from bci.signal.clock import ManualClock
-from bci.signal.ring import Ring
 from bci.signal.types import Reconstruction
 
 
@@ -60,7 +60,7 @@ class Stage:
     def program(self, **spec: Any) -> Program:
         launch = Launch(
             "display",
-            "stimuli.headless",
+            "stimuli.display.headless",
             {
                 "kind": "headless",
                 "refresh_hz": 50.0,

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from bci.signal.types import Shown
-from stimuli.album import LOOK_SIDE, Album
-from stimuli.presenter import Choice
-from stimuli.rings import FrameReader, Pictures
+from stimuli.display.album import LOOK_SIDE, Album
+from stimuli.display.presenter import Choice
+from stimuli.display.rings import FrameReader, Pictures
 
 HZ = 50.0
 

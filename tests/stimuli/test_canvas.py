@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
+from bci.config.display import DisplaySettings
 from bci.errors import DisplayError
-from bci.io.display import DisplaySettings
-from stimuli.canvas import Canvas, gamma_table, nearest
-from stimuli.visual_angle import pixels
+from stimuli.display.canvas import Canvas, gamma_table, nearest
+from stimuli.display.visual_angle import pixels
 
 #: At this distance and 10 pixels a centimetre, `EIGHT` degrees are 80 pixels.
 DISTANCE, DENSITY = 57.0, 10.0

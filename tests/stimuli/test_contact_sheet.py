@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stimuli.contact_sheet import TILE, Tile, draw_contact_sheet
+from stimuli.display.contact_sheet import TILE, Tile, draw_contact_sheet
 
 
 def tile(image, seconds=1.0, latent=(0.5,), **facts):

@@ -12,12 +12,12 @@ from PIL import Image
 
 from bci.errors import ConfigError
 from bci.signal.types import Shown
-from stimuli import headless
+from stimuli.display import headless
+from stimuli.display.presenter import Choice
+from stimuli.display.rings import FrameReader, Pictures, ShownWriter, StimulusReader
 from stimuli.engine import TrialTable, Watch, ask
-from stimuli.presenter import Choice
 from stimuli.protocols import open_protocol
 from stimuli.protocols.images import load_images, order
-from stimuli.rings import FrameReader, Pictures, ShownWriter, StimulusReader
 from stimuli.trials import Ending, Outcome, Trial
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from stimuli.flip_times import FlipTimes
-from stimuli.pacer import Pacer
+from stimuli.display.flip_times import FlipTimes
+from stimuli.display.pacer import Pacer
 
 
 def counted(intervals, refresh_hz=50.0):

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from bci.errors import ConfigError, DisplayError
-from bci.io.board import State
+from bci.memory.board import State
 from bci.signal.types import STAGES, Shown
-from stimuli import headless
-from stimuli.canvas import Canvas
-from stimuli.contact_sheet import TILE
-from stimuli.settings import DisplaySpec
+from stimuli.display import headless
+from stimuli.display.canvas import Canvas
+from stimuli.display.contact_sheet import TILE
+from stimuli.display.settings import DisplaySpec
 
 #: The stage's display flips every 0.02 s from 0.02 on.
 HZ = 50.0

@@ -2,7 +2,7 @@ import pygame
 import pytest
 
 from bci.errors import DisplayError
-from stimuli.monitors import Monitor, choose_monitor, monitors
+from stimuli.display.monitors import Monitor, choose_monitor, monitors
 
 DESK = Monitor(0, "DELL U2419H", (1920, 1080), 60)
 LAB = Monitor(1, "VPixx", (1920, 1080), 120)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from bci.live.onlooker import Watch
+from bci.live.participant_link import Watch
 from bci.signal.types import Shown
 from bci.sim.participant import make_participant, record
-from stimuli import headless
+from stimuli.display import headless
 
 ZERO = 0.05
 

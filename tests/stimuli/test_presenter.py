@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bci.errors import RingError
-from bci.io.board import Board
+from bci.memory.board import Board
 from bci.signal.types import Shown
-from stimuli.presenter import Cause, Frame, Presenter
-from stimuli.settings import DisplaySpec
+from stimuli.display.presenter import Cause, Frame, Presenter
+from stimuli.display.settings import DisplaySpec
 
 FRESH, DATA, HEART = 0.25, 0.5, 1.0
 

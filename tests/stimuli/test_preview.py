@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bci.io.board import Board
-from bci.io.frames import frame_columns, shown_columns, write_frame
-from bci.io.marks import create_marks, write_mark
-from bci.io.program import STOP, Launch, Program
+from bci.memory.board import Board
+from bci.memory.frames import frame_columns, shown_columns, write_frame
+from bci.memory.marks import create_marks, write_mark
+from bci.memory.program import STOP, Launch, Program
+from bci.memory.ring import Ring
 from bci.signal.clock import ManualClock
-from bci.signal.ring import Ring
 from bci.signal.types import MarkKind, Reconstruction, Shown
-from stimuli import preview
-from stimuli.monitors import Monitor
-from stimuli.pair_sheet import Pair, draw_pairs, sheet_size
-from stimuli.pairing import Pairing
+from stimuli.display.monitors import Monitor
+from stimuli.operator import preview
+from stimuli.operator.pair_sheet import Pair, draw_pairs, sheet_size
+from stimuli.operator.pairing import Pairing
 
 OFFSET, SIDE = 2, 8
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from bci.errors import RingError
-from bci.io.frames import frame_columns, shown_columns
-from bci.signal.ring import Column, Ring
+from bci.memory.frames import frame_columns, shown_columns
+from bci.memory.ring import Column, Ring
 from bci.signal.types import FRAME_DTYPE, STAGES, Shown
-from stimuli.presenter import Cause, Choice
-from stimuli.rings import FrameReader, Pictures, ShownWriter
+from stimuli.display.presenter import Cause, Choice
+from stimuli.display.rings import FrameReader, Pictures, ShownWriter
 
 
 def test_there_is_no_frame_before_the_first(stage):

@@ -1,9 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
+from bci.config.display import DisplaySettings
 from bci.errors import ConfigError
-from bci.io.display import DisplaySettings
-from stimuli.settings import DisplaySpec
+from stimuli.display.settings import DisplaySpec
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bci.config.display import DisplaySettings
 from bci.errors import RecordingError
-from bci.io.display import DisplaySettings
-from stimuli.canvas import Canvas
-from stimuli.stored import StoredScreen
+from stimuli.display.canvas import Canvas
+from stimuli.display.stored import StoredScreen
 
 SETTINGS = DisplaySettings(kind="headless", size_px=(160, 120), image_deg=4.0, gamma=2.2, photodiode=True)
 PICTURE = np.random.default_rng(2).integers(0, 256, (12, 16, 3), np.uint8)

@@ -6,9 +6,9 @@ import pygame
 import pytest
 
 from bci.errors import DisplayError
-from stimuli import headless, window
-from stimuli.canvas import Canvas
-from stimuli.settings import DisplaySpec
+from stimuli.display import headless, window
+from stimuli.display.canvas import Canvas
+from stimuli.display.settings import DisplaySpec
 
 # SDL's dummy driver, chosen in tests/conftest.py: a real surface and real flips, without a screen.
 

@@ -90,7 +90,7 @@ def orders() -> Iterator[list[str]]:
 def main(facts: dict[str, Any]) -> None:
     import numpy as np
 
-    from bci.io.lsl import LslOutlet
+    from bci.io.lsl.source import LslOutlet
     from bci.signal.types import Signal
 
     labels = tuple(facts["labels"])

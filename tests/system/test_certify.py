@@ -10,6 +10,7 @@ import pytest
 import sessions
 from sessions import Done, bci
 
+from bci.config.session import load_session
 from bci.control.certify.breaking import Fault
 from bci.control.certify.certificate import broken_in
 from bci.control.certify.faults import Rules, judge
@@ -17,9 +18,8 @@ from bci.control.certify.rig import Rig, prepare
 from bci.control.certify.runs import Run
 from bci.control.certify.seeing import look
 from bci.control.certify.traces import Traces
-from bci.io.session import load_session
 from bci.live.tables import image_digest
-from bci.signal.clock import LslClock
+from bci.memory.lsl_clock import LslClock
 
 pytestmark = pytest.mark.system
 

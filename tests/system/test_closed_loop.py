@@ -13,9 +13,9 @@ from sessions import bci, finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
 
 from bci.cli import demos
+from bci.config.session import load_session
 from bci.decoder.bundle import Bundle
 from bci.decoder.spec import EpochSpec, SignalSpec
-from bci.io.session import load_session
 
 pytestmark = pytest.mark.system
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bci.io.metadata import StreamInfo
-from bci.io.xdf_writer import XdfWriter
+from bci.io.files.xdf.writer import XdfWriter
+from bci.io.lsl.metadata import StreamInfo
 from bci.signal.clock import ManualClock
 from bci.signal.types import Signal
 

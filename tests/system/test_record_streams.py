@@ -14,13 +14,13 @@ import pytest
 import pyxdf
 from sessions import segments_of, wait_for
 
-from bci.control.recording import record_streams
+from bci.control.record_streams import record_streams
 from bci.errors import ConfigError, StreamNotFound
-from bci.io.lsl import LslOutlet
-from bci.io.markers import MarkerOutlet
-from bci.io.metadata import write_info
-from bci.io.verify import verify
-from bci.signal.clock import LslClock
+from bci.io.files.xdf.verify import verify
+from bci.io.lsl.markers import MarkerOutlet
+from bci.io.lsl.metadata import write_info
+from bci.io.lsl.source import LslOutlet
+from bci.memory.lsl_clock import LslClock
 from bci.signal.types import Marker, Signal
 
 pytestmark = pytest.mark.system

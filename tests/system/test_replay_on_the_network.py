@@ -15,13 +15,13 @@ import numpy as np
 import pylsl
 import pytest
 
-from bci.io.board import Board
-from bci.io.lsl import LslSource
-from bci.io.program import STOP, Launch, run_program
-from bci.io.recording import chunks, open_recording
-from bci.io.replay import Player
-from bci.signal.clock import LslClock
-from bci.signal.ring import Column, Ring
+from bci.io.files.recording import chunks, open_recording
+from bci.io.lsl.source import LslSource
+from bci.live.replay import Player
+from bci.memory.board import Board
+from bci.memory.lsl_clock import LslClock
+from bci.memory.program import STOP, Launch, run_program
+from bci.memory.ring import Column, Ring
 
 pytestmark = pytest.mark.system
 

@@ -9,9 +9,9 @@ from sessions import Done, bci
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.io.recording import chunks, open_recording
-from bci.live.decode import window_digest
+from bci.io.files.recording import chunks, open_recording
 from bci.live.record import image_digest
+from bci.memory.frames import window_digest
 from bci.signal.clock import ManualClock
 from bci.signal.windows import windows
 

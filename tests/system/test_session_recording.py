@@ -10,10 +10,10 @@ import pytest
 import pyxdf
 from sessions import bci, finish, only_folder, segments_of, start, wait_for
 
-from bci.io.board import Board
-from bci.io.recording import open_recording
-from bci.io.verify import repair, verify
-from bci.signal.ring import Ring
+from bci.io.files.recording import open_recording
+from bci.io.files.xdf.verify import repair, verify
+from bci.memory.board import Board
+from bci.memory.ring import Ring
 
 pytestmark = pytest.mark.system
 

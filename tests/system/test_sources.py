@@ -12,12 +12,12 @@ from sender import START, Sender
 
 from bci.control.spawn import Child
 from bci.errors import DuplicateStream, StreamMismatch
-from bci.io.board import Board, State
-from bci.io.lsl import LslSource, describe
-from bci.io.marks import read_marks
-from bci.io.program import Launch
-from bci.io.stream import Stream
-from bci.signal.clock import LslClock
+from bci.io.lsl.source import LslSource, describe
+from bci.memory.board import Board, State
+from bci.memory.lsl_clock import LslClock
+from bci.memory.marks import read_marks
+from bci.memory.program import Launch
+from bci.memory.stream import Stream
 from bci.signal.types import MarkKind, Signal
 
 pytestmark = pytest.mark.system

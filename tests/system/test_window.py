@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bci.io.board import Board, State
-from bci.io.frames import frame_columns, shown_columns, write_frame
-from bci.io.markers import MarkerSource
-from bci.io.program import STOP, Launch, run_program
-from bci.signal.clock import LslClock
-from bci.signal.ring import Ring
+from bci.io.lsl.markers import MarkerSource
+from bci.memory.board import Board, State
+from bci.memory.frames import frame_columns, shown_columns, write_frame
+from bci.memory.lsl_clock import LslClock
+from bci.memory.program import STOP, Launch, run_program
+from bci.memory.ring import Ring
 from bci.signal.types import Marker, Reconstruction, Shown
 
 pytestmark = pytest.mark.system

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from bci.io.board import State
-from bci.io.folder import plain
+from bci.io.files.folder import plain
+from bci.memory.board import State
 
 if TYPE_CHECKING:
     from bci.control.supervisor import Supervisor

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from bci.config.session import SessionConfig
 from bci.control.certify import endings
 from bci.control.certify.breaking import Fault
 from bci.control.certify.checks import Check, Fact, all_passed
@@ -23,12 +24,12 @@ from bci.control.certify.seeing import Broken, look
 from bci.control.certify.traces import Traces
 from bci.control.environment import describe_environment
 from bci.errors import ProgramError, RecordingError
-from bci.io.folder import write_json
-from bci.io.frames import image_digest
-from bci.io.session import SessionConfig
-from bci.io.verify import verify
-from bci.live.photodiode import Onset
-from bci.signal.clock import Clock, LslClock
+from bci.io.files.folder import write_json
+from bci.io.files.xdf.verify import verify
+from bci.memory.frames import image_digest
+from bci.memory.lsl_clock import LslClock
+from bci.session.photodiode import Onset
+from bci.signal.clock import Clock
 
 #: The sessions in which programs are broken and come back, and what they are called on the page.
 _SESSIONS = {"faults": "session with faults", "recorder": "session whose recorder failed"}

@@ -10,7 +10,7 @@ from bci.control.certify.runs import Run
 from bci.control.certify.seeing import BEFORE_S, Broken, Span, look
 from bci.control.certify.traces import Traces, number
 from bci.errors import RecordingError
-from bci.io.verify import verify
+from bci.io.files.xdf.verify import verify
 
 #: Which of the rig's programs is killed until it is not started any more.
 EXHAUSTED = "decode"

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bci.config.session import SessionConfig
 from bci.control.certify.checks import Check, Fact, all_passed, text_of
 from bci.control.certify.seeing import Broken, Seen, Span
-from bci.io.session import SessionConfig
 
 #: The programs of the table, and the two ways in which each can fail.
 PROGRAMS = ("source", "acquire", "decode", "display", "record")

@@ -13,9 +13,9 @@ from bci.control.certify.checks import Check, Fact
 from bci.control.certify.rig import Rig
 from bci.control.certify.traces import Traces, number
 from bci.errors import BciError
-from bci.io.verify import verify
-from bci.live.latency import intervals, percentiles
-from bci.live.reproduce import reproduce
+from bci.io.files.xdf.verify import verify
+from bci.session.latency import intervals, percentiles
+from bci.session.reproduce import reproduce
 from bci.signal.types import INTERVALS
 
 #: What each stage is, for people.

@@ -12,8 +12,8 @@ import psutil
 
 from bci.control.certify.rig import Rig
 from bci.errors import RecordingError
-from bci.live.onset import true_onset
-from bci.live.photodiode import Onset
+from bci.session.onset import true_onset
+from bci.session.photodiode import Onset
 
 #: How long `bci record` may take to finish its file, seconds.
 _FINISH_S = 30.0

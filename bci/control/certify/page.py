@@ -11,7 +11,7 @@ from bci.control.certify.checks import Check, text_of
 from bci.control.certify.figures import STAGES
 from bci.control.certify.html import allowed, sign
 from bci.control.certify.page_faults import faults_section
-from bci.io.page import document, facts, header, inline, table
+from bci.io.files.page import document, facts, header, inline, table
 
 
 def render(certificate: Certificate) -> str:

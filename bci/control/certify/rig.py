@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from bci.config.session import ReplaySettings, SessionConfig, SimulateSettings, SinesSettings
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleMismatch, ConfigError
-from bci.io.session import ReplaySettings, SessionConfig, SimulateSettings, SinesSettings
 from bci.sim.eeg import AlphaSimulator
 
 #: Samples per second below which nothing is simulated.

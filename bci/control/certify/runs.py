@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 
+from bci.config.session import SessionConfig
 from bci.control.certify.breaking import Fault, read_journal
-from bci.io.session import SessionConfig
 from bci.signal.clock import Clock
 
 _LOOK_EVERY = 0.1

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from bci.config.session import SessionConfig
 from bci.control.certify.breaking import Breaker, Fault, Journal
 from bci.control.supervisor import Supervisor
 from bci.errors import BciError
-from bci.io.session import SessionConfig
 
 
 def main(path: Path) -> int:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.checksums import ChunkSum, read_sums, sums_path
-from bci.live.recorded import read_table, recordings
+from bci.io.files.checksums import ChunkSum, read_sums, sums_path
+from bci.session.recorded import read_table, recordings
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (\w+) (\w+) (.*)")
 

@@ -1,0 +1,271 @@
+"""`bci streams`, `check`, `doctor`, `info` and `latency`: look before, and look after."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from bci.cli.output import Output, foreign, use
+from bci.cli.run import Json
+from bci.config.session import InSilicoSettings, ReplaySettings, SessionConfig, load_session
+from bci.errors import ConfigError
+
+if TYPE_CHECKING:
+    from bci.decoder.bundle import Bundle
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (streams, check, doctor, info, latency):
+        app.command()(command)
+
+
+def streams(
+    wait: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds to listen.")] = 2.0,
+    json: Json = False,
+) -> None:
+    """List the Lab Streaming Layer streams that can be seen from here.
+
+    The source id in the first column is what a session file names in `[stream] source_id`. Two rows with one
+    source id are two programs claiming to be the same device: a session refuses both.
+    """
+    output = use(json)
+    from bci.io.lsl.source import visible
+
+    found = visible(wait)
+    rows = [
+        (
+            s.source_id,
+            s.signal.name,
+            s.kind,
+            s.signal.rate,
+            "×".join(map(str, s.signal.shape)),
+            s.signal.unit,
+            s.host,
+        )
+        for s in found
+    ]
+    if rows:
+        output.table("Streams", ("source id", "name", "type", "rate (Hz)", "shape", "unit", "host"), rows)
+    else:
+        output.say(
+            f"No stream within {wait:g} s. Is the amplifier's LSL program running, in the same network, and allowed "
+            "through the firewall? `bci replay FILE` makes a stream to try."
+        )
+    names = ("source_id", "name", "type", "rate", "shape", "unit", "host")
+    output.result({"streams": [dict(zip(names, row, strict=True)) for row in rows]})
+
+
+def check(
+    config: Annotated[Path, typer.Argument(help="Session file (TOML).")],
+    json: Json = False,
+) -> None:
+    """Check a session file and everything it names, without running it.
+
+    Reads the file, verifies the bundle, opens the recording or looks for the stream, and tests whether they
+    fit each other. What is wrong is said with what was expected.
+    """
+    output = use(json)
+    session = load_session(config)
+    facts = inspect_session(session, output)
+    output.say("[bold green]This session can run.[/]")
+    output.result({"ok": True, **facts})
+
+
+def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
+    """Open everything a session names; return what was found.
+
+    Raises
+    ------
+    BciError
+        At the first thing that does not fit.
+    """
+    from bci.decoder.bundle import Bundle
+
+    bundle = Bundle.load(session.decoder.bundle)
+    output.say(f"bundle    {session.decoder.bundle.name}, sound, hash {bundle.hash[:12]}")
+    facts: dict[str, Any] = {"bundle": bundle.hash}
+    if isinstance(session.source, ReplaySettings):
+        from bci.live.source import open_replay
+
+        recording = open_replay(session.source.model_dump())
+        bundle.check(recording.signal)
+        output.say(
+            f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
+        )
+        for defect in recording.defects:
+            output.say(f"          [yellow]defect:[/] {foreign(defect)}")
+        facts |= {"recording": recording.name, "defects": list(recording.defects)}
+    elif session.source is None:
+        from bci.io.lsl.source import describe
+
+        assert session.stream.source_id is not None
+        found = describe(session.stream.source_id, session.stream.timeout_s)
+        bundle.check(found.signal)
+        output.say(
+            f"stream    {found.source_id}: {found.signal.shape} at {found.signal.rate:g} Hz on {found.host}"
+        )
+        facts |= {"stream": found.source_id}
+    else:
+        output.say("source    the simulator")
+        if isinstance(session.source, InSilicoSettings):
+            facts |= _whom(session.source, bundle, output)
+        # Refuses a limit that would turn the screen neutral between two samples.
+        session.display.data_age_seconds_at(1 / (bundle.signal.rate * float(session.source.speed)))
+    if session.experiment is not None:
+        from stimuli.protocols import open_protocol
+
+        trials = open_protocol(session.experiment.model_dump(), bundle.image_size)
+        facts["trials"] = sum(1 for _ in trials)
+        output.say(f"experiment {session.experiment.protocol}: {facts['trials']} trials")
+        if session.preview is not None:
+            from bci.control.preview import require_pairs
+
+            require_pairs(bundle)
+    elif bundle.epochs and not session.stream.markers and not isinstance(session.source, ReplaySettings):
+        raise ConfigError(
+            f"bundle {bundle.name!r} decodes epochs around markers ({bundle.epochs}), and the session names no stream "
+            "of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
+        )
+    return facts
+
+
+def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[str, Any]:
+    """Compare the participant in silico with the one that a bundle was trained on.
+
+    Raises
+    ------
+    BundleMismatch
+        If it gives another signal than the bundle expects.
+    """
+    from bci.live.insilico import open_participant
+
+    spec = {key: value for key, value in source.model_dump().items() if value is not None}
+    bundle.check(open_participant({**spec, "source_id": "check"}).signal)
+    trained: Any = bundle.spec.provenance.config.get("participant") or {}
+    subject = trained.get("subject", source.subject) if isinstance(trained, dict) else source.subject
+    if subject != source.subject:
+        output.say(
+            f"          [yellow]note:[/] expected subject {subject}, on whom the decoder was trained, came subject "
+            f"{source.subject}: voxels, tuning and noise are another person's, and nothing may be read."
+        )
+    return {"subject": source.subject, "trained_on": subject}
+
+
+def doctor(json: Json = False) -> None:
+    """Test whether this machine is ready, and print the line that fixes each thing that is not."""
+    output = use(json)
+    from bci.control.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        sign = (
+            "[green]ok[/]     "
+            if finding.ok
+            else ("[red]problem[/]" if finding.needed else "[yellow]note[/]   ")
+        )
+        output.say(f"{sign} {finding.what}: {finding.seen}")
+        if finding.fix and not finding.ok:
+            output.say(f"        → {finding.fix}")
+    ok = all(finding.ok or not finding.needed for finding in findings)
+    output.result(
+        {"ok": ok, "findings": {f.what: {"ok": f.ok, "seen": f.seen, "fix": f.fix} for f in findings}}
+    )
+    if not ok:
+        raise typer.Exit(2)
+
+
+def list_monitors() -> list[str]:
+    """Return what `[display] monitor` may name; empty without a screen."""
+    import pygame
+
+    from stimuli.display.monitors import monitors
+
+    try:
+        pygame.display.init()
+    except pygame.error:
+        return []
+    try:
+        return [str(monitor) for monitor in monitors()]
+    finally:
+        pygame.display.quit()
+
+
+def info(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    json: Json = False,
+) -> None:
+    """Say what a bundle expects, what it gives, how well, and where it comes from."""
+    output = use(json)
+    from bci.decoder.bundle import Bundle
+
+    loaded = Bundle.load(bundle)
+    spec = loaded.spec.model_dump(mode="json")
+    told = {
+        key: value for key, value in spec.items() if key not in ("pipeline", "graphs", "provenance", "files")
+    }
+    output.facts(f"Bundle {bundle.name}", {"hash": loaded.hash, **told})
+    for place, step in enumerate(spec["pipeline"], 1):
+        settings = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
+        output.say(f"pipeline step {place}: [bold]{step['step']}[/]  {settings}")
+    for graph in spec["graphs"]:
+        output.say(f"graph: [bold]{graph['file']}[/] ({graph['role']}, {graph['precision']})")
+    made = spec["provenance"]
+    output.facts(
+        "Made from", {"data (SHA-256)": made["data"], "versions": made["versions"], "seeds": made["seeds"]}
+    )
+    output.result({"hash": loaded.hash, **spec})
+
+
+def latency(
+    session: Annotated[Path, typer.Argument(help="A session's folder.")],
+    photodiode: Annotated[
+        Path | None, typer.Option(help="XDF file recorded meanwhile that the photodiode's stream is in.")
+    ] = None,
+    photodiode_stream: Annotated[
+        str | None, typer.Option(help="Its source id, where the session file does not say.")
+    ] = None,
+    photodiode_channel: Annotated[
+        str | None, typer.Option(help="Its channel's label, where the session file does not say.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show where the time went in a recorded session, stage by stage, and draw it into `latency.png`.
+
+    The stages: *transport* (stamp of the sample to its arrival), *window* (arrival to the window being cut),
+    *decode*, *publish*, *handover* (to the display's hands), *flip* (waiting for the screen), *total*. A flip is the
+    buffer swap; where a photodiode was recorded, the time from there to light is said as well. Where epochs are
+    decoded, the wait for the answer itself (of blood, seconds) is said apart.
+    """
+    output = use(json)
+    from bci.session.latency import latency_picture, latency_table, response_wait
+    from bci.session.onset import true_onset
+
+    if not session.is_dir():
+        raise ConfigError(f"{session} is not a folder; name the one that `bci run` or `bci demo` printed")
+    table = latency_table(session)
+    rows = [(name, p["p50"], p["p95"], p["p99"], p["n"]) for name, p in table.items()]
+    output.table("Milliseconds per stage", ("stage", "p50", "p95", "p99", "n"), rows)
+    waited = response_wait(session)
+    if waited["n"]:
+        output.say(
+            f"before that, from the stimulus to the newest sample that is decoded: p50 {waited['p50'] / 1e3:.3g} s, "
+            f"p99 {waited['p99'] / 1e3:.3g} s, {waited['n']} epochs. It is the response's own time and the bundle's "
+            "choice of epoch; no stage holds it and nothing is subtracted."
+        )
+    picture = session / "latency.png"
+    latency_picture(session, picture)
+    output.say(f"picture: {picture}")
+    onset = true_onset(session, photodiode, photodiode_stream, photodiode_channel)
+    for sentence in onset.sentences():
+        output.say(escape(sentence))
+    output.result(
+        {
+            "session": str(session),
+            "latency_ms": table,
+            "response_wait_ms": waited,
+            "picture": str(picture),
+            "onset_ms": onset.result(),
+        }
+    )

@@ -1,0 +1,270 @@
+"""`bci record`, `verify`, `reproduce`, `export`: keep what came, know that it is whole, get it again, pass it on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+from bci.cli.output import foreign, use
+from bci.cli.run import RECOVERED, SAFE, Json, Out
+from bci.errors import ConfigError
+from bci.io.files.folder import safe_name
+
+if TYPE_CHECKING:
+    from stimuli.display.stored import StoredScreen
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(record)
+    app.command()(verify)
+    app.command()(reproduce)
+    app.command()(export)
+
+
+def record(
+    streams: Annotated[
+        list[str] | None, typer.Argument(help="Source ids (bci streams lists them); none means all.")
+    ] = None,
+    out: Out = Path("recordings"),
+    seconds: Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")] = None,
+    name: Annotated[
+        str, typer.Option(help="What the recording's folder is called after its time.")
+    ] = "recording",
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on when the disk is full, instead of ending.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Record Lab Streaming Layer streams to an XDF file, without a decoder.
+
+    Every sample is written with its own stamp as sent, beside a checksum of every chunk; samples count as safe only
+    once they are on the disk. Gaps, duplicates and clock resets are marked. Ctrl-C ends it in order. Check the file
+    afterwards with `bci verify`.
+    """
+    output = use(json)
+    from bci.control.record_streams import record_streams
+
+    safe_name(name, "--name")
+    with output.console.status("looking for streams …") as status:
+
+        def observe(counts: Mapping[str, int]) -> None:
+            status.update(
+                f"{counts['received']} samples received, {counts['safe']} safe, {counts['lost']} lost"
+            )
+
+        policy: Literal["stop", "continue"] = "continue" if keep_going else "stop"
+        summary = record_streams(
+            streams or [], out, seconds, name=name, on_disk_error=policy, observe=observe
+        )
+    output.say(
+        f"{summary['samples']} samples recorded and safe, {summary['samples_lost']} lost, "
+        f"until {summary['ended_by']}: {summary['recording']}"
+    )
+    for failure in summary["failures"]:
+        output.say(f"[bold red]failed:[/] {foreign(failure)}")
+    for program, times in summary["restarts"].items():
+        output.say(f"[bold yellow]{program} died and was started again {times}×[/]: see log.txt")
+    output.result(summary)
+    if summary["status"] != "done":
+        raise typer.Exit(SAFE if summary["status"] == "failed" else RECOVERED)
+
+
+def verify(
+    recording: Annotated[Path, typer.Argument(help="An XDF file, or a session's folder.")],
+    repair: Annotated[
+        Path | None, typer.Option(help="Write a readable copy of what is whole to this file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a recording: checksums, counts, gaps, stamps that run backwards, footers.
+
+    Says what is damaged and what can still be used. Files of other recorders have no checksums; they are checked for
+    contradictions only. Exit status 3 when anything is wrong.
+    """
+    output = use(json)
+    from bci.io.files.xdf.verify import repair as repair_recording
+    from bci.io.files.xdf.verify import verify as verify_recording
+
+    paths = _parts_of(recording)
+    if repair is not None and len(paths) > 1:
+        held = ", ".join(path.name for path in paths)
+        raise ConfigError(f"{recording} holds {held}: name the one that --repair shall copy")
+    reports = [verify_recording(path) if repair is None else repair_recording(path, repair) for path in paths]
+    for path, report in zip(paths, reports, strict=True):
+        if len(paths) > 1:
+            output.say(f"[bold]{foreign(path.name)}[/]")
+        for sentence in report.sentences():
+            output.say(foreign(sentence))
+    sound = all(report.sound for report in reports)
+    output.say("[bold green]sound[/]" if sound else "[bold red]not whole: see above[/]")
+    if repair is not None:
+        output.say(f"what can be used was written to {repair}")
+    results = [report.result() for report in reports]
+    result = results[0]
+    if len(results) > 1:
+        counted = ("chunks", "damaged", "gaps", "samples", "backwards", "unchecked")
+        result = {key: sum(part[key] for part in results) for key in counted} | {
+            "finished": all(part["finished"] for part in results),
+            "sound": sound,
+            "parts": results,
+        }
+    output.result(result)
+    if not sound:
+        raise typer.Exit(SAFE)
+
+
+def _parts_of(recording: Path) -> list[Path]:
+    """Return the files to verify: all parts of a session, of which a recorder that was replaced left several."""
+    from bci.session.recorded import recordings
+
+    partial = recording.with_name(recording.name + ".partial")
+    if recording.is_dir():
+        return recordings(recording) or [recording / "recording.xdf"]
+    return [partial if not recording.exists() and partial.exists() else recording]
+
+
+def reproduce(
+    session: Annotated[Path, typer.Argument(help="A session's folder.")],
+    bundle: Annotated[Path | None, typer.Option(help="Where its bundle is now, if it was moved.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="Compute on cpu or cuda, whatever the session used.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Decode a recorded session again, offline, and compare every reconstruction with what was made and shown live.
+
+    On the same machine with the same libraries all must be equal, bit for bit. Elsewhere the result says which
+    library differs, whether the latents are within the stated tolerance, and, where the session stored pictures,
+    whether those are. Exit status 3 when they are not.
+    """
+    output = use(json)
+    from bci.session.reproduce import TOLERANCE
+    from bci.session.reproduce import reproduce as reproduce_session
+
+    if provider not in (None, "cpu", "cuda"):
+        raise ConfigError(f"--provider {provider!r}: cpu or cuda was expected")
+    chosen = cast('Literal["cpu", "cuda"] | None', provider)
+    result = reproduce_session(session, bundle, provider=chosen, screen=_stored_screen)
+    same = "the same environment" if result["same_environment"] else "another environment"
+    output.say(
+        f"{result['equal']} of {result['frames']} reconstructions equal, bit for bit, in {same} "
+        f"({result['times_real_time']:.0f}× real time)"
+    )
+    for name, (then, now) in result["differing"].items():
+        output.say(f"  {name}: {then} then, {now} now")
+    if result["unequal"]:
+        output.say(f"  not equal: frames {', '.join(map(str, result['unequal']))}")
+    if result["missing"]:
+        output.say(f"[bold red]{result['missing']} reconstructions rest on samples that were not recorded[/]")
+    if result["unrecorded"]:
+        output.say(
+            f"[bold red]{result['unrecorded']} reconstructions are not in frames.csv: the recorder lost them[/]"
+        )
+    if result["approximate"]:
+        output.say(
+            f"{result['approximate']} come after samples that were not recorded, which the filters still remember: "
+            "of these only agreement within the tolerance is asked"
+        )
+    output.say(
+        f"largest difference of a latent: {result['max_difference']:.2g} of its size (tolerance {TOLERANCE:g})"
+    )
+    output.say(
+        f"{result['shown_equal']} of {result['shown']} pictures shown have the very pixels made again (by digest)"
+    )
+    if result["images"]:
+        output.say(
+            f"{result['images_within']} of {result['images']} stored pictures are within one level on 99.9 % of "
+            f"their pixels (the furthest on {100 * result['least_share']:.4g} %)"
+        )
+    elif not result["same_environment"]:
+        output.say("the session stored no pictures: beyond the digests only the latents could be compared")
+    output.result(result)
+    if not result["reproduced"]:
+        raise typer.Exit(SAFE)
+
+
+def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[int, int]) -> "StoredScreen":
+    """Return what reads the pictures that a session's display left."""
+    from pydantic import ValidationError
+
+    from bci.config.display import DisplaySettings
+    from bci.config.toml import describe_errors
+    from stimuli.display.stored import StoredScreen
+
+    try:
+        settings = DisplaySettings.model_validate(config.get("display", {}))
+    except ValidationError as error:
+        raise ConfigError(f"{folder / 'config.json'}, [display]:\n{describe_errors(error)}") from None
+    return StoredScreen(folder, settings, image_size)
+
+
+def export(
+    recording: Annotated[Path, typer.Argument(help="A session's folder, or an XDF file.")],
+    out: Annotated[Path, typer.Option(help="The BIDS data set: a new folder, or one to add to.")],
+    subject: Annotated[str, typer.Option(help="Label of the participant: letters and digits.")],
+    task: Annotated[str, typer.Option(help="Label of the task: letters and digits.")],
+    session: Annotated[str | None, typer.Option(help="Label of the session, if there are several.")] = None,
+    run: Annotated[str | None, typer.Option(help="Label of the run, if there are several.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Which signal, where there are several.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the values, where the file does not say.")] = None,
+    kind: Annotated[
+        Literal["eeg", "seeg", "ecog", "dbs"] | None,
+        typer.Option("--type", help="What the channels are, where the file does not say."),
+    ] = None,
+    line_frequency: Annotated[
+        float | None, typer.Option(min=1, help="Mains, Hz; unknown if left out.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files of the same subject, task and run.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Export a recording to BIDS, the data structure that brain imaging tools share.
+
+    Samples are copied as they are, float32 in their own units; markers and gaps become events. What the recording does
+    not say stands there as n/a. Needs the extra 'bids' (MNE-BIDS).
+    """
+    output = use(json)
+    from bci.io.files.bids import export_bids
+    from bci.io.files.recording import open_recording
+
+    opened = open_recording(part_of(recording), stream=stream, unit=unit)
+    result = export_bids(
+        opened,
+        out,
+        subject=subject,
+        task=task,
+        session=session,
+        run=run,
+        kind=kind,
+        line_frequency=line_frequency,
+        overwrite=overwrite,
+    )
+    output.say(
+        f"{result['samples']} samples of {result['channels']} channels, {result['events']} events "
+        f"({result['gaps']} of them gaps): {foreign(result['file'])}"
+    )
+    if result["events_outside"]:
+        output.say(f"{result['events_outside']} markers lie before or after the samples and are left out")
+    for defect in opened.defects:
+        output.say(f"  {foreign(defect)}")
+    output.result({**result, "defects": opened.defects})
+
+
+def part_of(recording: Path) -> Path:
+    """Return the XDF file that is meant by a file, or by a session's folder.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds none, or several.
+    """
+    if not recording.is_dir():
+        return recording
+    parts = sorted(recording.glob("recording*.xdf"))
+    if len(parts) != 1:
+        held = ", ".join(part.name for part in parts) or "no finished recording (recording.xdf)"
+        raise ConfigError(f"{recording} holds {held}: name one file, each with a run of its own (--run)")
+    return parts[0]

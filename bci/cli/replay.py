@@ -1,0 +1,107 @@
+"""`bci replay`: a recording on the network, as if it were a device."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.progress import Progress
+
+from bci.cli.output import foreign, use
+from bci.cli.run import Json
+from bci.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(replay)
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="XDF, anything MNE opens (EDF, BDF, FIF …), .npy or .npz.")],
+    speed: Annotated[str, typer.Option(help="Times real time, or max (needs --ring).")] = "1",
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end, until Ctrl-C.")] = False,
+    start: Annotated[float, typer.Option(min=0, help="Second of the recording to begin at.")] = 0.0,
+    stop: Annotated[float | None, typer.Option(min=0, help="Second of the recording to end at.")] = None,
+    source_id: Annotated[
+        str | None, typer.Option(help="Name on the network; else made of the file's.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Samples per second, where the file does not say.")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Channel labels, comma-separated, where it does not say.")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the values, where it does not say.")] = None,
+    stream: Annotated[str | None, typer.Option(help="Which stream of an XDF file.")] = None,
+    ring: Annotated[
+        str | None,
+        typer.Option(help="Shared memory of a session on this host that consumes it; needed for max."),
+    ] = None,
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait for somebody who takes the samples; 0 plays at once."),
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Play a recording as a live Lab Streaming Layer stream, with its markers on a second one.
+
+    The stamps are made new for this session and are exact; at N times the speed they lie N times closer, and the
+    stream's description says so. Lab Streaming Layer drops what a consumer does not fetch in time, so a speed
+    that is not safe for any consumer is refused, with the highest that is. What the file lacks against its own
+    header is said and the rest is played.
+    """
+    output = use(json)
+    # Imported only now, so that --help does not load NumPy and liblsl.
+    from bci.io.files.recording import open_recording
+    from bci.live.replay import Player
+    from bci.memory.lsl_clock import LslClock
+
+    if not file.is_file():
+        raise ConfigError(f"{file}: there is no such file")
+    labels = tuple(channels.split(",")) if channels else None
+    recording = open_recording(file, rate=rate, channels=labels, unit=unit, stream=stream)
+    for defect in recording.defects:
+        output.say(f"[yellow]defect:[/] {foreign(defect)}")
+    name = source_id or f"replay-{file.stem}"
+    pace: float | Literal["max"] = "max" if speed == "max" else _number(speed)
+    with Player(
+        recording, LslClock(), source_id=name, speed=pace, loop=loop, start=start, stop=stop, ring=ring
+    ) as player:
+        output.say(
+            f"[bold]{name}[/]: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz, "
+            f"{player.speed:g}× real time; markers on {player.marker_source_id}. Ctrl-C ends it."
+        )
+        with Progress(console=output.console, transient=True) as progress:
+            task = progress.add_task("playing", total=player.expected)
+
+            def tick() -> bool:
+                progress.update(task, completed=player.sent)
+                return True
+
+            try:
+                if wait and not player.wait_for_consumers(wait, tick):
+                    output.say(f"nobody took it within {wait:g} s; playing all the same")
+                finished = player.play(tick)
+            except KeyboardInterrupt:
+                finished = False
+        output.say(f"{player.sent} samples, {player.markers_sent} markers sent; {player.late} samples late")
+        output.result(
+            {
+                "source_id": name,
+                "finished": finished,
+                "speed": player.speed,
+                "sent": player.sent,
+                "markers": player.markers_sent,
+                "late": player.late,
+                "given_up": player.given_up,
+                "defects": list(recording.defects),
+                "simulated": recording.simulated,
+            }
+        )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--speed is a number of times real time, or max; got {text!r}") from None

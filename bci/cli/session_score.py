@@ -1,0 +1,83 @@
+"""What a session of known stimuli was worth, said in the terminal when it has ended."""
+
+from pathlib import Path
+from typing import Any
+
+from bci.cli.output import Output, foreign
+from bci.config.session import SessionConfig
+from bci.errors import RecordingError
+
+
+def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
+    """Return what the single trials of a session were worth; nothing where nobody knows what should have been read.
+
+    Needs no extra: see `models.sessions.readings`.
+    """
+    from models.sessions.readings import LATENTS, known_latents, read_trials, score
+
+    if config.experiment is None or not (config.experiment.folder / LATENTS).is_file():
+        return {}
+    try:
+        found: dict[str, Any] = score(read_trials(folder), known_latents(config.experiment.folder))
+    except RecordingError as error:
+        return {"headline": f"not scored: {error}", "informed": False}
+    return found
+
+
+def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
+    """Return what a recorded session is worth once its markers have been thrown to other times.
+
+    If all is well, that is nothing.
+
+    Raises
+    ------
+    BciError
+        If the session is not whole, decoded no epochs, or showed pictures of unknown latents.
+    """
+    from bci.session.recorded import RecordedSession
+    from bci.session.scrambled import scramble
+    from models.sessions.readings import Reading, known_latents, score, stimulus_name
+
+    experiment = RecordedSession.read(folder).config.get("experiment")
+    if not experiment:
+        raise RecordingError(
+            f"{folder}: expected a session with an [experiment], came one without. Name another."
+        )
+    latents = known_latents(Path(experiment["folder"]))
+    scrambled = scramble(folder, seed)
+    readings = [
+        Reading(name, frame.latent, frame.confidence)
+        for text, frame in scrambled.readings
+        if frame.valid and (name := stimulus_name(text))
+    ]
+    found: dict[str, Any] = score(readings, latents)
+    return found | {"scrambled": True, "seed": seed, "lost": scrambled.lost}
+
+
+def say_score(found: dict[str, Any], output: Output) -> None:
+    """Say it: every score beside what guessing gives."""
+    output.say("")
+    output.say(f"[bold]{foreign(found['headline'])}[/]")
+    if "two_way" not in found:
+        return
+    k = found["pictures"]
+    rows = [
+        _row("told from one other picture", found, "two_way", 1 / 2),
+        _row(f"picked out of all {k} pictures", found, "n_way", 1 / k),
+    ]
+    output.table(
+        f"Which picture was seen? {found['trials']} single trials",
+        ("", "found", "guessing", "95 % of guessing", "p"),
+        rows,
+    )
+
+
+def _row(what: str, found: dict[str, Any], name: str, guess: float) -> tuple[str, ...]:
+    low, high = found[f"{name}_chance"]
+    return (
+        what,
+        f"{found[name]:.1%}",
+        f"{guess:.1%}",
+        f"{low:.1%} to {high:.1%}",
+        f"{found[f'{name}_p']:.4f}",
+    )

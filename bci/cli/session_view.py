@@ -1,0 +1,181 @@
+"""What the terminal shows of a session: a line while it runs, tables when it has ended."""
+
+import csv
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bci.cli.output import Output
+from bci.cli.session_score import say_score, score_session
+from bci.config.session import InSilicoSettings, SessionConfig, SimulateSettings
+from bci.decoder.bundle import Bundle
+from bci.sim.eeg import AlphaSimulator
+
+if TYPE_CHECKING:
+    from bci.control.supervisor import Supervisor
+
+
+class Watch:
+    """The live line: how long, what was decoded last, what was lost."""
+
+    def __init__(self, config: SessionConfig, output: Output) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            console=output.console,
+        )
+        self._config = config
+        self._planted = planted_states(config)
+        self._trials = count_trials(config)
+        total = config.seconds if config.seconds is not None else self._trials
+        self._task = self._progress.add_task("starting", total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, supervisor: "Supervisor") -> None:
+        """Show how the session stands."""
+        elapsed = supervisor.clock.now() - supervisor.started
+        row = supervisor.board.row("decode")
+        words = ["[bold red]LATCHED SAFE: the screen is held neutral, end the session[/]"] * bool(
+            supervisor.latched
+        )
+        if supervisor.restarts:
+            words.append("restarts: " + ", ".join(f"{k} {n}" for k, n in supervisor.restarts.items()))
+        words += [f"{int(row['reconstructions'])} reconstructions, {int(row['skipped'])} skipped"]
+        frame = supervisor.newest_frame()
+        if frame is not None:
+            words.append(describe_frame(frame))
+            if self._planted is not None:
+                seconds = float(frame["info"]["last_sample"]) / self._planted.signal.rate
+                words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
+        done = elapsed
+        if self._trials is not None:
+            trials = int(supervisor.board.row("engine")["reconstructions"])
+            words.insert(0, f"trial {min(trials + 1, self._trials)} of {self._trials}")
+            if self._config.seconds is None:
+                done = trials
+        self._progress.update(self._task, completed=done, description=" · ".join(words))
+
+
+STATES = ("open", "closed")
+
+
+def describe_frame(frame: dict[str, Any]) -> str:
+    """Return a reconstruction in a few words."""
+    info = frame["info"]
+    if not info["valid"]:
+        return f"neutral ({bytes(info['reason']).decode()})"
+    confidence = float(info["confidence"])
+    sure = "none" if np.isnan(confidence) else f"{confidence:.2f}"
+    latent = frame["latent"]
+    point = f"latent {float(latent[0]):+.2f}" if len(latent) == 1 else f"{len(latent)} latents"
+    return f"{point}, confidence {sure}"
+
+
+def count_trials(config: SessionConfig) -> int | None:
+    """Return how many trials an experiment will have, or None where there is none."""
+    if config.experiment is None:
+        return None
+    from stimuli.protocols import count
+
+    return count(config.experiment.model_dump())
+
+
+def planted_states(config: SessionConfig) -> AlphaSimulator | None:
+    """Return the simulator whose planted state is known, or None where the source is real."""
+    if isinstance(config.source, SimulateSettings):
+        return AlphaSimulator(config.source.seed)
+    return None
+
+
+def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> dict[str, Any]:
+    """Print how a session went; return what is known of the planted answer, for the last line."""
+    folder = Path(summary["session"])
+    source = config.source
+    at = f", SNR {source.snr:g}" if isinstance(source, InSilicoSettings) and source.snr is not None else ""
+    origin = (
+        f"SIMULATED EEG{at} (nothing here is a measurement of a brain)"
+        if summary["simulated"]
+        else (f"the recording {summary['recording']}" if summary["recording"] else "the live stream")
+    )
+    output.say("")
+    output.say(f"[bold]{origin}[/], until {summary['ended_by']}")
+    for failure in summary["failures"]:
+        output.say(f"[bold red]given up:[/] {failure}")
+    for program, times in summary["restarts"].items():
+        output.say(f"[bold yellow]{program} died and was started again {times}×[/]: see {folder / 'log.txt'}")
+    output.say(
+        f"{summary['windows']} windows = {summary['reconstructions']} reconstructions + {summary['skipped']} skipped; "
+        f"{summary['samples_lost']} of {summary['samples']} samples lost; "
+        f"{summary['flips']} flips, {summary['dropped_flips']} dropped"
+    )
+    rows = [(name, p["p50"], p["p95"], p["p99"], p["n"]) for name, p in summary["latency_ms"].items()]
+    output.table("Milliseconds per stage", ("stage", "p50", "p95", "p99", "n"), rows)
+    planted = compare_with_planted(config, folder)
+    if planted:
+        output.table(
+            "Planted state beside the decoded one",
+            ("seconds", "planted", "decoded", "share decoded so", "mean confidence"),
+            planted["rows"],
+        )
+        output.say(
+            f"decoded as planted: {planted['agreement']:.1%} of {planted['n']} reconstructions "
+            f"(always saying the commoner state: {planted['baseline']:.1%})"
+        )
+    found = score_session(config, folder)
+    if found:
+        say_score(found, output)
+    pairs = folder / "preview.png"
+    if pairs.exists():
+        output.say(f"seen above read, every trial: {pairs}")
+    sheet = folder / "contact_sheet.png"
+    output.say(f"session: {folder}" + (f"   what the screen showed: {sheet}" if sheet.exists() else ""))
+    return ({"planted": planted} if planted else {}) | ({"identification": found} if found else {})
+
+
+def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:
+    """Compare the first latent, cut at one half, with the state planted in the middle of each window."""
+    simulator = planted_states(config)
+    if simulator is None:
+        return {}
+    with (folder / "frames.csv").open(newline="", encoding="utf-8") as file:
+        frames = [row for row in csv.DictReader(file) if row["valid"] == "1"]
+    if not frames:
+        return {}
+    bundle = Bundle.load(config.decoder.bundle)
+    rate = simulator.signal.rate
+    half_window = bundle.length * bundle.pipeline.ratio(bundle.signal) / rate / 2
+    seconds = np.array([int(row["last_sample"]) for row in frames]) / rate - half_window
+    planted = simulator.state(seconds).astype(int)
+    decoded = np.array([float(row["latent"].strip("[]").split(",")[0]) > 0.5 for row in frames]).astype(int)
+    confidence = np.array([float(row["confidence"]) for row in frames])
+    rows = []
+    for part in np.split(np.arange(len(planted)), np.flatnonzero(np.diff(planted)) + 1):
+        said = round(float(decoded[part].mean()))
+        rows.append(
+            (
+                f"{seconds[part[0]]:.1f} to {seconds[part[-1]]:.1f}",
+                STATES[int(planted[part[0]])],
+                STATES[said],
+                f"{np.mean(decoded[part] == said):.0%}",
+                float(np.mean(confidence[part])),
+            )
+        )
+    share = float(planted.mean())
+    return {
+        "rows": rows,
+        "agreement": float(np.mean(planted == decoded)),
+        "baseline": max(share, 1 - share),
+        "n": len(planted),
+    }

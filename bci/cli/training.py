@@ -1,0 +1,245 @@
+"""`bci train`, `bci evaluate` and `bci compare`: the offline half."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from bci.cli.output import foreign, use
+from bci.cli.run import Json
+from bci.errors import BciError, ConfigError
+
+DataRoot = Annotated[
+    Path | None, typer.Option("--data", help="Folder that the recordings' paths start from; else $BCI_DATA.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(train)
+    app.command()(evaluate)
+    app.command()(compare)
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="Training file (TOML); configs/ holds an example.")],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    data: DataRoot = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="Generators: folder of checkpoint, samples and TensorBoard's files; else runs/<name>."
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Generators: do not go on from a checkpoint.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Train what the file describes, a decoder or a generator, and export it as a bundle.
+
+    Everything that is fitted (scaling, regularisation, calibration) is fitted on the training part; the scores
+    written into the bundle come from the held-out part. The training of a generator that was cut off goes on from
+    its last checkpoint, with the same result. Needs the `train` extra (torch).
+    """
+    output = use(json)
+    from models.systems.kinds import DECODER, GENERATOR, read_kind
+
+    kind = read_kind(config)
+    if kind != GENERATOR and (run or fresh):
+        raise ConfigError(
+            f"{config} describes a decoder, which is trained in one go: --run and --fresh are for generators"
+        )
+    try:
+        if kind == DECODER:
+            from models.systems.alpha.train import train as train_models
+        elif kind == GENERATOR:
+            from models.generators.training import train_generator
+        else:
+            from models.systems.hyper.train import train_hyper
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"training needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
+        ) from None
+    with Progress(console=output.console) as progress:
+        task = progress.add_task("training", total=1.0)
+
+        def step(done: float, text: str) -> None:
+            progress.update(task, completed=done, description=text)
+
+        if kind == DECODER:
+            scores = train_models(config, out, data_root=data, progress=step)
+        elif kind != GENERATOR:
+            scores = train_hyper(config, out, progress=step)
+        else:
+            scores = train_generator(config, out, data_root=data, progress=step, run_folder=run, fresh=fresh)
+    if not scores:
+        return  # one of several processes that train together; the first reports
+    output.say(f"bundle written: {out}")
+    output.facts("Scores", scores)
+    output.result(scores)
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, or of a session.")],
+    data: DataRoot = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for index.html and report.json; else runs/<bundle>-report, or <session>/report."
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Folder of networks (ONNX) that some metrics need; nothing is downloaded."),
+    ] = None,
+    scramble_markers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Of a session: a null run. Throw its markers to times that this seed draws, and decode what is there.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score a bundle on what it was not trained on, or a session of known stimuli, and write a report.
+
+    Runs the same windows and the same decoder as a live session. Every score stands beside its baselines; controls
+    exchange whole pictures, or whole blocks of time, because trials of one picture and neighbouring windows are not
+    independent. Says whether the bundle's confidence falls as the error grows. A bundle of the closed loop in silico
+    is scored on its held-out trials, made again from its seeds, beside the oracle; a session beside that, and beside
+    what its recording gives when it is decoded again.
+    """
+    output = use(json)
+    if scramble_markers is not None:
+        from bci.cli.session_score import say_score, score_scrambled
+
+        found = score_scrambled(bundle, scramble_markers)
+        say_score(found, output)
+        output.result(found)
+        return
+    with Progress(console=output.console, transient=True) as progress:
+        task = progress.add_task("evaluating", total=1.0)
+
+        def step(done: float, text: str) -> None:
+            progress.update(task, completed=done, description=text)
+
+        if (bundle / "summary.json").is_file():
+            report = _session(bundle, out, weights, step)
+        else:
+            report = _bundle(bundle, data, out, weights, step)
+    if "headline" in report:
+        from bci.cli.session_score import say_score
+
+        say_score({**report, **report["test"], **report["identification"]["single trials"]}, output)
+        if report["simulated"]:
+            output.say("The participant is simulated: nothing here is a measurement of a brain.")
+    else:
+        output.facts("Scores", report)
+    if "page" in report:
+        output.say(f"report written: {foreign(report['page'])}")
+    output.result(report)
+
+
+def _session(
+    folder: Path, out: Path | None, weights: Path | None, step: Callable[[float, str], None]
+) -> dict[str, Any]:
+    """Score a session, beside what its recording gives when it is decoded again."""
+    from bci.session.reproduce import reproduce
+    from models.sessions.evaluate import evaluate_session
+
+    step(0.0, "decoding the recording again")
+    try:
+        again = reproduce(folder)
+    except BciError as error:
+        again = {"trouble": str(error)}
+    found: dict[str, Any] = evaluate_session(folder, out, reproduced=again, weights=weights, progress=step)
+    return found
+
+
+def _bundle(
+    folder: Path,
+    data: Path | None,
+    out: Path | None,
+    weights: Path | None,
+    step: Callable[[float, str], None],
+) -> dict[str, Any]:
+    """Score a bundle on what its provenance holds out."""
+    from bci.decoder.bundle import Bundle
+
+    bundle = Bundle.load(folder)
+    out = out or Path("runs") / f"{bundle.name}-report"
+    found: dict[str, Any]
+    if bundle.spec.provenance.config.get("kind") == "hyper-insilico":
+        try:
+            from models.systems.hyper.report import evaluate_hyper
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"making the held-out trials again needs the package {error.name!r}: install the extra with "
+                "pip install -e '.[cpu,train]'"
+            ) from None
+        found = evaluate_hyper(bundle, out, weights=weights, progress=step)
+        return found
+    from models.systems.alpha.evaluate import evaluate as evaluate_bundle
+
+    found = evaluate_bundle(folder, data_root=data, out=out)
+    return found
+
+
+def compare(
+    config: Annotated[Path, typer.Argument(help="Comparison file (TOML); configs/ holds an example.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the table and its units; else runs/<name of the file>.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes on this machine; -1 takes all cores.")] = 1,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Compute on a Dask cluster: its scheduler's address (tcp://host:8786), or local."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Set readouts side by side: one data set, folds by run, one set of metrics, baselines and the oracle.
+
+    Everything is fitted inside the fold, and no picture is in two folds. Every readout and fold is kept in a file of
+    its own as soon as it is there: a run that was killed goes on with what is missing. Workers of a cluster run what
+    they are sent: use one that you trust. Needs the `train` extra, a cluster the `cluster` extra too.
+    """
+    output = use(json)
+    if jobs == 0 or jobs < -1:
+        raise ConfigError(f"--jobs {jobs}: expected processes, 1 or more, or -1 for all cores")
+    try:
+        from models.comparison.compare import compare as compare_readouts
+        from models.comparison.page import metric, ranking
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"comparing needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
+        ) from None
+    out = out or Path("runs") / config.stem
+    with Progress(console=output.console, transient=True) as progress:
+        task = progress.add_task("comparing", total=1.0)
+        report = compare_readouts(
+            config,
+            out,
+            jobs=jobs,
+            cluster=cluster,
+            progress=lambda done, text: progress.update(task, completed=done, description=text),
+        )
+    rows = [
+        (
+            name,
+            *(
+                f"{metric(found['rows'], column)['score']:.3f}"
+                for column in ("cosine", "R²", "2-way identification", "-way")
+            ),
+            f"{found['seconds']:.1f} s",
+        )
+        for name, found in ranking(report)
+    ]
+    if best := report["oracle"]:
+        rows.append(("oracle", "", "", f"{best['two_way']:.3f}", f"{best['n_way']:.3f}", ""))
+    title = f"{report['test']['trials']} single trials, {report['test']['folds']} folds by run, simulated participant"
+    output.table(title, ("readout", "cosine", "R²", "of two", "of several", "all folds"), rows)
+    output.say(f"report written: {foreign(report['page'])}")
+    output.result(report)

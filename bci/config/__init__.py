@@ -1,0 +1,1 @@
+"""Settings files: the TOML loader, and what a session file may say."""

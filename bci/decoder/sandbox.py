@@ -1,0 +1,174 @@
+"""A trial loads and runs the graphs of a bundle once, in a child process that `bci.decoder.probe` starts.
+
+``python -m bci.decoder.sandbox`` answers one request (see `bci.io.files.capped`). It imports as little as it can, for
+its start is what loading a bundle costs.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bci.decoder.wire import GraphFacts, read_facts
+from bci.errors import BundleError
+from bci.io.files.capped import answer, printable
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The graphs of one precision and the sizes of what goes through them.
+
+    Attributes
+    ----------
+    graphs : sequence of (role, file name, SHA-256)
+        In the order in which they run.
+    window : sequence of int
+        Shape of one window of the pipeline's output, samples first.
+    latent : int
+        Size of the latent space.
+    image : sequence of int
+        Height and width of the pictures.
+    confidence : bool
+        Whether the first graph must give one.
+    """
+
+    graphs: Sequence[tuple[str, str, str]]
+    window: Sequence[int]
+    latent: int
+    image: Sequence[int]
+    confidence: bool
+
+    def sizes(self) -> dict[str, list[int]]:
+        """Return the shape of every tensor that a bundle's graphs take or give."""
+        return {
+            "window": [1, *self.window],
+            "latent": [1, self.latent],
+            "confidence": [1],
+            "image": [1, 3, *self.image],
+        }
+
+    def outputs(self, role: str) -> list[str]:
+        """Return what a graph of `role` must give."""
+        names = {"readout": ["latent"], "generator": ["image"], "whole": ["latent", "image"]}[role]
+        return [*names, "confidence"] if self.confidence and role != "generator" else names
+
+
+#: What a graph of each role takes.
+INPUT: Mapping[str, str] = {"readout": "window", "whole": "window", "generator": "latent"}
+
+
+def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
+    """Load the chain's graphs, compare their inputs and outputs with the stated sizes, and run them.
+
+    Raises
+    ------
+    BundleError
+        If anything is not as stated, or the same window gives another result the second time.
+    """
+    import numpy as np
+    import onnxruntime
+
+    sizes = chain.sizes()
+    facts: dict[str, GraphFacts] = {}
+    sessions: list[tuple[str, str, Any]] = []
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    for role, name, digest in chain.graphs:
+        model = (folder / name).read_bytes()
+        if hashlib.sha256(model).hexdigest() != digest:
+            raise BundleError(f"{name}: it changed while it was read. Load the bundle again.")
+        facts[name] = read_facts(model, name)
+        if facts[name].external:
+            raise BundleError(
+                f"{name}: expected all tensors inside the file, came external data. "
+                "Export the model with its weights in one file."
+            )
+        with _Refusal(f"{name}: expected a graph that ONNX Runtime {onnxruntime.__version__} loads"):
+            session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        del model
+        _check_interface(name, role, chain, session)
+        sessions.append((role, name, session))
+
+    def decode(window: Any) -> dict[str, Any]:
+        found = {"window": window}
+        for role, name, session in sessions:
+            wanted = chain.outputs(role)
+            with _Refusal(f"{name}: expected a graph that runs"):
+                given = session.run(wanted, {INPUT[role]: found[INPUT[role]]})
+            for output, array in zip(wanted, given, strict=True):
+                if list(array.shape) != sizes[output]:
+                    raise BundleError(
+                        f"{name}: expected {output!r} of shape {sizes[output]}, came {list(array.shape)}. "
+                        "Correct the sizes in bundle.json, or export the graph again."
+                    )
+                found[output] = array
+        return found
+
+    window = np.random.default_rng(0).standard_normal(sizes["window"], np.float32)
+    once = decode(window)
+    decode(np.zeros_like(window))
+    again = decode(window)
+    for name, array in once.items():
+        if array.tobytes() != again[name].tobytes():
+            raise BundleError(
+                f"expected graphs that give the same for the same window, but {name!r} differs the second time. "
+                "Remove random operators and state from the graphs."
+            )
+    return facts
+
+
+def _check_interface(name: str, role: str, chain: Chain, session: Any) -> None:
+    """Compare a graph's declared inputs and outputs with the stated sizes."""
+    sizes = chain.sizes()
+    taken = {i.name: (i.type, list(i.shape)) for i in session.get_inputs()}
+    wanted = {INPUT[role]: ("tensor(float)", sizes[INPUT[role]])}
+    if taken != wanted:
+        raise BundleError(
+            f"{name}: expected as {role} the input {_show(wanted)}, came {_show(taken)}. "
+            "Freeze the sizes at export, or correct those in bundle.json."
+        )
+    given = {o.name: o.type for o in session.get_outputs()}
+    missing = [o for o in chain.outputs(role) if given.get(o) != "tensor(float)"]
+    if missing:
+        raise BundleError(
+            f"{name}: expected as {role} the float32 outputs {', '.join(chain.outputs(role))}, came "
+            f"{', '.join(f'{o}: {kind}' for o, kind in given.items())}. Name the outputs so at export."
+        )
+
+
+def _show(tensors: Mapping[str, tuple[str, list[Any]]]) -> str:
+    return ", ".join(f"{name}: {kind} {shape}" for name, (kind, shape) in tensors.items()) or "none"
+
+
+class _Refusal:
+    """Turns whatever ONNX Runtime raises about a graph into a refusal in the house's words."""
+
+    def __init__(self, expected: str) -> None:
+        self._expected = expected
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # Its exceptions share no base below Exception; every one of them here is about the graph.
+        if isinstance(error, Exception):
+            raise BundleError(f"{self._expected}, came: {printable(error)}. Export it again.") from error
+
+
+def handle(request: dict[str, Any]) -> dict[str, Any]:
+    """Try every chain of a request; return what each file says about itself."""
+    facts: dict[str, GraphFacts] = {}
+    for asked in request["chains"]:
+        facts |= run(Chain(**asked), Path(request["folder"]))
+    return {
+        "facts": {
+            name: {"nodes": dict(f.nodes), "opsets": dict(f.opsets), "external": f.external}
+            for name, f in facts.items()
+        }
+    }
+
+
+if __name__ == "__main__":
+    answer(handle)

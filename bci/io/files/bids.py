@@ -1,0 +1,235 @@
+"""Export of a recording to a BIDS data set, through MNE-BIDS: samples, channels, events, and what is known of them.
+
+What the recording does not say is ``n/a``: no reference, no filter, no manufacturer is made up. The samples are copied
+as float32 in their own units (BrainVision), so nothing is rounded.
+
+Standard: bids-specification.readthedocs.io, EEG and iEEG; Pernet et al. 2019 (EEG-BIDS, Scientific Data 6:103).
+"""
+
+import json
+import re
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bci.errors import ConfigError, RecordingError
+from bci.io.files.brainvision import write_brainvision
+from bci.io.files.folder import write_json
+from bci.io.files.formats.file import text_at
+from bci.io.files.formats.logs import collected
+from bci.io.files.recording import Recording
+from bci.io.files.to_mne import GAP, Channel, Placed, channels_of, header_of, places_of
+
+_LABEL = re.compile(r"[A-Za-z0-9]+")
+_EEG, _IEEG = frozenset({"eeg"}), frozenset({"seeg", "ecog", "dbs"})
+
+_EVENTS: Mapping[str, str] = {
+    "onset": "When the event was, in seconds from the first sample of the file: its place among the samples over the "
+    "sampling rate. Pauses in the recording take no time here; see 'recorded_time'.",
+    "duration": "Seconds; 0 where the recording states none.",
+    "trial_type": f"The marker as it was sent; {GAP!r} where samples are missing.",
+    "value": "The whole number that the marker is, if it is one.",
+    "sample": "The first sample at or after the event, counted from 0.",
+    "recorded_time": "When the event was, in seconds from the first sample by the recording's own clock.",
+    "missing": "Seconds of the signal that are missing there.",
+}
+
+
+def export_bids(
+    recording: Recording,
+    out: Path,
+    *,
+    subject: str,
+    task: str,
+    session: str | None = None,
+    run: str | None = None,
+    kind: str | None = None,
+    line_frequency: float | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write a recording into a BIDS data set, which is made where there is none.
+
+    Parameters
+    ----------
+    recording : Recording
+        What `bci.io.files.recording.open_recording` opened.
+    out : Path
+        The data set's folder.
+    subject, task, session, run : str
+        BIDS labels: letters and digits.
+    kind : str, optional
+        MNE's type of the channels, where the recording does not say any: ``"eeg"``, ``"seeg"`` …
+    line_frequency : float, optional
+        Hz of the mains, if known.
+    overwrite : bool
+        Whether files of the same subject, task, session and run may be replaced.
+
+    Returns
+    -------
+    dict
+        ``file`` (path of the header written), ``samples``, ``channels``, ``events``, ``gaps``, ``events_outside``
+        (markers before the first or after the last sample, which the data set has no place for).
+
+    Raises
+    ------
+    ConfigError
+        If MNE-BIDS is not installed, a label is none, or the files are there already.
+    RecordingError
+        If the recording cannot be told in BIDS.
+    """
+    mne_bids = _mne_bids()
+    entities = {"subject": subject, "task": task, "session": session, "run": run}
+    for name, label in entities.items():
+        if label is not None and not _LABEL.fullmatch(label):
+            raise ConfigError(f"--{name} {label!r}: letters and digits alone were expected, as BIDS has it")
+    channels = channels_of(recording, kind)
+    datatype = _datatype(recording, channels)
+    placed, outside = places_of(recording)
+    path = mne_bids.BIDSPath(**entities, root=out, datatype=datatype)
+    there = sorted(path.directory.glob(f"{path.basename}_*"))
+    if there and not overwrite:
+        raise ConfigError(
+            f"{there[0]} is there already and is not overwritten: name another run, or say --overwrite"
+        )
+    # What describes the data set as a whole is its owner's, once it is there.
+    kept = {p: p.read_bytes() for p in out.glob("*") if p.is_file() and p.name != "participants.tsv"}
+    _write(mne_bids, path, recording, channels, line_frequency, overwrite)
+    stem = path.directory / path.basename
+    _amend_channels(Path(f"{stem}_channels.tsv"), channels)
+    _write_events(stem, placed, recording.signal.rate)
+    _amend_sidecar(Path(f"{stem}_{datatype}.json"), recording, datatype)
+    for file, content in kept.items():
+        file.write_bytes(content)
+    if out / "dataset_description.json" not in kept:
+        _amend_description(out)
+    return {
+        "file": str(Path(f"{stem}_{datatype}.vhdr")),
+        "samples": recording.n,
+        "channels": len(channels),
+        "events": len(placed),
+        "gaps": sum(p.text == GAP for p in placed),
+        "events_outside": outside,
+    }
+
+
+def _mne_bids() -> Any:
+    try:
+        return import_module("mne_bids")
+    except ImportError as error:
+        raise ConfigError(
+            "exporting to BIDS needs MNE-BIDS, and it is not installed here. Install the project with its extra 'bids'."
+        ) from error
+
+
+def _datatype(recording: Recording, channels: Sequence[Channel]) -> str:
+    kinds = {channel.kind for channel in channels}
+    if kinds & _EEG and kinds & _IEEG:
+        raise RecordingError(
+            f"{recording.name} has channels on the scalp and within the head: export a stream of either"
+        )
+    if not kinds & (_EEG | _IEEG):
+        raise RecordingError(
+            f"{recording.name} does not say that its channels are EEG, SEEG, ECoG or DBS "
+            f"(they are: {', '.join(sorted(kinds))}). Say what they are (--type eeg)."
+        )
+    return "eeg" if kinds & _EEG else "ieeg"
+
+
+def _write(
+    mne_bids: Any,
+    path: Any,
+    recording: Recording,
+    channels: Sequence[Channel],
+    line_frequency: float | None,
+    overwrite: bool,
+) -> None:
+    """Have MNE-BIDS write what it writes."""
+    import mne
+
+    with (
+        tempfile.TemporaryDirectory(prefix="bci-bids-") as folder,
+        collected("mne"),
+        warnings.catch_warnings(),
+    ):
+        # What there is to warn of, unknown dates and positions, the files say as n/a.
+        warnings.simplefilter("ignore")
+        header = write_brainvision(Path(folder), "recording", recording, channels)
+        raw = mne.io.read_raw_brainvision(header, verbose="ERROR")
+        raw.set_channel_types({c.name: c.kind for c in channels}, on_unit_change="ignore", verbose="ERROR")
+        raw.info["line_freq"] = line_frequency
+        try:
+            mne_bids.write_raw_bids(raw, path, overwrite=overwrite, verbose="ERROR")
+        except OSError as error:
+            raise ConfigError(f"the data set in {path.root} cannot be written: {error}") from error
+
+
+def _amend_channels(path: Path, channels: Sequence[Channel]) -> None:
+    """Take out of channels.tsv what nobody knows: filters, and units that are not stated."""
+    header, *rows = _read_tsv(path)
+    for row, channel in zip(rows, channels, strict=True):
+        cells = dict(zip(header, row, strict=True))
+        cells |= {"low_cutoff": "n/a", "high_cutoff": "n/a"}
+        cells["units"] = channel.unit.replace("uV", "µV") or "n/a"
+        row[:] = [cells[name] for name in header]
+    _write_tsv(path, [header, *rows])
+
+
+def _write_events(stem: Path, placed: Sequence[Placed], rate: float) -> None:
+    """Write events.tsv and its description; MNE-BIDS would give every text a number of its own."""
+    rows = [
+        [
+            repr(p.position / rate),
+            "0",
+            " ".join(p.text.split()) or "n/a",
+            str(p.code) if p.code or p.text.strip() == "0" else "n/a",
+            str(int(-(-p.position // 1))),
+            repr(round(p.time, 9)),
+            repr(round(p.missing, 9)) if p.text == GAP else "n/a",
+        ]
+        for p in placed
+    ]
+    if rows:
+        _write_tsv(Path(f"{stem}_events.tsv"), [list(_EVENTS), *rows])
+        write_json(
+            Path(f"{stem}_events.json"), {name: {"Description": words} for name, words in _EVENTS.items()}
+        )
+
+
+def _amend_sidecar(path: Path, recording: Recording, datatype: str) -> None:
+    """Put into the sidecar what the recording says, and take out what was guessed from the file's format."""
+    sidecar = json.loads(path.read_text(encoding="utf-8"))
+    header = header_of(recording)
+    told = {
+        "Manufacturer": ("acquisition", "manufacturer"),
+        "ManufacturersModelName": ("acquisition", "model"),
+        "iEEGReference" if datatype == "ieeg" else "EEGReference": ("reference", "label"),
+    }
+    sidecar |= {name: text_at(header, "desc", *place) or "n/a" for name, place in told.items()}
+    if len(recording.segments) > 1:
+        sidecar["RecordingType"] = "discontinuous"
+    assert recording.n is not None
+    sidecar["RecordingDuration"] = recording.n / recording.signal.rate
+    write_json(path, sidecar)
+
+
+def _amend_description(out: Path) -> None:
+    """Take placeholders out of a new data set's description."""
+    path = out / "dataset_description.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told.pop("Authors", None)
+    told["Name"] = out.resolve().name
+    own = {"Name": "closed-loop-bci", "Version": version("closed-loop-bci")}
+    told["GeneratedBy"] = [own, *told.get("GeneratedBy", [])]
+    write_json(path, told)
+
+
+def _read_tsv(path: Path) -> list[list[str]]:
+    return [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()]
+
+
+def _write_tsv(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")

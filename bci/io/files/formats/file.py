@@ -1,0 +1,157 @@
+"""A FileRecording is what a file holds: one signal, its stamps and markers, and what is wrong with it."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import RecordingError
+from bci.signal.types import Marker, Signal, Times
+
+Samples32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class FileRecording:
+    """One recorded signal; fulfils `bci.io.files.recording.Recording`.
+
+    Attributes
+    ----------
+    name : str
+        The file's name.
+    signal : Signal
+        What is recorded, in the unit that is published; float32.
+    n : int
+        Samples.
+    block : callable
+        ``block(first, end)`` reads samples: (end - first, *signal.shape), any real type.
+    markers : tuple of Marker
+        In order; seconds from the recording's first sample.
+    defects : tuple of str
+        What is wrong with the file or is not played, a sentence each.
+    segments : tuple of (int, int)
+        Runs without a gap: first sample and one past the last.
+    stamps : (n,) float64, optional
+        Seconds from the first sample; absent where samples are evenly spaced.
+    header : mapping
+        What the file says of the signal's stream, nested as it stands there: every element a list; empty where the
+        format has no such thing.
+    simulated : bool
+        Whether the file says that no brain was involved.
+    """
+
+    name: str
+    signal: Signal
+    n: int
+    block: Callable[[int, int], NDArray[np.generic]]
+    markers: tuple[Marker, ...] = ()
+    defects: tuple[str, ...] = ()
+    segments: tuple[tuple[int, int], ...] = ()
+    stamps: Times | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
+    simulated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise RecordingError(f"{self.name} holds no samples: nothing to play")
+        if not self.segments:
+            object.__setattr__(self, "segments", ((0, self.n),))
+        object.__setattr__(self, "markers", tuple(sorted(self.markers, key=lambda m: m.time)))
+
+    def read(self, first: int, end: int) -> Samples32:
+        """Return samples `first` to `end`: (end - first, *signal.shape) float32, a new array."""
+        self._check(first, end)
+        return np.array(self.block(first, end), np.float32, order="C")
+
+    def times(self, first: int, end: int) -> Times:
+        """Return when samples `first` to `end` were taken: (end - first,) float64 seconds from the first one."""
+        self._check(first, end)
+        if self.stamps is None:
+            return np.arange(first, end) / self.signal.rate
+        return self.stamps[first:end].copy()
+
+    def markers_between(self, start: float, stop: float) -> tuple[Marker, ...]:
+        """Return the markers with ``start ≤ time < stop``, seconds from the first sample."""
+        at = bisect_left(self.markers, start, key=lambda m: m.time)
+        return self.markers[at : bisect_left(self.markers, stop, key=lambda m: m.time)]
+
+    def _check(self, first: int, end: int) -> None:
+        if not 0 <= first <= end <= self.n:
+            raise ValueError(f"{self.name} has samples 0 to {self.n}; asked for {first} to {end}")
+
+
+def nested(header: Mapping[str, Any], *names: str) -> list[Any]:
+    """Return what stands at a place of a header, every one of them; what is no element on the way has nothing in it.
+
+    >>> nested({"desc": [{"cap": ["large"]}, None, "words"]}, "desc", "cap")
+    ['large']
+    """
+    found: list[Any] = [header]
+    for name in names:
+        found = [item for one in found if isinstance(one, Mapping) for item in one.get(name) or []]
+    return found
+
+
+def text_at(header: Mapping[str, Any], *names: str) -> str:
+    """Return the first text that stands at a place of a header; empty where there is none.
+
+    >>> text_at({"type": ["EEG"]}, "type"), text_at({"type": [None]}, "type"), text_at({}, "desc", "cap")
+    ('EEG', '', '')
+    """
+    return next((text.strip() for text in nested(header, *names) if isinstance(text, str)), "")
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return names in a row, the first few of many.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def markers_in(
+    codes: NDArray[np.generic], rate: float, previous: float = 0.0, first: int = 0
+) -> list[Marker]:
+    """Return a marker wherever a trigger channel changes to something other than zero.
+
+    Parameters
+    ----------
+    codes : (n,) array
+        The channel, whole numbers.
+    rate : float
+        Samples per second.
+    previous : float
+        The value before ``codes[0]``.
+    first : int
+        Absolute count of ``codes[0]``.
+
+    Examples
+    --------
+    >>> [(m.time, m.code) for m in markers_in(np.array([0, 2, 2, 0, 1]), rate=2.0)]
+    [(0.5, 2), (2.0, 1)]
+    """
+    values = np.rint(np.nan_to_num(np.asarray(codes, np.float64)))
+    change = np.diff(values, prepend=previous) != 0
+    return [
+        Marker(time=(first + int(i)) / rate, text=str(int(values[i])), code=int(values[i]))
+        for i in np.flatnonzero(change & (values != 0))
+    ]
+
+
+def agree(name: str, what: str, asked: object, stated: object) -> None:
+    """Refuse a value given for something that the file itself states otherwise.
+
+    Raises
+    ------
+    RecordingError
+        If both are known and differ.
+    """
+    if asked is not None and asked != stated:
+        raise RecordingError(
+            f"{name} states its own {what}, {stated!r}; {asked!r} was given. Leave it out: the file's is used."
+        )

@@ -1,0 +1,169 @@
+"""A Recording is a signal that can be read again: samples, their times, markers, and what is wrong with it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import RecordingError
+from bci.io.files.formats.arrays import open_array
+from bci.io.files.formats.mne_raw import open_mne
+from bci.io.files.xdf.reader import open_xdf
+from bci.signal.types import Marker, Signal, Times, Window
+
+
+class Recording(Protocol):
+    """What can be replayed: a file, or a simulator.
+
+    Attributes
+    ----------
+    name : str
+        What to call it: the file's name.
+    signal : Signal
+        What the samples are.
+    n : int or None
+        How many samples; None when it never ends.
+    markers : tuple of Marker
+        Events in order, in seconds from the first sample; of an endless recording, those of its first hour.
+    defects : tuple of str
+        What is wrong with it, or in it and not played; a sentence each.
+    segments : tuple of (int, int)
+        Runs of samples without a gap: the first, and one past the last.
+    simulated : bool
+        Whether no brain was involved.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def signal(self) -> Signal: ...  # noqa: D102
+    @property
+    def n(self) -> int | None: ...  # noqa: D102
+    @property
+    def markers(self) -> tuple[Marker, ...]: ...  # noqa: D102
+    @property
+    def defects(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]: ...  # noqa: D102
+    @property
+    def simulated(self) -> bool: ...  # noqa: D102
+
+    def read(self, first: int, end: int) -> NDArray[np.float32]:
+        """Return samples `first` to `end`: (end - first, *signal.shape) float32, the same for any split."""
+        ...
+
+    def times(self, first: int, end: int) -> Times:
+        """Return when samples `first` to `end` were taken: (end - first,) float64 seconds from the first one."""
+        ...
+
+    def markers_between(self, start: float, stop: float) -> tuple[Marker, ...]:
+        """Return the markers with ``start ≤ time < stop``, seconds from the first sample."""
+        ...
+
+
+def open_recording(
+    path: str | Path,
+    *,
+    rate: float | None = None,
+    channels: Sequence[str] | None = None,
+    unit: str | None = None,
+    stream: str | None = None,
+) -> Recording:
+    """Open a recorded signal: XDF, .npy, .npz, or anything that `mne.io.read_raw` opens.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    rate : float, optional
+        Samples per second, for an array that does not say; must agree with a file that does.
+    channels : sequence of str, optional
+        Channel names, for a file without; must agree with a file that has them.
+    unit : str, optional
+        Unit of the values, for a file that does not say; must agree with a file that does. What MNE opens
+        and holds voltages is always given in microvolts, ``"uV"``.
+    stream : str, optional
+        Which stream of an XDF file (name, source id or stream id), or which array of a .npz.
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing, damaged, of no known format, claims more than it holds, or needs to be told
+        something.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise RecordingError(f"there is no file {path}")
+    suffix = path.suffix.casefold()
+    try:
+        if suffix in (".npy", ".npz"):
+            return open_array(path, rate, channels, unit, stream)
+        if suffix == ".xdf":
+            return open_xdf(path, rate, channels, unit, stream)
+        if suffix == ".xdfz" or path.name.casefold().endswith(".xdf.gz"):
+            raise RecordingError(f"{path.name} is compressed: unpack it with gzip first")
+        if stream is not None:
+            raise RecordingError(f"{path.name} holds one signal: leave out the stream {stream!r}")
+        return open_mne(path, rate, channels, unit)
+    except OSError as error:
+        raise RecordingError(f"{path} cannot be read: {error}") from error
+
+
+def chunks(
+    recording: Recording, size: int = 1024, start: int = 0, stop: int | None = None
+) -> Iterator[Window]:
+    """Yield a recording as the chunks that the live line would get.
+
+    Counts begin at 0 with sample `start`, as those of a stream that a player starts there. A chunk never
+    spans a gap: the one after it says ``gap`` in `reset`, the very first one ``start``. Stamps are the
+    recording's own, seconds from its first sample, so markers can be used as they are.
+
+    Parameters
+    ----------
+    recording : Recording
+        What to read.
+    size : int
+        Samples per chunk at most; what comes out of `windows()` does not depend on it.
+    start, stop : int
+        First sample and one past the last; the end where there is none.
+
+    Raises
+    ------
+    ValueError
+        If the recording does not hold these samples.
+    """
+    end = recording.n if stop is None else stop
+    if size < 1 or start < 0 or (end is not None and end < start):
+        raise ValueError(f"chunks of {size} samples from {start} to {end} cannot be cut")
+    signal, reset = recording.signal, "start"
+    for first, last in recording.segments:
+        at, upto = max(first, start), last if end is None else min(last, end)
+        while at < upto:
+            n = min(size, upto - at)
+            yield Window(
+                signal=signal,
+                first=at - start,
+                samples=recording.read(at, at + n),
+                times=recording.times(at, at + n),
+                bad=np.zeros((n, signal.shape[0]), bool),
+                last_sample=at - start + n - 1,
+                reset=reset,
+            )
+            at, reset = at + n, ""
+        if reset != "start":
+            reset = "gap"
+
+
+def sample_at(recording: Recording, seconds: float) -> int:
+    """Return the first sample taken at `seconds` or later; the recording's length when there is none."""
+    low = 0
+    high = int(max(seconds, 0) * recording.signal.rate) + 2 if recording.n is None else recording.n
+    while low < high:
+        middle = (low + high) // 2
+        if recording.times(middle, middle + 1)[0] < seconds:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -1,0 +1,1 @@
+"""XDF files: written chunk by chunk with checksums, walked, read, verified and repaired."""

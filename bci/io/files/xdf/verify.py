@@ -1,0 +1,181 @@
+"""`verify` reports what of a recording is damaged and what can still be used; `repair` copies the rest.
+
+With checksums beside the recording (see `bci.io.files.checksums`) every byte is checked. Without them, for example on
+a recording of LabRecorder's, only what contradicts itself is found: a flipped byte within a sample is not.
+Memory stays bounded whatever a file claims.
+"""
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import RecordingError
+from bci.io.files.checksums import hash_of, manifest_path, read_manifest, sums_path
+from bci.io.files.xdf.content import Content
+from bci.io.files.xdf.damage import Damage, Report, StreamReport
+from bci.io.files.xdf.walk import Piece, Walk
+from bci.io.files.xdf.wire import Tag
+from bci.io.files.xdf.writer import XdfWriter
+from bci.memory.lsl_clock import LslClock
+
+#: How much of the damage is listed piece by piece; all of it is counted.
+_MOST_LISTED = 1000
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one walk over a file has gathered."""
+
+    content: Content = field(default_factory=Content)
+    chunks: int = 0
+    damaged: int = 0
+    unchecked: int = 0
+    damage: list[Damage] = field(default_factory=list)
+    lost: dict[int, int] = field(default_factory=dict)
+
+    def look(self, piece: Piece, walk: Walk) -> tuple[int, NDArray[np.float64], bytes] | None:
+        """Judge one piece; return its stream, stamps and content when it can be used, else None."""
+        trouble = piece.trouble
+        if not trouble:
+            self.chunks += 1
+            self.unchecked += piece.line is None
+            try:
+                content = walk.content(piece)
+                return *self.content.take(piece.tag, content, piece.line, walk.headers), content
+            except ValueError as error:
+                trouble = str(error)
+        self.damaged += 1
+        line = piece.line
+        stream, n = (line.stream, line.samples) if line else (0, 0)
+        if len(self.damage) < _MOST_LISTED:
+            self.damage.append(Damage(piece.offset, piece.length, trouble, stream, n))
+        if line and n:
+            self.lost[stream] = self.lost.get(stream, 0) + n
+            if stream in self.content.streams:
+                self.content.streams[stream].skip(line)
+        return None
+
+
+def verify(path: Path) -> Report:
+    """Check a recording against its checksums, its manifest and itself.
+
+    Raises
+    ------
+    RecordingError
+        If there is no such file, or it is no XDF file at all.
+    """
+    found = _Found()
+    with Walk(path) as walk:
+        for piece in walk:
+            found.look(piece, walk)
+    return _report(path, walk, found)
+
+
+def repair(path: Path, out: Path) -> Report:
+    """Write a readable copy of what can be used of a recording; return the report on the damaged one.
+
+    Every sound chunk of samples is copied byte for byte; checksums, footers and a manifest are made anew. A stream
+    whose header is damaged is saved by the copy of its header among the checksums.
+
+    Raises
+    ------
+    RecordingError
+        If it is no XDF file, or nothing of it can be read.
+    DiskError
+        If `out` is there already, or the disk does not take the copy.
+    """
+    if not any(stream.samples for stream in verify(path).streams):
+        raise RecordingError(f"{path.name} holds no samples that can be read: there is nothing to repair")
+    found, begun = _Found(), set[int]()
+    with Walk(path) as walk, XdfWriter(out, LslClock()) as writer:
+        for piece in walk:
+            taken = found.look(piece, walk)
+            if taken is None:
+                continue
+            stream, stamps, content = taken
+            if stream and stream not in begun:
+                header = found.content.streams[stream].header
+                writer.copy_stream(stream, header.xml, header.name, header.source_id)
+                begun.add(stream)
+            if piece.tag == Tag.SAMPLES and len(stamps):
+                first = piece.line.first if piece.line else None
+                writer.copy_samples(stream, walk.bytes_of(piece), stamps, first)
+            elif piece.tag == Tag.CLOCK_OFFSET:
+                writer.copy_clock_offset(stream, *struct.unpack_from("<dd", content, 4))
+            writer.tick()
+    return _report(path, walk, found)
+
+
+def _report(path: Path, walk: Walk, found: _Found) -> Report:
+    states = found.content.streams
+    streams = tuple(
+        StreamReport(
+            stream=stream,
+            name=state.header.name,
+            samples=state.samples,
+            lost=found.lost.get(stream, 0),
+            gaps=state.gaps,
+            missing=state.missing,
+            backwards=state.backwards,
+            footer=state.footer,
+        )
+        for stream, state in sorted(states.items())
+    )
+    notes, closed = _beside(path, walk)
+    whole = not found.damaged
+    for _, state in sorted(states.items()):
+        name = repr(state.header.name)
+        if state.missing:
+            notes.append(f"stream {name}: {state.missing} samples were lost before they could be recorded")
+        if state.footer_count not in (None, state.samples) and whole:
+            notes.append(
+                f"stream {name}: its footer counts {state.footer_count} samples, {state.samples} can be read"
+            )
+    if not closed:
+        notes.append("it was not finished: its recorder was stopped, or the end has been cut off")
+    return Report(
+        path=path,
+        nbytes=path.stat().st_size,
+        chunks=found.chunks,
+        damaged=found.damaged,
+        gaps=sum(s.gaps for s in streams),
+        backwards=sum(s.backwards for s in streams),
+        samples=sum(s.samples for s in streams),
+        unchecked=found.unchecked,
+        damage=tuple(found.damage),
+        streams=streams,
+        notes=tuple(notes),
+        finished=closed and all(s.footer for s in streams),
+    )
+
+
+def _beside(path: Path, walk: Walk) -> tuple[list[str], bool]:
+    """Compare with what stands beside the file; return what does not fit, and whether it was closed."""
+    sums, manifest = sums_path(path), manifest_path(path)
+    notes = []
+    if walk.bad_lines:
+        notes.append(f"{walk.bad_lines} lines of its checksums, {sums.name}, are damaged")
+    if not manifest.is_file():
+        # Another recorder's file has neither, and is closed when its streams have footers.
+        return notes, not walk.has_sums and path.suffix != ".partial"
+    if not walk.has_sums:
+        notes.append(f"its checksums, {sums.name}, are missing: only its structure was checked")
+    told = read_manifest(manifest)
+    if told is None:
+        return [*notes, f"its manifest, {manifest.name}, is damaged"], True
+    sums_told = told.get("sums")
+    facts: list[tuple[str, Any, Any]] = [("size in bytes", path.stat().st_size, told.get("bytes"))]
+    if walk.has_sums:
+        facts.append(
+            (
+                "checksums' hash",
+                hash_of(sums),
+                sums_told.get("blake2b") if isinstance(sums_told, dict) else None,
+            )
+        )
+    notes += [f"its {what} is {is_}, and was {was} by its manifest" for what, is_, was in facts if is_ != was]
+    return notes, path.suffix != ".partial"

@@ -1,1 +1,0 @@
-"""The file formats a recording may come in, one module each; `bci.io.recording` chooses among them."""

@@ -1,0 +1,174 @@
+"""A Connector finds the stream of one source id and connects to it, and does so again when it was lost.
+
+We reconnect ourselves: liblsl's own recovery leaves a stream that came back with other channels silent for
+ever, and accepts another rate without a word.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterator
+
+from bci.errors import StreamMismatch
+from bci.io.lsl.discovery import Watch, no_answer, not_found, refuse_doubles, search
+from bci.io.lsl.inlet import Inlet
+from bci.io.lsl.metadata import StreamInfo, read_info
+from bci.memory.liblsl import pylsl
+from bci.signal.types import Signal
+
+#: Waits of 0.1 s that one attempt to connect may take before it starts over with discovery.
+_PATIENCE = 30
+
+
+class Connector:
+    """The way to one source.
+
+    Parameters
+    ----------
+    source_id : str
+        Name of the device.
+    expect : Signal, optional
+        What it must send; by default whatever it sends at first.
+    buffer_s : float
+        Seconds that liblsl keeps while nobody pulls.
+
+    Attributes
+    ----------
+    gone : set of str
+        Uids of outlets that were lost; one that still answers beside another is on its way out, no double.
+    """
+
+    def __init__(self, source_id: str, expect: Signal | None, buffer_s: float) -> None:
+        self.source_id = source_id
+        self.gone: set[str] = set()
+        self._expect = expect
+        self._timing: tuple[float, bool] | None = None
+        self._buffer_s = buffer_s
+        self._watch = Watch(source_id)
+        self._seen: StreamInfo | None = None
+        self._attempt = self._connecting()
+
+    def connect(self, timeout: float, between: Callable[[], None]) -> Inlet:
+        """Return the first connection.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to look for the source.
+        between : callable
+            Called between waits of at most 0.1 s; may raise to give up.
+
+        Raises
+        ------
+        StreamNotFound, DuplicateStream, StreamMismatch
+            If there is none, more than one, or another stream than expected.
+        """
+        deadline = time.perf_counter() + timeout
+        while (inlet := self.again()) is None:
+            between()
+            if time.perf_counter() >= deadline:
+                raise no_answer(self._seen, timeout) if self._seen else not_found(self.source_id, timeout)
+        # A double may be slower to answer than the first; the watch has listened all the while.
+        if len(self.look()) > 1:
+            refuse_doubles(self.source_id, search(self.source_id))
+        return inlet
+
+    def again(self) -> Inlet | None:
+        """Take one step, of at most 0.1 s, towards a connection; return it when it stands.
+
+        Raises
+        ------
+        DuplicateStream, StreamMismatch
+            If what is there now cannot be used; the next call looks again.
+        """
+        attempt, self._attempt = self._attempt, self._connecting()
+        inlet = next(attempt)
+        if inlet is None:
+            self._attempt = attempt
+        # Else, or after an error, the attempt is over and the next step begins a new one.
+        return inlet
+
+    def look(self) -> dict[str, StreamInfo]:
+        """Return every outlet that has claimed the source id within the last seconds, in brief, by uid."""
+        return self._watch.look()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._watch.close()
+
+    def _connecting(self) -> Iterator[Inlet | None]:
+        while True:
+            found = search(self.source_id)
+            if not found:
+                yield None
+                continue
+            alive = [one for one in found if one.uid() not in self.gone] or found
+            refuse_doubles(self.source_id, alive)
+            one = alive[0]
+            self._seen = read_info(one)
+            try:
+                yield from itertools.islice(Inlet.opening(one, self._buffer_s, self._admit), _PATIENCE)
+            except pylsl.util.LostError:
+                yield None
+
+    def _admit(self, info: StreamInfo) -> None:
+        """Refuse what does not fit, before any data are asked for."""
+        signal = info.signal
+        if not signal.rate or signal.dtype == "str":
+            what = "text" if signal.dtype == "str" else "samples at no fixed rate"
+            raise StreamMismatch(
+                f"stream {self.source_id!r} carries {what}; numbers at a fixed rate were expected. "
+                "Name it as the marker stream if it carries markers, and the amplifier's stream here."
+            )
+        wrong = differences(self._expect, signal) if self._expect else []
+        timing = (info.speed, info.exact_stamps)
+        if self._timing not in (None, timing):
+            wrong.append(f"(speed, exact stamps) {self._timing} were expected, {timing} came")
+        if wrong:
+            raise StreamMismatch(
+                f"stream {self.source_id!r} is not the one this session was started with ({info.place}): "
+                f"{'; '.join(wrong)}. Set the device as it was, or start a new session."
+            )
+        self._expect, self._timing = signal, timing
+
+
+def changes(before: StreamInfo, after: StreamInfo) -> str:
+    """Return in words who came back in place of a source, what matters most first: a mark has room for 96 bytes.
+
+    >>> from bci.signal.types import Signal
+    >>> amp = StreamInfo(Signal("amp", 250.0, (8,)), "amp-1", "uid-1", "lab-1")
+    >>> changes(amp, StreamInfo(amp.signal, "amp-1", "uid-2", "lab-2", desc="<desc/>"))
+    "host 'lab-2' instead of 'lab-1'; another description; uid uid-2"
+    >>> changes(amp, amp)
+    'the same outlet'
+    """
+    parts = []
+    if after.host != before.host:
+        parts.append(f"host {after.host!r} instead of {before.host!r}")
+    if (after.desc, after.signal.name, after.kind) != (before.desc, before.signal.name, before.kind):
+        parts.append("another description")
+    if after.uid != before.uid:
+        parts.append(f"uid {after.uid}")
+    return "; ".join(parts) or "the same outlet"
+
+
+def differences(expected: Signal, came: Signal) -> list[str]:
+    """Return in words what of a signal is not as expected; its name does not count."""
+    wrong = []
+    if not math.isclose(came.rate, expected.rate, rel_tol=1e-6):
+        wrong.append(f"{expected.rate:g} Hz were expected, {came.rate:g} Hz came")
+    if came.shape != expected.shape:
+        wrong.append(f"samples of shape {expected.shape} were expected, {came.shape} came")
+    elif came.channels != expected.channels:
+        pairs = zip(expected.channels, came.channels, strict=False)
+        first = next(((i, *pair) for i, pair in enumerate(pairs) if pair[0] != pair[1]), None)
+        wrong.append(
+            f"channel {first[0]} was expected to be {first[1]!r}, {first[2]!r} came"
+            if first
+            else f"{len(expected.channels)} channel labels were expected, {len(came.channels)} came"
+        )
+    if came.unit != expected.unit:
+        wrong.append(f"unit {expected.unit!r} was expected, {came.unit!r} came")
+    if came.dtype != expected.dtype:
+        wrong.append(f"{expected.dtype} values were expected, {came.dtype} came")
+    return wrong

@@ -1,0 +1,225 @@
+"""Discovery finds streams on the network by their source id, and notices when two claim the same one."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import psutil
+
+from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
+from bci.io.lsl.metadata import StreamInfo, read_info
+from bci.memory.liblsl import pylsl
+
+log = logging.getLogger(__name__)
+
+#: Every wait of the line ends within this many seconds.
+WAIT = 0.1
+
+#: How long a source may be silent on the network before the watch forgets it, seconds.
+FORGET = 2.0
+
+#: What a connection that fails raises: its outlet is gone, or does not answer in time.
+NO_ANSWER = (pylsl.util.LostError, pylsl.util.TimeoutError)
+
+
+#: A description of so many characters names twenty thousand channels.
+LONGEST_DESCRIPTION = 4 << 20
+
+#: What may come while a description is waited for, bytes.
+_MOST_HELD = 64 << 20
+
+
+def nothing() -> None:
+    """Do nothing between two waits."""
+
+
+def search(source_id: str, wait: float = WAIT) -> list[Any]:
+    """Return every outlet of `source_id` that answers within `wait` seconds, as `pylsl.StreamInfo` in brief."""
+    # Asking for two makes liblsl wait for a second answer, which is how a double is found.
+    found = pylsl.resolve_byprop("source_id", source_id, 2, wait)
+    if len(found) > 1:
+        # An outlet that is being closed answers for some milliseconds more: only what still answers counts.
+        time.sleep(wait / 2)
+        found = pylsl.resolve_byprop("source_id", source_id, 2, wait / 2)
+    return list(found)
+
+
+def find(source_id: str, timeout: float, between: Callable[[], None] = nothing) -> Any:
+    """Return the one outlet of `source_id`, as `pylsl.StreamInfo` in brief.
+
+    Parameters
+    ----------
+    source_id : str
+        Name of the device.
+    timeout : float
+        Seconds to go on looking.
+    between : callable
+        Called between waits of at most 0.1 s; may raise to give up.
+
+    Raises
+    ------
+    StreamNotFound
+        If none answers in time; says which streams there are.
+    DuplicateStream
+        If more than one answers.
+    """
+    deadline = time.perf_counter() + timeout
+    while True:
+        found = search(source_id)
+        between()
+        if found:
+            refuse_doubles(source_id, found)
+            return found[0]
+        if time.perf_counter() >= deadline:
+            raise not_found(source_id, timeout)
+
+
+def refuse_doubles(source_id: str, found: list[Any]) -> None:
+    """Raise `DuplicateStream`, naming all, if more than one outlet was found."""
+    if len(found) > 1:
+        raise double(source_id, readable(found))
+
+
+def double(source_id: str, infos: list[StreamInfo]) -> DuplicateStream:
+    """Return the error that names all who claim one source id."""
+    places = "; ".join(info.place for info in infos)
+    return DuplicateStream(
+        f"{len(infos)} streams have the source id {source_id!r} ({places}); one was expected. "
+        "Stop all but one, or give each device a source id of its own."
+    )
+
+
+def not_found(source_id: str, timeout: float) -> StreamNotFound:
+    """Return the error that says what was looked for and what is there instead."""
+    there = readable(pylsl.resolve_streams(0.5))
+    names = ", ".join(
+        f"{info.source_id!r} ({info.kind} {info.signal.name!r} on {info.host})" for info in there
+    )
+    return StreamNotFound(
+        f"no LSL stream with source id {source_id!r} within {timeout:g} s; visible: {names or 'none'}. "
+        "Check the amplifier's LSL app and the firewall, or name another stream."
+    )
+
+
+def asking(found: Any) -> Iterator[StreamInfo | None]:
+    """Ask an outlet for its whole description: yield None after each wait of at most 0.1 s, then the description.
+
+    liblsl takes as much as is sent; so what this process holds is looked at between the waits.
+
+    Raises
+    ------
+    pylsl.util.LostError
+        If the outlet is lost meanwhile.
+    StreamMismatch
+        If the description is longer than `LONGEST_DESCRIPTION`, or claims what no stream can be.
+    """
+    brief = read_info(found)
+    process = psutil.Process()
+    before = process.memory_info().rss
+    inlet = pylsl.StreamInlet(found, max_buflen=1, recover=False)
+    while True:
+        try:
+            full = inlet.info(WAIT)
+        except pylsl.util.TimeoutError:
+            if process.memory_info().rss - before > _MOST_HELD:
+                raise _too_long(brief) from None
+            yield None
+        else:
+            break
+    if len(full.as_xml()) > LONGEST_DESCRIPTION:
+        raise _too_long(brief)
+    yield read_info(full)
+
+
+def read_full(found: Any, wait: float) -> StreamInfo:
+    """Return an outlet's whole description, or raise `pylsl.util.TimeoutError` when it takes longer than `wait`.
+
+    Otherwise as `asking`.
+    """
+    deadline = time.perf_counter() + wait
+    for info in asking(found):
+        if info is not None:
+            return info
+        if time.perf_counter() >= deadline:
+            break
+    raise pylsl.util.TimeoutError
+
+
+def _too_long(info: StreamInfo) -> StreamMismatch:
+    return StreamMismatch(
+        f"stream {info.signal.name!r} ({info.place}) describes itself in more than {LONGEST_DESCRIPTION >> 20} MiB: "
+        "refused. Something imitates a stream, or its program is in error: stop it."
+    )
+
+
+def readable(found: Iterable[Any]) -> list[StreamInfo]:
+    """Return, in brief, those streams that claim nothing impossible; the others are said in the log."""
+    infos = []
+    for one in found:
+        try:
+            infos.append(read_info(one))
+        except StreamMismatch as error:
+            log.warning("left out: %s", error)
+    return infos
+
+
+def describe(source_id: str, timeout: float = 5.0) -> StreamInfo:
+    """Return what the stream with this source id says of itself.
+
+    Raises
+    ------
+    StreamNotFound
+        If there is none within `timeout` seconds, or it does not answer.
+    DuplicateStream
+        If there is more than one.
+    StreamMismatch
+        If it claims what no stream can be.
+    """
+    deadline = time.perf_counter() + timeout
+    found = find(source_id, timeout)
+    try:
+        return read_full(found, max(WAIT, deadline - time.perf_counter()))
+    except NO_ANSWER:
+        raise no_answer(read_info(found), timeout) from None
+
+
+def no_answer(info: StreamInfo, timeout: float) -> StreamNotFound:
+    """Return the error that says that a stream is visible and cannot be reached."""
+    return StreamNotFound(
+        f"stream {info.source_id!r} is visible ({info.place}) and did not answer within {timeout:g} s. "
+        "Its program may hang; or a firewall lets LSL's discovery (UDP 16571) pass and not its data (TCP 16572 on)."
+    )
+
+
+def visible(wait: float) -> list[StreamInfo]:
+    """Return all streams that answer within `wait` seconds, sorted by source id.
+
+    One that does not give its whole description within half a second, or too long a one, is listed by what discovery
+    tells; one that claims what no stream can be is said in the log and left out.
+    """
+    infos = []
+    for found in pylsl.resolve_streams(wait):
+        try:
+            infos.append(read_full(found, 0.5))
+        except (*NO_ANSWER, StreamMismatch):
+            infos += readable([found])
+    return sorted(infos, key=lambda info: (info.source_id, info.uid))
+
+
+class Watch:
+    """Keeps an eye on all outlets of one source id, in liblsl's own background thread.
+
+    It costs about one millisecond of processor time per second.
+    """
+
+    def __init__(self, source_id: str) -> None:
+        self._resolver: Any = pylsl.ContinuousResolver("source_id", source_id, forget_after=FORGET)
+
+    def look(self) -> dict[str, StreamInfo]:
+        """Return what was visible within the last `FORGET` seconds, by uid."""
+        return {info.uid: info for info in readable(self._resolver.results())}
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._resolver = None

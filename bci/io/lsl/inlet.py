@@ -1,0 +1,176 @@
+"""An Inlet is one connection to one outlet; when the outlet is lost it says so and never recovers by itself."""
+
+import ctypes
+import math
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import StreamError
+from bci.io.lsl.discovery import NO_ANSWER, WAIT, asking
+from bci.io.lsl.metadata import StreamInfo
+from bci.io.lsl.outlet import buffer_size
+from bci.memory.liblsl import pylsl
+
+#: Below this, the clock offset measured to a host of our own name is the noise of the measurement, seconds.
+#: Another host, even one of the same name, counts from its own start-up and lies further away.
+SAME_CLOCK = 0.05
+
+_LOST = -2
+
+#: liblsl's chunk pull: inlet, samples, stamps, their two sizes, timeout, error. Declared once, because converting
+#: every argument anew costs as much as the call.
+_PULL = ctypes.CFUNCTYPE(
+    ctypes.c_ulong,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_ulong,
+    ctypes.c_ulong,
+    ctypes.c_double,
+    ctypes.c_void_p,
+)
+
+
+class Inlet:
+    """One connection, its description known, its clock compared, its data flowing.
+
+    Attributes
+    ----------
+    info : StreamInfo
+        What the stream says of itself.
+    offset : float
+        Seconds to add to the sender's stamps to get ours, when last compared.
+    """
+
+    def __init__(self, info: StreamInfo, inlet: Any, offset: float) -> None:
+        self.info = info
+        self.offset = plain_offset(offset, info.host)
+        self._inlet = inlet
+        self._pull = _PULL(ctypes.cast(inlet.do_pull_chunk, ctypes.c_void_p).value or 0)
+        self._handle = inlet.obj.value
+        self._channels = math.prod(info.signal.shape)
+        self._error = ctypes.c_int32()
+        self._error_at = ctypes.addressof(self._error)
+
+    @classmethod
+    def opening(
+        cls, found: Any, buffer_s: float, admit: Callable[[StreamInfo], None]
+    ) -> Iterator[Self | None]:
+        """Connect step by step: yield None after each wait of at most 0.1 s that brought nothing, then the inlet.
+
+        Parameters
+        ----------
+        found : pylsl.StreamInfo
+            The outlet, from discovery.
+        buffer_s : float
+            Seconds that liblsl keeps when nobody pulls; it drops the oldest without a word after that.
+        admit : callable
+            Given the description before any data are asked for; raises to refuse it.
+
+        Raises
+        ------
+        pylsl.util.LostError
+            If the outlet is lost meanwhile.
+        StreamMismatch
+            If it claims what no stream can be.
+        """
+        for info in asking(found):
+            if info is not None:
+                break
+            yield None
+        assert info is not None
+        admit(info)
+        units, _ = buffer_size(info.signal, buffer_s * info.speed)
+        inlet = pylsl.StreamInlet(found, max_buflen=units, recover=False)
+        # The first comparison of clocks takes 0.2 to 0.6 s; data asked for before it would pile up.
+        while (offset := _or_none(inlet.time_correction, WAIT)) is None:
+            yield None
+        while _or_none(_open, inlet, WAIT) is None:
+            yield None
+        yield cls(info, inlet, offset)
+
+    def pull(self, samples: NDArray[Any], stamps: NDArray[np.float64], timeout: float) -> tuple[int, bool]:
+        """Block inside liblsl until `samples` is full or `timeout` seconds have passed.
+
+        What was received before the outlet was lost is kept: `pylsl.StreamInlet.pull_chunk` would raise and
+        drop it, so liblsl is called directly.
+
+        Parameters
+        ----------
+        samples : (n, *signal.shape) array of the signal's dtype, contiguous
+            Receives the samples.
+        stamps : (n,) float64, contiguous
+            Receives the stamps as sent.
+
+        Returns
+        -------
+        n : int
+            Samples received.
+        lost : bool
+            Whether the outlet is lost.
+        """
+        n = len(stamps)
+        stamps.fill(np.nan)
+        values = self._pull(
+            self._handle,
+            _address(samples),
+            _address(stamps),
+            n * self._channels,
+            n,
+            timeout,
+            self._error_at,
+        )
+        code = self._error.value
+        if code == 0:
+            return int(values) // self._channels, False
+        if code == _LOST:
+            return int(np.count_nonzero(~np.isnan(stamps))), True
+        raise StreamError(
+            f"liblsl could not receive stream {self.info.source_id!r} (error {code}). "
+            "Its sender and this machine may run liblsl versions that do not fit."
+        )
+
+    @property
+    def available(self) -> int:
+        """Samples that wait to be pulled."""
+        return int(self._inlet.samples_available())
+
+    def compare_clocks(self) -> float:
+        """Return the newest estimate of `offset`; liblsl renews it every two seconds."""
+        try:
+            self.offset = plain_offset(float(self._inlet.time_correction(0.0)), self.info.host)
+        except NO_ANSWER:
+            # The outlet is gone; the next pull will say so.
+            return self.offset
+        return self.offset
+
+
+def plain_offset(offset: float, host: str) -> float:
+    """Return a measured clock offset, or exactly 0 when the sender reads the same clock as we do.
+
+    >>> plain_offset(-3.1e-5, socket.gethostname()), plain_offset(-3.1e-5, "some-other-host")
+    (0.0, -3.1e-05)
+    """
+    return 0.0 if abs(offset) < SAME_CLOCK and host == socket.gethostname() else offset
+
+
+def _address(array: Any) -> int:
+    """Return where a contiguous array begins; several times faster than ``array.ctypes.data``."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(array))
+
+
+def _open(inlet: Any, wait: float) -> bool:
+    inlet.open_stream(wait)
+    return True
+
+
+def _or_none(ask: Any, *args: Any) -> Any:
+    """Return the answer, or None when none came in time."""
+    try:
+        return ask(*args)
+    except pylsl.util.TimeoutError:
+        return None

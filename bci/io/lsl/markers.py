@@ -1,0 +1,243 @@
+"""Markers are events with a time, sent and received over Lab Streaming Layer as text or as integers."""
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from bci.errors import StreamMismatch
+from bci.io.lsl.connection import differences
+from bci.io.lsl.discovery import NO_ANSWER, WAIT, Watch, double, find, no_answer, nothing
+from bci.io.lsl.inlet import plain_offset
+from bci.io.lsl.metadata import StreamInfo, read_info, write_info
+from bci.memory.events import LONGEST_TEXT
+from bci.memory.liblsl import pylsl
+from bci.memory.ring import Ring
+from bci.signal.clock import Clock
+from bci.signal.types import MARKER_DTYPE, Marker, Signal, code_of, cut_text
+
+log = logging.getLogger(__name__)
+
+
+#: What liblsl keeps while nobody pulls, in hundreds of markers.
+_BUFFER = 360
+
+#: How often, and for how long, it is looked who sends the markers now, seconds.
+_LOOK_EVERY, _LOOK_FOR = 5.0, 1.0
+
+
+class MarkerOutlet:
+    """One marker stream on the network, visible until it is closed.
+
+    Parameters
+    ----------
+    name, source_id : str
+        Name of the stream, and of the device.
+    kind : "string" or "int32"
+        Whether the markers' texts are sent, or their codes.
+    """
+
+    def __init__(self, name: str, source_id: str, kind: Literal["string", "int32"] = "string") -> None:
+        dtype = {"string": "str", "int32": "int32"}[kind]
+        self.info = StreamInfo(Signal(name, 0.0, (1,), (), "", dtype), source_id, kind="Markers")
+        self._text = dtype == "str"
+        self._outlet: Any = pylsl.StreamOutlet(write_info(self.info), max_buffered=_BUFFER)
+
+    def push(self, marker: Marker) -> None:
+        """Send one marker, stamped with its `time` (session seconds, above 0)."""
+        # LSL reads a stamp of 0 as "now".
+        if not marker.time > 0:
+            raise ValueError(f"a marker's time is a number of seconds above 0, got {marker.time}")
+        self._outlet.push_sample([marker.text if self._text else marker.code], marker.time)
+
+    @property
+    def has_consumers(self) -> bool:
+        """Whether anybody receives the markers now."""
+        return bool(self._outlet.have_consumers())
+
+    def wait_for_consumers(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for a consumer; return whether there is one."""
+        return bool(self._outlet.wait_for_consumers(timeout))
+
+    def close(self) -> None:
+        """Take the stream from the network; what a consumer has not received by now is lost."""
+        self._outlet = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class MarkerSource:
+    """One marker stream, received; connected when constructed, a context manager.
+
+    Unlike samples, markers have no rate by which a missing one could be noticed, so nothing that has arrived
+    may be dropped: this inlet recovers by itself, which keeps what it holds when the sender dies. Markers wait
+    in it until the sender's clock is known. A sender that came back as another would stay silent for ever, so
+    every few seconds it is looked who is there.
+
+    Parameters
+    ----------
+    source_id : str
+        Name of the device.
+    clock : Clock
+        The session clock.
+    timeout : float
+        Seconds to look for it.
+    between : callable
+        Called between waits of at most 0.1 s while connecting; may raise to give up.
+
+    Attributes
+    ----------
+    info : StreamInfo
+        What the stream says of itself.
+    received, cut : int
+        Markers received; those whose text did not fit into a ring's record.
+
+    Raises
+    ------
+    StreamNotFound, DuplicateStream
+        If no such stream answers in time, or more than one.
+    StreamMismatch
+        If it is a signal: regular, or of numbers that are no integers.
+    """
+
+    def __init__(
+        self,
+        source_id: str,
+        clock: Clock,
+        *,
+        timeout: float = 5.0,
+        between: Callable[[], None] = nothing,
+    ) -> None:
+        deadline = clock.now() + timeout
+        found = find(source_id, timeout, between)
+        self.info = read_info(found)
+        _refuse_signal(self.info)
+        self.received = self.cut = 0
+        self._offset = 0.0
+        self._clock = clock
+        self._look_at = clock.now()
+        self._watch: Watch | None = None
+        self._record = np.zeros(1, MARKER_DTYPE)
+        self._inlet: Any = pylsl.StreamInlet(found, max_buflen=_BUFFER, as_numpy=True)
+        for ask in (self._inlet.time_correction, self._inlet.open_stream):
+            while True:
+                try:
+                    ask(WAIT)
+                    break
+                except NO_ANSWER:
+                    between()
+                    if clock.now() > deadline:
+                        raise no_answer(self.info, timeout) from None
+
+    def pull(self, timeout: float = 0.0) -> list[Marker]:
+        """Return the markers that have arrived, oldest first; wait at most `timeout` seconds for the first.
+
+        Raises
+        ------
+        StreamMismatch
+            If the sender came back with another format.
+        """
+        if self._clock.now() >= self._look_at:
+            self._look_around()
+        markers: list[Marker] = []
+        while self._know_offset():
+            values, stamp = self._inlet.pull_sample(0.0 if markers else timeout)
+            if stamp is None:
+                break
+            markers.append(self._read(values, stamp))
+        self.received += len(markers)
+        return markers
+
+    def pull_into(self, ring: Ring) -> int:
+        """Write the markers that have arrived into a ring of `marker_columns`; return how many."""
+        markers = self.pull()
+        for marker in markers:
+            text = marker.text.encode()
+            self._record[0] = (
+                marker.time,
+                marker.raw,
+                marker.code,
+                len(text),
+                cut_text(marker.text, LONGEST_TEXT),
+            )
+            ring.write(marker=self._record)
+            if len(text) > LONGEST_TEXT:
+                self.cut += 1
+                log.warning(
+                    "marker stream %s: a text of %d bytes is cut to %d: %.40s…",
+                    self.info.source_id,
+                    len(text),
+                    LONGEST_TEXT,
+                    marker.text,
+                )
+        return len(markers)
+
+    def _look_around(self) -> None:
+        """Begin to look who sends, or see who does."""
+        if self._watch is None:
+            self._watch = Watch(self.info.source_id)
+            self._look_at = self._clock.now() + _LOOK_FOR
+            return
+        there = self._watch.look()
+        self._watch.close()
+        self._watch = None
+        self._look_at = self._clock.now() + _LOOK_EVERY
+        if len(there) > 1:
+            log.warning("%s", double(self.info.source_id, list(there.values())))
+        elif there and self.info.uid not in there:
+            (info,) = there.values()
+            if (info.signal.shape, info.signal.dtype) != (self.info.signal.shape, self.info.signal.dtype):
+                raise StreamMismatch(
+                    f"marker stream {info.source_id!r} came back as another ({info.place}): "
+                    f"{'; '.join(differences(self.info.signal, info.signal))}. "
+                    "Set the program that sends it as it was, or start a new session."
+                )
+            log.warning("marker stream %s: its sender has been restarted (%s)", info.source_id, info.place)
+            self.info = info
+
+    def _know_offset(self) -> bool:
+        """Compare clocks; after a sender has come back this takes some tenths of a second."""
+        try:
+            self._offset = plain_offset(float(self._inlet.time_correction(0.0)), self.info.host)
+        except NO_ANSWER:
+            return False
+        return True
+
+    def _read(self, values: Any, stamp: float) -> Marker:
+        if self.info.signal.dtype == "str":
+            # Whatever bytes came are kept readable; a marker is not lost over its encoding.
+            text = "\t".join(bytes(value).decode(errors="backslashreplace") for value in values)
+        else:
+            text = "\t".join(str(int(value)) for value in values)
+        return Marker(stamp + self._offset, text, code_of(text), stamp)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._inlet = None
+        self._watch = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _refuse_signal(info: StreamInfo) -> None:
+    signal = info.signal
+    if signal.rate or signal.dtype.startswith("float"):
+        what = f"{signal.dtype} at {signal.rate:g} Hz" if signal.rate else signal.dtype
+        raise StreamMismatch(
+            f"stream {info.source_id!r} carries {what}; markers are text or integers without a fixed rate. "
+            "Name the stimulus program's stream as the marker stream."
+        )

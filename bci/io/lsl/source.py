@@ -1,0 +1,377 @@
+"""An LslSource receives one regular stream over Lab Streaming Layer, and marks whatever is not as it should be.
+
+::
+
+            found, described, clock compared, open
+    looking ─────────────────────────────────────> live ── samples ──> live
+       ^                                             │
+       └── lost; or silent, and replaced (LOST) ─────┘
+
+A source that comes back begins a new segment (RECONNECT); the mark says when it came back from another host, as
+another outlet or with another description. One that comes back with another rate or other channels is refused
+(REFUSED, then `StreamMismatch`).
+"""
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from bci.errors import DuplicateStream, StreamMismatch
+from bci.io.lsl.connection import Connector, changes, differences
+from bci.io.lsl.discovery import WAIT, describe, nothing, visible
+from bci.io.lsl.inlet import Inlet
+from bci.io.lsl.metadata import StreamInfo
+from bci.io.lsl.outlet import LslOutlet
+from bci.io.lsl.patience import Patience
+from bci.io.lsl.stamps import Stamps
+from bci.memory.ring import Ring
+from bci.memory.stream import Grid, Stream, follow
+from bci.signal.clock import Clock
+from bci.signal.pipeline import all_measured
+from bci.signal.types import MarkKind, Signal, Times, Window
+
+__all__ = ["LslOutlet", "LslSource", "StreamInfo", "describe", "visible"]
+
+log = logging.getLogger(__name__)
+
+#: Samples are pulled up to absolute counts that are multiples of this many seconds, so that a stream pushed
+#: sample by sample does not cost a wake-up per sample.
+QUANTUM_S = 0.01
+
+#: How often the sender's clock and the network are looked at, and one complaint is logged, seconds.
+LOOK_EVERY_S = 1.0
+
+_WORDS = {
+    MarkKind.GAP: "{count} samples missing ({value:.4g} s)",
+    MarkKind.CLOCK_RESET: "the sender's clock was set by {value:.6g} s",
+    MarkKind.DUPLICATE: "{count} samples with the stamp of the one before",
+    MarkKind.CLOCK_OFFSET: "the sender's clock is {value:.6f} s behind ours",
+    MarkKind.STALLED: "silent for {value:.3g} s",
+    MarkKind.RESUMED: "speaks again after {value:.3g} s",
+    MarkKind.LOST: "the source is gone",
+    MarkKind.RECONNECT: "continued after {value:.3g} s, {count} samples missing",
+    MarkKind.DOUBLE: "a second source with the same id",
+    MarkKind.REFUSED: "the source that came back is refused",
+}
+
+
+class LslSource:
+    """One stream, received; connected when constructed, a context manager.
+
+    Parameters
+    ----------
+    source_id : str
+        Name of the device.
+    clock : Clock
+        The session clock.
+    expect : Signal, optional
+        What the stream must be; by default what it says at first. It must stay that after a restart.
+    timeout : float
+        Seconds to look for it.
+    buffer_s : float
+        Seconds liblsl keeps while nobody pulls.
+    data_age_limit : float, optional
+        Seconds without a sample after which the stream counts as stalled; by default half a second or three
+        samples, whichever is longer.
+    gap_tolerance : float, optional
+        Seconds by which a step between stamps may exceed the sample period; see `Stamps`.
+    grid : Grid, optional
+        Counts at which a reader's windows end: samples are handed over there even when the reader is still
+        busy and has not said yet which count it waits for.
+    between : callable
+        Called between waits of at most 0.1 s while connecting; may raise to give up.
+
+    Attributes
+    ----------
+    info : StreamInfo
+        What the stream says of itself.
+    received, lost, duplicates : int
+        Samples written; samples missing, by their stamps; samples with the stamp of the one before.
+    newest : float
+        When the newest sample was in our hands, session seconds; NaN before the first.
+    marked : Counter of MarkKind
+        Marks written, by kind.
+
+    Raises
+    ------
+    StreamNotFound
+        If no such stream answers within `timeout`.
+    DuplicateStream
+        If more than one has that source id.
+    StreamMismatch
+        If it is irregular, text, or not what was expected.
+    """
+
+    def __init__(
+        self,
+        source_id: str,
+        *,
+        clock: Clock,
+        expect: Signal | None = None,
+        timeout: float = 5.0,
+        buffer_s: float = 30.0,
+        data_age_limit: float | None = None,
+        gap_tolerance: float | None = None,
+        grid: Grid | None = None,
+        between: Callable[[], None] = nothing,
+    ) -> None:
+        self._clock = clock
+        self._grid = grid
+        self._connector = Connector(source_id, expect, buffer_s)
+        inlet = self._connector.connect(timeout, between)
+        self._inlet: Inlet | None = inlet
+        self.info = inlet.info
+        self._came = self.info.place
+        rate = self.signal.rate * self.speed
+        self._age_limit = max(0.5, 3 / rate) if data_age_limit is None else data_age_limit
+        self._quantum = max(1, int(QUANTUM_S * rate))
+        self._stamps = Stamps(self.signal.rate, self.speed, self.info.exact_stamps, gap_tolerance)
+        self._patience = Patience(clock, 1 / rate)
+        self._stream: Stream | None = None
+        self._behind = True  # whether more may wait in liblsl than was asked for
+        self._given = 0  # what `pull` has handed out
+
+        self.received = self.lost = self.duplicates = 0
+        self.newest = math.nan
+        self.marked: Counter[MarkKind] = Counter()
+        self._said: dict[MarkKind, float] = {}
+        self._heard = self._looked = clock.now()
+        self._fresh = True  # the next sample is the first of a connection
+        self._stalled = False
+        self._doubles: set[str] = set()
+
+    @property
+    def signal(self) -> Signal:
+        """What the stream carries."""
+        return self.info.signal
+
+    @property
+    def speed(self) -> float:
+        """How many times faster than real time it plays."""
+        return self.info.speed
+
+    # -- receiving ---------------------------------------------------------------------------------------
+
+    def pull_into(self, stream: Stream, timeout: float = WAIT) -> int:
+        """Receive what comes next straight into the stream's ring; mark what is not right.
+
+        Blocks until the count that a reader waits for, the grid or the quantum is reached, or `timeout`
+        seconds have passed. While the source is lost, takes one step of at most 0.1 s towards finding it.
+
+        Returns
+        -------
+        int
+            Samples written.
+
+        Raises
+        ------
+        StreamMismatch, DuplicateStream
+            If the source came back as another, or twice; a REFUSED mark says so.
+        """
+        if stream is not self._stream:
+            self._take(stream)
+        inlet = self._inlet
+        if inlet is None:
+            self._find_again(stream)
+            return 0
+        ring = stream.samples
+        room = self._room(ring, inlet)
+        places = ring.claim(room)
+        raw, times, arrived = places["raw"], places["times"], places["arrived"]
+        # Whatever can be done before the samples come is done before: behind them it would delay who waits for them.
+        expected = not (self._fresh or self._stalled) and self._stamps.expect(times)
+        due = self._heard + room * self._stamps.period
+        n, lost = self._patience.pull(inlet, places["samples"], raw, timeout, due)
+        now = self._clock.now()
+        if n:
+            if n < room:
+                raw, times, arrived = raw[:n], times[:n], arrived[:n]
+            arrived.fill(now)
+            expected = expected and self._stamps.regular(raw)
+            if not expected:
+                self._stamp(stream, inlet, raw, times, now)
+            count = ring.commit(n)
+            # While whoever waited wakes up: is there anything among them that no filter may see?
+            ring.vouch(count, good=all_measured(places["samples"][:n]))
+            if expected:
+                self._stamps.take(raw)
+            self.received += n
+            # Samples that came sooner than their rate allows were there already, and more may be.
+            self._behind = now - self._heard < 0.5 * n * self._stamps.period
+            self.newest = self._heard = now
+        elif not self._stalled and now - self._heard > self._age_limit:
+            self._stalled = True
+            self._mark(stream, MarkKind.STALLED, value=now - self._heard, time=now)
+        if lost:
+            self._connector.gone.add(self.info.uid)
+            self._lose(stream, now)
+        elif now - self._looked >= LOOK_EVERY_S:
+            self._looked = now
+            self._look_around(stream, inlet, now)
+        return n
+
+    def pull(self, timeout: float) -> Window | None:
+        """Return the next samples as a window of their own, or None when none came within `timeout` seconds."""
+        stream, chunks = self._own
+        deadline = time.perf_counter() + timeout
+        left = timeout
+        while stream.samples.count == self._given:
+            if left < 0:
+                return None
+            self.pull_into(stream, min(WAIT, left))
+            left = deadline - time.perf_counter()
+        chunk = next(chunks)
+        self._given = chunk.end
+        samples, times, bad = chunk.samples.copy(), chunk.times.copy(), chunk.bad.copy()
+        return replace(chunk, samples=samples, times=times, bad=bad, lender=None)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._inlet = None
+        self._connector.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- its parts ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def _own(self) -> tuple[Stream, Iterator[Window]]:
+        """A stream in this process's own memory, and its chunks."""
+        stream = Stream.private(self.signal, 4 * self.speed)
+        return stream, follow(stream, Grid(1, 1), lambda: True, lambda first, lost: None)
+
+    def _take(self, stream: Stream) -> None:
+        """Make ready to write into `stream`, behind whatever is there already."""
+        if wrong := differences(stream.signal, self.signal):
+            raise StreamMismatch(
+                f"the ring for stream {self.info.source_id!r} was made for another signal: {'; '.join(wrong)}. "
+                "Start the session anew."
+            )
+        self._stream = stream
+        self._fresh = self._behind = True
+        # A predecessor may have died between what it wrote last and a word about it.
+        stream.samples.vouch(stream.samples.count, good=False)
+
+    def _room(self, ring: Ring, inlet: Inlet) -> int:
+        """Return how many samples to wait for."""
+        count = ring.count
+        n = self._quantum - count % self._quantum
+        if self._grid is not None:
+            n = min(n, self._grid.after(count) - count)
+        target = ring.next_target()
+        if target is not None and target > count:
+            n = min(n, target - count)
+        if self._behind:
+            # What is there already is taken at once: we are late, or more came at a time than was asked for.
+            n = max(n, inlet.available)
+        return min(n, ring.max_window)
+
+    def _stamp(self, stream: Stream, inlet: Inlet, raw: Times, times: Times, now: float) -> None:
+        """Fill in the times of the samples about to be committed, and mark what their stamps show."""
+        first = stream.samples.count
+        fresh, self._fresh = self._fresh, False
+        if fresh:
+            self._stamps.restart()
+            self._shift(stream, inlet.offset, now)
+        events = self._stamps(raw, times)
+        if fresh and first:
+            last = stream.samples.view(first - 1, first)["times"][0]
+            since = float(times[0] - last)
+            missing = max(0, round(since / self._stamps.period) - 1)
+            self.lost += missing
+            self._mark(
+                stream,
+                MarkKind.RECONNECT,
+                count=missing,
+                value=since,
+                time=float(times[0]),
+                detail=self._came,
+            )
+        if self._stalled:
+            self._stalled = False
+            self._mark(stream, MarkKind.RESUMED, value=now - self._heard, time=now)
+        for event in events:
+            if event.kind is MarkKind.GAP:
+                self.lost += event.count
+            elif event.kind is MarkKind.DUPLICATE:
+                self.duplicates += event.count
+            self._mark(
+                stream, event.kind, event.index, event.count, event.value, time=float(times[event.index])
+            )
+
+    def _shift(self, stream: Stream, offset: float, now: float) -> None:
+        for event in self._stamps.shift(offset):
+            self._mark(stream, event.kind, value=event.value, time=now)
+
+    def _look_around(self, stream: Stream, inlet: Inlet, now: float) -> None:
+        """Compare clocks again, and see who else claims to be our source."""
+        if not self._fresh:
+            self._shift(stream, inlet.compare_clocks(), now)
+        seen = self._connector.look()
+        known = self._connector.gone | {self.info.uid}
+        rivals = {uid: info for uid, info in seen.items() if uid not in known}
+        for uid, info in rivals.items():
+            if uid not in self._doubles:
+                self._doubles.add(uid)
+                self._mark(stream, MarkKind.DOUBLE, time=now, detail=info.place)
+        if self._stalled and rivals and self.info.uid not in seen:
+            # Its computer hangs, or lost its power without a farewell, and somebody has started it anew.
+            self._lose(stream, now, "silent, and replaced")
+
+    def _lose(self, stream: Stream, now: float, detail: str = "") -> None:
+        self._inlet = None
+        self._mark(stream, MarkKind.LOST, time=now, detail=detail or self.info.place)
+
+    def _find_again(self, stream: Stream) -> None:
+        """Take one step towards a connection."""
+        try:
+            inlet = self._connector.again()
+        except (StreamMismatch, DuplicateStream) as error:
+            self._mark(stream, MarkKind.REFUSED, time=self._clock.now(), detail=str(error))
+            raise
+        if inlet is not None:
+            self._came = changes(self.info, inlet.info)
+            self._inlet, self.info, self._fresh, self._behind = inlet, inlet.info, True, True
+            self._connector.gone.discard(inlet.info.uid)
+            log.info("stream %s: connected again: %s (%s)", self.info.source_id, self._came, self.info.place)
+
+    def _mark(
+        self,
+        stream: Stream,
+        kind: MarkKind,
+        index: int = 0,
+        count: int = 0,
+        value: float = math.nan,
+        *,
+        time: float,
+        detail: str = "",
+    ) -> None:
+        """Write a mark before the sample `index` places from here, count it, and say it at most once a second."""
+        first = stream.samples.count + index
+        stream.mark(kind, first, count=count, time=time, value=value, detail=detail)
+        self.marked[kind] += 1
+        now = self._clock.now()
+        if now - self._said.get(kind, -math.inf) < LOOK_EVERY_S:
+            return
+        self._said[kind] = now
+        log.log(
+            logging.INFO if kind is MarkKind.CLOCK_OFFSET else logging.WARNING,
+            "stream %s, before sample %d: %s%s (%d such marks so far)",
+            self.info.source_id,
+            first,
+            _WORDS[kind].format(count=count, value=value),
+            f"; {detail}" if detail else "",
+            self.marked[kind],
+        )

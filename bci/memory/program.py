@@ -1,0 +1,249 @@
+"""A Program is one process of the line as seen from inside: its rings, its heartbeat, its orders.
+
+The supervisor spawns `run_program` with a `Launch`; the module named there must define
+``main(program: Program) -> None``, which opens what it needs, calls `Program.ready`, then works until
+`Program.tick` says stop.
+"""
+
+import gc
+import importlib
+import logging
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from bci.errors import BciError
+from bci.memory.board import COUNTERS, Board, State
+from bci.memory.lsl_clock import LslClock
+from bci.memory.ring import Ring, RingHandle
+from bci.memory.stream import Stream, StreamHandle
+from bci.signal.clock import Clock
+
+#: What the supervisor may order: to end; to hold what is safe (a display: the neutral picture) from now on.
+STOP, HOLD = "stop", "hold"
+_BEAT_EVERY = 0.02
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All that a program is told at its start.
+
+    Attributes
+    ----------
+    name : str
+        The program's row on the board.
+    module : str
+        Dotted name of the module whose ``main`` runs.
+    spec : mapping
+        The program's own settings.
+    folder : str
+        The session's folder.
+    board : str
+        Name of the board's segment.
+    streams, rings : mapping
+        What it may open, by role.
+    slots : mapping
+        This program's place among the readers of each stream or ring it waits on.
+    restart : int
+        How many predecessors of this program have died in this session.
+    """
+
+    name: str
+    module: str
+    spec: Mapping[str, Any]
+    folder: str
+    board: str
+    streams: Mapping[str, StreamHandle] = field(default_factory=dict)
+    rings: Mapping[str, RingHandle] = field(default_factory=dict)
+    slots: Mapping[str, int] = field(default_factory=dict)
+    restart: int = 0
+
+
+class Program:
+    """What ``main`` of a program is given.
+
+    Attributes
+    ----------
+    name, spec, folder
+        As in `Launch`; `folder` is a Path.
+    clock : Clock
+        The session clock.
+    board : Board
+        Everybody's rows.
+    row : record
+        This program's own row; its counters are written in place.
+    restart : int
+        How many predecessors of this program have died in this session.
+    inherited : mapping of str to int
+        What the counters of `row` stood at when this program was started: they go on from there.
+    imported : float
+        When its module and all that this needs had been imported, session seconds; told with the ready facts.
+    held : bool
+        Whether the supervisor has ordered to hold what is safe.
+    orphaned : bool
+        Whether the supervisor is gone: an order to stop that everybody gets at once.
+    log : logging.Logger
+        Writes to the session's log.
+    """
+
+    def __init__(self, launch: Launch, pipe: Connection | None, board: Board, clock: Clock) -> None:
+        self.name = launch.name
+        self.spec = launch.spec
+        self.folder = Path(launch.folder)
+        self.clock = clock
+        self.board = board
+        self.row = board.row(launch.name)
+        self.restart = launch.restart
+        self.inherited = {counter: int(self.row[counter]) for counter in COUNTERS}
+        self.imported = clock.now()
+        self.held = self.orphaned = False
+        self.log = logging.getLogger(f"bci.{launch.name}")
+        self._launch = launch
+        self._pipe = pipe
+        self._opened: list[Stream | Ring] = []
+        self._stopping = False
+        self._next_beat = -1.0
+        self._has_news = _listener(pipe) if pipe is not None else None
+
+    def stream(self, role: str) -> Stream:
+        """Open the stream that plays `role`; it is closed when the program ends."""
+        stream = Stream.attach(self._launch.streams[role])
+        self._opened.append(stream)
+        return stream
+
+    def ring(self, role: str) -> Ring:
+        """Open the ring that plays `role`; it is closed when the program ends."""
+        ring = Ring.attach(self._launch.rings[role])
+        self._opened.append(ring)
+        return ring
+
+    def has(self, role: str) -> bool:
+        """Whether a stream or ring of that role was handed over."""
+        return role in self._launch.streams or role in self._launch.rings
+
+    def slot(self, role: str) -> int:
+        """Return this program's place among the readers of `role`."""
+        return self._launch.slots[role]
+
+    def ready(self, **facts: Any) -> None:
+        """Tell the supervisor that everything is loaded and warm, with facts it should know."""
+        # Loading may take longer than a program that is ready may be silent: the last beat must not count as one.
+        self.row["beat"] = self.clock.now()
+        self.row["state"] = State.READY
+        self._send("ready", facts | {"imported": self.imported})
+        # What was allocated so far stays for the whole run: collect once, then never look at it again.
+        gc.collect()
+        gc.freeze()
+        self.row["state"] = State.RUNNING
+
+    def report(self, **facts: Any) -> None:
+        """Tell the supervisor facts for the session's summary; the last word on each key counts."""
+        self._send("report", facts)
+
+    def tick(self) -> bool:
+        """Beat the heart and look for orders; False when it is time to stop.
+
+        To be called at least every 0.1 s. A closed pipe means that the supervisor died: that is a stop too.
+        """
+        now = self.clock.now()
+        if now >= self._next_beat:
+            self.row["beat"] = now
+            self._next_beat = now + _BEAT_EVERY
+            self._obey()
+        return not self._stopping
+
+    def _obey(self) -> None:
+        if self._pipe is None or self._has_news is None:
+            return
+        try:
+            while self._has_news():
+                order = self._pipe.recv()
+                self._stopping |= order == STOP
+                self.held |= order == HOLD
+        except (EOFError, OSError):
+            self._lose_the_supervisor()
+
+    def _lose_the_supervisor(self) -> None:
+        if not self.orphaned and not self._stopping:
+            self.log.warning("the supervisor is gone: ending")
+        self._stopping = self.orphaned = True
+
+    def _send(self, kind: str, facts: Mapping[str, Any]) -> None:
+        if self._pipe is not None:
+            try:
+                self._pipe.send((kind, dict(facts)))
+            except (BrokenPipeError, OSError):
+                self._lose_the_supervisor()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        while self._opened:
+            self._opened.pop().close()
+
+
+def _listener(pipe: Connection) -> Callable[[], bool]:
+    """Return what tells whether the pipe has news; `Connection.poll` makes a selector at every look."""
+    if os.name == "nt":
+        return pipe.poll
+    poller = select.poll()
+    poller.register(pipe.fileno(), select.POLLIN)
+    return lambda: bool(poller.poll(0))
+
+
+def log_to(path: Path, name: str) -> None:
+    """Send this process's log to a file, a line each: time, program, level, text."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter(f"%(asctime)s {name} %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+def run_program(launch: Launch, pipe: Connection) -> None:
+    """Run one program in its own process: the target that the supervisor spawns.
+
+    Exit status 0 after an ordered stop, 2 after an expected failure, 1 after anything else.
+    """
+    # The supervisor alone turns Ctrl-C into an ordered stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log_to(Path(launch.folder) / "log.txt", launch.name)
+    board = Board.attach(launch.board)
+    clock = LslClock()
+    program = Program(launch, pipe, board, clock)
+    program.row["state"] = State.LOADING
+    program.tick()
+    status = 0
+    try:
+        module = importlib.import_module(launch.module)
+        program.imported = clock.now()
+        module.main(program)
+        program.row["state"] = State.STOPPED
+    except BciError as error:
+        status = 2
+        program.row["state"] = State.FAILED
+        program.log.error("%s: %s", type(error).__name__, error)
+        _tell(pipe, "failed", {"error": type(error).__name__, "message": str(error), "expected": True})
+    except BaseException as error:
+        status = 1
+        program.row["state"] = State.FAILED
+        program.log.critical("%s", traceback.format_exc())
+        message = f"{error} (traceback in log.txt)"
+        _tell(pipe, "failed", {"error": type(error).__name__, "message": message, "expected": False})
+    logging.shutdown()
+    sys.stdout.flush()
+    # Straight out: rings may still be in use by a view on the traceback's stack, and the owner unlinks them.
+    os._exit(status)
+
+
+def _tell(pipe: Connection, kind: str, facts: dict[str, Any]) -> None:
+    try:
+        pipe.send((kind, facts))
+    except OSError:
+        logging.getLogger("bci").warning("the supervisor is gone; not told: %s", facts)

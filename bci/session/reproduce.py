@@ -1,0 +1,300 @@
+"""Reproduction: decodes what a session recorded, offline, and compares every reconstruction with what was made live.
+
+The same windows or epochs, the same decoder, the resets that the live decoder marked, at the same samples: a restart
+of the decoder or of the recorder, a gap, a clock that was set and a bad electrode are reproduced like any other
+second. On the same machine with the same libraries the result must be equal, bit for bit; elsewhere it must be within
+the tolerance of `bci.session.agreement`.
+
+Where samples were not recorded, the frames that rest on them are *missing*. The filters remember them for longer, ever
+more faintly: of the frames after that, up to the next reset, only agreement within the tolerance can be asked.
+"""
+
+import itertools
+import time
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import OnnxDecoder
+from bci.decoder.parity import LATENT_TOLERANCE
+from bci.decoder.providers import Provider
+from bci.errors import BundleMismatch
+from bci.memory.frames import image_digest, window_digest
+from bci.memory.lsl_clock import LslClock
+from bci.session.agreement import Latents, differing, one_level, pixels_within
+from bci.session.recorded import RecordedFrame, RecordedSession
+from bci.session.recorded_epochs import RecordedEpochs
+from bci.signal.types import Reconstruction, Signal, Window, cut_text
+from bci.signal.windows import Windows
+
+#: What latents may differ by in another environment, relative to the largest.
+TOLERANCE = LATENT_TOLERANCE
+
+#: After this many settling times some millionths are left of what a filter heard (see `bci.signal.step.TOLERANCE`).
+_FORGOTTEN = 2
+
+_MOST_LISTED = 20
+
+Image = NDArray[np.uint8]
+
+
+class Screen(Protocol):
+    """What knows how a display draws, for pictures that a session stored as they stood on the screen.
+
+    Attributes
+    ----------
+    changes : collection of int
+        The changes of picture that are stored.
+    """
+
+    @property
+    def changes(self) -> Container[int]: ...  # noqa: D102
+
+    def stored(self, change: int) -> Image:
+        """Return the picture's place on the screen after a change of picture, as it was stored."""
+        ...
+
+    def drawn(self, image: Image) -> Image:
+        """Return what stands in that place when `image` (height, width, 3) is shown; the caller's own."""
+        ...
+
+
+#: Makes a `Screen` of a session's folder, its configuration, and the size (height, width) of the bundle's pictures.
+OpenScreen = Callable[[Path, Mapping[str, Any], tuple[int, int]], Screen]
+
+
+def reproduce(
+    folder: Path,
+    bundle_path: Path | None = None,
+    *,
+    provider: Provider | None = None,
+    screen: OpenScreen | None = None,
+) -> dict[str, Any]:
+    """Decode a recorded session again and compare.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's folder.
+    bundle_path : Path, optional
+        Where its bundle is now, if not where it was.
+    provider : "cpu" or "cuda", optional
+        Where to compute; by default where the session did.
+    screen : callable, optional
+        Returns, given the session's folder, its configuration and the size (height, width) of the bundle's pictures,
+        what reads those that the display left; without it none of them is looked at.
+
+    Returns
+    -------
+    dict
+        Of the reconstructions: ``frames`` (recorded), ``equal`` (latent, confidence, picture, validity and its reason
+        the same to the bit), ``missing`` (rest on samples that were not recorded), ``unrecorded`` (numbers that are not
+        in the table), ``approximate`` (come after samples that were not recorded, see the module), ``unequal``
+        (numbers of the others that are not equal, the first twenty), ``max_difference`` (largest difference of a
+        latent, relative to the largest latent).
+
+        Of the screen: ``shown`` (changes of picture that showed one of them), ``shown_equal`` (those whose pixels are
+        the same to the bit); ``images`` (stored pictures that were compared), ``images_within`` (those within
+        one level on 99.9 % of their pixels), ``least_share`` (the lowest share of such pixels, None without any).
+
+        ``same_environment``, ``differing`` (what of it differs: then and now), ``within_tolerance`` (all there, latents
+        and compared pictures within tolerance), ``reproduced`` (that, and in the same environment every bit),
+        ``seconds`` (of the recording), ``times_real_time``, ``cpu_seconds`` (processor time that it took, however many
+        others the machine served meanwhile).
+
+    Raises
+    ------
+    RecordingError
+        If the session is not whole.
+    BundleMismatch
+        If the bundle is not the one that the session ran.
+    """
+    session = RecordedSession.read(folder)
+    clock = LslClock()
+    bundle = Bundle.load(bundle_path or session.config["decoder"]["bundle"])
+    ran = session.environment["bundle"]["hash"]
+    if bundle.hash != ran:
+        raise BundleMismatch(
+            f"the session ran bundle {ran[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
+            "Name the one it ran with --bundle."
+        )
+    decoder = OnnxDecoder(bundle, clock=clock, provider=provider or session.config["decoder"]["provider"])
+    decoder.warm_up()
+    opened = screen(folder, session.config, bundle.image_size) if screen is not None else None
+    pictures = _Pictures(session, opened)
+    compared = _Comparison()
+    began, spent = clock.now(), time.process_time()
+    seconds = _decode_again(session, bundle, decoder, compared, pictures)
+    took, spent = clock.now() - began, time.process_time() - spent
+    pictures.compare()
+    differs = differing(session.environment, decoder.environment)
+    # Of what was shown, only frames of which every bit can be asked for.
+    shown = [(number, digest) for number, digest in session.shown.values() if number in compared.digests]
+    shown_equal = sum(digest == compared.digests[number] for number, digest in shown)
+    missing = len(session.frames) - compared.frames
+    numbers = {then.number for then in session.frames}
+    unrecorded = max(numbers, default=-1) + 1 - len(numbers)
+    within = missing == unrecorded == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
+    exact = not compared.unequal and shown_equal == len(shown)
+    return {
+        "session": str(folder),
+        "frames": len(session.frames),
+        "equal": compared.equal,
+        "missing": missing,
+        "unrecorded": unrecorded,
+        "approximate": compared.approximate,
+        "unequal": compared.unequal[:_MOST_LISTED],
+        "max_difference": compared.latents.difference,
+        "shown": len(shown),
+        "shown_equal": shown_equal,
+        "images": len(pictures.shares),
+        "images_within": pictures.within,
+        "least_share": min(pictures.shares, default=None),
+        "same_environment": not differs,
+        "differing": differs,
+        "within_tolerance": within,
+        "reproduced": within and (exact or bool(differs)),
+        "seconds": seconds,
+        "times_real_time": seconds / took if took > 0 else float("nan"),
+        "cpu_seconds": spent,
+    }
+
+
+@dataclass
+class _Comparison:
+    """What comparing frames has found so far."""
+
+    frames: int = 0
+    equal: int = 0
+    approximate: int = 0
+    unequal: list[int] = field(default_factory=list)
+    latents: Latents = field(default_factory=Latents)
+    digests: dict[int, str] = field(default_factory=dict)
+
+    def add(self, then: RecordedFrame, window: Window, now: Reconstruction, *, exact: bool) -> None:
+        """Compare a frame made again; `exact` says that everything it rests on was recorded."""
+        digest = image_digest(now.image)
+        same = (
+            np.array_equal(then.latent, now.latent, equal_nan=True)
+            and np.array_equal(then.confidence, now.confidence, equal_nan=True)
+            and then.digest == digest
+            and then.valid == now.valid
+            and then.reason == cut_text(now.reason, 96).decode()
+            and then.window_digest in ("", window_digest(window).hex())
+        )
+        self.frames += 1
+        self.equal += same
+        self.latents.add(then.latent, now.latent)
+        if not exact:
+            self.approximate += 1
+            return
+        self.digests[then.number] = digest
+        if not same:
+            self.unequal.append(then.number)
+
+
+class _Pictures:
+    """The pictures that a display left on disk, compared with those made again."""
+
+    def __init__(self, session: RecordedSession, screen: Screen | None) -> None:
+        self.shares: list[float] = []
+        self.within = 0
+        self._screen = screen
+        self._changes = {
+            number: change
+            for change, (number, _) in session.shown.items()
+            if screen is not None and change in screen.changes
+        }
+        self._again: dict[int, Image] = {}
+
+    def keep(self, number: int, image: Image) -> None:
+        """Keep the picture of a frame made again, if the one that was shown is stored."""
+        if number in self._changes:
+            self._again[number] = image
+
+    def compare(self) -> None:
+        """Compare them: what was shown must lie between what one level less and one level more would show."""
+        for number, image in self._again.items():
+            assert self._screen is not None
+            low, high = (self._screen.drawn(one_level(image, by)) for by in (-1, 1))
+            share, enough = pixels_within(low, self._screen.stored(self._changes[number]), high)
+            self.shares.append(share)
+            self.within += enough
+
+
+def _decode_again(
+    session: RecordedSession,
+    bundle: Bundle,
+    decoder: OnnxDecoder,
+    compared: _Comparison,
+    pictures: _Pictures,
+) -> float:
+    """Decode every window that the session decoded, as far as its samples were recorded; return their seconds."""
+    made: defaultdict[int, list[RecordedFrame]] = defaultdict(list)
+    for then in session.frames:
+        made[then.last_sample].append(then)
+    signal = session.signal()
+    cutter: Windows | RecordedEpochs = (
+        RecordedEpochs(signal, bundle, session.epochs)
+        if bundle.epochs
+        else Windows(signal, bundle.adapt(signal), length=bundle.length, hop=bundle.hop, copy=False)
+    )
+    pipeline = cutter.pipeline
+    forgotten = _FORGOTTEN * pipeline.settle
+    feed = Feed(session, signal)
+    for chunk in feed:
+        for window in cutter.push(chunk):
+            if window.last_sample not in made:
+                continue
+            after = np.inf if feed.hole is None else (window.first + 1) * pipeline.ratio - 1 - feed.hole
+            if after < forgotten:
+                continue
+            now = decoder.decode(window)
+            for then in made[window.last_sample]:
+                compared.add(then, window, now, exact=feed.hole is None or not forgotten)
+                pictures.keep(then.number, now.image)
+    return feed.samples / signal.rate
+
+
+class Feed:
+    """The recorded samples as the chunks that the live decoder got: each of its resets at its sample.
+
+    Attributes
+    ----------
+    hole : int or None
+        Count of the first sample behind the newest loss since the last reset; None where nothing was lost.
+    samples : int
+        Handed on so far.
+    """
+
+    def __init__(self, session: RecordedSession, signal: Signal) -> None:
+        self.hole: int | None = None
+        self.samples = 0
+        self._session, self._signal = session, signal
+
+    def __iter__(self) -> Iterator[Window]:
+        signal, resets = self._signal, self._session.resets
+        places = sorted(resets)
+        at = 0
+        for first, samples in self._session.pieces():
+            end = first + len(samples)
+            inside = places[bisect_right(places, first) : bisect_left(places, end)]
+            for a, b in itertools.pairwise((first, *inside, end)):
+                if a in resets:
+                    self.hole = None
+                elif a != at:
+                    self.hole = a
+                at = b
+                self.samples += b - a
+                bad = np.zeros((b - a, signal.shape[0]), bool)
+                part = samples[a - first : b - first].reshape(b - a, *signal.shape)
+                yield Window(
+                    signal, a, part, np.arange(a, b) / signal.rate, bad, b - 1, reset=resets.get(a, "")
+                )

@@ -1,0 +1,89 @@
+"""Scrambled: a recorded session's markers are thrown to other times, and its epochs cut and decoded anew around them.
+
+A null run that needs no other recording. Samples, pipeline, cutter and decoder are the session's own; nothing but the
+times at which stimuli are said to have come is wrong, so a decoder that still tells them apart reads something else.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import OnnxDecoder
+from bci.errors import BundleMismatch, RecordingError
+from bci.memory.lsl_clock import LslClock
+from bci.session.recorded import RecordedSession, read_table
+from bci.session.reproduce import Feed
+from bci.signal.epochs import Epochs
+from bci.signal.types import Marker, Reconstruction
+
+
+@dataclass(frozen=True, eq=False)
+class Scrambled:
+    """What was decoded around markers at wrong times.
+
+    Attributes
+    ----------
+    readings : tuple of (str, Reconstruction)
+        Text of each marker, and what was decoded around its new time, in the order of time.
+    lost : int
+        Markers around whose new time there was no whole epoch.
+    """
+
+    readings: tuple[tuple[str, Reconstruction], ...]
+    lost: int
+
+
+def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scrambled:
+    """Throw a session's markers anywhere between its first and its last stimulus, and decode what is there.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's.
+    seed : int
+        Of the new times: each is drawn evenly, independent of the others.
+    bundle_path : Path, optional
+        Where its bundle is now, if not where it was.
+
+    Raises
+    ------
+    RecordingError
+        If the session is not whole, or decoded no epochs.
+    BundleMismatch
+        If the bundle is not the one that the session ran.
+    """
+    session = RecordedSession.read(folder)
+    bundle = Bundle.load(bundle_path or Path(session.config["decoder"]["bundle"]))
+    if bundle.hash != session.environment["bundle"]["hash"]:
+        raise BundleMismatch(
+            f"expected bundle {session.environment['bundle']['hash'][:12]}, which the session ran, came "
+            f"{bundle.hash[:12]} in {bundle.folder}. Name the one that it ran."
+        )
+    texts = [
+        mark["detail"]
+        for mark in read_table(folder, "marks")
+        if (mark["source"], mark["kind"]) == ("decode", "epoch")
+    ]
+    spec = bundle.epochs
+    if spec is None or len(texts) < 2:
+        raise RecordingError(
+            f"{folder}: expected at least 2 epochs around markers, came {len(texts)}. Name a session that decodes them."
+        )
+    signal = session.signal()
+    # The feed's time is its sample count by the rate, and a mark counts the pipeline's output.
+    per_second = signal.rate / bundle.pipeline.ratio(signal)
+    first, last = min(session.epochs) / per_second, max(session.epochs) / per_second
+    times = np.sort(np.random.default_rng(seed).uniform(first, last, len(texts)))
+    order = np.random.default_rng([seed, 1]).permutation(len(texts))
+    markers = [Marker(float(time), texts[which]) for time, which in zip(times, order, strict=True)]
+    cutter = Epochs(signal, bundle.adapt(signal), start=spec.start, stop=spec.stop)
+    decoder = OnnxDecoder(bundle, clock=LslClock())
+    found = []
+    for chunk in Feed(session, signal):
+        for epoch in cutter.push(chunk, markers):
+            found.append((epoch.marker.text, decoder.decode(epoch.window)))
+        markers = []
+    cutter.finish()
+    return Scrambled(tuple(found), len(cutter.lost))

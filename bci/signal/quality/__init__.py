@@ -1,0 +1,1 @@
+"""How good a signal is: channels, mains, rails, pace, and verdicts on them."""

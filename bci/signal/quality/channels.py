@@ -1,0 +1,271 @@
+"""Quality is what can be said of each channel of a signal before anything is decoded from it.
+
+A `Survey` takes the signal block by block and keeps two numbers a channel and second beside running sums, so an
+hour costs as little memory as a minute. All figures are per channel and in the signal's unit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError
+from bci.signal.quality.mains import LineNoise, RunningSpectrum, find_line_noise
+from bci.signal.quality.rails import Extreme
+from bci.signal.types import Samples, Signal
+
+Array = NDArray[np.float64]
+
+#: Channels worked on at once: what is copied to float64 stays small however many there are.
+_TOGETHER = 32
+
+#: A drift is fitted to at most so many points, and to no fewer seconds than these.
+_POINTS, DRIFT_S = 120, 10
+
+#: A second that moves so many times as much as the channel's median second is no ordinary one. The strongest blink
+#: of eegmmidb S001R01 moves Fp1 6 times as much.
+WILD = 20.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelFigures:
+    """What was measured, one value per channel.
+
+    Attributes
+    ----------
+    samples : int
+        How many were seen.
+    nan_share : (channels,) float64
+        Of the samples that are not finite.
+    low, high : (channels,) float64
+        Smallest and largest finite value; NaN where there is none.
+    rail_share : (channels,) float64
+        Of the samples that lie on an extreme value on which samples pile up.
+    peak_to_peak : (channels,) float64
+        Largest less smallest value within a second, median over the seconds.
+    still_share : (channels, 2) float64
+        Of the seconds in which nothing moves at all; in which it moves by less than the limit asked about.
+    wild_share : (channels,) float64
+        Of the seconds that move more than `WILD` times as much as the median one.
+    wild_until : (channels,) float64
+        When the last of those in the first tenth ends, seconds; 0 without any: what to leave out at the start.
+    mean : (channels,) float64
+        Of all finite samples, wild ones and all.
+    offset : (channels,) float64
+        Median over the seconds of the second's mean.
+    drift : (channels,) float64
+        Trend of the seconds' means per minute (Theil–Sen); NaN below `DRIFT_S` seconds.
+    line : LineNoise
+        What the mains leaves in them.
+    """
+
+    samples: int
+    nan_share: Array
+    low: Array
+    high: Array
+    rail_share: Array
+    peak_to_peak: Array
+    still_share: Array
+    wild_share: Array
+    wild_until: Array
+    mean: Array
+    offset: Array
+    drift: Array
+    line: LineNoise
+
+
+class Survey:
+    """The running measurement of one signal.
+
+    Parameters
+    ----------
+    signal : Signal
+        Regular, a sample a row of channels.
+
+    Raises
+    ------
+    ConfigError
+        If it is something else.
+
+    Examples
+    --------
+    >>> survey = Survey(Signal("eeg", 100.0, (1,), ("Oz",), "uV"))
+    >>> time = np.arange(6000) / 100
+    >>> survey.add((5 * time / 60 + 20 * np.sin(2 * np.pi * 10 * time))[:, None])
+    >>> figures = survey.figures()
+    >>> figures.peak_to_peak.round(1).tolist(), figures.drift.round(1).tolist()
+    ([38.1], [5.0])
+    """
+
+    def __init__(self, signal: Signal) -> None:
+        if len(signal.shape) != 1 or signal.rate < 4:
+            raise ConfigError(
+                f"signal {signal.name!r}: quality is measured of samples that are a row of channels, at a regular rate "
+                f"of 4 Hz or more; these have the shape {signal.shape} at {signal.rate:g} Hz. Choose another stream."
+            )
+        channels = signal.shape[0]
+        self.signal = signal
+        self.samples = 0
+        self._second = round(signal.rate)
+        # The second before and the one that fills up: together a segment of the spectrum.
+        self._held = np.zeros((2 * self._second, channels), signal.dtype)
+        self._filled = self._second
+        self._follows = False
+        self._nan = np.zeros(channels, np.int64)
+        self._sum = np.zeros(channels)
+        self._top, self._bottom = Extreme(channels), Extreme(channels)
+        self._means: list[NDArray[np.float64]] = []
+        self._ranges: list[NDArray[np.float64]] = []
+        self._spectrum = RunningSpectrum(signal.rate, self._second, channels)
+
+    def add(self, samples: Samples, *, fresh: bool = False) -> None:
+        """Take the next samples.
+
+        Parameters
+        ----------
+        samples : (n, channels) array
+            In order; n may be 0. NaN and infinities are counted and left out of everything else.
+        fresh : bool
+            Whether they begin behind a gap: no second and no segment spans it.
+        """
+        if fresh:
+            self._begin_anew()
+        at = 0
+        while at < len(samples):
+            n = min(len(self._held) - self._filled, len(samples) - at)
+            self._held[self._filled : self._filled + n] = samples[at : at + n]
+            self._filled += n
+            at += n
+            if self._filled == len(self._held):
+                self._take_second()
+
+    def figures(self, still: float = 0.0) -> ChannelFigures:
+        """Return what was measured so far.
+
+        Parameters
+        ----------
+        still : float
+            A second that moves by less than this counts as still, in the signal's unit.
+        """
+        self._begin_anew()
+        n = max(self.samples, 1)
+        seconds = np.array(self._ranges).reshape(-1, len(self._nan))
+        means = np.array(self._means).reshape(-1, len(self._nan))
+        known = np.maximum(np.count_nonzero(~np.isnan(seconds), axis=0), 1)
+        finite = self.samples - self._nan
+        usual = _median(seconds)
+        wild = seconds > WILD * usual
+        still_share = np.stack([(seconds <= 0).sum(0), (seconds <= still).sum(0)], axis=1) / known[:, None]
+        return ChannelFigures(
+            samples=self.samples,
+            nan_share=self._nan / n,
+            low=_or_nan(-self._bottom.value),
+            high=_or_nan(self._top.value),
+            rail_share=(self._top.piled + self._bottom.piled) / n,
+            peak_to_peak=usual,
+            still_share=still_share,
+            wild_share=wild.sum(axis=0) / known,
+            wild_until=_last(wild[: max(1, len(wild) // 10)]),
+            mean=self._sum / np.where(finite > 0, finite, np.nan),
+            offset=_median(means),
+            drift=trend(means),
+            line=find_line_noise(self._spectrum),
+        )
+
+    # -- its parts ---------------------------------------------------------------------------------------
+
+    def _begin_anew(self) -> None:
+        """Count what is left of an unfinished second, and let the next one follow on nothing."""
+        self._count(self._held[self._second : self._filled])
+        self._filled = self._second
+        self._follows = False
+
+    def _take_second(self) -> None:
+        self._count(self._held[self._second :])
+        means, ranges = np.full(len(self._nan), np.nan), np.full(len(self._nan), np.nan)
+        for group in self._groups():
+            segment = self._held[:, group].astype(np.float64)
+            now = segment[self._second :]
+            finite = np.isfinite(now)
+            some = finite.any(axis=0)
+            high = np.where(finite, now, -np.inf).max(axis=0)[some]
+            low = np.where(finite, now, np.inf).min(axis=0)[some]
+            ranges[group][some] = high - low
+            means[group][some] = (np.where(finite, now, 0.0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1))[
+                some
+            ]
+            if self._follows:
+                self._spectrum.add(segment, group)
+        if self._follows:
+            self._spectrum.next()
+        self._means.append(means)
+        self._ranges.append(ranges)
+        self._held[: self._second] = self._held[self._second :]
+        self._filled = self._second
+        self._follows = True
+
+    def _count(self, samples: Samples) -> None:
+        self.samples += len(samples)
+        if not len(samples):
+            return
+        for group in self._groups():
+            values = samples[:, group].astype(np.float64)
+            finite = np.isfinite(values)
+            self._nan[group] += np.count_nonzero(~finite, axis=0)
+            self._sum[group] += np.where(finite, values, 0.0).sum(axis=0)
+            self._top.add(np.where(finite, values, -np.inf), group)
+            self._bottom.add(np.where(finite, -values, -np.inf), group)
+
+    def _groups(self) -> list[slice]:
+        return [slice(at, at + _TOGETHER) for at in range(0, len(self._nan), _TOGETHER)]
+
+
+def trend(means: Array) -> Array:
+    """Return the slow trend of each channel per minute: the median slope between all pairs of points.
+
+    Theil (1950) and Sen (1968, J. Am. Stat. Assoc. 63:1379): up to 29 % of the points may be anything, so that
+    neither a movement nor an amplifier that settles makes a drift.
+
+    Parameters
+    ----------
+    means : (seconds, channels) float64
+        NaN where a second holds nothing.
+
+    Examples
+    --------
+    >>> trend(np.arange(20.0)[:, None] / 2).tolist()
+    [30.0]
+    """
+    slopes = np.full(means.shape[1], np.nan)
+    if len(means) < DRIFT_S:
+        return slopes
+    pieces = np.array_split(np.arange(len(means)), min(_POINTS, len(means)))
+    points = np.array([_median(means[piece]) for piece in pieces])
+    minutes = np.array([piece.mean() for piece in pieces]) / 60
+    i, j = np.triu_indices(len(points), 1)
+    for channel, course in enumerate(points.T):
+        steps = (course[j] - course[i]) / (minutes[j] - minutes[i])
+        steps = steps[~np.isnan(steps)]
+        if len(steps):
+            slopes[channel] = np.median(steps)
+    return slopes
+
+
+def _median(values: Array) -> Array:
+    """Return the median over axis 0 of what is not NaN; NaN where there is nothing."""
+    out = np.full(values.shape[1], np.nan)
+    some = (~np.isnan(values)).any(axis=0)
+    if some.any():
+        out[some] = np.nanmedian(values[:, some], axis=0)
+    return out
+
+
+def _last(flags: NDArray[np.bool_]) -> Array:
+    """Return how many rows end with the last True of each column; 0 where there is none."""
+    rows = np.arange(1, len(flags) + 1)[:, None]
+    return np.asarray((flags * rows).max(axis=0, initial=0), np.float64)
+
+
+def _or_nan(values: Array) -> Array:
+    out: Array = np.where(np.isfinite(values), values, np.nan)
+    return out

@@ -1,0 +1,239 @@
+"""Filters: recursive filters in second-order sections, and decimation behind one.
+
+Every recursive filter runs `scipy.signal.sosfilt` with float64 state from rest (zeros) at each reset: the result
+is the same for any chunking, which matrix products and FIR convolution are not.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal as dsp
+
+from bci.errors import ConfigError
+from bci.signal.step import (
+    TOLERANCE,
+    Hertz,
+    Kernel,
+    check_positive,
+    check_regular,
+    check_whole,
+)
+from bci.signal.steps.remembering import Memory
+from bci.signal.types import Flags, Samples, Signal
+
+Sections = NDArray[np.float64]
+
+#: A filter that needs longer to settle than this many samples is a mistake.
+_LONGEST_MEMORY = 10_000_000
+
+#: A filter whose input has gone silent decays into denormal numbers and then runs some forty times slower, for
+#: ever. So what is left below `_DUST` is swept out wherever the sample count is a multiple of `_SWEEP`: at
+#: fixed counts, and so far below float32 that no output shows it.
+_SWEEP, _DUST = 4096, 1e-150
+
+
+def settling_samples(sos: Sections) -> int:
+    """Return after how many samples what is left of an impulse, summed, is at most `TOLERANCE` of the whole.
+
+    Measured on the impulse response, which decays like its slowest pole; for a step or a constant offset the
+    remainder is bounded by that sum.
+    """
+    _, poles, _ = dsp.sos2zpk(sos)
+    slowest = float(np.abs(poles).max(initial=0.0))
+    if slowest >= 1:
+        raise ConfigError("this filter never settles: a pole lies on or outside the unit circle")
+    n = 64
+    if slowest > 0:
+        n = max(n, math.ceil(math.log(TOLERANCE * 1e-4) / math.log(slowest)))
+    if n > _LONGEST_MEMORY:
+        raise ConfigError(
+            f"this filter remembers some {n:.0e} samples, more than {_LONGEST_MEMORY:.0e}: "
+            "choose a higher edge, a lower order, or a lower quality"
+        )
+    impulse = np.zeros(n)
+    impulse[0] = 1.0
+    response = np.abs(dsp.sosfilt(sos, impulse))
+    left = np.cumsum(response[::-1])[::-1]
+    return int(np.searchsorted(-left, -TOLERANCE * left[0]))
+
+
+class Sos:
+    """A cascade of second-order sections at work on every channel.
+
+    Parameters
+    ----------
+    sos : (sections, 6) float64
+        As `scipy.signal.butter(output="sos")` gives them.
+    shape : tuple of int
+        Shape of one sample.
+    """
+
+    ratio = 1
+
+    def __init__(self, sos: Sections, shape: tuple[int, ...]) -> None:
+        self.settle = settling_samples(sos)
+        self._sos = sos
+        self._zi = np.zeros((len(sos), math.prod(shape), 2))
+        self._memory = Memory(shape[0], self.settle)
+        self._next = 0
+
+    def reset(self, first: int) -> None:
+        """Return to rest; the next sample is number `first`."""
+        self._next = first
+        self._zi[:] = 0
+        self._memory.reset()
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        """Filter the next samples; float64."""
+        n = len(samples)
+        if n == 0:
+            return samples.astype(np.float64), self._memory(bad, 0)
+        # Channels in rows: sosfilt walks along the last axis, and would copy to get there anyway.
+        rows = np.ascontiguousarray(samples.reshape(n, -1).T, dtype=np.float64)
+        parts = []
+        at = 0
+        while at < n:
+            to = min(n, at + _SWEEP - self._next % _SWEEP)
+            part, self._zi = dsp.sosfilt(self._sos, rows[:, at:to], axis=-1, zi=self._zi)
+            parts.append(part)
+            self._next += to - at
+            at = to
+            if self._next % _SWEEP == 0:
+                self._zi[np.abs(self._zi) < _DUST] = 0
+        filtered = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return filtered.T.reshape(samples.shape), self._memory(bad, n)
+
+
+def _butterworth(
+    step: object, signal: Signal, order: int, edges: float | tuple[float, float], kind: str
+) -> Sections:
+    check_regular(step, signal)
+    check_whole(step, 1, 20, order=order)
+    low, high = edges if isinstance(edges, tuple) else (edges, edges)
+    name = type(step).__name__
+    if isinstance(edges, tuple) and low >= high:
+        raise ConfigError(f"{name}: the lower edge must be below the upper, got {low:g} and {high:g} Hz")
+    if high >= signal.rate / 2:
+        raise ConfigError(
+            f"{name}: {high:g} Hz is not below half the rate of signal {signal.name!r} ({signal.rate:g} Hz); "
+            f"choose an edge below {signal.rate / 2:g} Hz, or a stream with a higher rate"
+        )
+    return np.asarray(dsp.butter(order, edges, kind, fs=signal.rate, output="sos"))
+
+
+class _Filter(ABC):
+    """A step that is one recursive filter, the same for every channel; designing it checks the settings."""
+
+    @abstractmethod
+    def sections(self, signal: Signal) -> Sections:
+        """Design the filter for the rate of `signal`: (sections, 6); ConfigError when it does not fit."""
+
+    def output(self, signal: Signal) -> Signal:
+        """Return `signal` itself."""
+        self.sections(signal)
+        return signal
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return the filter at rest."""
+        return Sos(self.sections(signal), signal.shape)
+
+
+@dataclass(frozen=True)
+class BandPass(_Filter):
+    """Butterworth band-pass of `order` between `low` and `high` hertz."""
+
+    low: Hertz
+    high: Hertz
+    order: int = 4
+
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
+        check_positive(self, low=self.low, high=self.high)
+        return _butterworth(self, signal, self.order, (self.low, self.high), "bandpass")
+
+
+@dataclass(frozen=True)
+class HighPass(_Filter):
+    """Butterworth high-pass of `order` at `low` hertz."""
+
+    low: Hertz
+    order: int = 4
+
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
+        check_positive(self, low=self.low)
+        return _butterworth(self, signal, self.order, self.low, "highpass")
+
+
+@dataclass(frozen=True)
+class LowPass(_Filter):
+    """Butterworth low-pass of `order` at `high` hertz."""
+
+    high: Hertz
+    order: int = 4
+
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
+        check_positive(self, high=self.high)
+        return _butterworth(self, signal, self.order, self.high, "lowpass")
+
+
+@dataclass(frozen=True)
+class Notch(_Filter):
+    """Second-order notch at `frequency` hertz, `quality` times narrower than its frequency."""
+
+    frequency: Hertz
+    quality: float = 30.0
+
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
+        check_regular(self, signal)
+        check_positive(self, frequency=self.frequency, quality=self.quality)
+        if self.frequency >= signal.rate / 2:
+            raise ConfigError(
+                f"Notch: {self.frequency:g} Hz is not below half the rate of signal {signal.name!r} "
+                f"({signal.rate:g} Hz); leave the step out for this stream"
+            )
+        b, a = dsp.iirnotch(self.frequency, self.quality, fs=signal.rate)
+        return np.asarray(dsp.tf2sos(b, a))
+
+
+@dataclass(frozen=True)
+class Decimate(_Filter):
+    """Keep every `factor`-th sample behind a Butterworth low-pass of `order` at 80 % of the new Nyquist frequency.
+
+    Of each `factor` samples, counted from sample zero, the last is kept.
+    """
+
+    factor: int
+    order: int = 8
+
+    def output(self, signal: Signal) -> Signal:
+        """Return the signal at the lower rate."""
+        super().output(signal)
+        return replace(signal, rate=signal.rate / self.factor)
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return the decimation at rest."""
+        return _Decimation(self.sections(signal), self.factor, signal.shape)
+
+    def sections(self, signal: Signal) -> Sections:
+        """Design it for the rate of `signal`."""
+        check_regular(self, signal)
+        check_whole(self, 2, 1000, factor=self.factor)
+        return _butterworth(self, signal, self.order, 0.4 * signal.rate / self.factor, "lowpass")
+
+
+class _Decimation(Sos):
+    def __init__(self, sos: Sections, factor: int, shape: tuple[int, ...]) -> None:
+        super().__init__(sos, shape)
+        self.ratio = factor
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        """Filter, then keep the last of each `factor`."""
+        keep = slice(-(self._next + 1) % self.ratio, None, self.ratio)
+        filtered, marked = super().__call__(samples, bad)
+        return filtered[keep], None if marked is None else marked[keep]

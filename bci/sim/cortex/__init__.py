@@ -1,0 +1,1 @@
+"""The simulated visual cortex: gaze, early and higher stages, adaptation."""

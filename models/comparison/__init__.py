@@ -1,0 +1,1 @@
+"""Readouts compared side by side on the same folds."""

@@ -1,0 +1,174 @@
+"""The page of a comparison: the brain-reader table."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from bci.io.files.page import facts, header, table
+from models.reports.page import between, p_value, share
+from models.reports.writing import write_report
+
+
+def write_comparison(out: Path, report: Mapping[str, Any]) -> Path:
+    """Write ``index.html`` and ``report.json``; return the page's path."""
+    parts = [
+        header("Comparison of readouts", str(report["name"]), f"Data: {report['data']['file']}"),
+        _verdict(report),
+        _table(report),
+        _identification(report),
+        _words(report),
+        _tested(report),
+        "<footer>The same figures for machines: report.json beside this page; every readout and "
+        "fold below units.</footer>",
+    ]
+    return write_report(out, f"Comparison: {report['name']}", parts, report)
+
+
+def metric(rows: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    """Return the row of a metric; ``-way`` for the identification that is not two-way."""
+    if name == "-way":
+        several = [row for row in rows if "-way" in row["metric"]]
+        return several[-1]
+    return next(row for row in rows if row["metric"] == name)
+
+
+def ranking(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the systems that could be fitted, the best cosine first."""
+    fitted = [(name, found) for name, found in report["systems"].items() if "rows" in found]
+    return sorted(fitted, key=lambda pair: -metric(pair[1]["rows"], "cosine")["score"])
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    best = ranking(report)
+    if not best:
+        return '<section class="verdict failed"><strong>No readout could be fitted</strong></section>'
+    name, found = best[0]
+    cosine, two = metric(found["rows"], "cosine"), metric(found["rows"], "2-way identification")
+    informed = two["p"] < 0.05
+    said = f"{name} reads best" if informed else "No information"
+    return (
+        f'<section class="verdict {"passed" if informed else "void"}"><strong>{escape(said)}</strong>'
+        f"<p>Cosine {cosine['score']:.3f} ({cosine['low']:.3f} to {cosine['high']:.3f}), two-way "
+        f"identification {share(two['score'])} ({between((two['low'], two['high']))}; chance 50 %).</p>"
+        f"<p>{report['test']['trials']} single trials, each picture shown once; {report['test']['folds']} "
+        "folds by run.</p>"
+        '</section><p class="notice">The participant is simulated. Nothing on this page is a measurement of a '
+        "brain.</p>"
+    )
+
+
+def _table(report: Mapping[str, Any]) -> str:
+    columns = ("cosine", "R²", "similarity 1/(1+MSE)", "pattern r")
+    rows, fitted = [], ranking(report)
+    levels = list(fitted[0][1]["coverage"]) if fitted else []
+    for name, found in fitted:
+        scored = [metric(found["rows"], column) for column in columns]
+        rows.append(
+            [
+                escape(name),
+                *(f"{r['score']:.3f}" for r in scored[:1]),
+                f"{scored[0]['low']:.3f} to {scored[0]['high']:.3f}",
+                f"{scored[1]['score']:.3f}",
+                f"{found['r_squared_after_best_scalar']:.3f}",
+                *(f"{r['score']:.3f}" for r in scored[2:]),
+                f"{scored[0]['baselines']['shuffled']:.3f}",
+                p_value(scored[0]["p"]),
+                *(f"{found['coverage'][level]:.0%}".replace("%", " %") for level in levels),
+                f"{found['seconds']:.1f}",
+            ]
+        )
+    for name, scored_rows in report["baselines"].items():
+        scored = [metric(scored_rows, column) for column in columns]
+        rows.append(
+            [
+                f"<em>{escape(name)}</em>",
+                f"{scored[0]['score']:.3f}",
+                f"{scored[0]['low']:.3f} to {scored[0]['high']:.3f}",
+                f"{scored[1]['score']:.3f}",
+                "",
+                *(f"{r['score']:.3f}" for r in scored[2:]),
+                *[""] * (3 + len(levels)),
+            ]
+        )
+    head = (
+        "readout",
+        "cosine",
+        "95 % interval",
+        "R²",
+        "R² after the best scalar",
+        "similarity",
+        "pattern r",
+        "cosine, shuffled",
+        "p",
+        *levels,
+        "seconds, all folds",
+    )
+    return (
+        "<h2>Latents</h2>"
+        + table(head, rows, range(1, len(head)))
+        + '<p class="legend">Ordered by cosine on these very trials, so the first place is a '
+        "little flattered. Intervals resample pictures; p exchanges pictures, one-sided. R² is "
+        "about zero; the scalar is chosen on the test trials themselves: what a better size would bring at most. "
+        "Columns of percents: how many of the latents lie in the readout's own intervals of that level.</p>"
+    )
+
+
+def _identification(report: Mapping[str, Any]) -> str:
+    rows, ways = [], ""
+    for name, found in ranking(report):
+        two, several = metric(found["rows"], "2-way identification"), metric(found["rows"], "-way")
+        ways = several["metric"].partition("-")[0]
+        rows.append(
+            [
+                escape(name),
+                share(two["score"]),
+                between((two["low"], two["high"])),
+                share(two["baselines"]["shuffled"]),
+                share(several["score"]),
+                between((several["low"], several["high"])),
+                share(several["baselines"]["shuffled"]),
+            ]
+        )
+    best = report["oracle"]
+    if best:
+        rows.append(["<em>oracle</em>", share(best["two_way"]), "", "", share(best["n_way"]), "", ""])
+    rows.append(["<em>guessing</em>", share(0.5), "", "", share(1 / int(ways)) if ways else "", "", ""])
+    head = ("readout", "of 2", "95 % interval", "shuffled", f"of {ways}", "95 % interval", "shuffled")
+    told = (
+        f"The oracle knows the participant's own model and noise; it was asked about {best['trials']} of the trials, "
+        f"among {best['candidates']:.0f} candidates. It is a bound for every decoder, not a decoder."
+        if best
+        else "No oracle was asked."
+    )
+    return f'<h2>Identification</h2>{table(head, rows, range(1, 7))}<p class="legend">{told}</p>'
+
+
+def _words(report: Mapping[str, Any]) -> str:
+    said = [
+        (name, found.get("collapse") or f"not fitted: {found['refused']}")
+        for name, found in report["systems"].items()
+    ]
+    return "<h2>Does it collapse?</h2>" + facts(said)
+
+
+def _tested(report: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            "Data",
+            f"{report['data']['file']}, simulated, single-trial signal-to-noise ratio {report['data']['snr']:g}",
+        ),
+        ("Hash of the data", report["data"]["sha256"]),
+        (
+            "Test items",
+            f"{report['test']['pictures']} pictures, one trial of each, {report['test']['folds']} folds by run",
+        ),
+        ("Averaged", report["test"]["averaged"]),
+        (
+            "Fitted in the fold",
+            "voxels, scaling, regularisation, rank: on runs that share no picture with the one held out",
+        ),
+        ("Noise ceiling", report["ceiling"]),
+        ("Versions", ", ".join(f"{name} {number}" for name, number in report["versions"].items())),
+    ]
+    return "<h2>What was compared</h2>" + facts(rows)

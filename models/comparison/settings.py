@@ -1,0 +1,57 @@
+"""A comparison file: which readouts are set side by side, on which data."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bci.config.toml import load_settings
+from bci.errors import ConfigError
+from models.systems.hyper.settings import ReadoutSettings, VoxelSettings
+
+
+class Entry(ReadoutSettings):
+    """One readout of the table."""
+
+    title: str = ""
+    """What the table calls it; its name when empty."""
+
+
+class ComparisonConfig(BaseModel):
+    """A file of kind ``comparison``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    kind: Literal["comparison"]
+    name: str
+    data: Path
+    """A training file of kind ``hyper-insilico``, from the file's own folder: its training trials are compared on."""
+    trials: Annotated[int, Field(ge=40)] | None = None
+    """So many of its training trials, evenly over the session; all of them by default."""
+    readouts: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    voxels: VoxelSettings | None = None
+    """Chosen inside each fold; those of `data` by default, where it chooses any."""
+    candidates: Annotated[int, Field(ge=2)] = 24
+    """Among how many pictures trials are identified, beside two."""
+    oracle_trials: Annotated[int, Field(ge=0)] = 60
+    """How many trials the oracle is asked about; 0 for none."""
+    permutations: Annotated[int, Field(ge=10)] = 1000
+    """And resamples."""
+    seed: int = 0
+
+
+def load_comparison(path: Path) -> ComparisonConfig:
+    """Read a comparison file; its path starts from its folder.
+
+    Raises
+    ------
+    ConfigError
+        Naming every key that is unknown or impossible.
+    """
+    config = load_settings(path, ComparisonConfig, "comparison")
+    names = [entry.title or entry.name for entry in config.readouts]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigError(
+            f"{path}: expected readouts of different titles, came {', '.join(sorted(twice))} twice. Give each a title."
+        )
+    return config.model_copy(update={"data": path.resolve().parent / config.data})

@@ -1,0 +1,1 @@
+"""Adversarial training: the game, its losses, its state on disk."""

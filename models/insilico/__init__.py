@@ -1,0 +1,1 @@
+"""Trials of the simulated participant, and what an oracle reads of them."""

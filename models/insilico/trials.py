@@ -1,0 +1,156 @@
+"""Trials of HYPER in silico: which pictures are shown in which order, and what the participant answers.
+
+Training and evaluation share them, so that the held-out trials of a bundle can be made again from what it says of
+itself.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError
+from bci.signal.epochs import Epochs
+from bci.signal.pipeline import Pipeline
+from bci.signal.types import Marker, Signal, Window
+from bci.sim.participant import Participant, make_participant, record
+from models.systems.hyper.settings import HyperConfig
+
+Floats = NDArray[np.floating[Any]]
+Pictures = NDArray[np.uint8]
+
+_CHUNK = 4096
+
+#: Pictures over which the participant's responses are scaled; live sessions name the same, ``reference.npy``.
+_REFERENCE = 32
+
+#: Sessions of the participant: the one that is fitted on, the one that is scored.
+TRAINING, HELD_OUT = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What is shown.
+
+    Attributes
+    ----------
+    latents : (train + test, d) float32
+        Of every picture, the training pictures first.
+    train, test : (n,) int64
+        Which of them are fitted on, once each, and which are not.
+    shown : (test * repeats,) int64
+        The order of the held-out trials.
+    """
+
+    latents: NDArray[np.float32]
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    shown: NDArray[np.int64]
+
+    @property
+    def reference(self) -> NDArray[np.int64]:
+        """Pictures over which the participant's responses are scaled."""
+        return self.train[:_REFERENCE]
+
+
+def design(config: HyperConfig, d: int, random: np.random.Generator) -> Design:
+    """Draw latents of size `d`, and the order in which their pictures are shown."""
+    latents = random.standard_normal((config.trials.train + config.trials.test, d), np.float32)
+    train, test = np.split(np.arange(len(latents)), [config.trials.train])
+    shown = np.concatenate([random.permutation(test) for _ in range(config.trials.repeats)])
+    return Design(latents, train, test, shown)
+
+
+@dataclass(frozen=True, eq=False)
+class Set:
+    """Trials of one session of the participant.
+
+    Attributes
+    ----------
+    brain : (n, length * channels) or (n, channels) float32
+        Epochs through the pipeline, as the decoder gets them, laid out in one row, or averaged over time.
+    latents : (n, d) float32
+        Of what was shown.
+    runs : (n,) int64
+        Of each trial.
+    """
+
+    brain: NDArray[np.float32]
+    latents: NDArray[np.float32]
+    runs: NDArray[np.int64]
+
+
+def participant_of(config: HyperConfig, reference: Pictures, session: int) -> Participant:
+    """Return who looks, in a session of theirs; responses are scaled over the pictures `reference`."""
+    who = config.participant
+    return make_participant(
+        who.modality,
+        subject=who.subject,
+        session=session,
+        snr=who.snr,
+        units=who.units,
+        tr=who.tr,
+        reference=reference,
+    )
+
+
+def onsets_of(config: HyperConfig, trials: int) -> NDArray[np.float64]:
+    """Return when each picture is flipped, seconds after the first sample."""
+    return np.asarray(config.trials.lead_in_s + config.trials.every * (1 + np.arange(trials)))
+
+
+def answers(config: HyperConfig, participant: Participant, pictures: Pictures, latents: Floats) -> Set:
+    """Return what the participant answers to pictures, each followed by the empty screen.
+
+    Raises
+    ------
+    ConfigError
+        If hardly an epoch comes after the filters have settled.
+    """
+    trials = config.trials
+    windows = epochs(config, participant, pictures)
+    kept = [i for i, window in enumerate(windows) if window.settled]
+    if len(kept) < 2:
+        raise ConfigError(
+            f"expected epochs after the filters have settled, came {len(kept)} of {len(windows)}. Give [trials] a "
+            "longer lead_in_s, or [[pipeline]] a filter that settles sooner."
+        )
+    rows = [windows[i].samples for i in kept]
+    brain = np.stack([row.mean(0) if config.epoch.mean else row.ravel() for row in rows])
+    runs = np.arange(len(pictures)) * trials.runs // len(pictures)
+    return Set(brain, np.asarray(latents, np.float32)[kept], runs[kept])
+
+
+def epochs(config: HyperConfig, participant: Participant, pictures: Pictures) -> list[Window]:
+    """Return the epoch of each picture, through the bundle's pipeline, as the decoder gets them."""
+    grey = np.full(pictures.shape[1:], 128, np.uint8)
+    onsets = onsets_of(config, len(pictures))
+    changes: list[tuple[Pictures, float]] = [(grey, 0.0)]
+    for picture, onset in zip(pictures, onsets, strict=True):
+        changes += [(picture, float(onset)), (grey, float(onset + config.trials.stimulus_s))]
+    rate = participant.signal.rate
+    last = onsets[-1] + config.trials.every + config.epoch.stop
+    samples = record(participant, changes, int(last * rate) + 1)
+    return _epochs(config, participant.signal, samples, onsets)
+
+
+def _epochs(
+    config: HyperConfig, signal: Signal, samples: NDArray[np.float32], onsets: Floats
+) -> list[Window]:
+    """Cut as the decoder cuts: the pipeline over everything, then the samples around each onset."""
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    cutter = Epochs(signal, pipeline, start=config.epoch.start, stop=config.epoch.stop)
+    markers = [Marker(float(onset), "stimulus") for onset in onsets]
+    found: list[Window] = []
+    for first in range(0, len(samples), _CHUNK):
+        part = samples[first : first + _CHUNK]
+        times = np.arange(first, first + len(part)) / signal.rate
+        bad = np.zeros(part.shape, bool)
+        chunk = Window(signal, first, part, times, bad, first + len(part) - 1, reset="" if first else "start")
+        found += [epoch.window for epoch in cutter.push(chunk, markers if first == 0 else ())]
+    if len(found) < len(markers):
+        raise ConfigError(
+            f"{len(markers)} stimuli gave {len(found)} epochs: [epoch] does not fit into the trials' timing"
+        )
+    return found

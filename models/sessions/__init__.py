@@ -1,0 +1,1 @@
+"""Recorded sessions as data: what was read of each trial, scored and reported."""

@@ -1,0 +1,269 @@
+"""A closed-loop session, scored: live beside offline, beside the oracle, beside guessing."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.renderer import Artist
+from bci.errors import BciError, BundleError, RecordingError
+from bci.io.files.folder import plain
+from bci.io.files.page import header
+from models.reports.decoded import Decoded
+from models.reports.page import (
+    curves_section,
+    identification_section,
+    metrics_section,
+    pairs_section,
+    test_section,
+    verdict,
+)
+from models.reports.scoring import score_decoded
+from models.reports.sheet import draw_pairs
+from models.reports.writing import make, write_report
+from models.sessions.page import latency_section, live_section, oracle_words
+from models.sessions.readings import LATENTS, Reading, known_latents, read_trials, score
+
+#: In a session's own folder: its report.
+FOLDER = "report"
+
+
+def evaluate_session(
+    folder: Path,
+    out: Path | None = None,
+    seed: int = 0,
+    *,
+    reproduced: Mapping[str, Any] | None = None,
+    weights: Path | None = None,
+    permutations: int = 1000,
+    progress: Callable[[float, str], None] | None = None,
+) -> dict[str, Any]:
+    """Score a session in which stimuli of known latents were shown.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's; its ``[experiment]`` folder holds ``latents.json`` beside the pictures.
+    out : Path, optional
+        Where ``index.html``, ``report.json`` and ``pairs.png`` are written; ``report`` in the session's folder when
+        absent.
+    seed : int
+        Of the pairings of chance.
+    reproduced : mapping, optional
+        What decoding the session again gave, as `bci.session.reproduce.reproduce` returns it: trainers do not know the
+        live system, so whoever calls may pass it.
+    weights : Path, optional
+        Folder of the networks that some metrics need.
+    permutations : int
+        And resamples.
+    progress : callable, optional
+        Takes the share done, 0 to 1, and a line of text.
+
+    Returns
+    -------
+    dict
+        What `models.sessions.readings.score` and `models.reports.scoring.score_decoded` return; ``confidence_mean``,
+        ``pairs`` (the picture), ``reproduced``, ``offline`` (the bundle's own scores), ``oracle`` (of the bundle's
+        held-out trials), ``latency``.
+
+    Raises
+    ------
+    RecordingError
+        If the folder is no such session, or holds too little.
+    """
+    say = progress or (lambda done, text: None)
+    config, stimuli = _config(folder)
+    readings = read_trials(folder)
+    latents = known_latents(stimuli)
+    scored = score(readings, latents, seed)
+    bundle = Bundle.load(config["decoder"]["bundle"])
+    draw = _artist(bundle)
+    simulated = bool(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["simulated"])
+    found = _decoded(stimuli, readings, latents, bundle.image_size, simulated)
+    say(0.1, "scoring, beside every baseline")
+    scores = score_decoded(
+        found, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
+    )
+    say(0.6, "asking the oracle, reading attributes")
+    snr = _snr(config)
+    best, why = _oracle(bundle, snr)
+    semantic, told = _semantics(found, draw, bundle, seed, permutations)
+    out = out or folder / FOLDER
+    make(out)
+    pairs = out / "pairs.png"
+    pairs.write_bytes(draw_pairs(found, draw))
+    report = {
+        **scores,
+        **scored,
+        "session": str(folder),
+        "bundle": bundle.name,
+        "hash": bundle.hash,
+        "confidence_mean": float(np.mean(found.confidence)),
+        "pairs": str(pairs),
+        "reproduced": dict(reproduced) if reproduced is not None else None,
+        "offline": _offline(bundle),
+        "oracle": best if best else {"missing": why},
+        "semantic": semantic,
+        "latency": _latency(folder),
+    }
+    ready: dict[str, Any] = plain(report)
+    say(0.95, "writing the page")
+    more = []
+    if ready["offline"]:
+        at = f", at SNR {ready['offline']['snr']:g}" if "snr" in ready["offline"] else ""
+        more.append((f"offline: the bundle's held-out single trials{at}", ready["offline"]))
+    more += [(f"oracle: {name}", row) for name, row in best.items()]
+    parts = [
+        header("Report on a session", folder.name, f"Decoder {bundle.name}, hash {bundle.hash}"),
+        verdict(ready),
+        identification_section(ready, more),
+        f'<p class="legend">{oracle_words(best, why, snr)}</p>',
+        live_section(ready),
+        _pairs(found, draw, seed),
+        curves_section(ready),
+        metrics_section(ready),
+        told,
+        latency_section(ready["latency"]),
+        test_section(ready, [("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli))]),
+        "<footer>The same figures for machines: report.json beside this page.</footer>",
+    ]
+    ready["page"] = str(write_report(out, f"Report: {folder.name}", parts, ready))
+    return ready
+
+
+def _config(folder: Path) -> tuple[dict[str, Any], Path]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        stimuli = Path((config.get("experiment") or {})["folder"])
+    except (OSError, ValueError, KeyError) as error:
+        raise RecordingError(f"{folder} is no session of an experiment: {error}") from None
+    if not (stimuli / LATENTS).is_file():
+        raise RecordingError(
+            f"{folder}: {stimuli} holds no {LATENTS}, so nobody knows what should have been read. "
+            "Name a session of pictures that a generator drew."
+        )
+    return config, stimuli
+
+
+def _artist(bundle: Bundle) -> Artist | None:
+    try:
+        return Artist(bundle)
+    except BundleError:
+        return None
+
+
+def _decoded(
+    stimuli: Path,
+    readings: list[Reading],
+    latents: Mapping[str, NDArray[np.float32]],
+    size: tuple[int, int],
+    simulated: bool,
+) -> Decoded:
+    """Put what was read beside what was seen; where a picture came more than once, its latents are averaged too."""
+    names = sorted({reading.name for reading in readings})
+    which = np.array([names.index(reading.name) for reading in readings])
+    predicted = np.stack([reading.latent for reading in readings])
+    counts = np.bincount(which)
+    averaged = None
+    if counts.min() > 1:
+        averaged = np.stack([predicted[which == k].mean(0) for k in range(len(names))])
+    repeats = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    seen = np.stack([_picture(stimuli, name, size) for name in names])
+    reference = stimuli / "reference.npy"
+    if reference.is_file():
+        over = np.stack([_sized(pixels, size) for pixels in np.load(reference, allow_pickle=False)])
+        mean, of = over.astype(np.float64).mean(0) / 255.0, f"{len(over)} training pictures"
+    else:
+        mean, of = (
+            seen.astype(np.float64).mean(0) / 255.0,
+            "the pictures shown (no training pictures are at hand)",
+        )
+    return Decoded(
+        names=tuple(names),
+        latents=np.stack([latents[name] for name in names]),
+        seen=seen,
+        predicted=predicted,
+        which=which,
+        confidence=np.array([reading.confidence for reading in readings], np.float64),
+        averaged=averaged,
+        how=f"mean of what was read in {repeats} trials",
+        mean_picture=mean,
+        mean_of=of,
+        simulated=simulated,
+    )
+
+
+def _picture(stimuli: Path, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a picture at the size that the decoder draws."""
+    path = stimuli / f"{name}.png"
+    try:
+        with Image.open(path) as picture:
+            return _sized(np.asarray(picture.convert("RGB")), size)
+    except OSError as error:
+        raise RecordingError(f"expected the picture that was shown, {path}, came: {error}") from None
+
+
+def _sized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if pixels.shape[:2] == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def _offline(bundle: Bundle) -> dict[str, Any]:
+    scores = bundle.spec.scores
+    return dict(scores) if "two_way" in scores and "n_way" in scores else {}
+
+
+def _snr(config: Mapping[str, Any]) -> float | None:
+    """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
+    source: Mapping[str, Any] = config.get("source") or {}
+    snr = source.get("snr") if source.get("kind") == "insilico" else None
+    return None if snr is None else float(snr)
+
+
+def _oracle(bundle: Bundle, snr: float | None) -> tuple[dict[str, dict[str, Any]], str]:
+    """Ask the oracle of the bundle's held-out trials, at this session's SNR; needs what training needs."""
+    try:
+        from models.insilico.oracle import oracle
+        from models.systems.hyper.heldout import is_hyper, make_again
+
+        if not is_hyper(bundle):
+            return {}, "the bundle was not trained in silico"
+        held = make_again(bundle)
+        if snr is not None:
+            who = held.config.participant.model_copy(update={"snr": snr})
+            held = replace(held, config=held.config.model_copy(update={"participant": who}))
+        return oracle(held), ""
+    except ModuleNotFoundError as error:
+        return {}, f"{error.name} is not installed (pip install -e '.[train]')"
+    except BciError as error:
+        return {}, str(error)
+
+
+def _semantics(
+    found: Decoded, draw: Artist | None, bundle: Bundle, seed: int, permutations: int
+) -> tuple[dict[str, Any], str]:
+    try:
+        from models.reports.semantics import semantic_analysis
+        from models.systems.hyper.heldout import package_of
+    except ModuleNotFoundError as error:
+        why = f"{error.name} is not installed (pip install -e '.[train]')"
+        return {"missing": why}, ""
+    return semantic_analysis(found, draw, package_of(bundle), seed=seed, permutations=permutations)
+
+
+def _pairs(found: Decoded, draw: Artist | None, seed: int) -> str:
+    if draw is None:
+        return "<h2>Seen and read</h2><p>The bundle has no generator of its own: latents cannot be drawn alone.</p>"
+    return pairs_section(found, draw, seed)
+
+
+def _latency(folder: Path) -> dict[str, Any] | None:
+    path = folder / "latency.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -1,0 +1,1 @@
+"""Alpha rhythm: eyes open or closed, read from occipital EEG and drawn as an eye."""

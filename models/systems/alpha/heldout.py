@@ -1,0 +1,138 @@
+"""HeldOut is what a bundle decodes from the part of its recordings that it was not trained on.
+
+Windows are cut and decoded by the code of a live session: `bci.signal.windows.windows` and
+`bci.decoder.onnx.OnnxDecoder`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import OnnxDecoder
+from bci.errors import RecordingError
+from bci.signal.clock import ManualClock
+from models.drawings.eye import draw
+from models.systems.alpha.readout import RelativePower, class_confidence
+from models.systems.alpha.recordings import StateRecording
+from models.systems.alpha.settings import TrainingConfig
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Decoded windows; only the valid ones are scored.
+
+    Attributes
+    ----------
+    states : (n,) bool
+        True for state 1.
+    run : (n,) int64
+        Which recording.
+    seconds : (n,) float64
+        Time of the newest sample from the start of the held-out part.
+    p : (n,) float64
+        The decoded latent: probability of state 1.
+    confidence : (n,) float64
+        Probability of the more probable state: as decoded, or from `p` where the bundle claims none.
+    single : (n,) float64
+        The baseline without a fit: log power of one band over the broad one, mean over channels.
+    picture_error : (n, 2) float64
+        Mean absolute difference of the decoded picture from the drawing of state 0 and of state 1, 0 to 1.
+    pictures : (n, height, width, 3) uint8
+        As decoded.
+    truth : (2, height, width, 3) uint8
+        The drawings of both states.
+    formed : int
+        Windows cut.
+    invalid : mapping of str to int
+        Windows that the decoder refused, by reason.
+    """
+
+    states: NDArray[np.bool_]
+    run: NDArray[np.int64]
+    seconds: Floats
+    p: Floats
+    confidence: Floats
+    single: Floats
+    picture_error: Floats
+    pictures: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    formed: int
+    invalid: Mapping[str, int]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the more probable state was the true one: (n,) bool."""
+        right: NDArray[np.bool_] = (self.p >= 0.5) == self.states
+        return right
+
+
+def decode_held_out(bundle: Bundle, config: TrainingConfig, recordings: Sequence[StateRecording]) -> HeldOut:
+    """Cut and decode the test part of every recording.
+
+    Raises
+    ------
+    BundleMismatch
+        If a recording is not the signal that the bundle expects.
+    RecordingError
+        If a state has no valid window.
+    """
+    decoder = OnnxDecoder(bundle, clock=ManualClock())
+    single = RelativePower((config.readout.single,), config.readout.reference)
+    truth = np.stack([draw(*end, size=bundle.spec.image.height) for end in _ends(config)])
+    rows: list[tuple[bool, int, float, float, float, float, Floats]] = []
+    pictures: list[NDArray[np.uint8]] = []
+    invalid: Counter[str] = Counter()
+    for run, recording in enumerate(recordings):
+        first, _ = recording.span(config.split.test)
+        start = float(recording.recording.times(first, first + 1)[0])
+        pipeline = bundle.adapt(recording.recording.signal)
+        for window in recording.cut(config.split.test, pipeline, bundle.length, bundle.hop):
+            found = decoder.decode(window)
+            if not found.valid:
+                invalid[found.reason] += 1
+                continue
+            p = float(found.latent[0])
+            stated = found.confidence
+            feature = float(single(window.samples[None]).mean())
+            apart = np.abs(truth.astype(float) - found.image).mean((1, 2, 3)) / 255.0
+            rows.append(
+                (
+                    bool(recording.settings.state),
+                    run,
+                    float(window.times[-1]) - start,
+                    p,
+                    float(class_confidence(np.array([p]))[0]) if np.isnan(stated) else stated,
+                    feature,
+                    apart,
+                )
+            )
+            pictures.append(found.image)
+    if len({row[0] for row in rows}) < 2:
+        raise RecordingError(
+            f"expected valid windows of both states in the held-out part, came {len(rows)} of one state or none "
+            f"(refused: {dict(invalid) or 'none'}). Hold out a longer part."
+        )
+    states, runs, seconds, ps, confidence, features, errors = zip(*rows, strict=True)
+    return HeldOut(
+        np.array(states, bool),
+        np.array(runs, np.int64),
+        np.array(seconds),
+        np.array(ps),
+        np.array(confidence),
+        np.array(features),
+        np.array(errors),
+        np.array(pictures),
+        truth,
+        len(rows) + sum(invalid.values()),
+        dict(invalid),
+    )
+
+
+def _ends(config: TrainingConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return config.generator.start, config.generator.end

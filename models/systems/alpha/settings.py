@@ -1,0 +1,180 @@
+"""A training file: recordings with the state they hold, pipeline, readout and generator, in TOML.
+
+Paths of recordings start at the data root: the folder named with ``--data``, else ``$BCI_DATA``, else
+``../shared/data``. A key that does not exist is an error that names it. The file as read goes into the bundle's
+provenance, where evaluation finds what was held out.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
+
+from bci.config.toml import check_settings, read_toml
+from bci.errors import ConfigError
+from bci.signal.types import Signal
+from models.settings import Count, Positive, Share
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RecordingSettings(_Section):
+    """One recording, all of it in one state."""
+
+    path: str
+    """Below the data root, with forward slashes."""
+    state: Annotated[int, Field(ge=0, le=1)]
+    """Which end of the latent path it stands for: 0 or 1."""
+    label: str
+    """What the state is called, e.g. "eyes closed"."""
+    rate: Positive | None = None
+    """Samples per second, for files that do not say (.npy)."""
+    channels: tuple[str, ...] | None = None
+    """Channel labels, for files that do not say."""
+    unit: str | None = None
+    """Unit of the values, for files that do not say."""
+
+    @field_validator("path")
+    @classmethod
+    def _stays_below_the_root(cls, path: str) -> str:
+        if Path(path).is_absolute() or ".." in Path(path).parts or not path:
+            raise ValueError("a recording is named by its path below the data root")
+        return path
+
+
+class SplitSettings(_Section):
+    """Which part of every recording is fitted on, and which is held out; shares of its length."""
+
+    train: tuple[Share, Share] = (0.0, 0.5)
+    test: tuple[Share, Share] = (0.5, 1.0)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        (a, b), (c, d) = self.train, self.test
+        if not (a < b <= c < d or c < d <= a < b):
+            raise ValueError("train and test are two spans [from, to] that do not overlap")
+        return self
+
+
+class SignalSettings(_Section):
+    """The signal that the bundle will expect."""
+
+    channels: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Picked from the recordings by label."""
+    unit: str = "uV"
+
+
+class WindowSettings(_Section):
+    """Window and hop, in samples of the pipeline's output."""
+
+    length: Count
+    hop: Count
+
+
+class ReadoutSettings(_Section):
+    """Relative band power, shrinkage discriminant, calibrated probability."""
+
+    bands: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Which bands of the pipeline's BandPower step are features: log of each over `reference`."""
+    reference: Annotated[int, Field(ge=0)]
+    """The broad band that they are divided by, so that a change of gain changes nothing."""
+    single: Annotated[int, Field(ge=0)]
+    """The band whose mean over channels is the baseline without any fit."""
+    shrinkage: Annotated[tuple[Share, ...], Field(min_length=1)]
+    """Shrinkages of the covariance to choose from, by cross-validation inside the training part."""
+    folds: Annotated[int, Field(ge=3)] = 5
+    """Contiguous blocks that every training part is divided into for cross-validation."""
+    block_seconds: Positive = 3.0
+    """Stretch of time that permutations and bootstraps move as one."""
+
+
+class GeneratorSettings(_Section):
+    """The drawn eye, learned."""
+
+    pictures: Annotated[int, Field(ge=64)] = 1600
+    """How many are drawn to learn from; half of them on the path."""
+    held_out: Count = 128
+    """How many more are drawn to report the error on."""
+    steps: Count = 2000
+    batch: Count = 32
+    rate: Positive = 4e-3
+    """Peak learning rate of Adam."""
+    channels: Annotated[tuple[Count, ...], Field(min_length=2)] = (40, 32, 24, 16)
+    """Of each stage from 8 × 8 pixels on; every stage doubles."""
+    hidden: Count = 48
+    start: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    end: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0)
+    """The path: latents (closure, gaze_x, gaze_y, light) for state 0 and for state 1."""
+    threads: Count = 2
+    """Threads of torch; part of the configuration because sums depend on it."""
+
+
+class TrainingConfig(_Section):
+    """One decoder to train."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    title: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    recordings: Annotated[tuple[RecordingSettings, ...], Field(min_length=2)]
+    split: SplitSettings = SplitSettings()
+    signal: SignalSettings
+    pipeline: tuple[dict[str, JsonValue], ...]
+    """Steps from signal to window, as a bundle holds them."""
+    window: WindowSettings
+    readout: ReadoutSettings
+    generator: GeneratorSettings = GeneratorSettings()
+
+    @model_validator(mode="after")
+    def _both_states(self) -> Self:
+        if {recording.state for recording in self.recordings} != {0, 1}:
+            raise ValueError("the recordings must hold both states, 0 and 1")
+        return self
+
+
+def load_training(path: Path) -> TrainingConfig:
+    """Read a training file.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, no TOML, or has a wrong or unknown key; every one is named.
+    """
+    return parse_training(read_toml(path, "training"), str(path))
+
+
+def parse_training(values: Mapping[str, Any], name: str) -> TrainingConfig:
+    """Check the values of a training file; `name` is said in errors.
+
+    Raises
+    ------
+    ConfigError
+        Naming every wrong or unknown key.
+    """
+    return check_settings(values, TrainingConfig, name)
+
+
+def window_shape(readout: ReadoutSettings, window: WindowSettings, output: Signal) -> tuple[int, int, int]:
+    """Return (length, channels, bands) of the windows that a readout gets.
+
+    Raises
+    ------
+    ConfigError
+        If the pipeline's output does not end in power of the bands that the readout names.
+    """
+    named = max(*readout.bands, readout.reference, readout.single)
+    if len(output.shape) != 2 or output.shape[1] <= named or min(readout.bands) < 0:
+        raise ConfigError(
+            f"[readout] names bands up to number {named}, counted from 0; the pipeline gives samples of shape "
+            f"{output.shape}, expected (channels, bands). Let it end in a band_power step with these bands."
+        )
+    return (window.length, output.shape[0], output.shape[1])

@@ -1,0 +1,258 @@
+"""Training of a first decoder: one file in, one bundle out.
+
+Reads the training part of every recording, fits the readout, decides by cross-prediction whether a confidence may
+be claimed, draws pictures, fits the generator, exports both, and writes what evaluation on the held-out part
+found into the bundle. The same file, data and library versions give the same bundle on the same machine.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bci.decoder.bundle import require_place, save_bundle
+from bci.decoder.card import write_card
+from bci.decoder.spec import (
+    CARD,
+    BundleSpec,
+    GraphSpec,
+    ImageSpec,
+    Provenance,
+    SignalSpec,
+    WindowSpec,
+)
+from bci.errors import ConfigError, RecordingError
+from bci.signal.pipeline import Pick, Pipeline, RunningPipeline
+from bci.signal.types import Signal
+from bci.signal.units import unit_key
+from models.drawings.eye import FACTORS
+from models.drawings.eye_pictures import draw_eyes
+from models.export import export_generator, export_state_readout
+from models.generators.regression import Curve, predict, regress
+from models.settings import find_data_root
+from models.systems.alpha.evaluate import blocks_of, evaluate
+from models.systems.alpha.fitting import StateEstimator, Trials
+from models.systems.alpha.generator import UpsamplingGenerator
+from models.systems.alpha.judging import Judged, judge
+from models.systems.alpha.path import PathGenerator
+from models.systems.alpha.readout import RelativePower
+from models.systems.alpha.recordings import StateRecording, expected_signal, open_states, source_span, stack
+from models.systems.alpha.settings import GeneratorSettings, TrainingConfig, load_training, window_shape
+
+Progress = Callable[[float, str], None]
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "mne", "torch", "onnx", "onnxscript", "onnxruntime", "pillow")
+
+
+def train(
+    config_path: Path, out: Path, data_root: Path | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Train a decoder and write its bundle.
+
+    Parameters
+    ----------
+    config_path : Path
+        A training file; see `models.systems.alpha.settings.TrainingConfig`.
+    out : Path
+        Folder of the bundle; one that is there is replaced.
+    data_root : Path, optional
+        Folder that the recordings' paths start from; see `models.systems.alpha.settings.find_data_root`.
+    progress : callable, optional
+        Takes the share done, 0 to 1, and a line of text.
+
+    Returns
+    -------
+    dict
+        What `models.systems.alpha.evaluate.evaluate` says about the bundle, and under ``training`` how it was made.
+
+    Raises
+    ------
+    ConfigError
+        If the file, the data root or the readout's bands cannot be used, or there are too few windows.
+    RecordingError
+        If a recording is missing or does not hold what the file says.
+    BundleError
+        If `out` holds something else than a bundle.
+    """
+    say = progress or (lambda done, text: None)
+    config = load_training(config_path)
+    require_place(out)
+    say(0.0, "reading recordings")
+    recordings = open_states(config, find_data_root(data_root))
+    signal = expected_signal(config, recordings)
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    window = window_shape(config.readout, config.window, pipeline.output(signal))
+    trials = _training_windows(config, recordings, pipeline, signal)
+    say(0.03, "fitting the readout")
+    estimator, judged = _fit_readout(config, trials, pipeline.start(signal), say)
+    generator, curve, pictures = _fit_generator(config, lambda done, text: say(0.1 + 0.8 * done, text))
+    made = {**judged.report, "generator": pictures, "trainable_parameters": _size(generator)}
+    path = PathGenerator(generator, config.generator.start, config.generator.end).eval()
+    spec = BundleSpec(
+        name=config.name,
+        title=config.title,
+        signal=SignalSpec(
+            name=signal.name, rate=signal.rate, shape=signal.shape, channels=signal.channels, unit=signal.unit
+        ),
+        pipeline=tuple(pipeline.to_json()),
+        window=WindowSpec(length=config.window.length, hop=config.window.hop),
+        latent=1,
+        image=ImageSpec(height=generator.size, width=generator.size, low=0.0, high=1.0),
+        graphs=(
+            GraphSpec(file="readout.onnx", role="readout"),
+            GraphSpec(file="generator.onnx", role="generator"),
+        ),
+        confidence=judged.claim,
+        provenance=Provenance(
+            data={recording.settings.path: recording.sha256 for recording in recordings},
+            config=config.model_dump(mode="json"),
+            seeds={"all": config.seed},
+            versions={"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
+        ),
+    )
+    say(0.92, "exporting")
+    files: dict[str, bytes | str | Path] = {
+        "readout.onnx": export_state_readout(estimator.readout_, window),
+        "generator.onnx": export_generator(path, 1),
+        "training.json": json.dumps({**made, "curve": asdict(curve)}, indent=1, ensure_ascii=False) + "\n",
+    }
+    save_bundle(out, spec, files)
+    say(0.94, "evaluating on the held-out part")
+    report = evaluate(out, data_root)
+    scores = {key: value for key, value in report.items() if key not in ("bundle", "hash")}
+    spec = spec.model_copy(update={"scores": scores})
+    files[CARD] = write_card(spec) + _limits(config, recordings)
+    report["hash"] = save_bundle(out, spec, files).hash
+    say(1.0, "done")
+    return {**report, "training": made}
+
+
+def _training_windows(
+    config: TrainingConfig, recordings: Sequence[StateRecording], pipeline: Pipeline, signal: Signal
+) -> Trials:
+    """Cut the training part of every recording; windows that have not settled or hold a bad value are left out."""
+    picked = Pipeline((Pick(signal.channels), *pipeline.steps))
+    cut, states, runs, spans = [], [], [], []
+    for run, recording in enumerate(recordings):
+        unit = recording.recording.signal.unit
+        if unit_key(unit) != unit_key(signal.unit):
+            raise RecordingError(
+                f"{recording.settings.path}: expected a recording in {signal.unit}, came {unit or 'no unit'}. "
+                "State its unit under [signal]."
+            )
+        ratio = picked.ratio(recording.recording.signal)
+        for window in recording.cut(config.split.train, picked, config.window.length, config.window.hop):
+            if window.settled and not window.bad.any():
+                cut.append(window)
+                states.append(bool(recording.settings.state))
+                runs.append(run)
+                spans.append(source_span(window, ratio))
+    least = 2 * config.readout.folds
+    counts = [states.count(False), states.count(True)]
+    if min(counts) < least:
+        raise RecordingError(
+            f"expected at least {least} usable windows of each state in the training part, came {counts[0]} of state 0 "
+            f"and {counts[1]} of state 1. Train on a longer part, or shorten the window."
+        )
+    start, end = np.array(spans, np.int64).T
+    return Trials(stack(cut), np.array(states), np.array(runs, np.int64), start, end)
+
+
+def _fit_readout(
+    config: TrainingConfig, trials: Trials, running: RunningPipeline, say: Progress
+) -> tuple[StateEstimator, Judged]:
+    """Fit, and judge the confidence on predictions for blocks that took no part in any choice."""
+    settings = config.readout
+    # A window away from a held-out block, or as far as a filter remembers, whichever is longer.
+    margin = max(int(trials.end[0] - trials.start[0]), running.settle)
+    features = RelativePower(settings.bands, settings.reference)
+    estimator = StateEstimator(features, settings.shrinkage, settings.folds, margin).fit(trials)
+    say(0.05, "judging the confidence by cross-prediction")
+    a, b = config.split.train
+    judged = judge(
+        estimator,
+        trials,
+        blocks_of(trials.run, running.output.rate, config),
+        seed=config.seed,
+        calibrated_on=f"held-out blocks ({settings.folds}-fold, contiguous) of {a:.0%} to {b:.0%} of "
+        + ", ".join(recording.path for recording in config.recordings),
+    )
+    return estimator, judged
+
+
+def _fit_generator(
+    config: TrainingConfig, say: Progress
+) -> tuple[UpsamplingGenerator, Curve, dict[str, float]]:
+    """Draw pictures and fit the generator to them; return it, its curve, and its error beside a baseline."""
+    settings: GeneratorSettings = config.generator
+    if len(settings.start) != len(FACTORS) or len(settings.end) != len(FACTORS):
+        raise ConfigError(
+            f"[generator] start and end hold one number for each of {', '.join(name for name, _, _ in FACTORS)}; "
+            f"came {len(settings.start)} and {len(settings.end)}"
+        )
+    torch.manual_seed(config.seed)
+    generator = UpsamplingGenerator(
+        [(low, high) for _, low, high in FACTORS], settings.channels, settings.hidden
+    )
+
+    def draw(n: int, stream: int, share: tuple[float, float]) -> Any:
+        return draw_eyes(
+            n,
+            settings.start,
+            settings.end,
+            size=generator.size,
+            rng=np.random.default_rng([config.seed, stream]),
+            progress=lambda done, text: say(share[0] + (share[1] - share[0]) * done, text),
+        )
+
+    pictures = draw(settings.pictures, 2, (0.0, 0.15))
+    held_out = draw(settings.held_out, 3, (0.15, 0.17))
+    curve = regress(
+        generator,
+        pictures,
+        held_out,
+        steps=settings.steps,
+        batch=settings.batch,
+        rate=settings.rate,
+        seed=config.seed,
+        threads=settings.threads,
+        progress=lambda done, text: say(0.17 + 0.83 * done, text),
+    )
+    wanted = held_out.images / 255.0
+    error = predict(generator, held_out.latents) - wanted
+    mean = pictures.images.mean(0) / 255.0 - wanted
+    return (
+        generator,
+        curve,
+        {
+            "held_out_pictures": len(held_out),
+            "mean_absolute_error": float(np.abs(error).mean()),
+            "of_the_mean_picture": float(np.abs(mean).mean()),
+            "psnr_db": float(-10 * np.log10((error**2).mean())),
+            "psnr_db_of_the_mean_picture": float(-10 * np.log10((mean**2).mean())),
+        },
+    )
+
+
+def _size(generator: UpsamplingGenerator) -> int:
+    return sum(parameter.numel() for parameter in generator.parameters())
+
+
+def _limits(config: TrainingConfig, recordings: Sequence[StateRecording]) -> str:
+    """Return the part of the card that says what the scores do not show."""
+    runs = ", ".join(f"{r.settings.label} in {r.settings.path}" for r in recordings)
+    return (
+        "\n## What it cannot do\n\n"
+        f"- It was fitted on {len(recordings)} recordings of one person ({runs}). Each state is one run, so whatever "
+        "else differs between the runs may help to tell them apart. Band power is taken relative to a broad band, "
+        "so a difference of gain does not.\n"
+        "- For another person it shows the direction of the rhythm, with a calibration that is not theirs: train "
+        "on their own recording.\n"
+        "- The picture is a drawing that stands for the state. It is not what the person sees.\n"
+    )

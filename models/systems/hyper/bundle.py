@@ -1,0 +1,122 @@
+"""What training of HYPER in silico leaves: the bundle that runs live, and the pictures for live sessions."""
+
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from bci.decoder.spec import (
+    BundleSpec,
+    ConfidenceSpec,
+    EpochSpec,
+    GraphSpec,
+    Provenance,
+    SignalSpec,
+)
+from bci.signal.pipeline import Pipeline
+from bci.signal.types import Signal
+from models.generators.graphs import for_decoder
+from models.generators.package import GeneratorPackage
+from models.readouts.export import export_readout
+from models.readouts.interface import Readout
+from models.readouts.voxels import VoxelMask
+from models.systems.hyper.settings import HyperConfig
+
+Floats = NDArray[np.floating[Any]]
+Pictures = NDArray[np.uint8]
+
+_PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime")
+
+
+def write_stimuli(folder: Path, pictures: Pictures, latents: Floats, reference: Pictures) -> None:
+    """Write the test pictures as PNG, their latents beside them, and what responses were scaled over."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{number:03d}.png", optimize=True)
+    rows = {f"{number:03d}": [round(float(v), 6) for v in latent] for number, latent in enumerate(latents)}
+    np.save(folder / "reference.npy", reference)
+    (folder / "latents.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
+
+
+def bundle_of(
+    config: HyperConfig,
+    package: GeneratorPackage,
+    signal: Signal,
+    readout: Readout,
+    mask: VoxelMask | None,
+    scores: dict[str, Any],
+    claim: ConfidenceSpec,
+) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
+    """Describe the bundle and write its graphs.
+
+    Parameters
+    ----------
+    signal : Signal
+        What the participant gives.
+    readout, mask
+        As fitted; `mask` where only some voxels are read.
+    scores, claim
+        What was found on pictures that were not trained on, and what may be said of the confidence.
+    """
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    output = pipeline.output(signal)
+    epoch = EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers="stimulus .*")
+    shape = (epoch.samples(output.rate), *output.shape)
+    spec = BundleSpec(
+        name=config.name,
+        title=config.title,
+        signal=SignalSpec(
+            name=signal.name, rate=signal.rate, shape=signal.shape, channels=signal.channels, unit=signal.unit
+        ),
+        pipeline=tuple(pipeline.to_json()),
+        window=epoch,
+        latent=package.spec.latent,
+        image=package.spec.image,
+        graphs=(
+            GraphSpec(file="readout.onnx", role="readout"),
+            GraphSpec(file="generator.onnx", role="generator"),
+        ),
+        confidence=claim,
+        provenance=Provenance(
+            data={f"generator {package.spec.name}": package.hash},
+            config=config.model_dump(mode="json", exclude={"generator", "stimuli"}),
+            seeds={"all": config.seed},
+            versions={"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
+        ),
+        scores=scores,
+    )
+    graph = _from_window(
+        export_readout(readout.frozen(1), mask=mask),
+        shape,
+        mean=config.epoch.mean,
+        claims=claim.kind != "none",
+    )
+    generator = for_decoder(package.graph, package.spec.rule, package.spec.limit)
+    return spec, {"readout.onnx": graph, "generator.onnx": generator}
+
+
+def _from_window(graph: bytes, shape: tuple[int, ...], *, mean: bool, claims: bool) -> bytes:
+    """Put in front of a readout what makes ``brain`` (1, features) of ``window`` (1, length, channels)."""
+    model = onnx.load_from_string(graph)
+    window = helper.make_tensor_value_info("window", TensorProto.FLOAT, [1, *shape])
+    if mean:
+        front, given = (
+            helper.make_node("ReduceMean", ["window", "time"], ["brain"], keepdims=0),
+            ("time", [1]),
+        )
+    else:
+        front = helper.make_node("Reshape", ["window", "row"], ["brain"])
+        given = ("row", [1, int(np.prod(shape))])
+    outputs = [o for o in model.graph.output if claims or o.name != "confidence"]
+    constants = [*model.graph.initializer, numpy_helper.from_array(np.array(given[1], np.int64), given[0])]
+    made = helper.make_graph([front, *model.graph.node], model.graph.name, [window], outputs, constants)
+    joined = helper.make_model(made, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    onnx.checker.check_model(joined, full_check=True)
+    return bytes(joined.SerializeToString(deterministic=True))

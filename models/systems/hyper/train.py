@@ -1,0 +1,150 @@
+"""HYPER in silico: latents of a generator read from a simulated participant who looked at what it drew.
+
+The design of Dado et al. (2022, Scientific Reports 12:141): stimuli are drawn by a generator from known latents, so
+the true latent of every trial is known; a readout maps the answers to latents; the same generator draws what was read.
+Here the answers come from `bci.sim`, which sees pixels and never a latent, and the decoder is a bundle that runs live:
+epochs around each stimulus' flip through the bundle's own pipeline, cut by the code that cuts live. Where the paper
+averages 14 scanner trials, this decoder reads single trials of EEG, and says in its scores what that is worth.
+
+Nothing that comes of it is a measurement of a brain.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from bci.decoder.bundle import require_place, save_bundle
+from bci.decoder.spec import ConfidenceSpec
+from models.generators.package import GeneratorPackage
+from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
+from models.metrics.identification import identify
+from models.metrics.latents import cosine, r_squared
+from models.readouts.collapse import diagnose
+from models.readouts.family import build_readout
+from models.readouts.interface import Readout
+from models.readouts.voxels import VoxelMask, choose_voxels
+from models.systems.hyper.bundle import bundle_of, write_stimuli
+from models.systems.hyper.settings import HyperConfig, load_hyper
+from models.systems.hyper.training_record import training_record
+
+Floats = NDArray[np.floating[Any]]
+Pictures = NDArray[np.uint8]
+
+#: Level below which a confidence may be claimed: its rank correlation with the error must be negative so surely.
+_LEVEL = 0.05
+
+
+def train_hyper(
+    path: Path, out: Path, progress: Callable[[float, str], None] | None = None
+) -> dict[str, Any]:
+    """Show pictures to the participant, fit the readout, score it on other pictures, write the bundle.
+
+    Parameters
+    ----------
+    path : Path
+        A training file.
+    out : Path
+        Folder of the bundle; one that is there is replaced.
+    progress : callable, optional
+        Takes the share done, 0 to 1, and a line of text.
+
+    Returns
+    -------
+    dict
+        The scores on the held-out pictures, which also stand in the bundle.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be used.
+    BundleError
+        If the generator's package is not whole, or `out` holds something else than a bundle.
+    """
+    say = progress or (lambda done, text: None)
+    config = load_hyper(path)
+    require_place(out)
+    package = GeneratorPackage.load(config.generator)
+    random = np.random.default_rng(config.seed)
+    plan = design(config, package.spec.latent, random)
+    say(0.02, "drawing stimuli")
+    latents, pictures = plan.latents, package.draw(plan.latents)
+    say(0.05, "the participant looks at the training pictures")
+    reference = pictures[plan.reference]
+    participant = participant_of(config, reference, TRAINING)
+    fitted = answers(config, participant, pictures[plan.train], latents[plan.train])
+    say(0.55, "the participant looks at other pictures")
+    other = participant_of(config, reference, HELD_OUT)
+    held = answers(config, other, pictures[plan.shown], latents[plan.shown])
+    say(0.75, "fitting the readout")
+    mask, readout = _fit(config, fitted)
+    scores, claim = _score(config, readout, mask(held.brain) if mask else held.brain, held.latents, random)
+    say(0.9, "exporting")
+    write_stimuli(config.stimuli, pictures[plan.test], latents[plan.test], reference)
+    spec, files = bundle_of(config, package, participant.signal, readout, mask, scores, claim)
+    files["training.json"] = training_record(config, fitted, held, lambda part: _predictor(config, part))
+    scores["hash"] = save_bundle(out, spec, files).hash
+    return scores
+
+
+def _fit(config: HyperConfig, fitted: Set) -> tuple[VoxelMask | None, Readout]:
+    """Choose voxels and fit the readout, on the trials given alone."""
+    mask = _mask(config, fitted)
+    readout = build_readout(config.readout.name, **config.readout.options)
+    readout.fit(mask(fitted.brain) if mask else fitted.brain, fitted.latents, runs=fitted.runs)
+    return mask, readout
+
+
+def _predictor(config: HyperConfig, part: Set) -> Callable[[Floats], Floats]:
+    mask, readout = _fit(config, part)
+    return lambda brain: readout.predict(mask(brain) if mask else brain)
+
+
+def _mask(config: HyperConfig, fitted: Set) -> VoxelMask | None:
+    """Choose the voxels, on training trials alone."""
+    if config.voxels is None:
+        return None
+    return choose_voxels(
+        fitted.brain,
+        config.voxels.count,
+        subject=f"in silico {config.participant.subject}",
+        by=config.voxels.by,
+        latents=fitted.latents,
+    )
+
+
+def _score(
+    config: HyperConfig, readout: Readout, brain: Floats, latents: Floats, random: np.random.Generator
+) -> tuple[dict[str, Any], ConfidenceSpec]:
+    """Score single trials of pictures that were not trained on, beside chance and shuffled pairs."""
+    predicted = readout.predict(brain)
+    candidates, which = np.unique(latents, axis=0, return_inverse=True)
+    # Trials of one picture are not independent: confidence and error are compared by picture.
+    error, confidence = (
+        np.bincount(which, values) / np.bincount(which)
+        for values in (1.0 - cosine(latents, predicted), readout.confidence(brain))
+    )
+    falls = spearmanr(confidence, error, alternative="less")
+    identified = identify(predicted, candidates, which, random)
+    scores: dict[str, Any] = {
+        "simulated": True,
+        "snr": config.participant.snr,
+        "trials": len(brain),
+        "cosine": float(cosine(latents, predicted).mean()),
+        "r_squared": float(r_squared(latents, predicted)),
+        **identified,
+        "readout": config.readout.name,
+        "collapse": str(diagnose(latents, predicted)),
+        "confidence_rho": float(falls.statistic),
+        "confidence_p": float(falls.pvalue),
+    }
+    claim = ConfidenceSpec()
+    if falls.pvalue < _LEVEL:
+        claim = ConfidenceSpec(
+            kind="gaussian",
+            calibrated_on=f"{len(brain)} single trials of {len(candidates)} other pictures, in silico",
+        )
+    return scores, claim

@@ -1,0 +1,90 @@
+"""What training of HYPER in silico leaves beside the bundle's description: ``training.json``.
+
+Configuration, seed, versions, the hash of the trials that were fitted on, and the learning curve: the score on the
+held-out trials against the number of training trials, everything fitted again on those alone.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import BciError
+from bci.io.files.folder import plain
+from models.insilico.trials import Set
+from models.metrics.identification import correlation_table, wins
+from models.metrics.latents import cosine, r_squared
+from models.systems.hyper.settings import HyperConfig
+
+#: One trial in so many is fitted on, evenly over the session, so that every run has its part.
+_EVERY = (8, 4, 2, 1)
+
+#: Fits trials and returns what predicts latents of others, (n, features) to (n, d).
+Fit = Callable[[Set], Callable[[NDArray[Any]], NDArray[Any]]]
+
+
+def training_record(config: HyperConfig, fitted: Set, held: Set, fit: Fit) -> str:
+    """Return the content of ``training.json``.
+
+    Parameters
+    ----------
+    config : HyperConfig
+    fitted, held : Set
+        Training trials, and those of other pictures.
+    fit : callable
+        Chooses voxels and fits the readout, on the trials that it is given alone.
+    """
+    record = {
+        "config": config.model_dump(mode="json", exclude={"generator", "stimuli"}),
+        "seeds": {"all": config.seed},
+        "versions": {"python": sys.version.split()[0]}
+        | {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "onnx", "onnxruntime")},
+        "data": {"training_trials_sha256": digest(fitted), "held_out_trials_sha256": digest(held)},
+        "curve": learning_curve(fitted, held, fit),
+    }
+    return json.dumps(plain(record), indent=1, ensure_ascii=False) + "\n"
+
+
+def learning_curve(fitted: Set, held: Set, fit: Fit) -> list[dict[str, Any]]:
+    """Return scores of held-out trials, fitted on ever more of the training trials.
+
+    Returns
+    -------
+    list of dict
+        ``trials``, ``cosine``, ``r_squared``, ``two_way`` and ``n_way`` (single trials among the held-out pictures); or
+        ``trials`` and ``refused``, where they are too few for the readout.
+    """
+    candidates, which = np.unique(held.latents, axis=0, return_inverse=True)
+    curve: list[dict[str, Any]] = []
+    for every in _EVERY:
+        part = Set(fitted.brain[::every], fitted.latents[::every], fitted.runs[::every])
+        try:
+            predicted = fit(part)(held.brain)
+        except BciError as error:
+            curve.append({"trials": len(part.brain), "refused": str(error)})
+            continue
+        table, trials = correlation_table(candidates, predicted), np.arange(len(predicted))
+        curve.append(
+            {
+                "trials": len(part.brain),
+                "cosine": float(cosine(held.latents, predicted).mean()),
+                "r_squared": float(r_squared(held.latents, predicted)),
+                "two_way": float(wins(table, 2)[trials, which].mean()),
+                "n_way": float(wins(table, len(candidates))[trials, which].mean()),
+            }
+        )
+    return curve
+
+
+def digest(trials: Set) -> str:
+    """Return the SHA-256 of what was fitted on: responses, latents and runs, as they lie in memory."""
+    made = hashlib.sha256()
+    for part in (trials.brain, trials.latents, trials.runs):
+        made.update(f"{part.dtype.str} {part.shape}\n".encode())
+        made.update(np.ascontiguousarray(part).tobytes())
+    return made.hexdigest()

@@ -1,0 +1,188 @@
+"""A Canvas holds the pixels of one screen: background, picture, fixation target, photodiode patch.
+
+Both displays show its pixels as they are, so a window and its headless twin cannot draw differently.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.config.display import DisplaySettings
+from bci.errors import DisplayError
+from stimuli.display.visual_angle import pixels
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A rectangle of the screen, pixels from its top left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def of(self, screen: Pixels) -> Pixels:
+        """Return the view of `screen` (height, width, 3) inside this rectangle."""
+        return screen[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def overlaps(self, other: "Area") -> bool:
+        """Whether the two share a pixel."""
+        return (
+            self.left < other.left + other.width
+            and other.left < self.left + self.width
+            and self.top < other.top + other.height
+            and other.top < self.top + self.height
+        )
+
+
+def gamma_table(gamma: float | tuple[int, ...] | None) -> Pixels | None:
+    """Return the 256 levels to send for the 256 levels wanted, or None when they are the same.
+
+    For an exponent g, ``255 · (level / 255) ** (1 / g)``: a screen that answers level v with light
+    ``(v / 255) ** g`` then gives light in proportion to the level wanted.
+
+    >>> gamma_table(2.0)[[0, 64, 255]].tolist()
+    [0, 128, 255]
+    """
+    if gamma is None:
+        return None
+    if isinstance(gamma, tuple):
+        return np.array(gamma, np.uint8)
+    return np.rint(255.0 * (np.arange(256) / 255.0) ** (1.0 / gamma)).astype(np.uint8)
+
+
+def nearest(source: int, target: int) -> NDArray[np.intp]:
+    """Return which of `source` pixels each of `target` pixels shows: the one under its centre.
+
+    >>> nearest(2, 4).tolist(), nearest(4, 2).tolist()
+    ([0, 0, 1, 1], [1, 3])
+    """
+    return ((2 * np.arange(target) + 1) * source // (2 * target)).astype(np.intp)
+
+
+def fixation_target(diameter: int) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Return the pixels (d, d, 3) of a fixation target and where it covers the picture (d, d).
+
+    A black disc, a white cross through it and a black point in the middle: of the shapes compared by Thaler,
+    Schütz, Goodale & Gegenfurtner (2013, Vision Research 76, 31-42) the one that the eye wanders from least.
+    The point and the arms of the cross are a third of the diameter wide, as 0.2 is of 0.6 degrees there.
+    """
+    across = np.arange(diameter) - (diameter - 1) / 2.0
+    distance = np.hypot(across[:, None], across[None, :])
+    arm = diameter / 6.0
+    cross = (np.abs(across)[:, None] <= arm) | (np.abs(across)[None, :] <= arm)
+    covers = distance <= diameter / 2.0
+    white = covers & cross & (distance > arm)
+    return np.repeat(np.where(white, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2), covers
+
+
+class Canvas:
+    """The pixels of a screen.
+
+    Parameters
+    ----------
+    settings : DisplaySettings
+        Sizes and colours.
+    size : (int, int)
+        The screen's width and height, pixels.
+    pixels_per_cm : float
+        The screen's pixels per centimetre.
+    image_shape : (int, int)
+        Height and width of the pictures that will be drawn.
+
+    Attributes
+    ----------
+    pixels : (height, width, 3) uint8
+        What the screen shows, red, green, blue; the same array from the start to the end.
+    image_area : Area
+        Where the picture stands: in the middle.
+    patch_area : Area or None
+        Where the photodiode patch stands.
+
+    Raises
+    ------
+    DisplayError
+        If the picture and the patch do not fit on the screen side by side.
+    """
+
+    def __init__(
+        self,
+        settings: DisplaySettings,
+        size: tuple[int, int],
+        pixels_per_cm: float,
+        image_shape: tuple[int, int],
+    ) -> None:
+        width, height = size
+        distance = settings.viewing_distance_cm
+        longer = pixels(settings.image_deg, distance, pixels_per_cm)
+        rows, columns = (max(1, round(longer * side / max(image_shape))) for side in image_shape)
+        if columns > width or rows > height:
+            raise DisplayError(
+                f"a picture of {settings.image_deg:g}° is {columns} × {rows} pixels here, the screen {width} × "
+                f"{height}. Choose a smaller image_deg, or correct viewing_distance_cm and screen_width_cm."
+            )
+        self._table = gamma_table(settings.gamma)
+        self._background = self._corrected(np.uint8(settings.background))
+        self.pixels: Pixels = np.full((height, width, 3), self._background, np.uint8)
+        self.image_area = Area((width - columns) // 2, (height - rows) // 2, columns, rows)
+        self.patch_area = self._place_patch(
+            settings, size, pixels(settings.photodiode_deg, distance, pixels_per_cm)
+        )
+        self._picture = self.image_area.of(self.pixels)
+        self._rows, self._columns = nearest(image_shape[0], rows), nearest(image_shape[1], columns)
+        self._graded = np.empty((*image_shape, 3), np.uint8)
+        self._wide = np.empty((image_shape[0], columns, 3), np.uint8)
+        self._scaled = np.empty((rows, columns, 3), np.uint8)
+        self._fixation: tuple[Pixels, Pixels, NDArray[np.bool_]] | None = None
+        if settings.fixation:
+            diameter = min(pixels(settings.fixation_deg, distance, pixels_per_cm), width, height)
+            target, covers = fixation_target(diameter)
+            middle = Area((width - diameter) // 2, (height - diameter) // 2, diameter, diameter)
+            self._fixation = middle.of(self.pixels), self._corrected(target), covers[:, :, None]
+        self.draw(None, white=False)
+
+    def draw(self, image: Pixels | None, *, white: bool) -> None:
+        """Draw one picture into `pixels`.
+
+        Parameters
+        ----------
+        image : (height, width, 3) uint8, or None
+            The picture, scaled to its size on the screen by `nearest`; None draws the neutral picture, which
+            is the background alone.
+        white : bool
+            Whether the photodiode patch is white or black.
+        """
+        if image is None:
+            self._picture[:] = self._background
+        else:
+            if self._table is not None:
+                image = np.take(self._table, image, out=self._graded, mode="clip")
+            np.take(image, self._columns, axis=1, out=self._wide, mode="clip")
+            np.take(self._wide, self._rows, axis=0, out=self._scaled, mode="clip")
+            self._picture[:] = self._scaled
+        if self._fixation is not None:
+            place, target, covers = self._fixation
+            np.copyto(place, target, where=covers)
+        if self.patch_area is not None:
+            self.patch_area.of(self.pixels)[:] = self._corrected(np.uint8(255 if white else 0))
+
+    def _corrected(self, levels: Pixels | np.uint8) -> Pixels:
+        return np.asarray(levels if self._table is None else self._table[levels], np.uint8)
+
+    def _place_patch(self, settings: DisplaySettings, size: tuple[int, int], side: int) -> Area | None:
+        if not settings.photodiode:
+            return None
+        width, height = size
+        vertical, horizontal = settings.photodiode_corner.split("-")
+        patch = Area(
+            0 if horizontal == "left" else width - side, 0 if vertical == "top" else height - side, side, side
+        )
+        if side > min(size) or patch.overlaps(self.image_area):
+            raise DisplayError(
+                f"a photodiode patch of {settings.photodiode_deg:g}° is {side} pixels wide here and would reach into "
+                f"the picture on a screen of {width} × {height}. Choose a smaller photodiode_deg or image_deg."
+            )
+        return patch

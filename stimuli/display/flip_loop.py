@@ -1,0 +1,198 @@
+"""The flip loop is what a display does from ready to stop: take the newest frame, decide, draw, flip, say so.
+
+A window and its headless twin run this same loop on the same presenter and canvas; they differ in the
+`Display` it is given, which only waits and flips. Everything is allocated before the first flip.
+
+A flip stamp is the time at which the buffer swap returned, not the time of light on the screen: a monitor's
+own delay comes on top (milliseconds, to be measured with the photodiode patch).
+"""
+
+import math
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+from bci.io.lsl.markers import MarkerOutlet
+from bci.memory.program import Program
+from bci.signal.types import Marker, Shown
+from stimuli.display.album import Album
+from stimuli.display.canvas import Canvas
+from stimuli.display.flip_times import FlipTimes
+from stimuli.display.presenter import Choice, Presenter
+from stimuli.display.rings import FrameReader, Pictures, ShownWriter, StimulusReader
+from stimuli.display.settings import DisplaySpec
+
+
+class Display(Protocol):
+    """What the loop needs of a screen.
+
+    Attributes
+    ----------
+    driver : str
+        Who flips.
+    size : (int, int)
+        Width and height, pixels.
+    pixels_per_cm : float
+        Pixels per centimetre of screen.
+    refresh_hz : float
+        Measured, or kept by the session clock.
+    """
+
+    driver: str
+    size: tuple[int, int]
+    pixels_per_cm: float
+    refresh_hz: float
+
+    def wait(self) -> None:
+        """Return, within 0.1 s, when it is time to take the frame for the next flip."""
+        ...
+
+    def show(self, canvas: Canvas, changed: bool) -> float:
+        """Flip to what `canvas` holds, `changed` since the last flip or not; return the flip's session time."""
+        ...
+
+    def closed(self) -> bool:
+        """Whether the user has closed the display."""
+        ...
+
+
+class FlipLoop:
+    """One display program at work.
+
+    Parameters
+    ----------
+    program : Program
+        Its ring of role ``shown`` is written.
+    spec : DisplaySpec
+        What to show and when not to.
+    pictures : Pictures
+        The frames, and in an experiment the stimuli, to show.
+    display : Display
+        Where to show them.
+    album : Album, optional
+        Remembers what was shown.
+    markers : MarkerOutlet, optional
+        Told every change of picture, stamped with its flip: ``frame 12``, or ``neutral: `` and the reason.
+
+    Attributes
+    ----------
+    times : FlipTimes
+        Every flip so far.
+    shown_frames : int
+        Frames that reached the screen; each is shown at most once.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        spec: DisplaySpec,
+        pictures: Pictures,
+        display: Display,
+        album: Album | None = None,
+        markers: MarkerOutlet | None = None,
+    ) -> None:
+        self._program = program
+        self._display = display
+        self._pictures, self._frames = pictures, pictures.frames
+        self._album = album
+        self._shown = ShownWriter(program.ring("shown"), pictures, spec.background)
+        self._presenter = Presenter.of(spec, program.board)
+        self._markers = markers
+        self._choice: Choice | None = None
+        self._white = False
+        self._neutral_since = math.nan
+        self._neutral_seconds = 0.0
+        self._neutral_causes: Counter[str] = Counter()
+        self.canvas = Canvas(spec, display.size, display.pixels_per_cm, pictures.frames.image_shape)
+        self.times = FlipTimes(display.refresh_hz)
+        self.shown_frames = 0
+
+    def run(self) -> None:
+        """Say ready, show until told to stop or closed by the user, report."""
+        program, display, canvas = self._program, self._display, self.canvas
+        clock = program.clock
+        program.ready(
+            driver=display.driver,
+            refresh_hz=display.refresh_hz,
+            size_px=display.size,
+            image_px=(canvas.image_area.width, canvas.image_area.height),
+        )
+        closed, stimuli = False, self._pictures.stimuli
+        while program.tick() and not closed:
+            display.wait()
+            newest = self._frames.take(clock)
+            if program.held:
+                self._presenter.hold()
+            now = clock.now()
+            part = stimuli.due(now) if stimuli is not None else None
+            self._flip(self._presenter.choose(now, newest, part))
+            closed = display.closed()
+        # One flip more: its record says when the last picture of the run left the screen.
+        display.wait()
+        self._flip(self._presenter.end())
+        program.report(**self.summary(), closed=closed)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a session should know about the display's run so far."""
+        return {
+            **self.times.summary(),
+            "shown_frames": self.shown_frames,
+            "superseded": self._frames.superseded,
+            "withheld": self._frames.taken - self.shown_frames,
+            "neutral_seconds": self._neutral_seconds,
+            "neutral_causes": dict(self._neutral_causes),
+        }
+
+    def _flip(self, choice: Choice) -> None:
+        changed = choice is not self._choice
+        if changed:
+            self._white = not self._white
+            self.canvas.draw(self._pictures.of(choice), white=self._white)
+        flip = self._display.show(self.canvas, changed)
+        interval = self.times.add(flip)
+        if self._choice is not None and self._choice.kind is Shown.NEUTRAL:
+            self._neutral_seconds += interval
+        if changed:
+            self._tell(choice, flip)
+        if self._album is not None:
+            self._album.flip(flip)
+        row = self._program.row
+        before = self._program.inherited
+        row["flips"] = before["flips"] + self.times.flips
+        row["dropped"] = before["dropped"] + self.times.dropped
+
+    def _tell(self, choice: Choice, flip: float) -> None:
+        """Record that `choice` has replaced what was on the screen before."""
+        before, self._choice = self._choice, choice
+        if self._album is not None:
+            self._album.change(choice, self._shown.count, flip, self._white)
+        self._shown.write(choice, flip)
+        log = self._program.log
+        if choice.kind is Shown.FRAME:
+            text = f"frame {choice.frame}"
+            self.shown_frames += 1
+            if before is not None and before.kind is Shown.NEUTRAL:
+                log.info("frame %d ends %.2f s of neutral picture", choice.frame, flip - self._neutral_since)
+        elif choice.kind is Shown.STIMULUS:
+            text = f"stimulus {choice.frame} {choice.reason}"
+        elif choice.kind is Shown.FIXATION:
+            text = "fixation"
+        else:
+            text = f"neutral: {choice.reason}"
+            self._neutral_since = flip
+            self._neutral_causes[str(choice.cause)] += 1
+            log.info("neutral picture: %s", choice.reason)
+        if self._markers is not None:
+            self._markers.push(Marker(flip, text, code=max(0, choice.frame)))
+
+
+def open_pictures(program: Program, frames: FrameReader) -> Pictures:
+    """Open what there is to show: stimuli only where the session has an experiment."""
+    if not program.has("stimuli"):
+        return Pictures(frames)
+    return Pictures(frames, StimulusReader(program.ring("stimuli"), frames.image_shape))
+
+
+def open_markers(spec: DisplaySpec) -> AbstractContextManager[MarkerOutlet | None]:
+    """Open the stream of flip markers if the session wants one."""
+    return MarkerOutlet("Flips", spec.flip_stream) if spec.flip_markers else nullcontext()

@@ -1,0 +1,112 @@
+"""The headless display: the window's twin without a screen, which leaves pictures of its run on disk.
+
+It runs the same flip loop on the same canvas, paced by the session clock at the stated refresh rate. When told
+to stop it writes ``contact_sheet.png`` and ``frames/N.png`` into the session's folder, N counting the changes
+of picture as the shown ring does; each is the whole screen, pixel by pixel.
+"""
+
+import math
+from pathlib import Path
+
+from PIL import Image
+
+from bci.memory.program import Program
+from bci.signal.clock import Clock
+from bci.signal.types import Shown
+from stimuli.display.album import Album, Page
+from stimuli.display.canvas import Canvas
+from stimuli.display.contact_sheet import Tile, draw_contact_sheet
+from stimuli.display.flip_loop import FlipLoop, open_markers, open_pictures
+from stimuli.display.pacer import Pacer
+from stimuli.display.rings import FrameReader
+from stimuli.display.settings import DisplaySpec
+
+
+class HeadlessDisplay:
+    """A screen that is not there: flips are times on the session clock.
+
+    Parameters
+    ----------
+    spec : DisplaySpec
+        Size and refresh rate.
+    clock : Clock
+        What paces it.
+    """
+
+    driver = "headless"
+
+    def __init__(self, spec: DisplaySpec, clock: Clock) -> None:
+        self.size = spec.size_px
+        self.pixels_per_cm = spec.size_px[0] / spec.screen_width_cm
+        self.refresh_hz = spec.refresh_hz
+        self._clock = clock
+        self._pacer = Pacer(clock, spec.refresh_hz)
+
+    def wait(self) -> None:
+        """Return at the next refresh."""
+        self._pacer.wait()
+
+    def show(self, canvas: Canvas, changed: bool) -> float:
+        """Return the session time at which a screen would have swapped buffers: now."""
+        return self._clock.now()
+
+    def closed(self) -> bool:
+        """Return False: there is nothing to close."""
+        return False
+
+
+def main(program: Program) -> None:
+    """Show without a screen until told to stop, then write the pictures."""
+    spec = DisplaySpec.of(program.spec)
+    frames = FrameReader(program.ring("frames"))
+    pictures = open_pictures(program, frames)
+    album = Album(pictures, spec.refresh_hz, changes=spec.max_png, looks=spec.contact_sheet)
+    with open_markers(spec) as markers:
+        loop = FlipLoop(program, spec, pictures, HeadlessDisplay(spec, program.clock), album, markers)
+        loop.run()
+    if spec.contact_sheet:
+        path = write_contact_sheet(program.folder / "contact_sheet.png", spec, album, loop)
+        program.report(contact_sheet=str(path))
+    if spec.max_png:
+        program.report(frames_png=write_frames(program, loop.canvas, album))
+
+
+def write_contact_sheet(path: Path, spec: DisplaySpec, album: Album, loop: FlipLoop) -> Path:
+    """Write the contact sheet of a run; return its path."""
+    facts = loop.summary()
+    subtitle = (
+        f"{facts['flips']} flips at {spec.refresh_hz:g} Hz, {facts['dropped_flips']} dropped   ·   "
+        f"{facts['shown_frames']} pictures shown   ·   neutral for {facts['neutral_seconds']:.1f} s"
+    )
+    tiles = [_tile(page, album.start) for page in album.looks(spec.contact_sheet)]
+    sheet = draw_contact_sheet(
+        tiles,
+        title=spec.caption or "What the screen showed",
+        subtitle=subtitle,
+        background=spec.background,
+        fixation=spec.fixation,
+    )
+    sheet.save(path)
+    return path
+
+
+def write_frames(program: Program, canvas: Canvas, album: Album) -> int:
+    """Write the first changes of picture, each as the whole screen; return how many."""
+    folder = program.folder / "frames"
+    folder.mkdir(exist_ok=True)
+    for page in album.changes:
+        program.tick()  # the run is over, but whoever watches the heart must not think this hangs
+        pictured = page.choice.kind in (Shown.FRAME, Shown.STIMULUS)
+        canvas.draw(page.image if pictured else None, white=page.white)
+        Image.fromarray(canvas.pixels).save(folder / f"{page.number:06d}.png", compress_level=1)
+    return len(album.changes)
+
+
+def _tile(page: Page, start: float) -> Tile:
+    seconds = 0.0 if math.isnan(start) else page.time - start
+    if page.choice.kind is Shown.FRAME:
+        return Tile(seconds, page.image, page.latent, page.confidence)
+    if page.choice.kind is Shown.STIMULUS:
+        return Tile(seconds, page.image, page.latent[:0], reason=f"stimulus {page.choice.reason}")
+    title = "fixation" if page.choice.kind is Shown.FIXATION else "neutral picture"
+    return Tile(seconds, None, page.latent[:0], reason=page.choice.reason, title=title)

@@ -1,0 +1,255 @@
+"""A Presenter decides what the screen shows at the next flip, and when and why it falls back to neutral.
+
+It is the only place where that is decided. It knows no screen, no ring and no clock: it is told the time and
+the newest frame, reads the programs' rows, and answers with a `Choice`.
+
+::
+
+               an unseen frame that breaks no rule
+        ┌─────────┐ ───────────────────────────────► ┌───────┐ ──┐ a newer one
+        │ NEUTRAL │                                  │ FRAME │   │ that breaks
+        └─────────┘ ◄─────────────────────────────── └───────┘ ◄─┘ no rule
+                     the newest frame breaks a rule
+
+In an experiment the engine's parts come first: a stimulus is shown in its time while hearts beat and data are
+young, frames are shown in times of feedback only, and otherwise nothing but the fixation target.
+
+The rules, in the order in which they are asked: nobody has ordered to hold neutral; there is a frame; every
+watched program's heart beats; the data are young; the frame is valid; the frame is fresh. Neutral is left only
+by a frame that has not been shown yet: what was doubted once does not come back, and no frame is shown as new
+twice.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from bci.memory.board import Board
+from bci.memory.trial_parts import Phase
+from bci.signal.types import Shown
+from stimuli.display.settings import DisplaySpec
+
+
+class Cause(StrEnum):
+    """Which rule put the neutral picture on the screen."""
+
+    NO_FRAME = "no frame"
+    HEARTBEAT = "heartbeat"
+    DATA_AGE = "data age"
+    INVALID = "invalid frame"
+    FRAME_AGE = "frame age"
+    HELD = "held"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the rules need to know about the newest frame.
+
+    Attributes
+    ----------
+    number : int
+        Its count in the frame ring.
+    arrived : float
+        When the newest sample behind it was in our hands, session seconds; NaN when nobody stamped it.
+    valid : bool
+        Whether its decoder lets it be shown.
+    reason : str
+        Why not.
+    taken : float
+        When the display took it from the ring, session seconds.
+    """
+
+    number: int
+    arrived: float
+    valid: bool
+    reason: str
+    taken: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a trial that is due now; see `bci.memory.trial_parts`.
+
+    Attributes
+    ----------
+    since : float
+        When the trial began, session seconds: feedback shows nothing that rests on older data.
+    """
+
+    phase: Phase
+    trial: int
+    stimulus: int
+    name: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to show: a frame or a stimulus by its number, or (number -1) nothing of either, and why.
+
+    The reason is that of a neutral picture, and the name of a stimulus.
+    """
+
+    kind: Shown
+    frame: int = -1
+    cause: Cause | None = None
+    reason: str = ""
+
+
+class Presenter:
+    """The state machine behind every display.
+
+    Parameters
+    ----------
+    fresh_seconds, data_age_limit, heartbeat_limit : float
+        Greatest age of a frame, of the newest data and of a heartbeat, seconds.
+    hearts : mapping of str to record
+        Live board rows of the programs whose ``beat`` must be young.
+    sources : mapping of str to record
+        Live board rows of the programs whose ``data`` must be young.
+    engine : record, optional
+        Live board row of the program that asks for stimuli, in an experiment.
+
+    Attributes
+    ----------
+    choice : Choice or None
+        What the screen shows; None before the first decision.
+    """
+
+    def __init__(
+        self,
+        *,
+        fresh_seconds: float,
+        data_age_limit: float,
+        heartbeat_limit: float,
+        hearts: Mapping[str, Any],
+        sources: Mapping[str, Any],
+        engine: Any = None,
+    ) -> None:
+        self._fresh_seconds = fresh_seconds
+        self._data_age_limit = data_age_limit
+        self._heartbeat_limit = heartbeat_limit
+        self._hearts = dict(hearts)
+        self._sources = dict(sources)
+        self._engine = engine
+        self._part: Part | None = None
+        self._last_shown = -1
+        self._held = False
+        self.choice: Choice | None = None
+
+    @classmethod
+    def of(cls, spec: DisplaySpec, board: Board) -> "Presenter":
+        """Build the presenter that `spec` describes on the rows of `board`.
+
+        Raises
+        ------
+        RingError
+            If a program to be watched is not on the board.
+        """
+        return cls(
+            fresh_seconds=spec.fresh_seconds,
+            data_age_limit=spec.data_age_seconds,
+            heartbeat_limit=spec.heartbeat_limit,
+            hearts={name: board.row(name) for name in spec.watch},
+            sources={name: board.row(name) for name in spec.data_from},
+            engine=board.row(spec.engine) if spec.engine else None,
+        )
+
+    def choose(self, now: float, newest: Frame | None, part: Part | None = None) -> Choice:
+        """Decide what the next flip shows; the same object as before when nothing changes.
+
+        Parameters
+        ----------
+        now : float
+            Session seconds; not before `newest` was taken.
+        newest : Frame or None
+            The newest frame there is.
+        part : Part or None
+            In an experiment, the part of a trial that is due now; the same object as before while it lasts.
+        """
+        if self._engine is not None and (part is None or part.phase is Phase.STIMULUS):
+            return self._choose_stimulus(now, part)
+        self._part = part
+        doubt = self._doubt(now, newest, part)
+        if doubt is not None:
+            if self.choice is None or self.choice.kind is not Shown.NEUTRAL:
+                self.choice = Choice(Shown.NEUTRAL, -1, *doubt)
+        elif newest is not None and newest.number > self._last_shown:
+            self._last_shown = newest.number
+            self.choice = Choice(Shown.FRAME, newest.number)
+        assert self.choice is not None
+        return self.choice
+
+    def _choose_stimulus(self, now: float, part: Part | None) -> Choice:
+        """Decide between a stimulus, the fixation target and neutral."""
+        before, part_before, self._part = self.choice, self._part, part
+        doubt = self._dead(now)
+        if doubt is None and part is None:
+            silent = now - float(self._engine["beat"])
+            if not silent <= self._heartbeat_limit:
+                doubt = Cause.HEARTBEAT, f"no heartbeat of the engine {_since(silent, self._heartbeat_limit)}"
+        if doubt is not None:
+            kind, number, cause, reason = Shown.NEUTRAL, -1, *doubt
+        elif part is None:
+            kind, number, cause, reason = Shown.FIXATION, -1, None, "between trials"
+        else:
+            kind, number, cause, reason = Shown.STIMULUS, part.stimulus, None, part.name
+        # Neutral stays neutral for its first reason; a stimulus of another trial is another one.
+        if before is None or before.kind is not kind or (kind is Shown.STIMULUS and part is not part_before):
+            self.choice = Choice(kind, number, cause, reason)
+        assert self.choice is not None
+        return self.choice
+
+    def hold(self) -> None:
+        """Show nothing but neutral from the next flip on, whatever comes."""
+        self._held = True
+
+    def end(self) -> Choice:
+        """Fall back to neutral because the run is over."""
+        if self.choice is None or self.choice.kind is not Shown.NEUTRAL:
+            self.choice = Choice(Shown.NEUTRAL, -1, Cause.END, "the run is over")
+        return self.choice
+
+    def _doubt(self, now: float, newest: Frame | None, part: Part | None) -> tuple[Cause, str] | None:
+        """Return the first rule that forbids showing `newest`, and what it found."""
+        if newest is None and not self._held:
+            return Cause.NO_FRAME, "before the first frame"
+        dead = self._dead(now)
+        if dead is not None or newest is None:
+            return dead
+        if not newest.valid:
+            return Cause.INVALID, f"frame {newest.number} is invalid: {newest.reason or 'no reason given'}"
+        age = now - newest.arrived
+        if math.isnan(age):
+            return Cause.FRAME_AGE, f"frame {newest.number} does not say when its data arrived"
+        if age < 0:
+            # Arrival is stamped on this host's clock before the frame exists, so it cannot lie ahead of now.
+            return Cause.FRAME_AGE, f"frame {newest.number} has data stamped {-age:.3f} s in the future"
+        if part is not None and newest.arrived < part.since:
+            return Cause.NO_FRAME, f"no reconstruction of trial {part.trial} yet"
+        if age > self._fresh_seconds:
+            limit = f"limit {self._fresh_seconds:.2f} s"
+            return Cause.FRAME_AGE, f"no fresh frame: the newest is {age:.2f} s old ({limit})"
+        return None
+
+    def _dead(self, now: float) -> tuple[Cause, str] | None:
+        """Return the first rule that forbids showing anything, and what it found."""
+        # Ages are compared as `not (age <= limit)`: a NaN, which stands for never, is too old.
+        if self._held:
+            return Cause.HELD, "the session is latched safe"
+        for name, row in self._hearts.items():
+            age = now - float(row["beat"])
+            if not age <= self._heartbeat_limit:
+                return Cause.HEARTBEAT, f"no heartbeat of {name} {_since(age, self._heartbeat_limit)}"
+        for name, row in self._sources.items():
+            age = now - float(row["data"])
+            if not age <= self._data_age_limit:
+                return Cause.DATA_AGE, f"no data from {name} {_since(age, self._data_age_limit)}"
+        return None
+
+
+def _since(age: float, limit: float) -> str:
+    return "yet" if math.isnan(age) else f"for {age:.2f} s (limit {limit:.2f} s)"

@@ -1,0 +1,1 @@
+"""What the operator sees of the experiment, never on the participant's screen."""

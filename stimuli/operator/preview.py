@@ -1,0 +1,181 @@
+"""The preview: what the operator sees, every stimulus above what was read of it. Never on the participant's screen.
+
+It stands outside the hot path: it looks at the rings some times a second, nothing waits for it, and a session goes on
+without it. Which reconstruction belongs to which stimulus is found by `stimuli.operator.pairing`. ``preview.png`` in
+the session's folder is kept up to date, whole at any time; where the operator has a screen there is a window beside it.
+"""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import pygame
+from PIL import Image
+
+from bci.errors import DisplayError
+from bci.memory.program import Program
+from stimuli.display.monitors import Monitor, choose_monitor, monitors
+from stimuli.operator.pair_sheet import draw_pairs, sheet_size
+from stimuli.operator.pairing import Pairing
+
+#: How often it looks, and how often it writes its file at most, seconds.
+LOOK_EVERY, WRITE_EVERY = 0.1, 1.0
+
+FILE = "preview.png"
+
+
+class Screen(Protocol):
+    """Where a sheet is shown beside the file."""
+
+    def show(self, sheet: Image.Image) -> None:
+        """Show a sheet until the next one."""
+        ...
+
+    def tend(self) -> None:
+        """Answer the operator, who may have closed it."""
+        ...
+
+
+class NoScreen:
+    """Nothing beside the file."""
+
+    def show(self, sheet: Image.Image) -> None:
+        """Do nothing."""
+
+    def tend(self) -> None:
+        """Do nothing."""
+
+
+class PreviewWindow:
+    """A window on the operator's monitor, as a context manager; once closed it stays closed, and the session goes on.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        Which.
+    size : (int, int)
+        Width and height, pixels.
+    title : str
+        What is written above it.
+    """
+
+    def __init__(self, monitor: Monitor, size: tuple[int, int], title: str) -> None:
+        try:
+            self._surface: pygame.Surface | None = pygame.display.set_mode(size, display=monitor.index)
+        except pygame.error as error:
+            raise DisplayError(
+                f"no preview of {size[0]} × {size[1]} pixels on monitor {monitor}: {error}. Choose another [preview] "
+                'monitor, or kind = "file".'
+            ) from None
+        self._size = size
+        pygame.display.set_caption(title)
+        self._surface.fill("white")
+        pygame.display.flip()
+
+    def show(self, sheet: Image.Image) -> None:
+        """Show a sheet, from its upper left corner."""
+        if self._surface is not None:
+            drawn = pygame.image.frombytes(sheet.tobytes(), sheet.size, "RGB")
+            self._surface.blit(drawn, (0, 0))
+            pygame.display.flip()
+
+    def tend(self) -> None:
+        """Close the window if the operator wants that."""
+        if self._surface is not None and any(event.type == pygame.QUIT for event in pygame.event.get()):
+            self._surface = None
+            pygame.display.quit()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pygame.display.quit()
+
+
+def main(program: Program) -> None:
+    """Keep the preview up to date until told to stop.
+
+    Opens the rings of roles ``shown``, ``frames`` and ``decode_marks``, and changes none of them.
+
+    Spec: ``[preview]`` of the session file; ``offset``, output samples from a marker to its epoch's first; ``caption``;
+    ``participant_monitor`` (index or name), and ``screen``: whether the participant has one.
+
+    Report: ``preview`` (the file), ``paired`` (trials with a reconstruction, of those that it shows).
+    """
+    spec = program.spec
+    if hasattr(os, "nice"):
+        os.nice(5)  # the line comes first
+    pairing = Pairing(
+        *(program.ring(role) for role in ("shown", "frames", "decode_marks")),
+        offset=spec["offset"],
+        keep=spec["pairs"],
+    )
+    path = program.folder / FILE
+    screen = open_screen(program)
+    program.ready(window=isinstance(screen, PreviewWindow))
+    stale, written = True, -WRITE_EVERY
+    going = True
+    while going:
+        program.clock.sleep_until(program.clock.now() + LOOK_EVERY)
+        going = program.tick()
+        screen.tend()
+        changed = pairing.look()
+        stale |= changed
+        program.row["reconstructions"], program.row["lost"] = pairing.trials, pairing.lost
+        now = program.clock.now()
+        due = stale and (now - written >= WRITE_EVERY or not going)
+        if changed or due:
+            sheet = draw_pairs(
+                pairing.pairs,
+                spec["caption"],
+                f"single trials, the newest {len(pairing.pairs)} of {pairing.trials} so far",
+                room=spec["pairs"],
+            )
+            if changed:
+                screen.show(sheet)
+            if due:
+                write_whole(sheet, path)
+                stale, written = False, now
+    paired = sum(pair.read is not None for pair in pairing.pairs)
+    program.report(preview=str(path), paired=paired)
+
+
+def open_screen(program: Program) -> Screen:
+    """Open the operator's window, where there is to be one; a missing screen is said in the log, and is no failure."""
+    spec: Any = program.spec
+    if spec["kind"] == "file" or (spec["kind"] == "auto" and not spec["screen"]):
+        return NoScreen()
+    try:
+        pygame.display.init()
+        monitor = choose(monitors(), spec["monitor"], spec["participant_monitor"], spec["kind"])
+        if monitor is None:
+            pygame.display.quit()
+            return NoScreen()
+        return PreviewWindow(monitor, sheet_size(spec["pairs"]), f"Operator's preview: {spec['caption']}")
+    except (pygame.error, DisplayError) as error:
+        program.log.warning("no window for the preview (%s): it is kept in %s", error, FILE)
+        return NoScreen()
+
+
+def choose(
+    there_are: tuple[Monitor, ...], wanted: int | str | None, participant: int | str, kind: str
+) -> Monitor | None:
+    """Return the monitor for the preview: the one named, else the first that is not the participant's.
+
+    With one monitor alone, None for kind ``"auto"``, and that one for ``"window"``.
+    """
+    if wanted is not None:
+        return choose_monitor(there_are, wanted)
+    theirs = choose_monitor(there_are, participant)
+    others = [monitor for monitor in there_are if monitor.index != theirs.index]
+    return others[0] if others else theirs if kind == "window" else None
+
+
+def write_whole(sheet: Image.Image, path: Path) -> None:
+    """Write a picture so that whoever opens it finds it whole."""
+    beside = path.with_name(f".{path.name}.partial")
+    sheet.save(beside, format="PNG", compress_level=1)
+    os.replace(beside, path)

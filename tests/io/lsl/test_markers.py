@@ -1,0 +1,168 @@
+"""Markers arrive in order, at their time, and none is lost or cut without a count."""
+
+import time
+import uuid
+from collections.abc import Iterator
+
+import pylsl
+import pytest
+
+from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
+from bci.io.lsl.markers import MarkerOutlet, MarkerSource
+from bci.memory.events import LONGEST_TEXT, create_markers
+from bci.memory.ring import Ring
+from bci.signal.clock import ManualClock
+from bci.signal.types import Marker, Signal
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def source_id() -> str:
+    return f"markers-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(100.0)
+
+
+@pytest.fixture
+def ring(segment_name: str) -> Iterator[Ring]:
+    with create_markers(segment_name, readers=1) as ring:
+        yield ring
+
+
+def sent(*texts: str) -> list[Marker]:
+    """Return markers at 1001, 1002 … seconds."""
+    return [
+        Marker(1001.0 + i, text, int(text) if text.lstrip("-").isdecimal() else 0, 1001.0 + i)
+        for i, text in enumerate(texts)
+    ]
+
+
+def receive(source: MarkerSource, n: int) -> list[Marker]:
+    """Pull until `n` markers are there; a minute is more than enough."""
+    deadline, got = time.monotonic() + 60, []
+    while len(got) < n:
+        got += source.pull(0.05)
+        assert time.monotonic() < deadline, "waited in vain"
+    return got
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts"), [("string", ["T1", "déjà vu", "", "42"]), ("int32", ["7", "-3", "2147483647"])]
+)
+def test_markers_arrive_as_they_were_sent(
+    kind: str, texts: list[str], source_id: str, clock: ManualClock
+) -> None:
+    with MarkerOutlet("events", source_id, kind) as outlet, MarkerSource(source_id, clock) as source:
+        for marker in sent(*texts):
+            outlet.push(marker)
+        assert receive(source, len(texts)) == sent(*texts)
+        assert source.received == len(texts)
+
+
+def test_markers_are_written_into_the_ring(source_id: str, clock: ManualClock, ring: Ring) -> None:
+    with MarkerOutlet("events", source_id) as outlet, MarkerSource(source_id, clock) as source:
+        for marker in sent("T1", "12"):
+            outlet.push(marker)
+        deadline = time.monotonic() + 60
+        while ring.count < 2:
+            source.pull_into(ring)
+            assert time.monotonic() < deadline, "waited in vain"
+        records = ring.read(0, 2)["marker"]
+    assert records["text"].tolist() == [b"T1", b"12"]
+    assert records["code"].tolist() == [0, 12]
+    assert records["length"].tolist() == [2, 2]
+    assert records["time"].tolist() == records["raw"].tolist() == [1001.0, 1002.0]
+    assert source.cut == 0
+
+
+def test_a_text_longer_than_its_record_is_cut_between_characters_and_counted(
+    source_id: str, clock: ManualClock, ring: Ring
+) -> None:
+    text = "µ" * LONGEST_TEXT
+    with MarkerOutlet("events", source_id) as outlet, MarkerSource(source_id, clock) as source:
+        outlet.push(sent(text)[0])
+        deadline = time.monotonic() + 60
+        while not source.pull_into(ring):
+            assert time.monotonic() < deadline, "waited in vain"
+        (record,) = ring.read(0, 1)["marker"]
+    assert record["text"].decode() == "µ" * (LONGEST_TEXT // 2)
+    assert record["length"] == 2 * LONGEST_TEXT
+    assert source.cut == 1
+
+
+def test_what_a_sender_pushed_just_before_it_went_away_is_not_lost(
+    source_id: str, clock: ManualClock
+) -> None:
+    outlet = MarkerOutlet("events", source_id)
+    with MarkerSource(source_id, clock) as source:
+        for marker in sent(*map(str, range(50))):
+            outlet.push(marker)
+        deadline = time.monotonic() + 60
+        while source._inlet.samples_available() < 50:  # arrived, not yet pulled
+            assert time.monotonic() < deadline, "waited in vain"
+        outlet.close()
+        assert [marker.code for marker in receive(source, 50)] == list(range(50))
+
+
+def test_bytes_that_are_no_text_are_kept_readable(source_id: str, clock: ManualClock) -> None:
+    foreign = pylsl.StreamOutlet(pylsl.StreamInfo("events", "Markers", 2, 0.0, "string", source_id))
+    with MarkerSource(source_id, clock) as source:
+        foreign.push_sample([b"caf\xe9", b"a\0b"], 5.0)
+        (marker,) = receive(source, 1)
+    assert marker.text == "caf\\xe9\ta\0b"
+
+
+def test_a_sender_that_comes_back_is_heard_again(source_id: str, clock: ManualClock) -> None:
+    outlet = MarkerOutlet("events", source_id)
+    with MarkerSource(source_id, clock) as source:
+        outlet.push(sent("before")[0])
+        assert [m.text for m in receive(source, 1)] == ["before"]
+        outlet.close()
+        with MarkerOutlet("events", source_id) as outlet:
+            assert outlet.wait_for_consumers(30.0)
+            outlet.push(sent("after")[0])
+            assert [m.text for m in receive(source, 1)] == ["after"]
+
+
+def test_a_sender_that_comes_back_with_another_format_is_refused(source_id: str, clock: ManualClock) -> None:
+    def pull_for_a_minute(source: MarkerSource) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            source.pull(0.02)
+            clock.advance(0.1)
+
+    outlet = MarkerOutlet("events", source_id)
+    with MarkerSource(source_id, clock) as source:
+        outlet.close()
+        with MarkerOutlet("events", source_id, "int32"):
+            with pytest.raises(StreamMismatch, match="str values were expected, int32 came"):
+                pull_for_a_minute(source)
+
+
+def test_a_signal_is_refused_as_a_source_of_markers(source_id: str, clock: ManualClock) -> None:
+    from bci.io.lsl.source import LslOutlet
+
+    for signal in (Signal("eeg", 100.0, (2,), dtype="int16"), Signal("gaze", 0.0, (2,))):
+        with (
+            LslOutlet(signal, source_id),
+            pytest.raises(StreamMismatch, match="markers are text or integers"),
+        ):
+            MarkerSource(source_id, clock)
+
+
+def test_markers_that_are_not_there_or_there_twice_are_refused(source_id: str, clock: ManualClock) -> None:
+    with pytest.raises(StreamNotFound, match=source_id):
+        MarkerSource(source_id, clock, timeout=0.2)
+    with MarkerOutlet("a", source_id), MarkerOutlet("b", source_id), pytest.raises(DuplicateStream):
+        MarkerSource(source_id, clock)
+
+
+def test_a_marker_without_a_time_is_not_sent(source_id: str) -> None:
+    with MarkerOutlet("events", source_id) as outlet:
+        for wrong in (0.0, float("nan"), -1.0):
+            with pytest.raises(ValueError, match="above 0"):
+                outlet.push(Marker(wrong, "T1"))

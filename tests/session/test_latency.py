@@ -1,0 +1,88 @@
+"""The latency table says what was planted in the tables, and nothing about what did not happen."""
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+
+from bci.errors import RecordingError
+from bci.live.record import FRAME_FIELDS, SHOWN_FIELDS
+from bci.session.latency import latency_picture, latency_table, response_wait
+from bci.session.tables import MARK_FIELDS
+from bci.signal.types import INTERVALS, STAGES
+
+#: Planted stage stamps, seconds after the sample, of every frame.
+OFFSETS = dict(zip(STAGES, (0.0, 0.001, 0.003, 0.007, 0.008, 0.012, 0.020), strict=True))
+
+
+def write_table(path: Path, fields: tuple[str, ...], rows: list[dict[str, object]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fields, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def plant(folder: Path) -> None:
+    """Write a session of 50 frames, 10 of them invalid, every fourth of them shown."""
+    frames, shown = [], []
+    for i in range(50):
+        stamps = {stage: 100 + i / 10 + offset for stage, offset in OFFSETS.items()}
+        valid = int(i % 5 != 0)
+        frames.append({"frame": i, "valid": valid, **{s: stamps[s] for s in STAGES[:5]}})
+        if i % 4 == 1:
+            shown.append({"kind": "frame", "frame": i, **stamps})
+    shown.append({"kind": "neutral", "frame": -1, **dict.fromkeys(STAGES, "nan")})
+    write_table(folder / "frames.csv", FRAME_FIELDS, frames)
+    write_table(folder / "shown.csv", SHOWN_FIELDS, shown)
+
+
+def test_every_interval_has_its_planted_length_and_count(tmp_path: Path) -> None:
+    plant(tmp_path)
+    table = latency_table(tmp_path)
+    assert set(table) == set(INTERVALS)
+    for name, (start, stop) in INTERVALS.items():
+        planted = (OFFSETS[stop] - OFFSETS[start]) * 1e3
+        assert table[name]["p50"] == pytest.approx(planted, abs=1e-3)
+        assert table[name]["p99"] == pytest.approx(planted, abs=1e-3)
+        assert table[name]["n"] == (13 if stop in ("taken", "flipped") else 40)
+
+
+def test_a_session_in_which_nothing_was_shown_has_no_flip_latency(tmp_path: Path) -> None:
+    plant(tmp_path)
+    write_table(tmp_path / "shown.csv", SHOWN_FIELDS, [])
+    table = latency_table(tmp_path)
+    assert table["total"]["n"] == 0
+    assert math.isnan(table["total"]["p50"])
+    assert table["decode"]["n"] == 40
+
+
+def test_the_wait_for_the_answer_is_told_apart_from_every_stage(tmp_path: Path) -> None:
+    plant(tmp_path)
+    marks: list[dict[str, object]] = [
+        {"kind": "epoch", "time": 100 + i / 10 - 7.5, "detail": f"stimulus {i} face"} for i in range(50)
+    ]
+    write_table(tmp_path / "marks.csv", MARK_FIELDS, [{"kind": "pipeline_reset", "time": 99.0}, *marks])
+    waited = response_wait(tmp_path)
+    assert (waited["n"], waited["p50"], waited["p99"]) == (50, pytest.approx(7500), pytest.approx(7500))
+    assert all(latency["p99"] < 100 for latency in latency_table(tmp_path).values())
+    write_table(tmp_path / "marks.csv", MARK_FIELDS, [])
+    assert response_wait(tmp_path)["n"] == 0
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    plant(tmp_path)
+    latency_picture(tmp_path, tmp_path / "latency.png")
+    assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_of_a_session_without_frames_is_empty_and_no_complaint(tmp_path: Path) -> None:
+    for name, fields in (("frames.csv", FRAME_FIELDS), ("shown.csv", SHOWN_FIELDS)):
+        write_table(tmp_path / name, fields, [])
+    latency_picture(tmp_path, tmp_path / "latency.png")
+    assert (tmp_path / "latency.png").is_file()
+
+
+def test_a_folder_without_a_session_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"frames\.csv is missing"):
+        latency_table(tmp_path)
