@@ -93,6 +93,7 @@ class Recorder:
         self._tables: list[Table] = []
         self._readers: list[RingReader] = []
         self._signals: list[int] = []
+        self._roles: dict[int, str] = {}
         self._before = 0
         self._sources: list[tuple[str, Ring, int]] = []
         self._own_marks: Take = _nobody
@@ -104,10 +105,11 @@ class Recorder:
 
     def add_stream(self, role: str, stream: Stream, facts: dict[str, Any]) -> None:
         """Record a stream: its samples, its clock offsets, its marks."""
-        info = StreamInfo(stream.signal, **{"source_id": stream.signal.name} | _known(facts, role))
+        info = StreamInfo(stream.signal, **{"source_id": stream.signal.name} | _known(facts))
         first = self._resume()
         track, take = self._tracks.samples(info, first)
         self._signals.append(track)
+        self._roles[track] = role
         self._before += first
         each = int(np.prod(stream.signal.shape)) * np.dtype(stream.signal.dtype).itemsize
         most = tracks.longest_read(each)
@@ -118,7 +120,9 @@ class Recorder:
         """Record a ring of markers."""
         signal = Signal(str(facts.get("name", role)), 0.0, (1,), dtype="str")
         first = self._resume()
-        _, take = self._tracks.markers(StreamInfo(signal, **{"source_id": role} | _known(facts, role)), first)
+        info = StreamInfo(signal, **{"source_id": role} | _known(facts))
+        track, take = self._tracks.markers(info, first)
+        self._roles[track] = role
         self._readers.append(RingReader(role, ring, take, most=1000, first=first))
 
     def add_doings(
@@ -130,7 +134,7 @@ class Recorder:
     ) -> None:
         """Record what the rig does, in the tables and in the file; after all streams have been added."""
         sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG)
-        _, marks_taker = self._tracks.own(tracks.marks_stream(sources))
+        _, marks_taker = self._tracks.own(tracks.marks_stream(sources, self._roles))
         table = self._table(table_file("marks"), MARK_FIELDS)
         for i, (role, ring, track) in enumerate(self._sources):
             also = _both(marks_taker(tracks.mark_values(i)), partial(self._take_offsets, track))
@@ -304,13 +308,13 @@ class Recorder:
         return table
 
 
-def _known(facts: Mapping[str, Any], role: str) -> dict[str, Any]:
-    """Return what of a stream's facts describes it, and its role, by which the session's reader finds it again."""
+def _known(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a stream's facts describes it."""
     names = ("source_id", "uid", "host", "kind", "speed", "exact_stamps", "desc")
     known = {name: facts[name] for name in names if name in facts}
     # What else it says of itself is kept where it can be an element of XML.
     extra = {key: str(value) for key, value in facts.get("extra", {}).items() if key.isidentifier()}
-    return known | {"extra": extra | {"role": role}}
+    return known | ({"extra": extra} if extra else {})
 
 
 def _both(first: Take, second: Take) -> Take:
