@@ -206,9 +206,9 @@ def _with_events(
     with_events = []
     for frame in frames:
         own = waiting[frame.first]
-        # Two events on one sample were decoded one after the other; one event decoded twice stays.
-        event = (own.pop(0) if len(own) > 1 else own[0]) if own else None
-        with_events.append(replace(frame, event=event))
+        # Two events on one sample were decoded one after the other; the last one stays for a frame made twice.
+        first = own.pop(0) if len(own) > 1 else next(iter(own), None)
+        with_events.append(replace(frame, event=first))
     return with_events
 
 

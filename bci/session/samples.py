@@ -5,6 +5,7 @@ is left out, and everything else is there, also of a recording whose recorder wa
 is the same sample.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,10 @@ class _Place:
     path: Path
     id: int
     header: Header
+
+    def is_it(self, info: Mapping[str, Any]) -> bool:
+        """Whether a description is that of this stream, as pyxdf gives it in brief."""
+        return bool(info["stream_id"] == self.id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,13 +181,7 @@ class RecordedStream:
         for place in self._places:
             lines = _chunk_lines(place)
             until = max((line.offset + line.length for line in _all_lines(place.path)), default=0)
-            loaded = load_stream(
-                place.path,
-                lambda info, stream=place.id: info["stream_id"] == stream,
-                break_s=_GAP_S,
-                break_samples=1,
-                until=until,
-            )
+            loaded = load_stream(place.path, place.is_it, break_s=_GAP_S, break_samples=1, until=until)
             if loaded is None:
                 continue
             counts = np.concatenate([np.arange(line.first, line.first + line.samples) for line in lines])
@@ -267,7 +266,7 @@ def _consecutive(counts: NDArray[np.int64], low: int, high: int) -> Iterator[sli
     """Yield the parts of ``counts[low:high]`` that count on without a jump."""
     jumps = low + 1 + np.flatnonzero(np.diff(counts[low:high]) != 1)
     edges = [low, *jumps.tolist(), high]
-    for first, end in zip(edges, edges[1:], strict=False):
+    for first, end in itertools.pairwise(edges):
         yield slice(first, end)
 
 
@@ -316,7 +315,7 @@ def _stated_roles(text: str) -> dict[int, str]:
 
 def _usual_roles(headers: Mapping[int, Header]) -> dict[int, str]:
     """Return the roles in a recording that states none: signals and markers, each in their order."""
-    roles = {}
+    roles: dict[int, str] = {}
     for usual, signals in (("stream", True), ("markers", False)):
         ids = [number for number, header in headers.items() if (header.rate > 0) == signals]
         roles |= {number: usual if i == 1 else f"{usual}-{i}" for i, number in enumerate(ids, 1)}
@@ -329,8 +328,9 @@ def _choose(
     """Return the id of a stream in a file, by role, else source id, else name; None where it is not there."""
     if name is None:
         return _FIRST if _FIRST in headers else None
-    for meaning in (lambda i: roles.get(i), lambda i: headers[i].source_id, lambda i: headers[i].name):
-        ids = [i for i in headers if meaning(i) == name]
+    names = {i: (roles.get(i), header.source_id, header.name) for i, header in headers.items()}
+    for meaning in range(3):
+        ids = [i for i, called in names.items() if called[meaning] == name]
         if len(ids) > 1:
             held = ", ".join(roles.get(i, str(i)) for i in ids)
             raise RecordingError(

@@ -293,8 +293,7 @@ def _numbered(flips: Sequence[Flip], asked: Sequence[_Asked]) -> list[Flip]:
             numbers[place] = free[0]
             taken.add(free[0])
     return [
-        Flip(flip.time, flip.stimulus, flip.name, number)
-        for flip, number in zip(flips, numbers, strict=True)
+        Flip(flip.time, flip.stimulus, flip.name, number) for flip, number in zip(flips, numbers, strict=True)
     ]
 
 

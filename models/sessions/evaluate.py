@@ -1,6 +1,5 @@
 """A closed-loop session, scored: live beside offline, beside the oracle, beside guessing."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,8 @@ from bci.decoder.renderer import Artist
 from bci.errors import BciError, BundleError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
+from bci.session.latency import latency_table
+from bci.session.recorded import RecordedSession
 from models.reports.decoded import Decoded
 from models.reports.page import (
     curves_section,
@@ -28,7 +29,7 @@ from models.reports.scoring import score_decoded
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
 from models.sessions.page import latency_section, live_section, oracle_words
-from models.sessions.readings import LATENTS, Reading, known_latents, read_trials, score
+from models.sessions.readings import LATENTS, Reading, count_left_out, known_latents, readings_of, score
 
 #: In a session's own folder: its report.
 FOLDER = "report"
@@ -56,8 +57,7 @@ def evaluate_session(
     seed : int
         Of the pairings of chance.
     reproduced : mapping, optional
-        What decoding the session again gave, as `bci.session.reproduce.reproduce` returns it: trainers do not know the
-        live system, so whoever calls may pass it.
+        What decoding the session again gave, as `bci.session.reproduce.reproduce` returns it.
     weights : Path, optional
         Folder of the networks that some metrics need.
     permutations : int
@@ -70,22 +70,26 @@ def evaluate_session(
     dict
         What `models.sessions.readings.score` and `models.reports.scoring.score_decoded` return; ``confidence_mean``,
         ``pairs`` (the picture), ``reproduced``, ``offline`` (the bundle's own scores), ``oracle`` (of the bundle's
-        held-out trials), ``latency``.
+        held-out trials), ``latency``, ``left_out`` (trials that were aborted, or without a valid reconstruction, by
+        reason).
 
     Raises
     ------
     RecordingError
         If the folder is no such session, or holds too little.
+    BundleError
+        If the bundle that it ran is not there any more.
     """
     say = progress or (lambda done, text: None)
-    config, stimuli = _config(folder)
-    readings = read_trials(folder)
+    session = RecordedSession.read(folder)
+    config, stimuli = session.config, _stimuli(session)
+    trials = session.trials()
+    readings = readings_of(trials)
     latents = known_latents(stimuli)
     scored = score(readings, latents, seed)
-    bundle = Bundle.load(config["decoder"]["bundle"])
+    bundle = session.bundle()
     draw = _artist(bundle)
-    simulated = bool(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["simulated"])
-    found = _decoded(stimuli, readings, latents, bundle.image_size, simulated)
+    found = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
     say(0.1, "scoring, beside every baseline")
     scores = score_decoded(
         found, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
@@ -110,7 +114,8 @@ def evaluate_session(
         "offline": _offline(bundle),
         "oracle": best if best else {"missing": why},
         "semantic": semantic,
-        "latency": _latency(folder),
+        "latency": latency_table(folder),
+        "left_out": count_left_out(trials),
     }
     ready: dict[str, Any] = plain(report)
     say(0.95, "writing the page")
@@ -137,18 +142,16 @@ def evaluate_session(
     return ready
 
 
-def _config(folder: Path) -> tuple[dict[str, Any], Path]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        stimuli = Path((config.get("experiment") or {})["folder"])
-    except (OSError, ValueError, KeyError) as error:
-        raise RecordingError(f"{folder} is no session of an experiment: {error}") from None
-    if not (stimuli / LATENTS).is_file():
+def _stimuli(session: RecordedSession) -> Path:
+    """Return the folder of the pictures that were shown, and of their latents."""
+    folder = session.experiment().get("folder")
+    if not folder or not (Path(folder) / LATENTS).is_file():
         raise RecordingError(
-            f"{folder}: {stimuli} holds no {LATENTS}, so nobody knows what should have been read. "
-            "Name a session of pictures that a generator drew."
+            f"{session.folder}: {LATENTS} was expected beside the pictures that were shown, in {folder}, and is not "
+            "there: without the pictures' latents nothing tells what should have been read. Name a session of pictures "
+            "that a generator drew."
         )
-    return config, stimuli
+    return Path(folder)
 
 
 def _artist(bundle: Bundle) -> Artist | None:
@@ -262,8 +265,3 @@ def _pairs(found: Decoded, draw: Artist | None, seed: int) -> str:
     if draw is None:
         return "<h2>Seen and read</h2><p>The bundle has no generator of its own: latents cannot be drawn alone.</p>"
     return pairs_section(found, draw, seed)
-
-
-def _latency(folder: Path) -> dict[str, Any] | None:
-    path = folder / "latency.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
