@@ -269,7 +269,7 @@ def part_of(recording: Path) -> Path:
     if len(parts) != 1 or parts[0].suffix != ".xdf":
         held = ", ".join(part.name for part in parts) or "no recording"
         raise ConfigError(
-            f"{recording}: one finished recording (recording.xdf) was expected, {held} came. Name one file, each with "
-            "a run of its own (--run); what `bci verify --repair` writes of one whose recorder was killed is finished."
+            f"{recording}: one finished recording (recording.xdf) was expected, {held} came. Name one file: each part "
+            "is a run of its own, and of one whose recorder was killed `bci verify --repair` writes a finished copy."
         )
     return parts[0]
