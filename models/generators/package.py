@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+import models
 from bci.config.toml import describe_errors
+from bci.decoder.bundle import Bundle
 from bci.decoder.quantiser import Quantiser
 from bci.decoder.spec import CARD
 from bci.decoder.wire import read_facts
@@ -198,6 +200,22 @@ def save_package(
         GeneratorPackage.load,
     )
     return GeneratorPackage.load(folder)
+
+
+def package_of(bundle: Bundle) -> GeneratorPackage | None:
+    """Return the generator's package that a bundle was trained with, from beside it or from those shipped."""
+    wanted = {digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")}
+    shipped = Path(models.__path__[0]) / "bundles"
+    for place in dict.fromkeys((bundle.folder.resolve().parent, shipped)):
+        for folder in sorted(place.iterdir()) if place.is_dir() else ():
+            if (folder / DESCRIPTION).is_file():
+                try:
+                    package = GeneratorPackage.load(folder)
+                except BundleError:
+                    continue  # a damaged neighbour is none of ours
+                if package.hash in wanted:
+                    return package
+    return None
 
 
 def require_place(folder: Path) -> None:

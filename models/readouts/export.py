@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from models.export import OPSET, _finish
+from models.export import OPSET, finish
 from models.readouts.affine import AffineReadout
 from models.readouts.deep import FrozenNetwork
 from models.readouts.kernel import FrozenKernel
@@ -91,7 +91,7 @@ def export_readout(
         ],
         [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
     )
-    return _finish(helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)]))
+    return finish(helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)]))
 
 
 def _sized(graph: _Graph, name: str, size: LatentSize, d: int) -> None:
