@@ -83,6 +83,20 @@ def test_asking_which_kinds_there_are_imports_neither_torch_nor_a_trainer() -> N
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_first_system_gives_its_held_out_windows_as_trials_of_two_pictures(data: Path) -> None:
+    bundle = Bundle.load(Path(__file__).resolve().parents[2] / "models" / "bundles" / "alpha")
+    decoded = systems.system_of_bundle(bundle).held_out(
+        bundle, data_root=data, progress=lambda done, text: None
+    )
+    assert decoded.names == ("eyes open", "eyes closed")
+    assert decoded.latents.tolist() == [[0.0], [1.0]]
+    assert not decoded.simulated
+    scores = bundle.spec.scores
+    right = (decoded.predicted[:, 0] >= 0.5) == decoded.which.astype(bool)
+    assert len(decoded) == scores["test"]["scored"]
+    assert right.mean() == pytest.approx(scores["accuracy"]["value"])
+
+
 @pytest.mark.usefixtures("toys")
 def test_a_system_of_another_folder_is_trained_and_evaluated_through_the_commands(tmp_path: Path) -> None:
     pytest.importorskip("torch")
