@@ -59,7 +59,7 @@ def bci(*words: object) -> dict[str, Any]:
 
 def test_the_systems_of_the_project_are_found_by_the_kinds_that_files_and_bundles_name() -> None:
     known = systems.systems()
-    assert set(known) == {"decoder", "hyper-insilico"}
+    assert {"decoder", "hyper-insilico"} <= set(known)
     configs = Path(__file__).resolve().parents[2] / "configs"
     for name, kind in (("alpha-train", "decoder"), ("hyper-insilico-train", "hyper-insilico")):
         assert systems.system_of_file(configs / f"{name}.toml") is known[kind]
@@ -166,18 +166,19 @@ def test_two_modules_that_describe_one_kind_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_and_a_bundle_of_an_unknown_kind_are_refused_with_the_kinds_there_are(tmp_path: Path) -> None:
     (tmp_path / "new.toml").write_text('kind = "shades"\n')
-    with pytest.raises(ConfigError, match="expected kind 'dcgan', 'hyper-insilico', or none for a decoder"):
+    with pytest.raises(
+        ConfigError,
+        match="'dcgan', .*'hyper-insilico'.*, or none for a decoder, came 'shades'",
+    ):
         trainer_of(tmp_path / "new.toml")
     with pytest.raises(
-        ConfigError, match=r"training file of a system, of kind decoder, hyper-insilico, came"
+        ConfigError, match=r"training file of a system, .*decoder.*hyper-insilico.*, came kind 'shades'"
     ):
         systems.system_of_file(tmp_path / "new.toml")
-    with pytest.raises(ConfigError, match=r"training file of a generator, of kind dcgan, came kind 'shades'"):
+    with pytest.raises(ConfigError, match=r"training file of a generator, .*dcgan.*, came kind 'shades'"):
         generators.load_generator_config(tmp_path / "new.toml")
     bundle = tiny_bundle(tmp_path / "bundle", provenance=Provenance(config={"kind": "shades"}))
-    with pytest.raises(
-        BundleError, match="system of kind decoder, hyper-insilico, came one of kind 'shades'"
-    ):
+    with pytest.raises(BundleError, match=r"system of kind .*hyper-insilico.*, came one of kind 'shades'"):
         systems.system_of_bundle(bundle)
 
 
