@@ -206,7 +206,8 @@ def visible(wait: float, clock: Clock | None = None) -> list[StreamInfo]:
     """Return all streams that answer within `wait` seconds of the network, sorted by source id.
 
     One that does not give its whole description within half a second (by `clock`, by default this host's), or too
-    long a one, is listed by what discovery tells; one that claims what no stream can be is said in the log and left out.
+    long a one, is listed by what discovery tells; one that claims what no stream can be is left out, and the log says
+    so.
     """
     clock = clock or LslClock()
     infos = []

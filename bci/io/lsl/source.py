@@ -160,8 +160,8 @@ class LslSource:
     def pull_into(self, stream: Stream, timeout: float = WAIT) -> int:
         """Receive what comes next straight into the stream's ring; mark what is not right.
 
-        Blocks until the count that a reader waits for, the grid or the quantum is reached, or `timeout`
-        real seconds have passed, for liblsl blocks. While the source is lost, takes one step of at most 0.1 s towards finding it.
+        Blocks inside liblsl until the count that a reader waits for, the grid or the quantum is reached, or `timeout`
+        real seconds have passed. While the source is lost, takes one step of at most 0.1 s towards finding it.
 
         Returns
         -------
@@ -224,10 +224,10 @@ class LslSource:
         deadline = self._clock.now() + timeout
         left = timeout
         while stream.samples.count == self._given:
-            if left < 0:
-                return None
-            self.pull_into(stream, min(WAIT, left))
+            self.pull_into(stream, min(WAIT, max(0.0, left)))
             left = deadline - self._clock.now()
+            if left <= 0 and stream.samples.count == self._given:
+                return None
         chunk = next(chunks)
         self._given = chunk.end
         samples, times, bad = chunk.samples.copy(), chunk.times.copy(), chunk.bad.copy()
