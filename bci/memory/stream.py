@@ -199,7 +199,7 @@ def follow(
     ring, signal = stream.samples, stream.signal
     size = ring.max_window
     lender = _Lender(ring)
-    good = np.zeros((size, signal.shape[0]), bool)
+    good = np.zeros((size, *signal.flag_shape), bool)
     breaks: list[tuple[int, str]] = []
     marks_read, at = 0, first
     while True:
