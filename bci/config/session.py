@@ -12,6 +12,7 @@ from bci.config.display import DisplaySettings
 from bci.config.limits import Limits
 from bci.config.toml import check_settings, read_toml
 from bci.io.files.folder import NAME
+from bci.memory.stream import BUFFER_MB
 
 Positive = Annotated[float, Field(gt=0)]
 SafeName = Annotated[str, Field(pattern=NAME)]
@@ -106,6 +107,8 @@ class StreamSettings(_Section):
     """How long to look for it."""
     buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
     """How long a sample stays readable in shared memory."""
+    buffer_mb: Annotated[float, Field(ge=1, le=1_000_000)] = BUFFER_MB
+    """The shared memory that its samples may take; what would take more is held for fewer seconds, never below 2."""
     markers: str | None = None
     """Source id of a marker stream to take along."""
 
