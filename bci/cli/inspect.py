@@ -8,7 +8,8 @@ from rich.markup import escape
 
 from bci.cli.output import Output, foreign, use
 from bci.cli.run import Json
-from bci.config.session import InSilicoSettings, ReplaySettings, SessionConfig, load_session
+from bci.config.session import SessionConfig, load_session
+from bci.config.sources import InSilicoSettings, ReplaySettings
 from bci.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
         from bci.live.replay import TOP_SPEED
         from bci.live.source import open_replay
 
-        recording = open_replay(session.source.model_dump())
+        recording = open_replay(session.source)
         bundle.check(recording.signal)
         output.say(
             f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
@@ -148,10 +149,9 @@ def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[st
     BundleMismatch
         If it gives another signal than the bundle expects.
     """
-    from bci.live.insilico import open_participant
+    from bci.live.insilico import open_participant, read_spec
 
-    spec = {key: value for key, value in source.model_dump().items() if value is not None}
-    bundle.check(open_participant({**spec, "source_id": "check"}).signal)
+    bundle.check(open_participant(read_spec({**source.model_dump(), "source_id": "check"})).signal)
     trained: Any = bundle.spec.provenance.config.get("participant") or {}
     subject = trained.get("subject", source.subject) if isinstance(trained, dict) else source.subject
     if subject != source.subject:
