@@ -168,7 +168,7 @@ def test_a_file_and_a_bundle_of_an_unknown_kind_are_refused_with_the_kinds_there
     (tmp_path / "new.toml").write_text('kind = "shades"\n')
     with pytest.raises(
         ConfigError,
-        match="'dcgan', .*'hyper-insilico'.*, or none for a decoder, came 'shades'",
+        match=r"'dcgan', .*'hyper-insilico'.*, or none for a decoder, came 'shades'",
     ):
         trainer_of(tmp_path / "new.toml")
     with pytest.raises(
