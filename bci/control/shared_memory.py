@@ -7,7 +7,7 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.io.lsl.metadata import StreamInfo
-from bci.memory.events import create_markers
+from bci.memory.events import create_events
 from bci.memory.frames import frame_columns, frames_capacity, shown_columns
 from bci.memory.marks import create_marks
 from bci.memory.ring import Ring
@@ -68,7 +68,7 @@ class SharedMemory:
 
     def make_markers(self) -> None:
         """Make what markers travel in."""
-        self._keep("markers", create_markers(self.key + "k", readers=2))
+        self._keep("markers", create_events(self.key + "k", readers=2))
 
     def _keep(self, role: str, ring: Ring) -> None:
         self.rings[role] = self._opened.enter_context(ring)
