@@ -103,6 +103,8 @@ class Cut(Protocol):
         Output samples from an event's own to the first of its window; 0 without events.
     tail_s : float
         Seconds after an event until the last sample of its window is there; 0 without events.
+    held : int
+        Source samples that a live cutter reads in one piece, which a ring must hold; 0 where it keeps its own.
     """
 
     length: int
@@ -111,6 +113,7 @@ class Cut(Protocol):
     needs_markers: bool
     offset: int
     tail_s: float
+    held: int
 
     def live(self, stream: Stream, pipeline: Pipeline, rings: LiveRings) -> LiveCutter:
         """Begin to cut a live stream that goes through `pipeline` first."""

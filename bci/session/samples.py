@@ -18,8 +18,8 @@ from bci.errors import RecordingError
 from bci.io.files import safe_xml
 from bci.io.files.checksums import ChunkSum, HeaderCopy, read_sums, sums_path
 from bci.io.files.xdf.content import Header, read_values
+from bci.io.files.xdf.framing import Tag
 from bci.io.files.xdf.walk import Walk
-from bci.io.files.xdf.wire import Tag
 from bci.io.lsl.metadata import StreamInfo, parse_info
 from bci.session.session_time import load_stream
 from bci.signal.types import Signal, Times
