@@ -27,6 +27,7 @@ from bci.errors import BundleError, BundleMismatch, RecordingError
 from bci.io.files.run import read_run
 from bci.session.frames import Decoding, RecordedFrame
 from bci.session.part import Part
+from bci.session.ran import RanDecoder, first_name
 from bci.session.rows import recorder_rows, trial_rows
 from bci.session.samples import RecordedStream
 from bci.session.tables import RECORDER_TABLES, decoder_source, table_file
@@ -112,15 +113,25 @@ class RecordedSession:
         found: Mapping[str, Any] = experiment
         return found
 
-    def bundle_path(self, decoder: str | None = None) -> Path:
-        """Return where the bundle of a decoder was when the session ran.
+    def ran(self, decoder: str | None = None) -> RanDecoder:
+        """Return a decoder as it ran: its bundle, its stream, its environment; the first when none is named.
 
         Raises
         ------
         RecordingError
-            If its configuration names none.
+            If there was none of that name, or the session does not say what it was.
         """
-        return Path(self._of_decoder(self.config, "config.json", "decoder", decoder, "bundle"))
+        return RanDecoder.of(self.folder, self.config, self.environment, decoder)
+
+    @property
+    def driver(self) -> str | None:
+        """The decoder whose reconstructions were shown; None for the first."""
+        name: str | None = (self.config.get("display") or {}).get("decoder")
+        return self._canonical(name)
+
+    def is_driver(self, decoder: str | None) -> bool:
+        """Whether a decoder's reconstructions were those that were shown."""
+        return self._canonical(decoder) == self.driver
 
     def bundle(self, path: Path | None = None, decoder: str | None = None) -> "Bundle":
         """Load the bundle that a decoder ran.
@@ -141,11 +152,11 @@ class RecordedSession:
         """
         from bci.decoder.bundle import Bundle
 
-        ran = self._of_decoder(self.environment, "environment.json", "bundle", decoder, "hash")
-        bundle = Bundle.load(path or self.bundle_path(decoder))
-        if bundle.hash != ran:
+        ran = self.ran(decoder)
+        bundle = Bundle.load(path or ran.bundle)
+        if bundle.hash != ran.hash:
             raise BundleMismatch(
-                f"the session ran bundle {ran[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
+                f"the session ran bundle {ran.hash[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
                 "Name the one it ran with --bundle, or put it back."
             )
         return bundle
@@ -159,7 +170,7 @@ class RecordedSession:
 
     @cached_property
     def decoders(self) -> list[str]:
-        """Names of the decoders beside the first, as far as they have tables."""
+        """Names of the decoders beside the first, whose tables are their own."""
         names = [path.name.split(".") for path in sorted(self.folder.glob("frames.*.csv"))]
         return list(dict.fromkeys(name.partition("-")[0] for _, name, _ in names))
 
@@ -178,6 +189,7 @@ class RecordedSession:
         RecordingError
             If it is missing although something of it was recorded, or a row is not whole.
         """
+        decoder = self._canonical(decoder)
         key = table_file(name, decoder)
         if key not in self._rows:
             self._rows[key] = self._read_table(name, decoder)
@@ -191,6 +203,7 @@ class RecordedSession:
         RecordingError
             If a table is missing or not whole.
         """
+        decoder = self._canonical(decoder)
         if decoder not in self._decodings:
             source = decoder_source(decoder)
             self._decodings[decoder] = Decoding.of(
@@ -328,20 +341,11 @@ class RecordedSession:
             ) from None
         return facts
 
-    def _of_decoder(
-        self, facts: Mapping[str, Any], file: str, section: str, decoder: str | None, key: str
-    ) -> str:
-        """Return what facts say of a decoder: under ``section``, or of another than the first under its plural."""
-        place = f"{section}.{key}" if decoder is None else f"{section}s.{decoder}.{key}"
-        try:
-            value = facts[section][key] if decoder is None else facts[f"{section}s"][decoder][key]
-        except (KeyError, TypeError):
-            value = None
-        if not value:
-            raise RecordingError(
-                f"{self.folder} is not a whole session: {file} says nothing of {place}. {_EXPECTED}"
-            )
-        return str(value)
+    def _canonical(self, decoder: str | None) -> str | None:
+        """Return None for the first decoder, also where it is called by its name; others have tables of their own."""
+        if decoder is not None and (self.folder / "config.json").is_file():
+            return None if decoder == first_name(self.config, "decoder") else decoder
+        return decoder
 
     def _epoch_offset(self, decoder: str | None) -> int | None:
         """Return how many output samples an epoch's first lies behind its event's; None where its bundle is gone."""

@@ -69,7 +69,7 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
     cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), events)
     decoder = OnnxDecoder(bundle, clock=LslClock())
     decoded = []
-    for chunk in Feed(session, signal):
+    for chunk in Feed(session):
         for window in cutter.push(chunk):
             assert window.event is not None
             decoded.append((window.event.text, decoder.decode(window)))

@@ -13,6 +13,7 @@ from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
 from bci.session.latency import latency_table
+from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
 from models.generators.package import package_of
 from models.reports.bundle import artist
@@ -220,8 +221,8 @@ def _offline(bundle: Bundle) -> dict[str, Any]:
 
 def _snr(config: Mapping[str, Any]) -> float | None:
     """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
-    source: Mapping[str, Any] = config.get("source") or {}
-    snr = source.get("snr") if source.get("kind") == "insilico" else None
+    ratios = (one.get("snr") for one in sections(config, "source") if one.get("kind") == "insilico")
+    snr = next(ratios, None)
     return None if snr is None else float(snr)
 
 
