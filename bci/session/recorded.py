@@ -125,9 +125,10 @@ class RecordedSession:
 
     @property
     def driver(self) -> str | None:
-        """The decoder whose reconstructions were shown; None for the first."""
-        name: str | None = (self.config.get("display") or {}).get("decoder")
-        return self._canonical(name)
+        """The decoder whose reconstructions were shown, and are scored; None for the first."""
+        if not (self.folder / "config.json").is_file():
+            return None
+        return self._canonical((self.config.get("display") or {}).get("decoder"))
 
     def is_driver(self, decoder: str | None) -> bool:
         """Whether a decoder's reconstructions were those that were shown."""

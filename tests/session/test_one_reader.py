@@ -237,6 +237,9 @@ def test_a_part_whose_recorder_was_killed_while_it_started_is_empty(copy: Path) 
     assert (len(recorded.table("frames")), len(recorded.table("marks"))) == (7, 16)
     sums_path(copy / "recording-4.xdf").write_bytes(b"")
     assert recorded.stream().coverage() == Coverage(SAMPLES, ())
+    (copy / "recording-5.xdf.partial").touch()
+    assert RecordedSession.read(copy).stream().coverage() == Coverage(SAMPLES, ())
+    assert len(RecordedSession.read(copy).table("shown")) == CHANGES
 
 
 @pytest.mark.parametrize("name", ["frames-2.csv", "shown.csv", "marks-3.csv"])
