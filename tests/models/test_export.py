@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from bci.decoder.wire import read_facts
-from models.export import OPSET, export_generator, export_state_readout
-from models.systems.alpha.generator import UpsamplingGenerator
+from models.export import OPSET, export_generator
+from models.generators.upsampling import UpsamplingGenerator
+from models.systems.alpha.export import export_state_readout
 from models.systems.alpha.path import PathGenerator
 from models.systems.alpha.readout import LinearScore, RelativePower, Sigmoid, StateReadout
 

@@ -160,10 +160,10 @@ def test_masks_mark_what_they_name_and_alter_nothing() -> None:
 
 
 def test_memory_marks_exactly_the_settling_time_across_calls() -> None:
-    memory = Memory(1, 5)
+    memory = Memory((1,), 5)
     flags = np.zeros((20, 1), bool)
     flags[3] = True
-    whole = Memory(1, 5)(flags, 20)
+    whole = Memory((1,), 5)(flags, 20)
     assert whole is not None
     assert np.flatnonzero(whole[:, 0]).tolist() == [3, 4, 5, 6, 7, 8]
     parts = [memory(flags[:4], 4), memory(None, 3), memory(None, 13)]

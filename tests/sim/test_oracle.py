@@ -9,7 +9,14 @@ import scipy.stats
 from numpy.typing import NDArray
 from planted_participants import PICTURES, small
 
-from bci.sim.oracle import FactorNoise, gaussian_posterior, identify, likelihoods, sampled_posterior
+from bci.sim.oracle import (
+    FactorNoise,
+    gaussian_posterior,
+    identify,
+    likelihoods,
+    sampled_posterior,
+    score_trials,
+)
 from bci.sim.responses import respond
 
 
@@ -38,9 +45,7 @@ def test_identification_is_chance_without_signal_and_rises_with_it(kind: str) ->
         found = respond(participant, PICTURES[order])
         # What a look would have caused does not hang on the signal's size.
         drives = drives or [participant.observer.imagine(PICTURES[:12], moment) for moment in found.moments]
-        scores = np.stack(
-            [likelihoods(participant, found, i, PICTURES[:12], d) for i, d in enumerate(drives)]
-        )
+        scores = score_trials(participant, found, range(len(order)), PICTURES[:12], drives)
         reached.append(identify(scores.round(6), order)["n_way"])
     assert reached[0] == pytest.approx(1 / 12)
     assert 0.15 < reached[1] < reached[2]
@@ -51,7 +56,7 @@ def test_a_lapse_is_taken_into_account() -> None:
     participant = small("eeg", snr=5.0, lapse_rate=0.5)
     found = respond(participant, PICTURES[:8])
     lapsed = [i for i, moment in enumerate(found.moments) if moment.lapsed]
-    scores = np.stack([likelihoods(participant, found, i, PICTURES[:8]) for i in lapsed])
+    scores = score_trials(participant, found, lapsed, PICTURES[:8])
     # Nobody was there, and the oracle does not make one candidate win by the noise alone.
     assert np.ptp(scores, axis=1).max() < 1e-6
     awake = next(i for i, moment in enumerate(found.moments) if not moment.lapsed)

@@ -72,7 +72,7 @@ def test_a_stream_that_does_not_fit_is_refused_before_anybody_is_asked_to_sit_do
 def test_without_the_extra_the_line_that_installs_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("models.systems.alpha.calibrate", "models.export", "onnx"):
+    for name in ("models.systems.alpha.calibrate", "models.systems.alpha.export", "models.export", "onnx"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ConfigError, match=r"needs the package 'onnx': .* pip install -e '\.\[cpu,train\]'"):

@@ -69,17 +69,17 @@ class Sos:
     ----------
     sos : (sections, 6) float64
         As `scipy.signal.butter(output="sos")` gives them.
-    shape : tuple of int
-        Shape of one sample.
+    signal : Signal
+        What goes in.
     """
 
     ratio = 1
 
-    def __init__(self, sos: Sections, shape: tuple[int, ...]) -> None:
+    def __init__(self, sos: Sections, signal: Signal) -> None:
         self.settle = settling_samples(sos)
         self._sos = sos
-        self._zi = np.zeros((len(sos), math.prod(shape), 2))
-        self._memory = Memory(shape[0], self.settle)
+        self._zi = np.zeros((len(sos), math.prod(signal.shape), 2))
+        self._memory = Memory(signal.flag_shape, self.settle)
         self._next = 0
 
     def reset(self, first: int) -> None:
@@ -140,7 +140,7 @@ class _Filter(ABC):
 
     def start(self, signal: Signal) -> Kernel:
         """Return the filter at rest."""
-        return Sos(self.sections(signal), signal.shape)
+        return Sos(self.sections(signal), signal)
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class Decimate(_Filter):
 
     def start(self, signal: Signal) -> Kernel:
         """Return the decimation at rest."""
-        return _Decimation(self.sections(signal), self.factor, signal.shape)
+        return _Decimation(self.sections(signal), self.factor, signal)
 
     def sections(self, signal: Signal) -> Sections:
         """Design it for the rate of `signal`."""
@@ -230,8 +230,8 @@ class Decimate(_Filter):
 
 
 class _Decimation(Sos):
-    def __init__(self, sos: Sections, factor: int, shape: tuple[int, ...]) -> None:
-        super().__init__(sos, shape)
+    def __init__(self, sos: Sections, factor: int, signal: Signal) -> None:
+        super().__init__(sos, signal)
         self.ratio = factor
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
