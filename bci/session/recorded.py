@@ -262,10 +262,7 @@ def read_table(folder: Path, name: str) -> list[dict[str, str]]:
 
 def _parts(folder: Path) -> Iterator[Part]:
     """Yield the parts that a session's recorders have begun; the first one in any case."""
-    part = Part(folder, 1)
-    while part.begun or part.number == 1:
-        yield part
-        part = Part(folder, part.number + 1)
+    yield from Part.all_in(folder) or [Part(folder, 1)]
 
 
 def _header(path: Path) -> Header | None:
