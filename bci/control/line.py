@@ -39,6 +39,15 @@ def named(kind: str, name: str) -> str:
     return f"{kind}{_OF}{name}" if name else kind
 
 
+def kind_of(name: str) -> str:
+    """Return what a program is, whichever of several it is.
+
+    >>> kind_of("decode"), kind_of("decode:motor")
+    ('decode', 'decode')
+    """
+    return name.partition(_OF)[0]
+
+
 @dataclass(frozen=True)
 class Post:
     """One program's place in a line.
@@ -91,12 +100,8 @@ class Post:
 
     @property
     def kind(self) -> str:
-        """What it is, whichever of several it is.
-
-        >>> Post("decode:motor", "bci.live.decode").kind
-        'decode'
-        """
-        return self.name.partition(_OF)[0]
+        """What it is, whichever of several it is: see `kind_of`."""
+        return kind_of(self.name)
 
     @cached_property
     def roles(self) -> dict[str, str]:
@@ -208,19 +213,25 @@ class Line:
         names = [post.name for post in self.posts]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ConfigError(f"two programs of a line are called {', '.join(twice)}. Give each its own name.")
+            raise ConfigError(
+                f"two programs of a line are called {', '.join(twice)}. Give each its own name."
+            )
         writers: dict[str, str] = {}
         for post in self.posts:
             unknown = {*post.writes, *post.looks, *post.waits} - set(post.roles)
             if unknown:
-                raise ConfigError(f"{post.name} names the roles {sorted(unknown)} but opens {sorted(post.roles)}")
+                raise ConfigError(
+                    f"{post.name} names the roles {sorted(unknown)} but opens {sorted(post.roles)}"
+                )
             missing = set(post.after) - set(names)
             if missing:
                 raise ConfigError(f"{post.name} is to start after {sorted(missing)}; the line has {names}")
             for ring in post.written:
                 if ring in writers or ring in self.outside:
                     other = writers.get(ring, "the supervisor")
-                    raise ConfigError(f"ring {ring!r} has two writers, {other} and {post.name}; it must have one")
+                    raise ConfigError(
+                        f"ring {ring!r} has two writers, {other} and {post.name}; it must have one"
+                    )
                 writers[ring] = post.name
         for post in self.posts:
             for ring in sorted(post.seen - set(writers) - self.outside):

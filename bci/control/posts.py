@@ -50,7 +50,9 @@ def source(name: str, kind: str, spec: Spec, offers: Sequence[str]) -> Post:
     )
 
 
-def acquire(name: str, spec: Spec, *, stream: str | None, markers: Sequence[str], takes: Sequence[str]) -> Post:
+def acquire(
+    name: str, spec: Spec, *, stream: str | None, markers: Sequence[str], takes: Sequence[str]
+) -> Post:
     """Return the post of a program that receives a stream, or markers alone, into shared memory."""
     rings = roles("markers", markers)
     streams = {"stream": stream} if stream else {}
@@ -147,7 +149,7 @@ def record(
     dispensable: bool = False,
 ) -> Post:
     """Return the post of the recorder: of each decoder, by name, it drains the frames and the marks."""
-    own = {}
+    own: dict[str, str] = {}
     for kind in ("frames", "decode_marks"):
         own |= roles(kind, [named(kind, name) for name in decoders])
     return Post(

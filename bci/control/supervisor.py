@@ -124,9 +124,7 @@ class Supervisor:
         log_to(self.folder / "log.txt", "supervisor")
         log.info("session %s in %s, shared memory %s", self.plan.name, self.folder, self.plan.key)
         with self._open, on_signals(self.stop):
-            self.board = self._open.enter_context(
-                Board.create(self.plan.key + "b", self.plan.line.counters)
-            )
+            self.board = self._open.enter_context(Board.create(self.plan.key + "b", self.plan.line.counters))
             rules = self.plan.rules
             self.crew = Crew(
                 self.board,

@@ -40,8 +40,8 @@ _FIGURES = frozenset(
     }
 )
 _KEYS = _FIGURES | {
-    "kind", "modality", "reference", "permute_channels", "source_id", "speed", "lag", "seconds", "consumer_timeout",
-    "ring",
+    "kind", "feeds", "modality", "reference", "permute_channels", "source_id", "speed", "lag", "seconds",
+    "consumer_timeout", "ring",
 }  # fmt: skip
 
 #: The program that takes the samples is started after this one is ready, and loads a decoder first.

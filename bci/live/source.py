@@ -1,6 +1,6 @@
 """The source program: publishes a recording, or a simulated participant, as if it were a device."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +16,7 @@ from bci.sim.sines import Sines
 _COMMON = frozenset(
     {
         "kind",
+        "feeds",
         "source_id",
         "speed",
         "ring",
@@ -24,6 +25,7 @@ _COMMON = frozenset(
         "longest_gap",
         "consumer_timeout",
         "marker_consumer",
+        "followers",
     }
 )
 _KEYS: Mapping[str, frozenset[str]] = {
@@ -45,7 +47,8 @@ def main(program: Program) -> None:
     ``channels``, ``unit``, ``stream``; ``loop``), ``"simulate"`` (``seed``, ``seconds``: endless when absent) or
     ``"sines"`` (``rate``, ``shape``, ``channels``, ``unit``). All: ``source_id``, and as `bci.live.replay.Player`
     takes them ``speed``, ``start``, ``stop``, ``ring``, ``longest_gap``; ``consumer_timeout``, seconds to wait for
-    somebody who takes the samples; ``marker_consumer``, whether to wait for one who takes the markers too.
+    somebody who takes the samples; ``marker_consumer``, whether to wait for one who takes the markers too;
+    ``followers``, the programs whose progress speed ``"max"`` follows (``decode`` when absent).
 
     Ready facts: ``signal``, ``source_id``, ``marker_source_id``, ``speed``, ``simulated``, ``recording`` (its name),
     ``defects``, ``expected_samples`` (None when that never ends), ``left_out_markers``. Report: ``sent``, ``late``,
@@ -74,7 +77,7 @@ def main(program: Program) -> None:
         start=spec.get("start", 0.0) + _already_played(program, spec, recording),
         stop=spec.get("stop"),
         ring=spec.get("ring"),
-        consumed=lambda: _decoded(program),
+        consumed=lambda: _decoded(program, spec.get("followers", ("decode",))),
         longest_gap=spec.get("longest_gap"),
     ) as player:
         if player.timetable.left_out:
@@ -175,9 +178,7 @@ def _already_played(program: Program, spec: Mapping[str, Any], recording: Record
     return 0.0 if spec.get("loop") else program.inherited["samples"] / recording.signal.rate
 
 
-def _decoded(program: Program) -> int:
-    """Return how far the decoder has read the stream; without a decoder, no limit."""
-    if "decode" not in program.board.programs:
-        return 1 << 62
-    row = program.board.row("decode")
-    return int(row["samples"]) if row["state"] == State.RUNNING else 1 << 62
+def _decoded(program: Program, followers: Sequence[str] = ("decode",)) -> int:
+    """Return how far every decoder has read the stream; without a decoder, no limit."""
+    rows = [program.board.row(name) for name in followers if name in program.board.programs]
+    return min((int(row["samples"]) for row in rows if row["state"] == State.RUNNING), default=1 << 62)

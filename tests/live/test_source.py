@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bci.config.session import ReplaySettings, SimulateSettings
+from bci.control.posts import COUNTERS
 from bci.errors import ConfigError
 from bci.live.source import _decoded, open_replay, open_source
 from bci.memory.board import Board, State
@@ -15,7 +16,7 @@ from bci.signal.clock import ManualClock
 
 @pytest.fixture
 def board() -> Iterator[Board]:
-    with Board.private(["source", "decode"]) as found:
+    with Board.private({"source": COUNTERS["source"], "decode": COUNTERS["decode"]}) as found:
         yield found
 
 
@@ -44,5 +45,5 @@ def test_the_player_follows_a_running_decoder_and_nobody_else(board: Board) -> N
     for state, limit in ((State.LOADING, 1 << 62), (State.RUNNING, 640), (State.FAILED, 1 << 62)):
         board.row("decode")["state"] = state
         assert _decoded(program) == limit
-    with Board.private(["source"]) as alone:
+    with Board.private({"source": COUNTERS["source"]}) as alone:
         assert _decoded(Program(launch, None, alone, ManualClock())) == 1 << 62

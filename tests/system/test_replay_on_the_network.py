@@ -15,12 +15,14 @@ import numpy as np
 import pylsl
 import pytest
 
+from bci.control.posts import COUNTERS
 from bci.io.files.recording import chunks, open_recording
 from bci.io.lsl.source import LslSource
 from bci.live.replay import Player
 from bci.memory.board import Board
 from bci.memory.lsl_clock import LslClock
-from bci.memory.program import STOP, Launch, run_program
+from bci.memory.orders import STOP, Order
+from bci.memory.program import Launch, run_program
 from bci.memory.ring import Column, Ring
 
 pytestmark = pytest.mark.system
@@ -33,7 +35,7 @@ def source(folder: Path, name: str, **spec: Any) -> Iterator[tuple[Connection, A
     """Run the source program in its own process; give its pipe and its row on the board."""
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
-    with Board.create(name, ["source"]) as board:
+    with Board.create(name, {"source": COUNTERS["source"]}) as board:
         launch = Launch("source", "bci.live.source", spec, str(folder), name)
         process = context.Process(target=run_program, args=(launch, theirs))
         process.start()
@@ -181,7 +183,7 @@ def test_the_simulator_is_published_until_the_supervisor_says_stop(tmp_path: Pat
         markers.start()
         samples.join()
         markers.join()
-        pipe.send(STOP)
+        pipe.send(Order(STOP))
         assert told(pipe, "report")["sent"] >= 3200
     simulator = AlphaSimulator(seed=7)
     assert np.array_equal(np.array(samples.values[:3200], np.float32), simulator.read(0, 3200))
