@@ -8,6 +8,7 @@
         failed <──────────────── a program dies or hangs once too often ────────────┘
 """
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -25,12 +26,14 @@ from bci.io.lsl.source import StreamInfo, describe, visible
 from bci.memory.events import create_events
 from bci.memory.marks import create_marks
 from bci.memory.ring import Ring
-from bci.memory.stream import Stream
+from bci.memory.stream import Capacity, Stream, plan_capacity
 from bci.signal.clock import Clock
 
 #: How often each program is started again; the recorder then begins another file, and loses nothing meanwhile.
 RESTARTS = 3
 _HUNG_AFTER = 10.0
+
+log = logging.getLogger("bci.supervisor")
 
 
 def record_streams(
@@ -138,6 +141,7 @@ class RecordingPlan:
         self._markers = {posts.role("markers", i): info for i, info in enumerate(markers)}
         self._seconds, self._timeout, self._buffer_s = seconds, timeout, buffer_s
         self._on_disk_error = on_disk_error
+        self._buffers: dict[str, Capacity] = {}
         self._written = False
         self.line = Line(self._posts(), outside=(RIG_MARKS,))
 
@@ -167,8 +171,11 @@ class RecordingPlan:
         """Make a ring or a stream of the line; see `bci.control.plan.Plan`."""
         if name in self.streams:
             info = self.streams[name]
-            seconds = self._buffer_s * max(1.0, info.speed)
-            return Stream.create(segment, info.signal, seconds, readers=max(1, readers))
+            capacity = plan_capacity(info.signal, self._buffer_s * max(1.0, info.speed))
+            self._buffers[name] = capacity
+            level = logging.WARNING if capacity.shortened else logging.INFO
+            log.log(level, "of %s, shared memory holds %s", info.source_id, capacity)
+            return Stream.create(segment, info.signal, readers=max(1, readers), capacity=capacity)
         if name == RIG_MARKS:
             return create_marks(segment, 1)
         return create_events(segment, max(1, readers))
@@ -207,6 +214,7 @@ class RecordingPlan:
             "samples": counts["safe"],
             "samples_lost": counts["lost"],
             "streams": acquired,
+            "buffers": {role: capacity.facts() for role, capacity in self._buffers.items()},
             "programs": dict(facts),
         }
 

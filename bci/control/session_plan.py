@@ -1,6 +1,6 @@
 """A SessionPlan is the line of one session file: its posts, its rings, when it ends and what its summary says."""
 
-import math
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -8,15 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bci.config.session import SessionConfig
 from bci.control import posts
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
 from bci.control.plan import Facts, Outcome, Rules
 from bci.control.preview import require_pairs
-from bci.control.shared_memory import segment_of
+from bci.control.shared_memory import plan_buffer, segment_of
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
@@ -27,7 +25,7 @@ from bci.memory.events import create_events
 from bci.memory.frames import frame_columns, frames_capacity, shown_columns
 from bci.memory.marks import create_marks
 from bci.memory.ring import Column, Ring
-from bci.memory.stream import Stream
+from bci.memory.stream import Capacity, Stream
 from bci.memory.trial_parts import create_stimuli
 from bci.session.latency import latency_picture, latency_table
 from bci.signal.clock import Clock
@@ -35,8 +33,7 @@ from bci.signal.clock import Clock
 #: After its last trial an experiment waits this long for what is decoded of it, seconds, beside an epoch's own end.
 _SETTLE = 0.5
 
-#: A sample ring grows to this for a stream that plays faster than real time, bytes.
-_RING_BYTES = 256e6
+log = logging.getLogger("bci.supervisor")
 
 
 def supervise(
@@ -93,6 +90,7 @@ class SessionPlan:
             self.events_of(index)
         self._infos: dict[int, StreamInfo] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
+        self._buffers: dict[int, Capacity] = {}
         self._written = False
         self._makers = self._plan_rings()
         self.line = Line(self._posts(), outside=(RIG_MARKS,))
@@ -351,6 +349,11 @@ class SessionPlan:
         bundle = self.bundles[decoder]
         return bundle.hop * bundle.pipeline.ratio(bundle.signal) / bundle.signal.rate
 
+    def held(self, stream: int) -> int:
+        """Return the most samples of a stream that one of its decoders reads in one piece."""
+        cuts = [b.cut.held for i, b in enumerate(self.bundles) if self.config.decoded_by(i) == stream]
+        return max(cuts, default=0)
+
     def _data_age_limit(self, stream: int) -> float | None:
         """Return after how long without data a stream counts as stalled; the default where nothing is shown of it."""
         if stream != self.config.decoded_by(self.config.driver):
@@ -396,15 +399,13 @@ class SessionPlan:
         return self._makers[name](segment, readers)
 
     def _make_stream(self, index: int, segment: str, readers: int) -> Stream:
-        """Make what samples and marks travel in; a sample stays readable for at least `buffer_s` of the signal.
-
-        A stream played faster fills its ring faster: the ring holds the same real time, within reason.
-        """
-        info, seconds = self.info(index), self.config.streams[index].buffer_s
-        signal = info.signal
-        bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
-        wanted = min(seconds * max(1.0, info.speed), max(seconds, _RING_BYTES / bytes_per_s))
-        return Stream.create(segment, signal, wanted, readers=max(1, readers))
+        """Make what the samples of a stream and the marks about them travel in."""
+        info = self.info(index)
+        capacity = plan_buffer(info.signal, info.speed, self.config.streams[index], self.held(index))
+        self._buffers[index] = capacity
+        level = logging.WARNING if capacity.shortened else logging.INFO
+        log.log(level, "of %s, shared memory holds %s", info.source_id, capacity)
+        return Stream.create(segment, info.signal, readers=max(1, readers), capacity=capacity)
 
     def _make_frames(self, decoder: int, segment: str, readers: int) -> Ring:
         bundle = self.bundles[decoder]
@@ -461,7 +462,11 @@ class SessionPlan:
         }
         streams: dict[str, dict[str, Any]] = {
             settings.name or "stream": dict(counters[named("acquire", self.stream_name(index))])
-            | {"source_id": self.source_id(index), "markers_from": list(self.markers[index])}
+            | {
+                "source_id": self.source_id(index),
+                "markers_from": list(self.markers[index]),
+                "buffer": self._buffers[index].facts(),
+            }
             for index, settings in enumerate(self.config.streams)
         }
         first = counters[named("decode", self.decoder_name(0))]
@@ -482,6 +487,7 @@ class SessionPlan:
             **{key: first[key] for key in ("windows", "reconstructions", "skipped", "invalid")},
             "samples": decoded["samples"],
             "samples_lost": sum(counts["lost"] for counts in (*streams.values(), *decoders.values())),
+            "buffer": self._buffers[self.config.decoded_by(0)].facts(),
             "flips": counters["display"]["flips"],
             "dropped_flips": counters["display"]["dropped"],
             "latency_ms": latency,

@@ -1,15 +1,46 @@
 """SharedMemory is every ring of one session: made when the first program opens it, unlinked when the session ends."""
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import numpy as np
+
+from bci.config.session import StreamSettings
 from bci.control.line import Line, Post
 from bci.memory.program import Launch
 from bci.memory.ring import Ring
-from bci.memory.stream import Stream
+from bci.memory.stream import Capacity, Stream, plan_capacity
+from bci.signal.types import Signal
+
+#: A sample ring grows to this for a stream that plays faster than real time, bytes.
+_RING_BYTES = 256e6
 
 #: Makes a ring or stream of the line, given its name, its segment and how many programs wait on it.
 Make = Callable[[str, str, int], Ring | Stream]
+
+
+def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, held: int) -> Capacity:
+    """Return how much of a session's stream is held in shared memory.
+
+    A stream played faster fills its ring faster: the ring holds the same real time, within reason.
+
+    Parameters
+    ----------
+    signal : Signal
+        What the stream carries.
+    speed : float
+        How many times faster than real time it plays.
+    settings : StreamSettings
+        The session's ``[stream]``.
+    held : int
+        The most samples that a decoder of it reads in one piece: held whatever they take.
+    """
+    seconds = settings.buffer_s
+    bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
+    if speed > 1:
+        seconds = min(seconds * speed, max(seconds, _RING_BYTES / bytes_per_s))
+    return plan_capacity(signal, seconds, settings.buffer_mb, held)
 
 
 class SharedMemory:
