@@ -5,7 +5,6 @@ is the same as for the other contenders, from the push of a window's newest samp
 hands, taken from the stamps that the session recorded; how long the later stages took stands in its facts.
 """
 
-import csv
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from bci.decoder.bundle import save_bundle
 from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, SignalSpec, WindowSpec
 from bci.errors import ProgramError
 from bci.io.lsl.source import describe
+from bci.session.recorded import RecordedSession
 from bci.signal.pipeline import Pipeline
 from bci.signal.steps.filters import BandPass
 from bci.signal.types import Signal
@@ -103,7 +103,7 @@ def measure_line(
         stage.until(lambda: "pushed" in source.facts, _READY_LIMIT, "the last sample")
         pushed = np.load(stage.folder / "source.npy")
         session = Path(summary["session"])
-        run = _evaluate(feed, pushed, _frames(session / "frames.csv"), meter, seconds, summary, source.facts)
+        run = _evaluate(feed, pushed, _frames(session), meter, seconds, summary, source.facts)
         return replace(run, facts={**run.facts, **inspect(session, stage.key)})
 
 
@@ -209,11 +209,10 @@ def own_log() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _frames(path: Path) -> NDArray[np.float64]:
+def _frames(session: Path) -> NDArray[np.float64]:
     """Read (last_sample, skipped, cut) of every frame that was recorded: (n, 3)."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [(row["last_sample"], row["skipped"], row["cut"]) for row in csv.DictReader(file)]
-    return np.array(rows, float).reshape(-1, 3)
+    rows = RecordedSession.read(session).table("frames")
+    return np.array([(row["last_sample"], row["skipped"], row["cut"]) for row in rows], float).reshape(-1, 3)
 
 
 def _evaluate(

@@ -4,7 +4,6 @@ What the live line did is compared with it sample by sample and trial by trial. 
 participant with the same trials, offline: how far one session lies from another by itself.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.spec import EpochSpec
 from bci.live.insilico import open_participant, read_spec
-from bci.session.recorded import RecordedSession, read_table
+from bci.session.recorded import RecordedSession
 from bci.session.reproduce import Feed
 from bci.signal.clock import ManualClock
 from bci.signal.epochs import epochs
@@ -60,15 +59,16 @@ class Twin:
 def twin_of(folder: Path) -> Twin:
     """Show a session's flips to its participant again, offline, and decode what it answers."""
     session = RecordedSession.read(folder)
-    bundle = Bundle.load(Path(session.config["decoder"]["bundle"]))
+    bundle = session.bundle()
     decoder = OnnxDecoder(bundle, clock=ManualClock())
     signal = session.signal()
     recorded, pictures = _samples_and_pictures(session, signal, bundle, decoder)
-    zero = json.loads((folder / "summary.json").read_text())["programs"]["source"]["started"]
+    assert session.summary is not None
+    zero = session.summary["programs"]["source"]["started"]
     source = {key: value for key, value in session.config["source"].items() if value is not None}
     speed = source["speed"]
     faces = Path(session.config["experiment"]["folder"])
-    shown = read_table(folder, "shown")
+    shown = session.table("shown")
     changes = [(_picture(row, faces, pictures, bundle), (float(row["flip"]) - zero) * speed) for row in shown]
     # The participant began with what was on the screen at its first sample.
     first = max(place for place, (_, time) in enumerate(changes) if time <= 0)
@@ -159,7 +159,7 @@ def _samples_and_pictures(
     session: RecordedSession, signal: Signal, bundle: Bundle, decoder: OnnxDecoder
 ) -> tuple[Samples, list[Pixels]]:
     """Return the recorded samples, and the picture of every reconstruction, made again."""
-    cutter = bundle.cut.recorded(signal, bundle.adapt(signal), session.events, session.epochs)
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), session.events, session.epochs)
     samples, pictures = [], []
     for chunk in Feed(session, signal):
         samples.append(chunk.samples)

@@ -23,7 +23,6 @@ source that alone takes the window's length and the filters' settling time, whic
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -38,6 +37,7 @@ from bci.config.session import DecoderSettings, SessionConfig, StreamSettings, S
 from bci.control.session_plan import SessionPlan
 from bci.control.supervisor import Supervisor
 from bci.io.lsl.source import describe
+from bci.session.recorded import RecordedSession
 from benchmarks.full_line import make_bundle, own_log
 from benchmarks.kills import AMPLIFIER, Kill, Script
 from benchmarks.measurement import Stage, isolated, source_post
@@ -77,19 +77,15 @@ class Shown:
     @classmethod
     def of(cls, session: Path) -> "Shown":
         """Read a session's tables."""
-        frames = [row for row in _rows(session / "frames.csv") if row["valid"] == "1"]
-        shown = _rows(session / "shown.csv")
+        recorded = RecordedSession.read(session)
+        frames = [row for row in recorded.table("frames") if row["valid"] == "1"]
+        shown = recorded.table("shown")
         return cls(
             published=_column(frames, "published"),
             arrived=_column(frames, "arrived"),
             neutral=_column([row for row in shown if row["kind"] == "neutral"], "flip"),
             pictures=_column([row for row in shown if row["kind"] == "frame"], "flip"),
         )
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _column(rows: Sequence[Mapping[str, str]], name: str) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from bci.cli.output import Output, use
+from bci.cli.recordings import part_of
 from bci.cli.run import SAFE, Json
 from bci.errors import ConfigError, StreamNotFound
 
@@ -83,7 +84,7 @@ def _of_recording(
     from bci.io.files.recording import open_recording
     from bci.io.survey import survey_recording
 
-    path = path / "recording.xdf" if path.is_dir() else path
+    path = part_of(path)
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file")
     recording = open_recording(path, **said)

@@ -13,15 +13,18 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
 
     Needs no extra: see `models.sessions.readings`.
     """
-    from models.sessions.readings import LATENTS, known_latents, read_trials, score
+    from bci.session.recorded import RecordedSession
+    from models.sessions.readings import LATENTS, count_left_out, known_latents, readings_of, score
 
     if config.experiment is None or not (config.experiment.folder / LATENTS).is_file():
         return {}
     try:
-        found: dict[str, Any] = score(read_trials(folder), known_latents(config.experiment.folder))
+        trials = RecordedSession.read(folder).trials()
+        found: dict[str, Any] = score(readings_of(trials), known_latents(config.experiment.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
-    return found
+    left_out = count_left_out(trials)
+    return found | ({"left_out": left_out} if left_out else {})
 
 
 def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
@@ -38,12 +41,7 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from bci.session.scrambled import scramble
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
-    experiment = RecordedSession.read(folder).config.get("experiment")
-    if not experiment:
-        raise RecordingError(
-            f"{folder}: expected a session with an [experiment], came one without. Name another."
-        )
-    latents = known_latents(Path(experiment["folder"]))
+    latents = known_latents(Path(RecordedSession.read(folder).experiment()["folder"]))
     scrambled = scramble(folder, seed)
     readings = [
         Reading(name, frame.latent, frame.confidence)
@@ -60,6 +58,8 @@ def say_score(found: dict[str, Any], output: Output) -> None:
     output.say(f"[bold]{foreign(found['headline'])}[/]")
     if "two_way" not in found:
         return
+    if left_out := found.get("left_out"):
+        output.say("left out: " + ", ".join(f"{n} {why}" for why, n in sorted(left_out.items())))
     k = found["pictures"]
     rows = [
         _row("told from one other picture", found, "two_way", 1 / 2),

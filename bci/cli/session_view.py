@@ -1,6 +1,5 @@
 """What the terminal shows of a session: a line while it runs, tables when it has ended."""
 
-import csv
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +12,7 @@ from bci.cli.session_score import say_score, score_session
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
+from bci.session.recorded import RecordedSession
 from bci.sim.eeg import AlphaSimulator
 
 if TYPE_CHECKING:
@@ -155,17 +155,16 @@ def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:
     simulator = planted_states(config)
     if simulator is None:
         return {}
-    with (folder / "frames.csv").open(newline="", encoding="utf-8") as file:
-        frames = [row for row in csv.DictReader(file) if row["valid"] == "1"]
+    frames = [frame for frame in RecordedSession.read(folder).frames if frame.valid]
     if not frames:
         return {}
     bundle = Bundle.load(config.decoder.bundle)
     rate = simulator.signal.rate
     half_window = bundle.length * bundle.pipeline.ratio(bundle.signal) / rate / 2
-    seconds = np.array([int(row["last_sample"]) for row in frames]) / rate - half_window
+    seconds = np.array([frame.last_sample for frame in frames]) / rate - half_window
     planted = simulator.state(seconds).astype(int)
-    decoded = np.array([float(row["latent"].strip("[]").split(",")[0]) > 0.5 for row in frames]).astype(int)
-    confidence = np.array([float(row["confidence"]) for row in frames])
+    decoded = np.array([frame.latent[0] > 0.5 for frame in frames]).astype(int)
+    confidence = np.array([frame.confidence for frame in frames])
     rows = []
     for part in np.split(np.arange(len(planted)), np.flatnonzero(np.diff(planted)) + 1):
         said = round(float(decoded[part].mean()))

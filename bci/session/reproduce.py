@@ -25,11 +25,11 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.parity import LATENT_TOLERANCE
 from bci.decoder.providers import Provider
-from bci.errors import BundleMismatch
 from bci.memory.frames import image_digest, window_digest
 from bci.memory.lsl_clock import LslClock
 from bci.session.agreement import Latents, differing, one_level, pixels_within
-from bci.session.recorded import RecordedFrame, RecordedSession
+from bci.session.frames import RecordedFrame
+from bci.session.recorded import RecordedSession
 from bci.signal.types import Reconstruction, Signal, Window, cut_text
 
 #: What latents may differ by in another environment, relative to the largest.
@@ -111,18 +111,14 @@ def reproduce(
     ------
     RecordingError
         If the session is not whole.
+    BundleError
+        If its bundle is not there.
     BundleMismatch
         If the bundle is not the one that the session ran.
     """
     session = RecordedSession.read(folder)
     clock = LslClock()
-    bundle = Bundle.load(bundle_path or session.config["decoder"]["bundle"])
-    ran = session.environment["bundle"]["hash"]
-    if bundle.hash != ran:
-        raise BundleMismatch(
-            f"the session ran bundle {ran[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
-            "Name the one it ran with --bundle."
-        )
+    bundle = session.bundle(bundle_path)
     decoder = OnnxDecoder(bundle, clock=clock, provider=provider or session.config["decoder"]["provider"])
     decoder.warm_up()
     opened = screen(folder, session.config, bundle.image_size) if screen is not None else None
@@ -239,7 +235,7 @@ def _decode_again(
     for then in session.frames:
         made[then.last_sample].append(then)
     signal = session.signal()
-    cutter = bundle.cut.recorded(signal, bundle.adapt(signal), session.events, session.epochs)
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), session.events, session.epochs)
     pipeline = cutter.pipeline
     forgotten = _FORGOTTEN * pipeline.settle
     feed = Feed(session, signal)
@@ -251,7 +247,8 @@ def _decode_again(
             if after < forgotten:
                 continue
             now = decoder.decode(window)
-            for then in made[window.last_sample]:
+            # Two events on one sample give this window twice, and all its frames are compared at the first.
+            for then in made.pop(window.last_sample):
                 compared.add(then, window, now, exact=feed.hole is None or not forgotten)
                 pictures.keep(then.number, now.image)
     return feed.samples / signal.rate
