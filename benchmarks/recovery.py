@@ -34,12 +34,13 @@ from numpy.typing import NDArray
 
 from bci.config.display import DisplaySettings
 from bci.config.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
+from bci.control.session_plan import SessionPlan
 from bci.control.supervisor import Supervisor
 from bci.io.lsl.source import describe
 from bci.session.recorded import RecordedSession
 from benchmarks.full_line import make_bundle, own_log
 from benchmarks.kills import AMPLIFIER, Kill, Script
-from benchmarks.measurement import Stage, isolated
+from benchmarks.measurement import Stage, isolated, source_post
 from benchmarks.report import (
     machine_facts,
     percentiles,
@@ -161,7 +162,8 @@ def recover(kills: int) -> dict[str, Any]:
     """Run the session; return what it showed."""
     with Stage() as stage:
         spec = {"source_id": stage.key, "feed": asdict(FEED)}
-        stage.launch("source", AMPLIFIER, spec)
+        stage.take([source_post(spec, AMPLIFIER)])
+        stage.start()
         bundle = stage.folder / "bundle"
         make_bundle(bundle, describe(stage.key).signal, FEED)
         config = SessionConfig(
@@ -172,15 +174,15 @@ def recover(kills: int) -> dict[str, Any]:
             supervision=SupervisionSettings(restarts=min(kills + 1, 100)),
         )
         limit = config.display.data_age_seconds_at(0.0) + 1 / config.display.refresh_hz
-        script = Script(stage, spec, kills, silence=limit + 0.3)
+        script = Script(stage, kills, silence=limit + 0.3)
         with own_log():
-            supervisor = Supervisor(config, stage.folder, observe=script)
-            summary = supervisor.run()
+            plan = SessionPlan(config)
+            summary = Supervisor(plan, stage.folder, observe=script).run()
         shown = Shown.of(Path(summary["session"]))
         found: dict[str, list[dict[str, float]]] = {"source": [], "decode": []}
         for kill in script.kills:
             found[kill.victim].append(intervals(kill, shown))
-        running = supervisor.bundle.pipeline.start(supervisor.bundle.signal)
+        running = plan.bundles[0].pipeline.start(plan.bundles[0].signal)
         return {
             "status": summary["status"],
             "restarts": summary["restarts"],

@@ -37,7 +37,7 @@ import psutil
 from bci.config.display import DisplaySettings
 from bci.config.session import DecoderSettings, SessionConfig
 from bci.config.sources import ReplaySettings
-from bci.control.supervisor import Supervisor
+from bci.control.session_plan import supervise
 from bci.io.files.xdf.verify import verify
 from bci.signal.types import Signal
 from benchmarks.footprint import Look, Watcher, files_of, growth, open_files, segments_of
@@ -152,7 +152,7 @@ def _run(folder: Path, total: int, speed: float | str, sent: Samples) -> tuple[W
     )
     watcher = Watcher(total)
     with own_log():
-        return watcher, Supervisor(config, folder, observe=watcher).run()
+        return watcher, supervise(config, folder, watcher).run()
 
 
 def write_recording(path: Path, total: int, sent: Samples) -> None:

@@ -55,8 +55,8 @@ def main(program: Program) -> None:
     spec = program.spec
     stimuli, shown, frames = (program.ring(role) for role in ("stimuli", "shown", "frames"))
     protocol = open_protocol(spec, tuple(spec["size"]))
-    begun, done = (program.inherited[counter] for counter in ("windows", "reconstructions"))
-    aborted = program.inherited["invalid"]
+    begun, done = (program.inherited[counter] for counter in ("begun", "done"))
+    aborted = program.inherited["aborted"]
     row = program.row
     with TrialTable(program.folder) as table:
         trial, number = next(protocol, None), 0
@@ -69,12 +69,12 @@ def main(program: Program) -> None:
                 _next(protocol, Outcome(number, Ending.ABORTED, math.nan)),
                 number + 1,
             )
-        row["reconstructions"], row["invalid"] = number, aborted
+        row["done"], row["aborted"] = number, aborted
         program.ready()
         free_from = program.clock.now() + LEAD_S + spec["lead_in_s"]
         watch = Watch(shown, frames)
         while trial is not None and program.tick():
-            row["windows"] = number + 1
+            row["begun"] = number + 1
             start = max(program.clock.now() + LEAD_S, free_from + trial.blank_s)
             free_from = ask(stimuli, number, trial, start)
             if not _sleep_until(program, free_from, watch):
@@ -84,7 +84,7 @@ def main(program: Program) -> None:
             table.write(number, trial, outcome, start)
             aborted += outcome.ending is Ending.ABORTED
             number += 1
-            row["reconstructions"], row["invalid"] = number, aborted
+            row["done"], row["aborted"] = number, aborted
             trial = _next(protocol, outcome)
     going = _sleep_until(program, program.clock.now() + spec["tail_s"], watch)
     program.report(trials=number, aborted=aborted, finished=going and trial is None)

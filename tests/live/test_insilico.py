@@ -9,6 +9,7 @@ import numpy as np
 import pylsl
 import pytest
 
+from bci.control.posts import COUNTERS
 from bci.errors import ConfigError, StreamError
 from bci.live import insilico
 from bci.live.insilico import open_participant, read_spec
@@ -212,7 +213,7 @@ def test_the_stream_on_the_network_is_the_offline_twin_s(
     }  # fmt: skip
     with (
         Ring.create(segment_name, shown_columns(SIDE, SIDE, 2), 64, 16) as shown,
-        Board.create(segment_name + "b", ["source"]) as board,
+        Board.create(segment_name + "b", {"source": COUNTERS["source"]}) as board,
     ):
         launch = Launch(
             "source", "bci.live.insilico", spec, str(tmp_path), segment_name + "b",
@@ -270,7 +271,7 @@ def test_without_a_consumer_it_does_not_begin(reference: Path, segment_name: str
     }
     with (
         Ring.create(segment_name, shown_columns(SIDE, SIDE, 2), 64, 16) as shown,
-        Board.create(segment_name + "b", ["source"]) as board,
+        Board.create(segment_name + "b", {"source": COUNTERS["source"]}) as board,
     ):
         rings = {"shown": shown.handle}
         program = Told(Launch("source", "", spec, str(tmp_path), "", rings=rings, slots={"shown": 1}), board)
