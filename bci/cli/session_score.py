@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.cli.output import Output, foreign
+from bci.config.experiment import ImagesSettings
 from bci.config.session import SessionConfig
 from bci.errors import RecordingError
 
@@ -15,10 +16,11 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
     """
     from models.sessions.readings import LATENTS, known_latents, read_trials, score
 
-    if config.experiment is None or not (config.experiment.folder / LATENTS).is_file():
+    shown = config.experiment
+    if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
         return {}
     try:
-        found: dict[str, Any] = score(read_trials(folder), known_latents(config.experiment.folder))
+        found: dict[str, Any] = score(read_trials(folder), known_latents(shown.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
     return found
@@ -39,9 +41,10 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
     experiment = RecordedSession.read(folder).config.get("experiment")
-    if not experiment:
+    if not experiment or "folder" not in experiment:
         raise RecordingError(
-            f"{folder}: expected a session with an [experiment], came one without. Name another."
+            f"{folder}: expected a session with an [experiment] that shows a folder of pictures, came one without. "
+            "Name another."
         )
     latents = known_latents(Path(experiment["folder"]))
     scrambled = scramble(folder, seed)

@@ -60,11 +60,14 @@ class Watch:
                 seconds = float(frame["info"]["last_sample"]) / self._planted.signal.rate
                 words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
         done = elapsed
-        if self._trials is not None:
+        if self._config.experiment is not None:
             trials = int(supervisor.board.row("engine")["reconstructions"])
-            words.insert(0, f"trial {min(trials + 1, self._trials)} of {self._trials}")
-            if self._config.seconds is None:
-                done = trials
+            if self._trials is None:
+                words.insert(0, f"trial {trials + 1}")
+            else:
+                words.insert(0, f"trial {min(trials + 1, self._trials)} of {self._trials}")
+                if self._config.seconds is None:
+                    done = trials
         self._progress.update(self._task, completed=done, description=" · ".join(words))
 
 
@@ -84,7 +87,7 @@ def describe_frame(frame: dict[str, Any]) -> str:
 
 
 def count_trials(config: SessionConfig) -> int | None:
-    """Return how many trials an experiment will have, or None where there is none."""
+    """Return how many trials an experiment will have; None where there is none, or its protocol decides as it goes."""
     if config.experiment is None:
         return None
     from stimuli.protocols import count

@@ -12,7 +12,7 @@ from bci.memory.frames import frame_columns, frames_capacity, shown_columns
 from bci.memory.marks import create_marks
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
-from bci.memory.trial_parts import create_stimuli
+from bci.memory.trial_parts import create_drawn, create_requests, create_stimuli
 
 #: A sample ring grows to this for a stream that plays faster than real time, bytes.
 _RING_BYTES = 256e6
@@ -40,8 +40,13 @@ class SharedMemory:
         self.rings: dict[str, Ring] = {}
         self._opened = opened
 
-    def make_pictures(self, bundle: Bundle, frames_hz: float, refresh_hz: float, *, stimuli: bool) -> None:
-        """Make what pictures travel in: ``frames``, ``shown``, and ``stimuli`` where there is an experiment."""
+    def make_pictures(
+        self, bundle: Bundle, frames_hz: float, refresh_hz: float, *, stimuli: bool, latents: bool = False
+    ) -> None:
+        """Make what pictures travel in: ``frames`` and ``shown``.
+
+        With an experiment there is ``stimuli`` too; where it shows latents, ``requests`` and ``drawn``.
+        """
         height, width = bundle.image_size
         frames = frame_columns(height, width, bundle.latent_size)
         shown = shown_columns(height, width, bundle.latent_size)
@@ -53,6 +58,9 @@ class SharedMemory:
             self._keep(role, Ring.create(self.key + suffix, columns, capacity, max(1, capacity // 4)))
         if stimuli:
             self._keep("stimuli", create_stimuli(self.key + "t", height, width))
+        if latents:
+            self._keep("requests", create_requests(self.key + "q", bundle.latent_size))
+            self._keep("drawn", create_drawn(self.key + "g", height, width))
 
     def make_stream(self, info: StreamInfo, seconds: float) -> None:
         """Make what samples and marks travel in; a sample stays readable for at least `seconds` of the signal.

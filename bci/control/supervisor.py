@@ -45,6 +45,7 @@ MODULES = {
     "source": "bci.live.source",
     "acquire": "bci.live.acquire",
     "decode": "bci.live.decode",
+    "render": "bci.live.render",
     "publish": "bci.live.publish",
     "preview": "stimuli.operator.preview",
     "record": "bci.live.record",
@@ -55,10 +56,10 @@ MODULES = {
 }
 
 #: From the sample to the disk: the rows of the board, and the reverse of the order in which they become ready.
-ORDER = ("engine", "source", "acquire", "decode", "display", "publish", "preview", "record")
+ORDER = ("engine", "render", "source", "acquire", "decode", "display", "publish", "preview", "record")
 
 #: Acquire stops before a source of ours does: it takes what has arrived, and never sees its source vanish.
-STOP_ORDER = ("engine", "acquire", "source", "decode", "display", "publish", "preview", "record")
+STOP_ORDER = ("engine", "render", "acquire", "source", "decode", "display", "publish", "preview", "record")
 
 #: Readers' places on the rings; who only looks now and then (the engine, the preview) waits on none.
 SLOTS: Mapping[str, Mapping[str, int]] = {
@@ -66,6 +67,7 @@ SLOTS: Mapping[str, Mapping[str, int]] = {
     "record": {"stream": 1, "frames": 1, "shown": 0},
     "display": {"frames": 0, "stimuli": 0},
     "publish": {"frames": 2},
+    "render": {"requests": 0},
     "source": {"shown": 1},
 }
 
@@ -221,6 +223,9 @@ class Supervisor:
         seen = ["shown"] if config.experiment is not None else []
         rings = ["frames", "decode_marks", *markers, *seen]
         self._launch("decode", decoder, streams=["stream"], rings=rings)
+        drawing = ["requests", "drawn"] if "requests" in memory.rings else []
+        if drawing:
+            self._launch("render", decoder, rings=drawing)
         if config.publish is not None:
             self._launch("publish", config.publish.model_dump(), rings=["frames"])
         if config.preview is not None:
@@ -238,8 +243,8 @@ class Supervisor:
         self.crew.await_ready(["acquire"], lambda: self._stop)
         if config.experiment is not None:
             tail = _SETTLE + self.bundle.cut.tail_s
-            experiment = config.experiment.model_dump() | {"size": self.bundle.image_size, "tail_s": tail}
-            self._launch("engine", experiment, rings=["stimuli", "shown", "frames"])
+            experiment = config.experiment.model_dump() | self.bundle.palette | {"tail_s": tail}
+            self._launch("engine", experiment, rings=["stimuli", "shown", "frames", *drawing])
             self.crew.await_ready(["engine"], lambda: self._stop)
         self.started = self.clock.now()
 
@@ -261,6 +266,7 @@ class Supervisor:
             speed / self._seconds_per_hop(),
             self.config.display.refresh_hz,
             stimuli=self.config.experiment is not None,
+            latents=self.config.experiment is not None and self.config.experiment.draws_latents,
         )
 
     def _start_source(self, source_id: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from bci.decoder import matching
 from bci.decoder.card import write_card
@@ -92,6 +92,19 @@ class Bundle:
     def latent_size(self) -> int:
         """Size of its latent space."""
         return self.spec.latent
+
+    @property
+    def palette(self) -> dict[str, Any]:
+        """What stimuli can be made of with it: the fields of `stimuli.trials.Palette`.
+
+        ``size`` of pictures; ``latent``, the size of the latent space if its generator can draw latents, else 0;
+        ``confidence``, whether what it reads has one.
+        """
+        return {
+            "size": self.image_size,
+            "latent": self.latent_size if self.spec.graph("generator") is not None else 0,
+            "confidence": self.spec.confidence.kind != "none",
+        }
 
     @property
     def window_shape(self) -> tuple[int, ...]:
