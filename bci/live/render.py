@@ -5,6 +5,8 @@ The generator runs as in the live decoder (see `bci.decoder.renderer.Artist`), s
 again is the same picture.
 """
 
+import numpy as np
+
 from bci.decoder.bundle import Bundle
 from bci.decoder.renderer import Artist
 from bci.errors import Overrun
@@ -39,9 +41,8 @@ def main(program: Program) -> None:
     requests, drawn = program.ring("requests"), program.ring("drawn")
     bundle = Bundle.load(spec["bundle"])
     artist = Artist(bundle, spec["provider"])
-    nothing = requests.array("latent")[0] * 0
     for _ in range(WARM_UP):
-        artist.draw(nothing)
+        artist.draw(np.zeros(bundle.latent_size, np.float32))
     at = 0
     if drawn.count:
         at = int(drawn.read(drawn.count - 1, drawn.count)["request"][0]["request"]) + 1
