@@ -26,6 +26,7 @@ from bci.decoder.window_cut import WindowCut
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ConfigError
 from bci.signal.pipeline import Pipeline
+from bci.signal.run import NO_RUN, Run
 from bci.signal.types import Signal
 
 _LARGEST_TEXT = 2**20  # bytes of bundle.json or card.md
@@ -166,15 +167,24 @@ class Bundle:
         """
         matching.check(self.signal, signal, self.name)
 
-    def adapt(self, signal: Signal) -> Pipeline:
+    def adapt(self, signal: Signal, run: Run = NO_RUN) -> Pipeline:
         """Return the pipeline for a stream that holds the bundle's channels in any order, and others.
+
+        Parameters
+        ----------
+        signal : Signal
+            The stream's.
+        run : Run
+            What the session fixes beyond the bundle.
 
         Raises
         ------
         BundleMismatch
             As `check`.
+        ConfigError
+            If a step needs what the session does not fix.
         """
-        return matching.adapt(self.signal, signal, self.pipeline, self.name)
+        return matching.adapt(self.signal, signal, self.pipeline, self.name, run)
 
     def chain(self, precision: Precision = "float32") -> Chain:
         """Return the graphs that run at `precision`, in order, and their sizes."""

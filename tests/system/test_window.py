@@ -107,7 +107,7 @@ class DisplayProgram:
         self.alive(True)
         launch = Launch(
             "display",
-            f"stimuli.{kind}",
+            f"stimuli.display.{kind}",
             {"kind": kind, "fresh_for": 3600.0} | spec,
             str(folder),
             key + "b",
