@@ -20,6 +20,7 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
     if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
         return {}
     try:
+        _require_pictures(config.decoder.bundle)
         found: dict[str, Any] = score(read_trials(folder), known_latents(shown.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
@@ -40,7 +41,9 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from bci.session.scrambled import scramble
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
-    experiment = RecordedSession.read(folder).config.get("experiment")
+    config = RecordedSession.read(folder).config
+    _require_pictures(Path(config["decoder"]["bundle"]))
+    experiment = config.get("experiment")
     if not experiment or "folder" not in experiment:
         raise RecordingError(
             f"{folder}: expected a session with an [experiment] that shows a folder of pictures, came one without. "
@@ -55,6 +58,25 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     ]
     found: dict[str, Any] = score(readings, latents)
     return found | {"scrambled": True, "seed": seed, "lost": scrambled.lost}
+
+
+def _require_pictures(bundle: Path) -> None:
+    """Refuse a bundle whose readings are no latents of pictures.
+
+    Raises
+    ------
+    RecordingError
+        If its result is something else.
+    """
+    from bci.decoder.spec import DESCRIPTION, BundleSpec
+
+    path = bundle / DESCRIPTION
+    try:
+        result = BundleSpec.from_json(path.read_bytes(), str(path)).result
+    except OSError as error:
+        raise RecordingError(f"the session's bundle cannot be read: {error}") from None
+    if result.kind != "picture":
+        raise RecordingError(f"bundle {bundle.name} gives {result}, which cannot be compared with pictures")
 
 
 def say_score(found: dict[str, Any], output: Output) -> None:

@@ -170,6 +170,11 @@ def _bundle(
     from bci.decoder.bundle import Bundle
 
     bundle = Bundle.load(folder)
+    if bundle.spec.result.kind != "picture":
+        raise ConfigError(
+            f"bundle {bundle.name!r} gives {bundle.spec.result}, and no system here scores that: its readings are in "
+            "frames.csv of a session (bci run), and what its makers found is in its card."
+        )
     out = out or Path("runs") / f"{bundle.name}-report"
     found: dict[str, Any]
     if bundle.spec.provenance.config.get("kind") == "hyper-insilico":

@@ -227,7 +227,8 @@ class Supervisor:
         if drawing:
             self._launch("render", decoder, rings=drawing)
         if config.publish is not None:
-            self._launch("publish", config.publish.model_dump(), rings=["frames"])
+            published = config.publish.model_dump() | {"values": self.bundle.spec.value_names}
+            self._launch("publish", published, rings=["frames"])
         if config.preview is not None:
             self._launch("preview", self._preview(), rings=["shown", "frames", "decode_marks"])
         self.crew.await_ready(list(self.children), lambda: self._stop)

@@ -91,7 +91,7 @@ class Bundle:
 
     @property
     def latent_size(self) -> int:
-        """Size of its latent space."""
+        """Size of its latent space; of a result that is no picture, how many values it has."""
         return self.spec.latent
 
     @property
@@ -240,7 +240,11 @@ def save_bundle(folder: str | Path, spec: BundleSpec, files: Mapping[str, bytes 
         new.mkdir()
         for name, content in contents.items():
             (new / name).write_bytes(content)
-        text = json.dumps(filled.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+        described = filled.model_dump(mode="json")
+        if filled.result.kind == "picture":
+            # The default is not written: older releases read such a bundle, and a picture's bytes stay what they were.
+            del described["result"]
+        text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False)
         (new / DESCRIPTION).write_bytes(text.encode() + b"\n")
         Bundle.load(new)
         if folder.exists():

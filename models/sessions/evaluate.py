@@ -79,10 +79,15 @@ def evaluate_session(
     """
     say = progress or (lambda done, text: None)
     config, stimuli = _config(folder)
+    bundle = Bundle.load(config["decoder"]["bundle"])
+    if bundle.spec.result.kind != "picture":
+        raise RecordingError(
+            f"{folder}: its bundle {bundle.name!r} gives {bundle.spec.result}, which cannot be compared with pictures. "
+            "Name a session of a bundle that draws what it reads."
+        )
     readings = read_trials(folder)
     latents = known_latents(stimuli)
     scored = score(readings, latents, seed)
-    bundle = Bundle.load(config["decoder"]["bundle"])
     draw = _artist(bundle)
     simulated = bool(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["simulated"])
     found = _decoded(stimuli, readings, latents, bundle.image_size, simulated)
