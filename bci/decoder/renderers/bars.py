@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.renderers.paper import FRAME, blank, cover, develop, label_height, write
+from bci.decoder.renderers.paper import FRAME, blank, cover, develop, label_height, line_for, write
 
 
 class Bars:
@@ -30,12 +30,13 @@ class Bars:
         line = label_height(height)
         self._rows = height - line
         edges = np.rint(np.linspace(0, width, len(labels) + 1)).astype(int)
+        text_px = line_for(labels, line, (line, width // len(labels)))
         self._columns = []
         self._empty = blank(size)
         for label, left, right in zip(labels, edges[:-1], edges[1:], strict=True):
             gap = (right - left) // 8
             self._columns.append(slice(left + gap, max(left + gap + 1, right - gap)))
-            write(self._empty[self._rows :, left:right], label, line)
+            write(self._empty[self._rows :, left:right], label, text_px)
         for column in self._columns:
             self._empty[: self._rows, column] = FRAME
         self._above = np.arange(self._rows, 0, -1, dtype=np.float32) - 1  # of each row's lower edge

@@ -1,5 +1,7 @@
 """Paper is what renderers draw on: an even grey as wide as the picture, white ink, and labels where there is room."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,10 +41,22 @@ def write(paper: NDArray[np.float32], text: str, line_px: float) -> None:
     """Write a text into the middle of a part of the paper, smaller where it would not fit."""
     if paper.size == 0:
         return
-    letters, _ = lettering_within(text, line_px, (paper.shape[0], paper.shape[1]))
+    letters, _ = lettering_within(text, line_px, _room(paper.shape[0], paper.shape[1]))
     height, width = letters.shape
     top, left = (paper.shape[0] - height) // 2, (paper.shape[1] - width) // 2
     cover(paper[top : top + height, left : left + width], letters.astype(np.float32) / np.float32(255))
+
+
+def line_for(texts: Sequence[str], line_px: float, size: tuple[int, int]) -> float:
+    """Return the largest line height, at most `line_px`, at which each text fits into `size` (height, width)."""
+    if not line_px:
+        return 0.0
+    return min(lettering_within(text, line_px, _room(*size))[1] for text in texts)
+
+
+def _room(height: int, width: int) -> tuple[int, int]:
+    """Return how much of a part may be written on: a sixteenth of its width stays free on either side."""
+    return height, max(1, width - width // 8)
 
 
 def develop(paper: NDArray[np.float32]) -> NDArray[np.uint8]:
