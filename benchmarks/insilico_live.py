@@ -38,7 +38,7 @@ from benchmarks.report import (
 )
 from benchmarks.reproduce_speed import bci
 from models.sessions.readings import Reading, known_latents, read_trials, score
-from stimuli.protocols.images import order
+from stimuli.protocols.order import order
 
 SPEED, SNR, PERMUTED, SEED = 4.0, demos.SNR, 1, 0
 WITHIN = 0.02

@@ -45,6 +45,8 @@ def chain_of(spec: BundleSpec, window: tuple[int, ...], precision: Precision = "
         latent=spec.latent,
         image=(spec.image.height, spec.image.width),
         confidence=spec.confidence.kind != "none",
+        values=spec.result.output,
+        values_shape=spec.result.output_shape(spec.latent),
     )
 
 

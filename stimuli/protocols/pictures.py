@@ -1,0 +1,62 @@
+"""The pictures of a folder, as stimuli of one size."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from bci.errors import ConfigError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArray[np.uint8]]:
+    """Read every picture of a folder, in the order of their names, scaled to one size.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    size : (int, int)
+        Height and width; other proportions are cut to it around the middle.
+
+    Returns
+    -------
+    names : list of str
+        File names without their suffix.
+    images : (n, height, width, 3) uint8
+        The pictures, grey ones as RGB.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or one cannot be read.
+    """
+    paths = picture_paths(folder)
+    if not paths:
+        raise ConfigError(
+            f"[experiment] folder {folder}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none"
+        )
+    images = np.empty((len(paths), *size, 3), np.uint8)
+    for place, path in enumerate(paths):
+        try:
+            with Image.open(path) as opened:
+                images[place] = _fit(opened.convert("RGB"), size)
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise ConfigError(f"{path} cannot be read as a picture: {error}. Repair or remove it.") from None
+    return [path.stem for path in paths], images
+
+
+def picture_paths(folder: Path) -> list[Path]:
+    """Return the files of a folder that are pictures by their names, sorted; none where there is no folder."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+
+
+def _fit(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    height, width = size
+    scale = max(width / image.width, height / image.height)
+    box = (width / scale, height / scale)
+    left, top = (image.width - box[0]) / 2, (image.height - box[1]) / 2
+    cut = (left, top, left + box[0], top + box[1])
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box=cut))
