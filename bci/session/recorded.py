@@ -120,7 +120,35 @@ class RecordedSession:
         RecordingError
             If its configuration names none.
         """
-        return Path(self._of_decoder(self.config, "config.json", "decoder", decoder, "bundle"))
+        path = self.decoder_settings(decoder).get("bundle")
+        if not path:
+            raise self._silent("config.json", f"the bundle of {decoder or 'its decoder'}")
+        return Path(path)
+
+    def decoder_settings(self, decoder: str | None = None) -> Mapping[str, Any]:
+        """Return the session file's section of a decoder; of the first one when none is named.
+
+        Raises
+        ------
+        RecordingError
+            If there is none.
+        """
+        sections = _listed(self.config.get("decoder"))
+        found = sections[:1] if decoder is None else [s for s in sections if s.get("name") == decoder]
+        if not found:
+            raise self._silent("config.json", f"decoder {decoder!r}" if decoder else "a decoder")
+        return found[0]
+
+    def decoded_stream(self, decoder: str | None = None) -> str | None:
+        """Return the role of the stream that a decoder decoded; None for the first. Errors as `decoder_settings`."""
+        name: str | None = self.decoder_settings(decoder).get("stream")
+        streams = _listed(self.config.get("stream"))
+        return None if name is None or (streams and streams[0].get("name") == name) else name
+
+    def drives_the_screen(self, decoder: str | None = None) -> bool:
+        """Return whether the screen showed a decoder's pictures. Errors as `decoder_settings`."""
+        name = self.config.get("display", {}).get("decoder") or self.decoder_settings().get("name")
+        return bool(name == self.decoder_settings(decoder).get("name"))
 
     def bundle(self, path: Path | None = None, decoder: str | None = None) -> "Bundle":
         """Load the bundle that a decoder ran.
@@ -141,7 +169,11 @@ class RecordedSession:
         """
         from bci.decoder.bundle import Bundle
 
-        ran = self._of_decoder(self.environment, "environment.json", "bundle", decoder, "hash")
+        named = "bundles" in self.environment and decoder is not None
+        place = self.environment["bundles"].get(decoder) if named else self.environment.get("bundle")
+        ran = str((place or {}).get("hash") or "")
+        if not ran:
+            raise self._silent("environment.json", f"the bundle's hash of {decoder or 'its decoder'}")
         bundle = Bundle.load(path or self.bundle_path(decoder))
         if bundle.hash != ran:
             raise BundleMismatch(
@@ -328,20 +360,10 @@ class RecordedSession:
             ) from None
         return facts
 
-    def _of_decoder(
-        self, facts: Mapping[str, Any], file: str, section: str, decoder: str | None, key: str
-    ) -> str:
-        """Return what facts say of a decoder: under ``section``, or of another than the first under its plural."""
-        place = f"{section}.{key}" if decoder is None else f"{section}s.{decoder}.{key}"
-        try:
-            value = facts[section][key] if decoder is None else facts[f"{section}s"][decoder][key]
-        except (KeyError, TypeError):
-            value = None
-        if not value:
-            raise RecordingError(
-                f"{self.folder} is not a whole session: {file} says nothing of {place}. {_EXPECTED}"
-            )
-        return str(value)
+    def _silent(self, file: str, what: str) -> RecordingError:
+        return RecordingError(
+            f"{self.folder} is not a whole session: {file} says nothing of {what}. {_EXPECTED}"
+        )
 
     def _epoch_offset(self, decoder: str | None) -> int | None:
         """Return how many output samples an epoch's first lies behind its event's; None where its bundle is gone."""
@@ -349,3 +371,10 @@ class RecordedSession:
             return self.bundle(decoder=decoder).cut.offset
         except (BundleError, RecordingError):
             return None
+
+
+def _listed(section: Any) -> list[Mapping[str, Any]]:
+    """Return one section of a session file as a list of one."""
+    if section is None:
+        return []
+    return list(section) if isinstance(section, list) else [section]
