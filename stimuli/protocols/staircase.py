@@ -2,10 +2,10 @@ r"""Staircase: the contrast of pictures follows what is read of them, down to wh
 
 A picture counts as read when what was read of it is more like its own latent than like that of another picture of the
 set, by the correlation of their values; which other one is drawn at random for each trial. That is right by chance in
-half of the trials. After ``down`` pictures read in a row the contrast is multiplied by ``factor``, after one that is not
-read it is divided by it: a transformed up-down method, which settles where a picture is read with probability :math:`p`,
-:math:`p^{down} = 1/2`; for ``down = 2`` that is 0.707 (Levitt 1971, J. Acoust. Soc. Am. 49, 467-477). The contrast of a
-picture is its distance from mid grey:
+half of the trials. After ``down`` pictures read in a row the contrast is multiplied by ``factor``, after one that is
+not read it is divided by it: a transformed up-down method, which settles where a picture is read with probability
+:math:`p`, :math:`p^{down} = 1/2`; for ``down = 2`` that is 0.707 (Levitt 1971, J. Acoust. Soc. Am. 49, 467-477). The
+contrast of a picture is its distance from mid grey:
 
 .. math:: shown = 128 + c \cdot (picture - 128)
 
