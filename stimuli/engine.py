@@ -41,7 +41,7 @@ def main(program: Program) -> None:
     under way aborted and goes on with what the protocol then asks for.
 
     Spec: ``[experiment]`` of the session file; ``size``, (height, width) of the pictures; ``latent``, size of the
-    generator's latent space, 0 where there is none; ``confidence``, whether readings have one; ``tail_s``, how long to
+    generator's latent space, 0 where there is none; ``reading``, how many values a reading has; ``tail_s``, how long to
     wait after the last trial for what is decoded of it.
 
     Report: ``trials``, ``aborted``, ``finished``.
@@ -54,7 +54,7 @@ def main(program: Program) -> None:
     spec = program.spec
     stimuli, shown, frames = (program.ring(role) for role in ("stimuli", "shown", "frames"))
     rendered = Rendered(program.ring("requests"), program.ring("drawn")) if program.has("requests") else None
-    palette = Palette(tuple(spec["size"]), spec["latent"], spec["confidence"])
+    palette = Palette(tuple(spec["size"]), spec["latent"], spec["reading"])
     protocol = open_protocol(spec, palette)
     past = read_past(program.folder)
     trial, number = _replay(protocol, past), len(past.rows)

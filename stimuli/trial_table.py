@@ -84,8 +84,8 @@ class TrialTable:
 
     def write_late(self, readings: Iterable[Reading], outcome: int | None = None) -> None:
         """Append readings of trials that were over; `outcome` is the trial whose outcome brings them, if any does."""
-        told = "" if outcome is None else outcome
-        rows = [(r.trial, told, float(r.confidence), _list(r.latent)) for r in readings]
+        brought_by = "" if outcome is None else outcome
+        rows = [(r.trial, brought_by, float(r.confidence), _list(r.latent)) for r in readings]
         if rows:
             _append(self._readings, rows)
 

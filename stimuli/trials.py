@@ -103,7 +103,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """What the trials of a session may be made of.
+    """What the trials of a session may be made of, and what is read of them.
 
     Attributes
     ----------
@@ -111,13 +111,13 @@ class Palette:
         Height and width of pictures.
     latent : int
         Size of the generator's latent space; 0 where the session's bundle has no generator of its own.
-    confidence : bool
-        Whether the bundle claims a confidence, so that readings have one.
+    reading : int
+        How many values a reading has.
     """
 
     size: tuple[int, int]
     latent: int = 0
-    confidence: bool = False
+    reading: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

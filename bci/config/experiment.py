@@ -88,17 +88,20 @@ class LatentsSettings(ProtocolSettings):
 
 
 class StaircaseSettings(_PictureFolder):
-    """Pictures whose contrast follows what is read of them: the lowest contrast at which they still can be read."""
+    """Pictures whose contrast follows what is read of them: the lowest contrast at which they still can be read.
+
+    Beside the pictures lies ``latents.json``, the latent of each by its name.
+    """
 
     protocol: Literal["staircase"]
-    criterion: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """A picture counts as read when the confidence of its reading is at least this."""
     start: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Contrast of the first trial; 1 is the picture as it is, 0 an even grey."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """What the contrast is multiplied by on the way down, and divided by on the way up."""
     down: Annotated[int, Field(ge=1, le=10)] = 2
-    """How many pictures must be read in a row before the contrast goes down; one that is not read lets it go up."""
+    """How many pictures must be read in a row before the contrast goes down; one that is not read lets it go up. A
+    picture counts as read when the reading is more like its latent than like that of another picture, drawn at
+    random."""
     reversals: Annotated[int, Field(ge=2, le=1000)] = 8
     """After how many changes of direction the experiment ends."""
     trials: _Count = 200

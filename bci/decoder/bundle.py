@@ -94,12 +94,12 @@ class Bundle:
         """What stimuli can be made of with it: the fields of `stimuli.trials.Palette`.
 
         ``size`` of pictures; ``latent``, the size of the latent space if its generator can draw latents, else 0;
-        ``confidence``, whether what it reads has one.
+        ``reading``, how many values it reads of a trial.
         """
         return {
             "size": self.image_size,
             "latent": self.latent_size if self.spec.graph("generator") is not None else 0,
-            "confidence": self.spec.confidence.kind != "none",
+            "reading": self.latent_size,
         }
 
     @property

@@ -1,5 +1,7 @@
 """The pictures of a folder, as stimuli of one size."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,10 @@ from PIL import Image, UnidentifiedImageError
 from bci.errors import ConfigError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+#: Beside the pictures of a folder: the latent of each, by its name.
+LATENTS = "latents.json"
 
 
 def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArray[np.uint8]]:
@@ -46,6 +52,44 @@ def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArr
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise ConfigError(f"{path} cannot be read as a picture: {error}. Repair or remove it.") from None
     return [path.stem for path in paths], images
+
+
+def load_latents(folder: Path, names: Sequence[str], d: int) -> NDArray[np.float32]:
+    """Read the latent of each picture of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are, and ``latents.json``: for each name a list of numbers.
+    names : sequence of str
+        Of the pictures.
+    d : int
+        How many numbers a latent has.
+
+    Returns
+    -------
+    (n, d) float32
+
+    Raises
+    ------
+    ConfigError
+        If the file is not there, or does not give as many numbers for each picture.
+    """
+    path = folder / LATENTS
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        latents = np.array([rows[name] for name in names], np.float32)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(
+            f"[experiment] folder {folder}: expected the latent of every picture in {LATENTS}, came: {error}. Choose a "
+            "folder of pictures that a generator drew."
+        ) from None
+    if latents.shape != (len(names), d) or not np.isfinite(latents).all():
+        raise ConfigError(
+            f"{path}: expected {d} numbers for each picture, as many as the bundle reads, came an array of shape "
+            f"{latents.shape}. Choose the pictures of the bundle's own generator."
+        )
+    return latents
 
 
 def picture_paths(folder: Path) -> list[Path]:

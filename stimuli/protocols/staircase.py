@@ -1,9 +1,11 @@
 r"""Staircase: the contrast of pictures follows what is read of them, down to where they can just be read.
 
-A picture counts as read when the confidence of its reading reaches ``criterion``. After ``down`` pictures read in a row
-the contrast is multiplied by ``factor``, after one that is not read it is divided by it: a transformed up-down method,
-which settles where a picture is read with probability :math:`p`, :math:`p^{down} = 1/2`; for ``down = 2`` that is 0.707
-(Levitt 1971, J. Acoust. Soc. Am. 49, 467-477). The contrast of a picture is its distance from mid grey:
+A picture counts as read when what was read of it is more like its own latent than like that of another picture of the
+set, by the correlation of their values; which other one is drawn at random for each trial. That is right by chance in
+half of the trials. After ``down`` pictures read in a row the contrast is multiplied by ``factor``, after one that is
+not read it is divided by it: a transformed up-down method, which settles where a picture is read with probability
+:math:`p`, :math:`p^{down} = 1/2`; for ``down = 2`` that is 0.707 (Levitt 1971, J. Acoust. Soc. Am. 49, 467-477). The
+contrast of a picture is its distance from mid grey:
 
 .. math:: shown = 128 + c \cdot (picture - 128)
 
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from stimuli.protocols.order import order
-from stimuli.protocols.pictures import load_pictures
+from stimuli.protocols.pictures import load_latents, load_pictures
 from stimuli.trials import Ending, Palette, Picture, Protocol, Trial
 
 _GREY = 128
@@ -34,15 +36,16 @@ def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
     Raises
     ------
     ConfigError
-        If the session's bundle claims no confidence, or the pictures cannot be read.
+        If the pictures cannot be read, there are fewer than two, or their latents are not known.
     """
-    if not palette.confidence:
+    folder = Path(spec["folder"])
+    names, images = load_pictures(folder, palette.size)
+    if len(names) < 2:
         raise ConfigError(
-            '[experiment] protocol "staircase": expected a bundle whose readings have a confidence, came one that '
-            "claims none. Name another bundle in [decoder], or another protocol."
+            f'[experiment] protocol "staircase": expected at least 2 pictures in {folder}, came {len(names)}: '
+            "one alone cannot be told from others."
         )
-    names, images = load_pictures(Path(spec["folder"]), palette.size)
-    return _trials(spec, names, images)
+    return _trials(spec, names, images, load_latents(folder, names, palette.reading))
 
 
 def count(spec: Mapping[str, Any]) -> None:
@@ -104,12 +107,30 @@ class Staircase:
         self._direction = direction
 
 
-def _trials(spec: Mapping[str, Any], names: list[str], images: NDArray[np.uint8]) -> Protocol:
+def told_apart(
+    reading: NDArray[np.float32], latents: NDArray[np.float32], number: int, random: np.random.Generator
+) -> bool:
+    """Whether a reading, (d,), is more like latent `number` of `latents`, (n, d), than like a random other one.
+
+    >>> latents = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+    >>> told_apart(np.array([0.9, 0.2, 0.1], np.float32), latents, 0, np.random.default_rng(0))
+    True
+    """
+    other = (number + 1 + int(random.integers(len(latents) - 1))) % len(latents)
+    # A reading of equal values is like nothing: its correlation is no number, and it is not told apart.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own, foil = (np.corrcoef(reading, latents[which])[0, 1] for which in (number, other))
+    return bool(own > foil)
+
+
+def _trials(
+    spec: Mapping[str, Any], names: list[str], images: NDArray[np.uint8], latents: NDArray[np.float32]
+) -> Protocol:
     stairs = Staircase(spec["start"], spec["factor"], spec["down"])
     # As many blocks as the longest experiment can need, and one for the picture that it would go on with.
     numbers = order(len(images), spec["trials"] // len(images) + 2, "random", spec["seed"])
     number = next(numbers)
-    aborted: set[int] = set()
+    shown: dict[int, int] = {}
     for _ in range(spec["trials"]):
         outcome = yield Trial(
             number,
@@ -119,12 +140,13 @@ def _trials(spec: Mapping[str, Any], names: list[str], images: NDArray[np.uint8]
             feedback_s=spec["feedback_s"],
             blank_s=spec["blank_s"],
         )
-        if outcome.ending is Ending.ABORTED:
-            aborted.add(outcome.trial)
-        else:
+        if outcome.ending is Ending.SHOWN:
+            shown[outcome.trial] = number
             number = next(numbers)
         for reading in outcome.readings:
-            if reading.trial not in aborted:
-                stairs.answer(reading.confidence >= spec["criterion"])
+            if reading.trial in shown:
+                # A generator of each trial's own: it does not matter when its answer comes.
+                random = np.random.default_rng((spec["seed"] & 0xFFFFFFFF, reading.trial))
+                stairs.answer(told_apart(reading.latent, latents, shown[reading.trial], random))
         if stairs.reversals >= spec["reversals"]:
             return

@@ -17,7 +17,7 @@ from bci.signal.clock import ManualClock
 from bci.signal.types import Event, Reconstruction, Shown
 from stimuli import engine
 
-SHAPE, LATENT = (4, 6), 2
+SHAPE, LATENT = (4, 6), 4
 
 #: What the planted decoder reads: (trial, pixels shown) -> (latent, confidence), or None where the epoch is lost.
 Reader = Callable[[int, NDArray[np.uint8]], tuple[list[float], float] | None]
@@ -63,7 +63,7 @@ class World(ManualClock):
         self,
         name: str,
         folder: Path,
-        read: Reader = lambda trial, image: ([float(trial), -1.0], 0.75),
+        read: Reader = lambda trial, image: ([float(trial), -1.0, 0.0, 0.0], 0.75),
         epoch_s: float = 0.1,
         draw_s: Callable[[int], float] = lambda trial: 0.05,
     ) -> None:
@@ -156,7 +156,7 @@ class World(ManualClock):
         launch = Launch(
             "engine",
             "stimuli.engine",
-            {"size": SHAPE, "latent": LATENT, "confidence": True, "tail_s": 0.5} | spec,
+            {"size": SHAPE, "latent": LATENT, "reading": LATENT, "tail_s": 0.5} | spec,
             str(self.folder),
             "",
             rings={role: ring.handle for role, ring in rings.items()},

@@ -23,24 +23,36 @@ from stimuli.trials import Ending, Outcome, Picture, Reading, Trial
 TIMES = {"stimulus_s": 0.3, "feedback_s": 0.0, "blank_s": 0.2, "lead_in_s": 0.5}
 CONTRAST_AT_THRESHOLD = 0.4
 
+#: The latents of the pictures: none is like another.
+LATENTS = np.eye(4, dtype=np.float32)[:3]
+
 
 def staircase(folder: Path) -> dict[str, Any]:
-    """Return the settings of a staircase over three pictures, each of one level of grey apart from its middle."""
+    """Return the settings of a staircase over three dark pictures; the last pixel says which it is."""
     pictures = folder / "pictures"
     if not pictures.exists():
         pictures.mkdir()
         for number in range(3):
-            Image.fromarray(np.full((*SHAPE, 3), 28 + 2 * number, np.uint8)).save(pictures / f"p{number}.png")
+            image = np.full((*SHAPE, 3), 28, np.uint8)
+            image[-1, -1] = 28 + 100 * number
+            Image.fromarray(image).save(pictures / f"p{number}.png")
+        latents = {f"p{number}": latent.tolist() for number, latent in enumerate(LATENTS)}
+        (pictures / "latents.json").write_text(json.dumps(latents))
     return {
-        "protocol": "staircase", "folder": str(pictures), "seed": 4, "criterion": 0.5, "start": 1.0, "factor": 0.7,
-        "down": 2, "reversals": 6, "trials": 60, **TIMES,
+        "protocol": "staircase", "folder": str(pictures), "seed": 4, "start": 1.0, "factor": 0.7, "down": 2,
+        "reversals": 6, "trials": 60, **TIMES,
     }  # fmt: skip
 
 
 def observer(trial: int, image: NDArray[np.uint8]) -> tuple[list[float], float]:
-    """Read a picture surely where its contrast is above the threshold; the latent says which trial it was."""
+    """Read a picture's own latent where its contrast is above the threshold, and what is least like it where not.
+
+    The confidence says which trial it was.
+    """
     contrast = (128 - float(image[0, 0, 0])) / 100
-    return [float(trial), contrast], 0.9 if contrast > CONTRAST_AT_THRESHOLD else 0.2
+    which = round((float(image[-1, -1, 0]) - 128) / 100 / contrast) + 1
+    latent = LATENTS[which] if contrast > CONTRAST_AT_THRESHOLD else -LATENTS[which]
+    return latent.tolist(), trial / 1000
 
 
 @pytest.fixture
@@ -134,7 +146,7 @@ def test_what_is_read_late_is_told_once_also_across_a_restart_and_after_the_last
         assert sorted(own + late) == sorted(world.decoded)
         assert [row for row in readings if not row["outcome"]], "the last trial's came after it"
         for row in readings:
-            assert json.loads(row["latent"])[0] == float(row["trial"])
+            assert float(row["confidence"]) == int(row["trial"]) / 1000
             assert not row["outcome"] or int(row["outcome"]) > int(row["trial"])
 
 

@@ -1,5 +1,6 @@
 """Protocols: each has settings, a module and an example, is counted without being run, and keeps its promises."""
 
+import json
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +17,7 @@ from stimuli.protocols.latents import points
 from stimuli.trials import Ending, Latent, Outcome, Palette, Text
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-PALETTE = Palette((8, 8), latent=16, confidence=True)
+PALETTE = Palette((8, 8), latent=16, reading=16)
 
 
 def settings(**experiment: Any) -> dict[str, Any]:
@@ -27,6 +28,14 @@ def settings(**experiment: Any) -> dict[str, Any]:
     experiment_settings = parse_session(values, Path("/lab"), "a session").experiment
     assert experiment_settings is not None
     return experiment_settings.model_dump()
+
+
+def pictures(folder: Path) -> Path:
+    """Write two pictures and their latents; return their folder."""
+    for name in ("a", "b"):
+        Image.new("RGB", (8, 8)).save(folder / f"{name}.png")
+    (folder / "latents.json").write_text(json.dumps({"a": [1.0] * 16, "b": [0.5] * 16}))
+    return folder
 
 
 def test_every_protocol_has_settings_a_module_and_an_example() -> None:
@@ -92,19 +101,27 @@ def test_latents_of_a_direction_lie_on_a_line_and_random_ones_are_standard_norma
 
 def test_protocols_refuse_a_bundle_that_cannot_serve_them(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a bundle with a generator graph"):
-        open_protocol(settings(protocol="latents"), Palette((8, 8), confidence=True))
-    with pytest.raises(ConfigError, match="whose readings have a confidence"):
-        open_protocol(settings(protocol="staircase", folder=str(tmp_path)), Palette((8, 8), latent=2))
+        open_protocol(settings(protocol="latents"), Palette((8, 8), reading=16))
+    staircase = settings(protocol="staircase", folder=str(pictures(tmp_path)))
+    with pytest.raises(ConfigError, match="expected 3 numbers for each picture"):
+        open_protocol(staircase, Palette((8, 8), reading=3))
+    (tmp_path / "latents.json").unlink()
+    with pytest.raises(ConfigError, match=r"the latent of every picture in latents\.json"):
+        open_protocol(staircase, PALETTE)
+    (tmp_path / "b.png").unlink()
+    with pytest.raises(ConfigError, match="at least 2 pictures"):
+        open_protocol(staircase, PALETTE)
 
 
 def test_a_staircase_without_answers_stays_where_it_is_and_ends_all_the_same(tmp_path: Path) -> None:
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    protocol = open_protocol(settings(protocol="staircase", folder=str(tmp_path), trials=12), PALETTE)
+    protocol = open_protocol(
+        settings(protocol="staircase", folder=str(pictures(tmp_path)), trials=12, seed=2), PALETTE
+    )
     names = [next(protocol).name]
     for number in range(100):
         try:
             names.append(protocol.send(Outcome(number, Ending.SHOWN, 1.0)).name)
         except StopIteration:
             break
-    assert names == ["a 1"] * 12
+    assert sorted(names) == ["a 1"] * 6 + ["b 1"] * 6
     assert not list(islice(protocol, 1))
