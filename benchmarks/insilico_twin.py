@@ -16,13 +16,13 @@ from PIL import Image
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
+from bci.decoder.spec import EpochSpec
 from bci.live.insilico import open_participant, read_spec
 from bci.session.recorded import RecordedSession, read_table
-from bci.session.recorded_epochs import RecordedEpochs
 from bci.session.reproduce import Feed
 from bci.signal.clock import ManualClock
 from bci.signal.epochs import epochs
-from bci.signal.types import Marker, Signal, Window
+from bci.signal.types import Event, Signal, Window
 from bci.sim.participant import Participant, record
 from models.sessions.readings import Reading, stimulus_name
 
@@ -80,7 +80,7 @@ def twin_of(folder: Path) -> Twin:
         for row, (_, time), lapsed in zip(shown[first:], changes[first:], lapses, strict=True)
         if row["kind"] == "stimulus"
     ]
-    markers = [Marker(time, text) for time, text, _ in onsets]
+    markers = [Event(time, text) for time, text, _ in onsets]
     found = decode(answered, signal, markers, bundle, decoder)
     live = [frame.latent for frame in session.frames]
     return Twin(
@@ -124,7 +124,7 @@ def other_session(number: int, config: dict[str, Any], order: Sequence[int], bun
     signal = participant.signal
     samples = record(participant, changes, int((onsets[-1] + every + 1.0) * signal.rate))
     markers = [
-        Marker(float(onset), f"stimulus {which} {names[which]}")
+        Event(float(onset), f"stimulus {which} {names[which]}")
         for which, onset in zip(order, onsets, strict=True)
     ]
     decoder = OnnxDecoder(bundle, clock=ManualClock())
@@ -132,17 +132,17 @@ def other_session(number: int, config: dict[str, Any], order: Sequence[int], bun
 
 
 def decode(
-    samples: Samples, signal: Signal, markers: Sequence[Marker], bundle: Bundle, decoder: OnnxDecoder
+    samples: Samples, signal: Signal, markers: Sequence[Event], bundle: Bundle, decoder: OnnxDecoder
 ) -> list[tuple[Reading, int]]:
     """Cut and decode samples (n, channels) from time 0 on; return each reading and the sample its marker was put on."""
-    spec = bundle.epochs
-    assert spec is not None
+    spec = bundle.spec.window
+    assert isinstance(spec, EpochSpec)
     pipeline = bundle.adapt(signal)
     cut = epochs(_chunks(samples, signal), markers, pipeline, start=spec.start, stop=spec.stop)
     found = []
     for epoch in cut:
         frame = decoder.decode(epoch.window)
-        reading = Reading(stimulus_name(epoch.marker.text), frame.latent, frame.confidence)
+        reading = Reading(stimulus_name(epoch.event.text), frame.latent, frame.confidence)
         found.append((reading, epoch.index))
     return found
 
@@ -159,7 +159,7 @@ def _samples_and_pictures(
     session: RecordedSession, signal: Signal, bundle: Bundle, decoder: OnnxDecoder
 ) -> tuple[Samples, list[Pixels]]:
     """Return the recorded samples, and the picture of every reconstruction, made again."""
-    cutter = RecordedEpochs(signal, bundle, session.epochs)
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal), session.events, session.epochs)
     samples, pictures = [], []
     for chunk in Feed(session, signal):
         samples.append(chunk.samples)

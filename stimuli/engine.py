@@ -25,7 +25,7 @@ from bci.memory.ring import Ring
 from bci.memory.trial_parts import Phase, write_part
 from bci.signal.types import STAGES, Shown
 from stimuli.protocols import open_protocol
-from stimuli.trials import Ending, Outcome, Trial
+from stimuli.trials import Ending, Outcome, Reading, Trial
 
 #: From asking for a stimulus to its onset, at least: a display looks once in a flip.
 LEAD_S = 0.1
@@ -63,10 +63,10 @@ def main(program: Program) -> None:
         while number < begun and trial is not None:
             # The predecessor's trials; what came of them is in its rows, the one under way is lost with it.
             if number >= done:
-                table.write(number, trial, Outcome(number, Ending.ABORTED, math.nan, None, math.nan))
+                table.write(number, trial, Outcome(number, Ending.ABORTED, math.nan))
                 aborted += 1
             trial, number = (
-                _next(protocol, Outcome(number, Ending.ABORTED, math.nan, None, math.nan)),
+                _next(protocol, Outcome(number, Ending.ABORTED, math.nan)),
                 number + 1,
             )
         row["reconstructions"], row["invalid"] = number, aborted
@@ -136,7 +136,7 @@ class Watch:
 
     def __init__(self, shown: Ring, frames: Ring) -> None:
         self._shown, self._frames = shown, frames
-        self._at = shown.count
+        self._at, self._frame = shown.count, frames.count
         self._changes: list[tuple[Shown, int, float]] = []
 
     def look(self) -> None:
@@ -163,22 +163,42 @@ class Watch:
             elif kind is Shown.NEUTRAL and flip < start + trial.stimulus_s:
                 broken = True
         ending = Ending.ABORTED if broken or math.isnan(onset) else Ending.SHOWN
-        latent, confidence = self._reconstruction(onset)
-        return Outcome(number, ending, onset, latent, confidence)
+        readings = self._readings()
+        own = readings.pop(number, None) or self._newest_window(onset)
+        late = tuple(readings[trial] for trial in sorted(readings))
+        if own is None:
+            return Outcome(number, ending, onset, late=late)
+        return Outcome(number, ending, onset, own.latent, own.confidence, late)
 
-    def _reconstruction(self, onset: float) -> tuple[Any, float]:
-        """Return the newest valid reconstruction of data that arrived after the onset."""
+    def _readings(self) -> dict[int, Reading]:
+        """Return the newest valid reconstruction of every trial that one has come of since the last call."""
+        readings: dict[int, Reading] = {}
+        while self._frame < self._frames.count:
+            try:
+                frame = self._frames.read(self._frame, self._frame + 1)
+            except Overrun as overrun:
+                self._frame = overrun.first + overrun.lost
+                continue
+            self._frame += 1
+            info = frame["info"][0]
+            trial = int(info["event"]["trial"])
+            if info["valid"] and trial >= 0:
+                readings[trial] = Reading(trial, frame["latent"][0].copy(), float(info["confidence"]))
+        return readings
+
+    def _newest_window(self, onset: float) -> Reading | None:
+        """Return the newest valid reconstruction of a sliding window whose data arrived after the onset."""
         for at in range(self._frames.count - 1, max(-1, self._frames.oldest - 1), -1):
             try:
                 frame = self._frames.read(at, at + 1)
             except Overrun:
                 break
             info = frame["info"][0]
-            if not info["stamps"][_ARRIVED] > onset:
+            if info["event"]["length"] >= 0 or not info["stamps"][_ARRIVED] > onset:
                 break
             if info["valid"]:
-                return frame["latent"][0].copy(), float(info["confidence"])
-        return None, math.nan
+                return Reading(-1, frame["latent"][0].copy(), float(info["confidence"]))
+        return None
 
 
 class TrialTable:

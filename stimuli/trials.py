@@ -1,5 +1,6 @@
 """Trials: what a protocol asks for, what became of it, and the table that says so."""
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,6 +41,25 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What was read of one trial.
+
+    Attributes
+    ----------
+    trial : int
+        Which.
+    latent : (d,) float32
+        The reconstruction's place in the latent space.
+    confidence : float
+        Its confidence; NaN for none.
+    """
+
+    trial: int
+    latent: NDArray[np.float32]
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What became of a trial.
 
@@ -52,16 +72,20 @@ class Outcome:
     onset : float
         The flip that brought it, session seconds; NaN when it never came.
     latent : (d,) float32 or None
-        The newest valid reconstruction of data from after the onset.
+        What was read of this trial: the newest valid reconstruction of the epoch around its stimulus, or, of sliding
+        windows, the newest of data from after the onset. None when there is none, or none yet.
     confidence : float
         Its confidence; NaN for none.
+    late : tuple of Reading
+        What was read since the outcome before of trials that were over already: an epoch may end after its trial.
     """
 
     trial: int
     ending: Ending
     onset: float
-    latent: NDArray[np.float32] | None
-    confidence: float
+    latent: NDArray[np.float32] | None = None
+    confidence: float = math.nan
+    late: tuple[Reading, ...] = ()
 
 
 #: A protocol is asked for trials, one at a time, and told what became of each: ignored, it is a fixed list; used,

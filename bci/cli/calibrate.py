@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bci.decoder.bundle import Bundle
     from bci.live.replay import Player
     from bci.signal.clock import Clock
-    from bci.signal.types import Marker
+    from bci.signal.types import Event
     from bci.sim.cued import CuedParticipant
     from models.systems.alpha.calibrate import Calibration
     from models.systems.alpha.calibration_file import CalibrationConfig
@@ -175,7 +175,7 @@ def _record(
             output.say("[yellow]no sound here[/]: tell the participant yourself when to open the eyes")
         task = progress.add_task("", total=config.seconds)
 
-        def tell(cue: "Marker") -> None:
+        def tell(cue: "Event") -> None:
             state = states.get(cue.text)
             output.say(f"[bold reverse] {escape(state.say) if state else 'That was all. Thank you.'} [/]")
             if not silent:

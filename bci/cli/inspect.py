@@ -133,10 +133,14 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
             from bci.control.preview import require_pairs
 
             require_pairs(bundle)
-    elif bundle.epochs and not session.stream.markers and not isinstance(session.source, ReplaySettings):
+    elif (
+        bundle.cut.needs_markers
+        and not session.stream.markers
+        and not isinstance(session.source, ReplaySettings)
+    ):
         raise ConfigError(
-            f"bundle {bundle.name!r} decodes epochs around markers ({bundle.epochs}), and the session names no stream "
-            "of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
+            f"bundle {bundle.name!r} decodes epochs around markers ({bundle.spec.window}), and the session names no "
+            "stream of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
         )
     return facts
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bci.io.lsl.markers import MarkerOutlet
 from bci.signal.clock import Clock
-from bci.signal.types import Marker
+from bci.signal.types import Event
 
 
 class Cueing:
@@ -14,7 +14,7 @@ class Cueing:
 
     Parameters
     ----------
-    cues : sequence of Marker
+    cues : sequence of Event
         In order, seconds after the first one; the last one ends it.
     clock : Clock
         The session clock.
@@ -35,12 +35,12 @@ class Cueing:
 
     def __init__(
         self,
-        cues: Sequence[Marker],
+        cues: Sequence[Event],
         clock: Clock,
         outlet: MarkerOutlet,
         *,
         ready_s: float,
-        tell: Callable[[Marker], None],
+        tell: Callable[[Event], None],
         look: Callable[[float], None] = lambda left: None,
     ) -> None:
         self.told = 0
@@ -61,7 +61,7 @@ class Cueing:
         while self.told < len(self._cues) and now >= self._zero + self._cues[self.told].time:
             cue = self._cues[self.told]
             self._tell(cue)
-            self._outlet.push(Marker(self._clock.now(), cue.text))
+            self._outlet.push(Event(self._clock.now(), cue.text))
             self.told += 1
         self._look(max(0.0, self._zero + self._cues[-1].time - now))
         return self.over

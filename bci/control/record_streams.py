@@ -22,7 +22,7 @@ from bci.errors import ConfigError, StreamNotFound
 from bci.io.files.folder import make_folder, write_json
 from bci.io.lsl.source import StreamInfo, describe, visible
 from bci.memory.board import Board
-from bci.memory.events import create_markers
+from bci.memory.events import create_events
 from bci.memory.lsl_clock import LslClock
 from bci.memory.program import Launch, log_to
 from bci.memory.stream import Capacity, Stream, plan_capacity
@@ -161,7 +161,7 @@ class _Rig:
             stream = Stream.create(f"{self._key}s{i}", info.signal, readers=1, capacity=capacity)
             self._streams[role] = self._open.enter_context(stream)
         rings = {
-            role: self._open.enter_context(create_markers(f"{self._key}k{i}", readers=1)).handle
+            role: self._open.enter_context(create_events(f"{self._key}k{i}", readers=1)).handle
             for i, role in enumerate(self.markers)
         }
         told = {

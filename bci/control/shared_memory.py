@@ -8,7 +8,7 @@ import numpy as np
 from bci.config.session import StreamSettings
 from bci.decoder.bundle import Bundle
 from bci.io.lsl.metadata import StreamInfo
-from bci.memory.events import create_markers
+from bci.memory.events import create_events
 from bci.memory.frames import frame_columns, frames_capacity, shown_columns
 from bci.memory.marks import create_marks
 from bci.memory.ring import Ring
@@ -41,7 +41,8 @@ def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, bundle: 
     bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
     if speed > 1:
         seconds = min(seconds * speed, max(seconds, _RING_BYTES / bytes_per_s))
-    needed = 0 if bundle.epochs else (bundle.length + bundle.hop) * bundle.pipeline.ratio(bundle.signal)
+    grid = bundle.cut.grid
+    needed = 0 if bundle.cut.needs_markers else grid.start + grid.step
     return plan_capacity(signal, seconds, settings.buffer_mb, needed)
 
 
@@ -92,7 +93,7 @@ class SharedMemory:
 
     def make_markers(self) -> None:
         """Make what markers travel in."""
-        self._keep("markers", create_markers(self.key + "k", readers=2))
+        self._keep("markers", create_events(self.key + "k", readers=2))
 
     def _keep(self, role: str, ring: Ring) -> None:
         self.rings[role] = self._opened.enter_context(ring)

@@ -32,7 +32,6 @@ from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from bci.io.files.folder import make_folder, write_json
 from bci.io.lsl.source import StreamInfo, describe
-from bci.live.cutting import LOOK_EVERY
 from bci.memory.board import Board
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import write_mark
@@ -221,7 +220,9 @@ class Supervisor:
             "provider": config.decoder.provider,
             "audit": config.decoder.audit,
         }
-        self._launch("decode", decoder, streams=["stream"], rings=["frames", "decode_marks", *markers])
+        seen = ["shown"] if config.experiment is not None else []
+        rings = ["frames", "decode_marks", *markers, *seen]
+        self._launch("decode", decoder, streams=["stream"], rings=rings)
         if config.publish is not None:
             self._launch("publish", config.publish.model_dump(), rings=["frames"])
         if config.preview is not None:
@@ -238,7 +239,7 @@ class Supervisor:
         self._launch("acquire", acquire, streams=["stream"], rings=markers)
         self.crew.await_ready(["acquire"], lambda: self._stop)
         if config.experiment is not None:
-            tail = _SETTLE + max(0.0, self.bundle.epochs.stop if self.bundle.epochs else 0.0)
+            tail = _SETTLE + self.bundle.cut.tail_s
             experiment = config.experiment.model_dump() | {"size": self.bundle.image_size, "tail_s": tail}
             self._launch("engine", experiment, rings=["stimuli", "shown", "frames"])
             self.crew.await_ready(["engine"], lambda: self._stop)
@@ -251,7 +252,6 @@ class Supervisor:
         facts = self.children["source"].ready if "source" in self.children else None
         who = f", {facts['recording']}" if facts and facts.get("simulated") and facts.get("recording") else ""
         return self.config.preview.model_dump() | {
-            "offset": round(require_pairs(self.bundle).start * self.bundle.output.rate),
             "caption": self._caption() + who,
             "participant_monitor": display.monitor,
             "screen": display.kind != "headless",
@@ -290,10 +290,10 @@ class Supervisor:
             return self.config.display.flip_stream
         source = self.children.get("source")
         own = (source.ready or {}).get("marker_source_id") if source else None
-        if own is None and self.bundle.epochs:
+        if own is None and self.bundle.cut.needs_markers:
             raise ConfigError(
-                f"bundle {self.bundle.name!r} decodes epochs around markers ({self.bundle.epochs}), and the session "
-                "names no stream of markers. Give [stream] markers (bci streams lists what is there)."
+                f"bundle {self.bundle.name!r} decodes epochs around markers ({self.bundle.spec.window}), and the "
+                "session names no stream of markers. Give [stream] markers (bci streams lists what is there)."
             )
         return own
 
@@ -309,10 +309,7 @@ class Supervisor:
 
     def _grid(self) -> tuple[int, int]:
         """Return (start, step) of the source counts at which the decoder looks for windows."""
-        if self.bundle.epochs:
-            return 1, max(1, round(LOOK_EVERY * self.bundle.signal.rate))
-        ratio = self.bundle.pipeline.ratio(self.bundle.signal)
-        return self.bundle.length * ratio, self.bundle.hop * ratio
+        return self.bundle.cut.grid.start, self.bundle.cut.grid.step
 
     def _seconds_per_hop(self) -> float:
         """Return the seconds between two windows at the signal's own speed."""

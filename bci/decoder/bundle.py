@@ -17,12 +17,16 @@ from typing import Self
 
 from bci.decoder import matching
 from bci.decoder.card import write_card
+from bci.decoder.cut import Cut
+from bci.decoder.epoch_cut import EpochCut
 from bci.decoder.probe import chain_of, probe
 from bci.decoder.sandbox import Chain
 from bci.decoder.spec import CARD, DESCRIPTION, BundleSpec, EpochSpec, Precision, WindowSpec, check_size
+from bci.decoder.window_cut import WindowCut
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ConfigError
 from bci.signal.pipeline import Pipeline
+from bci.signal.run import NO_RUN, Run
 from bci.signal.types import Signal
 
 _LARGEST_TEXT = 2**20  # bytes of bundle.json or card.md
@@ -50,6 +54,8 @@ class Bundle:
         From that signal to the samples that its windows are cut from.
     output : Signal
         What the pipeline gives.
+    cut : Cut
+        How windows are cut of what the pipeline gives, live and offline.
     facts : mapping of str to GraphFacts
         What each graph's file says about itself.
     """
@@ -60,6 +66,7 @@ class Bundle:
     signal: Signal
     pipeline: Pipeline
     output: Signal
+    cut: Cut
     facts: Mapping[str, GraphFacts]
 
     @property
@@ -70,17 +77,12 @@ class Bundle:
     @property
     def length(self) -> int:
         """Samples of the pipeline's output in one window, or in one epoch."""
-        return self.spec.window.samples(self.output.rate)
+        return self.cut.length
 
     @property
     def hop(self) -> int:
         """Samples of the pipeline's output between two windows; an epoch's length where epochs are decoded."""
-        return self.spec.window.hop if isinstance(self.spec.window, WindowSpec) else self.length
-
-    @property
-    def epochs(self) -> EpochSpec | None:
-        """What is cut around markers; None where windows slide."""
-        return self.spec.window if isinstance(self.spec.window, EpochSpec) else None
+        return self.cut.hop
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -138,7 +140,9 @@ class Bundle:
         check_size(f"{folder}: one picture", (3, spec.image.height, spec.image.width))
         if identity not in _tried:
             _tried[identity] = probe(folder, _chains(spec, window))
-        return cls(folder, spec, identity, signal, pipeline, output, _tried[identity])
+        return cls(
+            folder, spec, identity, signal, pipeline, output, _cut(spec, signal, pipeline), _tried[identity]
+        )
 
     def check(self, signal: Signal) -> None:
         """Compare a stream with the signal that this bundle was made for.
@@ -150,15 +154,24 @@ class Bundle:
         """
         matching.check(self.signal, signal, self.name)
 
-    def adapt(self, signal: Signal) -> Pipeline:
+    def adapt(self, signal: Signal, run: Run = NO_RUN) -> Pipeline:
         """Return the pipeline for a stream that holds the bundle's channels in any order, and others.
+
+        Parameters
+        ----------
+        signal : Signal
+            The stream's.
+        run : Run
+            What the session fixes beyond the bundle.
 
         Raises
         ------
         BundleMismatch
             As `check`.
+        ConfigError
+            If a step needs what the session does not fix.
         """
-        return matching.adapt(self.signal, signal, self.pipeline, self.name)
+        return matching.adapt(self.signal, signal, self.pipeline, self.name, run)
 
     def chain(self, precision: Precision = "float32") -> Chain:
         """Return the graphs that run at `precision`, in order, and their sizes."""
@@ -221,6 +234,12 @@ def save_bundle(folder: str | Path, spec: BundleSpec, files: Mapping[str, bytes 
             os.replace(folder, Path(workshop) / "old")
         os.replace(new, folder)
     return Bundle.load(folder)
+
+
+def _cut(spec: BundleSpec, signal: Signal, pipeline: Pipeline) -> Cut:
+    if isinstance(spec.window, EpochSpec):
+        return EpochCut(spec.window, signal, pipeline)
+    return WindowCut(spec.window, signal, pipeline)
 
 
 def _samples(folder: Path, spec: BundleSpec, output: Signal) -> int:

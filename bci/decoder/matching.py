@@ -3,7 +3,9 @@
 from bci.errors import BundleMismatch
 from bci.signal.labels import label_key
 from bci.signal.pipeline import Pipeline
-from bci.signal.steps.montage import Pick
+from bci.signal.run import NO_RUN, Run
+from bci.signal.step import RunStep, Step
+from bci.signal.steps.montage import Pick, Relabel
 from bci.signal.types import Signal
 from bci.signal.units import unit_key
 
@@ -33,18 +35,37 @@ def check(expected: Signal, came: Signal, bundle: str) -> None:
         )
 
 
-def adapt(expected: Signal, came: Signal, pipeline: Pipeline, bundle: str) -> Pipeline:
-    """Return the pipeline for a stream that fits, led by a `Pick` when it has other channels or another order.
+def adapt(expected: Signal, came: Signal, pipeline: Pipeline, bundle: str, run: Run = NO_RUN) -> Pipeline:
+    """Return the pipeline for a stream that fits, led by what makes the stream's channels the bundle's.
+
+    Parameters
+    ----------
+    expected, came : Signal
+        What the bundle was made for, and the stream.
+    pipeline : Pipeline
+        The bundle's.
+    bundle : str
+        Its name.
+    run : Run
+        What the session fixes: its `channel_map` renames channels first, and steps that take something of it have it.
 
     Raises
     ------
     BundleMismatch
         As `check`.
+    ConfigError
+        If the map names a channel that the stream has not, or a step needs what the session does not fix.
     """
+    steps: list[Step] = []
+    if run.channel_map:
+        relabel = Relabel(tuple(run.channel_map.items()))
+        came = relabel.output(came)
+        steps.append(relabel)
     check(expected, came, bundle)
-    if not expected.channels or _keys(expected) == _keys(came):
-        return pipeline
-    return Pipeline((Pick(expected.channels), *pipeline.steps))
+    if expected.channels and _keys(expected) != _keys(came):
+        steps.append(Pick(expected.channels))
+    adapted = pipeline.for_run(run) if any(isinstance(step, RunStep) for step in pipeline.steps) else pipeline
+    return Pipeline((*steps, *adapted.steps)) if steps else adapted
 
 
 def _keys(signal: Signal) -> list[str]:

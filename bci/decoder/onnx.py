@@ -172,6 +172,7 @@ class OnnxDecoder:
             window.last_sample,
             window.skipped,
             reached,
+            window.event,
         )
 
     def raw(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
@@ -210,4 +211,5 @@ class OnnxDecoder:
             window.last_sample,
             window.skipped,
             reached,
+            window.event,
         )

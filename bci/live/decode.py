@@ -4,8 +4,8 @@ import dataclasses
 import math
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.cut import LiveRings
 from bci.decoder.onnx import OnnxDecoder
-from bci.live.cutting import Cutter, MarkedEpochs, NewestWindows
 from bci.memory.frames import window_digest, write_frame
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
@@ -17,7 +17,8 @@ from bci.signal.types import MarkKind
 def main(program: Program) -> None:
     """Decode the stream of role ``stream`` into the ring of role ``frames``.
 
-    A bundle that decodes epochs takes their markers from the ring of role ``markers``. Resets, overruns, epochs and
+    A bundle that decodes epochs takes their events from the ring of role ``markers``, and the trials of an experiment's
+    flips from the ring of role ``shown`` where there is one. Resets, overruns, epochs and
     passed-over windows go to the ring of role ``decode_marks``. Started in the place of one that
     died, it goes on with the first sample that its predecessor had not used.
 
@@ -32,10 +33,14 @@ def main(program: Program) -> None:
     first, reset = 0, "start"
     if program.restart:
         first, reset = _take_over(program, frames), "restart"
-    cutter: Cutter = NewestWindows(stream, bundle)
-    if bundle.epochs:
-        since = _time_of(stream, first) if program.restart else -math.inf
-        cutter = MarkedEpochs(stream, bundle, program.ring("markers"), marks, since, int(row["windows"]))
+    rings = LiveRings(
+        marks=marks,
+        events=program.ring("markers") if bundle.cut.needs_markers else None,
+        shown=program.ring("shown") if program.has("shown") else None,
+        since=_time_of(stream, first) if program.restart else -math.inf,
+        handled=int(row["windows"]),
+    )
+    cutter = bundle.cut.live(stream, bundle.adapt(stream.signal), rings)
     before = {counter: int(row[counter]) for counter in ("windows", "reconstructions", "skipped", "invalid")}
     invalid = 0
     program.ready(environment=decoder.environment)
@@ -52,7 +57,7 @@ def main(program: Program) -> None:
         row["invalid"] = before["invalid"] + invalid
 
     slot = program.slot("stream")
-    for chunk in follow(stream, cutter.grid, program.tick, overrun, first=first, reset=reset, slot=slot):
+    for chunk in follow(stream, bundle.cut.grid, program.tick, overrun, first=first, reset=reset, slot=slot):
         if chunk.reset:
             write_mark(marks, MarkKind.PIPELINE_RESET, chunk.first, time=clock.now(), detail=chunk.reset)
         for window in cutter.push(chunk):

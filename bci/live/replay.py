@@ -21,7 +21,7 @@ from bci.io.lsl.outlet import LslOutlet
 from bci.live.timetable import Block, Timetable
 from bci.memory.ring import Ring
 from bci.signal.clock import Clock
-from bci.signal.types import Marker
+from bci.signal.types import Event
 
 #: Seconds of samples that a consumer's end of LSL keeps unless told otherwise, counted at the nominal rate.
 INLET_BUFFER_S = 360.0
@@ -196,23 +196,23 @@ class Player:
         events = itertools.chain([next(events)], events)
         zero = self._clock.now()
         shift = 0.0  # what waiting for the consumer has cost; the stamps stay exact
-        for event in events:
-            if not self._sleep(zero + shift + event.when, tick):
+        for item in events:
+            if not self._sleep(zero + shift + item.when, tick):
                 return False
-            if isinstance(event, Block):
-                n = len(event.samples)
+            if isinstance(item, Block):
+                n = len(item.samples)
                 waited = self._wait_for_room(n, tick)
                 if waited is None:
                     return False
                 shift += waited
-                behind = self._clock.now() - (zero + shift + event.when)
-                self._outlet.push(event.samples, zero + event.due)
+                behind = self._clock.now() - (zero + shift + item.when)
+                self._outlet.push(item.samples, zero + item.due)
                 self.sent += n
                 self.latest = max(self.latest, behind)
                 self.late += n if behind > LATE else 0
             else:
-                stamp = zero + event.when
-                self._markers.push(Marker(stamp, event.marker.text, event.marker.code, stamp))
+                stamp = zero + item.when
+                self._markers.push(Event(stamp, item.event.text, item.event.code, stamp))
                 self.markers_sent += 1
         return self._drain(tick)
 

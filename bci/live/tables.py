@@ -17,7 +17,7 @@ from bci.io.files.disk import AppendFile, DiskFile
 from bci.live.ring_reader import RingReader, Take
 from bci.memory.frames import image_digest
 from bci.memory.ring import Columns, Ring
-from bci.signal.types import MarkKind, Shown
+from bci.signal.types import Event, MarkKind, Shown, event_of
 
 #: Turns a copy of a ring's columns, from a given count on, into rows of a table.
 Rows = Callable[[Columns, int], Iterator[Sequence[Any]]]
@@ -135,7 +135,14 @@ def frame_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
             image_digest(image),
             window.hex() if any(window) else "",
             *(float(t) for t in info["stamps"][:5]),
+            *_event_fields(event_of(info["event"])),
         )
+
+
+def _event_fields(event: Event | None) -> Sequence[Any]:
+    if event is None:
+        return ("", "", "", "", "")
+    return (event.time, event.raw, event.code, event.text, event.trial)
 
 
 def shown_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
@@ -149,6 +156,7 @@ def shown_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
             bytes(shown["reason"]).decode(),
             image_digest(image),
             *(float(t) for t in shown["info"]["stamps"]),
+            int(shown["trial"]),
         )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from bci.io.files.recording import Recording, sample_at
-from bci.signal.types import Marker, Times
+from bci.signal.types import Event, Times
 
 #: A pass of a loop begins this long after the end of the one before, in seconds of the recording, so that
 #: no window spans the seam. The same stands in for a gap too short for a consumer to see.
@@ -55,10 +55,10 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """A marker and when it is due, seconds after the first event."""
+class Due:
+    """An event of the recording, and when it is due, seconds after the first one played."""
 
-    marker: Marker
+    event: Event
     when: float
 
 
@@ -148,7 +148,7 @@ class Timetable:
         whole = self.first == 0 and stop is None and not endless
         self.left_out = len(recording.markers) - played if whole else 0
 
-    def events(self) -> Iterator[Block | Event]:
+    def events(self) -> Iterator[Block | Due]:
         """Yield blocks and markers in the order in which they are due, pass after pass."""
         turn = 0
         while True:
@@ -217,7 +217,7 @@ class Timetable:
 
     # -- one pass ----------------------------------------------------------------------------------------
 
-    def _one_pass(self, offset: float) -> Iterator[Block | Event]:
+    def _one_pass(self, offset: float) -> Iterator[Block | Due]:
         recording, speed = self.recording, self.speed
         upto = self._from
         rate = recording.signal.rate * speed
@@ -234,9 +234,9 @@ class Timetable:
                     seen = float(times[min(i + n, stop - at) - 1])
                     # A marker at the time of a sample comes before it.
                     for marker in recording.markers_between(upto, math.nextafter(seen, math.inf)):
-                        yield Event(marker, offset + self.due(marker.time))
+                        yield Due(marker, offset + self.due(marker.time))
                     upto = max(upto, math.nextafter(seen, math.inf))
                     yield block
         if not math.isinf(self._until):
             for marker in recording.markers_between(upto, self._until):
-                yield Event(marker, offset + self.due(marker.time))
+                yield Due(marker, offset + self.due(marker.time))

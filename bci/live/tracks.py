@@ -124,7 +124,7 @@ class Tracks:
         stream = self._writer.add_stream(described, first)
 
         def take(columns: Columns, at: int) -> None:
-            markers = columns["marker"]
+            markers = columns["event"]
             texts = [bytes(text).decode(errors="replace") for text in markers["text"]]
             stamps = [float(raw) for raw in markers["raw"]]
             # The offset that was used is what lies between a marker's two times.

@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.memory.ring import Column, Ring
-from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, Reconstruction, Window, cut_text, stamps_record
+from bci.signal.types import (
+    FRAME_DTYPE,
+    SHOWN_DTYPE,
+    Reconstruction,
+    Window,
+    cut_text,
+    event_record,
+    stamps_record,
+)
 
 #: A frame ring never takes more shared memory than this, bytes.
 _LARGEST = 256_000_000
@@ -63,6 +71,7 @@ def write_frame(ring: Ring, reconstruction: Reconstruction, digest: bytes = b"")
         cut_text(reconstruction.reason, 96),
         stamps_record(reconstruction.stamps),
         np.frombuffer(digest.ljust(16, b"\0"), "u1"),
+        event_record(reconstruction.event),
     )
     return ring.commit(1) - 1
 

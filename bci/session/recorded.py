@@ -23,7 +23,7 @@ from bci.io.files.xdf.framing import Tag
 from bci.io.files.xdf.walk import Walk
 from bci.io.lsl.metadata import parse_info
 from bci.session.part import Part
-from bci.signal.types import Signal
+from bci.signal.types import Event, Signal, code_of
 
 #: Samples that are handed on at a time; a recorder's own chunks hold a twentieth of a second each.
 _PIECE = 4096
@@ -46,6 +46,7 @@ class RecordedFrame:
     latent: NDArray[np.float32]
     digest: str
     window_digest: str
+    event: Event | None = None
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -66,6 +67,7 @@ class RecordedFrame:
                 latent=np.array(json.loads(row["latent"]), np.float32),
                 digest=row["digest"],
                 window_digest=row["window_digest"],
+                event=_frame_event(row),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RecordingError(
@@ -90,7 +92,9 @@ class RecordedSession:
     resets : mapping of int to str
         Count of the sample that the live pipeline was reset at: why.
     epochs : sequence of int
-        Output counts of the samples that markers were put on, where epochs were decoded.
+        Output counts of the samples that events were put on, where epochs were decoded.
+    events : sequence of Event
+        The event of each of them.
     """
 
     folder: Path
@@ -100,6 +104,7 @@ class RecordedSession:
     shown: Mapping[int, tuple[int, str]]
     resets: Mapping[int, str]
     epochs: Sequence[int] = ()
+    events: Sequence[Event] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -123,7 +128,11 @@ class RecordedSession:
             resets = {
                 int(mark["first"]): mark["detail"] for mark in marks if mark["kind"] == "pipeline_reset"
             }
-            epochs = [int(mark["first"]) for mark in marks if mark["kind"] == "epoch"]
+            # An epoch whose decoder died before its frame was out is marked twice: it was cut again at the same sample.
+            cut = {int(mark["first"]): mark for mark in marks if mark["kind"] == "epoch"}
+            epochs = list(cut)
+            trials = {frame.event.raw: frame.event.trial for frame in frames if frame.event is not None}
+            events = [_event(mark, trials) for mark in cut.values()]
             if not (config["decoder"]["bundle"] and environment["bundle"]["hash"]):
                 raise ValueError("it names no bundle")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -131,7 +140,7 @@ class RecordedSession:
             raise RecordingError(
                 f"{folder} is not a whole session: {said}. Expected the folder that `bci run` or `bci demo` printed."
             ) from None
-        return cls(folder, config, environment, frames, shown, resets, epochs)
+        return cls(folder, config, environment, frames, shown, resets, epochs, events)
 
     def signal(self) -> Signal:
         """Return what the samples are.
@@ -200,6 +209,25 @@ class RecordedSession:
                     if known < len(samples):
                         yield line.first + known, samples[known:]
                         end = line.first + len(samples)
+
+
+def _frame_event(row: Row) -> Event | None:
+    """Return the event of a row of ``frames.csv``; None for a sliding window, and where an old session has none."""
+    if not row.get("event_time"):
+        return None
+    return Event(
+        time=float(row["event_time"]),
+        text=row["event"],
+        code=int(row["event_code"]),
+        raw=float(row["event_raw"]),
+        trial=int(row["trial"]),
+    )
+
+
+def _event(mark: Row, trials: Mapping[float, int]) -> Event:
+    """Return the event of an epoch's mark; `trials` holds, by the sender's stamp, what the frames say of it."""
+    text, raw = mark["detail"], float(mark["value"])
+    return Event(float(mark["time"]), text, code_of(text), raw, trials.get(raw, -1))
 
 
 def recordings(folder: Path) -> list[Path]:

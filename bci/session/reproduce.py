@@ -30,9 +30,7 @@ from bci.memory.frames import image_digest, window_digest
 from bci.memory.lsl_clock import LslClock
 from bci.session.agreement import Latents, differing, one_level, pixels_within
 from bci.session.recorded import RecordedFrame, RecordedSession
-from bci.session.recorded_epochs import RecordedEpochs
 from bci.signal.types import Reconstruction, Signal, Window, cut_text
-from bci.signal.windows import Windows
 
 #: What latents may differ by in another environment, relative to the largest.
 TOLERANCE = LATENT_TOLERANCE
@@ -241,11 +239,7 @@ def _decode_again(
     for then in session.frames:
         made[then.last_sample].append(then)
     signal = session.signal()
-    cutter: Windows | RecordedEpochs = (
-        RecordedEpochs(signal, bundle, session.epochs)
-        if bundle.epochs
-        else Windows(signal, bundle.adapt(signal), length=bundle.length, hop=bundle.hop, copy=False)
-    )
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal), session.events, session.epochs)
     pipeline = cutter.pipeline
     forgotten = _FORGOTTEN * pipeline.settle
     feed = Feed(session, signal)

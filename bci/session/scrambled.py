@@ -15,8 +15,7 @@ from bci.errors import BundleMismatch, RecordingError
 from bci.memory.lsl_clock import LslClock
 from bci.session.recorded import RecordedSession, read_table
 from bci.session.reproduce import Feed
-from bci.signal.epochs import Epochs
-from bci.signal.types import Marker, Reconstruction
+from bci.signal.types import Event, Reconstruction
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +65,7 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
         for mark in read_table(folder, "marks")
         if (mark["source"], mark["kind"]) == ("decode", "epoch")
     ]
-    spec = bundle.epochs
-    if spec is None or len(texts) < 2:
+    if not bundle.cut.needs_markers or len(texts) < 2:
         raise RecordingError(
             f"{folder}: expected at least 2 epochs around markers, came {len(texts)}. Name a session that decodes them."
         )
@@ -77,13 +75,13 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
     first, last = min(session.epochs) / per_second, max(session.epochs) / per_second
     times = np.sort(np.random.default_rng(seed).uniform(first, last, len(texts)))
     order = np.random.default_rng([seed, 1]).permutation(len(texts))
-    markers = [Marker(float(time), texts[which]) for time, which in zip(times, order, strict=True)]
-    cutter = Epochs(signal, bundle.adapt(signal), start=spec.start, stop=spec.stop)
+    events = [Event(float(time), texts[which]) for time, which in zip(times, order, strict=True)]
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal), events)
     decoder = OnnxDecoder(bundle, clock=LslClock())
-    found = []
+    decoded = []
     for chunk in Feed(session, signal):
-        for epoch in cutter.push(chunk, markers):
-            found.append((epoch.marker.text, decoder.decode(epoch.window)))
-        markers = []
+        for window in cutter.push(chunk):
+            assert window.event is not None
+            decoded.append((window.event.text, decoder.decode(window)))
     cutter.finish()
-    return Scrambled(tuple(found), len(cutter.lost))
+    return Scrambled(tuple(decoded), cutter.lost)

@@ -6,9 +6,9 @@ from bci.signal.types import STAGES
 
 FRAME_FIELDS = (
     "frame", "first", "last_sample", "skipped", "valid", "reason", "confidence", "latent", "digest",
-    "window_digest", *STAGES[:5],
+    "window_digest", *STAGES[:5], "event_time", "event_raw", "event_code", "event", "trial",
 )  # fmt: skip
-SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES)
+SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
 
 

@@ -1,4 +1,4 @@
-"""epochs() cuts a signal around markers; each marker ends as an epoch or as a loss with its reason, counted."""
+"""epochs() cuts a signal around events; each event ends as an epoch or as a loss with its reason, counted."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import numpy as np
 
 from bci.signal.pipeline import Pipeline
 from bci.signal.step import Seconds
-from bci.signal.types import Flags, Marker, Samples, Signal, Times, Window
+from bci.signal.types import Event, Flags, Samples, Signal, Times, Window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,15 +17,15 @@ class Epoch:
     Attributes
     ----------
     window : Window
-        The samples, from `start` to `stop` around the marker.
-    marker : Marker
+        The samples, from `start` to `stop` around the event; they carry it.
+    event : Event
         What happened.
     index : int
         Output count of the sample that the marker was put on; reproduction uses it again.
     """
 
     window: Window
-    marker: Marker
+    event: Event
     index: int
 
 
@@ -35,19 +35,19 @@ class Lost:
 
     Attributes
     ----------
-    marker : Marker
+    event : Event
         What happened.
     reason : str
         ``"gap"``: the samples around it are not of one piece; ``"late"``: they were gone when it came.
     """
 
-    marker: Marker
+    event: Event
     reason: str
 
 
 @dataclass(slots=True)
 class _Waiting:
-    marker: Marker
+    event: Event
     index: int | None
 
 
@@ -98,7 +98,7 @@ class Epochs:
         return len(self._waiting)
 
     def push(
-        self, chunk: Window, markers: Sequence[Marker] = (), indices: Sequence[int | None] = ()
+        self, chunk: Window, markers: Sequence[Event] = (), indices: Sequence[int | None] = ()
     ) -> Iterator[Epoch]:
         """Take the next samples and the markers that have come, and yield the epochs that are complete.
 
@@ -108,13 +108,13 @@ class Epochs:
         ----------
         chunk : Window
             Consecutive samples.
-        markers : sequence of Marker
+        markers : sequence of Event
             In session time, in any order, before or after their samples.
         indices : sequence of int or None
             For each marker, the output count it was put on when the session ran; None chooses anew.
         """
         given = [*indices, *[None] * (len(markers) - len(indices))]
-        self._waiting += [_Waiting(marker, index) for marker, index in zip(markers, given, strict=True)]
+        self._waiting += [_Waiting(event, index) for event, index in zip(markers, given, strict=True)]
         out = self.pipeline(chunk)
         if out.reset:
             yield from self._settle_before_reset()
@@ -143,14 +143,14 @@ class Epochs:
             over: list[_Waiting] = []
             still: list[_Waiting] = []
             for one in self._waiting:
-                past = one.marker.time <= last if one.index is None else one.index < end
+                past = one.event.time <= last if one.index is None else one.index < end
                 (over if past else still).append(one)
             self._lose(over, "gap")
             self._waiting = still
         self._parts, self._kept = [], 0
 
     def _lose(self, waiting: Sequence[_Waiting], reason: str) -> None:
-        self.lost += [Lost(w.marker, reason) for w in waiting]
+        self.lost += [Lost(w.event, reason) for w in waiting]
 
     def _complete(self) -> Iterator[Epoch]:
         if not self._parts or not self._waiting:
@@ -159,23 +159,23 @@ class Epochs:
         before = float(self._parts[0].times[0]) - 0.5 / self.pipeline.output.rate
         gone = "late" if first > self._segment_first() else "gap"
         still: list[_Waiting] = []
-        ready: list[tuple[int, Marker]] = []
+        ready: list[tuple[int, Event]] = []
         for one in self._waiting:
-            if one.index is None and one.marker.time < before:
+            if one.index is None and one.event.time < before:
                 self._lose([one], gone)
                 continue
             if one.index is None:
-                one.index = self._nearest(one.marker.time)
+                one.index = self._nearest(one.event.time)
             if one.index is None or one.index + self._offset + self._length > end:
                 still.append(one)
             elif one.index + self._offset < first:
                 self._lose([one], gone)
             else:
-                ready.append((one.index, one.marker))
+                ready.append((one.index, one.event))
         self._waiting = still
-        for index, marker in sorted(ready, key=lambda pair: (pair[0], pair[1].time)):
+        for index, event in sorted(ready, key=lambda pair: (pair[0], pair[1].time)):
             self.yielded += 1
-            yield Epoch(self._cut(index + self._offset), marker, index)
+            yield Epoch(self._cut(index + self._offset, event), event, index)
 
     def _segment_first(self) -> int:
         ratio = self.pipeline.ratio
@@ -199,7 +199,7 @@ class Epochs:
                 return float(part.times[count - part.first])
         raise AssertionError("a candidate lies within the parts")
 
-    def _cut(self, first: int) -> Window:
+    def _cut(self, first: int, event: Event) -> Window:
         end = first + self._length
         samples: list[Samples] = []
         times: list[Times] = []
@@ -219,12 +219,13 @@ class Epochs:
             np.concatenate(bad),
             end * ratio - 1,
             settled=(first + 1) * ratio - 1 >= self.pipeline.settled_from,
+            event=event,
         )
 
 
 def epochs(
     chunks: Iterable[Window],
-    markers: Sequence[Marker],
+    markers: Sequence[Event],
     pipeline: Pipeline,
     *,
     start: Seconds,

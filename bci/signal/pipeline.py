@@ -8,25 +8,28 @@ marked.
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from bci.errors import ConfigError
-from bci.signal.step import Kernel, Step
+from bci.signal.run import Run
+from bci.signal.step import Kernel, RunStep, SideKernel, Step
 from bci.signal.steps.features import BandPower, Covariance
 from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
 from bci.signal.steps.masking import Artefact, Flat, Saturation
-from bci.signal.steps.montage import Bipolar, CommonAverage, Pick, Scale
+from bci.signal.steps.montage import Bipolar, CommonAverage, Pick, Relabel, Scale
 from bci.signal.types import Flags, Samples, Signal, Times, Window
+from bci.signal.volumes.dvars import Dvars
+from bci.signal.volumes.mask import MaskVolume
 
 __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
 
 #: Every step a bundle may name.
 STEPS: tuple[type[Any], ...] = (
     BandPass, HighPass, LowPass, Notch, Decimate, CommonAverage, Bipolar, Pick, Scale, Saturation, Flat,
-    Artefact, BandPower, Covariance,
+    Artefact, BandPower, Covariance, Relabel, MaskVolume, Dvars,
 )  # fmt: skip
 
 
@@ -72,6 +75,16 @@ class Pipeline:
 
     def __init__(self, steps: Sequence[Step] = ()) -> None:
         object.__setattr__(self, "steps", tuple(steps))
+
+    def for_run(self, run: Run) -> Self:
+        """Return the pipeline for one session: steps that take something of its `Run` have it.
+
+        Raises
+        ------
+        ConfigError
+            If a step needs what the session does not fix; named.
+        """
+        return type(self)([step.with_run(run) if isinstance(step, RunStep) else step for step in self.steps])
 
     def output(self, signal: Signal) -> Signal:
         """Return what comes out when `signal` goes in.
@@ -166,9 +179,13 @@ class RunningPipeline:
         self.output = pipeline.output(signal)
         self.plain = not pipeline.steps
         self._kernels: list[Kernel] = []
+        #: What speaks beside the samples, and how many source samples make one of its own.
+        self._speakers: list[tuple[SideKernel, int]] = []
         self.ratio, self.settle = 1, 0
         for step in pipeline.steps:
             kernel = step.start(signal)
+            if isinstance(kernel, SideKernel):
+                self._speakers.append((kernel, self.ratio))
             signal = step.output(signal)
             self._kernels.append(kernel)
             self.settle += kernel.settle * self.ratio
@@ -176,6 +193,20 @@ class RunningPipeline:
         self.settled_from = 0
         self._next = -1
         self._held: Samples = np.zeros((1, *self.signal.shape), self.signal.dtype)
+
+    @property
+    def sides(self) -> tuple[Signal, ...]:
+        """What steps say beside the samples: one signal for each that does."""
+        return tuple(kernel.side for kernel, _ in self._speakers)
+
+    def take_sides(self, chunk: Window) -> Iterator[Window]:
+        """Give what steps said beside the samples of `chunk`, the one that was last run; in the order of `sides`."""
+        for kernel, ratio in self._speakers:
+            first, samples = kernel.take_side()
+            times = chunk.times if ratio == 1 else chunk.times[-(chunk.first + 1) % ratio :: ratio]
+            n = len(samples)
+            bad = np.zeros((n, *kernel.side.flag_shape), bool)
+            yield Window(kernel.side, first, samples, times[len(times) - n :], bad, (first + n) * ratio - 1)
 
     def reset(self, first: int) -> None:
         """Forget the past; the next source sample is number `first`."""

@@ -12,9 +12,10 @@ size counted from sample zero.
 """
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bci.errors import ConfigError
+from bci.signal.run import Run
 from bci.signal.types import Flags, Samples, Signal
 
 #: What may be left of a disturbance where the outputs count as free of it, as a part of its size.
@@ -70,6 +71,42 @@ class Step(Protocol):
 
     def start(self, signal: Signal) -> Kernel:
         """Return the stage ready for `signal`; it must be reset before its first sample."""
+        ...
+
+
+@runtime_checkable
+class RunStep(Protocol):
+    """A step that takes what the session fixes; see `bci.signal.run.Run`."""
+
+    def output(self, signal: Signal) -> Signal:
+        """Return what comes out when `signal` goes in, as far as it is known without the session."""
+        ...
+
+    def with_run(self, run: Run) -> Step:
+        """Return the same step for one session.
+
+        Raises
+        ------
+        ConfigError
+            If the session does not fix what the step needs; named.
+        """
+        ...
+
+
+@runtime_checkable
+class SideKernel(Protocol):
+    """A kernel that says something beside what it hands on, such as the quality of the signal.
+
+    Attributes
+    ----------
+    side : Signal
+        What it says, one sample for each of its inputs or for each block of them.
+    """
+
+    side: Signal
+
+    def take_side(self) -> tuple[int, Samples]:
+        """Return what was said since the last time: count of its first sample, and samples (n, *side.shape)."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The nouns: Signal, Window, Reconstruction, Marker, Mark, and the records that cross process borders.
+"""The nouns: Signal, Event, Window, Reconstruction, Mark, and the records that cross process borders.
 
 Time is axis 0 everywhere. Counts are absolute, start at 0 with the stream and never wrap; stamps are
 float64 seconds on the session clock.
@@ -94,6 +94,31 @@ class Lender(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A marker, from the moment it is sent to the row in the report: what happened, and when.
+
+    Attributes
+    ----------
+    time : float
+        Session seconds, corrected for the sender's clock.
+    text : str
+        The label as sent; integer markers as decimal digits.
+    code : int
+        The integer, or 0 for a text that is no number.
+    raw : float
+        The sender's own stamp.
+    trial : int
+        Number of the experiment's trial whose stimulus this is, counted from 0; -1 when it belongs to none.
+    """
+
+    time: float
+    text: str
+    code: int = 0
+    raw: float = float("nan")
+    trial: int = -1
+
+
 @dataclass(slots=True, eq=False)
 class Window:
     """Consecutive samples of one signal, and what is known about them; nobody assigns to one that was made.
@@ -122,6 +147,8 @@ class Window:
         Windows of the same grid that were passed over immediately before this one because decoding was late.
     reset : str
         Why a new segment starts with ``samples[0]``; empty when it continues the one before.
+    event : Event or None
+        The event that an epoch was cut around; None for a sliding window and for a chunk.
     lender : Lender or None
         None when the window owns its arrays, or has them from whoever made it. Otherwise they are a ring's: whoever
         has made his own of them asks whether they were `intact`, and throws away what he made when not. The lender
@@ -138,6 +165,7 @@ class Window:
     skipped: int = 0
     reset: str = ""
     lender: Lender | None = None
+    event: Event | None = None
 
     @property
     def end(self) -> int:
@@ -187,6 +215,8 @@ class Reconstruction:
         Absolute count of the window's first sample, and of the newest source sample behind it.
     skipped : int
         Windows passed over immediately before this one.
+    event : Event or None
+        The event that its epoch was cut around; None for a sliding window.
     stamps : mapping of str to float
         Session seconds at which each of `STAGES` was reached so far.
     """
@@ -200,28 +230,7 @@ class Reconstruction:
     last_sample: int
     skipped: int = 0
     stamps: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """An event: what happened and when.
-
-    Attributes
-    ----------
-    time : float
-        Session seconds, corrected for the sender's clock.
-    text : str
-        The label as sent; integer markers as decimal digits.
-    code : int
-        The integer, or 0 for a string marker that is no number.
-    raw : float
-        The sender's own stamp.
-    """
-
-    time: float
-    text: str
-    code: int = 0
-    raw: float = float("nan")
+    event: Event | None = None
 
 
 def code_of(text: str) -> int:
@@ -272,10 +281,14 @@ MARK_DTYPE = np.dtype(
     [("kind", "i4"), ("first", "i8"), ("count", "i8"), ("time", "f8"), ("value", "f8"), ("detail", "S96")]
 )
 
-#: One marker in shared memory; text longer than the field is cut and its full length kept.
-MARKER_DTYPE = np.dtype([("time", "f8"), ("raw", "f8"), ("code", "i8"), ("length", "i4"), ("text", "S244")])
+#: One event in shared memory; text longer than the field is cut, and `length` is that of all of it in bytes, -1 where
+#: there is no event.
+EVENT_DTYPE = np.dtype(
+    [("time", "f8"), ("raw", "f8"), ("code", "i8"), ("trial", "i8"), ("length", "i4"), ("text", "S244")]
+)
 
-#: Provenance of one frame in the frame ring; `digest` is of the window, zeros unless the session audits.
+#: Provenance of one frame in the frame ring; `digest` is of the window, zeros unless the session audits; `event` is the
+#: one that an epoch was cut around.
 FRAME_DTYPE = np.dtype(
     [
         ("first", "i8"),
@@ -286,6 +299,7 @@ FRAME_DTYPE = np.dtype(
         ("reason", "S96"),
         ("stamps", "f8", (len(STAGES),)),
         ("digest", "u1", (16,)),
+        ("event", EVENT_DTYPE),
     ]
 )
 
@@ -299,15 +313,54 @@ class Shown(IntEnum):
     STIMULUS = 3
 
 
-#: One change of picture on the screen: `frame` is the count in the frame ring (-1 when none).
+#: One change of picture on the screen: `frame` is the count in the frame ring, or the number of a stimulus (-1 when
+#: neither), `trial` the experiment's trial that the picture belongs to (-1 when none).
 SHOWN_DTYPE = np.dtype(
-    [("kind", "i4"), ("frame", "i8"), ("flip", "f8"), ("reason", "S96"), ("info", FRAME_DTYPE)]
+    [
+        ("kind", "i4"),
+        ("frame", "i8"),
+        ("trial", "i8"),
+        ("flip", "f8"),
+        ("reason", "S96"),
+        ("info", FRAME_DTYPE),
+    ]
 )
 
 
 def stamps_record(stamps: Mapping[str, float]) -> NDArray[np.float64]:
     """Lay stamps out in the order of `STAGES`, NaN where there is none: ``(len(STAGES),)`` float64."""
     return np.array([stamps.get(stage, np.nan) for stage in STAGES])
+
+
+def event_record(event: Event | None) -> tuple[float, float, int, int, int, bytes]:
+    """Return what `EVENT_DTYPE` holds of an event; `event_of` reads it again.
+
+    >>> event_of(np.array(event_record(Event(2.5, "left", 7, 1.5, trial=3)), EVENT_DTYPE))
+    Event(time=2.5, text='left', code=7, raw=1.5, trial=3)
+    >>> event_of(np.array(event_record(None), EVENT_DTYPE)) is None
+    True
+    """
+    if event is None:
+        return _NO_EVENT
+    return (
+        event.time,
+        event.raw,
+        event.code,
+        event.trial,
+        len(event.text.encode()),
+        cut_text(event.text, EVENT_DTYPE["text"].itemsize),
+    )
+
+
+_NO_EVENT = (float("nan"), float("nan"), 0, -1, -1, b"")
+
+
+def event_of(record: Any) -> Event | None:
+    """Return the event in a record of `EVENT_DTYPE`, or None where there is none."""
+    if record["length"] < 0:
+        return None
+    text = bytes(record["text"]).rstrip(b"\0").decode(errors="replace")
+    return Event(float(record["time"]), text, int(record["code"]), float(record["raw"]), int(record["trial"]))
 
 
 def cut_text(text: str, size: int) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.signal.types import Marker
+from bci.signal.types import Event
 from bci.sim.eeg import STATES, AlphaSimulator
 
 #: Seconds between a cue and the eyes' movement.
@@ -17,7 +17,7 @@ class CuedParticipant(AlphaSimulator):
 
     Parameters
     ----------
-    cues : sequence of Marker
+    cues : sequence of Event
         In order, seconds from the start. Those that say one of `STATES` are followed, the others are only played.
     seconds : float
         Length.
@@ -30,14 +30,14 @@ class CuedParticipant(AlphaSimulator):
 
     Examples
     --------
-    >>> someone = CuedParticipant([Marker(2.0, "eyes closed"), Marker(5.0, "eyes open")], seconds=8.0)
+    >>> someone = CuedParticipant([Event(2.0, "eyes closed"), Event(5.0, "eyes open")], seconds=8.0)
     >>> someone.state([1.9, 2.5, 2.7, 5.5, 5.7]).tolist()
     [0, 0, 1, 1, 0]
     """
 
     def __init__(
         self,
-        cues: Sequence[Marker],
+        cues: Sequence[Event],
         seconds: float,
         seed: int = 0,
         rate: float = 160.0,
@@ -55,7 +55,7 @@ class CuedParticipant(AlphaSimulator):
         super().__init__(seed, seconds, rate)
         self.name = f"simulated participant, seed {seed}"
 
-    def _markers(self, start: float, stop: float) -> Iterator[Marker]:
+    def _markers(self, start: float, stop: float) -> Iterator[Event]:
         return (cue for cue in self._cues if start <= cue.time < stop)
 
     def _changes(self, start: float, stop: float) -> tuple[int, NDArray[np.float64]]:

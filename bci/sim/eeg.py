@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bci.signal.types import Marker, Signal, Times
+from bci.signal.types import Event, Signal, Times
 from bci.sim.noise import SpectralNoise, coefficients
 from bci.sim.seeds import numbered
 from bci.sim.sites import SITES, background_modes, directions
@@ -115,18 +115,18 @@ class AlphaSimulator:
         low, changes = self._changes(float(times.min()), float(times.max()))
         return (low - 1 + np.searchsorted(changes, times, "right")) % 2
 
-    def markers_between(self, start: float, stop: float) -> tuple[Marker, ...]:
+    def markers_between(self, start: float, stop: float) -> tuple[Event, ...]:
         """Return the changes of state with ``start ≤ time < stop``, the first at 0: "eyes open", "eyes closed"."""
         return tuple(self._markers(start, stop))
 
-    def _markers(self, start: float, stop: float) -> Iterator[Marker]:
+    def _markers(self, start: float, stop: float) -> Iterator[Event]:
         if start <= 0 < stop:
-            yield Marker(0.0, STATES[OPEN])
+            yield Event(0.0, STATES[OPEN])
         if stop > start:
             low, changes = self._changes(max(start, 0.0), stop)
             for number, time in enumerate(changes, low):
                 if start <= time < stop:
-                    yield Marker(float(time), STATES[number % 2])
+                    yield Event(float(time), STATES[number % 2])
 
     def _changes(self, start: float, stop: float) -> tuple[int, Array]:
         """Return (number of the first, times) of the changes around `start` to `stop`; after change k it is k % 2."""

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.signal.types import Marker, Signal, Times
+from bci.signal.types import Event, Signal, Times
 
 #: Amplitude: some twenty microvolts, or twenty of whatever else the unit is.
 _SIZE, _VOLTS = 20.0, {"V": 1e-6, "mV": 1e-3}
@@ -40,7 +40,7 @@ class Sines:
 
     simulated = True
     defects: tuple[str, ...] = ()
-    markers: tuple[Marker, ...] = ()
+    markers: tuple[Event, ...] = ()
     n: int | None = None
     segments = ((0, sys.maxsize),)
 
@@ -67,6 +67,6 @@ class Sines:
         """Return when samples `first` to `end` are: (end - first,) float64 seconds from the start."""
         return np.arange(first, end) / self.signal.rate
 
-    def markers_between(self, start: float, stop: float) -> tuple[Marker, ...]:
+    def markers_between(self, start: float, stop: float) -> tuple[Event, ...]:
         """Return nothing: sines have no events."""
         return ()

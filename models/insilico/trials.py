@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bci.errors import ConfigError
 from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pipeline
-from bci.signal.types import Marker, Signal, Window
+from bci.signal.types import Event, Signal, Window
 from bci.sim.participant import Participant, make_participant, record
 from models.systems.hyper.settings import HyperConfig
 
@@ -141,7 +141,7 @@ def _epochs(
     """Cut as the decoder cuts: the pipeline over everything, then the samples around each onset."""
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     cutter = Epochs(signal, pipeline, start=config.epoch.start, stop=config.epoch.stop)
-    markers = [Marker(float(onset), "stimulus") for onset in onsets]
+    markers = [Event(float(onset), "stimulus") for onset in onsets]
     found: list[Window] = []
     for first in range(0, len(samples), _CHUNK):
         part = samples[first : first + _CHUNK]

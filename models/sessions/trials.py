@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from bci.errors import DataError
 from bci.signal.epochs import epochs
 from bci.signal.pipeline import Pipeline
-from bci.signal.types import Marker, Signal, Window
+from bci.signal.types import Event, Signal, Window
 from models.datasets.trials import Stimuli, Trials
 
 #: Samples handed to the pipeline at once; the result does not depend on it.
@@ -88,7 +88,7 @@ def load_sessions(
             raise DataError(f"expected sessions of one signal, came {one} in {a} and {other} in {b}.")
         simulated.add(is_simulated)
         cut = {
-            epoch.marker.code: epoch.window
+            epoch.event.code: epoch.window
             for epoch in epochs(chunks, flips, pipeline, start=start, stop=stop)
         }
         for marker in flips:
@@ -132,7 +132,7 @@ def load_sessions(
     )
 
 
-def _flips(folder: Path, kinds: Sequence[str], latents: dict[str, NDArray[np.float32]]) -> list[Marker]:
+def _flips(folder: Path, kinds: Sequence[str], latents: dict[str, NDArray[np.float32]]) -> list[Event]:
     """Return the flips that are trials, numbered, and add the latents of decoded frames to `latents`."""
     frames: dict[int, str] = {}
     if "frame" in kinds:
@@ -144,7 +144,7 @@ def _flips(folder: Path, kinds: Sequence[str], latents: dict[str, NDArray[np.flo
         if row["kind"] == "frame" and row["digest"] not in latents and int(row["frame"]) in frames:
             latents[row["digest"]] = np.array(json.loads(frames[int(row["frame"])]), np.float32)
         # Numbered in the order of the table: a display that was started again counts from 0 again.
-        flips.append(Marker(float(row["flip"]), row["digest"], code=len(flips)))
+        flips.append(Event(float(row["flip"]), row["digest"], code=len(flips)))
     return flips
 
 

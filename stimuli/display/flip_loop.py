@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from bci.io.lsl.markers import MarkerOutlet
 from bci.memory.program import Program
-from bci.signal.types import Marker, Shown
+from bci.signal.types import Event, Shown
 from stimuli.display.album import Album
 from stimuli.display.canvas import Canvas
 from stimuli.display.flip_times import FlipTimes
@@ -183,7 +183,7 @@ class FlipLoop:
             self._neutral_causes[str(choice.cause)] += 1
             log.info("neutral picture: %s", choice.reason)
         if self._markers is not None:
-            self._markers.push(Marker(flip, text, code=max(0, choice.frame)))
+            self._markers.push(Event(flip, text, code=max(0, choice.frame)))
 
 
 def open_pictures(program: Program, frames: FrameReader) -> Pictures:

@@ -60,6 +60,8 @@ class Frame:
         Why not.
     taken : float
         When the display took it from the ring, session seconds.
+    trial : int
+        The trial whose stimulus its epoch was cut around; -1 when it belongs to none, as a sliding window does.
     """
 
     number: int
@@ -67,6 +69,7 @@ class Frame:
     valid: bool
     reason: str
     taken: float
+    trial: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class Part:
     Attributes
     ----------
     since : float
-        When the trial began, session seconds: feedback shows nothing that rests on older data.
+        When the trial began, session seconds: feedback shows no sliding window that rests on older data, and no epoch
+        of another trial.
     """
 
     phase: Phase
@@ -90,13 +94,15 @@ class Part:
 class Choice:
     """What to show: a frame or a stimulus by its number, or (number -1) nothing of either, and why.
 
-    The reason is that of a neutral picture, and the name of a stimulus.
+    The reason is that of a neutral picture, and the name of a stimulus; `trial` is the experiment's, -1 where the
+    picture belongs to none.
     """
 
     kind: Shown
     frame: int = -1
     cause: Cause | None = None
     reason: str = ""
+    trial: int = -1
 
 
 class Presenter:
@@ -179,7 +185,7 @@ class Presenter:
                 self.choice = Choice(Shown.NEUTRAL, -1, *doubt)
         elif newest is not None and newest.number > self._last_shown:
             self._last_shown = newest.number
-            self.choice = Choice(Shown.FRAME, newest.number)
+            self.choice = Choice(Shown.FRAME, newest.number, trial=-1 if part is None else part.trial)
         assert self.choice is not None
         return self.choice
 
@@ -199,7 +205,7 @@ class Presenter:
             kind, number, cause, reason = Shown.STIMULUS, part.stimulus, None, part.name
         # Neutral stays neutral for its first reason; a stimulus of another trial is another one.
         if before is None or before.kind is not kind or (kind is Shown.STIMULUS and part is not part_before):
-            self.choice = Choice(kind, number, cause, reason)
+            self.choice = Choice(kind, number, cause, reason, -1 if part is None else part.trial)
         assert self.choice is not None
         return self.choice
 
@@ -228,7 +234,7 @@ class Presenter:
         if age < 0:
             # Arrival is stamped on this host's clock before the frame exists, so it cannot lie ahead of now.
             return Cause.FRAME_AGE, f"frame {newest.number} has data stamped {-age:.3f} s in the future"
-        if part is not None and newest.arrived < part.since:
+        if part is not None and not _belongs(newest, part):
             return Cause.NO_FRAME, f"no reconstruction of trial {part.trial} yet"
         if age > self._fresh_seconds:
             limit = f"limit {self._fresh_seconds:.2f} s"
@@ -249,6 +255,11 @@ class Presenter:
             if not age <= self._data_age_limit:
                 return Cause.DATA_AGE, f"no data from {name} {_since(age, self._data_age_limit)}"
         return None
+
+
+def _belongs(frame: Frame, part: Part) -> bool:
+    """Return whether a reconstruction may be shown as feedback in a part of a trial."""
+    return frame.trial == part.trial if frame.trial >= 0 else frame.arrived >= part.since
 
 
 def _since(age: float, limit: float) -> str:

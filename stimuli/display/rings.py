@@ -12,7 +12,7 @@ from bci.errors import Overrun, RingError
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import Phase
 from bci.signal.clock import Clock
-from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, STAGES, Shown, cut_text
+from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, STAGES, Shown, cut_text, event_record
 from stimuli.display.presenter import Choice, Frame, Part
 
 _ARRIVED, _TAKEN, _FLIPPED = (STAGES.index(stage) for stage in ("arrived", "taken", "flipped"))
@@ -106,6 +106,7 @@ class FrameReader:
                 valid=bool(info["valid"]),
                 reason=bytes(info["reason"]).decode(errors="replace"),
                 taken=float(info["stamps"][_TAKEN]),
+                trial=int(info["event"]["trial"]),
             )
             self.superseded += count - 1 - self._next
             self.taken += 1
@@ -238,6 +239,7 @@ class ShownWriter:
         place = self._ring.claim(1)
         record = place["shown"]
         record["kind"], record["frame"], record["flip"] = choice.kind, choice.frame, flip
+        record["trial"] = choice.trial
         record["reason"] = cut_text(choice.reason, 96)
         image = self._pictures.of(choice)
         place["image"][0] = self._background if image is None else image
@@ -256,6 +258,7 @@ def _no_frame() -> NDArray[Any]:
     info["first"] = info["last_sample"] = -1
     info["confidence"] = np.nan
     info["stamps"] = np.nan
+    info["event"] = event_record(None)
     return info
 
 

@@ -100,8 +100,8 @@ def main(program: Program) -> None:
 
     Opens the rings of roles ``shown``, ``frames`` and ``decode_marks``, and changes none of them.
 
-    Spec: ``[preview]`` of the session file; ``offset``, output samples from a marker to its epoch's first; ``caption``;
-    ``participant_monitor`` (index or name), and ``screen``: whether the participant has one.
+    Spec: ``[preview]`` of the session file; ``caption``; ``participant_monitor`` (index or name), and ``screen``:
+    whether the participant has one.
 
     Report: ``preview`` (the file), ``paired`` (trials with a reconstruction, of those that it shows).
     """
@@ -110,7 +110,6 @@ def main(program: Program) -> None:
         os.nice(5)  # the line comes first
     pairing = Pairing(
         *(program.ring(role) for role in ("shown", "frames", "decode_marks")),
-        offset=spec["offset"],
         keep=spec["pairs"],
     )
     path = program.folder / FILE

@@ -4,9 +4,9 @@ import pytest
 
 from bci.control.cueing import Cueing
 from bci.signal.clock import ManualClock
-from bci.signal.types import Marker
+from bci.signal.types import Event
 
-CUES = (Marker(0.0, "open"), Marker(10.0, "closed"), Marker(20.0, "end"))
+CUES = (Event(0.0, "open"), Event(10.0, "closed"), Event(20.0, "end"))
 
 
 class Marked:
@@ -15,7 +15,7 @@ class Marked:
     def __init__(self) -> None:
         self.sent: list[tuple[float, str]] = []
 
-    def push(self, marker: Marker) -> None:
+    def push(self, marker: Event) -> None:
         self.sent.append((marker.time, marker.text))
 
 

@@ -19,13 +19,13 @@ from bci.io.lsl.markers import MarkerOutlet
 from bci.io.lsl.source import LslOutlet
 from bci.live import acquire
 from bci.memory.board import Board, State
-from bci.memory.events import create_markers
+from bci.memory.events import create_events
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import read_marks
 from bci.memory.program import STOP, Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
-from bci.signal.types import Marker, MarkKind, Signal
+from bci.signal.types import Event, MarkKind, Signal
 
 pytestmark = pytest.mark.system
 
@@ -41,7 +41,7 @@ class Bench:
 
     def __init__(self, folder: Path, name: str, opened: ExitStack, **spec: Any) -> None:
         self.stream = opened.enter_context(Stream.create(name, SIGNAL, seconds=4.0))
-        self.markers: Ring = opened.enter_context(create_markers(name + "k", readers=1))
+        self.markers: Ring = opened.enter_context(create_events(name + "k", readers=1))
         self.board = opened.enter_context(Board.private(["acquire"]))
         self.pipe, far_end = Pipe()
         self.told: dict[str, dict[str, Any]] = {}
@@ -173,7 +173,7 @@ def test_markers_are_taken_along(make: Callable[..., Bench]) -> None:
     def script() -> None:
         bench.until_ready()
         for i in range(3):
-            markers.push(Marker(START + i, f"T{i}"))
+            markers.push(Event(START + i, f"T{i}"))
         bench.until(lambda: bench.markers.count == 3)
 
     with (
@@ -181,7 +181,7 @@ def test_markers_are_taken_along(make: Callable[..., Bench]) -> None:
         MarkerOutlet("events", marker_id) as markers,
     ):
         bench.run(script)
-    assert bench.markers.read(0, 3)["marker"]["text"].tolist() == [b"T0", b"T1", b"T2"]
+    assert bench.markers.read(0, 3)["event"]["text"].tolist() == [b"T0", b"T1", b"T2"]
     assert (bench.told["report"]["markers"], bench.told["report"]["markers_cut"]) == (3, 0)
 
 

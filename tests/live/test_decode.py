@@ -11,15 +11,15 @@ from tiny_bundle import tiny_bundle
 from bci.decoder.spec import EpochSpec
 from bci.live import decode
 from bci.memory.board import Board
-from bci.memory.events import create_markers
-from bci.memory.frames import frame_columns
+from bci.memory.events import create_events
+from bci.memory.frames import frame_columns, shown_columns
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import create_marks, read_marks
 from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.segment import CLOSED
 from bci.memory.stream import Stream
-from bci.signal.types import MARKER_DTYPE, MarkKind
+from bci.signal.types import EVENT_DTYPE, Event, MarkKind, Shown, event_of
 
 N = 600
 RATE = 100.0
@@ -34,7 +34,7 @@ class Bench:
         columns = frame_columns(*self.bundle.image_size, self.bundle.latent_size)
         self.stream = Stream.create(key, self.bundle.signal, 60.0)
         self.frames = Ring.create(key + "f", columns, 256, 64)
-        self.marks, self.markers = create_marks(key + "d", 1), create_markers(key + "k", 1)
+        self.marks, self.markers = create_marks(key + "d", 1), create_events(key + "k", 1)
         self.board = Board.create(key + "b", ["decode"])
         self.row = self.board.row("decode")
 
@@ -52,18 +52,18 @@ class Bench:
 
     def mark(self, *texts_and_times: tuple[str, float]) -> None:
         for text, time in texts_and_times:
-            record = np.zeros(1, MARKER_DTYPE)
-            record[0] = (time, time + 100, 0, len(text), text.encode())
-            self.markers.write(marker=record)
+            record = np.zeros(1, EVENT_DTYPE)
+            record[0] = (time, time + 100, 0, -1, len(text), text.encode())
+            self.markers.write(event=record)
 
-    def run(self, restart: int = 0) -> None:
+    def run(self, restart: int = 0, **rings: Any) -> None:
         """Decode what is there to its end."""
         self.stream.samples.finish()
         launch = Launch(
             "decode", "bci.live.decode",
             {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": False},
             str(self.folder), self.key + "b", {"stream": self.stream.handle},
-            {"frames": self.frames.handle, "decode_marks": self.marks.handle, "markers": self.markers.handle},
+            {"frames": self.frames.handle, "decode_marks": self.marks.handle, "markers": self.markers.handle, **rings},
             {"stream": 0}, restart,
         )  # fmt: skip
         program = Program(launch, None, self.board, LslClock())
@@ -111,6 +111,36 @@ def test_a_successor_decodes_what_the_dead_one_had_not_and_counts_what_it_had_no
 
 
 EPOCHS = {"window": EpochSpec(start=-0.1, stop=0.2, markers="flash.*"), "length": 30}
+
+
+@pytest.mark.parametrize("bench", [EPOCHS], indirect=True)
+def test_a_reconstruction_carries_the_event_it_was_cut_around(bench: Bench) -> None:
+    bench.mark(("flash 1", 1.0), ("flash 2", 3.004))
+    bench.write()
+    bench.run()
+    events = [event_of(record) for record in bench.infos()["event"]]
+    assert events == [Event(1.0, "flash 1", 0, 101.0, -1), Event(3.004, "flash 2", 0, 103.004, -1)]
+
+
+@pytest.mark.parametrize("bench", [EPOCHS], indirect=True)
+def test_an_event_at_a_flip_of_the_experiment_carries_its_trial(bench: Bench) -> None:
+    columns = shown_columns(*bench.bundle.image_size, bench.bundle.latent_size)
+    with Ring.create(bench.key + "w", columns, 16, 4) as shown:
+        for trial, flip in ((4, 101.0), (5, 103.004)):
+            place = shown.claim(1)
+            place["shown"]["kind"], place["shown"]["flip"] = Shown.STIMULUS, flip
+            place["shown"]["trial"] = trial
+            shown.commit(1)
+        bench.mark(("flash 1", 1.0), ("flash of another sender", 2.0), ("flash 2", 3.004))
+        bench.write()
+        bench.run(shown=shown.handle)
+    assert bench.infos()["event"]["trial"].tolist() == [4, -1, 5]
+
+
+def test_a_sliding_window_has_no_event(bench: Bench) -> None:
+    bench.write()
+    bench.run()
+    assert {event_of(record) for record in bench.infos()["event"]} == {None}
 
 
 @pytest.mark.parametrize("bench", [EPOCHS], indirect=True)

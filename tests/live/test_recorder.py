@@ -17,13 +17,13 @@ from bci.io.files.xdf.verify import verify
 from bci.live import backlog
 from bci.live.recorder import Recorder
 from bci.live.tracks import DECISION_CHANNELS, FLIP_CHANNELS, MARK_CHANNELS
-from bci.memory.events import marker_columns
+from bci.memory.events import event_columns
 from bci.memory.frames import frame_columns, shown_columns, write_frame
 from bci.memory.marks import mark_columns, write_mark
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Stream
 from bci.signal.clock import ManualClock
-from bci.signal.types import MARKER_DTYPE, SHOWN_DTYPE, MarkKind, Reconstruction, Shown, Signal
+from bci.signal.types import EVENT_DTYPE, SHOWN_DTYPE, MarkKind, Reconstruction, Shown, Signal
 
 LOG = logging.getLogger("recorder under test")
 SIGNAL = Signal("amp", 100.0, (4,), ("a", "b", "c", "d"), "uV")
@@ -87,7 +87,7 @@ def test_everything_of_a_session_is_in_one_file_with_its_provenance(
     tmp_path: Path, clock: ManualClock
 ) -> None:
     stream = stream_of(5.0)
-    markers = Ring.private(marker_columns(), 64, 16)
+    markers = Ring.private(event_columns(), 64, 16)
     frames, shown = Ring.private(frame_columns(4, 6, 2), 64, 16), Ring.private(shown_columns(4, 6, 2), 64, 16)
     decode_marks = Ring.private(mark_columns(), 64, 16)
     with Recorder(tmp_path, clock, LOG) as recorder:
@@ -97,9 +97,9 @@ def test_everything_of_a_session_is_in_one_file_with_its_provenance(
         stream.mark(MarkKind.CLOCK_OFFSET, 0, time=59.9, value=OFFSET)
         push(stream, 30)
         recorder.step()
-        marker = np.zeros(1, MARKER_DTYPE)
-        marker[0] = (60.2, 60.2 - OFFSET, 3, 2, "µ3".encode())
-        markers.write(marker=marker)
+        marker = np.zeros(1, EVENT_DTYPE)
+        marker[0] = (60.2, 60.2 - OFFSET, 3, -1, 3, "µ3".encode())
+        markers.write(event=marker)
         stream.mark(MarkKind.GAP, 30, count=5, time=60.5, value=0.05, detail="five missing")
         push(stream, 20)
         stamps = {s: 60.0 + i for i, s in enumerate(("data", "arrived", "cut", "decoded", "published"))}

@@ -20,7 +20,7 @@ from bci.live.replay import Player, safe_speed
 from bci.memory.lsl_clock import LslClock
 from bci.memory.ring import Column, Ring
 from bci.signal.clock import ManualClock
-from bci.signal.types import Marker, Signal
+from bci.signal.types import Event, Signal
 from bci.sim.eeg import AlphaSimulator
 
 START = 1000.0
@@ -28,7 +28,7 @@ LONGEST = 30.0
 NUMBERS = itertools.count()
 
 
-def counters(n: int = 1000, rate: float = 100.0, markers: tuple[Marker, ...] = ()) -> Recording:
+def counters(n: int = 1000, rate: float = 100.0, markers: tuple[Event, ...] = ()) -> Recording:
     """Give samples that are their own numbers."""
     values = np.stack([np.arange(n), -np.arange(n)], axis=1).astype(np.float32)
     return FileRecording(
@@ -93,7 +93,7 @@ def on_the_air(player: Player) -> Iterator[tuple[Listener, Listener]]:
 
 @pytest.mark.parametrize("speed", [1.0, 8.0])
 def test_every_sample_arrives_once_with_the_stamp_it_was_due_at(source_id: str, speed: float) -> None:
-    markers = (Marker(0.0, "first"), Marker(3.3, "µV"), Marker(9.99, "12", 12))
+    markers = (Event(0.0, "first"), Event(3.3, "µV"), Event(9.99, "12", 12))
     clock = ManualClock(START)
     player = Player(counters(markers=markers), clock, source_id=source_id, speed=speed)
     assert player.expected == 1000
@@ -147,7 +147,7 @@ def test_what_comes_late_is_counted_and_keeps_its_stamps(source_id: str) -> None
 
 def test_a_loop_counts_on_and_its_seam_is_a_jump_of_the_stamps(source_id: str) -> None:
     player = Player(
-        counters(200, markers=(Marker(1.0, "beep"),)), ManualClock(START), source_id=source_id, loop=True
+        counters(200, markers=(Event(1.0, "beep"),)), ManualClock(START), source_id=source_id, loop=True
     )
     assert player.expected is None
     with on_the_air(player) as (samples, texts):

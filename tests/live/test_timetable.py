@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from bci.errors import ConfigError
 from bci.io.files.formats.file import FileRecording
 from bci.io.files.recording import Recording
-from bci.live.timetable import MARGIN, SEAM, Block, Event, Timetable
-from bci.signal.types import Marker, Signal
+from bci.live.timetable import MARGIN, SEAM, Block, Due, Timetable
+from bci.signal.types import Event, Signal
 from bci.sim.eeg import AlphaSimulator
 
 GAP = 7.5
 BORDER = 120
 
 
-def counters(markers: tuple[Marker, ...] = (), rate: float = 100.0, stretch: float = 1.0) -> Recording:
+def counters(markers: tuple[Event, ...] = (), rate: float = 100.0, stretch: float = 1.0) -> Recording:
     """Give 300 samples that are their own numbers, with a gap of `GAP` seconds before sample `BORDER`."""
     values = np.arange(300, dtype=np.float32)[:, np.newaxis]
     times = np.arange(300) / rate * stretch
@@ -36,7 +36,7 @@ def counters(markers: tuple[Marker, ...] = (), rate: float = 100.0, stretch: flo
     )
 
 
-def even(n: int = 500, rate: float = 100.0, markers: tuple[Marker, ...] = ()) -> Recording:
+def even(n: int = 500, rate: float = 100.0, markers: tuple[Event, ...] = ()) -> Recording:
     """Give `n` evenly spaced samples that are their own numbers."""
     values = np.arange(n, dtype=np.float32)[:, np.newaxis]
     return FileRecording(
@@ -44,13 +44,13 @@ def even(n: int = 500, rate: float = 100.0, markers: tuple[Marker, ...] = ()) ->
     )
 
 
-def played(timetable: Timetable, passes: int = 1) -> tuple[np.ndarray, np.ndarray, list[Event]]:
+def played(timetable: Timetable, passes: int = 1) -> tuple[np.ndarray, np.ndarray, list[Due]]:
     """Return (samples, due times, markers) of as many passes."""
     blocks: list[Block] = []
-    events: list[Event] = []
+    events: list[Due] = []
     per_pass = timetable.end - timetable.first
     for item in timetable.events():
-        if isinstance(item, Event):
+        if isinstance(item, Due):
             events.append(item)
         else:
             blocks.append(item)
@@ -125,20 +125,20 @@ def test_a_gap_too_short_to_be_seen_is_made_a_second_long() -> None:
 
 
 def test_the_seam_of_a_loop_is_a_gap_of_one_second_and_the_rest_repeats() -> None:
-    timetable = Timetable(counters((Marker(0.5, "a"), Marker(9.0, "b"))), 4.0, loop=True)
+    timetable = Timetable(counters((Event(0.5, "a"), Event(9.0, "b"))), 4.0, loop=True)
     samples, due, events = played(timetable, passes=3)
     assert samples.tolist() == list(range(300)) * 3
     assert np.allclose(due[300:600] - due[:300], due[300])
     assert due[300] - due[299] == pytest.approx((SEAM + 0.01) / 4)
-    assert [e.marker.text for e in events] == ["a", "b"] * 3
+    assert [e.event.text for e in events] == ["a", "b"] * 3
     assert timetable.samples is None
 
 
 def test_markers_come_at_their_times_scaled_and_before_the_samples_they_precede() -> None:
-    markers = (Marker(1.0, "one"), Marker(1.0, "one more"), Marker(2.345, "two"))
+    markers = (Event(1.0, "one"), Event(1.0, "one more"), Event(2.345, "two"))
     items = list(Timetable(even(markers=markers), 3.0).events())
-    events = [i for i in items if isinstance(i, Event)]
-    assert [(e.marker.text, e.when) for e in events] == [
+    events = [i for i in items if isinstance(i, Due)]
+    assert [(e.event.text, e.when) for e in events] == [
         ("one", pytest.approx(1 / 3)),
         ("one more", pytest.approx(1 / 3)),
         ("two", pytest.approx(2.345 / 3)),
@@ -151,26 +151,26 @@ def test_markers_come_at_their_times_scaled_and_before_the_samples_they_precede(
 
 
 def test_markers_outside_the_samples_are_played_when_near_and_counted_when_far() -> None:
-    markers = tuple(Marker(t, str(t)) for t in (-60.0, -2.0, 1.0, 4.999, 6.0, 5.0 + 2 * MARGIN))
+    markers = tuple(Event(t, str(t)) for t in (-60.0, -2.0, 1.0, 4.999, 6.0, 5.0 + 2 * MARGIN))
     timetable = Timetable(even(markers=markers), 2.0)
     _, due, events = played(timetable)
-    assert [e.marker.text for e in events] == ["-2.0", "1.0", "4.999", "6.0"]
+    assert [e.event.text for e in events] == ["-2.0", "1.0", "4.999", "6.0"]
     assert [e.when for e in events] == pytest.approx([0.0, 1.5, 3.4995, 4.0])
     assert due[0] == pytest.approx(1.0)
     assert timetable.left_out == 2
 
 
 def test_a_marker_within_a_shortened_gap_comes_before_the_gap_ends() -> None:
-    timetable = Timetable(counters((Marker(1.2 + 5.0, "in the gap"),)), 1.0, longest_gap=2.0)
+    timetable = Timetable(counters((Event(1.2 + 5.0, "in the gap"),)), 1.0, longest_gap=2.0)
     _, due, (event,) = played(timetable)
     assert due[BORDER - 1] < event.when <= due[BORDER]
 
 
 def test_start_and_stop_take_the_markers_between_them() -> None:
-    markers = tuple(Marker(t, str(t)) for t in (0.5, 1.0, 1.5, 2.0))
+    markers = tuple(Event(t, str(t)) for t in (0.5, 1.0, 1.5, 2.0))
     samples, _, events = played(Timetable(even(markers=markers), 1.0, start=1.0, stop=2.0))
     assert (samples[0], samples[-1]) == (100, 199)
-    assert [(e.marker.text, e.when) for e in events] == [
+    assert [(e.event.text, e.when) for e in events] == [
         ("1.0", pytest.approx(0)),
         ("1.5", pytest.approx(0.5)),
     ]
@@ -182,7 +182,7 @@ def test_an_endless_recording_goes_on_with_its_markers() -> None:
     assert timetable.samples is None
     assert timetable.end == sys.maxsize
     taken = list(itertools.islice(timetable.events(), 500))
-    events = [e.marker for e in taken if isinstance(e, Event)]
+    events = [e.event for e in taken if isinstance(e, Due)]
     upto = 4.0 + 50.0 * taken[-1].when
     assert upto > 100
     expected = simulator.markers_between(4.0, math.nextafter(upto, math.inf))

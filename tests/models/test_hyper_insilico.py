@@ -117,7 +117,7 @@ def test_single_trials_of_pictures_never_trained_on_are_identified(
     assert scores["two_way"] > scores["two_way_chance"][1]
     assert scores["two_way_p"] < 0.01
     bundle = Bundle.load(root / "bundle")
-    assert bundle.epochs is not None
+    assert bundle.cut.needs_markers
     assert bundle.window_shape == (20, 64)
     assert len(list((root / "stimuli").glob("*.png"))) == 10
     assert len(json.loads((root / "stimuli" / "latents.json").read_text())) == 10

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bci.signal.epochs import Epoch, Epochs, epochs
 from bci.signal.pipeline import Pipeline
 from bci.signal.steps.filters import BandPass, Decimate
-from bci.signal.types import Marker, Signal, Window
+from bci.signal.types import Event, Signal, Window
 
 RATE, N = 100.0, 1000
 SIGNAL = Signal("planted", RATE, (1,), ("count",))
@@ -23,12 +23,12 @@ def chunk(first: int, end: int, reset: str = "") -> Window:
     return Window(SIGNAL, first, samples, np.arange(first, end) / RATE, bad, end - 1, reset=reset)
 
 
-def markers(*times: float) -> list[Marker]:
-    return [Marker(time, f"at {time}") for time in times]
+def markers(*times: float) -> list[Event]:
+    return [Event(time, f"at {time}") for time in times]
 
 
 def run(
-    cutter: Epochs, sizes: Sequence[int], events: Sequence[Marker], lag: float = 0.0, gap: int = -1
+    cutter: Epochs, sizes: Sequence[int], events: Sequence[Event], lag: float = 0.0, gap: int = -1
 ) -> list[Epoch]:
     """Feed everything in chunks; a marker comes `lag` seconds of data after it happened."""
     out: list[Epoch] = []
@@ -75,11 +75,11 @@ def test_epochs_do_not_depend_on_chunking_or_on_when_the_marker_comes(
     events = markers(*times)
     whole = run(Epochs(SIGNAL, pipeline, start=-0.2, stop=0.3), [N], events)
     parts = run(Epochs(SIGNAL, pipeline, start=-0.2, stop=0.3), sizes, events, lag=min(lag, 0.9))
-    late = {m.text for m in events} - {e.marker.text for e in parts}
-    kept = {e.marker.text: e for e in whole}
+    late = {m.text for m in events} - {e.event.text for e in parts}
+    kept = {e.event.text: e for e in whole}
     assert all(m.time + min(lag, 0.9) >= N / RATE for m in events if m.text in late)
     for epoch in parts:
-        same = kept[epoch.marker.text]
+        same = kept[epoch.event.text]
         assert epoch.index == same.index
         assert epoch.window.samples.tobytes() == same.window.samples.tobytes()
         assert epoch.window.times.tobytes() == same.window.times.tobytes()
@@ -104,7 +104,7 @@ def test_losses_do_not_depend_on_chunking_and_recorded_indices_give_the_same_epo
     events = markers(*times)
 
     def outcome(
-        sizes: Sequence[int], indices: dict[Marker, int] | None = None
+        sizes: Sequence[int], indices: dict[Event, int] | None = None
     ) -> tuple[list[Epoch], list[str]]:
         cutter = Epochs(SIGNAL, Pipeline(), start=start, stop=start + 0.3)
         known = [None if indices is None else indices.get(m) for m in events]
@@ -118,20 +118,20 @@ def test_losses_do_not_depend_on_chunking_and_recorded_indices_give_the_same_epo
         cutter.finish()
         assert len(events) == cutter.yielded + len(cutter.lost)
         assert cutter.waiting == 0
-        return got, sorted(f"{lost.marker} {lost.reason}" for lost in cutter.lost)
+        return got, sorted(f"{lost.event} {lost.reason}" for lost in cutter.lost)
 
     whole, lost = outcome([N])
     parts, lost_in_parts = outcome(sizes)
-    again, _ = outcome(sizes, {e.marker: e.index for e in whole})
+    again, _ = outcome(sizes, {e.event: e.index for e in whole})
     assert lost == lost_in_parts
     for other in (parts, again):
-        assert [(e.index, e.marker) for e in other] == [(e.index, e.marker) for e in whole]
+        assert [(e.index, e.event) for e in other] == [(e.index, e.event) for e in whole]
         assert all(
             a.window.samples.tobytes() == b.window.samples.tobytes()
             for a, b in zip(whole, other, strict=True)
         )
     for epoch in whole:
-        assert abs(epoch.index / RATE - epoch.marker.time) <= 0.5 / RATE + 1e-9
+        assert abs(epoch.index / RATE - epoch.event.time) <= 0.5 / RATE + 1e-9
         counts = epoch.window.samples[:, 0]
         assert not counts[0] < gap <= counts[-1]
 
@@ -141,7 +141,7 @@ def test_recorded_indices_behind_a_gap_wait_for_their_samples() -> None:
     got = list(cutter.push(chunk(0, 500, "start"), markers(1.0, 4.99, 8.0), [100, 499, 800]))
     got += cutter.push(chunk(500, N, "gap"))
     assert [e.index for e in got] == [100, 800]
-    assert [(lost.marker.time, lost.reason) for lost in cutter.lost] == [(4.99, "gap")]
+    assert [(lost.event.time, lost.reason) for lost in cutter.lost] == [(4.99, "gap")]
 
 
 def test_an_epoch_owns_what_it_holds() -> None:
@@ -159,9 +159,9 @@ def test_every_marker_is_an_epoch_or_a_loss_with_its_reason() -> None:
     cutter = Epochs(SIGNAL, Pipeline(), start=-0.2, stop=0.3)
     events = markers(0.1, 3.0, 4.9, 5.1, 7.0, 9.9)
     got = run(cutter, [50], events, gap=500)
-    assert [e.marker.time for e in got] == [3.0, 7.0]
+    assert [e.event.time for e in got] == [3.0, 7.0]
     cutter.finish()
-    assert sorted((lost.marker.time, lost.reason) for lost in cutter.lost) == [
+    assert sorted((lost.event.time, lost.reason) for lost in cutter.lost) == [
         (0.1, "gap"),
         (4.9, "gap"),
         (5.1, "gap"),
@@ -173,7 +173,7 @@ def test_every_marker_is_an_epoch_or_a_loss_with_its_reason() -> None:
 def test_a_marker_that_comes_when_its_samples_are_gone_is_late() -> None:
     cutter = Epochs(SIGNAL, Pipeline(), start=0.0, stop=0.1, keep=1.0)
     assert run(cutter, [50], markers(2.0), lag=5.0) == []
-    assert [(lost.marker.time, lost.reason) for lost in cutter.lost] == [(2.0, "late")]
+    assert [(lost.event.time, lost.reason) for lost in cutter.lost] == [(2.0, "late")]
 
 
 def test_no_epoch_is_given_before_its_last_sample_is_there() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bci.signal.types import (
+    EVENT_DTYPE,
     INTERVALS,
-    MARKER_DTYPE,
     STAGES,
     MarkKind,
     Signal,
@@ -57,7 +57,7 @@ def test_every_interval_lies_between_two_stages_in_their_order() -> None:
 
 @pytest.mark.parametrize("text", ["target", "µV" * 200, "頑" * 100, "😀" * 70, ""])
 def test_cut_text_fits_and_is_still_text(text: str) -> None:
-    size = MARKER_DTYPE["text"].itemsize
+    size = EVENT_DTYPE["text"].itemsize
     kept = cut_text(text, size)
     assert len(kept) <= size
     assert text.startswith(kept.decode())

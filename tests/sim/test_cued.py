@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from bci.signal.types import Marker
+from bci.signal.types import Event
 from bci.sim.cued import REACTION_S, CuedParticipant
 from bci.sim.eeg import STATES
 
 CUES = (
-    Marker(0.0, "eyes open"),
-    Marker(12.0, "eyes closed"),
-    Marker(24.0, "eyes closed"),
-    Marker(30.0, "keep still"),
-    Marker(36.0, "eyes open"),
-    Marker(48.0, "end"),
+    Event(0.0, "eyes open"),
+    Event(12.0, "eyes closed"),
+    Event(24.0, "eyes closed"),
+    Event(30.0, "keep still"),
+    Event(36.0, "eyes open"),
+    Event(48.0, "end"),
 )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bci.io.files.recording import Recording, chunks, open_recording
-from bci.signal.types import Marker
+from bci.signal.types import Event
 from bci.sim.eeg import CLOSED, OPEN, STATES, AlphaSimulator
 from bci.sim.sites import SITES, directions
 
@@ -139,7 +139,7 @@ def test_state_and_markers_say_the_same(simulator: AlphaSimulator) -> None:
 def test_markers_between_any_times_are_the_same_markers(cuts: list[float]) -> None:
     endless = AlphaSimulator(seed=4)
     edges = [0.0, *sorted(cuts), 3000.0]
-    found: list[Marker] = []
+    found: list[Event] = []
     for start, stop in itertools.pairwise(edges):
         found += endless.markers_between(start, stop)
     assert found == [m for m in endless.markers if m.time < 3000.0]

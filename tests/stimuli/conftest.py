@@ -15,7 +15,7 @@ from bci.memory.program import STOP, Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import create_stimuli
 from bci.signal.clock import ManualClock
-from bci.signal.types import Reconstruction
+from bci.signal.types import Event, Reconstruction
 
 
 class ScriptedClock(ManualClock):
@@ -97,7 +97,14 @@ class Stage:
         return np.random.default_rng(number).integers(0, 256, (*self.shape, 3), np.uint8)
 
     def frame(
-        self, *, age: float = 0.0, valid: bool = True, reason: str = "", confidence: float = 0.75
+        self,
+        *,
+        age: float = 0.0,
+        valid: bool = True,
+        reason: str = "",
+        confidence: float = 0.75,
+        latent: float | None = None,
+        event: Event | None = None,
     ) -> int:
         """Publish a frame whose data arrived `age` seconds ago; return its number."""
         number = self.frames.count
@@ -106,13 +113,14 @@ class Stage:
             self.frames,
             Reconstruction(
                 self.image(number),
-                np.full(self.latent_size, number, np.float32),
+                np.full(self.latent_size, number if latent is None else latent, np.float32),
                 confidence,
                 valid,
                 reason,
                 first=number,
                 last_sample=number + 9,
                 stamps={"data": arrived, "arrived": arrived, "cut": arrived, "decoded": self.clock.now()},
+                event=event,
             ),
         )
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bci.errors import ConfigError
-from bci.signal.types import Shown
+from bci.signal.types import Event, Shown
 from stimuli.display import headless
 from stimuli.display.presenter import Choice
 from stimuli.display.rings import FrameReader, Pictures, ShownWriter, StimulusReader
@@ -129,6 +129,54 @@ def test_the_engine_says_whether_a_trial_was_shown_whole(
     assert (outcome.latent is None) == math.isnan(onset)
     if outcome.latent is not None:
         assert (outcome.latent.tolist(), outcome.confidence) == ([0.0, 0.0], 0.5)
+
+
+def turn(stage: Any, when: float) -> None:
+    stage.clock.advance(when - stage.clock.now())
+
+
+def test_what_was_read_of_a_trial_is_of_its_own_epoch_and_what_comes_later_is_handed_on(stage: Any) -> None:
+    """A flip every 6.1 s, pictures shown 4 s, epochs that end 9 s after their flip: each comes in the next trial."""
+    watch = Watch(stage.shown, stage.frames)
+    writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
+    outcomes = []
+    for number in range(4):
+        start = 1.0 + 6.1 * number
+        writer.write(Choice(Shown.STIMULUS, 7, trial=number), start + 0.004)
+        turn(stage, start + 2.9)
+        if number:
+            stage.frame(
+                latent=number - 1, event=Event(start - 6.1, "stimulus 7 face", 0, start - 6.096, number - 1)
+            )
+        turn(stage, start + 4.0)
+        outcomes.append(watch.outcome(number, start, trial(stage, stimulus_s=4.0)))
+    assert [outcome.latent for outcome in outcomes] == [None] * 4
+    late = [[(reading.trial, reading.latent.tolist()) for reading in outcome.late] for outcome in outcomes]
+    assert late == [[], [(0, [0.0, 0.0])], [(1, [1.0, 1.0])], [(2, [2.0, 2.0])]]
+
+
+def test_an_epoch_that_ends_within_its_trial_is_that_trials_reading(stage: Any) -> None:
+    watch = Watch(stage.shown, stage.frames)
+    writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
+    writer.write(Choice(Shown.STIMULUS, 7, trial=5), 1.004)
+    turn(stage, 1.1)
+    stage.frame(latent=5, event=Event(1.0, "stimulus 7 face", 0, 1.004, 5))
+    stage.frame(latent=4, event=Event(0.5, "stimulus 7 face", 0, 0.504, 4))
+    outcome = watch.outcome(5, 1.0, trial(stage))
+    assert outcome.latent is not None
+    assert outcome.latent.tolist() == [5.0, 5.0]
+    assert [reading.trial for reading in outcome.late] == [4]
+
+
+def test_feedback_never_shows_the_epoch_of_another_trial(stage: Any) -> None:
+    """Its data arrived within the trial that asks for feedback, and yet it is the answer to the one before."""
+    stage.clock.at(0.05, lambda: ask(stage.stimuli, 3, trial(stage, feedback_s=0.4), 0.2))
+    stage.clock.at(0.45, lambda: stage.frame(event=Event(0.0, "stimulus 7 face", 0, 0.0, 2)))
+    stage.clock.at(0.55, lambda: stage.frame(event=Event(0.2, "stimulus 7 face", 0, 0.2, 3)))
+    stage.play(headless.main, 1.0, engine="engine", fresh_for=1.0)
+    kinds = [(time, kind) for time, kind, _ in seen(stage)]
+    assert kinds[1:5] == [(0.2, "STIMULUS"), (0.4, "NEUTRAL"), (0.56, "FRAME"), (0.8, "FIXATION")]
+    assert stage.changes()["shown"]["trial"].tolist()[1:5] == [3, -1, 3, -1]
 
 
 def test_every_trial_has_a_row_and_a_successor_writes_its_own_table(stage: Any, tmp_path: Path) -> None:

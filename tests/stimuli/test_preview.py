@@ -16,13 +16,13 @@ from bci.memory.marks import create_marks, write_mark
 from bci.memory.program import STOP, Launch, Program
 from bci.memory.ring import Ring
 from bci.signal.clock import ManualClock
-from bci.signal.types import MarkKind, Reconstruction, Shown
+from bci.signal.types import Event, MarkKind, Reconstruction, Shown
 from stimuli.display.monitors import Monitor
 from stimuli.operator import preview
 from stimuli.operator.pair_sheet import Pair, draw_pairs, sheet_size
 from stimuli.operator.pairing import Pairing
 
-OFFSET, SIDE = 2, 8
+SIDE = 8
 
 
 class Line:
@@ -32,32 +32,33 @@ class Line:
         self.shown = Ring.create(name + "s", shown_columns(SIDE, SIDE, 2), 16, 4)
         self.frames = Ring.create(name + "f", frame_columns(SIDE, SIDE, 2), 16, 4)
         self.marks = create_marks(name + "d", readers=1)
+        self.trials = 0
 
     def pairing(self, keep: int = 8) -> Pairing:
-        return Pairing(self.shown, self.frames, self.marks, offset=OFFSET, keep=keep)
+        return Pairing(self.shown, self.frames, self.marks, keep=keep)
 
     def flip(self, level: int, when: float, kind: Shown = Shown.STIMULUS) -> None:
         place = self.shown.claim(1)
         place["image"][0] = level
         place["shown"]["kind"], place["shown"]["flip"] = kind, when
         place["shown"]["reason"] = f"face-{level}".encode()
+        place["shown"]["trial"] = self.trials if kind is Shown.STIMULUS else -1
+        self.trials += kind is Shown.STIMULUS
         self.shown.commit(1)
-
-    def cut(self, sample: int, when: float) -> None:
-        write_mark(self.marks, MarkKind.EPOCH, sample, time=when, value=when, detail="stimulus 0 face")
 
     def lose(self, when: float) -> None:
         write_mark(self.marks, MarkKind.EPOCH_LOST, -1, time=when, value=when, detail="gap: stimulus 0 face")
 
-    def decode(self, sample: int, level: int, *, valid: bool = True, confidence: float = 0.5) -> None:
+    def decode(self, flip: float, level: int, *, valid: bool = True, confidence: float = 0.5) -> None:
         frame = Reconstruction(
             np.full((SIDE, SIDE, 3), level, np.uint8),
             np.zeros(2, np.float32),
             confidence,
             valid,
             "" if valid else "masked 30 % > 20 %",
-            sample + OFFSET,
-            sample + OFFSET + 9,
+            50,
+            59,
+            event=Event(flip + 1e-4, "stimulus 0 face", 0, flip),
         )
         write_frame(self.frames, frame)
 
@@ -83,8 +84,7 @@ def test_a_stimulus_is_paired_with_its_own_epoch_and_not_with_the_newest_frame(l
     line.flip(128, 100.4, Shown.FIXATION)
     line.flip(20, 101.0)
     # The first trial's reconstruction comes when the second stimulus is on the screen already.
-    line.cut(50, 100.0)
-    line.decode(50, 11)
+    line.decode(100.0, 11)
     assert pairing.look()
     first, second = pairing.pairs
     assert (first.name, first.seen[0, 0, 0], second.name) == ("face-10", 10, "face-20")
@@ -94,10 +94,9 @@ def test_a_stimulus_is_paired_with_its_own_epoch_and_not_with_the_newest_frame(l
     assert lines(pairing) == ["confidence 0.50", "…"]
     assert not pairing.look()
     # A frame around something else belongs to no stimulus.
-    line.decode(77, 99)
+    line.decode(99.0, 99)
     assert not pairing.look()
-    line.cut(60, 101.0)
-    line.decode(60, 21, confidence=math.nan)
+    line.decode(101.0, 21, confidence=math.nan)
     assert pairing.look()
     assert lines(pairing) == ["confidence 0.50", "confidence none"]
 
@@ -106,8 +105,7 @@ def test_a_trial_without_a_picture_says_why(line: Line) -> None:
     pairing = line.pairing()
     line.flip(10, 100.0)
     line.flip(20, 101.0)
-    line.cut(50, 100.0)
-    line.decode(50, 11, valid=False)
+    line.decode(100.0, 11, valid=False)
     line.lose(101.0)
     pairing.look()
     assert lines(pairing) == ["invalid: masked 30 % > 20 %", "no epoch: gap"]
@@ -120,8 +118,7 @@ def test_the_oldest_trials_leave_and_what_was_overwritten_is_counted(line: Line)
         line.flip(number, 100.0 + number)
     pairing.look()
     assert [(pair.trial, pair.name) for pair in pairing.pairs] == [(n, f"face-{n}") for n in (2, 3, 4)]
-    line.cut(50, 100.0)
-    line.decode(50, 11)
+    line.decode(100.0, 11)
     assert not pairing.look()
     for number in range(40):
         line.flip(number, 200.0 + number)
@@ -154,8 +151,7 @@ def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
         with Image.open(path) as sheet:
             sheet.load()
             seen.append(sheet.size)
-        line.cut(50, 0.5)
-        line.decode(50, 200)
+        line.decode(0.5, 200)
 
     clock = Turning(
         {
@@ -165,7 +161,7 @@ def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
         }
     )
     spec = {
-        "kind": "file", "monitor": None, "pairs": 8, "offset": OFFSET, "caption": "loop: SIMULATED EEG",
+        "kind": "file", "monitor": None, "pairs": 8, "caption": "loop: SIMULATED EEG",
         "participant_monitor": 0, "screen": False,
     }  # fmt: skip
     rings = {"shown": line.shown.handle, "frames": line.frames.handle, "decode_marks": line.marks.handle}
@@ -181,7 +177,7 @@ def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
     told = dict([near.recv() for _ in range(2)])
     assert told["ready"]["window"] is False
     assert told["report"]["paired"] == 1
-    assert (line.shown.count, line.frames.count, line.marks.count) == (1, 1, 1)
+    assert (line.shown.count, line.frames.count, line.marks.count) == (1, 1, 0)
 
 
 def test_a_sheet_grows_by_rows_and_keeps_room_for_what_will_come() -> None:

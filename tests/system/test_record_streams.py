@@ -21,7 +21,7 @@ from bci.io.lsl.markers import MarkerOutlet
 from bci.io.lsl.metadata import write_info
 from bci.io.lsl.source import LslOutlet
 from bci.memory.lsl_clock import LslClock
-from bci.signal.types import Marker, Signal
+from bci.signal.types import Event, Signal
 
 pytestmark = pytest.mark.system
 
@@ -66,7 +66,7 @@ class Bench:
         times = self.clock.now() + (np.arange(25) - 24) / RATE
         for i, amp in enumerate(self.amps.values()):
             amp.push((count[:, None] + np.arange(CHANNELS) / 16 + i / 256).astype("f4"), times)
-        self.keys.push(Marker(float(times[0]), f"press {self.sent}"))
+        self.keys.push(Event(float(times[0]), f"press {self.sent}"))
         self.stamps += times.tolist()
         self.marks.append(float(times[0]))
         self.sent += 25

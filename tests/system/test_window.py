@@ -21,7 +21,7 @@ from bci.memory.frames import frame_columns, shown_columns, write_frame
 from bci.memory.lsl_clock import LslClock
 from bci.memory.program import STOP, Launch, run_program
 from bci.memory.ring import Ring
-from bci.signal.types import Marker, Reconstruction, Shown
+from bci.signal.types import Event, Reconstruction, Shown
 
 pytestmark = pytest.mark.system
 
@@ -107,7 +107,7 @@ class DisplayProgram:
         self.alive(True)
         launch = Launch(
             "display",
-            f"stimuli.{kind}",
+            f"stimuli.display.{kind}",
             {"kind": kind, "fresh_for": 3600.0} | spec,
             str(folder),
             key + "b",
@@ -256,7 +256,7 @@ def test_every_change_of_picture_is_a_marker_with_the_stamp_of_its_flip(segment_
     )
     try:
         with MarkerSource(segment_name, LslClock(), timeout=PATIENCE) as source:
-            received: list[Marker] = []
+            received: list[Event] = []
 
             def come(text: str) -> bool:
                 received.extend(source.pull(0.1))

@@ -73,7 +73,7 @@ def prepare(
     """
     notes: list[str] = []
     bundle = Bundle.load(config.decoder.bundle)
-    if bundle.epochs is not None:
+    if bundle.cut.needs_markers:
         raise ConfigError(
             f"bundle {bundle.name!r} decodes epochs around markers; what is certified here are rigs that decode "
             "without pause. Certify with a bundle of sliding windows: all but the decoder's cut is the same."

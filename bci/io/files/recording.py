@@ -11,7 +11,7 @@ from bci.errors import RecordingError
 from bci.io.files.formats.arrays import open_array
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.xdf.reader import open_xdf
-from bci.signal.types import Marker, Signal, Times, Window
+from bci.signal.types import Event, Signal, Times, Window
 
 
 class Recording(Protocol):
@@ -25,7 +25,7 @@ class Recording(Protocol):
         What the samples are.
     n : int or None
         How many samples; None when it never ends.
-    markers : tuple of Marker
+    markers : tuple of Event
         Events in order, in seconds from the first sample; of an endless recording, those of its first hour.
     defects : tuple of str
         What is wrong with it, or in it and not played; a sentence each.
@@ -42,7 +42,7 @@ class Recording(Protocol):
     @property
     def n(self) -> int | None: ...  # noqa: D102
     @property
-    def markers(self) -> tuple[Marker, ...]: ...  # noqa: D102
+    def markers(self) -> tuple[Event, ...]: ...  # noqa: D102
     @property
     def defects(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
@@ -58,7 +58,7 @@ class Recording(Protocol):
         """Return when samples `first` to `end` were taken: (end - first,) float64 seconds from the first one."""
         ...
 
-    def markers_between(self, start: float, stop: float) -> tuple[Marker, ...]:
+    def markers_between(self, start: float, stop: float) -> tuple[Event, ...]:
         """Return the markers with ``start ≤ time < stop``, seconds from the first sample."""
         ...
 

@@ -16,7 +16,7 @@ from bci.memory.events import LONGEST_TEXT
 from bci.memory.liblsl import pylsl
 from bci.memory.ring import Ring
 from bci.signal.clock import Clock
-from bci.signal.types import MARKER_DTYPE, Marker, Signal, code_of, cut_text
+from bci.signal.types import EVENT_DTYPE, Event, Signal, code_of, event_record
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class MarkerOutlet:
         self._text = dtype == "str"
         self._outlet: Any = pylsl.StreamOutlet(write_info(self.info), max_buffered=_BUFFER)
 
-    def push(self, marker: Marker) -> None:
+    def push(self, marker: Event) -> None:
         """Send one marker, stamped with its `time` (session seconds, above 0)."""
         # LSL reads a stamp of 0 as "now".
         if not marker.time > 0:
@@ -125,7 +125,7 @@ class MarkerSource:
         self._clock = clock
         self._look_at = clock.now()
         self._watch: Watch | None = None
-        self._record = np.zeros(1, MARKER_DTYPE)
+        self._record = np.zeros(1, EVENT_DTYPE)
         self._inlet: Any = pylsl.StreamInlet(found, max_buflen=_BUFFER, as_numpy=True)
         for ask in (self._inlet.time_correction, self._inlet.open_stream):
             while True:
@@ -137,7 +137,7 @@ class MarkerSource:
                     if clock.now() > deadline:
                         raise no_answer(self.info, timeout) from None
 
-    def pull(self, timeout: float = 0.0) -> list[Marker]:
+    def pull(self, timeout: float = 0.0) -> list[Event]:
         """Return the markers that have arrived, oldest first; wait at most `timeout` real seconds for the first.
 
         Raises
@@ -147,7 +147,7 @@ class MarkerSource:
         """
         if self._clock.now() >= self._look_at:
             self._look_around()
-        markers: list[Marker] = []
+        markers: list[Event] = []
         while self._know_offset():
             values, stamp = self._inlet.pull_sample(0.0 if markers else timeout)
             if stamp is None:
@@ -157,24 +157,17 @@ class MarkerSource:
         return markers
 
     def pull_into(self, ring: Ring) -> int:
-        """Write the markers that have arrived into a ring of `marker_columns`; return how many."""
+        """Write the markers that have arrived into a ring of `event_columns`; return how many."""
         markers = self.pull()
         for marker in markers:
-            text = marker.text.encode()
-            self._record[0] = (
-                marker.time,
-                marker.raw,
-                marker.code,
-                len(text),
-                cut_text(marker.text, LONGEST_TEXT),
-            )
-            ring.write(marker=self._record)
-            if len(text) > LONGEST_TEXT:
+            self._record[0] = event_record(marker)
+            ring.write(event=self._record)
+            if (length := int(self._record["length"][0])) > LONGEST_TEXT:
                 self.cut += 1
                 log.warning(
                     "marker stream %s: a text of %d bytes is cut to %d: %.40s…",
                     self.info.source_id,
-                    len(text),
+                    length,
                     LONGEST_TEXT,
                     marker.text,
                 )
@@ -211,13 +204,13 @@ class MarkerSource:
             return False
         return True
 
-    def _read(self, values: Any, stamp: float) -> Marker:
+    def _read(self, values: Any, stamp: float) -> Event:
         if self.info.signal.dtype == "str":
             # Whatever bytes came are kept readable; a marker is not lost over its encoding.
             text = "\t".join(bytes(value).decode(errors="backslashreplace") for value in values)
         else:
             text = "\t".join(str(int(value)) for value in values)
-        return Marker(stamp + self._offset, text, code_of(text), stamp)
+        return Event(stamp + self._offset, text, code_of(text), stamp)
 
     def close(self) -> None:
         """Disconnect."""

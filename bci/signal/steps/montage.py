@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError
-from bci.signal.labels import find_channels
+from bci.signal.labels import find_channels, label_key
 from bci.signal.step import Kernel, check_channels
 from bci.signal.types import Flags, Samples, Signal
 
@@ -53,6 +53,62 @@ class _Take(_Memoryless):
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
         return samples[:, self._places], None if bad is None else bad[:, self._places]
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """Give channels other labels; values are not touched.
+
+    Attributes
+    ----------
+    labels : tuple of (str, str)
+        A channel's label in the stream, and what the steps behind call it. Others keep theirs.
+    """
+
+    labels: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        given: Any = self.labels
+        if isinstance(given, str) or not all(
+            isinstance(pair, list | tuple)
+            and len(pair) == 2
+            and all(isinstance(label, str) for label in pair)
+            for pair in given
+        ):
+            raise ConfigError(f"Relabel: labels must be a list of pairs [from, to], got {given!r}")
+        object.__setattr__(self, "labels", tuple((old, new) for old, new in given))
+
+    def output(self, signal: Signal) -> Signal:
+        """Return the signal under the new labels.
+
+        Raises
+        ------
+        ConfigError
+            If a channel is missing or named twice, or two would have one label.
+        """
+        channels = list(signal.channels)
+        places = find_channels(signal, [old for old, _ in self.labels])
+        for place, (_, new) in zip(places, self.labels, strict=True):
+            channels[place] = new
+        keys = [label_key(label) for label in channels]
+        if double := sorted(
+            {label for label, key in zip(channels, keys, strict=True) if keys.count(key) > 1}
+        ):
+            raise ConfigError(
+                f"signal {signal.name!r}: under the new labels more than one channel is called "
+                f"{', '.join(map(repr, double))}. Give each a label of its own."
+            )
+        return replace(signal, channels=tuple(channels))
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return the stage at work; samples pass."""
+        self.output(signal)
+        return _Pass()
+
+
+class _Pass(_Memoryless):
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        return samples, bad
 
 
 @dataclass(frozen=True)

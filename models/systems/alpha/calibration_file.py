@@ -17,7 +17,7 @@ from bci.config.toml import describe_errors, load_settings
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError
 from bci.signal.pipeline import Pick, Pipeline
-from bci.signal.types import Marker, Signal
+from bci.signal.types import Event, Signal
 from bci.signal.units import unit_key
 from models.settings import Positive
 from models.systems.alpha.settings import ReadoutSettings, SignalSettings, WindowSettings, window_shape
@@ -111,11 +111,11 @@ class CalibrationConfig(_Section):
         """How long it takes from the first cue to the last."""
         return 2 * self.blocks.pairs * self.blocks.seconds
 
-    def cues(self) -> tuple[Marker, ...]:
+    def cues(self) -> tuple[Event, ...]:
         """Return the cues in order, seconds after the first one; behind the last block stands `END`."""
         labels = [state.label for state in self.states] * self.blocks.pairs
-        marks = [Marker(k * self.blocks.seconds, label) for k, label in enumerate(labels)]
-        return (*marks, Marker(self.seconds, END))
+        marks = [Event(k * self.blocks.seconds, label) for k, label in enumerate(labels)]
+        return (*marks, Event(self.seconds, END))
 
 
 @dataclass(frozen=True, slots=True)

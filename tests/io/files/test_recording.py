@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bci.errors import RecordingError
 from bci.io.files.formats.file import FileRecording
 from bci.io.files.recording import Recording, chunks, open_recording, sample_at
-from bci.signal.types import Marker, Signal
+from bci.signal.types import Event, Signal
 
 GAP = 7.5
 
@@ -25,7 +25,7 @@ def counters(n: int = 300, border: int = 120, rate: float = 100.0) -> Recording:
         signal=Signal("counters", rate, (2,), ("up", "down"), "uV"),
         n=n,
         block=lambda first, end: values[first:end],
-        markers=(Marker(2.5, "late"), Marker(0.5, "early")),
+        markers=(Event(2.5, "late"), Event(0.5, "early")),
         segments=((0, border), (border, n)),
         stamps=times,
     )

@@ -9,10 +9,10 @@ import pytest
 
 from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
 from bci.io.lsl.markers import MarkerOutlet, MarkerSource
-from bci.memory.events import LONGEST_TEXT, create_markers
+from bci.memory.events import LONGEST_TEXT, create_events
 from bci.memory.ring import Ring
 from bci.signal.clock import ManualClock
-from bci.signal.types import Marker, Signal
+from bci.signal.types import Event, Signal
 
 pytestmark = pytest.mark.system
 
@@ -29,19 +29,19 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def ring(segment_name: str) -> Iterator[Ring]:
-    with create_markers(segment_name, readers=1) as ring:
+    with create_events(segment_name, readers=1) as ring:
         yield ring
 
 
-def sent(*texts: str) -> list[Marker]:
+def sent(*texts: str) -> list[Event]:
     """Return markers at 1001, 1002 … seconds."""
     return [
-        Marker(1001.0 + i, text, int(text) if text.lstrip("-").isdecimal() else 0, 1001.0 + i)
+        Event(1001.0 + i, text, int(text) if text.lstrip("-").isdecimal() else 0, 1001.0 + i)
         for i, text in enumerate(texts)
     ]
 
 
-def receive(source: MarkerSource, n: int) -> list[Marker]:
+def receive(source: MarkerSource, n: int) -> list[Event]:
     """Pull until `n` markers are there; a minute is more than enough."""
     deadline, got = time.monotonic() + 60, []
     while len(got) < n:
@@ -71,7 +71,7 @@ def test_markers_are_written_into_the_ring(source_id: str, clock: ManualClock, r
         while ring.count < 2:
             source.pull_into(ring)
             assert time.monotonic() < deadline, "waited in vain"
-        records = ring.read(0, 2)["marker"]
+        records = ring.read(0, 2)["event"]
     assert records["text"].tolist() == [b"T1", b"12"]
     assert records["code"].tolist() == [0, 12]
     assert records["length"].tolist() == [2, 2]
@@ -88,7 +88,7 @@ def test_a_text_longer_than_its_record_is_cut_between_characters_and_counted(
         deadline = time.monotonic() + 60
         while not source.pull_into(ring):
             assert time.monotonic() < deadline, "waited in vain"
-        (record,) = ring.read(0, 1)["marker"]
+        (record,) = ring.read(0, 1)["event"]
     assert record["text"].decode() == "µ" * (LONGEST_TEXT // 2)
     assert record["length"] == 2 * LONGEST_TEXT
     assert source.cut == 1
@@ -165,4 +165,4 @@ def test_a_marker_without_a_time_is_not_sent(source_id: str) -> None:
     with MarkerOutlet("events", source_id) as outlet:
         for wrong in (0.0, float("nan"), -1.0):
             with pytest.raises(ValueError, match="above 0"):
-                outlet.push(Marker(wrong, "T1"))
+                outlet.push(Event(wrong, "T1"))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bci.errors import RecordingError
 from bci.io.files.formats.file import FileRecording, agree, markers_in
 from bci.io.files.formats.sidecar import Sidecar, read_sidecar
-from bci.signal.types import Marker, Signal
+from bci.signal.types import Event, Signal
 from bci.signal.units import unit_name
 
 #: An archive may unpack to this many times its size: float recordings deflate to a third at best, int16 ones
@@ -82,7 +82,7 @@ def open_array(
     labels = _labels(path, n, shape, channels, sidecar, defects)
     if unit is None:
         defects.append("no unit is stated: the values are played as they are")
-    markers: list[Marker] = []
+    markers: list[Event] = []
     if stim is not None:
         if stim.shape != (n,) or stim.dtype.kind not in "iub":
             raise RecordingError(

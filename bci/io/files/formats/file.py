@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.signal.types import Marker, Signal, Times
+from bci.signal.types import Event, Signal, Times
 
 Samples32 = NDArray[np.float32]
 
@@ -28,7 +28,7 @@ class FileRecording:
         Samples.
     block : callable
         ``block(first, end)`` reads samples: (end - first, *signal.shape), any real type.
-    markers : tuple of Marker
+    markers : tuple of Event
         In order; seconds from the recording's first sample.
     defects : tuple of str
         What is wrong with the file or is not played, a sentence each.
@@ -47,7 +47,7 @@ class FileRecording:
     signal: Signal
     n: int
     block: Callable[[int, int], NDArray[np.generic]]
-    markers: tuple[Marker, ...] = ()
+    markers: tuple[Event, ...] = ()
     defects: tuple[str, ...] = ()
     segments: tuple[tuple[int, int], ...] = ()
     stamps: Times | None = None
@@ -73,7 +73,7 @@ class FileRecording:
             return np.arange(first, end) / self.signal.rate
         return self.stamps[first:end].copy()
 
-    def markers_between(self, start: float, stop: float) -> tuple[Marker, ...]:
+    def markers_between(self, start: float, stop: float) -> tuple[Event, ...]:
         """Return the markers with ``start ≤ time < stop``, seconds from the first sample."""
         at = bisect_left(self.markers, start, key=lambda m: m.time)
         return self.markers[at : bisect_left(self.markers, stop, key=lambda m: m.time)]
@@ -114,9 +114,7 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def markers_in(
-    codes: NDArray[np.generic], rate: float, previous: float = 0.0, first: int = 0
-) -> list[Marker]:
+def markers_in(codes: NDArray[np.generic], rate: float, previous: float = 0.0, first: int = 0) -> list[Event]:
     """Return a marker wherever a trigger channel changes to something other than zero.
 
     Parameters
@@ -138,7 +136,7 @@ def markers_in(
     values = np.rint(np.nan_to_num(np.asarray(codes, np.float64)))
     change = np.diff(values, prepend=previous) != 0
     return [
-        Marker(time=(first + int(i)) / rate, text=str(int(values[i])), code=int(values[i]))
+        Event(time=(first + int(i)) / rate, text=str(int(values[i])), code=int(values[i]))
         for i in np.flatnonzero(change & (values != 0))
     ]
 

@@ -20,7 +20,7 @@ from bci.io.files.formats.file import FileRecording, agree, listed, markers_in
 from bci.io.files.formats.logs import collected
 from bci.io.files.formats.sandbox import SMALL, try_file
 from bci.io.files.formats.unpacking import check_gzip, check_mat
-from bci.signal.types import Marker, Signal, code_of
+from bci.signal.types import Event, Signal, code_of
 from bci.signal.units import unit_name
 
 #: The FIFF constants of the units that recordings come in.
@@ -216,22 +216,22 @@ def _choose(
     return picks, np.full(len(picks), factor), "uV" if chosen == "V" else chosen
 
 
-def _annotations(raw: Any) -> list[Marker]:
+def _annotations(raw: Any) -> list[Event]:
     onsets = raw.annotations.onset
     if raw.annotations.orig_time is not None:
         # Counted from the start of the measurement, which the file's first sample may come after.
         onsets = onsets - raw.first_time
     return [
-        Marker(time=float(onset), text=str(text), code=code_of(str(text)))
+        Event(time=float(onset), text=str(text), code=code_of(str(text)))
         for onset, text in zip(onsets, raw.annotations.description, strict=True)
     ]
 
 
-def _triggers(path: Path, raw: Any) -> list[Marker]:
+def _triggers(path: Path, raw: Any) -> list[Event]:
     stim = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"]
     whole = [name for name in _WHOLE_STIM if name in stim]
     names = whole[:1] or stim
-    markers: list[Marker] = []
+    markers: list[Event] = []
     for name in names:
         pick = np.array([raw.ch_names.index(name)])
         previous = 0.0
@@ -242,7 +242,7 @@ def _triggers(path: Path, raw: Any) -> list[Marker]:
             found = markers_in(codes, float(raw.info["sfreq"]), previous, first)
             previous = float(codes[-1])
             if len(names) > 1:
-                found = [Marker(m.time, f"{name}:{m.text}", m.code) for m in found]
+                found = [Event(m.time, f"{name}:{m.text}", m.code) for m in found]
             markers += found
     return markers
 

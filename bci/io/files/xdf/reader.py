@@ -21,7 +21,7 @@ from bci.io.files.formats.logs import collected
 from bci.io.files.formats.sandbox import SMALL, try_file
 from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
 from bci.io.files.xdf.times import taken
-from bci.signal.types import Marker, Signal, Times, code_of
+from bci.signal.types import Event, Signal, Times, code_of
 from bci.signal.units import unit_name
 
 #: A true rate this far from the nominal one is worth a sentence.
@@ -89,7 +89,7 @@ def open_xdf(
             f"nominal {nominal:g} Hz, but {effective / speed:.3f} Hz by its stamps; the stamps are played"
         )
     zero = float(times[0])
-    markers: list[Marker] = []
+    markers: list[Event] = []
     for other in loaded:
         if other is not chosen and not _is_own(other["info"]):
             markers += _markers(other, zero, speed, defects)
@@ -267,7 +267,7 @@ def _given(path: Path, channels: Sequence[str] | None, n: int) -> tuple[str, ...
     return tuple(channels)
 
 
-def _markers(stream: Mapping[str, Any], zero: float, speed: float, defects: list[str]) -> list[Marker]:
+def _markers(stream: Mapping[str, Any], zero: float, speed: float, defects: list[str]) -> list[Event]:
     info = stream["info"]
     times = stream["time_stamps"]
     strings = info["channel_format"][0] == "string"
@@ -280,6 +280,6 @@ def _markers(stream: Mapping[str, Any], zero: float, speed: float, defects: list
     else:
         texts = [f"{row[0]:g}" if row.dtype.kind == "f" else str(int(row[0])) for row in values]
     return [
-        Marker(time=(float(time) - zero) * speed, text=text, code=code_of(text))
+        Event(time=(float(time) - zero) * speed, text=text, code=code_of(text))
         for time, text in zip(times, texts, strict=True)
     ]

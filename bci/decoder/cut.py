@@ -1,0 +1,137 @@
+"""A Cut is how a bundle cuts what its pipeline gives: one promise, kept live and offline by one object.
+
+::
+
+    WindowCut    windows on a fixed grid of sample counts; a late decoder gets the newest
+    EpochCut     the samples around each wanted event; each ends as an epoch or as a counted loss
+
+Whatever runs a decoder asks the bundle's cut, and never which kind it is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bci.memory.ring import Ring
+from bci.memory.stream import Grid, Stream
+from bci.signal.pipeline import Pipeline, RunningPipeline
+from bci.signal.types import Event, Signal, Window
+
+
+class LiveCutter(Protocol):
+    """A cut at work on a live stream.
+
+    Attributes
+    ----------
+    windows, yielded, skipped : int
+        What was there to be decoded, was given out, and was not: ``windows = yielded + skipped``.
+    """
+
+    windows: int
+    yielded: int
+    skipped: int
+
+    def push(self, chunk: Window) -> Iterator[Window]:
+        """Take the next samples; give what is to be decoded now."""
+        ...
+
+    def finish(self) -> None:
+        """Count what can never be decoded: the signal has ended."""
+        ...
+
+
+class OfflineCutter(Protocol):
+    """A cut at work on what was recorded."""
+
+    @property
+    def pipeline(self) -> RunningPipeline:
+        """What the samples go through first."""
+        ...
+
+    @property
+    def lost(self) -> int:
+        """Events that no window could be cut around."""
+        ...
+
+    def push(self, chunk: Window) -> Iterator[Window]:
+        """Take the next samples; give every window that they complete."""
+        ...
+
+    def finish(self) -> None:
+        """Count what can never be cut: the recording has ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRings:
+    """What a live cutter reads and writes beside the samples, and where it takes over from a predecessor.
+
+    Attributes
+    ----------
+    marks : Ring
+        Takes what was cut, and what was lost.
+    events : Ring or None
+        Events to cut around; not None where the cut needs markers.
+    shown : Ring or None
+        What the display showed: the trials of its flips. None where there is no experiment.
+    since : float
+        Time of the first sample that is new to this cutter, session seconds; earlier events were the predecessor's.
+    handled : int
+        How many of those the predecessor had dealt with.
+    """
+
+    marks: Ring
+    events: Ring | None = None
+    shown: Ring | None = None
+    since: float = float("-inf")
+    handled: int = 0
+
+
+class Cut(Protocol):
+    """How windows are cut.
+
+    Attributes
+    ----------
+    length, hop : int
+        Samples of the pipeline's output in one window, and between two of them; where windows hang on events, `hop`
+        is the length.
+    grid : Grid
+        Source counts at which it is worth looking for a window.
+    needs_markers : bool
+        Whether every window belongs to an event of a marker stream.
+    tail_s : float
+        Seconds after an event until the last sample of its window is there; 0 without events.
+    """
+
+    length: int
+    hop: int
+    grid: Grid
+    needs_markers: bool
+    tail_s: float
+
+    def live(self, stream: Stream, pipeline: Pipeline, rings: LiveRings) -> LiveCutter:
+        """Begin to cut a live stream that goes through `pipeline` first."""
+        ...
+
+    def recorded(
+        self,
+        signal: Signal,
+        pipeline: Pipeline,
+        events: Sequence[Event] = (),
+        indices: Sequence[int] = (),
+    ) -> OfflineCutter:
+        """Begin to cut a recorded signal.
+
+        Parameters
+        ----------
+        signal : Signal
+            What was recorded.
+        pipeline : Pipeline
+            What it goes through first.
+        events : sequence of Event
+            What to cut around; not used where windows slide.
+        indices : sequence of int
+            For the first so many events, the output count of the sample that the event was put on live; the others
+            are put on the sample nearest in time.
+        """
+        ...

@@ -1,0 +1,181 @@
+"""An EpochCut cuts the samples around events; each wanted event ends as an epoch or as a counted loss."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from bci.decoder.cut import LiveRings
+from bci.decoder.spec import EpochSpec
+from bci.memory.marks import write_mark
+from bci.memory.stream import Grid, Stream
+from bci.memory.trial_lookup import TrialLookup
+from bci.signal.epochs import Epochs
+from bci.signal.pipeline import Pipeline, RunningPipeline
+from bci.signal.types import Event, MarkKind, Signal, Window, event_of
+
+#: Epochs end anywhere: a decoder that waits for them looks this often whether one is complete, seconds.
+LOOK_EVERY = 0.01
+
+
+class EpochCut:
+    """Epochs around every event whose text matches; see `bci.decoder.cut.Cut`."""
+
+    needs_markers = True
+
+    def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline) -> None:
+        self._spec = spec
+        self.length = self.hop = spec.samples(pipeline.output(signal).rate)
+        self.grid = Grid(1, max(1, round(LOOK_EVERY * signal.rate)))
+        self.tail_s = max(0.0, spec.stop)
+
+    def live(self, stream: Stream, pipeline: Pipeline, rings: LiveRings) -> "MarkedEpochs":
+        """Begin to cut a live stream around the events of a ring."""
+        return MarkedEpochs(self._spec, stream.signal, pipeline, rings)
+
+    def recorded(
+        self,
+        signal: Signal,
+        pipeline: Pipeline,
+        events: Sequence[Event] = (),
+        indices: Sequence[int] = (),
+    ) -> "RecordedEpochs":
+        """Begin to cut a recorded signal around events that are all known."""
+        return RecordedEpochs(self._spec, signal, pipeline, events, indices)
+
+
+class MarkedEpochs:
+    """Epochs around the events of a ring; where each was cut, and each that was lost, becomes a mark.
+
+    An EPOCH mark holds the output count of the sample that the event was put on (``first``), its times (``time``
+    corrected, ``value`` as sent) and its text; reproduction cuts there again.
+
+    Parameters
+    ----------
+    spec : EpochSpec
+        Which samples, around which events.
+    signal : Signal
+        What is cut.
+    pipeline : Pipeline
+        What it goes through first.
+    rings : LiveRings
+        Events, marks, and what the display showed.
+    """
+
+    def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline, rings: LiveRings) -> None:
+        assert rings.events is not None
+        self._epochs = Epochs(signal, pipeline, start=spec.start, stop=spec.stop)
+        self._wanted = re.compile(spec.markers)
+        self._events, self._marks = rings.events, rings.marks
+        self._trial_of = TrialLookup(rings.shown) if rings.shown is not None else None
+        self._since, self._handled = rings.since, rings.handled
+        self._read = self._reported = self._passed = 0
+        self.windows = self.yielded = self.skipped = 0
+
+    def push(self, chunk: Window) -> Iterator[Window]:
+        """Take the next samples, and the events that have come."""
+        for epoch in self._epochs.push(chunk, self._new_events()):
+            self._report_lost()
+            self._mark(MarkKind.EPOCH, epoch.index, epoch.event)
+            self.yielded += 1
+            passed, self._passed = self._passed, 0
+            yield replace(epoch.window, skipped=passed)
+        self._report_lost()
+        self.windows = self.yielded + self.skipped
+
+    def _new_events(self) -> list[Event]:
+        """Return the events that have come and are wanted."""
+        end = self._events.count
+        if end == self._read:
+            return []
+        first = max(self._read, self._events.oldest)
+        self._read = end
+        wanted = []
+        for record in self._events.read(first, end)["event"]:
+            event = event_of(record)
+            if event is not None and self._wanted.fullmatch(event.text):
+                wanted.append(self._with_trial(event))
+        for event in wanted:
+            if event.time < self._since:
+                self._handled -= 1
+                if self._handled < 0:
+                    self._lose(event, "restart")
+        return [event for event in wanted if event.time >= self._since]
+
+    def _with_trial(self, event: Event) -> Event:
+        trial = self._trial_of(event.raw) if self._trial_of is not None else -1
+        return event if trial < 0 else replace(event, trial=trial)
+
+    def _report_lost(self) -> None:
+        for lost in self._epochs.lost[self._reported :]:
+            self._lose(lost.event, lost.reason)
+            self._reported += 1
+
+    def _lose(self, event: Event, reason: str) -> None:
+        self._mark(MarkKind.EPOCH_LOST, -1, event, f"{reason}: ")
+        self.skipped += 1
+        self._passed += 1
+
+    def finish(self) -> None:
+        """Count the events whose epoch the signal did not last for."""
+        self._epochs.finish()
+        self._report_lost()
+        self.windows = self.yielded + self.skipped
+
+    def _mark(self, kind: MarkKind, index: int, event: Event, why: str = "") -> None:
+        write_mark(
+            self._marks,
+            kind,
+            index,
+            time=event.time,
+            value=event.raw,
+            detail=f"{why}{event.text}",
+        )
+
+
+class RecordedEpochs:
+    """Epochs around events that are all known, put on samples anew or where they were put live.
+
+    Parameters
+    ----------
+    spec : EpochSpec
+        Which samples.
+    signal : Signal
+        What was recorded.
+    pipeline : Pipeline
+        What it goes through first.
+    events : sequence of Event
+        What to cut around; all of them are wanted.
+    indices : sequence of int
+        Output counts of the samples that the first so many events were put on live.
+    """
+
+    def __init__(
+        self,
+        spec: EpochSpec,
+        signal: Signal,
+        pipeline: Pipeline,
+        events: Sequence[Event],
+        indices: Sequence[int],
+    ) -> None:
+        self._epochs = Epochs(signal, pipeline, start=spec.start, stop=spec.stop)
+        self._events, self._indices = list(events), list(indices)
+
+    @property
+    def pipeline(self) -> RunningPipeline:
+        """What the samples go through first."""
+        return self._epochs.pipeline
+
+    @property
+    def lost(self) -> int:
+        """Events that no epoch could be cut around."""
+        return len(self._epochs.lost)
+
+    def push(self, chunk: Window) -> Iterator[Window]:
+        """Take the next samples; give the epochs that they complete."""
+        events, self._events = self._events, []
+        for epoch in self._epochs.push(chunk, events, self._indices if events else ()):
+            yield epoch.window
+
+    def finish(self) -> None:
+        """Count the events whose epoch the recording did not last for."""
+        self._epochs.finish()

@@ -1,0 +1,125 @@
+"""MaskVolume keeps the voxels of a mask that the session fixes: from volumes to rows of voxels."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError
+from bci.signal.run import Run
+from bci.signal.step import Kernel, Step
+from bci.signal.types import Flags, Samples, Signal
+
+
+def _check_volume(step: object, signal: Signal) -> None:
+    if len(signal.shape) != 3:
+        raise ConfigError(
+            f"{type(step).__name__} needs samples that are volumes (x, y, z); those of {signal.name!r} have the shape "
+            f"{signal.shape}"
+        )
+
+
+@dataclass(frozen=True)
+class MaskVolume:
+    """Keep the voxels of a mask, in the order in which they lie in memory (C order).
+
+    Attributes
+    ----------
+    mask : str
+        Name of the mask in the session's ``[run] masks``.
+    voxels : int
+        How many it holds; a decoder's size depends on it.
+    sha256 : str
+        Hash that the mask must have (`Run.hashes`); empty where any mask of the right size will do.
+    """
+
+    mask: str
+    voxels: int
+    sha256: str = ""
+
+    def output(self, signal: Signal) -> Signal:
+        """Return the row of voxels."""
+        _check_volume(self, signal)
+        if isinstance(self.voxels, bool) or not isinstance(self.voxels, int) or self.voxels < 1:
+            raise ConfigError(f"MaskVolume: voxels must be a whole number from 1, got {self.voxels!r}")
+        return replace(signal, shape=(self.voxels,), channels=())
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return a stage that refuses its first sample: without a session there is no mask."""
+        self.output(signal)
+        return _Unbound(self.mask)
+
+    def with_run(self, run: Run) -> Step:
+        """Return the step with the session's mask.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name, or another one than the decoder was made with.
+        """
+        mask = np.asarray(run.mask(self.mask), bool)
+        count, digest = int(mask.sum()), run.hashes[f"masks.{self.mask}"]
+        if count != self.voxels or (self.sha256 and self.sha256 != digest):
+            raise ConfigError(
+                f"mask {self.mask!r}: the decoder expects {self.voxels} voxels"
+                f"{f', SHA-256 {self.sha256[:12]}…' if self.sha256 else ''}; the session's has {count}, "
+                f"{digest[:12]}…. Give the mask that the decoder was made with."
+            )
+        return _Masked(self, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class _Masked:
+    """`MaskVolume` with its mask."""
+
+    settings: MaskVolume
+    mask: NDArray[np.bool_]
+
+    def output(self, signal: Signal) -> Signal:
+        if signal.shape != self.mask.shape:
+            raise ConfigError(
+                f"mask {self.settings.mask!r} has the shape {self.mask.shape}, and the volumes of {signal.name!r} "
+                f"{signal.shape}. Give a mask on the grid of these volumes."
+            )
+        return self.settings.output(signal)
+
+    def start(self, signal: Signal) -> Kernel:
+        self.output(signal)
+        return _Take(np.flatnonzero(self.mask), self.mask.shape)
+
+
+class _Unbound:
+    ratio = 1
+    settle = 0
+
+    def __init__(self, mask: str) -> None:
+        self._mask = mask
+
+    def reset(self, first: int) -> None:
+        """Have nothing to forget."""
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        raise ConfigError(
+            f"this pipeline takes the voxels of mask {self._mask!r}, which only a session fixes: name its file in "
+            "[run] masks, or call Pipeline.for_run first"
+        )
+
+
+class _Take:
+    ratio = 1
+    settle = 0
+
+    def __init__(self, places: NDArray[np.intp], shape: tuple[int, ...]) -> None:
+        self._places, self._shape = places, shape
+
+    def reset(self, first: int) -> None:
+        """Have nothing to forget."""
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        row = samples.reshape(len(samples), -1)[:, self._places]
+        if bad is None:
+            return row, None
+        # A flag is of one voxel, or of all that share an index of the first axis.
+        wide = bad.reshape(*bad.shape, *(1,) * (1 + len(self._shape) - bad.ndim))
+        flags = np.broadcast_to(wide, (len(samples), *self._shape)).reshape(len(samples), -1)
+        return row, flags[:, self._places]

@@ -1,0 +1,97 @@
+"""Design, reference and masks are read with clear words about what is wrong, and kept with the session."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bci.errors import ConfigError, RecordingError
+from bci.io.files.run import ARRAYS, FACTS, load_run, read_run, save_run
+from bci.signal.run import NO_RUN
+
+TABLE = "onset\tduration\ttrial_type\n0\t1.5\tface\n6.1\t1.5\thouse\n"
+
+
+def planted(folder: Path) -> dict[str, Path]:
+    mask = np.zeros((4, 3, 2))
+    mask[1, 1] = 1
+    np.save(folder / "brain.npy", mask)
+    np.save(folder / "reference.npy", np.arange(24.0).reshape(4, 3, 2))
+    (folder / "events.tsv").write_text(TABLE)
+    return {"design": folder / "events.tsv", "reference": folder / "reference.npy"}
+
+
+def test_a_run_is_kept_with_the_session_and_read_again(tmp_path: Path) -> None:
+    run = load_run(**planted(tmp_path), masks={"brain": tmp_path / "brain.npy"}, channel_map={"A1": "O1"})
+    session = tmp_path / "session"
+    session.mkdir()
+    save_run(run, session)
+    again = read_run(session)
+    assert again.hashes == run.hashes
+    assert set(run.hashes) == {"design", "reference", "masks.brain", "channel_map"}
+    assert again.design is not None
+    assert again.design.conditions == ("face", "house")
+    assert again.design.onsets.tolist() == [0.0, 6.1]
+    assert again.mask("brain").sum() == 2
+
+
+def test_a_session_that_fixes_nothing_keeps_no_file(tmp_path: Path) -> None:
+    save_run(NO_RUN, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert read_run(tmp_path) is NO_RUN
+
+
+def test_a_part_that_has_changed_since_is_named(tmp_path: Path) -> None:
+    run = load_run(**planted(tmp_path), masks={"brain": tmp_path / "brain.npy"})
+    save_run(run, tmp_path)
+    with np.load(tmp_path / ARRAYS) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays["reference"][0, 0, 0] += 1
+    np.savez(tmp_path / ARRAYS, **arrays)
+    with pytest.raises(RecordingError, match="reference of the session's run"):
+        read_run(tmp_path)
+    (tmp_path / ARRAYS).unlink()
+    with pytest.raises(RecordingError, match=r"design, masks\.brain, reference"):
+        read_run(tmp_path)
+    (tmp_path / FACTS).write_text("{")
+    with pytest.raises(RecordingError, match="expected what the session fixed"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("onset\tduration\n0\t1\n", "columns onset, duration, trial_type, came onset, duration"),
+        ("onset\tduration\ttrial_type\n", "came no row"),
+        ("onset\tduration\ttrial_type\n0\t1\tface\nlater\t1\tface\n", "line 3: expected onset"),
+        ("onset\tduration\ttrial_type\nnan\t1\tface\n", "finite onset"),
+    ],
+)
+def test_a_design_that_is_none_says_where(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "events.tsv"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=words):
+        load_run(design=path)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((4, 3, 2)), "at least one voxel"),
+        (np.full((4, 3, 2), 0.5), "zeros and ones"),
+        (np.ones((4, 3)), "one volume"),
+        (np.full((4, 3, 2), np.nan), "finite"),
+    ],
+)
+def test_a_mask_that_is_none_says_why(tmp_path: Path, array: np.ndarray, words: str) -> None:
+    np.save(tmp_path / "mask.npy", array)
+    with pytest.raises(ConfigError, match=words):
+        load_run(masks={"brain": tmp_path / "mask.npy"})
+
+
+def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mask.npy").write_bytes(b"not an array")
+    with pytest.raises(ConfigError, match="cannot read the volume"):
+        load_run(masks={"brain": tmp_path / "mask.npy"})
+    with pytest.raises(ConfigError, match="cannot read the volume"):
+        load_run(reference=tmp_path / "nothing.npy")
