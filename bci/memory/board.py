@@ -6,13 +6,13 @@ decides from it whether what it shows is still alive; the supervisor decides fro
 
 from collections.abc import Sequence
 from enum import IntEnum
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RingError
+from bci.memory.closing import Closing
 from bci.memory.ring import Column, Ring
 
 
@@ -66,7 +66,7 @@ class Row:
             self._ints[place] = value
 
 
-class Board:
+class Board(Closing):
     """The rows of all programs.
 
     Examples
@@ -127,11 +127,3 @@ class Board:
         """Let go of the memory."""
         self._rows.clear()
         self._ring.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
