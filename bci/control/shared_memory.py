@@ -34,16 +34,13 @@ def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, bundle: 
     settings : StreamSettings
         The session's ``[stream]``.
     bundle : Bundle
-        What decodes it. Where windows slide, a window and its hop are held whatever they take; the samples of an epoch
-        are taken out of the ring as they come.
+        What decodes it; what its cut reads in one piece is held whatever it takes.
     """
     seconds = settings.buffer_s
     bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
     if speed > 1:
         seconds = min(seconds * speed, max(seconds, _RING_BYTES / bytes_per_s))
-    grid = bundle.cut.grid
-    needed = 0 if bundle.cut.needs_markers else grid.start + grid.step
-    return plan_capacity(signal, seconds, settings.buffer_mb, needed)
+    return plan_capacity(signal, seconds, settings.buffer_mb, bundle.cut.held)
 
 
 class SharedMemory:
