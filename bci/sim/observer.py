@@ -1,7 +1,7 @@
-"""An Observer watches the screen: looks are numbered, the eye jitters, attention lapses, repeats adapt.
+"""An Observer turns what the screen shows into drives of a cortex: the eye jitters, attention lapses, repeats adapt.
 
-What it is given are pictures as they were flipped and when; what comes out are drives of its population. A look is
-a change to a picture that shows something. The empty screen ends one, and the same pixels again are no change.
+Its input are pictures as they were flipped and the times of the flips; its output are drives of its population. A look
+is a change to a picture that shows something. The empty screen ends a look; the same pixels again are no change.
 """
 
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ _LAPSE = 31
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """The state in which a look found the observer: all that its answer hangs on besides the picture.
+    """A Moment is the observer's state at one look: all that the answer depends on besides the picture.
 
     Attributes
     ----------
     number : int
-        Of the look, from 0.
+        Number of the look, from 0.
     time : float
         Seconds since the participant began.
     gaze : (2,) float64
         Where the eye pointed, degrees.
     lapsed : bool
-        Whether nobody was there.
+        Whether attention lapsed, so that the look is not answered.
     memory : Memory
-        What it still remembered.
+        The earlier looks that the observer still remembered.
     """
 
     number: int
@@ -45,18 +45,18 @@ class Moment:
 
 
 class Observer:
-    """One participant in front of one screen.
+    """An Observer is the seeing part of one participant, in front of one screen.
 
     Parameters
     ----------
     population : Population
         The cortex.
     session : int
-        Which session of this participant: its eye positions and lapses.
+        Number of the session, which fixes eye positions and lapses.
     lapse_rate : float
-        Share of looks that are answered by nothing.
+        Share of looks that are not answered.
     adaptation : Adaptation, optional
-        What repeats lose.
+        How much weaker repeats are answered.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Observer:
         return moment, self._answer(moment, self.population.drive(picture[None], moment.gaze[None])[0])
 
     def watch(self, pictures: Pictures, onsets: NDArray[np.float64]) -> tuple[list[Moment], Drives]:
-        """Take many looks at once, each ended by an empty screen: as `see`, up to the last bits.
+        """Take many looks at once, each ended by an empty screen: equal to `see` but for rounding.
 
         Parameters
         ----------
@@ -158,5 +158,5 @@ class Observer:
         if moment.lapsed:
             return np.zeros_like(drive)
         self._memory = self.adaptation.remember(drive, moment.time, moment.memory)
-        left: Drives = drive * self.adaptation.gain(drive[np.newaxis], moment.time, moment.memory)[0]
-        return left
+        adapted: Drives = drive * self.adaptation.gain(drive[np.newaxis], moment.time, moment.memory)[0]
+        return adapted

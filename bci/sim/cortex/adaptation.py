@@ -1,4 +1,4 @@
-"""Adaptation: what was seen a moment ago is answered less strongly (Grill-Spector, Henson & Martin 2006).
+"""Adaptation weakens the answer to a picture that was seen shortly before (Grill-Spector, Henson & Martin 2006).
 
 The answer to a picture is multiplied by ``1 - strength · max_j s_j exp(-(t - t_j) / seconds)``, where ``s_j`` is the
 correlation, if positive, of its pattern of drives with that of look j. So a repeat is weakened whether or not other
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 Drives = NDArray[np.float32]
 
-#: Looks older than this many time constants are forgotten, and there are never more than so many.
+#: Looks older than this many time constants are forgotten; at most so many are remembered.
 _FORGOTTEN, _MOST = 5.0, 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """What a participant still remembers, oldest first.
+    """A Memory holds the looks that a participant still remembers, oldest first.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Memory:
 
 
 class Adaptation:
-    """How memory weakens an answer.
+    """An Adaptation computes how much remembered looks weaken an answer.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Adaptation:
         self.seconds = seconds
 
     def gain(self, drives: Drives, time: float, memory: Memory) -> NDArray[np.float32]:
-        """Return what is left of each of several drives (n, units) at `time`: (n,)."""
+        """Return the factor, 0 to 1, that each of several drives (n, units) is multiplied by at `time`: (n,)."""
         if not memory.times or not self.strength:
             return np.ones(len(drives), np.float32)
         recovery = np.exp((np.array(memory.times) - time) / self.seconds)
