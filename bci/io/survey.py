@@ -125,7 +125,7 @@ def survey_stream(
     pace = running.pace()
     slowed = Pace(
         signal.rate,
-        pace.found / source.speed,
+        pace.measured / source.speed,
         pace.jitter * source.speed,
         pace.largest_step * source.speed,
         pace.runs,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.sim.cortex.adaptation import Adaptation, Memory
+from bci.sim.cortex.adaptation import Adaptation, RememberedLooks
 from bci.sim.cortex.gaze import Pictures
 from bci.sim.cortex.population import Population
 from bci.sim.seeds import numbered
@@ -33,7 +33,7 @@ class Moment:
         Where the eye pointed, degrees.
     lapsed : bool
         Whether attention lapsed, so that the look is not answered.
-    memory : Memory
+    memory : RememberedLooks
         The earlier looks that the observer still remembered.
     """
 
@@ -41,7 +41,7 @@ class Moment:
     time: float
     gaze: NDArray[np.float64]
     lapsed: bool
-    memory: Memory
+    memory: RememberedLooks
 
 
 class Observer:
@@ -82,7 +82,7 @@ class Observer:
     def reset(self) -> None:
         """Begin the session again: nothing seen, nothing remembered."""
         self.looks = self.lapses = 0
-        self._memory = Memory()
+        self._memory = RememberedLooks()
         self._current: Pictures | None = None
 
     def see(self, picture: Pictures, time: float) -> tuple[Moment | None, Drives] | None:

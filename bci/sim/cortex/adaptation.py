@@ -17,8 +17,8 @@ _FORGOTTEN, _MOST = 5.0, 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
-    """A Memory holds the looks that a participant still remembers, oldest first.
+class RememberedLooks:
+    """RememberedLooks holds the looks that a participant still remembers, oldest first.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Adaptation:
         self.strength = strength
         self.seconds = seconds
 
-    def gain(self, drives: Drives, time: float, memory: Memory) -> NDArray[np.float32]:
+    def gain(self, drives: Drives, time: float, memory: RememberedLooks) -> NDArray[np.float32]:
         """Return the factor, 0 to 1, that each of several drives (n, units) is multiplied by at `time`: (n,)."""
         if not memory.times or not self.strength:
             return np.ones(len(drives), np.float32)
@@ -64,13 +64,13 @@ class Adaptation:
         strongest = np.clip(alike * recovery, 0, 1).max(axis=1)
         return np.asarray(1 - self.strength * strongest, np.float32)
 
-    def remember(self, drive: Drives, time: float, memory: Memory) -> Memory:
+    def remember(self, drive: Drives, time: float, memory: RememberedLooks) -> RememberedLooks:
         """Return the memory after a look at `time` with this drive (units,)."""
         oldest = time - _FORGOTTEN * self.seconds
         first = next((i for i, t in enumerate(memory.times) if t >= oldest), len(memory.times))
         first = max(first, len(memory.times) + 1 - _MOST)
         pattern = _patterns((drive - self._mean)[np.newaxis])[0]
-        return Memory((*memory.times[first:], time), (*memory.patterns[first:], pattern))
+        return RememberedLooks((*memory.times[first:], time), (*memory.patterns[first:], pattern))
 
 
 def _patterns(deviations: Drives) -> Drives:
