@@ -32,10 +32,10 @@ from models.generators.adversarial.game import AdversarialGame
 from models.generators.adversarial.monitors import diagnose, look
 from models.generators.adversarial.replicas import Replicas
 from models.generators.adversarial.starting_latents import component_latents
+from models.generators.dcgan_settings import DcganConfig
 from models.generators.interface import pictures
 from models.generators.quality import score
 from models.generators.rules import truncated
-from models.generators.settings import GeneratorConfig
 
 SIZE, LATENT = 32, 32
 _LOOKS = 6
@@ -71,7 +71,7 @@ def play(
     switches = dict(game)
     # A warm start takes its share of the updates: it is no extra.
     warm = round(steps * switches.pop("warm", 0.0))
-    config = GeneratorConfig.model_validate(
+    config = DcganConfig.model_validate(
         {
             "kind": "dcgan",
             "name": "tricks",

@@ -106,7 +106,7 @@ def make_windows(bundle: Bundle, n: int) -> list[Window]:
     """Make windows of noise: what a network costs does not depend on what it sees."""
     random = np.random.default_rng(0)
     shape = bundle.window_shape
-    good = np.zeros((bundle.length, bundle.output.shape[0]), bool)
+    good = np.zeros((bundle.length, *bundle.output.flag_shape), bool)
     times = np.arange(bundle.length) / (bundle.output.rate or 1.0)
     return [
         Window(

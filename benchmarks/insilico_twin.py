@@ -17,7 +17,7 @@ from PIL import Image
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.spec import EpochSpec
-from bci.live.insilico import open_participant
+from bci.live.insilico import open_participant, read_spec
 from bci.session.recorded import RecordedSession, read_table
 from bci.session.reproduce import Feed
 from bci.signal.clock import ManualClock
@@ -72,7 +72,7 @@ def twin_of(folder: Path) -> Twin:
     changes = [(_picture(row, faces, pictures, bundle), (float(row["flip"]) - zero) * speed) for row in shown]
     # The participant began with what was on the screen at its first sample.
     first = max(place for place, (_, time) in enumerate(changes) if time <= 0)
-    participant = open_participant(source | {"source_id": "twin"})
+    participant = open_participant(read_spec(source | {"source_id": "twin"}))
     lapses: list[bool] = []
     answered = record(participant, _watched(changes[first:], participant, lapses), len(recorded))
     onsets = [
@@ -111,7 +111,9 @@ def other_session(number: int, config: dict[str, Any], order: Sequence[int], bun
     experiment = config["experiment"]
     faces = Path(experiment["folder"])
     names = sorted(path.stem for path in faces.glob("*.png"))
-    participant = open_participant(config["source"] | {"session": number, "source_id": "other", "speed": 1.0})
+    participant = open_participant(
+        read_spec(config["source"] | {"session": number, "source_id": "other", "speed": 1.0})
+    )
     every = experiment["stimulus_s"] + experiment["feedback_s"] + experiment["blank_s"]
     onsets = experiment["lead_in_s"] + experiment["blank_s"] + every * np.arange(len(order))
     grey = np.full((*bundle.image_size, 3), 128, np.uint8)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from bci.sim.oracle import identify, likelihoods
+from bci.sim.oracle import identify, score_trials
 from bci.sim.participant import make_participant
 from bci.sim.responses import Responses, respond
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
@@ -112,9 +112,7 @@ def measure(
         single = correlations(ridge(x, z_train, x_test), z_test)
         averaged = np.stack([x_test[order == i].mean(axis=0) for i in range(TEST)])
         mean = correlations(ridge(x, z_train, averaged), z_test)
-        oracle = np.stack(
-            [likelihoods(participant, tested, i, candidates, drives) for i, drives in enumerate(imagined)]
-        )
+        oracle = score_trials(participant, tested, range(len(imagined)), candidates, imagined)
         yield {
             "kind": kind,
             "snr": snr,

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.io.files.xdf.content import Header
+from bci.io.files.xdf.framing import Tag
+from bci.io.files.xdf.layout import FORMATS
 from bci.io.files.xdf.walk import Walk
-from bci.io.files.xdf.wire import FORMATS, Tag, sample_dtype
+from bci.io.files.xdf.wire import sample_dtype
 
 #: Channel 0 counts modulo this: float32 holds every integer below 2²⁴, and sums of two counts stay exact.
 WRAP = 1 << 23

@@ -35,7 +35,8 @@ import numpy as np
 import psutil
 
 from bci.config.display import DisplaySettings
-from bci.config.session import DecoderSettings, ReplaySettings, SessionConfig
+from bci.config.session import DecoderSettings, SessionConfig
+from bci.config.sources import ReplaySettings
 from bci.control.supervisor import Supervisor
 from bci.io.files.xdf.verify import verify
 from bci.signal.types import Signal

@@ -1,16 +1,22 @@
-"""What every training file shares: kinds of numbers, and the folder that recordings' paths start from."""
+"""What training files share: sections that refuse unknown keys, kinds of numbers, where recordings' paths start."""
 
 import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bci.errors import ConfigError
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A section of a training file: frozen, without unknown keys, infinities or NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def find_data_root(named: Path | None) -> Path:

@@ -1,5 +1,6 @@
 """The house keeps its own rules: style, types, and who may import whom."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -47,6 +48,45 @@ def test_a_machine_that_runs_experiments_needs_no_torch() -> None:
     code = f"import sys, {', '.join(programs)}\nassert 'torch' not in sys.modules, 'torch was imported'"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+#: Where the machine's own time is read or slept on beside a session clock: names of the `time` module, and why.
+RAW_TIME = {
+    "bci/memory/lsl_clock.py": ({"perf_counter", "sleep"}, "it is the session clock of a real run"),
+    "bci/control/doctor.py": ({"perf_counter", "sleep"}, "it examines the machine's clocks and sleeps"),
+    "bci/control/certify/breaking.py": ({"time"}, "the date and hour beside the session's time, for people"),
+    "bci/control/certify/runs.py": ({"time"}, "the date and hour beside the session's time, for people"),
+    "bci/io/files/capped.py": (
+        {"monotonic"},
+        "the limit of a child process that may hang; no session waits on it",
+    ),
+    "bci/io/lsl/discovery.py": ({"sleep"}, "a closed outlet goes on answering for real milliseconds"),
+    "bci/live/replay.py": ({"perf_counter"}, "how fast this host reads a file is measured"),
+    "bci/session/reproduce.py": ({"process_time"}, "what reproducing costs is measured"),
+    "models/generators/adversarial/running.py": ({"monotonic"}, "how often a training says how far it is"),
+}
+
+
+def raw_time(path: Path) -> set[str]:
+    """Return which names of the modules `time` and `asyncio` that tell time or wait a file uses."""
+    waits = re.compile(r"(perf_counter|monotonic|process_time|thread_time|time)(_ns)?|sleep")
+    used = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Attribute(value=ast.Name(id="time" | "asyncio"), attr=name) if waits.fullmatch(name):
+                used.add(name)
+            case ast.ImportFrom(module="time" | "asyncio", names=names):
+                used |= {alias.name for alias in names if waits.fullmatch(alias.name)}
+    return used
+
+
+def test_what_waits_or_tells_time_is_given_a_clock() -> None:
+    """A place that needs the machine's own time is listed above with its reason; the list names no other."""
+    files = [path for room in ("bci", "stimuli", "models") for path in (ROOT / room).rglob("*.py")]
+    used = {path.relative_to(ROOT).as_posix(): raw_time(path) for path in files}
+    assert {name: names for name, names in used.items() if names} == {
+        name: names for name, (names, _) in RAW_TIME.items()
+    }
 
 
 def test_no_file_is_larger_than_two_megabytes_but_generators_in_bundles_of_at_most_eight() -> None:

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bci.cli.needing import needing
 from bci.cli.output import Output, use
 from bci.cli.run import SAFE, Json
 from bci.errors import BciError, ConfigError, ProgramError
@@ -125,12 +126,8 @@ def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]
     from models.systems.alpha.calibration_file import load_calibration
 
     loaded = load_calibration(config)
-    try:
+    with needing("train", "calibration"):
         from models.systems.alpha.calibrate import calibrate as fit
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"calibration needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
-        ) from None
     return fit, loaded
 
 

@@ -8,7 +8,8 @@ from rich.markup import escape
 
 from bci.cli.output import Output, foreign, use
 from bci.cli.run import Json
-from bci.config.session import InSilicoSettings, ReplaySettings, SessionConfig, load_session
+from bci.config.session import SessionConfig, load_session
+from bci.config.sources import InSilicoSettings, ReplaySettings
 from bci.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,15 +82,17 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
     BciError
         At the first thing that does not fit.
     """
+    from bci.control.shared_memory import plan_buffer
     from bci.decoder.bundle import Bundle
 
     bundle = Bundle.load(session.decoder.bundle)
     output.say(f"bundle    {session.decoder.bundle.name}, sound, hash {bundle.hash[:12]}")
     facts: dict[str, Any] = {"bundle": bundle.hash}
     if isinstance(session.source, ReplaySettings):
+        from bci.live.replay import TOP_SPEED
         from bci.live.source import open_replay
 
-        recording = open_replay(session.source.model_dump())
+        recording = open_replay(session.source)
         bundle.check(recording.signal)
         output.say(
             f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
@@ -97,6 +100,8 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
         for defect in recording.defects:
             output.say(f"          [yellow]defect:[/] {foreign(defect)}")
         facts |= {"recording": recording.name, "defects": list(recording.defects)}
+        signal = recording.signal
+        speed = TOP_SPEED if session.source.speed == "max" else session.source.speed
     elif session.source is None:
         from bci.io.lsl.source import describe
 
@@ -107,12 +112,17 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
             f"stream    {found.source_id}: {found.signal.shape} at {found.signal.rate:g} Hz on {found.host}"
         )
         facts |= {"stream": found.source_id}
+        signal, speed = found.signal, found.speed
     else:
         output.say("source    the simulator")
+        signal, speed = bundle.signal, float(session.source.speed)
         if isinstance(session.source, InSilicoSettings):
             facts |= _whom(session.source, bundle, output)
         # Refuses a limit that would turn the screen neutral between two samples.
-        session.display.data_age_seconds_at(1 / (bundle.signal.rate * float(session.source.speed)))
+        session.display.data_age_seconds_at(1 / (bundle.signal.rate * speed))
+    buffer = plan_buffer(signal, speed, session.stream, bundle)
+    output.say(f"memory    {buffer}")
+    facts["buffer"] = buffer.facts()
     if session.experiment is not None:
         from stimuli.protocols import open_protocol
 
@@ -143,10 +153,9 @@ def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[st
     BundleMismatch
         If it gives another signal than the bundle expects.
     """
-    from bci.live.insilico import open_participant
+    from bci.live.insilico import open_participant, read_spec
 
-    spec = {key: value for key, value in source.model_dump().items() if value is not None}
-    bundle.check(open_participant({**spec, "source_id": "check"}).signal)
+    bundle.check(open_participant(read_spec({**source.model_dump(), "source_id": "check"})).signal)
     trained: Any = bundle.spec.provenance.config.get("participant") or {}
     subject = trained.get("subject", source.subject) if isinstance(trained, dict) else source.subject
     if subject != source.subject:

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bci.cli.output import Output
 from bci.cli.session_score import say_score, score_session
-from bci.config.session import InSilicoSettings, SessionConfig, SimulateSettings
+from bci.config.session import SessionConfig
+from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
 from bci.sim.eeg import AlphaSimulator
 

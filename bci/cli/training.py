@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from bci.cli.needing import needing
 from bci.cli.output import foreign, use
 from bci.cli.run import Json
 from bci.errors import BciError, ConfigError
@@ -45,36 +46,24 @@ def train(
     its last checkpoint, with the same result. Needs the `train` extra (torch).
     """
     output = use(json)
-    from models.systems.kinds import DECODER, GENERATOR, read_kind
+    from models.generators.kind import GeneratorKind
+    from models.trainers import trainer_of
 
-    kind = read_kind(config)
-    if kind != GENERATOR and (run or fresh):
+    trainer = trainer_of(config)
+    options: dict[str, Any] = {"data_root": data}
+    if isinstance(trainer, GeneratorKind):
+        options |= {"run_folder": run, "fresh": fresh}
+    elif run or fresh:
         raise ConfigError(
             f"{config} describes a decoder, which is trained in one go: --run and --fresh are for generators"
         )
-    try:
-        if kind == DECODER:
-            from models.systems.alpha.train import train as train_models
-        elif kind == GENERATOR:
-            from models.generators.training import train_generator
-        else:
-            from models.systems.hyper.train import train_hyper
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"training needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
-        ) from None
-    with Progress(console=output.console) as progress:
+    with Progress(console=output.console) as progress, needing(trainer.extra, "training"):
         task = progress.add_task("training", total=1.0)
 
         def step(done: float, text: str) -> None:
             progress.update(task, completed=done, description=text)
 
-        if kind == DECODER:
-            scores = train_models(config, out, data_root=data, progress=step)
-        elif kind != GENERATOR:
-            scores = train_hyper(config, out, progress=step)
-        else:
-            scores = train_generator(config, out, data_root=data, progress=step, run_folder=run, fresh=fresh)
+        scores = trainer.train(config, out, progress=step, **options)
     if not scores:
         return  # one of several processes that train together; the first reports
     output.say(f"bundle written: {out}")
@@ -108,7 +97,7 @@ def evaluate(
 
     Runs the same windows and the same decoder as a live session. Every score stands beside its baselines; controls
     exchange whole pictures, or whole blocks of time, because trials of one picture and neighbouring windows are not
-    independent. Says whether the bundle's confidence falls as the error grows. A bundle of the closed loop in silico
+    independent. Says whether the bundle's confidence falls as the error grows. A bundle whose participant is simulated
     is scored on its held-out trials, made again from its seeds, beside the oracle; a session beside that, and beside
     what its recording gives when it is decoded again.
     """
@@ -166,26 +155,21 @@ def _bundle(
     weights: Path | None,
     step: Callable[[float, str], None],
 ) -> dict[str, Any]:
-    """Score a bundle on what its provenance holds out."""
+    """Score a bundle on what it was not trained on, by the system that trained it."""
     from bci.decoder.bundle import Bundle
+    from models.systems.registry import system_of_bundle
 
     bundle = Bundle.load(folder)
-    out = out or Path("runs") / f"{bundle.name}-report"
-    found: dict[str, Any]
-    if bundle.spec.provenance.config.get("kind") == "hyper-insilico":
-        try:
-            from models.systems.hyper.report import evaluate_hyper
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"making the held-out trials again needs the package {error.name!r}: install the extra with "
-                "pip install -e '.[cpu,train]'"
-            ) from None
-        found = evaluate_hyper(bundle, out, weights=weights, progress=step)
-        return found
-    from models.systems.alpha.evaluate import evaluate as evaluate_bundle
-
-    found = evaluate_bundle(folder, data_root=data, out=out)
-    return found
+    system = system_of_bundle(bundle)
+    with needing(system.extra, f"evaluating a bundle of kind {system.kind!r}"):
+        report: dict[str, Any] = system.report(
+            bundle,
+            out or Path("runs") / f"{bundle.name}-report",
+            data_root=data,
+            weights=weights,
+            progress=step,
+        )
+    return report
 
 
 def compare(
@@ -209,13 +193,9 @@ def compare(
     output = use(json)
     if jobs == 0 or jobs < -1:
         raise ConfigError(f"--jobs {jobs}: expected processes, 1 or more, or -1 for all cores")
-    try:
+    with needing("train", "comparing"):
         from models.comparison.compare import compare as compare_readouts
         from models.comparison.page import metric, ranking
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"comparing needs the package {error.name!r}: install the extra with pip install -e '.[cpu,train]'"
-        ) from None
     out = out or Path("runs") / config.stem
     with Progress(console=output.console, transient=True) as progress:
         task = progress.add_task("comparing", total=1.0)
@@ -239,7 +219,8 @@ def compare(
     ]
     if best := report["oracle"]:
         rows.append(("oracle", "", "", f"{best['two_way']:.3f}", f"{best['n_way']:.3f}", ""))
-    title = f"{report['test']['trials']} single trials, {report['test']['folds']} folds by run, simulated participant"
+    simulated = ", simulated participant" if report["simulated"] else ""
+    title = f"{report['test']['trials']} single trials, {report['test']['folds']} folds by run{simulated}"
     output.table(title, ("readout", "cosine", "R²", "of two", "of several", "all folds"), rows)
     output.say(f"report written: {foreign(report['page'])}")
     output.result(report)

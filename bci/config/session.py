@@ -10,91 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bci.config.display import DisplaySettings
 from bci.config.limits import Limits
+from bci.config.sources import (
+    InSilicoSettings,
+    Positive,
+    ReplaySettings,
+    SourceSettings,
+)
 from bci.config.toml import check_settings, read_toml
 from bci.io.files.folder import NAME
+from bci.memory.stream import BUFFER_MB
 
-Positive = Annotated[float, Field(gt=0)]
 SafeName = Annotated[str, Field(pattern=NAME)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SimulateSettings(_Section):
-    """A simulated EEG with a planted state: eyes open, eyes closed, in turn."""
-
-    kind: Literal["simulate"]
-    seed: int = 0
-    """Which of the simulated participants; the same seed gives the same samples."""
-    speed: Positive = 1.0
-    """How many times faster than real time."""
-
-
-class SinesSettings(_Section):
-    """A signal of any rate and shape whose every sample is known: a sine in every channel."""
-
-    kind: Literal["sines"]
-    rate: Annotated[float, Field(ge=4)]
-    """Samples per second."""
-    shape: tuple[Annotated[int, Field(ge=1)], ...]
-    """Shape of one sample: [64] for 64 channels."""
-    channels: tuple[str, ...] = ()
-    """Labels along the first axis."""
-    unit: str = ""
-    """Unit of the values."""
-    speed: Positive = 1.0
-    """How many times faster than real time."""
-
-
-class ReplaySettings(_Section):
-    """A recorded session, played as a live stream."""
-
-    kind: Literal["replay"]
-    file: Path
-    """XDF, anything `mne.io.read_raw` opens, .npy or .npz."""
-    speed: Positive | Literal["max"] = 1.0
-    """How many times faster than real time; "max" is as fast as the decoder follows."""
-    loop: bool = False
-    """Start again at the end, until the session is stopped."""
-    start: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds of the recording to leave out at its beginning."""
-    stop: Positive | None = None
-    """Second of the recording to end at; absent means its end."""
-    rate: Positive | None = None
-    """Samples per second, for files that do not say (.npy)."""
-    channels: tuple[str, ...] | None = None
-    """Channel labels, for files that do not say."""
-    unit: str | None = None
-    """Unit of the values, for files that do not say."""
-    stream: str | None = None
-    """Which stream of an XDF file, by name."""
-
-
-class InSilicoSettings(_Section):
-    """A simulated participant who looks at what the display really flips, and answers."""
-
-    kind: Literal["insilico"]
-    modality: Literal["eeg", "lfp", "fmri"] = "eeg"
-    """What is recorded of it."""
-    subject: Annotated[int, Field(ge=0)] = 1
-    """Whose anatomy, tuning and noise; a decoder fits the subject it was trained on."""
-    session: Annotated[int, Field(ge=0)] = 1
-    """Another session has other noise, eye positions and lapses; decoders are trained on session 0."""
-    snr: Annotated[float, Field(ge=0)] | None = None
-    """Single-trial signal-to-noise ratio, a ratio of variances; 0 answers with noise alone."""
-    units: Annotated[int, Field(ge=16)] | None = None
-    """Early and higher units, or voxels."""
-    tr: Positive = 1.5
-    """Seconds from volume to volume, of fMRI."""
-    rate: Positive | None = None
-    """Samples per second of electrodes."""
-    reference: Path | None = None
-    """Pictures (.npy, uint8) over which responses are scaled; a decoder's training names the same."""
-    permute_channels: Annotated[int, Field(ge=0)] | None = None
-    """A null run: channels change places, in an order that this seed fixes, and keep their labels."""
-    speed: Positive = 1.0
-    """How many seconds of the participant pass in one of ours."""
 
 
 class StreamSettings(_Section):
@@ -106,6 +36,8 @@ class StreamSettings(_Section):
     """How long to look for it."""
     buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
     """How long a sample stays readable in shared memory."""
+    buffer_mb: Annotated[float, Field(ge=1, le=1_000_000)] = BUFFER_MB
+    """The shared memory that its samples may take; what would take more is held for fewer seconds, never below 2."""
     markers: str | None = None
     """Source id of a marker stream to take along."""
 
@@ -199,12 +131,7 @@ class SessionConfig(_Section):
     """Whether its streams are looked for on this machine alone or in the laboratory's network."""
     seconds: Positive | None = None
     """How long to run; absent means until stopped or the recording ends."""
-    source: (
-        Annotated[
-            SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings, Field(discriminator="kind")
-        ]
-        | None
-    ) = None
+    source: SourceSettings | None = None
     """Who makes the stream; absent means that an amplifier's own program does."""
     stream: StreamSettings = StreamSettings()
     decoder: DecoderSettings

@@ -25,7 +25,7 @@ from bci.memory.board import Board
 from bci.memory.events import create_events
 from bci.memory.lsl_clock import LslClock
 from bci.memory.program import Launch, log_to
-from bci.memory.stream import Stream
+from bci.memory.stream import Capacity, Stream, plan_capacity
 from bci.signal.clock import Clock
 
 #: How often each program is started again; the recorder then begins another file, and loses nothing meanwhile.
@@ -149,12 +149,16 @@ class _Rig:
         self._board = open_.enter_context(Board.create(self._key + "b", [*self.acquirers, "record"]))
         self._crew = Crew(self._board, clock, restarts=RESTARTS, hung_after=_HUNG_AFTER)
         self._streams: dict[str, Stream] = {}
+        self._capacities: dict[str, Capacity] = {}
 
     def start(self, timeout: float, buffer_s: float, on_disk_error: str) -> None:
         """Start the recorder, then the programs that feed it."""
         for i, (role, info) in enumerate(self.signals.items()):
-            seconds = buffer_s * max(1.0, info.speed)
-            stream = Stream.create(f"{self._key}s{i}", info.signal, seconds, readers=1)
+            capacity = plan_capacity(info.signal, buffer_s * max(1.0, info.speed))
+            self._capacities[role] = capacity
+            level = logging.WARNING if capacity.shortened else logging.INFO
+            log.log(level, "of %s, shared memory holds %s", info.source_id, capacity)
+            stream = Stream.create(f"{self._key}s{i}", info.signal, readers=1, capacity=capacity)
             self._streams[role] = self._open.enter_context(stream)
         rings = {
             role: self._open.enter_context(create_events(f"{self._key}k{i}", readers=1)).handle
@@ -221,6 +225,7 @@ class _Rig:
             "samples": self._counts()["safe"],
             "samples_lost": self._counts()["lost"],
             "streams": acquired,
+            "buffers": {role: capacity.facts() for role, capacity in self._capacities.items()},
             "programs": facts,
         }
         write_json(self.folder / "summary.json", summary)

@@ -5,17 +5,42 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from bci.config.session import StreamSettings
 from bci.decoder.bundle import Bundle
 from bci.io.lsl.metadata import StreamInfo
 from bci.memory.events import create_events
 from bci.memory.frames import frame_columns, frames_capacity, shown_columns
 from bci.memory.marks import create_marks
 from bci.memory.ring import Ring
-from bci.memory.stream import Stream
+from bci.memory.stream import Capacity, Stream, plan_capacity
 from bci.memory.trial_parts import create_stimuli
+from bci.signal.types import Signal
 
 #: A sample ring grows to this for a stream that plays faster than real time, bytes.
 _RING_BYTES = 256e6
+
+
+def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, bundle: Bundle) -> Capacity:
+    """Return how much of a session's stream is held in shared memory.
+
+    A stream played faster fills its ring faster: the ring holds the same real time, within reason.
+
+    Parameters
+    ----------
+    signal : Signal
+        What the stream carries.
+    speed : float
+        How many times faster than real time it plays.
+    settings : StreamSettings
+        The session's ``[stream]``.
+    bundle : Bundle
+        What decodes it; what its cut reads in one piece is held whatever it takes.
+    """
+    seconds = settings.buffer_s
+    bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
+    if speed > 1:
+        seconds = min(seconds * speed, max(seconds, _RING_BYTES / bytes_per_s))
+    return plan_capacity(signal, seconds, settings.buffer_mb, bundle.cut.held)
 
 
 class SharedMemory:
@@ -54,17 +79,14 @@ class SharedMemory:
         if stimuli:
             self._keep("stimuli", create_stimuli(self.key + "t", height, width))
 
-    def make_stream(self, info: StreamInfo, seconds: float) -> None:
-        """Make what samples and marks travel in; a sample stays readable for at least `seconds` of the signal.
-
-        A stream played faster fills its ring faster: the ring holds the same real time, within reason.
-        """
-        signal = info.signal
-        bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
-        wanted = min(seconds * max(1.0, info.speed), max(seconds, _RING_BYTES / bytes_per_s))
-        self.streams["stream"] = self._opened.enter_context(Stream.create(self.key + "s", signal, wanted))
+    def make_stream(self, info: StreamInfo, settings: StreamSettings, bundle: Bundle) -> Capacity:
+        """Make what samples and marks travel in; return how much of the stream is held."""
+        capacity = plan_buffer(info.signal, info.speed, settings, bundle)
+        stream = Stream.create(self.key + "s", info.signal, capacity=capacity)
+        self.streams["stream"] = self._opened.enter_context(stream)
         self._keep("decode_marks", create_marks(self.key + "d", readers=1))
         self._keep("rig_marks", create_marks(self.key + "r", readers=1))
+        return capacity
 
     def make_markers(self) -> None:
         """Make what markers travel in."""

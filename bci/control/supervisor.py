@@ -188,7 +188,9 @@ class Supervisor:
         self.bundle.check(self.info.signal)
         # Volumes come seconds apart: what is late for an amplifier is in time for a scanner.
         data_age_limit = config.display.data_age_seconds_at(1 / (self.bundle.signal.rate * self.info.speed))
-        memory.make_stream(self.info, config.stream.buffer_s)
+        self.buffer = memory.make_stream(self.info, config.stream, self.bundle)
+        level = logging.WARNING if self.buffer.shortened else logging.INFO
+        log.log(level, "of the stream, shared memory holds %s", self.buffer)
         if "frames" not in memory.rings:
             self._make_pictures(self.info.speed)
         if self.markers:
@@ -441,6 +443,7 @@ class Supervisor:
             "invalid": int(decode["invalid"]),
             "samples": int(acquire["samples"]),
             "samples_lost": int(acquire["lost"]) + int(decode["lost"]),
+            "buffer": self.buffer.facts(),
             "flips": int(display["flips"]),
             "dropped_flips": int(display["dropped"]),
             "latency_ms": latency,

@@ -4,14 +4,8 @@ It is data, never code: nothing in it is unpickled or imported, every byte that 
 have run in a capped process (`bci.decoder.probe`) before they are loaded here.
 """
 
-import hashlib
-import json
-import os
-import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 from typing import Self
 
@@ -25,12 +19,13 @@ from bci.decoder.spec import CARD, DESCRIPTION, BundleSpec, EpochSpec, Precision
 from bci.decoder.window_cut import WindowCut
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ConfigError
+from bci.io.files.hashed_folder import HashedFolder, as_bytes
 from bci.signal.pipeline import Pipeline
 from bci.signal.run import NO_RUN, Run
 from bci.signal.types import Signal
 
-_LARGEST_TEXT = 2**20  # bytes of bundle.json or card.md
-_LARGEST_GRAPH = 2**31  # where a protocol buffer ends
+_FOLDER = HashedFolder(DESCRIPTION, "bundle", "export it again")
+_LARGEST_TEXT = 2**20  # bytes of bundle.json
 
 # What this process has tried and found sound: by bundle hash. Loading again costs only the hashing.
 _tried: dict[str, Mapping[str, GraphFacts]] = {}
@@ -120,10 +115,10 @@ class Bundle:
         folder = Path(path)
         if not folder.is_dir():
             raise BundleError(f"expected a bundle's folder, came {folder}, which is none. Check the path.")
-        text = _read(folder, DESCRIPTION, _LARGEST_TEXT)
+        text = _FOLDER.read(folder, DESCRIPTION, _LARGEST_TEXT)
         spec = BundleSpec.from_json(text, str(folder / DESCRIPTION))
-        _verify_files(folder, spec)
-        identity = _identity(text, spec)
+        _FOLDER.verify(folder, spec.files, {CARD, *(graph.file for graph in spec.graphs)}, no_others=True)
+        identity = _FOLDER.identity(text, spec.files)
         signal = spec.signal.signal()
         try:
             pipeline = Pipeline.from_json([dict(step) for step in spec.pipeline])
@@ -189,10 +184,7 @@ class Bundle:
             raise BundleError(
                 f"{self.folder}: there is no {name!r}; it has {', '.join(sorted(self.spec.files))}"
             )
-        content = _read(self.folder, name, _LARGEST_GRAPH)
-        if hashlib.sha256(content).hexdigest() != self.spec.files[name]:
-            raise BundleError(_changed(self.folder, name))
-        return content
+        return _FOLDER.read_verified(self.folder, name, self.spec.files[name])
 
 
 def save_bundle(folder: str | Path, spec: BundleSpec, files: Mapping[str, bytes | str | Path]) -> Bundle:
@@ -216,23 +208,14 @@ def save_bundle(folder: str | Path, spec: BundleSpec, files: Mapping[str, bytes 
         If `folder` holds something that is no bundle, or what was written does not load.
     """
     folder = Path(folder)
-    require_place(folder)
-    contents = {name: _content(name, given) for name, given in files.items()}
+    contents = {name: as_bytes(given) for name, given in files.items()}
     contents.setdefault(CARD, write_card(spec).encode())
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
-    filled = spec.model_copy(update={"files": hashes})
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as workshop:
-        new = Path(workshop) / folder.name
-        new.mkdir()
-        for name, content in contents.items():
-            (new / name).write_bytes(content)
-        text = json.dumps(filled.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
-        (new / DESCRIPTION).write_bytes(text.encode() + b"\n")
-        Bundle.load(new)
-        if folder.exists():
-            os.replace(folder, Path(workshop) / "old")
-        os.replace(new, folder)
+    _FOLDER.write(
+        folder,
+        contents,
+        lambda hashes: spec.model_copy(update={"files": hashes}).model_dump(mode="json"),
+        Bundle.load,
+    )
     return Bundle.load(folder)
 
 
@@ -261,82 +244,9 @@ def require_place(folder: Path) -> None:
     BundleError
         If `folder` holds something that is no bundle.
     """
-    if (
-        folder.exists()
-        and not (folder / DESCRIPTION).is_file()
-        and (not folder.is_dir() or any(folder.iterdir()))
-    ):
-        raise BundleError(
-            f"expected a new folder or a bundle to replace, came {folder}. Choose another place (--out)."
-        )
-
-
-def _content(name: str, given: bytes | str | Path) -> bytes:
-    if isinstance(given, bytes):
-        return given
-    return given.read_bytes() if isinstance(given, Path) else given.encode()
+    _FOLDER.require_place(folder)
 
 
 def _chains(spec: BundleSpec, window: tuple[int, ...]) -> list[Chain]:
     precisions = sorted({graph.precision for graph in spec.graphs})
     return [chain_of(spec, window, precision) for precision in precisions]
-
-
-def _identity(description: bytes, spec: BundleSpec) -> str:
-    """Return the hash over all file hashes."""
-    hashes = {**spec.files, DESCRIPTION: hashlib.sha256(description).hexdigest()}
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _verify_files(folder: Path, spec: BundleSpec) -> None:
-    """Compare the folder with the list of files, name by name and byte by byte."""
-    wanted = {CARD, *(graph.file for graph in spec.graphs)}
-    if unlisted := wanted - set(spec.files):
-        raise BundleError(
-            f"{folder}: expected a SHA-256 of every file, came none for {', '.join(sorted(unlisted))}. "
-            "Export the bundle again."
-        )
-    if unknown := {p.name for p in folder.iterdir() if p.name[0] != "."} - set(spec.files) - {DESCRIPTION}:
-        raise BundleError(
-            f"{folder}: expected the files that {DESCRIPTION} lists and no others, came {', '.join(sorted(unknown))}. "
-            "Move them elsewhere."
-        )
-    for name, digest in spec.files.items():
-        with _open(folder, name, _LARGEST_GRAPH) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                raise BundleError(_changed(folder, name))
-
-
-def _open(folder: Path, name: str, largest: int) -> BufferedReader:
-    """Open a file of the bundle, once it is known to be one: in the folder, regular, not too large."""
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise BundleError(
-            f"{path}: expected a file in the bundle's folder, came a link to {path.resolve()}. Copy it in."
-        )
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise BundleError(
-            f"{path}: expected a file of the bundle, came: {error.strerror}. Copy or export it again."
-        ) from None
-    if not stat.S_ISREG(status.st_mode):
-        raise BundleError(f"{path}: expected a regular file, came something else. Copy or export it again.")
-    if status.st_size > largest:
-        raise BundleError(
-            f"{path}: expected at most {largest / 1e6:.0f} MB, came {status.st_size / 1e6:.0f} MB. Reduce it."
-        )
-    return path.open("rb")
-
-
-def _read(folder: Path, name: str, largest: int) -> bytes:
-    with _open(folder, name, largest) as file:
-        return file.read()
-
-
-def _changed(folder: Path, name: str) -> str:
-    return (
-        f"{folder / name}: expected the file whose SHA-256 {DESCRIPTION} gives, came other bytes. "
-        "Copy the bundle again from where it was published, or export it again."
-    )

@@ -101,6 +101,8 @@ class Cut(Protocol):
         Whether every window belongs to an event of a marker stream.
     tail_s : float
         Seconds after an event until the last sample of its window is there; 0 without events.
+    held : int
+        Source samples that a live cutter reads in one piece, which a ring must hold; 0 where it keeps its own.
     """
 
     length: int
@@ -108,6 +110,7 @@ class Cut(Protocol):
     grid: Grid
     needs_markers: bool
     tail_s: float
+    held: int
 
     def live(self, stream: Stream, pipeline: Pipeline, rings: LiveRings) -> LiveCutter:
         """Begin to cut a live stream that goes through `pipeline` first."""

@@ -21,6 +21,7 @@ class EpochCut:
     """Epochs around every event whose text matches; see `bci.decoder.cut.Cut`."""
 
     needs_markers = True
+    held = 0  # samples are taken out of the ring as they come
 
     def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline) -> None:
         self._spec = spec

@@ -115,7 +115,7 @@ class OnnxDecoder:
             first=0,
             samples=np.zeros(self._shape, np.float32),
             times=np.zeros(self.length),
-            bad=np.zeros((self.length, signal.shape[0]), bool),
+            bad=np.zeros((self.length, *signal.flag_shape), bool),
             last_sample=0,
         )
         for _ in range(WARM_UP):

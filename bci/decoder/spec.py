@@ -78,6 +78,13 @@ class SignalSpec(Part):
     channels: tuple[str, ...] = ()
     unit: str = ""
 
+    @classmethod
+    def of(cls, signal: Signal) -> Self:
+        """Describe a signal."""
+        return cls(
+            name=signal.name, rate=signal.rate, shape=signal.shape, channels=signal.channels, unit=signal.unit
+        )
+
     @model_validator(mode="after")
     def _one_label_per_channel(self) -> Self:
         self.signal()

@@ -29,6 +29,7 @@ class WindowCut:
         ratio = pipeline.ratio(signal)
         self.length, self.hop = spec.length, spec.hop
         self.grid = Grid(spec.length * ratio, spec.hop * ratio)
+        self.held = (spec.length + spec.hop) * ratio
 
     def live(self, stream: Stream, pipeline: Pipeline, rings: LiveRings) -> SlidingWindows:
         """Begin to cut a live stream: of the windows that came at once, the newest."""

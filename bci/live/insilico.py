@@ -6,7 +6,7 @@ For the same flips `bci.sim.participant.record` gives the same samples, bit for 
 both are counted.
 """
 
-import math
+import inspect
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.config.sources import InSilicoSpec
+from bci.config.toml import check_settings
 from bci.errors import ConfigError, StreamError
 from bci.io.lsl.source import LslOutlet
 from bci.live.participant_link import LAG, Watch
@@ -24,38 +26,14 @@ from bci.sim.participant import Participant, make_participant
 from bci.sim.permuted import PermutedParticipant
 from bci.sim.threads import is_one_thread
 
-#: The figures that make a participant, and what only the program needs.
-_FIGURES = frozenset(
-    {
-        "subject",
-        "session",
-        "snr",
-        "units",
-        "background",
-        "tr",
-        "rate",
-        "jitter_deg",
-        "lapse_rate",
-        "adaptation",
-    }
-)
-_KEYS = _FIGURES | {
-    "kind", "modality", "reference", "permute_channels", "source_id", "speed", "lag", "seconds", "consumer_timeout",
-    "ring",
-}  # fmt: skip
-
-#: The program that takes the samples is started after this one is ready, and loads a decoder first.
-_CONSUMER_TIMEOUT = 300.0
+#: What a spec may say of the participant itself.
+_FIGURES = frozenset(inspect.signature(make_participant).parameters) - {"kind", "reference"}
 
 
 def main(program: Program) -> None:
     """Look and answer until the supervisor says stop.
 
-    Spec: ``source_id``; ``modality`` (``"fmri"``, ``"eeg"`` or ``"lfp"``) and whatever figures
-    `bci.sim.participant.make_participant` takes, ``reference`` as the path of a .npy file of pictures (n, h, w, 3)
-    uint8; ``permute_channels``, the seed of a null run; ``speed``; ``lag``, session seconds; ``seconds`` of the
-    participant's time (endless when absent); ``consumer_timeout``, seconds to wait for somebody who takes the samples.
-    Opens the ring of role ``shown``.
+    Spec: `bci.config.sources.InSilicoSpec`. Opens the ring of role ``shown``.
 
     Ready facts, as of any source: ``signal``, ``source_id``, ``speed``, ``simulated`` (always True), ``recording`` (who
     it is), ``defects``, ``expected_samples``. Report: ``started``, the session time of sample 0, as soon as there is
@@ -64,19 +42,17 @@ def main(program: Program) -> None:
     Raises
     ------
     ConfigError
-        If the spec has an unknown key or a figure out of its range, or the reference pictures cannot be read.
+        If the spec is no participant's, or a figure is out of its range, or the reference pictures cannot be read.
     StreamError
         If nobody takes the samples within the time.
     """
-    spec = {key: value for key, value in program.spec.items() if value is not None}
+    spec = read_spec(program.spec)
     participant = open_participant(spec)
     if not is_one_thread():
         program.log.warning("matrix products may use several threads, which is slow: set OMP_NUM_THREADS=1")
-    speed, source_id = _positive(spec, "speed", 1.0), str(spec["source_id"])
-    lag = _positive(spec, "lag", LAG)
-    samples = None
-    if "seconds" in spec:
-        samples = max(1, round(_positive(spec, "seconds", 1.0) * participant.signal.rate))
+    speed, source_id = spec.speed, spec.source_id
+    lag = LAG if spec.lag is None else spec.lag
+    samples = None if spec.seconds is None else max(1, round(spec.seconds * participant.signal.rate))
     ring = program.ring("shown")
     who = f"participant in silico, subject {participant.subject}, SNR {participant.snr:g}"
     if isinstance(participant, PermutedParticipant):
@@ -102,9 +78,7 @@ def main(program: Program) -> None:
             expected_samples=samples,
             left_out_markers=0,
         )
-        if not _wait_for_consumer(
-            program, outlet, source_id, spec.get("consumer_timeout", _CONSUMER_TIMEOUT)
-        ):
+        if not _wait_for_consumer(program, outlet, source_id, spec.consumer_timeout):
             return
         watch = Watch(participant, ring, outlet, program.clock.now(), speed=speed, lag=lag, samples=samples)
         program.report(started=watch.zero)
@@ -123,41 +97,36 @@ def main(program: Program) -> None:
             going = program.tick()
 
 
-def open_participant(spec: Mapping[str, Any]) -> Participant:
-    """Make the participant that a spec describes, and have it look once, so that its first look takes no longer.
+def read_spec(values: Mapping[str, Any]) -> InSilicoSpec:
+    """Return what a spec says of the participant; a value of None counts as not given.
 
     Raises
     ------
     ConfigError
-        If the spec has an unknown key or a figure out of its range, or the reference pictures cannot be read.
+        If it has a key that is unknown, missing or impossible; named.
     """
-    unknown = sorted(set(spec) - _KEYS)
-    if unknown:
-        raise ConfigError(
-            f"a participant in silico has no {', '.join(unknown)}; it takes {', '.join(sorted(_KEYS))}"
-        )
-    if spec.get("kind", "insilico") != "insilico":
-        raise ConfigError(f"a participant in silico is a source of kind 'insilico', got {spec['kind']!r}")
-    for key in ("modality", "source_id"):
-        if key not in spec:
-            raise ConfigError(f"a participant in silico needs {key!r}")
-    figures = {key: spec[key] for key in _FIGURES & set(spec)}
-    for key, value in figures.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ConfigError(f"{key} of a participant in silico is a number, got {value!r}")
-    reference = _pictures(Path(spec["reference"])) if "reference" in spec else None
-    participant = make_participant(spec["modality"], reference=reference, **figures)
+    given = {key: value for key, value in values.items() if value is not None}
+    return check_settings(given, InSilicoSpec, "the spec of a participant in silico")
+
+
+def open_participant(spec: InSilicoSpec) -> Participant:
+    """Make the participant that a spec describes, and have it look once, so that its first look takes no longer.
+
+    What it leaves open is as `make_participant` has it.
+
+    Raises
+    ------
+    ConfigError
+        If a figure is out of its range, or the reference pictures cannot be read.
+    """
+    figures = spec.model_dump(include=set(_FIGURES), exclude_unset=True, exclude_none=True)
+    reference = None if spec.reference is None else _pictures(spec.reference)
+    participant = make_participant(spec.modality, reference=reference, **figures)
     population = participant.observer.population
     population.drive(np.zeros((1, 64, 64, 3), np.uint8), np.zeros((1, 2)))
-    if "permute_channels" in spec:
-        return PermutedParticipant(participant, _seed(spec["permute_channels"]))
+    if spec.permute_channels is not None:
+        return PermutedParticipant(participant, spec.permute_channels)
     return participant
-
-
-def _seed(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigError(f"permute_channels is the seed of an order, a whole number from 0; got {value!r}")
-    return value
 
 
 def _pictures(path: Path) -> NDArray[np.uint8]:
@@ -170,13 +139,6 @@ def _pictures(path: Path) -> NDArray[np.uint8]:
     if pictures.shape[3] != 3:
         raise ConfigError(f"reference pictures have 3 colours; those of {path} have shape {pictures.shape}")
     return pictures
-
-
-def _positive(spec: Mapping[str, Any], key: str, default: float) -> float:
-    value = spec.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ConfigError(f"{key} is a number above 0; got {value!r}")
-    return float(value)
 
 
 def _wait_for_consumer(program: Program, outlet: LslOutlet, source_id: str, timeout: float) -> bool:

@@ -143,7 +143,7 @@ class Player:
         Parameters
         ----------
         timeout : float
-            Seconds of real time.
+            Seconds, by the session clock.
         tick : callable
             Called at least every 0.1 s; False ends the wait.
         markers : bool
@@ -157,10 +157,10 @@ class Player:
         outlets: list[LslOutlet | MarkerOutlet] = [self._outlet, *([self._markers] if markers else [])]
         what = " and one of its markers" if markers else ""
         log.info("waiting at most %g s for a consumer of %r%s", timeout, self.source_id, what)
-        deadline = time.monotonic() + timeout
+        deadline = self._clock.now() + timeout
         for outlet in outlets:
-            while not outlet.wait_for_consumers(max(0.0, min(_SLICE, deadline - time.monotonic()))):
-                if not tick() or time.monotonic() >= deadline:
+            while not outlet.wait_for_consumers(max(0.0, min(_SLICE, deadline - self._clock.now()))):
+                if not tick() or self._clock.now() >= deadline:
                     return False
         return True
 

@@ -2,8 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
+from bci.config.sources import (
+    ReplaySettings,
+    ReplaySpec,
+    SimulateSettings,
+    SimulateSpec,
+    SinesSettings,
+    SinesSpec,
+)
+from bci.config.toml import check_settings
 from bci.errors import ConfigError, StreamError
 from bci.io.files.recording import Recording, open_recording
 from bci.live.replay import Player
@@ -13,27 +23,12 @@ from bci.signal.types import Signal
 from bci.sim.eeg import AlphaSimulator
 from bci.sim.sines import Sines
 
-_COMMON = frozenset(
-    {
-        "kind",
-        "source_id",
-        "speed",
-        "ring",
-        "start",
-        "stop",
-        "longest_gap",
-        "consumer_timeout",
-        "marker_consumer",
-    }
-)
-_KEYS: Mapping[str, frozenset[str]] = {
-    "replay": _COMMON | {"file", "loop", "rate", "channels", "unit", "stream"},
-    "simulate": _COMMON | {"seed", "seconds"},
-    "sines": _COMMON | {"rate", "shape", "channels", "unit"},
-}
+Spec = SimulateSpec | SinesSpec | ReplaySpec
 
-#: The program that takes the samples is started after this one is ready, and loads a decoder first.
-_CONSUMER_TIMEOUT = 300.0
+#: What describes each kind of source.
+_SPECS: Mapping[str, type[SimulateSpec] | type[SinesSpec] | type[ReplaySpec]] = MappingProxyType(
+    {"replay": ReplaySpec, "simulate": SimulateSpec, "sines": SinesSpec}
+)
 
 
 def main(program: Program) -> None:
@@ -41,11 +36,8 @@ def main(program: Program) -> None:
 
     Started in the place of one that died, it goes on behind what that one had sent.
 
-    Spec: ``kind`` is ``"replay"`` (``file``, and as `bci.io.files.recording.open_recording` takes them ``rate``,
-    ``channels``, ``unit``, ``stream``; ``loop``), ``"simulate"`` (``seed``, ``seconds``: endless when absent) or
-    ``"sines"`` (``rate``, ``shape``, ``channels``, ``unit``). All: ``source_id``, and as `bci.live.replay.Player`
-    takes them ``speed``, ``start``, ``stop``, ``ring``, ``longest_gap``; ``consumer_timeout``, seconds to wait for
-    somebody who takes the samples; ``marker_consumer``, whether to wait for one who takes the markers too.
+    Spec: that of its kind in `bci.config.sources`; see `bci.live.replay.Player` for ``start``, ``stop``, ``ring`` and
+    ``longest_gap``.
 
     Ready facts: ``signal``, ``source_id``, ``marker_source_id``, ``speed``, ``simulated``, ``recording`` (its name),
     ``defects``, ``expected_samples`` (None when that never ends), ``left_out_markers``. Report: ``sent``, ``late``,
@@ -54,13 +46,13 @@ def main(program: Program) -> None:
     Raises
     ------
     ConfigError
-        If the spec has an unknown key or kind, or the speed is refused.
+        If the spec is no source's, or the speed is refused.
     RecordingError
         If the file cannot be read.
     StreamError
         If nobody takes the samples within the time.
     """
-    spec = {key: value for key, value in program.spec.items() if value is not None}
+    spec = read_spec(program.spec)
     recording = open_source(spec)
     for defect in recording.defects:
         program.log.warning("%s: %s", recording.name, defect)
@@ -68,14 +60,14 @@ def main(program: Program) -> None:
     with Player(
         recording,
         program.clock,
-        source_id=spec["source_id"],
-        speed=spec.get("speed", 1.0),
-        loop=spec.get("loop", False),
-        start=spec.get("start", 0.0) + _already_played(program, spec, recording),
-        stop=spec.get("stop"),
-        ring=spec.get("ring"),
+        source_id=spec.source_id,
+        speed=spec.speed,
+        loop=_loops(spec),
+        start=spec.start + _already_played(program, spec, recording),
+        stop=spec.stop,
+        ring=spec.ring,
         consumed=lambda: _decoded(program),
-        longest_gap=spec.get("longest_gap"),
+        longest_gap=spec.longest_gap,
     ) as player:
         if player.timetable.left_out:
             program.log.warning(
@@ -95,34 +87,38 @@ def main(program: Program) -> None:
         _play(program, player, spec)
 
 
-def open_source(spec: Mapping[str, Any]) -> Recording:
-    """Open what a spec names.
+def read_spec(values: Mapping[str, Any]) -> Spec:
+    """Return what a spec says of its source; a value of None counts as not given.
 
     Raises
     ------
     ConfigError
-        If it has an unknown key or kind.
+        If it has an unknown kind, or a key that is unknown, missing or impossible; named.
+    """
+    kind = str(values.get("kind"))
+    if kind not in _SPECS:
+        raise ConfigError(f"a source is of kind {' or '.join(map(repr, _SPECS))}, got {kind!r}")
+    given = {key: value for key, value in values.items() if value is not None}
+    return check_settings(given, _SPECS[kind], f"the spec of a source of kind {kind!r}")
+
+
+def open_source(source: SimulateSettings | SinesSettings | ReplaySettings) -> Recording:
+    """Open what the settings of a source name.
+
+    Raises
+    ------
     RecordingError
         If the file cannot be read.
     """
-    kind = str(spec.get("kind"))
-    if kind not in _KEYS:
-        raise ConfigError(f"a source is of kind {' or '.join(map(repr, _KEYS))}, got {kind!r}")
-    unknown = sorted(set(spec) - _KEYS[kind])
-    if unknown:
-        raise ConfigError(
-            f"a source of kind {kind!r} has no {', '.join(unknown)}; it takes {', '.join(sorted(_KEYS[kind]))}"
-        )
-    if kind == "simulate":
-        return AlphaSimulator(spec.get("seed", 0), spec.get("seconds"))
-    if kind == "sines":
-        channels, unit = tuple(spec.get("channels", ())), spec.get("unit", "")
-        return Sines(Signal("Sines", float(spec["rate"]), tuple(spec["shape"]), channels, unit))
-    return open_replay(spec)
+    if isinstance(source, SimulateSettings):
+        return AlphaSimulator(source.seed, source.seconds)
+    if isinstance(source, SinesSettings):
+        return Sines(Signal("Sines", source.rate, source.shape, source.channels, source.unit))
+    return open_replay(source)
 
 
-def open_replay(spec: Mapping[str, Any]) -> Recording:
-    """Open the file that a spec of kind ``"replay"`` names.
+def open_replay(source: ReplaySettings) -> Recording:
+    """Open the file that is played.
 
     Raises
     ------
@@ -130,15 +126,15 @@ def open_replay(spec: Mapping[str, Any]) -> Recording:
         If it cannot be read.
     """
     return open_recording(
-        spec["file"],
-        rate=spec.get("rate"),
-        channels=spec.get("channels"),
-        unit=spec.get("unit"),
-        stream=spec.get("stream"),
+        source.file, rate=source.rate, channels=source.channels, unit=source.unit, stream=source.stream
     )
 
 
-def _play(program: Program, player: Player, spec: Mapping[str, Any]) -> None:
+def _loops(spec: Spec) -> bool:
+    return isinstance(spec, ReplaySpec) and spec.loop
+
+
+def _play(program: Program, player: Player, spec: Spec) -> None:
     stopped = False
 
     def tick() -> bool:
@@ -147,8 +143,8 @@ def _play(program: Program, player: Player, spec: Mapping[str, Any]) -> None:
         stopped = not program.tick()
         return not stopped
 
-    timeout = spec.get("consumer_timeout", _CONSUMER_TIMEOUT)
-    there = player.wait_for_consumers(timeout, tick, markers=spec.get("marker_consumer", False))
+    timeout = spec.consumer_timeout
+    there = player.wait_for_consumers(timeout, tick, markers=spec.marker_consumer)
     if not there and not stopped:
         raise StreamError(
             f"nobody took the stream {player.source_id!r} within {timeout:g} s, so it was not played. Connect a "
@@ -170,9 +166,9 @@ def _play(program: Program, player: Player, spec: Mapping[str, Any]) -> None:
         program.clock.sleep_until(program.clock.now() + 0.05)
 
 
-def _already_played(program: Program, spec: Mapping[str, Any], recording: Recording) -> float:
+def _already_played(program: Program, spec: Spec, recording: Recording) -> float:
     """Return how many seconds a predecessor that died has played; a loop simply begins again."""
-    return 0.0 if spec.get("loop") else program.inherited["samples"] / recording.signal.rate
+    return 0.0 if _loops(spec) else program.inherited["samples"] / recording.signal.rate
 
 
 def _decoded(program: Program) -> int:

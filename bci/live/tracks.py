@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.files.xdf.wire import STAMP_BYTES
+from bci.io.files.xdf.layout import STAMP_BYTES
 from bci.io.files.xdf.writer import LONGEST_CHUNK, XdfWriter
 from bci.io.lsl.metadata import StreamInfo
 from bci.live.backlog import Backlog

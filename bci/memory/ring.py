@@ -16,7 +16,6 @@ import json
 import platform
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import shared_memory
@@ -324,7 +323,8 @@ class Ring:
         target : int
             Absolute count to wait for.
         timeout : float
-            Seconds, real time.
+            Seconds that the operating system may block this process for: real ones, whatever a session clock
+            shows.
         slot : int
             This reader's place among the ring's readers; no two readers share one.
 
@@ -336,18 +336,17 @@ class Ring:
         if self.count >= target or self.finished:
             return self.count >= target
         words, slots, wakeup = self._words, self._slots, self._wakeups[slot]
-        deadline = time.perf_counter() + timeout
         while True:
             slots[slot] = target
             self._fence()
             if words[COUNT] >= target or words[CLOSED]:
                 break
-            left = deadline - time.perf_counter()
-            # Whoever wakes us has taken our target away: when it is reached there is nothing left to do.
-            if left > 0 and wakeup.wait(left) and words[COUNT] >= target:
-                return True
-            if left <= 0 or time.perf_counter() >= deadline:
+            if not wakeup.wait(timeout):
                 break
+            # The writer that wakes a reader has taken its target away: when it is reached, nothing is left to do.
+            if words[COUNT] >= target:
+                return True
+            # A release for an earlier wait, or for a predecessor: it lay ready, so no time has passed.
         slots[slot] = NOT_WAITING
         return words[COUNT] >= target
 

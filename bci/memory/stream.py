@@ -17,6 +17,97 @@ from bci.memory.marks import CAPACITY, create_marks, mark_columns, read_marks, w
 from bci.memory.ring import Column, Ring, RingHandle
 from bci.signal.types import MarkKind, Samples, Signal, Times, Window
 
+#: The memory that the samples of one stream may take unless a session says otherwise, megabytes: 256 channels at 30 kHz
+#: fill it in 13 s.
+BUFFER_MB = 512.0
+
+#: Samples that are held at least, of a stream however slow; and fewer only where so many exceed the memory allowed.
+_LEAST, _FEWEST = 64, 8
+#: Seconds that are held whatever memory is allowed: a slow disk or a restarted program takes as long to come back.
+_LEAST_S = 2.0
+#: Samples of an irregular stream.
+_IRREGULAR = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much of a stream its ring holds.
+
+    Attributes
+    ----------
+    samples : int
+        Samples that stay readable.
+    longest : int
+        The longest chunk that is written or read in one piece, samples.
+    nbytes : int
+        Bytes that samples and stamps take.
+    seconds : float
+        How long a sample stays readable; infinite when the stream is irregular.
+    wanted : int
+        Samples that would stay readable, had memory been no matter.
+    """
+
+    samples: int
+    longest: int
+    nbytes: int
+    seconds: float
+    wanted: int
+
+    @property
+    def shortened(self) -> bool:
+        """Whether less is held than was wanted, for the memory that it would take."""
+        return self.samples < self.wanted
+
+    def __str__(self) -> str:
+        lasting = f", {self.seconds:.3g} s," if math.isfinite(self.seconds) else ""
+        words = f"{self.samples} samples{lasting} in {self.nbytes / 1e6:.3g} MB"
+        if self.shortened:
+            words += f"; the {self.wanted} wanted would take more memory than is allowed"
+        return words
+
+    def facts(self) -> dict[str, float | int | bool | None]:
+        """Return it for machines: ``samples``, ``seconds`` (None when irregular), ``megabytes``, ``shortened``."""
+        return {
+            "samples": self.samples,
+            "seconds": self.seconds if math.isfinite(self.seconds) else None,
+            "megabytes": self.nbytes / 1e6,
+            "shortened": self.shortened,
+        }
+
+
+def plan_capacity(signal: Signal, seconds: float, megabytes: float = BUFFER_MB, needed: int = 0) -> Capacity:
+    """Return how much of a stream to hold.
+
+    Parameters
+    ----------
+    signal : Signal
+        What will be written.
+    seconds : float
+        How long a sample shall stay readable; at least 64 samples are held.
+    megabytes : float
+        The memory that samples and stamps may take. What would take more is shortened, but never below 2 s, 8 samples
+        and `needed`; that much is held whatever it takes.
+    needed : int
+        Samples without which a reader cannot work: the longest window and its hop.
+    """
+    each = sum(column.nbytes for column in _columns(signal))
+    wanted = max(_LEAST, math.ceil(seconds * signal.rate)) if signal.rate else _IRREGULAR
+
+    def take(capacity: int) -> int:
+        return each * (capacity + max(1, capacity // 4))
+
+    samples = wanted
+    if take(wanted) > megabytes * 1e6:
+        least = max(_FEWEST, needed, math.ceil(_LEAST_S * signal.rate))
+        samples = min(wanted, max(least, int(megabytes * 1e6 / each / 1.25)))
+    return Capacity(
+        samples=samples,
+        longest=max(1, samples // 4),
+        nbytes=take(samples),
+        seconds=samples / signal.rate if signal.rate else math.inf,
+        wanted=wanted,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class StreamHandle:
@@ -47,7 +138,15 @@ class Stream:
         self.marks = marks
 
     @classmethod
-    def create(cls, name: str, signal: Signal, seconds: float = 12.0, readers: int = 4) -> Self:
+    def create(
+        cls,
+        name: str,
+        signal: Signal,
+        seconds: float = 12.0,
+        readers: int = 4,
+        *,
+        capacity: Capacity | None = None,
+    ) -> Self:
         """Create the rings of a stream.
 
         Parameters
@@ -57,12 +156,14 @@ class Stream:
         signal : Signal
             What will be written.
         seconds : float
-            How long a sample stays readable; a quarter of it is the longest chunk.
+            How long a sample stays readable, in the memory allowed by default; see `plan_capacity`.
         readers : int
             How many programs can wait on it at once.
+        capacity : Capacity, optional
+            How much is held, where that is planned already.
         """
-        capacity = max(64, math.ceil(seconds * signal.rate)) if signal.rate else 4096
-        samples = Ring.create(name, _columns(signal), capacity, max(16, capacity // 4), readers)
+        capacity = capacity or plan_capacity(signal, seconds)
+        samples = Ring.create(name, _columns(signal), capacity.samples, capacity.longest, readers)
         try:
             marks = create_marks(name + "m", readers)
         except BaseException:
@@ -73,8 +174,8 @@ class Stream:
     @classmethod
     def private(cls, signal: Signal, seconds: float) -> Self:
         """Create the rings of a stream that is written and read in this process alone."""
-        capacity = max(64, math.ceil(seconds * signal.rate))
-        samples = Ring.private(_columns(signal), capacity, capacity // 4)
+        capacity = plan_capacity(signal, seconds)
+        samples = Ring.private(_columns(signal), capacity.samples, capacity.longest)
         return cls(signal, samples, Ring.private(mark_columns(), CAPACITY, CAPACITY // 4))
 
     @classmethod
@@ -199,7 +300,7 @@ def follow(
     ring, signal = stream.samples, stream.signal
     size = ring.max_window
     lender = _Lender(ring)
-    good = np.zeros((size, signal.shape[0]), bool)
+    good = np.zeros((size, *signal.flag_shape), bool)
     breaks: list[tuple[int, str]] = []
     marks_read, at = 0, first
     while True:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from bci.errors import RecordingError
 from bci.io.files.checksums import HeaderCopy, read_sums, sums_path
 from bci.io.files.xdf.content import Header, read_values
+from bci.io.files.xdf.framing import Tag
 from bci.io.files.xdf.walk import Walk
-from bci.io.files.xdf.wire import Tag
 from bci.io.lsl.metadata import parse_info
 from bci.session.part import Part
 from bci.signal.types import Event, Signal, code_of

@@ -287,7 +287,7 @@ class Feed:
                     self.hole = a
                 at = b
                 self.samples += b - a
-                bad = np.zeros((b - a, signal.shape[0]), bool)
+                bad = np.zeros((b - a, *signal.flag_shape), bool)
                 part = samples[a - first : b - first].reshape(b - a, *signal.shape)
                 yield Window(
                     signal, a, part, np.arange(a, b) / signal.rate, bad, b - 1, reset=resets.get(a, "")

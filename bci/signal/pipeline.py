@@ -235,7 +235,7 @@ class RunningPipeline:
         """
         first, samples, times, bad, reset = self.run(chunk)
         if bad is None:
-            bad = np.zeros((len(samples), self.output.shape[0]), bool)
+            bad = np.zeros((len(samples), *self.output.flag_shape), bool)
         last = (first + len(samples)) * self.ratio - 1
         return Window(self.output, first, samples, times, bad, last, reset=reset)
 
@@ -282,5 +282,5 @@ class RunningPipeline:
         joined = np.concatenate([self._held, samples])
         held = np.take_along_axis(joined, source, axis=0)
         self._held = held[-1:].copy()
-        odd = np.asarray(~finite.reshape(n, samples.shape[1], -1).all(axis=2))
+        odd = np.asarray(~finite.reshape(n, *self.signal.flag_shape, -1).all(axis=-1))
         return held, odd if flags is None else odd | flags

@@ -51,13 +51,13 @@ class Kernel(Protocol):
         ----------
         samples : (n, *input.shape) array
             All finite; any memory layout; n may be 0.
-        bad : (n, input.shape[0]) bool, or None
+        bad : (n, *input.flag_shape) bool, or None
             Which values must not be trusted; None says that all may be, at no cost.
 
         Returns
         -------
         samples : (m, *output.shape) array
-        bad : (m, output.shape[0]) bool, or None
+        bad : (m, *output.flag_shape) bool, or None
         """
         ...
 

@@ -57,6 +57,18 @@ class Signal:
                 f"signal {self.name!r}: {len(self.channels)} channel labels for {self.shape[0]} channels"
             )
 
+    @property
+    def flag_shape(self) -> tuple[int, ...]:
+        """Shape of the flags that say which values of one sample must not be trusted.
+
+        One flag a channel, along the first axis; but one a voxel where a sample is a volume: three axes or more, and
+        no channel labels along the first.
+
+        >>> Signal("eeg", 250.0, (64,)).flag_shape, Signal("bold", 0.5, (4, 5, 6)).flag_shape
+        ((64,), (4, 5, 6))
+        """
+        return self.shape if len(self.shape) > 2 and not self.channels else self.shape[:1]
+
 
 class Lender(Protocol):
     """A ring that lends its own memory, which goes on being written: whoever has used it asks whether it was whole.
@@ -124,7 +136,7 @@ class Window:
         Read-only by convention.
     times : (n,) float64
         Session seconds of each sample.
-    bad : (n, signal.shape[0]) bool
+    bad : (n, *signal.flag_shape) bool
         True where the value must not be trusted: it was missing, not finite, saturated, flat or an artefact,
         or a filter still remembers one that was.
     last_sample : int

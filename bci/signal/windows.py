@@ -25,7 +25,7 @@ class _History:
         self._longest = longest
         self._samples = np.zeros((rows, *signal.shape), signal.dtype)
         self._times = np.zeros(rows)
-        self._bad = np.zeros((rows, signal.shape[0]), bool)
+        self._bad = np.zeros((rows, *signal.flag_shape), bool)
         self._spotless_from = 0  # before this count, flags are written out; from it on all places are clear
 
     def write(self, samples: Samples, times: Times, bad: Flags | None) -> None:
@@ -38,7 +38,7 @@ class _History:
             self._spotless_from = self.count + self.capacity
             self._put(self._bad, at, bad)
         elif self.count - n < self._spotless_from:
-            self._put(self._bad, at, np.zeros((n, self._bad.shape[1]), bool))
+            self._put(self._bad, at, np.zeros((n, *self._bad.shape[1:]), bool))
 
     def spoil(self) -> None:
         """Flag everything written so far."""
@@ -111,7 +111,7 @@ class Windows:
         self._segment = 0  # first output sample since the last reset
         #: Whether this segment's windows are still all in the ring, and none in the history.
         self._lent = False
-        self._clear = np.zeros((length, self.pipeline.output.shape[0]), bool)
+        self._clear = np.zeros((length, *self.pipeline.output.flag_shape), bool)
 
     def push(self, chunk: Window) -> Iterator[Window]:
         """Take the next samples and give the windows that they complete; all of them must be taken.

@@ -10,6 +10,7 @@ The posterior mean of a latent has a closed form only where latent, answer and n
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,6 +99,39 @@ def likelihoods(
         seen = math.log1p(-rate) - distances[1:] / 2 if rate < 1 else np.full(len(drives), -np.inf)
         lapsed = np.log(rate) - distances[0] / 2
     return np.asarray(np.logaddexp(seen, lapsed))
+
+
+def score_trials(
+    participant: VoxelParticipant | ElectrodeParticipant,
+    responses: Responses,
+    trials: Iterable[int],
+    candidates: Pictures,
+    drives: Sequence[NDArray[np.float32]] | None = None,
+) -> Array:
+    """Return the log likelihood of each candidate picture in each of some trials, as `likelihoods` gives it.
+
+    Parameters
+    ----------
+    participant, responses
+        As of `likelihoods`.
+    trials : iterable of int
+        Which.
+    candidates : (n, h, w, 3) uint8
+        The same for all of them.
+    drives : sequence of (n, units) float32, optional
+        For each of the trials, when it is known already.
+
+    Returns
+    -------
+    scores : (trials, n) float64
+        As `identify` takes them.
+    """
+    return np.stack(
+        [
+            likelihoods(participant, responses, int(trial), candidates, None if drives is None else drives[k])
+            for k, trial in enumerate(trials)
+        ]
+    )
 
 
 def _voxel_distances(

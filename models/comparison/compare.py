@@ -5,7 +5,6 @@ fitted inside the fold. A unit is one readout on one fold (`models.units`). The 
 scored, a picture a trial.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -15,28 +14,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import BciError, DataError
+from bci.errors import BciError, ConfigError, DataError
 from bci.io.files.folder import plain
 from bci.memory.lsl_clock import LslClock
-from bci.sim.electrodes import ElectrodeParticipant
-from bci.sim.oracle import identify as identify_exactly
-from bci.sim.oracle import likelihoods
-from bci.sim.responses import respond
+from bci.sim.oracle import identify
 from bci.sim.threads import one_thread
-from bci.sim.voxels import VoxelParticipant
 from models.comparison.page import write_comparison
 from models.comparison.settings import ComparisonConfig, Entry, load_comparison
-from models.datasets.trials import Stimuli, Trials
-from models.generators.package import GeneratorPackage
-from models.insilico.trials import TRAINING, Set, answers, design, onsets_of, participant_of
+from models.datasets.comparable import ComparableTrials
+from models.datasets.trials import Trials
 from models.metrics.calibration import coverage
 from models.metrics.latents import scaled_r_squared
 from models.metrics.table import latent_rows
+from models.provenance import digest, versions
 from models.readouts.collapse import diagnose
 from models.readouts.family import build_readout
+from models.readouts.settings import VoxelSettings
 from models.readouts.voxels import choose_voxels
-from models.systems.hyper.settings import HyperConfig, load_hyper
-from models.systems.hyper.training_record import digest
+from models.systems.registry import system_of_file
 from models.units import Unit, run_units
 
 Progress = Callable[[float, str], None]
@@ -84,13 +79,22 @@ def compare(
     """
     say = progress or (lambda done, text: None)
     config = load_comparison(path)
-    source = load_hyper(config.data)
+    system = system_of_file(config.data)
+    if system.comparable is None:
+        raise ConfigError(
+            f"{config.data}: expected a training file whose trials can be compared on, came one of kind "
+            f"{system.kind!r}, whose trials are not in runs or have no latents. Name another in data."
+        )
     for entry in config.readouts:
         build_readout(entry.name, **entry.options)  # a misspelt one is refused before hours of work
-    say(0.0, "the participant looks at the pictures")
-    trials, data, pictures = _trials(config, source)
+    say(0.0, "gathering training trials")
+    source = system.comparable(config.data)
+    trials = _some(config, source.trials)
+    data = digest(trials.brain, trials.latents, trials.runs)
     runs = [int(run) for run in np.unique(trials.runs)]
-    units = [_unit(config, source, entry, run, data) for entry in config.readouts for run in runs]
+    units = [
+        _unit(entry, config.voxels or source.voxels, run, data) for entry in config.readouts for run in runs
+    ]
     results = run_units(
         units,
         fit_fold,
@@ -104,8 +108,8 @@ def compare(
     found = [results[k : k + len(runs)] for k in range(0, len(results), len(runs))]
     report = {
         "name": config.name,
-        "simulated": True,
-        "data": {"file": config.data.name, "sha256": data, "snr": source.participant.snr},
+        "simulated": trials.simulated,
+        "data": {"file": config.data.name, "sha256": data, "snr": source.snr},
         "test": {
             "pictures": len(trials),
             "trials": len(trials),
@@ -118,53 +122,29 @@ def compare(
         },
         "baselines": _baselines(config, trials),
         "ceiling": "unknown: no stimulus was repeated",
-        "versions": {"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
+        "versions": versions(_PACKAGES),
         "seed": config.seed,
     }
     say(0.95, "asking the oracle")
-    report["oracle"] = oracle(config, source, trials, pictures)
+    report["oracle"] = oracle(config, source, trials)
     ready: dict[str, Any] = plain(report)
     ready["page"] = str(write_comparison(out, ready))
     return ready
 
 
-def _trials(config: ComparisonConfig, source: HyperConfig) -> tuple[Trials, str, NDArray[np.uint8]]:
-    """Return the training trials of a training file, their hash, and all its pictures."""
-    package = GeneratorPackage.load(source.generator)
-    plan = design(source, package.spec.latent, np.random.default_rng(source.seed))
-    pictures = package.draw(plan.latents)
-    participant = participant_of(source, pictures[plan.reference], TRAINING)
-    told = answers(source, participant, pictures[plan.train], plan.latents[plan.train])
-    kept = np.arange(len(told.brain))
-    if config.trials is not None:
-        if config.trials > len(kept):
-            raise DataError(
-                f"expected at most the {len(kept)} training trials of {config.data.name}, came trials = "
-                f"{config.trials}. Ask for fewer."
-            )
-        kept = np.unique(np.linspace(0, len(kept) - 1, config.trials).round().astype(int))
-    part = Set(told.brain[kept], told.latents[kept], told.runs[kept])
-    # Where a latent stands among all shown: trials that had not settled are not in `told`.
-    place = {latent.tobytes(): k for k, latent in enumerate(plan.latents)}
-    shown = np.array([place[latent.tobytes()] for latent in part.latents])
-    stimuli = Stimuli(
-        names=tuple(f"{k:04d}" for k in range(len(plan.latents))),
-        latents=plan.latents,
-        generator=package.spec.name,
-    )
-    trials = Trials(
-        brain=part.brain,
-        shown=shown,
-        stimuli=stimuli,
-        subject=f"in silico {source.participant.subject}",
-        runs=part.runs,
-        simulated=True,
-    )
-    return trials, digest(part), pictures
+def _some(config: ComparisonConfig, trials: Trials) -> Trials:
+    """Return as many of the trials as are asked for, evenly over the session."""
+    if config.trials is None:
+        return trials
+    if config.trials > len(trials):
+        raise DataError(
+            f"expected at most the {len(trials)} training trials of {config.data.name}, came trials = "
+            f"{config.trials}. Ask for fewer."
+        )
+    return trials.select(np.unique(np.linspace(0, len(trials) - 1, config.trials).round().astype(int)))
 
 
-def _unit(config: ComparisonConfig, source: HyperConfig, entry: Entry, run: int, data: str) -> Unit:
-    voxels = config.voxels or source.voxels
+def _unit(entry: Entry, voxels: VoxelSettings | None, run: int, data: str) -> Unit:
     inputs = {
         "data": data,
         "readout": entry.name,
@@ -295,30 +275,21 @@ def _baselines(config: ComparisonConfig, trials: Trials) -> dict[str, list[dict[
     return {"training mean": _rows(config, trials, mean), "random latents": _rows(config, trials, guessed)}
 
 
-def oracle(
-    config: ComparisonConfig, source: HyperConfig, trials: Trials, pictures: NDArray[np.uint8]
-) -> dict[str, Any]:
+def oracle(config: ComparisonConfig, source: ComparableTrials, trials: Trials) -> dict[str, Any]:
     """Identify some of the trials by the exact likelihood of as many candidates as the readouts have.
 
     Returns
     -------
     dict
-        ``two_way``, ``n_way``, ``candidates``, ``trials``; empty where it was not asked.
+        ``two_way``, ``n_way``, ``candidates``, ``trials``; empty where it was not asked, or there is none.
     """
     asked = min(config.oracle_trials, len(trials))
     candidates = min(config.candidates, len(trials))
-    if not asked:
+    if not asked or source.likelihoods is None:
         return {}
     random = np.random.default_rng([config.seed, 9])
-    participant = participant_of(source, pictures[: min(32, source.trials.train)], TRAINING)
-    assert isinstance(participant, VoxelParticipant | ElectrodeParticipant)
-    shown = np.arange(source.trials.train)
-    answered = respond(
-        participant, pictures[shown], onsets_of(source, len(shown)), seconds=source.trials.stimulus_s
-    )
     scores = []
-    for trial in np.sort(random.choice(trials.shown, asked, replace=False)):
-        others = random.choice(np.setdiff1d(trials.shown, [trial]), candidates - 1, replace=False)
-        among = pictures[[trial, *others]]
-        scores.append(likelihoods(participant, answered, int(trial), among))
-    return dict(identify_exactly(np.stack(scores), np.zeros(asked, int))) | {"trials": asked}
+    for stimulus in np.sort(random.choice(trials.shown, asked, replace=False)):
+        others = random.choice(np.setdiff1d(trials.shown, [stimulus]), candidates - 1, replace=False)
+        scores.append(source.likelihoods(int(stimulus), np.array([stimulus, *others])))
+    return dict(identify(np.stack(scores), np.zeros(asked, int))) | {"trials": asked}

@@ -53,8 +53,12 @@ def _verdict(report: Mapping[str, Any]) -> str:
         f"identification {share(two['score'])} ({between((two['low'], two['high']))}; chance 50 %).</p>"
         f"<p>{report['test']['trials']} single trials, each picture shown once; {report['test']['folds']} "
         "folds by run.</p>"
-        '</section><p class="notice">The participant is simulated. Nothing on this page is a measurement of a '
-        "brain.</p>"
+        "</section>"
+        + (
+            '<p class="notice">The participant is simulated. Nothing on this page is a measurement of a brain.</p>'
+            if report["simulated"]
+            else ""
+        )
     )
 
 
@@ -152,11 +156,19 @@ def _words(report: Mapping[str, Any]) -> str:
     return "<h2>Does it collapse?</h2>" + facts(said)
 
 
+def _data(report: Mapping[str, Any]) -> str:
+    """Say which data it was, whether it was simulated, and how clear single trials are where that is known."""
+    data = report["data"]
+    simulated = ", simulated" if report["simulated"] else ""
+    snr = "" if data["snr"] is None else f", single-trial signal-to-noise ratio {data['snr']:g}"
+    return f"{data['file']}{simulated}{snr}"
+
+
 def _tested(report: Mapping[str, Any]) -> str:
     rows = [
         (
             "Data",
-            f"{report['data']['file']}, simulated, single-trial signal-to-noise ratio {report['data']['snr']:g}",
+            _data(report),
         ),
         ("Hash of the data", report["data"]["sha256"]),
         (

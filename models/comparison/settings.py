@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from bci.config.toml import load_settings
 from bci.errors import ConfigError
-from models.systems.hyper.settings import ReadoutSettings, VoxelSettings
+from models.readouts.settings import ReadoutSettings, VoxelSettings
+from models.settings import Section
 
 
 class Entry(ReadoutSettings):
@@ -17,15 +18,13 @@ class Entry(ReadoutSettings):
     """What the table calls it; its name when empty."""
 
 
-class ComparisonConfig(BaseModel):
+class ComparisonConfig(Section):
     """A file of kind ``comparison``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["comparison"]
     name: str
     data: Path
-    """A training file of kind ``hyper-insilico``, from the file's own folder: its training trials are compared on."""
+    """The training file of a system, from the file's own folder: its training trials are compared on."""
     trials: Annotated[int, Field(ge=40)] | None = None
     """So many of its training trials, evenly over the session; all of them by default."""
     readouts: Annotated[tuple[Entry, ...], Field(min_length=1)]

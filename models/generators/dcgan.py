@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.generators.interface import ImageGenerator, register
+from models.generators.adversarial.settings import Critic
+from models.generators.interface import ImageGenerator
 
 Init = Literal["normal", "orthogonal"]
 CriticNorm = Literal["batch", "spectral", "none"]
 
 
-@register
 class Dcgan(ImageGenerator):
     """The generator.
 
@@ -81,7 +81,7 @@ class Dcgan(ImageGenerator):
         return {"latent": self.latent_size, "width": self.width, "size": self.image_size[0]}
 
 
-class DcganCritic(nn.Module):
+class DcganCritic(Critic):
     """The network that tells drawn pictures from real ones; its value is a log-odds, or a height for Wasserstein.
 
     Parameters
@@ -167,12 +167,3 @@ def initialise(network: nn.Module, how: Init) -> None:
 def _is_constrained(layer: nn.Module) -> bool:
     """Whether the layer's weight is computed from another, by spectral normalisation."""
     return hasattr(layer, "parametrizations")
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Return how many numbers are learned.
-
-    >>> parameter_count(Dcgan(100, 64, 64)), parameter_count(Dcgan(100, 128, 64))
-    (3576707, 12658435)
-    """
-    return sum(parameter.numel() for parameter in network.parameters())

@@ -2,7 +2,7 @@
 
 A generator that learns adversarially, by reconstruction, or from principal components looks the same to a readout,
 an analysis and an export: a `torch.nn.Module` with the promises below. A new one derives from `ImageGenerator` and
-registers its kind; nothing else needs to know of it.
+has a module in `models.generators.kinds`; nothing else needs to know of it.
 """
 
 import json
@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bci.errors import ConfigError
+from models.generators.registry import generator_kind
 from models.generators.rules import Rule
-
-_kinds: dict[str, type["ImageGenerator"]] = {}
 
 
 class ImageGenerator(nn.Module):
@@ -69,12 +68,6 @@ class ImageGenerator(nn.Module):
         return {"kind": self.kind, **self.settings()}
 
 
-def register(kind: type[ImageGenerator]) -> type[ImageGenerator]:
-    """Make a kind of generator known by its name; used as a decorator."""
-    _kinds[kind.kind] = kind
-    return kind
-
-
 def build(architecture: Mapping[str, Any]) -> ImageGenerator:
     """Build a generator, untrained, from what `ImageGenerator.architecture` said.
 
@@ -84,16 +77,22 @@ def build(architecture: Mapping[str, Any]) -> ImageGenerator:
         If the kind is unknown or its settings do not fit.
     """
     settings = dict(architecture)
-    kind = settings.pop("kind", None)
-    if kind not in _kinds:
-        raise ConfigError(
-            f"expected a generator of kind {', '.join(sorted(_kinds)) or 'none yet'}, came {kind!r}. "
-            "Import the module that defines it, or correct the kind."
-        )
+    kind = generator_kind(settings.pop("kind", None))
     try:
-        return _kinds[kind](**settings)
+        return kind.network()(**settings)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"expected settings of a {kind}, came {json.dumps(settings)}: {error}") from None
+        raise ConfigError(
+            f"expected settings of a {kind.kind}, came {json.dumps(settings)}: {error}"
+        ) from None
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return how many numbers are learned.
+
+    >>> parameter_count(nn.Linear(3, 2))
+    8
+    """
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def normaliser(rule: Rule, limit: float = 2.0) -> Callable[[Tensor], Tensor]:

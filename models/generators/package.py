@@ -11,10 +11,6 @@ Like a decoder's bundle it is data, never code. It is no decoder: `models.genera
 the graph that a decoder's bundle holds.
 """
 
-import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,15 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+import models
 from bci.config.toml import describe_errors
+from bci.decoder.bundle import Bundle
 from bci.decoder.quantiser import Quantiser
 from bci.decoder.spec import CARD
 from bci.decoder.wire import read_facts
 from bci.errors import BundleError, BundleMismatch
+from bci.io.files.hashed_folder import HashedFolder, as_bytes
 from models.generators.rules import Rule, apply_rule
 from models.generators.spec import DESCRIPTION, GRAPH, GeneratorSpec
 
-_LARGEST = 2**31
+_FOLDER = HashedFolder(DESCRIPTION, "generator's package", "train the generator again")
 _AT_ONCE = 32  # latents in one run of the graph
 Floats = NDArray[np.float32]
 
@@ -71,7 +70,7 @@ class GeneratorPackage:
                 f"expected a generator's folder with {DESCRIPTION}, came {folder}. Check the path; a decoder's bundle "
                 "is another thing."
             )
-        text = _read(folder, DESCRIPTION)
+        text = _FOLDER.read(folder, DESCRIPTION)
         try:
             spec = GeneratorSpec.model_validate_json(text, strict=True)
         except ValidationError as error:
@@ -79,18 +78,8 @@ class GeneratorPackage:
                 f"{folder / DESCRIPTION} is not what a generator's description must be:\n{describe_errors(error)}\n"
                 "Correct the keys named, or train the generator again."
             ) from None
-        if missing := {GRAPH, CARD} - set(spec.files):
-            raise BundleError(
-                f"{folder}: expected a SHA-256 of every file, came none for {', '.join(sorted(missing))}. "
-                "Train the generator again."
-            )
-        for name, digest in spec.files.items():
-            if hashlib.sha256(_read(folder, name)).hexdigest() != digest:
-                raise BundleError(
-                    f"{folder / name}: expected the file whose SHA-256 {DESCRIPTION} gives, came other bytes. "
-                    "Copy the package again from where it was published, or train the generator again."
-                )
-        package = cls(folder, spec, _identity(text, spec))
+        _FOLDER.verify(folder, spec.files, {GRAPH, CARD}, no_others=False)
+        package = cls(folder, spec, _FOLDER.identity(text, spec.files))
         package._check_graph()
         return package
 
@@ -103,12 +92,7 @@ class GeneratorPackage:
         BundleError
             If it is no longer what the description says.
         """
-        content = _read(self.folder, GRAPH)
-        if hashlib.sha256(content).hexdigest() != self.spec.files[GRAPH]:
-            raise BundleError(
-                f"{self.folder / GRAPH} has changed since it was loaded. Load the package again."
-            )
-        return content
+        return _FOLDER.read_verified(self.folder, GRAPH, self.spec.files[GRAPH])
 
     @cached_property
     def session(self) -> Any:
@@ -209,25 +193,29 @@ def save_package(
         If `folder` holds something that is no package, or what was written does not load.
     """
     folder = Path(folder)
-    require_place(folder)
-    contents = {
-        name: given if isinstance(given, bytes) else given.encode() for name, given in sorted(files.items())
-    }
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    filled = spec.model_copy(update={"files": hashes})
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as workshop:
-        new = Path(workshop) / folder.name
-        new.mkdir()
-        for name, content in contents.items():
-            (new / name).write_bytes(content)
-        text = json.dumps(filled.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
-        (new / DESCRIPTION).write_bytes(text.encode() + b"\n")
-        GeneratorPackage.load(new)
-        if folder.exists():
-            os.replace(folder, Path(workshop) / "old")
-        os.replace(new, folder)
+    _FOLDER.write(
+        folder,
+        {name: as_bytes(given) for name, given in files.items()},
+        lambda hashes: spec.model_copy(update={"files": hashes}).model_dump(mode="json"),
+        GeneratorPackage.load,
+    )
     return GeneratorPackage.load(folder)
+
+
+def package_of(bundle: Bundle) -> GeneratorPackage | None:
+    """Return the generator's package that a bundle was trained with, from beside it or from those shipped."""
+    wanted = {digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")}
+    shipped = Path(models.__path__[0]) / "bundles"
+    for place in dict.fromkeys((bundle.folder.resolve().parent, shipped)):
+        for folder in sorted(place.iterdir()) if place.is_dir() else ():
+            if (folder / DESCRIPTION).is_file():
+                try:
+                    package = GeneratorPackage.load(folder)
+                except BundleError:
+                    continue  # a damaged neighbour is none of ours
+                if package.hash in wanted:
+                    return package
+    return None
 
 
 def require_place(folder: Path) -> None:
@@ -238,31 +226,4 @@ def require_place(folder: Path) -> None:
     BundleError
         If it does.
     """
-    other = folder.exists() and not (folder / DESCRIPTION).is_file()
-    if other and (not folder.is_dir() or any(folder.iterdir())):
-        raise BundleError(
-            f"expected a new folder or a generator's package to replace, came {folder}. Choose another with --out."
-        )
-
-
-def _read(folder: Path, name: str) -> bytes:
-    path = folder / name
-    try:
-        if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-            raise BundleError(
-                f"{path}: expected a regular file in the package's folder. Copy the package again."
-            )
-        if (size := path.stat().st_size) > _LARGEST:
-            raise BundleError(f"{path}: expected at most {_LARGEST / 1e6:.0f} MB, came {size / 1e6:.0f} MB.")
-        return path.read_bytes()
-    except OSError as error:
-        raise BundleError(
-            f"{path}: expected a readable file, came: {error.strerror}. Copy the package again."
-        ) from None
-
-
-def _identity(description: bytes, spec: GeneratorSpec) -> str:
-    """Return the hash over all file hashes."""
-    hashes = {**spec.files, DESCRIPTION: hashlib.sha256(description).hexdigest()}
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
+    _FOLDER.require_place(folder)

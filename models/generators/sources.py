@@ -17,8 +17,7 @@ from bci.errors import ConfigError
 from models.datasets.characters import read_characters
 from models.datasets.folder import read_folder
 from models.drawings.face import NAMES, draw, sample_attributes
-from models.generators.adversarial.starting_latents import attribute_latents, component_latents
-from models.generators.settings import GeneratorConfig
+from models.generators.settings import GeneratorFile
 from models.settings import find_data_root
 
 Progress = Callable[[float, str], None]
@@ -52,15 +51,15 @@ class Source:
     held_out_attributes: NDArray[np.float32] | None = None
 
 
-def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, progress: Progress) -> Source:
+def open_source(config: GeneratorFile, data_root: Path | None, cache: Path, progress: Progress) -> Source:
     """Draw or read the pictures.
 
     Parameters
     ----------
-    config : GeneratorConfig
-        Its ``pictures`` section, and the size to draw at.
+    config : GeneratorFile
+        Its ``pictures`` section, the size to draw at, and how many are needed.
     data_root : Path, optional
-        Where relative paths start; see `models.systems.alpha.settings.find_data_root`.
+        Where relative paths start; see `models.settings.find_data_root`.
     cache : Path
         Folder in which drawn faces are kept, so that a run which goes on does not draw them again.
     progress : callable
@@ -71,7 +70,7 @@ def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, pr
     ConfigError
         If pictures cannot be read, or are too few to hold some out.
     """
-    settings, size = config.pictures, config.network.size
+    settings, size = config.pictures, config.size
     if settings.source == "faces":
         images = _faces(config, cache, progress)
         says = f"{len(images)} faces, drawn by models.drawings.face from seed {config.seed}"
@@ -84,11 +83,11 @@ def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, pr
         else:
             images = read_folder(folder, size, progress)
             says = f"{len(images)} pictures from the folder {folder.name}"
-    least = settings.held_out + config.game.batch
+    least = settings.held_out + config.fewest
     if len(images) < least:
         raise ConfigError(
-            f"expected at least {least} pictures ([pictures] held_out {settings.held_out} and one batch of "
-            f"{config.game.batch}), came {len(images)}. Hold out fewer, or add pictures."
+            f"expected at least {least} pictures ([pictures] held_out {settings.held_out} and {config.fewest} "
+            f"to learn from), came {len(images)}. Hold out fewer, or add pictures."
         )
     digest = hashlib.sha256(images.tobytes()).hexdigest()
     order = np.random.default_rng([config.seed, 7]).permutation(len(images))
@@ -99,28 +98,17 @@ def open_source(config: GeneratorConfig, data_root: Path | None, cache: Path, pr
     return Source(images[learned], images[kept], digest, says, table[learned], table[kept])
 
 
-def starting_latents(config: GeneratorConfig, source: Source) -> NDArray[np.float32] | None:
-    """Return the latents that training pictures are redrawn from, (n, d), or None where none are asked for."""
-    game, size = config.game, config.network.latent
-    if not (game.warm_steps or game.anchor):
-        return None
-    if game.warm_from == "attributes":
-        assert source.attributes is not None
-        return attribute_latents(source.attributes, size, config.seed)
-    return component_latents(source.train, size, config.seed)
-
-
-def _attributes(config: GeneratorConfig, n: int) -> NDArray[np.float32]:
+def _attributes(config: GeneratorFile, n: int) -> NDArray[np.float32]:
     """Return what faces are drawn from: (n, 37)."""
     table = sample_attributes(n, np.random.default_rng(config.seed))
     table[:, [NAMES.index(name) for name in _POSE]] *= np.float32(config.pictures.pose)
     return table
 
 
-def _faces(config: GeneratorConfig, cache: Path, progress: Progress) -> Pixels:
+def _faces(config: GeneratorFile, cache: Path, progress: Progress) -> Pixels:
     """Draw faces, or take those that an earlier run with the same settings has drawn."""
     number = config.pictures.number + config.pictures.held_out
-    key = json.dumps([config.seed, number, config.network.size, config.pictures.pose])
+    key = json.dumps([config.seed, number, config.size, config.pictures.pose])
     kept = cache / f"faces-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npy"
     if kept.is_file():
         try:
@@ -129,7 +117,7 @@ def _faces(config: GeneratorConfig, cache: Path, progress: Progress) -> Pixels:
             progress(0.0, f"{kept.name} is damaged and is drawn again")
         else:
             return images
-    images = draw(_attributes(config, number), size=config.network.size, progress=progress)
+    images = draw(_attributes(config, number), size=config.size, progress=progress)
     # Processes that train together may all be drawing.
     partial = kept.with_suffix(f".partial{os.getpid()}")
     with partial.open("wb") as file:

@@ -2,9 +2,6 @@
 
 import io
 import json
-import sys
-from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +11,18 @@ from PIL import Image
 
 from bci.decoder.spec import CARD, ImageSpec, Provenance
 from bci.errors import ConfigError
-from models.drawings.face import NAMES
 from models.generators.adversarial.record import CHECKPOINT, grid
 from models.generators.adversarial.replicas import Replicas
-from models.generators.adversarial.running import run
-from models.generators.adversarial.starting_latents import attribute_directions
-from models.generators.dcgan import parameter_count
-from models.generators.graphs import draw_graph
-from models.generators.interface import ImageGenerator
+from models.generators.interface import ImageGenerator, parameter_count
+from models.generators.kind import Learned, Progress
 from models.generators.package import GeneratorPackage, require_place, save_package
 from models.generators.quality import face_coverage, says_questions, score
+from models.generators.registry import generator_kind, load_generator_config
 from models.generators.rules import truncated
-from models.generators.settings import GeneratorConfig, load_generator_config
-from models.generators.sources import Source, open_source, starting_latents
+from models.generators.settings import GeneratorFile
+from models.generators.sources import Source, open_source
 from models.generators.spec import GRAPH, GeneratorSpec
-
-Progress = Callable[[float, str], None]
+from models.provenance import versions
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "onnx", "onnxscript", "safetensors", "pillow")
 _LEARNED_FROM = 4000  # training pictures that scores are computed with
@@ -54,11 +47,11 @@ def train_generator(
     Parameters
     ----------
     config_path : Path
-        A training file; see `models.generators.settings.GeneratorConfig`.
+        A training file; see `models.generators.settings.GeneratorFile`.
     out : Path
         Folder of the package; one that is there is replaced.
     data_root : Path, optional
-        Folder that paths of pictures start from; see `models.systems.alpha.settings.find_data_root`.
+        Folder that paths of pictures start from; see `models.settings.find_data_root`.
     progress : callable, optional
         Takes the share done, 0 to 1, and a line of text.
     run_folder : Path, optional
@@ -93,32 +86,28 @@ def train_generator(
     replicas = Replicas.join(config.run.precision)
     try:
         source = open_source(config, data_root, folder, lambda done, text: say(0.05 * done, text))
-        generator, history = run(
-            config,
-            source.train,
-            starting_latents(config, source),
-            folder,
-            replicas,
-            lambda done, text: say(0.05 + 0.87 * done, text),
+        kind = generator_kind(config.kind)
+        assert kind.learn is not None  # or the file would not have been read
+        learned = kind.learn(
+            config, source, folder, replicas, lambda done, text: say(0.05 + 0.87 * done, text)
         )
         if replicas.rank:
             return {}
     finally:
         replicas.leave()
     say(0.93, "scoring on pictures held out")
-    return write_package(config, source, generator.cpu(), history, out, say)
+    return write_package(config, source, learned, out, say)
 
 
 def write_package(
-    config: GeneratorConfig,
+    config: GeneratorFile,
     source: Source,
-    generator: ImageGenerator,
-    history: list[dict[str, Any]],
+    learned: Learned,
     out: Path,
     say: Progress,
 ) -> dict[str, Any]:
     """Export a trained generator, score what was exported, and write both."""
-    shipped = config.package
+    shipped, generator = config.package, learned.generator.cpu()
     height, width = generator.image_size
     low, high = generator.output_range
     spec = GeneratorSpec(
@@ -133,18 +122,18 @@ def write_package(
             data={source.says: source.sha256},
             config=config.model_dump(mode="json"),
             seeds={"all": config.seed},
-            versions={"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
+            versions=versions(_PACKAGES),
         ),
     )
     files: dict[str, bytes | str] = {
-        GRAPH: draw_graph(generator, half=shipped.half),
-        "training.json": json.dumps(history, indent=1) + "\n",
+        GRAPH: generator_kind(config.kind).export(generator, half=shipped.half),
+        "training.json": json.dumps(learned.history, indent=1) + "\n",
         CARD: "",
     }
     # Scored is what was written: the graph, not the network that it came from.
     package = save_package(out, spec, files)
     random = np.random.default_rng([config.seed, 10])
-    drawn = package.draw(_latents(config, len(source.held_out), random))
+    drawn = package.draw(_latents(generator, config, len(source.held_out), random))
     # Pictures from a folder or an archive come in order, so the first of them are not like the others.
     some = np.random.default_rng([config.seed, 11]).permutation(len(source.train))[:_LEARNED_FROM]
     train = source.train[some]
@@ -154,10 +143,7 @@ def write_package(
         say(0.97, "asking what the faces show")
         known = source.attributes[some], source.held_out_attributes
         scores["coverage"] = face_coverage(drawn, source.held_out, train, *known)
-    if config.game.warm_from == "attributes":
-        directions = attribute_directions(len(NAMES), generator.latent_size, config.seed)
-        table = {name: [round(float(v), 7) for v in row] for name, row in zip(NAMES, directions, strict=True)}
-        files["attributes.json"] = json.dumps(table) + "\n"
+    files |= learned.files
     sheet = io.BytesIO()
     Image.fromarray(grid(drawn[:96], 12)).save(sheet, "PNG", optimize=True)
     spec = spec.model_copy(update={"scores": scores})
@@ -167,14 +153,16 @@ def write_package(
     return {**scores, "hash": package.hash}
 
 
-def _latents(config: GeneratorConfig, n: int, random: np.random.Generator) -> NDArray[np.float32]:
+def _latents(
+    generator: ImageGenerator, config: GeneratorFile, n: int, random: np.random.Generator
+) -> NDArray[np.float32]:
     """Draw latents as the package's rule leaves them."""
     if config.package.rule == "truncate":
-        return truncated(n, config.network.latent, config.package.limit, random)
-    return random.standard_normal((n, config.network.latent), np.float32)
+        return truncated(n, generator.latent_size, config.package.limit, random)
+    return generator.sample(n, random)
 
 
-def _card(spec: GeneratorSpec, config: GeneratorConfig, source: Source, package: GeneratorPackage) -> str:
+def _card(spec: GeneratorSpec, config: GeneratorFile, source: Source, package: GeneratorPackage) -> str:
     """Return card.md."""
     scores: dict[str, Any] = dict(spec.scores)
     distance, count = scores["frechet"], scores["pictures"]

@@ -1,22 +1,51 @@
-"""The oracle of HYPER in silico: how well anybody could identify the held-out pictures who knew the participant."""
+"""The oracle of a simulated experiment: how well its pictures could be identified by a reader who knew the participant.
+
+It is asked of the same session of the same participant, so of the same noise; in a scanner it is given the betas of a
+least squares over the whole session, which a live decoder cannot have.
+"""
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bci.sim.electrodes import ElectrodeParticipant
-from bci.sim.oracle import identify, likelihoods
+from bci.sim.oracle import identify, score_trials
 from bci.sim.responses import respond
-from bci.sim.voxels import VoxelParticipant
+from models.insilico.heldout import HeldOut
+from models.insilico.settings import InSilico
 from models.insilico.trials import HELD_OUT, onsets_of, participant_of
-from models.systems.hyper.heldout import HeldOut
+
+Pictures = NDArray[np.uint8]
 
 
-def oracle(found: HeldOut) -> dict[str, dict[str, Any]]:
+class SessionOracle:
+    """The oracle of one session.
+
+    Parameters
+    ----------
+    setup : InSilico
+        Who looked, and how.
+    shown : (trials, h, w, 3) uint8
+        Every picture of the session, in order.
+    reference : (n, h, w, 3) uint8
+        Pictures over which the participant's responses were scaled.
+    session : int
+        Which session of the participant.
+    """
+
+    def __init__(self, setup: InSilico, shown: Pictures, reference: Pictures, session: int) -> None:
+        self._participant = participant_of(setup, reference, session)
+        self._responses = respond(
+            self._participant, shown, onsets_of(setup, len(shown)), seconds=setup.trials.stimulus_s
+        )
+
+    def __call__(self, trials: NDArray[np.integer], candidates: Pictures) -> NDArray[np.float64]:
+        """Return the log likelihood of each candidate picture in each of these trials: (trials, candidates)."""
+        return score_trials(self._participant, self._responses, trials, candidates)
+
+
+def held_out_oracle(held: HeldOut) -> dict[str, dict[str, Any]]:
     """Identify every held-out trial by the exact likelihood of each candidate picture.
-
-    The same session of the same participant, so the same noise; in a scanner the oracle is given the betas of a least
-    squares over the whole session, which the live decoder cannot have.
 
     Returns
     -------
@@ -24,22 +53,12 @@ def oracle(found: HeldOut) -> dict[str, dict[str, Any]]:
         ``single trials``, and ``all trials of a picture`` where there is more than one: as `bci.sim.oracle.identify`
         returns it.
     """
-    plan, config = found.plan, found.config
-    participant = participant_of(config, found.pictures[plan.reference], HELD_OUT)
-    assert isinstance(participant, VoxelParticipant | ElectrodeParticipant)
-    candidates = found.pictures[plan.test]
-    answered = respond(
-        participant,
-        found.pictures[plan.shown],
-        onsets_of(config, len(plan.shown)),
-        seconds=config.trials.stimulus_s,
-    )
-    scores = np.stack(
-        [likelihoods(participant, answered, trial, candidates) for trial in range(len(plan.shown))]
-    )
+    plan = held.plan
+    oracle = SessionOracle(held.setup, held.pictures[plan.shown], held.pictures[plan.reference], HELD_OUT)
+    scores = oracle(np.arange(len(plan.shown)), held.pictures[plan.test])
     which = plan.shown - plan.test[0]
     scored = {"single trials": dict(identify(scores, which))}
-    if config.trials.repeats > 1:
+    if held.setup.trials.repeats > 1:
         summed = np.stack([scores[which == k].sum(0) for k in range(len(plan.test))])
         scored["all trials of a picture"] = dict(identify(summed, np.arange(len(plan.test))))
     return scored

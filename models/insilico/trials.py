@@ -1,4 +1,4 @@
-"""Trials of HYPER in silico: which pictures are shown in which order, and what the participant answers.
+"""Trials of a simulated experiment: which pictures are shown in which order, and what the participant answers.
 
 Training and evaluation share them, so that the held-out trials of a bundle can be made again from what it says of
 itself.
@@ -14,11 +14,15 @@ from bci.errors import ConfigError
 from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Event, Signal, Window
-from bci.sim.participant import Participant, make_participant, record
-from models.systems.hyper.settings import HyperConfig
+from bci.sim.electrodes import ElectrodeParticipant
+from bci.sim.participant import make_participant, record
+from bci.sim.voxels import VoxelParticipant
+from models.insilico.settings import InSilico
+from models.provenance import digest
 
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
+Participant = VoxelParticipant | ElectrodeParticipant
 
 _CHUNK = 4096
 
@@ -54,11 +58,11 @@ class Design:
         return self.train[:_REFERENCE]
 
 
-def design(config: HyperConfig, d: int, random: np.random.Generator) -> Design:
+def design(setup: InSilico, d: int, random: np.random.Generator) -> Design:
     """Draw latents of size `d`, and the order in which their pictures are shown."""
-    latents = random.standard_normal((config.trials.train + config.trials.test, d), np.float32)
-    train, test = np.split(np.arange(len(latents)), [config.trials.train])
-    shown = np.concatenate([random.permutation(test) for _ in range(config.trials.repeats)])
+    latents = random.standard_normal((setup.trials.train + setup.trials.test, d), np.float32)
+    train, test = np.split(np.arange(len(latents)), [setup.trials.train])
+    shown = np.concatenate([random.permutation(test) for _ in range(setup.trials.repeats)])
     return Design(latents, train, test, shown)
 
 
@@ -80,10 +84,15 @@ class Set:
     latents: NDArray[np.float32]
     runs: NDArray[np.int64]
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of answers, latents and runs."""
+        return digest(self.brain, self.latents, self.runs)
 
-def participant_of(config: HyperConfig, reference: Pictures, session: int) -> Participant:
+
+def participant_of(setup: InSilico, reference: Pictures, session: int) -> Participant:
     """Return who looks, in a session of theirs; responses are scaled over the pictures `reference`."""
-    who = config.participant
+    who = setup.participant
     return make_participant(
         who.modality,
         subject=who.subject,
@@ -95,12 +104,12 @@ def participant_of(config: HyperConfig, reference: Pictures, session: int) -> Pa
     )
 
 
-def onsets_of(config: HyperConfig, trials: int) -> NDArray[np.float64]:
+def onsets_of(setup: InSilico, trials: int) -> NDArray[np.float64]:
     """Return when each picture is flipped, seconds after the first sample."""
-    return np.asarray(config.trials.lead_in_s + config.trials.every * (1 + np.arange(trials)))
+    return np.asarray(setup.trials.lead_in_s + setup.trials.every * (1 + np.arange(trials)))
 
 
-def answers(config: HyperConfig, participant: Participant, pictures: Pictures, latents: Floats) -> Set:
+def answers(setup: InSilico, participant: Participant, pictures: Pictures, latents: Floats) -> Set:
     """Return what the participant answers to pictures, each followed by the empty screen.
 
     Raises
@@ -108,8 +117,8 @@ def answers(config: HyperConfig, participant: Participant, pictures: Pictures, l
     ConfigError
         If hardly an epoch comes after the filters have settled.
     """
-    trials = config.trials
-    windows = epochs(config, participant, pictures)
+    trials = setup.trials
+    windows = epochs(setup, participant, pictures)
     kept = [i for i, window in enumerate(windows) if window.settled]
     if len(kept) < 2:
         raise ConfigError(
@@ -117,30 +126,28 @@ def answers(config: HyperConfig, participant: Participant, pictures: Pictures, l
             "longer lead_in_s, or [[pipeline]] a filter that settles sooner."
         )
     rows = [windows[i].samples for i in kept]
-    brain = np.stack([row.mean(0) if config.epoch.mean else row.ravel() for row in rows])
+    brain = np.stack([row.mean(0) if setup.epoch.mean else row.ravel() for row in rows])
     runs = np.arange(len(pictures)) * trials.runs // len(pictures)
     return Set(brain, np.asarray(latents, np.float32)[kept], runs[kept])
 
 
-def epochs(config: HyperConfig, participant: Participant, pictures: Pictures) -> list[Window]:
+def epochs(setup: InSilico, participant: Participant, pictures: Pictures) -> list[Window]:
     """Return the epoch of each picture, through the bundle's pipeline, as the decoder gets them."""
     grey = np.full(pictures.shape[1:], 128, np.uint8)
-    onsets = onsets_of(config, len(pictures))
+    onsets = onsets_of(setup, len(pictures))
     changes: list[tuple[Pictures, float]] = [(grey, 0.0)]
     for picture, onset in zip(pictures, onsets, strict=True):
-        changes += [(picture, float(onset)), (grey, float(onset + config.trials.stimulus_s))]
+        changes += [(picture, float(onset)), (grey, float(onset + setup.trials.stimulus_s))]
     rate = participant.signal.rate
-    last = onsets[-1] + config.trials.every + config.epoch.stop
+    last = onsets[-1] + setup.trials.every + setup.epoch.stop
     samples = record(participant, changes, int(last * rate) + 1)
-    return _epochs(config, participant.signal, samples, onsets)
+    return _epochs(setup, participant.signal, samples, onsets)
 
 
-def _epochs(
-    config: HyperConfig, signal: Signal, samples: NDArray[np.float32], onsets: Floats
-) -> list[Window]:
+def _epochs(setup: InSilico, signal: Signal, samples: NDArray[np.float32], onsets: Floats) -> list[Window]:
     """Cut as the decoder cuts: the pipeline over everything, then the samples around each onset."""
-    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
-    cutter = Epochs(signal, pipeline, start=config.epoch.start, stop=config.epoch.stop)
+    pipeline = Pipeline.from_json([dict(step) for step in setup.pipeline])
+    cutter = Epochs(signal, pipeline, start=setup.epoch.start, stop=setup.epoch.stop)
     markers = [Event(float(onset), "stimulus") for onset in onsets]
     found: list[Window] = []
     for first in range(0, len(samples), _CHUNK):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
-from models.readouts.interface import Posterior
+from models.readouts.fitted import Posterior
 
 Floats = NDArray[np.float64]
 

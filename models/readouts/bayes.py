@@ -19,18 +19,17 @@ from all voxels (empirical Bayes, a mixture on a grid), which keeps one voxel's 
 """
 
 from copy import copy
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.covariance import ledoit_wolf
 
 from bci.errors import DataError
-from models.checks import check_pair, check_repeats, check_runs, check_trials, check_varying
-from models.readouts.affine import AffineReadout
 from models.readouts.collapse import Collapse, diagnose
-from models.readouts.interface import Posterior
+from models.readouts.fitted import FittedReadout
+from models.readouts.interface import Readout, Training
 from models.readouts.linear import run_folds
+from models.readouts.maps import Affine
 from models.readouts.noise import NoiseFit, RotatedTrials, SharedNoise, rotate
 from models.readouts.principal import principal_axes
 from models.readouts.rank import choose_rank
@@ -43,7 +42,7 @@ Floats = NDArray[np.float64]
 _GRID = np.append(np.exp2(np.arange(-5, 5.01, 0.5)), 1e4)
 
 
-class InvertedEncoder:
+class InvertedEncoder(Readout):
     """The empirical-Bayes inverted encoder.
 
     Parameters
@@ -72,12 +71,9 @@ class InvertedEncoder:
         in the other attributes.
     rank_likelihoods_ : dict of int to float
         After `fit`: held-out log likelihood per voxel and trial of each rank tried.
-    collapse_ : Collapse
-        After `fit`: of predictions of runs that were left out.
     """
 
     noise_: SharedNoise
-    collapse_: Collapse
     alphas_: Floats
     weights_: NDArray[np.float32]
     rank_likelihoods_: dict[int, float]
@@ -97,41 +93,21 @@ class InvertedEncoder:
         self.components = components
         self.relevance = relevance
 
-    def fit(
-        self,
-        brain: ArrayLike,
-        latents: ArrayLike,
-        *,
-        runs: ArrayLike | None = None,
-        repeats: ArrayLike | None = None,
-    ) -> Self:
-        """Fit encoding model and noise.
+    def needs(self, voxels: int, latents: int) -> tuple[int, str, str]:
+        """Return the fewest trials and why."""
+        if self.components is None or self.components < 20:
+            return 20, "the inverted encoder", "signal and noise of every voxel are told apart"
+        return self.components + 1, "the inverted encoder", f"{self.components} components and a mean"
 
-        Parameters
-        ----------
-        brain, latents : (n, voxels), (n, d)
-        runs : (n,), optional
-            Held out together when the rank is chosen; contiguous blocks when left out.
-        repeats : (n,), optional
-            Presentations that each trial averages: its noise is so much smaller.
+    def learn(self, training: Training) -> None:
+        """Fit encoding model and noise; the more presentations a trial averages, the smaller its noise.
 
         Raises
         ------
         DataError
-            If trials and latents do not match, are not finite, do not vary, or are too few.
+            If there is one run alone.
         """
-        brain, latents = check_pair(brain, latents)
-        check_trials(len(brain), 20, "the inverted encoder", "signal and noise of every voxel are told apart")
-        if self.components is not None:
-            check_trials(
-                len(brain),
-                self.components + 1,
-                "the inverted encoder",
-                f"{self.components} components and a mean",
-            )
-        check_varying(brain)
-        counts = check_repeats(repeats, len(brain))
-        runs = check_runs(runs, len(brain))
+        brain, latents, runs, counts = training.brain, training.latents, training.runs, training.counts
         if runs.max() < 1:
             raise DataError(
                 "expected at least 2 runs to choose the number of noise factors on held-out ones, came 1. "
@@ -152,7 +128,6 @@ class InvertedEncoder:
         rank, self.rank_likelihoods_ = choose_rank(y, z, runs, most=self.most_factors, folds=self.folds)
         self.collapse_ = self._diagnose(brain, latents, y, z, runs, rank)
         self._encode(y, z, rank)
-        return self
 
     def _encode(self, y: NDArray[np.float32], z: Floats, rank: int) -> None:
         """Fit noise of that rank and the encoding weights."""
@@ -160,7 +135,7 @@ class InvertedEncoder:
         self.noise_ = NoiseFit(trials, max(rank, 1))(rank)
         self._weigh(trials)
         self.weights_ = (self._root @ self._encoding).astype(np.float32)
-        self._frozen: dict[int, AffineReadout] = {}
+        self._frozen: dict[int, FittedReadout] = {}
 
     def _diagnose(
         self,
@@ -212,16 +187,16 @@ class InvertedEncoder:
         along = np.array([loose(values * factor) for factor in factors]).reshape(noise.rank, len(values))
         self._loose_shared = np.einsum("kj,jk->j", mass, factors[:, None] * along - loose(values))
 
-    def frozen(self, repeats: int = 1) -> AffineReadout:
-        """Return what runs for trials that average `repeats` presentations.
+    def frozen(self, repeats: int | None = None) -> FittedReadout:
+        """Return what runs for trials that average `repeats` presentations, 1 when left out.
 
         Raises
         ------
         DataError
             If it is not fitted, or `repeats` is not a positive number.
         """
-        if not hasattr(self, "noise_"):
-            raise DataError("expected a fitted InvertedEncoder, came one that was not. Call fit first.")
+        self._require_fit("noise_")
+        repeats = 1 if repeats is None else repeats
         if repeats < 1:
             raise DataError(
                 f"expected at least 1 presentation per trial, came {repeats}. Pass how many were averaged."
@@ -238,20 +213,13 @@ class InvertedEncoder:
             weights, offset = (covariance @ information).T @ back, np.zeros(len(covariance))
             weights = weights if self._front is None else self._front @ weights
             covariance = back.T @ covariance @ back
-            self._frozen[repeats] = AffineReadout(self._voxels, self._latents, weights, offset, covariance)
+            affine = Affine(weights, offset)
+            self._frozen[repeats] = FittedReadout(self._voxels, self._latents, affine, covariance)
         return self._frozen[repeats]
 
     def predict(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
         """Return the posterior mean of the latents: (n, voxels) to (n, d)."""
         return self.frozen(repeats).predict(brain)
-
-    def posterior(self, brain: ArrayLike, *, repeats: int = 1) -> Posterior:
-        """Return the posterior of the latents."""
-        return self.frozen(repeats).posterior(brain)
-
-    def confidence(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
-        """Return the expected cosine with the truth: (n,) from 0 to 1."""
-        return self.frozen(repeats).confidence(brain)
 
 
 def _whitening(standardised: Array, count: int) -> Floats:

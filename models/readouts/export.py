@@ -10,14 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from models.export import OPSET, _finish
-from models.readouts.affine import AffineReadout
-from models.readouts.deep import FrozenNetwork
-from models.readouts.kernel import FrozenKernel
+from models.export import OPSET, finish
+from models.readouts.fitted import FittedReadout
+from models.readouts.maps import Affine, Kernel, Map, Network
 from models.readouts.size import LatentSize
 from models.readouts.voxels import VoxelMask
-
-Frozen = AffineReadout | FrozenNetwork | FrozenKernel
 
 
 class _Graph:
@@ -40,13 +37,13 @@ class _Graph:
 
 
 def export_readout(
-    readout: Frozen, *, batch: int = 1, mask: VoxelMask | None = None, size: LatentSize | None = None
+    readout: FittedReadout, *, batch: int = 1, mask: VoxelMask | None = None, size: LatentSize | None = None
 ) -> bytes:
     """Write a fitted readout as a graph.
 
     Parameters
     ----------
-    readout : AffineReadout, FrozenNetwork or FrozenKernel
+    readout : FittedReadout
         What a fitted readout's ``frozen(...)`` returns; the inverted encoder's for the repeats it will see.
     batch : int
         Trials at once.
@@ -64,7 +61,7 @@ def export_readout(
     graph.constant("voxel_scale", readout.voxels.scale[None])
     name = graph.node("Sub", [name, "voxel_mean"], "centred")
     name = graph.node("Div", [name, "voxel_scale"], "standardised")
-    name = _body(graph, readout, name)
+    name = _body(graph, readout.map, name)
     graph.constant("latent_scale", readout.latents.scale[None])
     graph.constant("latent_mean", readout.latents.mean[None])
     scaled = graph.node("Mul", [name, "latent_scale"], "scaled")
@@ -91,7 +88,7 @@ def export_readout(
         ],
         [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
     )
-    return _finish(helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)]))
+    return finish(helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)]))
 
 
 def _sized(graph: _Graph, name: str, size: LatentSize, d: int) -> None:
@@ -111,20 +108,20 @@ def _sized(graph: _Graph, name: str, size: LatentSize, d: int) -> None:
         graph.node("Identity", [name], "latent")
 
 
-def _body(graph: _Graph, readout: Frozen, name: str) -> str:
+def _body(graph: _Graph, mapping: Map, name: str) -> str:
     """Add what lies between standardised voxels and standardised latents."""
-    if isinstance(readout, AffineReadout):
-        graph.constant("weights", readout.weights)
-        graph.constant("offset", readout.offset)
+    if isinstance(mapping, Affine):
+        graph.constant("weights", mapping.weights)
+        graph.constant("offset", mapping.offset)
         return graph.node("Gemm", [name, "weights", "offset"], "standard")
-    if isinstance(readout, FrozenKernel):
+    if isinstance(mapping, Kernel):
         # ‖x − c‖² = ‖x‖² + ‖c‖² − 2 x·c, in double precision: wide kernels are nearly alike and their duals cancel.
         for key, value in {
-            "centres": -2.0 * readout.centres.T,
-            "sizes": (readout.centres**2).sum(1),
-            "minus_gamma": -readout.gamma,
-            "duals": readout.duals,
-            "offset": readout.offset,
+            "centres": -2.0 * mapping.centres.T,
+            "sizes": (mapping.centres**2).sum(1),
+            "minus_gamma": -mapping.gamma,
+            "duals": mapping.duals,
+            "offset": mapping.offset,
         }.items():
             graph.constant(key, value, np.float64)
         graph.constant("rows", np.array([1]))
@@ -135,12 +132,14 @@ def _body(graph: _Graph, readout: Frozen, name: str) -> str:
         kernel = graph.node("Exp", [graph.node("Mul", [distance, "minus_gamma"], "exponent")], "kernel")
         double = graph.node("Gemm", [kernel, "duals", "offset"], "standard_double")
         return graph.node("Cast", [double], "standard", to=TensorProto.FLOAT)
-    for number, (weights, bias) in enumerate(readout.layers):
+    if not isinstance(mapping, Network):
+        raise TypeError(f"expected a map of models.readouts.maps, came {type(mapping).__name__}")
+    for number, (weights, bias) in enumerate(mapping.layers):
         if number:
             name = graph.node("Relu", [name], f"active{number}")
         graph.constant(f"weights{number}", weights)
         graph.constant(f"bias{number}", bias)
-        last = number == len(readout.layers) - 1
+        last = number == len(mapping.layers) - 1
         name = graph.node(
             "Gemm", [name, f"weights{number}", f"bias{number}"], "standard" if last else f"hidden{number}"
         )

@@ -1,61 +1,76 @@
 """The one interface of all readouts: brain data (n, voxels) in, latents (n, d) with their uncertainty out."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
 
-from models.checks import check_columns, check_pair
+from bci.errors import DataError
+from models.checks import check_columns, check_pair, check_repeats, check_runs, check_trials, check_varying
 from models.metrics.latents import r_squared
-from models.readouts.scaling import Standard
+from models.readouts.collapse import Collapse
+from models.readouts.fitted import FittedReadout, Posterior
+from models.readouts.scaling import Array
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Posterior:
-    """Gaussian beliefs about latents.
+class Training:
+    """Training trials that were checked.
 
     Attributes
     ----------
-    mean : (n, d) float64
-    covariance : (d, d) float64
-        The same for every trial: in a linear-Gaussian model it depends on the noise, not on what was measured.
+    brain : (n, voxels)
+        Finite, every voxel varies.
+    latents : (n, d)
+        Finite.
+    runs : (n,) int
+        Of each trial, numbered from 0; contiguous blocks where the data do not say.
+    counts : (n,) float64
+        How many presentations each trial averages.
     """
 
-    mean: Floats
-    covariance: Floats
+    brain: Array
+    latents: Array
+    runs: NDArray[np.intp]
+    counts: Floats
 
-    @property
-    def sd(self) -> Floats:
-        """Standard deviation of each latent: (d,)."""
-        return np.sqrt(np.diag(self.covariance))
-
-    def interval(self, level: float) -> tuple[Floats, Floats]:
-        """Return the lower and upper ends of the central intervals that hold `level` of the belief: two (n, d)."""
-        reach = float(norm.ppf((1 + level) / 2)) * self.sd
-        return self.mean - reach, self.mean + reach
+    def __len__(self) -> int:
+        return len(self.brain)
 
 
-class Frozen(Protocol):
-    """What a fitted readout comes to: what runs and is exported."""
-
-    voxels: Standard
-    latents: Standard
-    uncertainty: float
-
-    def standard(self, brain: ArrayLike) -> NDArray[np.floating[Any]]:
-        """Return latents in units of their own deviation: (n, voxels) to (n, d)."""
-        ...
-
-
-class Readout(Protocol):
+class Readout(ABC):
     """What every readout promises.
 
     `fit` takes training data alone. What it learns is frozen: a prediction depends on its own trial and nothing else.
+    A readout says what it needs (`needs`) and learns from trials that were checked (`learn`).
+
+    Unless it knows about repeats, its error is measured on trials that average as many presentations as those of
+    training. With more of them the truth is nearer, so what is stated is an upper bound; with fewer it would claim too
+    much and is refused.
+
+    Attributes
+    ----------
+    repeats_ : float
+        After `fit`: the fewest presentations that a training trial averaged.
+    collapse_ : Collapse
+        After `fit`: of predictions of trials that were left out.
     """
+
+    repeats_: float
+    collapse_: Collapse
+    _fitted: FittedReadout
+
+    @abstractmethod
+    def needs(self, voxels: int, latents: int) -> tuple[int, str, str]:
+        """Return the fewest trials that it can be fitted on, what needs them, and why."""
+
+    @abstractmethod
+    def learn(self, training: Training) -> None:
+        """Learn from checked trials: set `collapse_` and what `frozen` returns."""
 
     def fit(
         self,
@@ -65,24 +80,69 @@ class Readout(Protocol):
         runs: ArrayLike | None = None,
         repeats: ArrayLike | None = None,
     ) -> Self:
-        """Learn from (n, voxels) and (n, d); the run of each trial (n,); how many presentations each averages (n,)."""
-        ...
+        """Learn from training trials; test trials play no part.
+
+        Parameters
+        ----------
+        brain, latents : (n, voxels), (n, d)
+        runs : (n,), optional
+            Of each trial; whole runs are held out together. Contiguous blocks when left out.
+        repeats : (n,), optional
+            Presentations that each trial averages.
+
+        Raises
+        ------
+        DataError
+            If trials and latents do not match, are not finite, do not vary, or are too few.
+        """
+        brain, latents = check_pair(brain, latents)
+        check_trials(len(brain), *self.needs(brain.shape[1], latents.shape[1]))
+        check_varying(brain)
+        counts = check_repeats(repeats, len(brain))
+        self.repeats_ = float(counts.min())
+        self.learn(Training(brain, latents, check_runs(runs, len(brain)), counts))
+        return self
+
+    def frozen(self, repeats: int | None = None) -> FittedReadout:
+        """Return what runs and is exported.
+
+        Parameters
+        ----------
+        repeats : int, optional
+            Presentations that a trial averages, checked where an uncertainty is wanted.
+
+        Raises
+        ------
+        DataError
+            If it is not fitted, or trials average fewer presentations than those it was trained on.
+        """
+        self._require_fit("_fitted")
+        if repeats is not None and repeats < self.repeats_:
+            raise DataError(
+                f"expected trials that average at least {self.repeats_:g} presentations, as those this readout's error "
+                f"was measured on, came {repeats}. Fit on single trials, or use InvertedEncoder, which knows "
+                "about repeats."
+            )
+        return self._fitted
 
     def predict(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
-        """Return latents (n, d) for trials that each average `repeats` presentations."""
-        ...
+        """Return latents: (n, voxels) to (n, d); the same map whatever the repeats, unless a readout knows of them."""
+        return self.frozen().predict(brain)
 
     def posterior(self, brain: ArrayLike, *, repeats: int = 1) -> Posterior:
-        """Return the latents with what is not known about them."""
-        ...
-
-    def frozen(self, repeats: int = 1) -> Frozen:
-        """Return what runs for trials that each average `repeats` presentations."""
-        ...
+        """Return the latents with what is not known about them; raises as `frozen` does."""
+        return self.frozen(repeats).posterior(brain)
 
     def confidence(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
-        """Return the cosine with the true latent that is to be expected: (n,) from 0 to 1."""
-        ...
+        """Return the cosine with the true latent that is to be expected: (n,) from 0 to 1; raises as `frozen` does."""
+        return self.frozen(repeats).confidence(brain)
+
+    def _require_fit(self, attribute: str) -> None:
+        """Refuse a readout that has not what `learn` sets."""
+        if not hasattr(self, attribute):
+            raise DataError(
+                f"expected a fitted {type(self).__name__}, came one that was not. Call fit first."
+            )
 
 
 def score(readout: Readout, brain: ArrayLike, latents: ArrayLike, *, repeats: int = 1) -> float:
@@ -97,28 +157,3 @@ def score(readout: Readout, brain: ArrayLike, latents: ArrayLike, *, repeats: in
     mean = readout.frozen().latents.mean
     check_columns(latents, len(mean), "latents", "dimensions")
     return r_squared(latents, readout.predict(brain, repeats=repeats), mean)
-
-
-def expected_cosine(mean: NDArray[Any], uncertainty: float) -> Floats:
-    r"""Return the cosine that a prediction is expected to have with the truth, :math:`z \sim N(m, C)`.
-
-    .. math:: E[\cos(m, z)] \approx \frac{\|m\|}{\sqrt{\|m\|^2 + \operatorname{tr} C}}
-
-    since :math:`E[m \cdot z] = \|m\|^2` and :math:`E\|z\|^2 = \|m\|^2 + \operatorname{tr} C`. It can be checked by
-    comparing with the cosines that came.
-
-    Parameters
-    ----------
-    mean : (n, d)
-        In units of the latents' own deviation, from their mean.
-    uncertainty : float
-        The trace of C in the same units.
-
-    Examples
-    --------
-    >>> float(expected_cosine(np.array([[3.0, 4.0]]), 11.0)[0])
-    0.8333333333333334
-    """
-    power = np.einsum("nd,nd->n", mean, mean, dtype=np.float64)
-    total = power + uncertainty
-    return np.sqrt(np.divide(power, total, out=np.zeros_like(power), where=total > 0))

@@ -7,63 +7,23 @@ kernel it would be `Ridge`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.spatial.distance import pdist, squareform
 
-from bci.errors import DataError
-from models.checks import as_matrix, check_columns, check_pair, check_repeats, check_trials, check_varying
-from models.readouts.collapse import Collapse, diagnose
-from models.readouts.interface import Posterior, expected_cosine
-from models.readouts.scaling import Array, Standard
+from models.readouts.collapse import diagnose
+from models.readouts.fitted import FittedReadout, spread
+from models.readouts.interface import Readout, Training
+from models.readouts.maps import Kernel
+from models.readouts.scaling import Standard
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FrozenKernel:
-    """What runs.
-
-    Attributes
-    ----------
-    voxels, latents : Standard
-    centres : (n, voxels)
-        Standardised training trials.
-    gamma : float
-    duals : (n, d) float64
-    offset : (d,) float64
-    covariance : (d, d) float64
-        Of leave-one-out errors, in standardised latents.
-    """
-
-    voxels: Standard
-    latents: Standard
-    centres: Array
-    gamma: float
-    duals: Floats
-    offset: Floats
-    covariance: Floats
-    uncertainty: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "uncertainty", float(np.trace(self.covariance)))
-
-    def standard(self, brain: ArrayLike) -> Floats:
-        """Return latents in units of their own deviation: (n, voxels) to (n, d)."""
-        matrix = as_matrix(brain, "brain data", "voxels")
-        check_columns(matrix, len(self.voxels.mean), "brain data", "voxels")
-        x = np.asarray(self.voxels.forward(matrix), np.float64)
-        squares = (x**2).sum(1)[:, None] + (self.centres**2).sum(1) - 2 * x @ self.centres.T
-        result: Floats = np.exp(-self.gamma * np.maximum(squares, 0)) @ self.duals + self.offset
-        return result
-
-
-class KernelReadout:
-    """Kernel ridge regression with a Gaussian kernel.
+class KernelReadout(Readout):
+    """Kernel ridge regression with a Gaussian kernel; trials are left out one by one, so runs play no part.
 
     Parameters
     ----------
@@ -76,13 +36,10 @@ class KernelReadout:
     ----------
     width_, alpha_ : float
         After `fit`: the ones chosen.
-    collapse_ : Collapse
-        After `fit`: of predictions of trials that were left out.
     """
 
     width_: float
     alpha_: float
-    collapse_: Collapse
 
     def __init__(
         self,
@@ -92,22 +49,15 @@ class KernelReadout:
         self.widths = tuple(widths)
         self.alphas = tuple(alphas)
 
-    def fit(
-        self,
-        brain: ArrayLike,
-        latents: ArrayLike,
-        *,
-        runs: ArrayLike | None = None,
-        repeats: ArrayLike | None = None,
-    ) -> Self:
-        """Fit; raises `DataError` as every readout does. Trials are left out one by one, so runs play no part."""
-        brain, latents = check_pair(brain, latents)
-        check_trials(len(brain), 3, "kernel ridge", "one trial is left out")
-        check_varying(brain)
-        self.repeats_ = float(check_repeats(repeats, len(brain)).min())
-        voxels, scale = Standard.of(brain), Standard.of(latents)
-        x = np.asarray(voxels.forward(brain), np.float64)
-        y = np.asarray(scale.forward(latents), np.float64)
+    def needs(self, voxels: int, latents: int) -> tuple[int, str, str]:
+        """Return the fewest trials and why."""
+        return 3, "kernel ridge", "one trial is left out"
+
+    def learn(self, training: Training) -> None:
+        """Find width, penalty and duals."""
+        voxels, scale = Standard.of(training.brain), Standard.of(training.latents)
+        x = np.asarray(voxels.forward(training.brain), np.float64)
+        y = np.asarray(scale.forward(training.latents), np.float64)
         squares = squareform(pdist(x, "sqeuclidean"))
         unit = 1 / float(np.median(squares[np.triu_indices(len(x), 1)]))
         best = np.inf
@@ -122,34 +72,6 @@ class KernelReadout:
                     best, self.width_, self.alpha_ = loss, width, alpha
                     kept = duals, errors
         duals, errors = kept
-        self._frozen = FrozenKernel(
-            voxels, scale, x, self.width_ * unit, duals, np.zeros(y.shape[1]), errors.T @ errors / len(errors)
-        )
+        kernel = Kernel(x, self.width_ * unit, duals, np.zeros(y.shape[1]))
+        self._fitted = FittedReadout(voxels, scale, kernel, spread(errors))
         self.collapse_ = diagnose(y, y - errors)
-        return self
-
-    def frozen(self, repeats: int | None = None) -> FrozenKernel:
-        """Return what runs and is exported; refuses what `LinearReadout.frozen` refuses."""
-        if not hasattr(self, "_frozen"):
-            raise DataError("expected a fitted KernelReadout, came one that was not. Call fit first.")
-        if repeats is not None and repeats < self.repeats_:
-            raise DataError(
-                f"expected trials that average at least {self.repeats_:g} presentations, as those this readout's error "
-                f"was measured on, came {repeats}. Fit on single trials."
-            )
-        return self._frozen
-
-    def predict(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
-        """Return latents: (n, voxels) to (n, d)."""
-        frozen = self.frozen()
-        return frozen.latents.back(frozen.standard(brain)).astype(np.float64)
-
-    def posterior(self, brain: ArrayLike, *, repeats: int = 1) -> Posterior:
-        """Return latents with the covariance of leave-one-out errors."""
-        scale = self.frozen(repeats).latents.scale
-        return Posterior(self.predict(brain), self._frozen.covariance * scale[:, None] * scale)
-
-    def confidence(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
-        """Return the expected cosine with the truth: (n,) from 0 to 1."""
-        frozen = self.frozen(repeats)
-        return expected_cosine(frozen.standard(brain), frozen.uncertainty)

@@ -127,6 +127,13 @@ def pairs_section(found: Decoded, draw: Draw, seed: int = 0) -> str:
     )
 
 
+def pairs_or_why(found: Decoded, draw: Draw | None, seed: int = 0) -> str:
+    """Return `pairs_section`, or why there is none."""
+    if draw is None:
+        return "<h2>Seen and read</h2><p>The bundle has no generator of its own: latents cannot be drawn alone.</p>"
+    return pairs_section(found, draw, seed)
+
+
 def curves_section(report: Mapping[str, Any], more: str = "") -> str:
     """Return identification against candidates, whether confidence means something, and a chart of the caller's."""
     lines = [

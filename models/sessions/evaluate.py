@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,27 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.renderer import Artist
-from bci.errors import BciError, BundleError, RecordingError
+from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
+from models.generators.package import package_of
+from models.reports.bundle import artist
 from models.reports.decoded import Decoded
 from models.reports.page import (
     curves_section,
     identification_section,
     metrics_section,
-    pairs_section,
+    pairs_or_why,
     test_section,
     verdict,
 )
 from models.reports.scoring import score_decoded
+from models.reports.semantics import semantic_analysis
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
 from models.sessions.page import latency_section, live_section, oracle_words
 from models.sessions.readings import LATENTS, Reading, known_latents, read_trials, score
+from models.systems.registry import system_of_bundle
 
 #: In a session's own folder: its report.
 FOLDER = "report"
@@ -83,7 +85,7 @@ def evaluate_session(
     latents = known_latents(stimuli)
     scored = score(readings, latents, seed)
     bundle = Bundle.load(config["decoder"]["bundle"])
-    draw = _artist(bundle)
+    draw = artist(bundle)
     simulated = bool(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["simulated"])
     found = _decoded(stimuli, readings, latents, bundle.image_size, simulated)
     say(0.1, "scoring, beside every baseline")
@@ -93,7 +95,7 @@ def evaluate_session(
     say(0.6, "asking the oracle, reading attributes")
     snr = _snr(config)
     best, why = _oracle(bundle, snr)
-    semantic, told = _semantics(found, draw, bundle, seed, permutations)
+    semantic, told = semantic_analysis(found, draw, package_of(bundle), seed=seed, permutations=permutations)
     out = out or folder / FOLDER
     make(out)
     pairs = out / "pairs.png"
@@ -125,7 +127,7 @@ def evaluate_session(
         identification_section(ready, more),
         f'<p class="legend">{oracle_words(best, why, snr)}</p>',
         live_section(ready),
-        _pairs(found, draw, seed),
+        pairs_or_why(found, draw, seed),
         curves_section(ready),
         metrics_section(ready),
         told,
@@ -149,13 +151,6 @@ def _config(folder: Path) -> tuple[dict[str, Any], Path]:
             "Name a session of pictures that a generator drew."
         )
     return config, stimuli
-
-
-def _artist(bundle: Bundle) -> Artist | None:
-    try:
-        return Artist(bundle)
-    except BundleError:
-        return None
 
 
 def _decoded(
@@ -230,38 +225,14 @@ def _snr(config: Mapping[str, Any]) -> float | None:
 def _oracle(bundle: Bundle, snr: float | None) -> tuple[dict[str, dict[str, Any]], str]:
     """Ask the oracle of the bundle's held-out trials, at this session's SNR; needs what training needs."""
     try:
-        from models.insilico.oracle import oracle
-        from models.systems.hyper.heldout import is_hyper, make_again
-
-        if not is_hyper(bundle):
+        oracle = system_of_bundle(bundle).oracle
+        if oracle is None:
             return {}, "the bundle was not trained in silico"
-        held = make_again(bundle)
-        if snr is not None:
-            who = held.config.participant.model_copy(update={"snr": snr})
-            held = replace(held, config=held.config.model_copy(update={"participant": who}))
-        return oracle(held), ""
+        return oracle(bundle, snr=snr), ""
     except ModuleNotFoundError as error:
         return {}, f"{error.name} is not installed (pip install -e '.[train]')"
     except BciError as error:
         return {}, str(error)
-
-
-def _semantics(
-    found: Decoded, draw: Artist | None, bundle: Bundle, seed: int, permutations: int
-) -> tuple[dict[str, Any], str]:
-    try:
-        from models.reports.semantics import semantic_analysis
-        from models.systems.hyper.heldout import package_of
-    except ModuleNotFoundError as error:
-        why = f"{error.name} is not installed (pip install -e '.[train]')"
-        return {"missing": why}, ""
-    return semantic_analysis(found, draw, package_of(bundle), seed=seed, permutations=permutations)
-
-
-def _pairs(found: Decoded, draw: Artist | None, seed: int) -> str:
-    if draw is None:
-        return "<h2>Seen and read</h2><p>The bundle has no generator of its own: latents cannot be drawn alone.</p>"
-    return pairs_section(found, draw, seed)
 
 
 def _latency(folder: Path) -> dict[str, Any] | None:

@@ -1,1 +1,1 @@
-"""The published systems that this project runs, one folder each."""
+"""Systems: each a folder with its settings, training, held-out trials and report, described in its ``system.py``."""

@@ -12,7 +12,8 @@ import pytest
 from tiny_bundle import tiny_bundle
 
 from bci.config.limits import Limits
-from bci.config.session import SessionConfig, SinesSettings, parse_session
+from bci.config.session import SessionConfig, parse_session
+from bci.config.sources import SinesSettings
 from bci.control.certify.certificate import Certificate
 from bci.control.certify.checks import Check, Fact
 from bci.control.certify.faults import FaultReport
@@ -136,7 +137,7 @@ def test_in_place_of_an_amplifier_a_simulator_of_the_same_shape_is_certified_and
     assert isinstance(rig.config.source, SinesSettings)
     signal = rig.bundle.signal
     assert (rig.config.source.rate, rig.config.source.shape) == (signal.rate, signal.shape)
-    rig.bundle.check(open_source(rig.config.source.model_dump()).signal)
+    rig.bundle.check(open_source(rig.config.source).signal)
     assert rig.config.stream.source_id is None
     assert rig.simulated
     page = render(dataclasses.replace(make(), rig=rig))

@@ -11,7 +11,7 @@ import pytest
 
 from bci.errors import ConfigError, StreamError
 from bci.live import insilico
-from bci.live.insilico import open_participant
+from bci.live.insilico import open_participant, read_spec
 from bci.live.participant_link import Watch
 from bci.memory.board import Board
 from bci.memory.frames import shown_columns
@@ -63,7 +63,8 @@ def flip(ring: Ring, image: np.ndarray | None, when: float) -> None:
 
 
 def participant(kind: str, reference: Path, **more: Any) -> Participant:
-    return open_participant({"modality": kind, "source_id": "x", "reference": str(reference), **WHO, **more})
+    who = {"modality": kind, "source_id": "x", "reference": str(reference), **WHO, **more}
+    return open_participant(read_spec(who))
 
 
 @pytest.mark.parametrize(("kind", "speed"), [("eeg", 1.0), ("eeg", 3.0), ("fmri", 1.0), ("fmri", 8.0)])
@@ -150,22 +151,28 @@ def test_a_long_pause_is_made_up_for_in_pieces(reference: Path, shown: Ring) -> 
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({"modality": "meg"}, "'fmri', 'eeg', 'lfp'; got 'meg'"),
-        ({"modality": "eeg", "snrr": 1}, "has no snrr; it takes .*snr"),
-        ({}, "needs 'modality'"),
-        ({"modality": "eeg", "snr": "high"}, "snr of a participant in silico is a number, got 'high'"),
-        ({"modality": "eeg", "kind": "replay"}, "of kind 'insilico', got 'replay'"),
-        ({"modality": "eeg", "snr": -1.0}, "snr ≥ 0"),
-        ({"modality": "fmri", "tr": 0.0}, "a TR of 0.2 to 10 s"),
+        ({"modality": "meg"}, "modality: Input should be 'eeg', 'lfp' or 'fmri' .came: 'meg'"),
+        ({"modality": "eeg", "snrr": 1}, "snrr: there is no such key"),
+        ({}, "modality: Field required"),
+        ({"modality": "eeg", "snr": "high"}, "snr: Input should be a valid number .came: 'high'"),
+        ({"modality": "eeg", "kind": "replay"}, "kind: Input should be 'insilico' .came: 'replay'"),
+        ({"modality": "eeg", "snr": -1.0}, "snr: Input should be greater than or equal to 0"),
+        ({"modality": "fmri", "tr": 0.1}, "a TR of 0.2 to 10 s"),
         ({"modality": "eeg", "lapse_rate": 2.0}, "a lapse rate is 0 to 1"),
-        ({"modality": "eeg", "permute_channels": -1}, "a whole number from 0; got -1"),
-        ({"modality": "eeg", "permute_channels": True}, "a whole number from 0; got True"),
+        (
+            {"modality": "eeg", "permute_channels": -1},
+            "permute_channels: Input should be greater than or equal to 0",
+        ),
+        (
+            {"modality": "eeg", "permute_channels": True},
+            "permute_channels: .* a valid integer .came: True",
+        ),
         ({"modality": "eeg", "reference": "nowhere.npy"}, "cannot read the reference pictures nowhere.npy"),
     ],
 )
 def test_a_spec_that_cannot_be_is_refused(spec: dict[str, Any], words: str, reference: Path) -> None:
     with pytest.raises(ConfigError, match=words):
-        open_participant({"source_id": "x", "units": 32, "reference": str(reference)} | spec)
+        open_participant(read_spec({"source_id": "x", "units": 32, "reference": str(reference)} | spec))
 
 
 def test_in_a_null_run_the_channels_change_places_and_nothing_else(reference: Path) -> None:

@@ -178,9 +178,17 @@ def test_an_order_to_stop_ends_the_playing_at_once(source_id: str) -> None:
 
 
 def test_waiting_for_a_consumer_ends_in_time_or_when_told(source_id: str) -> None:
-    with Player(counters(), LslClock(), source_id=source_id) as player:
-        assert not player.wait_for_consumers(0.1)
-        assert not player.wait_for_consumers(LONGEST, lambda: False)
+    clock = ManualClock(START)
+
+    def turn() -> bool:
+        clock.advance(600.0)
+        return True
+
+    with Player(counters(), clock, source_id=source_id) as player:
+        assert not player.wait_for_consumers(3600.0, turn)
+        assert clock.now() == START + 3600.0
+        assert not player.wait_for_consumers(3600.0, lambda: False)
+        assert clock.now() == START + 3600.0
 
 
 def test_max_speed_needs_a_consumers_ring_and_names_the_highest_safe_speed(source_id: str) -> None:

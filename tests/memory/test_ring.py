@@ -242,8 +242,52 @@ def test_waiting_ends_when_the_writer_has_finished(ring: Ring) -> None:
     assert ring.wait(5, 1e6)
 
 
-def test_waiting_ends_in_time_when_nothing_comes(ring: Ring) -> None:
-    assert not ring.wait(10, 0.01)
+class Releases:
+    """A wake-up that has a few releases ready, writes into the ring as it gives one, and then says the time is over."""
+
+    def __init__(self, ring: Ring, *writes: int) -> None:
+        self.ring = ring
+        self.writes = list(writes)
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float) -> bool:
+        self.waits.append(timeout)
+        if not self.writes:
+            return False
+        if n := self.writes.pop(0):
+            write(self.ring, n)
+        return True
+
+    def release(self) -> None:
+        """The writer's; what is given out is planted."""
+
+
+def test_waiting_ends_when_the_system_says_that_the_time_is_over(ring: Ring) -> None:
+    bell = Releases(ring)
+    ring._wakeups = (bell, bell)
+    assert not ring.wait(10, 0.1)
+    assert bell.waits == [0.1]
+    assert ring.next_target() is None
+
+
+def test_a_release_left_by_an_earlier_wait_does_not_end_this_one(ring: Ring) -> None:
+    bell = Releases(ring, 0, 3, 7)  # one of nothing, one too early, and the one that is meant
+    ring._wakeups = (bell, bell)
+    assert ring.wait(10, 0.1)
+    assert bell.waits == [0.1] * 3
+    bell.writes = [0]
+    assert not ring.wait(20, 0.1)
+    assert bell.waits == [0.1] * 5
+    assert ring.next_target() is None
+
+
+@pytest.mark.system
+@pytest.mark.usefixtures("either_wakeup")
+def test_a_wait_blocks_for_its_time_and_no_longer(segment_name: str) -> None:
+    with Ring.create(segment_name, COUNTED, 50, 20, readers=1) as ring:
+        began = time.monotonic()
+        assert not ring.wait(10, 0.05)
+        assert 0.045 < time.monotonic() - began < 5.0
 
 
 def release_twice(wakeup: Wakeup) -> None:
@@ -255,7 +299,10 @@ def release_twice(wakeup: Wakeup) -> None:
 @pytest.mark.parametrize("kind", [SemaphoreWakeup, PipeWakeup])
 def test_both_kinds_of_wakeup_count_releases_from_another_process(kind: type[Any]) -> None:
     wakeup = kind()
-    assert not wakeup.wait(0.01)
+    begun = time.perf_counter()
+    assert not wakeup.wait(0.05)
+    # A wake-up may come early by the resolution of the system's timers.
+    assert 0.03 < time.perf_counter() - begun < 20
     child = SPAWN.Process(target=release_twice, args=(wakeup,))
     child.start()
     assert wakeup.wait(30)

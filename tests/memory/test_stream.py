@@ -1,12 +1,15 @@
 """A stream hands on every sample once, in order, and never across a mark that starts a segment."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bci.memory.stream import Grid, Stream, follow
+from bci.memory.stream import Grid, Stream, follow, plan_capacity
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import MarkKind, Signal, Window
 from bci.signal.windows import Windows, windows
@@ -202,3 +205,84 @@ def test_a_new_writer_vouches_for_nothing_that_its_predecessor_wrote(stream: Str
     assert not ring.vouched(20, 30)  # nobody has looked yet
     ring.vouch(30, good=True)
     assert [ring.vouched(*span) for span in ((0, 10), (10, 20), (15, 30), (20, 30))] == [False] * 3 + [True]
+
+
+# -- how much is held ----------------------------------------------------------------------------------------
+
+FAST = Signal("256 channels", 30_000.0, (256,))
+BRAIN = Signal("whole brain", 0.5, (256, 256, 160))
+
+
+def test_an_ordinary_stream_is_held_for_as_long_as_was_asked() -> None:
+    eeg = plan_capacity(Signal("eeg", 500.0, (64,)), 12.0)
+    assert (eeg.samples, eeg.longest, eeg.seconds, eeg.shortened) == (6000, 1500, 12.0, False)
+    fast = plan_capacity(FAST, 12.0)
+    assert (fast.samples, fast.shortened) == (360_000, False)
+    assert fast.nbytes == 450_000 * (256 * 4 + 3 * 8)
+    assert plan_capacity(Signal("events", 0.0, (1,)), 12.0).samples == 4096
+    assert plan_capacity(Signal("slow", 0.5, (8,)), 12.0).samples == 64
+
+
+def test_a_stream_that_would_take_more_memory_is_held_for_fewer_seconds() -> None:
+    held = plan_capacity(FAST, 12.0, megabytes=256.0)
+    assert held.shortened
+    assert 6.0 < held.seconds < 7.0
+    assert 255e6 < held.nbytes <= 256e6
+    assert f"{held.samples} samples, 6.51 s, in 256 MB; the 360000 wanted would take more" in str(held)
+    assert held.facts() == {
+        "samples": held.samples,
+        "seconds": held.seconds,
+        "megabytes": held.nbytes / 1e6,
+        "shortened": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("signal", "needed", "samples"),
+    [(FAST, 0, 60_000), (FAST, 90_000, 90_000), (FAST, 10**9, 360_000), (BRAIN, 0, 8), (BRAIN, 11, 11)],
+)
+def test_what_a_reader_needs_is_held_whatever_it_takes(signal: Signal, needed: int, samples: int) -> None:
+    held = plan_capacity(signal, 12.0, megabytes=1.0, needed=needed)
+    assert (held.samples, held.longest) == (samples, samples // 4)
+    assert held.shortened == (samples < 360_000)
+
+
+def test_volumes_are_held_by_the_dozen_in_the_memory_allowed() -> None:
+    small = plan_capacity(Signal("bold", 0.5, (64, 64, 36)), 12.0)
+    assert (small.samples, small.shortened) == (64, False)
+    large = plan_capacity(BRAIN, 12.0, megabytes=1024.0)
+    assert large.shortened
+    assert 8 < large.samples < 64
+    assert large.nbytes <= 1024e6
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rate=st.sampled_from([0.5, 100.0, 30_000.0]),
+    size=st.integers(1, 5000),
+    seconds=st.floats(2, 100),
+    megabytes=st.floats(0.01, 50),
+)
+def test_memory_is_kept_to_wherever_more_than_the_least_is_held(
+    rate: float, size: int, seconds: float, megabytes: float
+) -> None:
+    signal = Signal("any", rate, (size,))
+    held = plan_capacity(signal, seconds, megabytes)
+    least = max(8, math.ceil(2 * rate))
+    assert held.nbytes <= megabytes * 1e6 or held.samples <= least
+    assert held.samples >= min(least, held.wanted)
+    assert 1 <= held.longest <= held.samples
+
+
+def test_a_stream_of_a_planned_capacity_hands_on_every_sample(segment_name: str) -> None:
+    signal = replace(SIGNAL, rate=0.5)
+    held = plan_capacity(signal, 12.0, megabytes=0.0001)
+    assert held.samples == 8
+    with Stream.create(segment_name, signal, capacity=held) as stream:
+        assert (stream.samples.capacity, stream.samples.max_window) == (8, 2)
+        seen: list[float] = []
+        following = follow(stream, Grid(4, 1), lambda: True, lambda first, lost: None)
+        for first in range(0, 60, 2):
+            push(stream, first, 2)
+            seen += next(following).samples[:, 0].tolist()
+    assert seen == list(range(60))

@@ -16,10 +16,10 @@ from models.generators.adversarial.starting_latents import (
     attribute_latents,
     component_latents,
 )
-from models.generators.dcgan import Dcgan, DcganCritic, initialise, parameter_count
+from models.generators.dcgan import Dcgan, DcganCritic, initialise
 from models.generators.features import edges_and_colours, frechet
 from models.generators.graphs import draw_graph, for_decoder, round_to_half
-from models.generators.interface import build, normaliser
+from models.generators.interface import build, normaliser, parameter_count
 from models.generators.rules import truncated
 
 
@@ -55,7 +55,7 @@ def test_a_generator_is_built_again_from_its_architecture():
     again.load_state_dict(generator.state_dict())
     z = torch.randn(3, 12)
     assert torch.equal(again.eval()(z), generator(z))
-    with pytest.raises(ConfigError, match="expected a generator of kind dcgan, came 'pggan'"):
+    with pytest.raises(ConfigError, match="expected a generator of kind dcgan, upsampling, came 'pggan'"):
         build({"kind": "pggan"})
     with pytest.raises(ConfigError, match="expected settings of a dcgan"):
         build({"kind": "dcgan", "size": 48})

@@ -19,9 +19,11 @@ from models.generators.adversarial.record import CHECKPOINT, Record
 from models.generators.adversarial.replicas import Replicas
 from models.generators.adversarial.running import run
 from models.generators.adversarial.starting_latents import component_latents
+from models.generators.dcgan_settings import DcganConfig
 from models.generators.package import GeneratorPackage
+from models.generators.registry import load_generator_config
 from models.generators.regression import picture_loss
-from models.generators.settings import GeneratorConfig, PictureSettings, load_generator_config
+from models.generators.settings import PictureSettings
 from models.generators.sources import open_source
 from models.generators.spec import DESCRIPTION, GRAPH
 from models.generators.training import train_generator
@@ -43,7 +45,7 @@ SWITCHES = {
 
 
 def config(network=None, **game):
-    return GeneratorConfig.model_validate(
+    return DcganConfig.model_validate(
         {
             "kind": "dcgan",
             "name": "small",
@@ -328,7 +330,7 @@ def test_the_shipped_generators_load_and_draw_what_their_configuration_says(name
     root = request.config.rootpath
     package = GeneratorPackage.load(root / "models" / "bundles" / name)
     settings = load_generator_config(root / "configs" / f"{name}.toml")
-    assert GeneratorConfig.model_validate(package.spec.provenance.config) == settings
+    assert DcganConfig.model_validate(package.spec.provenance.config) == settings
     z = np.random.default_rng(0).standard_normal((4, package.spec.latent), np.float32)
     drawn = package.draw(z)
     assert drawn.shape == (4, 64, 64, 3)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from bci.decoder.wire import read_facts
-from models.export import OPSET, export_generator, export_state_readout
-from models.systems.alpha.generator import UpsamplingGenerator
+from models.export import OPSET, export_generator
+from models.generators.upsampling import UpsamplingGenerator
+from models.systems.alpha.export import export_state_readout
 from models.systems.alpha.path import PathGenerator
 from models.systems.alpha.readout import LinearScore, RelativePower, Sigmoid, StateReadout
 
@@ -22,10 +23,14 @@ def run(model, **inputs):
     return dict(zip(names, session.run(None, inputs), strict=True))
 
 
+def path_generator(seed):
+    torch.manual_seed(seed)
+    return PathGenerator(UpsamplingGenerator(RANGES, (12, 8, 6), 16), (0, 0, 0), (1, 0.5, -0.5)).eval()
+
+
 @pytest.fixture(scope="module")
 def generator():
-    torch.manual_seed(5)
-    return PathGenerator(UpsamplingGenerator(RANGES, (12, 8, 6), 16), (0, 0, 0), (1, 0.5, -0.5)).eval()
+    return path_generator(5)
 
 
 @pytest.fixture(scope="module")
@@ -86,5 +91,9 @@ def test_an_export_is_one_plain_file_that_says_nothing_about_its_machine(generat
             assert all(dim.dim_value > 0 for dim in tensor.type.tensor_type.shape.dim)
 
 
-def test_equal_weights_give_equal_bytes(generator):
-    assert export_generator(generator, 1) == export_generator(generator, 1)
+def test_equal_weights_give_equal_bytes_and_others_do_not(generator):
+    exported = export_generator(generator, 1)
+    twin = path_generator(6)
+    assert export_generator(twin, 1) != exported
+    twin.load_state_dict(generator.state_dict())
+    assert export_generator(twin, 1) == exported

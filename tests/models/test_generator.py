@@ -6,7 +6,7 @@ import torch
 
 from models.drawings.eye_pictures import Pictures
 from models.generators.regression import picture_loss, predict, regress
-from models.systems.alpha.generator import UpsamplingGenerator
+from models.generators.upsampling import UpsamplingGenerator
 from models.systems.alpha.path import PathGenerator
 
 RANGES = [(0.0, 1.0), (-1.0, 1.0)]

@@ -5,7 +5,7 @@ import pytest
 
 from bci.errors import DataError
 from models.readouts.adaptation import Drift, Smoother
-from models.readouts.interface import Posterior
+from models.readouts.fitted import Posterior
 
 
 def test_a_drift_of_scale_and_offset_is_followed_and_logged():

@@ -26,11 +26,16 @@ def test_a_clock_is_not_turned_back() -> None:
         ManualClock().advance(-1.0)
 
 
-def test_the_session_clock_is_that_of_lsl_and_wakes_no_earlier_than_asked() -> None:
+def test_the_session_clock_is_that_of_lsl_and_wakes_no_earlier_than_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock: Clock = LslClock()
     before = pylsl.local_clock()
     now = clock.now()
     assert before <= now <= pylsl.local_clock()
     clock.sleep_until(now + 0.002)
     assert clock.now() >= now + 0.002
-    clock.sleep_until(now - 100.0)  # has passed: returns at once
+    slept: list[float] = []
+    monkeypatch.setattr("bci.memory.lsl_clock.time.sleep", slept.append)
+    clock.sleep_until(clock.now() - 100.0)
+    assert slept == [], "what has passed is not waited for"

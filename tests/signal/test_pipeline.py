@@ -31,7 +31,7 @@ def chunk(
     signal: Signal = SIGNAL,
 ) -> Window:
     n = len(samples)
-    flags = np.zeros((n, signal.shape[0]), bool) if bad is None else bad
+    flags = np.zeros((n, *signal.flag_shape), bool) if bad is None else bad
     times = np.arange(first, first + n) / RATE
     return Window(signal, first, samples, times, flags, first + n - 1, reset=reset)
 
@@ -212,7 +212,7 @@ def test_a_count_that_jumps_is_a_reset_without_being_told() -> None:
 def test_a_filter_whose_input_falls_silent_comes_to_rest() -> None:
     # Otherwise its state decays into denormal numbers, which are some forty times slower, and stays there.
     sos = dsp.butter(4, (8, 13), "bandpass", fs=RATE, output="sos")
-    kernel = Sos(sos, (2,))
+    kernel = Sos(sos, Signal("two", 100.0, (2,)))
     kernel.reset(3)
     kernel(np.random.default_rng(0).normal(0, 50, (500, 2)), None)
     for _ in range(12):
@@ -276,7 +276,7 @@ def test_a_volume_passes_what_works_on_single_values_and_is_refused_elsewhere() 
     samples[10, 1, 2, 0] = np.nan
     got, bad, _ = run(Pipeline([HighPass(20, 1), Saturation(100.0)]), samples, (7,), signal=volume)
     assert got.shape == samples.shape
-    assert bad[10].tolist() == [False, True, False, False]
+    assert np.argwhere(bad[10]).tolist() == [[1, 2, 0]]
     assert np.isfinite(got).all()
     with pytest.raises(ConfigError, match="row of 2 or more channels"):
         Pipeline([CommonAverage()]).output(volume)

@@ -10,7 +10,7 @@ from bci.signal.labels import label_key
 from bci.signal.pipeline import Pipeline
 from bci.signal.step import TOLERANCE, Step
 from bci.signal.steps.features import BandPower, Covariance
-from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch, settling_samples
+from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
 from bci.signal.steps.masking import Artefact, Flat, Saturation
 from bci.signal.steps.montage import Bipolar, Pick, Scale
 from bci.signal.steps.remembering import Memory
@@ -69,17 +69,35 @@ def test_a_filter_equals_scipy_on_the_whole_recording() -> None:
     assert np.array_equal(run(BandPass(8, 13), samples).samples, expected)
 
 
-def test_a_constant_offset_is_forgotten_when_the_filter_says_so() -> None:
-    sos = dsp.butter(4, 1, "highpass", fs=RATE, output="sos")
-    settle = settling_samples(sos)
-    response = dsp.sosfilt(sos, np.full(settle + 2000, 4000.0))
-    assert (
-        np.abs(response[settle:]).max()
-        <= TOLERANCE * np.abs(dsp.sosfilt(sos, np.eye(1, 9000)[0])).sum() * 4000
-    )
-    assert np.abs(response[settle // 8]) > TOLERANCE * 4000
-    started = run(HighPass(1), np.zeros((10, 2)))
-    assert started.samples.shape == (10, 2)
+@pytest.mark.parametrize(
+    "step",
+    [
+        HighPass(1),
+        HighPass(0.5, 1),
+        LowPass(20),
+        BandPass(8, 13),
+        BandPass(0.7, 20, 2),
+        Notch(50),
+        Decimate(5),
+    ],
+    ids=repr,
+)
+def test_a_thousandth_of_an_offset_and_of_the_worst_disturbance_is_left_when_the_filter_says_so(
+    step: HighPass | LowPass | BandPass | Notch | Decimate,
+) -> None:
+    size = 4000.0
+    settle = step.start(SIGNAL).settle
+    end = 4 * settle
+    response = dsp.sosfilt(step.sections(SIGNAL), np.eye(1, end + settle)[0])
+    disturbance = np.zeros((end + 2 * settle, 2))
+    disturbance[:end, 0] = size
+    # Every sample has the sign that adds to what is left one sample too early.
+    early = end - 1 + settle - 1
+    disturbance[:end, 1] = size * np.sign(response[early - np.arange(end)])
+    out = run(step, disturbance)
+    at = np.round(out.times * RATE)
+    assert np.abs(out.samples[at > end - 1 + settle]).max() <= TOLERANCE * size
+    assert np.abs(dsp.sosfilt(step.sections(SIGNAL), disturbance[:, 1])[early]) > TOLERANCE * size
 
 
 def test_decimation_keeps_the_last_of_each_group_with_its_time() -> None:
@@ -142,10 +160,10 @@ def test_masks_mark_what_they_name_and_alter_nothing() -> None:
 
 
 def test_memory_marks_exactly_the_settling_time_across_calls() -> None:
-    memory = Memory(1, 5)
+    memory = Memory((1,), 5)
     flags = np.zeros((20, 1), bool)
     flags[3] = True
-    whole = Memory(1, 5)(flags, 20)
+    whole = Memory((1,), 5)(flags, 20)
     assert whole is not None
     assert np.flatnonzero(whole[:, 0]).tolist() == [3, 4, 5, 6, 7, 8]
     parts = [memory(flags[:4], 4), memory(None, 3), memory(None, 13)]

@@ -1,11 +1,22 @@
 """Oracles: chance where there is nothing, theory where there is one, more with more signal."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.stats
+from numpy.typing import NDArray
 from planted_participants import PICTURES, small
 
-from bci.sim.oracle import FactorNoise, gaussian_posterior, identify, likelihoods, sampled_posterior
+from bci.sim.oracle import (
+    FactorNoise,
+    gaussian_posterior,
+    identify,
+    likelihoods,
+    sampled_posterior,
+    score_trials,
+)
 from bci.sim.responses import respond
 
 
@@ -21,6 +32,7 @@ def test_the_inverse_is_that_of_the_covariance() -> None:
         FactorNoise(f, 1.0, d)
 
 
+LAPSES = 0.2
 FAINT = {"fmri": 0.01, "eeg": 0.004}
 
 
@@ -33,9 +45,7 @@ def test_identification_is_chance_without_signal_and_rises_with_it(kind: str) ->
         found = respond(participant, PICTURES[order])
         # What a look would have caused does not hang on the signal's size.
         drives = drives or [participant.observer.imagine(PICTURES[:12], moment) for moment in found.moments]
-        scores = np.stack(
-            [likelihoods(participant, found, i, PICTURES[:12], d) for i, d in enumerate(drives)]
-        )
+        scores = score_trials(participant, found, range(len(order)), PICTURES[:12], drives)
         reached.append(identify(scores.round(6), order)["n_way"])
     assert reached[0] == pytest.approx(1 / 12)
     assert 0.15 < reached[1] < reached[2]
@@ -46,32 +56,61 @@ def test_a_lapse_is_taken_into_account() -> None:
     participant = small("eeg", snr=5.0, lapse_rate=0.5)
     found = respond(participant, PICTURES[:8])
     lapsed = [i for i, moment in enumerate(found.moments) if moment.lapsed]
-    scores = np.stack([likelihoods(participant, found, i, PICTURES[:8]) for i in lapsed])
+    scores = score_trials(participant, found, lapsed, PICTURES[:8])
     # Nobody was there, and the oracle does not make one candidate win by the noise alone.
     assert np.ptp(scores, axis=1).max() < 1e-6
     awake = next(i for i, moment in enumerate(found.moments) if not moment.lapsed)
     assert likelihoods(participant, found, awake, PICTURES[:8]).argmax() == awake
 
 
-def test_the_likelihood_is_the_gaussian_one() -> None:
-    participant = small("eeg", snr=0.5, lapse_rate=0.0)
+def check_likelihoods(
+    scores: NDArray[np.float64], left: NDArray[np.float64], answers: Any, covariance: Any
+) -> None:
+    """Compare with the density of what is left of an answer once each candidate's, or nothing, is taken away."""
+    noise = scipy.stats.multivariate_normal(np.zeros(len(covariance)), covariance)
+    seen = np.array([noise.logpdf((left - answer).ravel()) for answer in answers])
+    density = np.logaddexp(np.log1p(-LAPSES) + seen, np.log(LAPSES) + noise.logpdf(left.ravel()))
+    assert np.ptp(density) > 1
+    # Of both, up to one constant.
+    assert np.allclose(scores - scores[0], density - density[0], rtol=1e-6, atol=1e-6)
+
+
+def test_the_likelihood_of_an_epoch_is_the_gaussian_one_over_channels_and_time() -> None:
+    participant = small("eeg", snr=0.5, lapse_rate=LAPSES)
     found = respond(participant, PICTURES[:6])
-    i, begin, n = 3, int(found.first[3]), 25
-    # By brute force, on 25 samples after 80 ms and 8 of the channels.
+    i = next(i for i, moment in enumerate(found.moments) if i > 1 and not moment.lapsed)
+    # Some samples around 100 ms: the covariance of a whole epoch would be too large to write down.
+    part = slice(20, 30)
+    found = replace(
+        found,
+        values=found.values[:, part],
+        clean=found.clean[:, part],
+        first=found.first + part.start,  # type: ignore[operator]
+    )
     scores = likelihoods(participant, found, i, PICTURES[:6])
-    time = participant.background_covariance(begin, found.values.shape[1])
-    keep = slice(20, 20 + n)
-    covariance = np.kron(time[keep, keep], participant.sensors.background[:8, :8])
-    assert np.all(np.linalg.eigvalsh(covariance) > 0)
-    drives = participant.observer.imagine(PICTURES[:6], found.moments[i])
-    since = np.arange(begin, begin + found.values.shape[1]) / 250 - found.moments[i].time
-    answers = [participant.evoked(w, since, participant.jitter(i)) for w in participant.waves(drives)]
-    left = found.values[i] - found.clean[i] + answers[i]
-    brute = [
-        scipy.stats.multivariate_normal(np.zeros(8 * n), covariance).logpdf((left - a)[keep, :8].ravel())
-        for a in answers
-    ]
-    assert np.argmax(brute) == np.argmax(scores) == i
+    begin, n = int(found.first[i]), found.values.shape[1]  # type: ignore[index]
+    covariance = np.kron(participant.background_covariance(begin, n), participant.sensors.background)
+    since = np.arange(begin, begin + n) / participant.signal.rate - found.moments[i].time
+    drives = np.concatenate(
+        [found.drives[i : i + 1], participant.observer.imagine(PICTURES[:6], found.moments[i])]
+    )
+    own, *answers = (participant.evoked(w, since, participant.jitter(i)) for w in participant.waves(drives))
+    left = found.values[i].astype("f8") - found.clean[i] + own
+    check_likelihoods(scores, left, answers, covariance)
+
+
+def test_the_likelihood_of_a_beta_is_the_gaussian_one_over_voxels() -> None:
+    participant = small("fmri", snr=0.05, lapse_rate=LAPSES)
+    found = respond(participant, PICTURES[:6])
+    i = next(i for i, moment in enumerate(found.moments) if i > 1 and not moment.lapsed)
+    scores = likelihoods(participant, found, i, PICTURES[:6])
+    share, f = participant.noise.share, participant.factors.astype("f8")
+    covariance = share * f @ f.T + (1 - share) * np.eye(len(f))
+    covariance *= np.outer(participant.noise_percent, participant.noise_percent) * found.noise_variance[i]  # type: ignore[index]
+    gain = found.gain[i].astype("f8")  # type: ignore[index]
+    answers = gain * participant.observer.imagine(PICTURES[:6], found.moments[i])
+    left = found.values[i].astype("f8") - found.clean[i] + gain * found.drives[i]
+    check_likelihoods(scores, left, answers, covariance)
 
 
 def test_identify_counts_ties_as_shares() -> None:

@@ -1,7 +1,5 @@
 """Sessions: how system tests run the real command and read what it left."""
 
-import csv
-import json
 import os
 import re
 import signal
@@ -9,30 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from commands import COLUMNS, Done
 
 LONGEST = 120.0
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    status: int
-    result: dict[str, Any]
-    words: str
-
-    @property
-    def folder(self) -> Path:
-        """The session's folder."""
-        return Path(self.result["session"])
-
-    def table(self, name: str) -> list[dict[str, str]]:
-        """Read one of the session's tables."""
-        with (self.folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
 
 
 def start(*words: object) -> subprocess.Popen[str]:
@@ -43,7 +22,7 @@ def start(*words: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "COLUMNS": "160"},
+        env=os.environ | COLUMNS,
     )
 
 
@@ -55,9 +34,7 @@ def finish(process: subprocess.Popen[str]) -> Done:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         raise AssertionError(f"the command did not end within {LONGEST} s\n{out}\n{err}") from None
-    lines = out.strip().splitlines()
-    result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-    return Done(process.returncode, result, out + err)
+    return Done.of(process.returncode, out, err)
 
 
 def bci(*words: object) -> Done:

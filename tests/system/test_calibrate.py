@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import call
 from sessions import bci, only_folder
 
 from bci.cli.calibrate import tools
@@ -61,7 +62,7 @@ def test_a_stream_that_does_not_fit_is_refused_before_anybody_is_asked_to_sit_do
     path = config(tmp_path)
     path.write_text(path.read_text(encoding="utf-8").replace("my-amplifier", "another-amp"), encoding="utf-8")
     with LslOutlet(Signal("amp", 250.0, (2,), ("O1", "O2"), "uV"), "another-amp"):
-        done = bci("calibrate", path, "--out", tmp_path / "out", "--recordings", tmp_path / "r", "--json")
+        done = call("calibrate", path, "--out", tmp_path / "out", "--recordings", tmp_path / "r", "--json")
     assert done.status == 2
     assert "expected a stream of 160 Hz" in done.result["message"]
     assert "came 250 Hz" in done.result["message"]
@@ -71,7 +72,7 @@ def test_a_stream_that_does_not_fit_is_refused_before_anybody_is_asked_to_sit_do
 def test_without_the_extra_the_line_that_installs_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("models.systems.alpha.calibrate", "models.export", "onnx"):
+    for name in ("models.systems.alpha.calibrate", "models.systems.alpha.export", "models.export", "onnx"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ConfigError, match=r"needs the package 'onnx': .* pip install -e '\.\[cpu,train\]'"):

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sessions
-from sessions import Done, bci
+from commands import Done, call
+from sessions import bci
 
 from bci.config.session import load_session
 from bci.control.certify.breaking import Fault
@@ -129,7 +130,7 @@ def test_a_window_that_nobody_can_see_is_not_certified(
     monkeypatch.setitem(os.environ, "SDL_VIDEODRIVER", "dummy")
     config = session_file(tmp_path)
     config.write_text(config.read_text().replace('"headless"', '"window"'))
-    done = bci("certify", config, "--out", tmp_path / "out", "--json")
+    done = call("certify", config, "--out", tmp_path / "out", "--json")
     assert done.status == 2
     assert "--headless" in done.words
     assert not (tmp_path / "out").exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from commands import call
 from PIL import Image
 from sessions import bci, finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
@@ -88,16 +89,16 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
     assert (done.folder / "preview.png").read_bytes().startswith(b"\x89PNG")
     with (done.folder / "trials.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.reader(file))[:4] == ["trial", "stimulus", "name", "ending"]
-    again = bci("reproduce", done.folder, "--json")
+    again = call("reproduce", done.folder, "--json")
     assert again.status == 0, again.words
     assert again.result["equal"] == again.result["frames"] == len(frames)
-    assert bci("verify", done.folder, "--json").result["damaged"] == 0
+    assert call("verify", done.folder, "--json").result["damaged"] == 0
 
 
 def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(tmp_path: Path) -> None:
     configs = Path(__file__).resolve().parents[2] / "configs"
     for name in ("hyper-insilico", "hyper-insilico-fmri"):
-        checked = bci("check", configs / f"{name}.toml", "--json")
+        checked = call("check", configs / f"{name}.toml", "--json")
         assert checked.status == 0, checked.words
         assert checked.result["trials"] == 48
     text = (
@@ -105,7 +106,7 @@ def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(
     )
     alone = tmp_path / "alone.toml"
     alone.write_text(text[: text.index("[experiment]")])
-    refused = bci("check", alone, "--json")
+    refused = call("check", alone, "--json")
     assert refused.status == 2
     assert "names no stream" in " ".join(refused.words.split())
 
@@ -115,12 +116,12 @@ def test_a_preview_that_cannot_be_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "loop.toml"
     text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(tmp_path)))
     config.write_text(text[: text.index("[experiment]")])
-    refused = bci("check", config, "--json")
+    refused = call("check", config, "--json")
     assert refused.status == 2
     assert "there is no [experiment]" in " ".join(refused.words.split())
     Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "face.png")
     config.write_text(text)
-    refused = bci("check", config, "--json")
+    refused = call("check", config, "--json")
     assert refused.status == 2
     assert "nothing to pair" in " ".join(refused.words.split())
 
@@ -193,16 +194,16 @@ def test_volumes_seconds_apart_are_no_silence_and_their_epochs_are_decoded_fed_b
     assert [row for row in shown if row["kind"] == "frame"]
     kinds = {mark["kind"] for mark in done.table("marks")}
     assert not kinds & {"stalled", "gap", "epoch_lost", "skipped"}
-    again = bci("reproduce", done.folder, "--json")
+    again = call("reproduce", done.folder, "--json")
     assert again.result["equal"] == again.result["frames"] == 2
     other = tmp_path / "other.toml"
     other.write_text(text.replace("units = 16", "units = 24"))
-    refused = bci("check", other, "--json")
+    refused = call("check", other, "--json")
     assert refused.status == 2
     assert "expected (16,), came (24,)" in " ".join(refused.words.split())
     hasty = tmp_path / "hasty.toml"
     hasty.write_text(text.replace("max_png = 0", "max_png = 0\ndata_age_limit = 0.5"))
-    refused = bci("check", hasty, "--json")
+    refused = call("check", hasty, "--json")
     assert refused.status == 2
     assert "longer than the 1.5 s from sample to sample" in " ".join(refused.words.split())
 

@@ -127,13 +127,3 @@ def test_ctrl_c_and_sigterm_stop_in_order(
     assert done.result["windows"] == done.result["reconstructions"] + done.result["skipped"]
     assert len(done.table("frames")) == done.result["reconstructions"]
     assert segments_of(done.folder) == set()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [("--alpha", "--snr", 0), ("--alpha", "--recording", __file__), ("--recording", __file__, "--snr", 1)],
-)
-def test_demos_that_contradict_each_other_are_refused(tmp_path: Path, words: tuple[object, ...]) -> None:
-    done = bci("demo", *words, "--headless", "--out", tmp_path, "--json")
-    assert done.status == 2
-    assert done.result["error"] == "ConfigError"

@@ -195,9 +195,9 @@ def test_the_simulator_is_published_until_the_supervisor_says_stop(tmp_path: Pat
     ("spec", "error", "words"),
     [
         ({"kind": "replay", "file": "nowhere.edf"}, "RecordingError", "there is no file"),
-        ({"kind": "simulate", "sede": 3}, "ConfigError", "has no sede"),
+        ({"kind": "simulate", "sede": 3}, "ConfigError", "sede: there is no such key"),
         ({"kind": "dream"}, "ConfigError", "got 'dream'"),
-        ({"kind": "simulate", "speed": "max"}, "ConfigError", "is refused"),
+        ({"kind": "simulate", "speed": "max"}, "ConfigError", "speed: Input should be a valid number"),
         ({"kind": "simulate", "consumer_timeout": 0.2}, "StreamError", "nobody took the stream"),
     ],
 )

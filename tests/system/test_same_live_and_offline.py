@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sessions import Done, bci
+from commands import Done, call
+from sessions import bci
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
@@ -80,7 +81,7 @@ def test_samples_latents_and_images_are_equal(
 def test_a_session_reproduces_itself_and_a_forged_latent_is_noticed(tmp_path: Path, eegmmidb: Path) -> None:
     done = run_session(tmp_path, eegmmidb / "S001R01.edf", 10.0, None)
     assert done.status == 0, done.words
-    again = bci("reproduce", done.folder, "--json")
+    again = call("reproduce", done.folder, "--json")
     assert again.status == 0, again.words
     result = again.result
     assert result["frames"] == result["equal"] == done.result["reconstructions"] > 50
@@ -95,7 +96,7 @@ def test_a_session_reproduces_itself_and_a_forged_latent_is_noticed(tmp_path: Pa
     place, latent = next((i, r["latent"]) for i, r in enumerate(done.table("frames"), 1) if r["valid"] == "1")
     rows[place] = rows[place].replace(latent, f"[{json.loads(latent)[0] + 0.25}]")
     table.write_text("".join(rows))
-    forged = bci("reproduce", done.folder, "--json")
+    forged = call("reproduce", done.folder, "--json")
     assert forged.status == 3
     assert forged.result["equal"] == result["frames"] - 1
     assert forged.result["within_tolerance"] is False

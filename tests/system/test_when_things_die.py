@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sessions import Done, bci, finish, only_folder, rows_in, segments_of, start, wait_for
+from commands import Done, call
+from sessions import finish, only_folder, rows_in, segments_of, start, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -138,7 +139,7 @@ def test_whoever_is_killed_or_frozen_is_started_again_and_the_pictures_come_back
     assert done.result["programs"]["record"]["unrecorded"] == 0
     assert [path.name for path in rig.folder.glob("recording*.xdf")] == ["recording-2.xdf"]
     assert [path.name for path in rig.folder.glob("*.partial")] == ["recording.xdf.partial"]
-    verified = bci("verify", rig.folder, "--json")
+    verified = call("verify", rig.folder, "--json")
     assert verified.result["damaged"] == 0
     assert [Path(part["recording"]).name for part in verified.result["parts"]] == [
         "recording.xdf.partial",
@@ -186,6 +187,6 @@ def test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_f
     assert "neutral picture: the run is over" in rig.log or rig.shown().rstrip().endswith("the run is over")
     assert [path.name for path in rig.folder.glob("recording*")] != []
     assert not list(rig.folder.glob("*.partial"))
-    assert bci("verify", rig.folder, "--json").result["damaged"] == 0
+    assert call("verify", rig.folder, "--json").result["damaged"] == 0
     if sys.platform.startswith("linux"):
         wait_for(lambda: segments_of(rig.folder) == set(), "the end of the shared memory")

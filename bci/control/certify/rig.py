@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from bci.config.session import ReplaySettings, SessionConfig, SimulateSettings, SinesSettings
+from bci.config.session import SessionConfig
+from bci.config.sources import ReplaySettings, SimulateSettings, SinesSettings
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleMismatch, ConfigError
 from bci.sim.eeg import AlphaSimulator

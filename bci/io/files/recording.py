@@ -147,7 +147,7 @@ def chunks(
                 first=at - start,
                 samples=recording.read(at, at + n),
                 times=recording.times(at, at + n),
-                bad=np.zeros((n, signal.shape[0]), bool),
+                bad=np.zeros((n, *signal.flag_shape), bool),
                 last_sample=at - start + n - 1,
                 reset=reset,
             )

@@ -6,7 +6,6 @@ ever, and accepts another rate without a word.
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Iterator
 
 from bci.errors import StreamMismatch
@@ -14,6 +13,7 @@ from bci.io.lsl.discovery import Watch, no_answer, not_found, refuse_doubles, se
 from bci.io.lsl.inlet import Inlet
 from bci.io.lsl.metadata import StreamInfo, read_info
 from bci.memory.liblsl import pylsl
+from bci.signal.clock import Clock
 from bci.signal.types import Signal
 
 #: Waits of 0.1 s that one attempt to connect may take before it starts over with discovery.
@@ -31,6 +31,8 @@ class Connector:
         What it must send; by default whatever it sends at first.
     buffer_s : float
         Seconds that liblsl keeps while nobody pulls.
+    clock : Clock
+        The session clock.
 
     Attributes
     ----------
@@ -38,12 +40,13 @@ class Connector:
         Uids of outlets that were lost; one that still answers beside another is on its way out, no double.
     """
 
-    def __init__(self, source_id: str, expect: Signal | None, buffer_s: float) -> None:
+    def __init__(self, source_id: str, expect: Signal | None, buffer_s: float, clock: Clock) -> None:
         self.source_id = source_id
         self.gone: set[str] = set()
         self._expect = expect
         self._timing: tuple[float, bool] | None = None
         self._buffer_s = buffer_s
+        self._clock = clock
         self._watch = Watch(source_id)
         self._seen: StreamInfo | None = None
         self._attempt = self._connecting()
@@ -54,7 +57,7 @@ class Connector:
         Parameters
         ----------
         timeout : float
-            Seconds to look for the source.
+            Seconds to look for the source, by the session clock.
         between : callable
             Called between waits of at most 0.1 s; may raise to give up.
 
@@ -63,10 +66,10 @@ class Connector:
         StreamNotFound, DuplicateStream, StreamMismatch
             If there is none, more than one, or another stream than expected.
         """
-        deadline = time.perf_counter() + timeout
+        deadline = self._clock.now() + timeout
         while (inlet := self.again()) is None:
             between()
-            if time.perf_counter() >= deadline:
+            if self._clock.now() >= deadline:
                 raise no_answer(self._seen, timeout) if self._seen else not_found(self.source_id, timeout)
         # A double may be slower to answer than the first; the watch has listened all the while.
         if len(self.look()) > 1:

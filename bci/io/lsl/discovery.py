@@ -10,6 +10,8 @@ import psutil
 from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
 from bci.io.lsl.metadata import StreamInfo, read_info
 from bci.memory.liblsl import pylsl
+from bci.memory.lsl_clock import LslClock
+from bci.signal.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +37,20 @@ def nothing() -> None:
 
 
 def search(source_id: str, wait: float = WAIT) -> list[Any]:
-    """Return every outlet of `source_id` that answers within `wait` seconds, as `pylsl.StreamInfo` in brief."""
+    """Return every outlet of `source_id` that answers within `wait` seconds, as `pylsl.StreamInfo` in brief.
+
+    The seconds are the network's, real ones, whatever a session clock shows: liblsl blocks for them.
+    """
     # Asking for two makes liblsl wait for a second answer, which is how a double is found.
     found = pylsl.resolve_byprop("source_id", source_id, 2, wait)
     if len(found) > 1:
-        # An outlet that is being closed answers for some milliseconds more: only what still answers counts.
+        # An outlet that is being closed answers for some real milliseconds more: only what still answers counts.
         time.sleep(wait / 2)
         found = pylsl.resolve_byprop("source_id", source_id, 2, wait / 2)
     return list(found)
 
 
-def find(source_id: str, timeout: float, between: Callable[[], None] = nothing) -> Any:
+def find(source_id: str, timeout: float, clock: Clock, between: Callable[[], None] = nothing) -> Any:
     """Return the one outlet of `source_id`, as `pylsl.StreamInfo` in brief.
 
     Parameters
@@ -53,7 +58,9 @@ def find(source_id: str, timeout: float, between: Callable[[], None] = nothing) 
     source_id : str
         Name of the device.
     timeout : float
-        Seconds to go on looking.
+        Seconds to go on looking, by `clock`.
+    clock : Clock
+        The session clock.
     between : callable
         Called between waits of at most 0.1 s; may raise to give up.
 
@@ -64,14 +71,14 @@ def find(source_id: str, timeout: float, between: Callable[[], None] = nothing) 
     DuplicateStream
         If more than one answers.
     """
-    deadline = time.perf_counter() + timeout
+    deadline = clock.now() + timeout
     while True:
         found = search(source_id)
         between()
         if found:
             refuse_doubles(source_id, found)
             return found[0]
-        if time.perf_counter() >= deadline:
+        if clock.now() >= deadline:
             raise not_found(source_id, timeout)
 
 
@@ -132,16 +139,16 @@ def asking(found: Any) -> Iterator[StreamInfo | None]:
     yield read_info(full)
 
 
-def read_full(found: Any, wait: float) -> StreamInfo:
+def read_full(found: Any, wait: float, clock: Clock) -> StreamInfo:
     """Return an outlet's whole description, or raise `pylsl.util.TimeoutError` when it takes longer than `wait`.
 
-    Otherwise as `asking`.
+    The seconds are those of `clock`, looked at between waits of at most 0.1 s. Otherwise as `asking`.
     """
-    deadline = time.perf_counter() + wait
+    deadline = clock.now() + wait
     for info in asking(found):
         if info is not None:
             return info
-        if time.perf_counter() >= deadline:
+        if clock.now() >= deadline:
             break
     raise pylsl.util.TimeoutError
 
@@ -164,8 +171,10 @@ def readable(found: Iterable[Any]) -> list[StreamInfo]:
     return infos
 
 
-def describe(source_id: str, timeout: float = 5.0) -> StreamInfo:
+def describe(source_id: str, timeout: float = 5.0, clock: Clock | None = None) -> StreamInfo:
     """Return what the stream with this source id says of itself.
+
+    `timeout` is counted by `clock`, the session clock; by default by this host's.
 
     Raises
     ------
@@ -176,10 +185,11 @@ def describe(source_id: str, timeout: float = 5.0) -> StreamInfo:
     StreamMismatch
         If it claims what no stream can be.
     """
-    deadline = time.perf_counter() + timeout
-    found = find(source_id, timeout)
+    clock = clock or LslClock()
+    deadline = clock.now() + timeout
+    found = find(source_id, timeout, clock)
     try:
-        return read_full(found, max(WAIT, deadline - time.perf_counter()))
+        return read_full(found, max(WAIT, deadline - clock.now()), clock)
     except NO_ANSWER:
         raise no_answer(read_info(found), timeout) from None
 
@@ -192,16 +202,18 @@ def no_answer(info: StreamInfo, timeout: float) -> StreamNotFound:
     )
 
 
-def visible(wait: float) -> list[StreamInfo]:
-    """Return all streams that answer within `wait` seconds, sorted by source id.
+def visible(wait: float, clock: Clock | None = None) -> list[StreamInfo]:
+    """Return all streams that answer within `wait` seconds of the network, sorted by source id.
 
-    One that does not give its whole description within half a second, or too long a one, is listed by what discovery
-    tells; one that claims what no stream can be is said in the log and left out.
+    One that does not give its whole description within half a second (by `clock`, by default this host's), or too
+    long a one, is listed by what discovery tells; one that claims what no stream can be is left out, and the log says
+    so.
     """
+    clock = clock or LslClock()
     infos = []
     for found in pylsl.resolve_streams(wait):
         try:
-            infos.append(read_full(found, 0.5))
+            infos.append(read_full(found, 0.5, clock))
         except (*NO_ANSWER, StreamMismatch):
             infos += readable([found])
     return sorted(infos, key=lambda info: (info.source_id, info.uid))

@@ -89,7 +89,7 @@ class MarkerSource:
     clock : Clock
         The session clock.
     timeout : float
-        Seconds to look for it.
+        Seconds to look for it, by the session clock.
     between : callable
         Called between waits of at most 0.1 s while connecting; may raise to give up.
 
@@ -117,7 +117,7 @@ class MarkerSource:
         between: Callable[[], None] = nothing,
     ) -> None:
         deadline = clock.now() + timeout
-        found = find(source_id, timeout, between)
+        found = find(source_id, timeout, clock, between)
         self.info = read_info(found)
         _refuse_signal(self.info)
         self.received = self.cut = 0
@@ -138,7 +138,7 @@ class MarkerSource:
                         raise no_answer(self.info, timeout) from None
 
     def pull(self, timeout: float = 0.0) -> list[Event]:
-        """Return the markers that have arrived, oldest first; wait at most `timeout` seconds for the first.
+        """Return the markers that have arrived, oldest first; wait at most `timeout` real seconds for the first.
 
         Raises
         ------

@@ -14,7 +14,6 @@ another outlet or with another description. One that comes back with another rat
 
 import logging
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -73,7 +72,7 @@ class LslSource:
     expect : Signal, optional
         What the stream must be; by default what it says at first. It must stay that after a restart.
     timeout : float
-        Seconds to look for it.
+        Seconds to look for it, by the session clock.
     buffer_s : float
         Seconds liblsl keeps while nobody pulls.
     data_age_limit : float, optional
@@ -123,7 +122,7 @@ class LslSource:
     ) -> None:
         self._clock = clock
         self._grid = grid
-        self._connector = Connector(source_id, expect, buffer_s)
+        self._connector = Connector(source_id, expect, buffer_s, clock)
         inlet = self._connector.connect(timeout, between)
         self._inlet: Inlet | None = inlet
         self.info = inlet.info
@@ -161,8 +160,8 @@ class LslSource:
     def pull_into(self, stream: Stream, timeout: float = WAIT) -> int:
         """Receive what comes next straight into the stream's ring; mark what is not right.
 
-        Blocks until the count that a reader waits for, the grid or the quantum is reached, or `timeout`
-        seconds have passed. While the source is lost, takes one step of at most 0.1 s towards finding it.
+        Blocks inside liblsl until the count that a reader waits for, the grid or the quantum is reached, or `timeout`
+        real seconds have passed. While the source is lost, takes one step of at most 0.1 s towards finding it.
 
         Returns
         -------
@@ -217,15 +216,18 @@ class LslSource:
         return n
 
     def pull(self, timeout: float) -> Window | None:
-        """Return the next samples as a window of their own, or None when none came within `timeout` seconds."""
+        """Return the next samples as a window of their own, or None when none came within `timeout` seconds.
+
+        The seconds are those of the session clock, looked at between waits of at most 0.1 s inside liblsl.
+        """
         stream, chunks = self._own
-        deadline = time.perf_counter() + timeout
+        deadline = self._clock.now() + timeout
         left = timeout
         while stream.samples.count == self._given:
-            if left < 0:
+            self.pull_into(stream, min(WAIT, max(0.0, left)))
+            left = deadline - self._clock.now()
+            if left <= 0 and stream.samples.count == self._given:
                 return None
-            self.pull_into(stream, min(WAIT, left))
-            left = deadline - time.perf_counter()
         chunk = next(chunks)
         self._given = chunk.end
         samples, times, bad = chunk.samples.copy(), chunk.times.copy(), chunk.bad.copy()

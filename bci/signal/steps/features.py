@@ -125,7 +125,7 @@ class _Power:
         self.settle = max(f.settle for f in self._filters) + step.block
         channels = signal.shape[0]
         self._blocks = [_Blocks(step.block, (channels,)) for _ in step.bands]
-        self._memory = Memory(channels, self.settle - step.block)
+        self._memory = Memory((channels,), self.settle - step.block)
         self._flags = _BlockFlags(step.block, channels)
 
     def reset(self, first: int) -> None:

@@ -36,10 +36,12 @@ _SWEEP, _DUST = 4096, 1e-150
 
 
 def settling_samples(sos: Sections) -> int:
-    """Return after how many samples the rest of the impulse response, summed, is at most `TOLERANCE` of the whole.
+    """Return the number of samples after which a disturbance's effect is at most `TOLERANCE` of its size.
 
-    Measured on the impulse response, which decays like its slowest pole; for a step or a constant offset the
-    remainder is bounded by that sum.
+    With the impulse response h, an input that stayed within ±a leaves at most a·Σₖ|h[k]| over the lags k that still
+    reach it: the smallest n with Σₖ₌ₙ|h[k]| ≤ `TOLERANCE`. A constant offset, a burst at the worst frequency and a
+    single spike are all within that bound. Filters here pass their band at a gain of one, so size at the input is
+    size at the output.
     """
     _, poles, _ = dsp.sos2zpk(sos)
     slowest = float(np.abs(poles).max(initial=0.0))
@@ -57,7 +59,7 @@ def settling_samples(sos: Sections) -> int:
     impulse[0] = 1.0
     response = np.abs(dsp.sosfilt(sos, impulse))
     left = np.cumsum(response[::-1])[::-1]
-    return int(np.searchsorted(-left, -TOLERANCE * left[0]))
+    return int(np.searchsorted(-left, -TOLERANCE))
 
 
 class Sos:
@@ -67,17 +69,17 @@ class Sos:
     ----------
     sos : (sections, 6) float64
         As `scipy.signal.butter(output="sos")` gives them.
-    shape : tuple of int
-        Shape of one sample.
+    signal : Signal
+        What goes in.
     """
 
     ratio = 1
 
-    def __init__(self, sos: Sections, shape: tuple[int, ...]) -> None:
+    def __init__(self, sos: Sections, signal: Signal) -> None:
         self.settle = settling_samples(sos)
         self._sos = sos
-        self._zi = np.zeros((len(sos), math.prod(shape), 2))
-        self._memory = Memory(shape[0], self.settle)
+        self._zi = np.zeros((len(sos), math.prod(signal.shape), 2))
+        self._memory = Memory(signal.flag_shape, self.settle)
         self._next = 0
 
     def reset(self, first: int) -> None:
@@ -138,7 +140,7 @@ class _Filter(ABC):
 
     def start(self, signal: Signal) -> Kernel:
         """Return the filter at rest."""
-        return Sos(self.sections(signal), signal.shape)
+        return Sos(self.sections(signal), signal)
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class Decimate(_Filter):
 
     def start(self, signal: Signal) -> Kernel:
         """Return the decimation at rest."""
-        return _Decimation(self.sections(signal), self.factor, signal.shape)
+        return _Decimation(self.sections(signal), self.factor, signal)
 
     def sections(self, signal: Signal) -> Sections:
         """Design the filter for the rate of `signal`: (sections, 6)."""
@@ -228,8 +230,8 @@ class Decimate(_Filter):
 
 
 class _Decimation(Sos):
-    def __init__(self, sos: Sections, factor: int, shape: tuple[int, ...]) -> None:
-        super().__init__(sos, shape)
+    def __init__(self, sos: Sections, factor: int, signal: Signal) -> None:
+        super().__init__(sos, signal)
         self.ratio = factor
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:

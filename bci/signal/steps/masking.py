@@ -17,13 +17,13 @@ def _either(one: Flags | None, other: Flags | None) -> Flags | None:
     return one | other
 
 
-def _channels_over(samples: Samples, limit: float) -> Flags | None:
-    """Return (n, channels) flags of values whose size reaches `limit`, None when there are none."""
+def _over(samples: Samples, limit: float, flag_shape: tuple[int, ...]) -> Flags | None:
+    """Return (n, *flag_shape) flags of values whose size reaches `limit`, None when there are none."""
     # Not by the absolute value: that of the lowest integer is negative.
     over = (samples >= limit) | (samples <= -limit)
     if not over.any():
         return None
-    return np.asarray(over.reshape(len(samples), samples.shape[1], -1).any(axis=2))
+    return np.asarray(over.reshape(len(samples), *flag_shape, -1).any(axis=-1))
 
 
 class _Threshold:
@@ -31,17 +31,20 @@ class _Threshold:
 
     ratio = 1
 
-    def __init__(self, limit: float, channels: int, settle: int) -> None:
+    def __init__(self, limit: float, flag_shape: tuple[int, ...], settle: int) -> None:
         self.settle = settle
         self._limit = limit
-        self._memory = Memory(channels, settle)
+        self._flag_shape = flag_shape
+        self._memory = Memory(flag_shape, settle)
 
     def reset(self, first: int) -> None:
         """Forget the values that were over the limit."""
         self._memory.reset()
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
-        return samples, _either(bad, self._memory(_channels_over(samples, self._limit), len(samples)))
+        return samples, _either(
+            bad, self._memory(_over(samples, self._limit, self._flag_shape), len(samples))
+        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Saturation:
     def start(self, signal: Signal) -> Kernel:
         """Return the mask at work."""
         check_positive(self, limit=self.limit)
-        return _Threshold(self.limit, signal.shape[0], 0)
+        return _Threshold(self.limit, signal.flag_shape, 0)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Artefact:
     def start(self, signal: Signal) -> Kernel:
         """Return the mask at work."""
         self.output(signal)
-        return _Threshold(self.threshold, signal.shape[0], math.ceil(self.seconds * signal.rate))
+        return _Threshold(self.threshold, signal.flag_shape, math.ceil(self.seconds * signal.rate))
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from models.generators.adversarial.averaging import Averaged, settle
 from models.generators.adversarial.losses import fake_loss, generator_loss, orthogonality, r1, real_loss
 from models.generators.adversarial.replicas import Replicas
-from models.generators.dcgan import Dcgan, DcganCritic, initialise
+from models.generators.adversarial.settings import AdversarialFile
 from models.generators.interface import ImageGenerator
 from models.generators.regression import picture_loss
-from models.generators.settings import GeneratorConfig
 
 _SETTLE_BATCHES, _SETTLE_BATCH = 16, 64
 # Streams of random numbers, apart from each other whatever the update.
@@ -51,7 +50,7 @@ class AdversarialGame:
 
     Parameters
     ----------
-    config : GeneratorConfig
+    config : AdversarialFile
         Sizes and switches.
     images : (n, size, size, 3) uint8
         The pictures to learn from.
@@ -63,20 +62,17 @@ class AdversarialGame:
 
     def __init__(
         self,
-        config: GeneratorConfig,
+        config: AdversarialFile,
         images: NDArray[np.uint8],
         latents: NDArray[np.float32] | None,
         replicas: Replicas,
     ) -> None:
-        network, game = config.network, config.game
+        game = config.game
         if (game.warm_steps or game.anchor) and latents is None:
             raise ValueError("redrawing pictures needs their latents")
         self.config, self.replicas, self._images, self._latents = config, replicas, images, latents
         torch.manual_seed(config.seed)
-        generator: ImageGenerator = Dcgan(network.latent, network.width, network.size)
-        critic = DcganCritic(network.critic_width, network.size, network.critic_norm)
-        for each in (generator, critic):
-            initialise(each, network.init)
+        generator, critic = config.networks()
         # Memory with channels last is a fifth faster in oneDNN, and what tensor cores want.
         self.generator = generator.to(replicas.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.critic = critic.to(replicas.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

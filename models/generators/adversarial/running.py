@@ -14,8 +14,8 @@ from models.generators.adversarial.game import AdversarialGame, Measures
 from models.generators.adversarial.monitors import diagnose, look
 from models.generators.adversarial.record import CHECKPOINT, Record, plain_history
 from models.generators.adversarial.replicas import Replicas
+from models.generators.adversarial.settings import AdversarialFile
 from models.generators.interface import ImageGenerator, pictures
-from models.generators.settings import GeneratorConfig
 
 Progress = Callable[[float, str], None]
 _SHOWN = 64  # pictures in a sample grid, and in a look
@@ -23,7 +23,7 @@ _SAY_EVERY_S = 0.5
 
 
 def run(
-    config: GeneratorConfig,
+    config: AdversarialFile,
     images: NDArray[np.uint8],
     latents: NDArray[np.float32] | None,
     folder: Path,
@@ -36,7 +36,7 @@ def run(
 
     Parameters
     ----------
-    config : GeneratorConfig
+    config : AdversarialFile
         What to do.
     images : (n, size, size, 3) uint8
         What to learn from.
@@ -67,7 +67,7 @@ def run(
 
 
 def _run(
-    config: GeneratorConfig,
+    config: AdversarialFile,
     images: NDArray[np.uint8],
     latents: NDArray[np.float32] | None,
     folder: Path,
@@ -80,9 +80,7 @@ def _run(
     checkpoint = folder / CHECKPOINT
     history: list[dict[str, Any]] = load_checkpoint(checkpoint, game) if checkpoint.is_file() else []
     record = Record(folder) if leads else None
-    shown = np.random.default_rng([config.seed, 8]).standard_normal(
-        (_SHOWN, config.network.latent), np.float32
-    )
+    shown = np.random.default_rng([config.seed, 8]).standard_normal((_SHOWN, config.latent), np.float32)
     last = min(game.total_steps, stop_after or game.total_steps)
     before = pictures(game.shipped(), shown, game.generator.output_range) if history else None
     since: list[Measures] = []

@@ -8,10 +8,8 @@ nothing was planned anew:
 """
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,13 @@ from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.card import write_card
 from bci.decoder.spec import CARD, BundleSpec, GraphSpec, Provenance, SignalSpec, WindowSpec
 from bci.io.files.recording import Recording, open_recording
-from models.export import export_state_readout
 from models.metrics.blocks import CLAIM_LEVEL, Blocks, bootstrap, cut_blocks
 from models.metrics.probability import balanced_accuracy, brier
 from models.metrics.ranks import auc
+from models.provenance import versions
 from models.systems.alpha.calibration_file import CalibrationConfig, Recipe, plan_of
 from models.systems.alpha.cued import cut_cued, pairs_of
+from models.systems.alpha.export import export_state_readout
 from models.systems.alpha.fitting import StateEstimator, Trials
 from models.systems.alpha.judging import judge
 from models.systems.alpha.readout import RelativePower
@@ -135,13 +134,7 @@ def calibrate(
             "name": config.name,
             "title": ("SIMULATED: " if recording.simulated else "")
             + (config.title or f"{base.spec.title} (calibrated)"),
-            "signal": SignalSpec(
-                name=signal.name,
-                rate=signal.rate,
-                shape=signal.shape,
-                channels=signal.channels,
-                unit=signal.unit,
-            ),
+            "signal": SignalSpec.of(signal),
             "pipeline": tuple(plan.pipeline.to_json()),
             "window": WindowSpec(length=recipe.window.length, hop=recipe.window.hop),
             "graphs": (
@@ -257,7 +250,7 @@ def _provenance(config: CalibrationConfig, recipe: Recipe, base: Bundle, path: P
         data={name: digest},
         config={"calibration": told, "base": {"name": base.name, "hash": base.hash}, **recipe.plain()},
         seeds={"all": config.seed},
-        versions={"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
+        versions=versions(_PACKAGES),
     )
 
 

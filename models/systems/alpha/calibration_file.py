@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from bci.config.session import SafeName
 from bci.config.toml import describe_errors, load_settings
@@ -19,7 +19,7 @@ from bci.errors import BundleError, ConfigError
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_key
-from models.settings import Positive
+from models.settings import Positive, Section
 from models.systems.alpha.settings import ReadoutSettings, SignalSettings, WindowSettings, window_shape
 
 #: The marker behind the last block.
@@ -29,11 +29,7 @@ END = "end"
 _RATE_TOLERANCE = 1e-4
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class CalibrationStream(_Section):
+class CalibrationStream(Section):
     """The Lab Streaming Layer stream that is recorded."""
 
     source_id: str
@@ -44,7 +40,7 @@ class CalibrationStream(_Section):
     """How long a sample stays readable in shared memory."""
 
 
-class StateSettings(_Section):
+class StateSettings(Section):
     """One of the two states, and how the participant is told to take it."""
 
     label: str = Field(min_length=1, max_length=60)
@@ -61,7 +57,7 @@ class StateSettings(_Section):
         return self
 
 
-class BlockSettings(_Section):
+class BlockSettings(Section):
     """The blocks, in which the states alternate, state 0 first."""
 
     pairs: Annotated[int, Field(ge=4, le=60)] = 6
@@ -80,7 +76,7 @@ class BlockSettings(_Section):
         return self
 
 
-class CalibrationConfig(_Section):
+class CalibrationConfig(Section):
     """One calibration."""
 
     name: SafeName

@@ -21,7 +21,7 @@ from models.metrics.probability import accuracy, balanced_accuracy, brier, calib
 from models.metrics.ranks import auc
 from models.settings import find_data_root
 from models.systems.alpha.heldout import HeldOut, decode_held_out
-from models.systems.alpha.recordings import open_states
+from models.systems.alpha.recordings import StateRecording, open_states
 from models.systems.alpha.settings import TrainingConfig, parse_training
 
 
@@ -40,7 +40,7 @@ def evaluate(
     bundle_path : Path
         The bundle's folder.
     data_root : Path, optional
-        Folder that the recordings' paths start from; see `models.systems.alpha.settings.find_data_root`.
+        Folder that the recordings' paths start from; see `models.settings.find_data_root`.
     out : Path, optional
         Folder for ``index.html``, ``report.json`` and figures.
     permutations, resamples : int
@@ -59,16 +59,7 @@ def evaluate(
         If a recording is missing, or is not the one that the bundle was trained on.
     """
     bundle = Bundle.load(bundle_path)
-    config = held_out_of(bundle)
-    recordings = open_states(config, find_data_root(data_root))
-    for recording in recordings:
-        wanted = bundle.spec.provenance.data.get(recording.settings.path)
-        if wanted != recording.sha256:
-            raise RecordingError(
-                f"{recording.settings.path}: expected the file that bundle {bundle.name!r} was trained on "
-                f"(SHA-256 {wanted}), came another ({recording.sha256}): training and test parts could overlap. "
-                "Use the original file."
-            )
+    config, recordings = open_held_out(bundle, data_root)
     held_out = decode_held_out(bundle, config, recordings)
     report = {
         "bundle": bundle.name,
@@ -93,6 +84,29 @@ def evaluate(
         report["page"] = str(write_states_report(out, report, bundle.spec.title))
     ready: dict[str, Any] = plain(report)
     return ready
+
+
+def open_held_out(bundle: Bundle, data_root: Path | None) -> tuple[TrainingConfig, list[StateRecording]]:
+    """Open the recordings that a bundle was trained on, whose test parts it has not seen.
+
+    Raises
+    ------
+    BundleError
+        If the bundle does not say what it was trained on.
+    RecordingError
+        If a recording is missing, or is not the one that the bundle was trained on.
+    """
+    config = held_out_of(bundle)
+    recordings = open_states(config, find_data_root(data_root))
+    for recording in recordings:
+        wanted = bundle.spec.provenance.data.get(recording.settings.path)
+        if wanted != recording.sha256:
+            raise RecordingError(
+                f"{recording.settings.path}: expected the file that bundle {bundle.name!r} was trained on "
+                f"(SHA-256 {wanted}), came another ({recording.sha256}): training and test parts could overlap. "
+                "Use the original file."
+            )
+    return config, recordings
 
 
 def held_out_of(bundle: Bundle) -> TrainingConfig:

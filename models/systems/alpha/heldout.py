@@ -16,6 +16,7 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.errors import RecordingError
 from bci.signal.clock import ManualClock
 from models.drawings.eye import draw
+from models.reports.decoded import Decoded
 from models.systems.alpha.readout import RelativePower, class_confidence
 from models.systems.alpha.recordings import StateRecording
 from models.systems.alpha.settings import TrainingConfig
@@ -131,6 +132,25 @@ def decode_held_out(bundle: Bundle, config: TrainingConfig, recordings: Sequence
         truth,
         len(rows) + sum(invalid.values()),
         dict(invalid),
+    )
+
+
+def as_decoded(found: HeldOut, recordings: Sequence[StateRecording]) -> Decoded:
+    """Return the held-out windows as trials of two pictures, the drawings of both states, with latents 0 and 1."""
+    labels = {bool(recording.settings.state): recording.settings.label for recording in recordings}
+    which = found.states.astype(np.int64)
+    return Decoded(
+        names=(labels[False], labels[True]),
+        latents=np.array([[0.0], [1.0]], np.float32),
+        seen=found.truth,
+        predicted=found.p.astype(np.float32)[:, None],
+        which=which,
+        confidence=found.confidence,
+        averaged=None,
+        how="",
+        mean_picture=found.truth[which].astype(np.float64).mean(0) / 255.0,
+        mean_of="the drawings of both states, as often as each was held",
+        simulated=any(recording.recording.simulated for recording in recordings),
     )
 
 

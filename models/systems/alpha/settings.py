@@ -9,26 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.errors import ConfigError
 from bci.signal.types import Signal
-from models.settings import Count, Positive, Share
+from models.settings import Count, Positive, Section, Share
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class RecordingSettings(_Section):
+class RecordingSettings(Section):
     """One recording, all of it in one state."""
 
     path: str
@@ -52,7 +41,7 @@ class RecordingSettings(_Section):
         return path
 
 
-class SplitSettings(_Section):
+class SplitSettings(Section):
     """Which part of every recording is fitted on, and which is held out; shares of its length."""
 
     train: tuple[Share, Share] = (0.0, 0.5)
@@ -66,7 +55,7 @@ class SplitSettings(_Section):
         return self
 
 
-class SignalSettings(_Section):
+class SignalSettings(Section):
     """The signal that the bundle will expect."""
 
     channels: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -74,14 +63,14 @@ class SignalSettings(_Section):
     unit: str = "uV"
 
 
-class WindowSettings(_Section):
+class WindowSettings(Section):
     """Window and hop, in samples of the pipeline's output."""
 
     length: Count
     hop: Count
 
 
-class ReadoutSettings(_Section):
+class ReadoutSettings(Section):
     """Relative band power, shrinkage discriminant, calibrated probability."""
 
     bands: Annotated[tuple[int, ...], Field(min_length=1)]
@@ -98,7 +87,7 @@ class ReadoutSettings(_Section):
     """Stretch of time that permutations and bootstraps move as one."""
 
 
-class GeneratorSettings(_Section):
+class GeneratorSettings(Section):
     """The drawn eye, learned."""
 
     pictures: Annotated[int, Field(ge=64)] = 1600
@@ -119,7 +108,7 @@ class GeneratorSettings(_Section):
     """Threads of torch; part of the configuration because sums depend on it."""
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """One decoder to train."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]

@@ -6,10 +6,8 @@ found into the bundle. The same file, data and library versions give the same bu
 """
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +31,14 @@ from bci.signal.types import Signal
 from bci.signal.units import unit_key
 from models.drawings.eye import FACTORS
 from models.drawings.eye_pictures import draw_eyes
-from models.export import export_generator, export_state_readout
+from models.export import export_generator
+from models.generators.interface import ImageGenerator, build, parameter_count
 from models.generators.regression import Curve, predict, regress
+from models.provenance import versions
 from models.settings import find_data_root
 from models.systems.alpha.evaluate import blocks_of, evaluate
+from models.systems.alpha.export import export_state_readout
 from models.systems.alpha.fitting import StateEstimator, Trials
-from models.systems.alpha.generator import UpsamplingGenerator
 from models.systems.alpha.judging import Judged, judge
 from models.systems.alpha.path import PathGenerator
 from models.systems.alpha.readout import RelativePower
@@ -62,7 +62,7 @@ def train(
     out : Path
         Folder of the bundle; one that is there is replaced.
     data_root : Path, optional
-        Folder that the recordings' paths start from; see `models.systems.alpha.settings.find_data_root`.
+        Folder that the recordings' paths start from; see `models.settings.find_data_root`.
     progress : callable, optional
         Takes the share done, 0 to 1, and a line of text.
 
@@ -92,18 +92,16 @@ def train(
     say(0.03, "fitting the readout")
     estimator, judged = _fit_readout(config, trials, pipeline.start(signal), say)
     generator, curve, pictures = _fit_generator(config, lambda done, text: say(0.1 + 0.8 * done, text))
-    made = {**judged.report, "generator": pictures, "trainable_parameters": _size(generator)}
+    made = {**judged.report, "generator": pictures, "trainable_parameters": parameter_count(generator)}
     path = PathGenerator(generator, config.generator.start, config.generator.end).eval()
     spec = BundleSpec(
         name=config.name,
         title=config.title,
-        signal=SignalSpec(
-            name=signal.name, rate=signal.rate, shape=signal.shape, channels=signal.channels, unit=signal.unit
-        ),
+        signal=SignalSpec.of(signal),
         pipeline=tuple(pipeline.to_json()),
         window=WindowSpec(length=config.window.length, hop=config.window.hop),
         latent=1,
-        image=ImageSpec(height=generator.size, width=generator.size, low=0.0, high=1.0),
+        image=_image_of(generator),
         graphs=(
             GraphSpec(file="readout.onnx", role="readout"),
             GraphSpec(file="generator.onnx", role="generator"),
@@ -113,7 +111,7 @@ def train(
             data={recording.settings.path: recording.sha256 for recording in recordings},
             config=config.model_dump(mode="json"),
             seeds={"all": config.seed},
-            versions={"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
+            versions=versions(_PACKAGES),
         ),
     )
     say(0.92, "exporting")
@@ -186,9 +184,7 @@ def _fit_readout(
     return estimator, judged
 
 
-def _fit_generator(
-    config: TrainingConfig, say: Progress
-) -> tuple[UpsamplingGenerator, Curve, dict[str, float]]:
+def _fit_generator(config: TrainingConfig, say: Progress) -> tuple[ImageGenerator, Curve, dict[str, float]]:
     """Draw pictures and fit the generator to them; return it, its curve, and its error beside a baseline."""
     settings: GeneratorSettings = config.generator
     if len(settings.start) != len(FACTORS) or len(settings.end) != len(FACTORS):
@@ -197,16 +193,22 @@ def _fit_generator(
             f"came {len(settings.start)} and {len(settings.end)}"
         )
     torch.manual_seed(config.seed)
-    generator = UpsamplingGenerator(
-        [(low, high) for _, low, high in FACTORS], settings.channels, settings.hidden
+    generator = build(
+        {
+            "kind": "upsampling",
+            "ranges": [(low, high) for _, low, high in FACTORS],
+            "channels": settings.channels,
+            "hidden": settings.hidden,
+        }
     )
+    (size, _) = generator.image_size
 
     def draw(n: int, stream: int, share: tuple[float, float]) -> Any:
         return draw_eyes(
             n,
             settings.start,
             settings.end,
-            size=generator.size,
+            size=size,
             rng=np.random.default_rng([config.seed, stream]),
             progress=lambda done, text: say(share[0] + (share[1] - share[0]) * done, text),
         )
@@ -240,8 +242,9 @@ def _fit_generator(
     )
 
 
-def _size(generator: UpsamplingGenerator) -> int:
-    return sum(parameter.numel() for parameter in generator.parameters())
+def _image_of(generator: ImageGenerator) -> ImageSpec:
+    (height, width), (low, high) = generator.image_size, generator.output_range
+    return ImageSpec(height=height, width=width, low=low, high=high)
 
 
 def _limits(config: TrainingConfig, recordings: Sequence[StateRecording]) -> str:

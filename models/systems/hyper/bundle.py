@@ -1,8 +1,6 @@
 """What training of HYPER in silico leaves: the bundle that runs live, and the pictures for live sessions."""
 
 import json
-import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal
 from models.generators.graphs import for_decoder
 from models.generators.package import GeneratorPackage
+from models.provenance import versions
 from models.readouts.export import export_readout
 from models.readouts.interface import Readout
 from models.readouts.voxels import VoxelMask
@@ -72,9 +71,7 @@ def bundle_of(
     spec = BundleSpec(
         name=config.name,
         title=config.title,
-        signal=SignalSpec(
-            name=signal.name, rate=signal.rate, shape=signal.shape, channels=signal.channels, unit=signal.unit
-        ),
+        signal=SignalSpec.of(signal),
         pipeline=tuple(pipeline.to_json()),
         window=epoch,
         latent=package.spec.latent,
@@ -88,7 +85,7 @@ def bundle_of(
             data={f"generator {package.spec.name}": package.hash},
             config=config.model_dump(mode="json", exclude={"generator", "stimuli"}),
             seeds={"all": config.seed},
-            versions={"python": sys.version.split()[0]} | {name: version(name) for name in _PACKAGES},
+            versions=versions(_PACKAGES),
         ),
         scores=scores,
     )

@@ -4,11 +4,8 @@ Configuration, seed, versions, the hash of the trials that were fitted on, and t
 held-out trials against the number of training trials, everything fitted again on those alone.
 """
 
-import hashlib
 import json
-import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -19,7 +16,10 @@ from bci.io.files.folder import plain
 from models.insilico.trials import Set
 from models.metrics.identification import correlation_table, wins
 from models.metrics.latents import cosine, r_squared
+from models.provenance import versions
 from models.systems.hyper.settings import HyperConfig
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "onnx", "onnxruntime")
 
 #: One trial in so many is fitted on, evenly over the session, so that every run has its part.
 _EVERY = (8, 4, 2, 1)
@@ -42,9 +42,8 @@ def training_record(config: HyperConfig, fitted: Set, held: Set, fit: Fit) -> st
     record = {
         "config": config.model_dump(mode="json", exclude={"generator", "stimuli"}),
         "seeds": {"all": config.seed},
-        "versions": {"python": sys.version.split()[0]}
-        | {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "onnx", "onnxruntime")},
-        "data": {"training_trials_sha256": digest(fitted), "held_out_trials_sha256": digest(held)},
+        "versions": versions(_PACKAGES),
+        "data": {"training_trials_sha256": fitted.digest, "held_out_trials_sha256": held.digest},
         "curve": learning_curve(fitted, held, fit),
     }
     return json.dumps(plain(record), indent=1, ensure_ascii=False) + "\n"
@@ -79,12 +78,3 @@ def learning_curve(fitted: Set, held: Set, fit: Fit) -> list[dict[str, Any]]:
             }
         )
     return curve
-
-
-def digest(trials: Set) -> str:
-    """Return the SHA-256 of what was fitted on: responses, latents and runs, as they lie in memory."""
-    made = hashlib.sha256()
-    for part in (trials.brain, trials.latents, trials.runs):
-        made.update(f"{part.dtype.str} {part.shape}\n".encode())
-        made.update(np.ascontiguousarray(part).tobytes())
-    return made.hexdigest()

@@ -27,7 +27,7 @@ from bci.io.files.checksums import (
 )
 from bci.io.files.disk import AppendFile
 from bci.io.files.recording import open_recording
-from bci.io.files.xdf.wire import BOUNDARY
+from bci.io.files.xdf.framing import BOUNDARY
 from bci.io.files.xdf.writer import LONGEST_CHUNK, XdfWriter
 from bci.signal.clock import ManualClock
 

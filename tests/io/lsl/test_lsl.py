@@ -111,9 +111,47 @@ def test_all_streams_are_visible_with_their_description(outlet: LslOutlet, sourc
 def test_a_stream_that_is_not_there_is_an_error_that_lists_what_is(
     outlet: LslOutlet, source_id: str, clock: ManualClock
 ) -> None:
-    for look in (lambda: describe("nowhere", 0.2), lambda: LslSource("nowhere", clock=clock, timeout=0.2)):
+    def turn() -> None:
+        clock.advance(0.1)
+
+    for look in (
+        lambda: describe("nowhere", 0.2),
+        lambda: LslSource("nowhere", clock=clock, timeout=0.2, between=turn),
+    ):
         with pytest.raises(StreamNotFound, match=rf"'nowhere' within 0.2 s; visible: .*'{source_id}'"):
             look()
+
+
+def test_an_hour_of_looking_is_over_when_the_clock_says_so(clock: ManualClock) -> None:
+    """No test has to wait for a limit: what is between the looks turns the clock."""
+
+    class Hurried(ManualClock):
+        def now(self) -> float:
+            self.advance(1000.0)  # whoever asks finds a quarter of an hour gone
+            return super().now()
+
+    def turn() -> None:
+        clock.advance(1800.0)
+
+    for look in (
+        lambda: describe("nowhere", 3600.0, Hurried(100.0)),
+        lambda: LslSource("nowhere", clock=clock, timeout=3600.0, between=turn),
+    ):
+        with pytest.raises(StreamNotFound, match="'nowhere' within 3600 s"):
+            look()
+    assert clock.now() == 100.0 + 3600.0
+
+
+def test_waiting_for_samples_ends_when_the_clock_says_so(outlet: LslOutlet, source_id: str) -> None:
+    class Hurried(ManualClock):
+        def now(self) -> float:
+            self.advance(0.01)
+            return super().now()
+
+    with LslSource(source_id, clock=Hurried(100.0), timeout=3600.0) as source:
+        before = source._clock.now()
+        assert source.pull(5.0) is None
+        assert 5.0 < source._clock.now() - before < 5.2
 
 
 def test_two_streams_with_one_source_id_are_refused_and_both_named(

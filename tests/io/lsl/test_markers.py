@@ -156,7 +156,7 @@ def test_a_signal_is_refused_as_a_source_of_markers(source_id: str, clock: Manua
 
 def test_markers_that_are_not_there_or_there_twice_are_refused(source_id: str, clock: ManualClock) -> None:
     with pytest.raises(StreamNotFound, match=source_id):
-        MarkerSource(source_id, clock, timeout=0.2)
+        MarkerSource(source_id, clock, timeout=3600.0, between=lambda: clock.advance(1800.0))
     with MarkerOutlet("a", source_id), MarkerOutlet("b", source_id), pytest.raises(DuplicateStream):
         MarkerSource(source_id, clock)
 

@@ -43,7 +43,7 @@ def try_file(kind: str, path: Path, size: int, meanwhile: Callable[[], None] = n
     Returns
     -------
     dict
-        Of an XDF file, the fields of `bci.io.files.xdf.chunks.Walk`.
+        Of an XDF file, the fields of `bci.io.files.xdf.chunks.CheckedChunks`.
 
     Raises
     ------

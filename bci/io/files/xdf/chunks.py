@@ -1,22 +1,14 @@
-"""The chunks of an XDF file, walked before a reader believes their lengths.
+"""The chunks of an XDF file, checked before a reader believes their lengths: pyxdf takes each at its word."""
 
-Format: github.com/sccn/xdf/wiki/Specifications, version 1.0. A chunk is its length, a tag and its content;
-a sample is 0, or 8 and a stamp of 8 bytes, and then its values.
-"""
-
-import math
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from bci.errors import RecordingError
 from bci.io.files import safe_xml
+from bci.io.files.xdf.framing import MAGIC, OF_A_STREAM, ChunkHead, Tag, read_head, read_number
+from bci.io.files.xdf.layout import Layout
 
-_FILE_HEADER, _STREAM_HEADER, _SAMPLES, _CLOCK_OFFSET, _FOOTER = 1, 2, 3, 4, 6
-_WITH_STREAM = (2, 3, 4, 6)
-_KNOWN = range(1, 7)
-_ITEM = {"float32": 4, "double64": 8, "int64": 8, "int32": 4, "int16": 2, "int8": 1, "string": 0}
 #: A text costs Python some hundred bytes where the file may spend two.
 _MOST_TEXTS = 1_000_000
 #: pyxdf keeps some 200 bytes of each. Ten streams' footers hold half a million a day, with an offset every 5 s.
@@ -28,8 +20,8 @@ _MOST_OFFSETS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """What a walk over the file found.
+class CheckedChunks:
+    """How much of a file a reader may be given.
 
     Attributes
     ----------
@@ -44,18 +36,11 @@ class Walk:
 
 
 @dataclass(slots=True)
-class _Stream:
-    name: str
-    channels: int
-    item: int
-    offsets: int = 0
-
-
-@dataclass(slots=True)
-class _Found:
+class _Sums:
     """What the chunks so far add up to."""
 
-    streams: dict[int, _Stream] = field(default_factory=dict)
+    layouts: dict[int, Layout] = field(default_factory=dict)
+    offsets: dict[int, int] = field(default_factory=dict)
     texts: int = 0
     elements: int = 0
 
@@ -71,7 +56,7 @@ class _Found:
             )
 
 
-def check_chunks(path: Path) -> Walk:
+def check_chunks(path: Path) -> CheckedChunks:
     """Walk over all chunks and check every size that a reader would believe.
 
     Memory stays within a few times the file's largest chunk, whatever the file claims.
@@ -82,108 +67,88 @@ def check_chunks(path: Path) -> Walk:
         If this is no XDF file, or a chunk claims what it cannot hold.
     """
     size = path.stat().st_size
-    found = _Found()
+    sums = _Sums()
     with path.open("rb") as file:
-        if file.read(4) != b"XDF:":
+        if file.read(len(MAGIC)) != MAGIC:
             raise RecordingError(f"{path.name} does not begin like an XDF file")
-        at = 4
+        at = len(MAGIC)
         while at < size:
-            length = _length(file)
-            content = file.tell()
-            if length is None or content + length > size:
-                return Walk(at, (f"the file ends within a chunk; its last {size - at} bytes are not played",))
-            _check_chunk(f"{path.name}, byte {at}", file, content, length, found)
-            if found.texts > _MOST_TEXTS:
+            head = read_head(file, at, size)
+            if head is None:
+                cut = f"the file ends within a chunk; its last {size - at} bytes are not played"
+                return CheckedChunks(at, (cut,))
+            _check_chunk(f"{path.name}, byte {at}", file, head, sums)
+            if sums.texts > _MOST_TEXTS:
                 raise RecordingError(f"{path.name} holds more than {_MOST_TEXTS} texts: refused")
-            at = content + length
-            file.seek(at)
-    return Walk(size, ())
+            at = head.end
+    return CheckedChunks(size, ())
 
 
-def _check_chunk(where: str, file: IO[bytes], content: int, length: int, found: _Found) -> None:
-    """Check the chunk whose tag is next in the file."""
-    tag = struct.unpack("<H", file.read(2))[0] if length >= 2 else 0
-    if tag not in _KNOWN or (tag in _WITH_STREAM and length < 6):
-        raise RecordingError(f"{where}: no chunk of {length} bytes has tag {tag}; the file is damaged")
-    if tag == _FILE_HEADER:
-        found.check_xml(where, file.read(length - 2))
-    if tag not in _WITH_STREAM:
+def _check_chunk(where: str, file: IO[bytes], head: ChunkHead, sums: _Sums) -> None:
+    """Check one chunk of the file."""
+    tag = head.tag
+    if not head.possible:
+        size = max(0, head.size + 2)
+        raise RecordingError(f"{where}: no chunk of {size} bytes has tag {tag}; the file is damaged")
+    if tag not in OF_A_STREAM and tag != Tag.FILE_HEADER:
         return
-    (stream_id,) = struct.unpack("<I", file.read(4))
-    if tag == _STREAM_HEADER:
+    file.seek(head.offset + head.body)
+    if tag == Tag.FILE_HEADER:
+        sums.check_xml(where, file.read(head.size))
+        return
+    stream_id = int.from_bytes(file.read(4), "little")
+    if tag == Tag.STREAM_HEADER:
         # Readers take this one for UTF-8 whatever it says of itself.
-        text = file.read(length - 6).decode("utf-8", "replace").encode()
-        found.check_xml(where, text, "utf-8")
-        found.streams[stream_id] = _stream(where, safe_xml.parse(text, "utf-8"))
+        text = file.read(head.size - 4).decode("utf-8", "replace").encode()
+        sums.check_xml(where, text, "utf-8")
+        sums.layouts[stream_id] = _layout(where, safe_xml.parse(text, "utf-8"))
+        sums.offsets[stream_id] = 0
         return
-    if stream_id not in found.streams:
+    if stream_id not in sums.layouts:
         raise RecordingError(f"{where}: a chunk of a stream, {stream_id}, that has no header before")
-    stream = found.streams[stream_id]
-    if tag == _SAMPLES:
-        n = _check_samples(where, stream, file, content + length)
-        found.texts += 0 if stream.item else n * stream.channels
-    elif tag == _FOOTER:
-        found.check_xml(where, file.read(length - 6))
-    elif tag == _CLOCK_OFFSET:
-        stream.offsets += 1
-        if length != 22 or stream.offsets > _MOST_OFFSETS:
+    layout = sums.layouts[stream_id]
+    if tag == Tag.SAMPLES:
+        n = _check_samples(where, layout, file.read(head.size - 4))
+        sums.texts += n * layout.channels if layout.is_text else 0
+    elif tag == Tag.STREAM_FOOTER:
+        sums.check_xml(where, file.read(head.size - 4))
+    else:
+        sums.offsets[stream_id] += 1
+        offsets = sums.offsets[stream_id]
+        if head.size != 20 or offsets > _MOST_OFFSETS:
             raise RecordingError(
-                f"{where}: clock offset {stream.offsets} of stream {stream.name!r} has {length} bytes; expected 22, "
+                f"{where}: clock offset {offsets} of stream {layout.name!r} has {head.size + 2} bytes; expected 22, "
                 f"and at most {_MOST_OFFSETS} of them; the file is damaged"
             )
 
 
-def _length(file: IO[bytes]) -> int | None:
-    """Read a variable-length integer; None at the end of the file or where none stands."""
-    width = file.read(1)
-    if not width or width[0] not in (1, 4, 8):
-        return None
-    digits = file.read(width[0])
-    return int.from_bytes(digits, "little") if len(digits) == width[0] else None
-
-
-def _stream(where: str, info: safe_xml.Element) -> _Stream:
+def _layout(where: str, header: safe_xml.Element) -> Layout:
     try:
-        stream = _Stream(
-            name=info.findtext("name") or "",
-            channels=int(info.findtext("channel_count") or ""),
-            item=_ITEM[info.findtext("channel_format") or ""],
-        )
-        rate = float(info.findtext("nominal_srate") or "")
-    except (ValueError, KeyError) as error:
-        raise RecordingError(
-            f"{where}: a stream's header cannot be read ({error}); the file is damaged"
-        ) from error
-    if not 1 <= stream.channels <= MOST_CHANNELS or not math.isfinite(rate) or rate < 0:
-        raise RecordingError(f"{where}: a stream of {stream.channels} channels at {rate} Hz cannot be played")
-    return stream
+        layout = Layout.read(header)
+    except ValueError as error:
+        raise RecordingError(f"{where}: {error}; the file is damaged") from None
+    if layout.channels > MOST_CHANNELS:
+        raise RecordingError(f"{where}: a stream of {layout.channels} channels cannot be played")
+    return layout
 
 
-def _check_samples(where: str, stream: _Stream, file: IO[bytes], end: int) -> int:
+def _check_samples(where: str, layout: Layout, content: bytes) -> int:
     """Return how many samples a chunk holds, after walking over every one of them."""
-    n = _length(file)
-    body = file.read(max(0, end - file.tell()))
-    if n is None or n > len(body) or _walk_samples(stream, body, n) != len(body):
-        raise RecordingError(
-            f"{where}: a chunk of stream {stream.name!r} claims {n} samples of {stream.channels} channels in "
-            f"{len(body)} bytes, which do not hold them; the file is damaged"
-        )
-    return n
+    n: int | None = None
+    try:
+        n, at = read_number(content, 0)
+        # What claims more samples than bytes is refused before it is walked over.
+        if n <= len(content) and (layout.all_stamped(content, at, n) or _fill(layout, content, at, n)):
+            return n
+    except ValueError:
+        pass
+    raise RecordingError(
+        f"{where}: a chunk of stream {layout.name!r} claims {n} samples of {layout.channels} channels in "
+        f"{len(content)} bytes, which do not hold them; the file is damaged"
+    )
 
 
-def _walk_samples(stream: _Stream, body: bytes, n: int) -> int:
-    """Return where the last of `n` samples ends, or -1 when one cannot be where it should."""
-    at, size, values = 0, len(body), stream.channels * stream.item
-    if stream.item and n * (9 + values) == size and body[:: 9 + values] == b"\x08" * n:
-        return size  # numbers with a stamp each, as recorders write them
-    for _ in range(n):
-        if at >= size or body[at] not in (0, 8):
-            return -1
-        at += 1 + body[at] + values
-        if not stream.item:
-            for _ in range(stream.channels):
-                width = body[at] if at < size else 0
-                if width not in (1, 4, 8):
-                    return -1
-                at += 1 + width + int.from_bytes(body[at + 1 : at + 1 + width], "little")
-    return at
+def _fill(layout: Layout, content: bytes, at: int, n: int) -> bool:
+    for _ in layout.runs(content, at, n):
+        pass
+    return True

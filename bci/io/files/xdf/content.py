@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from bci.io.files import safe_xml
 from bci.io.files.checksums import ChunkSum
-from bci.io.files.xdf.wire import BOUNDARY, FORMATS, OF_A_STREAM, Tag, sample_dtype
+from bci.io.files.xdf.framing import BOUNDARY, OF_A_STREAM, Tag, read_number
+from bci.io.files.xdf.layout import FORMATS, STAMP_BYTES, Layout
+from bci.io.files.xdf.wire import sample_dtype
 
 _NO_STAMPS = np.empty(0)
 
@@ -24,24 +26,19 @@ class Header:
     ----------
     xml : bytes
         As it stands in the file.
-    name, source_id : str
-        Its name, and its device.
-    channels : int
-        Values per sample.
-    kind : str
-        Format of a value: ``"float32"`` … ``"string"``.
-    rate, speed : float
-        Samples per second, 0 when irregular; how many times faster than that they were played.
+    layout : Layout
+        How its samples lie in the file.
+    source_id : str
+        Its device.
+    speed : float
+        How many times faster than its rate it was played.
     exact : bool
         Whether its stamps are the samples' own times.
     """
 
     xml: bytes
-    name: str
+    layout: Layout
     source_id: str
-    channels: int
-    kind: str
-    rate: float
     speed: float
     exact: bool
 
@@ -55,30 +52,41 @@ class Header:
             If it describes no stream that there can be.
         """
         root = _xml(xml)
+        layout = Layout.read(root)
+        speed = root.findtext("desc/bci/speed") or "1"
         try:
-            header = cls(
-                xml=xml,
-                name=root.findtext("name") or "",
-                source_id=root.findtext("source_id") or "",
-                channels=int(root.findtext("channel_count") or ""),
-                kind=root.findtext("channel_format") or "",
-                rate=float(root.findtext("nominal_srate") or ""),
-                speed=float(root.findtext("desc/bci/speed") or 1),
-                exact=root.findtext("desc/bci/exact_stamps") == "1",
-            )
-        except ValueError as error:
-            raise ValueError(f"a stream's header has a number that is none: {error}") from None
-        known = header.kind in FORMATS or header.kind == "string"
-        if (
-            not known
-            or header.channels < 1
-            or not 0 <= header.rate < math.inf
-            or not 0 < header.speed < math.inf
-        ):
-            raise ValueError(
-                f"a stream's header claims {header.channels} channels of {header.kind!r} at {header.rate} Hz"
-            )
-        return header
+            known = 0 < float(speed) < math.inf
+        except ValueError:
+            known = False
+        if not known:
+            raise ValueError(f"a stream's header claims that it was played at {speed!r} times real time")
+        return cls(
+            xml=xml,
+            layout=layout,
+            source_id=root.findtext("source_id") or "",
+            speed=float(speed),
+            exact=root.findtext("desc/bci/exact_stamps") == "1",
+        )
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.layout.name
+
+    @property
+    def channels(self) -> int:
+        """Values per sample."""
+        return self.layout.channels
+
+    @property
+    def kind(self) -> str:
+        """Format of a value: ``"float32"`` … ``"string"``."""
+        return self.layout.kind
+
+    @property
+    def rate(self) -> float:
+        """Samples per second, 0 when irregular."""
+        return self.layout.rate
 
     @property
     def longest_step(self) -> float:
@@ -218,14 +226,28 @@ def read_stamps(header: Header, content: bytes, at: int, last: float) -> NDArray
     ValueError
         If the samples do not fill the chunk exactly, or a stamp is unknown or no number.
     """
-    n, at = _number(content, at)
+    n, at = read_number(content, at)
     size = len(content) - at
     rows = _rows(header, content, at, n)
     if rows is not None:
         return _finite(rows["stamp"].astype(np.float64))
     if n > size:
         raise ValueError(f"it claims {n} samples in {size} bytes")
-    return _finite(_walk_stamps(header, content, at, n, last))
+    period = 1 / header.rate if header.rate else 0.0
+    stamps = np.empty(n)
+    done = 0
+    for place, count, stamp in header.layout.runs(content, at, n):
+        run = stamps[done : done + count]
+        if not stamp:
+            run[:] = np.add.accumulate([last, *(period,) * count])[1:]
+        elif count == 1:
+            run[0] = struct.unpack_from("<d", content, place + 1)[0]
+        else:
+            each = STAMP_BYTES + header.layout.value_bytes
+            run[:] = np.ndarray((count,), "<f8", content, place + 1, (each,))
+        last = run[-1]
+        done += count
+    return _finite(stamps)
 
 
 def read_values(header: Header, content: bytes, at: int = 4) -> NDArray[Any]:
@@ -245,7 +267,7 @@ def read_values(header: Header, content: bytes, at: int = 4) -> NDArray[Any]:
     ValueError
         If the samples do not fill the chunk exactly, or one has no stamp.
     """
-    n, at = _number(content, at)
+    n, at = read_number(content, at)
     rows = _rows(header, content, at, n)
     if rows is None:
         raise ValueError(f"it does not hold the {n} stamped samples of {header.kind} that it claims")
@@ -254,43 +276,10 @@ def read_values(header: Header, content: bytes, at: int = 4) -> NDArray[Any]:
 
 def _rows(header: Header, content: bytes, at: int, n: int) -> NDArray[np.void] | None:
     """Return the samples of a chunk of numbers if every one has a stamp, else None."""
-    if header.kind == "string":
+    if not header.layout.all_stamped(content, at, n):
         return None
     layout = sample_dtype(np.dtype(FORMATS[header.kind]), header.channels)
-    if n * layout.itemsize != len(content) - at:
-        return None
-    rows = np.frombuffer(content, layout, n, at) if n else np.empty(0, layout)
-    return rows if np.all(rows["stamped"] == 8) else None
-
-
-def _walk_stamps(header: Header, content: bytes, at: int, n: int, last: float) -> NDArray[np.float64]:
-    """Go through samples of text, or with stamps left out, one by one."""
-    period = 1 / header.rate if header.rate else 0.0
-    values = 0 if header.kind == "string" else np.dtype(FORMATS[header.kind]).itemsize * header.channels
-    stamps = np.empty(n)
-    for i in range(n):
-        stamped = content[at] if at < len(content) else -1
-        if stamped not in (0, 8) or at + 1 + stamped > len(content):
-            raise ValueError(f"its sample {i} of {n} begins with no stamp")
-        last = struct.unpack_from("<d", content, at + 1)[0] if stamped else last + period
-        stamps[i] = last
-        at += 1 + stamped + values
-        if header.kind == "string":
-            for _ in range(header.channels):
-                width, at = _number(content, at)
-                at += width
-    if at != len(content):
-        raise ValueError(f"it claims {n} samples, which do not fill it exactly")
-    return stamps
-
-
-def _number(content: bytes, at: int) -> tuple[int, int]:
-    """Return an integer of variable length and where it ends."""
-    width = content[at] if at < len(content) else 0
-    end = at + 1 + width
-    if width not in (1, 4, 8) or end > len(content):
-        raise ValueError("a length in it is damaged")
-    return int.from_bytes(content[at + 1 : end], "little"), end
+    return np.frombuffer(content, layout, n, at) if n else np.empty(0, layout)
 
 
 def _finite(stamps: NDArray[np.float64]) -> NDArray[np.float64]:

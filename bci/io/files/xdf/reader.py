@@ -19,7 +19,7 @@ from bci.io.files.checksums import ChunkSum, read_sums, sums_path
 from bci.io.files.formats.file import FileRecording, agree, nested, text_at
 from bci.io.files.formats.logs import collected
 from bci.io.files.formats.sandbox import SMALL, try_file
-from bci.io.files.xdf.chunks import Walk, check_chunks
+from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
 from bci.io.files.xdf.times import taken
 from bci.signal.types import Event, Signal, Times, code_of
 from bci.signal.units import unit_name
@@ -114,13 +114,13 @@ def open_xdf(
     )
 
 
-def _walk(path: Path) -> Walk:
+def _walk(path: Path) -> CheckedChunks:
     """Walk over the chunks before anything believes them; in a capped child where they could cost much."""
     size = path.stat().st_size
     if size <= SMALL:
         return check_chunks(path)
     found = try_file("xdf", path, size, meanwhile=_import_pyxdf)
-    return Walk(int(found["sound"]), tuple(found["defects"]))
+    return CheckedChunks(int(found["sound"]), tuple(found["defects"]))
 
 
 def _import_pyxdf() -> None:

@@ -17,8 +17,8 @@ from bci.errors import RecordingError
 from bci.io.files.checksums import hash_of, manifest_path, read_manifest, sums_path
 from bci.io.files.xdf.content import Content
 from bci.io.files.xdf.damage import Damage, Report, StreamReport
+from bci.io.files.xdf.framing import Tag
 from bci.io.files.xdf.walk import Piece, Walk
-from bci.io.files.xdf.wire import Tag
 from bci.io.files.xdf.writer import XdfWriter
 from bci.memory.lsl_clock import LslClock
 

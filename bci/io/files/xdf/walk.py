@@ -4,7 +4,6 @@ Where checksums stand beside the file they say where each chunk begins, so damag
 alone. Where they do not, a reader that has lost its way goes on at the next boundary chunk.
 """
 
-import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Self
 from bci.errors import RecordingError
 from bci.io.files.checksums import BadLine, ChunkSum, HeaderCopy, read_sums, sums_path
 from bci.io.files.xdf import wire as xdf_wire
-from bci.io.files.xdf.wire import MAGIC, OF_A_STREAM, Tag
+from bci.io.files.xdf.framing import BOUNDARY, MAGIC, Tag, read_head
 
 _BLOCK = 1 << 20
 
@@ -170,17 +169,10 @@ class Walk:
 
     def _chunk(self, at: int, end: int) -> Piece | None:
         """Return the chunk at `at`, if what stands there looks like one that ends by `end`."""
-        self._file.seek(at)
-        start = self._file.read(15)
-        width = start[0] if start else 0
-        if width not in (1, 4, 8) or len(start) < 3 + width:
+        head = read_head(self._file, at, end)
+        if head is None or not head.possible or (head.tag == Tag.BOUNDARY and head.size < len(BOUNDARY)):
             return None
-        length = int.from_bytes(start[1 : 1 + width], "little")
-        (tag,) = struct.unpack_from("<H", start, 1 + width)
-        least = 6 if tag in OF_A_STREAM else 18 if tag == Tag.BOUNDARY else 2
-        if tag not in tuple(Tag) or length < least or at + 1 + width + length > end:
-            return None
-        return Piece(at, 1 + width + length, 3 + width, tag)
+        return Piece(at, head.length, head.body, head.tag)
 
     def _next_boundary(self, at: int, end: int) -> int:
         """Return where the next boundary chunk begins; `end` where there is none."""

@@ -1,7 +1,6 @@
-"""The bytes of XDF: how chunks of headers, samples, clock offsets, boundaries and footers are laid out.
+"""The bytes of XDF as a recorder writes them: chunks of headers, samples, clock offsets, boundaries and footers.
 
-Format: github.com/sccn/xdf/wiki/Specifications, version 1.0. A chunk is its length (a byte that says how many
-bytes the length takes, then the length, little-endian), a tag of two bytes, and its content.
+How a file is cut into chunks is `bci.io.files.xdf.framing`'s; how a sample lies in one, `bci.io.files.xdf.layout`'s.
 """
 
 import contextlib
@@ -10,47 +9,14 @@ import re
 import struct
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from enum import IntEnum
 from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.io.files import safe_xml
+from bci.io.files.xdf.framing import BOUNDARY, Tag
 from bci.io.lsl.metadata import StreamInfo, write_info
-
-MAGIC = b"XDF:"
-
-#: What a reader that has lost its way looks for.
-BOUNDARY = bytes.fromhex("43a546dccbf5410fb30ed5467383cbe4")
-
-
-class Tag(IntEnum):
-    """What a chunk holds."""
-
-    FILE_HEADER = 1
-    STREAM_HEADER = 2
-    SAMPLES = 3
-    CLOCK_OFFSET = 4
-    BOUNDARY = 5
-    STREAM_FOOTER = 6
-
-
-#: Chunks whose content begins with the id of a stream, four bytes.
-OF_A_STREAM = frozenset({Tag.STREAM_HEADER, Tag.SAMPLES, Tag.CLOCK_OFFSET, Tag.STREAM_FOOTER})
-
-#: NumPy's name of each numeric format.
-FORMATS = {
-    "float32": "<f4",
-    "double64": "<f8",
-    "int8": "|i1",
-    "int16": "<i2",
-    "int32": "<i4",
-    "int64": "<i8",
-}
-
-#: Bytes of a sample beside its values: one that says that a stamp follows, and the stamp.
-STAMP_BYTES = 9
 
 # A control character cannot stand in XML 1.0, not even escaped.
 _CONTROL = re.compile(r"&#(?:[0-8]|0[0-8]|1[124-9]|2[0-9]|3[01]);|[\x00-\x08\x0b\x0c\x0e-\x1f]")

@@ -26,7 +26,8 @@ from bci.io.files.checksums import ChunkSum, HeaderCopy, first_line, manifest_pa
 from bci.io.files.disk import AppendFile, DiskFile, sync_folder
 from bci.io.files.folder import write_json
 from bci.io.files.xdf import wire as xdf_wire
-from bci.io.files.xdf.wire import Tag
+from bci.io.files.xdf.framing import MAGIC, Tag
+from bci.io.files.xdf.layout import STAMP_BYTES
 from bci.io.lsl.metadata import StreamInfo
 from bci.signal.clock import Clock
 from bci.signal.types import Signal
@@ -112,8 +113,8 @@ class XdfWriter:
         with self._saying():
             self._file = open_file(self.partial)
             self._sums = open_file(sums_path(path))
-            self._file.append(xdf_wire.MAGIC)
-        self.nbytes = len(xdf_wire.MAGIC)
+            self._file.append(MAGIC)
+        self.nbytes = len(MAGIC)
         self._note(first_line(path))
         self._put(xdf_wire.file_header(), Tag.FILE_HEADER)
 
@@ -171,7 +172,7 @@ class XdfWriter:
                 f"stream {signal.name!r} takes {signal.dtype} of shape {(len(times), *signal.shape)} for "
                 f"{len(times)} stamps, got {samples.dtype} of shape {samples.shape}"
             )
-        each = xdf_wire.STAMP_BYTES + samples.itemsize * math.prod(signal.shape)
+        each = STAMP_BYTES + samples.itemsize * math.prod(signal.shape)
         step = max(1, LONGEST_CHUNK // each)
         at = written.next if first is None else first
         for begin in range(0, len(times), step):

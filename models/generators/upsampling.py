@@ -9,14 +9,17 @@ level set of a map, which a change of latent moves across the picture. That is w
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from models.generators.interface import ImageGenerator
+
 _HARMONICS = 3
 
 
-class UpsamplingGenerator(nn.Module):
+class UpsamplingGenerator(ImageGenerator):
     """Map known latents to pictures.
 
     Parameters
@@ -29,6 +32,8 @@ class UpsamplingGenerator(nn.Module):
         Units of the layers that read the latents.
     """
 
+    kind = "upsampling"
+    output_range = (0.0, 1.0)
     low: Tensor
     high: Tensor
     phases: Tensor
@@ -42,6 +47,12 @@ class UpsamplingGenerator(nn.Module):
         super().__init__()
         self.latent_size = len(ranges)
         self.size = 8 * 2 ** (len(channels) - 1)
+        self.image_size = (self.size, self.size)
+        self._settings = {
+            "ranges": [list(map(float, ends)) for ends in ranges],
+            "channels": list(channels),
+            "hidden": hidden,
+        }
         self.register_buffer("low", torch.tensor([low for low, _ in ranges], dtype=torch.float32))
         self.register_buffer("high", torch.tensor([high for _, high in ranges], dtype=torch.float32))
         self.register_buffer("phases", torch.arange(1, _HARMONICS + 1, dtype=torch.float32) * (math.pi / 2))
@@ -71,13 +82,22 @@ class UpsamplingGenerator(nn.Module):
         (n, 3, size, size)
             sRGB in 0 to 1.
         """
+        return self.layers(latent)[-1]
+
+    def layers(self, latent: Tensor) -> list[Tensor]:
+        """Return every stage's activation: (n, channels, 8, 8) to (n, 3, size, size)."""
         z = (latent - self.low) / (self.high - self.low) * 2.0 - 1.0  # (n, d) in -1 … 1
         turns = (z.unsqueeze(2) * self.phases).flatten(1)  # (n, d * harmonics)
         code = self.read(torch.cat([z, torch.sin(turns), torch.cos(turns)], 1))  # (n, hidden)
         picture = self.first(code).reshape(latent.shape[0], -1, 8, 8)
+        activations = [picture]
         for stage in self.stages:
-            picture = stage(picture, code)
-        return torch.sigmoid(self.last(picture))
+            activations.append(picture := stage(picture, code))
+        return [*activations, torch.sigmoid(self.last(picture))]
+
+    def settings(self) -> dict[str, Any]:
+        """Return ranges, channels and hidden."""
+        return self._settings
 
 
 class _Stage(nn.Module):

@@ -3,10 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
-from sessions import bci
-
-pytestmark = pytest.mark.system
+from commands import call
 
 
 def test_a_bad_channel_is_named_with_its_reason_and_the_limits_are_stated(tmp_path: Path) -> None:
@@ -14,7 +11,7 @@ def test_a_bad_channel_is_named_with_its_reason_and_the_limits_are_stated(tmp_pa
     samples[:, 1] = 7.0
     np.save(tmp_path / "amp.npy", samples)
     words = ("quality", tmp_path / "amp.npy", "--rate", 200, "--channels", "Cz,[dead],Oz", "--unit", "uV")
-    done = bci(*words, "--json")
+    done = call(*words, "--json")
     assert done.status == 3, done.words
     assert (done.result["verdict"], done.result["bad"], done.result["poor"]) == ("bad", ["[dead]"], [])
     assert done.result["channels"]["[dead]"]["reasons"] == ["flat for 100% of the time"]
@@ -24,4 +21,4 @@ def test_a_bad_channel_is_named_with_its_reason_and_the_limits_are_stated(tmp_pa
     assert "bad from" in done.words
     samples[:, 1] = samples[::-1, 0]
     np.save(tmp_path / "amp.npy", samples)
-    assert bci(*words).status == 0
+    assert call(*words).status == 0

@@ -1,0 +1,161 @@
+"""The settings of a source, each listed once: what a session file may say, and the spec that its program is given.
+
+A spec is the settings of the session file, and what the supervisor adds: the stream's source id, the consumer's ring.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+#: Seconds to wait for a program that takes the samples: it is started after the source is ready, and loads a decoder.
+CONSUMER_TIMEOUT_S = 300.0
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# -- what a session file may say -----------------------------------------------------------------------------
+
+
+class SimulateSettings(_Section):
+    """A simulated EEG with a planted state: eyes open, eyes closed, in turn."""
+
+    kind: Literal["simulate"]
+    seed: int = 0
+    """Which of the simulated participants; the same seed gives the same samples."""
+    seconds: Positive | None = None
+    """How long it lasts; absent means without end."""
+    speed: Positive = 1.0
+    """How many times faster than real time."""
+
+
+class SinesSettings(_Section):
+    """A signal of any rate and shape whose every sample is known: a sine in every channel."""
+
+    kind: Literal["sines"]
+    rate: Annotated[float, Field(ge=4)]
+    """Samples per second."""
+    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    """Shape of one sample: [64] for 64 channels."""
+    channels: tuple[str, ...] = ()
+    """Labels along the first axis."""
+    unit: str = ""
+    """Unit of the values."""
+    speed: Positive = 1.0
+    """How many times faster than real time."""
+
+
+class ReplaySettings(_Section):
+    """A recorded session, played as a live stream."""
+
+    kind: Literal["replay"]
+    file: Path
+    """XDF, anything `mne.io.read_raw` opens, .npy or .npz."""
+    speed: Positive | Literal["max"] = 1.0
+    """How many times faster than real time; "max" is as fast as the decoder follows."""
+    loop: bool = False
+    """Start again at the end, until the session is stopped."""
+    start: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of the recording to leave out at its beginning."""
+    stop: Positive | None = None
+    """Second of the recording to end at; absent means its end."""
+    rate: Positive | None = None
+    """Samples per second, for files that do not say (.npy)."""
+    channels: tuple[str, ...] | None = None
+    """Channel labels, for files that do not say."""
+    unit: str | None = None
+    """Unit of the values, for files that do not say."""
+    stream: str | None = None
+    """Which stream of an XDF file, by name."""
+
+
+class InSilicoSettings(_Section):
+    """A simulated participant who looks at what the display really flips, and answers."""
+
+    kind: Literal["insilico"]
+    modality: Literal["eeg", "lfp", "fmri"] = "eeg"
+    """What is recorded of it."""
+    subject: Annotated[int, Field(ge=0)] = 1
+    """Whose anatomy, tuning and noise; a decoder fits the subject it was trained on."""
+    session: Annotated[int, Field(ge=0)] = 1
+    """Another session has other noise, eye positions and lapses; decoders are trained on session 0."""
+    snr: Annotated[float, Field(ge=0)] | None = None
+    """Single-trial signal-to-noise ratio, a ratio of variances; 0 answers with noise alone."""
+    units: Annotated[int, Field(ge=16)] | None = None
+    """Early and higher units, or voxels."""
+    tr: Positive = 1.5
+    """Seconds from volume to volume, of fMRI."""
+    rate: Positive | None = None
+    """Samples per second of electrodes."""
+    reference: Path | None = None
+    """Pictures (.npy, uint8) over which responses are scaled; a decoder's training names the same."""
+    permute_channels: Annotated[int, Field(ge=0)] | None = None
+    """A null run: channels change places, in an order that this seed fixes, and keep their labels."""
+    speed: Positive = 1.0
+    """How many seconds of the participant pass in one of ours."""
+
+
+SourceSettings = Annotated[
+    SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings, Field(discriminator="kind")
+]
+
+
+# -- what a program is given ---------------------------------------------------------------------------------
+
+
+class _Published(_Section):
+    source_id: str
+    """Source id of the stream."""
+    ring: str | None = None
+    """Name of the consumer's sample ring in shared memory."""
+    consumer_timeout: Annotated[float, Field(ge=0)] = CONSUMER_TIMEOUT_S
+    """Seconds to wait for a program that takes the samples."""
+
+
+class _Played(_Published):
+    start: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of the recording to begin at."""
+    stop: Positive | None = None
+    """Second of the recording to end at."""
+    longest_gap: Annotated[float, Field(ge=0)] | None = None
+    """Gaps of the recording are shortened to so many seconds of it."""
+    marker_consumer: bool = False
+    """Whether to wait for a program that takes the markers too."""
+
+
+class SimulateSpec(SimulateSettings, _Played):
+    """What the source program is given of a simulated EEG."""
+
+
+class SinesSpec(SinesSettings, _Played):
+    """What the source program is given of known sines."""
+
+
+class ReplaySpec(ReplaySettings, _Played):
+    """What the source program is given of a recording."""
+
+
+class InSilicoSpec(InSilicoSettings, _Published):
+    """What the in-silico program is given; numbers are numbers here, never texts or truth values that look like one."""
+
+    model_config = ConfigDict(strict=True)
+
+    kind: Literal["insilico"] = "insilico"
+    modality: Literal["eeg", "lfp", "fmri"]
+    reference: Annotated[Path, Field(strict=False)] | None = None
+    background: Annotated[int, Field(ge=0, le=255)] | None = None
+    """Grey level of the empty screen."""
+    jitter_deg: float | None = None
+    """Standard deviation of the eye's position, degrees."""
+    lapse_rate: float | None = None
+    """Share of looks answered by nothing."""
+    adaptation: float | None = None
+    """What an immediate repeat loses."""
+    lag: Positive | None = None
+    """Session seconds from the time of a sample until it is sent."""
+    seconds: Positive | None = None
+    """Seconds of the participant's time until it ends; absent means without end."""

@@ -1,0 +1,88 @@
+"""The training file of a DCGAN: pictures, both networks, the tricks as switches, and what is shipped."""
+
+import hashlib
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bci.config.session import SafeName
+from models.drawings.face import NAMES
+from models.generators.adversarial.settings import GameSettings
+from models.generators.dcgan import CriticNorm, Dcgan, DcganCritic, Init, initialise, stage_channels
+from models.generators.settings import PackageSettings, PictureSettings, RunSettings
+from models.settings import Count, Section
+
+
+class NetworkSettings(Section):
+    """Both networks."""
+
+    latent: Count = 100
+    width: Count = 64
+    size: Count = 64
+    critic_width: Count = 64
+    critic_norm: CriticNorm = "batch"
+    init: Init = "normal"
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        stage_channels(self.width, self.size)
+        return self
+
+
+class DcganConfig(Section):
+    """One DCGAN to train."""
+
+    kind: Literal["dcgan"]
+    name: SafeName
+    title: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    pictures: PictureSettings
+    network: NetworkSettings = NetworkSettings()
+    game: GameSettings = GameSettings()
+    run: RunSettings = RunSettings()
+    package: PackageSettings = PackageSettings()
+
+    @model_validator(mode="after")
+    def _attributes_are_those_of_faces(self) -> Self:
+        if self.game.warm_from == "attributes":
+            if self.pictures.source != "faces":
+                raise ValueError("[game] warm_from = 'attributes' needs [pictures] source = 'faces'")
+            if self.network.latent < len(NAMES):
+                raise ValueError(f"faces have {len(NAMES)} attributes; [network] latent is at least that")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Height and width of the pictures, pixels."""
+        return self.network.size
+
+    @property
+    def latent(self) -> int:
+        """Size of the latents."""
+        return self.network.latent
+
+    @property
+    def fewest(self) -> int:
+        """How many training pictures there must be at least: one batch."""
+        return self.game.batch
+
+    def networks(self) -> tuple[Dcgan, DcganCritic]:
+        """Return both networks with the weights that they start from, by torch's own random state."""
+        asked = self.network
+        generator = Dcgan(asked.latent, asked.width, asked.size)
+        critic = DcganCritic(asked.critic_width, asked.size, asked.critic_norm)
+        for each in (generator, critic):
+            initialise(each, asked.init)
+        return generator, critic
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that decides what an update does: not how often one looks, nor what is shipped.
+
+        Nor the number of updates, unless the rates depend on it: a run may be made longer.
+        """
+        learned = self.model_dump(mode="json", exclude={"run": {"look_every"}, "package": True})
+        if not self.game.decay_rate_over:
+            del learned["game"]["steps"]
+        return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()

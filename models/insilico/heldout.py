@@ -1,0 +1,103 @@
+"""The held-out trials of a simulated experiment, shown again, and what a bundle reads of them.
+
+The participant is a function of settings and seeds, so the same pictures shown to the same participant in the same
+order give the same trials, by the code that trained the bundle.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import OnnxDecoder
+from bci.errors import BundleError
+from bci.memory.lsl_clock import LslClock
+from bci.signal.types import Window
+from models.insilico.settings import InSilico
+from models.insilico.trials import HELD_OUT, Design, epochs, participant_of
+from models.reports.decoded import Decoded
+
+Pictures = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The held-out trials of a bundle.
+
+    Attributes
+    ----------
+    setup : InSilico
+        Who looked, and how.
+    plan : Design
+    pictures : (train + test, height, width, 3) uint8
+    windows : list of Window
+        The epochs that had settled, as the decoder gets them.
+    which : (n,) int64
+        The test picture of each, from 0.
+    drawn_by : str
+        What drew the pictures, in words.
+    """
+
+    setup: InSilico
+    plan: Design
+    pictures: Pictures
+    windows: list[Window]
+    which: NDArray[np.int64]
+    drawn_by: str
+
+
+def show_held_out(setup: InSilico, plan: Design, pictures: Pictures, drawn_by: str) -> HeldOut:
+    """Show the held-out pictures to the participant, in the session that is scored."""
+    participant = participant_of(setup, pictures[plan.reference], HELD_OUT)
+    windows = epochs(setup, participant, pictures[plan.shown])
+    kept = [i for i, window in enumerate(windows) if window.settled]
+    which = plan.shown[kept] - plan.test[0]
+    return HeldOut(setup, plan, pictures, [windows[i] for i in kept], which, drawn_by)
+
+
+def decode_held_out(bundle: Bundle, held: HeldOut) -> Decoded:
+    """Decode the held-out trials as a session would, one by one, and the mean epoch of each picture's trials.
+
+    Raises
+    ------
+    BundleError
+        If the bundle gives an invalid reconstruction.
+    """
+    decoder = OnnxDecoder(bundle, clock=LslClock())
+    frames = [decoder.decode(window) for window in held.windows]
+    valid = np.array([frame.valid for frame in frames])
+    if not valid.all():
+        raise BundleError(
+            f"expected valid reconstructions of {len(frames)} held-out trials, came {np.count_nonzero(valid)}: "
+            f"{frames[int(np.argmin(valid))].reason}. Train the bundle again."
+        )
+    test = held.plan.test
+    counts = np.bincount(held.which, minlength=len(test))
+    samples = np.stack([window.samples for window in held.windows])
+    averaged = None
+    if counts.min() > 1:
+        means = [samples[held.which == k].mean(0, dtype=np.float64) for k in range(len(test))]
+        averaged = np.stack([decoder.raw(mean.astype(np.float32))["latent"].ravel() for mean in means])
+    repeats = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+    mean = held.pictures[held.plan.train].astype(np.float64).mean(0) / 255.0
+    return Decoded(
+        names=tuple(f"{number:03d}" for number in range(len(test))),
+        latents=held.plan.latents[test],
+        seen=held.pictures[test],
+        predicted=np.stack([frame.latent for frame in frames]),
+        which=held.which,
+        confidence=np.array([frame.confidence for frame in frames], np.float64),
+        averaged=averaged,
+        how=f"mean of {repeats} trials",
+        mean_picture=mean,
+        mean_of=f"the {len(held.plan.train)} training pictures",
+        brain=_brain(held, samples),
+    )
+
+
+def _brain(held: HeldOut, samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Return what the readout is given of each trial: (n, features)."""
+    rows = samples.mean(1) if held.setup.epoch.mean else samples.reshape(len(samples), -1)
+    return np.asarray(rows, np.float32)

@@ -1,0 +1,73 @@
+"""What a training file says of a simulated experiment: who looks, how trials follow each other, what is cut of each."""
+
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field, JsonValue
+
+from models.settings import Section
+
+
+class Participant(Section):
+    """Who looks; see ``[source]`` of a session file."""
+
+    modality: Literal["eeg", "lfp", "fmri"] = "eeg"
+    subject: Annotated[int, Field(ge=0)] = 1
+    snr: Annotated[float, Field(gt=0)]
+    units: Annotated[int, Field(ge=16)] | None = None
+    tr: Annotated[float, Field(ge=0.2, le=10)] = 1.5
+    """Seconds from volume to volume, of fMRI."""
+
+
+class Timing(Section):
+    """How trials follow each other, seconds."""
+
+    train: Annotated[int, Field(ge=100)]
+    """Pictures shown once each, to fit the readout."""
+    test: Annotated[int, Field(ge=10)]
+    """Other pictures, to score it; these are also written out as the stimuli of live sessions."""
+    repeats: Annotated[int, Field(ge=1)] = 1
+    """How often each test picture is shown, single trials all the same."""
+    runs: Annotated[int, Field(ge=2)] = 6
+    stimulus_s: Annotated[float, Field(gt=0)]
+    blank_s: Annotated[float, Field(gt=0)]
+    lead_in_s: Annotated[float, Field(ge=0)] = 0.0
+    """Beside one blank, how long nothing is shown before the first picture: filters settle. Trials whose epoch comes
+    before that are left out, as they are live."""
+
+    @property
+    def every(self) -> float:
+        """Seconds from flip to flip."""
+        return self.stimulus_s + self.blank_s
+
+
+class Cut(Section):
+    """What is decoded of a trial, seconds from the flip."""
+
+    start: float
+    stop: float
+    mean: bool = False
+    """Whether the samples of an epoch are averaged, channel by channel: for volumes around a response's peak."""
+
+
+class InSilico(Protocol):
+    """The sections of a training file that a simulated experiment follows from; a system's settings hold them."""
+
+    @property
+    def participant(self) -> Participant:
+        """Who looks."""
+        ...
+
+    @property
+    def trials(self) -> Timing:
+        """How trials follow each other."""
+        ...
+
+    @property
+    def pipeline(self) -> tuple[dict[str, JsonValue], ...]:
+        """Steps from signal to epoch, as a bundle holds them."""
+        ...
+
+    @property
+    def epoch(self) -> Cut:
+        """What is cut around a flip."""
+        ...

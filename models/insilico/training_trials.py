@@ -1,0 +1,82 @@
+"""The training trials of a simulated experiment, as a comparison of readouts takes them."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.datasets.comparable import ComparableTrials
+from models.datasets.trials import Stimuli, Trials
+from models.generators.package import GeneratorPackage
+from models.insilico.oracle import SessionOracle
+from models.insilico.settings import InSilico
+from models.insilico.trials import TRAINING, answers, design, participant_of
+from models.readouts.settings import VoxelSettings
+
+
+def training_trials(
+    setup: InSilico, seed: int, package: GeneratorPackage, voxels: VoxelSettings | None = None
+) -> ComparableTrials:
+    """Show the training pictures to the participant.
+
+    Parameters
+    ----------
+    setup : InSilico
+        Who looks, and how.
+    seed : int
+        Of the latents that are drawn.
+    package : GeneratorPackage
+        Draws them.
+    voxels : VoxelSettings, optional
+        Which voxels a readout takes unless a comparison says otherwise.
+
+    Raises
+    ------
+    ConfigError
+        If hardly an epoch comes after the filters have settled.
+    """
+    plan = design(setup, package.spec.latent, np.random.default_rng(seed))
+    pictures = package.draw(plan.latents)
+    participant = participant_of(setup, pictures[plan.reference], TRAINING)
+    learned = answers(setup, participant, pictures[plan.train], plan.latents[plan.train])
+    # Where a latent stands among all shown: trials that had not settled are not in `learned`.
+    place = {latent.tobytes(): k for k, latent in enumerate(plan.latents)}
+    shown = np.array([place[latent.tobytes()] for latent in learned.latents])
+    stimuli = Stimuli(
+        names=tuple(f"{k:04d}" for k in range(len(plan.latents))),
+        latents=plan.latents,
+        generator=package.spec.name,
+    )
+    trials = Trials(
+        brain=learned.brain,
+        shown=shown,
+        stimuli=stimuli,
+        subject=f"in silico {setup.participant.subject}",
+        runs=learned.runs,
+        simulated=True,
+    )
+    oracle = _TrainingOracle(setup, pictures, plan.train, plan.reference)
+    return ComparableTrials(trials, setup.participant.snr, voxels, oracle)
+
+
+class _TrainingOracle:
+    """The oracle of the training session; each training picture was shown once, in the order of the latents."""
+
+    def __init__(
+        self,
+        setup: InSilico,
+        pictures: NDArray[np.uint8],
+        train: NDArray[np.int64],
+        reference: NDArray[np.int64],
+    ) -> None:
+        self._setup, self._pictures, self._train, self._reference = setup, pictures, train, reference
+
+    @cached_property
+    def _session(self) -> SessionOracle:
+        """Asked seldom and dear: the whole session is answered again."""
+        pictures = self._pictures
+        return SessionOracle(self._setup, pictures[self._train], pictures[self._reference], TRAINING)
+
+    def __call__(self, stimulus: int, candidates: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the log likelihood of each candidate in the trial of this stimulus: (candidates,)."""
+        return self._session(np.array([stimulus]), self._pictures[candidates])[0]

@@ -1,0 +1,125 @@
+r"""A FittedReadout is what every readout comes to: frozen scalings, a map between them, and what remains unknown.
+
+.. math:: \hat z = \mu_z + \sigma_z \odot f\big((y - \mu_y)/\sigma_y\big)
+
+It is what runs live and what is exported. Readouts differ in the map f alone (`models.readouts.maps`).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+
+from models.checks import as_matrix, check_columns
+from models.readouts.maps import Map
+from models.readouts.scaling import Array, Standard
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Posterior:
+    """Gaussian beliefs about latents.
+
+    Attributes
+    ----------
+    mean : (n, d) float64
+    covariance : (d, d) float64
+        The same for every trial: in a linear-Gaussian model it depends on the noise, not on what was measured.
+    """
+
+    mean: Floats
+    covariance: Floats
+
+    @property
+    def sd(self) -> Floats:
+        """Standard deviation of each latent: (d,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def interval(self, level: float) -> tuple[Floats, Floats]:
+        """Return the lower and upper ends of the central intervals that hold `level` of the belief: two (n, d)."""
+        reach = float(norm.ppf((1 + level) / 2)) * self.sd
+        return self.mean - reach, self.mean + reach
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedReadout:
+    """A readout that was fitted; a prediction depends on its own trial and nothing else.
+
+    Attributes
+    ----------
+    voxels, latents : Standard
+        Frozen at training.
+    map : Map
+        From standardised voxels to standardised latents.
+    covariance : (d, d) float64
+        Of what remains unknown, in standardised latents.
+    uncertainty : float
+        Its trace.
+    """
+
+    voxels: Standard
+    latents: Standard
+    map: Map
+    covariance: Floats
+    uncertainty: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uncertainty", float(np.trace(self.covariance)))
+
+    def standard(self, brain: ArrayLike) -> Array:
+        """Return latents in units of their own deviation: (n, voxels) to (n, d).
+
+        Raises
+        ------
+        DataError
+            If these are voxels of another subject or mask, or not finite.
+        """
+        matrix = as_matrix(brain, "brain data", "voxels")
+        check_columns(matrix, len(self.voxels.mean), "brain data", "voxels")
+        return self.map(self.voxels.forward(matrix))
+
+    def predict(self, brain: ArrayLike) -> Floats:
+        """Return latents: (n, voxels) to (n, d); raises as `standard` does."""
+        return self.latents.back(self.standard(brain)).astype(np.float64)
+
+    def posterior(self, brain: ArrayLike) -> Posterior:
+        """Return latents with their covariance; raises as `standard` does."""
+        scale = self.latents.scale
+        return Posterior(self.predict(brain), self.covariance * scale[:, None] * scale)
+
+    def confidence(self, brain: ArrayLike) -> Floats:
+        """Return the expected cosine with the truth, about the latents' mean: (n,) from 0 to 1."""
+        return expected_cosine(self.standard(brain), self.uncertainty)
+
+
+def spread(errors: Array) -> Floats:
+    """Return the covariance of errors about zero: (n, d) to (d, d)."""
+    covariance: Floats = errors.T @ errors / len(errors)
+    return covariance
+
+
+def expected_cosine(mean: Array, uncertainty: float) -> Floats:
+    r"""Return the cosine that a prediction is expected to have with the truth, :math:`z \sim N(m, C)`.
+
+    .. math:: E[\cos(m, z)] \approx \frac{\|m\|}{\sqrt{\|m\|^2 + \operatorname{tr} C}}
+
+    since :math:`E[m \cdot z] = \|m\|^2` and :math:`E\|z\|^2 = \|m\|^2 + \operatorname{tr} C`. It can be checked by
+    comparing with the cosines that came.
+
+    Parameters
+    ----------
+    mean : (n, d)
+        In units of the latents' own deviation, from their mean.
+    uncertainty : float
+        The trace of C in the same units.
+
+    Examples
+    --------
+    >>> float(expected_cosine(np.array([[3.0, 4.0]]), 11.0)[0])
+    0.8333333333333334
+    """
+    power = np.einsum("nd,nd->n", mean, mean, dtype=np.float64)
+    total = power + uncertainty
+    return np.sqrt(np.divide(power, total, out=np.zeros_like(power), where=total > 0))

@@ -1,0 +1,87 @@
+"""Maps from standardised voxels to standardised latents: what a fitted readout runs between its scalings.
+
+Plain arrays, so that a machine without torch runs and exports every readout; `models.readouts.export` writes each as
+a graph.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.readouts.scaling import Array
+
+Floats = NDArray[np.float64]
+
+
+class Map(Protocol):
+    """What lies between standardised voxels and standardised latents."""
+
+    def __call__(self, voxels: Array) -> Array:
+        """Read: (n, voxels) to (n, d), both in units of their own deviation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affine:
+    """One matrix and one offset: what every linear readout comes to.
+
+    Attributes
+    ----------
+    weights : (voxels, d)
+    offset : (d,) float64
+    """
+
+    weights: Array
+    offset: Floats
+
+    def __call__(self, voxels: Array) -> Array:
+        """Read: (n, voxels) to (n, d)."""
+        return voxels @ self.weights + self.offset
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """Weighted likeness to training trials.
+
+    Attributes
+    ----------
+    centres : (n, voxels)
+        Standardised training trials.
+    gamma : float
+    duals : (n, d) float64
+    offset : (d,) float64
+    """
+
+    centres: Array
+    gamma: float
+    duals: Floats
+    offset: Floats
+
+    def __call__(self, voxels: Array) -> Floats:
+        """Read: (n, voxels) to (n, d)."""
+        x = np.asarray(voxels, np.float64)
+        squares = (x**2).sum(1)[:, None] + (self.centres**2).sum(1) - 2 * x @ self.centres.T
+        result: Floats = np.exp(-self.gamma * np.maximum(squares, 0)) @ self.duals + self.offset
+        return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Dense layers with ReLU between them.
+
+    Attributes
+    ----------
+    layers : list of (weights, bias)
+        Each (inputs, outputs) and (outputs,) float32.
+    """
+
+    layers: list[tuple[Array, Array]]
+
+    def __call__(self, voxels: Array) -> Array:
+        """Read: (n, voxels) to (n, d)."""
+        out = voxels
+        for number, (weights, bias) in enumerate(self.layers):
+            out = (np.maximum(out, 0) if number else out) @ weights + bias
+        return out

@@ -1,0 +1,23 @@
+"""Which readout is fitted on which voxels, as training and comparison files say it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from models.settings import Section
+
+
+class VoxelSettings(Section):
+    """Which voxels are read; chosen on training trials alone."""
+
+    count: Annotated[int, Field(ge=1)]
+    """How many."""
+    by: Literal["activation", "encoding"] = "encoding"
+    """By the mean answer over its deviation (HYPER), or by how well the latents predict a voxel."""
+
+
+class ReadoutSettings(Section):
+    """Which readout of `models.readouts.family`, and its options."""
+
+    name: str = "ridge"
+    options: dict[str, JsonValue] = Field(default_factory=dict)

@@ -1,0 +1,43 @@
+"""Eyes open or closed, as a system: what commands and reports know of it."""
+
+from pathlib import Path
+from typing import Any
+
+from bci.decoder.bundle import Bundle
+from models.reports.decoded import Decoded
+from models.systems.system import UNNAMED, Progress, System
+
+
+def train(path: Path, out: Path, *, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+    """Fit the readout to the training part of every recording, and the generator to drawings."""
+    from models.systems.alpha.train import train as train_alpha
+
+    return train_alpha(path, out, data_root, progress)
+
+
+def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:
+    """Decode the test part of every recording, window by window."""
+    from models.systems.alpha.evaluate import open_held_out
+    from models.systems.alpha.heldout import as_decoded, decode_held_out
+
+    config, recordings = open_held_out(bundle, data_root)
+    progress(0.1, "decoding the held-out part")
+    return as_decoded(decode_held_out(bundle, config, recordings), recordings)
+
+
+def own_report(
+    bundle: Bundle, out: Path, *, data_root: Path | None, weights: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Report on two states by blocks of time; no metric of it needs `weights`."""
+    from models.systems.alpha.evaluate import evaluate
+
+    return evaluate(bundle.folder, data_root, out)
+
+
+SYSTEM = System(
+    kind=UNNAMED,
+    about="two states of the alpha rhythm, eyes open and closed, drawn as an eye",
+    train=train,
+    held_out=held_out,
+    own_report=own_report,
+)

@@ -1,0 +1,62 @@
+"""HYPER in silico, as a system: what commands and reports know of it."""
+
+from pathlib import Path
+from typing import Any
+
+from bci.decoder.bundle import Bundle
+from models.datasets.comparable import ComparableTrials
+from models.reports.decoded import Decoded
+from models.systems.system import Progress, System
+
+
+def train(path: Path, out: Path, *, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+    """Train on a simulated participant; there are no recordings below `data_root`."""
+    from models.systems.hyper.train import train_hyper
+
+    return train_hyper(path, out, progress)
+
+
+def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:
+    """Show the held-out pictures again, and decode the answers."""
+    from models.insilico.heldout import decode_held_out
+    from models.systems.hyper.heldout import make_again
+
+    return decode_held_out(bundle, make_again(bundle, progress))
+
+
+def oracle(bundle: Bundle, *, snr: float | None = None) -> dict[str, dict[str, Any]]:
+    """Identify the held-out trials by the exact likelihood of each picture."""
+    from models.insilico.oracle import held_out_oracle
+    from models.systems.hyper.heldout import make_again
+
+    return held_out_oracle(make_again(bundle, snr=snr))
+
+
+def own_report(
+    bundle: Bundle, out: Path, *, data_root: Path | None, weights: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Report on the trials made again, and say whether they are those of the training."""
+    from models.systems.hyper.report import evaluate_hyper
+
+    return evaluate_hyper(bundle, out, weights=weights, progress=progress)
+
+
+def comparable(path: Path) -> ComparableTrials:
+    """Show the training pictures to the participant."""
+    from models.generators.package import GeneratorPackage
+    from models.insilico.training_trials import training_trials
+    from models.systems.hyper.settings import load_hyper
+
+    config = load_hyper(path)
+    return training_trials(config, config.seed, GeneratorPackage.load(config.generator), config.voxels)
+
+
+SYSTEM = System(
+    kind="hyper-insilico",
+    about="latents of a generator, read from a simulated participant who looks at what it drew",
+    train=train,
+    held_out=held_out,
+    oracle=oracle,
+    own_report=own_report,
+    comparable=comparable,
+)

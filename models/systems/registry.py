@@ -1,0 +1,53 @@
+"""The registry of systems: by the kind that a training file or a bundle names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import models.systems
+from bci.config.toml import read_toml
+from bci.decoder.bundle import Bundle
+from bci.errors import BundleError, ConfigError
+from models.registry import Registry
+from models.systems.system import UNNAMED, System
+
+_systems: Registry[System] = Registry(models.systems, "SYSTEM", "system")
+add_folder, remove_folder = _systems.add_folder, _systems.remove_folder
+
+
+def systems() -> Mapping[str, System]:
+    """Return every system by its kind."""
+    return _systems.kinds()
+
+
+def system_of_file(path: Path) -> System:
+    """Return the system that a training file describes.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or names no kind of system.
+    """
+    kind, known = read_toml(path, "training").get("kind", UNNAMED), systems()
+    if kind not in known:
+        raise ConfigError(
+            f"{path}: expected the training file of a system, of kind {', '.join(sorted(known))}, came kind {kind!r}. "
+            "Name another file."
+        )
+    return known[kind]
+
+
+def system_of_bundle(bundle: Bundle) -> System:
+    """Return the system that trained a bundle, as its provenance says.
+
+    Raises
+    ------
+    BundleError
+        If no system of this installation is of that kind.
+    """
+    kind, known = str(bundle.spec.provenance.config.get("kind", UNNAMED)), systems()
+    if kind not in known:
+        raise BundleError(
+            f"bundle {bundle.name!r}: expected one made by a system of kind {', '.join(sorted(known))}, came one of "
+            f"kind {kind!r}. Install the release, or add the system's folder, that it was trained with."
+        )
+    return known[kind]

@@ -1,0 +1,26 @@
+"""What `bci train` can train: systems and kinds of generators, by the kind that a training file names."""
+
+from pathlib import Path
+
+from bci.config.toml import read_toml
+from bci.errors import ConfigError
+from models.generators.kind import GeneratorKind
+from models.generators.registry import trained_kinds
+from models.systems.registry import systems
+from models.systems.system import UNNAMED, System
+
+
+def trainer_of(path: Path) -> System | GeneratorKind:
+    """Return what trains a file.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, no TOML, or of a kind that is not trained here.
+    """
+    kind = read_toml(path, "training").get("kind", UNNAMED)
+    known: dict[str, System | GeneratorKind] = {**systems(), **trained_kinds()}
+    if kind not in known:
+        kinds = ", ".join(map(repr, sorted(set(known) - {UNNAMED})))
+        raise ConfigError(f"{path}: expected kind {kinds}, or none for a decoder, came {kind!r}. Correct it.")
+    return known[kind]
