@@ -22,10 +22,10 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 EXTRAS = {"demo": "cpu", "test": "cpu,bids,cluster,dev,train,peers", "setup": "cpu"}
-#: The suite in two parts, side by side. The tests of real processes and streams run one at a time and are served
-#: first; the others take what is left of the processor, each on one thread, so that they do not crowd each other.
+#: The suite in two parts, side by side. Tests of real processes and streams mostly wait: two at a time, and served
+#: first. The others compute: they take what is left of the processor, each on one thread, or they crowd each other.
 PARTS = {
-    "system": ["-m", "system", "tests"],
+    "system": ["-m", "system", "-n", "2", "--dist", "worksteal", "tests"],
     "others": ["-m", "not system", "-n", str(min(os.cpu_count() or 1, 8)), "--dist", "worksteal"],
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -127,8 +127,10 @@ def run_all_tests() -> int:
         for thread in relays:
             thread.join(10)
         tallies = [tally(Path(folder) / f"{name}.xml") for name in PARTS]
-    passed, failed, skipped = (sum(column) for column in zip(*tallies, strict=True))
+    passed, failed, skipped = (sum(column) for column in zip(*(t[:3] for t in tallies), strict=True))
     print(f"\nBoth parts took {time.monotonic() - begun:.0f} s.")
+    for line in sorted(line for t in tallies for line in t[3]):
+        print(line)
     for name, status in statuses.items():
         if status:
             print(f"The part {name!r} ended with status {status}: see above.")
@@ -159,21 +161,31 @@ def start_part(name: str, reports: Path) -> "subprocess.Popen[str]":
 def relay(name: str, process: "subprocess.Popen[str]") -> None:
     """Print what a part says, each line behind its name."""
     assert process.stdout is not None
-    for line in process.stdout:
-        print(f"{name} | {line}", end="", flush=True)
+    with process.stdout as lines:
+        for line in lines:
+            print(f"{name} | {line}", end="", flush=True)
 
 
-def tally(report: Path) -> tuple[int, int, int]:
-    """Return how many tests passed, failed and were skipped; a part that left no report has failed."""
+def tally(report: Path) -> tuple[int, int, int, list[str]]:
+    """Return how many tests of a part passed, failed and were skipped, and a line for each of the last two.
+
+    A part that left no report has failed.
+    """
     try:
-        suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
+        cases = list(ElementTree.parse(report).getroot().iter("testcase"))
     except (OSError, ElementTree.ParseError):
-        return 0, 1, 0
-    count = {
-        key: sum(int(s.get(key, 0)) for s in suites) for key in ("tests", "failures", "errors", "skipped")
-    }
-    failed = count["failures"] + count["errors"]
-    return count["tests"] - failed - count["skipped"], failed, count["skipped"]
+        return 0, 1, 0, [f"FAILED a part of the suite: it left no {report.name}"]
+    failed, skipped, lines = 0, 0, []
+    for case in cases:
+        name = f"{case.get('classname', '')}::{case.get('name', '')}"
+        reason = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+            lines.append(f"FAILED {name}")
+        elif reason is not None:
+            skipped += 1
+            lines.append(f"SKIPPED {name}: {reason.get('message', '')}")
+    return len(cases) - failed - skipped, failed, skipped, lines
 
 
 def call(*words: object) -> int:

@@ -7,6 +7,7 @@ confidence is the expected cosine with the truth.
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
@@ -89,6 +90,38 @@ def export_readout(
         [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
     )
     return finish(helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)]))
+
+
+def from_window(graph: bytes, shape: tuple[int, ...], *, mean: bool = False, claims: bool = False) -> bytes:
+    """Put in front of a readout's graph what makes ``brain`` (1, features) of ``window`` (1, length, channels).
+
+    Parameters
+    ----------
+    graph : bytes
+        As `export_readout` wrote it, for one trial at a time.
+    shape : tuple of int
+        Of a window: length, channels.
+    mean : bool
+        Whether a window's samples are averaged, channel by channel, instead of laid out in one row.
+    claims : bool
+        Whether the graph still gives a confidence.
+    """
+    model = onnx.load_from_string(graph)
+    window = helper.make_tensor_value_info("window", TensorProto.FLOAT, [1, *shape])
+    if mean:
+        front, given = (
+            helper.make_node("ReduceMean", ["window", "time"], ["brain"], keepdims=0),
+            ("time", [1]),
+        )
+    else:
+        front = helper.make_node("Reshape", ["window", "row"], ["brain"])
+        given = ("row", [1, int(np.prod(shape))])
+    outputs = [o for o in model.graph.output if claims or o.name != "confidence"]
+    constants = [*model.graph.initializer, numpy_helper.from_array(np.array(given[1], np.int64), given[0])]
+    made = helper.make_graph([front, *model.graph.node], model.graph.name, [window], outputs, constants)
+    joined = helper.make_model(made, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+    onnx.checker.check_model(joined, full_check=True)
+    return bytes(joined.SerializeToString(deterministic=True))
 
 
 def _sized(graph: _Graph, name: str, size: LatentSize, d: int) -> None:

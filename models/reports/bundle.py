@@ -29,7 +29,7 @@ from models.reports.writing import PAGE, write_report
 
 def report_bundle(
     bundle: Bundle,
-    found: Decoded,
+    decoded: Decoded,
     out: Path | None = None,
     *,
     oracle: Mapping[str, Mapping[str, Any]] | None = None,
@@ -47,7 +47,7 @@ def report_bundle(
     ----------
     bundle : Bundle
         The decoder.
-    found : Decoded
+    decoded : Decoded
         Its held-out trials.
     out : Path, optional
         Folder of ``index.html`` and ``report.json``.
@@ -78,11 +78,11 @@ def report_bundle(
     draw, best = artist(bundle), dict(oracle or {})
     say(0.0, "scoring, beside every baseline")
     scores = score_decoded(
-        found, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
+        decoded, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
     )
     say(0.6, "reading attributes")
     semantic, attributes = semantic_analysis(
-        found, draw, package_of(bundle), seed=seed, permutations=permutations
+        decoded, draw, package_of(bundle), seed=seed, permutations=permutations
     )
     report = {
         **scores,
@@ -103,7 +103,7 @@ def report_bundle(
                 verdict(ready),
                 identification_section(ready, [(f"oracle, {name}", row) for name, row in best.items()]),
                 oracle_note,
-                pairs_or_why(found, draw, seed),
+                pairs_or_why(decoded, draw, seed),
                 curves_section(ready, learning_chart(bundle)),
                 metrics_section(ready),
                 attributes,

@@ -149,11 +149,13 @@ class System:
             return self.own_report(bundle, out, data_root=data_root, weights=weights, progress=say)
         from models.reports.bundle import report_bundle
 
-        found = self.held_out(bundle, data_root=data_root, progress=lambda done, text: say(0.4 * done, text))
+        decoded = self.held_out(
+            bundle, data_root=data_root, progress=lambda done, text: say(0.4 * done, text)
+        )
         say(0.4, "asking the oracle")
         return report_bundle(
             bundle,
-            found,
+            decoded,
             out,
             oracle=self.oracle(bundle) if self.oracle else None,
             weights=weights,

@@ -55,7 +55,7 @@ def test_a_generator_is_built_again_from_its_architecture():
     again.load_state_dict(generator.state_dict())
     z = torch.randn(3, 12)
     assert torch.equal(again.eval()(z), generator(z))
-    with pytest.raises(ConfigError, match="expected a generator of kind dcgan, upsampling, came 'pggan'"):
+    with pytest.raises(ConfigError, match=r"expected a generator of kind .*dcgan.*, came 'pggan'"):
         build({"kind": "pggan"})
     with pytest.raises(ConfigError, match="expected settings of a dcgan"):
         build({"kind": "dcgan", "size": 48})

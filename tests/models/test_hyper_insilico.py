@@ -21,10 +21,12 @@ from bci.decoder.onnx import OnnxDecoder  # noqa: E402
 from bci.errors import ConfigError, RecordingError  # noqa: E402
 from bci.signal.clock import ManualClock  # noqa: E402
 from bci.signal.types import Window  # noqa: E402
+from models.metrics.latents import cosine  # noqa: E402
 from models.sessions.evaluate import evaluate_session  # noqa: E402
 from models.systems.hyper.heldout import make_again  # noqa: E402
 from models.systems.hyper.report import evaluate_hyper  # noqa: E402
 from models.systems.hyper.train import identify, load_hyper, train_hyper  # noqa: E402
+from models.systems.registry import system_of_bundle  # noqa: E402
 
 
 def constants(path: Path) -> dict[str, Any]:
@@ -273,6 +275,22 @@ def test_a_report_makes_the_held_out_trials_again_and_sets_them_beside_the_oracl
     for words in ("Which picture was seen?", "weights missing", "oracle, single trials"):
         assert words in page
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_system_gives_the_held_out_trials_and_an_oracle_that_knows_less_where_there_is_less_to_know(
+    trained: tuple[Path, dict[str, Any]],
+) -> None:
+    root, scores = trained
+    bundle = Bundle.load(root / "bundle")
+    system = system_of_bundle(bundle)
+    decoded = system.held_out(bundle, data_root=None, progress=lambda done, text: None)
+    assert cosine(decoded.latents[decoded.which], decoded.predicted).mean() == pytest.approx(
+        scores["cosine"], abs=1e-5
+    )
+    assert system.oracle is not None
+    clear, faint = (system.oracle(bundle, snr=snr)["single trials"] for snr in (None, 1e-5))
+    assert clear["two_way"] >= scores["two_way"] - 0.05
+    assert faint["two_way"] < clear["two_way"] - 0.1
 
 
 def test_held_out_trials_are_the_same_where_only_the_bundle_is_left(

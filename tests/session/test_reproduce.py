@@ -67,14 +67,14 @@ def run_session(folder: Path, speed: float) -> Session:
     return Session(folder, restarted)
 
 
-@pytest.fixture(scope="module", params=[1.0, 10.0], ids=["speed 1", "speed 10"])
-def any_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Session:
-    return run_session(tmp_path_factory.mktemp("sessions") / "session", request.param)
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Session:
     return run_session(tmp_path_factory.mktemp("kept") / "session", 1.0)
+
+
+@pytest.fixture(scope="module")
+def fast(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    return run_session(tmp_path_factory.mktemp("fast") / "session", 10.0)
 
 
 @pytest.fixture
@@ -112,8 +112,9 @@ def rewrite(path: Path, change: Callable[[dict[str, str]], dict[str, str] | None
     return sum(a != b for a, b in zip(rows, changed, strict=True))
 
 
-def test_a_session_full_of_faults_is_equal_to_the_bit(any_session: Session) -> None:
-    result = reproduce(any_session.folder, screen=screen)
+@pytest.mark.parametrize("speed", ["kept", "fast"])
+def test_a_session_full_of_faults_is_equal_to_the_bit(speed: str, request: pytest.FixtureRequest) -> None:
+    result = reproduce(request.getfixturevalue(speed).folder, screen=screen)
     assert result["frames"] == result["equal"] > 200
     assert (result["missing"], result["unrecorded"], result["approximate"], result["unequal"]) == (
         0,

@@ -37,6 +37,7 @@ repeats = 2
 stimulus_s = 0.3
 feedback_s = 0.5
 blank_s = 0.2
+lead_in_s = 0.3
 """
 
 

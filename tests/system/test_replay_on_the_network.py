@@ -1,5 +1,6 @@
 """The real recording through a real network: counts, stamps and annotations are the file's, for every client."""
 
+import gc
 import multiprocessing
 import threading
 import warnings
@@ -15,12 +16,14 @@ import numpy as np
 import pylsl
 import pytest
 
+from bci.errors import BciError, ConfigError, RecordingError, StreamError
 from bci.io.files.recording import chunks, open_recording
 from bci.io.lsl.source import LslSource
+from bci.live import source as source_program
 from bci.live.replay import Player
 from bci.memory.board import Board
 from bci.memory.lsl_clock import LslClock
-from bci.memory.program import STOP, Launch, run_program
+from bci.memory.program import STOP, Launch, Program, run_program
 from bci.memory.ring import Column, Ring
 
 pytestmark = pytest.mark.system
@@ -83,7 +86,7 @@ class BareClient(threading.Thread):
         self.inlet.close_stream()
 
 
-@pytest.mark.parametrize(("run", "speed"), [(3, 10.0), (1, 20.0)])
+@pytest.mark.parametrize(("run", "speed"), [(3, 40.0), (1, 20.0)])
 def test_a_bare_client_gets_the_files_samples_stamps_and_annotations(
     tmp_path: Path, segment_name: str, eegmmidb: Path, run: int, speed: float
 ) -> None:
@@ -138,7 +141,7 @@ def test_mne_lsl_gets_the_files_samples_and_stamps(tmp_path: Path, segment_name:
     spec = {
         "kind": "replay",
         "file": str(path),
-        "speed": 10.0,
+        "speed": 20.0,
         "source_id": "for-mne-lsl",
         "marker_consumer": True,
     }
@@ -163,7 +166,7 @@ def test_mne_lsl_gets_the_files_samples_and_stamps(tmp_path: Path, segment_name:
             inlet.close_stream()
             del inlet
     assert np.array_equal(data, recording.read(0, n))
-    assert np.allclose(stamps - stamps[0], np.arange(n) / 1600, rtol=0, atol=1e-6)
+    assert np.allclose(stamps - stamps[0], np.arange(n) / 3200, rtol=0, atol=1e-6)
     assert [row[0] for row in texts] == ["T0"]
     assert text_stamps[0] == stamps[0]
 
@@ -194,22 +197,20 @@ def test_the_simulator_is_published_until_the_supervisor_says_stop(tmp_path: Pat
 @pytest.mark.parametrize(
     ("spec", "error", "words"),
     [
-        ({"kind": "replay", "file": "nowhere.edf"}, "RecordingError", "there is no file"),
-        ({"kind": "simulate", "sede": 3}, "ConfigError", "sede: there is no such key"),
-        ({"kind": "dream"}, "ConfigError", "got 'dream'"),
-        ({"kind": "simulate", "speed": "max"}, "ConfigError", "speed: Input should be a valid number"),
-        ({"kind": "simulate", "consumer_timeout": 0.2}, "StreamError", "nobody took the stream"),
+        ({"kind": "replay", "file": "nowhere.edf"}, RecordingError, "there is no file"),
+        ({"kind": "simulate", "sede": 3}, ConfigError, "sede: there is no such key"),
+        ({"kind": "dream"}, ConfigError, "got 'dream'"),
+        ({"kind": "simulate", "speed": "max"}, ConfigError, "speed: Input should be a valid number"),
+        ({"kind": "simulate", "consumer_timeout": 0.2}, StreamError, "nobody took the stream"),
     ],
 )
 def test_a_source_that_cannot_play_says_why(
-    tmp_path: Path, segment_name: str, spec: dict[str, Any], error: str, words: str
+    tmp_path: Path, spec: dict[str, Any], error: type[BciError], words: str
 ) -> None:
-    with source(tmp_path, segment_name, **spec, source_id="never") as (pipe, _):
-        if error == "StreamError":
-            told(pipe, "ready")
-        facts = told(pipe, "failed")
-    assert facts["error"] == error
-    assert words in facts["message"]
+    launch = Launch("source", "bci.live.source", spec | {"source_id": "never"}, str(tmp_path), "board")
+    with Board.private(["source"]) as board, pytest.raises(error, match=words):
+        source_program.main(Program(launch, None, board, LslClock()))
+    gc.unfreeze()
 
 
 def test_our_own_source_sees_the_gap_of_the_file_where_the_offline_chunks_have_it(data: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pyxdf
-from sessions import bci, finish, only_folder, segments_of, start, wait_for
+from commands import Done
+from sessions import finish, only_folder, segments_of, start, wait_for
 
 from bci.io.files.recording import open_recording
 from bci.io.files.xdf.verify import repair, verify
@@ -20,27 +21,25 @@ pytestmark = pytest.mark.system
 BUNDLE = Path(__file__).resolve().parents[2] / "models" / "bundles" / "alpha"
 
 
-def session_file(folder: Path, recording: Path, speed: float) -> Path:
+def session_file(folder: Path, recording: Path) -> Path:
     config = folder / "session.toml"
     config.write_text(
         f'name = "recorded"\nnetwork = "machine"\n'
-        f'[source]\nkind = "replay"\nfile = "{recording}"\nspeed = {speed}\n'
+        f'[source]\nkind = "replay"\nfile = "{recording}"\nspeed = 1\n'
         f'[decoder]\nbundle = "{BUNDLE}"\n[display]\nkind = "headless"\n'
     )
     return config
 
 
 def test_every_sample_decision_and_flip_of_a_session_is_in_its_recording(
-    tmp_path: Path, eegmmidb: Path
+    kept_session: Done, eegmmidb: Path
 ) -> None:
-    recording = eegmmidb / "S001R02.edf"
-    done = bci("run", session_file(tmp_path, recording, 10), "--out", tmp_path / "sessions", "--json")
-    assert done.status == 0, done.words
+    done = kept_session
     path = done.folder / "recording.xdf"
     report = verify(path)
     assert report.sound, (report.notes, report.damage)
     assert report.finished
-    original = open_recording(recording)
+    original = open_recording(eegmmidb / "S001R02.edf")
     streams = {s["info"]["name"][0]: s for s in pyxdf.load_xdf(path, dejitter_timestamps=False)[0]}
     signal_name = next(name for name, s in streams.items() if float(s["info"]["nominal_srate"][0]) > 0)
     samples = streams[signal_name]
@@ -65,7 +64,7 @@ def test_what_was_called_recorded_is_on_disk_after_every_program_was_killed_at_o
     tmp_path: Path, eegmmidb: Path
 ) -> None:
     out = tmp_path / "sessions"
-    process = start("run", session_file(tmp_path, eegmmidb / "S001R02.edf", 1), "--out", out)
+    process = start("run", session_file(tmp_path, eegmmidb / "S001R02.edf"), "--out", out)
     boards: list[Board] = []
 
     def recorded() -> bool:

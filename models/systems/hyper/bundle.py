@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from bci.decoder.spec import (
@@ -23,7 +21,7 @@ from bci.signal.types import Signal
 from models.generators.graphs import for_decoder
 from models.generators.package import GeneratorPackage
 from models.provenance import versions
-from models.readouts.export import export_readout
+from models.readouts.export import export_readout, from_window
 from models.readouts.interface import Readout
 from models.readouts.voxels import VoxelMask
 from models.systems.hyper.settings import HyperConfig
@@ -89,7 +87,7 @@ def bundle_of(
         ),
         scores=scores,
     )
-    graph = _from_window(
+    graph = from_window(
         export_readout(readout.frozen(1), mask=mask),
         shape,
         mean=config.epoch.mean,
@@ -97,23 +95,3 @@ def bundle_of(
     )
     generator = for_decoder(package.graph, package.spec.rule, package.spec.limit)
     return spec, {"readout.onnx": graph, "generator.onnx": generator}
-
-
-def _from_window(graph: bytes, shape: tuple[int, ...], *, mean: bool, claims: bool) -> bytes:
-    """Put in front of a readout what makes ``brain`` (1, features) of ``window`` (1, length, channels)."""
-    model = onnx.load_from_string(graph)
-    window = helper.make_tensor_value_info("window", TensorProto.FLOAT, [1, *shape])
-    if mean:
-        front, given = (
-            helper.make_node("ReduceMean", ["window", "time"], ["brain"], keepdims=0),
-            ("time", [1]),
-        )
-    else:
-        front = helper.make_node("Reshape", ["window", "row"], ["brain"])
-        given = ("row", [1, int(np.prod(shape))])
-    outputs = [o for o in model.graph.output if claims or o.name != "confidence"]
-    constants = [*model.graph.initializer, numpy_helper.from_array(np.array(given[1], np.int64), given[0])]
-    made = helper.make_graph([front, *model.graph.node], model.graph.name, [window], outputs, constants)
-    joined = helper.make_model(made, opset_imports=list(model.opset_import), ir_version=model.ir_version)
-    onnx.checker.check_model(joined, full_check=True)
-    return bytes(joined.SerializeToString(deterministic=True))
