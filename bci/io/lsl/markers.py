@@ -9,7 +9,7 @@ import numpy as np
 
 from bci.errors import StreamMismatch
 from bci.io.lsl.connection import differences
-from bci.io.lsl.discovery import NO_ANSWER, WAIT, Watch, double, find, no_answer, nothing
+from bci.io.lsl.discovery import NO_ANSWER, WAIT, StreamWatch, double, find, no_answer, nothing
 from bci.io.lsl.inlet import plain_offset
 from bci.io.lsl.metadata import StreamInfo, read_info, write_info
 from bci.memory.events import LONGEST_TEXT
@@ -124,7 +124,7 @@ class MarkerSource:
         self._offset = 0.0
         self._clock = clock
         self._look_at = clock.now()
-        self._watch: Watch | None = None
+        self._watch: StreamWatch | None = None
         self._record = np.zeros(1, EVENT_DTYPE)
         self._inlet: Any = pylsl.StreamInlet(found, max_buflen=_BUFFER, as_numpy=True)
         for ask in (self._inlet.time_correction, self._inlet.open_stream):
@@ -176,7 +176,7 @@ class MarkerSource:
     def _look_around(self) -> None:
         """Begin to look who sends, or see who does."""
         if self._watch is None:
-            self._watch = Watch(self.info.source_id)
+            self._watch = StreamWatch(self.info.source_id)
             self._look_at = self._clock.now() + _LOOK_FOR
             return
         there = self._watch.look()
