@@ -8,7 +8,7 @@ import numpy as np
 
 from bci.errors import StreamMismatch
 from bci.io.lsl.connection import differences
-from bci.io.lsl.discovery import NO_ANSWER, WAIT, Watch, double, find, no_answer, nothing
+from bci.io.lsl.discovery import NO_ANSWER, WAIT, StreamWatch, double, find, no_answer, nothing
 from bci.io.lsl.inlet import plain_offset
 from bci.io.lsl.metadata import StreamInfo, read_info
 from bci.io.lsl.outlet import Outlet
@@ -104,7 +104,7 @@ class MarkerSource(Closing):
         self._offset = 0.0
         self._clock = clock
         self._look_at = clock.now()
-        self._watch: Watch | None = None
+        self._watch: StreamWatch | None = None
         self._record = np.zeros(1, EVENT_DTYPE)
         self._inlet: Any = pylsl.StreamInlet(found, max_buflen=_BUFFER, as_numpy=True)
         for ask in (self._inlet.time_correction, self._inlet.open_stream):
@@ -156,7 +156,7 @@ class MarkerSource(Closing):
     def _look_around(self) -> None:
         """Begin to look who sends, or see who does."""
         if self._watch is None:
-            self._watch = Watch(self.info.source_id)
+            self._watch = StreamWatch(self.info.source_id)
             self._look_at = self._clock.now() + _LOOK_FOR
             return
         there = self._watch.look()
