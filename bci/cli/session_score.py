@@ -6,6 +6,7 @@ from typing import Any
 from bci.cli.output import Output, foreign
 from bci.config.experiment import ImagesSettings
 from bci.config.session import SessionConfig
+from bci.decoder.bundle import Bundle
 from bci.errors import RecordingError
 
 
@@ -21,8 +22,9 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
     if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
         return {}
     try:
-        _require_pictures(config.decoders[config.driver].bundle)
-        trials = RecordedSession.read(folder).trials()
+        session = RecordedSession.read(folder)
+        _require_pictures(session.bundle())
+        trials = session.trials()
         found: dict[str, Any] = score(readings_of(trials), known_latents(shown.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
@@ -45,7 +47,7 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
     session = RecordedSession.read(folder)
-    _require_pictures(Path(session.bundle().folder))
+    _require_pictures(session.bundle())
     experiment = session.experiment()
     if "folder" not in experiment:
         raise RecordingError(
@@ -63,7 +65,7 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     return found | {"scrambled": True, "seed": seed, "lost": scrambled.lost}
 
 
-def _require_pictures(bundle: Path) -> None:
+def _require_pictures(bundle: Bundle) -> None:
     """Refuse a bundle whose readings are no latents of pictures.
 
     Raises
@@ -71,15 +73,9 @@ def _require_pictures(bundle: Path) -> None:
     RecordingError
         If its result is something else.
     """
-    from bci.decoder.spec import DESCRIPTION, BundleSpec
-
-    path = bundle / DESCRIPTION
-    try:
-        result = BundleSpec.from_json(path.read_bytes(), str(path)).result
-    except OSError as error:
-        raise RecordingError(f"the session's bundle cannot be read: {error}") from None
+    result = bundle.spec.result
     if result.kind != "picture":
-        raise RecordingError(f"bundle {bundle.name} gives {result}, which cannot be compared with pictures")
+        raise RecordingError(f"bundle {bundle.name!r} gives {result}, which cannot be compared with pictures")
 
 
 def say_score(found: dict[str, Any], output: Output) -> None:

@@ -23,29 +23,29 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def test_an_ordinary_stream_is_held_for_the_seconds_that_a_session_says(bundle: Bundle) -> None:
-    held = plan_buffer(bundle.signal, 1.0, StreamSettings(), bundle)
+    held = plan_buffer(bundle.signal, 1.0, StreamSettings(), bundle.cut.held)
     assert (held.seconds, held.shortened) == (12.0, False)
-    assert plan_buffer(bundle.signal, 1.0, StreamSettings(buffer_s=30), bundle).seconds == 30.0
+    assert plan_buffer(bundle.signal, 1.0, StreamSettings(buffer_s=30), bundle.cut.held).seconds == 30.0
     # Played faster, it is the same real time.
-    assert plan_buffer(bundle.signal, 4.0, StreamSettings(), bundle).seconds == 48.0
+    assert plan_buffer(bundle.signal, 4.0, StreamSettings(), bundle.cut.held).seconds == 48.0
 
 
 def test_a_session_bounds_the_memory_of_its_stream(bundle: Bundle) -> None:
     for allowed in (512.0, 1000.0):
-        held = plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=allowed), bundle)
+        held = plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=allowed), bundle.cut.held)
         assert held.shortened
         assert 0.99 * allowed < held.nbytes / 1e6 <= allowed
-    assert plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=2000), bundle).seconds == 12.0
+    assert plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=2000), bundle.cut.held).seconds == 12.0
     # However fast it plays, and however little is allowed, 2 s are held and no byte more.
-    assert plan_buffer(FAST, 50.0, StreamSettings(buffer_mb=1), bundle).seconds == 2.0
+    assert plan_buffer(FAST, 50.0, StreamSettings(buffer_mb=1), bundle.cut.held).seconds == 2.0
 
 
 def test_a_window_and_its_hop_are_held_and_an_epoch_is_not(tmp_path: Path) -> None:
     long = tiny_bundle(tmp_path / "windows", length=90_000, hop=30_000)
-    held = plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=1), long)
+    held = plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=1), long.cut.held)
     assert held.samples == 120_000
     around = tiny_bundle(tmp_path / "epochs", length=90_000, window=EpochSpec(start=0.0, stop=900.0))
-    assert plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=1), around).seconds == 2.0
+    assert plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=1), around.cut.held).seconds == 2.0
 
 
 def test_check_says_what_will_be_held(bundle: Bundle, tmp_path: Path) -> None:
