@@ -131,15 +131,28 @@ class Recorder:
         shown: Ring | None = None,
         decode_marks: Ring | None = None,
         rig_marks: Ring | None = None,
+        others: Mapping[str, tuple[Ring, Ring]] | None = None,
     ) -> None:
-        """Record what the rig does, in the tables and in the file; after all streams have been added."""
-        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG)
+        """Record what the rig does, in the tables and in the file; after all streams have been added.
+
+        Parameters
+        ----------
+        frames, decode_marks : Ring, optional
+            The first decoder's reconstructions, and its marks.
+        shown, rig_marks : Ring, optional
+            The display's changes of picture, and the supervisor's marks.
+        others : mapping of str to (Ring, Ring), optional
+            Reconstructions and marks of further decoders, by their names.
+        """
+        others = others or {}
+        further = {decoder_source(name): marks for name, (_, marks) in others.items()}
+        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG, *further)
         _, marks_taker = self._tracks.own(tracks.marks_stream(sources, self._roles))
         table = self._table(table_file("marks"), MARK_FIELDS)
         for i, (role, ring, track) in enumerate(self._sources):
             also = _both(marks_taker(tracks.mark_values(i)), partial(self._take_offsets, track))
             self._readers.append(Drain(f"{role}_marks", ring, table, mark_rows(role), also, ring.oldest))
-        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks)):
+        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks), *further.items()):
             if doings is not None:
                 also = marks_taker(tracks.mark_values(sources.index(name)))
                 rows = mark_rows(name)
@@ -149,16 +162,9 @@ class Recorder:
             partial(_write_rows, table, mark_rows(_RECORD)),
         )
         if frames is not None:
-            name = table_file("frames")
-            first = self._part.rows_before(name)
-            latent = next(column for column in frames.columns if column.name == "latent")
-            decisions = tracks.own_stream("bci-decisions", "Decisions", tracks.DECISION_CHANNELS)
-            _, decided = self._tracks.own(decisions, first)
-            _, latents = self._tracks.own(tracks.latent_stream(latent.shape[0]), first)
-            also = _both(decided(tracks.decision_values), latents(tracks.latent_values))
-            self._readers.append(
-                Drain("frames", frames, self._table(name, FRAME_FIELDS), frame_rows, also, first)
-            )
+            self._add_frames(frames)
+        for decoder, (ring, _) in others.items():
+            self._add_frames(ring, decoder)
         if shown is not None:
             name = table_file("shown")
             first = self._part.rows_before(name)
@@ -167,6 +173,20 @@ class Recorder:
             self._readers.append(
                 Drain("shown", shown, self._table(name, SHOWN_FIELDS), shown_rows, also, first)
             )
+
+    def _add_frames(self, frames: Ring, decoder: str | None = None) -> None:
+        """Record a decoder's reconstructions; of the first decoder when none is named."""
+        name = table_file("frames", decoder)
+        first = self._part.rows_before(name)
+        latent = next(column for column in frames.columns if column.name == "latent")
+        decisions = tracks.own_stream(
+            tracks.of_decoder("bci-decisions", decoder), "Decisions", tracks.DECISION_CHANNELS
+        )
+        _, decided = self._tracks.own(decisions, first)
+        _, latents = self._tracks.own(tracks.latent_stream(latent.shape[0], decoder), first)
+        also = _both(decided(tracks.decision_values), latents(tracks.latent_values))
+        what = tracks.of_decoder("frames", decoder)
+        self._readers.append(Drain(what, frames, self._table(name, FRAME_FIELDS), frame_rows, also, first))
 
     # -- recording ---------------------------------------------------------------------------------------
 

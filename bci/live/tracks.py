@@ -65,9 +65,19 @@ def marks_stream(sources: tuple[str, ...], roles: Mapping[int, str]) -> StreamIn
     )
 
 
-def latent_stream(size: int) -> StreamInfo:
-    """Return the description of the stream of latents: float32, `size` values each."""
-    return StreamInfo(Signal("bci-latents", 0.0, (size,)), "bci-latents", kind="Latents")
+def of_decoder(what: str, decoder: str | None = None) -> str:
+    """Return the name of something of a decoder's; of the first decoder when none is named.
+
+    >>> of_decoder("bci-latents"), of_decoder("bci-latents", "motor")
+    ('bci-latents', 'bci-latents:motor')
+    """
+    return what if decoder is None else f"{what}:{decoder}"
+
+
+def latent_stream(size: int, decoder: str | None = None) -> StreamInfo:
+    """Return the description of a decoder's stream of latents: float32, `size` values each."""
+    name = of_decoder("bci-latents", decoder)
+    return StreamInfo(Signal(name, 0.0, (size,)), name, kind="Latents")
 
 
 class Offsets:

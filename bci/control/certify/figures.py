@@ -14,7 +14,6 @@ from bci.control.certify.traces import Traces, number
 from bci.errors import BciError
 from bci.io.files.xdf.verify import verify
 from bci.session.latency import intervals, percentiles
-from bci.session.recorded import RecordedSession
 from bci.session.reproduce import reproduce
 from bci.signal.types import INTERVALS
 
@@ -233,12 +232,11 @@ def decode_again(session: Path) -> dict[str, Any]:
     That is how many reconstructions, of all decoders, are not as they should be.
     """
     try:
-        results = [
-            reproduce(session, decoder=name) for name in (None, *RecordedSession.read(session).decoders)
-        ]
+        result = reproduce(session)
     except (BciError, OSError) as error:
         return {"trouble": str(error)}
-    return {**results[0], "wrong": sum(_wrong(result) for result in results)}
+    every = result.get("decoders", {"": result}).values()
+    return {**result, "wrong": sum(_wrong(one) for one in every)}
 
 
 def _wrong(result: dict[str, Any]) -> int:
