@@ -13,6 +13,7 @@ from bci.cli.session_score import say_score, score_session
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
+from bci.decoder.result import Result
 from bci.sim.eeg import AlphaSimulator
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Watch:
         words += [f"{int(row['reconstructions'])} reconstructions, {int(row['skipped'])} skipped"]
         frame = supervisor.newest_frame()
         if frame is not None:
-            words.append(describe_frame(frame))
+            words.append(describe_frame(frame, supervisor.bundle.spec.result))
             if self._planted is not None:
                 seconds = float(frame["info"]["last_sample"]) / self._planted.signal.rate
                 words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
@@ -75,16 +76,14 @@ class Watch:
 STATES = ("open", "closed")
 
 
-def describe_frame(frame: dict[str, Any]) -> str:
-    """Return a reconstruction in a few words."""
+def describe_frame(frame: dict[str, Any], result: Result) -> str:
+    """Return a reconstruction in a few words; `result` is what its decoder gives."""
     info = frame["info"]
     if not info["valid"]:
         return f"neutral ({bytes(info['reason']).decode()})"
     confidence = float(info["confidence"])
     sure = "none" if np.isnan(confidence) else f"{confidence:.2f}"
-    latent = frame["latent"]
-    point = f"latent {float(latent[0]):+.2f}" if len(latent) == 1 else f"{len(latent)} latents"
-    return f"{point}, confidence {sure}"
+    return f"{result.describe(frame['latent'].tolist())}, confidence {sure}"
 
 
 def count_trials(config: SessionConfig) -> int | None:

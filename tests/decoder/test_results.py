@@ -14,11 +14,12 @@ from tiny_bundle import readout, tiny_bundle, weights
 from typer.testing import CliRunner
 
 from bci.cli import app
+from bci.cli.session_view import describe_frame
 from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.renderers import open_renderer
 from bci.decoder.renderers.paper import FRAME, INK, PAPER
-from bci.decoder.result import ClassesResult, NumberResult, TextResult
+from bci.decoder.result import ClassesResult, NumberResult, PictureResult, TextResult
 from bci.decoder.spec import BundleSpec, GraphSpec
 from bci.errors import BundleError, ConfigError
 from bci.signal.clock import ManualClock
@@ -174,6 +175,16 @@ def test_a_picture_is_described_as_it_always_was(make_bundle: Make, tmp_path: Pa
 def test_values_are_named_for_other_programs(make_bundle: Make) -> None:
     assert make_bundle(result=CLASSES).spec.value_names == tuple(f"probability-{x}" for x in CLASSES.labels)
     assert make_bundle(result=NUMBER).spec.value_names == ("value-arousal (a.u.)",)
+
+
+def test_the_operator_reads_the_result_in_words() -> None:
+    frame = {"info": {"valid": 1, "confidence": 0.75}, "latent": np.array([0.25, 0.625, 0.125], np.float32)}
+    assert describe_frame(frame, CLASSES) == "right 62%, confidence 0.75"
+    assert describe_frame(frame, PictureResult()) == "3 latents, confidence 0.75"
+    assert (
+        describe_frame({**frame, "latent": np.array([-0.5])}, NUMBER) == "arousal -0.5 a.u., confidence 0.75"
+    )
+    assert describe_frame({**frame, "latent": np.array([0.9, 0.1])}, WORDS) == "yes 90%, confidence 0.75"
 
 
 @pytest.mark.parametrize("result", [CLASSES, NUMBER, WORDS], ids=["classes", "number", "text"])
