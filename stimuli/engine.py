@@ -30,9 +30,6 @@ LEAD_S = 0.1
 #: From asking for the picture of a latent to asking the display for it, at least; a longer blank leaves more.
 DRAW_S = 0.2
 
-#: Names of this program's counters on the board.
-_BEGUN, _OVER, _ABORTED = "windows", "reconstructions", "invalid"
-
 _SLICE = 0.02
 
 
@@ -66,16 +63,16 @@ def main(program: Program) -> None:
     with TrialTable(program.folder) as table:
         # A flip can come up to half a refresh before the time it was asked for.
         witness = Witness(shown, frames, early_s=LEAD_S / 2, first_frame=past.frames)
-        if trial is not None and number < program.inherited[_BEGUN]:
+        if trial is not None and number < program.inherited["begun"]:
             # Its predecessor's rows are in the tables; the trial that was under way is lost with it.
             outcome = witness.lost(number, past.pending.get(number, ()))
             table.write(number, trial, outcome, frames=witness.frames_seen)
             aborted, number, trial = aborted + 1, number + 1, _next(protocol, outcome)
-        row[_OVER], row[_ABORTED] = number, aborted
+        row["done"], row["aborted"] = number, aborted
         program.ready()
         free_from = program.clock.now() + LEAD_S + spec["lead_in_s"]
         while trial is not None and program.tick():
-            row[_BEGUN] = number + 1
+            row["begun"] = number + 1
             lead = LEAD_S + DRAW_S * isinstance(trial.stimulus, Latent)
             start = max(program.clock.now() + lead, free_from + trial.blank_s)
             image = _image(program, rendered, number, trial, start - LEAD_S, witness)
@@ -90,7 +87,7 @@ def main(program: Program) -> None:
             if not going:
                 break
             aborted, number = aborted + (outcome.ending is Ending.ABORTED), number + 1
-            row[_OVER], row[_ABORTED] = number, aborted
+            row["done"], row["aborted"] = number, aborted
             trial = _next(protocol, outcome)
         going = _sleep_until(program, program.clock.now() + spec["tail_s"], witness)
         late = witness.readings()

@@ -121,7 +121,7 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
             facts |= _whom(session.source, bundle, output)
         # Refuses a limit that would turn the screen neutral between two samples.
         session.display.data_age_seconds_at(1 / (bundle.signal.rate * speed))
-    buffer = plan_buffer(signal, speed, session.stream, bundle)
+    buffer = plan_buffer(signal, speed, session.stream, bundle.cut.held)
     output.say(f"memory    {buffer}")
     facts["buffer"] = buffer.facts()
     if session.experiment is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from bci.cli.output import Output, foreign
 from bci.config.experiment import ImagesSettings
 from bci.config.session import SessionConfig
+from bci.decoder.bundle import Bundle
 from bci.errors import RecordingError
 
 
@@ -14,17 +15,21 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
 
     Needs no extra: see `models.sessions.readings`.
     """
-    from models.sessions.readings import LATENTS, known_latents, read_trials, score
+    from bci.session.recorded import RecordedSession
+    from models.sessions.readings import LATENTS, count_left_out, known_latents, readings_of, score
 
     shown = config.experiment
     if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
         return {}
     try:
-        _require_pictures(config.decoder.bundle)
-        found: dict[str, Any] = score(read_trials(folder), known_latents(shown.folder))
+        session = RecordedSession.read(folder)
+        _require_pictures(session.bundle())
+        trials = session.trials()
+        found: dict[str, Any] = score(readings_of(trials), known_latents(shown.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
-    return found
+    left_out = count_left_out(trials)
+    return found | ({"left_out": left_out} if left_out else {})
 
 
 def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
@@ -41,10 +46,10 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from bci.session.scrambled import scramble
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
-    config = RecordedSession.read(folder).config
-    _require_pictures(Path(config["decoder"]["bundle"]))
-    experiment = config.get("experiment")
-    if not experiment or "folder" not in experiment:
+    session = RecordedSession.read(folder)
+    _require_pictures(session.bundle())
+    experiment = session.experiment()
+    if "folder" not in experiment:
         raise RecordingError(
             f"{folder}: expected a session with an [experiment] that shows a folder of pictures, came one without. "
             "Name another."
@@ -60,7 +65,7 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     return found | {"scrambled": True, "seed": seed, "lost": scrambled.lost}
 
 
-def _require_pictures(bundle: Path) -> None:
+def _require_pictures(bundle: Bundle) -> None:
     """Refuse a bundle whose readings are no latents of pictures.
 
     Raises
@@ -68,15 +73,9 @@ def _require_pictures(bundle: Path) -> None:
     RecordingError
         If its result is something else.
     """
-    from bci.decoder.spec import DESCRIPTION, BundleSpec
-
-    path = bundle / DESCRIPTION
-    try:
-        result = BundleSpec.from_json(path.read_bytes(), str(path)).result
-    except OSError as error:
-        raise RecordingError(f"the session's bundle cannot be read: {error}") from None
+    result = bundle.spec.result
     if result.kind != "picture":
-        raise RecordingError(f"bundle {bundle.name} gives {result}, which cannot be compared with pictures")
+        raise RecordingError(f"bundle {bundle.name!r} gives {result}, which cannot be compared with pictures")
 
 
 def say_score(found: dict[str, Any], output: Output) -> None:
@@ -85,6 +84,8 @@ def say_score(found: dict[str, Any], output: Output) -> None:
     output.say(f"[bold]{foreign(found['headline'])}[/]")
     if "two_way" not in found:
         return
+    if left_out := found.get("left_out"):
+        output.say("left out: " + ", ".join(f"{n} {why}" for why, n in sorted(left_out.items())))
     k = found["pictures"]
     rows = [
         _row("told from one other picture", found, "two_way", 1 / 2),

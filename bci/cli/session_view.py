@@ -1,6 +1,5 @@
 """What the terminal shows of a session: a line while it runs, tables when it has ended."""
 
-import csv
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,9 +13,11 @@ from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
 from bci.decoder.result import Result
+from bci.session.recorded import RecordedSession
 from bci.sim.eeg import AlphaSimulator
 
 if TYPE_CHECKING:
+    from bci.control.snapshot import ReconstructionSnapshot, SessionSnapshot
     from bci.control.supervisor import Supervisor
 
 
@@ -33,6 +34,7 @@ class Watch:
         self._config = config
         self._planted = planted_states(config)
         self._trials = count_trials(config)
+        self._results = [Bundle.load(decoder.bundle).spec.result for decoder in config.decoders]
         total = config.seconds if config.seconds is not None else self._trials
         self._task = self._progress.add_task("starting", total=total)
 
@@ -47,23 +49,30 @@ class Watch:
 
     def __call__(self, supervisor: "Supervisor") -> None:
         """Show how the session stands."""
-        elapsed = supervisor.clock.now() - supervisor.started
-        row = supervisor.board.row("decode")
+        self.show(supervisor.snapshot())
+
+    def show(self, session: "SessionSnapshot") -> None:
+        """Show a session at one moment."""
         words = ["[bold red]LATCHED SAFE: the screen is held neutral, end the session[/]"] * bool(
-            supervisor.latched
+            session.latched
         )
-        if supervisor.restarts:
-            words.append("restarts: " + ", ".join(f"{k} {n}" for k, n in supervisor.restarts.items()))
-        words += [f"{int(row['reconstructions'])} reconstructions, {int(row['skipped'])} skipped"]
-        frame = supervisor.newest_frame()
-        if frame is not None:
-            words.append(describe_frame(frame, supervisor.bundle.spec.result))
-            if self._planted is not None:
-                seconds = float(frame["info"]["last_sample"]) / self._planted.signal.rate
-                words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
-        done = elapsed
+        if session.restarts:
+            words.append("restarts: " + ", ".join(f"{k} {n}" for k, n in session.restarts.items()))
+        decoders = {name: p for name, p in session.programs.items() if name.partition(":")[0] == "decode"}
+        # The line lists its decoders as the session file does.
+        for (name, program), result in zip(decoders.items(), self._results, strict=True):
+            said = f"{name.partition(':')[2]}: " if len(decoders) > 1 and ":" in name else ""
+            counted = program.counters
+            words.append(f"{said}{counted['reconstructions']} reconstructions, {counted['skipped']} skipped")
+            newest = session.newest.get(name)
+            if newest is not None:
+                words.append(describe_frame(newest, result))
+                if self._planted is not None and name == "decode":
+                    seconds = newest.last_sample / self._planted.signal.rate
+                    words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
+        done = session.elapsed
         if self._config.experiment is not None:
-            trials = int(supervisor.board.row("engine")["reconstructions"])
+            trials = session.programs["engine"].counters["done"]
             if self._trials is None:
                 words.insert(0, f"trial {trials + 1}")
             else:
@@ -76,14 +85,12 @@ class Watch:
 STATES = ("open", "closed")
 
 
-def describe_frame(frame: dict[str, Any], result: Result) -> str:
+def describe_frame(newest: "ReconstructionSnapshot", result: Result) -> str:
     """Return a reconstruction in a few words; `result` is what its decoder gives."""
-    info = frame["info"]
-    if not info["valid"]:
-        return f"neutral ({bytes(info['reason']).decode()})"
-    confidence = float(info["confidence"])
-    sure = "none" if np.isnan(confidence) else f"{confidence:.2f}"
-    return f"{result.describe(frame['latent'].tolist())}, confidence {sure}"
+    if not newest.valid:
+        return f"neutral ({newest.reason})"
+    sure = "none" if np.isnan(newest.confidence) else f"{newest.confidence:.2f}"
+    return f"{result.describe(newest.latent)}, confidence {sure}"
 
 
 def count_trials(config: SessionConfig) -> int | None:
@@ -152,17 +159,16 @@ def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:
     simulator = planted_states(config)
     if simulator is None:
         return {}
-    with (folder / "frames.csv").open(newline="", encoding="utf-8") as file:
-        frames = [row for row in csv.DictReader(file) if row["valid"] == "1"]
+    frames = [frame for frame in RecordedSession.read(folder).frames if frame.valid]
     if not frames:
         return {}
     bundle = Bundle.load(config.decoder.bundle)
     rate = simulator.signal.rate
     half_window = bundle.length * bundle.pipeline.ratio(bundle.signal) / rate / 2
-    seconds = np.array([int(row["last_sample"]) for row in frames]) / rate - half_window
+    seconds = np.array([frame.last_sample for frame in frames]) / rate - half_window
     planted = simulator.state(seconds).astype(int)
-    decoded = np.array([float(row["latent"].strip("[]").split(",")[0]) > 0.5 for row in frames]).astype(int)
-    confidence = np.array([float(row["confidence"]) for row in frames])
+    decoded = np.array([frame.latent[0] > 0.5 for frame in frames]).astype(int)
+    confidence = np.array([frame.confidence for frame in frames])
     rows = []
     for part in np.split(np.arange(len(planted)), np.flatnonzero(np.diff(planted)) + 1):
         said = round(float(decoded[part].mean()))

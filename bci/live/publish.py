@@ -38,7 +38,7 @@ def main(program: Program) -> None:
     row = np.empty((1, len(labels)))
     program.ready()
     # A successor goes on behind what was published; what the ring no longer holds is counted.
-    at, missed = program.inherited["reconstructions"], program.inherited["lost"]
+    at, missed = program.inherited["published"], program.inherited["lost"]
     while True:
         frames.wait(at + 1, slot=program.slot("frames"))
         going = program.tick()
@@ -65,7 +65,7 @@ def main(program: Program) -> None:
             if pixels is not None:
                 pixels.push(place["image"].reshape(1, -1).astype(np.int16), when)
             at += 1
-            program.row["reconstructions"], program.row["lost"] = at, missed
+            program.row["published"], program.row["lost"] = at, missed
         if not going or (frames.finished and at >= frames.count):
             break
     program.report(published=at - missed, unpublished=missed)

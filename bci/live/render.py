@@ -16,9 +16,6 @@ from bci.memory.trial_parts import write_drawn
 #: Latents of zeros drawn before the first request: the first runs of a session are slow.
 WARM_UP = 5
 
-#: Names of this program's counters on the board: requests taken, pictures drawn, latents without one, requests missed.
-_TAKEN, _DRAWN, _UNDRAWN, _MISSED = "windows", "reconstructions", "invalid", "lost"
-
 
 def main(program: Program) -> None:
     """Answer the requests of role ``requests`` in the ring of role ``drawn``, in order, each once.
@@ -53,7 +50,7 @@ def main(program: Program) -> None:
             try:
                 place = requests.read(at, at + 1)
             except Overrun as overrun:
-                row[_MISSED] += overrun.lost
+                row["missed"] += overrun.lost
                 program.log.error("drawing fell behind: %d latents were never drawn", overrun.lost)
                 at = overrun.first + overrun.lost
                 continue
@@ -62,8 +59,7 @@ def main(program: Program) -> None:
                 program.log.error("trial %d: its latent gives no picture", place["request"][0]["trial"])
             write_drawn(drawn, place["request"][0], image)
             at += 1
-            row[_TAKEN] += 1
-            row[_DRAWN if image is not None else _UNDRAWN] += 1
+            row["drawn" if image is not None else "undrawn"] += 1
             if not program.tick():
                 break
-    program.report(drawn=int(row[_DRAWN]), undrawn=int(row[_UNDRAWN]), missed=int(row[_MISSED]))
+    program.report(drawn=int(row["drawn"]), undrawn=int(row["undrawn"]), missed=int(row["missed"]))

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.errors import BundleMismatch, RecordingError
+from bci.errors import RecordingError
 from bci.memory.lsl_clock import LslClock
-from bci.session.recorded import RecordedSession, read_table
+from bci.session.recorded import RecordedSession
 from bci.session.reproduce import Feed
 from bci.signal.types import Event, Reconstruction
 
@@ -54,17 +53,8 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
         If the bundle is not the one that the session ran.
     """
     session = RecordedSession.read(folder)
-    bundle = Bundle.load(bundle_path or Path(session.config["decoder"]["bundle"]))
-    if bundle.hash != session.environment["bundle"]["hash"]:
-        raise BundleMismatch(
-            f"expected bundle {session.environment['bundle']['hash'][:12]}, which the session ran, came "
-            f"{bundle.hash[:12]} in {bundle.folder}. Name the one that it ran."
-        )
-    texts = [
-        mark["detail"]
-        for mark in read_table(folder, "marks")
-        if (mark["source"], mark["kind"]) == ("decode", "epoch")
-    ]
+    bundle = session.bundle(bundle_path)
+    texts = [event.text for event in session.events]
     if not bundle.cut.needs_markers or len(texts) < 2:
         raise RecordingError(
             f"{folder}: expected at least 2 epochs around markers, came {len(texts)}. Name a session that decodes them."
@@ -76,7 +66,7 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
     times = np.sort(np.random.default_rng(seed).uniform(first, last, len(texts)))
     order = np.random.default_rng([seed, 1]).permutation(len(texts))
     events = [Event(float(time), texts[which]) for time, which in zip(times, order, strict=True)]
-    cutter = bundle.cut.recorded(signal, bundle.adapt(signal), events)
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), events)
     decoder = OnnxDecoder(bundle, clock=LslClock())
     decoded = []
     for chunk in Feed(session, signal):

@@ -113,6 +113,7 @@ class FlipLoop:
         """Say ready, show until told to stop or closed by the user, report."""
         program, display, canvas = self._program, self._display, self.canvas
         clock = program.clock
+        program.holds()
         program.ready(
             driver=display.driver,
             refresh_hz=display.refresh_hz,

@@ -14,7 +14,6 @@ from tiny_bundle import readout, tiny_bundle, weights
 from typer.testing import CliRunner
 
 from bci.cli import app
-from bci.cli.session_view import describe_frame
 from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.renderers import open_renderer
@@ -178,13 +177,13 @@ def test_values_are_named_for_other_programs(make_bundle: Make) -> None:
 
 
 def test_the_operator_reads_the_result_in_words() -> None:
-    frame = {"info": {"valid": 1, "confidence": 0.75}, "latent": np.array([0.25, 0.625, 0.125], np.float32)}
-    assert describe_frame(frame, CLASSES) == "right 62%, confidence 0.75"
-    assert describe_frame(frame, PictureResult()) == "3 latents, confidence 0.75"
-    assert (
-        describe_frame({**frame, "latent": np.array([-0.5])}, NUMBER) == "arousal -0.5 a.u., confidence 0.75"
-    )
-    assert describe_frame({**frame, "latent": np.array([0.9, 0.1])}, WORDS) == "yes 90%, confidence 0.75"
+    assert CLASSES.describe([0.25, 0.625, 0.125]) == "right 62%"
+    assert WORDS.describe([0.9, 0.1]) == "yes 90%"
+    assert NUMBER.describe([-0.5]) == "arousal -0.5 a.u."
+    assert [PictureResult().describe(latent) for latent in ([0.5], [1.0, 2.0])] == [
+        "latent +0.50",
+        "2 latents",
+    ]
 
 
 @pytest.mark.parametrize("result", [CLASSES, NUMBER, WORDS], ids=["classes", "number", "text"])

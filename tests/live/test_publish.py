@@ -7,6 +7,7 @@ import numpy as np
 import pylsl
 import pytest
 
+from bci.control.posts import COUNTERS
 from bci.live import publish
 from bci.memory.board import Board
 from bci.memory.frames import frame_columns, write_frame
@@ -52,7 +53,7 @@ def test_every_frame_is_published_with_its_provenance_and_its_pixels(
 ) -> None:
     with (
         Ring.create(segment_name, frame_columns(2, 3, 2), 64, 16) as frames,
-        Board.create(segment_name + "b", ["publish"]) as board,
+        Board.create(segment_name + "b", {"publish": COUNTERS["publish"]}) as board,
     ):
         spec = {
             "source_id": segment_name,

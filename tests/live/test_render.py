@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from tiny_bundle import tiny_bundle
 
+from bci.control.posts import COUNTERS
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.renderer import Artist
 from bci.errors import BundleError
 from bci.live import render
 from bci.memory.board import Board
-from bci.memory.program import STOP, Launch, Program
+from bci.memory.orders import STOP, Order
+from bci.memory.program import Launch, Program
 from bci.memory.trial_parts import create_drawn, create_requests, write_request
 from bci.signal.clock import ManualClock
 from bci.signal.types import Window
@@ -28,7 +30,7 @@ class Bench:
         self.bundle = tiny_bundle(folder / "bundle", latent=3)
         self.requests = create_requests(key + "q", 3)
         self.drawn = create_drawn(key + "g", *self.bundle.image_size)
-        self.board = Board.private(["render"])
+        self.board = Board.private({"render": COUNTERS["render"]})
 
     def run(self, bundle: str = "bundle") -> dict[str, Any]:
         pipe, far_end = multiprocessing.Pipe()
@@ -41,7 +43,7 @@ class Bench:
         class Clock(ManualClock):
             def now(clock) -> float:
                 if self.drawn.count == self.requests.count:
-                    pipe.send(STOP)
+                    pipe.send(Order(STOP))
                 clock.advance(0.03)
                 return super().now()
 
@@ -50,7 +52,9 @@ class Bench:
         try:
             render.main(program)
             while pipe.poll():
-                facts |= pipe.recv()[1]
+                kind, values = pipe.recv()
+                if kind in ("ready", "report"):
+                    facts |= values
         finally:
             program.close()
             pipe.close()

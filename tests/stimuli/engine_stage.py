@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.control.posts import COUNTERS
 from bci.memory.board import Board
 from bci.memory.frames import frame_columns, shown_columns, write_frame
 from bci.memory.program import Launch, Program
@@ -73,7 +74,7 @@ class World(ManualClock):
         self.shown = Ring.create(name + "s", shown_columns(*SHAPE, LATENT), 256, 1)
         self.stimuli = create_stimuli(name + "t", *SHAPE)
         self.requests, self.drawn = create_requests(name + "q", LATENT), create_drawn(name + "g", *SHAPE)
-        self.board = Board.private(["engine"])
+        self.board = Board.private({"engine": COUNTERS["engine"]})
         self.parts: list[tuple[int, str, NDArray[np.uint8]]] = []
         self.decoded: list[int] = []
         self.facts: dict[str, Any] = {}
