@@ -204,7 +204,8 @@ class Reconstruction:
     image : (height, width, 3) uint8
         The picture; meaningless when not `valid`.
     latent : (d,) float32
-        The point in the generator's latent space.
+        The point in the generator's latent space; of a decoder that makes no picture, its values: class probabilities,
+        or one number (`bci.decoder.result`).
     confidence : float
         0 to 1, calibrated on held-out data; NaN when the decoder claims none.
     valid : bool
