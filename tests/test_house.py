@@ -89,6 +89,15 @@ def test_what_waits_or_tells_time_is_given_a_clock() -> None:
     }
 
 
+def test_programs_that_filter_nothing_do_not_wait_for_scipy_s_signal_package() -> None:
+    programs = (
+        "bci.live.acquire, bci.live.source, bci.live.record, bci.live.publish, stimuli.display.headless"
+    )
+    code = f"import sys, {programs}\nassert 'scipy.signal' not in sys.modules, 'it was imported, which takes a second'"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_file_is_larger_than_two_megabytes_but_generators_in_bundles_of_at_most_eight() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.split("\0") if name}
