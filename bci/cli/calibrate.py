@@ -1,4 +1,4 @@
-"""`bci calibrate`: record a participant who follows cues, fit the decoder, and know its worth before it is used."""
+"""`bci calibrate`: record a participant who follows cues, fit the decoder, and score it before it is used."""
 
 import math
 import os
@@ -116,7 +116,7 @@ def calibrate(
 
 
 def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]":
-    """Return what fits, and the file as read.
+    """Return the function that fits, and the calibration file as read.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]
 
 
 def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -> None:
-    """Say that no bundle was made, and what is left, and end with status 3."""
+    """Print why no bundle was made and where the recording is, and end with status 3."""
     output.say(f"[bold red]{why}[/]")
     if facts["recording"]:
         output.say(
@@ -149,7 +149,7 @@ def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -
 def _record(
     config: "CalibrationConfig", out: Path, base: "Bundle", silent: bool, output: Output
 ) -> dict[str, Any]:
-    """Tell a participant what to do, and record what comes."""
+    """Present the cues to a participant, and record the stream."""
     from bci.control.cueing import Cueing
     from bci.control.record_streams import record_streams
     from bci.io.lsl.markers import MarkerOutlet
@@ -158,7 +158,7 @@ def _record(
     from models.systems.alpha.calibration_file import plan_of
     from stimuli.tones import Tones
 
-    # What cannot work is refused before anybody's time is spent.
+    # A stream that does not fit is refused before the participant's time is spent.
     plan_of(config, base, describe(config.stream.source_id, config.stream.timeout_s).signal)
     clock = LslClock()
     cues_id = f"{config.name}-cues-{os.getpid()}"
