@@ -16,13 +16,13 @@ from typing import Any
 from bci.errors import ConfigError
 from bci.io.files.folder import plain, write_json
 
-#: What a unit's result depends on beside its inputs: how results are laid out.
+#: Version of the results' layout, on which a unit's hash depends beside its inputs.
 _LAYOUT = 1
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One piece of work.
+    """A Unit is one piece of work.
 
     Attributes
     ----------

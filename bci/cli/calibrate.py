@@ -210,11 +210,11 @@ def _record_simulated(
     from models.systems.alpha.calibration_file import plan_of
 
     clock = LslClock()
-    someone = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)
-    plan_of(config, base, someone.signal)
+    participant = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)
+    plan_of(config, base, participant.signal)
     source_id = f"{config.name}-simulated-{os.getpid()}"
-    with _player(someone, clock, source_id, speed) as player, _progress(output) as progress:
-        output.say(f"[bold]SIMULATED EEG[/]: {someone.name}, at {player.speed:g} times real time")
+    with _player(participant, clock, source_id, speed) as player, _progress(output) as progress:
+        output.say(f"[bold]SIMULATED EEG[/]: {participant.name}, at {player.speed:g} times real time")
         task = progress.add_task("recording", total=player.expected)
         with _Playing(player) as playing:
             played_at = math.inf
@@ -239,13 +239,13 @@ def _record_simulated(
             )
 
 
-def _player(someone: "CuedParticipant", clock: "Clock", source_id: str, speed: float) -> "Player":
+def _player(participant: "CuedParticipant", clock: "Clock", source_id: str, speed: float) -> "Player":
     """Return a player at `speed`, or at the half, the quarter … of it that this machine can sustain."""
     from bci.live.replay import Player
 
     while True:
         try:
-            return Player(someone, clock, source_id=source_id, speed=speed)
+            return Player(participant, clock, source_id=source_id, speed=speed)
         except ConfigError:
             if speed <= 1:
                 raise
@@ -270,7 +270,7 @@ class _Playing:
                 self._player.play(go_on)
             elif go_on():
                 self._failure = ProgramError(
-                    f"nobody took the simulated stream within {_CONSUMER_TIMEOUT:g} s"
+                    f"no consumer took the simulated stream within {_CONSUMER_TIMEOUT:g} s"
                 )
         except BciError as error:
             self._failure = error

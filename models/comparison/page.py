@@ -1,4 +1,4 @@
-"""The page of a comparison: the brain-reader table."""
+"""The page of a comparison shows all readouts in one table, with baselines and oracle."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -157,7 +157,7 @@ def _words(report: Mapping[str, Any]) -> str:
 
 
 def _data(report: Mapping[str, Any]) -> str:
-    """Say which data it was, whether it was simulated, and how clear single trials are where that is known."""
+    """Return the data's description: source, whether simulated, and the SNR of single trials where known."""
     data = report["data"]
     simulated = ", simulated" if report["simulated"] else ""
     snr = "" if data["snr"] is None else f", single-trial signal-to-noise ratio {data['snr']:g}"

@@ -1,4 +1,4 @@
-"""Scores of a generator, on pictures that it never learned from, each beside what it means.
+"""Scores of a generator on held-out pictures, each beside reference values.
 
 Fréchet distances use the fixed features of `models.generators.features`, each over its deviation in real pictures and
 reduced to their principal components there.
@@ -39,7 +39,7 @@ def score(
     Parameters
     ----------
     drawn, held_out, train : (n, size, size, 3) uint8
-        What the generator drew, real pictures that it did not learn from, and some that it did.
+        Drawn pictures, held-out real pictures, and training pictures.
     seed : int
         Of the pictures of the linear baseline.
 
@@ -81,7 +81,7 @@ def score(
 
 
 def linear_pictures(train: NDArray[np.uint8], n: int, seed: int, components: int = 64) -> NDArray[np.uint8]:
-    """Draw from a Gaussian over the principal components of pictures: what a linear generator can do."""
+    """Draw from a Gaussian over the principal components of pictures, as the best linear generator would."""
     from sklearn.decomposition import PCA
 
     flat = train.reshape(len(train), -1).astype(np.float32)
@@ -105,7 +105,7 @@ def face_coverage(
     attributes: NDArray[np.float32],
     truth: NDArray[np.float32],
 ) -> dict[str, dict[str, float]]:
-    """Ask a linear classifier what drawn faces show, and how often.
+    """Return how often drawn faces show each attribute, by linear classifiers.
 
     Parameters
     ----------

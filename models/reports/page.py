@@ -41,14 +41,14 @@ def verdict(report: Mapping[str, Any]) -> str:
 def identification_section(
     report: Mapping[str, Any], more: Sequence[tuple[str, Mapping[str, Any]]] = ()
 ) -> str:
-    """Return the table that answers: which picture was seen? With further rows, such as an oracle's.
+    """Return the table of identification, with further rows such as an oracle's.
 
     Parameters
     ----------
     report : mapping
         As `models.reports.scoring.score_decoded` returns it.
     more : sequence of (str, mapping)
-        What the row is called; its ``two_way`` and ``n_way``, and what else is known.
+        Name of the row; its ``two_way`` and ``n_way``, with chance and p where known.
     """
     k = report["test"]["pictures"]
     rows = [
@@ -74,7 +74,7 @@ def identification_section(
 
 
 def pairs_section(found: Decoded, draw: Draw, seed: int = 0) -> str:
-    """Return every picture beside what was read of it, all of them in the set's order, and what guessing draws."""
+    """Return every picture beside its reconstruction, in the set's order, and reconstructions by guessing."""
     trial = np.array([np.flatnonzero(found.which == k)[0] for k in range(len(found.names))])
     ranks = _ranks(found)
     best = draw(found.latents)
@@ -135,7 +135,7 @@ def pairs_or_why(found: Decoded, draw: Draw | None, seed: int = 0) -> str:
 
 
 def curves_section(report: Mapping[str, Any], more: str = "") -> str:
-    """Return identification against candidates, whether confidence means something, and a chart of the caller's."""
+    """Return identification against candidates, confidence against error, and a chart of the caller's."""
     lines = [
         Line(
             level,

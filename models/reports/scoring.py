@@ -1,4 +1,4 @@
-"""Scoring: every score of a report, each beside its baselines, ready for JSON.
+"""Scoring computes every score of a report, each beside its baselines, ready for JSON.
 
 Pairs of test items share items, so significance exchanges whole pictures, and intervals resample pictures, never
 trials of one. What needs an extra that is not installed says so and stops nothing.
@@ -40,7 +40,7 @@ def score_decoded(
     permutations: int = 1000,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Score what was read.
+    """Score decoded trials.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def identification_curve(
 
 
 def confidence_scores(found: Decoded) -> dict[str, Any] | None:
-    """Return whether stated confidence means something; None where none is stated.
+    """Return how stated confidence relates to error; None where none is stated.
 
     The error of a trial is one minus the cosine of its latent. Trials of one picture are not independent, so the rank
     correlation is one of pictures.
@@ -203,7 +203,7 @@ def confidence_scores(found: Decoded) -> dict[str, Any] | None:
 
 
 def ceiling(found: Decoded) -> str:
-    """Say how well the responses themselves could be predicted."""
+    """Return the noise ceiling of the responses, in words."""
     if found.brain is None:
         return "unknown: the responses themselves are not at hand"
     try:

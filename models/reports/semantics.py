@@ -1,4 +1,4 @@
-"""Semantic analysis of what was read: attributes by SVM boundaries among latents, after Dado et al. (2022).
+"""Semantic analysis of decoded latents: attributes by SVM boundaries, after Dado et al. (2022).
 
 An attribute's semantic score is a latent's projection on the normal of the boundary between latents that have it and
 those that have not. Scores of true and read latents are correlated over test pictures, one value a picture.
@@ -34,7 +34,7 @@ def semantic_analysis(
     permutations: int = 1000,
     labelled: int = 1500,
 ) -> tuple[dict[str, Any], str]:
-    """Read attributes, and return them for machines and as a section of the page.
+    """Score attributes; return them as JSON holds them and as a section of the page.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _nothing(why: str) -> tuple[dict[str, Any], str]:
 
 
 def _read(found: Decoded) -> dict[str, NDArray[Any]]:
-    """Return what was read, one latent a picture, by what was averaged."""
+    """Return decoded latents, one a picture, by level of averaging."""
     first = np.array([np.flatnonzero(found.which == k)[0] for k in range(len(found.names))])
     read = {"first single trial": found.predicted[first]}
     if found.averaged is not None:

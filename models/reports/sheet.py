@@ -1,4 +1,4 @@
-"""The sheet of pairs: what was seen above what was read, as one PNG to be put anywhere."""
+"""The sheet of pairs shows stimuli above their reconstructions, as one PNG file."""
 
 import io
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _SIDE, _GAP, _PER_ROW, _MOST = 96, 10, 8, 24
 
 
 def draw_pairs(found: Decoded, draw: Callable[[NDArray[Any]], NDArray[np.uint8]] | None) -> bytes:
-    """Draw the first trials, in order, as a PNG; without `draw` only what was seen."""
+    """Draw the first trials, in order, as a PNG; without `draw` only the stimuli."""
     shown = range(min(len(found), _MOST))
     read = draw(found.predicted[list(shown)]) if draw is not None else None
     pair = 2 * _SIDE + 18 + _GAP

@@ -15,7 +15,7 @@ from bci.config.session import SessionConfig
 from bci.control.certify import endings
 from bci.control.certify.breaking import Fault
 from bci.control.certify.checks import Check, Fact, all_passed
-from bci.control.certify.faults import FaultReport, Rules, judge, not_made, planned
+from bci.control.certify.faults import FaultReport, FaultRules, judge, not_made, planned
 from bci.control.certify.figures import Figures, decode_again, measure
 from bci.control.certify.light import Light
 from bci.control.certify.rig import Rig
@@ -216,7 +216,7 @@ class _Crew:
         height, width = rig.bundle.image_size
         grey = np.full((height, width, 3), rig.config.display.background, np.uint8)
         self._endless = rig.config.model_copy(update={"seconds": None})
-        self._rules = Rules(self._endless, rig.hop_seconds, image_digest(grey), rig.sample_seconds)
+        self._rules = FaultRules(self._endless, rig.hop_seconds, image_digest(grey), rig.sample_seconds)
         self.reports: list[FaultReport] = []
         self.recordings: list[Check | Fact] = []
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.control.certify.checks import Check, Fact, text_of
-from bci.control.certify.faults import FaultReport, Rules, marked_as, not_made
+from bci.control.certify.faults import FaultReport, FaultRules, marked_as, not_made
 from bci.control.certify.runs import CertifiedRun
 from bci.control.certify.seeing import BEFORE_S, Broken, Span, look
 from bci.control.certify.traces import Traces, number
@@ -20,7 +20,7 @@ FREEZE_S = 4.0
 PATIENCE_S = 20.0
 
 
-def latched(run: CertifiedRun, rules: Rules) -> FaultReport:
+def latched(run: CertifiedRun, rules: FaultRules) -> FaultReport:
     """Judge a session in which a program was killed until it was not started again."""
     kills = [line for line in run.journal if line["event"] == "broken"]
     summary = run.summary
@@ -66,7 +66,7 @@ def latched(run: CertifiedRun, rules: Rules) -> FaultReport:
     )
 
 
-def supervisor_frozen(run: CertifiedRun, made: dict[str, Any], rules: Rules) -> FaultReport:
+def supervisor_frozen(run: CertifiedRun, made: dict[str, Any], rules: FaultRules) -> FaultReport:
     """Judge the session while the supervisor was frozen: no program may wait for it."""
     assert run.session is not None
     broken = Broken("supervisor", "frozen", made["at"], made["until"] + 1.0, made["wall"], True)
@@ -90,7 +90,7 @@ def supervisor_frozen(run: CertifiedRun, made: dict[str, Any], rules: Rules) -> 
     )
 
 
-def supervisor_killed(run: CertifiedRun, made: dict[str, Any], rules: Rules) -> FaultReport:
+def supervisor_killed(run: CertifiedRun, made: dict[str, Any], rules: FaultRules) -> FaultReport:
     """Judge the end of the session after the supervisor had been killed."""
     assert run.session is not None
     traces = Traces(run.session)

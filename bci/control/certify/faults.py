@@ -32,8 +32,8 @@ _TELLING: Mapping[str, frozenset[str]] = {
 
 
 @dataclass(frozen=True)
-class Rules:
-    """Rules holds the limits that faults are judged by.
+class FaultRules:
+    """FaultRules holds the limits that faults are judged by.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class FaultReport:
         }
 
 
-def judge(broken: Broken, seen: Seen, rules: Rules, begun: float) -> FaultReport:
+def judge(broken: Broken, seen: Seen, rules: FaultRules, begun: float) -> FaultReport:
     """Judge one fault; `begun` is the session time that "injected at" counts from."""
     name, limits = broken.program, rules.config.limits
     checks: list[Check | Fact] = []

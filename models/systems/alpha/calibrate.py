@@ -1,4 +1,4 @@
-r"""Calibration: a bundle's readout fitted anew to blocks that one participant followed, its generator kept.
+r"""Calibration fits a bundle's readout again to cued blocks of one participant, and keeps its generator.
 
 Each pair of blocks, one of each state, is held out in turn, and every score is of predictions for blocks that took no
 part in any choice. What moves as one in the shuffled baseline and in the intervals is a whole block, since within one
@@ -39,7 +39,7 @@ _PERMUTATIONS, _RESAMPLES = 250, 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """A readout fitted, and what it was found to be worth before anybody uses it.
+    """A Calibration is a fitted readout with its score, computed before it is used.
 
     Attributes
     ----------

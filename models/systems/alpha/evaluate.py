@@ -1,4 +1,4 @@
-"""Evaluation of a bundle on what it was not trained on: every score beside its baselines.
+"""Evaluation of a bundle on held-out recordings: every score beside its baselines.
 
 Windows of one run overlap and its state never changes, so significance and intervals move whole blocks of time
 (`models.metrics.blocks`). What they cannot undo: with one run per state, a state and its run are one thing, and
@@ -54,7 +54,7 @@ def evaluate(
     Raises
     ------
     BundleError
-        If the bundle cannot be read, or does not say what it was trained on.
+        If the bundle cannot be read, or does not name its training recordings.
     RecordingError
         If a recording is missing, or is not the one that the bundle was trained on.
     """
@@ -283,7 +283,7 @@ def _picture_scores(
 
 
 def _verdict(claimed: bool, holds: bool, falls: float | None) -> str:
-    """Say in words whether the claim of a confidence holds."""
+    """Return in words whether the claim of a confidence holds."""
     if falls is None:
         found = "no window was decoded wrongly, or all were equally sure: the claim cannot be tested here"
     elif holds:
