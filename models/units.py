@@ -161,7 +161,7 @@ def _read(folder: Path, unit: Unit) -> dict[str, Any] | None:
     """Return a result that is there and whole; what is not is computed again."""
     try:
         held = json.loads(_place(folder, unit).read_text(encoding="utf-8"))
-        found: dict[str, Any] = held["result"]
-        return found if held["inputs"] == plain(dict(unit.inputs)) else None
+        result: dict[str, Any] = held["result"]
+        return result if held["inputs"] == plain(dict(unit.inputs)) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -105,7 +105,7 @@ def compare(
         progress=lambda done, text: say(0.2 + 0.6 * done, text),
     )
     say(0.82, "scoring, beside every baseline")
-    found = [results[k : k + len(runs)] for k in range(0, len(results), len(runs))]
+    by_entry = [results[k : k + len(runs)] for k in range(0, len(results), len(runs))]
     report = {
         "name": config.name,
         "simulated": trials.simulated,
@@ -118,7 +118,7 @@ def compare(
         },
         "systems": {
             entry.title or entry.name: _system(config, entry, trials, folds)
-            for entry, folds in zip(config.readouts, found, strict=True)
+            for entry, folds in zip(config.readouts, by_entry, strict=True)
         },
         "baselines": _baselines(config, trials),
         "ceiling": "unknown: no stimulus was repeated",

@@ -157,7 +157,7 @@ class GeneratorPackage:
                 "Export the generator again."
             )
         image = self.spec.image
-        wanted = {"latent": [self.spec.latent], "image": [3, image.height, image.width]}
+        expected_shapes = {"latent": [self.spec.latent], "image": [3, image.height, image.width]}
         try:
             ends = [*self.session.get_inputs(), *self.session.get_outputs()]
         except Exception as error:  # ONNX Runtime's exceptions share no base below Exception
@@ -165,11 +165,11 @@ class GeneratorPackage:
             raise BundleError(
                 f"{self.folder / GRAPH}: expected a graph that loads, came: {reason}. Export the generator again."
             ) from None
-        found = {end.name: list(end.shape[1:]) for end in ends}
-        if found != wanted:
+        stated_shapes = {end.name: list(end.shape[1:]) for end in ends}
+        if stated_shapes != expected_shapes:
             raise BundleError(
-                f"{self.folder / GRAPH}: expected, after the batch, {wanted} as {DESCRIPTION} says, came {found}. "
-                "Export the generator again."
+                f"{self.folder / GRAPH}: expected, after the batch, {expected_shapes} as {DESCRIPTION} says, came "
+                f"{stated_shapes}. Export the generator again."
             )
 
 
@@ -204,7 +204,9 @@ def save_package(
 
 def package_of(bundle: Bundle) -> GeneratorPackage | None:
     """Return the generator's package that a bundle was trained with, from beside it or from those shipped."""
-    wanted = {digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")}
+    expected_shapes = {
+        digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")
+    }
     shipped = Path(models.__path__[0]) / "bundles"
     for place in dict.fromkeys((bundle.folder.resolve().parent, shipped)):
         for folder in sorted(place.iterdir()) if place.is_dir() else ():
@@ -213,7 +215,7 @@ def package_of(bundle: Bundle) -> GeneratorPackage | None:
                     package = GeneratorPackage.load(folder)
                 except BundleError:
                     continue  # a damaged neighbour is none of ours
-                if package.hash in wanted:
+                if package.hash in expected_shapes:
                     return package
     return None
 

@@ -79,7 +79,7 @@ class Decoded:
     @property
     def levels(self) -> dict[str, tuple[Floats, NDArray[np.integer[Any]]]]:
         """Predictions and the picture of each, by level of averaging."""
-        found = {"single trials": (self.predicted, self.which)}
+        levels = {"single trials": (self.predicted, self.which)}
         if self.averaged is not None:
-            found[self.how] = (self.averaged, np.arange(len(self.names)))
-        return found
+            levels[self.how] = (self.averaged, np.arange(len(self.names)))
+        return levels

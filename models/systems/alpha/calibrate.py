@@ -245,10 +245,10 @@ def _shuffled(
 def _provenance(config: CalibrationConfig, recipe: Recipe, base: Bundle, path: Path, name: str) -> Provenance:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    told = config.model_dump(mode="json", include={"name", "title", "seed", "stream", "blocks", "states"})
+    settings = config.model_dump(mode="json", include={"name", "title", "seed", "stream", "blocks", "states"})
     return Provenance(
         data={name: digest},
-        config={"calibration": told, "base": {"name": base.name, "hash": base.hash}, **recipe.plain()},
+        config={"calibration": settings, "base": {"name": base.name, "hash": base.hash}, **recipe.plain()},
         seeds={"all": config.seed},
         versions=versions(_PACKAGES),
     )
