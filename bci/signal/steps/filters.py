@@ -72,7 +72,7 @@ class Sos:
     sos : (sections, 6) float64
         As `scipy.signal.butter(output="sos")` gives them.
     signal : Signal
-        What goes in.
+        The input signal.
     """
 
     ratio = 1
