@@ -5,37 +5,37 @@ is the same as for the other contenders, from the push of a window's newest samp
 hands, taken from the stamps that the session recorded; how long the later stages took stands in its facts.
 """
 
-import csv
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.config.display import DisplaySettings
 from bci.config.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
-from bci.control.supervisor import MODULES, Supervisor
+from bci.control.session_plan import SessionPlan
+from bci.control.supervisor import Supervisor
 from bci.decoder.bundle import save_bundle
 from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, SignalSpec, WindowSpec
 from bci.errors import ProgramError
 from bci.io.lsl.source import describe
+from bci.session.recorded import RecordedSession
 from bci.signal.pipeline import Pipeline
 from bci.signal.steps.filters import BandPass
 from bci.signal.types import Signal
-from benchmarks.measurement import Measurement, Stage, cpu_seconds
+from benchmarks.measurement import Measurement, Stage, cpu_seconds, source_post
 from benchmarks.source import SETTLE, Feed
 
 _SIDE = 64
 _READY_LIMIT = 60.0
 
 
-def _nobody(supervisor: Supervisor, now: float) -> None:
-    """Disturb nothing."""
+def _undisturbed(supervisor: Supervisor, now: float) -> None:
+    """Leave the session undisturbed: the default of `disturb`."""
 
 
 def _nothing(session: Path, name: str) -> dict[str, Any]:
@@ -47,9 +47,9 @@ def measure_line(
     *,
     warm_up: float,
     seconds: float,
-    recorder: str = MODULES["record"],
+    recorder: str = "bci.live.record",
     supervision: SupervisionSettings | None = None,
-    disturb: Callable[[Supervisor, float], None] = _nobody,
+    disturb: Callable[[Supervisor, float], None] = _undisturbed,
     inspect: Callable[[Path, str], Mapping[str, Any]] = _nothing,
 ) -> Measurement:
     """Run one session on one feed.
@@ -63,7 +63,7 @@ def measure_line(
     recorder : str
         Module of the record program.
     supervision : SupervisionSettings, optional
-        Other rules for who counts as hung.
+        Other rules for which program counts as hung.
     disturb : callable
         Called about ten times a second with the supervisor and the seconds since the measured span began.
     inspect : callable
@@ -79,7 +79,9 @@ def measure_line(
     with Stage() as stage:
         total = warm_up + seconds + 0.2
         spec = {"source_id": stage.key, "feed": asdict(feed), "seconds": total}
-        source = stage.launch("source", "benchmarks.source", spec)
+        stage.take([source_post(spec)])
+        stage.start()
+        source = stage.children["source"]
         bundle = stage.folder / "bundle"
         make_bundle(bundle, describe(stage.key).signal, feed)
         config = SessionConfig(
@@ -91,20 +93,22 @@ def measure_line(
             supervision=supervision or SupervisionSettings(),
         )
         meter = _Meter(stage, warm_up, seconds, disturb)
-        with own_log(), patch.dict(MODULES, record=recorder):
-            summary = Supervisor(config, stage.folder, observe=meter).run()
+        plan = SessionPlan(config)
+        plan.line = plan.line.changed("record", module=recorder)
+        with own_log():
+            summary = Supervisor(plan, stage.folder, observe=meter).run()
         if summary["status"] != "done":
             why = "; ".join(summary["failures"]) or f"restarts {summary['restarts']}"
             raise ProgramError(f"the session ended as {summary['status']}: {why} ({summary['ended_by']})")
         stage.until(lambda: "pushed" in source.facts, _READY_LIMIT, "the last sample")
         pushed = np.load(stage.folder / "source.npy")
         session = Path(summary["session"])
-        run = _evaluate(feed, pushed, _frames(session / "frames.csv"), meter, seconds, summary, source.facts)
+        run = _evaluate(feed, pushed, _frames(session), meter, seconds, summary, source.facts)
         return replace(run, facts={**run.facts, **inspect(session, stage.key)})
 
 
 class _Meter:
-    """Reads the CPU clocks of source, acquire, decode and record at the ends of the measured span.
+    """A _Meter reads the CPU clocks of source, acquire, decode and record at the ends of the measured span.
 
     The supervisor calls it about ten times a second, so it divides by the span that it saw.
     """
@@ -193,7 +197,7 @@ def _graph(window: tuple[int, ...]) -> bytes:
 
 @contextmanager
 def own_log() -> Iterator[None]:
-    """Take away afterwards what the supervisor's log has added to this process's."""
+    """Remove afterwards the handlers that the supervisor adds to this process' logging."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     try:
@@ -205,11 +209,10 @@ def own_log() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _frames(path: Path) -> NDArray[np.float64]:
+def _frames(session: Path) -> NDArray[np.float64]:
     """Read (last_sample, skipped, cut) of every frame that was recorded: (n, 3)."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [(row["last_sample"], row["skipped"], row["cut"]) for row in csv.DictReader(file)]
-    return np.array(rows, float).reshape(-1, 3)
+    rows = RecordedSession.read(session).table("frames")
+    return np.array([(row["last_sample"], row["skipped"], row["cut"]) for row in rows], float).reshape(-1, 3)
 
 
 def _evaluate(

@@ -1,14 +1,12 @@
-"""Kills of the source and of decode, one after the other, while a session runs."""
+"""A Script kills the source and decode in turn while a session runs, and notes each Kill."""
 
 import random
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from bci.control.supervisor import Supervisor
 from bci.errors import ProgramError
-from bci.signal.types import STAGES
 from benchmarks.measurement import Stage
 from benchmarks.report import progress
 
@@ -18,21 +16,20 @@ AMPLIFIER = "benchmarks.amplifier"
 STEADY_S, JITTER_S = 0.8, 0.4
 
 _PATIENCE_S = 60.0
-_ARRIVED = STAGES.index("arrived")
 
 
 @dataclass
 class Kill:
-    """One kill.
+    """A Kill holds the times of one kill and of the program's return.
 
     Attributes
     ----------
     victim : str
         ``"source"`` or ``"decode"``.
     killed : float
-        When, session seconds.
+        Time of the kill, session seconds.
     back : float
-        When its successor was there: the outlet on the network, or the imports done.
+        When its successor was ready: the outlet on the network, or the imports done.
     """
 
     victim: str
@@ -41,14 +38,12 @@ class Kill:
 
 
 class Script:
-    """Kills one program after the other; the supervisor calls it.
+    """A Script kills the two programs in turn; the supervisor calls it.
 
     Parameters
     ----------
     stage : Stage
         Where the amplifier's program runs, as ``source``.
-    spec : mapping
-        What that program is told.
     kills : int
         How often each of the two is killed.
     silence : float
@@ -57,12 +52,12 @@ class Script:
     Attributes
     ----------
     kills : list of Kill
-        What was done so far.
+        The kills so far.
     """
 
-    def __init__(self, stage: Stage, spec: Mapping[str, Any], kills: int, silence: float) -> None:
+    def __init__(self, stage: Stage, kills: int, silence: float) -> None:
         self.kills: list[Kill] = []
-        self._stage, self._spec = stage, spec
+        self._stage = stage
         self._n, self._silence = kills, silence
         self._random = random.Random(0)
         self._steps: Iterator[None] | None = None
@@ -88,7 +83,7 @@ class Script:
         self._stage.children["source"].kill()
         until = kill.killed + self._silence
         yield from self._until(line, lambda: line.clock.now() >= until, "time to pass")
-        child = self._stage.begin("source", AMPLIFIER, self._spec)
+        child = self._stage.begin("source")
         yield from self._until(line, lambda: child.listen() or child.ready is not None, "the new source")
         kill.back = (child.ready or {})["back"]
 
@@ -127,7 +122,5 @@ class Script:
 
 def _newest(line: Supervisor) -> float:
     """Return when the newest sample of the newest frame had arrived, if that frame is valid."""
-    frame = line.newest_frame()
-    if frame is None or not frame["info"]["valid"]:
-        return float("-inf")
-    return float(frame["info"]["stamps"][_ARRIVED])
+    newest = line.snapshot().newest.get("decode")
+    return newest.arrived if newest is not None and newest.valid else float("-inf")

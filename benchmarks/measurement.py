@@ -1,8 +1,8 @@
-"""A Measurement: one contender on one feed, from the source's first push to the last window's note.
+"""A Measurement is one run of one contender on one feed, from the source's first push to the last window.
 
-Source and contender are programs of their own, started as the supervisor starts them. Latency is what the
-contender itself saw against what the source itself noted: from the push of a window's newest sample to the
-window in hand. A window that was passed over is charged with the time until the next one came, so nobody
+Source and contender are programs of their own, started as the supervisor starts them. Latency runs from the push of
+a window's newest sample, as noted by the source, to the window in hand, as noted by the contender. A window that was
+passed over is charged with the time until the next one, so that no contender
 gains by skipping. CPU time is that of all processes and threads of the contender during the measured span,
 read from the kernel, less what the checks of the counter channel cost.
 """
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import wait
@@ -25,11 +25,13 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from bci.control import posts
+from bci.control.line import Line, Post
+from bci.control.shared_memory import Make, SharedMemory
 from bci.control.spawn import Child
 from bci.errors import ProgramError
 from bci.memory.board import Board
 from bci.memory.lsl_clock import LslClock
-from bci.memory.program import Launch
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Stream
 from benchmarks.source import Feed
@@ -48,12 +50,12 @@ PEERS = {
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run of one contender gave.
+    """A Measurement holds the figures of one run of one contender.
 
     Attributes
     ----------
     contender, feed
-        Who, on what.
+        The contender's name, and its feed.
     latency : (n,) float64
         Seconds from the push of a window's newest sample to the window in hand, windows passed over included.
     decoded_age : (m,) float64
@@ -89,48 +91,46 @@ class Measurement:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _no_ring(name: str, segment: str, readers: int) -> Ring:
+    raise ProgramError(f"nothing makes the ring {name!r} of this line")
+
+
 class Stage:
-    """The programs of one run, their board and their folder."""
+    """A Stage holds the programs of one run, their board and their folder.
+
+    It starts what a line's posts say, as a supervisor does, but watches nothing and starts nothing again: contenders
+    end by themselves.
+    """
 
     def __init__(self) -> None:
         self.key = "bench" + uuid.uuid4().hex[:8]
         self.folder = Path(tempfile.mkdtemp(prefix=self.key))
         self.children: dict[str, Child] = {}
         self.open = ExitStack()
-        self._board = self.open.enter_context(Board.create(self.key + "b", ["source", "acquire", "consumer"]))
+        self.memory: SharedMemory
+        self._line: Line
 
-    def launch(
-        self,
-        name: str,
-        module: str,
-        spec: Mapping[str, Any],
-        stream: Stream | None = None,
-        ring: Ring | None = None,
-    ) -> Child:
-        """Start one program and wait until it is ready."""
-        child = self.begin(name, module, spec, stream, ring)
-        self.until(lambda: child.ready is not None, _READY_LIMIT, f"{name} ready")
-        return child
+    def take(self, line: Sequence[Post], make: Make = _no_ring) -> None:
+        """Make the board of a line; `make` makes its rings."""
+        self._line = Line(line)
+        self.memory = SharedMemory(self.key, self._line, make, self.open)
+        self.open.enter_context(Board.create(self.key + "b", self._line.counters))
 
-    def begin(
-        self,
-        name: str,
-        module: str,
-        spec: Mapping[str, Any],
-        stream: Stream | None = None,
-        ring: Ring | None = None,
-    ) -> Child:
+    def start(self) -> None:
+        """Start all programs, in the line's order, and wait until each is ready."""
+        for stage in self._line.stages:
+            for post in stage:
+                self.begin(post.name)
+            names = [post.name for post in stage]
+            self.until(
+                lambda names=names: all(self.children[name].ready is not None for name in names),
+                _READY_LIMIT,
+                f"{', '.join(names)} ready",
+            )
+
+    def begin(self, name: str) -> Child:
         """Start one program, in the place of one of that name if there was one."""
-        launch = Launch(
-            name=name,
-            module=module,
-            spec=spec,
-            folder=str(self.folder),
-            board=self.key + "b",
-            streams={"stream": stream.handle} if stream else {},
-            rings={"samples": ring.handle} if ring else {},
-            slots={"stream": 0, "samples": 0},
-        )
+        launch = self.memory.launch(self._line[name], str(self.folder), self.key + "b")
         child = self.children[name] = Child(launch)
         return child
 
@@ -210,61 +210,88 @@ def measure(
     with Stage() as stage:
         total = warm_up + seconds + 0.2
         spec = {"source_id": stage.key, "feed": asdict(feed), "seconds": total, "busy": busy, **(extra or {})}
-        source = stage.launch("source", "benchmarks.source", spec)
-        if contender == "ours":
-            stream = _start_ours(stage, spec, check_chunks=busy > 0)
-            names = ("acquire", "consumer")
-        elif contender == "pair":
-            stream = None
-            _start_pair(stage, spec, feed)
-            names = ("acquire", "consumer")
-        else:
-            stream = None
-            stage.launch("consumer", PEERS[contender], spec)
-            names = ("consumer",)
+        line, make = contenders_line(contender, spec, feed)
+        stage.take(line, make)
+        stage.start()
+        names = tuple(post.name for post in line if post.kind != "source")
+        source = stage.children["source"]
+        stream = stage.memory.streams.get("stream")
         stage.until(lambda: "started" in source.facts, _READY_LIMIT, "the first sample")
         began = source.facts["started"] + warm_up
         processes = {name: stage.children[name].process.pid for name in names}
         cpu, sizes = _watch(processes, source.process.pid, began, seconds, memory)
         stage.until(lambda: "pushed" in source.facts, _END_LIMIT, "the last sample")
         if stream is not None:
-            # A moment for what is still on its way; then the stop travels down the line.
+            # A moment for samples still on their way; then the stop travels down the line.
             clock, total_samples = LslClock(), source.facts["pushed"] * feed.chunk
             until = clock.now() + 5.0
             stage.until(lambda: stream.samples.count >= total_samples or clock.now() > until, 6.0, "the rest")
             stage.children["acquire"].ask_to_stop()
             stage.until(stage.ended("acquire"), _END_LIMIT, "the end of acquire")
             stream.samples.finish()
-        # What lags processes its backlog to the end, so that its last window is checked too.
+        # A contender that lags processes its backlog to the end, so that its last window is checked, too.
         stage.until(stage.ended("consumer"), _END_LIMIT, "the end of the consumer")
         facts = {name: stage.children[name].facts for name in names} | {"source": source.facts}
         pushed = np.load(stage.folder / "source.npy")
         return _evaluate(contender, feed, stage.folder, pushed, began, seconds, cpu, sizes, facts)
 
 
-def _start_ours(stage: Stage, spec: Mapping[str, Any], check_chunks: bool) -> Stream:
+def source_post(spec: Mapping[str, Any], module: str = "benchmarks.source") -> Post:
+    """Return the post of the program that publishes a feed."""
+    return Post("source", module, spec, offers=[spec["source_id"]])
+
+
+def contenders_line(contender: str, spec: Mapping[str, Any], feed: Feed) -> tuple[Sequence[Post], Make]:
+    """Return the posts of one contender behind its source, and what makes their rings."""
+    source, takes = source_post(spec), [spec["source_id"]]
+    if contender == "ours":
+        consumer = Post(
+            "consumer",
+            "benchmarks.contenders.ours",
+            {**spec, "check_chunks": spec["busy"] > 0},
+            streams={"stream": "stream"},
+            waits=["stream"],
+            # Its ring is made of what the source says of its stream.
+            after=["source"],
+            counters=posts.COUNTERS["decode"],
+        )
+        told = {
+            "source_id": spec["source_id"],
+            "timeout": 5.0,
+            "data_age_limit": 1.0,
+            "grid": (feed.length, feed.hop),
+        }
+        acquire = posts.acquire("", told, stream="stream", markers=[], takes=takes)
+        return [source, acquire, consumer], lambda name, segment, readers: _make_stream(
+            spec, segment, readers
+        )
+    if contender == "pair":
+        pull, cut = (
+            Post(
+                name,
+                "benchmarks.contenders.pair",
+                {**spec, "part": part},
+                rings={"samples": "samples"},
+                writes=["samples"] if part == "pull" else [],
+                waits=["samples"] if part == "cut" else [],
+                takes=takes if part == "pull" else [],
+            )
+            for name, part in (("acquire", "pull"), ("consumer", "cut"))
+        )
+        return [source, pull, cut], lambda name, segment, readers: _make_ring(feed, segment, readers)
+    return [source, Post("consumer", PEERS[contender], spec, takes=takes)], _no_ring
+
+
+def _make_stream(spec: Mapping[str, Any], segment: str, readers: int) -> Stream:
     from bci.io.lsl.source import describe
 
-    info = describe(spec["source_id"], 5.0)
-    stream = stage.open.enter_context(Stream.create(stage.key + "s", info.signal))
-    stage.launch("consumer", "benchmarks.contenders.ours", {**spec, "check_chunks": check_chunks}, stream)
-    acquire = {
-        "source_id": spec["source_id"],
-        "timeout": 5.0,
-        "data_age_limit": 1.0,
-        "marker_source_id": None,
-        "grid": (spec["feed"]["length"], spec["feed"]["hop"]),
-    }
-    stage.launch("acquire", "bci.live.acquire", acquire, stream)
-    return stream
+    return Stream.create(segment, describe(spec["source_id"], 5.0).signal, readers=readers)
 
 
-def _start_pair(stage: Stage, spec: Mapping[str, Any], feed: Feed) -> None:
+def _make_ring(feed: Feed, segment: str, readers: int) -> Ring:
     columns = [Column.of("samples", "f4", (feed.channels,))]
     longest = max(feed.length, feed.rate)
-    ring = stage.open.enter_context(Ring.create(stage.key + "p", columns, 10 * longest, longest))
-    for name, part in (("consumer", "cut"), ("acquire", "pull")):
-        stage.launch(name, "benchmarks.contenders.pair", {**spec, "part": part}, ring=ring)
+    return Ring.create(segment, columns, 10 * longest, longest, readers)
 
 
 def _watch(

@@ -1,4 +1,4 @@
-"""Recovery: how long after a program was killed the screen is neutral, and how soon the line decodes again.
+"""Recovery: time from the kill of a program to the neutral screen, and to the next decoded picture.
 
 ::
 
@@ -23,7 +23,6 @@ source that alone takes the window's length and the filters' settling time, whic
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -35,11 +34,13 @@ from numpy.typing import NDArray
 
 from bci.config.display import DisplaySettings
 from bci.config.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
+from bci.control.session_plan import SessionPlan
 from bci.control.supervisor import Supervisor
 from bci.io.lsl.source import describe
+from bci.session.recorded import RecordedSession
 from benchmarks.full_line import make_bundle, own_log
 from benchmarks.kills import AMPLIFIER, Kill, Script
-from benchmarks.measurement import Stage, isolated
+from benchmarks.measurement import Stage, isolated, source_post
 from benchmarks.report import (
     machine_facts,
     percentiles,
@@ -58,7 +59,7 @@ AGAIN_S = 2.0
 
 @dataclass(frozen=True)
 class Shown:
-    """What the session's tables say.
+    """A Shown holds the times that a session's tables hold of reconstructions and flips.
 
     Attributes
     ----------
@@ -76,8 +77,9 @@ class Shown:
     @classmethod
     def of(cls, session: Path) -> "Shown":
         """Read a session's tables."""
-        frames = [row for row in _rows(session / "frames.csv") if row["valid"] == "1"]
-        shown = _rows(session / "shown.csv")
+        recorded = RecordedSession.read(session)
+        frames = [row for row in recorded.table("frames") if row["valid"] == "1"]
+        shown = recorded.table("shown")
         return cls(
             published=_column(frames, "published"),
             arrived=_column(frames, "arrived"),
@@ -86,17 +88,12 @@ class Shown:
         )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def _column(rows: Sequence[Mapping[str, str]], name: str) -> NDArray[np.float64]:
     return np.array([float(row[name]) for row in rows])
 
 
 def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
-    """Return how long what followed one kill took, seconds; NaN for what never came.
+    """Return the intervals that followed one kill, seconds; NaN for events that did not happen.
 
     Returns
     -------
@@ -104,7 +101,7 @@ def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
         ``neutral`` since the kill; ``again`` and ``picture``, the first valid reconstruction and its flip, since
         the successor was there; ``total``, that flip since the kill.
     """
-    # What was on its way when the source died is no new data; what decode had published no new reconstruction.
+    # Samples on their way when the source died are no new data; frames that decode had published are not new, either.
     since = shown.arrived if kill.victim == "source" else shown.published
     neutral = _last_neutral(shown, kill)
     again = _first(shown.published, since > kill.back)
@@ -118,7 +115,7 @@ def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
 
 
 def _last_neutral(shown: Shown, kill: Kill) -> float:
-    """Return when the last picture before the successor was there gave way to neutral, at the earliest the kill."""
+    """Return the time of the last change to neutral before the successor was ready, at the earliest the kill."""
     before = shown.pictures[shown.pictures < kill.back]
     since = before[-1] if len(before) else -np.inf
     return max(_first(shown.neutral, (shown.neutral > since) & (shown.neutral < kill.back)), kill.killed)
@@ -162,10 +159,11 @@ def judge(found: Mapping[str, Sequence[Mapping[str, float]]], limit: float) -> d
 
 
 def recover(kills: int) -> dict[str, Any]:
-    """Run the session; return what it showed."""
+    """Run the session; return its figures."""
     with Stage() as stage:
         spec = {"source_id": stage.key, "feed": asdict(FEED)}
-        stage.launch("source", AMPLIFIER, spec)
+        stage.take([source_post(spec, AMPLIFIER)])
+        stage.start()
         bundle = stage.folder / "bundle"
         make_bundle(bundle, describe(stage.key).signal, FEED)
         config = SessionConfig(
@@ -176,15 +174,15 @@ def recover(kills: int) -> dict[str, Any]:
             supervision=SupervisionSettings(restarts=min(kills + 1, 100)),
         )
         limit = config.display.data_age_seconds_at(0.0) + 1 / config.display.refresh_hz
-        script = Script(stage, spec, kills, silence=limit + 0.3)
+        script = Script(stage, kills, silence=limit + 0.3)
         with own_log():
-            supervisor = Supervisor(config, stage.folder, observe=script)
-            summary = supervisor.run()
+            plan = SessionPlan(config)
+            summary = Supervisor(plan, stage.folder, observe=script).run()
         shown = Shown.of(Path(summary["session"]))
         found: dict[str, list[dict[str, float]]] = {"source": [], "decode": []}
         for kill in script.kills:
             found[kill.victim].append(intervals(kill, shown))
-        running = supervisor.bundle.pipeline.start(supervisor.bundle.signal)
+        running = plan.bundles[0].pipeline.start(plan.bundles[0].signal)
         return {
             "status": summary["status"],
             "restarts": summary["restarts"],

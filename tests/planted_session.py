@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from tiny_bundle import CHANNELS, tiny_bundle
 
 from bci.control.environment import describe_environment
+from bci.control.posts import COUNTERS
 from bci.io.files.folder import write_json
 from bci.io.lsl.source import LslOutlet
 from bci.live import acquire, decode, record
@@ -30,7 +31,8 @@ from bci.memory.board import Board, State
 from bci.memory.frames import frame_columns, shown_columns
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import create_marks, read_marks
-from bci.memory.program import STOP, Launch, Program
+from bci.memory.orders import STOP, Order
+from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
 from bci.signal.pipeline import Pipeline
@@ -108,18 +110,25 @@ class Line:
         How many times faster than real time the sender says that it plays.
     seconds : float
         How long a sample stays readable in the stream's ring.
+    bundle : Any
+        What the bundle has otherwise than here: arguments of `tiny_bundle`.
     """
 
-    def __init__(self, folder: Path, opened: ExitStack, *, speed: float = 1.0, seconds: float = 60.0) -> None:
+    def __init__(
+        self, folder: Path, opened: ExitStack, *, speed: float = 1.0, seconds: float = 60.0, **bundle: Any
+    ) -> None:
         self.folder = folder
         folder.mkdir()
         self.bundle = tiny_bundle(
             folder.parent / "bundle",
-            pipeline=PIPELINE,
-            confidence="gaussian",
-            masked_limit=0.5,
-            length=LENGTH,
-            hop=HOP,
+            **{
+                "pipeline": PIPELINE,
+                "confidence": "gaussian",
+                "masked_limit": 0.5,
+                "length": LENGTH,
+                "hop": HOP,
+                **bundle,
+            },
         )
         name = f"t{uuid.uuid4().hex[:12]}"
         columns = frame_columns(*self.bundle.image_size, self.bundle.latent_size)
@@ -130,7 +139,7 @@ class Line:
             "shown": opened.enter_context(Ring.create(name + "w", shown, 4096, 1024)),
             "decode_marks": opened.enter_context(create_marks(name + "d", readers=1)),
         }
-        self.board = opened.enter_context(Board.private(list(_MODULES)))
+        self.board = opened.enter_context(Board.private({name: COUNTERS[name] for name in _MODULES}))
         self._outlet = opened.enter_context(LslOutlet(SIGNAL, name, speed=speed, exact_stamps=True))
         self._programs: dict[str, tuple[_Mortal, threading.Thread, Any]] = {}
         self._errors: list[BaseException] = []
@@ -200,7 +209,7 @@ class Line:
         """Stop every program in the order of the house."""
         for name in ("acquire", "decode", "display", "record"):
             _, thread, pipe = self._programs.pop(name)
-            pipe.send(STOP)
+            pipe.send(Order(STOP))
             thread.join(_PATIENCE_S)
             assert not thread.is_alive(), f"{name} did not stop"
         assert not self._errors, self._errors

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from bci.cli.output import Output, foreign, use
 from bci.cli.run import Json
+from bci.config.experiment import ExperimentSettings
 from bci.config.session import SessionConfig, load_session
 from bci.config.sources import InSilicoSettings, ReplaySettings
 from bci.errors import ConfigError
@@ -120,15 +121,11 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
             facts |= _whom(session.source, bundle, output)
         # Refuses a limit that would turn the screen neutral between two samples.
         session.display.data_age_seconds_at(1 / (bundle.signal.rate * speed))
-    buffer = plan_buffer(signal, speed, session.stream, bundle)
+    buffer = plan_buffer(signal, speed, session.stream, bundle.cut.held)
     output.say(f"memory    {buffer}")
     facts["buffer"] = buffer.facts()
     if session.experiment is not None:
-        from stimuli.protocols import open_protocol
-
-        trials = open_protocol(session.experiment.model_dump(), bundle.image_size)
-        facts["trials"] = sum(1 for _ in trials)
-        output.say(f"experiment {session.experiment.protocol}: {facts['trials']} trials")
+        facts["trials"] = _open_experiment(session.experiment, bundle, output)
         if session.preview is not None:
             from bci.control.preview import require_pairs
 
@@ -143,6 +140,25 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
             "stream of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
         )
     return facts
+
+
+def _open_experiment(experiment: ExperimentSettings, bundle: "Bundle", output: Output) -> int | None:
+    """Open a protocol without running it; return how many trials it will ask for, None where that depends on them.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be used with this bundle.
+    """
+    from stimuli.protocols import count, open_protocol
+    from stimuli.trials import Palette
+
+    settings = experiment.model_dump()
+    open_protocol(settings, Palette(**bundle.palette)).close()
+    trials = count(settings)
+    many = "as many trials as it takes" if trials is None else f"{trials} trials"
+    output.say(f"experiment {experiment.protocol}: {many}")
+    return trials
 
 
 def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from bci.cli.output import Output, use
+from bci.cli.recordings import part_of
 from bci.cli.run import SAFE, Json
 from bci.errors import ConfigError, StreamNotFound
 
@@ -83,7 +84,7 @@ def _of_recording(
     from bci.io.files.recording import open_recording
     from bci.io.survey import survey_recording
 
-    path = path / "recording.xdf" if path.is_dir() else path
+    path = part_of(path)
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file")
     recording = open_recording(path, **said)
@@ -165,7 +166,7 @@ def result(found: "Findings") -> dict[str, Any]:
         "time": {
             "verdict": found.time.level.word,
             "reasons": list(found.time.reasons),
-            "rate": found.pace.found,
+            "rate": found.pace.measured,
             "jitter_ms": 1e3 * found.pace.jitter,
             "largest_step_ms": 1e3 * found.pace.largest_step,
             "runs": found.pace.runs,
@@ -244,7 +245,7 @@ def _show(found: "Findings", output: Output) -> None:
 def _show_time(found: "Findings", output: Output) -> None:
     pace, verdict = found.pace, found.time
     output.say(
-        f"time: [{_COLOURS[verdict.level]}]{verdict.level.word}[/], {pace.found:.6g} Hz by the stamps, jitter "
+        f"time: [{_COLOURS[verdict.level]}]{verdict.level.word}[/], {pace.measured:.6g} Hz by the stamps, jitter "
         f"{1e3 * pace.jitter:.3g} ms, longest step {1e3 * pace.largest_step:.3g} ms, {found.lost} samples lost, "
         f"{found.duplicates} stamped as the one before, {pace.runs} stretch{'es' if pace.runs != 1 else ''}"
         + "".join(f"; {reason}" for reason in verdict.reasons)

@@ -117,11 +117,11 @@ def verify(
 
 def _parts_of(recording: Path) -> list[Path]:
     """Return the files to verify: all parts of a session, of which a recorder that was replaced left several."""
-    from bci.session.recorded import recordings
+    from bci.session.recorded import RecordedSession
 
     partial = recording.with_name(recording.name + ".partial")
     if recording.is_dir():
-        return recordings(recording) or [recording / "recording.xdf"]
+        return RecordedSession(recording).recordings or [recording / "recording.xdf"]
     return [partial if not recording.exists() and partial.exists() else recording]
 
 
@@ -263,8 +263,13 @@ def part_of(recording: Path) -> Path:
     """
     if not recording.is_dir():
         return recording
-    parts = sorted(recording.glob("recording*.xdf"))
-    if len(parts) != 1:
-        held = ", ".join(part.name for part in parts) or "no finished recording (recording.xdf)"
-        raise ConfigError(f"{recording} holds {held}: name one file, each with a run of its own (--run)")
+    from bci.session.recorded import RecordedSession
+
+    parts = RecordedSession(recording).recordings
+    if len(parts) != 1 or parts[0].suffix != ".xdf":
+        held = ", ".join(part.name for part in parts) or "no recording"
+        raise ConfigError(
+            f"{recording}: one finished recording (recording.xdf) was expected, {held} came. Name one file: each part "
+            "is a run of its own, and of one whose recorder was killed `bci verify --repair` writes a finished copy."
+        )
     return parts[0]

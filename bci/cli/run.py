@@ -120,12 +120,12 @@ def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Out
 
         isolate(f"bci-{os.getpid()}")
     # Imported only now: liblsl reads its configuration once, at its first use.
-    from bci.control.supervisor import Supervisor
+    from bci.control.session_plan import supervise
 
     if seconds is not None:
         config = config.model_copy(update={"seconds": seconds})
     with Watch(config, output) as watch:
-        summary = Supervisor(config, out, watch).run()
+        summary = supervise(config, out, watch).run()
     summary |= report(config, summary, output)
     output.result(summary)
     if summary["status"] != "done":

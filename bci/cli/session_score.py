@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from bci.cli.output import Output, foreign
+from bci.config.experiment import ImagesSettings
 from bci.config.session import SessionConfig
+from bci.decoder.bundle import Bundle
 from bci.errors import RecordingError
 
 
@@ -13,15 +15,21 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
 
     Needs no extra: see `models.sessions.readings`.
     """
-    from models.sessions.readings import LATENTS, known_latents, read_trials, score
+    from bci.session.recorded import RecordedSession
+    from models.sessions.readings import LATENTS, count_left_out, known_latents, readings_of, score
 
-    if config.experiment is None or not (config.experiment.folder / LATENTS).is_file():
+    shown = config.experiment
+    if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
         return {}
     try:
-        found: dict[str, Any] = score(read_trials(folder), known_latents(config.experiment.folder))
+        session = RecordedSession.read(folder)
+        _require_pictures(session.bundle(decoder=session.driver))
+        trials = session.trials(session.driver)
+        found: dict[str, Any] = score(readings_of(trials), known_latents(shown.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
-    return found
+    left_out = count_left_out(trials)
+    return found | ({"left_out": left_out} if left_out else {})
 
 
 def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
@@ -38,10 +46,13 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from bci.session.scrambled import scramble
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
-    experiment = RecordedSession.read(folder).config.get("experiment")
-    if not experiment:
+    session = RecordedSession.read(folder)
+    _require_pictures(session.bundle(decoder=session.driver))
+    experiment = session.experiment()
+    if "folder" not in experiment:
         raise RecordingError(
-            f"{folder}: expected a session with an [experiment], came one without. Name another."
+            f"{folder}: expected a session with an [experiment] that shows a folder of pictures, came one without. "
+            "Name another."
         )
     latents = known_latents(Path(experiment["folder"]))
     scrambled = scramble(folder, seed)
@@ -54,12 +65,27 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     return found | {"scrambled": True, "seed": seed, "lost": scrambled.lost}
 
 
+def _require_pictures(bundle: Bundle) -> None:
+    """Refuse a bundle whose readings are no latents of pictures.
+
+    Raises
+    ------
+    RecordingError
+        If its result is something else.
+    """
+    result = bundle.spec.result
+    if result.kind != "picture":
+        raise RecordingError(f"bundle {bundle.name!r} gives {result}, which cannot be compared with pictures")
+
+
 def say_score(found: dict[str, Any], output: Output) -> None:
     """Say it: every score beside what guessing gives."""
     output.say("")
     output.say(f"[bold]{foreign(found['headline'])}[/]")
     if "two_way" not in found:
         return
+    if left_out := found.get("left_out"):
+        output.say("left out: " + ", ".join(f"{n} {why}" for why, n in sorted(left_out.items())))
     k = found["pictures"]
     rows = [
         _row("told from one other picture", found, "two_way", 1 / 2),

@@ -1,6 +1,5 @@
 """What the terminal shows of a session: a line while it runs, tables when it has ended."""
 
-import csv
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,9 +12,11 @@ from bci.cli.session_score import say_score, score_session
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
+from bci.session.recorded import RecordedSession
 from bci.sim.eeg import AlphaSimulator
 
 if TYPE_CHECKING:
+    from bci.control.snapshot import ReconstructionSnapshot, SessionSnapshot
     from bci.control.supervisor import Supervisor
 
 
@@ -46,46 +47,53 @@ class Watch:
 
     def __call__(self, supervisor: "Supervisor") -> None:
         """Show how the session stands."""
-        elapsed = supervisor.clock.now() - supervisor.started
-        row = supervisor.board.row("decode")
+        self.show(supervisor.snapshot())
+
+    def show(self, session: "SessionSnapshot") -> None:
+        """Show a session at one moment."""
         words = ["[bold red]LATCHED SAFE: the screen is held neutral, end the session[/]"] * bool(
-            supervisor.latched
+            session.latched
         )
-        if supervisor.restarts:
-            words.append("restarts: " + ", ".join(f"{k} {n}" for k, n in supervisor.restarts.items()))
-        words += [f"{int(row['reconstructions'])} reconstructions, {int(row['skipped'])} skipped"]
-        frame = supervisor.newest_frame()
-        if frame is not None:
-            words.append(describe_frame(frame))
-            if self._planted is not None:
-                seconds = float(frame["info"]["last_sample"]) / self._planted.signal.rate
-                words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
-        done = elapsed
-        if self._trials is not None:
-            trials = int(supervisor.board.row("engine")["reconstructions"])
-            words.insert(0, f"trial {min(trials + 1, self._trials)} of {self._trials}")
-            if self._config.seconds is None:
-                done = trials
+        if session.restarts:
+            words.append("restarts: " + ", ".join(f"{k} {n}" for k, n in session.restarts.items()))
+        decoders = {name: p for name, p in session.programs.items() if name.partition(":")[0] == "decode"}
+        for name, program in decoders.items():
+            said = f"{name.partition(':')[2]}: " if len(decoders) > 1 and ":" in name else ""
+            counted = program.counters
+            words.append(f"{said}{counted['reconstructions']} reconstructions, {counted['skipped']} skipped")
+            newest = session.newest.get(name)
+            if newest is not None:
+                words.append(describe_frame(newest))
+                if self._planted is not None and name == "decode":
+                    seconds = newest.last_sample / self._planted.signal.rate
+                    words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
+        done = session.elapsed
+        if self._config.experiment is not None:
+            trials = session.programs["engine"].counters["done"]
+            if self._trials is None:
+                words.insert(0, f"trial {trials + 1}")
+            else:
+                words.insert(0, f"trial {min(trials + 1, self._trials)} of {self._trials}")
+                if self._config.seconds is None:
+                    done = trials
         self._progress.update(self._task, completed=done, description=" · ".join(words))
 
 
 STATES = ("open", "closed")
 
 
-def describe_frame(frame: dict[str, Any]) -> str:
+def describe_frame(newest: "ReconstructionSnapshot") -> str:
     """Return a reconstruction in a few words."""
-    info = frame["info"]
-    if not info["valid"]:
-        return f"neutral ({bytes(info['reason']).decode()})"
-    confidence = float(info["confidence"])
-    sure = "none" if np.isnan(confidence) else f"{confidence:.2f}"
-    latent = frame["latent"]
-    point = f"latent {float(latent[0]):+.2f}" if len(latent) == 1 else f"{len(latent)} latents"
+    if not newest.valid:
+        return f"neutral ({newest.reason})"
+    sure = "none" if np.isnan(newest.confidence) else f"{newest.confidence:.2f}"
+    latent = newest.latent
+    point = f"latent {latent[0]:+.2f}" if len(latent) == 1 else f"{len(latent)} latents"
     return f"{point}, confidence {sure}"
 
 
 def count_trials(config: SessionConfig) -> int | None:
-    """Return how many trials an experiment will have, or None where there is none."""
+    """Return how many trials an experiment will have; None where there is none, or its protocol decides as it goes."""
     if config.experiment is None:
         return None
     from stimuli.protocols import count
@@ -150,17 +158,16 @@ def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:
     simulator = planted_states(config)
     if simulator is None:
         return {}
-    with (folder / "frames.csv").open(newline="", encoding="utf-8") as file:
-        frames = [row for row in csv.DictReader(file) if row["valid"] == "1"]
+    frames = [frame for frame in RecordedSession.read(folder).frames if frame.valid]
     if not frames:
         return {}
     bundle = Bundle.load(config.decoder.bundle)
     rate = simulator.signal.rate
     half_window = bundle.length * bundle.pipeline.ratio(bundle.signal) / rate / 2
-    seconds = np.array([int(row["last_sample"]) for row in frames]) / rate - half_window
+    seconds = np.array([frame.last_sample for frame in frames]) / rate - half_window
     planted = simulator.state(seconds).astype(int)
-    decoded = np.array([float(row["latent"].strip("[]").split(",")[0]) > 0.5 for row in frames]).astype(int)
-    confidence = np.array([float(row["confidence"]) for row in frames])
+    decoded = np.array([frame.latent[0] > 0.5 for frame in frames]).astype(int)
+    confidence = np.array([frame.confidence for frame in frames])
     rows = []
     for part in np.split(np.arange(len(planted)), np.flatnonzero(np.diff(planted)) + 1):
         said = round(float(decoded[part].mean()))

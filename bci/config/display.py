@@ -35,6 +35,9 @@ class DisplaySettings(BaseModel):
     kind: Literal["window", "headless"] = "window"
     """``window`` opens a screen; ``headless`` behaves the same without one and leaves pictures on disk."""
 
+    decoder: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")] | None = None
+    """Name of the decoder whose pictures are shown; absent means the first."""
+
     monitor: int | str = 0
     """Which monitor, by index or by name; for one that is not there, the error lists those that are."""
 

@@ -3,20 +3,27 @@
 Paths are relative to the file. A key that does not exist is an error that names it.
 """
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 
 from bci.config.display import DisplaySettings
+from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
 from bci.config.sources import (
     InSilicoSettings,
+    PartName,
     Positive,
     ReplaySettings,
+    SimulateSettings,
+    SinesSettings,
     SourceSettings,
 )
 from bci.config.toml import check_settings, read_toml
+from bci.errors import ConfigError
 from bci.io.files.folder import NAME
 from bci.memory.stream import BUFFER_MB
 
@@ -28,8 +35,10 @@ class _Section(BaseModel):
 
 
 class StreamSettings(_Section):
-    """The Lab Streaming Layer stream that is decoded."""
+    """A Lab Streaming Layer stream: one ``[stream]``, or several ``[[stream]]`` that have names."""
 
+    name: PartName | None = None
+    """What it is called in this session; needed where there are several."""
     source_id: str | None = None
     """Its source id (`bci streams` lists them); not needed where [source] makes the stream."""
     timeout_s: Positive = 5.0
@@ -38,24 +47,40 @@ class StreamSettings(_Section):
     """How long a sample stays readable in shared memory."""
     buffer_mb: Annotated[float, Field(ge=1, le=1_000_000)] = BUFFER_MB
     """The shared memory that its samples may take; what would take more is held for fewer seconds, never below 2."""
-    markers: str | None = None
-    """Source id of a marker stream to take along."""
+    markers: str | tuple[str, ...] | None = None
+    """Source id of a marker stream to take along, or several."""
+
+    @property
+    def marker_ids(self) -> tuple[str, ...]:
+        """Source ids of the marker streams that are taken along."""
+        if isinstance(self.markers, str):
+            return (self.markers,)
+        return self.markers or ()
 
 
 class DecoderSettings(_Section):
-    """The bundle that decodes, and where it computes."""
+    """The bundle that decodes, and where it computes: one ``[decoder]``, or several ``[[decoder]]`` with names."""
 
+    name: PartName | None = None
+    """What it is called in this session; needed where there are several."""
     bundle: Path
     """Folder of the bundle."""
     provider: Literal["cpu", "cuda"] = "cpu"
     """Asking for cuda where there is none is an error, never a silent change to the CPU."""
     audit: bool = False
     """Record a digest of every decoded window's samples as well (for certification; costs 1 ms per MB)."""
+    stream: PartName | None = None
+    """Name of the stream that it decodes; absent means the first."""
+    markers: str | None = None
+    """Source id of the markers that it cuts epochs around; absent means the first of its stream's, or the flips of an
+    [experiment]."""
 
 
 class PublishSettings(_Section):
-    """Results offered to other tools over Lab Streaming Layer."""
+    """Results offered to other tools over Lab Streaming Layer: one ``[publish]``, or one ``[[publish]]`` a decoder."""
 
+    decoder: PartName | None = None
+    """Name of the decoder whose results these are; absent means the first."""
     source_id: str
     """Source id of the stream of latents, confidence and provenance."""
     pixels: bool = False
@@ -72,33 +97,6 @@ class PreviewSettings(_Section):
     """Which monitor, by index or by name; absent means the first that is not the participant's, if there is one."""
     pairs: Annotated[int, Field(ge=1, le=200)] = 24
     """How many of the newest trials it shows."""
-
-
-class ExperimentSettings(_Section):
-    """What the participant is shown, trial by trial: the pictures of a folder, and time for feedback after each.
-
-    The display stamps every stimulus with its flip and publishes it as a marker ``stimulus <number> <name>``, which is
-    recorded and around which a bundle may decode epochs.
-    """
-
-    protocol: Literal["images"] = "images"
-    """Which protocol."""
-    folder: Path
-    """Folder of the pictures: PNG, JPEG, BMP, TIFF, WebP."""
-    repeats: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """How often each is shown."""
-    order: Literal["random", "sorted"] = "random"
-    """Random, each block of trials holding every picture once, or as the file names sort."""
-    seed: int = 0
-    """Which random order."""
-    stimulus_s: Annotated[float, Field(gt=0, le=600)] = 0.5
-    """How long a picture is shown."""
-    feedback_s: Annotated[float, Field(ge=0, le=600)] = 0.0
-    """How long, after it, reconstructions are shown to the participant; 0 for never."""
-    blank_s: Annotated[float, Field(ge=0, le=600)] = 1.0
-    """How long only the fixation target is shown before each picture."""
-    lead_in_s: Annotated[float, Field(ge=0, le=600)] = 2.0
-    """How long, beside that, it is shown before the first one: filters settle, and so does the participant."""
 
 
 class RecordingSettings(_Section):
@@ -122,8 +120,28 @@ class SupervisionSettings(_Section):
     """Latched safe, the session holds the neutral picture until it is ended; or it ends at once."""
 
 
+_Item = TypeVar("_Item")
+
+
+def _listed(value: Any) -> Any:
+    """Return one section as a list of one, none as an empty one."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+#: One section, or a list of them.
+Several = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
+
+
 class SessionConfig(_Section):
-    """One experiment."""
+    """One experiment.
+
+    A section of which there may be several is written ``[stream]`` where there is one and ``[[stream]]`` where there
+    are more; here it is always a tuple, and a file that is written again says it as it was said.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
     name: SafeName
     """Letters, digits, - and _; the session's folder is named after it."""
@@ -131,17 +149,21 @@ class SessionConfig(_Section):
     """Whether its streams are looked for on this machine alone or in the laboratory's network."""
     seconds: Positive | None = None
     """How long to run; absent means until stopped or the recording ends."""
-    source: SourceSettings | None = None
-    """Who makes the stream; absent means that an amplifier's own program does."""
-    stream: StreamSettings = StreamSettings()
-    decoder: DecoderSettings
+    sources: Several[SourceSettings] = Field((), alias="source")
+    """Who makes the streams; for a stream that no source feeds an amplifier's own program does."""
+    streams: Several[StreamSettings] = Field((StreamSettings(),), alias="stream")
+    decoders: Several[DecoderSettings] = Field(alias="decoder")
     display: DisplaySettings = DisplaySettings()
-    publish: PublishSettings | None = None
+    publications: Several[PublishSettings] = Field((), alias="publish")
     experiment: ExperimentSettings | None = None
     preview: PreviewSettings | None = None
     recording: RecordingSettings = RecordingSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     limits: Limits = Limits()
+
+    @field_serializer("sources", "streams", "decoders", "publications")
+    def _as_it_was_said(self, sections: tuple[BaseModel, ...]) -> Any:
+        return None if not sections else sections[0] if len(sections) == 1 else sections
 
     @model_validator(mode="after")
     def _something_to_preview(self) -> "SessionConfig":
@@ -152,12 +174,105 @@ class SessionConfig(_Section):
         return self
 
     @model_validator(mode="after")
-    def _some_stream(self) -> "SessionConfig":
-        if self.source is None and self.stream.source_id is None:
-            raise ValueError(
-                "which stream? Give [stream] source_id (bci streams lists what is there), or a [source] that makes one"
-            )
+    def _everything_has_its_name(self) -> "SessionConfig":
+        for kind, sections in (("stream", self.streams), ("decoder", self.decoders)):
+            if not sections:
+                raise ValueError(f"a session has at least one [{kind}], and this one's list is empty")
+            names = [section.name for section in sections]
+            if len(names) > 1 and None in names:
+                raise ValueError(f"there are {len(names)} [[{kind}]]: each needs a name, to be told apart by")
+            if len(set(names)) < len(names):
+                raise ValueError(f"two [[{kind}]] have one name: {', '.join(map(str, names))}")
+        for what, named, kind, sections in (
+            ("[source] feeds", [s.feeds for s in self.sources], "stream", self.streams),
+            ("[decoder] stream", [d.stream for d in self.decoders], "stream", self.streams),
+            ("[publish] decoder", [p.decoder for p in self.publications], "decoder", self.decoders),
+            ("[display] decoder", [self.display.decoder], "decoder", self.decoders),
+        ):
+            known = [section.name for section in sections]
+            for name in named:
+                if name is not None and name not in known:
+                    raise ValueError(
+                        f"{what} names {name!r}; there are the {kind}s {', '.join(map(str, known))}"
+                    )
+        for what, places in (
+            ("[source] feed the stream", [self.stream_index(s.feeds) for s in self.sources]),
+            ("[publish] belong to the decoder", [self.decoder_index(p.decoder) for p in self.publications]),
+        ):
+            if len(set(places)) < len(places):
+                raise ValueError(f"two {what} of one place; each has at most one")
+        ids = [marker for stream in self.streams for marker in stream.marker_ids]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"a stream of markers is named twice: {', '.join(ids)}")
         return self
+
+    @model_validator(mode="after")
+    def _some_stream(self) -> "SessionConfig":
+        for index, stream in enumerate(self.streams):
+            if self.source_of(index) is None and stream.source_id is None:
+                which = f" {stream.name!r}" if stream.name else ""
+                raise ValueError(
+                    f"which stream{which}? Give [stream] source_id (bci streams lists what is there), or a [source] "
+                    "that makes one"
+                )
+        return self
+
+    # -- one of several ----------------------------------------------------------------------------------
+
+    @property
+    def stream(self) -> StreamSettings:
+        """The first stream, or the only one."""
+        return self.streams[0]
+
+    @property
+    def decoder(self) -> DecoderSettings:
+        """The first decoder, or the only one."""
+        return self.decoders[0]
+
+    @property
+    def source(self) -> "SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings | None":
+        """Who makes the first stream; None where an amplifier does."""
+        return self.source_of(0)
+
+    @property
+    def driver(self) -> int:
+        """Which decoder drives the display: its place among `decoders`."""
+        return self.decoder_index(self.display.decoder)
+
+    def stream_index(self, name: str | None) -> int:
+        """Return the place of a stream among `streams`; without a name that of the first."""
+        return _place(self.streams, name)
+
+    def decoder_index(self, name: str | None) -> int:
+        """Return the place of a decoder among `decoders`; without a name that of the first."""
+        return _place(self.decoders, name)
+
+    def decoded_by(self, decoder: int) -> int:
+        """Return the place of the stream that a decoder decodes."""
+        return self.stream_index(self.decoders[decoder].stream)
+
+    def source_of(
+        self, stream: int
+    ) -> "SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings | None":
+        """Return who makes a stream; None where an amplifier's own program does."""
+        return next((s for s in self.sources if self.stream_index(s.feeds) == stream), None)
+
+    def with_sections(self, **sections: Any) -> "SessionConfig":
+        """Return this session with other sections, by field name; what does not fit together is refused.
+
+        Raises
+        ------
+        ConfigError
+            As `parse_session`.
+        """
+        changed = self.model_copy(update=sections)
+        return check_settings(changed.model_dump(mode="python"), SessionConfig, f"session {self.name!r}")
+
+
+def _place(sections: Sequence[Any], name: str | None) -> int:
+    if name is None:
+        return 0
+    return next(index for index, section in enumerate(sections) if section.name == name)
 
 
 def load_session(path: Path) -> SessionConfig:
@@ -173,14 +288,36 @@ def load_session(path: Path) -> SessionConfig:
 
 def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionConfig:
     """Check the values of a session file; paths in it are relative to `folder`, `name` is said in errors."""
-    config = check_settings(values, SessionConfig, name)
-    decoder = config.decoder.model_copy(update={"bundle": folder / config.decoder.bundle})
-    source = config.source
-    if isinstance(source, ReplaySettings):
-        source = source.model_copy(update={"file": folder / source.file})
-    if isinstance(source, InSilicoSettings) and source.reference is not None:
-        source = source.model_copy(update={"reference": folder / source.reference})
+    try:
+        config = check_settings(values, SessionConfig, name)
+    except ConfigError as error:
+        raise ConfigError(_as_written(str(error), values)) from None
+    decoders = tuple(
+        decoder.model_copy(update={"bundle": folder / decoder.bundle}) for decoder in config.decoders
+    )
+    sources = tuple(_beside(source, folder) for source in config.sources)
     experiment = config.experiment
     if experiment is not None:
-        experiment = experiment.model_copy(update={"folder": folder / experiment.folder})
-    return config.model_copy(update={"decoder": decoder, "source": source, "experiment": experiment})
+        experiment = experiment.placed(folder)
+    return config.model_copy(update={"decoders": decoders, "sources": sources, "experiment": experiment})
+
+
+def _beside(source: Any, folder: Path) -> Any:
+    """Return a source whose files are looked for in `folder`."""
+    if isinstance(source, ReplaySettings):
+        return source.model_copy(update={"file": folder / source.file})
+    if isinstance(source, InSilicoSettings) and source.reference is not None:
+        return source.model_copy(update={"reference": folder / source.reference})
+    return source
+
+
+def _as_written(text: str, values: dict[str, Any]) -> str:
+    """Return the text of an error with the keys as the file has them: a section that is no list has no number.
+
+    >>> _as_written("stream.0.source_idd: there is no such key", {"stream": {}})
+    'stream.source_idd: there is no such key'
+    """
+    for key, value in values.items():
+        if not isinstance(value, list):
+            text = re.sub(rf"(?m)\b{re.escape(key)}\.0\b", key, text)
+    return text

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+#: What tells several streams, or several decoders, of one session apart; it becomes part of files' names.
+PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
+
 #: Seconds to wait for a program that takes the samples: it is started after the source is ready, and loads a decoder.
 CONSUMER_TIMEOUT_S = 300.0
 
@@ -21,7 +24,12 @@ class _Section(BaseModel):
 # -- what a session file may say -----------------------------------------------------------------------------
 
 
-class SimulateSettings(_Section):
+class _Source(_Section):
+    feeds: PartName | None = None
+    """Name of the [[stream]] that it makes; absent means the first."""
+
+
+class SimulateSettings(_Source):
     """A simulated EEG with a planted state: eyes open, eyes closed, in turn."""
 
     kind: Literal["simulate"]
@@ -33,7 +41,7 @@ class SimulateSettings(_Section):
     """How many times faster than real time."""
 
 
-class SinesSettings(_Section):
+class SinesSettings(_Source):
     """A signal of any rate and shape whose every sample is known: a sine in every channel."""
 
     kind: Literal["sines"]
@@ -49,7 +57,7 @@ class SinesSettings(_Section):
     """How many times faster than real time."""
 
 
-class ReplaySettings(_Section):
+class ReplaySettings(_Source):
     """A recorded session, played as a live stream."""
 
     kind: Literal["replay"]
@@ -73,7 +81,7 @@ class ReplaySettings(_Section):
     """Which stream of an XDF file, by name."""
 
 
-class InSilicoSettings(_Section):
+class InSilicoSettings(_Source):
     """A simulated participant who looks at what the display really flips, and answers."""
 
     kind: Literal["insilico"]
@@ -125,6 +133,8 @@ class _Played(_Published):
     """Gaps of the recording are shortened to so many seconds of it."""
     marker_consumer: bool = False
     """Whether to wait for a program that takes the markers too."""
+    followers: tuple[str, ...] = ("decode",)
+    """The programs whose progress speed "max" follows."""
 
 
 class SimulateSpec(SimulateSettings, _Played):

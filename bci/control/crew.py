@@ -10,16 +10,18 @@
 import dataclasses
 import logging
 import signal
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
+from bci.control.orders import OrderDesk
 from bci.control.spawn import Child
 from bci.errors import ProgramError
 from bci.memory.board import Board, State
+from bci.memory.orders import STOP, Order
 from bci.memory.program import Launch
 from bci.signal.clock import Clock
 
@@ -35,8 +37,13 @@ _POLL = 0.1
 log = logging.getLogger("bci.supervisor")
 
 
+def wait_for_news(children: Sequence[Child], seconds: float) -> None:
+    """Return when one of these programs has something to say or has ended, and after so many seconds in any case."""
+    wait([waitable for child in children for waitable in child.waitables], seconds)
+
+
 @dataclass
-class _Post:
+class _Place:
     """One program's place in the crew."""
 
     launch: Launch
@@ -61,6 +68,8 @@ class Crew:
         Seconds without a heartbeat after which a program that was ready counts as hung, and is killed.
     spawn : callable, optional
         Starts the process of a launch.
+    wait : callable, optional
+        Returns when one of these programs has news, and within so many seconds.
 
     Attributes
     ----------
@@ -78,29 +87,31 @@ class Crew:
         restarts: int,
         hung_after: float,
         spawn: Callable[[Launch], Child] = Child,
+        wait: Callable[[Sequence[Child], float], object] = wait_for_news,
     ) -> None:
         self.restarts: dict[str, int] = {}
         self.failures: dict[str, str] = {}
         self._board, self._clock = board, clock
         self._limit, self._hung_after = restarts, hung_after
-        self._spawn = spawn
-        self._posts: dict[str, _Post] = {}
+        self._spawn, self._wait = spawn, wait
+        self.desk = OrderDesk(clock)
+        self._places: dict[str, _Place] = {}
 
     @property
     def children(self) -> dict[str, Child]:
         """The processes that hold the posts now."""
-        return {name: post.child for name, post in self._posts.items()}
+        return {name: place.child for name, place in self._places.items()}
 
     def launch(self, launch: Launch) -> None:
         """Start a program."""
         child = self._spawn(launch)
-        self._posts[launch.name] = _Post(launch, child, self._clock.now())
+        self._places[launch.name] = _Place(launch, child, self._clock.now())
         log.info("%s started as process %d", launch.name, child.process.pid)
 
     def listen(self) -> None:
         """Take in what the programs say; returns within a tenth of a second."""
-        children = [post.child for post in self._posts.values()]
-        wait([w for child in children if child.alive for w in child.waitables], _POLL)
+        children = [place.child for place in self._places.values()]
+        self._wait([child for child in children if child.alive], _POLL)
         for child in children:
             child.listen()
 
@@ -116,15 +127,15 @@ class Crew:
             `stopped` says that nobody wants them any more.
         """
         deadline = self._clock.now() + limit
-        while waiting := [name for name in names if self._posts[name].child.ready is None]:
+        while waiting := [name for name in names if self._places[name].child.ready is None]:
             self.listen()
-            for post in self._posts.values():
-                if post.child.failure:
-                    raise post.child.as_error()
+            for place in self._places.values():
+                if place.child.failure:
+                    raise place.child.as_error()
             if stopped():
                 raise ProgramError("stopped before everything was ready")
             if self._clock.now() > deadline:
-                folder = self._posts[waiting[0]].launch.folder
+                folder = self._places[waiting[0]].launch.folder
                 raise ProgramError(
                     f"{', '.join(waiting)} not ready within {limit:.0f} s; see log.txt in {folder}"
                 )
@@ -143,32 +154,32 @@ class Crew:
         """
         given_up = []
         now = self._clock.now()
-        for name, post in self._posts.items():
-            if post.given_up:
+        for name, place in self._places.items():
+            if place.given_up:
                 continue
-            trouble = self._trouble(name, post, now)
+            trouble = self._trouble(name, place, now)
             if not trouble:
-                if post.found_dead is not None and post.child.ready is not None:
-                    log.warning("%s works again after %.1f s", name, now - post.found_dead)
-                    post.found_dead = None
+                if place.found_dead is not None and place.child.ready is not None:
+                    log.warning("%s works again after %.1f s", name, now - place.found_dead)
+                    place.found_dead = None
                 continue
-            if post.child.alive:
-                post.child.kill()
+            if place.child.alive:
+                place.child.kill()
             so_far = self.restarts.get(name, 0)
             if so_far < self._limit:
-                self._start_again(name, post, so_far + 1, trouble)
+                self._start_again(name, place, so_far + 1, trouble)
                 on_restart(name, so_far + 1, trouble)
             else:
-                post.given_up = True
+                place.given_up = True
                 used = f", after {so_far} restart{'s' * (so_far != 1)}" if so_far else ""
                 self.failures[name] = f"{trouble}{used}"
                 log.critical("%s is given up: %s", name, self.failures[name])
                 given_up.append(name)
         return given_up
 
-    def _trouble(self, name: str, post: _Post, now: float) -> str:
+    def _trouble(self, name: str, place: _Place, now: float) -> str:
         """Say what is wrong with a program; nothing when it is well."""
-        child, row = post.child, self._board.row(name)
+        child, row = place.child, self._board.row(name)
         if child.failure or not child.alive:
             child.listen()  # it may have died since: its last words, or its exit status
             return child.failure or "ended by itself"
@@ -176,20 +187,26 @@ class Crew:
             silent = now - float(row["beat"])
             if silent > self._hung_after:
                 return f"hung: no heartbeat for {silent:.1f} s"
-        elif now - post.since > LOADING_LIMIT:
+        elif now - place.since > LOADING_LIMIT:
             return f"hung: not ready within {LOADING_LIMIT:.0f} s"
         return ""
 
-    def _start_again(self, name: str, post: _Post, n: int, trouble: str) -> None:
+    def _start_again(self, name: str, place: _Place, n: int, trouble: str) -> None:
         log.error("%s %s: restart %d of %d", name, trouble, n, self._limit)
         self.restarts[name] = n
         # The dead one's row must not speak for its successor.
         self._board.row(name)["state"] = State.ABSENT
         now = self._clock.now()
-        launch = dataclasses.replace(post.launch, restart=n)
-        found = post.found_dead if post.found_dead is not None else now
-        self._posts[name] = _Post(launch, self._spawn(launch), now, found)
-        log.info("%s started as process %d", name, self._posts[name].child.process.pid)
+        launch = dataclasses.replace(place.launch, restart=n)
+        found = place.found_dead if place.found_dead is not None else now
+        self._places[name] = _Place(launch, self._spawn(launch), now, found)
+        log.info("%s started as process %d", name, self._places[name].child.process.pid)
+
+    def order(
+        self, name: str, kind: str, payload: Mapping[str, Any] | None = None, *, within: float | None = None
+    ) -> Order:
+        """Send an order to a program; `within` so many seconds it must be carried out, or it is refused."""
+        return self.desk.send(self._places[name].child, kind, payload, within=within)
 
     # -- at the end --------------------------------------------------------------------------------------
 
@@ -203,11 +220,11 @@ class Crew:
         finishes : bool
             It may have to wait for a disk: it gets `FINISH_LIMIT` as long as its heart beats.
         """
-        post = self._posts.get(name)
-        if post is None:
+        place = self._places.get(name)
+        if place is None:
             return
-        child, row = post.child, self._board.row(name)
-        child.ask_to_stop()
+        child, row = place.child, self._board.row(name)
+        self.desk.send(child, STOP)
         asked = self._clock.now()
         ended = child.join(STOP_LIMIT)
         while not ended and finishes and self._clock.now() - asked < FINISH_LIMIT:
@@ -218,7 +235,7 @@ class Crew:
             log.error("%s did not stop within %.0f s and was killed", name, self._clock.now() - asked)
             self.failures.setdefault(name, "did not stop when told to")
             child.kill()
-        elif child.failure and not post.given_up:
+        elif child.failure and not place.given_up:
             self.failures.setdefault(name, child.failure)
 
     def describe_failures(self) -> list[str]:
@@ -227,7 +244,7 @@ class Crew:
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """Return what each program, or its last successor, has reported."""
-        return {name: post.child.facts for name, post in self._posts.items()}
+        return {name: place.child.facts for name, place in self._places.items()}
 
 
 @contextmanager

@@ -11,20 +11,21 @@
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from bci.control.crew import Crew, on_signals
+from bci.control import posts
 from bci.control.environment import describe_environment
+from bci.control.line import Line, Post, kind_of
+from bci.control.plan import Facts, Outcome, Rules
+from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.errors import ConfigError, StreamNotFound
-from bci.io.files.folder import make_folder, write_json
+from bci.io.files.folder import write_json
 from bci.io.lsl.source import StreamInfo, describe, visible
-from bci.memory.board import Board
 from bci.memory.events import create_events
-from bci.memory.lsl_clock import LslClock
-from bci.memory.program import Launch, log_to
+from bci.memory.marks import create_marks
+from bci.memory.ring import Ring
 from bci.memory.stream import Capacity, Stream, plan_capacity
 from bci.signal.clock import Clock
 
@@ -53,7 +54,7 @@ def record_streams(
     ----------
     source_ids : sequence of str
         Which streams; none means all that are visible. Regular streams are signals, irregular ones of text or
-        integers are markers; each signal can take one stream of markers along.
+        integers are markers.
     out : Path
         Where the folder is made.
     seconds : float, optional
@@ -85,31 +86,18 @@ def record_streams(
         If a stream is not there or cannot be used, or a program did not start; whatever was started has been
         stopped again.
     """
-    clock = clock or LslClock()
-    infos = _found(source_ids, timeout)
-    signals = [info for info in infos if info.signal.rate]
-    markers = [info for info in infos if not info.signal.rate]
-    if len(markers) > len(signals):
-        raise ConfigError(
-            f"{len(markers)} streams of markers and {len(signals)} signals were named; each signal takes one stream "
-            "of markers along. Name more signals, or fewer markers."
-        )
-    folder = make_folder(out, name)
-    log_to(folder / "log.txt", "supervisor")
-    key = "bci" + uuid.uuid4().hex[:8]
-    log.info("%s into %s, shared memory %s", ", ".join(info.source_id for info in infos), folder, key)
-    write_json(folder / "environment.json", describe_environment())
-    with ExitStack() as open_:
-        rig = _Rig(folder, key, signals, markers, clock, open_)
-        try:
-            rig.start(timeout, buffer_s, on_disk_error)
-            rig.watch(seconds, observe)
-        finally:
-            rig.stop()
-        return rig.summarise()
+    infos = _find_streams(source_ids, timeout)
+    plan = RecordingPlan(
+        infos, name=name, seconds=seconds, timeout=timeout, buffer_s=buffer_s, on_disk_error=on_disk_error
+    )
+
+    def look(supervisor: Supervisor) -> object:
+        return None if observe is None else observe(plan.counts(supervisor))
+
+    return Supervisor(plan, out, look, clock).run()
 
 
-def _found(source_ids: Sequence[str], timeout: float) -> list[StreamInfo]:
+def _find_streams(source_ids: Sequence[str], timeout: float) -> list[StreamInfo]:
     """Return the full descriptions of the streams asked for."""
     if len(set(source_ids)) < len(source_ids):
         raise ConfigError(f"a stream is named twice: {', '.join(source_ids)}")
@@ -121,136 +109,120 @@ def _found(source_ids: Sequence[str], timeout: float) -> list[StreamInfo]:
     return [describe(source_id, timeout) for source_id in ids]
 
 
-def _role(name: str, i: int) -> str:
-    return name if i == 0 else f"{name}-{i + 1}"
+class RecordingPlan:
+    """What a supervisor runs to record streams; see `bci.control.plan.Plan`.
 
+    Each signal has an acquire program of its own; all markers share one.
 
-class _Rig:
-    """The programs of one recording."""
+    Parameters
+    ----------
+    infos : sequence of StreamInfo
+        The streams.
+    name, seconds, timeout, buffer_s, on_disk_error
+        As `record_streams` takes them.
+    """
 
     def __init__(
         self,
-        folder: Path,
-        key: str,
-        signals: Sequence[StreamInfo],
-        markers: Sequence[StreamInfo],
-        clock: Clock,
-        open_: ExitStack,
+        infos: Sequence[StreamInfo],
+        *,
+        name: str = "recording",
+        seconds: float | None = None,
+        timeout: float = 5.0,
+        buffer_s: float = 12.0,
+        on_disk_error: Literal["stop", "continue"] = "stop",
     ) -> None:
-        self.folder, self.clock = folder, clock
-        self.signals = {_role("stream", i): info for i, info in enumerate(signals)}
-        self.markers = {_role("markers", i): info for i, info in enumerate(markers)}
-        self.acquirers = [_role("acquire", i) for i in range(len(signals))]
-        self.ended_by = ""
-        self._key = key
-        self._stop = False
-        self._open = open_
-        open_.enter_context(on_signals(self._told_to_stop))
-        self._board = open_.enter_context(Board.create(self._key + "b", [*self.acquirers, "record"]))
-        self._crew = Crew(self._board, clock, restarts=RESTARTS, hung_after=_HUNG_AFTER)
-        self._streams: dict[str, Stream] = {}
-        self._capacities: dict[str, Capacity] = {}
+        self.name = name
+        self.key = "bci" + uuid.uuid4().hex[:8]
+        self.rules = Rules(RESTARTS, _HUNG_AFTER, "end")
+        signals = [info for info in infos if info.signal.rate]
+        markers = [info for info in infos if not info.signal.rate]
+        self.streams = {posts.role("stream", i): info for i, info in enumerate(signals)}
+        self._markers = {posts.role("markers", i): info for i, info in enumerate(markers)}
+        self._seconds, self._timeout, self._buffer_s = seconds, timeout, buffer_s
+        self._on_disk_error = on_disk_error
+        self._buffers: dict[str, Capacity] = {}
+        self._written = False
+        self.line = Line(self._posts(), outside=(RIG_MARKS,))
 
-    def start(self, timeout: float, buffer_s: float, on_disk_error: str) -> None:
-        """Start the recorder, then the programs that feed it."""
-        for i, (role, info) in enumerate(self.signals.items()):
-            capacity = plan_capacity(info.signal, buffer_s * max(1.0, info.speed))
-            self._capacities[role] = capacity
+    def _posts(self) -> list[Post]:
+        line = []
+        for i, (role, info) in enumerate(self.streams.items()):
+            spec = {"source_id": info.source_id, "timeout": self._timeout, "data_age_limit": None}
+            name = str(i + 1) if i else ""
+            line.append(posts.acquire(name, spec, stream=role, markers=[], takes=[info.source_id]))
+        if self._markers:
+            ids = [info.source_id for info in self._markers.values()]
+            spec = {"timeout": self._timeout, "markers": ids}
+            line.append(posts.acquire("markers", spec, stream=None, markers=list(self._markers), takes=ids))
+        facts = {
+            "streams": {role: asdict(info) for role, info in self.streams.items()},
+            "markers": {
+                role: asdict(info) | {"name": info.signal.name} for role, info in self._markers.items()
+            },
+            "on_disk_error": self._on_disk_error,
+        }
+        line.append(
+            posts.record(facts, streams=list(self.streams), markers=list(self._markers), rings=[RIG_MARKS])
+        )
+        return line
+
+    def make(self, name: str, segment: str, readers: int) -> Ring | Stream:
+        """Make a ring or a stream of the line; see `bci.control.plan.Plan`."""
+        if name in self.streams:
+            info = self.streams[name]
+            capacity = plan_capacity(info.signal, self._buffer_s * max(1.0, info.speed))
+            self._buffers[name] = capacity
             level = logging.WARNING if capacity.shortened else logging.INFO
             log.log(level, "of %s, shared memory holds %s", info.source_id, capacity)
-            stream = Stream.create(f"{self._key}s{i}", info.signal, readers=1, capacity=capacity)
-            self._streams[role] = self._open.enter_context(stream)
-        rings = {
-            role: self._open.enter_context(create_events(f"{self._key}k{i}", readers=1)).handle
-            for i, role in enumerate(self.markers)
-        }
-        told = {
-            "streams": {role: asdict(info) for role, info in self.signals.items()},
-            "markers": {
-                role: asdict(info) | {"name": info.signal.name} for role, info in self.markers.items()
-            },
-            "on_disk_error": on_disk_error,
-        }
-        handles = {role: stream.handle for role, stream in self._streams.items()}
-        self._launch("record", "bci.live.record", told, handles, rings)
-        self._crew.await_ready(["record"], lambda: self._stop)
-        for i, acquirer in enumerate(self.acquirers):
-            role, marker = _role("stream", i), self.markers.get(_role("markers", i))
-            spec = {
-                "source_id": self.signals[role].source_id,
-                "timeout": timeout,
-                "data_age_limit": None,
-                "marker_source_id": marker.source_id if marker else None,
-            }
-            mine = {"markers": rings[_role("markers", i)]} if marker else {}
-            self._launch(acquirer, "bci.live.acquire", spec, {"stream": handles[role]}, mine)
-        self._crew.await_ready(self.acquirers, lambda: self._stop)
-        log.info("recording")
+            return Stream.create(segment, info.signal, readers=max(1, readers), capacity=capacity)
+        if name == RIG_MARKS:
+            return create_marks(segment, 1)
+        return create_events(segment, max(1, readers))
 
-    def watch(self, seconds: float | None, observe: Callable[[Mapping[str, int]], object] | None) -> None:
-        """Return when the recording shall end."""
-        started = self.clock.now()
-        while not self.ended_by:
-            self._crew.listen()
-            if observe is not None and observe(self._counts()) is True:
-                self.ended_by = "its end"
-            elif self._stop:
-                self.ended_by = "stopped by the operator"
-            elif seconds is not None and self.clock.now() - started >= seconds:
-                self.ended_by = f"{seconds:g} s have passed"
-            elif given_up := self._crew.look_after():
-                self.ended_by = "; ".join(f"{name} {self._crew.failures[name]}" for name in given_up)
-        log.info("ending: %s", self.ended_by)
+    def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
+        """Write down once on what all this runs."""
+        if not self._written:
+            self._written = True
+            write_json(folder / "environment.json", describe_environment())
 
-    def stop(self) -> None:
-        """Stop the programs that feed the recorder, then the recorder."""
-        for name in (*self.acquirers, "record"):
-            self._crew.stop(name, finishes=name == "record")
+    def ended(self, facts: Facts, elapsed: float) -> str:
+        """Return what has ended the recording; empty while it goes on."""
+        seconds = self._seconds
+        return f"{seconds:g} s have passed" if seconds is not None and elapsed >= seconds else ""
 
-    def summarise(self) -> dict[str, Any]:
-        """Return the summary, after writing it into the folder."""
-        facts, failures = self._crew.facts(), self._crew.describe_failures()
+    def counts(self, supervisor: Supervisor) -> dict[str, int]:
+        """Return how many samples were received, are safe on the disk, and were lost."""
+        return _counts({post.name: supervisor.board.row(post.name).counts() for post in self.line})
+
+    def summarise(self, outcome: Outcome) -> dict[str, Any]:
+        """Return the summary; see `record_streams`."""
+        snapshot, facts = outcome.snapshot, outcome.facts
         recording = facts["record"].get("recording", {})
+        counts = _counts({name: program.counters for name, program in snapshot.programs.items()})
+        acquirers = [post.name for post in self.line.of_kind("acquire") if post.streams]
         acquired = {
-            info.source_id: facts[acquirer]
-            for acquirer, info in zip(self.acquirers, self.signals.values(), strict=True)
+            info.source_id: facts[name] for name, info in zip(acquirers, self.streams.values(), strict=True)
         }
-        summary = {
-            "session": str(self.folder),
-            "status": "failed" if failures else "recovered" if self._crew.restarts else "done",
-            "ended_by": self.ended_by,
-            "failures": failures,
-            "restarts": self._crew.restarts,
-            "recording": str(self.folder / recording["file"]) if recording else "",
-            "samples": self._counts()["safe"],
-            "samples_lost": self._counts()["lost"],
-            "streams": acquired,
-            "buffers": {role: capacity.facts() for role, capacity in self._capacities.items()},
-            "programs": facts,
-        }
-        write_json(self.folder / "summary.json", summary)
-        return summary
-
-    # -- its parts ---------------------------------------------------------------------------------------
-
-    def _told_to_stop(self) -> None:
-        self._stop = True
-
-    def _counts(self) -> dict[str, int]:
-        record = self._board.row("record")
         return {
-            "received": sum(int(self._board.row(name)["samples"]) for name in self.acquirers),
-            "safe": int(record["samples"]),
-            "lost": int(record["lost"]) + sum(int(self._board.row(name)["lost"]) for name in self.acquirers),
+            "session": str(outcome.folder),
+            "status": "failed" if outcome.failures else "recovered" if snapshot.restarts else "done",
+            "ended_by": snapshot.ended_by,
+            "failures": outcome.failures,
+            "restarts": snapshot.restarts,
+            "recording": str(outcome.folder / recording["file"]) if recording else "",
+            "samples": counts["safe"],
+            "samples_lost": counts["lost"],
+            "streams": acquired,
+            "buffers": {role: capacity.facts() for role, capacity in self._buffers.items()},
+            "programs": dict(facts),
         }
 
-    def _launch(
-        self,
-        name: str,
-        module: str,
-        spec: Mapping[str, Any],
-        streams: Mapping[str, Any],
-        rings: Mapping[str, Any],
-    ) -> None:
-        launch = Launch(name, module, spec, str(self.folder), self._key + "b", dict(streams), dict(rings))
-        self._crew.launch(launch)
+
+def _counts(counters: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    acquired = [own for name, own in counters.items() if kind_of(name) == "acquire"]
+    return {
+        "received": sum(own["samples"] for own in acquired),
+        "safe": counters["record"]["samples"],
+        "lost": counters["record"]["lost"] + sum(own["lost"] for own in acquired),
+    }

@@ -1,26 +1,26 @@
-"""SharedMemory is every ring of one session: made here before the programs that use it, unlinked when it ends."""
+"""SharedMemory is every ring of one session: made when the first program opens it, unlinked when the session ends."""
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import numpy as np
 
 from bci.config.session import StreamSettings
-from bci.decoder.bundle import Bundle
-from bci.io.lsl.metadata import StreamInfo
-from bci.memory.events import create_events
-from bci.memory.frames import frame_columns, frames_capacity, shown_columns
-from bci.memory.marks import create_marks
+from bci.control.line import Line, Post
+from bci.memory.program import Launch
 from bci.memory.ring import Ring
 from bci.memory.stream import Capacity, Stream, plan_capacity
-from bci.memory.trial_parts import create_stimuli
 from bci.signal.types import Signal
 
 #: A sample ring grows to this for a stream that plays faster than real time, bytes.
 _RING_BYTES = 256e6
 
+#: Makes a ring or stream of the line, given its name, its segment and how many programs wait on it.
+Make = Callable[[str, str, int], Ring | Stream]
 
-def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, bundle: Bundle) -> Capacity:
+
+def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, held: int) -> Capacity:
     """Return how much of a session's stream is held in shared memory.
 
     A stream played faster fills its ring faster: the ring holds the same real time, within reason.
@@ -33,23 +33,27 @@ def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, bundle: 
         How many times faster than real time it plays.
     settings : StreamSettings
         The session's ``[stream]``.
-    bundle : Bundle
-        What decodes it; what its cut reads in one piece is held whatever it takes.
+    held : int
+        The most samples that a decoder of it reads in one piece: held whatever they take.
     """
     seconds = settings.buffer_s
     bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
     if speed > 1:
         seconds = min(seconds * speed, max(seconds, _RING_BYTES / bytes_per_s))
-    return plan_capacity(signal, seconds, settings.buffer_mb, bundle.cut.held)
+    return plan_capacity(signal, seconds, settings.buffer_mb, held)
 
 
 class SharedMemory:
-    """The rings of a session, by role.
+    """The rings of a session, by their names in its line.
 
     Parameters
     ----------
     key : str
-        What their names begin with, unique on this host.
+        What the names of their segments begin with, unique on this host.
+    line : Line
+        Who opens what.
+    make : callable
+        Makes one of them.
     opened : ExitStack
         Closes them.
 
@@ -59,38 +63,47 @@ class SharedMemory:
         What there is so far.
     """
 
-    def __init__(self, key: str, opened: ExitStack) -> None:
+    def __init__(self, key: str, line: Line, make: Make, opened: ExitStack) -> None:
         self.key = key
         self.streams: dict[str, Stream] = {}
         self.rings: dict[str, Ring] = {}
-        self._opened = opened
+        self._line, self._make, self._opened = line, make, opened
 
-    def make_pictures(self, bundle: Bundle, frames_hz: float, refresh_hz: float, *, stimuli: bool) -> None:
-        """Make what pictures travel in: ``frames``, ``shown``, and ``stimuli`` where there is an experiment."""
-        height, width = bundle.image_size
-        frames = frame_columns(height, width, bundle.latent_size)
-        shown = shown_columns(height, width, bundle.latent_size)
-        for role, suffix, columns, hz in (
-            ("frames", "f", frames, frames_hz),
-            ("shown", "w", shown, refresh_hz),
-        ):
-            capacity = frames_capacity(columns, hz)
-            self._keep(role, Ring.create(self.key + suffix, columns, capacity, max(1, capacity // 4)))
-        if stimuli:
-            self._keep("stimuli", create_stimuli(self.key + "t", height, width))
+    def launch(self, post: Post, folder: str, board: str) -> Launch:
+        """Return all that a program is told at its start; what it opens is there then."""
+        for name in post.roles.values():
+            self.require(name)
+        return Launch(
+            name=post.name,
+            module=post.module,
+            spec=post.specify(),
+            folder=folder,
+            board=board,
+            streams={role: self.streams[name].handle for role, name in post.streams.items()},
+            rings={role: self.rings[name].handle for role, name in post.rings.items()},
+            slots=self._line.slots(post),
+        )
 
-    def make_stream(self, info: StreamInfo, settings: StreamSettings, bundle: Bundle) -> Capacity:
-        """Make what samples and marks travel in; return how much of the stream is held."""
-        capacity = plan_buffer(info.signal, info.speed, settings, bundle)
-        stream = Stream.create(self.key + "s", info.signal, capacity=capacity)
-        self.streams["stream"] = self._opened.enter_context(stream)
-        self._keep("decode_marks", create_marks(self.key + "d", readers=1))
-        self._keep("rig_marks", create_marks(self.key + "r", readers=1))
-        return capacity
+    def require(self, name: str) -> None:
+        """Make a ring or a stream of the line, if it is not there yet."""
+        if name in self.streams or name in self.rings:
+            return
+        made = self._make(name, segment_of(self.key, self._line, name), self._line.readers(name))
+        self._opened.enter_context(made)
+        if isinstance(made, Stream):
+            self.streams[name] = made
+        else:
+            self.rings[name] = made
 
-    def make_markers(self) -> None:
-        """Make what markers travel in."""
-        self._keep("markers", create_events(self.key + "k", readers=2))
+    def finish(self, name: str) -> None:
+        """Say of a ring or a stream that nothing more comes: its writer has stopped."""
+        if name in self.streams:
+            self.streams[name].samples.finish()
+        elif name in self.rings:
+            self.rings[name].finish()
 
-    def _keep(self, role: str, ring: Ring) -> None:
-        self.rings[role] = self._opened.enter_context(ring)
+
+def segment_of(key: str, line: Line, name: str) -> str:
+    """Return what a ring or a stream of a line is called in shared memory."""
+    names = sorted({name for post in line for name in post.roles.values()} | line.outside)
+    return f"{key}{names.index(name)}"

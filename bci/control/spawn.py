@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from bci import errors
 from bci.errors import BciError
-from bci.memory.program import STOP, Launch, run_program
+from bci.memory.orders import STOP, Acknowledgement, Order
+from bci.memory.program import Launch, run_program
 
 
 @contextlib.contextmanager
@@ -37,6 +38,8 @@ class Child:
         What it reported for the summary.
     failure : str
         What it said when it failed, or what its exit status says; empty while all is well.
+    answers : dict of str to Acknowledgement
+        What became of the orders it was sent, by their ids.
     """
 
     def __init__(self, launch: Launch) -> None:
@@ -44,6 +47,7 @@ class Child:
         self.ready: dict[str, Any] | None = None
         self.facts: dict[str, Any] = {}
         self.failure = ""
+        self.answers: dict[str, Acknowledgement] = {}
         self.expected = False
         """Whether the failure is one of `bci.errors`: its message is for the experimenter."""
         context = multiprocessing.get_context("spawn")
@@ -74,6 +78,9 @@ class Child:
                     self.ready = facts
                 elif kind == "report":
                     self.facts |= facts
+                elif kind == "acknowledged":
+                    answer: Acknowledgement = facts["acknowledgement"]
+                    self.answers[answer.order] = answer
                 else:
                     self.failure = f"{facts['error']}: {facts['message']}"
                     self.expected = bool(facts["expected"])
@@ -91,10 +98,10 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Order an end; the program sees it within 0.1 s."""
-        self.order(STOP)
+        self.send(Order(STOP))
 
-    def order(self, order: str) -> None:
-        """Send an order of `bci.memory.program`; the program sees it within 0.1 s, if it lives."""
+    def send(self, order: Order) -> None:
+        """Send an order; the program sees it within 0.1 s, if it lives, and its answer comes into `answers`."""
         with contextlib.suppress(OSError):
             self.pipe.send(order)
 

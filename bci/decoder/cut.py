@@ -99,6 +99,8 @@ class Cut(Protocol):
         Source counts at which it is worth looking for a window.
     needs_markers : bool
         Whether every window belongs to an event of a marker stream.
+    offset : int
+        Output samples from an event's own to the first of its window; 0 without events.
     tail_s : float
         Seconds after an event until the last sample of its window is there; 0 without events.
     held : int
@@ -109,6 +111,7 @@ class Cut(Protocol):
     hop: int
     grid: Grid
     needs_markers: bool
+    offset: int
     tail_s: float
     held: int
 

@@ -25,7 +25,9 @@ class EpochCut:
 
     def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline) -> None:
         self._spec = spec
-        self.length = self.hop = spec.samples(pipeline.output(signal).rate)
+        rate = pipeline.output(signal).rate
+        self.length = self.hop = spec.samples(rate)
+        self.offset = round(spec.start * rate)
         self.grid = Grid(1, max(1, round(LOOK_EVERY * signal.rate)))
         self.tail_s = max(0.0, spec.stop)
 

@@ -23,6 +23,7 @@ class WindowCut:
     """Windows that end at output counts ``length + k * hop``; see `bci.decoder.cut.Cut`."""
 
     needs_markers = False
+    offset = 0
     tail_s = 0.0
 
     def __init__(self, spec: WindowSpec, signal: Signal, pipeline: Pipeline) -> None:

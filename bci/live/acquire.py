@@ -15,19 +15,24 @@ from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream
 from bci.signal.types import MarkKind
 
+#: How often a program without samples looks for markers, seconds.
+_QUIET_S = 0.02
+
 
 class _Stopped(Exception):
     """Told to stop while connecting."""
 
 
 def main(program: Program) -> None:
-    """Write the stream of role ``stream`` and, when asked for, the marker ring of role ``markers``.
+    """Write the stream of role ``stream``, and markers into the rings of roles ``markers``, ``markers-2`` and so on.
 
-    Spec: ``source_id``, ``timeout`` (seconds to look for it), ``data_age_limit`` (seconds of silence that count
-    as stalled); optional ``marker_source_id`` (None for none), ``gap_tolerance`` (seconds, see `LslSource`) and
-    ``grid`` (start, step: counts at which windows end).
+    Without a stream of that role it receives markers alone: quiet streams share one program.
 
-    Ready facts: ``host``, ``uid``, ``speed``. Report: ``samples`` (written by this
+    Spec: ``source_id`` (of the stream), ``timeout`` (seconds to look for each), ``data_age_limit`` (seconds of silence
+    that count as stalled); optional ``markers`` (source ids, in the order of their rings), ``gap_tolerance`` (seconds,
+    see `LslSource`) and ``grid`` (start, step: counts at which windows end).
+
+    Ready facts: ``host``, ``uid``, ``speed`` of the stream. Report: ``samples`` (written by this
     process), ``lost``, ``duplicates``, ``markers``, ``markers_cut``, and how often each kind of mark was written
     (``gaps``, ``clock_resets``, ``stalls``, ``reconnects``, ``doubles``).
 
@@ -36,39 +41,50 @@ def main(program: Program) -> None:
     StreamError
         If a stream is not there, there twice, or not what the ring was made for; also when it comes back so.
     """
-    stream = program.stream("stream")
-    spec = program.spec
+    stream = program.stream("stream") if program.has("stream") else None
     with ExitStack() as open_:
         try:
-            source, markers, ring = _connect(program, stream, spec, open_)
+            markers = _connect_markers(program, open_)
+            source = None if stream is None else _connect(program, stream, open_)
         except _Stopped:
-            stream.samples.finish()
+            if stream is not None:
+                stream.samples.finish()
             return
-        program.ready(host=source.info.host, uid=source.info.uid, speed=source.speed)
+        facts = {} if source is None else {"host": source.info.host, "uid": source.info.uid}
+        program.ready(**facts, speed=1.0 if source is None else source.speed)
         try:
-            _acquire(program, source, stream, markers, ring)
+            _acquire(program, source, stream, markers)
         finally:
-            program.report(**_summary(source, markers))
+            program.report(**_summary(source, [received for received, _ in markers]))
     # Only after an ordered stop: the ring of a program that failed may be taken up by its successor.
-    stream.samples.finish()
+    if stream is not None:
+        stream.samples.finish()
 
 
-def _connect(
-    program: Program, stream: Stream, spec: Any, open_: ExitStack
-) -> tuple[LslSource, MarkerSource | None, Ring | None]:
-    def between() -> None:
-        if not program.tick():
-            raise _Stopped
+def _between(program: Program) -> None:
+    if not program.tick():
+        raise _Stopped
 
-    grid = spec.get("grid")
-    markers, ring = None, None
-    if spec.get("marker_source_id"):
-        # Before the samples: whoever waits for a consumer of the samples may send markers at once.
-        ring = program.ring("markers")
-        markers = open_.enter_context(
-            MarkerSource(spec["marker_source_id"], program.clock, timeout=spec["timeout"], between=between)
+
+def _connect_markers(program: Program, open_: ExitStack) -> list[tuple[MarkerSource, Ring]]:
+    """Connect the streams of markers, before the samples: a sender that waits for those may send markers at once."""
+    pairs = []
+    for place, source_id in enumerate(program.spec.get("markers", ())):
+        ring = program.ring("markers" if place == 0 else f"markers-{place + 1}")
+        source = MarkerSource(
+            source_id,
+            program.clock,
+            timeout=program.spec["timeout"],
+            between=lambda: _between(program),
         )
-    source = open_.enter_context(
+        pairs.append((open_.enter_context(source), ring))
+    return pairs
+
+
+def _connect(program: Program, stream: Stream, open_: ExitStack) -> LslSource:
+    spec = program.spec
+    grid = spec.get("grid")
+    return open_.enter_context(
         LslSource(
             spec["source_id"],
             clock=program.clock,
@@ -77,33 +93,44 @@ def _connect(
             data_age_limit=spec["data_age_limit"],
             gap_tolerance=spec.get("gap_tolerance"),
             grid=Grid(*grid) if grid else None,
-            between=between,
+            between=lambda: _between(program),
         )
     )
-    return source, markers, ring
 
 
 def _acquire(
-    program: Program, source: LslSource, stream: Stream, markers: MarkerSource | None, ring: Ring | None
+    program: Program,
+    source: LslSource | None,
+    stream: Stream | None,
+    markers: list[tuple[MarkerSource, Ring]],
 ) -> None:
     """Pull until told to stop."""
-    row = program.row
+    row, clock = program.row, program.clock
     lost_before = int(row["lost"])
     going = True
     while going:
         going = program.tick()
+        if source is None or stream is None:
+            clock.sleep_until(clock.now() + (_QUIET_S if going else 0.0))
         # After the order to stop, what has arrived by then is taken without waiting: it belongs to the session.
-        if source.pull_into(stream, WAIT if going else 0.0):
+        elif source.pull_into(stream, WAIT if going else 0.0):
             row["samples"] = stream.samples.count
             row["lost"] = lost_before + source.lost
             row["data"] = source.newest
-        if markers is not None and ring is not None:
-            markers.pull_into(ring)
+        for received, ring in markers:
+            if received.pull_into(ring):
+                row["markers"] = sum(ring.count for _, ring in markers)
 
 
-def _summary(source: LslSource, markers: MarkerSource | None) -> dict[str, Any]:
+def _summary(source: LslSource | None, markers: list[MarkerSource]) -> dict[str, Any]:
+    words = {
+        "markers": sum(received.received for received in markers),
+        "markers_cut": sum(received.cut for received in markers),
+    }
+    if source is None:
+        return words
     marked = source.marked
-    return {
+    return words | {
         "samples": source.received,
         "lost": source.lost,
         "duplicates": source.duplicates,
@@ -112,6 +139,4 @@ def _summary(source: LslSource, markers: MarkerSource | None) -> dict[str, Any]:
         "stalls": marked[MarkKind.STALLED],
         "reconnects": marked[MarkKind.RECONNECT],
         "doubles": marked[MarkKind.DOUBLE],
-        "markers": markers.received if markers else 0,
-        "markers_cut": markers.cut if markers else 0,
     }

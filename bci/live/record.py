@@ -28,10 +28,12 @@ def main(program: Program) -> None:
     """Record until told to stop, then drain what is left.
 
     Opens what was handed over of: streams ``stream``, ``stream-2`` …, marker rings ``markers``, ``markers-2`` …,
-    rings ``frames``, ``shown``, ``decode_marks`` and ``rig_marks``.
+    of each decoder ``frames`` and ``decode_marks``, ``frames-2`` and ``decode_marks-2`` …, ``shown`` and ``rig_marks``.
 
     Spec, all optional: ``streams`` and ``markers`` (by role, what the stream says of itself: ``source_id``,
-    ``uid``, ``host``, ``kind``, ``name``, ``speed``, ``exact_stamps``, ``extra``); ``on_disk_error``, ``"stop"`` to
+    ``uid``, ``host``, ``kind``, ``name``, ``speed``, ``exact_stamps``, ``extra``; and ``role``, what it is called in
+    the recording and its marks, where that is not its role here); ``decoders``, their names in the order of their
+    rings, the first one's not used; ``on_disk_error``, ``"stop"`` to
     fail when the disk is full or ``"continue"`` to go on, counting what is lost.
 
     Report: ``recorded`` (per ring), ``unrecorded``, and ``recording`` (see `bci.live.recorder.Recorder.facts`).
@@ -45,15 +47,23 @@ def main(program: Program) -> None:
     policy = spec.get("on_disk_error", "stop")
     with Recorder(program.folder, program.clock, program.log, on_disk_error=policy) as recorder:
         for role in _roles(program, "stream"):
-            recorder.add_stream(role, program.stream(role), spec.get("streams", {}).get(role, {}))
+            facts = spec.get("streams", {}).get(role, {})
+            recorder.add_stream(facts.get("role") or role, program.stream(role), facts)
         for role in _roles(program, "markers"):
-            recorder.add_markers(role, program.ring(role), spec.get("markers", {}).get(role, {}))
+            facts = spec.get("markers", {}).get(role, {})
+            recorder.add_markers(facts.get("role") or role, program.ring(role), facts)
+        further = zip(_roles(program, "frames")[1:], spec.get("decoders", ())[1:], strict=True)
+        others = {
+            name: (program.ring(role), program.ring(role.replace("frames", "decode_marks")))
+            for role, name in further
+        }
         recorder.add_doings(
             **{
                 role: program.ring(role)
                 for role in ("frames", "shown", "decode_marks", "rig_marks")
                 if program.has(role)
-            }
+            },
+            others=others,
         )
         program.ready(recording=recorder.path.name)
         going = True

@@ -26,7 +26,7 @@ from bci.live.tables import Drain, Rows, Table, frame_rows, mark_rows, shown_row
 from bci.memory.ring import Columns, Ring
 from bci.memory.stream import Stream
 from bci.session.part import Part
-from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS
+from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS, decoder_source, table_file
 from bci.signal.clock import Clock
 from bci.signal.types import MARK_DTYPE, MarkKind, Signal
 
@@ -42,7 +42,7 @@ _SLOW_S = 1.0
 _SAY_EVERY = 5.0
 
 #: Who writes marks, besides the streams' own; the rig is the supervisor.
-_DECODE, _RECORD, _RIG = "decode", "record", "rig"
+_DECODE, _RECORD, _RIG = decoder_source(), "record", "rig"
 
 
 class Recorder:
@@ -93,6 +93,7 @@ class Recorder:
         self._tables: list[Table] = []
         self._readers: list[RingReader] = []
         self._signals: list[int] = []
+        self._roles: dict[int, str] = {}
         self._before = 0
         self._sources: list[tuple[str, Ring, int]] = []
         self._own_marks: Take = _nobody
@@ -108,6 +109,7 @@ class Recorder:
         first = self._resume()
         track, take = self._tracks.samples(info, first)
         self._signals.append(track)
+        self._roles[track] = role
         self._before += first
         each = int(np.prod(stream.signal.shape)) * np.dtype(stream.signal.dtype).itemsize
         most = tracks.longest_read(each)
@@ -118,7 +120,9 @@ class Recorder:
         """Record a ring of markers."""
         signal = Signal(str(facts.get("name", role)), 0.0, (1,), dtype="str")
         first = self._resume()
-        _, take = self._tracks.markers(StreamInfo(signal, **{"source_id": role} | _known(facts)), first)
+        info = StreamInfo(signal, **{"source_id": role} | _known(facts))
+        track, take = self._tracks.markers(info, first)
+        self._roles[track] = role
         self._readers.append(RingReader(role, ring, take, most=1000, first=first))
 
     def add_doings(
@@ -127,15 +131,28 @@ class Recorder:
         shown: Ring | None = None,
         decode_marks: Ring | None = None,
         rig_marks: Ring | None = None,
+        others: Mapping[str, tuple[Ring, Ring]] | None = None,
     ) -> None:
-        """Record what the rig does, in the tables and in the file; after all streams have been added."""
-        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG)
-        _, marks_taker = self._tracks.own(tracks.marks_stream(sources))
-        table = self._table("marks.csv", MARK_FIELDS)
+        """Record what the rig does, in the tables and in the file; after all streams have been added.
+
+        Parameters
+        ----------
+        frames, decode_marks : Ring, optional
+            The first decoder's reconstructions, and its marks.
+        shown, rig_marks : Ring, optional
+            The display's changes of picture, and the supervisor's marks.
+        others : mapping of str to (Ring, Ring), optional
+            Reconstructions and marks of further decoders, by their names.
+        """
+        others = others or {}
+        further = {decoder_source(name): marks for name, (_, marks) in others.items()}
+        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG, *further)
+        _, marks_taker = self._tracks.own(tracks.marks_stream(sources, self._roles))
+        table = self._table(table_file("marks"), MARK_FIELDS)
         for i, (role, ring, track) in enumerate(self._sources):
             also = _both(marks_taker(tracks.mark_values(i)), partial(self._take_offsets, track))
             self._readers.append(Drain(f"{role}_marks", ring, table, mark_rows(role), also, ring.oldest))
-        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks)):
+        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks), *further.items()):
             if doings is not None:
                 also = marks_taker(tracks.mark_values(sources.index(name)))
                 rows = mark_rows(name)
@@ -145,22 +162,31 @@ class Recorder:
             partial(_write_rows, table, mark_rows(_RECORD)),
         )
         if frames is not None:
-            first = self._part.rows_before("frames.csv")
-            latent = next(column for column in frames.columns if column.name == "latent")
-            decisions = tracks.own_stream("bci-decisions", "Decisions", tracks.DECISION_CHANNELS)
-            _, decided = self._tracks.own(decisions, first)
-            _, latents = self._tracks.own(tracks.latent_stream(latent.shape[0]), first)
-            also = _both(decided(tracks.decision_values), latents(tracks.latent_values))
-            self._readers.append(
-                Drain("frames", frames, self._table("frames.csv", FRAME_FIELDS), frame_rows, also, first)
-            )
+            self._add_frames(frames)
+        for decoder, (ring, _) in others.items():
+            self._add_frames(ring, decoder)
         if shown is not None:
-            first = self._part.rows_before("shown.csv")
+            name = table_file("shown")
+            first = self._part.rows_before(name)
             _, flips = self._tracks.own(tracks.own_stream("bci-flips", "Flips", tracks.FLIP_CHANNELS), first)
             also = flips(tracks.flip_values)
             self._readers.append(
-                Drain("shown", shown, self._table("shown.csv", SHOWN_FIELDS), shown_rows, also, first)
+                Drain("shown", shown, self._table(name, SHOWN_FIELDS), shown_rows, also, first)
             )
+
+    def _add_frames(self, frames: Ring, decoder: str | None = None) -> None:
+        """Record a decoder's reconstructions; of the first decoder when none is named."""
+        name = table_file("frames", decoder)
+        first = self._part.rows_before(name)
+        latent = next(column for column in frames.columns if column.name == "latent")
+        decisions = tracks.own_stream(
+            tracks.of_decoder("bci-decisions", decoder), "Decisions", tracks.DECISION_CHANNELS
+        )
+        _, decided = self._tracks.own(decisions, first)
+        _, latents = self._tracks.own(tracks.latent_stream(latent.shape[0], decoder), first)
+        also = _both(decided(tracks.decision_values), latents(tracks.latent_values))
+        what = tracks.of_decoder("frames", decoder)
+        self._readers.append(Drain(what, frames, self._table(name, FRAME_FIELDS), frame_rows, also, first))
 
     # -- recording ---------------------------------------------------------------------------------------
 

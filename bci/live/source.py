@@ -1,6 +1,6 @@
 """The source program: publishes a recording, or a simulated participant, as if it were a device."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
@@ -66,7 +66,7 @@ def main(program: Program) -> None:
         start=spec.start + _already_played(program, spec, recording),
         stop=spec.stop,
         ring=spec.ring,
-        consumed=lambda: _decoded(program),
+        consumed=lambda: _decoded(program, spec.followers),
         longest_gap=spec.longest_gap,
     ) as player:
         if player.timetable.left_out:
@@ -171,9 +171,7 @@ def _already_played(program: Program, spec: Spec, recording: Recording) -> float
     return 0.0 if _loops(spec) else program.inherited["samples"] / recording.signal.rate
 
 
-def _decoded(program: Program) -> int:
-    """Return how far the decoder has read the stream; without a decoder, no limit."""
-    if "decode" not in program.board.programs:
-        return 1 << 62
-    row = program.board.row("decode")
-    return int(row["samples"]) if row["state"] == State.RUNNING else 1 << 62
+def _decoded(program: Program, followers: Sequence[str] = ("decode",)) -> int:
+    """Return how far every decoder has read the stream; without a decoder, no limit."""
+    rows = [program.board.row(name) for name in followers if name in program.board.programs]
+    return min((int(row["samples"]) for row in rows if row["state"] == State.RUNNING), default=1 << 62)

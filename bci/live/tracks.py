@@ -6,7 +6,7 @@ session time. What the rig itself did is stamped in session time: ``bci-marks`` 
 them are in the tables.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -50,20 +50,34 @@ def own_stream(name: str, kind: str, channels: tuple[str, ...], **extra: str) ->
     return StreamInfo(signal, name, kind=kind, extra=extra)
 
 
-def marks_stream(sources: tuple[str, ...]) -> StreamInfo:
-    """Return the description of the stream of marks; it says what its numbers stand for."""
+def marks_stream(sources: tuple[str, ...], roles: Mapping[int, str]) -> StreamInfo:
+    """Return the description of the stream of marks: what its numbers stand for, and the role of each stream by its id.
+
+    The roles stand here because the other streams' headers are kept as their senders wrote them.
+    """
     return own_stream(
         "bci-marks",
         "Marks",
         MARK_CHANNELS,
         kinds=", ".join(f"{kind.value} {kind.name.lower()}" for kind in MarkKind),
         sources=", ".join(f"{i} {source}" for i, source in enumerate(sources)),
+        roles=", ".join(f"{stream} {role}" for stream, role in roles.items()),
     )
 
 
-def latent_stream(size: int) -> StreamInfo:
-    """Return the description of the stream of latents: float32, `size` values each."""
-    return StreamInfo(Signal("bci-latents", 0.0, (size,)), "bci-latents", kind="Latents")
+def of_decoder(what: str, decoder: str | None = None) -> str:
+    """Return the name of something of a decoder's; of the first decoder when none is named.
+
+    >>> of_decoder("bci-latents"), of_decoder("bci-latents", "motor")
+    ('bci-latents', 'bci-latents:motor')
+    """
+    return what if decoder is None else f"{what}:{decoder}"
+
+
+def latent_stream(size: int, decoder: str | None = None) -> StreamInfo:
+    """Return the description of a decoder's stream of latents: float32, `size` values each."""
+    name = of_decoder("bci-latents", decoder)
+    return StreamInfo(Signal(name, 0.0, (size,)), name, kind="Latents")
 
 
 class Offsets:

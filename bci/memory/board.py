@@ -1,18 +1,20 @@
 """The Board is where every program of a session beats its heart and shows its counters.
 
-A small shared segment, one row per program; each program writes its own row only, anybody reads. The window
-decides from it whether what it shows is still alive; the supervisor decides from it who hangs.
+A small shared segment, one row per program; each program writes its own row only, anybody reads. A row's counters bear
+the names that the program's description gives them (see `bci.control.line.Post`); the names stand in the segment beside
+the numbers. The window decides from it whether what it shows is still alive; the supervisor decides from it who hangs.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RingError
+from bci.memory.closing import Closing
 from bci.memory.ring import Column, Ring
 
 
@@ -27,80 +29,105 @@ class State(IntEnum):
     FAILED = 5
 
 
-#: Counters a program may show; what they count is the program's to say.
-COUNTERS = ("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "flips", "dropped")
+#: What every row holds before its program's own counters: how far the program is, when its heart last beat and its
+#: newest data came (session seconds, NaN before the first), and how many orders it has refused.
+FIELDS = ("state", "beat", "data", "refused")
 
-_NAME_BYTES = 32
 _FLOATS = frozenset({"beat", "data"})
-_PLACES = {field: place for place, field in enumerate(("state", "beat", "data", *COUNTERS))}
 
-# Eight bytes each and aligned, so that no reader sees half a number.
-_ROW = np.dtype(
-    [("program", f"S{_NAME_BYTES}"), ("state", "i8"), ("beat", "f8"), ("data", "f8")]
-    + [(c, "i8") for c in COUNTERS]
-)
+#: Names of a board's programs, each with the names of its counters.
+Programs = Mapping[str, Iterable[str]]
 
 
 class Row:
     """One program's record, live in shared memory: ``row["skipped"] += 1``.
 
     Plain memory rather than a NumPy record: a program that has slept writes to it twenty times sooner.
+
+    Attributes
+    ----------
+    counters : tuple of str
+        Names of the program's own counters.
     """
 
-    __slots__ = ("_floats", "_ints")
+    __slots__ = ("_floats", "_ints", "_places", "counters")
 
-    def __init__(self, record: NDArray[Any]) -> None:
-        numbers = record.view(np.uint8)[_NAME_BYTES:]
-        self._ints = numbers.view(np.int64).data
+    def __init__(self, numbers: NDArray[np.int64], counters: tuple[str, ...]) -> None:
+        self.counters = counters
+        # Eight bytes each and aligned, so that no reader sees half a number.
+        self._ints = numbers.data
         self._floats = numbers.view(np.float64).data
+        self._places = {field: place for place, field in enumerate((*FIELDS, *counters))}
 
     def __getitem__(self, field: str) -> Any:
-        place = _PLACES[field]
+        try:
+            place = self._places[field]
+        except KeyError:
+            raise self._unknown(field) from None
         return self._floats[place] if field in _FLOATS else self._ints[place]
 
     def __setitem__(self, field: str, value: Any) -> None:
-        place = _PLACES[field]
+        try:
+            place = self._places[field]
+        except KeyError:
+            raise self._unknown(field) from None
         if field in _FLOATS:
             self._floats[place] = value
         else:
             self._ints[place] = value
 
+    def counts(self) -> dict[str, int]:
+        """Return what the program's own counters stand at now."""
+        return {counter: int(self[counter]) for counter in self.counters}
 
-class Board:
+    def _unknown(self, field: str) -> RingError:
+        return RingError(f"no counter {field!r} in this row; its program shows {', '.join(self.counters)}")
+
+
+class Board(Closing):
     """The rows of all programs.
 
     Examples
     --------
-    >>> with Board.private(["acquire", "decode"]) as board:
+    >>> with Board.private({"decode": ["windows", "skipped"]}) as board:
     ...     board.row("decode")["skipped"] = 3
-    ...     board.row("decode")["skipped"]
-    3
+    ...     board.row("decode").counts()
+    {'windows': 0, 'skipped': 3}
     """
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
-        rows = ring.view(0, ring.count)["row"]
-        self._rows = {bytes(rows[i]["program"]).decode(): Row(rows[i : i + 1]) for i in range(len(rows))}
-
-    @staticmethod
-    def _fill(ring: Ring, programs: Sequence[str]) -> Ring:
-        rows = np.zeros(len(programs), _ROW)
-        rows["program"] = [p.encode() for p in programs]
-        rows["beat"] = rows["data"] = np.nan
-        ring.write(row=rows)
-        return ring
+        columns = ring.view(0, ring.count)
+        counters: Mapping[str, list[str]] = json.loads(bytes(columns["programs"][0]).rstrip(b"\0"))
+        self._rows = {
+            name: Row(columns["row"][i], tuple(own)) for i, (name, own) in enumerate(counters.items())
+        }
 
     @classmethod
-    def create(cls, name: str, programs: Sequence[str]) -> Self:
-        """Create the shared segment, all programs absent."""
-        n = len(programs)
-        return cls(cls._fill(Ring.create(name, [Column.of("row", _ROW)], n, n, 0), programs))
+    def create(cls, name: str, programs: Programs | Sequence[str]) -> Self:
+        """Create the shared segment, all programs absent.
+
+        Parameters
+        ----------
+        name : str
+            Name of the segment, unique on this host.
+        programs : mapping of str to sequence of str, or sequence of str
+            Each program's counters; of a program that shows none the name is enough.
+        """
+        columns, values = _laid_out(programs)
+        n = len(values["row"])
+        ring = Ring.create(name, columns, n, n, 0)
+        ring.write(**values)
+        return cls(ring)
 
     @classmethod
-    def private(cls, programs: Sequence[str]) -> Self:
-        """Make a board of this process alone."""
-        n = len(programs)
-        return cls(cls._fill(Ring.private([Column.of("row", _ROW)], n, n), programs))
+    def private(cls, programs: Programs | Sequence[str]) -> Self:
+        """Make a board of this process alone; `programs` as for `create`."""
+        columns, values = _laid_out(programs)
+        n = len(values["row"])
+        ring = Ring.private(columns, n, n)
+        ring.write(**values)
+        return cls(ring)
 
     @classmethod
     def attach(cls, name: str) -> Self:
@@ -108,10 +135,12 @@ class Board:
         return cls(Ring.attach(name))
 
     def row(self, program: str) -> Row:
-        """Return the live record of `program`: fields ``state``, ``beat``, ``data`` and `COUNTERS`.
+        """Return the live record of `program`: `FIELDS` and its own counters.
 
-        ``beat`` is the session time of the last heartbeat; ``data`` is when its newest data came, both NaN
-        before the first.
+        Raises
+        ------
+        RingError
+            If there is no such program.
         """
         try:
             return self._rows[program]
@@ -128,10 +157,13 @@ class Board:
         self._rows.clear()
         self._ring.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+def _laid_out(programs: Programs | Sequence[str]) -> tuple[list[Column], dict[str, NDArray[Any]]]:
+    """Return the columns of a board's ring, and what stands in them at first."""
+    own = {name: list(programs[name]) if isinstance(programs, Mapping) else [] for name in programs}
+    names = json.dumps(own).encode()
+    places = len(FIELDS) + max((len(counters) for counters in own.values()), default=0)
+    rows = np.zeros((len(own), places), np.int64)
+    rows.view(np.float64)[:, [FIELDS.index(field) for field in _FLOATS]] = np.nan
+    columns = [Column.of("row", "i8", (places,)), Column.of("programs", f"S{len(names)}")]
+    return columns, {"row": rows, "programs": np.full(len(own), names)}

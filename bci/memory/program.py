@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import BciError
-from bci.memory.board import COUNTERS, Board, State
+from bci.memory.board import Board, State
 from bci.memory.lsl_clock import LslClock
+from bci.memory.orders import HOLD, STOP, Handler, Inbox, Order
 from bci.memory.ring import Ring, RingHandle
 from bci.memory.stream import Stream, StreamHandle
 from bci.signal.clock import Clock
 
-#: What the supervisor may order: to end; to hold what is safe (a display: the neutral picture) from now on.
-STOP, HOLD = "stop", "hold"
 _BEAT_EVERY = 0.02
 
 
@@ -86,7 +85,7 @@ class Program:
     imported : float
         When its module and all that this needs had been imported, session seconds; told with the ready facts.
     held : bool
-        Whether the supervisor has ordered to hold what is safe.
+        Whether the supervisor has ordered to hold what is safe; see `holds`.
     orphaned : bool
         Whether the supervisor is gone: an order to stop that everybody gets at once.
     log : logging.Logger
@@ -101,7 +100,7 @@ class Program:
         self.board = board
         self.row = board.row(launch.name)
         self.restart = launch.restart
-        self.inherited = {counter: int(self.row[counter]) for counter in COUNTERS}
+        self.inherited = self.row.counts()
         self.imported = clock.now()
         self.held = self.orphaned = False
         self.log = logging.getLogger(f"bci.{launch.name}")
@@ -109,6 +108,11 @@ class Program:
         self._pipe = pipe
         self._opened: list[Stream | Ring] = []
         self._stopping = False
+        self._inbox = Inbox()
+        self._early: list[Order] = []
+        self._loading = True
+        self._refused = int(self.row["refused"])
+        self.obeys(STOP, lambda payload: self._stop())
         self._next_beat = -1.0
         self._has_news = _listener(pipe) if pipe is not None else None
 
@@ -132,8 +136,19 @@ class Program:
         """Return this program's place among the readers of `role`."""
         return self._launch.slots[role]
 
+    def obeys(self, kind: str, handler: Handler) -> None:
+        """Carry out orders of a kind by calling `handler` with their payload, inside of `tick`."""
+        self._inbox.obey(kind, handler)
+
+    def holds(self) -> None:
+        """Obey the order to hold what is safe: `held` is then true for good."""
+        self.obeys(HOLD, lambda payload: self._hold())
+
     def ready(self, **facts: Any) -> None:
         """Tell the supervisor that everything is loaded and warm, with facts it should know."""
+        self._loading = False
+        while self._early:
+            self._take(self._early.pop(0))
         # Loading may take longer than a program that is ready may be silent: the last beat must not count as one.
         self.row["beat"] = self.clock.now()
         self.row["state"] = State.READY
@@ -164,11 +179,29 @@ class Program:
             return
         try:
             while self._has_news():
-                order = self._pipe.recv()
-                self._stopping |= order == STOP
-                self.held |= order == HOLD
+                self._take(self._pipe.recv())
         except (EOFError, OSError):
             self._lose_the_supervisor()
+
+    def _take(self, order: Order) -> None:
+        """Carry out one order, or refuse it; say which. What comes before the program is ready may have to wait."""
+        if self._loading and not self._inbox.obeys(order.kind):
+            self._early.append(order)
+            return
+        answer = self._inbox.take(order, self.clock.now())
+        self.row["refused"] = self._refused + self._inbox.refused
+        if answer is None:
+            self.log.warning("order %s to %s came twice: refused", order.id, order.kind)
+            return
+        if answer.detail:
+            self.log.warning("order to %s refused (%s): %s", order.kind, answer.verdict, answer.detail)
+        self._send("acknowledged", {"acknowledgement": answer})
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    def _hold(self) -> None:
+        self.held = True
 
     def _lose_the_supervisor(self) -> None:
         if not self.orphaned and not self._stopping:

@@ -9,16 +9,14 @@ stimulus' flip to the newest sample of its epoch, is the body's and the bundle's
 beside the table and in none of its stages.
 """
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import RecordingError
+from bci.session.recorded import RecordedSession
 from bci.signal.types import INTERVALS
 
 Percentiles = Mapping[str, float]
@@ -43,16 +41,16 @@ def percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:
 
 
 def intervals(session: Path) -> dict[str, NDArray[np.float64]]:
-    """Return the seconds that each stage of each reconstruction of a session took.
+    """Return the seconds that each stage of each reconstruction of a session took: of the decoder that was shown.
 
     Raises
     ------
     RecordingError
-        If the folder holds no session.
+        If the folder holds no session, or a table of it is missing.
     """
-    frames = _read(session / "frames.csv")
-    shown = [row for row in _read(session / "shown.csv") if row["kind"] == "frame"]
-    frames = [row for row in frames if row["valid"] == "1"]
+    recorded = RecordedSession.read(session)
+    shown = [row for row in recorded.table("shown") if row["kind"] == "frame"]
+    frames = [row for row in recorded.table("frames", recorded.driver) if row["valid"] == "1"]
     out = {}
     for name, (start, stop) in INTERVALS.items():
         rows = shown if stop in ("taken", "flipped") else frames
@@ -66,17 +64,18 @@ def latency_table(session: Path) -> dict[str, Percentiles]:
 
 
 def response_wait(session: Path) -> Percentiles:
-    """Return the percentiles of the time from a marker to the newest sample of its epoch, milliseconds.
+    """Return the percentiles of the time from an event to the newest sample of its epoch, milliseconds.
 
-    Of sliding windows there is none, and n is 0; so it is where a decoder died between an epoch and its frame.
+    Of sliding windows there is none, and n is 0.
+
+    Raises
+    ------
+    RecordingError
+        As `intervals`.
     """
-    frames = _read(session / "frames.csv")
-    epochs = [row for row in _read(session / "marks.csv") if row["kind"] == "epoch"]
-    # Written one after the other by one program: the k-th epoch became the k-th frame, unless it died between the two.
-    whole = len(epochs) == len(frames)
-    waits = (
-        [float(f["data"]) - float(e["time"]) for e, f in zip(epochs, frames, strict=True)] if whole else []
-    )
+    recorded = RecordedSession.read(session)
+    frames = recorded.frames_of(recorded.driver)
+    waits = [frame.stamps["data"] - frame.event.time for frame in frames if frame.event is not None]
     return percentiles(np.array(waits, np.float64))
 
 
@@ -98,14 +97,3 @@ def latency_picture(session: Path, path: Path) -> None:
     if axes.lines:
         figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     figure.savefig(path, dpi=120)
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise RecordingError(
-            f"{path} is missing: expected a session's folder with frames.csv and shown.csv. "
-            "Name the folder that `bci run` or `bci demo` printed."
-        ) from None

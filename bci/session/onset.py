@@ -3,8 +3,6 @@
 Without a photodiode nothing can be said about light, and that is what is said.
 """
 
-import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.files.formats.logs import collected
-from bci.io.files.xdf.chunks import check_chunks
 from bci.session.photodiode import Onset, Seconds, onset
-from bci.session.recorded import read_table, recordings
+from bci.session.recorded import RecordedSession
+from bci.session.session_time import load_stream
 
 #: Stamps further apart than both begin a new segment: pyxdf fits a line through each, and a line through a gap of
 #: tenths of a second would shift every stamp by as much.
@@ -42,18 +39,16 @@ def true_onset(
     RecordingError
         If the session or the file cannot be read, or does not hold that stream or channel.
     """
-    try:
-        display = json.loads((session / "config.json").read_text(encoding="utf-8"))["display"]
-        shown = read_table(session, "shown")
-    except (OSError, ValueError, KeyError) as error:
-        raise RecordingError(f"{session} is not a whole session: {error}") from None
+    recorded = RecordedSession.read(session)
+    display = recorded.config.get("display") or {}
+    shown = recorded.table("shown")
     stream = stream or display.get("photodiode_stream")
     channel = channel or display.get("photodiode_channel")
     if not display.get("photodiode"):
         return Onset.unknown("no patch was drawn for a photodiode ([display] photodiode = true draws one)")
     if stream is None:
         return Onset.unknown("no photodiode was recorded ([display] photodiode_stream names its stream)")
-    paths = [file] if file is not None else recordings(session)
+    paths = [file] if file is not None else recorded.recordings
     found = [piece for path in paths if (piece := read_light(path, stream, channel)) is not None]
     if not found and file is None:
         return Onset.unknown(
@@ -93,36 +88,17 @@ def read_light(path: Path, stream: str, channel: str | None) -> tuple[NDArray[An
     RecordingError
         If the file cannot be read, or has no such channel.
     """
-    import pyxdf
-
-    try:
-        sound = check_chunks(path).sound
-        with path.open("rb") as file:
-            content = file.read(sound)
-    except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error}") from None
-    try:
-        with collected(pyxdf.pyxdf.logger.name):
-            chosen = [
-                info["stream_id"]
-                for info in pyxdf.resolve_streams(io.BytesIO(content))
-                if stream in (info["source_id"], info["name"]) and info["channel_format"] != "string"
-            ]
-            if not chosen:
-                return None
-            loaded, _ = pyxdf.load_xdf(
-                io.BytesIO(content),
-                select_streams=chosen[:1],
-                jitter_break_threshold_seconds=_BREAK_S,
-                jitter_break_threshold_samples=_BREAK_SAMPLES,
-            )
-    except Exception as error:  # pyxdf meets damage with any exception there is
-        raise RecordingError(f"{path.name} cannot be read by pyxdf: {error}") from error
-    samples = loaded[0]["time_series"]
-    if not len(samples):
+    loaded = load_stream(
+        path,
+        lambda info: stream in (info["source_id"], info["name"]),
+        break_s=_BREAK_S,
+        break_samples=_BREAK_SAMPLES,
+    )
+    if loaded is None:
         return None
-    column = _column(path, loaded[0]["info"], channel, samples.shape[1])
-    return samples[:, column], np.asarray(loaded[0]["time_stamps"], np.float64)
+    samples = loaded["time_series"]
+    column = _column(path, loaded["info"], channel, samples.shape[1])
+    return samples[:, column], np.asarray(loaded["time_stamps"], np.float64)
 
 
 def _column(path: Path, info: dict[str, Any], channel: str | None, n: int) -> int:

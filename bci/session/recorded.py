@@ -1,163 +1,322 @@
 """A RecordedSession is what a session left of itself: its facts, its tables and its samples, over all their parts.
 
-A recorder that was restarted has begun further files (see `bci.session.part`); here they are one session again. Samples
-are read chunk by chunk, by the counts that stand beside the recording: what is damaged or was never recorded is
-left out, and everything else is there, also of a recording whose recorder was killed.
+A recorder that was restarted has begun further files (see `bci.session.part`), an engine another table of trials; here
+they are one session again. It is the one reader of a session's folder: whatever asks about a session asks here.
+
+::
+
+    config, environment, summary     what was asked for, where it ran, what it said of itself at its end
+    table(name)                      rows of frames, shown, marks, trials
+    decoding(decoder)                frames, pipeline resets, events and epochs of one decoder
+    stream(name)                     samples: by their counts, or with their times
+    trials()                         what was shown in each trial, and what was read of it
+
+Each is read when it is first asked for, and refuses with the file that is missing or not whole.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import RecordingError
-from bci.io.files.checksums import HeaderCopy, read_sums, sums_path
-from bci.io.files.xdf.content import Header, read_values
-from bci.io.files.xdf.framing import Tag
-from bci.io.files.xdf.walk import Walk
-from bci.io.lsl.metadata import parse_info
+from bci.errors import BundleError, BundleMismatch, RecordingError
+from bci.io.files.run import read_run
+from bci.session.frames import Decoding, RecordedFrame
 from bci.session.part import Part
-from bci.signal.types import Event, Signal, code_of
+from bci.session.rows import recorder_rows, trial_rows
+from bci.session.samples import RecordedStream
+from bci.session.tables import RECORDER_TABLES, decoder_source, table_file
+from bci.session.trials import Flip, RecordedTrial, join_trials, read_flips, trials_by_flip
+from bci.signal.run import Run
+from bci.signal.types import Event, Signal
 
-#: Samples that are handed on at a time; a recorder's own chunks hold a twentieth of a second each.
-_PIECE = 4096
+if TYPE_CHECKING:
+    from bci.decoder.bundle import Bundle
 
-#: The stream that was decoded is the first that its recorder begins.
-_DECODED = 1
-
-Row = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RecordedFrame:
-    """One row of ``frames.csv``: a reconstruction as it was made live, all but its pixels."""
-
-    number: int
-    last_sample: int
-    valid: bool
-    reason: str
-    confidence: float
-    latent: NDArray[np.float32]
-    digest: str
-    window_digest: str
-    event: Event | None = None
-
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """Read a row.
-
-        Raises
-        ------
-        RecordingError
-            If something of it is missing or no number.
-        """
-        try:
-            return cls(
-                number=int(row["frame"]),
-                last_sample=int(row["last_sample"]),
-                valid=bool(int(row["valid"])),
-                reason=row["reason"],
-                confidence=float(row["confidence"]),
-                latent=np.array(json.loads(row["latent"]), np.float32),
-                digest=row["digest"],
-                window_digest=row["window_digest"],
-                event=_frame_event(row),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise RecordingError(
-                f"frames.csv: a whole row was expected, {dict(row)} came ({error}). Was the file edited?"
-            ) from None
+_EXPECTED = "Expected the folder that `bci run` or `bci demo` printed."
 
 
 @dataclass(frozen=True)
 class RecordedSession:
-    """One session's folder, read.
+    """One session's folder.
 
     Attributes
     ----------
     folder : Path
         Where it is.
-    config, environment : mapping
-        As written when it ran.
-    frames : sequence of RecordedFrame
-        Every reconstruction.
-    shown : mapping of int to (int, str)
-        Change of picture that put a frame on the screen: the frame's number, and the digest of its pixels.
-    resets : mapping of int to str
-        Count of the sample that the live pipeline was reset at: why.
-    epochs : sequence of int
-        Output counts of the samples that events were put on, where epochs were decoded.
-    events : sequence of Event
-        The event of each of them.
     """
 
     folder: Path
-    config: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    frames: Sequence[RecordedFrame]
-    shown: Mapping[int, tuple[int, str]]
-    resets: Mapping[int, str]
-    epochs: Sequence[int] = ()
-    events: Sequence[Event] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read a session's folder.
+        """Return the session in a folder.
 
         Raises
         ------
         RecordingError
-            If something of it is missing.
+            If the folder holds nothing of a session.
         """
-        try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-            frames = [RecordedFrame.of(row) for row in read_table(folder, "frames")]
-            shown = {
-                int(row["change"]): (int(row["frame"]), row["digest"])
-                for row in read_table(folder, "shown")
-                if row["kind"] == "frame"
-            }
-            marks = [mark for mark in read_table(folder, "marks") if mark["source"] == "decode"]
-            resets = {
-                int(mark["first"]): mark["detail"] for mark in marks if mark["kind"] == "pipeline_reset"
-            }
-            # An epoch whose decoder died before its frame was out is marked twice: it was cut again at the same sample.
-            cut = {int(mark["first"]): mark for mark in marks if mark["kind"] == "epoch"}
-            epochs = list(cut)
-            trials = {frame.event.raw: frame.event.trial for frame in frames if frame.event is not None}
-            events = [_event(mark, trials) for mark in cut.values()]
-            if not (config["decoder"]["bundle"] and environment["bundle"]["hash"]):
-                raise ValueError("it names no bundle")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            said = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        if not (folder / "config.json").is_file() and not Part.all_in(folder):
             raise RecordingError(
-                f"{folder} is not a whole session: {said}. Expected the folder that `bci run` or `bci demo` printed."
-            ) from None
-        return cls(folder, config, environment, frames, shown, resets, epochs, events)
+                f"{folder} is not a whole session: it holds neither config.json nor a file of a recorder. {_EXPECTED}"
+            )
+        return cls(folder)
 
-    def signal(self) -> Signal:
-        """Return what the samples are.
+    # -- facts -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The session file as it was used, ``config.json``; RecordingError where it is missing or no such file."""
+        return self._facts("config.json")
+
+    @cached_property
+    def environment(self) -> Mapping[str, Any]:
+        """Where it ran, ``environment.json``; RecordingError where it is missing or no such file."""
+        return self._facts("environment.json")
+
+    @cached_property
+    def summary(self) -> Mapping[str, Any] | None:
+        """What it said of itself at its end; None where the supervisor was killed before that."""
+        return self._facts("summary.json") if (self.folder / "summary.json").is_file() else None
+
+    @cached_property
+    def run(self) -> Run:
+        """What it fixed beyond its bundle (see `bci.io.files.run.read_run`); RecordingError where that has changed."""
+        return read_run(self.folder)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no brain was involved, as its summary says or the sender of its samples."""
+        if self.summary is not None and self.summary.get("simulated"):
+            return True
+        return bool(self.recordings) and self.stream().info.extra.get("simulated") == "true"
+
+    def experiment(self) -> Mapping[str, Any]:
+        """Return the session file's ``[experiment]``.
+
+        Raises
+        ------
+        RecordingError
+            If there was none.
+        """
+        experiment = self.config.get("experiment")
+        if not experiment:
+            raise RecordingError(
+                f"{self.folder} is no session of an experiment: its session file has no [experiment]. Name another."
+            )
+        found: Mapping[str, Any] = experiment
+        return found
+
+    def bundle_path(self, decoder: str | None = None) -> Path:
+        """Return where the bundle of a decoder was when the session ran.
+
+        Raises
+        ------
+        RecordingError
+            If its configuration names none.
+        """
+        path = self.decoder_settings(decoder).get("bundle")
+        if not path:
+            raise self._silent("config.json", f"the bundle of {decoder or 'its decoder'}")
+        return Path(path)
+
+    def decoder_settings(self, decoder: str | None = None) -> Mapping[str, Any]:
+        """Return the session file's section of a decoder; of the first one when none is named.
+
+        Raises
+        ------
+        RecordingError
+            If there is none.
+        """
+        sections = listed(self.config.get("decoder"))
+        found = sections[:1] if decoder is None else [s for s in sections if s.get("name") == decoder]
+        if not found:
+            raise self._silent("config.json", f"decoder {decoder!r}" if decoder else "a decoder")
+        return found[0]
+
+    def decoded_stream(self, decoder: str | None = None) -> str | None:
+        """Return the role of the stream that a decoder decoded; None for the first. Errors as `decoder_settings`."""
+        name: str | None = self.decoder_settings(decoder).get("stream")
+        streams = listed(self.config.get("stream"))
+        return None if name is None or (streams and streams[0].get("name") == name) else name
+
+    def drives_the_screen(self, decoder: str | None = None) -> bool:
+        """Return whether the screen showed a decoder's pictures. Errors as `decoder_settings`."""
+        name = self.config.get("display", {}).get("decoder") or self.decoder_settings().get("name")
+        return bool(name == self.decoder_settings(decoder).get("name"))
+
+    @property
+    def driver(self) -> str | None:
+        """The decoder whose pictures the screen showed, and which is scored; None for the first."""
+        if not (self.folder / "config.json").is_file():
+            return None
+        return self._canonical((self.config.get("display") or {}).get("decoder"))
+
+    def bundle(self, path: Path | None = None, decoder: str | None = None) -> "Bundle":
+        """Load the bundle that a decoder ran.
+
+        Parameters
+        ----------
+        path : Path, optional
+            Where it is now, if not where it was.
+        decoder : str, optional
+            Which decoder, where there were several; the first when absent.
+
+        Raises
+        ------
+        BundleError
+            If there is no whole bundle.
+        BundleMismatch
+            If it is not the one that the session ran.
+        """
+        from bci.decoder.bundle import Bundle
+
+        named = "bundles" in self.environment and decoder is not None
+        place = self.environment["bundles"].get(decoder) if named else self.environment.get("bundle")
+        ran = str((place or {}).get("hash") or "")
+        if not ran:
+            raise self._silent("environment.json", f"the bundle's hash of {decoder or 'its decoder'}")
+        bundle = Bundle.load(path or self.bundle_path(decoder))
+        if bundle.hash != ran:
+            raise BundleMismatch(
+                f"the session ran bundle {ran[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
+                "Name the one it ran with --bundle, or put it back."
+            )
+        return bundle
+
+    # -- tables ------------------------------------------------------------------------------------------
+
+    @property
+    def recordings(self) -> list[Path]:
+        """The files that hold its samples, in order; ``….partial`` where a recorder was killed."""
+        return [path for part in Part.all_in(self.folder) if (path := part.recorded) is not None]
+
+    @cached_property
+    def decoders(self) -> list[str]:
+        """Names of the decoders beside the first, whose tables are their own."""
+        names = [path.name.split(".") for path in sorted(self.folder.glob("frames.*.csv"))]
+        return list(dict.fromkeys(name.partition("-")[0] for _, name, _ in names))
+
+    def table(self, name: str, decoder: str | None = None) -> list[dict[str, str]]:
+        """Return the rows of a table over all its parts, in order; a row that two parts hold stands once.
+
+        Parameters
+        ----------
+        name : str
+            ``"frames"``, ``"shown"``, ``"marks"`` or ``"trials"``.
+        decoder : str, optional
+            Whose frames, where there were several decoders; the first one's when absent.
+
+        Raises
+        ------
+        RecordingError
+            If it is missing although something of it was recorded, or a row is not whole.
+        """
+        decoder = self._canonical(decoder)
+        key = table_file(name, decoder)
+        if key not in self._rows:
+            self._rows[key] = self._read_table(name, decoder)
+        return self._rows[key]
+
+    def decoding(self, decoder: str | None = None) -> Decoding:
+        """Return what a decoder left: frames, resets of its pipeline, epochs and their events.
+
+        Raises
+        ------
+        RecordingError
+            If a table is missing or not whole.
+        """
+        decoder = self._canonical(decoder)
+        if decoder not in self._decodings:
+            source = decoder_source(decoder)
+            self._decodings[decoder] = Decoding.of(
+                [RecordedFrame.of(row) for row in self.table("frames", decoder)],
+                [mark for mark in self.table("marks") if mark["source"] == source],
+                trials_by_flip(self.flips),
+                lambda: self._epoch_offset(decoder),
+                self.folder,
+            )
+        return self._decodings[decoder]
+
+    def frames_of(self, decoder: str | None = None) -> Sequence[RecordedFrame]:
+        """Return every reconstruction of a decoder; errors as of `decoding`."""
+        return self.decoding(decoder).frames
+
+    @property
+    def frames(self) -> Sequence[RecordedFrame]:
+        """Every reconstruction of the first decoder; errors as of `decoding`."""
+        return self.decoding().frames
+
+    @property
+    def resets(self) -> Mapping[int, str]:
+        """Count of the sample that the first decoder's pipeline was reset at: why."""
+        return self.decoding().resets
+
+    @property
+    def epochs(self) -> Sequence[int]:
+        """Output counts of the samples that the first decoder put events on."""
+        return self.decoding().epochs
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """The event of each of `epochs`."""
+        return self.decoding().events
+
+    @cached_property
+    def shown(self) -> Mapping[int, tuple[int, str]]:
+        """Change of picture that put a frame on the screen: the frame's number, and the digest of its pixels."""
+        return {
+            int(row["change"]): (int(row["frame"]), row["digest"])
+            for row in self.table("shown")
+            if row["kind"] == "frame"
+        }
+
+    # -- trials ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def flips(self) -> Sequence[Flip]:
+        """The flips that brought stimuli, each with its trial where something says; errors as of `table`."""
+        return read_flips(self.table("shown"), trial_rows(self.folder))
+
+    def trials(self, decoder: str | None = None) -> list[RecordedTrial]:
+        """Return every trial in order: what was shown, and what a decoder read of it.
+
+        Raises
+        ------
+        RecordingError
+            If a table is missing or not whole.
+        """
+        return join_trials(self.table("trials"), self.flips, self.decoding(decoder))
+
+    # -- samples -----------------------------------------------------------------------------------------
+
+    def stream(self, name: str | None = None) -> RecordedStream:
+        """Return a stream of its recording, by role, source id or name; the first one when none is named.
+
+        Raises
+        ------
+        RecordingError
+            If there is none of that name, or a recording has no checksums beside it, which hold the counts.
+        """
+        return RecordedStream(self.folder, self.recordings, name)
+
+    def signal(self, stream: str | None = None) -> Signal:
+        """Return what the samples of a stream are.
 
         Raises
         ------
         RecordingError
             If there is no recording, or none that says so.
         """
-        for path in recordings(self.folder):
-            header = _header(path)
-            if header is not None:
-                return parse_info(header.xml).signal
-        raise RecordingError(f"{self.folder} holds no recording of a stream (recording.xdf)")
+        return self.stream(stream).signal
 
-    def pieces(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield the samples in order: (count of the first, samples (n, channels)).
+    def pieces(self, stream: str | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the samples of a stream in order: (count of the first, samples (n, channels)).
 
         Counts are the rig's own; where a piece does not begin at the end of the one before, samples were not recorded
         or are damaged.
@@ -167,119 +326,74 @@ class RecordedSession:
         RecordingError
             If a recording has no checksums beside it, which hold the counts.
         """
-        gathered: list[NDArray[Any]] = []
-        first = end = 0
-        for at, samples in self._chunks():
-            held = end - first
-            if gathered and (at != end or held + len(samples) > _PIECE):
-                yield first, np.concatenate(gathered)
-                gathered = []
-            if not gathered:
-                first = at
-            gathered.append(samples)
-            end = at + len(samples)
-        if gathered:
-            yield first, np.concatenate(gathered)
+        return self.stream(stream).pieces()
 
-    def _chunks(self) -> Iterator[tuple[int, NDArray[Any]]]:
-        end = 0
-        for path in recordings(self.folder):
-            header = _header(path)
-            if header is None:
-                continue
-            with Walk(path) as walk:
-                for piece in walk:
-                    line = piece.line
-                    if (
-                        piece.trouble
-                        or piece.tag != Tag.SAMPLES
-                        or line is None
-                        or line.stream != _DECODED
-                        or not line.samples
-                    ):
-                        continue
-                    try:
-                        samples = read_values(header, walk.content(piece))
-                    except ValueError as error:
-                        raise RecordingError(
-                            f"{path.name}, byte {piece.offset}: {error}. Run `bci verify`."
-                        ) from None
-                    # A sample that two parts hold is the same sample.
-                    known = max(0, end - line.first)
-                    if known < len(samples):
-                        yield line.first + known, samples[known:]
-                        end = line.first + len(samples)
+    # -- its parts ---------------------------------------------------------------------------------------
 
+    @cached_property
+    def _rows(self) -> dict[str, list[dict[str, str]]]:
+        return {}
 
-def _frame_event(row: Row) -> Event | None:
-    """Return the event of a row of ``frames.csv``; None for a sliding window, and where an old session has none."""
-    if not row.get("event_time"):
-        return None
-    return Event(
-        time=float(row["event_time"]),
-        text=row["event"],
-        code=int(row["event_code"]),
-        raw=float(row["event_raw"]),
-        trial=int(row["trial"]),
-    )
+    @cached_property
+    def _decodings(self) -> dict[str | None, Decoding]:
+        return {}
 
+    def _read_table(self, name: str, decoder: str | None) -> list[dict[str, str]]:
+        if name in RECORDER_TABLES:
+            if not Part.all_in(self.folder):
+                raise RecordingError(f"{self.folder / table_file(name, decoder)} is missing. {_EXPECTED}")
+            return recorder_rows(self.folder, name, decoder)
+        if name != "trials":
+            raise ValueError(
+                f"a session has the tables frames, shown, marks and trials; {name!r} was asked for"
+            )
+        rows = trial_rows(self.folder)
+        if not rows and (self.folder / "config.json").is_file() and self.config.get("experiment"):
+            stimuli = sum(row["kind"] == "stimulus" for row in self.table("shown"))
+            if stimuli:
+                raise RecordingError(
+                    f"{self.folder / 'trials.csv'} is missing or empty: the engine writes a row of each trial, and "
+                    f"{stimuli} stimuli were shown. Put it back."
+                )
+        return rows
 
-def _event(mark: Row, trials: Mapping[float, int]) -> Event:
-    """Return the event of an epoch's mark; `trials` holds, by the sender's stamp, what the frames say of it."""
-    text, raw = mark["detail"], float(mark["value"])
-    return Event(float(mark["time"]), text, code_of(text), raw, trials.get(raw, -1))
+    def _facts(self, name: str) -> Mapping[str, Any]:
+        path = self.folder / name
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(facts, dict):
+                raise ValueError("it holds no object")
+        except (OSError, ValueError) as error:
+            raise RecordingError(
+                f"{self.folder} is not a whole session: {name}: {error}. {_EXPECTED}"
+            ) from None
+        return facts
 
+    def _canonical(self, decoder: str | None) -> str | None:
+        """Return None for the first decoder, also where it is called by its name; others have tables of their own."""
+        if decoder is None or not (self.folder / "config.json").is_file():
+            return decoder
+        return None if decoder == next(iter(listed(self.config.get("decoder"))), {}).get("name") else decoder
 
-def recordings(folder: Path) -> list[Path]:
-    """Return the files that hold a session's samples, in order; ``….partial`` where a recorder was killed."""
-    found = []
-    for part in _parts(folder):
-        final = part.recording
-        partial = final.with_name(final.name + ".partial")
-        found += [path for path in (final, partial) if path.exists()][:1]
-    return found
-
-
-def read_table(folder: Path, name: str) -> list[dict[str, str]]:
-    """Return the rows of one of a session's tables, ``"frames"``, ``"shown"`` or ``"marks"``, over all its parts.
-
-    Raises
-    ------
-    FileNotFoundError
-        If its first part is missing.
-    """
-    rows: list[dict[str, str]] = []
-    for part in _parts(folder):
-        path = part.path(f"{name}.csv")
-        # A recorder that was killed while it started has left none.
-        if part.number == 1 or path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                text = file.read()
-            # The last row of a recorder that was killed may have been cut; its successor has written it again.
-            rows += csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
-    return rows
-
-
-def _parts(folder: Path) -> Iterator[Part]:
-    """Yield the parts that a session's recorders have begun; the first one in any case."""
-    part = Part(folder, 1)
-    while part.begun or part.number == 1:
-        yield part
-        part = Part(folder, part.number + 1)
-
-
-def _header(path: Path) -> Header | None:
-    """Return the header of the stream that was decoded, from its copy in the checksums; None before it was begun."""
-    sums = sums_path(path)
-    if not sums.is_file():
-        raise RecordingError(
-            f"{sums.name} was expected beside {path.name} and is missing: the counts of the samples stand there. "
-            "Put it back beside the recording."
+    def _silent(self, file: str, what: str) -> RecordingError:
+        return RecordingError(
+            f"{self.folder} is not a whole session: {file} says nothing of {what}. {_EXPECTED}"
         )
-    for line in read_sums(sums):
-        if isinstance(line, HeaderCopy) and line.stream == _DECODED:
-            try:
-                return Header.read(line.xml)
-            except ValueError as error:
-                raise RecordingError(f"{sums.name}: {error}. Run `bci verify` on {path.name}.") from None
-    return None
+
+    def _epoch_offset(self, decoder: str | None) -> int | None:
+        """Return how many output samples an epoch's first lies behind its event's; None where its bundle is gone."""
+        try:
+            return self.bundle(decoder=decoder).cut.offset
+        except (BundleError, RecordingError):
+            return None
+
+
+def listed(section: Any) -> list[Mapping[str, Any]]:
+    """Return the sections of a kind in a session file: one alone is written without a list.
+
+    >>> listed({"bundle": "a"}), listed([{"name": "left"}, {"name": "right"}]), listed(None)
+    ([{'bundle': 'a'}], [{'name': 'left'}, {'name': 'right'}], [])
+    """
+    if section is None:
+        return []
+    return list(section) if isinstance(section, list) else [section]

@@ -25,11 +25,11 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.parity import LATENT_TOLERANCE
 from bci.decoder.providers import Provider
-from bci.errors import BundleMismatch
 from bci.memory.frames import image_digest, window_digest
 from bci.memory.lsl_clock import LslClock
 from bci.session.agreement import Latents, differing, one_level, pixels_within
-from bci.session.recorded import RecordedFrame, RecordedSession
+from bci.session.frames import RecordedFrame
+from bci.session.recorded import RecordedSession
 from bci.signal.types import Reconstruction, Signal, Window, cut_text
 
 #: What latents may differ by in another environment, relative to the largest.
@@ -107,43 +107,72 @@ def reproduce(
         ``seconds`` (of the recording), ``times_real_time``, ``cpu_seconds`` (processor time that it took, however many
         others the machine served meanwhile).
 
+        Where there were several decoders, each one's results stand by its name in ``decoders``, those of the first also
+        on top; ``same_environment``, ``within_tolerance`` and ``reproduced`` on top are then of all.
+
     Raises
     ------
     RecordingError
         If the session is not whole.
+    BundleError
+        If its bundle is not there.
     BundleMismatch
         If the bundle is not the one that the session ran.
     """
     session = RecordedSession.read(folder)
+    first = _reproduce_one(session, None, bundle_path, provider, screen)
+    if not session.decoders:
+        return first
+    results = {name: _reproduce_one(session, name, None, provider, screen) for name in session.decoders}
+    every = [first, *results.values()]
+    return first | {
+        **{key: all(result[key] for result in every) for key in _OF_ALL},
+        "decoders": {str(session.decoder_settings().get("name")): first, **results},
+    }
+
+
+#: What a session says of itself only where each of its decoders does.
+_OF_ALL = ("same_environment", "within_tolerance", "reproduced")
+
+
+def _reproduce_one(
+    session: RecordedSession,
+    name: str | None,
+    bundle_path: Path | None,
+    provider: Provider | None,
+    screen: OpenScreen | None,
+) -> dict[str, Any]:
+    """Decode again what one decoder decoded, the first when none is named; see `reproduce`."""
     clock = LslClock()
-    bundle = Bundle.load(bundle_path or session.config["decoder"]["bundle"])
-    ran = session.environment["bundle"]["hash"]
-    if bundle.hash != ran:
-        raise BundleMismatch(
-            f"the session ran bundle {ran[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
-            "Name the one it ran with --bundle."
-        )
-    decoder = OnnxDecoder(bundle, clock=clock, provider=provider or session.config["decoder"]["provider"])
+    bundle = session.bundle(bundle_path, name)
+    decoder = OnnxDecoder(
+        bundle, clock=clock, provider=provider or session.decoder_settings(name)["provider"]
+    )
     decoder.warm_up()
-    opened = screen(folder, session.config, bundle.image_size) if screen is not None else None
-    pictures = _Pictures(session, opened)
+    changes = session.shown if session.drives_the_screen(name) else {}
+    opened = screen(session.folder, session.config, bundle.image_size) if screen and changes else None
+    pictures = _Pictures(changes, opened)
     compared = _Comparison()
+    frames = session.frames_of(name)
     began, spent = clock.now(), time.process_time()
-    seconds = _decode_again(session, bundle, decoder, compared, pictures)
+    seconds = _decode_again(session, name, bundle, decoder, compared, pictures)
     took, spent = clock.now() - began, time.process_time() - spent
     pictures.compare()
-    differs = differing(session.environment, decoder.environment)
+    computed = (
+        session.environment.get("decoders", {}).get(name) if name else session.environment.get("decoder")
+    )
+    differs = differing({**session.environment, "decoder": computed or {}}, decoder.environment)
     # Of what was shown, only frames of which every bit can be asked for.
-    shown = [(number, digest) for number, digest in session.shown.values() if number in compared.digests]
+    shown = [(number, digest) for number, digest in changes.values() if number in compared.digests]
     shown_equal = sum(digest == compared.digests[number] for number, digest in shown)
-    missing = len(session.frames) - compared.frames
-    numbers = {then.number for then in session.frames}
+    missing = len(frames) - compared.frames
+    numbers = {frame.number for frame in frames}
     unrecorded = max(numbers, default=-1) + 1 - len(numbers)
     within = missing == unrecorded == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
     exact = not compared.unequal and shown_equal == len(shown)
     return {
-        "session": str(folder),
-        "frames": len(session.frames),
+        "session": str(session.folder),
+        "frames": len(frames),
         "equal": compared.equal,
         "missing": missing,
         "unrecorded": unrecorded,
@@ -201,13 +230,13 @@ class _Comparison:
 class _Pictures:
     """The pictures that a display left on disk, compared with those made again."""
 
-    def __init__(self, session: RecordedSession, screen: Screen | None) -> None:
+    def __init__(self, shown: Mapping[int, tuple[int, str]], screen: Screen | None) -> None:
         self.shares: list[float] = []
         self.within = 0
         self._screen = screen
         self._changes = {
             number: change
-            for change, (number, _) in session.shown.items()
+            for change, (number, _) in shown.items()
             if screen is not None and change in screen.changes
         }
         self._again: dict[int, Image] = {}
@@ -229,6 +258,7 @@ class _Pictures:
 
 def _decode_again(
     session: RecordedSession,
+    name: str | None,
     bundle: Bundle,
     decoder: OnnxDecoder,
     compared: _Comparison,
@@ -236,13 +266,14 @@ def _decode_again(
 ) -> float:
     """Decode every window that the session decoded, as far as its samples were recorded; return their seconds."""
     made: defaultdict[int, list[RecordedFrame]] = defaultdict(list)
-    for then in session.frames:
+    decoding, stream = session.decoding(name), session.decoded_stream(name)
+    for then in decoding.frames:
         made[then.last_sample].append(then)
-    signal = session.signal()
-    cutter = bundle.cut.recorded(signal, bundle.adapt(signal), session.events, session.epochs)
+    signal = session.signal(stream)
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), decoding.events, decoding.epochs)
     pipeline = cutter.pipeline
     forgotten = _FORGOTTEN * pipeline.settle
-    feed = Feed(session, signal)
+    feed = Feed(session, signal, name)
     for chunk in feed:
         for window in cutter.push(chunk):
             if window.last_sample not in made:
@@ -251,7 +282,8 @@ def _decode_again(
             if after < forgotten:
                 continue
             now = decoder.decode(window)
-            for then in made[window.last_sample]:
+            # Two events on one sample give this window twice, and all its frames are compared at the first.
+            for then in made.pop(window.last_sample):
                 compared.add(then, window, now, exact=feed.hole is None or not forgotten)
                 pictures.keep(then.number, now.image)
     return feed.samples / signal.rate
@@ -268,16 +300,17 @@ class Feed:
         Handed on so far.
     """
 
-    def __init__(self, session: RecordedSession, signal: Signal) -> None:
+    def __init__(self, session: RecordedSession, signal: Signal, decoder: str | None = None) -> None:
         self.hole: int | None = None
         self.samples = 0
-        self._session, self._signal = session, signal
+        self._session, self._signal, self._decoder = session, signal, decoder
 
     def __iter__(self) -> Iterator[Window]:
-        signal, resets = self._signal, self._session.resets
+        session, signal = self._session, self._signal
+        resets, stream = session.decoding(self._decoder).resets, session.decoded_stream(self._decoder)
         places = sorted(resets)
         at = 0
-        for first, samples in self._session.pieces():
+        for first, samples in session.pieces(stream):
             end = first + len(samples)
             inside = places[bisect_right(places, first) : bisect_left(places, end)]
             for a, b in itertools.pairwise((first, *inside, end)):

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.errors import BundleMismatch, RecordingError
+from bci.errors import RecordingError
 from bci.memory.lsl_clock import LslClock
-from bci.session.recorded import RecordedSession, read_table
+from bci.session.recorded import RecordedSession
 from bci.session.reproduce import Feed
 from bci.signal.types import Event, Reconstruction
 
@@ -54,32 +53,24 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
         If the bundle is not the one that the session ran.
     """
     session = RecordedSession.read(folder)
-    bundle = Bundle.load(bundle_path or Path(session.config["decoder"]["bundle"]))
-    if bundle.hash != session.environment["bundle"]["hash"]:
-        raise BundleMismatch(
-            f"expected bundle {session.environment['bundle']['hash'][:12]}, which the session ran, came "
-            f"{bundle.hash[:12]} in {bundle.folder}. Name the one that it ran."
-        )
-    texts = [
-        mark["detail"]
-        for mark in read_table(folder, "marks")
-        if (mark["source"], mark["kind"]) == ("decode", "epoch")
-    ]
+    driver = session.driver
+    bundle, decoding = session.bundle(bundle_path, driver), session.decoding(driver)
+    texts = [event.text for event in decoding.events]
     if not bundle.cut.needs_markers or len(texts) < 2:
         raise RecordingError(
             f"{folder}: expected at least 2 epochs around markers, came {len(texts)}. Name a session that decodes them."
         )
-    signal = session.signal()
+    signal = session.signal(session.decoded_stream(driver))
     # The feed's time is its sample count by the rate, and a mark counts the pipeline's output.
     per_second = signal.rate / bundle.pipeline.ratio(signal)
-    first, last = min(session.epochs) / per_second, max(session.epochs) / per_second
+    first, last = min(decoding.epochs) / per_second, max(decoding.epochs) / per_second
     times = np.sort(np.random.default_rng(seed).uniform(first, last, len(texts)))
     order = np.random.default_rng([seed, 1]).permutation(len(texts))
     events = [Event(float(time), texts[which]) for time, which in zip(times, order, strict=True)]
-    cutter = bundle.cut.recorded(signal, bundle.adapt(signal), events)
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), events)
     decoder = OnnxDecoder(bundle, clock=LslClock())
     decoded = []
-    for chunk in Feed(session, signal):
+    for chunk in Feed(session, signal, driver):
         for window in cutter.push(chunk):
             assert window.event is not None
             decoded.append((window.event.text, decoder.decode(window)))

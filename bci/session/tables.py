@@ -1,5 +1,7 @@
-"""The tables of a session's folder: what their columns are called, and how far a table was written."""
+"""The tables of a session's folder: what they and their columns are called, and how far a table was written."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from bci.signal.types import STAGES
@@ -10,6 +12,55 @@ FRAME_FIELDS = (
 )  # fmt: skip
 SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
+
+#: A row of a table, by column, as it stands there.
+Row = Mapping[str, str]
+
+#: The tables that a recorder writes; ``trials.csv`` is the engine's own.
+RECORDER_TABLES = ("frames", "shown", "marks")
+
+#: What a decoder beside the first may be called: no hyphen, which is kept for the numbers of parts.
+DECODER_NAME = r"[a-z][a-z0-9_]*"
+
+
+def table_file(table: str, decoder: str | None = None) -> str:
+    """Return what the file of a table is called in the first part of a session.
+
+    Parameters
+    ----------
+    table : str
+        ``"frames"``, ``"shown"`` …
+    decoder : str, optional
+        Whose table, where a session has several decoders; the first one's when absent.
+
+    Raises
+    ------
+    ValueError
+        If no decoder can be called so.
+
+    Examples
+    --------
+    >>> table_file("frames"), table_file("frames", "alpha")
+    ('frames.csv', 'frames.alpha.csv')
+    """
+    return f"{table}.csv" if decoder is None else f"{table}.{_checked(decoder)}.csv"
+
+
+def decoder_source(decoder: str | None = None) -> str:
+    """Return the source of a decoder's marks in ``marks.csv``; of the first decoder when none is named.
+
+    >>> decoder_source(), decoder_source("alpha")
+    ('decode', 'decode:alpha')
+    """
+    return "decode" if decoder is None else f"decode:{_checked(decoder)}"
+
+
+def _checked(decoder: str) -> str:
+    if not re.fullmatch(DECODER_NAME, decoder):
+        raise ValueError(
+            f"a decoder's name of small letters, digits and _ was expected, a letter first; {decoder!r} came"
+        )
+    return decoder
 
 
 def rows_until(path: Path) -> int:

@@ -1,6 +1,5 @@
 """A closed-loop session, scored: live beside offline, beside the oracle, beside guessing."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from bci.decoder.bundle import Bundle
 from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
+from bci.session.latency import latency_table
+from bci.session.recorded import RecordedSession, listed
 from models.generators.package import package_of
 from models.reports.bundle import artist
 from models.reports.decoded import Decoded
@@ -29,7 +30,7 @@ from models.reports.semantics import semantic_analysis
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
 from models.sessions.page import latency_section, live_section, oracle_words
-from models.sessions.readings import LATENTS, Reading, known_latents, read_trials, score
+from models.sessions.readings import LATENTS, Reading, count_left_out, known_latents, readings_of, score
 from models.systems.registry import system_of_bundle
 
 #: In a session's own folder: its report.
@@ -58,8 +59,7 @@ def evaluate_session(
     seed : int
         Of the pairings of chance.
     reproduced : mapping, optional
-        What decoding the session again gave, as `bci.session.reproduce.reproduce` returns it: trainers do not know the
-        live system, so whoever calls may pass it.
+        What decoding the session again gave, as `bci.session.reproduce.reproduce` returns it.
     weights : Path, optional
         Folder of the networks that some metrics need.
     permutations : int
@@ -72,22 +72,31 @@ def evaluate_session(
     dict
         What `models.sessions.readings.score` and `models.reports.scoring.score_decoded` return; ``confidence_mean``,
         ``pairs`` (the picture), ``reproduced``, ``offline`` (the bundle's own scores), ``oracle`` (of the bundle's
-        held-out trials), ``latency``.
+        held-out trials), ``latency``, ``left_out`` (trials that were aborted, or without a valid reconstruction, by
+        reason).
 
     Raises
     ------
     RecordingError
         If the folder is no such session, or holds too little.
+    BundleError
+        If the bundle that it ran is not there any more.
     """
     say = progress or (lambda done, text: None)
-    config, stimuli = _config(folder)
-    readings = read_trials(folder)
+    session = RecordedSession.read(folder)
+    config, stimuli = session.config, _stimuli(session)
+    bundle = session.bundle(decoder=session.driver)
+    if bundle.spec.result.kind != "picture":
+        raise RecordingError(
+            f"{folder}: its bundle {bundle.name!r} gives {bundle.spec.result}, which cannot be compared with pictures. "
+            "Name a session of a bundle that draws what it reads."
+        )
+    trials = session.trials(session.driver)
+    readings = readings_of(trials)
     latents = known_latents(stimuli)
     scored = score(readings, latents, seed)
-    bundle = Bundle.load(config["decoder"]["bundle"])
     draw = artist(bundle)
-    simulated = bool(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["simulated"])
-    found = _decoded(stimuli, readings, latents, bundle.image_size, simulated)
+    found = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
     say(0.1, "scoring, beside every baseline")
     scores = score_decoded(
         found, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
@@ -112,7 +121,8 @@ def evaluate_session(
         "offline": _offline(bundle),
         "oracle": best if best else {"missing": why},
         "semantic": semantic,
-        "latency": _latency(folder),
+        "latency": latency_table(folder),
+        "left_out": count_left_out(trials),
     }
     ready: dict[str, Any] = plain(report)
     say(0.95, "writing the page")
@@ -139,18 +149,16 @@ def evaluate_session(
     return ready
 
 
-def _config(folder: Path) -> tuple[dict[str, Any], Path]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        stimuli = Path((config.get("experiment") or {})["folder"])
-    except (OSError, ValueError, KeyError) as error:
-        raise RecordingError(f"{folder} is no session of an experiment: {error}") from None
-    if not (stimuli / LATENTS).is_file():
+def _stimuli(session: RecordedSession) -> Path:
+    """Return the folder of the pictures that were shown, and of their latents."""
+    folder = session.experiment().get("folder")
+    if not folder or not (Path(folder) / LATENTS).is_file():
         raise RecordingError(
-            f"{folder}: {stimuli} holds no {LATENTS}, so nobody knows what should have been read. "
-            "Name a session of pictures that a generator drew."
+            f"{session.folder}: {LATENTS} was expected beside the pictures that were shown, in {folder}, and is not "
+            "there: without the pictures' latents nothing tells what should have been read. Name a session of pictures "
+            "that a generator drew."
         )
-    return config, stimuli
+    return Path(folder)
 
 
 def _decoded(
@@ -217,8 +225,8 @@ def _offline(bundle: Bundle) -> dict[str, Any]:
 
 def _snr(config: Mapping[str, Any]) -> float | None:
     """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
-    source: Mapping[str, Any] = config.get("source") or {}
-    snr = source.get("snr") if source.get("kind") == "insilico" else None
+    ratios = (one.get("snr") for one in listed(config.get("source")) if one.get("kind") == "insilico")
+    snr = next(ratios, None)
     return None if snr is None else float(snr)
 
 
@@ -233,8 +241,3 @@ def _oracle(bundle: Bundle, snr: float | None) -> tuple[dict[str, dict[str, Any]
         return {}, f"{error.name} is not installed (pip install -e '.[train]')"
     except BciError as error:
         return {}, str(error)
-
-
-def _latency(folder: Path) -> dict[str, Any] | None:
-    path = folder / "latency.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -34,6 +34,9 @@ def live_section(report: Mapping[str, Any]) -> str:
                 f"{place}; the largest difference of a latent is {again['max_difference']:.2g} of its size",
             )
         )
+    if report["left_out"]:
+        counted = ", ".join(f"{n} {why}" for why, n in sorted(report["left_out"].items()))
+        rows.append(("Trials left out", f"{counted}; the scores are those of the other {report['trials']}"))
     if offline:
         points = 100 * (report["two_way"] - offline["two_way"])
         rows.append(
@@ -60,7 +63,7 @@ def oracle_words(best: Mapping[str, Any], why: str, snr: float | None) -> str:
 def latency_section(latency: Mapping[str, Any] | None) -> str:
     """Return where the time went, by stage."""
     if not latency:
-        return "<h2>Latency</h2><p>The session left no latency table.</p>"
+        return "<h2>Latency</h2><p>The session left no reconstruction.</p>"
     rows = []
     for name, words in _STAGES.items():
         p = latency.get(name)

@@ -3,10 +3,9 @@
 Arrays alone, so that a machine without the extra ``train`` scores the session that it has just run.
 """
 
-import csv
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
+from bci.session.recorded import RecordedSession
+from bci.session.trials import RecordedTrial, stimulus_of
 from models.metrics.identification import headline, identify
-
-#: The display's marker of a stimulus: its number in the set, and its name.
-_STIMULUS = re.compile(r"stimulus \d+ (.*)")
 
 #: Beside the pictures of a folder: the latent of each, by its name.
 LATENTS = "latents.json"
@@ -44,26 +42,31 @@ class Reading:
 
 
 def read_trials(folder: Path) -> list[Reading]:
-    """Return what was read of each stimulus of a session, in order, from the tables that its recorder wrote.
+    """Return what was read of each stimulus of a session, in order of time, by the decoder that was shown.
 
-    Trials without a valid reconstruction are left out.
+    Left out are trials that were aborted, and those without a valid reconstruction (see `count_left_out`).
 
     Raises
     ------
     RecordingError
-        If epochs and reconstructions do not fit each other.
+        If a table of the session is missing or not whole.
     """
-    marks = [row for row in _rows(folder, "marks") if row["kind"] == "epoch"]
-    frames = list(_rows(folder, "frames"))
-    if len(marks) != len(frames):
-        raise RecordingError(
-            f"{folder}: {len(marks)} epochs and {len(frames)} reconstructions; was the session cut off?"
-        )
+    session = RecordedSession.read(folder)
+    return readings_of(session.trials(session.driver))
+
+
+def readings_of(trials: Sequence[RecordedTrial]) -> list[Reading]:
+    """Return what was read in each trial that says something about the decoder."""
     return [
-        Reading(name, np.array(json.loads(frame["latent"]), np.float32), float(frame["confidence"]))
-        for mark, frame in zip(marks, frames, strict=True)
-        if (name := stimulus_name(mark["detail"])) and frame["valid"] == "1"
+        Reading(trial.name, trial.latent, trial.confidence)
+        for trial in trials
+        if trial.latent is not None and not trial.left_out
     ]
+
+
+def count_left_out(trials: Sequence[RecordedTrial]) -> dict[str, int]:
+    """Return how many trials say nothing about the decoder, by reason (see `RecordedTrial.left_out`)."""
+    return dict(Counter(trial.left_out for trial in trials if trial.left_out))
 
 
 def stimulus_name(marker: str) -> str:
@@ -72,8 +75,7 @@ def stimulus_name(marker: str) -> str:
     >>> stimulus_name("stimulus 3 face-3"), stimulus_name("frame 3")
     ('face-3', '')
     """
-    found = _STIMULUS.fullmatch(marker)
-    return found[1] if found else ""
+    return (stimulus_of(marker) or (-1, ""))[1]
 
 
 def known_latents(stimuli: Path) -> dict[str, NDArray[np.float32]]:
@@ -135,10 +137,3 @@ def score(
     which = np.array([names.index(reading.name) for reading in readings])
     found = identify(predicted, candidates, which, np.random.default_rng(seed))
     return {**headline(found), "trials": len(readings), **found}
-
-
-def _rows(folder: Path, table: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table over all parts that the session's recorders wrote."""
-    for path in sorted(folder.glob(f"{table}*.csv"), key=lambda p: (len(p.name), p.name)):
-        with path.open(newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(file)

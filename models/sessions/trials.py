@@ -5,17 +5,17 @@ recording. Each change to a picture is a trial; pictures of the same pixels are 
 a pipeline and are cut by `bci.signal.epochs`, as they are live.
 """
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyxdf
 from numpy.typing import ArrayLike, NDArray
 
-from bci.errors import DataError
+from bci.errors import DataError, RecordingError
+from bci.session.recorded import RecordedSession
 from bci.signal.epochs import epochs
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Event, Signal, Window
@@ -23,9 +23,6 @@ from models.datasets.trials import Stimuli, Trials
 
 #: Samples handed to the pipeline at once; the result does not depend on it.
 _CHUNK = 4096
-
-#: Stamps further apart than this are a gap, seconds.
-_GAP_S = 0.5
 
 
 def load_sessions(
@@ -80,8 +77,14 @@ def load_sessions(
     simulated: set[bool] = set()
     signals: dict[Signal, Path] = {}
     for run, folder in enumerate(folders):
-        flips = _flips(folder, kinds, found)
-        signal, chunks, is_simulated = _samples(folder)
+        try:
+            session = RecordedSession.read(folder)
+            flips = _flips(session, kinds, found)
+            signal = replace(session.signal(), dtype="float32")
+            chunks = list(_chunks(session, signal))
+            is_simulated = session.simulated
+        except RecordingError as error:
+            raise DataError(str(error)) from None
         signals.setdefault(signal, folder)
         if len(signals) > 1:
             (one, a), (other, b) = list(signals.items())[:2]
@@ -132,100 +135,39 @@ def load_sessions(
     )
 
 
-def _flips(folder: Path, kinds: Sequence[str], latents: dict[str, NDArray[np.float32]]) -> list[Event]:
+def _flips(
+    session: RecordedSession, kinds: Sequence[str], latents: dict[str, NDArray[np.float32]]
+) -> list[Event]:
     """Return the flips that are trials, numbered, and add the latents of decoded frames to `latents`."""
     frames: dict[int, str] = {}
     if "frame" in kinds:
-        frames = {int(row["frame"]): row["latent"] for row in _table(folder, "frames")}
+        frames = {int(row["frame"]): row["latent"] for row in session.table("frames")}
     flips = []
-    for row in _table(folder, "shown"):
+    for row in session.table("shown"):
         if row["kind"] not in kinds:
             continue
         if row["kind"] == "frame" and row["digest"] not in latents and int(row["frame"]) in frames:
             latents[row["digest"]] = np.array(json.loads(frames[int(row["frame"])]), np.float32)
-        # Numbered in the order of the table: a display that was started again counts from 0 again.
-        flips.append(Event(float(row["flip"]), row["digest"], code=len(flips)))
+        flips.append(Event(float(row["flip"]), row["digest"], code=int(row["change"])))
     return flips
 
 
-def _table(folder: Path, name: str) -> list[dict[str, str]]:
-    """Return the rows of a table and its continuations."""
-    paths = sorted(folder.glob(f"{name}*.csv"), key=lambda path: (len(path.name), path.name))
-    if not paths:
-        raise DataError(f"{folder} is not a whole session: expected {name}.csv, came none.")
-    rows: list[dict[str, str]] = []
-    for path in paths:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows += csv.DictReader(file)
-    return rows
-
-
-def _samples(folder: Path) -> tuple[Signal, Iterator[Window], bool]:
-    """Return the session's signal, its samples in session time, and whether they are simulated."""
-    paths = sorted(folder.glob("recording*.xdf"), key=lambda path: (len(path.name), path.name))
-    if not paths:
-        raise DataError(f"{folder} is not a whole session: expected recording.xdf, came none.")
-    loaded = [_decoded(path) for path in paths]
-    info = loaded[0]["info"]
-    described = ((info.get("desc") or [None])[0] or {}) if info.get("desc") else {}
-    channels = ((described.get("channels") or [None])[0] or {}).get("channel") or []
-    labels = tuple(str((channel.get("label") or [""])[0]) for channel in channels)
-    count = loaded[0]["time_series"].shape[1]
-    signal = Signal(
-        str(info["name"][0]),
-        float(info["nominal_srate"][0]),
-        (count,),
-        labels if len(labels) == count and all(labels) else (),
-        str(((channels[0].get("unit") or [""])[0]) if channels else ""),
-        "float32",
-    )
-    signal = Signal(
-        signal.name,
-        signal.rate,
-        signal.shape,
-        signal.channels,
-        {"microvolts": "uV"}.get(signal.unit, signal.unit),
-    )
-    return signal, _chunks(signal, loaded), (described.get("simulated") or ["false"])[0] == "true"
-
-
-def _decoded(path: Path) -> dict[str, Any]:
-    """Return the one regular stream of a recording of ours: the first, by its manifest."""
-    manifest = path.with_name(path.name + ".manifest.json")
-    try:
-        told = json.loads(manifest.read_text(encoding="utf-8"))["streams"][0]["stream"]
-        # By default pyxdf draws a line through gaps of less than 500 samples.
-        streams, _ = pyxdf.load_xdf(
-            str(path),
-            select_streams=[told],
-            jitter_break_threshold_seconds=_GAP_S,
-            jitter_break_threshold_samples=1,
-        )
-        return dict(streams[0])
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise DataError(
-            f"{path} cannot be read with its manifest: {error}. Run `bci verify` on it."
-        ) from None
-
-
-def _chunks(signal: Signal, loaded: Sequence[Mapping[str, Any]]) -> Iterator[Window]:
+def _chunks(session: RecordedSession, signal: Signal) -> Iterator[Window]:
+    """Yield the session's samples in session time; a recorder that was restarted is no gap."""
     at = 0
-    for stream in loaded:
-        times = np.asarray(stream["time_stamps"], np.float64)
-        samples = np.asarray(stream["time_series"], np.float32)
-        for low, last in stream["info"]["segments"]:
-            for first in range(int(low), int(last) + 1, _CHUNK):
-                part = slice(first, min(first + _CHUNK, int(last) + 1))
-                values = samples[part]
-                finite = np.isfinite(values)
-                reset = ("gap" if at else "start") if first == low else ""
-                yield Window(
-                    signal,
-                    at,
-                    np.where(finite, values, 0),
-                    times[part],
-                    ~finite,
-                    at + len(values) - 1,
-                    reset=reset,
-                )
-                at += len(values)
+    for stretch in session.stream().stretches():
+        values = np.asarray(stretch.samples, np.float32).reshape(-1, *signal.shape)
+        for first in range(0, len(values), _CHUNK):
+            part = values[first : first + _CHUNK]
+            finite = np.isfinite(part)
+            bad = ~finite.reshape(len(part), *signal.flag_shape, -1).all(axis=-1)
+            yield Window(
+                signal,
+                at,
+                np.where(finite, part, 0),
+                stretch.times[first : first + _CHUNK],
+                bad,
+                at + len(part) - 1,
+                reset="" if first else stretch.reset,
+            )
+            at += len(part)

@@ -123,7 +123,7 @@ def main(program: Program) -> None:
         screen.tend()
         changed = pairing.look()
         stale |= changed
-        program.row["reconstructions"], program.row["lost"] = pairing.trials, pairing.lost
+        program.row["trials"], program.row["lost"] = pairing.trials, pairing.lost
         now = program.clock.now()
         due = stale and (now - written >= WRITE_EVERY or not going)
         if changed or due:

@@ -61,7 +61,11 @@ class PlantedSession:
 
     def write(self) -> Path:
         """Write the folder; return it."""
-        _table(self.folder / "shown.csv", SHOWN_FIELDS, self._shown)
+        _table(
+            self.folder / "shown.csv",
+            SHOWN_FIELDS,
+            [{"change": change, **row} for change, row in enumerate(self._shown)],
+        )
         _table(self.folder / "frames.csv", FRAME_FIELDS, self._frames)
         _table(self.folder / "marks.csv", MARK_FIELDS, self._marks)
         lines = []

@@ -2,20 +2,18 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 
 from bci.control.certify import breaking
 from bci.control.certify.breaking import LATCHED_S, Breaker, Fault, Journal, read_journal
-from bci.memory.board import Board, State
+from bci.control.snapshot import ProgramSnapshot, ReconstructionSnapshot, SessionSnapshot, SessionState
 from bci.signal.clock import ManualClock
-from bci.signal.types import FRAME_DTYPE
 
 PROGRAMS = ("acquire", "decode")
 
@@ -23,33 +21,42 @@ PROGRAMS = ("acquire", "decode")
 class PlantedRig:
     """A supervisor without processes: the test turns the clock and says who lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, programs: Sequence[str] = PROGRAMS) -> None:
         self.clock = ManualClock(100.0)
-        self.board = Board.private(PROGRAMS)
-        self.started, self.latched = 100.0, ""
-        self.children = {
-            name: SimpleNamespace(alive=True, process=SimpleNamespace(pid=10 * (i + 1)))
-            for i, name in enumerate(PROGRAMS)
-        }
-        self.frozen = False
+        self.latched = ""
+        self.pids = {name: 10 * (i + 1) for i, name in enumerate(programs)}
+        #: Decoders whose newest picture is invalid.
+        self.frozen: set[str] = set()
 
-    def newest_frame(self) -> dict[str, Any]:
-        info = np.zeros(1, FRAME_DTYPE)[0]
-        info["valid"], info["stamps"] = not self.frozen, self.clock.now()
-        return {"info": info}
+    def snapshot(self) -> SessionSnapshot:
+        now = self.clock.now()
+        return SessionSnapshot(
+            name="rig",
+            state=SessionState.LATCHED if self.latched else SessionState.RUNNING,
+            since=100.0,
+            at=now,
+            elapsed=now - 100.0,
+            programs={
+                name: ProgramSnapshot("running", pid, 0.0, {}, refused=0, restarts=0, failure="")
+                for name, pid in self.pids.items()
+            },
+            newest={
+                name: ReconstructionSnapshot(7, name not in self.frozen, "", 0.5, (0.0,), 9, now, now)
+                for name in self.pids
+                if name.startswith("decode")
+            },
+            latched=self.latched,
+        )
 
     def run(self, seconds: float, breaker: Breaker) -> None:
         """Let the time pass, everybody's heart beating."""
         for _ in range(round(seconds * 10)):
             self.clock.advance(0.1)
-            for name in PROGRAMS:
-                row = self.board.row(name)
-                row["state"], row["beat"] = State.RUNNING, self.clock.now()
             breaker(self)  # type: ignore[arg-type]
 
     def replace(self, name: str) -> None:
         """Put a successor in a program's place."""
-        self.children[name].process = SimpleNamespace(pid=self.children[name].process.pid + 1)
+        self.pids[name] += 1
 
 
 @pytest.fixture
@@ -109,12 +116,24 @@ def test_each_fault_waits_until_the_rig_has_recovered_from_the_one_before(
     assert read_journal(tmp_path / "journal")[3]["program"] == "decode"
 
 
+def test_a_rig_is_well_only_when_each_of_its_decoders_gives_valid_pictures(
+    order: Order, done_to: list[tuple[int, str]]
+) -> None:
+    rig, breaker = PlantedRig(("acquire", "decode", "decode:second")), order(("decode:second", "killed"))
+    rig.frozen = {"decode:second"}
+    rig.run(10.0, breaker)
+    assert done_to == []
+    rig.frozen = set()
+    rig.run(3.0, breaker)
+    assert done_to == [(30, "killed")]
+
+
 def test_a_rig_that_does_not_recover_is_not_broken_further(
     tmp_path: Path, order: Order, done_to: list[tuple[int, str]]
 ) -> None:
     rig, breaker = PlantedRig(), order(("decode", "killed"), ("acquire", "frozen"))
     rig.run(3.0, breaker)
-    rig.frozen = True
+    rig.frozen = {"decode"}
     rig.replace("decode")
     rig.run(2 * breaking.PATIENCE_S + 10, breaker)
     assert done_to == [(20, "killed"), STOP]

@@ -12,7 +12,10 @@ from bci.control.certify.faults import FaultReport, Rules, judge, not_made
 from bci.control.certify.figures import neutral_share
 from bci.control.certify.seeing import Broken, Seen, Span, look
 from bci.control.certify.traces import Coverage, Traces
-from bci.io.files.checksums import ChunkSum, first_line, sums_path
+from bci.io.files.checksums import ChunkSum, HeaderCopy, first_line, sums_path
+from bci.io.files.xdf.wire import stream_header
+from bci.io.lsl.metadata import StreamInfo
+from bci.signal.types import Signal
 
 AT = 20.0
 HOP = 0.1
@@ -164,6 +167,7 @@ def test_what_two_parts_of_a_recording_hold_together_is_known_to_the_sample(tmp_
         lines = [ChunkSum(8 * i, 8, 3, 1, a, b - a, 0).line() for i, (a, b) in enumerate(spans)]
         # Another stream's events are no samples.
         lines.append(ChunkSum(99, 8, 3, 2, 0, 1000, 0).line())
+        lines.insert(0, HeaderCopy(1, stream_header(StreamInfo(Signal("amp", 100.0, (1,)), "amp-1"))).line())
         sums_path(path).write_bytes(first_line(path) + b"".join(lines))
     assert Traces(tmp_path).coverage == Coverage(36, ((30, 34),))
     assert Traces(tmp_path).coverage.missing == 4

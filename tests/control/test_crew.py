@@ -9,6 +9,7 @@ import pytest
 from bci.control.crew import FINISH_LIMIT, LOADING_LIMIT, STOP_LIMIT, Crew, on_signals
 from bci.errors import BciError, ConfigError, ProgramError
 from bci.memory.board import Board, State
+from bci.memory.orders import STOP, Order
 from bci.memory.program import Launch
 from bci.signal.clock import ManualClock
 
@@ -27,7 +28,8 @@ class PlantedChild:
     """
 
     def __init__(self, launch: Launch, clock: ManualClock, board: Board) -> None:
-        self.launch = launch
+        self.launch, self.name = launch, launch.name
+        self.answers: dict[str, Any] = {}
         self.process = SimpleNamespace(pid=0)
         self.waitables = ()
         self.alive, self.failure, self.killed = True, "", False
@@ -44,7 +46,8 @@ class PlantedChild:
     def as_error(self) -> BciError:
         return ConfigError(self.failure)
 
-    def ask_to_stop(self) -> None:
+    def send(self, order: Order) -> None:
+        assert order.kind == STOP
         self.asked_to_stop = self._clock.now()
 
     def join(self, timeout: float) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bci.control.posts import COUNTERS
 from bci.errors import StreamMismatch, StreamNotFound
 from bci.io.lsl.markers import MarkerOutlet
 from bci.io.lsl.source import LslOutlet
@@ -22,7 +23,8 @@ from bci.memory.board import Board, State
 from bci.memory.events import create_events
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import read_marks
-from bci.memory.program import STOP, Launch, Program
+from bci.memory.orders import STOP, Order
+from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
 from bci.signal.types import Event, MarkKind, Signal
@@ -42,7 +44,7 @@ class Bench:
     def __init__(self, folder: Path, name: str, opened: ExitStack, **spec: Any) -> None:
         self.stream = opened.enter_context(Stream.create(name, SIGNAL, seconds=4.0))
         self.markers: Ring = opened.enter_context(create_events(name + "k", readers=1))
-        self.board = opened.enter_context(Board.private(["acquire"]))
+        self.board = opened.enter_context(Board.private({"acquire": COUNTERS["acquire"]}))
         self.pipe, far_end = Pipe()
         self.told: dict[str, dict[str, Any]] = {}
         self.source_id = f"source-{uuid.uuid4().hex[:8]}"
@@ -83,7 +85,7 @@ class Bench:
             except BaseException as error:
                 failures.append(error)
             finally:
-                self.pipe.send(STOP)
+                self.pipe.send(Order(STOP))
 
         thread = threading.Thread(target=beside)
         thread.start()
@@ -168,7 +170,7 @@ def test_a_stop_while_the_source_is_still_looked_for_is_obeyed(make: Callable[..
 
 def test_markers_are_taken_along(make: Callable[..., Bench]) -> None:
     marker_id = f"markers-{uuid.uuid4().hex[:8]}"
-    bench = make(marker_source_id=marker_id)
+    bench = make(markers=[marker_id])
 
     def script() -> None:
         bench.until_ready()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tiny_bundle import tiny_bundle
 
+from bci.control.posts import COUNTERS
 from bci.decoder.spec import EpochSpec
 from bci.live import decode
 from bci.memory.board import Board
@@ -35,7 +36,7 @@ class Bench:
         self.stream = Stream.create(key, self.bundle.signal, 60.0)
         self.frames = Ring.create(key + "f", columns, 256, 64)
         self.marks, self.markers = create_marks(key + "d", 1), create_events(key + "k", 1)
-        self.board = Board.create(key + "b", ["decode"])
+        self.board = Board.create(key + "b", {"decode": COUNTERS["decode"]})
         self.row = self.board.row("decode")
 
     def close(self) -> None:

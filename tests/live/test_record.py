@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bci.control.posts import COUNTERS
 from bci.live import record
 from bci.live.record import (
     FRAME_FIELDS,
@@ -140,7 +141,9 @@ def test_a_recorder_whose_supervisor_died_records_the_last_words_of_the_others(
     clock = LastWords()
     clock.near, far = Pipe()
     with (
-        Board.create(segment_name + "b", ["display", "record"]) as board,
+        Board.create(
+            segment_name + "b", {"display": COUNTERS["display"], "record": COUNTERS["record"]}
+        ) as board,
         Ring.create(segment_name + "w", shown_columns(4, 6, 2), 16, 4) as clock.shown,
     ):
         clock.display = board.row("display")

@@ -154,6 +154,7 @@ def test_everything_of_a_session_is_in_one_file_with_its_provenance(
         (1, MarkKind.PIPELINE_RESET, 30, 0),
     ]
     assert ours["bci-marks"]["info"]["desc"][0]["sources"] == ["0 stream, 1 decode, 2 record, 3 rig"]
+    assert ours["bci-marks"]["info"]["desc"][0]["roles"] == ["1 stream, 2 markers"]
     assert "1 gap, 2 clock_reset" in ours["bci-marks"]["info"]["desc"][0]["kinds"][0]
 
     assert [row["frame"] for row in table(tmp_path, "frames.csv")] == ["0"]

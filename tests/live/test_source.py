@@ -16,6 +16,7 @@ from bci.config.sources import (
     SinesSettings,
     SinesSpec,
 )
+from bci.control.posts import COUNTERS
 from bci.errors import ConfigError
 from bci.live.insilico import _FIGURES
 from bci.live.source import _decoded, open_replay, open_source, read_spec
@@ -26,7 +27,7 @@ from bci.signal.clock import ManualClock
 
 @pytest.fixture
 def board() -> Iterator[Board]:
-    with Board.private(["source", "decode"]) as found:
+    with Board.private({"source": COUNTERS["source"], "decode": COUNTERS["decode"]}) as found:
         yield found
 
 
@@ -78,5 +79,5 @@ def test_the_player_follows_a_running_decoder_and_nobody_else(board: Board) -> N
     for state, limit in ((State.LOADING, 1 << 62), (State.RUNNING, 640), (State.FAILED, 1 << 62)):
         board.row("decode")["state"] = state
         assert _decoded(program) == limit
-    with Board.private(["source"]) as alone:
+    with Board.private({"source": COUNTERS["source"]}) as alone:
         assert _decoded(Program(launch, None, alone, ManualClock())) == 1 << 62

@@ -16,7 +16,7 @@ def beat(name: str) -> None:
 
 
 def test_what_one_process_writes_another_reads(segment_name: str) -> None:
-    with Board.create(segment_name, ["acquire", "decode"]) as board:
+    with Board.create(segment_name, {"acquire": ["samples"], "decode": ["windows", "skipped"]}) as board:
         child = multiprocessing.get_context("spawn").Process(target=beat, args=(segment_name,))
         child.start()
         child.join(60)
@@ -28,3 +28,16 @@ def test_what_one_process_writes_another_reads(segment_name: str) -> None:
 def test_an_unknown_program_is_refused_by_name() -> None:
     with Board.private(["acquire"]) as board, pytest.raises(RingError, match=r"'decoed'.*acquire"):
         board.row("decoed")
+
+
+def test_each_program_counts_under_its_own_names() -> None:
+    with Board.private({"engine": ["begun", "aborted"], "decode": ["windows"], "beats": []}) as board:
+        engine = board.row("engine")
+        engine["aborted"] += 2
+        assert engine.counts() == {"begun": 0, "aborted": 2}
+        assert board.row("decode").counts() == {"windows": 0}
+        assert board.row("beats").counts() == {}
+        with pytest.raises(RingError, match=r"no counter 'windows'.*begun, aborted"):
+            engine["windows"] += 1
+        with pytest.raises(RingError, match="'begun'"):
+            board.row("decode")["begun"]

@@ -18,7 +18,8 @@ import pytest
 
 from bci.errors import ConfigError
 from bci.memory.board import Board, State
-from bci.memory.program import HOLD, STOP, Launch, Program, run_program
+from bci.memory.orders import HOLD, STOP, Order, Verdict
+from bci.memory.program import Launch, Program, run_program
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Stream
 from bci.signal.clock import ManualClock
@@ -36,6 +37,7 @@ class Bench:
         self.row = board.row("decode")
         self.supervisor, far_end = Pipe()
         self.program = Program(Launch("decode", "", {}, "", "", **launch), far_end, board, self.clock)
+        self.program.holds()
         self.far_end = far_end
 
     def tick_after(self, seconds: float) -> bool:
@@ -57,7 +59,9 @@ class Bench:
 @pytest.fixture
 def make() -> Iterator[Callable[..., Bench]]:
     with contextlib.ExitStack() as opened:
-        board = opened.enter_context(Board.private(["acquire", "decode"]))
+        board = opened.enter_context(
+            Board.private({"acquire": ["samples"], "decode": ["windows", "skipped"]})
+        )
 
         def begin(**launch: Any) -> Bench:
             bench = Bench(board, **launch)
@@ -110,7 +114,7 @@ def test_only_its_own_row_is_touched(bench: Bench) -> None:
 
 def test_an_order_to_stop_is_seen_at_the_next_beat_and_holds_for_good(bench: Bench) -> None:
     assert bench.program.tick()
-    bench.supervisor.send(STOP)
+    bench.supervisor.send(Order(STOP))
     assert bench.tick_after(0.001), "orders are looked for at beats only"
     assert not bench.tick_after(0.02)
     assert not bench.tick_after(0.001)
@@ -118,7 +122,7 @@ def test_an_order_to_stop_is_seen_at_the_next_beat_and_holds_for_good(bench: Ben
 
 
 def test_an_order_to_hold_lets_it_go_on_and_is_not_forgotten(bench: Bench) -> None:
-    bench.supervisor.send(HOLD)
+    bench.supervisor.send(Order(HOLD))
     assert not bench.program.held
     assert bench.program.tick()
     assert bench.program.held
@@ -127,10 +131,57 @@ def test_an_order_to_hold_lets_it_go_on_and_is_not_forgotten(bench: Bench) -> No
 
 
 def test_several_orders_are_obeyed_in_one_look(bench: Bench) -> None:
-    bench.supervisor.send(HOLD)
-    bench.supervisor.send(STOP)
+    bench.supervisor.send(Order(HOLD))
+    bench.supervisor.send(Order(STOP))
     assert not bench.program.tick()
     assert bench.program.held
+
+
+def test_every_order_is_acknowledged_once_and_what_is_refused_is_counted_beside_the_heart(
+    bench: Bench,
+) -> None:
+    bench.program.ready()
+    late = Order(STOP, expires=50.0)
+    for order in (late, late, Order("paint"), Order(HOLD)):
+        bench.supervisor.send(order)
+    assert bench.program.tick()
+    answers = [facts["acknowledgement"] for kind, facts in bench.messages() if kind == "acknowledged"]
+    assert [answer.verdict for answer in answers] == [Verdict.EXPIRED, Verdict.UNKNOWN, Verdict.DONE]
+    assert (answers[0].order, answers[0].kind) == (late.id, STOP)
+    assert bench.row["refused"] == 3
+    assert bench.program.held
+
+
+def test_a_program_that_shows_nothing_refuses_to_hold() -> None:
+    supervisor, far_end = Pipe()
+    with Board.private(["decode"]) as board, supervisor, far_end:
+        program = Program(Launch("decode", "", {}, "", ""), far_end, board, ManualClock(1.0))
+        program.ready()
+        supervisor.send(Order(HOLD))
+        assert program.tick()
+        assert not program.held
+        assert board.row("decode")["refused"] == 1
+    gc.unfreeze()
+
+
+def test_an_order_that_comes_while_it_loads_is_obeyed_when_it_is_ready(bench: Bench) -> None:
+    painted: list[str] = []
+    bench.supervisor.send(Order("paint", {"colour": "grey"}))
+    assert bench.program.tick()
+    bench.program.obeys("paint", lambda payload: painted.append(payload["colour"]))
+    assert painted == []
+    bench.program.ready()
+    assert painted == ["grey"]
+    assert bench.row["refused"] == 0
+
+
+def test_a_successor_goes_on_counting_what_was_refused(make: Callable[..., Bench]) -> None:
+    make().row["refused"] = 5
+    second = make(restart=1)
+    second.program.ready()
+    second.supervisor.send(Order("paint"))
+    assert second.program.tick()
+    assert second.row["refused"] == 6
 
 
 def test_when_the_supervisor_is_gone_it_stops_and_says_so_once(
@@ -146,7 +197,7 @@ def test_when_the_supervisor_is_gone_it_stops_and_says_so_once(
 
 
 def test_orders_sent_before_the_supervisor_died_are_obeyed(bench: Bench) -> None:
-    bench.supervisor.send(HOLD)
+    bench.supervisor.send(Order(HOLD))
     bench.supervisor.close()
     assert not bench.program.tick()
     assert (bench.program.held, bench.program.orphaned) == (True, True)

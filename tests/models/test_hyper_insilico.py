@@ -19,6 +19,7 @@ from tiny_bundle import tiny_bundle  # noqa: E402
 from bci.decoder.bundle import Bundle  # noqa: E402
 from bci.decoder.onnx import OnnxDecoder  # noqa: E402
 from bci.errors import ConfigError, RecordingError  # noqa: E402
+from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS  # noqa: E402
 from bci.signal.clock import ManualClock  # noqa: E402
 from bci.signal.types import Window  # noqa: E402
 from models.metrics.latents import cosine  # noqa: E402
@@ -240,12 +241,27 @@ def test_the_headline_of_a_session_says_whether_there_was_information(tmp_path: 
     (session / "summary.json").write_text(json.dumps({"simulated": True}))
     shown = [*latents, *reversed(latents)]  # every picture twice
     read = [np.array(latents[n]) if informed else random.standard_normal(6) for n in shown]
-    write(session, "marks", [{"kind": "epoch", "detail": f"stimulus {i} {n}"} for i, n in enumerate(shown)])
+    (session / "environment.json").write_text(json.dumps({"bundle": {"hash": bundle.hash}}))
+    columns = dict.fromkeys(FRAME_FIELDS, "0")
     write(
         session,
         "frames",
-        [{"latent": json.dumps(v.tolist()), "valid": "1", "confidence": "0.5"} for v in read],
+        [
+            columns
+            | {"frame": i, "latent": json.dumps(v.tolist()), "valid": "1", "confidence": "0.5"}
+            | {"event": f"stimulus {i} {n}", "event_raw": i, "event_time": i, "trial": i}
+            for i, (n, v) in enumerate(zip(shown, read, strict=True))
+        ],
     )
+    flips = [
+        {"kind": "stimulus", "frame": 0, "reason": n, "flip": i, "trial": i} for i, n in enumerate(shown)
+    ]
+    write(
+        session, "shown", [dict.fromkeys(SHOWN_FIELDS, "") | {"change": i} | f for i, f in enumerate(flips)]
+    )
+    write(session, "marks", [dict.fromkeys(MARK_FIELDS, "")])
+    asked = {"stimulus": 0, "ending": "shown", "confidence": "nan", "latent": ""}
+    write(session, "trials", [{"trial": i, "name": n} | asked for i, n in enumerate(shown)])
     report = evaluate_session(session, permutations=20)
     assert report["headline"].startswith("single trials tell" if informed else "no information")
     assert Path(report["pairs"]).read_bytes().startswith(b"\x89PNG")
@@ -308,5 +324,5 @@ def test_held_out_trials_are_the_same_where_only_the_bundle_is_left(
 
 def test_a_session_without_known_stimuli_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(RecordingError, match="no session of an experiment"):
+    with pytest.raises(RecordingError, match=r"no session of an experiment"):
         evaluate_session(tmp_path)

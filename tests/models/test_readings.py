@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from bci.errors import RecordingError
-from models.sessions.readings import Reading, known_latents, read_trials, score
+from bci.session.recorded import RecordedSession
+from bci.signal.types import STAGES
+from models.sessions.readings import Reading, count_left_out, known_latents, read_trials, score
 
 HEAVY = ("torch", "sklearn", "skimage", "onnx", "onnxruntime", "joblib", "safetensors", "scipy")
 
@@ -67,15 +69,20 @@ def table(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def test_trials_are_read_in_order_and_those_without_a_picture_left_out(tmp_path: Path) -> None:
+def test_events_of_any_program_are_read_in_order_and_those_without_a_picture_left_out(tmp_path: Path) -> None:
     details = ["stimulus 0 a b", "frame 3", "stimulus 1 c", "stimulus 2 d"]
-    table(tmp_path, "marks", [{"kind": "epoch", "detail": detail} for detail in details])
+    stamps = {"event_raw": "", "event_time": "", "event_code": "0", "trial": "-1"}
     frames = [
-        {"latent": json.dumps([float(i)]), "valid": str(int(i != 2)), "confidence": "nan"} for i in range(4)
-    ]
+        {
+            "frame": i, "first": 10 * i, "last_sample": 10 * i + 9, "valid": int(i != 2), "reason": "", "digest": "",
+            "window_digest": "", "latent": json.dumps([float(i)]), "confidence": "nan", "event": detail,
+            **dict.fromkeys(STAGES[:5], "nan"), **stamps, "event_raw": str(i), "event_time": str(i + 0.25),
+        }
+        for i, detail in enumerate(details)
+    ]  # fmt: skip
     table(tmp_path, "frames", frames)
+    table(tmp_path, "shown", [{"change": 0, "kind": "neutral"}])
+    table(tmp_path, "marks", [{"source": "stream", "kind": "gap"}])
     found = read_trials(tmp_path)
     assert [(reading.name, float(reading.latent[0])) for reading in found] == [("a b", 0.0), ("d", 3.0)]
-    table(tmp_path, "frames", frames[:3])
-    with pytest.raises(RecordingError, match="4 epochs and 3 reconstructions"):
-        read_trials(tmp_path)
+    assert count_left_out(RecordedSession.read(tmp_path).trials()) == {"invalid": 1}

@@ -116,7 +116,7 @@ def test_what_the_filters_have_not_settled_for_is_left_out(tmp_path: Path) -> No
 def test_what_is_no_session_or_does_not_fit_is_refused_with_both_sides(tmp_path: Path) -> None:
     options = {"start": 0.0, "stop": 0.1, "subject": "p1", "latents": LATENTS}
     whole = session(tmp_path / "a", STIMULI)
-    with pytest.raises(DataError, match=r"expected shown\.csv, came none"):
+    with pytest.raises(DataError, match=r"is not a whole session"):
         load_sessions([tmp_path], Pipeline(), **options)
     with pytest.raises(DataError, match=r"for each of 2 pictures, came 1; none for"):
         load_sessions([whole], Pipeline(), **options | {"latents": {DIGESTS[0]: [0.0]}})
@@ -128,6 +128,6 @@ def test_what_is_no_session_or_does_not_fit_is_refused_with_both_sides(tmp_path:
         load_sessions([whole, session(tmp_path / "c", STIMULI, simulated="false")], Pipeline(), **options)
     with pytest.raises(DataError, match="latents of one size"):
         load_sessions([whole], Pipeline(), **options | {"latents": LATENTS | {DIGESTS[1]: [0.0]}})
-    (whole / "recording.xdf.manifest.json").unlink()
-    with pytest.raises(DataError, match="Run `bci verify`"):
+    (whole / "recording.xdf.sums").unlink()
+    with pytest.raises(DataError, match=r"recording\.xdf\.sums was expected"):
         load_sessions([whole], Pipeline(), **options)

@@ -23,18 +23,27 @@ def write_table(path: Path, fields: tuple[str, ...], rows: list[dict[str, object
         writer.writerows(rows)
 
 
+def first(i: int) -> int:
+    """Return the count of the first sample of a frame."""
+    return 10 * i + i * i % 7
+
+
 def plant(folder: Path) -> None:
     """Write a session of 50 frames, 10 of them invalid, every fourth of them shown."""
     frames, shown = [], []
     for i in range(50):
         stamps = {stage: 100 + i / 10 + offset for stage, offset in OFFSETS.items()}
         valid = int(i % 5 != 0)
-        frames.append({"frame": i, "valid": valid, **{s: stamps[s] for s in STAGES[:5]}})
+        frames.append(
+            {"frame": i, "first": first(i), "last_sample": first(i) + 9, "valid": valid, "confidence": 0.5}
+            | {"latent": "[1]", **{s: stamps[s] for s in STAGES[:5]}}
+        )
         if i % 4 == 1:
-            shown.append({"kind": "frame", "frame": i, **stamps})
-    shown.append({"kind": "neutral", "frame": -1, **dict.fromkeys(STAGES, "nan")})
+            shown.append({"change": len(shown), "kind": "frame", "frame": i, **stamps})
+    shown.append({"change": len(shown), "kind": "neutral", "frame": -1, **dict.fromkeys(STAGES, "nan")})
     write_table(folder / "frames.csv", FRAME_FIELDS, frames)
     write_table(folder / "shown.csv", SHOWN_FIELDS, shown)
+    write_table(folder / "marks.csv", MARK_FIELDS, [])
 
 
 def test_every_interval_has_its_planted_length_and_count(tmp_path: Path) -> None:
@@ -60,11 +69,22 @@ def test_a_session_in_which_nothing_was_shown_has_no_flip_latency(tmp_path: Path
 def test_the_wait_for_the_answer_is_told_apart_from_every_stage(tmp_path: Path) -> None:
     plant(tmp_path)
     marks: list[dict[str, object]] = [
-        {"kind": "epoch", "time": 100 + i / 10 - 7.5, "detail": f"stimulus {i} face"} for i in range(50)
-    ]
-    write_table(tmp_path / "marks.csv", MARK_FIELDS, [{"kind": "pipeline_reset", "time": 99.0}, *marks])
+        {
+            "source": "decode", "kind": "epoch", "first": first(i) - 4, "time": 100 + i / 10 - 7.5, "value": 92 + i,
+            "detail": f"stimulus {i} face",
+        }
+        for i in range(50)
+    ]  # fmt: skip
+    reset = {"source": "decode", "kind": "pipeline_reset", "first": 0, "time": 99.0}
+    (tmp_path / "config.json").write_text("{}")
+    # The decoder died before two of its frames were out, the first of them and one in the middle.
+    write_table(tmp_path / "marks.csv", MARK_FIELDS, [reset, *marks])
+    rows = list(csv.DictReader((tmp_path / "frames.csv").read_text().splitlines()))
+    write_table(
+        tmp_path / "frames.csv", FRAME_FIELDS, [row for row in rows if row["frame"] not in ("0", "20")]
+    )
     waited = response_wait(tmp_path)
-    assert (waited["n"], waited["p50"], waited["p99"]) == (50, pytest.approx(7500), pytest.approx(7500))
+    assert (waited["n"], waited["p50"], waited["p99"]) == (48, pytest.approx(7500), pytest.approx(7500))
     assert all(latency["p99"] < 100 for latency in latency_table(tmp_path).values())
     write_table(tmp_path / "marks.csv", MARK_FIELDS, [])
     assert response_wait(tmp_path)["n"] == 0
@@ -77,12 +97,16 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
 
 
 def test_the_picture_of_a_session_without_frames_is_empty_and_no_complaint(tmp_path: Path) -> None:
-    for name, fields in (("frames.csv", FRAME_FIELDS), ("shown.csv", SHOWN_FIELDS)):
+    for name, fields in (
+        ("frames.csv", FRAME_FIELDS),
+        ("shown.csv", SHOWN_FIELDS),
+        ("marks.csv", MARK_FIELDS),
+    ):
         write_table(tmp_path / name, fields, [])
     latency_picture(tmp_path, tmp_path / "latency.png")
     assert (tmp_path / "latency.png").is_file()
 
 
 def test_a_folder_without_a_session_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"frames\.csv is missing"):
+    with pytest.raises(RecordingError, match=r"is not a whole session"):
         latency_table(tmp_path)

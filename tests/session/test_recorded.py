@@ -11,7 +11,7 @@ from bci.io.files.xdf.content import Header, read_values
 from bci.io.files.xdf.wire import samples, stream_header
 from bci.io.files.xdf.writer import XdfWriter
 from bci.io.lsl.metadata import StreamInfo
-from bci.session.recorded import RecordedSession, recordings
+from bci.session.recorded import RecordedSession
 from bci.session.tables import FRAME_FIELDS
 from bci.signal.clock import ManualClock
 from bci.signal.types import Signal
@@ -46,7 +46,8 @@ def session(tmp_path: Path) -> Path:
     rows = [f"{i},0,{99 + i},0,1,,0.5,[{i}.25],ab,,,,,,\r\n".encode() for i in range(3)]
     (tmp_path / "frames.csv").write_bytes(head + rows[0] + rows[1] + rows[2][:9])
     (tmp_path / "frames-2.csv").write_bytes(head + rows[2])
-    (tmp_path / "shown.csv").write_bytes(b"change\r\n")
+    for name in ("shown.csv", "shown-2.csv", "marks-2.csv"):
+        (tmp_path / name).write_bytes(b"change\r\n")
     (tmp_path / "marks.csv").write_bytes(
         b"source,kind,first,detail\r\ndecode,pipeline_reset,0,start\r\nstream,gap,7,\r\n"
         b"decode,pipeline_reset,9000,restart\r\n"
@@ -57,8 +58,8 @@ def session(tmp_path: Path) -> Path:
 
 
 def test_parts_are_one_recording_with_its_holes(session: Path) -> None:
-    assert [path.name for path in recordings(session)] == ["recording.xdf.partial", "recording-2.xdf"]
     recorded = RecordedSession.read(session)
+    assert [path.name for path in recorded.recordings] == ["recording.xdf.partial", "recording-2.xdf"]
     assert recorded.signal() == SIGNAL
     found = list(recorded.pieces())
     assert all(np.array_equal(values, counts(first, first + len(values))) for first, values in found)
@@ -79,8 +80,9 @@ def test_a_row_that_was_cut_is_left_to_the_next_part(session: Path) -> None:
 def test_a_table_that_was_edited_is_refused_with_the_row(session: Path) -> None:
     table = session / "frames.csv"
     table.write_bytes(table.read_bytes().replace(b"[1.25]", b"a lot"))
+    recorded = RecordedSession.read(session)
     with pytest.raises(RecordingError, match=r"a whole row was expected.*'a lot'"):
-        RecordedSession.read(session)
+        _ = recorded.frames
 
 
 def test_a_session_without_a_recording_is_refused(session: Path) -> None:

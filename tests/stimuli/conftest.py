@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bci.control.posts import COUNTERS
 from bci.memory.board import Board
 from bci.memory.frames import frame_columns, shown_columns, write_frame
-from bci.memory.program import STOP, Launch, Program
+from bci.memory.orders import STOP, Order
+from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import create_stimuli
 from bci.signal.clock import ManualClock
@@ -50,7 +52,7 @@ class Stage:
         room = 512 if shape[0] * shape[1] <= 4096 else 16
         self.shown = Ring.create(name + "s", shown_columns(*shape, latent), room, room)
         self.stimuli = create_stimuli(name + "t", *shape)
-        self.board = Board.private(self.programs)
+        self.board = Board.private({name: COUNTERS[name] for name in self.programs})
         self.pipe, self._child_pipe = multiprocessing.Pipe()
         self.facts: dict[str, Any] = {}
         self._program: Program | None = None
@@ -79,12 +81,13 @@ class Stage:
 
     def play(self, main: Callable[[Program], None], until: float, **spec: Any) -> dict[str, Any]:
         """Run a display program until a session time; return all that it told the supervisor."""
-        self.clock.at(until, lambda: self.pipe.send(STOP))
+        self.clock.at(until, lambda: self.pipe.send(Order(STOP)))
         self.clock.at(until + 3600.0, lambda: pytest.fail("the display did not obey the order to stop"))
         main(self.program(**spec))
         while self.pipe.poll():
-            _, facts = self.pipe.recv()
-            self.facts |= facts
+            kind, facts = self.pipe.recv()
+            if kind in ("ready", "report"):
+                self.facts |= facts
         return self.facts
 
     def alive(self, program: str, until: float = math.inf) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bci.control.posts import COUNTERS
 from bci.memory.board import Board
 from bci.memory.frames import frame_columns, shown_columns, write_frame
 from bci.memory.marks import create_marks, write_mark
-from bci.memory.program import STOP, Launch, Program
+from bci.memory.orders import STOP, Order
+from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.signal.clock import ManualClock
 from bci.signal.types import Event, MarkKind, Reconstruction, Shown
@@ -157,7 +159,7 @@ def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
         {
             0.5: lambda: line.flip(10, 0.5),
             2.2: answer,
-            2.5: lambda: near.send(STOP),
+            2.5: lambda: near.send(Order(STOP)),
         }
     )
     spec = {
@@ -166,7 +168,10 @@ def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
     }  # fmt: skip
     rings = {"shown": line.shown.handle, "frames": line.frames.handle, "decode_marks": line.marks.handle}
     program = Program(
-        Launch("preview", "", spec, str(tmp_path), "", rings=rings), far, Board.private(["preview"]), clock
+        Launch("preview", "", spec, str(tmp_path), "", rings=rings),
+        far,
+        Board.private({"preview": COUNTERS["preview"]}),
+        clock,
     )
     preview.main(program)
     program.close()
@@ -174,7 +179,7 @@ def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
     with Image.open(path) as sheet:
         assert {10, 200} <= set(np.unique(np.asarray(sheet.convert("L"))).tolist())
     assert [p.name for p in tmp_path.iterdir()] == ["preview.png"]
-    told = dict([near.recv() for _ in range(2)])
+    told = dict([near.recv() for _ in range(3)])
     assert told["ready"]["window"] is False
     assert told["report"]["paired"] == 1
     assert (line.shown.count, line.frames.count, line.marks.count) == (1, 1, 0)

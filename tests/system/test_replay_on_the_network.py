@@ -16,6 +16,7 @@ import numpy as np
 import pylsl
 import pytest
 
+from bci.control.posts import COUNTERS
 from bci.errors import BciError, ConfigError, RecordingError, StreamError
 from bci.io.files.recording import chunks, open_recording
 from bci.io.lsl.source import LslSource
@@ -23,7 +24,8 @@ from bci.live import source as source_program
 from bci.live.replay import Player
 from bci.memory.board import Board
 from bci.memory.lsl_clock import LslClock
-from bci.memory.program import STOP, Launch, Program, run_program
+from bci.memory.orders import STOP, Order
+from bci.memory.program import Launch, Program, run_program
 from bci.memory.ring import Column, Ring
 
 pytestmark = pytest.mark.system
@@ -36,7 +38,7 @@ def source(folder: Path, name: str, **spec: Any) -> Iterator[tuple[Connection, A
     """Run the source program in its own process; give its pipe and its row on the board."""
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
-    with Board.create(name, ["source"]) as board:
+    with Board.create(name, {"source": COUNTERS["source"]}) as board:
         launch = Launch("source", "bci.live.source", spec, str(folder), name)
         process = context.Process(target=run_program, args=(launch, theirs))
         process.start()
@@ -184,7 +186,7 @@ def test_the_simulator_is_published_until_the_supervisor_says_stop(tmp_path: Pat
         markers.start()
         samples.join()
         markers.join()
-        pipe.send(STOP)
+        pipe.send(Order(STOP))
         assert told(pipe, "report")["sent"] >= 3200
     simulator = AlphaSimulator(seed=7)
     assert np.array_equal(np.array(samples.values[:3200], np.float32), simulator.read(0, 3200))
@@ -208,7 +210,7 @@ def test_a_source_that_cannot_play_says_why(
     tmp_path: Path, spec: dict[str, Any], error: type[BciError], words: str
 ) -> None:
     launch = Launch("source", "bci.live.source", spec | {"source_id": "never"}, str(tmp_path), "board")
-    with Board.private(["source"]) as board, pytest.raises(error, match=words):
+    with Board.private({"source": COUNTERS["source"]}) as board, pytest.raises(error, match=words):
         source_program.main(Program(launch, None, board, LslClock()))
     gc.unfreeze()
 

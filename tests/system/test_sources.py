@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sender import START, Sender
 
+from bci.control.posts import COUNTERS
 from bci.control.spawn import Child
 from bci.errors import DuplicateStream, StreamMismatch
 from bci.io.lsl.source import LslSource, describe
@@ -211,7 +212,7 @@ class Acquire:
     """The acquire program in its own process, as the supervisor starts it."""
 
     def __init__(self, line: Line, name: str, folder: Path) -> None:
-        self.board = line.opened.enter_context(Board.create(name + "b", ["acquire"]))
+        self.board = line.opened.enter_context(Board.create(name + "b", {"acquire": COUNTERS["acquire"]}))
         self.child = Child(
             Launch(
                 "acquire",

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bci.control.posts import COUNTERS
 from bci.io.lsl.markers import MarkerSource
 from bci.memory.board import Board, State
 from bci.memory.frames import frame_columns, shown_columns, write_frame
 from bci.memory.lsl_clock import LslClock
-from bci.memory.program import STOP, Launch, run_program
+from bci.memory.orders import STOP, Order
+from bci.memory.program import Launch, run_program
 from bci.memory.ring import Ring
 from bci.signal.types import Event, Reconstruction, Shown
 
@@ -103,7 +105,10 @@ class DisplayProgram:
         self.clock = LslClock()
         self.frames = Ring.create(key + "f", frame_columns(SIDE, SIDE, 1), 16, 1)
         self.shown = Ring.create(key + "w", shown_columns(SIDE, SIDE, 1), 256, 256)
-        self.board = Board.create(key + "b", ["acquire", "decode", "display"])
+        self.board = Board.create(
+            key + "b",
+            {"acquire": COUNTERS["acquire"], "decode": COUNTERS["decode"], "display": COUNTERS["display"]},
+        )
         self.alive(True)
         launch = Launch(
             "display",
@@ -148,7 +153,7 @@ class DisplayProgram:
         return self.shown.read(count - 1, count)["shown"][0] if count else None
 
     def stop(self) -> int | None:
-        self.pipe.send(STOP)
+        self.pipe.send(Order(STOP))
         self.process.join(PATIENCE)
         return self.process.exitcode
 

@@ -20,11 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from bci.control.line import kind_of
+from bci.control.snapshot import SessionSnapshot
 from bci.io.files.folder import plain
-from bci.memory.board import State
+from bci.signal.clock import Clock
 
 if TYPE_CHECKING:
     from bci.control.supervisor import Supervisor
+
+#: The state of a program that works; see `bci.memory.board.State`.
+_RUNNING = "running"
 
 #: How long everything must have been well before the next program is broken, seconds.
 STEADY_S = 2.5
@@ -117,16 +122,17 @@ class Breaker:
 
     def __call__(self, supervisor: "Supervisor") -> None:
         """Look at the session and do what is next."""
-        now = supervisor.clock.now()
+        session = supervisor.snapshot()
+        now = session.at
         if now - self._said >= 1.0:
             self._said = now
-            self._journal.write("time", elapsed=now - supervisor.started)
+            self._journal.write("time", elapsed=session.elapsed)
         if self._done:
             return
-        well = self._well(supervisor, now)
+        well = self._well(session)
         self._well_since = (now if self._well_since is None else self._well_since) if well else None
         if self._broken is not None:
-            if supervisor.latched:
+            if session.latched:
                 self._close("latched", now)
                 self._left.clear()
                 self._latched = now
@@ -140,39 +146,41 @@ class Breaker:
             if now - self._latched > LATCHED_S:
                 self._end()
         elif self._well_since is not None and now - self._well_since >= self._steady_s:
-            self._next(supervisor, now)
-        elif self._well_since is None and now - max(self._at, supervisor.started) > self._patience_s:
+            self._next(session, supervisor.clock)
+        elif self._well_since is None and min(session.elapsed, now - self._at) > self._patience_s:
             self._journal.write("never well", at=now)
             self._end()
 
-    def _well(self, supervisor: "Supervisor", now: float) -> bool:
-        """Whether everything runs, and a picture newer than the last fault is valid."""
-        if self._broken is not None and supervisor.children[self._broken.program].process.pid == self._pid:
+    def _well(self, session: SessionSnapshot) -> bool:
+        """Whether everything runs, and of every decoder a picture newer than the last fault is valid."""
+        if self._broken is not None and session.programs[self._broken.program].pid == self._pid:
             return False
-        for name, child in supervisor.children.items():
-            row = supervisor.board.row(name)
-            if not child.alive or row["state"] != State.RUNNING or not now - float(row["beat"]) < _BEAT_S:
+        for program in session.programs.values():
+            if program.state != _RUNNING or not program.heart_age < _BEAT_S:
                 return False
-        frame = supervisor.newest_frame()
-        if frame is None or not frame["info"]["valid"]:
-            return False
-        published = float(frame["info"]["stamps"][4])
-        return published > self._at and now - published < self._old_s
+        decoders = [name for name in session.programs if kind_of(name) == "decode"]
+        return all(self._decodes(session, name) for name in decoders)
 
-    def _next(self, supervisor: "Supervisor", now: float) -> None:
+    def _decodes(self, session: SessionSnapshot, decoder: str) -> bool:
+        newest = session.newest.get(decoder)
+        if newest is None or not newest.valid:
+            return False
+        return newest.published > self._at and session.at - newest.published < self._old_s
+
+    def _next(self, session: SessionSnapshot, clock: Clock) -> None:
         if self._left:
-            self._break(supervisor, self._left.pop(0))
+            self._break(session, clock, self._left.pop(0))
         elif self._exhaust is not None:
-            self._break(supervisor, Fault(self._exhaust, "killed"), exhausting=True)
+            self._break(session, clock, Fault(self._exhaust, "killed"), exhausting=True)
         else:
-            self._journal.write("through", at=now)
+            self._journal.write("through", at=session.at)
             self._end()
 
-    def _break(self, supervisor: "Supervisor", fault: Fault, **facts: Any) -> None:
+    def _break(self, session: SessionSnapshot, clock: Clock, fault: Fault, **facts: Any) -> None:
         self._broken, self._well_since = fault, None
-        self._pid = int(supervisor.children[fault.program].process.pid or 0)
+        self._pid = session.programs[fault.program].pid
         process = psutil.Process(self._pid)
-        self._at = supervisor.clock.now()
+        self._at = clock.now()
         (process.kill if fault.how == "killed" else process.suspend)()
         self._journal.write("broken", **asdict(fault), at=self._at, wall=time.time(), pid=self._pid, **facts)
 

@@ -1,7 +1,6 @@
 """Figures: what one session without faults measured, each against its limit."""
 
 import itertools
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,14 +227,22 @@ def _same_pictures(traces: Traces) -> Fact:
 
 
 def decode_again(session: Path) -> dict[str, Any]:
-    """Return what reproduction says, and ``wrong``: how many reconstructions are not as they should be."""
+    """Return what reproduction says of the first decoder, and ``wrong``.
+
+    That is how many reconstructions, of all decoders, are not as they should be.
+    """
     try:
         result = reproduce(session)
-    except (BciError, OSError, json.JSONDecodeError) as error:
+    except (BciError, OSError) as error:
         return {"trouble": str(error)}
+    every = result.get("decoders", {"": result}).values()
+    return {**result, "wrong": sum(_wrong(one) for one in every)}
+
+
+def _wrong(result: dict[str, Any]) -> int:
     # Those behind samples that were not recorded need only agree within the tolerance.
-    wrong = result["frames"] - result["equal"] - result["approximate"]
-    return {**result, "wrong": 0 if result["reproduced"] else max(1, wrong)}
+    wrong: int = result["frames"] - result["equal"] - result["approximate"]
+    return 0 if result["reproduced"] else max(1, wrong)
 
 
 def _step(offsets: list[tuple[float, float]]) -> float:

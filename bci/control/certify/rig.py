@@ -79,7 +79,7 @@ def prepare(
             "without pause. Certify with a bundle of sliding windows: all but the decoder's cut is the same."
         )
     if config.experiment is not None:
-        config = config.model_copy(update={"experiment": None, "preview": None})
+        config = config.with_sections(experiment=None, preview=None)
         notes.append("The experiment's protocol was left out: reconstructions were shown all the time.")
     if headless and config.display.kind != "headless":
         config = config.model_copy(update={"display": config.display.model_copy(update={"kind": "headless"})})
@@ -101,7 +101,7 @@ def prepare(
         named = replay.file.name if isinstance(replay, ReplaySettings) else config.stream.source_id
         words, simulator = _simulated(bundle)
         stream = config.stream.model_copy(update={"source_id": None, "markers": None})
-        config = config.model_copy(update={"source": simulator, "stream": stream, "network": "machine"})
+        config = config.with_sections(sources=(simulator,), streams=(stream,), network="machine")
         notes.append(
             f"The session file's source, {named}, was replaced by a simulated one of the same rate, channels and unit."
         )
@@ -119,7 +119,7 @@ def _own(config: SessionConfig) -> tuple[str, bool, SessionConfig]:
         speed = 1.0 if config.source.speed == "max" else config.source.speed
         played = config.source.model_copy(update={"loop": True, "speed": speed})
         words = f"the recording {config.source.file.name}, played in a loop"
-        return words, False, config.model_copy(update={"source": played})
+        return words, False, config.with_sections(sources=(played,))
     return f"the amplifier's own stream {config.stream.source_id}", False, config
 
 

@@ -12,6 +12,7 @@ import psutil
 
 from bci.config.session import SessionConfig
 from bci.control.certify.breaking import Breaker, Fault, Journal
+from bci.control.session_plan import supervise
 from bci.control.supervisor import Supervisor
 from bci.errors import BciError
 
@@ -41,7 +42,7 @@ def main(path: Path) -> int:
             raise BciError("whoever ordered this session is gone")
 
     try:
-        supervisor = Supervisor(config, Path(plan["out"]), observe)
+        supervisor = supervise(config, Path(plan["out"]), observe)
         journal.write("session", folder=supervisor.folder, at=supervisor.clock.now())
         journal.write("ended", summary=supervisor.run(), at=supervisor.clock.now())
     except BciError as error:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import RecordingError
-from bci.io.files.checksums import ChunkSum, read_sums, sums_path
-from bci.session.recorded import read_table, recordings
+from bci.session.recorded import RecordedSession
+from bci.session.samples import Coverage
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (\w+) (\w+) (.*)")
 
@@ -31,27 +30,6 @@ class Said:
     text: str
 
 
-@dataclass(frozen=True)
-class Coverage:
-    """Which samples the recording's parts hold, by the rig's own count.
-
-    Attributes
-    ----------
-    samples : int
-        How many.
-    holes : tuple of (int, int)
-        First and end of what is missing in between.
-    """
-
-    samples: int
-    holes: tuple[tuple[int, int], ...]
-
-    @property
-    def missing(self) -> int:
-        """Samples that were in the rig's hands and are in no part."""
-        return sum(end - first for first, end in self.holes)
-
-
 class Traces:
     """A session's folder, read.
 
@@ -63,22 +41,22 @@ class Traces:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._session = RecordedSession.read(folder)
 
     @cached_property
     def shown(self) -> list[dict[str, str]]:
         """Every change of picture, in order."""
-        return read_table(self.folder, "shown")
+        return self._session.table("shown")
 
     @cached_property
     def frames(self) -> list[dict[str, str]]:
         """Every reconstruction, in order."""
-        return read_table(self.folder, "frames")
+        return self._session.table("frames")
 
     @cached_property
     def marks(self) -> list[dict[str, str]]:
-        """Every mark, as recorded; a recorder that was restarted finds some in their ring again."""
-        rows = {tuple(row.values()): row for row in read_table(self.folder, "marks")}
-        return list(rows.values())
+        """Every mark, as recorded."""
+        return self._session.table("marks")
 
     @cached_property
     def log(self) -> list[Said]:
@@ -89,7 +67,7 @@ class Traces:
     @property
     def parts(self) -> list[Path]:
         """Files of the recording, finished or not, in order."""
-        return recordings(self.folder)
+        return self._session.recordings
 
     @cached_property
     def coverage(self) -> Coverage:
@@ -100,16 +78,7 @@ class Traces:
         RecordingError
             If there is no recording with checksums.
         """
-        spans: list[tuple[int, int]] = []
-        for part in self.parts:
-            path = sums_path(part)
-            chunks = [line for line in read_sums(path) if isinstance(line, ChunkSum)] if path.exists() else []
-            # The samples' stream is the first that a recorder begins.
-            stream = min((chunk.stream for chunk in chunks if chunk.stream), default=0)
-            spans += [(c.first, c.first + c.samples) for c in chunks if c.stream == stream and c.samples]
-        if not spans:
-            raise RecordingError(f"{self.folder} holds no recording of samples with checksums beside it")
-        return cover(spans)
+        return self._session.stream().coverage()
 
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
@@ -129,23 +98,6 @@ def read_line(line: str) -> Said | None:
         return None
     when = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f").timestamp()
     return Said(when, found[2], found[3], found[4])
-
-
-def cover(spans: list[tuple[int, int]]) -> Coverage:
-    """Return what spans of samples, (first, end) each, cover together.
-
-    >>> cover([(0, 10), (12, 20), (5, 11)])
-    Coverage(samples=19, holes=((11, 12),))
-    """
-    samples, at = 0, 0
-    holes: list[tuple[int, int]] = []
-    for first, end in sorted(spans):
-        if first > at:
-            holes.append((at, first))
-            at = first
-        samples += max(0, end - at)
-        at = max(at, end)
-    return Coverage(samples, tuple(holes))
 
 
 def number(row: Mapping[str, Any], name: str) -> float:

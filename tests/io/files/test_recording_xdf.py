@@ -221,7 +221,7 @@ def test_the_rigs_own_doings_are_neither_markers_nor_missing(tmp_path: Path) -> 
         writer.write(amp, planted.values(100), planted.stamps(100))
         writer.write_texts(events, ["go"], [1000.5])
         one = tracks.own_stream("bci-decisions", "Decisions", tracks.DECISION_CHANNELS)
-        for info in (tracks.marks_stream(("stream",)), tracks.latent_stream(1), one):
+        for info in (tracks.marks_stream(("stream",), {1: "stream"}), tracks.latent_stream(1), one):
             stream = writer.add_stream(info)
             n = info.signal.shape[0]
             writer.write(stream, np.ones((3, n), info.signal.dtype), 1000 + np.arange(3) / 10)

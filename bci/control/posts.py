@@ -1,0 +1,179 @@
+"""The posts that lines are made of: for each program of the house its module, its rings, its order and its counters."""
+
+from collections.abc import Mapping, Sequence
+
+from bci.control.line import Post, Spec, named
+from bci.memory.orders import HOLD, STOP
+
+#: What each kind of program counts on the board.
+COUNTERS: Mapping[str, tuple[str, ...]] = {
+    "source": ("samples",),
+    "acquire": ("samples", "lost", "markers"),
+    "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid"),
+    "display": ("flips", "dropped"),
+    "engine": ("begun", "done", "aborted"),
+    "render": ("drawn", "undrawn", "missed"),
+    "publish": ("published", "lost"),
+    "preview": ("trials", "lost"),
+    "record": ("samples", "lost"),
+}
+
+_SOURCES = {"insilico": "bci.live.insilico"}
+_DISPLAYS = {"window": "stimuli.display.window", "headless": "stimuli.display.headless"}
+
+
+def role(kind: str, index: int) -> str:
+    """Return the role of one of several streams, marker rings or frame rings inside a program.
+
+    >>> role("stream", 0), role("stream", 1)
+    ('stream', 'stream-2')
+    """
+    return kind if index == 0 else f"{kind}-{index + 1}"
+
+
+def roles(kind: str, names: Sequence[str]) -> dict[str, str]:
+    """Return names in the line by the roles that they play inside one program, in order."""
+    return {role(kind, index): name for index, name in enumerate(names)}
+
+
+def source(name: str, kind: str, spec: Spec, offers: Sequence[str]) -> Post:
+    """Return the post of a program that makes a stream; a participant in silico looks at what is shown."""
+    looks = ("shown",) if kind == "insilico" else ()
+    return Post(
+        named("source", name),
+        _SOURCES.get(kind, "bci.live.source"),
+        spec,
+        rings={ring: ring for ring in looks},
+        looks=looks,
+        waits=looks,
+        offers=offers,
+        counters=COUNTERS["source"],
+    )
+
+
+def acquire(
+    name: str, spec: Spec, *, stream: str | None, markers: Sequence[str], takes: Sequence[str]
+) -> Post:
+    """Return the post of a program that receives a stream, or markers alone, into shared memory."""
+    rings = roles("markers", markers)
+    streams = {"stream": stream} if stream else {}
+    return Post(
+        named("acquire", name),
+        "bci.live.acquire",
+        spec,
+        streams=streams,
+        rings=rings,
+        writes=(*streams, *rings),
+        takes=takes,
+        counters=COUNTERS["acquire"],
+    )
+
+
+def decode(name: str, spec: Spec, *, stream: str, markers: str | None, shown: bool) -> Post:
+    """Return the post of a decoder; of what is `shown` it only looks up which trial a flip belongs to."""
+    rings = {"frames": named("frames", name), "decode_marks": named("decode_marks", name)}
+    return Post(
+        named("decode", name),
+        "bci.live.decode",
+        spec,
+        streams={"stream": stream},
+        rings=rings | ({"markers": markers} if markers else {}) | ({"shown": "shown"} if shown else {}),
+        writes=("frames", "decode_marks"),
+        looks=("shown",) if shown else (),
+        waits=("stream",),
+        counters=COUNTERS["decode"],
+    )
+
+
+def display(kind: str, spec: Spec, *, frames: str, stimuli: bool, offers: Sequence[str]) -> Post:
+    """Return the post of the participant's screen, or of its headless twin."""
+    rings = {"frames": frames, "shown": "shown"} | ({"stimuli": "stimuli"} if stimuli else {})
+    return Post(
+        "display",
+        _DISPLAYS[kind],
+        spec,
+        rings=rings,
+        writes=("shown",),
+        offers=offers,
+        obeys=frozenset({STOP, HOLD}),
+        finishes=True,
+        counters=COUNTERS["display"],
+    )
+
+
+def engine(spec: Spec, *, frames: str, latents: bool, after: Sequence[str]) -> Post:
+    """Return the post of the program that runs an experiment's protocol; `latents` that it shows are drawn for it."""
+    drawing = ("requests", "drawn") if latents else ()
+    return Post(
+        "engine",
+        "stimuli.engine",
+        spec,
+        rings={"stimuli": "stimuli", "shown": "shown", "frames": frames} | {ring: ring for ring in drawing},
+        writes=("stimuli", *drawing[:1]),
+        looks=("shown", "frames", *drawing[1:]),
+        after=after,
+        counters=COUNTERS["engine"],
+    )
+
+
+def render(spec: Spec) -> Post:
+    """Return the post of the program that draws the latents which an experiment will show."""
+    return Post(
+        "render",
+        "bci.live.render",
+        spec,
+        rings={"requests": "requests", "drawn": "drawn"},
+        writes=("drawn",),
+        waits=("requests",),
+        counters=COUNTERS["render"],
+    )
+
+
+def publish(name: str, spec: Spec) -> Post:
+    """Return the post of the program that offers a decoder's results to other tools."""
+    return Post(
+        named("publish", name),
+        "bci.live.publish",
+        spec,
+        rings={"frames": named("frames", name)},
+        waits=("frames",),
+        dispensable=True,
+        counters=COUNTERS["publish"],
+    )
+
+
+def preview(spec: Spec, *, frames: str, marks: str) -> Post:
+    """Return the post of the operator's preview."""
+    return Post(
+        "preview",
+        "stimuli.operator.preview",
+        spec,
+        rings={"shown": "shown", "frames": frames, "decode_marks": marks},
+        dispensable=True,
+        counters=COUNTERS["preview"],
+    )
+
+
+def record(
+    spec: Spec,
+    *,
+    streams: Sequence[str],
+    markers: Sequence[str],
+    decoders: Sequence[str] = (),
+    rings: Sequence[str] = (),
+    dispensable: bool = False,
+) -> Post:
+    """Return the post of the recorder: of each decoder, by name, it drains the frames and the marks."""
+    own: dict[str, str] = {}
+    for kind in ("frames", "decode_marks"):
+        own |= roles(kind, [named(kind, name) for name in decoders])
+    return Post(
+        "record",
+        "bci.live.record",
+        spec,
+        streams=roles("stream", streams),
+        rings=own | roles("markers", markers) | {ring: ring for ring in rings},
+        dispensable=dispensable,
+        finishes=True,
+        counters=COUNTERS["record"],
+    )

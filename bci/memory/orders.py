@@ -1,0 +1,118 @@
+"""An Order is what the supervisor asks of a running program; the program acknowledges each one once.
+
+::
+
+    supervisor ── Order(id, kind, payload, expires) ──> program
+               <── Acknowledgement(order, kind, verdict) ──     done | expired | unknown | failed
+
+An order whose time is over is refused, and so is one of a kind that the program does not obey; one that comes a second
+time is refused without a further acknowledgement. The program's row on the board counts what it refused.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+#: Kinds that the line knows: to end; to hold what is safe (a display: the neutral picture) from now on.
+STOP, HOLD = "stop", "hold"
+
+#: What a program does on an order, given the order's payload.
+Handler = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order to one program.
+
+    Attributes
+    ----------
+    kind : str
+        What is asked for: `STOP`, `HOLD`, or a kind that a program has said it obeys.
+    payload : mapping
+        Values that belong to it, plain enough to be pickled.
+    expires : float or None
+        Session time after which it must not be carried out any more; None for never.
+    id : str
+        Unique; by it an order that was sent twice is known again.
+    """
+
+    kind: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    expires: float | None = None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+class Verdict(StrEnum):
+    """What became of an order."""
+
+    DONE = "done"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """A program's answer to one order.
+
+    Attributes
+    ----------
+    order, kind : str
+        The order's id and kind.
+    verdict : Verdict
+        Whether it was carried out.
+    detail : str
+        Why not, to a person.
+    """
+
+    order: str
+    kind: str
+    verdict: Verdict
+    detail: str = ""
+
+
+class Inbox:
+    """A program's orders: carries out each one once, and says what became of it.
+
+    Attributes
+    ----------
+    refused : int
+        Orders that had expired, were of an unknown kind, failed, or came a second time.
+    """
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self._handlers: dict[str, Handler] = {}
+        self._seen: set[str] = set()
+
+    def obey(self, kind: str, handler: Handler) -> None:
+        """Carry out orders of a kind by calling `handler` with their payload; a `ValueError` refuses the order."""
+        self._handlers[kind] = handler
+
+    def obeys(self, kind: str) -> bool:
+        """Return whether orders of a kind are carried out here."""
+        return kind in self._handlers
+
+    def take(self, order: Order, now: float) -> Acknowledgement | None:
+        """Carry out an order, or refuse it; return the answer, None for an order that was answered before."""
+        if order.id in self._seen:
+            self.refused += 1
+            return None
+        self._seen.add(order.id)
+        handler = self._handlers.get(order.kind)
+        verdict, detail = Verdict.DONE, ""
+        if handler is None:
+            verdict = Verdict.UNKNOWN
+            detail = f"no order {order.kind!r} here; this program obeys {', '.join(sorted(self._handlers))}"
+        elif order.expires is not None and now > order.expires:
+            verdict = Verdict.EXPIRED
+            detail = f"it was to be carried out {now - order.expires:.3f} s ago at the latest"
+        else:
+            try:
+                handler(order.payload)
+            except ValueError as error:
+                verdict, detail = Verdict.FAILED, str(error)
+        self.refused += verdict is not Verdict.DONE
+        return Acknowledgement(order.id, order.kind, verdict, detail)

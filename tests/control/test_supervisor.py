@@ -1,0 +1,341 @@
+"""The supervisor, with programs that are none: the test says how they fare, and turns the clock."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bci.control.line import Line, Post
+from bci.control.plan import Facts, Outcome, Rules
+from bci.control.snapshot import SessionSnapshot, SessionState
+from bci.control.supervisor import RIG_MARKS, Supervisor
+from bci.errors import ProgramError, StreamNotFound
+from bci.io.lsl.metadata import StreamInfo
+from bci.memory.board import Row, State
+from bci.memory.frames import frame_columns, write_frame
+from bci.memory.marks import create_marks, read_marks
+from bci.memory.orders import HOLD, STOP, Acknowledgement, Order, Verdict
+from bci.memory.program import Launch
+from bci.memory.ring import Ring
+from bci.memory.stream import Stream
+from bci.signal.clock import ManualClock
+from bci.signal.types import MarkKind, Reconstruction, Signal
+
+SIGNAL = Signal("planted", 100.0, (3,), (), "uV")
+
+
+class PlantedChild:
+    """A program without a process."""
+
+    def __init__(self, launch: Launch, row: Row, clock: ManualClock) -> None:
+        self.launch, self.name = launch, launch.name
+        self.process = SimpleNamespace(pid=1000 + 10 * launch.restart)
+        self.alive, self.failure, self.killed = True, "", False
+        self.ready: dict[str, Any] | None = None
+        self.facts: dict[str, Any] = {}
+        self.orders: list[Order] = []
+        self.answers: dict[str, Acknowledgement] = {}
+        self.row, self.clock = row, clock
+
+    def beat(self) -> None:
+        """Live on for a moment."""
+        if self.alive:
+            self.row["state"], self.row["beat"] = State.RUNNING, self.clock.now()
+            if self.ready is None:
+                self.ready = {"said": self.name}
+
+    def listen(self) -> None:
+        """Everything is known already."""
+
+    def send(self, order: Order) -> None:
+        self.orders.append(order)
+        self.answers[order.id] = Acknowledgement(order.id, order.kind, Verdict.DONE)
+
+    def join(self, timeout: float) -> bool:
+        self.alive = False
+        return True
+
+    def kill(self) -> None:
+        self.alive, self.killed = False, True
+
+    def as_error(self) -> Exception:
+        return StreamNotFound(self.failure)
+
+
+class PlantedPlan:
+    """A small line: a screen, two decoders' worth of rings, a recorder, an extra that can be done without."""
+
+    name, key = "planted", ""
+    rules = Rules(restarts=1, hung_after_s=2.0, when_latched="hold")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.rings: dict[str, Ring | Stream] = {}
+        self.stages: list[list[str]] = []
+        self.told: dict[str, Any] = {}
+        self.end = ""
+        self.outcome: Outcome | None = None
+        streams = {"stream": "stream"}
+        self.line = Line(
+            [
+                Post("acquire", "m", streams=streams, writes=["stream"], counters=("samples",)),
+                Post(
+                    "decode",
+                    "m",
+                    # What it is told rests on who is ready before it.
+                    lambda: {"rate": 100, "known": sorted(self.told)},
+                    streams=streams,
+                    rings={"frames": "frames"},
+                    writes=["frames"],
+                    waits=["stream"],
+                    counters=("windows", "skipped"),
+                ),
+                Post(
+                    "display",
+                    "m",
+                    rings={"frames": "frames"},
+                    obeys=frozenset({STOP, HOLD}),
+                    counters=("flips",),
+                ),
+                Post("publish", "m", rings={"frames": "frames"}, waits=["frames"], dispensable=True),
+                Post("record", "m", streams=streams, rings={"frames": "frames", "rig_marks": RIG_MARKS}),
+            ],
+            outside=[RIG_MARKS],
+        )
+
+    @property
+    def streams(self) -> dict[str, StreamInfo]:
+        return {"stream": StreamInfo(SIGNAL, "amp-1")}
+
+    def make(self, name: str, segment: str, readers: int) -> Ring | Stream:
+        made: Ring | Stream
+        if name == "stream":
+            made = Stream.create(segment, SIGNAL, 2.0, readers=readers)
+        elif name == RIG_MARKS:
+            made = create_marks(segment, 1)
+        else:
+            made = Ring.create(segment, frame_columns(2, 2, 1), 8, 2, readers)
+        self.rings[name] = made
+        return made
+
+    def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
+        self.stages.append([post.name for post in stage])
+        self.told |= told
+
+    def ended(self, facts: Facts, elapsed: float) -> str:
+        return self.end
+
+    def summarise(self, outcome: Outcome) -> dict[str, Any]:
+        self.outcome = outcome
+        return {"state": outcome.snapshot.state, "failures": outcome.failures}
+
+
+class Bench:
+    """A session of planted programs; `script` is what happens, a step each tenth of a second."""
+
+    def __init__(self, key: str, out: Path) -> None:
+        self.clock = ManualClock(100.0)
+        self.plan = PlantedPlan(key)
+        self.held: dict[str, list[PlantedChild]] = {}
+        self.script: Iterator[None] = iter(())
+        self.silent: set[str] = set()
+        self.states: list[SessionState] = []
+        self.marks: list[tuple[MarkKind, str]] = []
+        self.supervisor = Supervisor(
+            self.plan,
+            out,
+            self.observe,
+            self.clock,
+            spawn=self.spawn,  # type: ignore[arg-type]
+            wait=self.wait,  # type: ignore[arg-type]
+        )
+
+    def spawn(self, launch: Launch) -> PlantedChild:
+        child = PlantedChild(launch, self.supervisor.board.row(launch.name), self.clock)
+        self.held.setdefault(launch.name, []).append(child)
+        return child
+
+    def wait(self, children: Sequence[PlantedChild], seconds: float) -> None:
+        self.clock.advance(0.1)
+        for child in children:
+            if child.name not in self.silent:
+                child.beat()
+
+    def observe(self, supervisor: Supervisor) -> None:
+        if not self.states or self.states[-1] is not supervisor.state:
+            self.states.append(supervisor.state)
+        marks, _ = read_marks(self.plan.rings[RIG_MARKS], 0)  # type: ignore[arg-type]
+        self.marks = [(MarkKind(int(m["kind"])), bytes(m["detail"]).decode()) for m in marks]
+        if next(self.script, "end") == "end":
+            self.plan.end = "the script is over"
+
+    def run(self, *steps: Callable[[], object]) -> dict[str, Any]:
+        """Run a session in which these things happen, one a second."""
+
+        def script() -> Iterator[None]:
+            for step in steps:
+                step()
+                for _ in range(10):
+                    yield
+
+        self.script = script()
+        return self.supervisor.run()
+
+    def newest(self, name: str) -> PlantedChild:
+        return self.held[name][-1]
+
+    def die(self, name: str) -> Callable[[], object]:
+        def act() -> None:
+            self.newest(name).alive = False
+            self.newest(name).failure = "died with exit status -9"
+
+        return act
+
+    def orders(self, name: str) -> list[list[str]]:
+        return [[order.kind for order in child.orders] for child in self.held[name]]
+
+
+@pytest.fixture
+def bench(segment_name: str, tmp_path: Path) -> Bench:
+    return Bench(segment_name, tmp_path)
+
+
+def test_a_session_goes_through_its_states_and_its_programs_through_the_lines_order(bench: Bench) -> None:
+    assert bench.supervisor.state is SessionState.PREPARING
+    summary = bench.run(lambda: None)
+    assert bench.states == [SessionState.RUNNING]
+    assert bench.plan.stages == [["decode", "display", "publish", "record"], ["acquire"]]
+    assert list(bench.held) == ["decode", "display", "publish", "record", "acquire"]
+    assert summary == {"state": "done", "failures": []}
+    assert bench.supervisor.ended_by == "the script is over"
+    assert {name: bench.orders(name) for name in bench.held} == {name: [["stop"]] for name in bench.held}
+
+
+def test_what_a_program_is_told_and_opens_is_in_its_launch(bench: Bench) -> None:
+    bench.run()
+    launch = bench.newest("decode").launch
+    assert launch.spec == {"rate": 100, "known": []}
+    assert (set(launch.streams), set(launch.rings), launch.slots) == ({"stream"}, {"frames"}, {"stream": 0})
+    assert bench.newest("publish").launch.slots == {"frames": 0}
+
+
+def test_a_dead_program_is_started_again_and_the_recording_says_so(bench: Bench) -> None:
+    bench.run(bench.die("decode"), lambda: None)
+    assert [child.launch.restart for child in bench.held["decode"]] == [0, 1]
+    assert bench.marks == [(MarkKind.RESTART, "decode died with exit status -9")]
+    assert bench.states == [SessionState.RUNNING]
+    assert bench.plan.outcome is not None
+    assert bench.plan.outcome.snapshot.restarts == {"decode": 1}
+
+
+def test_a_program_that_hangs_is_killed_first(bench: Bench) -> None:
+    bench.run(lambda: bench.silent.add("decode"), lambda: None, lambda: None, bench.silent.clear)
+    assert bench.held["decode"][0].killed
+    assert "no heartbeat for 2." in bench.marks[0][1]
+
+
+def test_a_program_given_up_latches_the_session_and_the_screen_is_ordered_to_hold(bench: Bench) -> None:
+    summary = bench.run(bench.die("decode"), bench.die("decode"), lambda: None)
+    assert bench.states == [SessionState.RUNNING, SessionState.LATCHED]
+    assert bench.supervisor.latched == "decode died with exit status -9, after 1 restart"
+    assert bench.orders("display") == [["hold", "stop"]]
+    assert bench.marks[-1][0] is MarkKind.LATCHED
+    assert summary["failures"] == ["decode died with exit status -9, after 1 restart"]
+
+
+def test_a_screen_that_is_replaced_in_a_latched_session_holds_as_well(bench: Bench) -> None:
+    bench.run(bench.die("decode"), bench.die("decode"), bench.die("display"), lambda: None)
+    assert bench.orders("display") == [["hold"], ["hold", "stop"]]
+
+
+def test_without_a_screen_that_can_hold_the_session_ends(bench: Bench) -> None:
+    bench.run(bench.die("display"), bench.die("display"), lambda: None, lambda: None)
+    assert bench.supervisor.ended_by == (
+        "display died with exit status -9, after 1 restart: nothing can be shown"
+    )
+
+
+def test_a_session_goes_on_without_what_is_dispensable(bench: Bench) -> None:
+    summary = bench.run(bench.die("publish"), bench.die("publish"), lambda: None)
+    assert bench.states == [SessionState.RUNNING]
+    assert bench.supervisor.ended_by == "the script is over"
+    assert summary["failures"] == ["publish died with exit status -9, after 1 restart"]
+
+
+def test_a_program_that_fails_at_its_start_ends_what_was_begun(bench: Bench) -> None:
+    bench.silent.add("acquire")
+
+    def fail(launch: Launch) -> PlantedChild:
+        child = bench.spawn(launch)
+        if launch.name == "acquire":
+            child.failure = "no stream 'amp-1'"
+        return child
+
+    bench.supervisor._spawn = fail  # type: ignore[assignment]
+    with pytest.raises(StreamNotFound, match="amp-1"):
+        bench.run()
+    assert bench.supervisor.state is SessionState.DONE
+    assert not any(child.alive for children in bench.held.values() for child in children)
+
+
+def test_an_operator_can_end_it_at_any_time(bench: Bench) -> None:
+    bench.run(lambda: None, bench.supervisor.stop, lambda: None, lambda: None)
+    assert bench.supervisor.ended_by == "stopped by the operator"
+    early = Bench(bench.plan.key + "x", bench.supervisor.folder)
+    early.supervisor.stop()
+    with pytest.raises(ProgramError, match="stopped before"):
+        early.run()
+
+
+def test_an_order_reaches_its_program_with_an_expiry_and_its_answer_is_known(bench: Bench) -> None:
+    sent: list[Order] = []
+    answers: list[Acknowledgement | None] = []
+    bench.run(
+        lambda: sent.append(bench.supervisor.order("decode", "gain", {"value": 2}, within=1.5)),
+        lambda: answers.append(bench.supervisor.answer(sent[0])),
+    )
+    (order,) = sent
+    assert (order.kind, order.payload) == ("gain", {"value": 2})
+    assert order.expires is not None
+    assert order.expires - bench.supervisor.started == pytest.approx(1.6)
+    assert answers == [Acknowledgement(order.id, "gain", Verdict.DONE)]
+    assert bench.newest("decode").orders[0] is order
+
+
+def test_a_snapshot_says_how_everything_stands(bench: Bench) -> None:
+    taken: list[SessionSnapshot] = []
+
+    def work() -> None:
+        bench.newest("decode").row["windows"] = 7
+        stream, frames = bench.plan.rings["stream"], bench.plan.rings["frames"]
+        assert isinstance(stream, Stream)
+        assert isinstance(frames, Ring)
+        place = stream.samples.claim(5)
+        place["samples"][:] = 0
+        stream.samples.commit(5)
+        write_frame(frames, reconstruction())
+
+    bench.run(work, lambda: taken.append(bench.supervisor.snapshot()))
+    (snapshot,) = taken
+    assert (snapshot.name, snapshot.state, snapshot.ended_by) == ("planted", SessionState.RUNNING, "")
+    assert snapshot.elapsed == pytest.approx(1.1)
+    assert snapshot.programs["decode"].counters == {"windows": 7, "skipped": 0}
+    assert snapshot.programs["decode"].state == "running"
+    assert snapshot.programs["decode"].heart_age == pytest.approx(0.0)
+    assert snapshot.programs["display"].counters == {"flips": 0}
+    assert snapshot.streams["stream"].samples == 5
+    assert snapshot.streams["stream"].source_id == "amp-1"
+    assert snapshot.newest["decode"].latent == (0.25,)
+    assert snapshot.newest["decode"].last_sample == 4
+    published = snapshot.as_json()
+    assert published["state"] == "running"
+    assert published["programs"]["decode"]["counters"]["windows"] == 7
+
+
+def reconstruction() -> Reconstruction:
+    return Reconstruction(
+        np.zeros((2, 2, 3), np.uint8), np.array([0.25], np.float32), 0.5, True, "", first=0, last_sample=4
+    )
