@@ -98,6 +98,13 @@ def test_programs_that_filter_nothing_do_not_wait_for_scipy_s_signal_package() -
     assert done.returncode == 0, done.stderr
 
 
+def test_no_two_test_modules_share_a_name() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), (
+        "pytest cannot collect two modules of one name in folders without one"
+    )
+
+
 def test_no_file_is_larger_than_two_megabytes_but_generators_in_bundles_of_at_most_eight() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.split("\0") if name}
