@@ -130,8 +130,15 @@ class SessionPlan:
                     f"{', '.join(ids) or 'none'}. Give it in [stream] markers."
                 )
             return self._marker_rings()[settings.markers]
-        own = self.markers[self.config.decoded_by(decoder)]
-        if not (own or ids):
+        # What a simulator sends beside its samples is no event.
+        silent = [
+            _own_markers(self.source_id(i))
+            for i in range(len(self.config.streams))
+            if (source := self.config.source_of(i)) is not None and source.kind != "replay"
+        ]
+        ids = [marker for marker in ids if marker not in silent]
+        own = [marker for marker in self.markers[self.config.decoded_by(decoder)] if marker in ids]
+        if not ids:
             raise ConfigError(
                 f"bundle {bundle.name!r} decodes epochs around markers ({bundle.spec.window}), and the session names "
                 "no stream of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."

@@ -145,6 +145,18 @@ class RecordedSession:
         streams = _listed(self.config.get("stream"))
         return None if name is None or (streams and streams[0].get("name") == name) else name
 
+    @property
+    def stream_roles(self) -> list[str | None]:
+        """Roles of the streams of samples that the session file names; None stands for the first."""
+        streams = _listed(self.config.get("stream"))
+        return [None, *(str(stream["name"]) for stream in streams[1:])]
+
+    @property
+    def driver(self) -> str | None:
+        """The decoder whose pictures the screen showed; None for the first. Errors as `decoder_settings`."""
+        named = [str(s["name"]) for s in _listed(self.config.get("decoder"))[1:]]
+        return next((name for name in named if self.drives_the_screen(name)), None)
+
     def drives_the_screen(self, decoder: str | None = None) -> bool:
         """Return whether the screen showed a decoder's pictures. Errors as `decoder_settings`."""
         name = self.config.get("display", {}).get("decoder") or self.decoder_settings().get("name")
