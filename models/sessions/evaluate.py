@@ -220,8 +220,9 @@ def _offline(bundle: Bundle) -> dict[str, Any]:
 
 def _snr(config: Mapping[str, Any]) -> float | None:
     """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
-    source: Mapping[str, Any] = config.get("source") or {}
-    snr = source.get("snr") if source.get("kind") == "insilico" else None
+    said = config.get("source") or []
+    sources: list[Mapping[str, Any]] = said if isinstance(said, list) else [said]
+    snr = next((source.get("snr") for source in sources if source.get("kind") == "insilico"), None)
     return None if snr is None else float(snr)
 
 
