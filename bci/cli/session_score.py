@@ -19,7 +19,8 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
     if config.experiment is None or not (config.experiment.folder / LATENTS).is_file():
         return {}
     try:
-        trials = RecordedSession.read(folder).trials()
+        session = RecordedSession.read(folder)
+        trials = session.trials(session.driver)
         found: dict[str, Any] = score(readings_of(trials), known_latents(config.experiment.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}

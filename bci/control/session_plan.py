@@ -432,17 +432,16 @@ class SessionPlan:
     def _write_facts(self, folder: Path, decoders: Sequence[str]) -> None:
         write_json(folder / "config.json", self.config.model_dump(mode="json"))
         ran = [
-            {"folder": settings.bundle.name, "hash": bundle.hash}
-            for settings, bundle in zip(self.config.decoders, self.bundles, strict=True)
+            {
+                "bundle": {"folder": settings.bundle.name, "hash": bundle.hash},
+                "decoder": self._told[name].get("environment", {}),
+            }
+            for name, settings, bundle in zip(decoders, self.config.decoders, self.bundles, strict=True)
         ]
-        computed = [self._told[name].get("environment", {}) for name in decoders]
-        environment = describe_environment() | {"bundle": ran[0], "decoder": computed[0]}
+        environment = describe_environment() | ran[0]
         if len(ran) > 1:
             names = [str(settings.name) for settings in self.config.decoders]
-            environment |= {
-                "bundles": dict(zip(names, ran, strict=True)),
-                "decoders": dict(zip(names, computed, strict=True)),
-            }
+            environment |= {"decoders": dict(zip(names, ran, strict=True))}
         write_json(folder / "environment.json", environment)
 
     def ended(self, facts: Facts, elapsed: float) -> str:

@@ -13,6 +13,7 @@ from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
 from bci.session.latency import latency_table
+from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
 from models.generators.package import package_of
 from models.reports.bundle import artist
@@ -85,11 +86,11 @@ def evaluate_session(
     say = progress or (lambda done, text: None)
     session = RecordedSession.read(folder)
     config, stimuli = session.config, _stimuli(session)
-    trials = session.trials()
+    trials = session.trials(session.driver)
     readings = readings_of(trials)
     latents = known_latents(stimuli)
     scored = score(readings, latents, seed)
-    bundle = session.bundle()
+    bundle = session.bundle(decoder=session.driver)
     draw = artist(bundle)
     found = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
     say(0.1, "scoring, beside every baseline")
@@ -220,9 +221,8 @@ def _offline(bundle: Bundle) -> dict[str, Any]:
 
 def _snr(config: Mapping[str, Any]) -> float | None:
     """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
-    said = config.get("source") or []
-    sources: list[Mapping[str, Any]] = said if isinstance(said, list) else [said]
-    snr = next((source.get("snr") for source in sources if source.get("kind") == "insilico"), None)
+    ratios = (one.get("snr") for one in sections(config, "source") if one.get("kind") == "insilico")
+    snr = next(ratios, None)
     return None if snr is None else float(snr)
 
 

@@ -1,7 +1,6 @@
 """Figures: what one session without faults measured, each against its limit."""
 
 import itertools
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from bci.control.certify.traces import Traces, number
 from bci.errors import BciError
 from bci.io.files.xdf.verify import verify
 from bci.session.latency import intervals, percentiles
+from bci.session.recorded import RecordedSession
 from bci.session.reproduce import reproduce
 from bci.signal.types import INTERVALS
 
@@ -231,14 +231,23 @@ def _same_pictures(traces: Traces) -> Fact:
 
 
 def decode_again(session: Path) -> dict[str, Any]:
-    """Return what reproduction says, and ``wrong``: how many reconstructions are not as they should be."""
+    """Return what reproduction says of the first decoder, and ``wrong``.
+
+    That is how many reconstructions, of all decoders, are not as they should be.
+    """
     try:
-        result = reproduce(session)
-    except (BciError, OSError, json.JSONDecodeError) as error:
+        results = [
+            reproduce(session, decoder=name) for name in (None, *RecordedSession.read(session).decoders)
+        ]
+    except (BciError, OSError) as error:
         return {"trouble": str(error)}
+    return {**results[0], "wrong": sum(_wrong(result) for result in results)}
+
+
+def _wrong(result: dict[str, Any]) -> int:
     # Those behind samples that were not recorded need only agree within the tolerance.
-    wrong = result["frames"] - result["equal"] - result["approximate"]
-    return {**result, "wrong": 0 if result["reproduced"] else max(1, wrong)}
+    wrong: int = result["frames"] - result["equal"] - result["approximate"]
+    return 0 if result["reproduced"] else max(1, wrong)
 
 
 def _step(offsets: list[tuple[float, float]]) -> float:

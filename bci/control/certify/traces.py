@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
 from bci.session.samples import Coverage
 
@@ -51,7 +52,7 @@ class Traces:
     @cached_property
     def frames(self) -> list[dict[str, str]]:
         """Every reconstruction of the decoder that the screen showed, in order."""
-        return self.frames_of(self._session.driver if self._says_what_ran else None)
+        return self.frames_of(self._session.driver)
 
     def frames_of(self, decoder: str | None) -> list[dict[str, str]]:
         """Return every reconstruction of a decoder, in order; of the first when none is named."""
@@ -86,7 +87,8 @@ class Traces:
         RecordingError
             If there is no recording with checksums.
         """
-        roles = self._session.stream_roles if self._says_what_ran else [None]
+        further = sections(self._session.config, "stream")[1:] if self._says_what_ran else []
+        roles = [None, *(str(stream["name"]) for stream in further)]
         parts = [self._session.stream(role).coverage() for role in roles]
         return Coverage(sum(part.samples for part in parts), tuple(h for part in parts for h in part.holes))
 
