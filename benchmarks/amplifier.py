@@ -1,4 +1,4 @@
-"""An amplifier's program: it streams from its start until it is killed, whoever listens."""
+"""An amplifier's program streams from its start until it is killed, with or without consumers."""
 
 import pylsl
 

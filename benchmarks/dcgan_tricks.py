@@ -1,4 +1,4 @@
-"""What each trick of the adversarial game does: one switch at a time, on a small problem, with the monitors.
+"""Effects of each switch of adversarial training: one at a time, on a small problem, with the monitors.
 
 ::
 
@@ -69,7 +69,7 @@ def play(
     """Train with one switch turned and measure."""
     game, network, limit = TRICKS[name]
     switches = dict(game)
-    # A warm start takes its share of the updates: it is no extra.
+    # The updates of a warm start count among the others.
     warm = round(steps * switches.pop("warm", 0.0))
     config = DcganConfig.model_validate(
         {

@@ -1,4 +1,4 @@
-"""Window closed → reconstruction made → frame in the display's hands, against raw runs of the same graphs.
+"""Decode latency: window closed → reconstruction made → frame read by the display, against raw runs of the graphs.
 
 ::
 
@@ -46,7 +46,7 @@ from benchmarks.report import (
 
 DEMO = Path(__file__).resolve().parent.parent / "models" / "bundles" / "alpha"
 
-#: What the line must reach, window closed → frame in the display's hands, milliseconds.
+#: Targets of the line, window closed → frame read by the display, milliseconds.
 TARGET_MS = {"p50": 10.0, "p99": 25.0}
 
 ROUNDS = 5
@@ -55,7 +55,7 @@ _FRAMES = 256
 
 
 def watch(handle: RingHandle, pipe: Connection) -> None:
-    """Take every frame as the display does, and report when each was in hand: the other process."""
+    """Read every frame as the display does, in the other process, and report the time of each."""
     clock = LslClock()
     with Ring.attach(handle) as ring:
         held = {column.name: np.empty((1, *column.shape), column.dtype) for column in ring.columns}
@@ -78,7 +78,7 @@ def frame_ring(bundle: Bundle) -> Ring:
 
 
 class Floor:
-    """The same graphs in sessions with the decoder's options, and nothing around them."""
+    """A Floor runs the same graphs in ONNX Runtime sessions with the decoder's options, and does nothing else."""
 
     def __init__(self, bundle: Bundle) -> None:
         import onnxruntime
@@ -103,7 +103,7 @@ class Floor:
 
 
 def make_windows(bundle: Bundle, n: int) -> list[Window]:
-    """Make windows of noise: what a network costs does not depend on what it sees."""
+    """Make windows of noise: a network's run time does not depend on its input."""
     random = np.random.default_rng(0)
     shape = bundle.window_shape
     good = np.zeros((bundle.length, *bundle.output.flag_shape), bool)
@@ -171,7 +171,7 @@ def measure(bundle: Bundle, windows_per_round: int, clock: Clock) -> dict[str, A
 
 
 def _hear(pipe: Connection, display: SpawnProcess) -> Any:
-    """Return what the display says next; end the benchmark when it died or stays silent."""
+    """Return the display process' next message; end the benchmark when that process died or stays silent."""
     if pipe not in wait([pipe, display.sentinel], 60):
         raise SystemExit("the process that stands for the display died, or said nothing for 60 s")
     return pipe.recv()

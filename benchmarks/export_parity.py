@@ -47,19 +47,19 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exported:
-    """A graph, what is put in, and what must come out."""
+    """An Exported is a graph with inputs and the outputs that it must give."""
 
     model: bytes
     inputs: Mapping[str, Array]
     expected: Mapping[str, Array]
 
 
-#: A model's name, and what builds its graph for a batch size.
+#: A model's name, and the function that builds its graph for a batch size.
 Entry = tuple[str, Callable[[int], Exported]]
 
 
 def readout_entries(quick: bool) -> list[Entry]:
-    """Fit every readout to a planted problem and return what exports it."""
+    """Fit every readout to a planted problem and return their entries."""
     trials, voxels, d = (150, 200, 10) if quick else (400, 2000, 64)
     rng = np.random.default_rng(8)
     latents = 0.5 + rng.standard_normal((trials, d)) * 2
@@ -105,7 +105,7 @@ def generator_entries() -> list[Entry]:
     new = Dcgan(100, 64, 64)
     new.train()
     with torch.no_grad():
-        for _ in range(4):  # statistics of its batches, as a trained one has
+        for _ in range(4):  # gives batch normalisation statistics, as a trained network has
             new(torch.randn(32, 100))
     new.eval()
     rounded = new.folded()
@@ -126,7 +126,7 @@ def generator_entries() -> list[Entry]:
 
 
 def network_of(package: GeneratorPackage) -> torch.nn.Module:
-    """Build a shipped generator anew in torch, with the weights that its graph holds."""
+    """Rebuild a shipped generator in torch, with the weights of its graph."""
     network = build_generator(package.spec.architecture).folded()
     stored = onnx.load_from_string(package.graph).graph.initializer
     weights = {tensor.name.removesuffix(".half"): numpy_helper.to_array(tensor) for tensor in stored}
@@ -155,14 +155,15 @@ def compare(entries: Iterable[Entry]) -> list[dict[str, Any]]:
             control |= set(read_facts(exported.model, name).control_flow)
             session = onnxruntime.InferenceSession(exported.model, providers=["CPUExecutionProvider"])
             names = [output.name for output in session.get_outputs()]
-            came = dict(zip(names, session.run(None, dict(exported.inputs)), strict=True))
-            for output, wanted in exported.expected.items():
-                if came[output].shape != wanted.shape:
+            outputs = dict(zip(names, session.run(None, dict(exported.inputs)), strict=True))
+            for output, expected in exported.expected.items():
+                if outputs[output].shape != expected.shape:
                     raise ValueError(
-                        f"{name}: {output} has shape {came[output].shape}, expected {wanted.shape}"
+                        f"{name}: {output} has shape {outputs[output].shape}, expected {expected.shape}"
                     )
             differences[batch] = max(
-                float(np.abs(came[output] - wanted).max()) for output, wanted in exported.expected.items()
+                float(np.abs(outputs[output] - expected).max())
+                for output, expected in exported.expected.items()
             )
         rows.append({"model": name, "differences": differences, "control_flow": sorted(control)})
         rows[-1]["met"] = max(differences.values()) <= BOUND and not control

@@ -1,4 +1,4 @@
-"""A footprint is what a running session takes of its machine: private memory, open files, shared segments."""
+"""A footprint is a running session's use of its machine: private memory, open files, shared segments."""
 
 import re
 import sys
@@ -19,7 +19,7 @@ _MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at the running session saw.
+    """A Look holds the footprint of a running session at one moment.
 
     Attributes
     ----------
@@ -40,14 +40,14 @@ class Look:
 
 
 class Watcher:
-    """Looks at the session twice a second; the supervisor calls it.
+    """A Watcher measures the session's footprint twice a second; the supervisor calls it.
 
     Attributes
     ----------
     looks : list of Look
-        What it saw.
+        Footprints so far.
     key : str
-        What the names of the session's shared segments begin with.
+        Prefix of the names of the session's shared segments.
     """
 
     def __init__(self, total: int) -> None:
@@ -59,7 +59,7 @@ class Watcher:
         self._next = 0.0
 
     def __call__(self, supervisor: Supervisor) -> None:
-        """Look, if it is time."""
+        """Measure, if half a second has passed."""
         if not self.key:
             self.key = key_of(supervisor.folder)
             self.processes |= {n: psutil.Process(c.process.pid) for n, c in supervisor.children.items()}
@@ -78,14 +78,14 @@ class Watcher:
 
 
 def key_of(session: Path) -> str:
-    """Return what the names of a session's shared segments begin with; its log says so."""
-    found = re.search(r"shared memory (\w+)", (session / "log.txt").read_text(encoding="utf-8"))
-    assert found is not None
-    return found[1]
+    """Return the prefix of the names of a session's shared segments, from its log."""
+    match = re.search(r"shared memory (\w+)", (session / "log.txt").read_text(encoding="utf-8"))
+    assert match is not None
+    return match[1]
 
 
 def private_memory(process: psutil.Process) -> float:
-    """Return the memory that belongs to a process alone and that it has written, MB."""
+    """Return the memory that a process has written and shares with no other, MB."""
     rollup = Path(f"/proc/{process.pid}/smaps_rollup")
     if not rollup.is_file():
         return float(process.memory_full_info().uss) / 1e6
@@ -94,7 +94,7 @@ def private_memory(process: psutil.Process) -> float:
 
 
 def open_files(process: psutil.Process) -> int:
-    """Return how many files, sockets and pipes a process has open."""
+    """Return the number of files, sockets and pipes that a process has open."""
     count = process.num_handles() if psutil.WINDOWS else process.num_fds()
     return int(count)
 

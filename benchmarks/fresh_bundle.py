@@ -19,7 +19,7 @@ _START = 8  # pixels along an edge of the generator's first map
 
 
 class _Builder:
-    """Collects nodes and constants; every constant is drawn from one seeded generator."""
+    """A _Builder collects a graph's nodes and constants; one seeded generator draws every constant."""
 
     def __init__(self, dtype: Any) -> None:
         self.nodes: list[onnx.NodeProto] = []

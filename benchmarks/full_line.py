@@ -34,8 +34,8 @@ _SIDE = 64
 _READY_LIMIT = 60.0
 
 
-def _nobody(supervisor: Supervisor, now: float) -> None:
-    """Disturb nothing."""
+def _undisturbed(supervisor: Supervisor, now: float) -> None:
+    """Leave the session undisturbed: the default of `disturb`."""
 
 
 def _nothing(session: Path, name: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def measure_line(
     seconds: float,
     recorder: str = "bci.live.record",
     supervision: SupervisionSettings | None = None,
-    disturb: Callable[[Supervisor, float], None] = _nobody,
+    disturb: Callable[[Supervisor, float], None] = _undisturbed,
     inspect: Callable[[Path, str], Mapping[str, Any]] = _nothing,
 ) -> Measurement:
     """Run one session on one feed.
@@ -63,7 +63,7 @@ def measure_line(
     recorder : str
         Module of the record program.
     supervision : SupervisionSettings, optional
-        Other rules for who counts as hung.
+        Other rules for which program counts as hung.
     disturb : callable
         Called about ten times a second with the supervisor and the seconds since the measured span began.
     inspect : callable
@@ -108,7 +108,7 @@ def measure_line(
 
 
 class _Meter:
-    """Reads the CPU clocks of source, acquire, decode and record at the ends of the measured span.
+    """A _Meter reads the CPU clocks of source, acquire, decode and record at the ends of the measured span.
 
     The supervisor calls it about ten times a second, so it divides by the span that it saw.
     """
@@ -197,7 +197,7 @@ def _graph(window: tuple[int, ...]) -> bytes:
 
 @contextmanager
 def own_log() -> Iterator[None]:
-    """Take away afterwards what the supervisor's log has added to this process's."""
+    """Remove afterwards the handlers that the supervisor adds to this process' logging."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     try:

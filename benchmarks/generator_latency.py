@@ -50,7 +50,7 @@ _VOXELS = 4096
 
 
 def bundle_of(package: GeneratorPackage, folder: Path) -> Bundle:
-    """Save a decoder with this generator behind an untrained dense readout, which costs what a trained one costs."""
+    """Save a decoder with this generator behind an untrained dense readout, which takes as long as a trained one."""
     spec = package.spec
     return fresh_bundle(
         folder,
@@ -100,7 +100,7 @@ def measure_decoder(bundle: Bundle, n: int, clock: Clock) -> dict[str, Any]:
 
 
 def summarise(taken: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Return percentiles of both and what ours adds, as the medians of the rounds say."""
+    """Return percentiles of both, and the time that ours adds, from the medians of the rounds."""
     floor, ours = (np.median(taken[name], axis=1) for name in ("floor", "ours"))
     added = {"ms": median_range(list(ours - floor)), "share": median_range(list(ours / floor - 1.0))}
     return {

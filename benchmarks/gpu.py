@@ -62,7 +62,7 @@ def _cuda_session(model: bytes, *, graph: bool, strict: bool = False) -> Any:
 
 
 class BoundFloor:
-    """The chain with I/O binding, tensors on the device, and a CUDA graph where the decoder has one."""
+    """A BoundFloor runs the chain with I/O binding, tensors on the GPU, and a CUDA graph where the decoder has one."""
 
     def __init__(self, bundle: Bundle, *, graph: bool) -> None:
         import onnxruntime
@@ -90,7 +90,7 @@ class BoundFloor:
 
 
 class PlainFloor:
-    """The chain by `session.run`: ONNX Runtime copies to and from the device at every graph."""
+    """A PlainFloor runs the chain by `session.run`: ONNX Runtime copies to and from the device at every graph."""
 
     def __init__(self, bundle: Bundle) -> None:
         chain = bundle.chain()
@@ -146,7 +146,7 @@ def time_runs(
             run(window)
     for round_ in range(ROUNDS):
         for i in range(n):
-            # Who comes first moves on by one each time, so nobody always finds the caches as another left them.
+            # The order rotates, so that no run always finds the caches as the same other run left them.
             for name in names[i % len(names) :] + names[: i % len(names)]:
                 window = windows[i % len(windows)]
                 began = clock.now()
@@ -209,7 +209,7 @@ def examine(bundle: Bundle, n: int, clock: Clock) -> dict[str, Any]:
 
 
 def print_findings(name: str, found: Mapping[str, Any]) -> None:
-    """Print what was found for one bundle."""
+    """Print the results for one bundle."""
     parity = found["parity"]
     print(
         f"\n{name}: {found['provider']}, CUDA graph {found['cuda_graph']}, wholly on it {found['wholly_on_gpu']}"

@@ -1,4 +1,4 @@
-"""The closed loop in silico: what the live line reads, beside the offline decoder and beside runs with nothing to read.
+"""The closed loop in silico: scores of the live line, beside those of the offline decoder and of null runs.
 
 ::
 
@@ -6,12 +6,12 @@
     python -m benchmarks.insilico_live --quick    # 24 trials a session, a minute
 
 A headless session of the demo's closed loop runs at four times real time, is reproduced, and is compared with its
-twin: the same participant shown the very flips offline, its answers decoded by the same bundle. Beside it stand other
-sessions of the same participant with the same trials, offline: two sessions differ, and this says by how much.
-Attention lapses in 2 % of looks, and a trial of lapsed attention reads as nothing: three of 48 cost some three points.
+twin: the same participant shown the same flips offline, its answers decoded by the same bundle. Beside it stand other
+sessions of the same participant with the same trials, offline, which show how much two sessions differ.
+Attention lapses in 2 % of looks, and a lapsed trial holds no information: three of 48 cost some three points.
 
-Three null runs go through the same line: SNR 0; channels that have changed places; and the first session's markers
-thrown to other times and its epochs cut anew. A score without information lies outside its 95 % interval once in twenty
+Three null runs go through the same line: SNR 0; permuted channels; and the first session's epochs cut again around
+markers at random times. A score without information lies outside its 95 % interval once in twenty
 runs: that is what the interval means. Scrambling costs no session, so it is repeated, and the share inside is given.
 """
 
@@ -38,7 +38,7 @@ from benchmarks.report import (
 )
 from benchmarks.reproduce_speed import bci
 from models.sessions.readings import Reading, known_latents, read_trials, score
-from stimuli.protocols.images import order
+from stimuli.protocols.order import order
 
 SPEED, SNR, PERMUTED, SEED = 4.0, demos.SNR, 1, 0
 WITHIN = 0.02
@@ -120,12 +120,12 @@ def others(repeats: int, sessions: int) -> list[float]:
 
 
 def without_lapses(readings: list[Reading], twin: Twin, latents: Any) -> dict[str, Any]:
-    """Score the trials in which the participant was there."""
+    """Score the trials without a lapse of attention."""
     return score([r for r, lapsed in zip(readings, twin.lapsed, strict=True) if not lapsed], latents)
 
 
 def null_row(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what a null run is judged by."""
+    """Return the figures by which a null run is judged."""
     low, high = found["two_way_chance"]
     return {
         "two_way": found["two_way"],
@@ -213,7 +213,7 @@ def main() -> int:
 
 
 def say(found: dict[str, Any]) -> None:
-    """Print what was found."""
+    """Print the results."""
     print_machine(found["machine"])
     twin = found["twin"]
     print(

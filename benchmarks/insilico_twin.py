@@ -1,7 +1,7 @@
-"""The offline twin of a live session in silico: the same participant, shown the very flips, decoded by the same bundle.
+"""The offline twin of a live session in silico: the same participant, shown the same flips, decoded by the same bundle.
 
-What the live line did is compared with it sample by sample and trial by trial. Beside it stand other sessions of the
-participant with the same trials, offline: how far one session lies from another by itself.
+The live session is compared with it sample by sample and trial by trial. Beside it stand other sessions of the
+participant with the same trials, offline, which show how much sessions differ.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,16 +33,16 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class Twin:
-    """What the twin of a session gave, beside the session.
+    """A Twin holds the comparison of a session with its offline twin.
 
     Attributes
     ----------
     samples, samples_equal : int
-        Recorded, and those of them that the twin gives to the bit.
+        Recorded samples, and those of them that equal the twin's bit for bit.
     trials, epochs_equal, latents_equal : int
-        Decoded live; those that the twin's markers are put on the same sample of; those with the very latent.
+        Trials decoded live; those whose marker lies on the same sample in the twin; those with an equal latent.
     readings : list of Reading
-        The twin's.
+        Readings of the twin.
     lapsed : list of bool
         For each trial, whether the participant's attention had lapsed.
     """
@@ -57,7 +57,7 @@ class Twin:
 
 
 def twin_of(folder: Path) -> Twin:
-    """Show a session's flips to its participant again, offline, and decode what it answers."""
+    """Show a session's flips to its participant again, offline, and decode the answers."""
     session = RecordedSession.read(folder)
     bundle = session.bundle()
     decoder = OnnxDecoder(bundle, clock=ManualClock())
@@ -95,18 +95,18 @@ def twin_of(folder: Path) -> Twin:
 
 
 def other_session(number: int, config: dict[str, Any], order: Sequence[int], bundle: Bundle) -> list[Reading]:
-    """Return what is read in another session of the participant: the same pictures and timing, no feedback.
+    """Return the readings of another session of the participant: the same pictures and timing, no feedback.
 
     Parameters
     ----------
     number : int
-        Which session.
+        Number of the session.
     config : dict
         ``source`` and ``experiment`` of a session file, with the signal's own times.
     order : sequence of int
-        Which picture comes when.
+        Number of the picture of each trial.
     bundle : Bundle
-        Decodes it.
+        The bundle that decodes.
     """
     experiment = config["experiment"]
     faces = Path(experiment["folder"])

@@ -1,4 +1,4 @@
-"""Kills of the source and of decode, one after the other, while a session runs."""
+"""A Script kills the source and decode in turn while a session runs, and notes each Kill."""
 
 import random
 import signal
@@ -20,16 +20,16 @@ _PATIENCE_S = 60.0
 
 @dataclass
 class Kill:
-    """One kill.
+    """A Kill holds the times of one kill and of the program's return.
 
     Attributes
     ----------
     victim : str
         ``"source"`` or ``"decode"``.
     killed : float
-        When, session seconds.
+        Time of the kill, session seconds.
     back : float
-        When its successor was there: the outlet on the network, or the imports done.
+        When its successor was ready: the outlet on the network, or the imports done.
     """
 
     victim: str
@@ -38,7 +38,7 @@ class Kill:
 
 
 class Script:
-    """Kills one program after the other; the supervisor calls it.
+    """A Script kills the two programs in turn; the supervisor calls it.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Script:
     Attributes
     ----------
     kills : list of Kill
-        What was done so far.
+        The kills so far.
     """
 
     def __init__(self, stage: Stage, kills: int, silence: float) -> None:

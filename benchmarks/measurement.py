@@ -1,8 +1,8 @@
-"""A Measurement: one contender on one feed, from the source's first push to the last window's note.
+"""A Measurement is one run of one contender on one feed, from the source's first push to the last window.
 
-Source and contender are programs of their own, started as the supervisor starts them. Latency is what the
-contender itself saw against what the source itself noted: from the push of a window's newest sample to the
-window in hand. A window that was passed over is charged with the time until the next one came, so nobody
+Source and contender are programs of their own, started as the supervisor starts them. Latency runs from the push of
+a window's newest sample, as noted by the source, to the window in hand, as noted by the contender. A window that was
+passed over is charged with the time until the next one, so that no contender
 gains by skipping. CPU time is that of all processes and threads of the contender during the measured span,
 read from the kernel, less what the checks of the counter channel cost.
 """
@@ -50,12 +50,12 @@ PEERS = {
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run of one contender gave.
+    """A Measurement holds the figures of one run of one contender.
 
     Attributes
     ----------
     contender, feed
-        Who, on what.
+        The contender's name, and its feed.
     latency : (n,) float64
         Seconds from the push of a window's newest sample to the window in hand, windows passed over included.
     decoded_age : (m,) float64
@@ -96,7 +96,7 @@ def _no_ring(name: str, segment: str, readers: int) -> Ring:
 
 
 class Stage:
-    """The programs of one run, their board and their folder.
+    """A Stage holds the programs of one run, their board and their folder.
 
     It starts what a line's posts say, as a supervisor does, but watches nothing and starts nothing again: contenders
     end by themselves.
@@ -222,14 +222,14 @@ def measure(
         cpu, sizes = _watch(processes, source.process.pid, began, seconds, memory)
         stage.until(lambda: "pushed" in source.facts, _END_LIMIT, "the last sample")
         if stream is not None:
-            # A moment for what is still on its way; then the stop travels down the line.
+            # A moment for samples still on their way; then the stop travels down the line.
             clock, total_samples = LslClock(), source.facts["pushed"] * feed.chunk
             until = clock.now() + 5.0
             stage.until(lambda: stream.samples.count >= total_samples or clock.now() > until, 6.0, "the rest")
             stage.children["acquire"].ask_to_stop()
             stage.until(stage.ended("acquire"), _END_LIMIT, "the end of acquire")
             stream.samples.finish()
-        # What lags processes its backlog to the end, so that its last window is checked too.
+        # A contender that lags processes its backlog to the end, so that its last window is checked, too.
         stage.until(stage.ended("consumer"), _END_LIMIT, "the end of the consumer")
         facts = {name: stage.children[name].facts for name in names} | {"source": source.facts}
         pushed = np.load(stage.folder / "source.npy")

@@ -1,4 +1,4 @@
-"""What opening a file costs that is read by a capped child first, beside the bare library, each in a fresh process.
+"""Time to open a file, sandbox run in a capped child included, beside the bare library, each in a fresh process.
 
 ``python -m benchmarks.opening [--quick] [--json]``: wall and processor time from the start of Python to the first
 sample, for a minute of 64 channels at 500 Hz as XDF (floor: pyxdf) and as FIF (floor: MNE).

@@ -1,4 +1,4 @@
-"""Overload: a decoder that needs 140 % of the hop, and what becomes of the window it works on.
+"""Overload: a decoder that needs 140 % of the hop, and the age of the windows it works on.
 
 ::
 
@@ -42,7 +42,7 @@ FLAT = 1.0
 
 
 def summarise(run: Measurement) -> dict[str, Any]:
-    """Return what one run under load shows.
+    """Return the figures of one run under load.
 
     ``drift`` is how many seconds older the windows become per second of stream: 0 where the newest wins.
     """
@@ -68,13 +68,13 @@ def summarise(run: Measurement) -> dict[str, Any]:
 
 
 def growth(sizes: Sequence[float]) -> float:
-    """Return how much a process has grown from the first to the last quarter of its samples, MB."""
+    """Return the growth of a process from the first to the last quarter of its samples, MB."""
     quarter = max(1, len(sizes) // 4)
     return float(np.mean(sizes[-quarter:]) - np.mean(sizes[:quarter]))
 
 
 def _grid_windows(run: Measurement) -> int:
-    """Return how many windows the grid has in all that was pushed."""
+    """Return the number of grid windows in all samples pushed."""
     pushed = run.facts["source"]["pushed"] * run.feed.chunk
     return int((pushed - run.feed.length) // run.feed.hop + 1)
 

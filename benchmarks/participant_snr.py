@@ -33,7 +33,7 @@ _PENALTIES = np.logspace(-3, 3, 13)
 
 
 class SmoothPictures:
-    """A random generator: smooth colour pictures from latents, through a saturating nonlinearity."""
+    """SmoothPictures draws smooth colour pictures from latents, by random weights and a saturating nonlinearity."""
 
     def __init__(self, d: int = LATENTS, side: int = 64, seed: int = 7) -> None:
         rng = np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def ridge(features: Array, targets: Array, test: Array) -> Array:
 
 
 def features(responses: Responses, kind: str) -> Array:
-    """Return what the ridge reads: betas, or means of 20 ms of each channel from 50 to 600 ms."""
+    """Return the ridge's features: betas, or means of 20 ms of each channel from 50 to 600 ms."""
     values = responses.values.astype(np.float64)
     if kind == "fmri":
         return values
@@ -79,7 +79,7 @@ def features(responses: Responses, kind: str) -> Array:
 
 
 def correlations(predicted: Array, truth: Array) -> Array:
-    """Return how well each prediction correlates with each true latent: (n, m)."""
+    """Return the correlation of each prediction with each true latent: (n, m)."""
     a = predicted - predicted.mean(axis=1, keepdims=True)
     b = truth - truth.mean(axis=1, keepdims=True)
     return np.asarray(a @ b.T / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1))
@@ -104,7 +104,7 @@ def measure(
         took = time.perf_counter() - began
         participant = make_participant(kind, session=1, **options)  # type: ignore[arg-type]
         tested = respond(participant, candidates[order])
-        # Where the eye points and what is remembered is the same at every SNR.
+        # Eye positions and memory are the same at every SNR.
         imagined = imagined or [
             participant.observer.imagine(candidates, m) for m in tested.moments[: TEST * ORACLE_REPEATS]
         ]

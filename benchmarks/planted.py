@@ -1,4 +1,4 @@
-"""Planted samples: what a benchmark sends, so that what it finds in a recording can be compared with it.
+"""Planted samples are known samples that a benchmark sends, and later compares with a recording of them.
 
 Channel 0 carries the sample number modulo `WRAP`, the others a second of noise, again and again.
 """
@@ -29,7 +29,7 @@ def noise(channels: int, rows: int) -> NDArray[np.float32]:
 
 
 def planted(block: NDArray[np.float32]) -> Samples:
-    """Return what gives the samples that a source makes of one block of noise.
+    """Return the function that gives the samples of a source, made of one block of noise.
 
     >>> planted(noise(2, 3))(2, 6)[:, 0].tolist()
     [2.0, 3.0, 4.0, 5.0]
@@ -45,17 +45,17 @@ def planted(block: NDArray[np.float32]) -> Samples:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a recording holds of what was sent.
+class ReadBack:
+    """A ReadBack is the comparison of a recording with the samples sent.
 
     Attributes
     ----------
     samples : int
         Samples of the stream in the file.
     wrong : int
-        Those that are not what was sent at their place: lost, doubled, out of order or changed.
+        Samples that differ from those sent at their place: lost, doubled, out of order or changed.
     payload : int
-        Bytes of their values alone.
+        Bytes of the samples' values alone.
     """
 
     samples: int
@@ -63,8 +63,8 @@ class Found:
     payload: int
 
 
-def read_back(path: Path, name: str, sent: Samples) -> Found:
-    """Read one stream of a recording, chunk by chunk, and compare it with what was sent.
+def read_back(path: Path, name: str, sent: Samples) -> ReadBack:
+    """Read one stream of a recording, chunk by chunk, and compare it with the samples sent.
 
     Raises
     ------
@@ -89,4 +89,4 @@ def read_back(path: Path, name: str, sent: Samples) -> Found:
                 expected = sent(at, at + len(rows))
                 wrong += int(np.count_nonzero((rows["values"] != expected).any(axis=1)))
                 at += len(rows)
-    return Found(at, wrong, at * dtype["values"].itemsize if at else 0)
+    return ReadBack(at, wrong, at * dtype["values"].itemsize if at else 0)

@@ -1,4 +1,4 @@
-"""Planted latents: readouts against an encoding model that is known, with the oracle above and the naive ones beside.
+"""Planted latents: readouts on data from a known encoding model, compared with its oracle and with naive baselines.
 
 512 latents drive 4096 voxels linearly at a signal-to-noise ratio of .2 per voxel, 1050 training trials once each; test
 trials average 14 presentations or show one. Noise is independent, or half of its variance lies in 30 shared factors.
@@ -64,14 +64,14 @@ PRINTED: dict[str, dict[tuple[str, int], tuple[float, float]]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planted:
-    """A world whose every number is known.
+    """A Planted is a data set from a known encoding model.
 
     Attributes
     ----------
     weights : (d, voxels) float32
     factors : (k, voxels) float32
     private : float
-        Variance of one presentation that each voxel has of its own.
+        Variance of one presentation that each voxel does not share with others.
     latents, brain : (n, d), (n, voxels) float32
         Training trials.
     test_latents : (m, d) float32
@@ -89,7 +89,7 @@ class Planted:
 
 
 def plant(seed: int, noise: str) -> Planted:
-    """Draw a world; equal seeds give equal worlds."""
+    """Draw a data set; equal seeds give equal data."""
     rng = np.random.default_rng([seed, 4096])
 
     def normal(*shape: int) -> Array:
@@ -126,7 +126,7 @@ def oracle(world: Planted, repeats: int) -> tuple[NDArray[np.float64], float]:
 
 
 def score(truth: Array, predicted: NDArray[Any], rng: np.random.Generator) -> dict[str, float]:
-    """Score predictions of latents, with the same predictions shuffled over trials beside."""
+    """Score predictions of latents, beside the same predictions shuffled over trials."""
     predicted = np.asarray(predicted, np.float64)
     shuffled = predicted[rng.permutation(len(predicted))]
     return {
@@ -138,7 +138,7 @@ def score(truth: Array, predicted: NDArray[Any], rng: np.random.Generator) -> di
 
 
 def readouts(adam: bool) -> dict[str, Callable[[], Any]]:
-    """Return what is compared."""
+    """Return the readouts that are compared."""
     built: dict[str, Callable[[], Any]] = {
         "inverted encoder": InvertedEncoder,
         "ridge": lambda: LinearReadout(Ridge(ALPHAS)),
@@ -153,7 +153,7 @@ def readouts(adam: bool) -> dict[str, Callable[[], Any]]:
 
 
 def measure(seed: int, noise: str, adam: bool) -> list[dict[str, Any]]:
-    """Fit and score everything in one world."""
+    """Fit and score every readout on one data set."""
     world, rows = plant(seed, noise), []
     rng = np.random.default_rng(seed)
     for repeats in REPEATS:
@@ -183,7 +183,7 @@ def measure(seed: int, noise: str, adam: bool) -> list[dict[str, Any]]:
 
 
 def judge(rows: list[dict[str, Any]]) -> list[tuple[str, str, str, bool]]:
-    """Compare with what must be reached: (what, needed, worst of all seeds, met)."""
+    """Compare with the targets: (what, needed, worst of all seeds, met)."""
 
     def of(name: str, noise: str, repeats: int, key: str) -> list[float]:
         return [

@@ -1,4 +1,4 @@
-"""Recorder: what recording everything costs the decoder, and what becomes of it on a disk that stalls.
+"""Recorder: the decoder's latency with recording on and off, and on a disk that stalls.
 
 ::
 
@@ -61,7 +61,7 @@ Figures = dict[str, Any]
 
 
 class Switch:
-    """Suspends the record program and resumes it, in turn.
+    """A Switch suspends and resumes the record program in turn.
 
     Attributes
     ----------
@@ -198,7 +198,7 @@ def judge(
         verdicts[f"a disk that stalls {STALL_S:g} s loses nothing"] = {
             "figure": f"{stalled['lost']} samples; {stalled['most_waiting_mb']:.0f} MB waited for a write of "
             f"{stalled['slowest_write_s']:.2f} s",
-            # A disk that did not stall proves nothing.
+            # Without a stall the target is not tested, so it is not met.
             "met": stalled["lost"] == 0 and stalled["slowest_write_s"] >= 0.9 * STALL_S,
         }
     return verdicts
@@ -265,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, result in configs.items():
         print_result(name, result)
     print(f"took {took:.0f} s in all")
-    # Latencies are judged by whoever knows how quiet the machine was.
+    # Latencies depend on how quiet the machine was, so they do not decide the exit status.
     ok = all(
         verdict["met"]
         for result in configs.values()

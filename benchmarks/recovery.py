@@ -1,4 +1,4 @@
-"""Recovery: how long after a program was killed the screen is neutral, and how soon the line decodes again.
+"""Recovery: time from the kill of a program to the neutral screen, and to the next decoded picture.
 
 ::
 
@@ -59,7 +59,7 @@ AGAIN_S = 2.0
 
 @dataclass(frozen=True)
 class Shown:
-    """What the session's tables say.
+    """A Shown holds the times that a session's tables hold of reconstructions and flips.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ def _column(rows: Sequence[Mapping[str, str]], name: str) -> NDArray[np.float64]
 
 
 def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
-    """Return how long what followed one kill took, seconds; NaN for what never came.
+    """Return the intervals that followed one kill, seconds; NaN for events that did not happen.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
         ``neutral`` since the kill; ``again`` and ``picture``, the first valid reconstruction and its flip, since
         the successor was there; ``total``, that flip since the kill.
     """
-    # What was on its way when the source died is no new data; what decode had published no new reconstruction.
+    # Samples on their way when the source died are no new data; frames that decode had published are not new, either.
     since = shown.arrived if kill.victim == "source" else shown.published
     neutral = _last_neutral(shown, kill)
     again = _first(shown.published, since > kill.back)
@@ -115,7 +115,7 @@ def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
 
 
 def _last_neutral(shown: Shown, kill: Kill) -> float:
-    """Return when the last picture before the successor was there gave way to neutral, at the earliest the kill."""
+    """Return the time of the last change to neutral before the successor was ready, at the earliest the kill."""
     before = shown.pictures[shown.pictures < kill.back]
     since = before[-1] if len(before) else -np.inf
     return max(_first(shown.neutral, (shown.neutral > since) & (shown.neutral < kill.back)), kill.killed)
@@ -159,7 +159,7 @@ def judge(found: Mapping[str, Sequence[Mapping[str, float]]], limit: float) -> d
 
 
 def recover(kills: int) -> dict[str, Any]:
-    """Run the session; return what it showed."""
+    """Run the session; return its figures."""
     with Stage() as stage:
         spec = {"source_id": stage.key, "feed": asdict(FEED)}
         stage.take([source_post(spec, AMPLIFIER)])

@@ -1,4 +1,4 @@
-"""A report: the machine it was measured on, its tables, and one machine-readable last line."""
+"""A report holds the machine it was measured on, its tables, and one machine-readable last line."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def median_range(values: Sequence[float]) -> dict[str, float]:
 
 
 def progress(text: str) -> None:
-    """Say on stderr what is going on: a benchmark takes minutes."""
+    """Print progress on stderr: a benchmark takes minutes."""
     print(text, file=sys.stderr, flush=True)
 
 

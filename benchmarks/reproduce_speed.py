@@ -93,8 +93,8 @@ def hold_to_one_core() -> bool:
     return True
 
 
-class Taken:
-    """Seconds of processor time, of this process and those it waited for, and on the wall, since it was made."""
+class Stopwatch:
+    """A Stopwatch measures processor time, of this process and its ended children, and wall time, since it was made."""
 
     def __init__(self) -> None:
         self._began = self._now()
@@ -105,15 +105,15 @@ class Taken:
         return np.array([sum(times[:4]), time.perf_counter()])
 
     def __call__(self) -> tuple[float, float]:
-        """Return them: processor, wall."""
+        """Return the seconds so far: processor time, wall time."""
         cpu, wall = self._now() - self._began
         return float(cpu), float(wall)
 
 
 def graphs_alone(decoder: OnnxDecoder, frames: int) -> tuple[float, float]:
-    """Return the seconds that the bundle's graphs take for as many windows: of processor time, and on the wall."""
+    """Return the seconds that the bundle's graphs take for as many windows: processor time, wall time."""
     window = np.random.default_rng(0).uniform(1, 10, decoder.bundle.window_shape).astype(np.float32)
-    taken = Taken()
+    taken = Stopwatch()
     for _ in range(frames):
         decoder.raw(window)
     return taken()
@@ -138,7 +138,7 @@ def main() -> int:
         result: dict[str, Any] = {}
         for i in range(rounds):
             progress(f"round {i + 1} of {rounds} …")
-            command = Taken()
+            command = Stopwatch()
             result = bci("reproduce", session)
             taken["command"].append(command())
             taken["work"].append((result["cpu_seconds"], result["seconds"] / result["times_real_time"]))

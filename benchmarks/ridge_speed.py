@@ -36,7 +36,7 @@ from models.readouts.ridge_solver import fit_ridge
 SHAPE = (1050, 4096, 512)
 ALPHAS = np.logspace(1, 6, 11)
 Array = NDArray[np.floating[Any]]
-#: Fits a model and returns what predicts with it.
+#: Fits a model and returns its function of prediction.
 Contender = Callable[[Array, Array], Callable[[Array], Array]]
 
 
@@ -62,7 +62,7 @@ CONTENDERS: dict[str, Contender] = {"ours": ours, "scikit-learn": scikit_learn, 
 
 
 def plant(dtype: type) -> tuple[Array, Array, Array]:
-    """Draw training and test trials whose latents differ in how much the brain says about them."""
+    """Draw training and test trials whose latents are encoded with different strengths."""
     trials, voxels, count = SHAPE
     rng = np.random.default_rng(4)
     latents = rng.standard_normal((trials + 200, count))
@@ -74,7 +74,7 @@ def plant(dtype: type) -> tuple[Array, Array, Array]:
 
 
 def compare(dtype: type, rounds: int) -> dict[str, Any]:
-    """Let the contenders take turns after one unmeasured turn each; return seconds and differences."""
+    """Run the contenders in turn, after one unmeasured turn each; return seconds and differences."""
     brain, latents, new = plant(dtype)
     for fit in CONTENDERS.values():
         fit(brain[:64, :64], latents[:64, :8])

@@ -1,4 +1,4 @@
-"""Soak: an hour of 64 channels at 1 kHz through the whole line at high speed; what grows, and what is missing.
+"""Soak: an hour of 64 channels at 1 kHz through the whole line at high speed; growth of memory, and missing samples.
 
 ::
 
@@ -43,7 +43,7 @@ from bci.signal.types import Signal
 from benchmarks.footprint import Look, Watcher, files_of, growth, open_files, segments_of
 from benchmarks.full_line import make_bundle, own_log
 from benchmarks.measurement import isolated
-from benchmarks.planted import Found, Samples, planted, read_back
+from benchmarks.planted import ReadBack, Samples, planted, read_back
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from benchmarks.source import Feed
 
@@ -59,22 +59,22 @@ FIRST_S = 5.0
 
 
 def judge(
-    looks: Sequence[Look], total: int, found: Found, damaged: int, left: Sequence[str]
+    looks: Sequence[Look], total: int, found: ReadBack, damaged: int, left: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Return each target with its figure and whether it is met.
 
     Parameters
     ----------
     looks : sequence of Look
-        What was seen while the session ran.
+        Footprints while the session ran.
     total : int
         Samples that were played.
-    found : Found
-        What the recording holds of them.
+    found : ReadBack
+        Comparison of the recording with the samples played.
     damaged : int
-        What `verify` finds fault with in it.
+        Number of faults that `verify` finds in the recording.
     left : sequence of str
-        What was still there when the session had ended: segments, processes, files.
+        Segments, processes and files that remained after the session had ended.
     """
     programs = list(looks[-1].memory) if looks else []
     grown = {name: growth(looks, name) for name in programs}
@@ -107,7 +107,7 @@ def judge(
 
 
 def soak(folder: Path, total: int, speed: float | str) -> dict[str, Any]:
-    """Play `total` samples through a session in `folder`; return what it showed."""
+    """Play `total` samples through a session in `folder`; return its figures."""
     sent = planted(FEED.noise())
     make_bundle(folder / "bundle", Signal("hour", FEED.rate, (FEED.channels,), LABELS, "uV"), FEED)
     _run(folder, int(FIRST_S * FEED.rate), speed, sent)
@@ -139,7 +139,7 @@ def soak(folder: Path, total: int, speed: float | str) -> dict[str, Any]:
 
 
 def _run(folder: Path, total: int, speed: float | str, sent: Samples) -> tuple[Watcher, dict[str, Any]]:
-    """Play `total` samples through one session; return what was seen of it, and its summary."""
+    """Play `total` samples through one session; return its footprints and its summary."""
     file = folder / "hour.npy"
     write_recording(file, total, sent)
     config = SessionConfig(

@@ -2,7 +2,7 @@
 
 The samples are those of `benchmarks.planted`. The newest sample of a chunk is stamped with `local_clock()` just
 before the push; the stamps before it are spread evenly since the push before. It starts counting at 0 once
-somebody listens, so every contender sees the same samples.
+a consumer is connected, so every contender sees the same samples.
 """
 
 import time
@@ -28,7 +28,7 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Feed:
-    """What is published, and how it is cut into windows.
+    """A Feed describes the published stream, and how it is cut into windows.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Feed:
         return int(seconds * self.rate / self.hop) + 1
 
     def noise(self) -> NDArray[np.float32]:
-        """Return what is sent again and again, apart from channel 0: about a second, (n, channels)."""
+        """Return the block of noise that all channels but the first repeat: about a second, (n, channels)."""
         return noise(self.channels, max(self.rate // self.chunk, 1) * self.chunk)
 
 
@@ -85,7 +85,7 @@ def main(program: Program) -> None:
 
 
 def describe_feed(feed: Feed, source_id: str) -> Any:
-    """Return what the feed's stream says of itself, a `pylsl.StreamInfo`."""
+    """Return the description of the feed's stream, a `pylsl.StreamInfo`."""
     info = pylsl.StreamInfo(source_id, "EEG", feed.channels, feed.rate, pylsl.cf_float32, source_id)
     channels = info.desc().append_child("channels")
     for number in range(feed.channels):

@@ -1,4 +1,4 @@
-"""Stream latency: newest sample pushed → window in the decoder's hands, against a bare pylsl loop and peers.
+"""Stream latency: newest sample pushed → window read by the decoder, against a bare pylsl loop and peers.
 
 ::
 
@@ -66,7 +66,7 @@ Figures = dict[str, float]
 
 
 def figures(run: Measurement) -> Figures:
-    """Return what one run contributes to the medians."""
+    """Return the figures that one run adds to the medians."""
     cuts = percentiles(1e3 * run.latency, (50, 99))
     programs = {f"cpu_{name}": share for name, share in run.programs_cpu.items()}
     return {"p50_ms": cuts["p50"], "p99_ms": cuts["p99"], "cpu": run.cpu, **programs}

@@ -1,4 +1,4 @@
-"""A WindowLog notes when each window was in a consumer's hands, and what its counter channel says."""
+"""A WindowLog notes when each window reached a consumer, and whether its counter channel is unbroken."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ WINDOW_DTYPE = np.dtype(
 
 
 class WindowLog:
-    """Preallocated notes on every window, the same for all contenders.
+    """A WindowLog holds preallocated notes on every window, the same for all contenders.
 
     Parameters
     ----------

@@ -5,236 +5,186 @@
     blank ──> stimulus ──> feedback ──> blank ──> …       what the display is asked for
       └── aborted: the stimulus never came, or the screen went neutral in its time
 
-Nothing here is timed by this program: parts of trials carry the session times at which the display is to show them.
-``trials.csv`` gets a row per trial, on the disk before the next one begins.
+Nothing here is timed by this program: parts of trials carry the session times at which the display is to show them. A
+stimulus that is a latent is drawn by the render program in the blank before it; one that is a text by the display.
+``trials.csv`` gets a row per trial, on the disk before the next one begins. Started in the place of an engine that
+died, this one tells the protocol every recorded outcome again, so that it goes on where it was.
 """
 
-import csv
-import io
-import math
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
-from bci.errors import Overrun
-from bci.io.files.disk import AppendFile
+from bci.errors import ConfigError
 from bci.memory.program import Program
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import Phase, write_part
-from bci.signal.types import STAGES, Shown
 from stimuli.protocols import open_protocol
-from stimuli.trials import Ending, Outcome, Reading, Trial
+from stimuli.rendered import Rendered
+from stimuli.trial_table import Past, TrialTable, read_past
+from stimuli.trials import Ending, Latent, Outcome, Palette, Picture, Protocol, Text, Trial
+from stimuli.witness import Witness
 
 #: From asking for a stimulus to its onset, at least: a display looks once in a flip.
 LEAD_S = 0.1
 
-FIELDS = ("trial", "stimulus", "name", "ending", "planned", "onset", "until", "confidence", "latent")
+#: From asking for the picture of a latent to asking the display for it, at least; a longer blank leaves more.
+DRAW_S = 0.2
 
 _SLICE = 0.02
-_ARRIVED = STAGES.index("arrived")
 
 
 def main(program: Program) -> None:
     """Run the protocol to its end, then report ``finished``.
 
-    Opens the rings of roles ``stimuli`` (written), ``shown`` and ``frames`` (read). Started in the place of one that
-    died, it calls the trial that was under way aborted and goes on with the next.
+    Opens the rings of roles ``stimuli`` (written), ``shown`` and ``frames`` (read); where there are any, ``requests``
+    (written) and ``drawn`` (read), for latents. Started in the place of one that died, it calls the trial that was
+    under way aborted and goes on with what the protocol then asks for.
 
-    Spec: ``[experiment]`` of the session file; ``size``, (height, width) of the pictures; ``tail_s``, how long to wait
-    after the last trial for what is decoded of it.
+    Spec: ``[experiment]`` of the session file; ``size``, (height, width) of the pictures; ``latent``, size of the
+    generator's latent space, 0 where there is none; ``reading``, how many values a reading has; ``tail_s``, how long to
+    wait after the last trial for what is decoded of it.
 
     Report: ``trials``, ``aborted``, ``finished``.
 
     Raises
     ------
     ConfigError
-        If the protocol cannot be used.
+        If the protocol cannot be used, or asks for other trials than before when it is told the same outcomes.
     """
     spec = program.spec
     stimuli, shown, frames = (program.ring(role) for role in ("stimuli", "shown", "frames"))
-    protocol = open_protocol(spec, tuple(spec["size"]))
-    begun, done = (program.inherited[counter] for counter in ("begun", "done"))
-    aborted = program.inherited["aborted"]
+    rendered = Rendered(program.ring("requests"), program.ring("drawn")) if program.has("requests") else None
+    palette = Palette(tuple(spec["size"]), spec["latent"], spec["reading"])
+    protocol = open_protocol(spec, palette)
+    past = read_past(program.folder)
+    trial, number = _replay(protocol, past), len(past.rows)
+    aborted = sum(row.outcome.ending is Ending.ABORTED for row in past.rows)
     row = program.row
     with TrialTable(program.folder) as table:
-        trial, number = next(protocol, None), 0
-        while number < begun and trial is not None:
-            # The predecessor's trials; what came of them is in its rows, the one under way is lost with it.
-            if number >= done:
-                table.write(number, trial, Outcome(number, Ending.ABORTED, math.nan))
-                aborted += 1
-            trial, number = (
-                _next(protocol, Outcome(number, Ending.ABORTED, math.nan)),
-                number + 1,
-            )
+        # A flip can come up to half a refresh before the time it was asked for.
+        witness = Witness(shown, frames, early_s=LEAD_S / 2, first_frame=past.frames)
+        if trial is not None and number < program.inherited["begun"]:
+            # Its predecessor's rows are in the tables; the trial that was under way is lost with it.
+            outcome = witness.lost(number, past.pending.get(number, ()))
+            table.write(number, trial, outcome, frames=witness.frames_seen)
+            aborted, number, trial = aborted + 1, number + 1, _next(protocol, outcome)
         row["done"], row["aborted"] = number, aborted
         program.ready()
         free_from = program.clock.now() + LEAD_S + spec["lead_in_s"]
-        watch = Watch(shown, frames)
         while trial is not None and program.tick():
             row["begun"] = number + 1
-            start = max(program.clock.now() + LEAD_S, free_from + trial.blank_s)
-            free_from = ask(stimuli, number, trial, start)
-            if not _sleep_until(program, free_from, watch):
-                table.write(number, trial, watch.outcome(number, start, trial, cut_short=True), start)
+            lead = LEAD_S + DRAW_S * isinstance(trial.stimulus, Latent)
+            start = max(program.clock.now() + lead, free_from + trial.blank_s)
+            image = _image(program, rendered, number, trial, start - LEAD_S, witness)
+            if image is not None or isinstance(trial.stimulus, Text):
+                ask(stimuli, number, trial, start, image)
+            elif program.tick():
+                program.log.error("the picture of trial %d did not come in time: it is aborted", number)
+            free_from = start + trial.stimulus_s + trial.feedback_s
+            going = _sleep_until(program, free_from, witness)
+            outcome = witness.outcome(number, start, trial, cut_short=not going)
+            table.write(number, trial, outcome, start, witness.frames_seen)
+            if not going:
                 break
-            outcome = watch.outcome(number, start, trial)
-            table.write(number, trial, outcome, start)
-            aborted += outcome.ending is Ending.ABORTED
-            number += 1
+            aborted, number = aborted + (outcome.ending is Ending.ABORTED), number + 1
             row["done"], row["aborted"] = number, aborted
             trial = _next(protocol, outcome)
-    going = _sleep_until(program, program.clock.now() + spec["tail_s"], watch)
+        going = _sleep_until(program, program.clock.now() + spec["tail_s"], witness)
+        late = witness.readings()
+        table.write_late(reading for _, reading in sorted(late.items()) if reading.trial not in past.after)
     program.report(trials=number, aborted=aborted, finished=going and trial is None)
     while program.tick():
         program.clock.sleep_until(program.clock.now() + _SLICE)
 
 
-def ask(stimuli: Ring, number: int, trial: Trial, start: float) -> float:
-    """Ask the display for the parts of a trial; return when the last of them is over."""
+def ask(
+    stimuli: Ring, number: int, trial: Trial, start: float, image: NDArray[np.uint8] | None = None
+) -> None:
+    """Ask the display for the parts of a trial.
+
+    Parameters
+    ----------
+    stimuli : Ring
+        A ring of `bci.memory.trial_parts.stimulus_columns`.
+    number : int
+        The trial's.
+    trial : Trial
+        What is to be shown.
+    start : float
+        When, session seconds.
+    image : (height, width, 3) uint8, optional
+        The stimulus' pixels, where it is no text.
+    """
     stop = start + trial.stimulus_s
-    common: dict[str, Any] = {
-        "trial": number,
-        "stimulus": trial.stimulus,
-        "since": start,
-        "name": trial.name,
-    }
-    write_part(stimuli, Phase.STIMULUS, **common, start=start, stop=stop, image=trial.image)
+    text = trial.stimulus if isinstance(trial.stimulus, Text) else None
+    write_part(
+        stimuli,
+        Phase.STIMULUS,
+        trial=number,
+        stimulus=trial.number,
+        since=start,
+        start=start,
+        stop=stop,
+        name=trial.name,
+        image=image,
+        text=text.words if text else "",
+        text_deg=text.size_deg if text else 0.0,
+    )
     if trial.feedback_s:
-        write_part(stimuli, Phase.FEEDBACK, **common, start=stop, stop=stop + trial.feedback_s)
-    return stop + trial.feedback_s
+        write_part(
+            stimuli,
+            Phase.FEEDBACK,
+            trial=number,
+            stimulus=trial.number,
+            since=start,
+            start=stop,
+            stop=stop + trial.feedback_s,
+            name=trial.name,
+        )
 
 
-def _next(protocol: Any, outcome: Outcome) -> Trial | None:
-    try:
-        trial: Trial = protocol.send(outcome)
-    except StopIteration:
-        return None
+def _replay(protocol: Protocol, past: Past) -> Trial | None:
+    """Tell a protocol what became of the trials before; return the trial that it goes on with."""
+    trial = next(protocol, None)
+    for number, row in enumerate(past.rows):
+        asked = None if trial is None else (trial.number, trial.name)
+        if asked != (row.stimulus, row.name):
+            raise ConfigError(
+                f"trial {number} was stimulus {row.stimulus} ({row.name!r}) before the restart; told the same "
+                f"outcomes, the protocol now asks for {asked}. A protocol must give the same trials again: were its "
+                "files changed?"
+            )
+        trial = _next(protocol, row.outcome)
     return trial
 
 
-def _sleep_until(program: Program, when: float, watch: "Watch") -> bool:
+def _next(protocol: Protocol, outcome: Outcome) -> Trial | None:
+    try:
+        return protocol.send(outcome)
+    except StopIteration:
+        return None
+
+
+def _image(
+    program: Program, rendered: Rendered | None, number: int, trial: Trial, deadline: float, witness: Witness
+) -> NDArray[np.uint8] | None:
+    """Return the pixels of a trial's stimulus; None where it is a text, or was not drawn by `deadline`."""
+    if isinstance(trial.stimulus, Picture):
+        return trial.stimulus.image
+    if isinstance(trial.stimulus, Text) or rendered is None:
+        return None
+    rendered.request(number, trial.number, trial.stimulus.latent)
+    while (image := rendered.take(number)) is None and program.clock.now() < deadline:
+        if not _sleep_until(program, min(deadline, program.clock.now() + _SLICE), witness):
+            return None
+    return image
+
+
+def _sleep_until(program: Program, when: float, witness: Witness) -> bool:
     """Look at the screen until `when`; False when told to stop."""
     while program.clock.now() < when:
         if not program.tick():
             return False
         program.clock.sleep_until(min(when, program.clock.now() + _SLICE))
-        watch.look()
+        witness.look()
     return True
-
-
-class Watch:
-    """Sees what was flipped and what was decoded.
-
-    Parameters
-    ----------
-    shown, frames : Ring
-        The display's changes of picture, and the decoder's reconstructions.
-    """
-
-    def __init__(self, shown: Ring, frames: Ring) -> None:
-        self._shown, self._frames = shown, frames
-        self._at, self._frame = shown.count, frames.count
-        self._changes: list[tuple[Shown, int, float]] = []
-
-    def look(self) -> None:
-        """Take in the changes of picture since the last look."""
-        while self._at < self._shown.count:
-            try:
-                record = self._shown.read(self._at, self._at + 1)["shown"][0]
-            except Overrun as overrun:
-                self._at = overrun.first + overrun.lost
-                continue
-            self._changes.append((Shown(int(record["kind"])), int(record["frame"]), float(record["flip"])))
-            self._at += 1
-
-    def outcome(self, number: int, start: float, trial: Trial, *, cut_short: bool = False) -> Outcome:
-        """Say what came of the trial that began at `start` and is now over."""
-        self.look()
-        # A flip can come up to half a refresh before the time it was asked for.
-        changes = [change for change in self._changes if change[2] >= start - LEAD_S / 2]
-        self._changes = []
-        onset, broken = math.nan, cut_short
-        for kind, frame, flip in changes:
-            if kind is Shown.STIMULUS and frame == trial.stimulus and math.isnan(onset):
-                onset = flip
-            elif kind is Shown.NEUTRAL and flip < start + trial.stimulus_s:
-                broken = True
-        ending = Ending.ABORTED if broken or math.isnan(onset) else Ending.SHOWN
-        readings = self._readings()
-        own = readings.pop(number, None) or self._newest_window(onset)
-        late = tuple(readings[trial] for trial in sorted(readings))
-        if own is None:
-            return Outcome(number, ending, onset, late=late)
-        return Outcome(number, ending, onset, own.latent, own.confidence, late)
-
-    def _readings(self) -> dict[int, Reading]:
-        """Return the newest valid reconstruction of every trial that one has come of since the last call."""
-        readings: dict[int, Reading] = {}
-        while self._frame < self._frames.count:
-            try:
-                frame = self._frames.read(self._frame, self._frame + 1)
-            except Overrun as overrun:
-                self._frame = overrun.first + overrun.lost
-                continue
-            self._frame += 1
-            info = frame["info"][0]
-            trial = int(info["event"]["trial"])
-            if info["valid"] and trial >= 0:
-                readings[trial] = Reading(trial, frame["latent"][0].copy(), float(info["confidence"]))
-        return readings
-
-    def _newest_window(self, onset: float) -> Reading | None:
-        """Return the newest valid reconstruction of a sliding window whose data arrived after the onset."""
-        for at in range(self._frames.count - 1, max(-1, self._frames.oldest - 1), -1):
-            try:
-                frame = self._frames.read(at, at + 1)
-            except Overrun:
-                break
-            info = frame["info"][0]
-            if info["event"]["length"] >= 0 or not info["stamps"][_ARRIVED] > onset:
-                break
-            if info["valid"]:
-                return Reading(-1, frame["latent"][0].copy(), float(info["confidence"]))
-        return None
-
-
-class TrialTable:
-    """``trials.csv``, or ``trials-2.csv`` and so on for a successor; a row is on the disk when `write` returns."""
-
-    def __init__(self, folder: Path) -> None:
-        number = 1
-        while (path := folder / f"trials{f'-{number}' if number > 1 else ''}.csv").exists():
-            number += 1
-        self._file = AppendFile(path)
-        self._write(FIELDS)
-
-    def write(self, number: int, trial: Trial, outcome: Outcome, planned: float = math.nan) -> None:
-        """Append what came of one trial; times are session seconds."""
-        until = planned + trial.stimulus_s
-        latent = "" if outcome.latent is None else np.asarray(outcome.latent).tolist()
-        self._write(
-            (
-                number,
-                trial.stimulus,
-                trial.name,
-                outcome.ending.value,
-                *(f"{value:.6f}" for value in (planned, outcome.onset, until)),
-                f"{outcome.confidence:.6g}",
-                latent,
-            )
-        )
-
-    def _write(self, row: Sequence[Any]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text).writerow(row)
-        self._file.append(text.getvalue().encode())
-        self._file.sync()
-
-    def __enter__(self) -> "TrialTable":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._file.close()

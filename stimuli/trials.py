@@ -1,4 +1,4 @@
-"""Trials: what a protocol asks for, what became of it, and the table that says so."""
+"""Trials: what a protocol asks for, what became of it, and what it may be made of."""
 
 import math
 from collections.abc import Generator
@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bci.memory.trial_parts import LONGEST_TEXT
 
 
 class Ending(StrEnum):
@@ -17,27 +19,105 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A stimulus that is pixels already.
+
+    Attributes
+    ----------
+    image : (height, width, 3) uint8
+        What is shown.
+    """
+
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latent:
+    """A stimulus that is a point in the latent space of the session's generator, drawn ahead of time.
+
+    Attributes
+    ----------
+    latent : (d,) float32
+        The point.
+    """
+
+    latent: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A stimulus that is words, drawn by the display in the middle of the screen.
+
+    Attributes
+    ----------
+    words : str
+        What is written; a line feed begins a new line.
+    size_deg : float
+        Height of a line, degrees of visual angle.
+
+    Raises
+    ------
+    ValueError
+        If there are no words, or more than `bci.memory.trial_parts.LONGEST_TEXT` bytes of UTF-8.
+    """
+
+    words: str
+    size_deg: float = 1.0
+
+    def __post_init__(self) -> None:
+        size = len(self.words.encode())
+        if not self.words.strip() or size > LONGEST_TEXT or not self.size_deg > 0:
+            raise ValueError(
+                f"a text stimulus needs 1 to {LONGEST_TEXT} bytes of text and a size above 0 degrees; came {size} "
+                f"bytes at {self.size_deg:g} degrees"
+            )
+
+
+#: What a trial shows.
+Stimulus = Picture | Latent | Text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Trial:
     """One trial as a protocol asks for it.
 
     Attributes
     ----------
-    stimulus : int
-        Its number in the set.
+    number : int
+        The stimulus' number in its set; the marker of its flip reads ``stimulus <number> <name>``.
     name : str
         What it is called.
-    image : (height, width, 3) uint8
+    stimulus : Picture, Latent or Text
         What is shown.
     stimulus_s, feedback_s, blank_s : float
         How long it is shown, how long reconstructions may be seen after it, how long nothing is shown before it.
     """
 
-    stimulus: int
+    number: int
     name: str
-    image: NDArray[np.uint8]
+    stimulus: Stimulus
     stimulus_s: float
     feedback_s: float = 0.0
     blank_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """What the trials of a session may be made of, and what is read of them.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Height and width of pictures.
+    latent : int
+        Size of the generator's latent space; 0 where the session's bundle has no generator of its own.
+    reading : int
+        How many values a reading has.
+    """
+
+    size: tuple[int, int]
+    latent: int = 0
+    reading: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +127,9 @@ class Reading:
     Attributes
     ----------
     trial : int
-        Which.
+        Which, counted from 0.
     latent : (d,) float32
-        The reconstruction's place in the latent space.
+        The reconstruction's place in the latent space, or its result where the bundle makes no picture.
     confidence : float
         Its confidence; NaN for none.
     """
@@ -66,7 +146,7 @@ class Outcome:
     Attributes
     ----------
     trial : int
-        Which.
+        Which, counted from 0.
     ending : Ending
         Aborted: it was never on the screen, or the screen went neutral before its time.
     onset : float
@@ -87,7 +167,13 @@ class Outcome:
     confidence: float = math.nan
     late: tuple[Reading, ...] = ()
 
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """All that was read since the outcome before, of this trial and of earlier ones, oldest trial first."""
+        own = () if self.latent is None else (Reading(self.trial, self.latent, self.confidence),)
+        return (*self.late, *own)
+
 
 #: A protocol is asked for trials, one at a time, and told what became of each: ignored, it is a fixed list; used,
-#: the loop is closed.
+#: the loop is closed. The same outcomes must give the same trials: a restarted engine tells it the recorded ones again.
 Protocol = Generator[Trial, Outcome, None]

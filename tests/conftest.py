@@ -1,6 +1,7 @@
 """What every test shares: an LSL network of its own, the sample recordings, and no screen."""
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,12 @@ _LSL_CONFIG.write_text(isolated_config(f"test-{uuid.uuid4()}"))
 os.environ["LSLAPICFG"] = str(_LSL_CONFIG)
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind: each process that runs tests, several at a time, has a network of its own."""
+    shutil.rmtree(_LSL_CONFIG.parent, ignore_errors=True)
+
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -110,18 +110,25 @@ class Line:
         How many times faster than real time the sender says that it plays.
     seconds : float
         How long a sample stays readable in the stream's ring.
+    bundle : Any
+        What the bundle has otherwise than here: arguments of `tiny_bundle`.
     """
 
-    def __init__(self, folder: Path, opened: ExitStack, *, speed: float = 1.0, seconds: float = 60.0) -> None:
+    def __init__(
+        self, folder: Path, opened: ExitStack, *, speed: float = 1.0, seconds: float = 60.0, **bundle: Any
+    ) -> None:
         self.folder = folder
         folder.mkdir()
         self.bundle = tiny_bundle(
             folder.parent / "bundle",
-            pipeline=PIPELINE,
-            confidence="gaussian",
-            masked_limit=0.5,
-            length=LENGTH,
-            hop=HOP,
+            **{
+                "pipeline": PIPELINE,
+                "confidence": "gaussian",
+                "masked_limit": 0.5,
+                "length": LENGTH,
+                "hop": HOP,
+                **bundle,
+            },
         )
         name = f"t{uuid.uuid4().hex[:12]}"
         columns = frame_columns(*self.bundle.image_size, self.bundle.latent_size)

@@ -5,6 +5,11 @@ With `weights` W, (features, d), and a window w, (length, features)::
     latent     = mean over time of w @ W
     confidence = |latent[0]|, at most 1
     image      = planes of the colour latent @ C, C = `colours(d)`
+
+A result that is no picture is made of the same latent::
+
+    probabilities = softmax(latent), confidence the largest of them
+    value         = latent, of which there is one
 """
 
 from collections.abc import Sequence
@@ -17,6 +22,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from bci.decoder.bundle import Bundle, save_bundle
+from bci.decoder.result import PictureResult, Result
 from bci.decoder.spec import (
     BundleSpec,
     ConfidenceSpec,
@@ -105,6 +111,27 @@ def readout(shape: tuple[int, ...], latent: int = 2, *, confidence: bool = False
     return model(nodes, [tensor("window", [1, *shape])], outputs, **constants)
 
 
+def result_readout(shape: tuple[int, ...], result: Result, latent: int, *, confidence: bool = False) -> bytes:
+    """Return a readout whose output is a result that is no picture."""
+    nodes, constants = _readout_nodes(shape, latent, confidence and result.output == "value")
+    if result.output == "value":
+        nodes.append(helper.make_node("Reshape", ["latent", "one_number"], ["value"]))
+        constants["one_number"] = np.array([1])
+    else:
+        nodes.append(helper.make_node("Softmax", ["latent"], ["probabilities"], axis=1))
+        if confidence:
+            nodes.append(
+                helper.make_node("ReduceMax", ["probabilities"], ["confidence"], axes=[1], keepdims=0)
+            )
+    outputs = [tensor(result.output, result.output_shape(latent))]
+    return model(
+        nodes,
+        [tensor("window", [1, *shape])],
+        outputs + ([tensor("confidence", [1])] if confidence else []),
+        **constants,
+    )
+
+
 def generator(latent: int, height: int, width: int, dtype: Any = np.float32) -> bytes:
     """Return a generator of flat pictures."""
     nodes, constants = _generator_nodes(latent, height, width, dtype)
@@ -143,18 +170,24 @@ def tiny_bundle(
     threads: int = 1,
     masked_limit: float = 0.2,
     replace: dict[str, bytes] | None = None,
+    result: Result | None = None,
     **spec: Any,
 ) -> Bundle:
     """Save a bundle in `folder` and return it loaded.
 
     `confidence` is a kind of `ConfidenceSpec`; `float16` adds a float16 twin of the generator; `replace` puts
-    other bytes in place of the files it names; `spec` overrides further keys of `BundleSpec`.
+    other bytes in place of the files it names; `result` is one that is no picture; `spec` overrides further keys of
+    `BundleSpec`.
     """
     signal = SignalSpec(name="tiny", rate=rate, shape=(len(channels),), channels=tuple(channels), unit=unit)
     output = Pipeline.from_json(list(pipeline)).output(signal.signal())
     shape = (length, *output.shape)
     claims = confidence != "none"
-    if one_graph:
+    if result is not None:
+        latent = result.size or latent
+        graphs = [GraphSpec(file="readout.onnx", role="readout")]
+        files = {"readout.onnx": result_readout(shape, result, latent, confidence=claims)}
+    elif one_graph:
         graphs = [GraphSpec(file="whole.onnx", role="whole")]
         files = {"whole.onnx": whole(shape, latent, height, width, confidence=claims)}
     else:
@@ -177,6 +210,7 @@ def tiny_bundle(
         "latent": latent,
         "image": ImageSpec(height=height, width=width, low=low, high=high),
         "graphs": tuple(graphs),
+        "result": result or PictureResult(),
         "options": Options(cpu=CpuOptions(threads=threads)),
         "confidence": ConfidenceSpec(kind=confidence, calibrated_on="planted" if claims else ""),
         "masked_limit": masked_limit,

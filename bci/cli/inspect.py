@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from bci.cli.output import Output, foreign, use
 from bci.cli.run import Json
+from bci.config.experiment import ExperimentSettings
 from bci.config.session import SessionConfig, load_session
 from bci.config.sources import InSilicoSettings, ReplaySettings
 from bci.errors import ConfigError
@@ -111,12 +112,7 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
     output.say(f"programs  {foreign(', then '.join(' '.join(names) for names in stages))}")
     facts["programs"] = stages
     if session.experiment is not None:
-        from stimuli.protocols import open_protocol
-
-        driver = plan.bundles[session.driver]
-        trials = open_protocol(session.experiment.model_dump(), driver.image_size)
-        facts["trials"] = sum(1 for _ in trials)
-        output.say(f"experiment {session.experiment.protocol}: {facts['trials']} trials")
+        facts["trials"] = _open_experiment(session.experiment, plan.bundles[session.driver], output)
     return facts
 
 
@@ -156,6 +152,25 @@ def _inspect_stream(
     from bci.live.source import open_source
 
     return open_source(source).signal, source.speed, {}
+
+
+def _open_experiment(experiment: ExperimentSettings, bundle: "Bundle", output: Output) -> int | None:
+    """Open a protocol without running it; return how many trials it will ask for, None where that depends on them.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be used with this bundle.
+    """
+    from stimuli.protocols import count, open_protocol
+    from stimuli.trials import Palette
+
+    settings = experiment.model_dump()
+    open_protocol(settings, Palette(**bundle.palette)).close()
+    trials = count(settings)
+    many = "as many trials as it takes" if trials is None else f"{trials} trials"
+    output.say(f"experiment {experiment.protocol}: {many}")
+    return trials
 
 
 def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[str, Any]:

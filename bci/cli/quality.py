@@ -166,7 +166,7 @@ def result(found: "Findings") -> dict[str, Any]:
         "time": {
             "verdict": found.time.level.word,
             "reasons": list(found.time.reasons),
-            "rate": found.pace.found,
+            "rate": found.pace.measured,
             "jitter_ms": 1e3 * found.pace.jitter,
             "largest_step_ms": 1e3 * found.pace.largest_step,
             "runs": found.pace.runs,
@@ -245,7 +245,7 @@ def _show(found: "Findings", output: Output) -> None:
 def _show_time(found: "Findings", output: Output) -> None:
     pace, verdict = found.pace, found.time
     output.say(
-        f"time: [{_COLOURS[verdict.level]}]{verdict.level.word}[/], {pace.found:.6g} Hz by the stamps, jitter "
+        f"time: [{_COLOURS[verdict.level]}]{verdict.level.word}[/], {pace.measured:.6g} Hz by the stamps, jitter "
         f"{1e3 * pace.jitter:.3g} ms, longest step {1e3 * pace.largest_step:.3g} ms, {found.lost} samples lost, "
         f"{found.duplicates} stamped as the one before, {pace.runs} stretch{'es' if pace.runs != 1 else ''}"
         + "".join(f"; {reason}" for reason in verdict.reasons)

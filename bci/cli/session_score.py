@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from bci.cli.output import Output, foreign
+from bci.config.experiment import ImagesSettings
 from bci.config.session import SessionConfig
+from bci.decoder.bundle import Bundle
 from bci.errors import RecordingError
 
 
@@ -16,12 +18,14 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
     from bci.session.recorded import RecordedSession
     from models.sessions.readings import LATENTS, count_left_out, known_latents, readings_of, score
 
-    if config.experiment is None or not (config.experiment.folder / LATENTS).is_file():
+    shown = config.experiment
+    if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
         return {}
     try:
         session = RecordedSession.read(folder)
+        _require_pictures(session.bundle(decoder=session.driver))
         trials = session.trials(session.driver)
-        found: dict[str, Any] = score(readings_of(trials), known_latents(config.experiment.folder))
+        found: dict[str, Any] = score(readings_of(trials), known_latents(shown.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
     left_out = count_left_out(trials)
@@ -42,7 +46,15 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from bci.session.scrambled import scramble
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
-    latents = known_latents(Path(RecordedSession.read(folder).experiment()["folder"]))
+    session = RecordedSession.read(folder)
+    _require_pictures(session.bundle())
+    experiment = session.experiment()
+    if "folder" not in experiment:
+        raise RecordingError(
+            f"{folder}: expected a session with an [experiment] that shows a folder of pictures, came one without. "
+            "Name another."
+        )
+    latents = known_latents(Path(experiment["folder"]))
     scrambled = scramble(folder, seed)
     readings = [
         Reading(name, frame.latent, frame.confidence)
@@ -51,6 +63,19 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     ]
     found: dict[str, Any] = score(readings, latents)
     return found | {"scrambled": True, "seed": seed, "lost": scrambled.lost}
+
+
+def _require_pictures(bundle: Bundle) -> None:
+    """Refuse a bundle whose readings are no latents of pictures.
+
+    Raises
+    ------
+    RecordingError
+        If its result is something else.
+    """
+    result = bundle.spec.result
+    if result.kind != "picture":
+        raise RecordingError(f"bundle {bundle.name!r} gives {result}, which cannot be compared with pictures")
 
 
 def say_score(found: dict[str, Any], output: Output) -> None:

@@ -68,11 +68,14 @@ class Watch:
                     seconds = newest.last_sample / self._planted.signal.rate
                     words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
         done = session.elapsed
-        if self._trials is not None:
+        if self._config.experiment is not None:
             trials = session.programs["engine"].counters["done"]
-            words.insert(0, f"trial {min(trials + 1, self._trials)} of {self._trials}")
-            if self._config.seconds is None:
-                done = trials
+            if self._trials is None:
+                words.insert(0, f"trial {trials + 1}")
+            else:
+                words.insert(0, f"trial {min(trials + 1, self._trials)} of {self._trials}")
+                if self._config.seconds is None:
+                    done = trials
         self._progress.update(self._task, completed=done, description=" · ".join(words))
 
 
@@ -90,7 +93,7 @@ def describe_frame(newest: "ReconstructionSnapshot") -> str:
 
 
 def count_trials(config: SessionConfig) -> int | None:
-    """Return how many trials an experiment will have, or None where there is none."""
+    """Return how many trials an experiment will have; None where there is none, or its protocol decides as it goes."""
     if config.experiment is None:
         return None
     from stimuli.protocols import count

@@ -160,6 +160,11 @@ def _bundle(
     from models.systems.registry import system_of_bundle
 
     bundle = Bundle.load(folder)
+    if bundle.spec.result.kind != "picture" and "kind" not in bundle.spec.provenance.config:
+        raise ConfigError(
+            f"bundle {bundle.name!r} gives {bundle.spec.result}, and no system here scores that: its readings are in "
+            "frames.csv of a session (bci run), and what its makers found is in its card."
+        )
     system = system_of_bundle(bundle)
     with needing(system.extra, f"evaluating a bundle of kind {system.kind!r}"):
         report: dict[str, Any] = system.report(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 
 from bci.config.display import DisplaySettings
+from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
 from bci.config.sources import (
     InSilicoSettings,
@@ -96,33 +97,6 @@ class PreviewSettings(_Section):
     """Which monitor, by index or by name; absent means the first that is not the participant's, if there is one."""
     pairs: Annotated[int, Field(ge=1, le=200)] = 24
     """How many of the newest trials it shows."""
-
-
-class ExperimentSettings(_Section):
-    """What the participant is shown, trial by trial: the pictures of a folder, and time for feedback after each.
-
-    The display stamps every stimulus with its flip and publishes it as a marker ``stimulus <number> <name>``, which is
-    recorded and around which a bundle may decode epochs.
-    """
-
-    protocol: Literal["images"] = "images"
-    """Which protocol."""
-    folder: Path
-    """Folder of the pictures: PNG, JPEG, BMP, TIFF, WebP."""
-    repeats: Annotated[int, Field(ge=1, le=100_000)] = 1
-    """How often each is shown."""
-    order: Literal["random", "sorted"] = "random"
-    """Random, each block of trials holding every picture once, or as the file names sort."""
-    seed: int = 0
-    """Which random order."""
-    stimulus_s: Annotated[float, Field(gt=0, le=600)] = 0.5
-    """How long a picture is shown."""
-    feedback_s: Annotated[float, Field(ge=0, le=600)] = 0.0
-    """How long, after it, reconstructions are shown to the participant; 0 for never."""
-    blank_s: Annotated[float, Field(ge=0, le=600)] = 1.0
-    """How long only the fixation target is shown before each picture."""
-    lead_in_s: Annotated[float, Field(ge=0, le=600)] = 2.0
-    """How long, beside that, it is shown before the first one: filters settle, and so does the participant."""
 
 
 class RecordingSettings(_Section):
@@ -330,7 +304,7 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
     sources = tuple(_beside(source, folder) for source in config.sources)
     experiment = config.experiment
     if experiment is not None:
-        experiment = experiment.model_copy(update={"folder": folder / experiment.folder})
+        experiment = experiment.placed(folder)
     return config.model_copy(update={"decoders": decoders, "sources": sources, "experiment": experiment})
 
 

@@ -12,6 +12,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid"),
     "display": ("flips", "dropped"),
     "engine": ("begun", "done", "aborted"),
+    "render": ("drawn", "undrawn", "missed"),
     "publish": ("published", "lost"),
     "preview": ("trials", "lost"),
     "record": ("samples", "lost"),
@@ -100,17 +101,31 @@ def display(kind: str, spec: Spec, *, frames: str, stimuli: bool, offers: Sequen
     )
 
 
-def engine(spec: Spec, *, frames: str, after: Sequence[str]) -> Post:
-    """Return the post of the program that runs an experiment's protocol."""
+def engine(spec: Spec, *, frames: str, latents: bool, after: Sequence[str]) -> Post:
+    """Return the post of the program that runs an experiment's protocol; `latents` that it shows are drawn for it."""
+    drawing = ("requests", "drawn") if latents else ()
     return Post(
         "engine",
         "stimuli.engine",
         spec,
-        rings={"stimuli": "stimuli", "shown": "shown", "frames": frames},
-        writes=("stimuli",),
-        looks=("shown", "frames"),
+        rings={"stimuli": "stimuli", "shown": "shown", "frames": frames} | {ring: ring for ring in drawing},
+        writes=("stimuli", *drawing[:1]),
+        looks=("shown", "frames", *drawing[1:]),
         after=after,
         counters=COUNTERS["engine"],
+    )
+
+
+def render(spec: Spec) -> Post:
+    """Return the post of the program that draws the latents which an experiment will show."""
+    return Post(
+        "render",
+        "bci.live.render",
+        spec,
+        rings={"requests": "requests", "drawn": "drawn"},
+        writes=("drawn",),
+        waits=("requests",),
+        counters=COUNTERS["render"],
     )
 
 

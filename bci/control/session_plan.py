@@ -26,7 +26,7 @@ from bci.memory.frames import frame_columns, frames_capacity, shown_columns
 from bci.memory.marks import create_marks
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Capacity, Stream
-from bci.memory.trial_parts import create_stimuli
+from bci.memory.trial_parts import create_drawn, create_requests, create_stimuli
 from bci.session.latency import latency_picture, latency_table
 from bci.signal.clock import Clock
 
@@ -176,7 +176,10 @@ class SessionPlan:
         line: list[Post] = []
         acquirers = [named("acquire", self.stream_name(index)) for index in streams]
         if config.experiment is not None:
-            line.append(posts.engine(self._engine_spec, frames=frames, after=acquirers))
+            latents = config.experiment.draws_latents
+            line.append(posts.engine(self._engine_spec, frames=frames, latents=latents, after=acquirers))
+            if latents:
+                line.append(posts.render(self._decode_spec(driver)))
         for index in streams:
             source = config.source_of(index)
             if source is not None:
@@ -214,8 +217,10 @@ class SessionPlan:
             )
         )
         for publication in config.publications:
-            name = self.decoder_name(config.decoder_index(publication.decoder))
-            line.append(posts.publish(name, publication.model_dump(exclude={"decoder"})))
+            decoder = config.decoder_index(publication.decoder)
+            values = {"values": self.bundles[decoder].spec.value_names}
+            published = publication.model_dump(exclude={"decoder"}) | values
+            line.append(posts.publish(self.decoder_name(decoder), published))
         if config.preview is not None:
             line.append(posts.preview(self._preview_spec, frames=frames, marks=marks))
         line.append(
@@ -288,8 +293,8 @@ class SessionPlan:
     def _engine_spec(self) -> dict[str, Any]:
         assert self.config.experiment is not None
         tail = _SETTLE + max(bundle.cut.tail_s for bundle in self.bundles)
-        size = self.bundles[self.config.driver].image_size
-        return self.config.experiment.model_dump() | {"size": size, "tail_s": tail}
+        palette = self.bundles[self.config.driver].palette
+        return self.config.experiment.model_dump() | palette | {"tail_s": tail}
 
     def _preview_spec(self) -> dict[str, Any]:
         assert self.config.preview is not None
@@ -388,6 +393,8 @@ class SessionPlan:
                 segment, shown_columns(height, width, latent), self.config.display.refresh_hz, readers
             ),
             "stimuli": lambda segment, readers: create_stimuli(segment, height, width),
+            "requests": lambda segment, readers: create_requests(segment, latent),
+            "drawn": lambda segment, readers: create_drawn(segment, height, width),
             RIG_MARKS: lambda segment, readers: create_marks(segment, 1),
         }
         for index in range(len(self.config.streams)):

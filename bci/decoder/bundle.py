@@ -7,7 +7,7 @@ have run in a capped process (`bci.decoder.probe`) before they are loaded here.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from bci.decoder import matching
 from bci.decoder.card import write_card
@@ -86,8 +86,21 @@ class Bundle:
 
     @property
     def latent_size(self) -> int:
-        """Size of its latent space."""
+        """Size of its latent space; of a result that is no picture, how many values it has."""
         return self.spec.latent
+
+    @property
+    def palette(self) -> dict[str, Any]:
+        """What stimuli can be made of with it: the fields of `stimuli.trials.Palette`.
+
+        ``size`` of pictures; ``latent``, the size of the latent space if its generator can draw latents, else 0;
+        ``reading``, how many values it reads of a trial.
+        """
+        return {
+            "size": self.image_size,
+            "latent": self.latent_size if self.spec.graph("generator") is not None else 0,
+            "reading": self.latent_size,
+        }
 
     @property
     def window_shape(self) -> tuple[int, ...]:
@@ -210,13 +223,17 @@ def save_bundle(folder: str | Path, spec: BundleSpec, files: Mapping[str, bytes 
     folder = Path(folder)
     contents = {name: as_bytes(given) for name, given in files.items()}
     contents.setdefault(CARD, write_card(spec).encode())
-    _FOLDER.write(
-        folder,
-        contents,
-        lambda hashes: spec.model_copy(update={"files": hashes}).model_dump(mode="json"),
-        Bundle.load,
-    )
+    _FOLDER.write(folder, contents, lambda hashes: _described(spec, hashes), Bundle.load)
     return Bundle.load(folder)
+
+
+def _described(spec: BundleSpec, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """Return what bundle.json says, with the hashes of the other files."""
+    described = spec.model_copy(update={"files": dict(hashes)}).model_dump(mode="json")
+    if spec.result.kind == "picture":
+        # The default is not written: older releases read such a bundle, and a picture's bytes stay what they were.
+        del described["result"]
+    return described
 
 
 def _cut(spec: BundleSpec, signal: Signal, pipeline: Pipeline) -> Cut:

@@ -7,7 +7,7 @@ from bci.decoder.spec import BundleSpec
 
 def write_card(spec: BundleSpec) -> str:
     """Return card.md for a bundle, Markdown."""
-    signal, image = spec.signal, spec.image
+    signal = spec.signal
     rate = f"{signal.rate:g} Hz" if signal.rate else "irregular rate"
     claim = spec.confidence
     confidence = "none" if claim.kind == "none" else f"{claim.kind}, calibrated on {claim.calibrated_on}"
@@ -23,7 +23,7 @@ def write_card(spec: BundleSpec) -> str:
         "## Pipeline",
         "\n".join(steps),
         "## What comes out",
-        f"- A latent of {spec.latent} and a picture of {image.width} × {image.height}\n- Confidence: {confidence}",
+        f"- {_result(spec)}\n- Confidence: {confidence}",
         "## Scores",
         "\n".join(f"- {name}: {_value(value)}" for name, value in spec.scores.items()) or "None were given.",
         "## Where it comes from",
@@ -37,6 +37,14 @@ def write_card(spec: BundleSpec) -> str:
         or "Not stated.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _result(spec: BundleSpec) -> str:
+    size = f"{spec.image.width} × {spec.image.height}"
+    if spec.result.kind == "picture":
+        return f"A latent of {spec.latent} and a picture of {size}"
+    said = str(spec.result)
+    return f"{said[0].upper()}{said[1:]}; drawn as a picture of {size}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -16,14 +16,19 @@ from bci.decoder.confidence import in_range, lower
 from bci.decoder.parity import require_parity
 from bci.decoder.providers import Provider, machine, open_runner
 from bci.decoder.quantiser import Quantiser
+from bci.decoder.renderers import open_renderer
 from bci.decoder.spec import Precision
 from bci.errors import BundleMismatch, ProviderError
+from bci.io.lettering import lettering_version
 from bci.signal.clock import Clock
 from bci.signal.types import Reconstruction, Window
 
 #: Windows of zeros decoded before the first real one. On a CPU only the first is slow (2 ms against 0.6 with the
 #: demo's sizes); on CUDA algorithm choice and graph capture take the first few. The rest is margin.
 WARM_UP = 20
+
+#: A softmax in float32 may step over its bounds by a rounding error, and add up to 1 within a thousandth in float16.
+_ROUNDING, _SUM_TOLERANCE = 1e-6, 1e-3
 
 
 class OnnxDecoder:
@@ -56,6 +61,10 @@ class OnnxDecoder:
     confidence is the graph's, lowered by the share of bad values (`bci.decoder.confidence.lower`), and its
     image is converted by the rule in `bci.decoder.quantiser.Quantiser`. An invalid window before the graphs is not
     run; its latent is NaN and its image black.
+
+    Where the bundle's result is no picture (`bci.decoder.result`), the latent holds its values: k probabilities, or one
+    number. It is *invalid* too when probabilities are outside 0–1 or do not add up to 1 within 0.001. The image is what
+    `bci.decoder.renderers` draws of the values.
     """
 
     def __init__(
@@ -74,6 +83,10 @@ class OnnxDecoder:
         self._shape = bundle.window_shape
         self._window = np.zeros((1, *self._shape), np.float32)
         self._quantise = Quantiser(bundle.spec.image)
+        self._result = bundle.spec.result
+        self._render = (
+            open_renderer(self._result, bundle.image_size) if self._result.kind != "picture" else None
+        )
         self._claim = bundle.spec.confidence
         self._masked_limit = bundle.spec.masked_limit
         self._open(provider, precision)
@@ -92,6 +105,8 @@ class OnnxDecoder:
             **machine(),
             **self._runner.settings,
         }
+        if self._render is not None:
+            self.environment["letters"] = lettering_version()
 
     def _accept_float16(self, provider: Provider, parity: Sequence[NDArray[np.float32]]) -> None:
         if not any(graph.precision == "float16" for graph in self.bundle.spec.graphs):
@@ -153,11 +168,9 @@ class OnnxDecoder:
             return self._invalid(window, "overwritten while it was decoded", reached)
         latent = found["latent"][0]
         given = float(found["confidence"][0]) if "confidence" in found else math.nan
-        image = self._quantise(found["image"][0])
+        image, trouble = self._draw(found, latent)
         if image is None:
-            return self._invalid(window, "image not finite", reached)
-        if not np.isfinite(latent).all():
-            return self._invalid(window, "latent not finite", reached)
+            return self._invalid(window, trouble, reached)
         if self._claim.kind != "none" and not in_range(given):
             return self._invalid(window, f"confidence {given:g} not in 0–1", reached)
         confidence = lower(min(1.0, max(0.0, given)), masked, self._claim)
@@ -185,10 +198,14 @@ class OnnxDecoder:
         Returns
         -------
         dict of str to array
-            ``latent`` (1, d), ``image`` (1, 3, height, width), and ``confidence`` (1,) where one is claimed.
+            ``latent`` (1, d), ``image`` (1, 3, height, width) where the graphs make one, and ``confidence`` (1,) where
+            one is claimed.
         """
         np.copyto(self._window[0], samples)
-        return self._runner(self._window)
+        found = self._runner(self._window)
+        if self._render is not None:
+            found["latent"] = found.pop(self._result.output).reshape(1, -1)
+        return found
 
     def _unfit(self, window: Window, masked: float) -> str:
         if not window.settled:
@@ -198,6 +215,21 @@ class OnnxDecoder:
         if not np.isfinite(window.samples).all():
             return "window not finite"
         return ""
+
+    def _draw(
+        self, found: Mapping[str, NDArray[np.float32]], latent: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint8] | None, str]:
+        """Return the picture, or None and what is wrong with what the graphs gave."""
+        if self._render is None:
+            image = self._quantise(found["image"][0])
+            if image is None:
+                return None, "image not finite"
+            return (image, "") if np.isfinite(latent).all() else (None, "latent not finite")
+        if not np.isfinite(latent).all():
+            return None, f"{self._result.output} not finite"
+        if self._result.output == "probabilities" and not _are_probabilities(latent):
+            return None, "probabilities not in 0–1 with sum 1"
+        return self._render(latent), ""
 
     def _invalid(self, window: Window, reason: str, reached: dict[str, float]) -> Reconstruction:
         reached["decoded"] = self._clock.now()
@@ -213,3 +245,11 @@ class OnnxDecoder:
             reached,
             window.event,
         )
+
+
+def _are_probabilities(values: NDArray[np.float32]) -> bool:
+    """Whether values, (k,), are in 0–1 and add up to 1, to what float32 makes of it."""
+    total = float(values.sum(dtype=np.float64))
+    return bool(
+        values.min() >= -_ROUNDING and values.max() <= 1 + _ROUNDING and abs(total - 1) <= _SUM_TOLERANCE
+    )

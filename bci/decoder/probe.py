@@ -15,7 +15,7 @@ from bci.decoder.sandbox import Chain
 from bci.decoder.spec import BundleSpec, Precision
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ProviderError
-from bci.io.files.capped import Limits, ask
+from bci.io.files.capped import ChildLimits, ask
 
 #: Seconds that a trial may take; a demo bundle takes 0.2.
 TIME_LIMIT_S = 60.0
@@ -45,6 +45,8 @@ def chain_of(spec: BundleSpec, window: tuple[int, ...], precision: Precision = "
         latent=spec.latent,
         image=(spec.image.height, spec.image.width),
         confidence=spec.confidence.kind != "none",
+        values=spec.result.output,
+        values_shape=spec.result.output_shape(spec.latent),
     )
 
 
@@ -82,7 +84,7 @@ def probe(
         )
     files = {name for chain in chains for _, name, _ in chain.graphs}
     arrays = sum(4 * math.prod(shape) for chain in chains for shape in chain.sizes().values())
-    limits = Limits(
+    limits = ChildLimits(
         memory=_BASE_BYTES + _PER_BYTE * (sum((folder / name).stat().st_size for name in files) + arrays),
         seconds=time_limit_s,
         expected="graphs that load and run",

@@ -35,7 +35,7 @@ _ARENA_BYTES = 8 * 2**30
 
 
 class Runner(Protocol):
-    """What passes one window through all graphs."""
+    """What passes one window, or for a generator alone one latent, through all graphs."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -47,8 +47,8 @@ class Runner(Protocol):
 
         Parameters
         ----------
-        window : (1, length, *pipeline output shape) float32
-            C-contiguous.
+        window : (1, length, *pipeline output shape) float32, or (1, d) float32
+            What the first graph takes, C-contiguous.
         """
         ...
 
@@ -131,6 +131,7 @@ class CpuRunner:
             )
             for role, model, _ in models
         ]
+        self._taken = INPUT[models[0][0]]
         self.settings: Mapping[str, Any] = {
             "provider": "CPUExecutionProvider",
             "threads": options.cpu.threads,
@@ -142,7 +143,7 @@ class CpuRunner:
 
     def __call__(self, window: Floats) -> dict[str, Floats]:
         """Return what the graphs make of one window; see `Runner`."""
-        found = {"window": window}
+        found = {self._taken: window}
         try:
             for run, taken, given in self._steps:
                 for name, array in zip(given, run(given, {taken: found[taken]}), strict=True):
@@ -169,6 +170,7 @@ class CudaRunner:
             name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, "cuda", 0)
             for name, shape in chain.sizes().items()
         }
+        self._taken = INPUT[models[0][0]]
         self._wanted = [name for role, _, _ in models for name in chain.outputs(role)]
         self._steps: list[tuple[Callable[[Any], None], Any]] = []
         for (role, _, _), session in zip(models, sessions, strict=True):
@@ -210,7 +212,7 @@ class CudaRunner:
     def __call__(self, window: Floats) -> dict[str, Floats]:
         """Return what the graphs make of one window; see `Runner`."""
         try:
-            self._on_device["window"].update_inplace(window)
+            self._on_device[self._taken].update_inplace(window)
             for run, binding in self._steps:
                 run(binding)
             return {name: self._on_device[name].numpy() for name in self._wanted}

@@ -31,6 +31,10 @@ class Chain:
         Height and width of the pictures.
     confidence : bool
         Whether the first graph must give one.
+    values : str
+        The readout's output: ``latent``, or ``probabilities`` or ``value`` of a result that is no picture.
+    values_shape : sequence of int, optional
+        Its shape; (1, latent) where it is left out.
     """
 
     graphs: Sequence[tuple[str, str, str]]
@@ -38,19 +42,21 @@ class Chain:
     latent: int
     image: Sequence[int]
     confidence: bool
+    values: str = "latent"
+    values_shape: Sequence[int] | None = None
 
     def sizes(self) -> dict[str, list[int]]:
         """Return the shape of every tensor that a bundle's graphs take or give."""
         return {
             "window": [1, *self.window],
-            "latent": [1, self.latent],
+            self.values: list(self.values_shape or (1, self.latent)),
             "confidence": [1],
             "image": [1, 3, *self.image],
         }
 
     def outputs(self, role: str) -> list[str]:
         """Return what a graph of `role` must give."""
-        names = {"readout": ["latent"], "generator": ["image"], "whole": ["latent", "image"]}[role]
+        names = {"readout": [self.values], "generator": ["image"], "whole": ["latent", "image"]}[role]
         return [*names, "confidence"] if self.confidence and role != "generator" else names
 
 

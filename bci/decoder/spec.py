@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from bci.decoder.result import PictureResult, Result
 from bci.errors import BundleError
 from bci.signal.types import Signal
 
@@ -256,12 +257,15 @@ class BundleSpec(Part):
         What the bundle is called, and one sentence about it.
     signal, window, image : SignalSpec, WindowSpec or EpochSpec, ImageSpec
         What goes in, what is cut of it, and what comes out.
+    result : Result
+        What is read: a picture, or without one class probabilities, a number or a word (`bci.decoder.result`).
     pipeline : tuple of mappings
         Steps from signal to window, as `bci.signal.pipeline.Pipeline.to_json` writes them.
     latent : int
-        Size of the latent space.
+        Size of the latent space; of a result that is no picture, how many values it has.
     graphs : tuple of GraphSpec
-        A readout and a generator, or one whole graph; beside each a float16 twin where there is one.
+        A readout and a generator, or one whole graph; of a result that is no picture, a readout alone. Beside each a
+        float16 twin where there is one.
     options : Options
         How to run them.
     confidence : ConfidenceSpec
@@ -284,6 +288,7 @@ class BundleSpec(Part):
     window: Cut
     latent: int = Field(ge=1, le=2**20)
     image: ImageSpec
+    result: Result = PictureResult()
     graphs: tuple[GraphSpec, ...] = Field(min_length=1, max_length=8)
     options: Options = Options()
     confidence: ConfidenceSpec = ConfidenceSpec()
@@ -295,7 +300,12 @@ class BundleSpec(Part):
     @model_validator(mode="after")
     def _graphs_form_a_chain(self) -> Self:
         roles = sorted(graph.role for graph in self.graphs if graph.precision == "float32")
-        if roles not in (["whole"], ["generator", "readout"]):
+        if self.result.kind != "picture":
+            if roles != ["readout"]:
+                raise ValueError(
+                    f"a bundle whose result is {self.result} has one readout alone, in float32; got {roles}"
+                )
+        elif roles not in (["whole"], ["generator", "readout"]):
             raise ValueError(
                 f"a bundle has one readout and one generator, or one whole graph, in float32; got {roles}"
             )
@@ -303,6 +313,19 @@ class BundleSpec(Part):
         if len(set(halves)) < len(halves) or not set(halves) <= set(roles):
             raise ValueError(f"each float16 graph is the twin of one float32 graph; got float16 {halves}")
         return self
+
+    @model_validator(mode="after")
+    def _latent_is_the_result(self) -> Self:
+        if self.result.size not in (None, self.latent):
+            raise ValueError(
+                f"latent is how many values the result has, {self.result.size} for {self.result}; got {self.latent}"
+            )
+        return self
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """What each value of a reconstruction's latent is called for other programs, (latent,)."""
+        return self.result.value_names(self.latent)
 
     def graph(self, role: Role, precision: Precision = "float32") -> GraphSpec | None:
         """Return the graph that plays `role` at `precision`, or None."""

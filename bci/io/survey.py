@@ -1,4 +1,4 @@
-"""Findings are what a survey of a live stream, or of a recording, brought: each channel's quality, and the time's."""
+"""Findings are the results of a survey of a live stream or a recording: quality of each channel and of its time."""
 
 import itertools
 import math
@@ -25,18 +25,18 @@ _CHUNK_S = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
-    """What was found.
+    """Findings holds the results of a survey.
 
     Attributes
     ----------
     signal : Signal
-        What was looked at.
+        The surveyed signal.
     seconds : float
-        How much of it, at the nominal rate.
+        Surveyed length, at the nominal rate.
     figures : ChannelFigures
         Of every channel, and of each its verdict in `channels`.
     pace : Pace
-        What the stamps say; at another speed than real time, as they would be at real time.
+        Rate and jitter by the stamps, scaled to real time where the stream plays faster.
     lost, duplicates : int
         Samples missing by their stamps; stamped as the one before. Of a recording not known, 0.
     channels : tuple of Verdict
@@ -61,7 +61,7 @@ def survey_recording(
     Parameters
     ----------
     recording : Recording
-        What to look at.
+        The recording to survey.
     seconds : float, optional
         Only the first so many, by its nominal rate; needed for one that never ends.
     progress : callable
@@ -125,7 +125,7 @@ def survey_stream(
     pace = running.pace()
     slowed = Pace(
         signal.rate,
-        pace.found / source.speed,
+        pace.measured / source.speed,
         pace.jitter * source.speed,
         pace.largest_step * source.speed,
         pace.runs,

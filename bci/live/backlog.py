@@ -1,7 +1,7 @@
-"""A Backlog is the work that waits for the disk: done in order by a thread, bounded in memory.
+"""A Backlog holds work that waits for the disk: a thread does it in order, and its memory is bounded.
 
-Whoever gives it work never waits. A disk that refuses (full) is asked again every half second, with the same
-work, until it takes it or the backlog is given up; `trouble` says what it says meanwhile.
+Adding work never waits. Work that a full disk refuses is tried again every half second, until it succeeds or the
+backlog is given up; `trouble` holds the disk's error meanwhile.
 """
 
 import threading
@@ -13,12 +13,12 @@ from typing import Self
 from bci.errors import DiskError
 from bci.signal.clock import Clock
 
-#: How often a disk that refuses is asked again, seconds.
+#: Time between two tries of work that the disk refused, seconds.
 _RETRY_EVERY = 0.5
 
 
 class Backlog:
-    """Work for the disk, begun by `start`; a context manager.
+    """A Backlog does work for the disk in a thread, begun by `start`; it is a context manager.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class Backlog:
     longest : float
         The longest that one piece of work has taken, seconds.
     trouble : str
-        What the disk says while it refuses; empty while it does not.
+        The disk's error while it refuses; empty otherwise.
     trouble_since : float
-        Since when, session seconds.
+        Time of the first refusal, session seconds.
     error : BaseException or None
-        What stopped the thread, if that was not the disk.
+        Exception that stopped the thread, if it was not the disk's.
     """
 
     def __init__(self, clock: Clock, memory: int) -> None:
@@ -56,12 +56,12 @@ class Backlog:
         self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
 
     def start(self) -> None:
-        """Let the work begin, if it has not; until then it waits."""
+        """Start the thread, if it has not started; until then work waits."""
         if self._thread.ident is None:
             self._thread.start()
 
     def put(self, nbytes: int, work: Callable[[], None]) -> None:
-        """Add work that holds `nbytes` of memory; it raises `DiskError` or `OSError` to be asked again."""
+        """Add work that holds `nbytes` of memory; it raises `DiskError` or `OSError` to be tried again."""
         with self._changed:
             self._work.append((nbytes, work))
             self.waiting += nbytes
@@ -70,7 +70,7 @@ class Backlog:
 
     @property
     def full(self) -> bool:
-        """Whether no more should be added now."""
+        """Whether no more work should be added now."""
         return self.waiting >= self._memory
 
     @property
@@ -90,7 +90,7 @@ class Backlog:
         return not self._thread.is_alive()
 
     def give_up(self) -> None:
-        """Do nothing more: what waits stays undone."""
+        """Stop: work that waits stays undone."""
         with self._changed:
             self._given_up = True
             self._changed.notify_all()

@@ -19,7 +19,7 @@ from bci.config.sources import InSilicoSpec
 from bci.config.toml import check_settings
 from bci.errors import ConfigError, StreamError
 from bci.io.lsl.source import LslOutlet
-from bci.live.participant_link import LAG, Watch
+from bci.live.participant_link import LAG, ParticipantLink
 from bci.memory.program import Program
 from bci.memory.ring import LONGEST_WAIT
 from bci.sim.participant import Participant, make_participant
@@ -37,7 +37,7 @@ def main(program: Program) -> None:
 
     Ready facts, as of any source: ``signal``, ``source_id``, ``speed``, ``simulated`` (always True), ``recording`` (who
     it is), ``defects``, ``expected_samples``. Report: ``started``, the session time of sample 0, as soon as there is
-    one; at the end `bci.live.participant_link.Watch.facts`.
+    one; at the end `bci.live.participant_link.ParticipantLink.facts`.
 
     Raises
     ------
@@ -80,7 +80,9 @@ def main(program: Program) -> None:
         )
         if not _wait_for_consumer(program, outlet, source_id, spec.consumer_timeout):
             return
-        watch = Watch(participant, ring, outlet, program.clock.now(), speed=speed, lag=lag, samples=samples)
+        watch = ParticipantLink(
+            participant, ring, outlet, program.clock.now(), speed=speed, lag=lag, samples=samples
+        )
         program.report(started=watch.zero)
         slot = program.slot("shown")
         going = True

@@ -1,4 +1,4 @@
-"""A Watch stands between the screen and a stream: what was flipped goes in, what the participant answers goes out."""
+"""A ParticipantLink joins a simulated participant to the screen and a stream: it sees flips and sends samples."""
 
 import math
 from typing import Any, Protocol
@@ -10,48 +10,48 @@ from bci.live.ring_reader import RingReader
 from bci.memory.ring import Columns, Ring
 from bci.sim.participant import Participant
 
-#: Samples leave together, this many seconds of real time's worth, and at most this many seconds of signal at once.
+#: Samples are sent in chunks of this many seconds of real time, and of at most this many seconds of signal.
 _CHUNK_S, _MOST_S = 0.02, 2.0
-#: By default samples leave this long after their time, seconds.
+#: By default samples are sent this long after their time, seconds.
 LAG = 0.05
-#: Samples that leave this much later than they should count as late, seconds.
+#: Samples that are sent this long after they were due count as late, seconds.
 LATE = 0.05
 
 
 class Outlet(Protocol):
-    """Where samples go: a `bci.io.lsl.source.LslOutlet`."""
+    """An Outlet sends samples: a `bci.io.lsl.source.LslOutlet`."""
 
     def push(self, samples: NDArray[Any], times: NDArray[np.float64]) -> None:
         """Send samples (n, channels) with their session times (n,)."""
         ...
 
 
-class Watch:
-    """One participant between a shown ring and an outlet.
+class ParticipantLink:
+    """A ParticipantLink joins one participant to a shown ring and an outlet.
 
     Parameters
     ----------
     participant : Participant
-        Who looks; begins at `zero`.
+        The participant; its session begins at `zero`.
     ring : Ring
-        A ring of `bci.memory.frames.shown_columns`. What it shows at `zero` is seen; what came before that is not.
+        A ring of `bci.memory.frames.shown_columns`. The picture on the screen at `zero` is seen, earlier ones are not.
     outlet : Outlet
-        Where the samples go.
+        Sends the samples.
     zero : float
         Session time of sample 0.
     speed : float
         Seconds of the participant's time in one of the session's.
     lag : float
-        Session seconds between a sample's time and its leaving.
+        Session seconds between a sample's time and its sending.
     samples : int, optional
-        After how many to stop; endless when absent.
+        Number of samples to send; endless when absent.
 
     Attributes
     ----------
     sent, late : int
-        Samples sent, and those that left more than `LATE` after they should.
+        Samples sent, and those sent more than `LATE` after they were due.
     latest : float
-        Most that one left after it should, seconds.
+        Longest delay of a sample after it was due, seconds.
     changes : int
         Changes of the screen seen.
     """
@@ -77,7 +77,7 @@ class Watch:
 
     @property
     def done(self) -> bool:
-        """Whether all samples have left."""
+        """Whether all samples have been sent."""
         return self._samples is not None and self.sent >= self._samples
 
     @property
@@ -87,13 +87,13 @@ class Watch:
 
     @property
     def next_due(self) -> float:
-        """Session time at which the next samples should leave."""
+        """Session time at which the next samples should be sent."""
         step = max(1, round(_CHUNK_S * self.speed * self._rate))
         return self.zero + (self.sent + step - 1) / self._rate / self.speed + self.lag
 
     def step(self, now: float) -> None:
-        """See what was flipped and send what is due at session time `now`."""
-        # First the time, then the ring: whatever was flipped before `now - lag` is in it by now.
+        """See new flips and send the samples that are due at session time `now`."""
+        # The time was read before the ring, so every flip before `now - lag` is in the ring by now.
         self._reader()
         due = math.floor((now - self.lag - self.zero) * self.speed * self._rate) + 1
         due = due if self._samples is None else min(due, self._samples)
@@ -111,7 +111,7 @@ class Watch:
         self.latest = max(self.latest, float(behind.max()))
 
     def facts(self) -> dict[str, Any]:
-        """Return what a session's summary should know."""
+        """Return the counts that a session's summary holds."""
         observer = self.participant.observer
         return {
             "sent": self.sent,

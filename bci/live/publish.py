@@ -1,8 +1,8 @@
 """The publish program: offers every reconstruction to other tools as a Lab Streaming Layer stream.
 
-It reads the frame ring beside the display and is never waited for. One sample a reconstruction, double
-precision, irregular rate; the channels are the latent, then confidence and provenance. Pixels go out on a
-second stream when the session asks for them.
+It reads the frame ring beside the display and is never waited for. One sample a reconstruction, double precision,
+irregular rate; the channels are the latent (or the values of a result that is no picture), then confidence and
+provenance. Pixels go out on a second stream when the session asks for them.
 """
 
 import numpy as np
@@ -19,13 +19,14 @@ FACTS = ("confidence", "valid", "frame", "first", "last_sample", "skipped", *STA
 def main(program: Program) -> None:
     """Publish the ring of role ``frames``.
 
-    Spec: ``source_id`` (of the latent stream; pixels add ``-pixels``), ``pixels`` (bool).
+    Spec: ``source_id`` (of the latent stream; pixels add ``-pixels``), ``pixels`` (bool), ``values`` (what each value
+    of the latent is called: see `bci.decoder.spec.BundleSpec.value_names`).
     """
     spec = program.spec
     frames = program.ring("frames")
     columns = {column.name: column for column in frames.columns}
     d = columns["latent"].shape[0]
-    labels = (*(f"latent-{i}" for i in range(d)), *FACTS)
+    labels = (*spec["values"], *FACTS)
     latent_signal = Signal("reconstruction", 0.0, (len(labels),), labels, "", "float64")
     latents = LslOutlet(latent_signal, spec["source_id"], kind="Latent")
     pixels = None

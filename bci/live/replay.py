@@ -11,14 +11,14 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from bci.errors import ConfigError
 from bci.io.files.recording import Recording
 from bci.io.lsl.markers import MarkerOutlet
 from bci.io.lsl.outlet import LslOutlet
 from bci.live.timetable import Block, Timetable
+from bci.memory.closing import Closing
 from bci.memory.ring import Ring
 from bci.signal.clock import Clock
 from bci.signal.types import Event
@@ -46,7 +46,7 @@ def _go_on() -> bool:
     return True
 
 
-class Player:
+class Player(Closing):
     """One recording on the air, visible on the network from the start until it is closed.
 
     Markers go out as strings on a second stream, ``<source_id>-markers``; a recording without any has it too.
@@ -285,14 +285,6 @@ class Player:
         if self._ring is not None:
             self._ring.close()
             self._ring = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def safe_speed(recording: Recording) -> float:

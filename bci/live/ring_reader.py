@@ -1,4 +1,4 @@
-"""A RingReader empties one ring, each sample once and in order, as long as somebody takes what it reads."""
+"""A RingReader reads one ring, each sample once and in order, and passes copies to a function."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,16 @@ Take = Callable[[Columns, int], None]
 
 
 class RingReader:
-    """One reader of one ring that may lag, and counts what it lost by lagging.
+    """A RingReader reads one ring; it may lag, and counts the samples that it lost by lagging.
 
     Parameters
     ----------
     name : str
-        What the ring holds.
+        The ring's name, for `on_lost`.
     ring : Ring
-        What to empty.
+        The ring to read.
     take : callable
-        Given copies, oldest first.
+        Called with copies, oldest first.
     most : int, optional
         Longest copy, samples; by default the ring's longest window.
     first : int
@@ -28,7 +28,7 @@ class RingReader:
     Attributes
     ----------
     rows, lost : int
-        Samples handed on, and samples that were overwritten before they could be.
+        Samples passed to `take`, and samples that were overwritten before.
     """
 
     def __init__(self, name: str, ring: Ring, take: Take, *, most: int | None = None, first: int = 0) -> None:
@@ -50,21 +50,21 @@ class RingReader:
         room: Callable[[], bool] = lambda: True,
         on_lost: Callable[[str, int, int], None] = lambda name, first, lost: None,
     ) -> None:
-        """Hand on all that is there.
+        """Pass on all samples in the ring that were not passed before.
 
         Parameters
         ----------
         room : callable
-            Asked before each copy; where there is no room the rest stays in the ring.
+            Called before each copy; where it returns False the other samples stay in the ring.
         on_lost : callable
-            Told (name, first, lost) when samples were overwritten before they were read.
+            Called with (name, first, lost) when samples were overwritten before they were read.
         """
         ring = self._ring
         end = ring.count
         while self._at < end and room():
-            upto = min(end, self._at + self._most)
+            copy_end = min(end, self._at + self._most)
             try:
-                copy = ring.read(self._at, upto)
+                copy = ring.read(self._at, copy_end)
             except Overrun as overrun:
                 resume = min(end, overrun.first + overrun.lost)
                 self.lost += resume - self._at
@@ -72,5 +72,5 @@ class RingReader:
                 self._at = resume
                 continue
             self._take(copy, self._at)
-            self.rows += upto - self._at
-            self._at = upto
+            self.rows += copy_end - self._at
+            self._at = copy_end

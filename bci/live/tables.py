@@ -10,11 +10,11 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from bci.io.files.disk import AppendFile, DiskFile
 from bci.live.ring_reader import RingReader, Take
+from bci.memory.closing import Closing
 from bci.memory.frames import image_digest
 from bci.memory.ring import Columns, Ring
 from bci.signal.types import Event, MarkKind, Shown, event_of
@@ -23,7 +23,7 @@ from bci.signal.types import Event, MarkKind, Shown, event_of
 Rows = Callable[[Columns, int], Iterator[Sequence[Any]]]
 
 
-class Table:
+class Table(Closing):
     """A CSV file with a header; rows wait in memory until they are saved, and are safe after `sync`.
 
     Parameters
@@ -70,14 +70,6 @@ class Table:
             self.save(self.take())
         finally:
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Drain(RingReader):

@@ -1,4 +1,4 @@
-"""A Timetable says when each sample and marker of a recording is due, in seconds after its first event.
+"""A Timetable holds when each sample and marker of a recording is due, in seconds after its first event.
 
 Sample i of an evenly spaced recording is due at ``(i - start) / (rate · speed)``: at N times the speed the
 stamps are N times closer. The recording's own stamps are followed, so a stream whose true rate is not its
@@ -32,7 +32,7 @@ _PIECE_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Samples that are pushed at once.
+    """A Block holds samples that are pushed at once.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Block:
     samples : (n, *signal.shape) float32
         The samples.
     due : (n,) float64
-        When each is due, seconds after the first event.
+        Due time of each sample, seconds after the first event.
     """
 
     first: int
@@ -56,7 +56,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An event of the recording, and when it is due, seconds after the first one played."""
+    """A Due is an event of the recording and its due time, seconds after the first one played."""
 
     event: Event
     when: float
@@ -64,7 +64,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Samples without a gap: `first` to `end`, the first at `start` in the recording and due at `due`."""
+    """A _Run is a stretch without a gap, samples `first` to `end`, from `start` in the recording, due at `due`."""
 
     first: int
     end: int
@@ -73,12 +73,12 @@ class _Run:
 
 
 class Timetable:
-    """What is played, and when.
+    """A Timetable lays out the samples and markers of a recording in time.
 
     Parameters
     ----------
     recording : Recording
-        What to play.
+        The recording to play.
     speed : float
         How many times faster than real time.
     start, stop : float
@@ -86,8 +86,8 @@ class Timetable:
     loop : bool
         Begin again at the end, for ever.
     longest_gap : float, optional
-        Gaps longer than this, in seconds of the recording, are shortened to it. Gaps are otherwise as long as
-        they were: whoever replays a session to see how the line behaves wants them.
+        Gaps longer than this, in seconds of the recording, are shortened to it. By default gaps keep their length,
+        so that a replayed session shows how the line behaves in them.
 
     Attributes
     ----------
@@ -219,7 +219,7 @@ class Timetable:
 
     def _one_pass(self, offset: float) -> Iterator[Block | Due]:
         recording, speed = self.recording, self.speed
-        upto = self._from
+        played_until = self._from
         rate = recording.signal.rate * speed
         sample_bytes = 4 * math.prod(recording.signal.shape)
         n = max(1, int(rate * BLOCK))
@@ -233,10 +233,10 @@ class Timetable:
                     block = Block(at + i, samples[i : i + n], due[i : i + n])
                     seen = float(times[min(i + n, stop - at) - 1])
                     # A marker at the time of a sample comes before it.
-                    for marker in recording.markers_between(upto, math.nextafter(seen, math.inf)):
+                    for marker in recording.markers_between(played_until, math.nextafter(seen, math.inf)):
                         yield Due(marker, offset + self.due(marker.time))
-                    upto = max(upto, math.nextafter(seen, math.inf))
+                    played_until = max(played_until, math.nextafter(seen, math.inf))
                     yield block
         if not math.isinf(self._until):
-            for marker in recording.markers_between(upto, self._until):
+            for marker in recording.markers_between(played_until, self._until):
                 yield Due(marker, offset + self.due(marker.time))

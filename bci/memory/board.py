@@ -8,13 +8,13 @@ the numbers. The window decides from it whether what it shows is still alive; th
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RingError
+from bci.memory.closing import Closing
 from bci.memory.ring import Column, Ring
 
 
@@ -84,7 +84,7 @@ class Row:
         return RingError(f"no counter {field!r} in this row; its program shows {', '.join(self.counters)}")
 
 
-class Board:
+class Board(Closing):
     """The rows of all programs.
 
     Examples
@@ -156,14 +156,6 @@ class Board:
         """Let go of the memory."""
         self._rows.clear()
         self._ring.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _laid_out(programs: Programs | Sequence[str]) -> tuple[list[Column], dict[str, NDArray[Any]]]:

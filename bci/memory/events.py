@@ -1,4 +1,4 @@
-"""A ring of events holds the markers of one stream in shared memory, one fixed record each."""
+"""A ring of events holds the markers of one stream in shared memory, a record of fixed size each."""
 
 from bci.memory.ring import Column, Ring
 from bci.signal.types import EVENT_DTYPE

@@ -1,4 +1,4 @@
-"""The frame ring and the shown ring: what a decoder hands to a display, and what a display says it showed."""
+"""A frame ring carries reconstructions from a decoder to a display; a shown ring carries the display's flips back."""
 
 import hashlib
 from collections.abc import Sequence
@@ -55,9 +55,9 @@ def write_frame(ring: Ring, reconstruction: Reconstruction, digest: bytes = b"")
     ring : Ring
         A ring of `frame_columns`.
     reconstruction : Reconstruction
-        What the decoder made.
+        The reconstruction.
     digest : bytes
-        Digest of the window it was made of, where the session audits; at most 16 bytes.
+        Digest of its window, where the session audits; at most 16 bytes.
     """
     place = ring.claim(1)
     place["image"][0] = reconstruction.image

@@ -14,10 +14,10 @@ _SAME_CLOCK = 1e-3
 
 
 class LslClock:
-    """The wall clock of the session, in Lab Streaming Layer's time.
+    """An LslClock tells the session's time in Lab Streaming Layer's seconds.
 
-    On Linux `time.perf_counter` reads the same clock at a tenth of the cost; where that holds, which is looked at
-    when the clock is made, it is read instead.
+    On Linux `time.perf_counter` reads the same clock at a tenth of the cost; it is read instead where a check at
+    construction finds that this holds.
     """
 
     def __init__(self) -> None:
@@ -30,12 +30,12 @@ class LslClock:
 
     def sleep_until(self, when: float) -> None:
         """Sleep until `when`; `time.sleep` overshoots by some 60 µs on Linux, up to 15 ms on Windows."""
-        while (left := when - self.now()) > 0:
-            time.sleep(left)
+        while (remaining := when - self.now()) > 0:
+            time.sleep(remaining)
 
 
 def _apart() -> float:
-    """Return by how much `local_clock` and `perf_counter` differ at most, seconds; the least of a few looks."""
+    """Return by how much `local_clock` and `perf_counter` differ at most, seconds: the smallest of a few readings."""
     looks = []
     for _ in range(5):
         before, lsl, after = time.perf_counter(), pylsl.local_clock(), time.perf_counter()

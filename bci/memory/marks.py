@@ -1,4 +1,4 @@
-"""Marks: what happened to a stream or a decoder, at which sample, in a ring of small records."""
+"""A mark records what happened to a stream or a decoder at which sample; marks lie in a ring of small records."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bci.memory.ring import Column, Ring
 from bci.signal.types import MARK_DTYPE, MarkKind, cut_text
 
-#: Marks that stay readable; a reader that lags further behind counts what it missed.
+#: Marks that stay readable; a reader that lags further behind counts the marks that it missed.
 CAPACITY = 4096
 
 
@@ -40,17 +40,17 @@ def write_mark(
     ring : Ring
         A ring of `mark_columns`.
     kind : MarkKind
-        What happened.
+        Kind of event.
     first : int
         Absolute count of the first sample after it.
     count : int
-        How many samples or windows it concerns.
+        Number of samples or windows concerned.
     time : float
-        When, session seconds.
+        Session seconds.
     value : float
-        Its size, seconds.
+        Size, seconds.
     detail : str
-        Said to a person.
+        Further words, for the log and the recording.
     """
     place = ring.claim(1)
     place["mark"][0] = (kind, first, count, time, value, cut_text(detail, 96))

@@ -19,13 +19,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import shared_memory
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import Overrun, RingError
+from bci.memory.closing import Closing
 from bci.memory.segment import (
     CLAIMED,
     CLOSED,
@@ -83,7 +83,7 @@ def _no_barrier() -> None:
 _ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 
 
-class Ring:
+class Ring(Closing):
     """One writer's columns, readable by many.
 
     Use `Ring.create` in the supervisor, `Ring.attach` elsewhere, `Ring.private` within one process.
@@ -204,14 +204,6 @@ class Ring:
             if self._owner:
                 self._segment.unlink()
             self._segment.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- writing -----------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""A segment is memory laid out for a ring: a header of words, the readers' slots, the layout as JSON, the columns.
+"""A segment is memory laid out for a ring: a header of integers, the readers' slots, the layout as JSON, the columns.
 
-In shared memory it belongs to whoever created it, who alone unlinks it; what there is no room for is refused before it
-is touched.
+In shared memory it belongs to the process that created it, which alone unlinks it; a segment that does not fit is
+refused before its memory is touched.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ NOT_WAITING = -1
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One parallel array of a ring: element type and shape per sample."""
+    """A Column describes one array of a ring: element type and shape per sample."""
 
     name: str
     dtype: np.dtype[Any]
@@ -47,7 +47,7 @@ class Column:
 
 @contextlib.contextmanager
 def _untracked() -> Iterator[None]:
-    """Attach without telling the resource tracker, which on 3.11 and 3.12 would delete the segment at our exit."""
+    """Attach without the resource tracker, which on 3.11 and 3.12 would delete the segment when this process exits."""
     register = resource_tracker.register
     resource_tracker.register = lambda name, rtype: None
     try:
@@ -57,7 +57,7 @@ def _untracked() -> Iterator[None]:
 
 
 def open_segment(name: str) -> shared_memory.SharedMemory:
-    """Open the shared memory that another process created; its end is left to that process."""
+    """Open the shared memory that another process created, and will unlink."""
     if sys.version_info >= (3, 13):
         return shared_memory.SharedMemory(name, track=False)
     with _untracked():
@@ -65,12 +65,12 @@ def open_segment(name: str) -> shared_memory.SharedMemory:
 
 
 def map_pages(buffer: memoryview) -> None:
-    """Look at every page once, before the run: the first look at each costs a page fault, some 0.5 µs."""
+    """Read every page once, before the run: the first access to each costs a page fault, some 0.5 µs."""
     np.frombuffer(buffer, np.uint8)[:: mmap.PAGESIZE].max()
 
 
 def check_free(nbytes: int) -> None:
-    """Refuse what shared memory cannot hold: overrunning it is a SIGBUS, not an exception."""
+    """Refuse a segment that shared memory cannot hold: overrunning it is a SIGBUS, not an exception."""
     if not sys.platform.startswith("linux"):
         return
     import shutil
@@ -118,7 +118,7 @@ def measure(columns: Sequence[Column], capacity: int, max_window: int, readers: 
 def lay_out(
     buffer: memoryview, nbytes: int, layout: bytes, capacity: int, max_window: int, readers: int
 ) -> None:
-    """Write header and layout into a new segment, all its words zero and nobody waiting."""
+    """Write header and layout into a new segment, with all counts zero and no reader waiting."""
     np.frombuffer(buffer, np.uint8, nbytes)[:] = (
         0  # touches every page: what is missing fails here, not later
     )

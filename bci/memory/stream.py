@@ -7,12 +7,12 @@ each sample once, never across a mark that starts a new segment.
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 
 from bci.errors import Overrun
+from bci.memory.closing import Closing
 from bci.memory.marks import CAPACITY, create_marks, mark_columns, read_marks, write_mark
 from bci.memory.ring import Column, Ring, RingHandle
 from bci.signal.types import MarkKind, Samples, Signal, Times, Window
@@ -118,7 +118,7 @@ class StreamHandle:
     marks: RingHandle
 
 
-class Stream:
+class Stream(Closing):
     """One signal in shared memory.
 
     Attributes
@@ -214,14 +214,6 @@ class Stream:
         """Let go of the rings."""
         self.samples.close()
         self.marks.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _columns(signal: Signal) -> tuple[Column, ...]:

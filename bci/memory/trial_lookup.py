@@ -9,11 +9,11 @@ _REMEMBERED = 4096
 
 
 class TrialLookup:
-    """The trials of the flips that a display has written into its ring of what was shown.
+    """A TrialLookup remembers the trials of the flips that a display has written into its shown ring.
 
     A flip marker is stamped with the flip itself, and the display writes the flip into the ring before it sends the
-    marker: whoever holds the marker finds the flip, to the last bit of the stamp. A marker of another sender has no
-    flip, and no trial.
+    marker: so the flip of every marker received is in the ring, with the same stamp to the last bit. Another sender's
+    marker has no flip, and no trial.
 
     Parameters
     ----------

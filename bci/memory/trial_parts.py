@@ -1,4 +1,8 @@
-"""The stimuli ring: what an experiment's engine asks the display to show, and when, ahead of time."""
+"""The rings of an experiment: parts of trials for the display, and latents that become pictures ahead of time.
+
+The engine writes parts into the stimuli ring. Where a stimulus is a latent, it first writes the latent into the
+requests ring, and the render program answers with a picture in the drawn ring.
+"""
 
 from enum import IntEnum
 
@@ -16,7 +20,11 @@ class Phase(IntEnum):
     FEEDBACK = 2
 
 
-#: One part of a trial, due from `start` to `stop`; `stimulus` is its number in the set, `since` the trial's beginning.
+#: The longest text of a stimulus, bytes of UTF-8.
+LONGEST_TEXT = 480
+
+#: One part of a trial, due from `start` to `stop`; `stimulus` is its number in the set, `since` the trial's beginning;
+#: `text` is drawn by the display, lines `text_deg` degrees high, and is empty where the stimulus is a picture.
 PART_DTYPE = np.dtype(
     [
         ("phase", "i4"),
@@ -26,10 +34,15 @@ PART_DTYPE = np.dtype(
         ("start", "f8"),
         ("stop", "f8"),
         ("name", "S96"),
+        ("text_deg", "f8"),
+        ("text", f"S{LONGEST_TEXT}"),
     ]
 )
 
-#: Parts that may be asked for ahead of time.
+#: A latent to be drawn for a trial; the same record stands beside its picture, `drawn` 1 where there is one.
+REQUEST_DTYPE = np.dtype([("request", "i8"), ("trial", "i8"), ("stimulus", "i8"), ("drawn", "u1")])
+
+#: Parts, and pictures, that may be asked for ahead of time.
 CAPACITY = 64
 
 
@@ -43,6 +56,18 @@ def create_stimuli(name: str, height: int, width: int) -> Ring:
     return Ring.create(name, stimulus_columns(height, width), CAPACITY, 8, readers=1)
 
 
+def create_requests(name: str, latent: int) -> Ring:
+    """Create the ring in which latents of size `latent` are sent to be drawn."""
+    columns = (Column.of("latent", "f4", (latent,)), Column.of("request", REQUEST_DTYPE))
+    return Ring.create(name, columns, CAPACITY, 8, readers=1)
+
+
+def create_drawn(name: str, height: int, width: int) -> Ring:
+    """Create the ring in which their pictures come back."""
+    columns = (Column.of("image", "u1", (height, width, 3)), Column.of("request", REQUEST_DTYPE))
+    return Ring.create(name, columns, CAPACITY, 8, readers=1)
+
+
 def write_part(
     ring: Ring,
     phase: Phase,
@@ -54,6 +79,8 @@ def write_part(
     stop: float,
     name: str = "",
     image: NDArray[np.uint8] | None = None,
+    text: str = "",
+    text_deg: float = 0.0,
 ) -> None:
     """Ask for one part of a trial.
 
@@ -72,10 +99,38 @@ def write_part(
     name : str
         What the stimulus is called.
     image : (height, width, 3) uint8, optional
-        The stimulus; not needed for feedback.
+        The stimulus, where it is a picture.
+    text, text_deg : str, float
+        The stimulus, where it is a text, and the height of its lines in degrees.
     """
     place = ring.claim(1)
-    place["part"][0] = (phase, trial, stimulus, since, start, stop, cut_text(name, 96))
+    place["part"][0] = (
+        phase,
+        trial,
+        stimulus,
+        since,
+        start,
+        stop,
+        cut_text(name, 96),
+        text_deg,
+        cut_text(text, LONGEST_TEXT),
+    )
     if image is not None:
         place["image"][0] = image
+    ring.commit(1)
+
+
+def write_request(ring: Ring, latent: NDArray[np.float32], *, trial: int, stimulus: int) -> None:
+    """Ask for the picture of a latent, (d,), that a trial will show."""
+    place = ring.claim(1)
+    place["latent"][0] = latent
+    place["request"][0] = (ring.count, trial, stimulus, 0)
+    ring.commit(1)
+
+
+def write_drawn(ring: Ring, request: np.void, image: NDArray[np.uint8] | None) -> None:
+    """Answer a request, a record of `REQUEST_DTYPE`, with its picture (height, width, 3), None where there is none."""
+    place = ring.claim(1)
+    place["image"][0] = 0 if image is None else image
+    place["request"][0] = (request["request"], request["trial"], request["stimulus"], image is not None)
     ring.commit(1)

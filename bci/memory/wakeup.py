@@ -1,8 +1,8 @@
-"""A Wakeup ends one reader's wait in another process; the only place that knows the platform's semaphore.
+"""A Wakeup ends one reader's wait in another process; this module alone depends on the platform's semaphore.
 
 On Linux and Windows it is a counting semaphore. macOS has no timed semaphore wait (CPython polls there, up
-to 20 ms apart), so a pipe takes its place. It is never used as a lock: whoever dies holding nothing blocks
-nobody. Both kinds can be pickled only while a child is being spawned, which is when readers receive theirs.
+to 20 ms apart), so a pipe takes its place. It is never used as a lock, so that a process that dies blocks no other.
+Both kinds can be pickled only while a child is being spawned, which is when readers receive theirs.
 """
 
 import multiprocessing
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Wakeup(Protocol):
-    """One reader waits on it, one writer releases it."""
+    """A Wakeup is waited on by one reader and released by one writer."""
 
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a release; return whether one came."""
@@ -23,7 +23,7 @@ class Wakeup(Protocol):
 
 
 class SemaphoreWakeup:
-    """A counting semaphore."""
+    """A SemaphoreWakeup is a counting semaphore."""
 
     def __init__(self) -> None:
         self._semaphore = multiprocessing.get_context("spawn").Semaphore(0)
@@ -38,7 +38,7 @@ class SemaphoreWakeup:
 
 
 class PipeWakeup:
-    """One byte in a pipe."""
+    """A PipeWakeup is a byte in a pipe."""
 
     def __init__(self) -> None:
         self._reader, self._writer = multiprocessing.get_context("spawn").Pipe(duplex=False)

@@ -205,7 +205,7 @@ class RunningPipeline:
             first, samples = kernel.take_side()
             times = chunk.times if ratio == 1 else chunk.times[-(chunk.first + 1) % ratio :: ratio]
             n = len(samples)
-            bad = np.zeros((n, kernel.side.shape[0]), bool)
+            bad = np.zeros((n, *kernel.side.flag_shape), bool)
             yield Window(kernel.side, first, samples, times[len(times) - n :], bad, (first + n) * ratio - 1)
 
     def reset(self, first: int) -> None:

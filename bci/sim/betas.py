@@ -1,4 +1,4 @@
-"""Betas: one number per trial and voxel out of a whole run, by least squares with a regressor for each trial.
+"""Trial betas: response amplitudes, one per trial and voxel, fitted to a run by least squares, one trial at a time.
 
 For each trial in turn, ``y = β h_i + γ Σ_{j≠i} h_j + drift``, with the canonical response (Mumford, Turner, Ashby &
 Poldrack 2012, NeuroImage 59:2636: least squares, separate) and cosines for the drift. Every beta is a fixed weighted
@@ -20,16 +20,16 @@ HIGH_PASS = 128.0
 
 
 class TrialBetas:
-    """The design of one run, and the sums that its volumes are added to.
+    """TrialBetas fits a run's betas while its volumes arrive: it holds the design and running sums over the volumes.
 
     Parameters
     ----------
     onsets, ends : (n,) float64
-        When each trial's picture came and went, seconds; volume k is at ``k · tr``.
+        When each trial's picture appeared and disappeared, seconds; volume k is at ``k · tr``.
     tr : float
         Seconds from volume to volume.
     volumes : int
-        How many.
+        Number of volumes in the run.
     voxels : int
         Values per volume.
     """
@@ -66,21 +66,21 @@ class TrialBetas:
 
     def solve(self) -> Array:
         """Return the betas of all volumes added so far: (trials, voxels)."""
-        own = self._trial_sums - self._trial_slow @ self._slow_sums
-        everything = self._total_sum - self._total_slow @ self._slow_sums
-        return np.asarray(self._a[:, None] * own + self._b[:, None] * everything)
+        own_trials = self._trial_sums - self._trial_slow @ self._slow_sums
+        all_trials = self._total_sum - self._total_slow @ self._slow_sums
+        return np.asarray(self._a[:, None] * own_trials + self._b[:, None] * all_trials)
 
     def weights(self, trial: int) -> Array:
-        """Return what each volume counts for in a trial's beta: (volumes,)."""
-        own = -self._slow @ self._trial_slow[trial]
+        """Return the weight of each volume in a trial's beta: (volumes,)."""
+        weights = -self._slow @ self._trial_slow[trial]
         low, values = self.first[trial], self.expected[trial]
-        own[low : low + len(values)] += values
+        weights[low : low + len(values)] += values
         return np.asarray(
-            self._a[trial] * own + self._b[trial] * (self._total - self._slow @ self._total_slow)
+            self._a[trial] * weights + self._b[trial] * (self._total - self._slow @ self._total_slow)
         )
 
     def noise_variance(self, noise: VoxelNoise) -> Array:
-        """Return the variance of each beta (trials,) for such noise of one voxel, drift included."""
+        """Return the variance of each beta (trials,) when a voxel has this noise, drift included."""
         return np.array([noise.variance_of(self.weights(i)) for i in range(len(self.first))])
 
     def _solve(self) -> None:

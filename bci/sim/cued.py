@@ -1,4 +1,4 @@
-"""A CuedParticipant is the simulated EEG of someone who does as the cues say, a reaction time later."""
+"""A CuedParticipant simulates the EEG of a person who follows the cues, a reaction time later."""
 
 from collections.abc import Iterator, Sequence
 
@@ -26,12 +26,12 @@ class CuedParticipant(AlphaSimulator):
     rate : float
         Samples per second.
     heeds : bool
-        False for one who pays no attention and goes on in an own rhythm: nothing to be learned from.
+        False for a participant who ignores the cues and changes state at a pace of its own: a null run.
 
     Examples
     --------
-    >>> someone = CuedParticipant([Event(2.0, "eyes closed"), Event(5.0, "eyes open")], seconds=8.0)
-    >>> someone.state([1.9, 2.5, 2.7, 5.5, 5.7]).tolist()
+    >>> participant = CuedParticipant([Event(2.0, "eyes closed"), Event(5.0, "eyes open")], seconds=8.0)
+    >>> participant.state([1.9, 2.5, 2.7, 5.5, 5.7]).tolist()
     [0, 0, 1, 1, 0]
     """
 
@@ -46,11 +46,11 @@ class CuedParticipant(AlphaSimulator):
     ) -> None:
         self._cues = tuple(cues)
         self._heeds = heeds
-        told = [(cue.time + REACTION_S, STATES.index(cue.text)) for cue in cues if cue.text in STATES]
-        before = [0, *(state for _, state in told)]
-        # Told to stay as they are, the eyes stay as they are.
+        followed = [(cue.time + REACTION_S, STATES.index(cue.text)) for cue in cues if cue.text in STATES]
+        before = [0, *(state for _, state in followed)]
+        # A cue for the state that the eyes are already in changes nothing.
         self._turns = np.array(
-            [time for (time, state), was in zip(told, before, strict=False) if state != was]
+            [time for (time, state), previous in zip(followed, before, strict=False) if state != previous]
         )
         super().__init__(seed, seconds, rate)
         self.name = f"simulated participant, seed {seed}"

@@ -1,12 +1,12 @@
-"""An AlphaSimulator is an endless EEG with a planted state: eyes open and eyes closed, in turn.
+"""An AlphaSimulator generates endless EEG with a planted state: eyes open and eyes closed, in turn.
 
 ::
 
     samples = background + gain(state) · alpha + gain(state) · beta + blinks while open + line noise
 
 Its figures are those of one real recording of each state (S001R01 and S001R02 of the eegmmidb set, Schalk et
-al. 2004), so that a decoder trained on the one works on the other. It is a `bci.io.files.recording.Recording`: any
-sample can be read at any time, the same for the same seed, however the reading is split.
+al. 2004), so that a decoder trained on the real EEG works on the simulated one, and the reverse. It is a
+`bci.io.files.recording.Recording`: any sample can be read at any time; its value depends on the seed alone.
 """
 
 import math
@@ -44,7 +44,7 @@ _SLOPE, _KNEE, _DRIFT = 1.2, 18.0, 0.3
 #: Cz .69, Fz .41, Fp1 .23.
 _REACH = 1.3
 _MODES = 20
-#: Share of the background that is each sensor's own, and its white noise, µV²/Hz.
+#: Share of the background that each sensor has alone, and the sensor's white noise, µV²/Hz.
 _OWN = 0.04
 _WHITE = 0.25
 
@@ -61,12 +61,12 @@ _NOISE, _STATE, _BLINKS = range(3)  # which stream of random numbers
 
 
 class AlphaSimulator:
-    """EEG of someone who opens and closes the eyes every eight seconds or so.
+    """An AlphaSimulator generates the EEG of a person who opens or closes the eyes every eight seconds or so.
 
     Parameters
     ----------
     seed : int
-        Which participant; the same seed gives the same samples.
+        Number of the participant; the same seed gives the same samples.
     seconds : float, optional
         Length; endless when absent.
     rate : float
@@ -129,7 +129,7 @@ class AlphaSimulator:
                     yield Event(float(time), STATES[number % 2])
 
     def _changes(self, start: float, stop: float) -> tuple[int, Array]:
-        """Return (number of the first, times) of the changes around `start` to `stop`; after change k it is k % 2."""
+        """Return (number of the first, times) of the changes around `start` to `stop`; change k is to state k % 2."""
         pace = _pace(self.seed)
         low = max(1, math.floor(start / pace) - 1)
         high = max(low, math.ceil(stop / pace) + 1)
@@ -144,13 +144,13 @@ class AlphaSimulator:
         at = first
         while at < end:
             slot, offset = divmod(at, self._size)
-            upto = min(end, (slot + 1) * self._size)
-            out[at - first : upto - first] = self._slot(slot)[offset : offset + upto - at]
-            at = upto
+            stop = min(end, (slot + 1) * self._size)
+            out[at - first : stop - first] = self._slot(slot)[offset : offset + stop - at]
+            at = stop
         return out
 
     def times(self, first: int, end: int) -> Times:
-        """Return when samples `first` to `end` are: (end - first,) float64 seconds from the start."""
+        """Return the times of samples `first` to `end`: (end - first,) float64 seconds from the start."""
         self._check(first, end)
         return np.arange(first, end) / self.rate
 
@@ -168,10 +168,10 @@ class AlphaSimulator:
         gain = self._gain(times)
         # einsum without optimisation adds in one order everywhere; a matrix product does not.
         modes = sources[:, :_MODES]
-        own = sources[:, _MODES : _MODES + len(SITES)]
+        sensor_noise = sources[:, _MODES : _MODES + len(SITES)]
         alpha = sources[:, _MODES + len(SITES) : -1]
         beta = sources[:, -1:]
-        out = np.einsum("nm,mc->nc", modes, self._patterns["background"]) + own
+        out = np.einsum("nm,mc->nc", modes, self._patterns["background"]) + sensor_noise
         out += np.einsum("nm,mc->nc", alpha * _between(_ALPHA_GAIN, gain), self._patterns["alpha"])
         out += np.einsum("nm,mc->nc", beta * _between(_BETA_GAIN, gain), self._patterns["beta"])
         out += self._blinks(times)[:, np.newaxis] * self._patterns["blink"]
@@ -181,7 +181,7 @@ class AlphaSimulator:
         return samples
 
     def _gain(self, times: Array) -> Array:
-        """Return how far the rhythms follow the state: (n, 1) from 0, open, to 1, closed."""
+        """Return the rhythms' gain at each time: (n, 1), from 0 (eyes open) to 1 (eyes closed)."""
         low, changes = self._changes(float(times[0]) - _RAMP, float(times[-1]))
         gain = np.full(len(times), float((low - 1) % 2))
         for number, change in enumerate(changes, low):
@@ -190,7 +190,7 @@ class AlphaSimulator:
         return gain[:, np.newaxis]
 
     def _blinks(self, times: Array) -> Array:
-        """Return the blinks' common course: (n,) microvolt where they are largest."""
+        """Return the blinks' time course at the site where they are largest: (n,) microvolt."""
         out = np.zeros(len(times))
         first, last = (math.floor(t / _BLINK_EVERY) for t in (times[0] - 1, times[-1] + 1))
         for cell in range(max(0, first), last + 1):
@@ -221,9 +221,9 @@ def _spectra(size: int, rate: float) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         background = f**-_SLOPE / (1 + (f / _KNEE) ** 2) * f**2 / (f**2 + _DRIFT**2)
     background[0] = 0.0
-    own = _OWN * _BACKGROUND * background + _WHITE
-    own[0] = 0.0
-    rows = [_BACKGROUND * (1 - _OWN) * background] * _MODES + [own] * len(SITES)
+    sensor_power = _OWN * _BACKGROUND * background + _WHITE
+    sensor_power[0] = 0.0
+    rows = [_BACKGROUND * (1 - _OWN) * background] * _MODES + [sensor_power] * len(SITES)
     rows += [_line_shape(f, *_ALPHA)] * 3 + [_line_shape(f, *_BETA)]
     return coefficients(np.array(rows), rate, 2 * size)
 
@@ -234,7 +234,7 @@ def _line_shape(f: Array, centre: float, spread: float) -> Array:
 
 
 def _patterns() -> dict[str, Array]:
-    """Return where each source is seen: (sources, 64), µV per unit of source."""
+    """Return each source's topography: (sources, 64), µV per unit of source."""
     at = directions()
     angle = np.arccos(np.clip(at @ at.T, -1, 1))
 

@@ -1,7 +1,7 @@
-"""ElectrodeParticipant: a simulated person with electrodes, who answers each picture with an evoked response.
+"""An ElectrodeParticipant simulates a person with electrodes, who answers each picture with an evoked response.
 
-Ten sources under the electrodes read the population, the early units soon and the higher ones later. Each has
-its waves, at fixed latencies that jitter from look to look, and reaches all channels. The background falls as
+Ten sources under the electrodes read the simulated visual cortex, the early units soon and the higher ones later. Each
+has waves of its own, at latencies that jitter from look to look, and reaches all channels. The background falls as
 a power of frequency. Signal-to-noise ratio is the variance over looks at reference pictures of the evoked response
 by that of the background, both averaged over channels and over 50 to 600 ms after the flip: 0.1 is -10 dB.
 """
@@ -36,15 +36,15 @@ WAVES = (
     (0.30, 0.045, 0.1),
     (0.40, 0.070, 0.0),
 )
-#: No response before and after these, seconds after the flip.
+#: An evoked response begins and ends at these times, seconds after the flip.
 DEAD, SPAN = 0.03, 0.8
 #: Where the signal-to-noise ratio is taken.
 INTERVAL = (0.05, 0.6)
 
-#: Latency jitter of all sources together and of each, seconds; none goes beyond three of its own.
+#: Latency jitter of all sources together and of each, standard deviations in seconds; clipped at three of them.
 JITTER_S, SOURCE_JITTER_S = 0.006, 0.003
 
-#: What all pictures have in common, in standard deviations of what sets them apart.
+#: Size of the response that all pictures share, in standard deviations of the part that differs between pictures.
 _COMMON = 2.0
 
 #: Slot of the background, seconds, and below what frequency it no longer grows.
@@ -59,14 +59,14 @@ class _Evoked:
 
 
 class ElectrodeParticipant:
-    """EEG or LFP in microvolts.
+    """An ElectrodeParticipant answers pictures with EEG or LFP samples, in microvolts.
 
     Parameters
     ----------
     observer : Observer
-        Who looks.
+        The participant's eye, cortex, attention and memory.
     subject : int
-        Whose head.
+        Number of the participant, which fixes its sources.
     sensors : callable
         Takes the number of sources and a generator: `bci.sim.sensors.scalp` or `probe`.
     snr : float
@@ -77,11 +77,11 @@ class ElectrodeParticipant:
     Attributes
     ----------
     signal : Signal
-        What `read` gives.
+        Rate, channels and unit of the samples that `read` returns.
     simulated : bool
         Always True.
     late : int
-        Changes of the screen that came after samples they should have been in.
+        Changes of the screen that arrived after samples that should have held their answer.
     """
 
     simulated = True
@@ -123,9 +123,9 @@ class ElectrodeParticipant:
 
     def see(self, picture: Pictures, time: float) -> None:
         """Take a change of the screen: (h, w, 3) uint8, flipped `time` seconds after sample 0."""
-        seen = self.observer.see(picture, time)
-        if seen is not None and seen[0] is not None:
-            self.answer(seen[1], time, seen[0].number)
+        look = self.observer.see(picture, time)
+        if look is not None and look[0] is not None:
+            self.answer(look[1], time, look[0].number)
 
     def answer(self, drive: Drives, time: float, look: int) -> None:
         """Answer look number `look`, flipped at `time`, with this drive (units,)."""
@@ -134,7 +134,7 @@ class ElectrodeParticipant:
             self._evoked.append(_Evoked(self.waves(drive[np.newaxis])[0], time, self.jitter(look)))
 
     def read(self, n: int) -> NDArray[np.float32]:
-        """Return the next `n` samples (n, channels) float32, microvolt, of what was seen so far."""
+        """Return the next `n` samples (n, channels) float32, microvolt: background and answers to all looks so far."""
         first, self._next = self._next, self._next + n
         out = self.background(first, self._next)
         times = np.arange(first, self._next) / self.signal.rate
@@ -144,7 +144,7 @@ class ElectrodeParticipant:
         return out.astype(np.float32)
 
     def background(self, first: int, end: int) -> Array:
-        """Return what samples `first` to `end` hold without any picture: (end - first, channels) microvolt."""
+        """Return the background of samples `first` to `end`, without any picture: (end - first, channels) microvolt."""
         sources = self._noise.read(first, end)
         modes = len(self.sensors.modes)
         # einsum without optimisation adds in one order however many samples there are; a matrix product does not.
@@ -165,12 +165,12 @@ class ElectrodeParticipant:
         return np.asarray(_jitter(numbered(self.observer.session, _JITTER, look), 1)[0])
 
     def evoked(self, waves: Array, since: Array, jitter: Array) -> Array:
-        """Return what one look adds (n, channels), microvolt.
+        """Return the evoked response to one look: (n, channels), microvolt.
 
         Parameters
         ----------
         waves : (sources, waves) float64
-            As `waves` gives them.
+            Sizes of the waves, from the method `waves`.
         since : (n,) float64
             Seconds since the flip.
         jitter : (sources,) float64
@@ -183,7 +183,7 @@ class ElectrodeParticipant:
         """Return the microvolts that a wave of one standard deviation is worth where it is largest."""
         waves = self.waves(self.observer.population.reference)
         since = np.arange(*(round(t * self.signal.rate) for t in INTERVAL)) / self.signal.rate
-        # Latencies jitter here as they do in sessions: what all pictures have in common then varies, too.
+        # Latencies jitter here as in sessions, so that the response shared by all pictures varies, too.
         jitters = _jitter(numbered(self.subject, _JITTER, 0), len(waves))
         self.scale = 1.0
         evoked = np.stack([self.evoked(w, since, j) for w, j in zip(waves, jitters, strict=True)])
@@ -192,8 +192,8 @@ class ElectrodeParticipant:
 
 def _jitter(rng: np.random.Generator, looks: int) -> Array:
     """Return how much later than usual every source answers (looks, sources), seconds."""
-    common, own = rng.standard_normal((looks, 1)), rng.standard_normal((looks, SOURCES))
-    return np.asarray(JITTER_S * np.clip(common, -3, 3) + SOURCE_JITTER_S * np.clip(own, -3, 3))
+    common, single = rng.standard_normal((looks, 1)), rng.standard_normal((looks, SOURCES))
+    return np.asarray(JITTER_S * np.clip(common, -3, 3) + SOURCE_JITTER_S * np.clip(single, -3, 3))
 
 
 def _courses(at: Array, since: Array) -> Array:
@@ -212,7 +212,7 @@ def _readout(observer: Observer, rng: np.random.Generator) -> Array:
     counts = {True: population.is_early.sum(), False: (~population.is_early).sum()}
     for is_early, share in ((True, early), (False, 1 - early)):
         weights[population.is_early == is_early] *= np.sqrt(share / max(1, counts[is_early]))
-    # What all pictures have in common is planted apart, so that its size is known.
+    # The response shared by all pictures is planted separately, so that its size is known.
     mean = population.mean.astype(np.float64)
     weights -= mean[:, None] * (mean @ weights) / (mean @ mean)
     weights /= (population.reference @ weights).std(axis=0)

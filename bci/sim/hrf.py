@@ -1,4 +1,4 @@
-"""Haemodynamic responses: how the blood answers a second of neural activity, differently in every voxel.
+"""Haemodynamic responses: the BOLD response to a second of neural activity, with a shape of its own in every voxel.
 
 A response is a gamma density that peaks after some five seconds minus a later, smaller one (Friston et al. 1998,
 NeuroImage 7:30; delays and widths across cortex: Handwerker, Ollinger & D'Esposito 2004, NeuroImage 21:1639).
@@ -12,13 +12,13 @@ from scipy.stats import gamma
 
 Array = NDArray[np.float64]
 
-#: Seconds after which a response is over, before which there is none, and between entries of the table.
+#: Seconds after which a response has ended, before which it has not begun, and between entries of the table.
 SPAN, DEAD, STEP = 32.0, 0.3, 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shapes:
-    """Shapes of responses.
+    """Shapes holds the parameters of haemodynamic responses, one per voxel.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ def varied(n: int, rng: np.random.Generator) -> Shapes:
 
 
 def response(shapes: Shapes, times: ArrayLike) -> Array:
-    """Return responses per second of activity at times after it: (times, n), 1/s."""
+    """Return the responses to one second of activity at `times` seconds after it: (times, n), 1/s."""
     t = np.asarray(times, np.float64)[:, np.newaxis]
     # A gamma density of shape k and scale s peaks at (k - 1) s.
     first = gamma.pdf(t, shapes.shape, scale=shapes.peak_s / (shapes.shape - 1))
@@ -59,14 +59,14 @@ def response(shapes: Shapes, times: ArrayLike) -> Array:
 
 
 class StepTable:
-    """What activity that began and did not end has added up to, looked up by the time since it began.
+    """A StepTable holds the response to activity that begins and does not end, by the time since it began.
 
     Activity of any length is the difference of two steps, and its end need not be known before it comes.
 
     Parameters
     ----------
     shapes : Shapes
-        Of the voxels.
+        Response shapes of the voxels.
     """
 
     def __init__(self, shapes: Shapes) -> None:
@@ -76,14 +76,14 @@ class StepTable:
         self._table = np.concatenate([np.zeros((1, steps.shape[1])), steps]).astype(np.float32)
 
     def at(self, seconds: float) -> NDArray[np.float32]:
-        """Return the step response (n,) so many seconds after the step; 0 before it."""
+        """Return the step response (n,) `seconds` after the step; 0 before it."""
         if seconds <= 0:
             return np.zeros(self._table.shape[1], np.float32)
         place = min(seconds, SPAN) / STEP
         low = int(place)
         share = np.float32(place - low)
-        found: NDArray[np.float32] = (1 - share) * self._table[low] + share * self._table[low + 1]
-        return found
+        value: NDArray[np.float32] = (1 - share) * self._table[low] + share * self._table[low + 1]
+        return value
 
     def boxcar(self, since: float, after: float) -> NDArray[np.float32]:
         """Return the response (n,) to activity that began `since` and ended `after` seconds ago (≤ 0: has not)."""

@@ -1,4 +1,4 @@
-"""Noise whose law is known: of voxels (shared factors, AR(1), drift) and of electrodes (any spectrum).
+"""Noise of known distribution: of voxels (shared factors, AR(1), drift) and of electrodes (any spectrum).
 
 Both are Gaussian and separable, covariance in time ⊗ covariance in space, so that an oracle can whiten them.
 """
@@ -19,7 +19,7 @@ _DRIFT_PERIODS = (160.0, 230.0, 340.0, 520.0)
 
 
 class VoxelNoise:
-    """Noise of unit variance per voxel, one volume after the other, and drift on top.
+    """A VoxelNoise generates noise of unit variance per voxel, volume after volume, and drift added to it.
 
     ``x_t = ρ x_{t-1} + √(1-ρ²) e_t``, where ``e_t = √share · F f_t + √(1-share) · u_t`` with `f_t` and `u_t` white and
     the rows of `F` of length 1. Drift are cosines whose amplitudes have the same covariance between voxels.
@@ -29,7 +29,7 @@ class VoxelNoise:
     factors : (voxels, factors) float32
         `F`; rows of length 1.
     seed, kind : int
-        Which noise.
+        Numbers that fix the noise (see `bci.sim.seeds.numbered`).
     rho : float
         Correlation of successive volumes, 0 to below 1.
     share : float
@@ -95,13 +95,13 @@ class VoxelNoise:
         """Return one draw with the covariance between voxels: (voxels,)."""
         voxels, factors = self._factors.shape
         common = rng.standard_normal(factors, np.float32)
-        own = rng.standard_normal(voxels, np.float32)
+        single = rng.standard_normal(voxels, np.float32)
         shared = np.float32(math.sqrt(self.share)) * np.einsum("vf,f->v", self._factors, common)
-        return np.asarray(np.float32(math.sqrt(1 - self.share)) * own + shared)
+        return np.asarray(np.float32(math.sqrt(1 - self.share)) * single + shared)
 
 
 class SpectralNoise:
-    """Independent stationary sources with any spectrum, endless, each slot of time there at once.
+    """A SpectralNoise generates independent, endless, stationary sources of any spectrum; any slot can be read at once.
 
     Blocks of two slots are drawn in the frequency domain, fade in and out, and overlap by half: sin² + cos² = 1, so
     that their sum has the power of one.
@@ -112,14 +112,14 @@ class SpectralNoise:
         Standard deviation of each Fourier coefficient (of its real and of its imaginary part) of a block of
         ``2 (bins - 1)`` samples; see `coefficients`.
     seed, kind : int
-        Which noise.
+        Numbers that fix the noise (see `bci.sim.seeds.numbered`).
     """
 
     def __init__(self, spectra: Array, seed: int, kind: int) -> None:
         self.size = spectra.shape[1] - 1
         self._spectra = spectra
         self._seed, self._kind = seed, kind
-        # A slot and the one before it: enough for reading on while somebody looks back.
+        # Four blocks: enough to read on while another reader re-reads the slot before.
         self._block = lru_cache(4)(self._make_block)
 
     def slot(self, slot: int) -> Array:
@@ -132,9 +132,9 @@ class SpectralNoise:
         at = first
         while at < end:
             slot, offset = divmod(at, self.size)
-            upto = min(end, (slot + 1) * self.size)
-            out[at - first : upto - first] = self.slot(slot)[offset : offset + upto - at]
-            at = upto
+            stop = min(end, (slot + 1) * self.size)
+            out[at - first : stop - first] = self.slot(slot)[offset : offset + stop - at]
+            at = stop
         return out
 
     def covariance(self, source: int, first: int, n: int) -> Array:
@@ -154,7 +154,7 @@ class SpectralNoise:
 
     def _make_block(self, block: int) -> Array:
         """Return the independent sources of one block, faded in and out: (2 size, sources)."""
-        # Numbered by block: any block at once. Blocks count from -1, numbers from 0.
+        # Each block has a number, so any block can be drawn at once. Blocks count from -1, numbers from 0.
         rng = numbered(self._seed, self._kind, block + 1)
         white = rng.standard_normal((2, *self._spectra.shape))
         sources = np.fft.irfft((white[0] + 1j * white[1]) * self._spectra, 2 * self.size, axis=1)

@@ -1,7 +1,7 @@
-"""An Observer watches the screen: looks are numbered, the eye jitters, attention lapses, repeats adapt.
+"""An Observer turns what the screen shows into drives of a cortex: the eye jitters, attention lapses, repeats adapt.
 
-What it is given are pictures as they were flipped and when; what comes out are drives of its population. A look is
-a change to a picture that shows something. The empty screen ends one, and the same pixels again are no change.
+Its input are pictures as they were flipped and the times of the flips; its output are drives of its population. A look
+is a change to a picture that shows something. The empty screen ends a look; the same pixels again are no change.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.sim.cortex.adaptation import Adaptation, Memory
+from bci.sim.cortex.adaptation import Adaptation, RememberedLooks
 from bci.sim.cortex.gaze import Pictures
 from bci.sim.cortex.population import Population
 from bci.sim.seeds import numbered
@@ -21,42 +21,42 @@ _LAPSE = 31
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """The state in which a look found the observer: all that its answer hangs on besides the picture.
+    """A Moment is the observer's state at one look: all that the answer depends on besides the picture.
 
     Attributes
     ----------
     number : int
-        Of the look, from 0.
+        Number of the look, from 0.
     time : float
         Seconds since the participant began.
     gaze : (2,) float64
         Where the eye pointed, degrees.
     lapsed : bool
-        Whether nobody was there.
-    memory : Memory
-        What it still remembered.
+        Whether attention lapsed, so that the look is not answered.
+    memory : RememberedLooks
+        The earlier looks that the observer still remembered.
     """
 
     number: int
     time: float
     gaze: NDArray[np.float64]
     lapsed: bool
-    memory: Memory
+    memory: RememberedLooks
 
 
 class Observer:
-    """One participant in front of one screen.
+    """An Observer is the seeing part of one participant, in front of one screen.
 
     Parameters
     ----------
     population : Population
         The cortex.
     session : int
-        Which session of this participant: its eye positions and lapses.
+        Number of the session, which fixes eye positions and lapses.
     lapse_rate : float
-        Share of looks that are answered by nothing.
+        Share of looks that are not answered.
     adaptation : Adaptation, optional
-        What repeats lose.
+        How much weaker repeats are answered.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Observer:
     def reset(self) -> None:
         """Begin the session again: nothing seen, nothing remembered."""
         self.looks = self.lapses = 0
-        self._memory = Memory()
+        self._memory = RememberedLooks()
         self._current: Pictures | None = None
 
     def see(self, picture: Pictures, time: float) -> tuple[Moment | None, Drives] | None:
@@ -115,7 +115,7 @@ class Observer:
         return moment, self._answer(moment, self.population.drive(picture[None], moment.gaze[None])[0])
 
     def watch(self, pictures: Pictures, onsets: NDArray[np.float64]) -> tuple[list[Moment], Drives]:
-        """Take many looks at once, each ended by an empty screen: as `see`, up to the last bits.
+        """Take many looks at once, each ended by an empty screen: equal to `see` but for rounding.
 
         Parameters
         ----------
@@ -158,5 +158,5 @@ class Observer:
         if moment.lapsed:
             return np.zeros_like(drive)
         self._memory = self.adaptation.remember(drive, moment.time, moment.memory)
-        left: Drives = drive * self.adaptation.gain(drive[np.newaxis], moment.time, moment.memory)[0]
-        return left
+        adapted: Drives = drive * self.adaptation.gain(drive[np.newaxis], moment.time, moment.memory)[0]
+        return adapted

@@ -1,12 +1,12 @@
-"""Oracles: how well anybody could do who knew the participant's own model.
+"""Oracles: the best score that any decoder can reach, computed from the participant's own model.
 
 Identification is exact: each candidate's likelihood under the known Gaussian noise, its covariance included, and
-under the known chance of a lapse. The oracle is told everything about a trial but which picture it showed and
-whether the participant lapsed: eye position, latencies, what was remembered, and what all other trials added. It is
+under the known chance of a lapse. The oracle knows everything about a trial but which picture it showed and
+whether the participant lapsed: eye position, latencies, remembered looks, and what all other trials added. It is
 therefore a bound for every decoder, not a decoder.
 
 The posterior mean of a latent has a closed form only where latent, answer and noise are linear and Gaussian
-(`gaussian_posterior`); the participant's is not, so there it is a weighted mean over sampled candidates, and says so.
+(`gaussian_posterior`); the participant's is not, so there `sampled_posterior` gives a bound from sampled candidates.
 """
 
 import math
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 
 class FactorNoise:
-    """The covariance ``D (share F Fᵀ + (1 - share) I) D`` of voxel noise, inverted once (Woodbury).
+    """A FactorNoise is the covariance ``D (share F Fᵀ + (1 - share) I) D`` of voxel noise, inverted once (Woodbury).
 
     Parameters
     ----------
@@ -74,15 +74,15 @@ def likelihoods(
     Parameters
     ----------
     participant : VoxelParticipant or ElectrodeParticipant
-        Who answered.
+        The participant that answered.
     responses : Responses
-        What `bci.sim.responses.respond` gave.
+        Its answers, from `bci.sim.responses.respond`.
     trial : int
-        Which.
+        Number of the trial.
     candidates : (n, h, w, 3) uint8
-        What may have been shown.
+        Pictures that may have been shown.
     drives : (n, units) float32, optional
-        What `Observer.imagine` gives for them at that moment, when it is known already.
+        Their drives from `Observer.imagine` at the trial's moment, when already computed.
 
     Returns
     -------
@@ -137,15 +137,15 @@ def score_trials(
 def _voxel_distances(
     participant: VoxelParticipant, responses: Responses, trial: int, drives: NDArray[np.float32]
 ) -> Array:
-    """Return squared lengths of what is left when nothing, or one of `drives`, is taken for the trial's answer."""
+    """Return squared residual lengths under each hypothesis, first a lapse, then each of `drives`: (1 + n,)."""
     assert responses.gain is not None
     assert responses.noise_variance is not None
     gain = responses.gain[trial].astype(np.float64)
-    left = (
+    residual = (
         responses.values[trial].astype(np.float64) - responses.clean[trial] + gain * responses.drives[trial]
     )
     noise = FactorNoise(participant.factors, participant.noise.share, participant.noise_percent)
-    residuals = left - gain * np.concatenate([np.zeros((1, len(gain))), drives])
+    residuals = residual - gain * np.concatenate([np.zeros((1, len(gain))), drives])
     return np.asarray(noise.distance(residuals) / responses.noise_variance[trial])
 
 
@@ -157,10 +157,10 @@ def _electrode_distances(
     n, channels = responses.values.shape[1:]
     since = np.arange(first, first + n) / participant.signal.rate - moment.time
     jitter = participant.jitter(moment.number)
-    every = np.concatenate([responses.drives[trial : trial + 1], np.zeros((1, drives.shape[1])), drives])
-    answers = np.stack([participant.evoked(w, since, jitter) for w in participant.waves(every)])
-    left = responses.values[trial].astype(np.float64) - responses.clean[trial] + answers[0]
-    residuals = left - answers[1:]
+    hypotheses = np.concatenate([responses.drives[trial : trial + 1], np.zeros((1, drives.shape[1])), drives])
+    answers = np.stack([participant.evoked(w, since, jitter) for w in participant.waves(hypotheses)])
+    residual = responses.values[trial].astype(np.float64) - responses.clean[trial] + answers[0]
+    residuals = residual - answers[1:]
     # The covariance is time ⊗ space: whiten along each.
     time = np.linalg.cholesky(participant.background_covariance(first, n))
     space = np.linalg.cholesky(participant.sensors.background)
@@ -204,7 +204,7 @@ def identify(scores: Array, truth: NDArray[np.integer]) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """The mean of a latent given an answer.
+    """A Posterior holds the posterior means of trials' latents.
 
     Attributes
     ----------
@@ -213,8 +213,8 @@ class Posterior:
     how : "closed form" or "sampled bound"
         Exact, or a weighted mean over sampled candidates, which falls short of the exact one.
     effective : (trials,) float64
-        Candidates that carry the weight; infinite for the closed form. Below some ten, the mean says what sampling
-        found, not what the answer holds.
+        Effective number of candidates; infinite for the closed form. Below some ten, the mean tells more about which
+        candidates were sampled than about the answer.
     """
 
     mean: Array
@@ -225,7 +225,7 @@ class Posterior:
 def gaussian_posterior(
     weights: Array, noise: FactorNoise, values: Array, repeats: int = 1
 ) -> tuple[Posterior, float]:
-    """Return the posterior of latents z ~ N(0, I) from ``values = weights z + e``, and the R² it reaches on average.
+    """Return the posterior of latents z ~ N(0, I) from ``values = weights z + e``, and its expected R².
 
     Mean ``(Wᵀ Σ⁻¹ W n + I)⁻¹ Wᵀ Σ⁻¹ n y`` for the mean y of n repeats; expected R² is one minus the mean posterior
     variance, ``1 - tr[(n Wᵀ Σ⁻¹ W + I)⁻¹] / d``.
@@ -257,7 +257,7 @@ def sampled_posterior(scores: Array, latents: Array) -> Posterior:
     scores : (trials, candidates) float64
         Log likelihoods of pictures made from latents that were drawn from the prior, none of them the truth.
     latents : (candidates, d) float64
-        Theirs.
+        Latents of the candidates.
     """
     if scores.shape[1] != len(latents):
         raise ValueError(f"scores of {scores.shape[1]} candidates need as many latents, got {len(latents)}")

@@ -1,9 +1,9 @@
-"""A Participant in silico looks at pictures as they were flipped and answers with neural data: simulated, always.
+"""A Participant in silico simulates a person: it looks at pictures as they were flipped and answers with neural data.
 
-Its samples are a function of whose cortex it is (`subject`), of the session, and of the pixels and times of what was
-flipped; a stimulus' latent never reaches it. `see` and `read` may be called in any order that never has it see a
-change later than `dead_time` before a sample that it has already given: the samples are then the same, bit for bit.
-So what it answers live is what `record` gives for the same flips.
+Its samples are a function of the subject's number, of the session's, and of the pixels and times of what was flipped;
+a stimulus' latent never reaches it. `see` and `read` may be called in any order as long as each change is seen before
+`read` passes the flip by more than `dead_time`: the samples are then the same, bit for bit.
+So what it answers live equals what `record` returns for the same flips.
 """
 
 from collections.abc import Iterable
@@ -26,28 +26,28 @@ from bci.sim.voxels import VoxelParticipant
 
 Kind = Literal["fmri", "eeg", "lfp"]
 
-#: Signal-to-noise ratio of single trials when none is asked for: what studies report (fMRI: the median voxel).
+#: Default signal-to-noise ratio of single trials: what studies report (fMRI: the median voxel).
 DEFAULT_SNR = {"fmri": 0.05, "eeg": 0.1, "lfp": 0.1}
 
-#: Units of each kind when none are asked for; in a scanner each is a voxel.
+#: Default number of units; in a scanner each is a voxel.
 DEFAULT_UNITS = {"fmri": 2048, "eeg": 512, "lfp": 512}
 
 
 class Participant(Protocol):
-    """Whoever looks and answers.
+    """A Participant sees each change of the screen and gives the samples that a recording would hold.
 
     Attributes
     ----------
     signal : Signal
-        What `read` gives.
+        Rate, channels and unit of the samples that `read` returns.
     kind : str
         ``"fMRI"``, ``"EEG"`` or ``"LFP"``.
     simulated : bool
         Always True.
     observer : Observer
-        The part that looks.
+        The participant's eye, cortex, attention and memory.
     snr : float
-        As asked for.
+        Single-trial signal-to-noise ratio, a ratio of variances.
     dead_time : float
         Seconds after a flip before which no sample depends on it.
     late : int
@@ -98,9 +98,9 @@ def make_participant(
     kind : "fmri", "eeg" or "lfp"
         What is recorded.
     subject : int
-        Whose anatomy, tuning and noise.
+        Number of the participant, which fixes anatomy, tuning and noise.
     session : int
-        Which session: another one has other noise, eye positions, lapses and latencies.
+        Number of the session, which fixes noise, eye positions, lapses and latencies.
     snr : float, optional
         Single-trial signal-to-noise ratio, a ratio of variances; 0 for a null run. By default `DEFAULT_SNR`.
     units : int, optional
@@ -116,9 +116,9 @@ def make_participant(
     jitter_deg : float
         Standard deviation of the eye's position.
     lapse_rate : float
-        Share of looks answered by nothing.
+        Share of looks that are not answered.
     adaptation : float
-        What an immediate repeat loses.
+        Share of its response that an immediate repeat loses.
 
     Raises
     ------
@@ -150,30 +150,30 @@ def make_participant(
 def record(
     participant: Participant, changes: Iterable[tuple[Pictures, float]], samples: int
 ) -> NDArray[np.float32]:
-    """Return what a session would have recorded: the offline twin of the live program.
+    """Return the samples that a live session with these flips would have recorded.
 
     Parameters
     ----------
     participant : Participant
-        Begins again.
+        The participant; its session is begun again.
     changes : iterable of ((h, w, 3) uint8, float)
         Every change of the screen and its flip, seconds after sample 0, in order.
     samples : int
-        How many.
+        Number of samples.
 
     Returns
     -------
     samples : (samples, channels) float32
-        Bit for bit what the live program sends for these flips, as long as that saw none of them late.
+        Bit for bit what the live program sends for these flips, as long as it saw none of them late.
     """
     participant.reset()
     rate = participant.signal.rate
     out = np.empty((samples, participant.signal.shape[0]), np.float32)
     at = 0
     for picture, time in changes:
-        upto = min(samples, max(at, int(time * rate)))
-        out[at:upto] = participant.read(upto - at)
-        at = upto
+        stop = min(samples, max(at, int(time * rate)))
+        out[at:stop] = participant.read(stop - at)
+        at = stop
         participant.see(picture, time)
     out[at:] = participant.read(samples - at)
     return out

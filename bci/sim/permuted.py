@@ -1,7 +1,7 @@
-"""A PermutedParticipant is a null run: somebody answers as always, and the channels have changed places.
+"""A PermutedParticipant makes a null run: a participant answers as always, but its channels are permuted.
 
-A decoder reads where an answer stands, so it finds nothing there. Labels stay where they were: nothing else in the line
-can tell.
+A decoder reads the answer from particular channels, so it should read nothing here. The channels' labels are not
+permuted, so that no other part of the line differs.
 """
 
 import numpy as np
@@ -12,19 +12,19 @@ from bci.sim.participant import Participant
 
 
 class PermutedParticipant:
-    """A `bci.sim.participant.Participant` whose channels have changed places.
+    """A PermutedParticipant is a `bci.sim.participant.Participant` whose channels are permuted.
 
     Parameters
     ----------
     participant : Participant
-        Who answers.
+        The participant that answers.
     seed : int
-        Fixes the order, for as long as the participant lives.
+        Fixes the order, which stays the same over resets.
 
     Attributes
     ----------
     order : (channels,) int
-        Which channel of the participant's stands in each place.
+        The inner participant's channel that stands in each place.
     """
 
     simulated = True

@@ -1,4 +1,4 @@
-"""Responses: whole training and test sets at once, trials × voxels or trials × samples × channels.
+"""Responses: a participant's answers to a whole training or test set: trials × voxels, or trials × samples × channels.
 
 The pictures go through the cortex in batches; the rest is the same code as live: the same noise, eye positions,
 lapses, adaptation and latencies for the same session, volume by volume and sample by sample.
@@ -27,22 +27,22 @@ Drives = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Responses:
-    """What a participant answered to a run of pictures.
+    """A Responses holds a participant's answers to a run of pictures.
 
     Attributes
     ----------
     values : (trials, voxels) or (trials, samples, channels) float32
         Betas in percent, or epochs in microvolt.
     clean : same shape, float32
-        The part of `values` that the pictures made.
+        `values` without noise.
     moments : list of Moment
-        In which state each trial found the participant.
+        The participant's state at each trial.
     drives : (trials, units) float32
-        Of each trial, after adaptation and lapses.
+        The population's drives at each trial, after adaptation and lapses.
     gain : (trials, voxels) float32, or None
-        What a unit drive of a trial's own adds to its beta.
+        How much a unit drive of a trial adds to its own beta.
     noise_variance : (trials,) float64, or None
-        Variance of each beta's noise, in that of the volumes.
+        Variance of each beta's noise, relative to that of the volumes.
     first : (trials,) int64, or None
         Sample that each epoch begins with.
     """
@@ -63,12 +63,12 @@ def respond(
     *,
     seconds: float | None = None,
 ) -> Responses:
-    """Show pictures to a participant who begins again, each followed by the empty screen.
+    """Show pictures to a participant from the start of its session, each followed by the empty screen.
 
     Parameters
     ----------
     participant : VoxelParticipant or ElectrodeParticipant
-        Who answers.
+        The participant; its session is begun again.
     pictures : (n, h, w, 3) uint8
         One per trial.
     onsets : (n,) float64, optional
@@ -104,14 +104,14 @@ def _betas(
 ) -> Responses:
     tr, voxels = participant.tr, drives.shape[1]
     volumes = math.ceil((ends[-1] + SPAN / 2) / tr) + 1
-    both = TrialBetas(onsets, ends, tr, volumes, 2 * voxels)
+    betas = TrialBetas(onsets, ends, tr, volumes, 2 * voxels)
     changes = sorted(
         [(on, i) for i, on in enumerate(onsets)] + [(off, -1) for i, off in enumerate(ends)],
         # Where one picture replaces another, the end of the first comes first.
         key=lambda change: (change[0], change[1] >= 0),
     )
     empty = np.zeros(voxels, np.float32)
-    # The answer without noise goes through the same least squares beside the one with.
+    # The answer without noise goes through the same least squares, beside the answer with noise.
     values = np.empty((_BLOCK, 2 * voxels), np.float32)
     at = 0
     for first in range(0, volumes, _BLOCK):
@@ -123,12 +123,12 @@ def _betas(
                 at += 1
             row[:voxels] = participant.evoked(k * tr)
             row[voxels:] = row[:voxels] + participant.noise_percent * participant.noise.next()
-        both.add(first, values[: end - first])
-    solved = both.solve()
+        betas.add(first, values[: end - first])
+    solved = betas.solve()
     gain = np.zeros((len(onsets), voxels), np.float32)
     for i, (on, off) in enumerate(zip(onsets, ends, strict=True)):
-        weights = both.weights(i)
-        for k in range(both.first[i], both.first[i] + len(both.expected[i])):
+        weights = betas.weights(i)
+        for k in range(betas.first[i], betas.first[i] + len(betas.expected[i])):
             gain[i] += np.float32(weights[k]) * participant.response(k * tr - on, k * tr - off)
     return Responses(
         values=solved[:, voxels:].astype(np.float32),
@@ -136,7 +136,7 @@ def _betas(
         moments=moments,
         drives=drives,
         gain=gain * participant.scale,
-        noise_variance=both.noise_variance(participant.noise),
+        noise_variance=betas.noise_variance(participant.noise),
     )
 
 

@@ -1,4 +1,4 @@
-"""Numbered random numbers: the k-th draw of each kind is there at once, whatever was drawn before."""
+"""Numbered random draws: the k-th draw of each kind can be made at once, whatever was drawn before."""
 
 import numpy as np
 

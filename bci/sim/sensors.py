@@ -1,4 +1,4 @@
-"""Sensors: where electrodes sit, how a source reaches them, and what they pick up without any stimulus."""
+"""Sensors: electrodes' places, the topographies of sources on them, and their background without any stimulus."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from bci.sim.sites import SITES, background_modes, directions
 
 Array = NDArray[np.float64]
 
-#: Share of the background that is each sensor's own.
+#: Share of the background that each sensor has alone.
 OWN = 0.04
 _MODES = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sensors:
-    """A set of electrodes.
+    """Sensors describes a set of electrodes: labels, topographies of sources, and the background's covariance.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Sensors:
     background : (channels, channels) float64
         Covariance of the background, variances of 1.
     modes : (modes, channels) float64
-        Patterns of its common part.
+        Patterns of the part of the background that sensors share.
     background_uv : float
-        Its standard deviation, microvolt.
+        Standard deviation of the background, microvolt.
     """
 
     kind: str

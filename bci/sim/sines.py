@@ -1,4 +1,4 @@
-"""Sines is an endless signal of any rate and shape whose every sample is known: a sine of its own in every channel.
+"""Sines generates an endless signal of any rate and shape with known samples: a sine of its own in every channel.
 
 ::
 
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from bci.signal.types import Event, Signal, Times
 
-#: Amplitude: some twenty microvolts, or twenty of whatever else the unit is.
+#: Amplitude: twenty microvolts, or twenty of another unit.
 _SIZE, _VOLTS = 20.0, {"V": 1e-6, "mV": 1e-3}
 
 
 class Sines:
-    """A `bci.io.files.recording.Recording` that never ends.
+    """Sines is an endless `bci.io.files.recording.Recording` of sines.
 
     Parameters
     ----------
     signal : Signal
-        What it is: rate, shape, channels, unit.
+        Rate, shape, channels and unit of the samples.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Sines:
         self.name = f"simulated sines, {'×'.join(map(str, signal.shape))} at {signal.rate:g} Hz"
         period, channels = round(signal.rate), int(np.prod(signal.shape))
         turns = 1 + np.arange(channels) % max(1, period // 4 - 1)
-        # One period holds all there is. Whole turns, so that the first sample follows the last without a step.
+        # One period is stored. Its turns are whole, so that the first sample follows the last without a step.
         phase = np.outer(np.arange(period), turns) % period
         size = _SIZE * _VOLTS.get(signal.unit, 1.0)
         sine = size * np.sin(2 * np.pi * np.arange(period) / period)
@@ -64,7 +64,7 @@ class Sines:
         return self._period[np.arange(first, end) % len(self._period)]
 
     def times(self, first: int, end: int) -> Times:
-        """Return when samples `first` to `end` are: (end - first,) float64 seconds from the start."""
+        """Return the times of samples `first` to `end`: (end - first,) float64 seconds from the start."""
         return np.arange(first, end) / self.signal.rate
 
     def markers_between(self, start: float, stop: float) -> tuple[Event, ...]:

@@ -1,4 +1,4 @@
-"""The Montage of the simulated head: the 64 scalp sites of the eegmmidb recordings, and where they are.
+"""Sites of the simulated head: the 64 scalp electrodes of the eegmmidb recordings and their places on a sphere.
 
 Sites of the 10-10 system on a sphere (Chatrian et al. 1985, Am. J. EEG Technol. 25:83): along the midline every
 tenth of the way from nasion to inion is 18 degrees; the outer ring runs 72 degrees from the vertex; rows lie
@@ -27,7 +27,7 @@ _RING = 4 * _STEP
 
 
 def directions(sites: tuple[str, ...] = SITES) -> NDArray[np.float64]:
-    """Return where sites are: (n, 3) unit vectors; right, front and up are positive.
+    """Return the places of sites: (n, 3) unit vectors; right, front and up are positive.
 
     >>> directions(("Cz", "T8", "Fpz")).round(2).tolist()
     [[0.0, 0.0, 1.0], [0.95, 0.0, 0.31], [0.0, 0.95, 0.31]]
@@ -48,12 +48,12 @@ def background_modes(distances: NDArray[np.float64], reach: float, modes: int) -
         How many patterns; every site has variance 1 in their sum.
     """
     values, vectors = np.linalg.eigh(np.exp(-((distances / reach) ** 2) / 2))
-    found = vectors[:, ::-1][:, :modes] * np.sqrt(np.maximum(values[::-1][:modes], 0))
-    # An eigenvector's sign is the library's whim; the samples must not hang on it.
-    found *= np.sign(found[np.abs(found).argmax(axis=0), np.arange(modes)])
-    # What the modes left out would make some sites quieter than others.
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
-    return np.ascontiguousarray(found.T)
+    patterns = vectors[:, ::-1][:, :modes] * np.sqrt(np.maximum(values[::-1][:modes], 0))
+    # An eigenvector's sign is arbitrary; the samples must not depend on it.
+    patterns *= np.sign(patterns[np.abs(patterns).argmax(axis=0), np.arange(modes)])
+    # Without this scaling, the modes left out would make some sites quieter than others.
+    patterns /= np.linalg.norm(patterns, axis=1, keepdims=True)
+    return np.ascontiguousarray(patterns.T)
 
 
 def _direction(site: str) -> NDArray[np.float64]:
@@ -76,6 +76,6 @@ def _direction(site: str) -> NDArray[np.float64]:
 
 
 def _between(a: NDArray[np.float64], b: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """Go `share` of the way along the great circle from `a` to `b`; more than 1 goes beyond."""
+    """Return the point at `share` of the way along the great circle from `a` to `b`; more than 1 goes beyond `b`."""
     angle = math.acos(float(np.clip(a @ b, -1, 1)))
     return np.asarray((math.sin((1 - share) * angle) * a + math.sin(share * angle) * b) / math.sin(angle))

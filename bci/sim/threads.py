@@ -1,7 +1,7 @@
-"""One thread for matrix products: a look is many small ones, and its last bits must not hang on the machine's cores.
+"""Matrix products of the simulated participant run in one thread, so that no bit depends on the machine's cores.
 
-Shared between threads, each product waits for the slowest: on two busy cores a look took 540 ms with two threads
-and 14 ms with one.
+One thread is also faster for the many small products of a look: on two busy cores a look took 540 ms with two
+threads, which wait for each other at each product, and 14 ms with one.
 """
 
 import importlib
@@ -27,7 +27,7 @@ def is_one_thread() -> bool:
 
 @lru_cache(1)
 def _controller() -> Any:
-    # It comes with scikit-learn; the live system does without where it has to.
+    # threadpoolctl comes with scikit-learn; the live system may lack both.
     try:
         return importlib.import_module("threadpoolctl").ThreadpoolController()
     except ImportError:

@@ -1,9 +1,9 @@
-"""VoxelParticipant: a simulated person in a scanner, whose blood answers what the screen shows, volume by volume.
+"""A VoxelParticipant simulates a person in a scanner, whose BOLD signal answers what the screen shows.
 
-A voxel's value is ``100 + s · (drive * response) + n · (noise + drift)`` percent. Its noise `n` and response are its
-own; `s` gives it its single-trial signal-to-noise ratio: the variance over reference pictures of the beta of a trial
+A voxel's value is ``100 + s · (drive * response) + n · (noise + drift)`` percent. Every voxel has its own noise `n` and
+response; `s` sets its single-trial signal-to-noise ratio: the variance over reference pictures of the beta of a trial
 that stands alone in a run of ten minutes, by that beta's noise variance. The ratios are lognormal, so that most voxels
-say next to nothing and few say much.
+carry next to no information and few carry much.
 """
 
 import math
@@ -28,7 +28,7 @@ _ANATOMY, _NOISE = 41, 42
 RELIABILITY_SPREAD = 1.2
 FACTORS = 30
 
-#: The trial that stands alone: a picture for this long in the middle of a run of that length, seconds.
+#: The trial that stands alone: seconds that its picture is shown, in the middle of a run of so many seconds.
 _ALONE, _RUN = 1.5, 600.0
 
 
@@ -40,14 +40,14 @@ class _Shown:
 
 
 class VoxelParticipant:
-    """BOLD in percent of each voxel's mean, one sample a volume.
+    """A VoxelParticipant answers pictures with BOLD, in percent of each voxel's mean, one sample a volume.
 
     Parameters
     ----------
     observer : Observer
-        Who looks; a voxel for each unit of its population.
+        The participant's eye, cortex, attention and memory; a voxel for each unit of its cortex.
     subject : int
-        Whose vessels and scanner.
+        Number of the participant, which fixes the voxels' responses and noise.
     snr : float
         Median over voxels of the single-trial signal-to-noise ratio, a ratio of variances; 0 for a null run.
     tr : float
@@ -58,13 +58,13 @@ class VoxelParticipant:
     Attributes
     ----------
     signal : Signal
-        What `read` gives.
+        Rate, voxels and unit of the samples that `read` returns.
     simulated : bool
         Always True.
     snrs : (voxels,) float64
-        Each voxel's own ratio.
+        Each voxel's signal-to-noise ratio.
     late : int
-        Changes of the screen that came after volumes they should have been in.
+        Changes of the screen that arrived after volumes that should have held their answer.
     """
 
     simulated = True
@@ -109,12 +109,12 @@ class VoxelParticipant:
 
     def see(self, picture: Pictures, time: float) -> None:
         """Take a change of the screen: (h, w, 3) uint8, flipped `time` seconds after volume 0."""
-        seen = self.observer.see(picture, time)
-        if seen is not None:
-            self.change(seen[1], time)
+        look = self.observer.see(picture, time)
+        if look is not None:
+            self.change(look[1], time)
 
     def change(self, drive: Drives, time: float) -> None:
-        """Be driven otherwise (voxels,) from `time` on."""
+        """Change the voxels' drive to `drive` (voxels,) from `time` on."""
         self.late += self._next > 0 and time + DEAD < (self._next - 1) * self.tr
         if self._shown:
             self._shown[-1].ended = min(self._shown[-1].ended, time)
@@ -122,7 +122,7 @@ class VoxelParticipant:
             self._shown.append(_Shown(drive, time))
 
     def read(self, n: int) -> NDArray[np.float32]:
-        """Return the next `n` volumes (n, voxels) float32, percent, of what was seen so far."""
+        """Return the next `n` volumes (n, voxels) float32, percent: noise and the answers to all looks so far."""
         out = np.empty((n, len(self.scale)), np.float32)
         for k in range(n):
             noise = self.noise_percent * self._noise.next()
@@ -131,7 +131,7 @@ class VoxelParticipant:
         return out
 
     def evoked(self, time: float) -> Drives:
-        """Return what the pictures alone add at `time` (voxels,), percent."""
+        """Return the answer to the pictures at `time`, without noise: (voxels,), percent."""
         self._shown = [shown for shown in self._shown if time - shown.ended < SPAN]
         total = np.zeros(len(self.scale), np.float32)
         for shown in self._shown:
@@ -139,12 +139,12 @@ class VoxelParticipant:
         return total * self.scale
 
     def response(self, since: float, after: float) -> Drives:
-        """Return how a unit drive that began `since` and ended `after` seconds ago shows in each voxel."""
+        """Return each voxel's response to a unit drive that began `since` and ended `after` seconds ago: (voxels,)."""
         return self._table.boxcar(since, after)
 
     @property
     def noise(self) -> VoxelNoise:
-        """The noise, volume by volume; reading it here takes it from `read`."""
+        """The noise, volume by volume; a volume drawn here is skipped by `read`."""
         return self._noise
 
     def _scaled(self) -> Drives:

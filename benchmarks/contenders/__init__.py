@@ -1,1 +1,1 @@
-"""What stream_latency and overload measure: one program per contender, each ending in a `WindowLog`."""
+"""The contenders of stream_latency and overload: one program each, which notes its windows in a `WindowLog`."""

@@ -23,7 +23,7 @@ from benchmarks.window_log import WindowLog
 
 
 class CutterSettings(ez.Settings):
-    """What to cut, where to note it, and when all is seen."""
+    """CutterSettings holds the windows to cut, their log, and the count of samples at the end."""
 
     feed: Feed
     log: WindowLog
@@ -32,7 +32,7 @@ class CutterSettings(ez.Settings):
 
 
 class CutterState(ez.State):
-    """The ring and how far it is filled."""
+    """CutterState holds the ring and how far it is filled."""
 
     ring: np.ndarray
     count: int = 0
@@ -40,7 +40,7 @@ class CutterState(ez.State):
 
 
 class Cutter(ez.Unit):
-    """Cuts every window of the grid out of a mirrored ring."""
+    """A Cutter cuts every window of the grid out of a mirrored ring."""
 
     SETTINGS = CutterSettings
     STATE = CutterState
@@ -65,8 +65,8 @@ class Cutter(ez.Unit):
             at = state.count % capacity
             ring[at : at + n] = data[done : done + n]
             if at < length:
-                upto = min(at + n, length)
-                ring[at + capacity : upto + capacity] = ring[at:upto]
+                filled = min(at + n, length)
+                ring[at + capacity : filled + capacity] = ring[at:filled]
             if at + n > capacity:
                 ring[: at + n - capacity] = ring[capacity : at + n]
             state.count += n

@@ -38,8 +38,8 @@ def main(program: Program) -> None:
         _, stamps = pull(timeout=0.5, max_samples=need, dest_obj=ring[at : at + need], as_numpy=True)
         n = len(stamps)
         if at < length:
-            upto = min(at + n, length)
-            ring[at + capacity : upto + capacity] = ring[at:upto]
+            filled = min(at + n, length)
+            ring[at + capacity : filled + capacity] = ring[at:filled]
         if at + n > capacity:
             ring[: at + n - capacity] = ring[capacity : at + n]
         count += n
@@ -58,9 +58,9 @@ def main(program: Program) -> None:
 
 
 def connect(source_id: str) -> pylsl.StreamInlet:
-    """Return an inlet whose data flow."""
-    found = pylsl.resolve_byprop("source_id", source_id, timeout=10.0)
-    inlet = pylsl.StreamInlet(found[0], max_buflen=BUFFER, recover=False)
+    """Return an inlet that has begun to receive samples."""
+    streams = pylsl.resolve_byprop("source_id", source_id, timeout=10.0)
+    inlet = pylsl.StreamInlet(streams[0], max_buflen=BUFFER, recover=False)
     inlet.open_stream(timeout=10.0)
     _open.append(inlet)
     return inlet

@@ -1,4 +1,4 @@
-"""The load: a decoder's work without a decoder."""
+"""The load keeps a core as busy as a decoder would."""
 
 import time
 

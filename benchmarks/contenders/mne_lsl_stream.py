@@ -4,7 +4,7 @@ Chosen for it, after trying the alternatives on one machine:
 
 - ``bufsize`` is the window, no longer: each acquisition rolls the whole buffer;
 - ``acquisition_delay=None`` and `acquire` from this loop, every 0.2 ms: MNE-LSL pulls without blocking, so
-  somebody has to poll; its own thread (1 ms by default) adds a hand-over and contends with this loop for the
+  this loop has to poll; its own thread (1 ms by default) adds a hand-over and contends with this loop for the
   interpreter, which doubles the median latency. Polling without any sleep gained nothing but CPU time;
 - no processing flags, no filters, no reference, and ``picks`` as an index array, which spares it the look-up
   of channel names at each `get_data`.

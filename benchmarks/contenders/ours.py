@@ -1,4 +1,4 @@
-"""Ours: what `bci.live.decode` does with every chunk, with an empty pipeline and no model.
+"""Ours: the work of `bci.live.decode` on every chunk, with an empty pipeline and no model.
 
 `bci.live.acquire` runs in its own process, as in a session, and writes the stream's ring; this program
 follows it. The window is in the decoder's hands when `bci.signal.windows.Windows` hands it on.

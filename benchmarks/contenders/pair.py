@@ -1,7 +1,7 @@
 """The pair: the floor cut in two, one process that pulls into shared memory and one that waits for windows there.
 
-What any line costs whose acquisition survives its decoder. No stamps are kept, no gap is looked for, nothing is
-checked after use; it is here to tell the price of the second process from the price of what ours does besides.
+It has the cost of any line whose acquisition survives its decoder. No stamps are kept, no gap is looked for, nothing is
+checked after use: it separates the cost of the second process from the cost of all else that ours does.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from benchmarks.window_log import WindowLog
 
 
 def main(program: Program) -> None:
-    """Play the part that the spec names.
+    """Run as the process that the spec's ``part`` names.
 
     Spec: ``part`` (``pull`` or ``cut``), ``source_id``, ``feed``, ``seconds``, ``busy`` (seconds of work per window).
     The ring of role ``samples`` lies between them.

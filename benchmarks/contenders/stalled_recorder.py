@@ -1,4 +1,4 @@
-"""A stalled recorder: the record program on a disk that answers nothing for some seconds.
+"""A stalled recorder is the record program on a disk that does not answer for some seconds.
 
 Writes and syncs of all its files wait, as they do behind a controller that resets or a network share that hangs.
 Only the layer below the recorder is another; everything else is the program itself.
@@ -20,7 +20,7 @@ _SAMPLES = 1 << 16
 
 
 class _Disk:
-    """Opens files that wait while the disk stalls."""
+    """A _Disk opens files that wait while the disk stalls."""
 
     def __init__(self) -> None:
         self.stalls = float("inf")

@@ -1,1 +1,1 @@
-"""Recordings and pictures from elsewhere that models are trained on."""
+"""Published recordings and pictures that models are trained on."""

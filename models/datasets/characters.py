@@ -19,14 +19,14 @@ from bci.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Characters:
-    """Characters and what they are.
+    """Characters holds drawings of characters, with the alphabet and number of each.
 
     Attributes
     ----------
     images : (n, size, size, 3) uint8
         Dark ink on white paper.
     alphabets : tuple of str
-        Of each picture.
+        Alphabet of each picture.
     characters : tuple of str
         Alphabet and number of each picture's character, as ``Greek/character05``.
     """
@@ -42,7 +42,7 @@ class Characters:
 def read_characters(
     folder: Path, size: int = 64, progress: Callable[[float, str], None] = lambda done, text: None
 ) -> Characters:
-    """Read every archive in a folder; a drawing that is in two of them is read once.
+    """Read every archive in a folder; a drawing that two archives hold is read once.
 
     Parameters
     ----------
@@ -50,29 +50,29 @@ def read_characters(
         Holds ``images_background*.zip`` or ``images_evaluation.zip`` with paths
         ``<set>/<alphabet>/<character>/<drawing>.png``.
     size : int
-        Height and width to resize to; the mean of the covered pixels, so that strokes stay even.
+        Height and width to resize to, by averaging the covered pixels, so that strokes keep their weight.
     progress : callable
         Takes the share done and a line of text.
 
     Raises
     ------
     ConfigError
-        If there is no archive, or one is damaged or holds something else.
+        If there is no archive, or one is damaged or has other content.
     """
     archives = sorted(folder.glob("images_*.zip")) if folder.is_dir() else []
     if not archives:
         raise ConfigError(
             f"expected Omniglot's archives images_*.zip in {folder}, came none. Name their folder under the data root."
         )
-    seen: set[bytes] = set()
+    digests: set[bytes] = set()
     images: list[NDArray[np.uint8]] = []
     labels: list[tuple[str, str]] = []
     for k, archive in enumerate(archives):
         for name, content in _drawings(archive):
             digest = hashlib.sha256(content).digest()
-            if digest in seen:
+            if digest in digests:
                 continue
-            seen.add(digest)
+            digests.add(digest)
             parts = Path(name).parts
             if len(parts) < 3:
                 raise ConfigError(

@@ -1,4 +1,4 @@
-"""A folder of pictures: read whole, cut square, resized; files that cannot be read are all named at once."""
+"""A folder of pictures is read here: each is cut square and resized; one error names all unreadable files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +22,9 @@ def read_folder(
     Parameters
     ----------
     folder : Path
-        Where they lie; other files are left alone.
+        The folder; files that are no pictures are ignored.
     size : int
-        Each is cut to its central square and resized to this height and width.
+        Height and width that each picture's central square is resized to.
     progress : callable
         Takes the share done and a line of text.
 
@@ -36,7 +36,7 @@ def read_folder(
     Raises
     ------
     ConfigError
-        If the folder is none or holds no picture, or files in it cannot be read as one; the broken ones are named.
+        If there is no such folder, it holds no picture, or pictures in it are unreadable; the error names those.
     """
     if not folder.is_dir():
         raise ConfigError(f"expected a folder of pictures, came {folder}, which is none. Correct the path.")
@@ -67,12 +67,12 @@ def read_folder(
 
 
 def read_picture(path: Path, size: int) -> NDArray[np.uint8]:
-    """Read one picture, cut its central square, resize: (size, size, 3) uint8.
+    """Read one picture, cut its central square and resize it: (size, size, 3) uint8.
 
     Raises
     ------
     OSError, ValueError
-        If it is no picture, ends early, or is smaller than 8 pixels.
+        If the file is no picture, is truncated, or is smaller than 8 pixels.
     """
     with Image.open(path) as opened:
         opened.load()

@@ -3,7 +3,7 @@
 For each of two subjects a file ``data_1.dat``, ``data_2.dat`` holds a pickled quadruple: brain answers and latents of
 the training stimuli, brain answers and latents of the test stimuli, with 4096 voxels and 512 latents of the PGGAN
 that was trained on CelebA-HQ. Training stimuli were shown once; test answers are means over 14 presentations. The
-files say nothing about runs. Beside them may stand ``stimuli/0.png`` … with the test pictures and
+files do not state runs. Beside them may lie ``stimuli/0.png`` … with the test pictures and
 ``bounds/pggan_celebahq_<attribute>_boundary.npy`` with the normals of the semantic attributes.
 """
 
@@ -21,7 +21,7 @@ GENERATOR = "pggan-celebahq-1024"
 LATENTS, REPEATS = 512, 14
 ATTRIBUTES = ("gender", "age", "eyeglasses", "pose", "smile")
 
-#: Pictures larger than this are not the release's.
+#: Largest file of a picture that is read; the release's are smaller.
 _LARGEST_SIDE = 2048
 
 
@@ -31,7 +31,7 @@ def load_hyper(folder: Path, subject: int) -> tuple[Trials, Trials]:
     Parameters
     ----------
     folder : Path
-        Where ``data_1.dat`` and ``data_2.dat`` are.
+        Folder that holds ``data_1.dat`` and ``data_2.dat``.
     subject : int
         1 or 2.
 

@@ -1,7 +1,7 @@
-"""Plain pickles: reads the numbers out of a pickle file and runs nothing that it names.
+"""Plain pickles are read here without running any code that they name: numbers only.
 
-A pickle is a program. This one may build lists, tuples, dictionaries, text, numbers and NumPy arrays of numbers;
-whatever else it asks for is refused by name before it is imported.
+A pickle is a program. This reader lets it build lists, tuples, dictionaries, text, numbers and NumPy arrays of numbers;
+any other class or function is refused by name before it is imported.
 """
 
 import io
@@ -13,7 +13,7 @@ import numpy as np
 
 from bci.errors import DataError
 
-#: All that a pickled array needs, under the names of old and new versions of NumPy.
+#: Functions and classes that a pickled array needs, under the names of old and new versions of NumPy.
 _ALLOWED = frozenset(
     {
         ("numpy", "ndarray"),
@@ -28,7 +28,7 @@ _ALLOWED = frozenset(
     }
 )
 
-#: Larger files are refused: they would be read into memory whole.
+#: Larger files are refused, because a pickle is read into memory whole.
 _LARGEST = 4_000_000_000
 
 
@@ -49,12 +49,12 @@ def _latin1(text: str, encoding: str) -> bytes:
 
 
 def load_plain(path: Path) -> Any:
-    """Return what a pickle file holds.
+    """Return the content of a pickle file.
 
     Raises
     ------
     DataError
-        If the file is missing, too large, damaged, or asks for anything but numbers.
+        If the file is missing, too large, damaged, or holds anything but numbers.
     """
     try:
         size = path.stat().st_size
@@ -67,7 +67,7 @@ def load_plain(path: Path) -> Any:
         return _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
     except DataError:
         raise
-    except Exception as error:  # damage shows as any exception there is
+    except Exception as error:  # a damaged pickle can raise any exception
         raise DataError(
             f"{path} is not a pickle of plain numbers: {error}. A pickle can run anything, so nothing but arrays, "
             "lists and numbers is taken from one."
@@ -75,12 +75,12 @@ def load_plain(path: Path) -> Any:
 
 
 def as_floats(values: Any, what: str, path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return values of a pickle as float32, or say what they are.
+    """Return values of a pickle as float32.
 
     Raises
     ------
     DataError
-        If they are no numbers, or not of one shape.
+        If the values are no numbers, or their shapes differ.
     """
     try:
         array = np.asarray(values)

@@ -1,4 +1,4 @@
-"""Trials: what every loader gives and every readout takes: answers, the stimuli they answer, runs, repeats."""
+"""Trials hold brain responses, the stimulus of each, runs and repeats; readouts are fitted on them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,12 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stimuli:
-    """What was shown, each once.
+    """Stimuli holds the stimuli of an experiment, each once, as latents, images or both.
 
     Attributes
     ----------
     generator : str
-        Whose latents these are; empty when there are none.
+        Generator whose latents these are; empty when there are none.
     latents : (m, d) float32, or None
         In that generator's space.
     images : (m, h, w, 3) uint8, or None
@@ -30,7 +30,7 @@ class Stimuli:
     Raises
     ------
     DataError
-        If there are neither latents nor images, or not as many of each.
+        If there are neither latents nor images, or their numbers differ.
     """
 
     names: tuple[str, ...]
@@ -45,9 +45,9 @@ class Stimuli:
         if self.images is not None:
             counts["images"] = len(self.images)
         if len(set(counts.values())) > 1:
-            said = ", ".join(f"{n} {what}" for what, n in counts.items())
+            counted = ", ".join(f"{n} {what}" for what, n in counts.items())
             raise DataError(
-                f"expected one of each for every stimulus, came {said}. Pair them before they are used."
+                f"expected one of each for every stimulus, came {counted}. Pair them before they are used."
             )
         if self.latents is None and self.images is None:
             raise DataError("expected latents or images of the stimuli, came neither.")
@@ -63,31 +63,31 @@ class Stimuli:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trials:
-    """Answers to stimuli.
+    """A Trials holds one brain response per trial, and the stimulus that each answers.
 
     Attributes
     ----------
     brain : (n, voxels) float32 or float64
         One row per trial: betas, or the features of an epoch.
     shown : (n,) int
-        Which stimulus each trial answers.
+        Index of each trial's stimulus.
     stimuli : Stimuli
-        What was shown.
+        The stimuli that were shown.
     subject : str
-        Whose brain; voxels of one subject mean nothing in another.
+        The subject; voxels of one subject do not correspond to those of another.
     runs : (n,) int, or None
-        In which run each trial was; None when the data do not say.
+        Number of each trial's run; None when the data do not state it.
     repeats : (n,) int
         How many presentations each row averages.
     simulated : bool
-        Whether no brain was involved.
+        Whether the responses were simulated.
     facts : mapping
-        Where it comes from, for the report.
+        Origin of the data, for the report.
 
     Raises
     ------
     DataError
-        If the parts do not fit each other, or an answer is not a number.
+        If the parts do not fit each other, or a response is not finite.
     """
 
     brain: Floats
@@ -155,7 +155,7 @@ class Trials:
         )
 
     def averaged(self) -> Self:
-        """Return one row per stimulus, the mean of its presentations, with how many those were; no runs any more."""
+        """Return one row per stimulus, the mean of its presentations, with their number; runs are dropped."""
         shown, place = np.unique(self.shown, return_inverse=True)
         repeats = np.bincount(place, weights=self.repeats).astype(np.int64)
         brain = np.zeros((len(shown), self.brain.shape[1]))
@@ -169,7 +169,7 @@ class Trials:
         Raises
         ------
         DataError
-            If the trials do not say their runs, or a run shares all its stimuli with the others.
+            If the trials have no runs, or a run shares all its stimuli with the others.
         """
         runs = np.unique(self.runs) if self.runs is not None else np.zeros(0)
         if len(runs) < 2:
@@ -185,12 +185,12 @@ class Trials:
             yield self.select(learn), self.select(held)
 
     def check_generator(self, generator: str, d: int) -> None:
-        """Refuse a generator that these latents are not of.
+        """Refuse a generator other than the one whose latents these are.
 
         Raises
         ------
         DataError
-            With both names or both sizes.
+            If the generator's name or the size of its latents differs; the error states both.
         """
         own = self.latents.shape[1]
         if (self.stimuli.generator and generator != self.stimuli.generator) or d != own:
@@ -205,7 +205,7 @@ class Trials:
         Raises
         ------
         DataError
-            With both names or both numbers.
+            If the subject or the number of voxels differs; the error states both.
         """
         if subject != self.subject or voxels != self.brain.shape[1]:
             raise DataError(

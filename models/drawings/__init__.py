@@ -1,1 +1,1 @@
-"""Pictures that the project draws itself, so that every attribute of them is known."""
+"""Drawings: pictures of eyes and faces drawn by program, so that every attribute of them is known."""

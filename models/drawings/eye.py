@@ -1,6 +1,6 @@
-"""A drawn eye: pictures whose latents are known exactly, because the project draws them itself.
+"""A drawn eye is a picture whose latents are known exactly, because a program draws it from them.
 
-One picture is a function of four numbers, `FACTORS`: how far the lids have closed, where the eye looks, and
+A picture is a function of four numbers, `FACTORS`: how far the lids have closed, where the eye looks (two numbers), and
 from which side the light falls. Everything is drawn in linear light at four times the size and averaged down,
 so edges are antialiased and half-covered pixels have the right brightness; only the last step is the sRGB
 curve.

@@ -1,4 +1,4 @@
-"""Pictures with the latents they were drawn from."""
+"""Sets of drawn eyes, with the latents that they were drawn from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from models.drawings.eye import FACTORS, draw
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
-    """Drawings and what they show.
+    """A Pictures holds drawn eyes and their latents.
 
     Attributes
     ----------
@@ -42,13 +42,13 @@ def draw_eyes(
     Parameters
     ----------
     n : int
-        How many.
+        Number of pictures.
     start, end : sequence of float
         The path that the decoder will show: closure, gaze_x, gaze_y, light.
     size : int
         Height and width in pixels.
     rng : numpy.random.Generator
-        Where the latents come from.
+        Draws the latents.
     progress : callable
         Takes the share done and a line of text.
     """

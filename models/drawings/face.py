@@ -1,7 +1,7 @@
-"""Drawn faces: pictures whose every attribute is known, because the project draws them itself.
+"""Drawn faces are pictures whose every attribute is known, because a program draws them from their attributes.
 
-A face is a row of numbers, one per entry of `ATTRIBUTES`, drawn independently of each other: whatever an analysis
-finds to go together, it did not find in the faces. Drawing is in linear light, at twice the size, with soft edges
+A face is a row of numbers, one per entry of `ATTRIBUTES`, drawn independently of each other: a correlation between two
+attributes that an analysis finds is not in the faces. Drawing is in linear light, at twice the size, with soft edges
 of one fine pixel; only the last step is the sRGB curve. Many faces are drawn at a time.
 """
 

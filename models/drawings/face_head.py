@@ -20,7 +20,7 @@ _YAW, _PITCH, _ROLL = 0.55, 0.26, 0.24  # radians at an attribute of 1
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where everything is, per fine pixel; arrays are (b, n, n) or (b, 1, 1).
+    """A Head holds the geometry of drawn faces per fine pixel; arrays are (b, n, n) or (b, 1, 1).
 
     Attributes
     ----------

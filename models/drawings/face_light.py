@@ -1,4 +1,4 @@
-"""What surrounds a drawn face: the light that falls on it and the background behind it.
+"""The light of a drawn face: one lamp, the light of the room, and painting in linear light.
 
 Here and in the other parts of a face, `face` maps an attribute's name to (b, 1, 1) float32, a picture is
 (b, 3, n, n) float32 in linear light and is painted in place, a cover is (b, n, n) and a colour (b, 3).
@@ -14,7 +14,7 @@ Attributes = Mapping[str, Plane]
 
 
 class Light:
-    """One lamp and the light of the room.
+    """A Light is one lamp and the light of the room, for each of several faces.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Light:
         #: Towards the lamp: x to the right, y down, z to the viewer; each (b, 1, 1).
         self.x, self.y, self.z = x / length, y / length, z / length
         warmth = face["light_warmth"][:, 0, 0]
-        #: Its colour, (b, 3).
+        #: Colour of the lamp, (b, 3).
         self.colour = np.stack([1.0 + 0.09 * warmth, np.ones_like(warmth), 1.0 - 0.14 * warmth], 1)
 
     def falls_on(self, x: Plane, y: Plane, z: Plane) -> Plane:

@@ -1,4 +1,4 @@
-"""Inference on windows that depend on each other: blocks of time are permuted and resampled, never windows.
+"""Inference on windows that depend on each other: blocks of time are permuted and resampled, never windows alone.
 
 Sliding windows overlap, and a brain state outlasts a window, so n windows are far fewer than n observations.
 Windows are therefore grouped into contiguous blocks; labels, confidences and resamples move block by block.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.metrics.ranks import centred_ranks, spearman
 
-#: What is claimed of a decoder must hold at this level.
+#: Confidence level of the intervals and significance claimed of a decoder.
 CLAIM_LEVEL = 0.05
 
 Floats = NDArray[np.float64]
@@ -22,14 +22,14 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """Contiguous blocks of equal size within each run.
+    """A Blocks groups windows into contiguous blocks of equal size within each run.
 
     Attributes
     ----------
     index : (blocks, size) intp
-        Which windows each block holds, in time order.
+        Numbers of the windows in each block, in time order.
     run : (blocks,) intp
-        Which run each block lies in.
+        Number of each block's run.
     left_out : int
         Windows at the ends of runs that fill no block.
     """
@@ -53,7 +53,7 @@ def cut_blocks(run: NDArray[np.integer[Any]], size: int) -> Blocks:
     Parameters
     ----------
     run : (n,) int
-        Which run each window belongs to; windows of one run stand together, in time order.
+        Number of each window's run; windows of one run stand together, in time order.
     size : int
         Windows per block.
 
@@ -89,11 +89,11 @@ def permuted_labels(
     Parameters
     ----------
     statistic : callable
-        Of labels and scores; larger means a better match.
+        Function of labels and scores; larger means a better match.
     labels : (n,) bool
         Constant within each block.
     scores : (n,) float64
-        What is matched with them.
+        Scores that are compared with the labels.
     blocks : Blocks
         What moves as one.
     permutations : int
@@ -130,15 +130,15 @@ def bootstrap(
     Parameters
     ----------
     statistic : callable
-        Of the indices of the windows drawn.
+        Function of the indices of the windows drawn.
     blocks : Blocks
-        What is drawn, with replacement, each run as many as it has.
+        Blocks to draw from with replacement, from each run as many as it has.
     resamples : int
-        How often.
+        Number of resamples.
     rng : numpy.random.Generator
         Where the draws come from.
     level : float
-        Of the interval.
+        Share of the resamples that the interval holds.
     """
     of_run = [np.flatnonzero(blocks.run == r) for r in np.unique(blocks.run)]
     values = []
@@ -157,7 +157,7 @@ def falling_with(
     permutations: int,
     rng: np.random.Generator,
 ) -> tuple[float | None, float]:
-    """Return the rank correlation of confidence with error and how often chance makes it as negative.
+    """Return the rank correlation of confidence with error, and the p value of its being negative.
 
     Blocks of confidence are exchanged within each run, so neither dependence in time nor a difference between
     runs can make it significant.
@@ -165,7 +165,7 @@ def falling_with(
     Parameters
     ----------
     confidence, error : (n,) float64
-        Of each window.
+        Confidence and error of each window.
     blocks : Blocks
         What moves as one.
     permutations : int
@@ -176,7 +176,7 @@ def falling_with(
     Returns
     -------
     correlation : float or None
-        Spearman's, on the windows in blocks; None when one of them does not vary, for then there is none.
+        Spearman's, on the windows in blocks; None (undefined) when one of them does not vary.
     p : float
         One-sided; 1 when there is no correlation.
     """
@@ -185,7 +185,7 @@ def falling_with(
     if observed is None:
         return None, 1.0
     of_run = [np.flatnonzero(blocks.run == r) for r in np.unique(blocks.run)]
-    # Blocks change places and values do not: the ranks go with them, and only the products are summed anew.
+    # A permutation moves ranks with their blocks and leaves them as they are: only the products are summed again.
     ranks = centred_ranks(confidence[blocks.windows]).reshape(blocks.index.shape)
     errors = centred_ranks(kept)
     norm = float(np.sqrt((ranks**2).sum() * (errors**2).sum()))

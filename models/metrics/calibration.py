@@ -1,4 +1,4 @@
-"""Whether stated uncertainty is true: coverage of intervals, error against confidence, risk against coverage."""
+"""Calibration of stated uncertainty: coverage of intervals, error against confidence, risk against coverage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def coverage(truth: ArrayLike, mean: ArrayLike, sd: ArrayLike, level: float) -> float:
-    """Return how many truths lie in the central Gaussian intervals that should hold `level` of them.
+    """Return the share of truths inside the central Gaussian intervals that should hold `level` of them.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def coverage(truth: ArrayLike, mean: ArrayLike, sd: ArrayLike, level: float) -> 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
-    """Mean error of the most confident trials, as more and more of them are accepted.
+    """A RiskCoverage is the mean error of the most confident trials against the share of trials accepted.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class RiskCoverage:
     area : float
         Mean risk over the curve.
     best, chance : float
-        The area if trials were ordered by their error, and if the order meant nothing.
+        The area if trials were ordered by their error, and if they were ordered at random.
     """
 
     coverage: Floats
@@ -83,5 +83,5 @@ def error_by_confidence(
 
 
 def falls_with_confidence(error: ArrayLike, confidence: ArrayLike) -> float | None:
-    """Return Spearman's correlation of error with confidence: negative where confidence means something."""
+    """Return Spearman's correlation of error with confidence: negative where confidence is informative."""
     return spearman(np.asarray(confidence, np.float64), np.asarray(error, np.float64))

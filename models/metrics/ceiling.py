@@ -1,10 +1,10 @@
-r"""The noise ceiling: how well anything could do, given how a stimulus' own repeats differ.
+r"""The noise ceiling is the best score that any model can reach, given how repeats of one stimulus differ.
 
 .. math::
     \sigma^2_{\text{signal}} &= \max(0, \operatorname{var}(\text{means}) - \sigma^2_{\text{noise}}/n) \\
     r_{\max} &= \sqrt{\frac{\sigma^2_{\text{signal}}}{\sigma^2_{\text{signal}} + \sigma^2_{\text{noise}}/n}}
 
-with n repeats averaged (Allen et al. 2022). Without repeats it is unknown, and is said to be.
+with n repeats averaged (Allen et al. 2022). Without repeats it is unknown, and reported as such.
 """
 
 import numpy as np
@@ -23,15 +23,15 @@ def noise_ceiling(responses: ArrayLike, stimuli: ArrayLike, averaged: int | None
     responses : (n, voxels)
         Single presentations.
     stimuli : (n,)
-        Which stimulus each answered.
+        The stimulus of each presentation.
     averaged : int, optional
-        How many presentations are averaged where the ceiling is used; as many as each stimulus has by default
-        (their harmonic mean where they differ).
+        Presentations averaged where the ceiling is used; by default as many as each stimulus has (their harmonic
+        mean where they differ).
 
     Returns
     -------
     (voxels,) float64, or None
-        None is "unknown": no stimulus was repeated.
+        None where the ceiling is unknown because no stimulus was repeated.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def noise_ceiling(responses: ArrayLike, stimuli: ArrayLike, averaged: int | None
 
 
 def describe_ceiling(ceiling: Floats | None) -> str:
-    """Say it in words, for a report."""
+    """Return the ceiling in words, for a report."""
     if ceiling is None:
         return "unknown: no stimulus was repeated"
     return f"median r {np.median(ceiling):.3f} over {len(ceiling)} voxels (largest {ceiling.max():.3f})"

@@ -50,7 +50,7 @@ def frechet_of_moments(mean_a: Floats, cov_a: Floats, mean_b: Floats, cov_b: Flo
 
 @dataclass(frozen=True, slots=True)
 class KernelDistance:
-    """Mean over subsets and its standard error."""
+    """A KernelDistance holds the mean KID over subsets and its standard error."""
 
     mean: float
     error: float
@@ -67,7 +67,7 @@ def kernel_distance(
     rng : numpy.random.Generator
         Draws the subsets.
     subsets, size : int
-        How many subsets, and of how many items; where a sample has no more than `size`, all of it is used, once.
+        Number of subsets and of items in each; a sample of no more than `size` items is used whole, once.
     """
     x, y = _samples(a, b)
     if min(len(x), len(y)) < 2:
@@ -130,7 +130,7 @@ def signal_frechet(
     ----------
     real, made : (n, time, channels), (m, time, channels)
     rate_hz : float, optional
-        With it, features are the log power in 4 Hz bins from 4 to 300 Hz; without, the waveform.
+        If present, features are the log power in 4 Hz bins from 4 to 300 Hz; otherwise the waveform.
     components : int
         Principal components of both together to which they are reduced, at most 64.
     """
@@ -143,10 +143,10 @@ def signal_frechet(
     features = [
         side.reshape(len(side), -1) if rate_hz is None else log_power(side, rate_hz) for side in sides
     ]
-    both = np.concatenate(features)
-    mean = both.mean(0)
-    # Axes of both: on those of the real signals alone, power where they have none would go unseen.
-    _, _, axes = np.linalg.svd(both - mean, full_matrices=False)
+    pooled = np.concatenate(features)
+    mean = pooled.mean(0)
+    # Components of both: those of the real signals alone would miss power where real signals have none.
+    _, _, axes = np.linalg.svd(pooled - mean, full_matrices=False)
     few = axes[: min(components, 64, len(axes))].T
     return frechet_distance((features[0] - mean) @ few, (features[1] - mean) @ few)
 

@@ -1,4 +1,4 @@
-"""Identification: how often a reconstruction is nearer to its own truth than to others."""
+"""Identification measures how often a reconstruction is nearer to its own truth than to others."""
 
 from math import comb
 from typing import Any
@@ -17,12 +17,12 @@ _PERMUTATIONS = 2000
 def correlation_table(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     """Return Pearson's r of every prediction (rows) with every truth (columns): (k, d) and (n, d) to (n, k).
 
-    An item that does not vary correlates with nothing: its row or column is 0.
+    An item that does not vary has no correlation: its row or column is 0.
 
     Raises
     ------
     DataError
-        If they have not the same features.
+        If their numbers of features differ.
     """
     sides = [np.asarray(side, np.float64) for side in (truth, predicted)]
     if any(side.ndim != 2 for side in sides) or sides[0].shape[1] != sides[1].shape[1]:
@@ -129,7 +129,7 @@ def identify(
     Parameters
     ----------
     predicted : (n, d)
-        Read from the trials.
+        Latents decoded from the trials.
     candidates : (k, d)
         Latents of the pictures.
     which : (n,) int
@@ -140,8 +140,9 @@ def identify(
     Returns
     -------
     dict
-        ``two_way`` (share of the other pictures that are less like what was read), ``n_way`` (share of trials whose own
-        picture is the likest of all), each with its 95 % chance interval and p by exchanging whole pictures.
+        ``two_way`` (share of the other pictures that are less similar to the decoded latent), ``n_way`` (share of
+        trials whose own picture is the most similar), each with its 95 % chance interval and p by exchanging whole
+        pictures.
     """
     a, b = (side - side.mean(1, keepdims=True) for side in (predicted, candidates))
     a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300) for side in (a, b))
@@ -149,7 +150,7 @@ def identify(
     trials, k = np.arange(len(table)), len(candidates)
     ranks = (table[:, :, None] > table[:, None, :]).mean(2) * k / (k - 1)
     best = table == table.max(1, keepdims=True)
-    found: dict[str, Any] = {"pictures": k}
+    scores: dict[str, Any] = {"pictures": k}
     for name, share in (("two_way", ranks), ("n_way", best)):
 
         def statistic(order: NDArray[np.integer[Any]], share: NDArray[Any] = share) -> float:
@@ -161,17 +162,17 @@ def identify(
             permutations=_PERMUTATIONS,
             rng=random,
         )
-        found |= {name: tested.observed, f"{name}_chance": list(tested.chance), f"{name}_p": tested.p}
-    return found
+        scores |= {name: tested.observed, f"{name}_chance": list(tested.chance), f"{name}_p": tested.p}
+    return scores
 
 
 def headline(identified: dict[str, Any]) -> dict[str, Any]:
-    """Return in words whether there was information, from what `identify` returns of single trials."""
+    """Return in words whether single trials carry information, from the result of `identify`."""
     low, high = identified["two_way_chance"]
     informed = bool(identified["two_way"] > high)
-    said = "single trials tell the pictures apart" if informed else "no information"
+    finding = "single trials tell the pictures apart" if informed else "no information"
     return {
-        "headline": f"{said}: two-way identification {identified['two_way']:.1%} "
+        "headline": f"{finding}: two-way identification {identified['two_way']:.1%} "
         f"(chance {low:.1%} to {high:.1%}, p {identified['two_way_p']:.4f})",
         "informed": informed,
     }

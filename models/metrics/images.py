@@ -1,4 +1,4 @@
-"""Scores of pictures: pixel correlation and SSIM in two named profiles, for pixels from 0 to 1."""
+"""Scores of pictures: pixel correlation, and SSIM in two named profiles, for pixels from 0 to 1."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -26,7 +26,7 @@ def pictures(values: ArrayLike, name: str = "pictures") -> Floats:
     Raises
     ------
     DataError
-        If the shape or the range is another.
+        If the shape or the range differs from that.
     """
     array = np.asarray(values)
     if array.dtype == np.uint8:
@@ -49,7 +49,7 @@ def picture_pair(truth: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats
     Raises
     ------
     DataError
-        If they are no pictures or their shapes differ.
+        If one is no array of pictures or their shapes differ.
     """
     a, b = pictures(truth, "true pictures"), pictures(predicted, "reconstructions")
     if a.shape != b.shape:
@@ -61,19 +61,19 @@ def picture_pair(truth: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats
 
 
 def pixel_correlation(truth: ArrayLike, predicted: ArrayLike) -> Floats:
-    """Return Pearson's r of flattened colour pictures: (n, height, width, 3) twice to (n,); NaN for an even picture."""
+    """Return Pearson's r of flattened colour pictures: (n, height, width, 3) twice to (n,); NaN if uniform."""
     a, b = picture_pair(truth, predicted)
     return correlations(a.reshape(len(a), -1), b.reshape(len(b), -1))
 
 
 def why_no_anchor(height: int, width: int) -> str:
-    """Say why pictures of this size have no SSIM in the "anchor" profile here; nothing if they have."""
+    """Return why pictures of this size have no SSIM in the "anchor" profile here; empty if they have one."""
     if min(height, width) < ANCHOR_WINDOW:
         return (
             f"pictures of {height} x {width} are smaller than its window of {ANCHOR_WINDOW} x {ANCHOR_WINDOW}"
         )
     try:
-        import skimage.metrics  # noqa: F401  (only asked whether it is there)
+        import skimage.metrics  # noqa: F401  (only to learn whether it is installed)
     except ModuleNotFoundError as error:
         return f"{error.name} is not installed (pip install -e '.[train]')"
     return ""
@@ -94,7 +94,7 @@ def ssim_anchor(truth: ArrayLike, predicted: ArrayLike) -> Floats:
             f"expected pictures of at least {ANCHOR_WINDOW} x {ANCHOR_WINDOW} pixels, came {np.shape(truth)}. "
             "Smaller ones have no SSIM in this profile."
         )
-    # Imported here, so that all other scores are to be had without scikit-image.
+    # Imported here, so that all other scores work without scikit-image.
     from skimage.color import rgb2gray
     from skimage.metrics import structural_similarity
 

@@ -1,4 +1,4 @@
-"""Scores of latents and features, with the baselines without which they mean nothing."""
+"""Scores of latents and features, each with the baselines that a reader needs to judge it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ def pair(truth: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats]:
     Raises
     ------
     DataError
-        If their shapes differ or they are no matrices.
+        If their shapes differ or have not two dimensions.
     """
     a, b = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
     if a.ndim != 2 or a.shape != b.shape or not a.size:
@@ -56,7 +56,7 @@ def r_squared(truth: ArrayLike, predicted: ArrayLike, centre: ArrayLike = 0.0) -
 
 
 def scaled_r_squared(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Return R² about zero after the best scalar, which test items choose: what a better size would bring at most."""
+    """Return R² about zero after scaling by the factor that fits the test items best: a bound on what scaling gains."""
     a, b = pair(truth, predicted)
     power = float((b * b).sum())
     return r_squared(a, b * (float((a * b).sum()) / power)) if power > 0 else 0.0
@@ -96,12 +96,12 @@ def pattern_correlation(truth: ArrayLike, predicted: ArrayLike) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class LatentScores:
-    """Means over items.
+    """LatentScores holds the scores of one set of predictions, means over items.
 
     Attributes
     ----------
     cosine, r2, r2_scaled, similarity, profile, pattern : float
-        R² counts from the training mean; the scaled one from zero.
+        R² is relative to the training mean; the scaled one to zero.
     """
 
     cosine: float
@@ -121,9 +121,9 @@ def score_latents(
     ----------
     truth, predicted : (n, d)
     training_mean : (d,)
-        Of the training latents.
+        Mean of the training latents.
     rng : numpy.random.Generator
-        Of the random latents, N(0, 1), and the shuffle, which moves every item.
+        Draws the random latents, N(0, 1), and the shuffle, which moves every item.
 
     Returns
     -------

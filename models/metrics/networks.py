@@ -1,4 +1,4 @@
-"""Scores that need a trained network: loaded from a folder the user names, else the row says "weights missing".
+"""Scores by trained networks, loaded from a folder the user names; without its weights a row reads "weights missing".
 
 Nothing is downloaded. Each network is one ONNX file in that folder, from pictures (n, 3, size, size) to features
 (n, …), normalised inside or by the constants below; ``lpips.onnx`` takes two pictures. A profile says at which size
@@ -30,21 +30,21 @@ _SIGNED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True, slots=True)
 class NetworkScore:
-    """One row of the table.
+    """A NetworkScore describes one row of the table: a network and the score made of its features.
 
     Attributes
     ----------
     name : str
-        As reports print it.
+        Name in reports.
     file : str
-        The network, in the weights folder.
+        Name of the network's file in the weights folder.
     how : str
-        What is made of its features: two-way identification, 1 − r, L2 of unit embeddings, LPIPS of pairs, or a
+        How its features are compared: two-way identification, 1 − r, L2 of unit embeddings, LPIPS of pairs, or a
         distance of the two samples.
     better : str
         ``higher`` or ``lower``.
     mean, deviation : three floats each
-        By which pictures from 0 to 1 are normalised.
+        Constants that pictures from 0 to 1 are normalised by.
     """
 
     name: str
@@ -88,18 +88,18 @@ PROFILES: Mapping[str, Mapping[str, int]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkRow:
-    """What came of a row.
+    """A NetworkRow holds the values of one score, or why there are none.
 
     Attributes
     ----------
     name, better : str
     values : (n,) float64, or None
-        One per item; of a distance between samples, one in all; None where the weights are missing.
+        One per item, or a single one for a distance between samples; None where the weights are missing.
     said : str
-        "weights missing: FILE", or why it could not be computed; empty otherwise.
+        "weights missing: FILE", or why the score could not be computed; empty otherwise.
     baselines : mapping of str to float
-        The mean score of reconstructions shuffled over stimuli, and of the mean picture where it is given; none for
-        a distance between samples, which knows no pairs.
+        The mean score of reconstructions shuffled over stimuli, and of the mean picture where there is one; none for
+        a distance between samples, which has no pairs.
     """
 
     name: str
@@ -117,13 +117,13 @@ def score_networks(
     training_mean: ArrayLike | None = None,
     profile: str = "brain-diffuser",
 ) -> list[NetworkRow]:
-    """Score reconstructions by every network whose weights are there.
+    """Score reconstructions by every network whose weights are in the folder.
 
     Parameters
     ----------
     truth, predicted : (n, height, width, 3)
     weights : Path, optional
-        The folder; without it every row says so.
+        Folder of the networks; without it every row reads "weights missing".
     training_mean : (height, width, 3), optional
         The mean picture of training, scored as a baseline.
     profile : str
@@ -132,7 +132,7 @@ def score_networks(
     Raises
     ------
     ConfigError
-        If there is no such profile or folder, or a file there is no such network.
+        If there is no such profile or folder, or a file in it is no such network.
     """
     if profile not in PROFILES:
         raise ConfigError(
@@ -165,13 +165,15 @@ def _row(score: NetworkScore, path: Path, sides: list[Floats]) -> NetworkRow:
         ((side - score.mean) / score.deviation).transpose(0, 3, 1, 2).astype(np.float32) for side in sides
     )
     order = derangement(len(truth), np.random.default_rng(0)) if len(truth) > 1 else None
-    given = {"": others[0]} | ({"mean picture": others[1]} if len(others) > 1 else {})
+    candidates = {"": others[0]} | ({"mean picture": others[1]} if len(others) > 1 else {})
     if score.how == "pairwise":
-        given |= {} if order is None else {"shuffled": others[0][order]}
-        came = {name: _run(path, truth, side).reshape(len(truth), -1).mean(1) for name, side in given.items()}
-        return _with_baselines(score, came)
+        candidates |= {} if order is None else {"shuffled": others[0][order]}
+        values = {
+            name: _run(path, truth, side).reshape(len(truth), -1).mean(1) for name, side in candidates.items()
+        }
+        return _with_baselines(score, values)
     x = _run(path, truth).reshape(len(truth), -1)
-    y = {name: _run(path, side).reshape(len(side), -1) for name, side in given.items()}
+    y = {name: _run(path, side).reshape(len(side), -1) for name, side in candidates.items()}
     if score.how in ("fid", "kid", "inception score"):
         y = {"": y[""]}
     elif order is not None:
@@ -182,10 +184,10 @@ def _row(score: NetworkScore, path: Path, sides: list[Floats]) -> NetworkRow:
         return NetworkRow(score.name, score.better, None, str(error))
 
 
-def _with_baselines(score: NetworkScore, came: dict[str, Floats]) -> NetworkRow:
-    values = came.pop("")
+def _with_baselines(score: NetworkScore, values: dict[str, Floats]) -> NetworkRow:
+    own_values = values.pop("")
     return NetworkRow(
-        score.name, score.better, values, "", {name: float(v.mean()) for name, v in came.items()}
+        score.name, score.better, own_values, "", {name: float(v.mean()) for name, v in values.items()}
     )
 
 

@@ -1,4 +1,4 @@
-"""Scores of stated probabilities: Brier, log loss, accuracy, and whether they mean what they say."""
+"""Scores of stated probabilities: Brier, log loss, accuracy, and calibration."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ Labels = NDArray[np.bool_]
 
 
 def brier(labels: Labels, p: Floats) -> float:
-    """Return the mean squared distance of `p` from what happened (Brier 1950)."""
+    """Return the mean squared distance of `p` from the outcome, 0 or 1 (Brier 1950)."""
     return float(np.mean((p - labels) ** 2))
 
 
@@ -21,28 +21,28 @@ def log_loss(labels: Labels, p: Floats) -> float:
 
 
 def accuracy(labels: Labels, p: Floats) -> float:
-    """Return how often the more probable class is the right one."""
+    """Return the share of trials whose more probable class is the right one."""
     return float(np.mean((p >= 0.5) == labels))
 
 
 def balanced_accuracy(labels: Labels, p: Floats) -> float:
-    """Return the mean over classes of how often each is recognised."""
+    """Return the mean over classes of the share recognised."""
     hit = (p >= 0.5) == labels
     return float(np.mean([hit[labels].mean(), hit[~labels].mean()]))
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """One row of a calibration table.
+    """A Bin is one row of a calibration table.
 
     Attributes
     ----------
     low, high : float
         Range of stated probability.
     n : int
-        Windows in it.
+        Number of windows in the row.
     stated, came : float
-        Mean stated probability of being right, and how often it was.
+        Mean stated probability of being right, and the share that was right.
     """
 
     low: float

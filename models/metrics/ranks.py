@@ -8,7 +8,7 @@ Floats = NDArray[np.float64]
 
 
 def auc(labels: NDArray[np.bool_], scores: Floats) -> float:
-    r"""Return the area under the ROC curve: how often a positive outranks a negative.
+    r"""Return the area under the ROC curve: the probability that a positive outranks a negative.
 
     .. math:: \frac{R_+ - n_+(n_+ + 1)/2}{n_+ n_-}
 

@@ -1,4 +1,4 @@
-"""Semantic attributes of latents: the normal of a linear SVM boundary, dot products with it, and editing along it."""
+"""Semantic attributes of latents: a linear SVM boundary, scores along its normal, and editing along it."""
 
 from dataclasses import dataclass
 
@@ -17,17 +17,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Boundary:
-    """A plane between latents that have an attribute and those that have not.
+    """A Boundary is a plane between latents that have an attribute and those that have not.
 
     Attributes
     ----------
     attribute : str
     normal : (d,) float64
-        Of length 1, towards having it.
+        Unit vector towards latents that have the attribute.
     offset : float
         Signed distance of the origin.
     accuracy : float
-        Share of latents that lie on their own side, of those not fitted on.
+        Share of held-out latents that lie on their own side.
     """
 
     attribute: str
@@ -48,7 +48,7 @@ class Boundary:
 
 
 def fit_boundary(attribute: str, latents: ArrayLike, present: ArrayLike, *, seed: int = 0) -> Boundary:
-    """Fit a linear SVM on three quarters of the latents, measure it on the rest, both drawn at random.
+    """Fit a linear SVM on three quarters of the latents, drawn at random, and measure its accuracy on the others.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def fit_boundary(attribute: str, latents: ArrayLike, present: ArrayLike, *, seed
             "Draw more."
         )
     order = np.random.default_rng(seed).permutation(len(z))
-    # Interleaved by label, so that each side keeps its share on both parts.
+    # Held-out latents are drawn from each label, so that both parts have the same shares.
     order = order[np.argsort(label[order], kind="stable")]
     held = np.zeros(len(z), bool)
     held[order[::4]] = True
@@ -81,7 +81,7 @@ def fit_boundary(attribute: str, latents: ArrayLike, present: ArrayLike, *, seed
 
 @dataclass(frozen=True, slots=True)
 class AttributeScore:
-    """How well an attribute was read.
+    """An AttributeScore says how well an attribute was decoded.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ def score_attribute(
 
 
 def interpolate(start: ArrayLike, end: ArrayLike, steps: int) -> Floats:
-    """Return `steps` latents from one to the other, ends included: (d,), (d,) to (steps, d)."""
+    """Return `steps` latents on the line from `start` to `end`, both included: (d,), (d,) to (steps, d)."""
     a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
     t = np.linspace(0, 1, steps)[:, None]
     return np.asarray((1 - t) * a + t * b)

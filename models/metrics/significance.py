@@ -15,7 +15,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Permutation:
-    """What shuffling found.
+    """A Permutation is the result of a permutation test.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Permutation:
 
     @property
     def chance(self) -> tuple[float, float]:
-        """The central 95 % of what chance gives."""
+        """The central 95 % interval of the permuted values."""
         low, high = np.quantile(self.permuted, [0.025, 0.975])
         return float(low), float(high)
 
@@ -47,9 +47,9 @@ def permutation_test(
     Parameters
     ----------
     statistic : callable
-        Of the truth's index for each prediction, (stimuli,); larger means a better match.
+        Function of the truth's index for each prediction, (stimuli,); larger means a better match.
     stimuli : int
-        How many test stimuli there are.
+        Number of test stimuli.
     permutations : int
         B.
     rng : numpy.random.Generator
@@ -59,7 +59,7 @@ def permutation_test(
         raise DataError(f"expected at least 2 stimuli to shuffle, came {stimuli}. Test on more.")
     observed = statistic(np.arange(stimuli))
     permuted = np.array([statistic(rng.permutation(stimuli)) for _ in range(permutations)])
-    # Shuffles that give the very value observed differ from it by rounding: they count as reached.
+    # Permuted values that equal the observed one may differ from it by rounding: they count as reaching it.
     reached = permuted >= observed - 1e-12 * max(1.0, abs(observed))
     return Permutation(observed, permuted, float((1 + reached.sum()) / (1 + permutations)))
 
@@ -98,7 +98,7 @@ def bootstrap_stimuli(
     values : (n,) or a sequence of them
         Scores of trials, of one subject or of each.
     stimuli : (n,) or a sequence of them
-        Which stimulus each trial answered.
+        The stimulus of each trial.
     resamples : int
     rng : numpy.random.Generator
     level : float

@@ -1,7 +1,7 @@
-"""The brain-reader table: all systems × one metric set × one data set, never a score without its baselines.
+"""The comparison table: all systems × one metric set × one data set, never a score without its baselines.
 
-Every row carries chance, the mean picture, the same reconstructions shuffled over stimuli, how many test items there
-were, and what was averaged; ceiling and oracle where they are known.
+Every row states chance, the score of the mean picture and of shuffled reconstructions, the number of test items, and
+the averaging; ceiling and oracle where they are known.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,13 @@ from models.metrics.significance import bootstrap_stimuli, permutation_test
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-#: Pairs of pictures that are scored each with each for a permutation test; SSIM of one takes milliseconds.
+#: Most pairs of pictures that are scored for a permutation test; SSIM of one takes milliseconds.
 _PAIRS = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class _Draws:
-    """Where randomness comes from, and how much of it."""
+    """_Draws holds the random generator and the numbers of permutations and resamples."""
 
     rng: np.random.Generator
     permutations: int
@@ -34,7 +34,7 @@ class _Draws:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one system.
+    """A Row is one metric of one system.
 
     Attributes
     ----------
@@ -44,15 +44,15 @@ class Row:
     low, high : float
         95 % interval, stimuli resampled.
     chance : float or None
-        What a guess gives, where arithmetic knows it.
+        Expected score of a guess, where it has a closed form.
     baselines : mapping of str to float
         The same metric of the mean picture (or zero latent) and of shuffled reconstructions.
     p : float or None
-        One-sided, stimuli shuffled; None where pairs were too many to test.
+        One-sided, stimuli shuffled; None where there were too many pairs to test.
     n : int
-        Test stimuli, however many trials there were of each.
+        Number of test stimuli, not of trials.
     averaged : str
-        What was averaged before scoring, in words.
+        The averaging before scoring, in words.
     """
 
     system: str
@@ -86,16 +86,16 @@ def picture_rows(
     systems : mapping of str to (n, height, width, 3)
         Reconstructions.
     truth : (k, height, width, 3)
-        What was seen.
+        The pictures that were shown.
     training_mean : (height, width, 3)
         The mean picture of training.
     averaged : str
         Such as "14 repeats of each stimulus".
     rng : numpy.random.Generator
     which : (n,) int, optional
-        Which truth each reconstruction is of; one each, in order, by default.
+        Index of each reconstruction's truth; by default one each, in order.
     others : mapping of str to (k, height, width, 3)
-        Further baselines, a picture for each truth, such as what random latents draw.
+        Further baselines, a picture for each truth, such as those drawn from random latents.
     permutations, resamples : int
     """
     from models.metrics.images import (
@@ -148,11 +148,11 @@ def latent_rows(
     Parameters
     ----------
     systems : mapping of str to (n, d)
-        What was read.
+        Decoded latents or features.
     truth : (k, d)
-        What it should have been.
+        True latents or features.
     averaged, rng, which, permutations, resamples
-        As of `picture_rows`.
+        As in `picture_rows`.
     ways : sequence of int
         Numbers of candidates to identify among, beside two; by default 200 and 300, or all where there are fewer.
     """
@@ -174,7 +174,7 @@ def latent_rows(
 
 
 def _own(which: ArrayLike | None, n: int, k: int) -> Indices:
-    """Return which truth each prediction is of.
+    """Return the index of each prediction's truth.
 
     Raises
     ------
@@ -208,7 +208,7 @@ def _identification(
 def _row(
     names: tuple[str, str, str], table: Floats, own: Indices, baselines: dict[str, float], draws: _Draws
 ) -> Row:
-    """Score by a table of every prediction with every truth; whole stimuli are exchanged, and resampled."""
+    """Return a row from the scores of every prediction with every truth; whole stimuli are permuted and resampled."""
     (system, metric, averaged), trials, k = names, np.arange(len(table)), table.shape[1]
     values = table[trials, own]
     shuffled = float(table[trials, derangement(k, draws.rng)[own]].mean())
@@ -231,7 +231,7 @@ def _untested(
     baselines: dict[str, float],
     draws: _Draws,
 ) -> Row:
-    """Score pairs that are too many to score each with each: one shuffle, an interval, no p."""
+    """Return a row where there are too many pairs for a permutation test: one shuffle, an interval, no p."""
     (system, metric, averaged), (truth, predicted) = names, sides
     values = np.nan_to_num(score(truth[own], predicted), nan=0.0)
     shuffled = _mean(score(truth[derangement(len(truth), draws.rng)[own]], predicted))
@@ -248,9 +248,9 @@ def _r_squared(
     guesses: Mapping[str, Floats],
     draws: _Draws,
 ) -> Row:
-    """Score R² about zero: one figure of all stimuli, so sums of squares are what stimuli are resampled of."""
+    """Return the row of R² about zero, one figure of all stimuli: their sums of squares are resampled."""
     (system, averaged), k, count = names, len(truth), np.bincount(own)
-    # Squared distance of every prediction to every truth, and what zero leaves: both per stimulus.
+    # Squared distance of every prediction to every truth, and of zero to the truth: both per stimulus.
     power = (truth**2).sum(1)
     distance = (predicted**2).sum(1)[:, None] - 2 * predicted @ truth.T + power
     trials = np.arange(len(predicted))
@@ -268,7 +268,7 @@ def _r_squared(
 
 
 def _pair_table(score: Callable[[Floats, Floats], Floats], truth: Floats, predicted: Floats) -> Floats:
-    """Score every prediction (rows) against every truth (columns), so that shuffling costs nothing: (n, k)."""
+    """Return the score of every prediction (rows) with every truth (columns), which permutations look up: (n, k)."""
     table = np.stack([score(truth, np.broadcast_to(row, truth.shape)) for row in predicted])
     return np.nan_to_num(table, nan=0.0)
 

@@ -86,11 +86,16 @@ def evaluate_session(
     say = progress or (lambda done, text: None)
     session = RecordedSession.read(folder)
     config, stimuli = session.config, _stimuli(session)
+    bundle = session.bundle(decoder=session.driver)
+    if bundle.spec.result.kind != "picture":
+        raise RecordingError(
+            f"{folder}: its bundle {bundle.name!r} gives {bundle.spec.result}, which cannot be compared with pictures. "
+            "Name a session of a bundle that draws what it reads."
+        )
     trials = session.trials(session.driver)
     readings = readings_of(trials)
     latents = known_latents(stimuli)
     scored = score(readings, latents, seed)
-    bundle = session.bundle(decoder=session.driver)
     draw = artist(bundle)
     found = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
     say(0.1, "scoring, beside every baseline")

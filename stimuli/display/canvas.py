@@ -1,8 +1,9 @@
-"""A Canvas holds the pixels of one screen: background, picture, fixation target, photodiode patch.
+"""A Canvas holds the pixels of one screen: background, picture or text, fixation target, photodiode patch.
 
 Both displays show its pixels as they are, so a window and its headless twin cannot draw differently.
 """
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,16 @@ from numpy.typing import NDArray
 
 from bci.config.display import DisplaySettings
 from bci.errors import DisplayError
+from bci.io.lettering import lettering_within
 from stimuli.display.visual_angle import pixels
+from stimuli.trials import Text
 
 Pixels = NDArray[np.uint8]
+
+#: Texts that are kept drawn.
+_KEPT_TEXTS = 256
+
+log = logging.getLogger("bci.display")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,8 @@ class Canvas:
         Where the picture stands: in the middle.
     patch_area : Area or None
         Where the photodiode patch stands.
+    changed : tuple of Area
+        What the last `draw` may have changed.
 
     Raises
     ------
@@ -124,7 +134,9 @@ class Canvas:
                 f"a picture of {settings.image_deg:g}° is {columns} × {rows} pixels here, the screen {width} × "
                 f"{height}. Choose a smaller image_deg, or correct viewing_distance_cm and screen_width_cm."
             )
+        self._pixels_per_cm, self._distance = pixels_per_cm, distance
         self._table = gamma_table(settings.gamma)
+        self._paper = settings.background
         self._background = self._corrected(np.uint8(settings.background))
         self.pixels: Pixels = np.full((height, width, 3), self._background, np.uint8)
         self.image_area = Area((width - columns) // 2, (height - rows) // 2, columns, rows)
@@ -136,6 +148,10 @@ class Canvas:
         self._graded = np.empty((*image_shape, 3), np.uint8)
         self._wide = np.empty((image_shape[0], columns, 3), np.uint8)
         self._scaled = np.empty((rows, columns, 3), np.uint8)
+        self._image_shape = image_shape
+        self._texts: dict[Text, tuple[Area, Pixels]] = {}
+        self._text_area: Area | None = None
+        self.changed: tuple[Area, ...] = ()
         self._fixation: tuple[Pixels, Pixels, NDArray[np.bool_]] | None = None
         if settings.fixation:
             diameter = min(pixels(settings.fixation_deg, distance, pixels_per_cm), width, height)
@@ -144,8 +160,44 @@ class Canvas:
             self._fixation = middle.of(self.pixels), self._corrected(target), covers[:, :, None]
         self.draw(None, white=False)
 
-    def draw(self, image: Pixels | None, *, white: bool) -> None:
-        """Draw one picture into `pixels`.
+    def prepare(self, text: Text) -> Pixels:
+        """Draw a text ahead of time, in the middle of the screen; one that is too large for it is made smaller.
+
+        Returns
+        -------
+        (height, width, 3) uint8
+            What of it stands where pictures stand, at the size of the pictures: what is recorded of it.
+        """
+        screen = (self.pixels.shape[0], self.pixels.shape[1])
+        line = pixels(text.size_deg, self._distance, self._pixels_per_cm)
+        letters, line_px = lettering_within(text.words, line, screen)
+        if line_px != line:
+            log.warning(
+                "text %r does not fit on the screen with lines of %g degrees: they are %.0f%% of that",
+                text.words, text.size_deg, 100 * line_px / line,
+            )  # fmt: skip
+        height, width = letters.shape
+        area = Area((screen[1] - width) // 2, (screen[0] - height) // 2, width, height)
+        ink = 0 if self._paper >= 128 else 255
+        levels = np.rint(self._paper + (ink - self._paper) * (letters / 255.0)).astype(np.uint8)
+        grey = np.repeat(levels[:, :, None], 3, axis=2)
+        self._texts.pop(text, None)
+        self._texts[text] = area, self._corrected(grey)
+        if len(self._texts) > _KEPT_TEXTS:
+            del self._texts[next(iter(self._texts))]
+        return self._reduced(area, grey)
+
+    def _reduced(self, area: Area, grey: Pixels) -> Pixels:
+        """Return what of an area of the screen stands in the picture's place, at the size of a picture."""
+        picture = np.full((*self._image_shape, 3), self._paper, np.uint8)
+        rows = nearest(self.image_area.height, self._image_shape[0]) + self.image_area.top - area.top
+        columns = nearest(self.image_area.width, self._image_shape[1]) + self.image_area.left - area.left
+        inside = np.ix_((rows >= 0) & (rows < area.height), (columns >= 0) & (columns < area.width))
+        picture[inside] = grey[np.ix_(rows[inside[0].ravel()], columns[inside[1].ravel()])]
+        return picture
+
+    def draw(self, image: Pixels | None, *, white: bool, text: Text | None = None) -> None:
+        """Draw one picture, or one text, into `pixels`.
 
         Parameters
         ----------
@@ -154,8 +206,14 @@ class Canvas:
             is the background alone.
         white : bool
             Whether the photodiode patch is white or black.
+        text : Text, optional
+            Drawn instead of the picture, without the fixation target, which would cover its middle.
         """
-        if image is None:
+        before = self._text_area
+        if before is not None:
+            before.of(self.pixels)[:] = self._background
+        self._text_area = None
+        if image is None or text is not None:
             self._picture[:] = self._background
         else:
             if self._table is not None:
@@ -165,9 +223,19 @@ class Canvas:
             self._picture[:] = self._scaled
         if self._fixation is not None:
             place, target, covers = self._fixation
-            np.copyto(place, target, where=covers)
+            if text is None:
+                np.copyto(place, target, where=covers)
+            else:
+                place[:] = self._background
+        if text is not None:
+            if text not in self._texts:
+                self.prepare(text)
+            self._text_area, letters = self._texts[text]
+            self._text_area.of(self.pixels)[:] = letters
         if self.patch_area is not None:
             self.patch_area.of(self.pixels)[:] = self._corrected(np.uint8(255 if white else 0))
+        areas = (self.image_area, self.patch_area, before, self._text_area)
+        self.changed = tuple(area for area in areas if area is not None)
 
     def _corrected(self, levels: Pixels | np.uint8) -> Pixels:
         return np.asarray(levels if self._table is None else self._table[levels], np.uint8)

@@ -104,6 +104,8 @@ class FlipLoop:
         self._neutral_seconds = 0.0
         self._neutral_causes: Counter[str] = Counter()
         self.canvas = Canvas(spec, display.size, display.pixels_per_cm, pictures.frames.image_shape)
+        if pictures.stimuli is not None:
+            pictures.stimuli.prepare_text = self.canvas.prepare
         self.times = FlipTimes(display.refresh_hz)
         self.shown_frames = 0
 
@@ -148,7 +150,7 @@ class FlipLoop:
         changed = choice is not self._choice
         if changed:
             self._white = not self._white
-            self.canvas.draw(self._pictures.of(choice), white=self._white)
+            self.canvas.draw(self._pictures.of(choice), white=self._white, text=choice.text)
         flip = self._display.show(self.canvas, changed)
         interval = self.times.add(flip)
         if self._choice is not None and self._choice.kind is Shown.NEUTRAL:

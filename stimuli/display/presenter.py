@@ -30,6 +30,7 @@ from bci.memory.board import Board
 from bci.memory.trial_parts import Phase
 from bci.signal.types import Shown
 from stimuli.display.settings import DisplaySpec
+from stimuli.trials import Text
 
 
 class Cause(StrEnum):
@@ -81,6 +82,8 @@ class Part:
     since : float
         When the trial began, session seconds: feedback shows no sliding window that rests on older data, and no epoch
         of another trial.
+    text : Text or None
+        The stimulus, where it is a text.
     """
 
     phase: Phase
@@ -88,6 +91,7 @@ class Part:
     stimulus: int
     name: str
     since: float
+    text: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Choice:
     """What to show: a frame or a stimulus by its number, or (number -1) nothing of either, and why.
 
     The reason is that of a neutral picture, and the name of a stimulus; `trial` is the experiment's, -1 where the
-    picture belongs to none.
+    picture belongs to none; `text` is the stimulus, where it is a text.
     """
 
     kind: Shown
@@ -103,6 +107,7 @@ class Choice:
     cause: Cause | None = None
     reason: str = ""
     trial: int = -1
+    text: Text | None = None
 
 
 class Presenter:
@@ -205,7 +210,8 @@ class Presenter:
             kind, number, cause, reason = Shown.STIMULUS, part.stimulus, None, part.name
         # Neutral stays neutral for its first reason; a stimulus of another trial is another one.
         if before is None or before.kind is not kind or (kind is Shown.STIMULUS and part is not part_before):
-            self.choice = Choice(kind, number, cause, reason, -1 if part is None else part.trial)
+            text = part.text if part is not None and kind is Shown.STIMULUS else None
+            self.choice = Choice(kind, number, cause, reason, -1 if part is None else part.trial, text)
         assert self.choice is not None
         return self.choice
 

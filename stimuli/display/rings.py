@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from bci.memory.trial_parts import Phase
 from bci.signal.clock import Clock
 from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, STAGES, Shown, cut_text, event_record
 from stimuli.display.presenter import Choice, Frame, Part
+from stimuli.trials import Text
 
 _ARRIVED, _TAKEN, _FLIPPED = (STAGES.index(stage) for stage in ("arrived", "taken", "flipped"))
 _TRIES = 3
@@ -129,6 +130,11 @@ class StimulusReader:
     ----------
     lost : int
         Parts that were overwritten before they were read.
+    image : (height, width, 3) uint8
+        The picture of the part that was due last; of a text, what `prepare_text` returned.
+    prepare_text : callable or None
+        Draws a text ahead of time and returns the picture that is recorded of it (see
+        `stimuli.display.canvas.Canvas.prepare`); without it that picture is black.
 
     Raises
     ------
@@ -147,6 +153,7 @@ class StimulusReader:
         self._next = ring.count  # what was asked for before this display was started is over
         self.lost = 0
         self.image: NDArray[np.uint8] = np.zeros((*image_shape, 3), np.uint8)
+        self.prepare_text: Callable[[Text], NDArray[np.uint8]] | None = None
 
     def due(self, now: float) -> Part | None:
         """Return the part that is due, the newest one where several are; its picture is then in `image`."""
@@ -170,14 +177,20 @@ class StimulusReader:
                 continue
             record = copy["part"][0]
             name = bytes(record["name"]).decode(errors="replace")
+            words = bytes(record["text"]).decode(errors="replace")
+            text = Text(words, float(record["text_deg"])) if words else None
+            image = copy["image"][0]
+            if text is not None and self.prepare_text is not None:
+                image = self.prepare_text(text)
             part = Part(
                 Phase(int(record["phase"])),
                 int(record["trial"]),
                 int(record["stimulus"]),
                 name,
                 float(record["since"]),
+                text,
             )
-            self._waiting.append((part, float(record["start"]), float(record["stop"]), copy["image"][0]))
+            self._waiting.append((part, float(record["start"]), float(record["stop"]), image))
             self._next += 1
 
 

@@ -156,9 +156,8 @@ class WindowDisplay:
             self._canvas_surface = pygame.image.frombuffer(canvas.pixels.data, self.size, "RGB")
             self._surface.blit(self._canvas_surface, (0, 0))
         elif changed:
-            self._blit(self._canvas_surface, canvas.image_area)
-            if canvas.patch_area is not None:
-                self._blit(self._canvas_surface, canvas.patch_area)
+            for area in canvas.changed:
+                self._blit(self._canvas_surface, area)
         pygame.display.flip()
         self._last = self._clock.now()
         return self._last

@@ -1,8 +1,12 @@
 """Protocols: one experiment per module, each a generator of trials.
 
-A protocol's module defines ``protocol(spec, size) -> Protocol``: `spec` is the session file's ``[experiment]``
-section, `size` the height and width of the pictures that the display takes. Its ``count(spec)`` says how many trials
-there will be, None where it decides that as it goes.
+A protocol is three things under one name: its settings, a model of `bci.config.experiment`; its module here, named in
+`PROTOCOLS`; and an example in ``configs/``. The module defines ``protocol(spec, palette) -> Protocol``: `spec` is the
+session file's ``[experiment]`` section, checked and with its defaults, `palette` what trials may be made of. Its
+``count(spec)`` says how many trials there will be, None where the protocol decides that as it goes.
+
+A protocol must give the same trials whenever it is told the same outcomes: after a restart the engine tells it those
+that were recorded.
 """
 
 import importlib
@@ -10,21 +14,21 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from bci.errors import ConfigError
-from stimuli.trials import Protocol
+from stimuli.trials import Palette, Protocol
 
 #: Name in the session file -> module.
-PROTOCOLS = {"images": "stimuli.protocols.images"}
+PROTOCOLS = {name: f"stimuli.protocols.{name}" for name in ("images", "latents", "staircase", "text")}
 
 
-def open_protocol(spec: Mapping[str, Any], size: tuple[int, int]) -> Protocol:
+def open_protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
     """Return the protocol that a session file names, before its first trial.
 
     Raises
     ------
     ConfigError
-        If there is none of that name, or its settings cannot be used.
+        If there is none of that name, or its settings cannot be used with what the session's bundle can show and read.
     """
-    return cast("Protocol", _module(spec).protocol(spec, size))
+    return cast("Protocol", _module(spec).protocol(spec, palette))
 
 
 def count(spec: Mapping[str, Any]) -> int | None:

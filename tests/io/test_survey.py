@@ -57,7 +57,7 @@ def test_a_stream_is_surveyed_as_it_comes() -> None:
     assert found.figures.line.mains == 60.0
     assert found.figures.line.amplitudes[0, 2] == pytest.approx(30, rel=0.05)
     assert (found.lost, found.duplicates, found.pace.runs) == (GAP, 0, 2)
-    assert found.pace.found == pytest.approx(RATE, rel=1e-6)
+    assert found.pace.measured == pytest.approx(RATE, rel=1e-6)
     assert found.time.level.word == "bad"
     assert f"{GAP} samples lost" in found.time.reasons
 
@@ -97,4 +97,4 @@ def test_what_is_known_of_the_sample_recordings_is_found(data: Path) -> None:
     assert lfp.figures.offset[0] == pytest.approx(0.11, abs=0.01)
     broken = survey_recording(open_recording(data / "xdf_examples" / "clock_resets.xdf"))
     assert (broken.pace.runs, broken.time.level.word) == (2, "bad")
-    assert broken.pace.found == pytest.approx(92.9, abs=0.1)
+    assert broken.pace.measured == pytest.approx(92.9, abs=0.1)

@@ -13,7 +13,7 @@ from bci.control.posts import COUNTERS
 from bci.errors import ConfigError, StreamError
 from bci.live import insilico
 from bci.live.insilico import open_participant, read_spec
-from bci.live.participant_link import Watch
+from bci.live.participant_link import ParticipantLink
 from bci.memory.board import Board
 from bci.memory.frames import shown_columns
 from bci.memory.lsl_clock import LslClock
@@ -83,7 +83,7 @@ def test_live_samples_are_those_of_the_offline_twin(
     ]
     waiting = list(flips)
     flip(shown, *waiting.pop(0))
-    watch = Watch(who, shown, outlet, zero, speed=speed, samples=samples)
+    watch = ParticipantLink(who, shown, outlet, zero, speed=speed, samples=samples)
     rng = np.random.default_rng(0)
     while not watch.done:
         while waiting and waiting[0][1] <= clock.now():
@@ -105,7 +105,7 @@ def test_live_samples_are_those_of_the_offline_twin(
 
 def test_samples_leave_in_chunks_after_their_time_and_never_before(reference: Path, shown: Ring) -> None:
     clock, outlet = ManualClock(100.0), Taken()
-    watch = Watch(participant("eeg", reference), shown, outlet, 100.0, lag=0.05)
+    watch = ParticipantLink(participant("eeg", reference), shown, outlet, 100.0, lag=0.05)
     for _ in range(300):
         clock.advance(0.001)
         watch.step(clock.now())
@@ -121,7 +121,7 @@ def test_samples_leave_in_chunks_after_their_time_and_never_before(reference: Pa
 def test_what_comes_late_or_is_overwritten_is_counted(reference: Path, shown: Ring) -> None:
     pictures = np.load(reference)
     clock, outlet = ManualClock(100.0), Taken()
-    watch = Watch(participant("eeg", reference), shown, outlet, 100.0)
+    watch = ParticipantLink(participant("eeg", reference), shown, outlet, 100.0)
     clock.advance(1.0)
     watch.step(clock.now())
     assert watch.late > 200
@@ -140,7 +140,7 @@ def test_what_comes_late_or_is_overwritten_is_counted(reference: Path, shown: Ri
 
 def test_a_long_pause_is_made_up_for_in_pieces(reference: Path, shown: Ring) -> None:
     outlet = Taken()
-    watch = Watch(participant("eeg", reference), shown, outlet, 0.0)
+    watch = ParticipantLink(participant("eeg", reference), shown, outlet, 0.0)
     watch.step(7.05)
     assert watch.sent == 500
     watch.step(7.05)

@@ -55,7 +55,11 @@ def test_every_frame_is_published_with_its_provenance_and_its_pixels(
         Ring.create(segment_name, frame_columns(2, 3, 2), 64, 16) as frames,
         Board.create(segment_name + "b", {"publish": COUNTERS["publish"]}) as board,
     ):
-        spec = {"source_id": segment_name, "pixels": True}
+        spec = {
+            "source_id": segment_name,
+            "pixels": True,
+            "values": ("probability-left", "probability-right"),
+        }
         launch = Launch(
             "publish", "bci.live.publish", spec, str(tmp_path), segment_name + "b",
             rings={"frames": frames.handle}, slots={"frames": 2},
@@ -74,6 +78,7 @@ def test_every_frame_is_published_with_its_provenance_and_its_pixels(
         assert not running.is_alive()
         program.close()
     assert described.channel_count() == 2 + len(publish.FACTS)
+    assert described.get_channel_labels() == ["probability-left", "probability-right", *publish.FACTS]
     for i, ((row, stamp), (picture, _)) in enumerate(zip(rows, pictures, strict=True)):
         made = frame(i)
         expected = [*made.latent, made.confidence, made.valid, i, made.first, made.last_sample, made.skipped]

@@ -170,7 +170,7 @@ def test_stamps_tell_the_rate_the_jitter_and_the_breaks() -> None:
         running.add(first[at : at + 7])
     running.add(second, fresh=True)
     pace = running.pace()
-    assert pace.found == pytest.approx(true_rate, rel=1e-5)
+    assert pace.measured == pytest.approx(true_rate, rel=1e-5)
     assert pace.jitter == pytest.approx(jitter, rel=0.05)
     assert (pace.runs, pace.largest_step < 0.1) == (2, True)
     assert judge_time(pace, 10000).level is Level.POOR

@@ -12,10 +12,12 @@ from bci.memory.frames import window_digest
 from bci.memory.stream import Grid, Stream, follow
 from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pipeline
+from bci.signal.run import Run
 from bci.signal.step import Step
 from bci.signal.steps.filters import Decimate, HighPass
 from bci.signal.steps.masking import Artefact, Saturation
 from bci.signal.types import Event, Signal, Window
+from bci.signal.volumes.mask import MaskVolume
 from bci.signal.windows import Windows
 
 RATE, N, SHAPE = 2.0, 60, (4, 3, 2)
@@ -138,3 +140,13 @@ def test_volumes_out_of_shared_memory_are_flagged_by_voxel_too() -> None:
     ]
     offline = cut(Pipeline(), [N])
     assert [window_digest(a) for a in live] == [window_digest(b) for b in offline]
+
+
+def test_a_mask_keeps_the_flag_of_each_voxel_that_it_keeps() -> None:
+    mask = np.zeros(SHAPE, bool)
+    mask[0, 0, 1] = mask[VOXEL] = mask[3, 2, 1] = True
+    pipeline = Pipeline([MaskVolume("brain", 3)]).for_run(Run(masks={"brain": mask}))
+    running = pipeline.start(BOLD)
+    got = [running(chunk) for chunk in chunks(planted(), [11])]
+    assert np.argwhere(np.concatenate([out.bad for out in got])).tolist() == [[20, 1]]
+    assert np.concatenate([out.samples for out in got])[31].tolist()[0] == -500.0

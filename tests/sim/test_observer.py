@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from planted_participants import PICTURES, STEADY, grey, small
 
-from bci.sim.cortex.adaptation import Adaptation, Memory
+from bci.sim.cortex.adaptation import Adaptation, RememberedLooks
 from bci.sim.participant import make_participant
 
 
@@ -42,7 +42,7 @@ def test_a_repeat_loses_what_was_planted_and_recovers() -> None:
 
 def test_memory_is_bounded() -> None:
     rng = np.random.default_rng(0)
-    adaptation, memory = Adaptation(np.zeros(16, np.float32)), Memory()
+    adaptation, memory = Adaptation(np.zeros(16, np.float32)), RememberedLooks()
     for i in range(500):
         memory = adaptation.remember(rng.standard_normal(16).astype(np.float32), 0.1 * i, memory)
     assert len(memory.times) <= 64

@@ -85,8 +85,9 @@ class Stage:
         self.clock.at(until + 3600.0, lambda: pytest.fail("the display did not obey the order to stop"))
         main(self.program(**spec))
         while self.pipe.poll():
-            _, facts = self.pipe.recv()
-            self.facts |= facts
+            kind, facts = self.pipe.recv()
+            if kind in ("ready", "report"):
+                self.facts |= facts
         return self.facts
 
     def alive(self, program: str, until: float = math.inf) -> None:

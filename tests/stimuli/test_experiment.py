@@ -15,14 +15,23 @@ from bci.signal.types import Event, Shown
 from stimuli.display import headless
 from stimuli.display.presenter import Choice
 from stimuli.display.rings import FrameReader, Pictures, ShownWriter, StimulusReader
-from stimuli.engine import TrialTable, Watch, ask
+from stimuli.engine import LEAD_S
+from stimuli.engine import ask as ask_for
 from stimuli.protocols import open_protocol
-from stimuli.protocols.images import load_images, order
-from stimuli.trials import Ending, Outcome, Trial
+from stimuli.protocols.order import order
+from stimuli.protocols.pictures import load_pictures
+from stimuli.trial_table import TrialTable
+from stimuli.trials import Ending, Outcome, Palette, Picture, Trial
+from stimuli.witness import Witness
 
 
 def trial(stage: Any, number: int = 7, stimulus_s: float = 0.2, feedback_s: float = 0.0) -> Trial:
-    return Trial(number, f"face {number}", stage.image(100 + number), stimulus_s, feedback_s)
+    return Trial(number, f"face {number}", Picture(stage.image(100 + number)), stimulus_s, feedback_s)
+
+
+def ask(ring: Any, number: int, trial: Trial, start: float) -> None:
+    assert isinstance(trial.stimulus, Picture)
+    ask_for(ring, number, trial, start, trial.stimulus.image)
 
 
 def seen(stage: Any) -> list[tuple[float, str, int]]:
@@ -83,8 +92,8 @@ def test_when_the_engine_dies_the_stimulus_is_shown_to_its_planned_end_and_then_
 
 def test_the_same_stimulus_twice_in_a_row_is_two_changes_of_picture(stage: Any) -> None:
     def both() -> None:
-        end = ask(stage.stimuli, 0, trial(stage), 0.2)
-        ask(stage.stimuli, 1, trial(stage), end)
+        ask(stage.stimuli, 0, trial(stage), 0.2)
+        ask(stage.stimuli, 1, trial(stage), 0.4)
 
     stage.clock.at(0.05, both)
     stage.play(headless.main, 0.8, engine="engine")
@@ -118,12 +127,12 @@ def test_the_engine_says_whether_a_trial_was_shown_whole(
     stage: Any, changes: list[Any], ending: Ending, onset: float
 ) -> None:
     writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
-    watch = Watch(stage.shown, stage.frames)
+    witness = Witness(stage.shown, stage.frames, early_s=LEAD_S / 2)
     show(stage, writer, *changes)
     stage.clock.advance(10.15)
     stage.frame(confidence=0.5)
     stage.frame(valid=False)
-    outcome = watch.outcome(0, 10.0, trial(stage))
+    outcome = witness.outcome(0, 10.0, trial(stage))
     assert outcome.ending is ending
     assert outcome.onset == pytest.approx(onset, nan_ok=True)
     assert (outcome.latent is None) == math.isnan(onset)
@@ -137,7 +146,7 @@ def turn(stage: Any, when: float) -> None:
 
 def test_what_was_read_of_a_trial_is_of_its_own_epoch_and_what_comes_later_is_handed_on(stage: Any) -> None:
     """A flip every 6.1 s, pictures shown 4 s, epochs that end 9 s after their flip: each comes in the next trial."""
-    watch = Watch(stage.shown, stage.frames)
+    witness = Witness(stage.shown, stage.frames, early_s=LEAD_S / 2)
     writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
     outcomes = []
     for number in range(4):
@@ -149,20 +158,20 @@ def test_what_was_read_of_a_trial_is_of_its_own_epoch_and_what_comes_later_is_ha
                 latent=number - 1, event=Event(start - 6.1, "stimulus 7 face", 0, start - 6.096, number - 1)
             )
         turn(stage, start + 4.0)
-        outcomes.append(watch.outcome(number, start, trial(stage, stimulus_s=4.0)))
+        outcomes.append(witness.outcome(number, start, trial(stage, stimulus_s=4.0)))
     assert [outcome.latent for outcome in outcomes] == [None] * 4
     late = [[(reading.trial, reading.latent.tolist()) for reading in outcome.late] for outcome in outcomes]
     assert late == [[], [(0, [0.0, 0.0])], [(1, [1.0, 1.0])], [(2, [2.0, 2.0])]]
 
 
 def test_an_epoch_that_ends_within_its_trial_is_that_trials_reading(stage: Any) -> None:
-    watch = Watch(stage.shown, stage.frames)
+    witness = Witness(stage.shown, stage.frames, early_s=LEAD_S / 2)
     writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
     writer.write(Choice(Shown.STIMULUS, 7, trial=5), 1.004)
     turn(stage, 1.1)
     stage.frame(latent=5, event=Event(1.0, "stimulus 7 face", 0, 1.004, 5))
     stage.frame(latent=4, event=Event(0.5, "stimulus 7 face", 0, 0.504, 4))
-    outcome = watch.outcome(5, 1.0, trial(stage))
+    outcome = witness.outcome(5, 1.0, trial(stage))
     assert outcome.latent is not None
     assert outcome.latent.tolist() == [5.0, 5.0]
     assert [reading.trial for reading in outcome.late] == [4]
@@ -190,8 +199,8 @@ def test_every_trial_has_a_row_and_a_successor_writes_its_own_table(stage: Any, 
         assert (row["name"], row["ending"], row["onset"], row["until"]) == (
             "face 7",
             "shown",
-            "1.500000",
-            "1.600000",
+            "1.5",
+            "1.5999999999999999",
         )
         assert row["latent"] == "[0.25, -1.0]"
 
@@ -217,7 +226,7 @@ def test_each_picture_comes_as_often_and_the_seed_fixes_the_order(tmp_path: Path
     spec = SPEC | {"folder": str(pictures(tmp_path, 5))}
 
     def names() -> list[str]:
-        protocol = open_protocol(spec, (8, 8))
+        protocol = open_protocol(spec, Palette((8, 8)))
         return [trial.name for trial in protocol]
 
     first = names()
@@ -227,7 +236,7 @@ def test_each_picture_comes_as_often_and_the_seed_fixes_the_order(tmp_path: Path
 
 
 def test_pictures_are_scaled_and_cut_to_the_displays_size(tmp_path: Path) -> None:
-    names, images = load_images(pictures(tmp_path, 3), (16, 16))
+    names, images = load_pictures(pictures(tmp_path, 3), (16, 16))
     assert images.shape == (3, 16, 16, 3)
     assert [int(image[8, 8, 0]) for image in images] == [0, 10, 20]
     assert all(a < b for a, b in pairwise(names))
@@ -241,4 +250,4 @@ def test_a_folder_without_pictures_or_with_a_broken_one_is_refused_by_name(
         pictures(tmp_path, 2)
         (tmp_path / "face-1.png").write_bytes(b"\x89PNG no picture")
     with pytest.raises(ConfigError, match=r"face-1\.png" if broken else "found none"):
-        open_protocol(SPEC | {"folder": str(tmp_path)}, (8, 8))
+        open_protocol(SPEC | {"folder": str(tmp_path)}, Palette((8, 8)))

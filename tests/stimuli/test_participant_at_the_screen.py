@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bci.live.participant_link import Watch
+from bci.live.participant_link import ParticipantLink
 from bci.signal.types import Shown
 from bci.sim.participant import make_participant, record
 from stimuli.display import headless
@@ -26,7 +26,7 @@ def someone():
 def watched(stage, until):
     """Play the stage with somebody before it; return the watch and the samples it sent."""
     outlet = Taken()
-    watch = Watch(someone(), stage.shown, outlet, ZERO)
+    watch = ParticipantLink(someone(), stage.shown, outlet, ZERO)
     for time in np.arange(0.06, until, 0.013):
         stage.clock.at(float(time), lambda: watch.step(stage.clock.now()))
     stage.play(headless.main, until)

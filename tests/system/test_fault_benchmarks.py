@@ -80,7 +80,7 @@ def missed(
     benchmarks: Any, seen: list[Any], *, samples: int = 1000, wrong: int = 0, damaged: int = 0
 ) -> list[str]:
     """Return the first words of the targets that are not met."""
-    found = benchmarks.planted.Found(samples, wrong, samples * 16)
+    found = benchmarks.planted.ReadBack(samples, wrong, samples * 16)
     verdicts = benchmarks.soak.judge(seen, 1000, found, damaged, [])
     return [" ".join(target.split()[:2]) for target, verdict in verdicts.items() if not verdict["met"]]
 
@@ -118,7 +118,7 @@ def test_a_soak_notices_samples_that_are_missing_wrong_or_damaged(benchmarks: An
     assert missed(benchmarks, seen, wrong=1) == ["all 1000"]
     assert missed(benchmarks, seen, damaged=1) == ["all 1000"]
     assert not benchmarks.soak.judge(
-        seen, 1000, benchmarks.planted.Found(1000, 0, 0), 0, ["segment bci1234s"]
+        seen, 1000, benchmarks.planted.ReadBack(1000, 0, 0), 0, ["segment bci1234s"]
     )["none left afterwards"]["met"]
 
 

@@ -1,6 +1,6 @@
-"""Export of a recording to a BIDS data set, through MNE-BIDS: samples, channels, events, and what is known of them.
+"""Export of a recording to a BIDS data set, through MNE-BIDS: samples, channels, events, and their descriptions.
 
-What the recording does not say is ``n/a``: no reference, no filter, no manufacturer is made up. The samples are copied
+Facts that the recording does not state are ``n/a``: no reference, filter or manufacturer is made up. Samples are copied
 as float32 in their own units (BrainVision), so nothing is rounded.
 
 Standard: bids-specification.readthedocs.io, EEG and iEEG; Pernet et al. 2019 (EEG-BIDS, Scientific Data 6:103).
@@ -56,13 +56,13 @@ def export_bids(
     Parameters
     ----------
     recording : Recording
-        What `bci.io.files.recording.open_recording` opened.
+        From `bci.io.files.recording.open_recording`.
     out : Path
         The data set's folder.
     subject, task, session, run : str
         BIDS labels: letters and digits.
     kind : str, optional
-        MNE's type of the channels, where the recording does not say any: ``"eeg"``, ``"seeg"`` …
+        MNE's type of the channels, where the recording states none: ``"eeg"``, ``"seeg"`` …
     line_frequency : float, optional
         Hz of the mains, if known.
     overwrite : bool
@@ -77,9 +77,9 @@ def export_bids(
     Raises
     ------
     ConfigError
-        If MNE-BIDS is not installed, a label is none, or the files are there already.
+        If MNE-BIDS is not installed, a label has other characters, or the files exist already.
     RecordingError
-        If the recording cannot be told in BIDS.
+        If BIDS has no place for such a recording.
     """
     mne_bids = _mne_bids()
     entities = {"subject": subject, "task": task, "session": session, "run": run}
@@ -95,7 +95,7 @@ def export_bids(
         raise ConfigError(
             f"{there[0]} is there already and is not overwritten: name another run, or say --overwrite"
         )
-    # What describes the data set as a whole is its owner's, once it is there.
+    # Existing files that describe the whole data set are its owner's and are restored after MNE-BIDS has written.
     kept = {p: p.read_bytes() for p in out.glob("*") if p.is_file() and p.name != "participants.tsv"}
     _write(mne_bids, path, recording, channels, line_frequency, overwrite)
     stem = path.directory / path.basename
@@ -147,7 +147,7 @@ def _write(
     line_frequency: float | None,
     overwrite: bool,
 ) -> None:
-    """Have MNE-BIDS write what it writes."""
+    """Write the data set's files with MNE-BIDS."""
     import mne
 
     with (
@@ -155,7 +155,7 @@ def _write(
         collected("mne"),
         warnings.catch_warnings(),
     ):
-        # What there is to warn of, unknown dates and positions, the files say as n/a.
+        # MNE-BIDS warns of unknown dates and positions; the files state them as n/a.
         warnings.simplefilter("ignore")
         header = write_brainvision(Path(folder), "recording", recording, channels)
         raw = mne.io.read_raw_brainvision(header, verbose="ERROR")
@@ -168,7 +168,7 @@ def _write(
 
 
 def _amend_channels(path: Path, channels: Sequence[Channel]) -> None:
-    """Take out of channels.tsv what nobody knows: filters, and units that are not stated."""
+    """Set unknown values in channels.tsv to n/a: filters, and units that the recording does not state."""
     header, *rows = _read_tsv(path)
     for row, channel in zip(rows, channels, strict=True):
         cells = dict(zip(header, row, strict=True))
@@ -179,7 +179,7 @@ def _amend_channels(path: Path, channels: Sequence[Channel]) -> None:
 
 
 def _write_events(stem: Path, placed: Sequence[Placed], rate: float) -> None:
-    """Write events.tsv and its description; MNE-BIDS would give every text a number of its own."""
+    """Write events.tsv and its description; MNE-BIDS would replace each marker's code by a number of its own."""
     rows = [
         [
             repr(p.position / rate),
@@ -200,15 +200,15 @@ def _write_events(stem: Path, placed: Sequence[Placed], rate: float) -> None:
 
 
 def _amend_sidecar(path: Path, recording: Recording, datatype: str) -> None:
-    """Put into the sidecar what the recording says, and take out what was guessed from the file's format."""
+    """Write the recording's facts into the sidecar, and remove those that MNE-BIDS guessed from the file's format."""
     sidecar = json.loads(path.read_text(encoding="utf-8"))
     header = header_of(recording)
-    told = {
+    header_places = {
         "Manufacturer": ("acquisition", "manufacturer"),
         "ManufacturersModelName": ("acquisition", "model"),
         "iEEGReference" if datatype == "ieeg" else "EEGReference": ("reference", "label"),
     }
-    sidecar |= {name: text_at(header, "desc", *place) or "n/a" for name, place in told.items()}
+    sidecar |= {name: text_at(header, "desc", *place) or "n/a" for name, place in header_places.items()}
     if len(recording.segments) > 1:
         sidecar["RecordingType"] = "discontinuous"
     assert recording.n is not None
@@ -217,14 +217,14 @@ def _amend_sidecar(path: Path, recording: Recording, datatype: str) -> None:
 
 
 def _amend_description(out: Path) -> None:
-    """Take placeholders out of a new data set's description."""
+    """Remove MNE-BIDS' placeholders from a new data set's description."""
     path = out / "dataset_description.json"
-    told = json.loads(path.read_text(encoding="utf-8"))
-    told.pop("Authors", None)
-    told["Name"] = out.resolve().name
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description.pop("Authors", None)
+    description["Name"] = out.resolve().name
     own = {"Name": "closed-loop-bci", "Version": version("closed-loop-bci")}
-    told["GeneratedBy"] = [own, *told.get("GeneratedBy", [])]
-    write_json(path, told)
+    description["GeneratedBy"] = [own, *description.get("GeneratedBy", [])]
+    write_json(path, description)
 
 
 def _read_tsv(path: Path) -> list[list[str]]:

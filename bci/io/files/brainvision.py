@@ -1,6 +1,6 @@
-"""BrainVision Core Data Format 1.0: one of the two that BIDS recommends for EEG, and the one that keeps float32.
+"""BrainVision Core Data Format 1.0 is the one of the two formats recommended by BIDS for EEG that keeps float32.
 
-Three files: a header, the samples as they are, and an (empty) list of markers.
+A recording is three files: a header, the samples unchanged, and an (empty) list of markers.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from bci.io.files.to_mne import Channel
 
 _BLOCK = 1 << 16
 
-#: What readers take for a plain number: without any unit they would read microvolts.
+#: The unit that readers take for a plain number; without any unit they would assume microvolts.
 _NO_UNIT = "ARU"
 
 _HEADER = """Brain Vision Data Exchange Header File Version 1.0
@@ -48,16 +48,16 @@ def write_brainvision(folder: Path, name: str, recording: Recording, channels: S
     Parameters
     ----------
     folder : Path
-        Where; it is there already.
+        An existing folder to write into.
     name : str
-        What the files are called.
+        Name of the files, without suffix.
     recording : Recording
-        With an end; written block by block, float32, in its own units.
+        A recording with an end; written block by block, float32, in its own units.
     channels : sequence of Channel
-        As `bci.io.files.to_mne.channels_of` gives them.
+        From `bci.io.files.to_mne.channels_of`.
     """
     described = "\n".join(
-        # A comma within a name is written so.
+        # The format writes a comma within a name as \1.
         "Ch{}={},,1,{}".format(
             i + 1, c.name.replace(",", "\\1"), c.unit.replace("uV", "µV") if c.unit in _VOLTS else _NO_UNIT
         )

@@ -1,8 +1,8 @@
-"""A capped child parses what nobody knows yet, in a process of its own where it can neither fill memory nor hang.
+"""A capped child is a process with limited memory and time that parses a file of unknown origin.
 
-A hundred bytes of ONNX can ask for 64 GiB, a small .fif.gz can unpack to terabytes, and whoever loads them pays. So
-files from elsewhere are first read by a child that may use so much memory and so many seconds and no more:
-``RLIMIT_AS`` bounds it on Linux, and everywhere the parent looks at its memory every few milliseconds and kills it.
+A hundred bytes of ONNX can ask for 64 GiB, and a small .fif.gz can unpack to terabytes. So files from elsewhere are
+first read by a child process within limits of memory and time, called a sandbox run: ``RLIMIT_AS`` bounds its memory
+on Linux, and on all systems the parent checks it every few milliseconds and kills it beyond its limits.
 
 ::
 
@@ -28,27 +28,27 @@ PATIENCE = 5.0
 
 _LOOK_EVERY_S = 0.01
 
-#: What is read of a child's answer and of its last words, bytes.
+#: Bytes that are read of a child's answer and of its last log line.
 _LONGEST_ANSWER = 16 << 20
 
-#: Files that a child may write, bytes; it has no reason to write any but its answer.
+#: Bytes that a child may write to files; it has no reason to write any but its answer.
 _MOST_WRITTEN = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a child may use, and the words for one that wants more.
+class ChildLimits:
+    """A ChildLimits holds what a capped child may use, and the words of the error if it exceeds that.
 
     Attributes
     ----------
     memory : int
-        Bytes.
+        Bytes of memory.
     seconds : float
-        Of processor time; of wall time `PATIENCE` times as many, on a machine that has other things to do.
+        Seconds of processor time; of wall time `PATIENCE` times as many, since the machine may be busy.
     expected : str
-        What was expected of it: "graphs that load and run".
+        What was expected of the file: "graphs that load and run".
     advice : str
-        What to do when it is not so, a sentence.
+        What to do otherwise, a sentence.
     """
 
     memory: int
@@ -58,46 +58,54 @@ class Limits:
 
 
 def nothing() -> None:
-    """Do nothing while a child works."""
+    """Do nothing while a child process works: the default of `meanwhile`."""
 
 
 def ask(
     module: str,
     request: Mapping[str, Any],
-    limits: Limits,
+    limits: ChildLimits,
     refuse: Callable[[str], BciError],
     meanwhile: Callable[[], None] = nothing,
 ) -> dict[str, Any]:
-    """Have a module's `answer` to a request, from a capped child process.
+    """Start a capped child process, send it a request, and return its answer.
 
     Parameters
     ----------
     module : str
-        Run as ``python -m module``; calls `answer`.
+        The child is ``python -m module``, which calls `answer`.
     request : mapping
         Plain values, as JSON holds them.
-    limits : Limits
+    limits : ChildLimits
         What the child may use.
     refuse : callable
-        Makes the error of a refusal, or of a child that wanted too much or died, out of its words.
+        Makes the error to raise when the child refuses, dies or exceeds its limits, from the error's words.
     meanwhile : callable
-        Called while the child works; its time is not the child's.
+        Called once while the child works; the child's deadline starts after it.
     """
-    told = {"memory": limits.memory, "seconds": limits.seconds, "request": request}
-    # Files, not pipes: nobody reads while the child works, and a full pipe would stop it.
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as log:
-        asked.write(json.dumps(told).encode())
-        asked.seek(0)
+    message = {"memory": limits.memory, "seconds": limits.seconds, "request": request}
+    # Files, not pipes: this process does not read while the child works, and a full pipe would stop the child.
+    with (
+        tempfile.TemporaryFile() as question,
+        tempfile.TemporaryFile() as reply_file,
+        tempfile.TemporaryFile() as log,
+    ):
+        question.write(json.dumps(message).encode())
+        question.seek(0)
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", module], stdin=asked, stdout=said, stderr=log, env=_environment()
+            [sys.executable, "-P", "-m", module],
+            stdin=question,
+            stdout=reply_file,
+            stderr=log,
+            env=_environment(),
         )
         try:
             meanwhile()
-            watch(child, limits, refuse)
+            wait_within(child, limits, refuse)
         finally:
             child.kill()
             child.wait()
-        answer = _last_line(said)
+        answer = _last_line(reply_file)
         if child.returncode != 0 or not answer:
             raise refuse(
                 f"expected {limits.expected}, but the process that tried it ended with exit status "
@@ -108,21 +116,21 @@ def ask(
         raise refuse(reply["refused"])
     if "answer" not in reply:
         raise refuse(_too_much(limits))
-    found: dict[str, Any] = reply["answer"]
-    return found
+    content: dict[str, Any] = reply["answer"]
+    return content
 
 
 def answer(handle: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
-    """Answer one request in the child: what `handle` returns, or the words of the `BciError` it raises."""
-    told = json.loads(sys.stdin.buffer.read())
+    """Answer one request in the child process, with the return value of `handle` or the text of its `BciError`."""
+    message = json.loads(sys.stdin.buffer.read())
     if sys.platform == "linux":
         import resource
 
         limits = {
-            resource.RLIMIT_AS: told["memory"],
+            resource.RLIMIT_AS: message["memory"],
             resource.RLIMIT_FSIZE: _MOST_WRITTEN,
-            # The parent's clock comes first; this one ends a child whose parent is gone.
-            resource.RLIMIT_CPU: int(2 * told["seconds"]) + 10,
+            # The parent's limit is reached first; this one ends a child whose parent has died.
+            resource.RLIMIT_CPU: int(2 * message["seconds"]) + 10,
         }
         for kind, limit in limits.items():
             _, most = resource.getrlimit(kind)
@@ -130,7 +138,7 @@ def answer(handle: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
             resource.setrlimit(kind, (limit, limit))
     reply: dict[str, Any]
     try:
-        reply = {"answer": handle(told["request"])}
+        reply = {"answer": handle(message["request"])}
     except BciError as refusal:
         reply = {"refused": str(refusal)}
     except MemoryError:
@@ -138,9 +146,11 @@ def answer(handle: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     sys.stdout.write("\n" + json.dumps(reply) + "\n")
 
 
-def watch(child: "subprocess.Popen[bytes]", limits: Limits, refuse: Callable[[str], BciError]) -> None:
-    """Wait for the child to end; raise what `refuse` makes when it takes more memory or time than it may."""
-    import psutil  # only here: the child imports this module too, and its start is what asking costs
+def wait_within(
+    child: "subprocess.Popen[bytes]", limits: ChildLimits, refuse: Callable[[str], BciError]
+) -> None:
+    """Wait for the child to end; raise `refuse`'s error when it exceeds its memory or time."""
+    import psutil  # only here: the child imports this module, too, and its start should be fast
 
     deadline = time.monotonic() + PATIENCE * limits.seconds
     process = psutil.Process(child.pid)
@@ -152,10 +162,10 @@ def watch(child: "subprocess.Popen[bytes]", limits: Limits, refuse: Callable[[st
         else:
             return
         try:
-            held, spent = process.memory_info().rss, sum(process.cpu_times()[:2])
+            rss, spent = process.memory_info().rss, sum(process.cpu_times()[:2])
         except psutil.Error:
-            continue  # it ended between the wait and the look
-        if held > limits.memory:
+            continue  # the child ended between the wait and this check
+        if rss > limits.memory:
             raise refuse(_too_much(limits))
         if spent > limits.seconds or time.monotonic() > deadline:
             raise refuse(
@@ -169,7 +179,7 @@ def printable(error: BaseException) -> str:
     return text if len(text) <= 300 else f"{text[:150]} … {text[-149:]}"
 
 
-def _too_much(limits: Limits) -> str:
+def _too_much(limits: ChildLimits) -> str:
     return f"expected {limits.expected} in {limits.memory / 2**30:.3g} GiB, came more. {limits.advice}"
 
 

@@ -1,4 +1,4 @@
-"""The checksums beside a recording, a line for each chunk, and the manifest that closes it.
+"""Checksums of a recording, a line for each chunk in a file beside it, and the manifest that closes the recording.
 
 ``recording.xdf.sums`` is text that only grows. Each line ends with its own CRC-32, eight hexadecimal digits,
 over everything before the last space, so that damage to this file is told from damage to the recording::
@@ -38,18 +38,18 @@ _CRC = re.compile(rb"[0-9a-f]{8}")
 
 @dataclass(frozen=True, slots=True)
 class ChunkSum:
-    """One chunk, as it was written.
+    """A ChunkSum is the checksum line of one chunk.
 
     Attributes
     ----------
     offset, length : int
-        Where in the file, bytes.
+        Place of the chunk in the file, bytes.
     tag : int
-        What it holds.
+        XDF's number for the kind of chunk.
     stream : int
-        Whose; 0 for chunks of no stream.
+        XDF's number of the stream; 0 for chunks of no stream.
     first, samples : int
-        Count of its first sample on the rig, and how many there are; 0 unless it holds samples.
+        Count of its first sample on the rig, and number of samples; 0 unless the chunk holds samples.
     crc : int
         CRC-32 of its bytes.
     """
@@ -71,7 +71,7 @@ class ChunkSum:
 
 @dataclass(frozen=True, slots=True)
 class HeaderCopy:
-    """A stream's header."""
+    """A HeaderCopy is the second copy of a stream's header, XML."""
 
     stream: int
     xml: bytes
@@ -83,28 +83,28 @@ class HeaderCopy:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that is damaged, or was not finished."""
+    """A BadLine stands for a line of checksums that is damaged or unfinished."""
 
     number: int
 
 
 def sums_path(recording: Path) -> Path:
-    """Return where the checksums of a recording are, also while it is still called ``.partial``."""
+    """Return the path of a recording's checksums, also while the recording is still called ``.partial``."""
     return recording.with_name(_final(recording) + ".sums")
 
 
 def manifest_path(recording: Path) -> Path:
-    """Return where the manifest of a recording is."""
+    """Return the path of a recording's manifest."""
     return recording.with_name(_final(recording) + ".manifest.json")
 
 
 def first_line(recording: Path) -> bytes:
-    """Return the line that the checksums of a recording begin with."""
+    """Return the first line of a recording's checksums."""
     return _signed(f"{FORMAT} {_final(recording).replace(' ', '_')}")
 
 
 def read_sums(path: Path) -> Iterator[ChunkSum | HeaderCopy | BadLine]:
-    """Yield what stands in a file of checksums, line by line; a line that cannot be right as a `BadLine`."""
+    """Yield the lines of a file of checksums, parsed; a line that is damaged or unfinished as a `BadLine`."""
     with path.open("rb") as file:
         number = 0
         while line := file.readline(_LONGEST_LINE):
@@ -154,7 +154,7 @@ def _signed(text: str) -> bytes:
 
 
 def _read(line: bytes) -> ChunkSum | HeaderCopy | str | None:
-    """Return what a line says; a text for the first one, None where it is damaged."""
+    """Return a parsed line; the recording's name for the first line, None for a damaged one."""
     text, _, crc = line.rstrip(b"\n").rpartition(b" ")
     if not line.endswith(b"\n") or not _CRC.fullmatch(crc) or int(crc, 16) != zlib.crc32(text):
         return None
@@ -162,10 +162,10 @@ def _read(line: bytes) -> ChunkSum | HeaderCopy | str | None:
         case [b"C", *words] if len(words) == 7:
             try:
                 offset, length, tag, stream, first, samples = map(int, words[:6])
-                found = ChunkSum(offset, length, tag, stream, first, samples, int(words[6], 16))
+                chunk = ChunkSum(offset, length, tag, stream, first, samples, int(words[6], 16))
             except ValueError:
                 return None
-            return found if min(found.offset, found.length, found.samples) >= 0 else None
+            return chunk if min(chunk.offset, chunk.length, chunk.samples) >= 0 else None
         case [b"S", stream, coded]:
             try:
                 return HeaderCopy(int(stream), base64.b64decode(coded, validate=True))

@@ -1,7 +1,6 @@
-"""A DiskFile is a file that is only ever appended to: a piece is in it whole, or not at all.
+"""A DiskFile is a file that is only appended to: each piece is written whole, or not at all.
 
-It is not buffered in this process: what has been written outlives the process, and what has been synced
-outlives a power cut.
+This process does not buffer it: appended pieces outlive the process, and synced ones outlive a power cut.
 """
 
 import contextlib
@@ -11,7 +10,7 @@ from typing import Protocol
 
 
 class DiskFile(Protocol):
-    """What a recording is written to; tests plant full and slow ones."""
+    """A DiskFile is the file that a recording is written to; tests plant full and slow ones."""
 
     def append(self, piece: bytes | bytearray) -> None:
         """Write a piece at the end.
@@ -19,12 +18,12 @@ class DiskFile(Protocol):
         Raises
         ------
         OSError
-            If it could not be written whole; then nothing of it is left in the file.
+            If the piece could not be written whole; then no part of it remains in the file.
         """
         ...
 
     def sync(self) -> None:
-        """Return when all that was appended is on the disk."""
+        """Return when all appended pieces are on the disk."""
         ...
 
     def close(self) -> None:
@@ -33,17 +32,17 @@ class DiskFile(Protocol):
 
 
 class AppendFile:
-    """A `DiskFile` on the file system.
+    """An AppendFile is a `DiskFile` on the file system.
 
     Parameters
     ----------
     path : Path
-        Where; there must be nothing yet.
+        Path of the new file.
 
     Raises
     ------
     FileExistsError
-        If there is something.
+        If the path exists already.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,12 +51,12 @@ class AppendFile:
 
     def append(self, piece: bytes | bytearray) -> None:
         """Write a piece at the end, whole or not at all."""
-        left = memoryview(piece)
+        remaining = memoryview(piece)
         try:
-            while left:
-                left = left[self._file.write(left) or 0 :]
+            while remaining:
+                remaining = remaining[self._file.write(remaining) or 0 :]
         except OSError:
-            # A full disk takes a part of the piece: what cannot be finished is taken back.
+            # A full disk takes only a part of the piece: that part is removed again.
             with contextlib.suppress(OSError):
                 self._file.truncate(self._end)
                 self._file.seek(self._end)

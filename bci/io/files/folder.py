@@ -1,4 +1,4 @@
-"""A session's folder: made new, written whole, and plain enough for any tool to read."""
+"""A session's folder is made new, under a safe name; its JSON files are written whole."""
 
 import json
 import os
@@ -12,24 +12,24 @@ import numpy as np
 
 from bci.errors import ConfigError
 
-#: What a name that becomes part of a path looks like: it can neither climb nor be an option or a device.
+#: Names that may become part of a path: they cannot leave the folder, nor be an option or a device.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
 
 def safe_name(name: str, what: str) -> str:
-    """Return `name`, which is to become part of a path.
+    """Return `name` if it can safely become part of a path.
 
     Parameters
     ----------
     name : str
         The name.
     what : str
-        What it was given as: ``"--name"``.
+        The option or setting it comes from, for the error: ``"--name"``.
 
     Raises
     ------
     ConfigError
-        If it does not.
+        If the name has other characters or is too long.
 
     Examples
     --------

@@ -28,7 +28,7 @@ LARGEST = 2**31
 
 @dataclass(frozen=True, slots=True)
 class HashedFolder:
-    """One kind of folder: how its description is called, and what errors say about it.
+    """A HashedFolder describes one kind of folder: the name of its description, and the words of its errors.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class HashedFolder:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def require_place(self, folder: Path) -> None:
-        """Refuse, before hours are spent, a place that holds something else than such a folder.
+        """Refuse a place that holds something else than such a folder, before a long training begins.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class HashedFolder:
         describe: Callable[[dict[str, str]], Mapping[str, Any]],
         check: Callable[[Path], object],
     ) -> None:
-        """Write such a folder; one that was there is replaced.
+        """Write such a folder; an existing one is replaced.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Page: one HTML file with nothing outside it, to be read, printed and filed; certificates and reports look alike."""
+"""A page is one self-contained HTML file, to be read, printed and filed: certificates and reports share its style."""
 
 import base64
 import io
@@ -69,7 +69,7 @@ footer {{ margin-top: 2.4rem; padding-top: .8rem; border-top: 1px solid var(--ru
 
 
 def document(title: str, parts: Iterable[str], style: str = "") -> str:
-    """Return a whole page; parts are HTML, `style` what its look has beside that of every page."""
+    """Return a whole page; `parts` are HTML, `style` is CSS beside that of every page."""
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width">\n<title>{escape(title)}</title>\n'
@@ -78,18 +78,18 @@ def document(title: str, parts: Iterable[str], style: str = "") -> str:
 
 
 def header(kind: str, name: str, line: str) -> str:
-    """Return the head of a page: what kind of page, of what, and a line below."""
+    """Return the head of a page: its kind, the name of its subject, and a line below."""
     return f'<header><p class="kind">{escape(kind)}</p><h1>{escape(name)}</h1><p>{escape(line)}</p></header>'
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:
-    """Return names and what they are, a line each."""
+    """Return a list of facts, name and value, a line each."""
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)
     return f"<dl>{items}</dl>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int]) -> str:
-    """Return a table; cells are HTML, and those of the columns `numbers` stand right."""
+    """Return a table; cells are HTML, those of the columns `numbers` right-aligned."""
     right = set(numbers)
     kinds = [' class="n"' if i in right else "" for i in range(len(head))]
     top = "".join(f"<th{kind}>{escape(cell)}</th>" for kind, cell in zip(kinds, head, strict=True))
@@ -101,13 +101,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[
 
 
 def picture(pixels: NDArray[np.uint8], alt: str, css: str = "") -> str:
-    """Return a picture that the page holds itself: (height, width, 3) uint8."""
+    """Return a picture embedded in the page: (height, width, 3) uint8."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", optimize=True)
     return inline(out.getvalue(), alt, css)
 
 
 def inline(png: bytes, alt: str, css: str = "") -> str:
-    """Return a PNG file as an image that the page holds itself."""
+    """Return a PNG file as an image embedded in the page."""
     kind = f' class="{css}"' if css else ""
     return f'<img{kind} alt="{escape(alt)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

@@ -1,4 +1,4 @@
-"""A Recording is a signal that can be read again: samples, their times, markers, and what is wrong with it."""
+"""A Recording is a signal that can be read again: samples, their times, markers, and known defects."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,24 +15,24 @@ from bci.signal.types import Event, Signal, Times, Window
 
 
 class Recording(Protocol):
-    """What can be replayed: a file, or a simulator.
+    """A Recording can be replayed: it is a file or a simulator.
 
     Attributes
     ----------
     name : str
-        What to call it: the file's name.
+        The file's or the simulator's name.
     signal : Signal
-        What the samples are.
+        Rate, shape, channels and unit of the samples.
     n : int or None
-        How many samples; None when it never ends.
+        Number of samples; None when the recording never ends.
     markers : tuple of Event
         Events in order, in seconds from the first sample; of an endless recording, those of its first hour.
     defects : tuple of str
-        What is wrong with it, or in it and not played; a sentence each.
+        Faults of the recording and parts of it that are not played; a sentence each.
     segments : tuple of (int, int)
         Runs of samples without a gap: the first, and one past the last.
     simulated : bool
-        Whether no brain was involved.
+        Whether the signal was simulated.
     """
 
     @property
@@ -55,7 +55,7 @@ class Recording(Protocol):
         ...
 
     def times(self, first: int, end: int) -> Times:
-        """Return when samples `first` to `end` were taken: (end - first,) float64 seconds from the first one."""
+        """Return the times of samples `first` to `end`: (end - first,) float64 seconds from the first sample."""
         ...
 
     def markers_between(self, start: float, stop: float) -> tuple[Event, ...]:
@@ -78,20 +78,20 @@ def open_recording(
     path : path
         The file.
     rate : float, optional
-        Samples per second, for an array that does not say; must agree with a file that does.
+        Samples per second, for a file that does not state them; must agree with one that does.
     channels : sequence of str, optional
         Channel names, for a file without; must agree with a file that has them.
     unit : str, optional
-        Unit of the values, for a file that does not say; must agree with a file that does. What MNE opens
-        and holds voltages is always given in microvolts, ``"uV"``.
+        Unit of the values, for a file that does not state it; must agree with one that does. Voltages read by MNE
+        are always in microvolts, ``"uV"``.
     stream : str, optional
-        Which stream of an XDF file (name, source id or stream id), or which array of a .npz.
+        The stream of an XDF file to open (name, source id or stream id), or the array of a .npz.
 
     Raises
     ------
     RecordingError
-        If the file is missing, damaged, of no known format, claims more than it holds, or needs to be told
-        something.
+        If the file is missing, damaged, of no known format, claims more than it holds, or needs one of the
+        arguments above.
     """
     path = Path(path)
     if not path.exists():
@@ -114,18 +114,18 @@ def open_recording(
 def chunks(
     recording: Recording, size: int = 1024, start: int = 0, stop: int | None = None
 ) -> Iterator[Window]:
-    """Yield a recording as the chunks that the live line would get.
+    """Yield a recording as the chunks that the live line would receive.
 
     Counts begin at 0 with sample `start`, as those of a stream that a player starts there. A chunk never
-    spans a gap: the one after it says ``gap`` in `reset`, the very first one ``start``. Stamps are the
-    recording's own, seconds from its first sample, so markers can be used as they are.
+    spans a gap: the chunk after a gap has ``gap`` in `reset`, the very first chunk ``start``. Stamps are the
+    recording's own, seconds from its first sample, as are the times of its markers.
 
     Parameters
     ----------
     recording : Recording
-        What to read.
+        The recording to read.
     size : int
-        Samples per chunk at most; what comes out of `windows()` does not depend on it.
+        Samples per chunk at most; the windows cut from the chunks do not depend on it.
     start, stop : int
         First sample and one past the last; the end where there is none.
 
@@ -139,9 +139,9 @@ def chunks(
         raise ValueError(f"chunks of {size} samples from {start} to {end} cannot be cut")
     signal, reset = recording.signal, "start"
     for first, last in recording.segments:
-        at, upto = max(first, start), last if end is None else min(last, end)
-        while at < upto:
-            n = min(size, upto - at)
+        at, chunk_end = max(first, start), last if end is None else min(last, end)
+        while at < chunk_end:
+            n = min(size, chunk_end - at)
             yield Window(
                 signal=signal,
                 first=at - start,

@@ -1,4 +1,4 @@
-"""Files of a Run: design, reference volume and masks that a session fixes, read, and kept with the session."""
+"""Files of a Run, the design, reference volume and masks of a session, are read here and kept with the session."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def load_run(
     masks: Mapping[str, Path] | None = None,
     channel_map: Mapping[str, str] | None = None,
 ) -> Run:
-    """Read what a session fixes.
+    """Read the Run of a session from its files.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def read_design(path: Path) -> Design:
 
 
 def save_run(run: Run, folder: Path) -> None:
-    """Keep a Run with a session: nothing is written where nothing is fixed."""
+    """Write a Run into a session's folder; an empty Run writes no file."""
     if not run.hashes:
         return
     arrays: dict[str, Any] = {f"masks.{name}": mask for name, mask in run.masks.items()}

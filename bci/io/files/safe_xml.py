@@ -1,8 +1,8 @@
-"""XML out of files that nobody knows: parsed by Expat, with everything refused by which a short text grows long.
+"""XML from files of unknown origin is parsed here by Expat; constructs by which a short text grows long are refused.
 
 A document type is where entities are declared, and entities are how a kilobyte claims gigabytes or reaches for other
-files. No recorder writes one, so its very beginning is refused, in whatever encoding it comes, before anything is
-expanded. Size, depth and number of elements are bounded besides.
+files. No recorder writes one, so its beginning is refused, in any encoding, before any entity is expanded. Size, depth
+and number of elements are limited as well.
 """
 
 from typing import NoReturn
@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element as Element
 from xml.etree.ElementTree import TreeBuilder
 from xml.parsers import expat
 
-#: A document of so many bytes, or elements, describes a hundred thousand channels or a week's clock offsets.
+#: Limits, bytes and elements: enough for a hundred thousand channels or a week's clock offsets.
 LONGEST = 16 << 20
 MOST_ELEMENTS = 500_000
 DEEPEST = 64
@@ -24,7 +24,7 @@ def parse(text: bytes, encoding: str | None = None) -> Element:
     text : bytes
         The document.
     encoding : str, optional
-        What it is encoded in, whatever it says itself.
+        Encoding; overrides the one that the document states.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def parse(text: bytes, encoding: str | None = None) -> Element:
 
 
 def count(text: bytes, encoding: str | None = None) -> int:
-    """Return how many elements a document has, without keeping them; refuse it as `parse` does."""
+    """Return the number of a document's elements, without keeping them; refuse the document as `parse` does."""
     return _walk(text, encoding, None)
 
 

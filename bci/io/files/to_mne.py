@@ -1,8 +1,8 @@
-"""A recording as MNE-Python has it: volts, channel types, and annotations for markers and gaps.
+"""Conversion of a recording to an MNE-Python Raw: volts, channel types, and annotations for markers and gaps.
 
-The samples are those recorded, one after the other: nothing is filled into a gap, as nothing is when MNE joins files.
-Where samples are missing stands an annotation ``BAD_gap``, which keeps epochs off, and MNE's own ``EDGE boundary``, at
-which its filters begin anew. Times within an MNE Raw are therefore positions: sample number over rate.
+The recorded samples follow one another: a gap is not filled, just as MNE fills none when it joins files. At a gap stand
+an annotation ``BAD_gap``, with which MNE rejects epochs, and MNE's own ``EDGE boundary``, at which its filters begin
+again. Times within an MNE Raw are therefore positions: sample number over rate.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from bci.signal.units import unit_name
 GAP = "BAD_gap"
 EDGE = "EDGE boundary"
 
-#: What channels of these types are called in MNE; the words are those of XDF's own list of types.
+#: MNE's names of channel types, by XDF's names.
 KINDS = {
     "eeg": "eeg",
     "ieeg": "seeg",
@@ -44,14 +44,14 @@ _VOLTAGES = frozenset({"eeg", "seeg", "ecog", "dbs", "eog", "ecg", "emg"})
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel.
+    """A Channel holds the name, type and unit of one channel, as MNE needs them.
 
     Attributes
     ----------
     name : str
-        Its label; equal ones are numbered, as MNE does it.
+        Label; equal labels are numbered, as MNE does it.
     kind : str
-        Its type in MNE: ``"eeg"`` …, ``"misc"`` where the recording does not say.
+        Type in MNE: ``"eeg"`` …, ``"misc"`` where the recording does not state it.
     unit : str
         Unit of the recorded values; empty when unknown.
     """
@@ -62,26 +62,26 @@ class Channel:
 
     @property
     def volts(self) -> float:
-        """How many volts a recorded 1 is; 1 for what is no voltage."""
+        """The volts that a recorded 1 stands for; 1 where the unit is no voltage."""
         return _TO_VOLTS.get(self.unit, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A marker or a gap at its place among the samples.
+    """A Placed is a marker or a gap at its place among the samples.
 
     Attributes
     ----------
     position : float
-        In samples from the first one; between two of them where its time was.
+        Place in samples from the first one, interpolated between two.
     text : str
-        What it says; `GAP` for a gap.
+        The marker's text; `GAP` for a gap.
     time : float
-        When, seconds from the first sample by the recording's own clock.
+        Seconds from the first sample by the recording's own clock.
     code : int
-        The whole number that a marker's text is; 0 for others.
+        The marker's text as a whole number; 0 where it is none.
     missing : float
-        Seconds that are missing there; 0 for a marker.
+        Seconds missing at a gap; 0 for a marker.
     """
 
     position: float
@@ -97,9 +97,9 @@ def to_mne(recording: Recording, kind: str | None = None) -> Any:
     Parameters
     ----------
     recording : Recording
-        What `bci.io.files.recording.open_recording` opened.
+        From `bci.io.files.recording.open_recording`.
     kind : str, optional
-        MNE's type for all channels, where the recording does not say any.
+        MNE's type for all channels, where the recording states none.
 
     Raises
     ------
@@ -137,11 +137,11 @@ def channels_of(recording: Recording, kind: str | None = None) -> tuple[Channel,
         )
     labels = signal.channels or tuple(str(i + 1) for i in range(signal.shape[0]))
     header = header_of(recording)
-    told = [c if isinstance(c, Mapping) else {} for c in nested(header, "desc", "channels", "channel")]
-    if len(told) != len(labels):
-        told = [{}] * len(labels)
+    described = [c if isinstance(c, Mapping) else {} for c in nested(header, "desc", "channels", "channel")]
+    if len(described) != len(labels):
+        described = [{}] * len(labels)
     channels = []
-    for name, facts in zip(_numbered(labels), told, strict=True):
+    for name, facts in zip(_numbered(labels), described, strict=True):
         said = KINDS.get((text_at(facts, "type") or text_at(header, "type")).casefold(), "misc")
         unit = unit_name(text_at(facts, "unit")) or signal.unit
         channel = Channel(name, said if said != "misc" or kind is None else kind, unit)
@@ -155,13 +155,13 @@ def channels_of(recording: Recording, kind: str | None = None) -> tuple[Channel,
 
 
 def header_of(recording: Recording) -> Mapping[str, Any]:
-    """Return what a recording's file says of its stream, nested; empty where it says nothing."""
+    """Return the header of a recording's stream, nested; empty where there is none."""
     header: Mapping[str, Any] = getattr(recording, "header", {})
     return header
 
 
 def places_of(recording: Recording) -> tuple[list[Placed], int]:
-    """Return markers and gaps in order, each at its place, and how many markers lie outside the samples."""
+    """Return markers and gaps in order, each at its place, and the number of markers outside the samples."""
     assert recording.n is not None
     rate, times = recording.signal.rate, recording.times(0, recording.n)
     placed = [
@@ -181,7 +181,7 @@ def places_of(recording: Recording) -> tuple[list[Placed], int]:
         if at < 0 or (share >= 1 and at + 1 == len(times)):
             outside += 1
             continue
-        # A marker within a gap stands where the samples go on.
+        # A marker within a gap is placed at the first sample after it.
         placed.append(Placed(at + min(share, 1.0), marker.text, marker.time, marker.code))
     return sorted(placed, key=lambda p: (p.position, p.text != GAP)), outside
 

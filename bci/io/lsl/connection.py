@@ -1,4 +1,4 @@
-"""A Connector finds the stream of one source id and connects to it, and does so again when it was lost.
+"""A Connector finds the stream of one source id, connects to it, and connects again when it was lost.
 
 We reconnect ourselves: liblsl's own recovery leaves a stream that came back with other channels silent for
 ever, and accepts another rate without a word.
@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from bci.errors import StreamMismatch
-from bci.io.lsl.discovery import Watch, no_answer, not_found, refuse_doubles, search
+from bci.io.lsl.discovery import StreamWatch, no_answer, not_found, refuse_doubles, search
 from bci.io.lsl.inlet import Inlet
 from bci.io.lsl.metadata import StreamInfo, read_info
 from bci.memory.liblsl import pylsl
@@ -21,7 +21,7 @@ _PATIENCE = 30
 
 
 class Connector:
-    """The way to one source.
+    """A Connector connects to one source.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ class Connector:
     expect : Signal, optional
         What it must send; by default whatever it sends at first.
     buffer_s : float
-        Seconds that liblsl keeps while nobody pulls.
+        Seconds of samples that liblsl keeps until they are pulled.
     clock : Clock
         The session clock.
 
     Attributes
     ----------
     gone : set of str
-        Uids of outlets that were lost; one that still answers beside another is on its way out, no double.
+        Uids of outlets that were lost; one that still answers beside another is closing and counts as no double.
     """
 
     def __init__(self, source_id: str, expect: Signal | None, buffer_s: float, clock: Clock) -> None:
@@ -47,7 +47,7 @@ class Connector:
         self._timing: tuple[float, bool] | None = None
         self._buffer_s = buffer_s
         self._clock = clock
-        self._watch = Watch(source_id)
+        self._watch = StreamWatch(source_id)
         self._seen: StreamInfo | None = None
         self._attempt = self._connecting()
 
@@ -71,7 +71,7 @@ class Connector:
             between()
             if self._clock.now() >= deadline:
                 raise no_answer(self._seen, timeout) if self._seen else not_found(self.source_id, timeout)
-        # A double may be slower to answer than the first; the watch has listened all the while.
+        # A double may answer later than the first outlet; the StreamWatch has listened all the while.
         if len(self.look()) > 1:
             refuse_doubles(self.source_id, search(self.source_id))
         return inlet
@@ -82,13 +82,13 @@ class Connector:
         Raises
         ------
         DuplicateStream, StreamMismatch
-            If what is there now cannot be used; the next call looks again.
+            If the stream found now cannot be used; the next call looks again.
         """
         attempt, self._attempt = self._attempt, self._connecting()
         inlet = next(attempt)
         if inlet is None:
             self._attempt = attempt
-        # Else, or after an error, the attempt is over and the next step begins a new one.
+        # Otherwise, or after an error, the attempt has ended and the next step begins a new one.
         return inlet
 
     def look(self) -> dict[str, StreamInfo]:
@@ -115,7 +115,7 @@ class Connector:
                 yield None
 
     def _admit(self, info: StreamInfo) -> None:
-        """Refuse what does not fit, before any data are asked for."""
+        """Refuse a stream that does not fit, before any data are requested."""
         signal = info.signal
         if not signal.rate or signal.dtype == "str":
             what = "text" if signal.dtype == "str" else "samples at no fixed rate"
@@ -136,7 +136,7 @@ class Connector:
 
 
 def changes(before: StreamInfo, after: StreamInfo) -> str:
-    """Return in words who came back in place of a source, what matters most first: a mark has room for 96 bytes.
+    """Return in words how an outlet differs from the lost one, most important first: a mark has room for 96 bytes.
 
     >>> from bci.signal.types import Signal
     >>> amp = StreamInfo(Signal("amp", 250.0, (8,)), "amp-1", "uid-1", "lab-1")
@@ -156,7 +156,7 @@ def changes(before: StreamInfo, after: StreamInfo) -> str:
 
 
 def differences(expected: Signal, came: Signal) -> list[str]:
-    """Return in words what of a signal is not as expected; its name does not count."""
+    """Return in words how a signal differs from the expected one; names are not compared."""
     wrong = []
     if not math.isclose(came.rate, expected.rate, rel_tol=1e-6):
         wrong.append(f"{expected.rate:g} Hz were expected, {came.rate:g} Hz came")

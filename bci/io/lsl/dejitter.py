@@ -3,7 +3,7 @@
 A sender stamps a sample when its driver hands it over, which is late by a varying amount. The sample's number
 does not vary, so a straight line through the stamps against the numbers is a better clock than the stamps.
 The line is fitted by least squares with exponential forgetting, over blocks counted from the first sample of
-a segment, and what was fitted up to the end of a block is applied to the next one only:
+a segment, and the line fitted up to the end of a block is applied to the next block only:
 
     within block k:   time(i) = y[k] + (i - e[k]) * (L[k](e[k+1]) - y[k]) / B
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 #: 0.3 ms at 10 s and 0.24 ms at 60 s; a recording paced by sleeping is followed a quarter more closely at 10 s.
 BLOCK_S, HALF_LIFE_S = 0.5, 10.0
 
-#: A line through fewer stamps says little.
+#: A line through fewer stamps is too uncertain to use.
 _LEAST_BLOCK = 8
 
 #: Up to so many stamps at a time are worked on as Python numbers: the same arithmetic, the same bits, and sooner
@@ -29,7 +29,7 @@ FEW = 32
 
 
 class Dejitter:
-    """The fit of one stream; `restart` begins a new segment.
+    """A Dejitter holds the fit of one stream; `restart` begins a new segment.
 
     Parameters
     ----------

@@ -18,17 +18,17 @@ log = logging.getLogger(__name__)
 #: Every wait of the line ends within this many seconds.
 WAIT = 0.1
 
-#: How long a source may be silent on the network before the watch forgets it, seconds.
+#: How long a source may be silent on the network before a StreamWatch forgets it, seconds.
 FORGET = 2.0
 
-#: What a connection that fails raises: its outlet is gone, or does not answer in time.
+#: Exceptions of a connection that fails: its outlet is lost, or does not answer in time.
 NO_ANSWER = (pylsl.util.LostError, pylsl.util.TimeoutError)
 
 
 #: A description of so many characters names twenty thousand channels.
 LONGEST_DESCRIPTION = 4 << 20
 
-#: What may come while a description is waited for, bytes.
+#: Memory that this process may gain while it waits for a description, bytes.
 _MOST_HELD = 64 << 20
 
 
@@ -42,12 +42,12 @@ def search(source_id: str, wait: float = WAIT) -> list[Any]:
     The seconds are the network's, real ones, whatever a session clock shows: liblsl blocks for them.
     """
     # Asking for two makes liblsl wait for a second answer, which is how a double is found.
-    found = pylsl.resolve_byprop("source_id", source_id, 2, wait)
-    if len(found) > 1:
-        # An outlet that is being closed answers for some real milliseconds more: only what still answers counts.
+    outlets = pylsl.resolve_byprop("source_id", source_id, 2, wait)
+    if len(outlets) > 1:
+        # An outlet that is being closed answers for some real milliseconds more: only those that answer later count.
         time.sleep(wait / 2)
-        found = pylsl.resolve_byprop("source_id", source_id, 2, wait / 2)
-    return list(found)
+        outlets = pylsl.resolve_byprop("source_id", source_id, 2, wait / 2)
+    return list(outlets)
 
 
 def find(source_id: str, timeout: float, clock: Clock, between: Callable[[], None] = nothing) -> Any:
@@ -73,23 +73,23 @@ def find(source_id: str, timeout: float, clock: Clock, between: Callable[[], Non
     """
     deadline = clock.now() + timeout
     while True:
-        found = search(source_id)
+        outlets = search(source_id)
         between()
-        if found:
-            refuse_doubles(source_id, found)
-            return found[0]
+        if outlets:
+            refuse_doubles(source_id, outlets)
+            return outlets[0]
         if clock.now() >= deadline:
             raise not_found(source_id, timeout)
 
 
-def refuse_doubles(source_id: str, found: list[Any]) -> None:
+def refuse_doubles(source_id: str, outlets: list[Any]) -> None:
     """Raise `DuplicateStream`, naming all, if more than one outlet was found."""
-    if len(found) > 1:
-        raise double(source_id, readable(found))
+    if len(outlets) > 1:
+        raise double(source_id, readable(outlets))
 
 
 def double(source_id: str, infos: list[StreamInfo]) -> DuplicateStream:
-    """Return the error that names all who claim one source id."""
+    """Return the error that names all outlets that claim one source id."""
     places = "; ".join(info.place for info in infos)
     return DuplicateStream(
         f"{len(infos)} streams have the source id {source_id!r} ({places}); one was expected. "
@@ -98,7 +98,7 @@ def double(source_id: str, infos: list[StreamInfo]) -> DuplicateStream:
 
 
 def not_found(source_id: str, timeout: float) -> StreamNotFound:
-    """Return the error that says what was looked for and what is there instead."""
+    """Return the error that names the stream that was looked for and the streams that are visible instead."""
     there = readable(pylsl.resolve_streams(0.5))
     names = ", ".join(
         f"{info.source_id!r} ({info.kind} {info.signal.name!r} on {info.host})" for info in there
@@ -109,10 +109,10 @@ def not_found(source_id: str, timeout: float) -> StreamNotFound:
     )
 
 
-def asking(found: Any) -> Iterator[StreamInfo | None]:
+def asking(outlet: Any) -> Iterator[StreamInfo | None]:
     """Ask an outlet for its whole description: yield None after each wait of at most 0.1 s, then the description.
 
-    liblsl takes as much as is sent; so what this process holds is looked at between the waits.
+    liblsl receives a description of any length, so this process' memory is checked between the waits.
 
     Raises
     ------
@@ -121,10 +121,10 @@ def asking(found: Any) -> Iterator[StreamInfo | None]:
     StreamMismatch
         If the description is longer than `LONGEST_DESCRIPTION`, or claims what no stream can be.
     """
-    brief = read_info(found)
+    brief = read_info(outlet)
     process = psutil.Process()
     before = process.memory_info().rss
-    inlet = pylsl.StreamInlet(found, max_buflen=1, recover=False)
+    inlet = pylsl.StreamInlet(outlet, max_buflen=1, recover=False)
     while True:
         try:
             full = inlet.info(WAIT)
@@ -139,13 +139,13 @@ def asking(found: Any) -> Iterator[StreamInfo | None]:
     yield read_info(full)
 
 
-def read_full(found: Any, wait: float, clock: Clock) -> StreamInfo:
+def read_full(outlet: Any, wait: float, clock: Clock) -> StreamInfo:
     """Return an outlet's whole description, or raise `pylsl.util.TimeoutError` when it takes longer than `wait`.
 
     The seconds are those of `clock`, looked at between waits of at most 0.1 s. Otherwise as `asking`.
     """
     deadline = clock.now() + wait
-    for info in asking(found):
+    for info in asking(outlet):
         if info is not None:
             return info
         if clock.now() >= deadline:
@@ -160,19 +160,19 @@ def _too_long(info: StreamInfo) -> StreamMismatch:
     )
 
 
-def readable(found: Iterable[Any]) -> list[StreamInfo]:
-    """Return, in brief, those streams that claim nothing impossible; the others are said in the log."""
+def readable(outlets: Iterable[Any]) -> list[StreamInfo]:
+    """Return brief descriptions of the streams that claim nothing impossible; the log names the others."""
     infos = []
-    for one in found:
+    for outlet in outlets:
         try:
-            infos.append(read_info(one))
+            infos.append(read_info(outlet))
         except StreamMismatch as error:
             log.warning("left out: %s", error)
     return infos
 
 
 def describe(source_id: str, timeout: float = 5.0, clock: Clock | None = None) -> StreamInfo:
-    """Return what the stream with this source id says of itself.
+    """Return the description of the stream with this source id.
 
     `timeout` is counted by `clock`, the session clock; by default by this host's.
 
@@ -187,11 +187,11 @@ def describe(source_id: str, timeout: float = 5.0, clock: Clock | None = None) -
     """
     clock = clock or LslClock()
     deadline = clock.now() + timeout
-    found = find(source_id, timeout, clock)
+    outlet = find(source_id, timeout, clock)
     try:
-        return read_full(found, max(WAIT, deadline - clock.now()), clock)
+        return read_full(outlet, max(WAIT, deadline - clock.now()), clock)
     except NO_ANSWER:
-        raise no_answer(read_info(found), timeout) from None
+        raise no_answer(read_info(outlet), timeout) from None
 
 
 def no_answer(info: StreamInfo, timeout: float) -> StreamNotFound:
@@ -211,16 +211,16 @@ def visible(wait: float, clock: Clock | None = None) -> list[StreamInfo]:
     """
     clock = clock or LslClock()
     infos = []
-    for found in pylsl.resolve_streams(wait):
+    for outlet in pylsl.resolve_streams(wait):
         try:
-            infos.append(read_full(found, 0.5, clock))
+            infos.append(read_full(outlet, 0.5, clock))
         except (*NO_ANSWER, StreamMismatch):
-            infos += readable([found])
+            infos += readable([outlet])
     return sorted(infos, key=lambda info: (info.source_id, info.uid))
 
 
-class Watch:
-    """Keeps an eye on all outlets of one source id, in liblsl's own background thread.
+class StreamWatch:
+    """A StreamWatch listens for all outlets of one source id, in liblsl's own background thread.
 
     It costs about one millisecond of processor time per second.
     """
@@ -229,7 +229,7 @@ class Watch:
         self._resolver: Any = pylsl.ContinuousResolver("source_id", source_id, forget_after=FORGET)
 
     def look(self) -> dict[str, StreamInfo]:
-        """Return what was visible within the last `FORGET` seconds, by uid."""
+        """Return the outlets that were visible within the last `FORGET` seconds, by uid."""
         return {info.uid: info for info in readable(self._resolver.results())}
 
     def close(self) -> None:

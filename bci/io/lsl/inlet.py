@@ -1,4 +1,4 @@
-"""An Inlet is one connection to one outlet; when the outlet is lost it says so and never recovers by itself."""
+"""An Inlet is one connection to one outlet; it reports the loss of the outlet and never recovers by itself."""
 
 import ctypes
 import math
@@ -22,7 +22,7 @@ SAME_CLOCK = 0.05
 _LOST = -2
 
 #: liblsl's chunk pull: inlet, samples, stamps, their two sizes, timeout, error. Declared once, because converting
-#: every argument anew costs as much as the call.
+#: every argument at each call costs as much as the call.
 _PULL = ctypes.CFUNCTYPE(
     ctypes.c_ulong,
     ctypes.c_void_p,
@@ -36,12 +36,12 @@ _PULL = ctypes.CFUNCTYPE(
 
 
 class Inlet:
-    """One connection, its description known, its clock compared, its data flowing.
+    """An Inlet is an open connection: description read, clock compared, data flowing.
 
     Attributes
     ----------
     info : StreamInfo
-        What the stream says of itself.
+        The stream's description.
     offset : float
         Seconds to add to the sender's stamps to get ours, when last compared.
     """
@@ -67,9 +67,9 @@ class Inlet:
         found : pylsl.StreamInfo
             The outlet, from discovery.
         buffer_s : float
-            Seconds that liblsl keeps when nobody pulls; it drops the oldest without a word after that.
+            Seconds of samples that liblsl keeps until they are pulled; beyond that it drops the oldest silently.
         admit : callable
-            Given the description before any data are asked for; raises to refuse it.
+            Called with the description before any data are requested; raises to refuse it.
 
         Raises
         ------
@@ -96,8 +96,8 @@ class Inlet:
     def pull(self, samples: NDArray[Any], stamps: NDArray[np.float64], timeout: float) -> tuple[int, bool]:
         """Block inside liblsl until `samples` is full or `timeout` seconds have passed.
 
-        What was received before the outlet was lost is kept: `pylsl.StreamInlet.pull_chunk` would raise and
-        drop it, so liblsl is called directly.
+        Samples received before the outlet was lost are kept: `pylsl.StreamInlet.pull_chunk` would raise and
+        drop them, so liblsl is called directly.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class Inlet:
         try:
             self.offset = plain_offset(float(self._inlet.time_correction(0.0)), self.info.host)
         except NO_ANSWER:
-            # The outlet is gone; the next pull will say so.
+            # The outlet is lost; the next pull will report it.
             return self.offset
         return self.offset
 

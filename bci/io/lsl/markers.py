@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
 from bci.errors import StreamMismatch
 from bci.io.lsl.connection import differences
-from bci.io.lsl.discovery import NO_ANSWER, WAIT, Watch, double, find, no_answer, nothing
+from bci.io.lsl.discovery import NO_ANSWER, WAIT, StreamWatch, double, find, no_answer, nothing
 from bci.io.lsl.inlet import plain_offset
-from bci.io.lsl.metadata import StreamInfo, read_info, write_info
+from bci.io.lsl.metadata import StreamInfo, read_info
+from bci.io.lsl.outlet import Outlet
+from bci.memory.closing import Closing
 from bci.memory.events import LONGEST_TEXT
 from bci.memory.liblsl import pylsl
 from bci.memory.ring import Ring
@@ -28,7 +29,7 @@ _BUFFER = 360
 _LOOK_EVERY, _LOOK_FOR = 5.0, 1.0
 
 
-class MarkerOutlet:
+class MarkerOutlet(Outlet):
     """One marker stream on the network, visible until it is closed.
 
     Parameters
@@ -41,9 +42,9 @@ class MarkerOutlet:
 
     def __init__(self, name: str, source_id: str, kind: Literal["string", "int32"] = "string") -> None:
         dtype = {"string": "str", "int32": "int32"}[kind]
-        self.info = StreamInfo(Signal(name, 0.0, (1,), (), "", dtype), source_id, kind="Markers")
+        signal = Signal(name, 0.0, (1,), (), "", dtype)
+        super().__init__(StreamInfo(signal, source_id, kind="Markers"), _BUFFER)
         self._text = dtype == "str"
-        self._outlet: Any = pylsl.StreamOutlet(write_info(self.info), max_buffered=_BUFFER)
 
     def push(self, marker: Event) -> None:
         """Send one marker, stamped with its `time` (session seconds, above 0)."""
@@ -52,29 +53,8 @@ class MarkerOutlet:
             raise ValueError(f"a marker's time is a number of seconds above 0, got {marker.time}")
         self._outlet.push_sample([marker.text if self._text else marker.code], marker.time)
 
-    @property
-    def has_consumers(self) -> bool:
-        """Whether anybody receives the markers now."""
-        return bool(self._outlet.have_consumers())
 
-    def wait_for_consumers(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds for a consumer; return whether there is one."""
-        return bool(self._outlet.wait_for_consumers(timeout))
-
-    def close(self) -> None:
-        """Take the stream from the network; what a consumer has not received by now is lost."""
-        self._outlet = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class MarkerSource:
+class MarkerSource(Closing):
     """One marker stream, received; connected when constructed, a context manager.
 
     Unlike samples, markers have no rate by which a missing one could be noticed, so nothing that has arrived
@@ -124,7 +104,7 @@ class MarkerSource:
         self._offset = 0.0
         self._clock = clock
         self._look_at = clock.now()
-        self._watch: Watch | None = None
+        self._watch: StreamWatch | None = None
         self._record = np.zeros(1, EVENT_DTYPE)
         self._inlet: Any = pylsl.StreamInlet(found, max_buflen=_BUFFER, as_numpy=True)
         for ask in (self._inlet.time_correction, self._inlet.open_stream):
@@ -176,7 +156,7 @@ class MarkerSource:
     def _look_around(self) -> None:
         """Begin to look who sends, or see who does."""
         if self._watch is None:
-            self._watch = Watch(self.info.source_id)
+            self._watch = StreamWatch(self.info.source_id)
             self._look_at = self._clock.now() + _LOOK_FOR
             return
         there = self._watch.look()
@@ -216,14 +196,6 @@ class MarkerSource:
         """Disconnect."""
         self._inlet = None
         self._watch = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _refuse_signal(info: StreamInfo) -> None:

@@ -1,7 +1,7 @@
-"""A StreamInfo is what one LSL stream says of itself, in the field's usual words.
+"""A StreamInfo is the description of one LSL stream, in the field's usual words.
 
 Channels are described as ``desc/channels/channel/{label,unit,type}``. Streams of ours add ``desc/bci`` with
-what the standard has no place for: playing speed, exactness of the stamps, shape of a sample.
+facts that the standard has no place for: playing speed, exactness of the stamps, shape of a sample.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ FORMATS: Mapping[int, str] = MappingProxyType(
 _PARSE = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)
 _CODES = {name: code for code, name in FORMATS.items()}
 
-#: The most that a stream may claim to be: a sample is at most a picture, a second at most a gigabyte of float32.
+#: Limits of a stream: a sample is at most a picture, a second at most a gigabyte of float32.
 MOST_CHANNELS = 1 << 22
 MOST_VALUES_PER_S = 2.5e8
 
@@ -44,12 +44,12 @@ _MOST_EXTRA = 64
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """One stream on the network.
+    """A StreamInfo describes one stream on the network.
 
     Attributes
     ----------
     signal : Signal
-        What it carries; rate 0 when irregular, dtype ``"str"`` when it is text.
+        Rate, shape, channels and unit; rate 0 when irregular, dtype ``"str"`` for text.
     source_id : str
         Name of the device, the same after a restart.
     uid : str
@@ -80,7 +80,7 @@ class StreamInfo:
 
     @property
     def place(self) -> str:
-        """Where it comes from, for a person to find: host and uid."""
+        """The sender's host and uid, for messages."""
         return f"host {self.host or 'unknown'}, uid {self.uid or 'unknown'}"
 
 
@@ -114,7 +114,7 @@ def write_info(info: StreamInfo) -> Any:
 
 
 def read_info(found: Any) -> StreamInfo:
-    """Return what a `pylsl.StreamInfo` says; a brief one (from discovery) has no channels, unit or speed.
+    """Read a `pylsl.StreamInfo`; a brief one (from discovery) has no channels, unit or speed.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def read_info(found: Any) -> StreamInfo:
 
 
 def parse_info(xml: bytes) -> StreamInfo:
-    """Return what the XML of a description says, as Lab Streaming Layer and the headers of our recordings write it.
+    """Read the XML of a description, as Lab Streaming Layer and the headers of our recordings write it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which Lab Streaming Layer network this process is on: the laboratory's, or this machine alone."""
+"""The Lab Streaming Layer network of a process is the laboratory's, or one of this machine alone."""
 
 import os
 import tempfile

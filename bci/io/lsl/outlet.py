@@ -1,14 +1,14 @@
-"""An LslOutlet publishes samples of one signal, with the standard metadata."""
+"""An Outlet publishes one stream over Lab Streaming Layer; an LslOutlet the samples and metadata of a signal."""
 
 import math
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.io.lsl.metadata import StreamInfo, write_info
+from bci.memory.closing import Closing
 from bci.memory.liblsl import pylsl
 from bci.signal.types import Signal
 
@@ -19,8 +19,37 @@ BUFFER_S = 30.0
 _MOST_BYTES, _MOST_SAMPLES = 512e6, 1e6
 
 
-class LslOutlet:
+class Outlet(Closing):
     """One stream on the network, visible until it is closed.
+
+    Parameters
+    ----------
+    info : StreamInfo
+        What the stream says of itself.
+    buffered : int
+        How much liblsl keeps for a consumer that lags: seconds, or hundreds of samples when irregular.
+    """
+
+    def __init__(self, info: StreamInfo, buffered: int) -> None:
+        self.info = info
+        self._outlet: Any = pylsl.StreamOutlet(write_info(info), max_buffered=buffered)
+
+    @property
+    def has_consumers(self) -> bool:
+        """Whether a consumer receives the stream now."""
+        return bool(self._outlet.have_consumers())
+
+    def wait_for_consumers(self, timeout: float) -> bool:
+        """Wait at most `timeout` real seconds, inside liblsl, for a consumer; return whether there is one."""
+        return bool(self._outlet.wait_for_consumers(timeout))
+
+    def close(self) -> None:
+        """Take the stream from the network; what a consumer has not received by now is lost."""
+        self._outlet = None
+
+
+class LslOutlet(Outlet):
+    """The samples of one signal on the network.
 
     Parameters
     ----------
@@ -55,11 +84,11 @@ class LslOutlet:
         exact_stamps: bool = False,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        self.info = StreamInfo(signal, source_id, "", "", speed, exact_stamps, kind, dict(extra or {}))
         units, self.buffered = buffer_size(signal, BUFFER_S * speed)
+        info = StreamInfo(signal, source_id, "", "", speed, exact_stamps, kind, dict(extra or {}))
+        super().__init__(info, units)
         self._shape = signal.shape
         self._dtype = np.dtype(signal.dtype)
-        self._outlet: Any = pylsl.StreamOutlet(write_info(self.info), max_buffered=units)
 
     def push(self, samples: NDArray[Any], times: ArrayLike) -> None:
         """Send samples at once.
@@ -82,27 +111,6 @@ class LslOutlet:
             raise ValueError("every stamp of a sample is a number of seconds above 0")
         if len(stamps):
             self._outlet.push_chunk(samples.reshape(len(stamps), -1), stamps.tolist())
-
-    @property
-    def has_consumers(self) -> bool:
-        """Whether anybody receives the samples now."""
-        return bool(self._outlet.have_consumers())
-
-    def wait_for_consumers(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds for a consumer; return whether there is one."""
-        return bool(self._outlet.wait_for_consumers(timeout))
-
-    def close(self) -> None:
-        """Take the stream from the network; what a consumer has not received by now is lost."""
-        self._outlet = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def buffer_size(signal: Signal, seconds: float) -> tuple[int, int]:

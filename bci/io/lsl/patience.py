@@ -1,8 +1,8 @@
-"""Patience leaves samples alone until they are worth waking up for; the window is in hand no later for it.
+"""Patience delays a pull until just before the last sample of the hop is due; windows are ready no later for it.
 
-liblsl wakes whoever waits in a pull at every sample that it hands over: ten times a hop where an amplifier sends one
-sample at a time, which costs more than all that is done with the samples. So once a second one pull is watched, and
-where nearly every sample woke it, the pulls after it begin only shortly before the last sample wanted is due.
+liblsl wakes a waiting pull at every sample that it hands over: ten times a hop where an amplifier sends one sample at a
+time, which costs more than the processing of the samples. So once a second one pull is watched, and where nearly every
+sample woke it, the pulls after it begin only shortly before the last sample of the hop is due.
 """
 
 import sys
@@ -16,7 +16,7 @@ from bci.signal.clock import Clock
 #: How often a pull is watched, seconds.
 WATCH_EVERY_S = 1.0
 
-#: Samples that are awaited awake: as many periods before the last one is due, and no fewer seconds.
+#: The pull begins so many periods before the last sample is due, and no fewer seconds.
 _PERIODS_AWAKE, _LEAST_AWAKE_S = 1.5, 1e-3
 
 #: The longest sleep, seconds: a program beats its heart every 0.1 s.
@@ -33,14 +33,14 @@ class _Inlet(Protocol):
 
 
 class Patience:
-    """What is known about how one stream comes.
+    """A Patience holds how the samples of one stream arrive: singly or in chunks.
 
     Parameters
     ----------
     clock : Clock
         The session clock.
     period : float
-        Seconds between samples, as they come.
+        Seconds between samples, as they arrive.
 
     Attributes
     ----------

@@ -18,8 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 
 from bci.errors import DuplicateStream, StreamMismatch
 from bci.io.lsl.connection import Connector, changes, differences
@@ -29,6 +27,7 @@ from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.outlet import LslOutlet
 from bci.io.lsl.patience import Patience
 from bci.io.lsl.stamps import Stamps
+from bci.memory.closing import Closing
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream, follow
 from bci.signal.clock import Clock
@@ -60,7 +59,7 @@ _WORDS = {
 }
 
 
-class LslSource:
+class LslSource(Closing):
     """One stream, received; connected when constructed, a context manager.
 
     Parameters
@@ -237,14 +236,6 @@ class LslSource:
         """Disconnect."""
         self._inlet = None
         self._connector.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- its parts ---------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""Stamps turn what a sender stamped into session time, and find where the stream was broken.
+"""Stamps turns a sender's stamps into session time, and finds gaps, clock resets and duplicates.
 
-The steps between stamps as sent are compared with the stream's rate; what does not fit becomes an `Event`
+The steps between stamps as sent are compared with the stream's rate; one that does not fit becomes an `Irregularity`
 at the exact sample. Between two breaks the stamps are dejittered, then the sender's clock offset is added.
 """
 
@@ -22,8 +22,8 @@ OFFSET_SLEW_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """What is not as it should be, at a sample of the chunk just looked at.
+class Irregularity:
+    """An Irregularity is a gap, a reset, a duplicate or a new clock offset at one sample of a chunk.
 
     Attributes
     ----------
@@ -44,12 +44,12 @@ class Event:
 
 
 class Stamps:
-    """The running state of one stream's time.
+    """A Stamps holds the running state of one stream's time.
 
     Parameters
     ----------
     rate : float
-        Samples per second by the stream's own account.
+        Samples per second as the stream states it.
     speed : float
         How many times faster than real time it plays; stamps are that much closer.
     exact : bool
@@ -81,12 +81,12 @@ class Stamps:
         return self._nominal if self._dejitter is None else self._dejitter.period
 
     def restart(self) -> None:
-        """Begin a new segment with the next sample, whatever its stamp; the clock offset must be told anew."""
+        """Begin a new segment with the next sample, whatever its stamp; `shift` must set the clock offset again."""
         self._newest = math.nan
         self._known = False
         self._new_segment()
 
-    def shift(self, offset: float) -> list[Event]:
+    def shift(self, offset: float) -> list[Irregularity]:
         """Take a new estimate of the sender's clock offset, from the next sample on.
 
         Parameters
@@ -96,27 +96,27 @@ class Stamps:
 
         Returns
         -------
-        list of Event
+        list of Irregularity
             Nothing when it is as good as the one in use; a CLOCK_OFFSET; before it a CLOCK_RESET when the
             offset has jumped further than a gap.
         """
         change = offset - self._to
         if not self._known or abs(change) > self.tolerance:
-            events = [Event(MarkKind.CLOCK_RESET, 0, 0, change)] if self._known else []
+            events = [Irregularity(MarkKind.CLOCK_RESET, 0, 0, change)] if self._known else []
             self._known = True
             self._from = self._to = offset
             if events:
                 self._new_segment()
-            return [*events, Event(MarkKind.CLOCK_OFFSET, 0, 0, offset)]
+            return [*events, Irregularity(MarkKind.CLOCK_OFFSET, 0, 0, offset)]
         if abs(change) <= OFFSET_STEP:
             return []
         self._from, self._to, self._since = self._offset_now(), offset, self._n
-        return [Event(MarkKind.CLOCK_OFFSET, 0, 0, offset)]
+        return [Irregularity(MarkKind.CLOCK_OFFSET, 0, 0, offset)]
 
     def expect(self, out: NDArray[np.float64]) -> bool:
-        """Write the session times of the next samples before they have come; False where only their stamps can tell.
+        """Write the session times of the next samples before they arrive; False where their stamps are needed.
 
-        They hold if the stamps turn out to be `regular`, for as many as come; these are then to be given to `take`.
+        The times hold if the stamps turn out to be `regular`; those must then be passed to `take`.
         """
         if self._dejitter is None or self._n - self._since < self._slew or not self._dejitter.expect(out):
             return False
@@ -128,7 +128,7 @@ class Stamps:
         """Return whether the next samples' stamps (n,), n ≥ 1, follow on without gap, repetition or step back."""
         before, longest = self._newest, self._longest
         if len(raw) <= FEW:
-            # A handful of stamps: to a process that has just slept, each call into NumPy costs more than this.
+            # For a few stamps in a process that has just slept, each call into NumPy costs more than this loop.
             for stamp in raw.tolist():
                 if not 0 < stamp - before <= longest:
                     return False
@@ -146,8 +146,8 @@ class Stamps:
         self._dejitter.take(raw)
         self._n += len(raw)
 
-    def __call__(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> list[Event]:
-        """Write the session time of each sample into `out`; return what was found, in order.
+    def __call__(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> list[Irregularity]:
+        """Write the session time of each sample into `out`; return the irregularities found, in order.
 
         Parameters
         ----------
@@ -170,33 +170,35 @@ class Stamps:
 
     def _break(
         self, raw: NDArray[np.float64], steps: NDArray[np.float64], out: NDArray[np.float64]
-    ) -> list[Event]:
-        """Cut the chunk at each gap and clock reset, correct the pieces, say what was found."""
+    ) -> list[Irregularity]:
+        """Cut the chunk at each gap and clock reset, correct the pieces, return the irregularities."""
         if not np.isfinite(raw).all():
             raise StreamError(
                 "a sample came with a stamp that is no finite number; seconds on the sender's clock were "
                 "expected. Correct the program that sends the stream."
             )
         odd = np.flatnonzero((steps > self._longest) | (steps < -self.tolerance) | (steps == 0))
-        events: list[Event] = []
+        events: list[Irregularity] = []
         done = 0
         for index in odd.tolist():
             step = float(steps[index])
             if step == 0:
                 last = events[-1] if events else None
                 if last and last.kind is MarkKind.DUPLICATE and last.index + last.count == index:
-                    events[-1] = Event(MarkKind.DUPLICATE, last.index, last.count + 1)
+                    events[-1] = Irregularity(MarkKind.DUPLICATE, last.index, last.count + 1)
                 else:
-                    events.append(Event(MarkKind.DUPLICATE, index, 1))
+                    events.append(Irregularity(MarkKind.DUPLICATE, index, 1))
                 continue
             # The pieces before this break come first: what they say about the rate tells how much is missing.
             self._correct(raw[done:index], out[done:index])
             done = index
             if step > 0:
                 missing = step - self.period
-                events.append(Event(MarkKind.GAP, index, max(1, round(missing / self.period)), missing))
+                events.append(
+                    Irregularity(MarkKind.GAP, index, max(1, round(missing / self.period)), missing)
+                )
             else:
-                events.append(Event(MarkKind.CLOCK_RESET, index, 0, step))
+                events.append(Irregularity(MarkKind.CLOCK_RESET, index, 0, step))
             self._new_segment()
         self._correct(raw[done:], out[done:])
         return events

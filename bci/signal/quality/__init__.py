@@ -1,1 +1,1 @@
-"""How good a signal is: channels, mains, rails, pace, and verdicts on them."""
+"""Signal quality: figures of each channel, mains noise, rails, the pace of a stream, and verdicts on them."""

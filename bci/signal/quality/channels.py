@@ -1,6 +1,6 @@
-"""Quality is what can be said of each channel of a signal before anything is decoded from it.
+"""A Survey measures the quality of each channel of a signal: range, drift, flat stretches, rails, mains, transients.
 
-A `Survey` takes the signal block by block and keeps two numbers a channel and second beside running sums, so an
+It takes the signal block by block and keeps two numbers a channel and second beside running sums, so an
 hour costs as little memory as a minute. All figures are per channel and in the signal's unit.
 """
 
@@ -16,47 +16,47 @@ from bci.signal.types import Samples, Signal
 
 Array = NDArray[np.float64]
 
-#: Channels worked on at once: what is copied to float64 stays small however many there are.
+#: Channels worked on at once, so that float64 copies stay small however many channels there are.
 _TOGETHER = 32
 
 #: A drift is fitted to at most so many points, and to no fewer seconds than these.
 _POINTS, DRIFT_S = 120, 10
 
-#: A second that moves so many times as much as the channel's median second is no ordinary one. The strongest blink
-#: of eegmmidb S001R01 moves Fp1 6 times as much.
+#: A second is wild when its range is so many times that of the channel's median second. The strongest blink of
+#: eegmmidb S001R01 reaches 6 times the median second of Fp1.
 WILD = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChannelFigures:
-    """What was measured, one value per channel.
+    """ChannelFigures holds a survey's measurements, one value per channel.
 
     Attributes
     ----------
     samples : int
-        How many were seen.
+        Number of samples measured.
     nan_share : (channels,) float64
-        Of the samples that are not finite.
+        Share of samples that are not finite.
     low, high : (channels,) float64
         Smallest and largest finite value; NaN where there is none.
     rail_share : (channels,) float64
-        Of the samples that lie on an extreme value on which samples pile up.
+        Share of samples that lie on an extreme value on which samples pile up.
     peak_to_peak : (channels,) float64
         Largest less smallest value within a second, median over the seconds.
     still_share : (channels, 2) float64
-        Of the seconds in which nothing moves at all; in which it moves by less than the limit asked about.
+        Shares of the seconds in which the channel does not change; in which it changes by less than `still`.
     wild_share : (channels,) float64
-        Of the seconds that move more than `WILD` times as much as the median one.
+        Share of the seconds whose range is more than `WILD` times that of the median second.
     wild_until : (channels,) float64
-        When the last of those in the first tenth ends, seconds; 0 without any: what to leave out at the start.
+        End of the last wild second in the first tenth, seconds; 0 without any: what to leave out at the start.
     mean : (channels,) float64
-        Of all finite samples, wild ones and all.
+        Mean of all finite samples, those of wild seconds included.
     offset : (channels,) float64
-        Median over the seconds of the second's mean.
+        Median of the seconds' means.
     drift : (channels,) float64
         Trend of the seconds' means per minute (Theil–Sen); NaN below `DRIFT_S` seconds.
     line : LineNoise
-        What the mains leaves in them.
+        Mains noise in each channel.
     """
 
     samples: int
@@ -75,17 +75,17 @@ class ChannelFigures:
 
 
 class Survey:
-    """The running measurement of one signal.
+    """A Survey measures one signal while its samples arrive.
 
     Parameters
     ----------
     signal : Signal
-        Regular, a sample a row of channels.
+        A signal with a regular rate, whose sample is a row of channels.
 
     Raises
     ------
     ConfigError
-        If it is something else.
+        If the signal is of another kind.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class Survey:
         self.signal = signal
         self.samples = 0
         self._second = round(signal.rate)
-        # The second before and the one that fills up: together a segment of the spectrum.
+        # The previous second and the current one: together a segment of the spectrum.
         self._held = np.zeros((2 * self._second, channels), signal.dtype)
         self._filled = self._second
         self._follows = False
@@ -119,14 +119,14 @@ class Survey:
         self._spectrum = RunningSpectrum(signal.rate, self._second, channels)
 
     def add(self, samples: Samples, *, fresh: bool = False) -> None:
-        """Take the next samples.
+        """Measure the next samples.
 
         Parameters
         ----------
         samples : (n, channels) array
             In order; n may be 0. NaN and infinities are counted and left out of everything else.
         fresh : bool
-            Whether they begin behind a gap: no second and no segment spans it.
+            Whether these samples follow a gap, which no second and no segment spans.
         """
         if fresh:
             self._begin_anew()
@@ -140,12 +140,12 @@ class Survey:
                 self._take_second()
 
     def figures(self, still: float = 0.0) -> ChannelFigures:
-        """Return what was measured so far.
+        """Return the figures of all samples so far.
 
         Parameters
         ----------
         still : float
-            A second that moves by less than this counts as still, in the signal's unit.
+            A second whose range is less than this counts as still, in the signal's unit.
         """
         self._begin_anew()
         n = max(self.samples, 1)
@@ -175,7 +175,7 @@ class Survey:
     # -- its parts ---------------------------------------------------------------------------------------
 
     def _begin_anew(self) -> None:
-        """Count what is left of an unfinished second, and let the next one follow on nothing."""
+        """Count the samples of an unfinished second, and begin a new second that follows a gap."""
         self._count(self._held[self._second : self._filled])
         self._filled = self._second
         self._follows = False
@@ -223,13 +223,13 @@ class Survey:
 def trend(means: Array) -> Array:
     """Return the slow trend of each channel per minute: the median slope between all pairs of points.
 
-    Theil (1950) and Sen (1968, J. Am. Stat. Assoc. 63:1379): up to 29 % of the points may be anything, so that
+    Theil (1950) and Sen (1968, J. Am. Stat. Assoc. 63:1379): up to 29 % of the points may be outliers, so that
     neither a movement nor an amplifier that settles makes a drift.
 
     Parameters
     ----------
     means : (seconds, channels) float64
-        NaN where a second holds nothing.
+        Mean of each second; NaN where a second has no finite sample.
 
     Examples
     --------
@@ -252,7 +252,7 @@ def trend(means: Array) -> Array:
 
 
 def _median(values: Array) -> Array:
-    """Return the median over axis 0 of what is not NaN; NaN where there is nothing."""
+    """Return the median over axis 0 of the values that are not NaN; NaN where there is none."""
     out = np.full(values.shape[1], np.nan)
     some = (~np.isnan(values)).any(axis=0)
     if some.any():

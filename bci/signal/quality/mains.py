@@ -1,4 +1,4 @@
-r"""Line noise is what the mains leaves in a signal: narrow peaks at 50 or 60 Hz and their multiples, found by looking.
+r"""Line noise is the mains' part of a signal, measured as narrow spectral peaks at 50 or 60 Hz and their multiples.
 
 Power of each bin of a Hann-windowed segment, two seconds long and half of it shared with the next (Welch 1967, IEEE
 Trans. Audio Electroacoust. 15:70), scaled so that all bins of one segment add up to its variance:
@@ -6,7 +6,7 @@ Trans. Audio Electroacoust. 15:70), scaled so that all bins of one segment add u
 .. math:: P_k = \frac{2 |X_k|^2}{n \sum_t w_t^2}
 
 A sine of amplitude :math:`a` then adds :math:`a^2 / 2` to the bins around it, wherever between two bins it lies.
-What the neighbouring bins hold is the background and is taken off.
+The neighbouring bins give the background, which is subtracted.
 """
 
 import math
@@ -19,30 +19,30 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Where mains are looked for, hertz; and up to where their multiples.
+#: Frequencies of mains, hertz; and the highest multiple that is searched.
 MAINS = (50.0, 60.0)
 HIGHEST = 600.0
 
-#: Slower than this is drift, which belongs to no share of the signal, hertz.
+#: Power below this is drift, which is left out of the total, hertz.
 _SLOWEST = 1.0
 
 #: A grid's frequency stays within this, hertz; its multiples wander further in proportion.
 _WANDER = 0.25
-#: Hertz on either side that tell the background.
+#: Hertz on either side of a peak over which the background is estimated.
 _AROUND = 2.0
 
 #: Groups of segments whose median is taken.
 _MOST_GROUPS = 32
 
-#: A peak this many times its background's spread above it, and by this factor, is no accident of the noise.
+#: A peak counts when it is so many spreads above its background, and so many times its background.
 _SIGMAS, _FACTOR = 5.0, 1.3
 
 
 class RunningSpectrum:
-    """Power around the mains and their multiples, per bin and channel.
+    """A RunningSpectrum estimates power around the mains and their multiples, per bin and channel.
 
     Segments are averaged in groups of equal size, at most `_MOST_GROUPS` of them (when there are more, neighbours are
-    joined), and the groups' median is what is told: seconds of movement, or of an amplifier that settles, spoil
+    joined), and the estimate is the groups' median: seconds of movement, or of an amplifier that settles, spoil
     a few groups and not the spectrum.
 
     Parameters
@@ -52,7 +52,7 @@ class RunningSpectrum:
     second : int
         Samples of half a segment, which is about a second.
     channels : int
-        How many.
+        Number of channels.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class RunningSpectrum:
         self._segments[at] += 1
 
     def next(self) -> None:
-        """Go on to the next segment; every channel of this one has been given."""
+        """Go on to the next segment, after `add` has taken every channel of this one."""
         self._in_group += 1
         if self._in_group < self._size:
             return
@@ -112,9 +112,9 @@ class RunningSpectrum:
         power : (bins, channels) float64
             NaN where no segment could be used.
         total : (channels,) float64
-            Of everything above 1 Hz.
+            Power above 1 Hz.
         segments : (channels,) int64
-            How many segments it rests on.
+            Number of segments that were used.
         """
         channels = len(self._segments)
         segments = np.sum([n for _, n in self._groups], axis=0, dtype=np.int64) + np.zeros(channels, np.int64)
@@ -127,20 +127,20 @@ class RunningSpectrum:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LineNoise:
-    """What was found in each channel.
+    """LineNoise holds the mains frequency and its amplitude in each channel.
 
     Attributes
     ----------
     mains : float
         50 or 60 Hz, the same for all channels; NaN when no channel shows either.
     searched : bool
-        Whether there was enough to look at: two seconds without a gap, and a rate well above twice the mains.
+        Whether a search was possible: two seconds without a gap, and a rate well above twice the mains.
     harmonics : tuple of float
-        Multiples of `mains` that were looked at, `mains` first, hertz.
+        Multiples of `mains` that were searched, `mains` first, hertz.
     amplitudes : (harmonics, channels) float64
-        Of each as a sine, in the signal's unit; 0 where it does not stand out.
+        Amplitude of each harmonic as a sine, in the signal's unit; 0 where no peak stands out.
     share : (channels,) float64
-        Of the power above 1 Hz that all of them make together; NaN where there was nothing to look at.
+        Share of the power above 1 Hz that the harmonics make together; NaN where no search was possible.
     """
 
     mains: float
@@ -151,29 +151,29 @@ class LineNoise:
 
 
 def find_line_noise(spectrum: RunningSpectrum, mains: Sequence[float] = MAINS) -> LineNoise:
-    """Find which mains the channels show, if any, and how much of it."""
+    """Find which mains frequency the channels show, if any, and its amplitude in each."""
     power, total, segments = spectrum.median()
-    nothing = np.where(segments > 0, 0.0, np.nan)
+    no_share = np.where(segments > 0, 0.0, np.nan)
     look = partial(_peak, spectrum, power, segments)
     candidates = {f: peak for f in mains if (peak := look(f, 1)) is not None}
     searched = bool(segments.any()) and bool(candidates)
     strength = {f: float(np.log(p.ratio[p.stands]).sum()) for f, p in candidates.items() if p.stands.any()}
     if not strength:
-        return LineNoise(math.nan, searched, (), np.zeros((0, len(segments))), nothing)
-    found = max(strength, key=lambda f: strength[f])
+        return LineNoise(math.nan, searched, (), np.zeros((0, len(segments))), no_share)
+    mains_hz = max(strength, key=lambda f: strength[f])
     peaks: list[_Peak] = []
-    while (peak := look((len(peaks) + 1) * found, len(peaks) + 1)) is not None:
+    while (peak := look((len(peaks) + 1) * mains_hz, len(peaks) + 1)) is not None:
         peaks.append(peak)
     excess = np.array([np.where(peak.stands, peak.excess, 0.0) for peak in peaks])
-    share = nothing.copy()
+    share = no_share.copy()
     np.divide(excess.sum(axis=0), total, out=share, where=total > 0)
-    harmonics = tuple((k + 1) * found for k in range(len(peaks)))
-    return LineNoise(found, True, harmonics, np.sqrt(2 * excess), np.minimum(share, 1.0))
+    harmonics = tuple((k + 1) * mains_hz for k in range(len(peaks)))
+    return LineNoise(mains_hz, True, harmonics, np.sqrt(2 * excess), np.minimum(share, 1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Peak:
-    """Power beyond the background, its ratio to it, and whether that stands out: each (channels,)."""
+    """A _Peak holds power above the background, the ratio of the two, and whether it counts: each (channels,)."""
 
     excess: Array
     ratio: Array
@@ -183,7 +183,7 @@ class _Peak:
 def _peak(
     spectrum: RunningSpectrum, power: Array, segments: NDArray[np.int64], frequency: float, number: int
 ) -> _Peak | None:
-    """Compare a peak with what lies around it; None beyond the spectrum."""
+    """Compare a peak with the background around it; None beyond the spectrum."""
     away = np.abs(spectrum.frequencies - frequency)
     half = 2 * spectrum.bin + number * _WANDER
     near, around = away <= half, (away > half) & (away <= half + _AROUND)
@@ -195,15 +195,15 @@ def _peak(
     inside = power[near].sum(axis=0)
     ratio = np.ones(len(some))
     np.divide(inside, n * background, out=ratio, where=background > 0)
-    # Where the spectrum is empty but for the peak, any of it stands out.
+    # Where the background has no power, any peak counts.
     ratio[(background == 0) & (inside > 0)] = np.inf
-    # A Hann window ties neighbouring bins together: 1.5 of them are worth one.
+    # A Hann window correlates neighbouring bins: 1.5 of them count as one independent bin.
     stands = ratio > np.maximum(_FACTOR, 1 + _SIGMAS / np.sqrt(some * n / 1.5))
     return _Peak(np.maximum(inside - n * background, 0.0), np.minimum(ratio, 1e12), stands)
 
 
 def _straightened(x: Array) -> Array:
-    """Return rows without their straight line, whose leakage would reach every bin: (channels, n)."""
+    """Return rows without their linear trend, whose leakage would reach every bin: (channels, n)."""
     t = np.arange(x.shape[1]) - (x.shape[1] - 1) / 2
     x = x - x.mean(axis=1, keepdims=True)
     slope: Array = (x * t).sum(axis=1, keepdims=True) / np.sum(t**2)

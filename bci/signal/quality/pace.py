@@ -1,8 +1,8 @@
-"""Pace is what the stamps of a stream say about its time: the rate that came, and how unevenly.
+"""Pace measures the time of a stream from its stamps: the true rate, and the jitter.
 
 Stamps are compared with a straight line over the sample count (least squares), one for each run without a gap: the
-jitter is what they stray from their own run's line, the rate that of the slope that all runs share. What is summed
-is each stamp's distance from the nominal grid, which stays small, so hours lose no precision.
+jitter is their deviation from the line of their own run, the rate that of the slope that all runs share. The sums are
+over each stamp's distance from the nominal grid, which stays small, so hours lose no precision.
 """
 
 import math
@@ -15,12 +15,12 @@ from bci.signal.types import Times
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What the stamps say.
+    """A Pace holds the rate and the jitter of a stream, measured from its stamps.
 
     Attributes
     ----------
-    nominal, found : float
-        Samples per second by the stream's own account, and by its stamps; NaN when there are too few.
+    nominal, measured : float
+        Samples per second as the stream states it, and by its stamps; NaN when there are too few.
     jitter : float
         Standard deviation of the stamps about the line, seconds.
     largest_step : float
@@ -30,14 +30,14 @@ class Pace:
     """
 
     nominal: float
-    found: float
+    measured: float
     jitter: float
     largest_step: float
     runs: int
 
 
 class RunningPace:
-    """The sums behind a `Pace`.
+    """A RunningPace measures a `Pace` while stamps arrive.
 
     Parameters
     ----------
@@ -48,21 +48,21 @@ class RunningPace:
     --------
     >>> pace = RunningPace(100.0)
     >>> pace.add(np.arange(1000) / 99.5 + 7.0)
-    >>> round(pace.pace().found, 6), round(pace.pace().jitter, 9)
+    >>> round(pace.pace().measured, 6), round(pace.pace().jitter, 9)
     (99.5, 0.0)
     """
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._runs: list[_Run] = []
+        self._runs: list[_Stretch] = []
         self._largest = 0.0
 
     def add(self, stamps: Times, *, fresh: bool = False) -> None:
-        """Take the stamps of the next samples, seconds; `fresh` says that they begin behind a gap."""
+        """Take the stamps of the next samples, seconds; `fresh` says that these samples follow a gap."""
         if not len(stamps):
             return
         if fresh or not self._runs:
-            self._runs.append(_Run(float(stamps[0])))
+            self._runs.append(_Stretch(float(stamps[0])))
             steps = np.diff(stamps)
         else:
             steps = np.diff(stamps, prepend=self._runs[-1].last)
@@ -70,7 +70,7 @@ class RunningPace:
         self._runs[-1].add(stamps, self._rate)
 
     def pace(self) -> Pace:
-        """Return what the stamps so far say."""
+        """Return the pace of all stamps so far."""
         n = sum(run.n for run in self._runs)
         across = sum(run.across for run in self._runs)
         freedom = n - 2 * len(self._runs)
@@ -89,8 +89,8 @@ class RunningPace:
         )
 
 
-class _Run:
-    """Sums of squares about the means of one run (Welford 1962, extended to blocks by Chan et al. 1979)."""
+class _Stretch:
+    """A _Stretch holds sums of squares about the means of one run (Welford 1962, in blocks: Chan et al. 1979)."""
 
     def __init__(self, start: float) -> None:
         self.start = self.last = start

@@ -1,4 +1,4 @@
-"""A rail is the value at which an amplifier or converter ends; it is found by the samples that pile up on it."""
+"""A rail is the largest or smallest value of an amplifier or converter; many samples lie exactly on it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ _PILED, _TIMES = 10, 10
 
 
 class Extreme:
-    """The largest value so far and the next smaller one, and how many samples lay exactly on each."""
+    """An Extreme holds the largest value so far, the next smaller one, and the number of samples exactly on each."""
 
     def __init__(self, channels: int) -> None:
         self._values = np.full((2, channels), -np.inf)
@@ -28,7 +28,7 @@ class Extreme:
     def piled(self) -> NDArray[np.int64]:
         """Samples on the largest value where it is a rail, else 0: (channels,)."""
         first, second = self._counts
-        # Where there is no second value nothing ever moved: that is flat, and said as such.
+        # A channel with a single value is flat, which is reported as such.
         rail = (first >= _PILED) & (second > 0) & (first >= _TIMES * second)
         return np.where(rail, first, 0)
 
@@ -38,7 +38,7 @@ class Extreme:
         below = np.where(values == first, -np.inf, values)
         second = below.max(axis=0)
         new = np.stack([first, second])
-        # The four candidates, the larger of two equal ones taking both counts.
+        # There are four candidates; of two equal ones, one takes both counts.
         all_values = np.concatenate([self._values[:, group], new])
         all_counts = np.concatenate(
             [self._counts[:, group], [(values == first).sum(axis=0), (below == second).sum(axis=0)]]

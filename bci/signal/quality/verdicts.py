@@ -1,7 +1,7 @@
-"""A Verdict says of one channel, or of a stream's time, whether it can be used as it is, and why not.
+"""A Verdict says whether one channel, or a stream's time, can be used as it is, and if not, why.
 
-*Poor* can be used with care, and the reason says with which; *bad* should not be decoded from. What is compared
-with another channel or with itself needs no unit, so the same limits hold for EEG, field potentials and any scale.
+A *poor* channel can be used with care, and the reason says with which; a *bad* one should not be decoded from. Most
+limits are ratios without a unit, so that they hold for EEG, field potentials and any scale.
 """
 
 import math
@@ -18,7 +18,7 @@ from bci.signal.types import Signal
 
 
 class Level(IntEnum):
-    """How usable."""
+    """A Level says how usable a channel or a stream is."""
 
     GOOD = 0
     POOR = 1
@@ -26,13 +26,13 @@ class Level(IntEnum):
 
     @property
     def word(self) -> str:
-        """In a word: good, poor, bad."""
+        """The level's word: good, poor or bad."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """From where a figure counts as poor and as bad, and why there."""
+    """A Limit holds the values from which a figure counts as poor and as bad, and the reason for them."""
 
     poor: float
     bad: float
@@ -40,7 +40,7 @@ class Limit:
     why: str
 
     def level(self, value: float) -> Level:
-        """Return what a value amounts to; NaN, which is nothing measured, is no fault."""
+        """Return the level of a value; NaN, which means not measured, counts as good."""
         return Level.BAD if value >= self.bad else Level.POOR if value >= self.poor else Level.GOOD
 
 
@@ -79,14 +79,14 @@ TIME: Mapping[str, Limit] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How usable, and what speaks against it, worst first."""
+    """A Verdict holds a level and the faults behind it, worst first."""
 
     level: Level
     reasons: tuple[str, ...] = ()
 
 
 def still_limit(signal: Signal) -> float:
-    """Return `STILL_UV` in the signal's unit; 0 where that is no voltage, so that only standing still counts."""
+    """Return `STILL_UV` in the signal's unit; 0 where that is no voltage, so that only a constant channel is still."""
     return STILL_UV / _MICROVOLTS[signal.unit] if signal.unit in _MICROVOLTS else 0.0
 
 
@@ -111,7 +111,7 @@ def _judge(figures: ChannelFigures, channel: int, usual: float) -> Verdict:
     pulled = (
         f"; they pull its mean to {mean:.4g}" if abs(mean - offset) > CHANNEL["offset"].poor * moved else ""
     )
-    said = {
+    measured = {
         "flat": (still, f"flat for {still:.0%} of the time"),
         "NaN": (
             float(figures.nan_share[channel]),
@@ -125,10 +125,10 @@ def _judge(figures: ChannelFigures, channel: int, usual: float) -> Verdict:
         "range": (ratio, f"moves {ratio:.3g} times {'more' if moved > usual else 'less'} than the others"),
         "transients": (wild, f"transients in {wild:.1%} of the seconds{start}{pulled}"),
     }
-    if moved > 0:  # what a flat channel is away from, and drifts by, has nothing to be compared with
-        said["offset"] = (abs(offset) / moved, f"offset {offset:.4g}: take a high-pass first")
-        said["drift"] = (abs(drift) / moved, f"drifts by {drift:.3g} a minute")
-    return _verdict(CHANNEL, said)
+    if moved > 0:  # a flat channel has no range to compare its offset and drift with
+        measured["offset"] = (abs(offset) / moved, f"offset {offset:.4g}: take a high-pass first")
+        measured["drift"] = (abs(drift) / moved, f"drifts by {drift:.3g} a minute")
+    return _verdict(CHANNEL, measured)
 
 
 def judge_time(pace: Pace, samples: int, lost: int = 0, duplicates: int = 0) -> Verdict:
@@ -137,16 +137,16 @@ def judge_time(pace: Pace, samples: int, lost: int = 0, duplicates: int = 0) -> 
     Parameters
     ----------
     pace : Pace
-        What its stamps say.
+        Rate and jitter by its stamps.
     samples, lost, duplicates : int
-        Received; missing; stamped as the one before.
+        Number of samples received; missing; with the stamp of the sample before.
     """
-    off = abs(pace.found / pace.nominal - 1)
+    off = abs(pace.measured / pace.nominal - 1)
     all_of_them = max(1, samples + lost)
     return _verdict(
         TIME,
         {
-            "rate": (off, f"{pace.found:.4g} Hz by its stamps, {pace.nominal:.4g} Hz by its own account"),
+            "rate": (off, f"{pace.measured:.4g} Hz by its stamps, {pace.nominal:.4g} Hz by its own account"),
             "jitter": (pace.jitter, f"stamps jitter by {1e3 * pace.jitter:.3g} ms"),
             "lost": (lost / all_of_them, f"{lost} samples lost"),
             "runs": (float(pace.runs), f"in {pace.runs} stretches with gaps or clock resets between them"),
@@ -158,8 +158,8 @@ def judge_time(pace: Pace, samples: int, lost: int = 0, duplicates: int = 0) -> 
     )
 
 
-def _verdict(limits: Mapping[str, Limit], said: Mapping[str, tuple[float, str]]) -> Verdict:
-    faults = [(limits[name].level(value), words) for name, (value, words) in said.items()]
+def _verdict(limits: Mapping[str, Limit], measured: Mapping[str, tuple[float, str]]) -> Verdict:
+    faults = [(limits[name].level(value), words) for name, (value, words) in measured.items()]
     faults = sorted((f for f in faults if f[0] > Level.GOOD), key=lambda fault: -fault[0])
     return Verdict(faults[0][0] if faults else Level.GOOD, tuple(words for _, words in faults))
 

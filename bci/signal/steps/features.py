@@ -28,7 +28,7 @@ def _check_block(step: "BandPower | Covariance", signal: Signal, bands: int = 1)
 
 
 class _Blocks:
-    """Cuts a signal into blocks that end at multiples of `size`, and keeps what is left for the next call."""
+    """_Blocks cuts a signal into blocks that end at multiples of `size`, and keeps the remainder for the next call."""
 
     def __init__(self, size: int, shape: tuple[int, ...]) -> None:
         self._size = size
@@ -36,7 +36,7 @@ class _Blocks:
         self._next = 0
 
     def reset(self, first: int) -> None:
-        """Begin anew with sample number `first`; what a block lacks at its beginning is zero."""
+        """Begin again with sample number `first`; samples of a block before `first` are taken as zero."""
         self._next = first
         self._rest[:] = 0
 
@@ -52,7 +52,7 @@ class _Blocks:
 
 
 class _BlockFlags:
-    """What of the blocks is bad: a block with any bad sample."""
+    """_BlockFlags marks each block that has any bad sample, per channel."""
 
     def __init__(self, size: int, channels: int) -> None:
         self._size = size
@@ -82,7 +82,7 @@ class _BlockFlags:
 
 @dataclass(frozen=True)
 class BandPower:
-    """Mean square of the band-passed signal in each of `bands`, over blocks of `block` samples.
+    """BandPower computes the mean square of the band-passed signal in each of `bands`, over blocks of `block` samples.
 
     Output: samples of shape ``(channels, bands)``, one a block, in the unit squared; with `log`, its natural
     logarithm (of at least 1e-12).
@@ -152,7 +152,7 @@ class _Power:
 
 @dataclass(frozen=True)
 class Covariance:
-    """Covariance of the channels over blocks of `block` samples: samples of shape ``(channels, channels)``.
+    """Covariance computes the channels' covariance over blocks of `block` samples: shape ``(channels, channels)``.
 
     The mean of each block is removed; the sum of products is divided by ``block - 1``.
     """
@@ -195,6 +195,6 @@ class _Covariances:
             np.einsum("it,jt->ij", block, block, out=products[k], optimize=False)
         flags = self._flags(bad, len(samples))
         if flags is not None:
-            # Each row of a covariance holds every channel, the bad one too.
+            # Each row of a covariance involves every channel, so one bad channel marks all rows.
             flags = np.repeat(flags.any(axis=1, keepdims=True), flags.shape[1], axis=1)
         return products / self._denominator, flags

@@ -36,7 +36,7 @@ _SWEEP, _DUST = 4096, 1e-150
 
 
 def settling_samples(sos: Sections) -> int:
-    """Return after how many samples at most `TOLERANCE` of the size of any disturbance is left in the output.
+    """Return the number of samples after which a disturbance's effect is at most `TOLERANCE` of its size.
 
     With the impulse response h, an input that stayed within ±a leaves at most a·Σₖ|h[k]| over the lags k that still
     reach it: the smallest n with Σₖ₌ₙ|h[k]| ≤ `TOLERANCE`. A constant offset, a burst at the worst frequency and a
@@ -63,7 +63,7 @@ def settling_samples(sos: Sections) -> int:
 
 
 class Sos:
-    """A cascade of second-order sections at work on every channel.
+    """A Sos filters every channel with a cascade of second-order sections.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _butterworth(
 
 
 class _Filter(ABC):
-    """A step that is one recursive filter, the same for every channel; designing it checks the settings."""
+    """A _Filter is a step with one recursive filter, the same for every channel; designing it checks the settings."""
 
     @abstractmethod
     def sections(self, signal: Signal) -> Sections:
@@ -145,53 +145,53 @@ class _Filter(ABC):
 
 @dataclass(frozen=True)
 class BandPass(_Filter):
-    """Butterworth band-pass of `order` between `low` and `high` hertz."""
+    """BandPass is a Butterworth band-pass filter of `order` between `low` and `high` hertz."""
 
     low: Hertz
     high: Hertz
     order: int = 4
 
     def sections(self, signal: Signal) -> Sections:
-        """Design it for the rate of `signal`."""
+        """Design the filter for the rate of `signal`: (sections, 6)."""
         check_positive(self, low=self.low, high=self.high)
         return _butterworth(self, signal, self.order, (self.low, self.high), "bandpass")
 
 
 @dataclass(frozen=True)
 class HighPass(_Filter):
-    """Butterworth high-pass of `order` at `low` hertz."""
+    """HighPass is a Butterworth high-pass filter of `order` at `low` hertz."""
 
     low: Hertz
     order: int = 4
 
     def sections(self, signal: Signal) -> Sections:
-        """Design it for the rate of `signal`."""
+        """Design the filter for the rate of `signal`: (sections, 6)."""
         check_positive(self, low=self.low)
         return _butterworth(self, signal, self.order, self.low, "highpass")
 
 
 @dataclass(frozen=True)
 class LowPass(_Filter):
-    """Butterworth low-pass of `order` at `high` hertz."""
+    """LowPass is a Butterworth low-pass filter of `order` at `high` hertz."""
 
     high: Hertz
     order: int = 4
 
     def sections(self, signal: Signal) -> Sections:
-        """Design it for the rate of `signal`."""
+        """Design the filter for the rate of `signal`: (sections, 6)."""
         check_positive(self, high=self.high)
         return _butterworth(self, signal, self.order, self.high, "lowpass")
 
 
 @dataclass(frozen=True)
 class Notch(_Filter):
-    """Second-order notch at `frequency` hertz, `quality` times narrower than its frequency."""
+    """Notch is a second-order notch filter at `frequency` hertz, `quality` times narrower than its frequency."""
 
     frequency: Hertz
     quality: float = 30.0
 
     def sections(self, signal: Signal) -> Sections:
-        """Design it for the rate of `signal`."""
+        """Design the filter for the rate of `signal`: (sections, 6)."""
         check_regular(self, signal)
         check_positive(self, frequency=self.frequency, quality=self.quality)
         if self.frequency >= signal.rate / 2:
@@ -205,9 +205,9 @@ class Notch(_Filter):
 
 @dataclass(frozen=True)
 class Decimate(_Filter):
-    """Keep every `factor`-th sample behind a Butterworth low-pass of `order` at 80 % of the new Nyquist frequency.
+    """Decimate keeps every `factor`-th sample, after a low-pass (Butterworth, 80 % of the new Nyquist frequency).
 
-    Of each `factor` samples, counted from sample zero, the last is kept.
+    The low-pass is of `order`. Of each `factor` samples, counted from sample zero, the last is kept.
     """
 
     factor: int
@@ -223,7 +223,7 @@ class Decimate(_Filter):
         return _Decimation(self.sections(signal), self.factor, signal)
 
     def sections(self, signal: Signal) -> Sections:
-        """Design it for the rate of `signal`."""
+        """Design the filter for the rate of `signal`: (sections, 6)."""
         check_regular(self, signal)
         check_whole(self, 2, 1000, factor=self.factor)
         return _butterworth(self, signal, self.order, 0.4 * signal.rate / self.factor, "lowpass")

@@ -1,4 +1,4 @@
-"""Masking: steps that mark what must not be trusted, and never alter a value."""
+"""Masking: steps that mark values which must not be trusted, and never alter a value."""
 
 import math
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def _over(samples: Samples, limit: float, flag_shape: tuple[int, ...]) -> Flags 
 
 
 class _Threshold:
-    """Marks what reaches a limit, and what follows within `settle` samples."""
+    """A _Threshold marks values that reach a limit, and those within `settle` samples after."""
 
     ratio = 1
 
@@ -38,7 +38,7 @@ class _Threshold:
         self._memory = Memory(flag_shape, settle)
 
     def reset(self, first: int) -> None:
-        """Forget what was over the limit."""
+        """Forget the values that were over the limit."""
         self._memory.reset()
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
@@ -49,7 +49,7 @@ class _Threshold:
 
 @dataclass(frozen=True)
 class Saturation:
-    """Mark values whose size reaches `limit`, in the signal's unit: the amplifier is at its end."""
+    """Saturation marks values whose size reaches `limit`, the amplifier's end, in the signal's unit."""
 
     limit: float
 
@@ -66,7 +66,7 @@ class Saturation:
 
 @dataclass(frozen=True)
 class Artefact:
-    """Mark values whose size reaches `threshold` (behind a high-pass: blinks, movement), and `seconds` after."""
+    """Artefact marks values whose size reaches `threshold` (after a high-pass: blinks, movement), and `seconds` on."""
 
     threshold: float
     seconds: Seconds = 0.2
@@ -85,7 +85,7 @@ class Artefact:
 
 @dataclass(frozen=True)
 class Flat:
-    """Mark a channel that has moved by no more than `tolerance` from sample to sample for `seconds`.
+    """Flat marks a channel that has moved by no more than `tolerance` from sample to sample for `seconds`.
 
     A flat stretch shows only once it has lasted: its first `seconds` are not marked.
     """
@@ -117,7 +117,7 @@ class _Flatness:
         self.reset(0)
 
     def reset(self, first: int) -> None:
-        """Begin with a channel that has just moved."""
+        """Begin again as if every channel had just moved."""
         self._count = 0
         self._moved: NDArray[np.int64] = np.zeros(self._channels, np.int64)
         self._before: Samples = np.full(self._channels, np.nan)
@@ -130,7 +130,7 @@ class _Flatness:
         steps = np.abs(np.diff(samples, axis=0, prepend=self._before[None]))
         self._before = np.array(samples[-1], np.float64)
         at = np.arange(count, count + n)[:, None]
-        # A step that is no number (before the first sample) is a move.
+        # A difference of NaN (before the first sample) counts as a move.
         moved = np.maximum.accumulate(np.where(~(steps <= self._tolerance), at, 0), axis=0)
         np.maximum(moved, self._moved, out=moved)
         self._moved = moved[-1].copy()

@@ -1,4 +1,4 @@
-"""Montage: which channels, against which reference, on which scale."""
+"""Montage: steps that choose and name channels, subtract a reference, and scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,25 +14,25 @@ from bci.signal.types import Flags, Samples, Signal
 
 
 class _Memoryless:
-    """A kernel whose output depends on the same sample alone."""
+    """A _Memoryless kernel's output depends on the same sample alone."""
 
     ratio = 1
     settle = 0
 
     def reset(self, first: int) -> None:
-        """Have nothing to forget."""
+        """Do nothing: there is no state."""
 
 
 @dataclass(frozen=True)
 class Pick:
-    """Keep the channels with these labels, in this order; labels are compared by `label_key`."""
+    """Pick keeps the channels with these labels, in this order; labels are compared by `label_key`."""
 
     channels: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        given: Any = self.channels  # whatever a bundle's description holds
-        if isinstance(given, str) or not all(isinstance(label, str) for label in given):
-            raise ConfigError(f"Pick: channels must be a list of labels, got {given!r}")
+        labels: Any = self.channels  # a bundle's description may hold anything here
+        if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+            raise ConfigError(f"Pick: channels must be a list of labels, got {labels!r}")
         object.__setattr__(self, "channels", tuple(self.channels))
         if not self.channels:
             raise ConfigError("Pick: name at least one channel")
@@ -44,10 +44,10 @@ class Pick:
 
     def start(self, signal: Signal) -> Kernel:
         """Return the choice at work."""
-        return _Take(find_channels(signal, self.channels))
+        return _PickChannels(find_channels(signal, self.channels))
 
 
-class _Take(_Memoryless):
+class _PickChannels(_Memoryless):
     def __init__(self, places: Sequence[int]) -> None:
         self._places = np.array(places)
 
@@ -57,12 +57,12 @@ class _Take(_Memoryless):
 
 @dataclass(frozen=True)
 class Relabel:
-    """Give channels other labels; values are not touched.
+    """Relabel gives channels other labels; values are not touched.
 
     Attributes
     ----------
     labels : tuple of (str, str)
-        A channel's label in the stream, and what the steps behind call it. Others keep theirs.
+        A channel's label in the stream, and its label for the steps after this one. Other channels keep theirs.
     """
 
     labels: tuple[tuple[str, str], ...]
@@ -101,7 +101,7 @@ class Relabel:
         return replace(signal, channels=tuple(channels))
 
     def start(self, signal: Signal) -> Kernel:
-        """Return the stage at work; samples pass."""
+        """Return a kernel that passes samples unchanged."""
         self.output(signal)
         return _Pass()
 
@@ -113,9 +113,9 @@ class _Pass(_Memoryless):
 
 @dataclass(frozen=True)
 class CommonAverage:
-    """Subtract from every channel the mean over the channels that are not bad at that sample.
+    """CommonAverage subtracts from every channel the mean over the channels that are not bad at that sample.
 
-    A bad channel does not enter the reference, so it stays its own problem. Where all channels are bad, the
+    A bad channel does not enter the reference, so it spoils no other. Where all channels are bad, the
     reference is their mean all the same, and all are marked already.
     """
 
@@ -145,7 +145,7 @@ class _Average(_Memoryless):
 
 @dataclass(frozen=True)
 class Bipolar:
-    """Differences of channels, ``(anode, cathode)``; each is labelled ``anode-cathode``."""
+    """Bipolar gives the differences of pairs of channels, ``(anode, cathode)``, labelled ``anode-cathode``."""
 
     pairs: tuple[tuple[str, str], ...]
 
@@ -164,10 +164,10 @@ class Bipolar:
         """Return the differences at work."""
         anodes = find_channels(signal, [anode for anode, _ in self.pairs])
         cathodes = find_channels(signal, [cathode for _, cathode in self.pairs])
-        return _Difference(anodes, cathodes)
+        return _BipolarDifference(anodes, cathodes)
 
 
-class _Difference(_Memoryless):
+class _BipolarDifference(_Memoryless):
     def __init__(self, anodes: Sequence[int], cathodes: Sequence[int]) -> None:
         self._anodes, self._cathodes = np.array(anodes), np.array(cathodes)
 
@@ -179,7 +179,7 @@ class _Difference(_Memoryless):
 
 @dataclass(frozen=True)
 class Scale:
-    """Subtract `mean` and divide by `deviation`, one number a channel, frozen at training."""
+    """Scale subtracts `mean` and divides by `deviation`, one number a channel, frozen at training."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]

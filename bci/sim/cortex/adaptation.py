@@ -1,4 +1,4 @@
-"""Adaptation: what was seen a moment ago is answered less strongly (Grill-Spector, Henson & Martin 2006).
+"""Adaptation weakens the answer to a picture that was seen shortly before (Grill-Spector, Henson & Martin 2006).
 
 The answer to a picture is multiplied by ``1 - strength · max_j s_j exp(-(t - t_j) / seconds)``, where ``s_j`` is the
 correlation, if positive, of its pattern of drives with that of look j. So a repeat is weakened whether or not other
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 Drives = NDArray[np.float32]
 
-#: Looks older than this many time constants are forgotten, and there are never more than so many.
+#: Looks older than this many time constants are forgotten; at most so many are remembered.
 _FORGOTTEN, _MOST = 5.0, 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Memory:
-    """What a participant still remembers, oldest first.
+class RememberedLooks:
+    """RememberedLooks holds the looks that a participant still remembers, oldest first.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Memory:
 
 
 class Adaptation:
-    """How memory weakens an answer.
+    """An Adaptation computes how much remembered looks weaken an answer.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ class Adaptation:
         self.strength = strength
         self.seconds = seconds
 
-    def gain(self, drives: Drives, time: float, memory: Memory) -> NDArray[np.float32]:
-        """Return what is left of each of several drives (n, units) at `time`: (n,)."""
+    def gain(self, drives: Drives, time: float, memory: RememberedLooks) -> NDArray[np.float32]:
+        """Return the factor, 0 to 1, that each of several drives (n, units) is multiplied by at `time`: (n,)."""
         if not memory.times or not self.strength:
             return np.ones(len(drives), np.float32)
         recovery = np.exp((np.array(memory.times) - time) / self.seconds)
@@ -64,13 +64,13 @@ class Adaptation:
         strongest = np.clip(alike * recovery, 0, 1).max(axis=1)
         return np.asarray(1 - self.strength * strongest, np.float32)
 
-    def remember(self, drive: Drives, time: float, memory: Memory) -> Memory:
+    def remember(self, drive: Drives, time: float, memory: RememberedLooks) -> RememberedLooks:
         """Return the memory after a look at `time` with this drive (units,)."""
         oldest = time - _FORGOTTEN * self.seconds
         first = next((i for i, t in enumerate(memory.times) if t >= oldest), len(memory.times))
         first = max(first, len(memory.times) + 1 - _MOST)
         pattern = _patterns((drive - self._mean)[np.newaxis])[0]
-        return Memory((*memory.times[first:], time), (*memory.patterns[first:], pattern))
+        return RememberedLooks((*memory.times[first:], time), (*memory.patterns[first:], pattern))
 
 
 def _patterns(deviations: Drives) -> Drives:

@@ -27,21 +27,21 @@ _RF_FOVEA, _RF_SLOPE = 0.22, 0.12
 
 
 class EarlyUnits:
-    """Units with a place, a size, a tuning and an exponent each.
+    """EarlyUnits are simulated units, each with a place, a size, a tuning and an exponent.
 
     Parameters
     ----------
     n : int
-        How many.
+        Number of units.
     rng : numpy.random.Generator
-        Whose anatomy.
+        Draws the places, sizes, tunings and exponents.
 
     Attributes
     ----------
     centre : (n, 2) float64
         Receptive field centre, degrees right and down.
     size_deg : (n,) float64
-        Its standard deviation.
+        Standard deviation of the receptive field, degrees.
     exponent : (n,) float32
         Compression.
     """
@@ -98,7 +98,7 @@ class EarlyUnits:
 def _receptive_fields(
     centres: NDArray[np.float64], sizes: NDArray[np.float64], grid: int
 ) -> NDArray[np.float32]:
-    """Return what pools a map of side `grid` over each column's field: (grid², COLUMNS), columns of sum 1."""
+    """Return weights that pool a map of side `grid` over each column's field: (grid², COLUMNS), columns sum to 1."""
     at = positions(grid)
     across = np.exp(-(((at[:, None] - centres[:, 0]) / sizes) ** 2) / 2)
     down = np.exp(-(((at[:, None] - centres[:, 1]) / sizes) ** 2) / 2)
@@ -107,14 +107,14 @@ def _receptive_fields(
 
 
 def _tuning(n: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return how much each unit takes of each channel of its column: (n, CHANNELS), rows of mean 1."""
+    """Return each unit's weights over the channels of its column: (n, CHANNELS), rows of mean 1."""
     preferred = rng.uniform(0, math.pi, (n, 1))
     turned = np.cos(2 * (np.arange(ORIENTATIONS) * math.pi / ORIENTATIONS - preferred))
     orientation = np.exp(rng.uniform(0.5, 3.0, (n, 1)) * (turned - 1))
     octave = np.arange(len(SCALES)) - rng.uniform(-0.5, len(SCALES) - 0.5, (n, 1))
     scale = np.exp(-((octave / rng.uniform(0.6, 1.4, (n, 1))) ** 2) / 2)
     energy = (scale[:, :, None] * orientation[:, None, :]).reshape(n, -1)
-    # A voxel or a local field sums many cells: none is without some of every channel.
+    # A voxel or a local field sums many cells, so that every weight is above zero.
     energy = energy / energy.mean(axis=1, keepdims=True) + 0.15
     colour = rng.gamma(0.6, size=(n, COLOURS)) * rng.uniform(0, 2, (n, 1))
     tuning = np.concatenate([energy, colour], axis=1)

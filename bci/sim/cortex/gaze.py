@@ -1,7 +1,7 @@
-"""The Eye: where it points, and what of a picture reaches the retina from there.
+"""An Eye gives the retinal image of a picture, blurred by the optics and shifted by where the eye points.
 
-A picture fills 8 of the 10 degrees that the eye takes in; the rest is the screen's background. What arrives is
-blurred by the eye's optics and split into luminance and two opponent colours, as the retina does.
+A picture fills 8 of the 10 degrees of the visual field; the rest is the screen's background. The image is split into
+luminance and two opponent colours, as by the retina.
 """
 
 import math
@@ -15,7 +15,7 @@ from bci.sim.seeds import numbered
 Pictures = NDArray[np.uint8]
 Spectra = NDArray[np.complex64]
 
-#: Side of what the eye takes in: degrees and retinal samples; and the picture's part of it.
+#: Side of the visual field, degrees and retinal samples; and the picture's part of it.
 FIELD_DEG, FIELD = 10.0, 80
 PICTURE_DEG, PICTURE = 8.0, 64
 
@@ -29,12 +29,12 @@ _GAZE = 11
 
 
 class Eye:
-    """An eye that fixates the middle of the picture, and misses it by a little at every look.
+    """An Eye fixates the middle of the picture and misses it by a little at every look.
 
     Parameters
     ----------
     session : int
-        Which sequence of eye positions.
+        Number that fixes the sequence of eye positions.
     jitter_deg : float
         Standard deviation of the eye's position, degrees, in each direction. Trained observers hold a target
         within 0.1 to 0.2 degrees (Thaler et al. 2013, Vision Research 76:31).
@@ -52,7 +52,7 @@ class Eye:
         self._cycles = cycles
 
     def gaze(self, number: int) -> NDArray[np.float64]:
-        """Return where the eye points at look `number`: (2,) degrees right and down of the picture's middle."""
+        """Return the eye's position at look `number`: (2,) degrees right and down of the picture's middle."""
         return self.jitter_deg * numbered(self.session, _GAZE, number).standard_normal(2)
 
     def blank(self, picture: Pictures) -> bool:
@@ -60,7 +60,7 @@ class Eye:
         return bool((picture == picture[:1, :1]).all())
 
     def look(self, pictures: Pictures, gaze: NDArray[np.float64]) -> Spectra:
-        """Return what reaches the retina.
+        """Return the Fourier spectra of the retinal images of pictures.
 
         Parameters
         ----------
@@ -97,12 +97,12 @@ class Eye:
 
 
 def retinal_images(spectra: Spectra) -> NDArray[np.float32]:
-    """Return the retinal images (n, 3, FIELD, FIELD) of what `Eye.look` gave."""
+    """Return the retinal images (n, 3, FIELD, FIELD) whose spectra `Eye.look` returned."""
     return np.ascontiguousarray(scipy.fft.ifft2(spectra).real)
 
 
 def _averaging(side: int, longer: int) -> NDArray[np.float32]:
-    """Return what averages `side` pixels into retinal samples by area: (samples, side), rows of sum 1.
+    """Return the weights that average `side` pixels into retinal samples by area: (samples, side), rows of sum 1.
 
     >>> _averaging(128, 128)[0, :3].tolist()
     [0.5, 0.5, 0.0]

@@ -1,9 +1,8 @@
-"""HigherUnits stand for ventral cortex: they read a convolutional network that nothing else here uses.
+"""HigherUnits stand for ventral cortex: they read a random convolutional network that no other module uses.
 
 The network has three layers of fixed random orthogonal filters, each rectified, divided by what its channels
-have together, and pooled. It is nobody's trained network: no decoder, comparator or metric of this project has it,
-so that none can profit from knowing it. One seed makes it for the whole family of participants; what they read from
-it is each one's own.
+have together, and pooled. No decoder, comparator or metric of this project uses it, so that none can profit from
+knowing it. One seed makes the network for all participants; each participant reads it with weights of its own.
 """
 
 import numpy as np
@@ -31,12 +30,12 @@ _BLUR = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 
 class Network:
-    """The convolutional network: three layers, random orthogonal filters.
+    """A Network is a convolutional network of three layers with random orthogonal filters.
 
     Attributes
     ----------
     shapes : list of (int, int, int)
-        Channels, height and width of what each layer gives.
+        Channels, height and width of each layer's output.
     """
 
     def __init__(self, seed: int = FAMILY) -> None:
@@ -55,27 +54,27 @@ class Network:
             self.shapes.append((channels, side, side))
 
     def layers(self, images: Images) -> list[Images]:
-        """Return what each layer gives for images (n, 3, FIELD, FIELD): (n, channels, side, side)."""
-        found: list[Images] = []
+        """Return each layer's output for images (n, 3, FIELD, FIELD): (n, channels, side, side)."""
+        outputs: list[Images] = []
         x = images * np.float32(_GAIN)
         for waves, mix in self._layers:
             x = _divide(np.maximum(_convolve(x, waves, mix), 0))
-            x = x if len(found) == len(self._layers) - 1 else _pool(x)
-            found.append(x)
-        return found
+            x = x if len(outputs) == len(self._layers) - 1 else _pool(x)
+            outputs.append(x)
+        return outputs
 
 
 class HigherUnits:
-    """Units with large receptive fields over the network's deeper layers.
+    """HigherUnits are simulated units with large receptive fields over the network's deeper layers.
 
     Parameters
     ----------
     n : int
-        How many.
+        Number of units.
     rng : numpy.random.Generator
-        Whose tuning.
+        Draws the units' weights and exponents.
     network : Network, optional
-        What they read.
+        The network that the units read.
     """
 
     def __init__(self, n: int, rng: np.random.Generator, network: Network | None = None) -> None:
@@ -111,7 +110,7 @@ class HigherUnits:
 
 
 def _waves(size: int, cosines: int, step: int, side: int) -> NDArray[np.float32]:
-    """Return what sets `cosines` orthonormal cosines of `size` samples at every step: (cosines · places, side)."""
+    """Return orthonormal cosines of `size` samples, set at every step of a side: (cosines · places, side)."""
     waves = np.cos(np.pi * (np.arange(size) + 0.5) * np.arange(cosines)[:, None] / size)
     waves /= np.linalg.norm(waves, axis=1, keepdims=True)
     places = range(0, side - size + 1, step)
@@ -122,22 +121,22 @@ def _waves(size: int, cosines: int, step: int, side: int) -> NDArray[np.float32]
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return orthonormal columns that span the same."""
+    """Return orthonormal columns that span the same space."""
     q, r = np.linalg.qr(columns)
-    # The signs are the library's whim; the network must not hang on it.
+    # The signs that the library returns are arbitrary; the network must not depend on them.
     return np.ascontiguousarray(q * np.sign(np.diag(r)), np.float32)
 
 
 def _convolve(x: Images, waves: NDArray[np.float32], mix: NDArray[np.float32]) -> Images:
-    """Return x (n, c, side, side) seen through filters: (n, filters, places, places).
+    """Return x (n, c, side, side) convolved with the filters: (n, filters, places, places).
 
     A filter is a mixture of products of two cosines, so that most of the work is two small matrix products.
     """
     n, channels = x.shape[:2]
     cosines = round((len(mix) / channels) ** 0.5)
     places = len(waves) // cosines
-    seen = (waves @ x @ waves.T).reshape(n, channels, cosines, places, cosines, places)
-    flat = np.ascontiguousarray(seen.transpose(0, 3, 5, 1, 2, 4)).reshape(n * places**2, -1)
+    filtered = (waves @ x @ waves.T).reshape(n, channels, cosines, places, cosines, places)
+    flat = np.ascontiguousarray(filtered.transpose(0, 3, 5, 1, 2, 4)).reshape(n * places**2, -1)
     return np.ascontiguousarray((flat @ mix).reshape(n, places, places, -1).transpose(0, 3, 1, 2))
 
 
@@ -152,8 +151,8 @@ def _kept(side: int) -> range:
 def _pool(x: Images) -> Images:
     """Blur (n, c, h, w) and keep every other sample."""
     down = sum(w * x[:, :, k : x.shape[2] - len(_BLUR) + k + 1 : 2] for k, w in enumerate(_BLUR))
-    both = sum(w * down[..., k : down.shape[3] - len(_BLUR) + k + 1 : 2] for k, w in enumerate(_BLUR))
-    return np.ascontiguousarray(both)
+    pooled = sum(w * down[..., k : down.shape[3] - len(_BLUR) + k + 1 : 2] for k, w in enumerate(_BLUR))
+    return np.ascontiguousarray(pooled)
 
 
 def _readout(

@@ -1,7 +1,7 @@
-"""A Population is one participant's visual cortex: early and higher units, seen through one eye's optics.
+"""A Population is one participant's visual cortex: early and higher units behind one eye's optics.
 
-Its answer to a picture is a function of the picture's pixels, of where the eye points and of whose cortex it is;
-nothing else goes in.
+Its answer to a picture is a function of three things only: the picture's pixels, where the eye points, and the
+participant's number.
 """
 
 from collections.abc import Iterator
@@ -23,27 +23,27 @@ _BATCH = 32
 
 
 class Population:
-    """Early and higher units, scaled by how they vary over reference pictures.
+    """A Population holds early and higher units, scaled by their variance over reference pictures.
 
     Parameters
     ----------
     subject : int
-        Whose cortex.
+        Number of the participant, which fixes the units.
     early, higher : int
         How many units of each kind; the early ones come first.
     eye : Eye
-        Through which they look.
+        The eye whose retinal images the units answer.
     reference : (n, h, w, 3) uint8, optional
         Pictures over which every unit's response has variance 1; by default `reference_pictures`.
 
     Attributes
     ----------
     is_early : (units,) bool
-        Which are early.
+        True for early units.
     reference : (pictures, units) float32
         Drives of the reference pictures.
     mean : (units,) float32
-        Their mean.
+        Mean drive over the reference pictures.
 
     Raises
     ------
@@ -62,11 +62,11 @@ class Population:
         self._higher = HigherUnits(higher, numbered(subject, _HIGHER, 0))
         self.is_early = np.arange(early + higher) < early
         straight = np.zeros((len(pictures), 2))
-        seen = [eye.look(pictures[a:b], straight[a:b]) for a, b in _batches(len(pictures))]
-        self._higher.settle(np.concatenate(seen))
+        spectra = [eye.look(pictures[a:b], straight[a:b]) for a, b in _batches(len(pictures))]
+        self._higher.settle(np.concatenate(spectra))
         blank = np.full((1, 8, 8, 3), eye.background, np.uint8)
         self._rest = self._respond(eye.look(blank, straight[:1]))[0]
-        responses = np.concatenate([self._respond(part) for part in seen]) - self._rest
+        responses = np.concatenate([self._respond(batch) for batch in spectra]) - self._rest
         spread = responses.std(axis=0)
         # A unit that none of the pictures drives stays silent.
         self._scale = np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0).astype(np.float32)
@@ -94,8 +94,8 @@ class Population:
         drives = np.empty((len(pictures), len(self)), np.float32)
         with one_thread():
             for low, high in _batches(len(pictures)):
-                seen = self.eye.look(pictures[low:high], gaze[low:high])
-                drives[low:high] = (self._respond(seen) - self._rest) * self._scale
+                spectra = self.eye.look(pictures[low:high], gaze[low:high])
+                drives[low:high] = (self._respond(spectra) - self._rest) * self._scale
         return drives
 
     def _respond(self, spectra: Spectra) -> Drives:

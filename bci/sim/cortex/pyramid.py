@@ -1,4 +1,4 @@
-"""A Pyramid is what the first stage of visual cortex extracts: Gabor energy at four scales and opponent colour.
+"""A Pyramid extracts what the first stage of visual cortex does: Gabor energy at four scales and opponent colour.
 
 Energy is the modulus of a filter that passes one orientation and one octave of spatial frequency, on one side of
 the spectrum only, so that it is free of phase (Adelson & Bergen 1985, J. Opt. Soc. Am. A 2:284). Filters are
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bci.sim.cortex.gaze import FIELD, FIELD_DEG, Spectra
 
-#: Cycles per degree, and how many samples across the field each scale is kept at.
+#: Cycles per degree of each scale, and samples across the field of its maps.
 SCALES = (2.0, 1.0, 0.5, 0.25)
 GRIDS = (40, 20, 20, 20)
 ORIENTATIONS = 6
@@ -24,14 +24,14 @@ CHANNELS = len(SCALES) * ORIENTATIONS + COLOURS
 _LOG_BANDWIDTH = 0.45
 _ANGULAR_DEG = 20.0
 _COLOUR_CUTOFF = 0.4
-#: Brings colours to about the mean of the coarse energies.
+#: Brings the colour maps to about the mean of the coarse energies.
 _COLOUR_GAIN = 4.0
 
 Maps = list[NDArray[np.float32]]
 
 
 class Pyramid:
-    """The filters, laid out once."""
+    """A Pyramid holds the filters of all scales and orientations, and applies them to retinal spectra."""
 
     def __init__(self) -> None:
         self._filters = [
@@ -47,32 +47,32 @@ class Pyramid:
         the same mean energy.
         """
         n = len(spectra)
-        found: Maps = []
+        pyramid: Maps = []
         for grid, filters in zip(GRIDS, self._filters, strict=True):
             maps = np.empty((n, ORIENTATIONS, grid, grid), np.float32)
-            for k, (passed, rows, columns) in enumerate(filters):
-                part = spectra[:, 0][:, rows[:, None], columns[None, :]] * passed
+            for k, (gain, rows, columns) in enumerate(filters):
+                part = spectra[:, 0][:, rows[:, None], columns[None, :]] * gain
                 maps[:, k] = np.abs(scipy.fft.ifft2(part))
-            found.append(maps)
+            pyramid.append(maps)
         colours = scipy.fft.ifft2(
             spectra[:, :, self._low_places[:, None], self._low_places[None, :]] * self._low
         )
         signed = colours.real
-        found.append(np.concatenate([np.maximum(signed, 0), np.maximum(-signed, 0)], axis=1))
-        return found
+        pyramid.append(np.concatenate([np.maximum(signed, 0), np.maximum(-signed, 0)], axis=1))
+        return pyramid
 
 
 def positions(grid: int) -> NDArray[np.float64]:
-    """Return where the samples of a map lie along one axis: (grid,) degrees from the middle."""
+    """Return the positions of a map's samples along one axis: (grid,) degrees from the middle."""
     return (np.arange(grid) / grid - 0.5) * FIELD_DEG + FIELD_DEG / FIELD / 2
 
 
 def _oriented(
     scale: float, grid: int, k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
-    """Return one filter around its own centre: (grid, grid), and which rows and columns of the spectrum it takes.
+    """Return one filter around its own centre, (grid, grid), and the rows and columns of the spectrum it multiplies.
 
-    Taking the spectrum around the filter's centre shifts the phase of what comes out, not its modulus, and lets a
+    Taking the spectrum around the filter's centre shifts the phase of the output, not its modulus, and lets a
     coarser grid hold it.
     """
     angle = math.pi * k / ORIENTATIONS
@@ -84,16 +84,16 @@ def _oriented(
     radius = np.maximum(radius, 1e-3)
     octaves = np.log(radius / scale)
     turn = np.angle(np.exp(1j * (np.arctan2(fy, fx) - angle)))
-    passed = np.exp(-((octaves / _LOG_BANDWIDTH) ** 2) / 2 - (turn / math.radians(_ANGULAR_DEG)) ** 2 / 2)
+    gain = np.exp(-((octaves / _LOG_BANDWIDTH) ** 2) / 2 - (turn / math.radians(_ANGULAR_DEG)) ** 2 / 2)
     # Amplitude falls as 1/f: this gives every scale the same energy. The grid's size is the transform's scale.
-    expected = np.sqrt(np.sum((passed / radius) ** 2))
-    passed *= FIELD / expected * (grid / FIELD) ** 2
+    expected = np.sqrt(np.sum((gain / radius) ** 2))
+    gain *= FIELD / expected * (grid / FIELD) ** 2
     rows, columns = (down + offsets) % FIELD, (across + offsets) % FIELD
-    return passed.astype(np.float32), rows, columns
+    return gain.astype(np.float32), rows, columns
 
 
 def _low_pass(grid: int) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     offsets = np.fft.ifftshift(np.arange(grid) - grid // 2)
     radius = np.hypot(offsets[:, None], offsets[None, :]) / FIELD_DEG
-    passed = _COLOUR_GAIN * np.exp(-((radius / _COLOUR_CUTOFF) ** 2) / 2) * (grid / FIELD) ** 2
-    return passed.astype(np.float32), offsets % FIELD
+    gain = _COLOUR_GAIN * np.exp(-((radius / _COLOUR_CUTOFF) ** 2) / 2) * (grid / FIELD) ** 2
+    return gain.astype(np.float32), offsets % FIELD

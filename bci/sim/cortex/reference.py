@@ -1,7 +1,7 @@
 """Reference pictures: random colour pictures with the spectrum of natural scenes and edges of all sizes.
 
-They stand for what a participant has seen in its life: units are scaled by how they vary over them, unless a session
-names pictures nearer to its own stimuli.
+They stand for what a participant has seen in its life: units are scaled by their variance over these pictures, unless a
+session names pictures nearer to its own stimuli.
 """
 
 from functools import lru_cache
@@ -10,7 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-#: How many pictures units are scaled over when none are given.
+#: Default number of pictures that units are scaled over.
 REFERENCE = 192
 
 _SEED = 20210817
@@ -18,7 +18,7 @@ _SEED = 20210817
 
 @lru_cache(2)
 def reference_pictures(n: int = REFERENCE, side: int = 64, seed: int = _SEED) -> NDArray[np.uint8]:
-    """Return random pictures (n, side, side, 3) uint8, the same ones for the same figures; not to be written to."""
+    """Return random pictures (n, side, side, 3) uint8, read-only; the same arguments give the same pictures."""
     rng = np.random.default_rng(seed)
     f = np.hypot(scipy.fft.fftfreq(side)[:, None], scipy.fft.fftfreq(side)[None, :])
     f[0, 0] = 1 / side
@@ -39,6 +39,6 @@ def reference_pictures(n: int = REFERENCE, side: int = 64, seed: int = _SEED) ->
             colour = rng.standard_normal((3, 1)) * 0.7 + rng.standard_normal()
             picture[:, inside] = colour + 0.3 * picture[:, inside]
     levels = 128 + 50 * pictures
-    found: NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1).copy()
-    found.flags.writeable = False
-    return found
+    pixels: NDArray[np.uint8] = np.clip(np.rint(levels), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1).copy()
+    pixels.flags.writeable = False
+    return pixels

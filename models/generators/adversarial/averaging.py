@@ -1,4 +1,4 @@
-r"""Averages of a generator's weights over training: they draw better than any single step does.
+r"""Averages of a generator's weights over training draw better pictures than the weights after any single step.
 
 ``uniform``: the mean over the ends of epochs, :math:`\bar w_k = \bar w_{k-1} + (w_k - \bar w_{k-1})/k`.
 ``exponential``: after every step, :math:`\bar w \leftarrow \beta \bar w + (1-\beta) w` with
@@ -18,12 +18,12 @@ Average = Literal["none", "uniform", "exponential"]
 
 
 class Averaged:
-    r"""A copy of a generator whose weights are an average.
+    r"""An Averaged is a copy of a generator whose weights are an average over training.
 
     Parameters
     ----------
     network : nn.Module
-        The one that learns.
+        The generator in training.
     how : str
         ``uniform`` or ``exponential``; with ``none`` the copy follows the network.
     decay : float
@@ -34,11 +34,11 @@ class Averaged:
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.how = how
         self.decay = decay
-        #: How many weights are in the average.
+        #: Number of sets of weights in the average.
         self.count = 0
 
     def step(self, network: nn.Module) -> None:
-        """Take in the weights after a step."""
+        """Add the weights after a step to the average, where every step counts."""
         if self.how == "exponential":
             self.count += 1
             self._blend(network, 1.0 - min(self.decay, self.count / (self.count + 10)))
@@ -46,7 +46,7 @@ class Averaged:
             self._blend(network, 1.0)
 
     def epoch(self, network: nn.Module) -> None:
-        """Take in the weights at the end of an epoch."""
+        """Add the weights at the end of an epoch to the average, where epochs count."""
         if self.how == "uniform":
             self.count += 1
             self._blend(network, 1.0 / self.count)
@@ -75,7 +75,7 @@ def settle(network: nn.Module, latents: Iterable[Tensor]) -> None:
     was_training = network.training
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # torch's word for a cumulative mean
+        layer.momentum = None  # makes torch compute a cumulative mean
     network.train()
     for batch in latents:
         network(batch)

@@ -1,7 +1,7 @@
-"""A checkpoint: everything that the next update depends on, in one safetensors file; nothing is unpickled.
+"""A checkpoint holds all state that the next update depends on, in one safetensors file; nothing is unpickled.
 
-Tensors carry names such as ``generator.stages.0.0.weight`` or ``critic_optimiser.3.exp_avg``; the header says which
-architectures and which configuration they belong to, how many updates were made, and what was seen at each look.
+Tensors have names such as ``generator.stages.0.0.weight`` or ``critic_optimiser.3.exp_avg``; the header holds the
+architectures, the configuration's hash, the number of updates made, and the measurements of each look.
 """
 
 import json
@@ -27,11 +27,11 @@ def save_checkpoint(path: Path, game: AdversarialGame, history: list[dict[str, A
     Parameters
     ----------
     path : Path
-        The file; one that is there is replaced.
+        The file; an existing one is replaced.
     game : AdversarialGame
-        As it stands after an update.
+        The game, between two updates.
     history : list of dict
-        What was seen at each look so far.
+        Measurements of each look so far.
     """
     tensors: dict[str, Tensor] = {}
     for part, network in _networks(game).items():
@@ -46,7 +46,7 @@ def save_checkpoint(path: Path, game: AdversarialGame, history: list[dict[str, A
         "config": game.config.digest,
         "step": str(game.step),
         "averaged": str(game.averaged.count),
-        "history": json.dumps(history),  # keys as they came: training.json is written from it and hashed
+        "history": json.dumps(history),  # keys keep their order: training.json is written from it and hashed
     }
     partial = path.with_suffix(".partial")
     # Channels-last weights are stored in the usual order.
@@ -57,12 +57,12 @@ def save_checkpoint(path: Path, game: AdversarialGame, history: list[dict[str, A
 
 
 def load_checkpoint(path: Path, game: AdversarialGame) -> list[dict[str, Any]]:
-    """Continue from a checkpoint; return what was seen until then.
+    """Load a checkpoint into the game; return the measurements of the looks until then.
 
     Raises
     ------
     ConfigError
-        If it is damaged, of another architecture or another configuration; both sides are named.
+        If it is damaged, of another architecture or another configuration; the error names both.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -85,18 +85,18 @@ def load_checkpoint(path: Path, game: AdversarialGame) -> list[dict[str, Any]]:
 
 
 def _compare(path: Path, header: Mapping[str, str], game: AdversarialGame) -> None:
-    """Refuse what does not belong to this run."""
+    """Refuse a checkpoint of another format, architecture or configuration."""
     if header.get("format") != _FORMAT:
         raise ConfigError(
             f"{path}: expected a checkpoint of format {_FORMAT}, came {header.get('format', 'none')}. "
             "Delete it to start again, or name another run folder."
         )
     for part, network in (("generator", game.generator), ("critic", game.critic)):
-        wanted = network.architecture
-        found = json.loads(header[part])
-        if found != wanted:
+        expected = network.architecture
+        stored = json.loads(header[part])
+        if stored != expected:
             raise ConfigError(
-                f"{path}: expected the {part} {_text(wanted)}, came a checkpoint of {_text(found)}. "
+                f"{path}: expected the {part} {_text(expected)}, came a checkpoint of {_text(stored)}. "
                 "Name another run folder, or train with the configuration that it was made with."
             )
     if header["config"] != game.config.digest:

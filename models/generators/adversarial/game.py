@@ -1,4 +1,4 @@
-"""The adversarial game: critic and generator, one update each in the right order, with nothing hidden in between.
+"""An AdversarialGame trains a generator and a critic against each other, one update of each in turn.
 
 Every draw of update `k` (which pictures, which latents) comes from a random state of its own, seeded with the run's
 seed and `k`. So there is no random state to save: a run that was killed goes on from its last checkpoint with the
@@ -26,16 +26,16 @@ _WARM, _REAL, _LATENT, _SETTLE, _ORDER = 0, 1, 2, 3, 4
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What one update found.
+    """A Measures holds the losses and shares measured in one update.
 
     Attributes
     ----------
     critic_loss, generator_loss : float
-        As minimised, penalties left out; NaN in a warm update.
+        Losses as minimised, without penalties; NaN in a warm update.
     real, fake : float
-        Share of real pictures that the critic took for real, and of drawn ones that it took for drawn.
+        Share of real pictures that the critic judged real, and of drawn ones that it judged drawn.
     redrawing : float
-        Loss of redrawing pictures from their components; NaN where it is not asked for.
+        Loss of redrawing pictures from their components; NaN where the configuration has none.
     """
 
     critic_loss: float
@@ -46,16 +46,16 @@ class Measures:
 
 
 class AdversarialGame:
-    """Both networks, their optimisers, and the average that is shipped.
+    """An AdversarialGame holds both networks, their optimisers, and the averaged generator that is shipped.
 
     Parameters
     ----------
     config : AdversarialFile
         Sizes and switches.
     images : (n, size, size, 3) uint8
-        What is learned from.
+        The pictures to learn from.
     latents : (n, d) float32, optional
-        Of the pictures; needed to redraw them.
+        Latents of the pictures; needed to redraw them.
     replicas : Replicas
         The processes that train together, this one among them.
     """
@@ -110,7 +110,7 @@ class AdversarialGame:
         random = np.random.default_rng([self.config.seed, _SETTLE])
         network: ImageGenerator = self.averaged.network  # type: ignore[assignment]
         if self.averaged.how == "uniform" and self.averaged.count == 0:
-            # No epoch has ended yet: what there is, is the network itself.
+            # No epoch has ended yet, so the network itself is shipped.
             network.load_state_dict(self.generator.state_dict())
         settle(
             network,
@@ -140,7 +140,7 @@ class AdversarialGame:
         """Make one update of the game: the critic's `critic_steps` times, then the generator's."""
         game = self.config.game
         if turn == 1 and game.warm_steps:
-            # The moments of redrawing say nothing about the game.
+            # The optimiser's moments from redrawing do not apply to the game.
             self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), game.rate, game.betas)
         left = (game.steps - turn) / game.steps
         fall = min(1.0, max(0.1, left / game.decay_rate_over)) if game.decay_rate_over else 1.0
@@ -158,7 +158,7 @@ class AdversarialGame:
         return Measures(critic_loss, drawn_loss, real, fake, redrawing)
 
     def _critic_update(self, turn: int, k: int, drawn: Tensor) -> tuple[float, float, float]:
-        """Zero the gradients, a real batch, a drawn batch, one step; return loss and shares told right."""
+        """Make one step on a real and a drawn batch; return the loss and the shares of both judged right."""
         game = self.config.game
         self.critic_optimiser.zero_grad(set_to_none=True)
         picture = self._real((turn - 1) * game.critic_steps + k)
@@ -181,7 +181,7 @@ class AdversarialGame:
         )
 
     def _generator_update(self, drawn: Tensor, picture: Tensor | None) -> tuple[float, float]:
-        """Zero the gradients, judge the drawn batch, one step; return the loss and that of redrawing."""
+        """Make one step on a drawn batch; return the generator's loss and that of redrawing."""
         game = self.config.game
         self.generator_optimiser.zero_grad(set_to_none=True)
         redrawing = torch.full((), float("nan"))

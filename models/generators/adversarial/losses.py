@@ -1,4 +1,4 @@
-r"""What critic and generator minimise: three adversarial losses, two penalties.
+r"""Losses of critic and generator: three adversarial losses and two penalties.
 
 With :math:`r = D(x)` and :math:`f = D(G(z))`:
 
@@ -11,7 +11,7 @@ name                critic                                          generator
 ==================  ==============================================  =======================
 
 The first is the cross-entropy of Goodfellow et al. (2014) with the generator's loss that does not saturate.
-Wasserstein needs a penalty on the critic's slope to mean anything: `r1` serves it too.
+Wasserstein is valid only with a penalty on the critic's slope: `r1` serves it, too.
 """
 
 from typing import Literal

@@ -1,4 +1,4 @@
-r"""Monitors of an adversarial game: is one network too good, do the pictures collapse, does it converge at all.
+r"""Monitors of an adversarial game detect a critic that is too good, collapsed pictures, and lack of convergence.
 
 Each look draws the same latents. With :math:`x_i` the drawn pictures, averaged over blocks of pixels:
 
@@ -47,7 +47,7 @@ def look(
     Parameters
     ----------
     drawn, before : (n, size, size, 3) uint8
-        What the same latents draw now, and drew at the last look.
+        Pictures of the same latents now, and at the last look.
     real : (m, size, size, 3) uint8
         Training pictures.
 
@@ -58,15 +58,15 @@ def look(
     """
     now = blocks(drawn)
     apart = spread(now)
-    found = {"diversity": apart / max(spread(blocks(real)), 1e-9)}
+    measures = {"diversity": apart / max(spread(blocks(real)), 1e-9)}
     if before is not None:
         moved = float(np.sqrt(np.square(now - blocks(before)).sum(1)).mean())
-        found["drift"] = moved / max(apart, 1e-9)
-    return found
+        measures["drift"] = moved / max(apart, 1e-9)
+    return measures
 
 
 def diagnose(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say in words what is wrong; an empty list when nothing is.
+    """Return the problems of a game in words; an empty list when there are none.
 
     Parameters
     ----------
@@ -79,26 +79,26 @@ def diagnose(history: Sequence[Mapping[str, Any]]) -> list[str]:
     recent = list(history)[-_LOOKS:]
     if len(recent) < _LOOKS:
         return []
-    said = []
+    problems = []
     losses = [row.get("critic_loss", 0.0) for row in recent] + [row["generator_loss"] for row in recent]
     if not all(math.isfinite(loss) for loss in losses):
-        said.append("divergence: a loss is not finite. Lower the learning rates.")
+        problems.append("divergence: a loss is not finite. Lower the learning rates.")
     right = [row["critic_right"] for row in recent]
     if min(right) > TOO_GOOD:
-        said.append(
+        problems.append(
             f"the critic is too good: it tells {100 * np.mean(right):.0f} % of pictures right. "
             "Lower its rate or its width, or penalise its slope (r1)."
         )
     varied = [row["diversity"] for row in recent]
     if max(varied) < COLLAPSED:
-        said.append(
+        problems.append(
             f"collapse: drawn pictures differ {np.mean(varied):.2f} times as much as real ones. "
             "Try fewer critic steps, or a warm start."
         )
     moved = [row["drift"] for row in recent if row.get("drift") is not None]
     if len(moved) == _LOOKS and min(moved) > CIRCLING and moved[-1] > 0.8 * moved[0]:
-        said.append(
+        problems.append(
             f"no convergence: from look to look each picture moves {np.mean(moved):.2f} times as far as two pictures "
             "lie apart, and that does not fall. Average the weights, or lower the rates."
         )
-    return said
+    return problems

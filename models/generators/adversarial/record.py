@@ -1,4 +1,4 @@
-"""What a run leaves behind as it goes: a checkpoint, scalars and sample grids for TensorBoard, grids as PNG."""
+"""A Record writes a training run's scalars and sample grids, for TensorBoard and as PNG files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """Lay (n, h, w, 3) pictures out in rows: (rows · h, columns · w, 3); what is missing in the last row is white."""
+    """Arrange (n, h, w, 3) pictures in rows: (rows · h, columns · w, 3); empty places of the last row are white."""
     n, h, w = images.shape[:3]
     rows = -(-n // columns)
     filled = np.full((rows * columns, h, w, 3), 255, np.uint8)
@@ -23,12 +23,12 @@ def grid(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
 
 
 class Record:
-    """Writes what is seen at each look into the run's folder.
+    """A Record writes the measurements and pictures of each look into the run's folder.
 
     Parameters
     ----------
     folder : Path
-        Of the run; made if it is not there.
+        The run's folder; made if it does not exist.
     tensorboard : bool
         Also write event files, if the package is installed.
     """

@@ -1,4 +1,4 @@
-"""The processes that train one generator together: one per GPU under torchrun, else this one alone.
+"""Replicas are the processes that train one generator together: one per GPU under torchrun, else this one alone.
 
 Gradients are averaged by hand after each backward pass instead of by DistributedDataParallel, which allows neither
 two backward passes before a step nor a gradient of a gradient; each update here has the first and may have the
@@ -19,14 +19,14 @@ from bci.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """Who trains.
+    """A Replicas describes this process' place among those that train together.
 
     Attributes
     ----------
     rank, count : int
-        Number of this process, and how many there are.
+        Number of this process, and the number of processes.
     device : torch.device
-        Where this one computes.
+        Device that this process computes on.
     precision : str
         ``bfloat16`` computes forward passes in mixed precision, on a GPU.
     """
@@ -38,7 +38,7 @@ class Replicas:
 
     @classmethod
     def join(cls, precision: Literal["float32", "bfloat16"] = "float32") -> Self:
-        """Find the others from the environment that torchrun sets, and meet them.
+        """Find the other processes from the environment that torchrun sets, and connect to them.
 
         Raises
         ------
@@ -60,7 +60,7 @@ class Replicas:
         return cls(rank, count, device, precision)
 
     def leave(self) -> None:
-        """Part from the others."""
+        """Disconnect from the other processes."""
         if self.count > 1 and dist.is_initialized():
             dist.destroy_process_group()
 

@@ -1,4 +1,4 @@
-"""A run: the game from its first update, or from its last checkpoint, to its end, looked at on the way."""
+"""A training run plays the game from its first update, or its last checkpoint, to the end, with looks in between."""
 
 import time
 from collections.abc import Callable
@@ -92,7 +92,7 @@ def _run(
         if time.monotonic() - said_at > _SAY_EVERY_S:
             said_at = time.monotonic()
             progress(game.step / game.total_steps, _line(game, since[-1], history))
-        # Each look leaves a checkpoint, and nothing else does, so a run that goes on sees what it would have seen.
+        # Checkpoints are written at looks only, so that a resumed run makes the same looks as an uninterrupted one.
         if game.step % config.run.look_every == 0 or game.step == game.total_steps:
             drawn = pictures(game.shipped(), shown, game.generator.output_range)
             history.append(plain_history(_row(game, since) | look(drawn, before, images[: 2 * _SHOWN])))

@@ -1,12 +1,12 @@
-r"""Latents of the pictures learned from: where a generator can start before the game begins.
+r"""Starting latents of training pictures, from which a generator learns to redraw them before the game begins.
 
 Every latent is made standard normal, as the prior says, by the normal score of its rank,
 :math:`z_{ik} = \Phi^{-1}\big((r_{ik} - \tfrac12)/n\big)`, ties
 in order or, where attributes have many, at random.
 
 ``components``: the first d principal components of the pictures; any pictures have them, but what lies outside them
-can only be redrawn blurred. ``attributes``: what drawn faces were drawn from, turned by a rotation, so that an
-attribute is a direction among the latents and no axis; the direction is known.
+can only be redrawn blurred. ``attributes``: the attributes of drawn faces, turned by a rotation, so that an
+attribute is a known direction among the latents, but no axis.
 
 A generator that redraws pictures from their latents already covers their whole variety; the game then only has to
 make them sharp. On two processor cores that is the difference between an hour and days.
@@ -45,7 +45,7 @@ def component_latents(images: NDArray[np.uint8], size: int, seed: int, fitted_on
     size : int
         d; beyond the number of components that the pictures have, latents are drawn at random.
     seed : int
-        Of the random projection that finds the components, and of those extra latents.
+        Seed of the random projection that finds the components, and of those extra latents.
     fitted_on : int
         The components are those of the first so many pictures.
 
@@ -57,12 +57,12 @@ def component_latents(images: NDArray[np.uint8], size: int, seed: int, fitted_on
 
     n = len(images)
     flat = images.reshape(n, -1)
-    found = min(size, n, fitted_on, flat.shape[1])
-    components = PCA(found, svd_solver="randomized", random_state=seed)
+    known = min(size, n, fitted_on, flat.shape[1])
+    components = PCA(known, svd_solver="randomized", random_state=seed)
     components.fit(flat[:fitted_on].astype(np.float32))
     latents = np.random.default_rng([seed, 1]).standard_normal((n, size))
     parts = [components.transform(flat[i : i + 1000].astype(np.float32)) for i in range(0, n, 1000)]
-    latents[:, :found] = normal_scores(np.concatenate(parts))
+    latents[:, :known] = normal_scores(np.concatenate(parts))
     return latents.astype(np.float32)
 
 
@@ -72,11 +72,11 @@ def attribute_latents(attributes: Floats, size: int, seed: int) -> Floats:
     Parameters
     ----------
     attributes : (n, k) float32
-        What they were drawn from.
+        Attributes that the faces were drawn from.
     size : int
-        d, at least k; what is left over is drawn at random and means nothing.
+        d, at least k; the remaining d - k dimensions are drawn at random and have no meaning.
     seed : int
-        Of the rotation, of ties and of what is left over.
+        Seed of the rotation, of ties and of the remaining dimensions.
 
     Returns
     -------

@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from bci.errors import ConfigError
-from bci.io.files.capped import Limits, ask, watch
+from bci.io.files.capped import ChildLimits, ask, wait_within
 
-LIMITS = Limits(1 << 30, 30.0, "a good answer", "Ask another.")
+LIMITS = ChildLimits(1 << 30, 30.0, "a good answer", "Ask another.")
 
 CHILD = """
 import os, sys, time
@@ -42,7 +42,7 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "planted_child"
 
 
-def refusal(child: str, do: str, limits: Limits = LIMITS) -> str:
+def refusal(child: str, do: str, limits: ChildLimits = LIMITS) -> str:
     before = {process.pid for process in psutil.Process().children()}
     with pytest.raises(ConfigError) as caught:
         ask(child, {"do": do}, limits, ConfigError)
@@ -74,7 +74,7 @@ def test_a_child_that_asks_for_a_terabyte_does_not_get_it(child: str) -> None:
 
 
 def test_a_child_that_never_ends_is_stopped(child: str) -> None:
-    limits = Limits(1 << 30, 0.5, "a good answer", "Ask another.")
+    limits = ChildLimits(1 << 30, 0.5, "a good answer", "Ask another.")
     assert refusal(child, "hang", limits).startswith("expected a good answer within 0.5 s, and it had not")
 
 
@@ -82,7 +82,7 @@ def test_the_parent_alone_bounds_memory_where_the_platform_does_not() -> None:
     greedy = subprocess.Popen([sys.executable, "-c", "held = bytearray(2**28)\nwhile True: pass"])
     try:
         with pytest.raises(ConfigError, match="came more"):
-            watch(greedy, Limits(2**27, 60.0, "little", "Take less."), ConfigError)
+            wait_within(greedy, ChildLimits(2**27, 60.0, "little", "Take less."), ConfigError)
     finally:
         greedy.kill()
         greedy.wait()

@@ -58,7 +58,7 @@ def test_two_hundred_of_two_hundred_flipped_bytes_are_found_where_pyxdf_finds_ne
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.xdf"
-    planted.record(path, n=500, channels=64)
+    planted.record(path, n=500, channels=64, one_offset=True)
     sound = path.read_bytes()
     chooser = random.Random(4)
     found = noticed_by_pyxdf = 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bci.errors import StreamError
-from bci.io.lsl.stamps import Event, Stamps
+from bci.io.lsl.stamps import Irregularity, Stamps
 from bci.signal.types import MarkKind
 
 Found = list[tuple[MarkKind, int, int]]
@@ -140,8 +140,8 @@ def test_an_offset_that_jumps_is_a_clock_reset() -> None:
     stamps.shift(3.0)
     stamps(np.arange(1.0, 2.0, 0.01), np.empty(100))
     assert stamps.shift(-600.0) == [
-        Event(MarkKind.CLOCK_RESET, 0, 0, -603.0),
-        Event(MarkKind.CLOCK_OFFSET, 0, 0, -600.0),
+        Irregularity(MarkKind.CLOCK_RESET, 0, 0, -603.0),
+        Irregularity(MarkKind.CLOCK_OFFSET, 0, 0, -600.0),
     ]
     times = np.empty(1)
     stamps(np.array([2.0]), times)

@@ -1,1 +1,1 @@
-"""The file formats a recording may come in, one module each; `bci.io.files.recording` chooses among them."""
+"""The file formats of recordings, one module each; `bci.io.files.recording` chooses among them."""

@@ -1,6 +1,6 @@
-"""Arrays: a signal in a NumPy .npy or .npz file, samples along axis 0.
+"""Arrays: reading a signal from a NumPy .npy or .npz file, samples along axis 0.
 
-An array does not say its rate, its channels or its unit. The rate has to be given, or stand in a YAML file of
+An array states neither rate nor channels nor unit. The rate must be an argument, or be stated in a YAML file of
 the same name beside it; channels without names are numbered from 1.
 """
 
@@ -46,18 +46,18 @@ def open_array(
     path : Path
         The file. A .npy stays on disk and is read block by block; a .npz is unpacked into memory.
     rate : float, optional
-        Samples per second; needed unless the YAML beside the file says it.
+        Samples per second; needed unless the YAML beside the file states it.
     channels : sequence of str, optional
         One name per column.
     unit : str, optional
         Unit of the values; without it the unit is unknown, ``""``.
     stream : str, optional
-        Which array of an archive.
+        Name of the archive's array that holds the signal.
 
     Raises
     ------
     RecordingError
-        If the file is damaged, claims more than it holds, needs pickle, or its rate is nowhere.
+        If the file is damaged, claims more than it holds, needs pickle, or its rate is stated nowhere.
     """
     stim: NDArray[np.generic] | None = None
     defects: list[str] = []
@@ -125,7 +125,7 @@ def _labels(
     if sidecar is None or not sidecar.sensors:
         return numbered
     if len(sidecar.sensors) != columns:
-        # Which name is missing cannot be known, and a guess would put every later column in another place.
+        # It is unknown which name is missing, and a wrong guess would shift the names of all later columns.
         defects.append(
             f"{sidecar.name} names {len(sidecar.sensors)} sensors for {columns} columns; its names are not used "
             f"and the columns are numbered 1 to {columns}. Give the {columns} names in order to name them."
@@ -135,16 +135,16 @@ def _labels(
 
 
 def _open_npy(path: Path) -> tuple[Shape, Block]:
-    """Return (shape, reader of rows) of a .npy, after checking what its header claims against its size."""
+    """Return (shape, reader of rows) of a .npy, after checking its header's claims against its size."""
     with path.open("rb") as file:
         offset, dtype, shape, fortran = _read_header(path.name, file, os.fstat(file.fileno()).st_size)
         if fortran and len(shape) > 1:
-            # One row is spread over the whole file: load it.
+            # In Fortran order each row is spread over the whole file: load it.
             values = np.fromfile(file, dtype)
             return shape, _rows_of(values.reshape(shape, order="F"))
     width = math.prod(shape[1:])
 
-    # Not mapped into memory: a file that shrinks under a map ends the process without a word.
+    # Not mapped into memory: a mapped file that shrinks kills the process without a message.
     def block(first: int, end: int) -> NDArray[np.generic]:
         wanted = (end - first) * width
         values = np.fromfile(path, dtype, wanted, offset=offset + first * width * dtype.itemsize)
@@ -193,7 +193,7 @@ def _read_header(name: str, file: IO[bytes], size: int) -> tuple[int, np.dtype[n
 def _read_archive(
     path: Path, stream: str | None
 ) -> tuple[NDArray[np.generic], NDArray[np.generic] | None, list[str]]:
-    """Return (signal, ``stim`` or None, what is not played) of a .npz."""
+    """Return (signal, ``stim`` or None, sentence on arrays that are not played) of a .npz."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}

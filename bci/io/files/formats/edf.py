@@ -1,4 +1,4 @@
-"""The EDF/BDF header: what it claims, checked against the file's size before anything reads the file.
+"""The EDF/BDF header: its claims, checked against the file's size before any other reader opens the file.
 
 Kemp & Olivan 2003 (EDF+, Clinical Neurophysiology 114:1755): 256 bytes, then 256 per signal, all ASCII, then
 records of equal length: 2 bytes per sample in EDF, 3 in BDF.
@@ -17,12 +17,12 @@ _NO_SIGNAL = frozenset({"edf annotations", "bdf annotations"})
 
 @dataclass(frozen=True, slots=True)
 class EdfFacts:
-    """What the header and the file's size say.
+    """EdfFacts holds the findings of a comparison of an EDF header with its file.
 
     Attributes
     ----------
     defects : tuple of str
-        Where they disagree, and what of the file cannot be shown; a sentence each.
+        Disagreements of header and file, and parts of the file that cannot be played; a sentence each.
     volts : tuple of bool
         For each channel, in order and without the annotations: whether its unit is one of voltage.
     """
@@ -72,9 +72,9 @@ def check_edf(path: Path) -> EdfFacts:
         )
     defects: list[str] = []
     if announced != records or rest:
-        said = f"announces {announced}" if announced >= 0 else "does not say how many"
+        announcement = f"announces {announced}" if announced >= 0 else "does not say how many"
         beyond = f"; {rest} bytes of an incomplete one are not played" if rest else ""
-        defects.append(f"the header {said} records of {duration:g} s, {records} are complete{beyond}")
+        defects.append(f"the header {announcement} records of {duration:g} s, {records} are complete{beyond}")
     carrying = [i for i in range(signals) if labels[i].casefold() not in _NO_SIGNAL]
     most = max((samples[i] for i in carrying), default=1)
     slow = [labels[i] for i in carrying if samples[i] < most]

@@ -1,4 +1,4 @@
-"""A FileRecording is what a file holds: one signal, its stamps and markers, and what is wrong with it."""
+"""A FileRecording is one signal from a file, with its stamps, its markers and the file's defects."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
@@ -16,31 +16,30 @@ Samples32 = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class FileRecording:
-    """One recorded signal; fulfils `bci.io.files.recording.Recording`.
+    """A FileRecording is one recorded signal; it fulfils `bci.io.files.recording.Recording`.
 
     Attributes
     ----------
     name : str
         The file's name.
     signal : Signal
-        What is recorded, in the unit that is published; float32.
+        Rate, channels and unit of the samples that `read` returns, float32.
     n : int
-        Samples.
+        Number of samples.
     block : callable
         ``block(first, end)`` reads samples: (end - first, *signal.shape), any real type.
     markers : tuple of Event
         In order; seconds from the recording's first sample.
     defects : tuple of str
-        What is wrong with the file or is not played, a sentence each.
+        Faults of the file and parts of it that are not played, a sentence each.
     segments : tuple of (int, int)
         Runs without a gap: first sample and one past the last.
     stamps : (n,) float64, optional
         Seconds from the first sample; absent where samples are evenly spaced.
     header : mapping
-        What the file says of the signal's stream, nested as it stands there: every element a list; empty where the
-        format has no such thing.
+        The signal's stream header, nested as in the file: every element a list; empty where the format has none.
     simulated : bool
-        Whether the file says that no brain was involved.
+        Whether the file states that its signal was simulated.
     """
 
     name: str
@@ -67,7 +66,7 @@ class FileRecording:
         return np.array(self.block(first, end), np.float32, order="C")
 
     def times(self, first: int, end: int) -> Times:
-        """Return when samples `first` to `end` were taken: (end - first,) float64 seconds from the first one."""
+        """Return the times of samples `first` to `end`: (end - first,) float64 seconds from the first sample."""
         self._check(first, end)
         if self.stamps is None:
             return np.arange(first, end) / self.signal.rate
@@ -84,19 +83,21 @@ class FileRecording:
 
 
 def nested(header: Mapping[str, Any], *names: str) -> list[Any]:
-    """Return what stands at a place of a header, every one of them; what is no element on the way has nothing in it.
+    """Return all entries of a nested header at the path `names`; an empty list where the path does not exist.
 
     >>> nested({"desc": [{"cap": ["large"]}, None, "words"]}, "desc", "cap")
     ['large']
     """
-    found: list[Any] = [header]
+    elements: list[Any] = [header]
     for name in names:
-        found = [item for one in found if isinstance(one, Mapping) for item in one.get(name) or []]
-    return found
+        elements = [
+            item for element in elements if isinstance(element, Mapping) for item in element.get(name) or []
+        ]
+    return elements
 
 
 def text_at(header: Mapping[str, Any], *names: str) -> str:
-    """Return the first text that stands at a place of a header; empty where there is none.
+    """Return the first text of a nested header at the path `names`; empty where there is none.
 
     >>> text_at({"type": ["EEG"]}, "type"), text_at({"type": [None]}, "type"), text_at({}, "desc", "cap")
     ('EEG', '', '')
@@ -105,13 +106,13 @@ def text_at(header: Mapping[str, Any], *names: str) -> str:
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """Return names in a row, the first few of many.
+    """Return names separated by commas, at most `most` of them.
 
     >>> listed(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    text = ", ".join(names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
 
 
 def markers_in(codes: NDArray[np.generic], rate: float, previous: float = 0.0, first: int = 0) -> list[Event]:
@@ -120,7 +121,7 @@ def markers_in(codes: NDArray[np.generic], rate: float, previous: float = 0.0, f
     Parameters
     ----------
     codes : (n,) array
-        The channel, whole numbers.
+        Values of the trigger channel, whole numbers.
     rate : float
         Samples per second.
     previous : float
@@ -142,7 +143,7 @@ def markers_in(codes: NDArray[np.generic], rate: float, previous: float = 0.0, f
 
 
 def agree(name: str, what: str, asked: object, stated: object) -> None:
-    """Refuse a value given for something that the file itself states otherwise.
+    """Refuse an argument that contradicts what the file itself states.
 
     Raises
     ------

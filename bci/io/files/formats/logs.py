@@ -1,4 +1,4 @@
-"""What a library says through its logger while it reads a file, kept from the terminal and handed over."""
+"""Log lines of a library that reads a file are collected here instead of printed to the terminal."""
 
 import logging
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ class _Collect(logging.Handler):
 
 @contextmanager
 def collected(name: str) -> Iterator[list[str]]:
-    """Give the list that fills with what the logger `name` warns of; nothing of it goes elsewhere meanwhile."""
+    """Yield a list to which the logger `name` appends its warnings, which go nowhere else meanwhile."""
     logger = logging.getLogger(name)
     before = logger.handlers[:], logger.propagate, logger.level
-    said: list[str] = []
-    logger.handlers[:] = [_Collect(said)]
+    log_lines: list[str] = []
+    logger.handlers[:] = [_Collect(log_lines)]
     logger.propagate = False
     try:
-        yield said
+        yield log_lines
     finally:
         logger.handlers[:], logger.propagate = before[:2]
         logger.setLevel(before[2])

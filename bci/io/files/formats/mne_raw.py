@@ -1,6 +1,6 @@
-"""Whatever `mne.io.read_raw` opens (EDF, BDF, BrainVision, EEGLAB, FIF and more), read block by block.
+"""Files that `mne.io.read_raw` opens (EDF, BDF, BrainVision, EEGLAB, FIF and more) are read here block by block.
 
-MNE gives volts; what is published is microvolts, in float32. Trigger channels become markers and are not
+MNE gives volts; the recording gives microvolts, in float32. Trigger channels become markers and are not
 among the signal's channels; annotations become markers too. Channel names stay as in the file.
 """
 
@@ -28,7 +28,7 @@ _VOLT = 107
 _UNIT_NAMES = {_VOLT: "V", 112: "T", 201: "T/m", 114: "degC"}
 #: Triggers in the low 16 bits of a BDF status channel; above them stand the amplifier's own flags.
 _BDF_TRIGGERS = 0xFFFF
-#: These carry all trigger lines at once; the single lines beside them say the same.
+#: Channels that carry all trigger lines at once; the single lines beside them repeat the same triggers.
 _WHOLE_STIM = ("STI101", "STI 014")
 _STIM_BLOCK = 1 << 20
 _EDF = (".edf", ".bdf")
@@ -42,8 +42,7 @@ def open_mne(
     """Open a file with MNE, without loading it.
 
     The signal is every voltage channel of the file, in microvolts. A file without any gives its most frequent
-    kind of channel, in the file's own unit. What is left out is said in `defects`, and so is every warning
-    that MNE gave.
+    kind of channel, in the file's own unit. `defects` names the channels left out and every warning of MNE.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ def open_mne(
         try_file("mne", path, _size(path), meanwhile=_import_mne)
     raw, warned = _read_raw(path)
     defects = list(facts.defects if facts else ())
-    # The header's wrong record count is said in our own words, with its numbers.
+    # A wrong record count is among our own defects, with its numbers, so MNE's warning of it is dropped.
     defects += [w for w in warned if not (facts and w.startswith("Number of records from the header"))]
     _check(path, raw)
 
@@ -93,7 +92,7 @@ def open_mne(
 
 
 def try_raw(path: Path) -> None:
-    """Read what MNE reads when it opens a file, and its first and last sample; to be called in a capped child.
+    """Open a file with MNE and read its first and last sample; called in a capped child (`bci.io.files.capped`).
 
     Raises
     ------
@@ -107,7 +106,7 @@ def try_raw(path: Path) -> None:
 
 
 def _import_mne() -> None:
-    """Import MNE's readers, half a second's work."""
+    """Import MNE's readers, which takes half a second, while the sandbox run goes on."""
     import mne
 
     _ = mne.io.read_raw
@@ -117,11 +116,11 @@ def _read_raw(path: Path) -> tuple[Any, list[str]]:
     import mne
 
     try:
-        # MNE gives each warning twice: as one, and to its logger, which prints.
+        # MNE issues each warning twice: as a Python warning, and to its logger, which prints.
         with collected("mne"), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             raw = mne.io.read_raw(path, preload=False, verbose="WARNING")
-    except Exception as error:  # MNE's readers meet damage with any exception there is
+    except Exception as error:  # MNE's readers raise exceptions of all types on damaged files
         raise RecordingError(
             f"{path.name} cannot be read: {_sentence(error)}. Expected .xdf, .npy, .npz or a format that "
             "mne.io.read_raw opens (EDF, BDF, BrainVision .vhdr, EEGLAB .set, FIF and others)."
@@ -135,7 +134,7 @@ def _read(path: Path, raw: Any, picks: NDArray[np.intp], first: int, end: int) -
         return np.empty((len(picks), 0))
     try:
         with warnings.catch_warnings():
-            # What there is to warn of was caught when the file was opened.
+            # Warnings were collected when the file was opened.
             warnings.simplefilter("ignore")
             data: NDArray[np.float64] = raw.get_data(picks=picks, start=first, stop=end, verbose="ERROR")
     except Exception as error:  # as above
@@ -147,16 +146,16 @@ def _read(path: Path, raw: Any, picks: NDArray[np.intp], first: int, end: int) -
 
 
 def _check(path: Path, raw: Any) -> None:
-    """Refuse a file that reaches elsewhere or claims more than it can hold, or whose ends are not there."""
+    """Refuse a file with samples outside its folder, claims beyond its size, or no first or last sample."""
     _check_place(path, raw)
-    # What an EDF header claims has been compared with the file, and its slow channels are interpolated.
+    # An EDF header was compared with its file before (`check_edf`), and its slow channels are interpolated.
     if path.suffix.casefold() not in _EDF:
         _check_claim(path, raw)
     _check_ends(path, raw)
 
 
 def _check_place(path: Path, raw: Any) -> None:
-    """Refuse a header that names a file of samples outside its own folder; links within it may lead anywhere."""
+    """Refuse a header that names a file of samples outside its own folder; links within the folder are followed."""
     home = Path(os.path.abspath(path if path.is_dir() else path.parent))
     for name in raw.filenames:
         if name is not None and not Path(os.path.abspath(name)).is_relative_to(home):
@@ -178,7 +177,7 @@ def _check_claim(path: Path, raw: Any) -> None:
 
 
 def _check_ends(path: Path, raw: Any) -> None:
-    """Refuse a file without a rate, or whose first or last sample is not there."""
+    """Refuse a file without a rate, or whose first or last sample is missing."""
     if not np.isfinite(raw.info["sfreq"]) or raw.info["sfreq"] <= 0:
         raise RecordingError(f"{path.name} states a rate of {raw.info['sfreq']} Hz, which cannot be played")
     if raw.n_times:
@@ -199,7 +198,7 @@ def _choose(
     kinds = raw.get_channel_types()
     units = [_UNIT_NAMES.get(int(c["unit"]), "") for c in raw.info["chs"]]
     if facts is not None and len(facts.volts) == len(units):
-        # MNE calls every EDF channel a voltage; the header knows better.
+        # MNE calls every EDF channel a voltage; the header states the true units.
         units = [u if volt else "" for u, volt in zip(units, facts.volts, strict=True)]
     data = [i for i, kind in enumerate(kinds) if kind != "stim"]
     if not data:
@@ -207,9 +206,9 @@ def _choose(
     counts = Counter(units[i] for i in data)
     chosen = "V" if counts["V"] else counts.most_common(1)[0][0]
     picks = np.array([i for i in data if units[i] == chosen])
-    left = [raw.ch_names[i] for i in data if units[i] != chosen]
-    if left:
-        defects.append(f"in another unit than the signal and not played: {listed(left)}")
+    dropped = [raw.ch_names[i] for i in data if units[i] != chosen]
+    if dropped:
+        defects.append(f"in another unit than the signal and not played: {listed(dropped)}")
     if not chosen:
         defects.append("no unit is stated: the values are played as they are")
     factor = 1e6 if chosen == "V" else 1.0
@@ -219,7 +218,7 @@ def _choose(
 def _annotations(raw: Any) -> list[Event]:
     onsets = raw.annotations.onset
     if raw.annotations.orig_time is not None:
-        # Counted from the start of the measurement, which the file's first sample may come after.
+        # Annotations count from the start of the measurement, which may lie before the file's first sample.
         onsets = onsets - raw.first_time
     return [
         Event(time=float(onset), text=str(text), code=code_of(str(text)))
@@ -239,11 +238,11 @@ def _triggers(path: Path, raw: Any) -> list[Event]:
             codes = _read(path, raw, pick, first, min(first + _STIM_BLOCK, int(raw.n_times)))[0]
             if path.suffix.casefold() == ".bdf":
                 codes = (codes.astype(np.int64) & _BDF_TRIGGERS).astype(np.float64)
-            found = markers_in(codes, float(raw.info["sfreq"]), previous, first)
+            changes = markers_in(codes, float(raw.info["sfreq"]), previous, first)
             previous = float(codes[-1])
             if len(names) > 1:
-                found = [Event(m.time, f"{name}:{m.text}", m.code) for m in found]
-            markers += found
+                changes = [Event(m.time, f"{name}:{m.text}", m.code) for m in changes]
+            markers += changes
     return markers
 
 

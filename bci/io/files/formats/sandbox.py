@@ -1,7 +1,7 @@
-"""A trial reads the headers and indices of a file once, in a capped child, before this process opens it.
+"""A sandbox run reads a file's headers and indices once in a capped child process, before this process opens the file.
 
 ``python -m bci.io.files.formats.sandbox`` answers one request (see `bci.io.files.capped`). It imports only what
-the file's format needs: its start is what opening a file costs, about 0.05 s for XDF and 0.6 s for what MNE reads.
+the file's format needs, since opening a file waits for its start: about 0.05 s for XDF and 0.6 s for MNE's formats.
 """
 
 import os
@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import RecordingError
-from bci.io.files.capped import Limits, answer, ask, nothing
+from bci.io.files.capped import ChildLimits, answer, ask, nothing
 
-#: A file of so many bytes that our own readers have judged, XDF's chunks or an EDF's header, is read without a trial:
-#: whatever stands in it, that takes less than 100 MB and a second or two.
+#: A file up to so many bytes whose structure our own readers checked (XDF's chunks, an EDF's header) needs no sandbox
+#: run: whatever its content, reading it takes less than 100 MB and a second or two.
 SMALL = 1 << 20
 
-#: What the trial of a file may use: so many bytes and so many for each of the file's, and so many seconds of processor
-#: time, with one more for every 10 MB. MNE with all it imports maps 1 GiB; readers that load a file hold it some times
-#: over.
+#: Caps on a sandbox run: so many bytes and so many for each of the file's; so many seconds of processor time, with
+#: one more for every 10 MB. MNE with all its imports maps 1 GiB; readers that load a file hold several copies of it.
 BASE_BYTES = 2 << 30
 PER_BYTE = 8
 SECONDS = 30.0
@@ -28,7 +27,7 @@ _BYTES_PER_S = 10e6
 
 
 def try_file(kind: str, path: Path, size: int, meanwhile: Callable[[], None] = nothing) -> dict[str, Any]:
-    """Read a file's headers and indices in a capped child; return what was found.
+    """Read a file's headers and indices in a capped child process; return the child's findings.
 
     Parameters
     ----------
@@ -37,9 +36,9 @@ def try_file(kind: str, path: Path, size: int, meanwhile: Callable[[], None] = n
     path : Path
         The file, or the folder for formats that are one.
     size : int
-        How large it and the files that belong to it are, bytes.
+        Size of the file and of the files that belong to it, bytes.
     meanwhile : callable
-        Called while the child works.
+        Called once while the child works.
 
     Returns
     -------
@@ -49,23 +48,23 @@ def try_file(kind: str, path: Path, size: int, meanwhile: Callable[[], None] = n
     Raises
     ------
     RecordingError
-        If it is refused there, changes meanwhile, or wants more memory or time than it may have.
+        If the child refuses the file or exceeds its memory or time, or the file changes meanwhile.
     """
     before = _identity(path)
-    found = _tried(kind, path, size, before, meanwhile)
+    findings = _sandbox_run(kind, path, size, before, meanwhile)
     if _identity(path) != before:
         raise RecordingError(
             f"{path.name} changed while it was read. Open it when the program that writes it is done."
         )
-    return found
+    return findings
 
 
 @lru_cache(maxsize=64)
-def _tried(
+def _sandbox_run(
     kind: str, path: Path, size: int, identity: tuple[int, ...], meanwhile: Callable[[], None]
 ) -> dict[str, Any]:
-    """Try a file; one that stays as it is needs no second trial."""
-    limits = Limits(
+    """Make the sandbox run of a file; an unchanged file is not run again."""
+    limits = ChildLimits(
         memory=BASE_BYTES + PER_BYTE * size,
         seconds=SECONDS + size / _BYTES_PER_S,
         expected="a file whose headers can be read",
@@ -80,7 +79,7 @@ def _tried(
 
 
 def handle(request: dict[str, Any]) -> dict[str, Any]:
-    """Read the file of a request."""
+    """Read the file that a request names, in the child process."""
     path = Path(request["path"])
     if request["kind"] == "xdf":
         from bci.io.files.xdf.chunks import check_chunks

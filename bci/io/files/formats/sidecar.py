@@ -1,6 +1,6 @@
-"""A Sidecar is the small YAML file beside an array that says its rate and the names of its columns.
+"""A Sidecar is the small YAML file beside an array that states its rate and the names of its columns.
 
-Only two facts are looked for, among nested keys, scalars and lists; whatever else stands there is passed over.
+Only these two are read, from nested keys, scalars and lists; all else in the file is ignored.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What the file beside an array says; None or empty where it says nothing.
+    """A Sidecar holds the rate and column names from the YAML beside an array; None or empty where it has none.
 
     Attributes
     ----------

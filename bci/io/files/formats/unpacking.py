@@ -1,4 +1,4 @@
-"""How far compressed files unpack, found before a reader unpacks them: .gz, and the MAT file in an EEGLAB .set."""
+"""Unpacked sizes of compressed files (.gz, the MAT file in an EEGLAB .set), checked before a reader opens them."""
 
 import gzip
 import struct
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bci.errors import RecordingError
 
-#: A file may unpack to so many times its size, or so many bytes.
+#: A file may unpack to so many times its size, or to so many bytes if that is more.
 _MOST_UNPACKED = 20
 _SMALL = 64 << 20
 
@@ -17,12 +17,12 @@ _PIECE = 1 << 16
 
 
 def check_gzip(path: Path) -> None:
-    """Refuse a gzip file that unpacks to far more than its size; unpacks in pieces and keeps none.
+    """Refuse a gzip file that unpacks to far more than its size. The file is unpacked in pieces; none is kept.
 
     Raises
     ------
     RecordingError
-        If it would, or is damaged.
+        If it unpacks to more than allowed, or is damaged.
     """
     size = path.stat().st_size
     limit = max(_SMALL, _MOST_UNPACKED * size)
@@ -42,12 +42,12 @@ def check_gzip(path: Path) -> None:
 def check_mat(path: Path) -> None:
     """Refuse a MAT 5 file that unpacks to far more than its size.
 
-    Unpacks in pieces and keeps none. Other kinds of MAT file are left to their reader.
+    The file is unpacked in pieces; none is kept. Other kinds of MAT file are left to their reader.
 
     Raises
     ------
     RecordingError
-        If it would.
+        If it unpacks to more than allowed.
     """
     size = path.stat().st_size
     limit = max(_SMALL, _MOST_UNPACKED * size)

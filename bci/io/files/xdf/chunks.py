@@ -66,7 +66,7 @@ def check_chunks(path: Path) -> CheckedChunks:
     RecordingError
         If this is no XDF file, or a chunk claims what it cannot hold.
     """
-    size = path.stat().st_size
+    name, size = path.name, path.stat().st_size
     sums = _Sums()
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
@@ -77,7 +77,7 @@ def check_chunks(path: Path) -> CheckedChunks:
             if head is None:
                 cut = f"the file ends within a chunk; its last {size - at} bytes are not played"
                 return CheckedChunks(at, (cut,))
-            _check_chunk(f"{path.name}, byte {at}", file, head, sums)
+            _check_chunk(f"{name}, byte {at}", file, head, sums)
             if sums.texts > _MOST_TEXTS:
                 raise RecordingError(f"{path.name} holds more than {_MOST_TEXTS} texts: refused")
             at = head.end

@@ -1,4 +1,4 @@
-"""The Content of an XDF file's chunks, read with suspicion: streams, stamps, counts, and what contradicts itself."""
+"""A Content checks and accumulates the chunks of an XDF file: streams, stamps, counts, and contradictions."""
 
 import math
 import struct
@@ -20,12 +20,12 @@ _NO_STAMPS = np.empty(0)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a stream says of itself.
+    """A Header describes one stream of an XDF file.
 
     Attributes
     ----------
     xml : bytes
-        As it stands in the file.
+        The header as in the file.
     layout : Layout
         How its samples lie in the file.
     source_id : str
@@ -99,7 +99,7 @@ class Header:
 
 @dataclass(slots=True)
 class StreamState:
-    """One stream, as far as its chunks have been read.
+    """A StreamState holds the counts of one stream over the chunks read so far.
 
     Attributes
     ----------
@@ -134,14 +134,14 @@ class StreamState:
         self.last = float(stamps[-1])
 
     def skip(self, line: ChunkSum) -> None:
-        """Pass over a damaged chunk: what it held is damage, neither a gap nor missing."""
+        """Pass over a damaged chunk: its samples count as damaged, neither as a gap nor as missing."""
         self.last = math.nan
         self.next = line.first + line.samples
 
 
 @dataclass(slots=True)
 class Content:
-    """All streams of a file, as far as it has been read."""
+    """A Content holds the state of all streams of a file over the chunks read so far."""
 
     streams: dict[int, StreamState] = field(default_factory=dict)
 
@@ -153,25 +153,25 @@ class Content:
         Parameters
         ----------
         tag : int
-            What it holds.
+            XDF's number for the kind of chunk.
         content : bytes
-            What stands behind its tag.
+            The chunk's bytes after its tag.
         line : ChunkSum or None
-            What its checksum's line says of it.
+            The chunk's line among the checksums.
         copies : mapping of int to bytes
             Second copies of headers, for streams whose own is damaged.
 
         Returns
         -------
         stream : int
-            Whose it is; 0 for none.
+            Number of the chunk's stream; 0 for none.
         stamps : (n,) float64
             Stamps of the samples in it.
 
         Raises
         ------
         ValueError
-            If it contradicts itself.
+            If the chunk contradicts itself.
         """
         if tag == Tag.BOUNDARY and content != BOUNDARY:
             raise ValueError("a boundary chunk holds something else")
@@ -213,11 +213,11 @@ def read_stamps(header: Header, content: bytes, at: int, last: float) -> NDArray
     Parameters
     ----------
     header : Header
-        Of the stream.
+        Header of the stream.
     content : bytes
-        Of the chunk.
+        Content of the chunk.
     at : int
-        Where the number of samples stands in it.
+        Place of the number of samples in the content.
     last : float
         Stamp of the sample before, from which those that have none are counted on; NaN when unknown.
 

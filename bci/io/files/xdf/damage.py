@@ -1,4 +1,4 @@
-"""A Report says what of a recording is damaged, and what can still be used."""
+"""A Report lists the damaged pieces of a recording, and the samples that can still be used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,18 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One piece of the file that cannot be trusted.
+    """A Damage is one piece of the file that cannot be trusted.
 
     Attributes
     ----------
     offset, length : int
-        Where it is, bytes.
+        Place of the piece in the file, bytes.
     what : str
-        What is wrong with it.
+        Kind of damage, in words.
     stream : int
-        Whose samples it held, as far as that is known; 0 otherwise.
+        Number of the stream whose samples it held; 0 when unknown.
     samples : int
-        How many it held, as far as that is known.
+        Number of samples that it held; 0 when unknown.
     """
 
     offset: int
@@ -30,7 +30,7 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """One stream, as far as it can be used.
+    """A StreamReport counts the usable and the lost samples of one stream.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class StreamReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a recording is worth.
+    """A Report is the result of verifying a recording.
 
     Attributes
     ----------
@@ -80,9 +80,9 @@ class Report:
     damage : tuple of Damage
         The damaged pieces, the first thousand.
     streams : tuple of StreamReport
-        What can be used.
+        Usable samples of each stream.
     notes : tuple of str
-        What is wrong beside the file, or not as it should be; a sentence each.
+        Problems other than damaged pieces, a sentence each.
     finished : bool
         Whether it was closed: footers, a manifest, and its own name.
     """
@@ -102,11 +102,11 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing at all is wrong with what is there."""
+        """Whether the verification found no problem."""
         return not self.damaged and not self.notes
 
     def sentences(self) -> tuple[str, ...]:
-        """Return for people what is damaged and what can be used, a sentence each."""
+        """Return the report in words, a sentence each: damaged pieces and usable samples."""
         said = [
             f"stream {s.name!r}: {s.samples} samples can be used"
             + (f", {s.lost} are in damaged chunks" if s.lost else "")
@@ -126,7 +126,7 @@ class Report:
         return (*said, *self.notes)
 
     def result(self) -> dict[str, Any]:
-        """Return it for machines: ``chunks``, ``damaged``, ``gaps``, ``samples`` and more."""
+        """Return the report as JSON holds it: ``chunks``, ``damaged``, ``gaps``, ``samples`` and more."""
         return {
             "recording": str(self.path),
             "chunks": self.chunks,

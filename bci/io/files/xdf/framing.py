@@ -5,9 +5,8 @@ then the length itself, little-endian. Only the standard library is imported her
 first must start fast.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import IO
+from typing import IO, NamedTuple
 
 MAGIC = b"XDF:"
 
@@ -34,8 +33,7 @@ _TAGS = frozenset(Tag)
 OF_A_STREAM = frozenset({Tag.STREAM_HEADER, Tag.SAMPLES, Tag.CLOCK_OFFSET, Tag.STREAM_FOOTER})
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkHead:
+class ChunkHead(NamedTuple):
     """Where a whole chunk stands, by its own account.
 
     Attributes

@@ -6,7 +6,7 @@ imported here, as in `bci.io.files.xdf.framing`.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from bci.io.files import safe_xml
@@ -43,12 +43,23 @@ class Layout:
         Format of a value: a key of `FORMATS`, or ``"string"``.
     rate : float
         Samples per second, 0 when irregular.
+    is_text : bool
+        Whether its values are texts, each with a length of its own.
+    value_bytes : int
+        Bytes of a sample's values; 0 for text.
     """
 
     name: str
     channels: int
     kind: str
     rate: float
+    is_text: bool = field(init=False)
+    value_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        each = int(FORMATS[self.kind][-1]) if self.kind in FORMATS else 0
+        object.__setattr__(self, "is_text", self.kind == "string")
+        object.__setattr__(self, "value_bytes", each * self.channels)
 
     @classmethod
     def read(cls, header: safe_xml.Element) -> Self:
@@ -74,16 +85,6 @@ class Layout:
                 f"a stream's header claims {layout.channels} channels of {layout.kind!r} at {layout.rate} Hz"
             )
         return layout
-
-    @property
-    def is_text(self) -> bool:
-        """Whether its values are texts, each with a length of its own."""
-        return self.kind == "string"
-
-    @property
-    def value_bytes(self) -> int:
-        """Bytes of a sample's values; 0 for text."""
-        return 0 if self.is_text else int(FORMATS[self.kind][-1]) * self.channels
 
     def all_stamped(self, content: bytes, at: int, n: int) -> bool:
         """Return whether `n` samples of numbers, each with its stamp, fill `content` from `at` on exactly."""
@@ -113,12 +114,13 @@ class Layout:
             If they do not fill the content exactly; nothing beyond the content is ever read.
         """
         size, values = len(content), self.value_bytes
+        texts = self.channels if self.is_text else 0
         done, ahead = 0, _LEAST_AHEAD
         while done < n:
             stamp = content[at] if at < size else -1
             each = 1 + stamp + values
             count = 1
-            if stamp in (0, 8) and not self.is_text:
+            if not texts and stamp in (0, 8):
                 # At most twice as far as the last run reached, so that no byte is looked at again and again.
                 marks = content[at : at + each * min(ahead, n - done) : each]
                 count = len(marks) - len(marks.lstrip(marks[:1]))
@@ -128,9 +130,8 @@ class Layout:
             yield at, count, stamp
             at += count * each
             done += count
-            if self.is_text:
-                for _ in range(self.channels):
-                    width, at = read_number(content, at)
-                    at += width
+            for _ in range(texts):
+                width, at = read_number(content, at)
+                at += width
         if at != size:
             raise ValueError(f"it claims {n} samples, which do not fill it exactly")

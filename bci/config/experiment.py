@@ -1,0 +1,149 @@
+"""What the participant is shown, trial by trial: the ``[experiment]`` section, one settings model for each protocol.
+
+``protocol`` says which; without it the pictures of a folder are shown. The protocols themselves, under the same names,
+are the modules of `stimuli.protocols`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from bci.memory.trial_parts import LONGEST_TEXT
+
+_Seconds = Annotated[float, Field(ge=0, le=600)]
+_Count = Annotated[int, Field(ge=1, le=100_000)]
+_Words = Annotated[str, Field(min_length=1)]
+
+
+class ProtocolSettings(BaseModel):
+    """What every protocol's settings have: the times of a trial.
+
+    The display stamps every stimulus with its flip and publishes it as a marker ``stimulus <number> <name>``, which is
+    recorded and around which a bundle may decode epochs.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    draws_latents: ClassVar[bool] = False
+    """Whether its stimuli are latents, which the session's bundle must draw."""
+
+    protocol: str
+    stimulus_s: Annotated[float, Field(gt=0, le=600)] = 0.5
+    """How long a stimulus is shown."""
+    feedback_s: _Seconds = 0.0
+    """How long, after it, reconstructions are shown to the participant; 0 for never."""
+    blank_s: _Seconds = 1.0
+    """How long only the fixation target is shown before each stimulus."""
+    lead_in_s: _Seconds = 2.0
+    """How long, beside that, it is shown before the first one: filters settle, and so does the participant."""
+
+    def placed(self, folder: Path) -> Self:
+        """Return the same settings with paths that are relative to `folder`."""
+        return self
+
+
+class _PictureFolder(ProtocolSettings):
+    """Settings of a protocol whose stimuli come from a folder of pictures."""
+
+    folder: Path
+    """Folder of the pictures: PNG, JPEG, BMP, TIFF, WebP."""
+    seed: int = 0
+    """Which random order."""
+
+    def placed(self, folder: Path) -> Self:
+        """Return the same settings with `folder` before the pictures' folder, where that is relative."""
+        return self.model_copy(update={"folder": folder / self.folder})
+
+
+class ImagesSettings(_PictureFolder):
+    """The pictures of a folder, each shown as often, and time for feedback after each."""
+
+    protocol: Literal["images"] = "images"
+    repeats: _Count = 1
+    """How often each is shown."""
+    order: Literal["random", "sorted"] = "random"
+    """Random, each block of trials holding every picture once, or as the file names sort."""
+
+
+class LatentsSettings(ProtocolSettings):
+    """Points in the latent space of the session's generator, drawn by it while the session runs."""
+
+    draws_latents: ClassVar[bool] = True
+
+    protocol: Literal["latents"]
+    pattern: Literal["random", "direction"] = "random"
+    """"random": standard normal points. "direction": evenly spaced points of one straight line through the origin."""
+    points: _Count = 24
+    """How many points."""
+    repeats: _Count = 1
+    """How often each is shown."""
+    order: Literal["random", "sorted"] = "random"
+    """Random, each block of trials holding every point once, or by number: of a direction, from end to end."""
+    spread: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Random: standard deviation of every coordinate. Direction: distance of both ends from the origin, in units of √d,
+    the length of a typical standard normal latent of d coordinates."""
+    seed: int = 0
+    """Which points or which direction, and which random order."""
+
+
+class StaircaseSettings(_PictureFolder):
+    """Pictures whose contrast follows what is read of them: the lowest contrast at which they still can be read.
+
+    Beside the pictures lies ``latents.json``, the latent of each by its name.
+    """
+
+    protocol: Literal["staircase"]
+    start: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Contrast of the first trial; 1 is the picture as it is, 0 an even grey."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """What the contrast is multiplied by on the way down, and divided by on the way up."""
+    down: Annotated[int, Field(ge=1, le=10)] = 2
+    """How many pictures must be read in a row before the contrast goes down; one that is not read lets it go up. A
+    picture counts as read when the reading is more like its latent than like that of another picture, drawn at
+    random."""
+    reversals: Annotated[int, Field(ge=2, le=1000)] = 8
+    """After how many changes of direction the experiment ends."""
+    trials: _Count = 200
+    """After how many trials it ends at the latest."""
+
+
+class TextSettings(ProtocolSettings):
+    """Words on the screen: cues of what to do, to imagine or to read."""
+
+    protocol: Literal["text"]
+    words: Annotated[tuple[_Words, ...], Field(min_length=1, max_length=10_000)]
+    """What is written, one entry a stimulus; "\\n" begins a new line."""
+    size_deg: Annotated[float, Field(gt=0, le=45)] = 1.5
+    """Height of a line, degrees of visual angle."""
+    repeats: _Count = 1
+    """How often each is shown."""
+    order: Literal["random", "sorted"] = "random"
+    """Random, each block of trials holding every entry once, or as they are listed."""
+    seed: int = 0
+    """Which random order."""
+
+    @model_validator(mode="after")
+    def _words_fit(self) -> Self:
+        for words in self.words:
+            if not words.strip() or len(words.encode()) > LONGEST_TEXT:
+                raise ValueError(
+                    f"words: expected 1 to {LONGEST_TEXT} bytes of text that can be seen, came {words[:40]!r}"
+                )
+        return self
+
+
+def _protocol_of(settings: Any) -> Any:
+    if isinstance(settings, dict):
+        return settings.get("protocol", "images")
+    return getattr(settings, "protocol", None)
+
+
+#: The ``[experiment]`` section.
+ExperimentSettings = Annotated[
+    Annotated[ImagesSettings, Tag("images")]
+    | Annotated[LatentsSettings, Tag("latents")]
+    | Annotated[StaircaseSettings, Tag("staircase")]
+    | Annotated[TextSettings, Tag("text")],
+    Discriminator(_protocol_of),
+]

@@ -1,0 +1,43 @@
+"""Renderers draw results that are no pictures: probabilities as bars, a number as a bar or a disc, a word as a word.
+
+A renderer turns the values of a result, (k,) float32, into pixels, (height, width, 3) uint8, that follow from the
+values alone: the same values give the same bytes. Words are drawn once, when the renderer is made. Sizes change
+smoothly with the values: an edge between two pixels is drawn as a grey.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.decoder.renderers.bars import Bars
+from bci.decoder.renderers.gauge import Gauge
+from bci.decoder.renderers.word import Word
+from bci.decoder.result import ClassesResult, NumberResult, PictureResult, Result
+
+
+class Renderer(Protocol):
+    """What draws the values of a result."""
+
+    def __call__(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the picture, (height, width, 3) uint8, newly allocated, of finite values, (k,)."""
+        ...
+
+
+def open_renderer(result: Result, size: tuple[int, int]) -> Renderer:
+    """Return what draws a result.
+
+    Parameters
+    ----------
+    result : ClassesResult, NumberResult or TextResult
+        What the values are.
+    size : (int, int)
+        Height and width of the pictures.
+    """
+    if isinstance(result, PictureResult):
+        raise TypeError("a picture is drawn by its bundle's generator, not by a renderer")
+    if isinstance(result, ClassesResult):
+        return Bars(result.labels, size)
+    if isinstance(result, NumberResult):
+        return Gauge(result, size)
+    return Word(result.words, size)

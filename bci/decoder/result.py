@@ -1,0 +1,164 @@
+"""A Result is what a bundle gives: a picture, or without one class probabilities, a number, or a word.
+
+Each kind is one model of bundle.json's optional section ``result``. A result that is no picture comes out of a readout
+alone; its values are what a reconstruction's latent holds, and its picture is drawn by `bci.decoder.renderers`.
+"""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Label = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PictureResult(_Result):
+    """A picture, drawn by a generator; the latent is its place in the generator's space. The default."""
+
+    output: ClassVar[str] = "latent"
+    """The output of the readout's graph that holds the values."""
+
+    kind: Literal["picture"] = "picture"
+
+    @property
+    def size(self) -> int | None:
+        """How many values there are; None where the result leaves that open."""
+        return None
+
+    def output_shape(self, size: int) -> list[int]:
+        """Return the shape of the graph's output, given the number of values."""
+        return [1, size]
+
+    def value_names(self, size: int) -> tuple[str, ...]:
+        """Return what each value is called for other programs."""
+        return tuple(f"latent-{i}" for i in range(size))
+
+    def __str__(self) -> str:
+        return "a picture"
+
+
+class _Probabilities(_Result):
+    """A result whose values are the probabilities of things with labels."""
+
+    output: ClassVar[str] = "probabilities"
+
+    @property
+    def labels_in_order(self) -> tuple[str, ...]:
+        """What the probabilities are of, in the order of the graph's output."""
+        raise NotImplementedError
+
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return len(self.labels_in_order)
+
+    def output_shape(self, size: int) -> list[int]:
+        """Return the shape of the graph's output."""
+        return [1, size]
+
+    def value_names(self, size: int) -> tuple[str, ...]:
+        """Return what each value is called for other programs."""
+        return tuple(f"probability-{label}" for label in self.labels_in_order)
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Self:
+        if len(set(self.labels_in_order)) < len(self.labels_in_order):
+            raise ValueError(f"each label names one thing; got {', '.join(self.labels_in_order)}")
+        return self
+
+
+class ClassesResult(_Probabilities):
+    """Probabilities of classes, drawn as one bar each.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The classes, in the order of the graph's output ``probabilities``, (1, k) float32, which sums to 1.
+    """
+
+    kind: Literal["classes"]
+    labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=64)]
+
+    @property
+    def labels_in_order(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.labels
+
+    def __str__(self) -> str:
+        return f"probabilities of {', '.join(self.labels)}"
+
+
+class TextResult(_Probabilities):
+    """One of a few words, drawn as the most probable of them.
+
+    Attributes
+    ----------
+    words : tuple of str
+        The words, in the order of the graph's output ``probabilities``, (1, k) float32, which sums to 1.
+    """
+
+    kind: Literal["text"]
+    words: Annotated[tuple[Label, ...], Field(min_length=2, max_length=10_000)]
+
+    @property
+    def labels_in_order(self) -> tuple[str, ...]:
+        """The words."""
+        return self.words
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.words[:8]) + (" …" if len(self.words) > 8 else "")
+        return f"one of {len(self.words)} words ({shown}), by their probabilities"
+
+
+class NumberResult(_Result):
+    """One number, drawn as a bar or a disc that is as large as it.
+
+    Attributes
+    ----------
+    name, unit : str
+        What the number is, and its unit; empty when it has none.
+    low, high : float
+        The values that are drawn as nothing and as full size; what lies outside is drawn as the nearer of the two. The
+        graph's output ``value``, (1,) float32, is kept as it is.
+    shape : str
+        ``bar``: its height is the number. ``disc``: its area is.
+    """
+
+    output: ClassVar[str] = "value"
+
+    kind: Literal["number"]
+    name: Label
+    unit: str = ""
+    low: float = 0.0
+    high: float = 1.0
+    shape: Literal["bar", "disc"] = "bar"
+
+    @property
+    def size(self) -> int:
+        """How many values there are: one."""
+        return 1
+
+    def output_shape(self, size: int) -> list[int]:
+        """Return the shape of the graph's output."""
+        return [1]
+
+    def value_names(self, size: int) -> tuple[str, ...]:
+        """Return what the value is called for other programs."""
+        return (f"value-{self.name}" + (f" ({self.unit})" if self.unit else ""),)
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"the range goes from low to high; got low={self.low}, high={self.high}")
+        return self
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        return f"a number, {self.name}, from {self.low:g} to {self.high:g}{unit}"
+
+
+#: What a bundle gives, told apart by ``kind``.
+Result = Annotated[PictureResult | ClassesResult | NumberResult | TextResult, Field(discriminator="kind")]

@@ -1,0 +1,106 @@
+"""The pictures of a folder, as stimuli of one size."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from bci.errors import ConfigError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+#: Beside the pictures of a folder: the latent of each, by its name.
+LATENTS = "latents.json"
+
+
+def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArray[np.uint8]]:
+    """Read every picture of a folder, in the order of their names, scaled to one size.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are.
+    size : (int, int)
+        Height and width; other proportions are cut to it around the middle.
+
+    Returns
+    -------
+    names : list of str
+        File names without their suffix.
+    images : (n, height, width, 3) uint8
+        The pictures, grey ones as RGB.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or one cannot be read.
+    """
+    paths = picture_paths(folder)
+    if not paths:
+        raise ConfigError(
+            f"[experiment] folder {folder}: expected pictures ({', '.join(sorted(SUFFIXES))}), found none"
+        )
+    images = np.empty((len(paths), *size, 3), np.uint8)
+    for place, path in enumerate(paths):
+        try:
+            with Image.open(path) as opened:
+                images[place] = _fit(opened.convert("RGB"), size)
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise ConfigError(f"{path} cannot be read as a picture: {error}. Repair or remove it.") from None
+    return [path.stem for path in paths], images
+
+
+def load_latents(folder: Path, names: Sequence[str], d: int) -> NDArray[np.float32]:
+    """Read the latent of each picture of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are, and ``latents.json``: for each name a list of numbers.
+    names : sequence of str
+        Of the pictures.
+    d : int
+        How many numbers a latent has.
+
+    Returns
+    -------
+    (n, d) float32
+
+    Raises
+    ------
+    ConfigError
+        If the file is not there, or does not give as many numbers for each picture.
+    """
+    path = folder / LATENTS
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        latents = np.array([rows[name] for name in names], np.float32)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(
+            f"[experiment] folder {folder}: expected the latent of every picture in {LATENTS}, came: {error}. Choose a "
+            "folder of pictures that a generator drew."
+        ) from None
+    if latents.shape != (len(names), d) or not np.isfinite(latents).all():
+        raise ConfigError(
+            f"{path}: expected {d} numbers for each picture, as many as the bundle reads, came an array of shape "
+            f"{latents.shape}. Choose the pictures of the bundle's own generator."
+        )
+    return latents
+
+
+def picture_paths(folder: Path) -> list[Path]:
+    """Return the files of a folder that are pictures by their names, sorted; none where there is no folder."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+
+
+def _fit(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    height, width = size
+    scale = max(width / image.width, height / image.height)
+    box = (width / scale, height / scale)
+    left, top = (image.width - box[0]) / 2, (image.height - box[1]) / 2
+    cut = (left, top, left + box[0], top + box[1])
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box=cut))

@@ -1,0 +1,191 @@
+"""The tables of an experiment: what became of every trial, and what was read of it after it was over.
+
+They hold everything that a protocol was told, so that a restarted engine can tell it again: ``trials.csv`` a row a
+trial, ``readings.csv`` a row for each reading that came after its trial, with the trial whose outcome brought it. A
+restarted engine writes ``trials-2.csv``, ``readings-2.csv`` and so on; a row is on the disk when it has been written.
+"""
+
+import csv
+import io
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.io.files.disk import AppendFile
+from stimuli.trials import Ending, Latent, Outcome, Reading, Trial
+
+#: Columns of ``trials.csv``. `frames`: how many reconstructions had been looked at when the outcome was made.
+FIELDS = (
+    "trial", "stimulus", "name", "ending", "planned", "onset", "until", "confidence", "latent", "stimulus_latent",
+    "frames",
+)  # fmt: skip
+
+#: Columns of ``readings.csv``. `outcome`: the trial whose outcome brought it; empty after the last trial.
+READING_FIELDS = ("trial", "outcome", "confidence", "latent")
+
+
+class TrialTable:
+    """The tables that one engine writes.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        number = 1
+        while _path(folder, "trials", number).exists():
+            number += 1
+        self._trials = AppendFile(_path(folder, "trials", number))
+        self._readings = AppendFile(_path(folder, "readings", number))
+        _append(self._trials, [FIELDS])
+        _append(self._readings, [READING_FIELDS])
+
+    def write(
+        self, number: int, trial: Trial, outcome: Outcome, planned: float = math.nan, frames: int = 0
+    ) -> None:
+        """Append what came of one trial.
+
+        Parameters
+        ----------
+        number : int
+            Which, counted from 0.
+        trial : Trial
+            What was asked for.
+        outcome : Outcome
+            What became of it.
+        planned : float
+            When its stimulus was due, session seconds; NaN when it was never asked for.
+        frames : int
+            Reconstructions that had been looked at.
+        """
+        # The trial's own row comes last: with it the outcome counts as told.
+        self.write_late(outcome.late, number)
+        row = (
+            number,
+            trial.number,
+            trial.name,
+            outcome.ending.value,
+            *(float(value) for value in (planned, outcome.onset, planned + trial.stimulus_s)),
+            float(outcome.confidence),
+            "" if outcome.latent is None else _list(outcome.latent),
+            _list(trial.stimulus.latent) if isinstance(trial.stimulus, Latent) else "",
+            frames,
+        )
+        _append(self._trials, [row])
+
+    def write_late(self, readings: Iterable[Reading], outcome: int | None = None) -> None:
+        """Append readings of trials that were over; `outcome` is the trial whose outcome brings them, if any does."""
+        brought_by = "" if outcome is None else outcome
+        rows = [(r.trial, brought_by, float(r.confidence), _list(r.latent)) for r in readings]
+        if rows:
+            _append(self._readings, rows)
+
+    def __enter__(self) -> "TrialTable":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._trials.close()
+        self._readings.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of ``trials.csv``: the stimulus' number and name, and what became of the trial."""
+
+    stimulus: int
+    name: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the engines before recorded.
+
+    Attributes
+    ----------
+    rows : sequence of Row
+        Every trial that was over, in order.
+    frames : int
+        Reconstructions that had been looked at by then.
+    pending : mapping of int to tuple of Reading
+        Late readings by the trial whose outcome was to bring them, where that outcome was not recorded any more.
+    after : frozenset of int
+        Trials of which a reading was recorded after the last trial.
+    """
+
+    rows: Sequence[Row]
+    frames: int
+    pending: Mapping[int, tuple[Reading, ...]]
+    after: frozenset[int]
+
+
+def read_past(folder: Path) -> Past:
+    """Read the tables of the engines before, over all their parts; empty where there was none.
+
+    Numbers come back to the bit, so that a protocol that is told these outcomes goes on as one that heard them live.
+    """
+    late: defaultdict[int, dict[int, Reading]] = defaultdict(dict)
+    after = set()
+    for row in _rows(folder, "readings"):
+        reading = Reading(int(row["trial"]), _latent(row["latent"]), float(row["confidence"]))
+        if row["outcome"]:
+            late[int(row["outcome"])][reading.trial] = reading
+        else:
+            after.add(reading.trial)
+    rows, frames = [], 0
+    for row in _rows(folder, "trials"):
+        number, frames = int(row["trial"]), int(row["frames"])
+        outcome = Outcome(
+            number,
+            Ending(row["ending"]),
+            float(row["onset"]),
+            _latent(row["latent"]) if row["latent"] else None,
+            float(row["confidence"]),
+            _in_order(late.pop(number, {})),
+        )
+        rows.append(Row(int(row["stimulus"]), row["name"], outcome))
+    return Past(
+        rows, frames, {number: _in_order(readings) for number, readings in late.items()}, frozenset(after)
+    )
+
+
+def _in_order(readings: Mapping[int, Reading]) -> tuple[Reading, ...]:
+    return tuple(readings[trial] for trial in sorted(readings))
+
+
+def _path(folder: Path, table: str, number: int) -> Path:
+    return folder / f"{table}{f'-{number}' if number > 1 else ''}.csv"
+
+
+def _rows(folder: Path, table: str) -> Iterator[Mapping[str, str]]:
+    number = 1
+    while (path := _path(folder, table, number)).exists():
+        text = path.read_text(encoding="utf-8")
+        # The last row of an engine that was killed while it wrote may have been cut.
+        yield from csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+        number += 1
+
+
+def _list(latent: NDArray[np.float32]) -> str:
+    """Return a latent as a JSON list that gives its float32 back exactly."""
+    return json.dumps([float(value) for value in latent])
+
+
+def _latent(text: str) -> NDArray[np.float32]:
+    return np.array(json.loads(text), np.float32)
+
+
+def _append(file: AppendFile, rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    file.append(text.getvalue().encode())
+    file.sync()
