@@ -48,6 +48,15 @@ def kind_of(name: str) -> str:
     return name.partition(_OF)[0]
 
 
+def name_of(name: str) -> str:
+    """Return which of several a program is; empty where it is the first or the only one.
+
+    >>> name_of("decode"), name_of("decode:motor")
+    ('', 'motor')
+    """
+    return name.partition(_OF)[2]
+
+
 @dataclass(frozen=True)
 class Post:
     """One program's place in a line.

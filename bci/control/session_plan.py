@@ -130,8 +130,15 @@ class SessionPlan:
                     f"{', '.join(ids) or 'none'}. Give it in [stream] markers."
                 )
             return self._marker_rings()[settings.markers]
-        own = self.markers[self.config.decoded_by(decoder)]
-        if not (own or ids):
+        # What a simulator sends beside its samples is no event.
+        silent = [
+            _own_markers(self.source_id(i))
+            for i in range(len(self.config.streams))
+            if (source := self.config.source_of(i)) is not None and source.kind != "replay"
+        ]
+        ids = [marker for marker in ids if marker not in silent]
+        own = [marker for marker in self.markers[self.config.decoded_by(decoder)] if marker in ids]
+        if not ids:
             raise ConfigError(
                 f"bundle {bundle.name!r} decodes epochs around markers ({bundle.spec.window}), and the session names "
                 "no stream of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
@@ -432,17 +439,16 @@ class SessionPlan:
     def _write_facts(self, folder: Path, decoders: Sequence[str]) -> None:
         write_json(folder / "config.json", self.config.model_dump(mode="json"))
         ran = [
-            {"folder": settings.bundle.name, "hash": bundle.hash}
-            for settings, bundle in zip(self.config.decoders, self.bundles, strict=True)
+            {
+                "bundle": {"folder": settings.bundle.name, "hash": bundle.hash},
+                "decoder": self._told[name].get("environment", {}),
+            }
+            for name, settings, bundle in zip(decoders, self.config.decoders, self.bundles, strict=True)
         ]
-        computed = [self._told[name].get("environment", {}) for name in decoders]
-        environment = describe_environment() | {"bundle": ran[0], "decoder": computed[0]}
+        environment = describe_environment() | ran[0]
         if len(ran) > 1:
             names = [str(settings.name) for settings in self.config.decoders]
-            environment |= {
-                "bundles": dict(zip(names, ran, strict=True)),
-                "decoders": dict(zip(names, computed, strict=True)),
-            }
+            environment |= {"decoders": dict(zip(names, ran, strict=True))}
         write_json(folder / "environment.json", environment)
 
     def ended(self, facts: Facts, elapsed: float) -> str:
