@@ -14,6 +14,7 @@ from bci.control.certify.traces import Traces, number
 from bci.errors import BciError
 from bci.io.files.xdf.verify import verify
 from bci.session.latency import intervals, percentiles
+from bci.session.recorded import RecordedSession
 from bci.session.reproduce import reproduce
 from bci.signal.types import INTERVALS
 
@@ -230,16 +231,14 @@ def _same_pictures(traces: Traces) -> Fact:
 
 
 def decode_again(session: Path) -> dict[str, Any]:
-    """Return what reproduction says of the first decoder, and ``wrong``.
-
-    That is how many reconstructions, of all decoders, are not as they should be.
-    """
+    """Return the result of reproduction of the first decoder, and ``wrong``: reconstructions of all that differ."""
     try:
-        result = reproduce(session)
+        results = [
+            reproduce(session, decoder=name) for name in (None, *RecordedSession.read(session).decoders)
+        ]
     except (BciError, OSError) as error:
         return {"trouble": str(error)}
-    every = result.get("decoders", {"": result}).values()
-    return {**result, "wrong": sum(_wrong(one) for one in every)}
+    return {**results[0], "wrong": sum(_wrong(result) for result in results)}
 
 
 def _wrong(result: dict[str, Any]) -> int:
