@@ -48,7 +48,7 @@ class Rig:
 
     @property
     def external(self) -> bool:
-        """Whether somebody else's program makes the samples, which is then not ours to break."""
+        """Whether a program outside this rig makes the samples, which is then not broken."""
         return self.config.source is None
 
 
