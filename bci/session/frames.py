@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
+from bci.session.tables import Row
 from bci.signal.types import STAGES, Event, code_of
-
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,8 +162,8 @@ class Decoding:
             frames = _with_events(frames, epochs, events, offset(), folder)
         decoded = {(frame.event.raw, frame.event.text) for frame in frames if frame.event is not None}
         # A successor may call lost what its predecessor had decoded, or what it has cut again itself.
-        really = [one for key, one in lost.items() if key not in decoded]
-        return cls(frames, resets, epochs, events, really)
+        without_frame = [one for key, one in lost.items() if key not in decoded]
+        return cls(frames, resets, epochs, events, without_frame)
 
 
 def _frame_event(row: Row) -> Event | None:

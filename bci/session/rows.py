@@ -12,8 +12,6 @@ from bci.io.files.checksums import ChunkSum, read_sums, sums_path
 from bci.session.part import Part, part_number
 from bci.session.tables import table_file
 
-Row = Mapping[str, str]
-
 #: The column by which a table counts its rows; marks bear no count.
 COUNTERS: Mapping[str, str] = {"frames": "frame", "shown": "change", "trials": "trial"}
 

@@ -117,6 +117,8 @@ class RecordedStream:
         self._places: list[_Place] = []
         held: dict[str, None] = {}
         for path in paths:
+            if not path.stat().st_size and not sums_path(path).is_file():
+                continue  # its recorder was killed before it wrote anything
             headers, roles = _streams_in(path)
             number = _choose(headers, roles, name, path)
             held |= {roles.get(i) or header.source_id: None for i, header in headers.items()}

@@ -53,23 +53,24 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
         If the bundle is not the one that the session ran.
     """
     session = RecordedSession.read(folder)
-    bundle = session.bundle(bundle_path)
-    texts = [event.text for event in session.events]
+    driver = session.driver
+    bundle, decoding = session.bundle(bundle_path, driver), session.decoding(driver)
+    texts = [event.text for event in decoding.events]
     if not bundle.cut.needs_markers or len(texts) < 2:
         raise RecordingError(
             f"{folder}: expected at least 2 epochs around markers, came {len(texts)}. Name a session that decodes them."
         )
-    signal = session.signal()
+    signal = session.signal(session.ran(driver).stream)
     # The feed's time is its sample count by the rate, and a mark counts the pipeline's output.
     per_second = signal.rate / bundle.pipeline.ratio(signal)
-    first, last = min(session.epochs) / per_second, max(session.epochs) / per_second
+    first, last = min(decoding.epochs) / per_second, max(decoding.epochs) / per_second
     times = np.sort(np.random.default_rng(seed).uniform(first, last, len(texts)))
     order = np.random.default_rng([seed, 1]).permutation(len(texts))
     events = [Event(float(time), texts[which]) for time, which in zip(times, order, strict=True)]
     cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), events)
     decoder = OnnxDecoder(bundle, clock=LslClock())
     decoded = []
-    for chunk in Feed(session, signal):
+    for chunk in Feed(session, driver):
         for window in cutter.push(chunk):
             assert window.event is not None
             decoded.append((window.event.text, decoder.decode(window)))

@@ -1,6 +1,7 @@
 """The tables of a session's folder: what they and their columns are called, and how far a table was written."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from bci.signal.types import STAGES
@@ -11,6 +12,9 @@ FRAME_FIELDS = (
 )  # fmt: skip
 SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
+
+#: A row of a table, by column, as it stands there.
+Row = Mapping[str, str]
 
 #: The tables that a recorder writes; ``trials.csv`` is the engine's own.
 RECORDER_TABLES = ("frames", "shown", "marks")

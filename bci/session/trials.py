@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.session.frames import Decoding, RecordedFrame, Row
+from bci.session.frames import Decoding, RecordedFrame
+from bci.session.tables import Row
 from bci.signal.types import Event
 
 #: The display's marker of a stimulus: its number in the set, and its name.
@@ -69,10 +70,11 @@ class RecordedTrial:
     lost : str
         Why no epoch could be cut around its event; empty where one was, or there was no event.
     late : bool
-        Whether the reconstruction came after the trial was over, so that the engine's row of it holds none.
-    said : NDArray or None
-        The latent in the engine's row: of sliding windows the newest of data from after the flip.
-    said_confidence : float
+        Whether the reconstruction came after the trial was over, so that the engine's row does not hold it.
+    engine_latent : (d,) float32 or None
+        Of sliding windows, the latent in the engine's row: the newest of data from after the flip. None where epochs
+        were decoded; there the frames say what was read, and in older sessions the row may hold the trial's before.
+    engine_confidence : float
         Its confidence; NaN for none.
     """
 
@@ -84,8 +86,8 @@ class RecordedTrial:
     frames: tuple[RecordedFrame, ...] = ()
     lost: str = ""
     late: bool = False
-    said: NDArray[np.float32] | None = None
-    said_confidence: float = math.nan
+    engine_latent: NDArray[np.float32] | None = None
+    engine_confidence: float = math.nan
 
     @property
     def frame(self) -> RecordedFrame | None:
@@ -96,13 +98,13 @@ class RecordedTrial:
     def latent(self) -> NDArray[np.float32] | None:
         """What was read, (d,) float32: of its event, else what the engine had of sliding windows; None for nothing."""
         frame = self.frame
-        return self.said if frame is None else frame.latent
+        return self.engine_latent if frame is None else frame.latent
 
     @property
     def confidence(self) -> float:
         """The confidence of what was read; NaN for none."""
         frame = self.frame
-        return self.said_confidence if frame is None else frame.confidence
+        return self.engine_confidence if frame is None else frame.confidence
 
     @property
     def left_out(self) -> str:
@@ -188,7 +190,8 @@ def join_trials(rows: Sequence[Row], flips: Sequence[Flip], decoding: Decoding) 
     for lost in decoding.lost:
         if (one := place(lost.event)) is not None:
             one.lost = lost.reason
-    trials = [one.close(key if isinstance(key, int) else -1) for key, one in open_trials.items()]
+    slides = not decoding.epochs and all(frame.event is None for frame in decoding.frames)
+    trials = [one.close(key if isinstance(key, int) else -1, slides) for key, one in open_trials.items()]
     return _in_order(trials)
 
 
@@ -202,7 +205,7 @@ class _Open:
     frames: list[RecordedFrame] = field(default_factory=list)
     lost: str = ""
 
-    def close(self, number: int) -> RecordedTrial:
+    def close(self, number: int, slides: bool) -> RecordedTrial:
         row = self.row
         ending: Literal["shown", "aborted", ""] = ""
         latent, confidence = None, math.nan
@@ -218,7 +221,8 @@ class _Open:
             ending = "aborted" if row["ending"] == "aborted" else "shown"
             if row["latent"]:
                 latent, confidence = np.array(json.loads(row["latent"]), np.float32), float(row["confidence"])
-        valid = any(frame.valid for frame in self.frames)
+        valid = [frame.latent for frame in self.frames if frame.valid]
+        in_row = latent is not None and any(np.array_equal(latent, one) for one in valid)
         return RecordedTrial(
             number,
             stimulus,
@@ -227,9 +231,9 @@ class _Open:
             ending,
             tuple(self.frames),
             "" if self.frames else self.lost,
-            late=valid and ending == "shown" and latent is None,
-            said=latent,
-            said_confidence=confidence,
+            late=bool(valid) and ending == "shown" and not in_row,
+            engine_latent=latent if slides else None,
+            engine_confidence=confidence if slides else math.nan,
         )
 
 

@@ -13,6 +13,7 @@ from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
 from bci.session.latency import latency_table
+from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
 from models.generators.package import package_of
 from models.reports.bundle import artist
@@ -85,13 +86,13 @@ def evaluate_session(
     say = progress or (lambda done, text: None)
     session = RecordedSession.read(folder)
     config, stimuli = session.config, _stimuli(session)
-    bundle = session.bundle()
+    bundle = session.bundle(decoder=session.driver)
     if bundle.spec.result.kind != "picture":
         raise RecordingError(
             f"{folder}: its bundle {bundle.name!r} gives {bundle.spec.result}, which cannot be compared with pictures. "
             "Name a session of a bundle that draws what it reads."
         )
-    trials = session.trials()
+    trials = session.trials(session.driver)
     readings = readings_of(trials)
     latents = known_latents(stimuli)
     scored = score(readings, latents, seed)
@@ -225,8 +226,8 @@ def _offline(bundle: Bundle) -> dict[str, Any]:
 
 def _snr(config: Mapping[str, Any]) -> float | None:
     """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
-    source: Mapping[str, Any] = config.get("source") or {}
-    snr = source.get("snr") if source.get("kind") == "insilico" else None
+    ratios = (one.get("snr") for one in sections(config, "source") if one.get("kind") == "insilico")
+    snr = next(ratios, None)
     return None if snr is None else float(snr)
 
 

@@ -42,7 +42,7 @@ class Reading:
 
 
 def read_trials(folder: Path) -> list[Reading]:
-    """Return what was read of each stimulus of a session, in order of time, also of one whose programs were restarted.
+    """Return what was read of each stimulus of a session, in order of time, by the decoder that was shown.
 
     Left out are trials that were aborted, and those without a valid reconstruction (see `count_left_out`).
 
@@ -51,7 +51,8 @@ def read_trials(folder: Path) -> list[Reading]:
     RecordingError
         If a table of the session is missing or not whole.
     """
-    return readings_of(RecordedSession.read(folder).trials())
+    session = RecordedSession.read(folder)
+    return readings_of(session.trials(session.driver))
 
 
 def readings_of(trials: Sequence[RecordedTrial]) -> list[Reading]:

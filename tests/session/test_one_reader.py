@@ -15,6 +15,7 @@ from planted_parts import DELAY, FLIPS, LEFT_OUT, READ, STIMULI, VALID, before_e
 
 from bci.cli.session_score import score_session
 from bci.config.session import SessionConfig
+from bci.control.certify.figures import decode_again
 from bci.control.certify.traces import Coverage, Traces
 from bci.errors import BundleMismatch, RecordingError
 from bci.io.files.checksums import sums_path
@@ -149,7 +150,7 @@ def test_certification_sees_the_same(session: Path) -> None:
         3,
     )
     assert traces.coverage == Coverage(SAMPLES, ())
-    assert traces.offsets.tolist() == [[5000.0, -7.5]] * 2
+    assert traces.offsets.tolist() == [[5000.0, -7.5]]
 
 
 def test_a_recovered_session_is_scored(session: Path, tmp_path: Path) -> None:
@@ -236,6 +237,9 @@ def test_a_part_whose_recorder_was_killed_while_it_started_is_empty(copy: Path) 
     assert (len(recorded.table("frames")), len(recorded.table("marks"))) == (7, 16)
     sums_path(copy / "recording-4.xdf").write_bytes(b"")
     assert recorded.stream().coverage() == Coverage(SAMPLES, ())
+    (copy / "recording-5.xdf.partial").touch()
+    assert RecordedSession.read(copy).stream().coverage() == Coverage(SAMPLES, ())
+    assert len(RecordedSession.read(copy).table("shown")) == CHANGES
 
 
 @pytest.mark.parametrize("name", ["frames-2.csv", "shown.csv", "marks-3.csv"])
@@ -290,8 +294,56 @@ def test_another_decoder_has_tables_and_marks_of_its_own(copy: Path) -> None:
     assert recorded.decoding("alpha_2").resets == {5: "start"}
     assert recorded.decoding("alpha_2").epochs == []
     assert set(recorded.resets) == {0, 415, 893}
+    config = json.loads((copy / "config.json").read_text())
+    one = config["decoder"]
+    config["decoder"] = [one | {"name": "left"}, one | {"name": "alpha_2", "stream": "other"}]
+    config["stream"] = [{"name": "main"}, {"name": "other"}]
+    (copy / "config.json").write_text(json.dumps(config))
+    environment = json.loads((copy / "environment.json").read_text())
+    environment["decoders"] = {"alpha_2": {"bundle": {"hash": "ab"}, "decoder": {"provider": "none"}}}
+    (copy / "environment.json").write_text(json.dumps(environment))
+    named = RecordedSession.read(copy)
+    assert len(named.frames_of("left")) == 7
+    assert (named.ran("left").stream, named.ran().hash) == (None, environment["bundle"]["hash"])
+    second = named.ran("alpha_2")
+    assert (second.stream, second.hash, second.environment["decoder"]) == (
+        "other",
+        "ab",
+        {"provider": "none"},
+    )
+    assert (named.is_driver(None), named.is_driver("left"), named.is_driver("alpha_2")) == (True, True, False)
+    with pytest.raises(
+        RecordingError, match=r"bundle of decoder 'right' was expected.* it ran left, alpha_2"
+    ):
+        named.ran("right")
     with pytest.raises(ValueError, match="a letter first; '2nd' came"):
         recorded.table("frames", "2nd")
+
+
+def test_every_decoder_is_reproduced_by_its_own_marks(copy: Path) -> None:
+    for number in ("", "-2", "-3"):
+        shutil.copy(copy / f"frames{number}.csv", copy / f"frames.twin{number}.csv")
+        marks = (copy / f"marks{number}.csv").read_bytes()
+        own = [row for row in marks.splitlines(keepends=True) if row.startswith(b"decode,")]
+        (copy / f"marks{number}.csv").write_bytes(marks + b"".join(b"decode:twin" + row[6:] for row in own))
+    for name, change in (("config.json", "decoder"), ("environment.json", "decoders")):
+        facts = json.loads((copy / name).read_text())
+        if change == "decoder":
+            facts["decoder"] = [facts["decoder"] | {"name": name} for name in ("main", "twin")]
+        else:
+            facts["decoders"] = {"twin": {key: facts[key] for key in ("bundle", "decoder")}}
+        (copy / name).write_text(json.dumps(facts))
+    twin = reproduce(copy, decoder="twin")
+    assert (twin["reproduced"], twin["equal"], twin["shown"]) == (True, 7, 0)
+    assert decode_again(copy)["wrong"] == 0
+    for path in copy.glob("marks*.csv"):
+        rows = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(
+            b"".join(row for row in rows if not row.startswith(b"decode:twin,pipeline_reset,893"))
+        )
+    assert not reproduce(copy, decoder="twin")["reproduced"]
+    assert reproduce(copy)["reproduced"]
+    assert decode_again(copy)["wrong"] > 0
 
 
 # -- events of other programs ----------------------------------------------------------------------------

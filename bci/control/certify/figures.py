@@ -1,7 +1,6 @@
-"""Figures: what one session without faults measured, each against its limit."""
+"""Figures are the measurements of one session without faults, each against its limit."""
 
 import itertools
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from bci.control.certify.traces import Traces, number
 from bci.errors import BciError
 from bci.io.files.xdf.verify import verify
 from bci.session.latency import intervals, percentiles
+from bci.session.recorded import RecordedSession
 from bci.session.reproduce import reproduce
 from bci.signal.types import INTERVALS
 
@@ -32,22 +32,22 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured.
+    """Figures holds the measurements of a session without faults.
 
     Attributes
     ----------
     seconds : float
         How long the session ran.
     summary : dict
-        What the session said of itself.
+        The session's own summary.
     latency : dict
         Percentiles of every stage, milliseconds: p50, p95, p99, max, n.
     flips : dict
         The display's flip intervals, milliseconds, and its drops.
     offsets : list of (float, float)
-        When, seconds from the first, and what the sender's clock was against ours, milliseconds.
+        Seconds from the first, and the sender's clock offset against ours, milliseconds.
     verified, reproduced : dict
-        What `bci verify` and `bci reproduce` say of the session.
+        Results of `bci verify` and `bci reproduce`.
     known : dict
         How well the known answer was decoded: ``agreement``, ``baseline`` and ``n``; empty where none is known.
     checks : tuple of Check or Fact
@@ -71,13 +71,13 @@ def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float, know
     Parameters
     ----------
     rig : Rig
-        What was run.
+        The rig that was run.
     session : Path
         The session's folder.
     summary : dict
-        What it said of itself.
+        The session's own summary.
     asked : float
-        How long it was to run, seconds.
+        Planned length, seconds.
     known : dict
         How well the known answer was decoded; empty where none is known.
     """
@@ -93,7 +93,8 @@ def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float, know
         "dropped": summary["dropped_flips"],
         "flips": summary["flips"],
     }
-    seconds = summary["samples"] / rig.bundle.signal.rate / _speed(rig)
+    decoded = rig.config.decoded_by(0)
+    seconds = summary["samples"] / rig.bundles[0].signal.rate / rig.speed(decoded)
     offsets = traces.offsets
     since = [(float(t - offsets[0, 0]), float(v * 1e3)) for t, v in offsets]
     report = verify(traces.parts[0]) if traces.parts else None
@@ -135,10 +136,6 @@ def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float, know
     return Figures(seconds, summary, latency, flips, since, verified, reproduced, known, checks)
 
 
-def _speed(rig: Rig) -> float:
-    return float(rig.config.source.speed) if rig.config.source is not None else 1.0
-
-
 def _latencies(rig: Rig, latency: dict[str, dict[str, float]]) -> list[Check]:
     limits = rig.config.limits
     two_refreshes = 2e3 / rig.config.display.refresh_hz
@@ -166,7 +163,8 @@ def _losses(rig: Rig, summary: dict[str, Any], traces: Traces) -> list[Check]:
         Check(
             "skipped_windows_percent",
             "windows passed over",
-            _percent(summary["skipped"], summary["windows"]),
+            # Of several decoders, the one that passed over most.
+            max(_percent(own["skipped"], own["windows"]) for own in _decoders(summary)),
             limits.skipped_windows_percent,
             "%",
         ),
@@ -180,8 +178,13 @@ def _losses(rig: Rig, summary: dict[str, Any], traces: Traces) -> list[Check]:
     ]
 
 
+def _decoders(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what each decoder counted."""
+    return list(summary.get("decoders", {}).values()) or [summary]
+
+
 def neutral_share(traces: Traces) -> float:
-    """Return how much of the time from the first picture to the last was neutral, percent; NaN without pictures."""
+    """Return the neutral share of the time from the first picture to the last, percent; NaN without pictures."""
     pictures = [i for i, row in enumerate(traces.shown) if row["kind"] != "neutral"]
     if len(pictures) < 2:
         return math.nan
@@ -228,14 +231,20 @@ def _same_pictures(traces: Traces) -> Fact:
 
 
 def decode_again(session: Path) -> dict[str, Any]:
-    """Return what reproduction says, and ``wrong``: how many reconstructions are not as they should be."""
+    """Return the result of reproduction of the first decoder, and ``wrong``: reconstructions of all that differ."""
     try:
-        result = reproduce(session)
-    except (BciError, OSError, json.JSONDecodeError) as error:
+        results = [
+            reproduce(session, decoder=name) for name in (None, *RecordedSession.read(session).decoders)
+        ]
+    except (BciError, OSError) as error:
         return {"trouble": str(error)}
+    return {**results[0], "wrong": sum(_wrong(result) for result in results)}
+
+
+def _wrong(result: dict[str, Any]) -> int:
     # Those behind samples that were not recorded need only agree within the tolerance.
-    wrong = result["frames"] - result["equal"] - result["approximate"]
-    return {**result, "wrong": 0 if result["reproduced"] else max(1, wrong)}
+    wrong: int = result["frames"] - result["equal"] - result["approximate"]
+    return 0 if result["reproduced"] else max(1, wrong)
 
 
 def _step(offsets: list[tuple[float, float]]) -> float:

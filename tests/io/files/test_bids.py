@@ -234,4 +234,4 @@ def test_the_command_exports_a_session_and_ends_with_one_line(
     (tmp_path / "recording-2.xdf").write_bytes(recorded[0].read_bytes())
     several = CliRunner().invoke(app, words)
     assert isinstance(several.exception, ConfigError)
-    assert "recording-2.xdf, recording.xdf: name one file" in str(several.exception)
+    assert "recording.xdf, recording-2.xdf came. Name one file" in str(several.exception)
