@@ -144,6 +144,13 @@ def test_two_public_classes_do_not_share_a_name() -> None:
     assert not shared, f"give one of them another name, or a reason in SHARED_NAMES: {shared}"
 
 
+def test_no_two_test_modules_share_a_name() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), (
+        "pytest cannot collect two modules of one name in folders without one"
+    )
+
+
 def test_no_file_is_larger_than_two_megabytes_but_generators_in_bundles_of_at_most_eight() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.split("\0") if name}

@@ -14,7 +14,10 @@ from bci.config.sources import InSilicoSettings, ReplaySettings
 from bci.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bci.decoder.bundle import Bundle
+    from bci.signal.types import Signal
 
 
 def register(app: typer.Typer) -> None:
@@ -83,63 +86,72 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
     BciError
         At the first thing that does not fit.
     """
+    from bci.control.session_plan import SessionPlan
     from bci.control.shared_memory import plan_buffer
-    from bci.decoder.bundle import Bundle
 
-    bundle = Bundle.load(session.decoder.bundle)
-    output.say(f"bundle    {session.decoder.bundle.name}, sound, hash {bundle.hash[:12]}")
-    facts: dict[str, Any] = {"bundle": bundle.hash}
-    if isinstance(session.source, ReplaySettings):
+    plan = SessionPlan(session)
+    facts: dict[str, Any] = {"bundle": plan.bundles[0].hash}
+    for decoder, bundle in zip(session.decoders, plan.bundles, strict=True):
+        said = f" ({decoder.name})" if decoder.name else ""
+        output.say(f"bundle    {decoder.bundle.name}{said}, sound, hash {bundle.hash[:12]}")
+    for stream, settings in enumerate(session.streams):
+        decoding = [b for i, b in enumerate(plan.bundles) if session.decoded_by(i) == stream]
+        signal, speed, found = _inspect_stream(session, stream, decoding, output)
+        for bundle in decoding:
+            bundle.check(signal)
+        if session.source_of(stream) is not None and stream == session.decoded_by(session.driver):
+            # Refuses a limit that would turn the screen neutral between two samples.
+            session.display.data_age_seconds_at(1 / (signal.rate * speed))
+        buffer = plan_buffer(signal, speed, settings, plan.held(stream))
+        output.say(f"memory    {buffer}")
+        found["buffer"] = buffer.facts()
+        facts |= found if stream == 0 else {}
+        if len(session.streams) > 1:
+            facts.setdefault("streams", {})[settings.name] = found
+    stages = [[post.name for post in stage] for stage in plan.line.stages]
+    output.say(f"programs  {foreign(', then '.join(' '.join(names) for names in stages))}")
+    facts["programs"] = stages
+    if session.experiment is not None:
+        facts["trials"] = _open_experiment(session.experiment, plan.bundles[session.driver], output)
+    return facts
+
+
+def _inspect_stream(
+    session: SessionConfig, stream: int, decoding: "Sequence[Bundle]", output: Output
+) -> "tuple[Signal, float, dict[str, Any]]":
+    """Open what makes a stream, or look for it; return what it carries, its speed, and what was found."""
+    source, settings = session.source_of(stream), session.streams[stream]
+    if isinstance(source, ReplaySettings):
         from bci.live.replay import TOP_SPEED
         from bci.live.source import open_replay
 
-        recording = open_replay(session.source)
-        bundle.check(recording.signal)
+        recording = open_replay(source)
         output.say(
             f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
         )
         for defect in recording.defects:
             output.say(f"          [yellow]defect:[/] {foreign(defect)}")
-        facts |= {"recording": recording.name, "defects": list(recording.defects)}
-        signal = recording.signal
-        speed = TOP_SPEED if session.source.speed == "max" else session.source.speed
-    elif session.source is None:
+        speed = TOP_SPEED if source.speed == "max" else source.speed
+        return recording.signal, speed, {"recording": recording.name, "defects": list(recording.defects)}
+    if source is None:
         from bci.io.lsl.source import describe
 
-        assert session.stream.source_id is not None
-        found = describe(session.stream.source_id, session.stream.timeout_s)
-        bundle.check(found.signal)
+        assert settings.source_id is not None
+        found = describe(settings.source_id, settings.timeout_s)
         output.say(
             f"stream    {found.source_id}: {found.signal.shape} at {found.signal.rate:g} Hz on {found.host}"
         )
-        facts |= {"stream": found.source_id}
-        signal, speed = found.signal, found.speed
-    else:
-        output.say("source    the simulator")
-        signal, speed = bundle.signal, float(session.source.speed)
-        if isinstance(session.source, InSilicoSettings):
-            facts |= _whom(session.source, bundle, output)
-        # Refuses a limit that would turn the screen neutral between two samples.
-        session.display.data_age_seconds_at(1 / (bundle.signal.rate * speed))
-    buffer = plan_buffer(signal, speed, session.stream, bundle.cut.held)
-    output.say(f"memory    {buffer}")
-    facts["buffer"] = buffer.facts()
-    if session.experiment is not None:
-        facts["trials"] = _open_experiment(session.experiment, bundle, output)
-        if session.preview is not None:
-            from bci.control.preview import require_pairs
+        return found.signal, found.speed, {"stream": found.source_id}
+    output.say("source    the simulator")
+    if isinstance(source, InSilicoSettings):
+        from bci.live.insilico import open_participant, read_spec
 
-            require_pairs(bundle)
-    elif (
-        bundle.cut.needs_markers
-        and not session.stream.markers
-        and not isinstance(session.source, ReplaySettings)
-    ):
-        raise ConfigError(
-            f"bundle {bundle.name!r} decodes epochs around markers ({bundle.spec.window}), and the session names no "
-            "stream of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
-        )
-    return facts
+        participant = open_participant(read_spec({**source.model_dump(), "source_id": "check"}))
+        told = [_whom(source, bundle, output) for bundle in decoding]
+        return participant.signal, source.speed, told[0] if told else {}
+    from bci.live.source import open_source
+
+    return open_source(source).signal, source.speed, {}
 
 
 def _open_experiment(experiment: ExperimentSettings, bundle: "Bundle", output: Output) -> int | None:
@@ -162,16 +174,7 @@ def _open_experiment(experiment: ExperimentSettings, bundle: "Bundle", output: O
 
 
 def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[str, Any]:
-    """Compare the participant in silico with the one that a bundle was trained on.
-
-    Raises
-    ------
-    BundleMismatch
-        If it gives another signal than the bundle expects.
-    """
-    from bci.live.insilico import open_participant, read_spec
-
-    bundle.check(open_participant(read_spec({**source.model_dump(), "source_id": "check"})).signal)
+    """Compare the participant in silico with the one that a bundle was trained on."""
     trained: Any = bundle.spec.provenance.config.get("participant") or {}
     subject = trained.get("subject", source.subject) if isinstance(trained, dict) else source.subject
     if subject != source.subject:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from bci.cli.output import foreign, use
+from bci.cli.output import Output, foreign, use
 from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
 from bci.io.files.folder import safe_name
@@ -131,6 +131,9 @@ def reproduce(
     provider: Annotated[
         str | None, typer.Option(help="Compute on cpu or cuda, whatever the session used.")
     ] = None,
+    decoder: Annotated[
+        str | None, typer.Option(help="Which decoder, where a session had several; every one if left out.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Decode a recorded session again, offline, and compare every reconstruction with what was made and shown live.
@@ -140,13 +143,34 @@ def reproduce(
     whether those are. Exit status 3 when they are not.
     """
     output = use(json)
-    from bci.session.reproduce import TOLERANCE
+    from bci.session.recorded import RecordedSession
     from bci.session.reproduce import reproduce as reproduce_session
 
     if provider not in (None, "cpu", "cuda"):
         raise ConfigError(f"--provider {provider!r}: cpu or cuda was expected")
     chosen = cast('Literal["cpu", "cuda"] | None', provider)
-    result = reproduce_session(session, bundle, provider=chosen, screen=_stored_screen)
+    others = RecordedSession.read(session).decoders if decoder is None else []
+    if others and bundle is not None:
+        raise ConfigError(
+            f"the session had {1 + len(others)} decoders: name with --decoder whose --bundle that is"
+        )
+    results = {}
+    for name in (decoder, *others):
+        if others:
+            output.say(f"[bold]{foreign(name or 'the first decoder')}[/]")
+        results[name] = reproduce_session(
+            session, bundle, provider=chosen, screen=_stored_screen, decoder=name
+        )
+        _say_reproduced(results[name], output)
+    result = results[decoder]
+    output.result(result | ({"decoders": {name: results[name] for name in others}} if others else {}))
+    if not all(one["reproduced"] for one in results.values()):
+        raise typer.Exit(SAFE)
+
+
+def _say_reproduced(result: Mapping[str, Any], output: Output) -> None:
+    from bci.session.reproduce import TOLERANCE
+
     same = "the same environment" if result["same_environment"] else "another environment"
     output.say(
         f"{result['equal']} of {result['frames']} reconstructions equal, bit for bit, in {same} "
@@ -180,9 +204,6 @@ def reproduce(
         )
     elif not result["same_environment"]:
         output.say("the session stored no pictures: beyond the digests only the latents could be compared")
-    output.result(result)
-    if not result["reproduced"]:
-        raise typer.Exit(SAFE)
 
 
 def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[int, int]) -> "StoredScreen":

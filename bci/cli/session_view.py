@@ -104,9 +104,8 @@ def count_trials(config: SessionConfig) -> int | None:
 
 def planted_states(config: SessionConfig) -> AlphaSimulator | None:
     """Return the simulator whose planted state is known, or None where the source is real."""
-    if isinstance(config.source, SimulateSettings):
-        return AlphaSimulator(config.source.seed)
-    return None
+    source = config.source_of(config.decoded_by(0))
+    return AlphaSimulator(source.seed) if isinstance(source, SimulateSettings) else None
 
 
 def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> dict[str, Any]:

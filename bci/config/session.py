@@ -181,6 +181,8 @@ class SessionConfig(_Section):
             names = [section.name for section in sections]
             if len(names) > 1 and None in names:
                 raise ValueError(f"there are {len(names)} [[{kind}]]: each needs a name, to be told apart by")
+            if taken := [name for name in names if name in _TAKEN]:
+                raise ValueError(f"a [[{kind}]] cannot be called so: {taken[0]!r} is taken")
             if len(set(names)) < len(names):
                 raise ValueError(f"two [[{kind}]] have one name: {', '.join(map(str, names))}")
         for what, named, kind, sections in (
@@ -267,6 +269,10 @@ class SessionConfig(_Section):
         """
         changed = self.model_copy(update=sections)
         return check_settings(changed.model_dump(mode="python"), SessionConfig, f"session {self.name!r}")
+
+
+#: What other things of a recording are called.
+_TAKEN = frozenset({"stream", "markers", "decode", "record", "rig"})
 
 
 def _place(sections: Sequence[Any], name: str | None) -> int:

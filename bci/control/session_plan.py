@@ -12,7 +12,7 @@ from bci.config.session import SessionConfig
 from bci.control import posts
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
-from bci.control.plan import Facts, Rules, SessionOutcome
+from bci.control.plan import EndedSession, Facts, Rules
 from bci.control.preview import require_pairs
 from bci.control.shared_memory import plan_buffer, segment_of
 from bci.control.supervisor import RIG_MARKS, Supervisor
@@ -106,7 +106,7 @@ class SessionPlan:
         return (self.config.decoders[index].name or "") if index else ""
 
     def source_id(self, index: int) -> str:
-        """Return the source id of a stream; for a stream of our own source, one that no other program uses."""
+        """Return the source id of a stream; of one that a source of ours makes, one that no other device has."""
         stream = self.config.streams[index]
         own = f"{self.key}-{self.name}" + (f"-{stream.name}" if index else "")
         return stream.source_id or own
@@ -130,8 +130,15 @@ class SessionPlan:
                     f"{', '.join(ids) or 'none'}. Give it in [stream] markers."
                 )
             return self._marker_rings()[settings.markers]
-        own = self.markers[self.config.decoded_by(decoder)]
-        if not (own or ids):
+        # What a simulator sends beside its samples is no event.
+        silent = [
+            _own_markers(self.source_id(i))
+            for i in range(len(self.config.streams))
+            if (source := self.config.source_of(i)) is not None and source.kind != "replay"
+        ]
+        ids = [marker for marker in ids if marker not in silent]
+        own = [marker for marker in self.markers[self.config.decoded_by(decoder)] if marker in ids]
+        if not ids:
             raise ConfigError(
                 f"bundle {bundle.name!r} decodes epochs around markers ({bundle.spec.window}), and the session names "
                 "no stream of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
@@ -226,7 +233,7 @@ class SessionPlan:
                 dispensable=config.recording.if_lost == "continue",
             )
         )
-        # The facts of a stream that programs need are known when the source that makes it is ready.
+        # What programs are told of a stream is known when its source is ready.
         sources = tuple(post.name for post in line if post.kind == "source")
         return [post if post.kind == "source" else _later(post, sources) for post in line]
 
@@ -432,17 +439,16 @@ class SessionPlan:
     def _write_facts(self, folder: Path, decoders: Sequence[str]) -> None:
         write_json(folder / "config.json", self.config.model_dump(mode="json"))
         ran = [
-            {"folder": settings.bundle.name, "hash": bundle.hash}
-            for settings, bundle in zip(self.config.decoders, self.bundles, strict=True)
+            {
+                "bundle": {"folder": settings.bundle.name, "hash": bundle.hash},
+                "decoder": self._told[name].get("environment", {}),
+            }
+            for name, settings, bundle in zip(decoders, self.config.decoders, self.bundles, strict=True)
         ]
-        computed = [self._told[name].get("environment", {}) for name in decoders]
-        environment = describe_environment() | {"bundle": ran[0], "decoder": computed[0]}
+        environment = describe_environment() | ran[0]
         if len(ran) > 1:
             names = [str(settings.name) for settings in self.config.decoders]
-            environment |= {
-                "bundles": dict(zip(names, ran, strict=True)),
-                "decoders": dict(zip(names, computed, strict=True)),
-            }
+            environment |= {"decoders": dict(zip(names, ran, strict=True))}
         write_json(folder / "environment.json", environment)
 
     def ended(self, facts: Facts, elapsed: float) -> str:
@@ -460,7 +466,7 @@ class SessionPlan:
             return "the experiment has ended"
         return ""
 
-    def summarise(self, outcome: SessionOutcome) -> dict[str, Any]:
+    def summarise(self, outcome: EndedSession) -> dict[str, Any]:
         """Return the summary; the first decoder's figures stand on top, each one's own below ``decoders``."""
         snapshot, folder = outcome.snapshot, outcome.folder
         counters = {name: program.counters for name, program in snapshot.programs.items()}

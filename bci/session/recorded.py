@@ -27,6 +27,7 @@ from bci.errors import BundleError, BundleMismatch, RecordingError
 from bci.io.files.run import read_run
 from bci.session.frames import Decoding, RecordedFrame
 from bci.session.part import Part
+from bci.session.ran import RanDecoder, first_name
 from bci.session.rows import recorder_rows, trial_rows
 from bci.session.samples import RecordedStream
 from bci.session.tables import RECORDER_TABLES, decoder_source, table_file
@@ -112,50 +113,26 @@ class RecordedSession:
         found: Mapping[str, Any] = experiment
         return found
 
-    def bundle_path(self, decoder: str | None = None) -> Path:
-        """Return where the bundle of a decoder was when the session ran.
+    def ran(self, decoder: str | None = None) -> RanDecoder:
+        """Return a decoder as it ran: its bundle, its stream, its environment; the first when none is named.
 
         Raises
         ------
         RecordingError
-            If its configuration names none.
+            If there was none of that name, or the session does not say what it was.
         """
-        path = self.decoder_settings(decoder).get("bundle")
-        if not path:
-            raise self._silent("config.json", f"the bundle of {decoder or 'its decoder'}")
-        return Path(path)
-
-    def decoder_settings(self, decoder: str | None = None) -> Mapping[str, Any]:
-        """Return the session file's section of a decoder; of the first one when none is named.
-
-        Raises
-        ------
-        RecordingError
-            If there is none.
-        """
-        sections = listed(self.config.get("decoder"))
-        found = sections[:1] if decoder is None else [s for s in sections if s.get("name") == decoder]
-        if not found:
-            raise self._silent("config.json", f"decoder {decoder!r}" if decoder else "a decoder")
-        return found[0]
-
-    def decoded_stream(self, decoder: str | None = None) -> str | None:
-        """Return the role of the stream that a decoder decoded; None for the first. Errors as `decoder_settings`."""
-        name: str | None = self.decoder_settings(decoder).get("stream")
-        streams = listed(self.config.get("stream"))
-        return None if name is None or (streams and streams[0].get("name") == name) else name
-
-    def drives_the_screen(self, decoder: str | None = None) -> bool:
-        """Return whether the screen showed a decoder's pictures. Errors as `decoder_settings`."""
-        name = self.config.get("display", {}).get("decoder") or self.decoder_settings().get("name")
-        return bool(name == self.decoder_settings(decoder).get("name"))
+        return RanDecoder.of(self.folder, self.config, self.environment, decoder)
 
     @property
     def driver(self) -> str | None:
-        """The decoder whose pictures the screen showed, and which is scored; None for the first."""
+        """The decoder whose reconstructions were shown, and are scored; None for the first."""
         if not (self.folder / "config.json").is_file():
             return None
         return self._canonical((self.config.get("display") or {}).get("decoder"))
+
+    def is_driver(self, decoder: str | None) -> bool:
+        """Whether a decoder's reconstructions were those that were shown."""
+        return self._canonical(decoder) == self.driver
 
     def bundle(self, path: Path | None = None, decoder: str | None = None) -> "Bundle":
         """Load the bundle that a decoder ran.
@@ -176,15 +153,11 @@ class RecordedSession:
         """
         from bci.decoder.bundle import Bundle
 
-        named = "bundles" in self.environment and decoder is not None
-        place = self.environment["bundles"].get(decoder) if named else self.environment.get("bundle")
-        ran = str((place or {}).get("hash") or "")
-        if not ran:
-            raise self._silent("environment.json", f"the bundle's hash of {decoder or 'its decoder'}")
-        bundle = Bundle.load(path or self.bundle_path(decoder))
-        if bundle.hash != ran:
+        ran = self.ran(decoder)
+        bundle = Bundle.load(path or ran.bundle)
+        if bundle.hash != ran.hash:
             raise BundleMismatch(
-                f"the session ran bundle {ran[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
+                f"the session ran bundle {ran.hash[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
                 "Name the one it ran with --bundle, or put it back."
             )
         return bundle
@@ -371,14 +344,9 @@ class RecordedSession:
 
     def _canonical(self, decoder: str | None) -> str | None:
         """Return None for the first decoder, also where it is called by its name; others have tables of their own."""
-        if decoder is None or not (self.folder / "config.json").is_file():
-            return decoder
-        return None if decoder == next(iter(listed(self.config.get("decoder"))), {}).get("name") else decoder
-
-    def _silent(self, file: str, what: str) -> RecordingError:
-        return RecordingError(
-            f"{self.folder} is not a whole session: {file} says nothing of {what}. {_EXPECTED}"
-        )
+        if decoder is not None and (self.folder / "config.json").is_file():
+            return None if decoder == first_name(self.config, "decoder") else decoder
+        return decoder
 
     def _epoch_offset(self, decoder: str | None) -> int | None:
         """Return how many output samples an epoch's first lies behind its event's; None where its bundle is gone."""
@@ -386,14 +354,3 @@ class RecordedSession:
             return self.bundle(decoder=decoder).cut.offset
         except (BundleError, RecordingError):
             return None
-
-
-def listed(section: Any) -> list[Mapping[str, Any]]:
-    """Return the sections of a kind in a session file: one alone is written without a list.
-
-    >>> listed({"bundle": "a"}), listed([{"name": "left"}, {"name": "right"}]), listed(None)
-    ([{'bundle': 'a'}], [{'name': 'left'}, {'name': 'right'}], [])
-    """
-    if section is None:
-        return []
-    return list(section) if isinstance(section, list) else [section]

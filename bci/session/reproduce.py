@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from bci.memory.lsl_clock import LslClock
 from bci.session.agreement import Latents, differing, one_level, pixels_within
 from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
-from bci.signal.types import Reconstruction, Signal, Window, cut_text
+from bci.signal.types import Reconstruction, Window, cut_text
 
 #: What latents may differ by in another environment, relative to the largest.
 TOLERANCE = LATENT_TOLERANCE
@@ -74,6 +74,7 @@ def reproduce(
     *,
     provider: Provider | None = None,
     screen: OpenScreen | None = None,
+    decoder: str | None = None,
 ) -> dict[str, Any]:
     """Decode a recorded session again and compare.
 
@@ -88,6 +89,9 @@ def reproduce(
     screen : callable, optional
         Returns, given the session's folder, its configuration and the size (height, width) of the bundle's pictures,
         what reads those that the display left; without it none of them is looked at.
+    decoder : str, optional
+        Which decoder's reconstructions, where there were several; the first one's when absent. Pictures on the screen
+        are looked at where they are this decoder's.
 
     Returns
     -------
@@ -107,9 +111,6 @@ def reproduce(
         ``seconds`` (of the recording), ``times_real_time``, ``cpu_seconds`` (processor time that it took, however many
         others the machine served meanwhile).
 
-        Where there were several decoders, each one's results stand by its name in ``decoders``, those of the first also
-        on top; ``same_environment``, ``within_tolerance`` and ``reproduced`` on top are then of all.
-
     Raises
     ------
     RecordingError
@@ -120,59 +121,31 @@ def reproduce(
         If the bundle is not the one that the session ran.
     """
     session = RecordedSession.read(folder)
-    first = _reproduce_one(session, None, bundle_path, provider, screen)
-    if not session.decoders:
-        return first
-    results = {name: _reproduce_one(session, name, None, provider, screen) for name in session.decoders}
-    every = [first, *results.values()]
-    return first | {
-        **{key: all(result[key] for result in every) for key in _OF_ALL},
-        "decoders": {str(session.decoder_settings().get("name")): first, **results},
-    }
-
-
-#: What a session says of itself only where each of its decoders does.
-_OF_ALL = ("same_environment", "within_tolerance", "reproduced")
-
-
-def _reproduce_one(
-    session: RecordedSession,
-    name: str | None,
-    bundle_path: Path | None,
-    provider: Provider | None,
-    screen: OpenScreen | None,
-) -> dict[str, Any]:
-    """Decode again what one decoder decoded, the first when none is named; see `reproduce`."""
     clock = LslClock()
-    bundle = session.bundle(bundle_path, name)
-    decoder = OnnxDecoder(
-        bundle, clock=clock, provider=provider or session.decoder_settings(name)["provider"]
-    )
-    decoder.warm_up()
-    changes = session.shown if session.drives_the_screen(name) else {}
-    opened = screen(session.folder, session.config, bundle.image_size) if screen and changes else None
-    pictures = _Pictures(changes, opened)
+    ran, recorded = session.ran(decoder), session.decoding(decoder)
+    bundle = session.bundle(bundle_path, decoder)
+    again = OnnxDecoder(bundle, clock=clock, provider=provider or cast("Provider", ran.provider))
+    again.warm_up()
+    on_screen = session.shown if session.is_driver(decoder) else {}
+    opened = screen(folder, session.config, bundle.image_size) if screen is not None and on_screen else None
+    pictures = _Pictures(on_screen, opened)
     compared = _Comparison()
-    frames = session.frames_of(name)
     began, spent = clock.now(), time.process_time()
-    seconds = _decode_again(session, name, bundle, decoder, compared, pictures)
+    seconds = _decode_again(session, decoder, bundle, again, compared, pictures)
     took, spent = clock.now() - began, time.process_time() - spent
     pictures.compare()
-    computed = (
-        session.environment.get("decoders", {}).get(name) if name else session.environment.get("decoder")
-    )
-    differs = differing({**session.environment, "decoder": computed or {}}, decoder.environment)
+    differs = differing(ran.environment, again.environment)
     # Of what was shown, only frames of which every bit can be asked for.
-    shown = [(number, digest) for number, digest in changes.values() if number in compared.digests]
+    shown = [(number, digest) for number, digest in on_screen.values() if number in compared.digests]
     shown_equal = sum(digest == compared.digests[number] for number, digest in shown)
-    missing = len(frames) - compared.frames
-    numbers = {frame.number for frame in frames}
+    missing = len(recorded.frames) - compared.frames
+    numbers = {then.number for then in recorded.frames}
     unrecorded = max(numbers, default=-1) + 1 - len(numbers)
     within = missing == unrecorded == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
     exact = not compared.unequal and shown_equal == len(shown)
     return {
-        "session": str(session.folder),
-        "frames": len(frames),
+        "session": str(folder),
+        "frames": len(recorded.frames),
         "equal": compared.equal,
         "missing": missing,
         "unrecorded": unrecorded,
@@ -258,7 +231,7 @@ class _Pictures:
 
 def _decode_again(
     session: RecordedSession,
-    name: str | None,
+    which: str | None,
     bundle: Bundle,
     decoder: OnnxDecoder,
     compared: _Comparison,
@@ -266,14 +239,14 @@ def _decode_again(
 ) -> float:
     """Decode every window that the session decoded, as far as its samples were recorded; return their seconds."""
     made: defaultdict[int, list[RecordedFrame]] = defaultdict(list)
-    decoding, stream = session.decoding(name), session.decoded_stream(name)
-    for then in decoding.frames:
+    recorded, stream = session.decoding(which), session.ran(which).stream
+    for then in recorded.frames:
         made[then.last_sample].append(then)
     signal = session.signal(stream)
-    cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), decoding.events, decoding.epochs)
+    cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), recorded.events, recorded.epochs)
     pipeline = cutter.pipeline
     forgotten = _FORGOTTEN * pipeline.settle
-    feed = Feed(session, signal, name)
+    feed = Feed(session, which)
     for chunk in feed:
         for window in cutter.push(chunk):
             if window.last_sample not in made:
@@ -290,7 +263,14 @@ def _decode_again(
 
 
 class Feed:
-    """The recorded samples as the chunks that the live decoder got: each of its resets at its sample.
+    """The recorded samples as the chunks that a live decoder got: each of its resets at its sample.
+
+    Parameters
+    ----------
+    session : RecordedSession
+        What was recorded.
+    decoder : str, optional
+        Which decoder; the first when absent.
 
     Attributes
     ----------
@@ -300,17 +280,17 @@ class Feed:
         Handed on so far.
     """
 
-    def __init__(self, session: RecordedSession, signal: Signal, decoder: str | None = None) -> None:
+    def __init__(self, session: RecordedSession, decoder: str | None = None) -> None:
         self.hole: int | None = None
         self.samples = 0
-        self._session, self._signal, self._decoder = session, signal, decoder
+        self._stream = session.stream(session.ran(decoder).stream)
+        self._resets = session.decoding(decoder).resets
 
     def __iter__(self) -> Iterator[Window]:
-        session, signal = self._session, self._signal
-        resets, stream = session.decoding(self._decoder).resets, session.decoded_stream(self._decoder)
+        signal, resets = self._stream.signal, self._resets
         places = sorted(resets)
         at = 0
-        for first, samples in session.pieces(stream):
+        for first, samples in self._stream.pieces():
             end = first + len(samples)
             inside = places[bisect_right(places, first) : bisect_left(places, end)]
             for a, b in itertools.pairwise((first, *inside, end)):

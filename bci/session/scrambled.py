@@ -60,7 +60,7 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
         raise RecordingError(
             f"{folder}: expected at least 2 epochs around markers, came {len(texts)}. Name a session that decodes them."
         )
-    signal = session.signal(session.decoded_stream(driver))
+    signal = session.signal(session.ran(driver).stream)
     # The feed's time is its sample count by the rate, and a mark counts the pipeline's output.
     per_second = signal.rate / bundle.pipeline.ratio(signal)
     first, last = min(decoding.epochs) / per_second, max(decoding.epochs) / per_second
@@ -70,7 +70,7 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
     cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), events)
     decoder = OnnxDecoder(bundle, clock=LslClock())
     decoded = []
-    for chunk in Feed(session, signal, driver):
+    for chunk in Feed(session, driver):
         for window in cutter.push(chunk):
             assert window.event is not None
             decoded.append((window.event.text, decoder.decode(window)))

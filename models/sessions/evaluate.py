@@ -13,7 +13,8 @@ from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
 from bci.session.latency import latency_table
-from bci.session.recorded import RecordedSession, listed
+from bci.session.ran import sections
+from bci.session.recorded import RecordedSession
 from models.generators.package import package_of
 from models.reports.bundle import artist
 from models.reports.decoded import Decoded
@@ -225,7 +226,7 @@ def _offline(bundle: Bundle) -> dict[str, Any]:
 
 def _snr(config: Mapping[str, Any]) -> float | None:
     """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
-    ratios = (one.get("snr") for one in listed(config.get("source")) if one.get("kind") == "insilico")
+    ratios = (one.get("snr") for one in sections(config, "source") if one.get("kind") == "insilico")
     snr = next(ratios, None)
     return None if snr is None else float(snr)
 

@@ -1,11 +1,12 @@
 """A session file is frozen, checked whole, and every error names its key."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from bci.config.session import load_session
+from bci.config.session import SessionConfig, load_session, parse_session
 from bci.errors import ConfigError
 
 GOOD = """
@@ -88,3 +89,72 @@ def test_a_session_needs_a_stream(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml"):
         load_session(tmp_path / "nowhere.toml")
+
+
+def several(**changes: Any) -> dict[str, Any]:
+    """Return a session of two streams and two decoders."""
+    return {
+        "name": "two",
+        "stream": [{"name": "eeg", "source_id": "a", "markers": "keys"}, {"name": "emg", "source_id": "b"}],
+        "decoder": [{"name": "eyes", "bundle": "x"}, {"name": "arms", "bundle": "y", "stream": "emg"}],
+    } | changes
+
+
+def test_a_session_may_have_several_streams_and_decoders(tmp_path: Path) -> None:
+    config = parse_session(several(display={"decoder": "arms"}), tmp_path, "two")
+    assert [stream.name for stream in config.streams] == ["eeg", "emg"]
+    assert [decoder.bundle for decoder in config.decoders] == [tmp_path / "x", tmp_path / "y"]
+    assert (config.driver, config.decoded_by(0), config.decoded_by(1)) == (1, 0, 1)
+    assert [stream.marker_ids for stream in config.streams] == [("keys",), ()]
+
+
+def test_a_session_that_is_written_again_says_what_it_said(tmp_path: Path) -> None:
+    one = {"name": "one", "stream": {"source_id": "a"}, "decoder": {"bundle": "x"}}
+    for values in (one, several()):
+        config = parse_session(values, tmp_path, "it")
+        written = config.model_dump(mode="json")
+        assert isinstance(written["stream"], dict if values is one else list)
+        assert isinstance(written["decoder"], dict if values is one else list)
+        assert SessionConfig.model_validate(written) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"decoder": [{"bundle": "x"}, {"bundle": "y"}]}, r"there are 2 \[\[decoder\]\]: each needs a name"),
+        ({"decoder": []}, r"at least one \[decoder\]"),
+        (
+            {"decoder": [{"name": "eyes", "bundle": "x"}, {"name": "eyes", "bundle": "y"}]},
+            r"two \[\[decoder\]\] have one name: eyes, eyes",
+        ),
+        (
+            {"decoder": {"name": "eyes", "bundle": "x", "stream": "ecg"}},
+            r"\[decoder\] stream names 'ecg'; there are the streams eeg, emg",
+        ),
+        (
+            {"display": {"decoder": "legs"}},
+            r"\[display\] decoder names 'legs'; there are the decoders eyes, arms",
+        ),
+        ({"publish": [{"source_id": "a"}, {"source_id": "b", "decoder": "eyes"}]}, r"two \[publish\] belong"),
+        ({"decoder": {"name": "Eyes!", "bundle": "x"}}, r"decoder\.name: .*pattern"),
+        ({"stream": [{"name": "eeg", "source_id": "a"}, {"name": "emg"}]}, "which stream 'emg'"),
+        (
+            {"stream": {"source_id": "a", "markers": ["k", "k"]}, "decoder": {"bundle": "x"}},
+            "a stream of markers is named twice: k, k",
+        ),
+        ({"stream": [{"name": "decode", "source_id": "a"}], "decoder": {"bundle": "x"}}, "'decode' is taken"),
+    ],
+)
+def test_sections_that_do_not_fit_together_are_refused_in_words(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_session(several(**changes), tmp_path, "two")
+
+
+def test_a_key_of_one_section_is_named_without_a_number(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"(?m)^  stream\.source_idd: there is no such key"):
+        parse_session({"name": "a", "stream": {"source_idd": 3}, "decoder": {"bundle": "x"}}, tmp_path, "a")
+    streams = [{"name": "eeg", "source_id": "a"}, {"name": "emg", "source_id": "b", "rat": 3}]
+    with pytest.raises(ConfigError, match=r"(?m)^  stream\.1\.rat: there is no such key"):
+        parse_session(several(stream=streams), tmp_path, "two")

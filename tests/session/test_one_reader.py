@@ -150,7 +150,7 @@ def test_certification_sees_the_same(session: Path) -> None:
         3,
     )
     assert traces.coverage == Coverage(SAMPLES, ())
-    assert traces.offsets.tolist() == [[5000.0, -7.5]] * 2
+    assert traces.offsets.tolist() == [[5000.0, -7.5]]
 
 
 def test_a_recovered_session_is_scored(session: Path, tmp_path: Path) -> None:
@@ -299,14 +299,23 @@ def test_another_decoder_has_tables_and_marks_of_its_own(copy: Path) -> None:
     config["decoder"] = [one | {"name": "left"}, one | {"name": "alpha_2", "stream": "other"}]
     config["stream"] = [{"name": "main"}, {"name": "other"}]
     (copy / "config.json").write_text(json.dumps(config))
+    environment = json.loads((copy / "environment.json").read_text())
+    environment["decoders"] = {"alpha_2": {"bundle": {"hash": "ab"}, "decoder": {"provider": "none"}}}
+    (copy / "environment.json").write_text(json.dumps(environment))
     named = RecordedSession.read(copy)
-    assert [len(named.frames_of(name)) for name in ("left", "alpha_2")] == [7, 7]
-    assert set(named.decoding("left").resets) == {0, 415, 893}
-    assert [named.decoded_stream(name) for name in (None, "left", "alpha_2")] == [None, None, "other"]
-    assert [named.drives_the_screen(name) for name in (None, "left", "alpha_2")] == [True, True, False]
-    assert named.driver is None
-    with pytest.raises(RecordingError, match=r"config\.json says nothing of decoder 'right'"):
-        named.decoded_stream("right")
+    assert len(named.frames_of("left")) == 7
+    assert (named.ran("left").stream, named.ran().hash) == (None, environment["bundle"]["hash"])
+    second = named.ran("alpha_2")
+    assert (second.stream, second.hash, second.environment["decoder"]) == (
+        "other",
+        "ab",
+        {"provider": "none"},
+    )
+    assert (named.is_driver(None), named.is_driver("left"), named.is_driver("alpha_2")) == (True, True, False)
+    with pytest.raises(
+        RecordingError, match=r"bundle of decoder 'right' was expected.* it ran left, alpha_2"
+    ):
+        named.ran("right")
     with pytest.raises(ValueError, match="a letter first; '2nd' came"):
         recorded.table("frames", "2nd")
 
@@ -317,26 +326,23 @@ def test_every_decoder_is_reproduced_by_its_own_marks(copy: Path) -> None:
         marks = (copy / f"marks{number}.csv").read_bytes()
         own = [row for row in marks.splitlines(keepends=True) if row.startswith(b"decode,")]
         (copy / f"marks{number}.csv").write_bytes(marks + b"".join(b"decode:twin" + row[6:] for row in own))
-    config = json.loads((copy / "config.json").read_text())
-    config["decoder"] = [config["decoder"] | {"name": name} for name in ("main", "twin")]
-    (copy / "config.json").write_text(json.dumps(config))
-    ran = json.loads((copy / "environment.json").read_text())
-    several = {f"{one}s": dict.fromkeys(("main", "twin"), ran[one]) for one in ("bundle", "decoder")}
-    (copy / "environment.json").write_text(json.dumps(ran | several))
-    again = reproduce(copy)
-    assert again["reproduced"]
-    assert {name: (one["equal"], one["shown"]) for name, one in again["decoders"].items()} == {
-        "main": (7, 3), "twin": (7, 0),
-    }  # fmt: skip
+    for name, change in (("config.json", "decoder"), ("environment.json", "decoders")):
+        facts = json.loads((copy / name).read_text())
+        if change == "decoder":
+            facts["decoder"] = [facts["decoder"] | {"name": name} for name in ("main", "twin")]
+        else:
+            facts["decoders"] = {"twin": {key: facts[key] for key in ("bundle", "decoder")}}
+        (copy / name).write_text(json.dumps(facts))
+    twin = reproduce(copy, decoder="twin")
+    assert (twin["reproduced"], twin["equal"], twin["shown"]) == (True, 7, 0)
     assert decode_again(copy)["wrong"] == 0
     for path in copy.glob("marks*.csv"):
         rows = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(
             b"".join(row for row in rows if not row.startswith(b"decode:twin,pipeline_reset,893"))
         )
-    again = reproduce(copy)
-    assert [again["decoders"][name]["reproduced"] for name in ("main", "twin")] == [True, False]
-    assert not again["reproduced"]
+    assert not reproduce(copy, decoder="twin")["reproduced"]
+    assert reproduce(copy)["reproduced"]
     assert decode_again(copy)["wrong"] > 0
 
 

@@ -1,6 +1,7 @@
 """Streams are recorded without a decoder, whole, and as LabRecorder records them."""
 
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -140,9 +141,28 @@ def test_what_cannot_be_recorded_is_refused_before_anything_is_made(tmp_path: Pa
         record_streams(["nobody"], tmp_path, timeout=0.5)
     with pytest.raises(ConfigError, match="named twice"):
         record_streams(["amp", "amp"], tmp_path)
-    with pytest.raises(ConfigError, match="each signal takes one stream of markers"):
-        record_streams(["keys"], tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_markers_are_recorded_also_without_a_signal(tmp_path: Path, bench: Bench) -> None:
+    looks = itertools.count()
+    with MarkerOutlet("buttons", "buttons") as buttons:
+
+        def observe(counts: Mapping[str, int]) -> bool:
+            if len(bench.marks) < 5:
+                bench.push()
+                buttons.push(Event(bench.marks[-1], f"button {len(bench.marks)}"))
+            # The last of them is on its way for some milliseconds, and is asked for every few hundredths of a second.
+            return next(looks) == 15
+
+        summary = record_streams(["keys", "buttons"], tmp_path, observe=observe)
+    assert (summary["status"], summary["ended_by"]) == ("done", "its end")
+    assert summary["programs"]["acquire:markers"]["markers"] == 10
+    path = Path(summary["recording"])
+    assert verify(path).sound
+    streams = load(path)
+    assert [row[0] for row in streams["keys"]["time_series"]] == [f"press {n}" for n in range(0, 125, 25)]
+    assert [row[0] for row in streams["buttons"]["time_series"]] == [f"button {n}" for n in range(1, 6)]
 
 
 def test_labrecorder_writes_the_same_of_the_same_streams(tmp_path: Path, bench: Bench) -> None:

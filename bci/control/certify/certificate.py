@@ -191,7 +191,7 @@ def certify(
     if faults:
         crew = _Crew(rig, folder, clock, observe)
         reports, recordings = crew.reports, crew.recordings
-        wanted = [Fault(program, how) for program, how in planned(rig.external)]
+        wanted = [Fault(program, how) for program, how in planned(rig.line)]
         crew.breaks("faults", [fault for fault in wanted if fault.program != "record"])
         crew.breaks("recorder", [fault for fault in wanted if fault.program == "record"])
         crew.exhausts()
@@ -232,13 +232,16 @@ class _Crew:
                 why = f"the session had ended before: {ended}"
                 self.reports.append(not_made(fault.program, fault.how, why))
                 continue
-            seen = look(Traces(run.session), broken)
+            rules, name = self._rules, broken.program
+            seen = look(
+                Traces(run.session), broken, decoder=rules.decoder_of(name), watched=rules.watched(name)
+            )
             self.reports.append(judge(broken, seen, self._rules, run.happened("session")[0]["at"]))
         self._look_at_the_recordings(name, run)
 
     def exhausts(self) -> None:
         """Kill one program until it is not started again."""
-        with self._run("latched", exhaust=endings.EXHAUSTED) as run:
+        with self._run("latched", exhaust=endings.exhausted(self._rules)) as run:
             run.follow(self._say("killing once too often"))
         self.reports.append(endings.latched(run, self._rules))
 

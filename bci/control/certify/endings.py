@@ -9,15 +9,19 @@ from bci.control.certify.faults import FaultReport, FaultRules, marked_as, not_m
 from bci.control.certify.runs import CertifiedRun
 from bci.control.certify.seeing import BEFORE_S, Broken, Span, look
 from bci.control.certify.traces import Traces, number
+from bci.control.line import named
 from bci.errors import RecordingError
 from bci.io.files.xdf.verify import verify
-
-#: Which of the rig's programs is killed until it is not started any more.
-EXHAUSTED = "decode"
 
 #: How long a supervisor is frozen, and how long its orphans are watched, seconds.
 FREEZE_S = 4.0
 PATIENCE_S = 20.0
+
+
+def exhausted(rules: FaultRules) -> str:
+    """Return which program is killed until it is not started any more: the decoder that the screen shows."""
+    config = rules.config
+    return named("decode", str(config.decoders[config.driver].name or "") if config.driver else "")
 
 
 def latched(run: CertifiedRun, rules: FaultRules) -> FaultReport:
@@ -25,12 +29,12 @@ def latched(run: CertifiedRun, rules: FaultRules) -> FaultReport:
     kills = [line for line in run.journal if line["event"] == "broken"]
     summary = run.summary
     if not kills or summary is None or run.session is None:
-        return not_made(EXHAUSTED, "given up", run.trouble or "no program was killed")
+        return not_made(exhausted(rules), "given up", run.trouble or "no program was killed")
     traces = Traces(run.session)
     last, name = kills[-1], kills[-1]["program"]
     end = number(traces.shown[-1], "flip") if traces.shown else math.nan
     broken = Broken(name, "killed", last["at"], max(end, last["at"]), last["wall"], False)
-    seen = look(traces, broken)
+    seen = look(traces, broken, decoder=rules.decoder_of(name))
     stayed = bool(traces.shown) and traces.shown[-1]["kind"] == "neutral"
     grey = stayed and traces.shown[-1]["digest"] == rules.neutral_digest
     told = any("latched safe" in words for words in seen.told)
@@ -70,7 +74,7 @@ def supervisor_frozen(run: CertifiedRun, made: dict[str, Any], rules: FaultRules
     """Judge the session while the supervisor was frozen: no program may wait for it."""
     assert run.session is not None
     broken = Broken("supervisor", "frozen", made["at"], made["until"] + 1.0, made["wall"], True)
-    seen = look(Traces(run.session), broken)
+    seen = look(Traces(run.session), broken, decoder=rules.decoder_of("display"))
     calm = math.isnan(seen.neutral_after)
     limit = rules.config.display.fresh_seconds_at(rules.hop_seconds)
     return FaultReport(

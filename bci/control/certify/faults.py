@@ -7,11 +7,12 @@ limits and one flip, the program is started again, the recording says what happe
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bci.config.session import SessionConfig
 from bci.control.certify.checks import Check, Fact, all_passed, text_of
 from bci.control.certify.seeing import Broken, Seen, Span
+from bci.control.line import Line, kind_of, name_of, named
 
 #: The programs of the table, and the two ways in which each can fail.
 PROGRAMS = ("source", "acquire", "decode", "display", "record")
@@ -23,11 +24,11 @@ _NAMES = {"acquire": "acquisition", "decode": "decoder", "record": "recorder"}
 #: The supervisor's own mark, of every program that it starts again.
 RESTART = "rig: restart"
 
-#: Other marks of which at least one must tell of the fault.
+#: Kinds of other marks, by their program, of which at least one must tell of the fault.
 _TELLING: Mapping[str, frozenset[str]] = {
-    "source": frozenset({"stream: gap", "stream: reconnect", "stream: lost", "stream: stalled"}),
-    "acquire": frozenset({"stream: gap", "stream: reconnect"}),
-    "decode": frozenset({"decode: pipeline_reset"}),
+    "source": frozenset({"gap", "reconnect", "lost", "stalled"}),
+    "acquire": frozenset({"gap", "reconnect"}),
+    "decode": frozenset({"pipeline_reset"}),
 }
 
 
@@ -52,9 +53,47 @@ class FaultRules:
     neutral_digest: str
     sample_seconds: float = 0.0
 
+    def watched(self, program: str) -> bool:
+        """Return whether the screen shows nothing without a program: it feeds the decoder that drives the display."""
+        config, kind = self.config, kind_of(program)
+        if kind not in _TELLING:
+            return False
+        if kind == "decode":
+            return program == named(kind, _beside(config.decoders, config.driver))
+        return program == named(kind, _beside(config.streams, config.decoded_by(config.driver)))
+
+    def decoder_of(self, program: str) -> "str | Literal[False] | None":
+        """Return the decoder, None for the first, that decodes nothing while a program is gone; False for none.
+
+        Of the display and the recorder it is the one that the screen shows.
+        """
+        config, kind = self.config, kind_of(program)
+        if kind not in _TELLING:
+            return _beside(config.decoders, config.driver) or None
+        fed = [
+            index
+            for index in range(len(config.decoders))
+            if program
+            == named(
+                kind,
+                _beside(config.decoders, index)
+                if kind == "decode"
+                else _beside(config.streams, config.decoded_by(index)),
+            )
+        ]
+        # Where several are fed, the one that the screen shows.
+        index = config.driver if config.driver in fed else next(iter(fed), -1)
+        return False if index < 0 else _beside(config.decoders, index) or None
+
+    def telling(self, program: str) -> frozenset[str]:
+        """Return the marks of which at least one must tell of a fault, ``source: kind``; none for some programs."""
+        kind = kind_of(program)
+        source = program if kind == "decode" else name_of(program) or "stream"
+        return frozenset(f"{source}: {mark}" for mark in _TELLING.get(kind, ()))
+
     def neutral_limit(self, program: str) -> float:
         """Return how long after a fault the neutral picture may come: the display's strictest rule and one flip."""
-        display = self.config.display
+        display, program = self.config.display, kind_of(program)
         rules = [display.fresh_seconds_at(self.hop_seconds)]
         if program in ("source", "acquire"):
             rules.append(display.data_age_seconds_at(self.sample_seconds))
@@ -100,7 +139,9 @@ class FaultReport:
     @property
     def title(self) -> str:
         """The program and the fault, for people."""
-        return f"{_NAMES.get(self.program, self.program)} {self.how}"
+        kind, name = kind_of(self.program), name_of(self.program)
+        of = f" of {name}" if name else ""
+        return f"{_NAMES.get(kind, kind)}{of} {self.how}"
 
     @property
     def passed(self) -> bool:
@@ -124,22 +165,24 @@ class FaultReport:
 
 def judge(broken: Broken, seen: Seen, rules: FaultRules, begun: float) -> FaultReport:
     """Judge one fault; `begun` is the session time that "injected at" counts from."""
-    name, limits = broken.program, rules.config.limits
+    name, limits = kind_of(broken.program), rules.config.limits
+    watched = rules.watched(broken.program)
     checks: list[Check | Fact] = []
     limit = math.nan
-    if name in _TELLING:
-        limit = rules.neutral_limit(name)
+    again = Check(
+        "decoding_again_s",
+        "decoding again after it was found",
+        seen.decoding_after - seen.found_after,
+        limits.decoding_again_s,
+        "s",
+    )
+    if name in _TELLING and watched:
+        limit = rules.neutral_limit(broken.program)
         grey = seen.neutral_digest == rules.neutral_digest
         checks += [
             Check("neutral_s", "neutral picture after the fault", seen.neutral_after, limit, "s"),
             Fact("neutral_grey", "every pixel of it grey", "yes" if grey else "no", grey),
-            Check(
-                "decoding_again_s",
-                "decoding again after it was found",
-                seen.decoding_after - seen.found_after,
-                limits.decoding_again_s,
-                "s",
-            ),
+            again,
         ]
     elif name == "display":
         checks.append(
@@ -155,23 +198,25 @@ def judge(broken: Broken, seen: Seen, rules: FaultRules, begun: float) -> FaultR
         calm = math.isnan(seen.neutral_after)
         words = "unchanged" if calm else f"neutral after {text_of(seen.neutral_after, 's')}"
         checks.append(Fact("screen", "participant's screen", words, calm))
-    if name != "record":
+        if name in _TELLING and rules.decoder_of(broken.program) is not False:
+            checks.append(again)
+    if name == "display" or (name in _TELLING and watched):
         back = math.isfinite(seen.picture_after)
         checks.append(Fact("picture_back", "pictures again", "yes" if back else "never", back))
-    checks += [*_restart(broken, seen), *_recording(broken, seen)]
+    checks += [*_restart(broken, seen), *_recording(broken, seen, rules)]
     moments = [
         (seen.neutral_after, "neutral"),
         (seen.found_after, "found " + ("dead" if broken.how == "killed" else "hanging")),
         (seen.restarted_after, "started again"),
         (seen.screen_after, "screen back"),
         (seen.decoding_after if name in _TELLING else math.nan, "decoding again"),
-        (seen.picture_after if name != "record" else math.nan, "picture back"),
+        (seen.picture_after if name == "display" or watched else math.nan, "picture back"),
     ]
     return FaultReport(
-        program=name,
+        program=broken.program,
         how=broken.how,
         injected_at=broken.at - begun,
-        saw=_saw(broken, seen),
+        saw=_saw(broken, seen, watched),
         recorded=_recorded(seen),
         told=seen.told,
         checks=tuple(checks),
@@ -199,19 +244,19 @@ def _restart(broken: Broken, seen: Seen) -> "list[Check | Fact]":
     ]
 
 
-def _recording(broken: Broken, seen: Seen) -> "list[Check | Fact]":
+def _recording(broken: Broken, seen: Seen, rules: FaultRules) -> "list[Check | Fact]":
     checks: list[Check | Fact] = []
-    wanted = _TELLING.get(broken.program)
-    found = [mark for mark in seen.marks if mark == RESTART or (wanted and mark in wanted)]
-    marked = RESTART in found and (wanted is None or len(found) > 1)
+    wanted = rules.telling(broken.program)
+    found = [mark for mark in seen.marks if mark == RESTART or mark in wanted]
+    marked = RESTART in found and (not wanted or len(found) > 1)
     checks.append(Fact("marked", "marked in the recording", ", ".join(found) or "no", marked))
-    if broken.program not in ("source", "acquire"):
+    if kind_of(broken.program) not in ("source", "acquire"):
         checks.append(Check("missed_samples", "samples missed", seen.missed, 0))
     return checks
 
 
-def _saw(broken: Broken, seen: Seen) -> str:
-    if broken.program == "record" and math.isnan(seen.neutral_after):
+def _saw(broken: Broken, seen: Seen, watched: bool) -> str:
+    if not watched and broken.program != "display" and math.isnan(seen.neutral_after):
         return "nothing: the pictures went on"
     if broken.program == "display":
         if math.isnan(seen.screen_after):
@@ -244,6 +289,12 @@ def marked_as(seen: Seen) -> str:
     return f"marked as {', '.join(kinds)}" if kinds else "no marks"
 
 
-def planned(external: bool) -> Sequence[tuple[str, str]]:
-    """Return the faults of the table that can be made in a running session; none of an external source."""
-    return [(p, how) for p in PROGRAMS for how in WAYS if not (external and p == "source")]
+def planned(line: Line) -> Sequence[tuple[str, str]]:
+    """Return the faults of the table that can be made in a running line; none of an external source."""
+    programs = [post.name for kind in PROGRAMS for post in line.of_kind(kind)]
+    return [(program, how) for program in programs for how in WAYS]
+
+
+def _beside(sections: Sequence[Any], index: int) -> str:
+    """Return what tells one of several streams or decoders apart from the first; empty for the first."""
+    return str(sections[index].name or "") if index else ""

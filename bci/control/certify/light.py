@@ -36,7 +36,7 @@ class Light:
         stream = rig.config.display.photodiode_stream
         self._words = folder / "light.txt"
         self._process: psutil.Popen | None = None
-        if stream is not None and stream != rig.config.stream.source_id:
+        if stream is not None and stream not in [s.source_id for s in rig.config.streams]:
             command = [
                 sys.executable,
                 "-m",

@@ -1,10 +1,13 @@
 """A Rig is what is certified: a session file, with a source whose samples are known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bci.config.session import SessionConfig
 from bci.config.sources import ReplaySettings, SimulateSettings, SinesSettings
+from bci.control.line import Line
+from bci.control.session_plan import SessionPlan
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleMismatch, ConfigError
 from bci.sim.eeg import AlphaSimulator
@@ -21,10 +24,12 @@ class Rig:
     ----------
     config : SessionConfig
         As it is run.
-    bundle : Bundle
-        The decoder.
+    bundles : tuple of Bundle
+        The decoders.
+    line : Line
+        The programs that run, each of which can be broken.
     hop_seconds : float
-        Between two reconstructions.
+        The longest time between two reconstructions of a decoder.
     source : str
         Where the samples come from, a sentence.
     simulated : bool
@@ -34,22 +39,31 @@ class Rig:
     """
 
     config: SessionConfig
-    bundle: Bundle
+    bundles: tuple[Bundle, ...]
+    line: Line
     hop_seconds: float
     source: str
     simulated: bool
     notes: tuple[str, ...]
 
     @property
+    def bundle(self) -> Bundle:
+        """The decoder that the screen shows."""
+        return self.bundles[self.config.driver]
+
+    def speed(self, stream: int) -> float:
+        """Return how many times faster than real time a stream comes."""
+        return _speed(self.config, stream)
+
+    @property
     def sample_seconds(self) -> float:
-        """Seconds between two samples, as they come."""
-        speed = self.config.source.speed if self.config.source is not None else 1.0
-        return 1 / (self.bundle.signal.rate * float(speed))
+        """Seconds between two samples of the stream that the screen shows something of, as they come."""
+        return 1 / (self.bundle.signal.rate * self.speed(self.config.decoded_by(self.config.driver)))
 
     @property
     def external(self) -> bool:
-        """Whether a program outside this rig makes the samples, which is then not broken."""
-        return self.config.source is None
+        """Whether other programs than ours make samples, which are then not ours to break."""
+        return any(self.config.source_of(index) is None for index in range(len(self.config.streams)))
 
 
 def prepare(
@@ -69,15 +83,16 @@ def prepare(
     Raises
     ------
     BciError
-        If the bundle cannot be loaded or decodes epochs, or nothing simulates what it expects.
+        If a bundle cannot be loaded or decodes epochs, or nothing simulates what it expects.
     """
     notes: list[str] = []
-    bundle = Bundle.load(config.decoder.bundle)
-    if bundle.cut.needs_markers:
-        raise ConfigError(
-            f"bundle {bundle.name!r} decodes epochs around markers; what is certified here are rigs that decode "
-            "without pause. Certify with a bundle of sliding windows: all but the decoder's cut is the same."
-        )
+    bundles = tuple(Bundle.load(decoder.bundle) for decoder in config.decoders)
+    for bundle in bundles:
+        if bundle.cut.needs_markers:
+            raise ConfigError(
+                f"bundle {bundle.name!r} decodes epochs around markers; what is certified here are rigs that decode "
+                "without pause. Certify with a bundle of sliding windows: all but the decoder's cut is the same."
+            )
     if config.experiment is not None:
         config = config.with_sections(experiment=None, preview=None)
         notes.append("The experiment's protocol was left out: reconstructions were shown all the time.")
@@ -89,38 +104,67 @@ def prepare(
             f"No screen: the display ran the same program against a clock of {config.display.refresh_hz:g} Hz, so "
             "nothing here speaks of a monitor."
         )
-    words, simulated = "", True
-    if isinstance(config.source, SimulateSettings):
-        words = f"the session file's own simulated participant, seed {config.source.seed}"
-    elif isinstance(config.source, SinesSettings):
-        words = "the session file's own source, a sine in every channel"
-    elif source == "rig":
-        words, simulated, config = _own(config)
-    else:
-        replay = config.source
-        named = replay.file.name if isinstance(replay, ReplaySettings) else config.stream.source_id
-        words, simulator = _simulated(bundle)
-        stream = config.stream.model_copy(update={"source_id": None, "markers": None})
-        config = config.with_sections(sources=(simulator,), streams=(stream,), network="machine")
-        notes.append(
-            f"The session file's source, {named}, was replaced by a simulated one of the same rate, channels and unit."
+    words, simulated = [], True
+    for index in range(len(config.streams)):
+        said, config, real = _known(config, index, bundles, notes, own=source == "rig")
+        words.append(f"{config.streams[index].name}: {said}" if len(config.streams) > 1 else said)
+        simulated &= not real
+    for decoder in config.decoders:
+        if decoder.provider != "cpu":
+            notes.append(f"Decoded with {decoder.provider}.")
+    plan = SessionPlan(config)
+    hops = [plan.seconds_per_hop(i) / _speed(config, config.decoded_by(i)) for i in range(len(bundles))]
+    return Rig(config, bundles, plan.line, max(hops), "; ".join(words), simulated, tuple(notes))
+
+
+def _speed(config: SessionConfig, stream: int) -> float:
+    source = config.source_of(stream)
+    return 1.0 if source is None else float(source.speed)
+
+
+def _known(
+    config: SessionConfig, stream: int, bundles: Sequence[Bundle], notes: list[str], *, own: bool
+) -> tuple[str, SessionConfig, bool]:
+    """Return where the samples of a stream come from, the session that has them so, and whether they are real."""
+    source, settings = config.source_of(stream), config.streams[stream]
+    if isinstance(source, SimulateSettings):
+        return f"the session file's own simulated participant, seed {source.seed}", config, False
+    if isinstance(source, SinesSettings):
+        return "the session file's own source, a sine in every channel", config, False
+    if own:
+        return _own(config, stream)
+    named = source.file.name if isinstance(source, ReplaySettings) else settings.source_id
+    bundle = next((b for i, b in enumerate(bundles) if config.decoded_by(i) == stream), None)
+    if bundle is None:
+        raise ConfigError(
+            f"no decoder says what the stream {settings.name!r} is, so nothing can be simulated in its place. Give it "
+            "a [[source]] of kind sines, or certify with --source rig, on the device itself."
         )
-    if config.decoder.provider != "cpu":
-        notes.append(f"Decoded with {config.decoder.provider}.")
-    speed = config.source.speed if config.source is not None else 1.0
-    hop = bundle.hop * bundle.pipeline.ratio(bundle.signal) / bundle.signal.rate
-    return Rig(config, bundle, hop / float(speed), words, simulated, tuple(notes))
+    words, simulator = _simulated(bundle)
+    notes.append(
+        f"The session file's source, {named}, was replaced by a simulated one of the same rate, channels and unit."
+    )
+    replaced = settings.model_copy(update={"source_id": None, "markers": None})
+    sources = [s for s in config.sources if s is not source]
+    changed = config.with_sections(
+        sources=(*sources, simulator.model_copy(update={"feeds": settings.name})),
+        streams=tuple(replaced if i == stream else s for i, s in enumerate(config.streams)),
+        network="machine",
+    )
+    return words, changed, False
 
 
-def _own(config: SessionConfig) -> tuple[str, bool, SessionConfig]:
-    """Return what the session file's own source is, and how it is run."""
-    if isinstance(config.source, ReplaySettings):
+def _own(config: SessionConfig, stream: int) -> tuple[str, SessionConfig, bool]:
+    """Return what the session file's own source of a stream is, and how it is run."""
+    source = config.source_of(stream)
+    if isinstance(source, ReplaySettings):
         # A certification lasts longer than some recordings; a seam is a gap of one second, and marked as such.
-        speed = 1.0 if config.source.speed == "max" else config.source.speed
-        played = config.source.model_copy(update={"loop": True, "speed": speed})
-        words = f"the recording {config.source.file.name}, played in a loop"
-        return words, False, config.with_sections(sources=(played,))
-    return f"the amplifier's own stream {config.stream.source_id}", False, config
+        speed = 1.0 if source.speed == "max" else source.speed
+        played = source.model_copy(update={"loop": True, "speed": speed})
+        words = f"the recording {source.file.name}, played in a loop"
+        sources = tuple(played if s is source else s for s in config.sources)
+        return words, config.with_sections(sources=sources), True
+    return f"the amplifier's own stream {config.streams[stream].source_id}", config, True
 
 
 def _simulated(bundle: Bundle) -> tuple[str, SimulateSettings | SinesSettings]:

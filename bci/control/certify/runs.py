@@ -175,7 +175,7 @@ class CertifiedRun:
 
     def _names(self) -> dict[int, str]:
         """Return the session's programs by process id, as its log tells."""
-        started = re.findall(r"(\w+) started as process (\d+)", self._log())
+        started = re.findall(r"([\w:]+) started as process (\d+)", self._log())
         return {int(pid): name for name, pid in started}
 
     def _log(self) -> str:

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from bci.control.certify.traces import Said, Traces, number
 
@@ -100,7 +100,9 @@ class Seen:
     strip: tuple[Span, ...] = field(repr=False, default=())
 
 
-def look(traces: Traces, broken: Broken) -> Seen:
+def look(
+    traces: Traces, broken: Broken, *, decoder: "str | Literal[False] | None" = None, watched: bool = True
+) -> Seen:
     """Measure the effects of one fault.
 
     Parameters
@@ -109,6 +111,10 @@ def look(traces: Traces, broken: Broken) -> Seen:
         The session's folder, after its end.
     broken : Broken
         The fault.
+    decoder : str, None or False
+        The decoder that decodes nothing meanwhile, None for the first; False for none.
+    watched : bool
+        Whether the screen shows nothing without the program.
     """
     at, name = broken.at, broken.program
     end = broken.until + 1.0
@@ -134,9 +140,14 @@ def look(traces: Traces, broken: Broken) -> Seen:
     )
     published = sorted(
         number(row, "published") - at
-        for row in traces.frames
+        for row in (traces.frames if decoder is False else traces.frames_of(decoder))
         if row["valid"] == "1" and at - BEFORE_S <= number(row, "published") <= end
     )
+    decoding = next((time for time in published if time >= max(interruption, 0.0)), math.nan)
+    if not watched:
+        # Nothing on the screen says when it was interrupted: the longest time without a reconstruction does.
+        gaps = [(b - a, b) for a, b in itertools.pairwise(published) if b >= 0]
+        decoding = max(gaps)[1] if gaps else math.nan
     marks = [row for row in traces.marks if at <= number(row, "time") <= end]
     return Seen(
         neutral_after=_after(neutral, at),
@@ -146,7 +157,7 @@ def look(traces: Traces, broken: Broken) -> Seen:
         found_after=found,
         restarted_after=restarted,
         screen_after=screen,
-        decoding_after=next((time for time in published if time >= max(interruption, 0.0)), math.nan),
+        decoding_after=decoding,
         interrupted_s=max((b - a for a, b in itertools.pairwise(published)), default=math.nan),
         marks=tuple(dict.fromkeys(f"{row['source']}: {row['kind']}" for row in marks)),
         missed=sum(int(row["count"]) for row in marks if row["kind"] in _MISSED),

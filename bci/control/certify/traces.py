@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
 from bci.session.samples import Coverage
 
-_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (\w+) (\w+) (.*)")
+_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) ([\w:]+) (\w+) (.*)")
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,16 @@ class Traces:
 
     @cached_property
     def frames(self) -> list[dict[str, str]]:
-        """Every reconstruction, in order."""
-        return self._session.table("frames")
+        """Every reconstruction of the decoder that the screen showed, in order."""
+        return self.frames_of(self._session.driver)
+
+    def frames_of(self, decoder: str | None) -> list[dict[str, str]]:
+        """Return every reconstruction of a decoder, in order; of the first when none is named."""
+        return self._session.table("frames", decoder)
+
+    @property
+    def _says_what_ran(self) -> bool:
+        return (self.folder / "config.json").is_file()
 
     @cached_property
     def marks(self) -> list[dict[str, str]]:
@@ -71,19 +80,23 @@ class Traces:
 
     @cached_property
     def coverage(self) -> Coverage:
-        """Which samples the recording holds.
+        """Which samples the recording holds, of all its streams together.
 
         Raises
         ------
         RecordingError
             If there is no recording with checksums.
         """
-        return self._session.stream().coverage()
+        further = sections(self._session.config, "stream")[1:] if self._says_what_ran else []
+        roles = [None, *(str(stream["name"]) for stream in further)]
+        parts = [self._session.stream(role).coverage() for role in roles]
+        return Coverage(sum(part.samples for part in parts), tuple(h for part in parts for h in part.holes))
 
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
-        """Return the sender's clock offsets: (n, 2) session seconds and seconds."""
-        rows = [(float(m["time"]), float(m["value"])) for m in self.marks if m["kind"] == "clock_offset"]
+        """Return the clock offsets of the first stream's sender: (n, 2) session seconds and seconds."""
+        kinds = [m for m in self.marks if m["kind"] == "clock_offset" and m["source"] == "stream"]
+        rows = [(float(m["time"]), float(m["value"])) for m in kinds]
         return np.array(rows, np.float64).reshape(-1, 2)
 
 

@@ -1,0 +1,112 @@
+"""A session file becomes a line: its posts, what each is told, which events a decoder takes."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tiny_bundle import tiny_bundle
+
+from bci.config.session import SessionConfig
+from bci.control.session_plan import SessionPlan
+from bci.decoder.bundle import Bundle
+from bci.decoder.spec import EpochSpec
+from bci.errors import ConfigError
+
+SINES = {"kind": "sines", "rate": 100, "shape": [3], "channels": ["O1", "Oz", "O2"], "unit": "uV"}
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
+    """Give a bundle of sliding windows, and one of epochs."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return {
+        "windows": tiny_bundle(folder / "windows"),
+        "epochs": tiny_bundle(
+            folder / "epochs", window=EpochSpec(start=0.0, stop=0.2, markers="go.*"), length=20
+        ),
+    }
+
+
+def plan(bundles: dict[str, Bundle], *decoders: dict[str, Any], **sections: Any) -> SessionPlan:
+    values = {
+        "name": "planned",
+        "stream": [{"name": "eeg", "markers": ["keys", "buttons"]}, {"name": "emg", "source_id": "amp"}],
+        "source": SINES,
+        "decoder": [
+            {"name": f"d{i}", **decoder, "bundle": bundles[decoder.get("bundle", "windows")].folder}
+            for i, decoder in enumerate(decoders)
+        ],
+        "display": {"kind": "headless"},
+    }
+    return SessionPlan(SessionConfig.model_validate(values | sections))
+
+
+def test_each_stream_and_each_decoder_has_its_own_program_and_rings(bundles: dict[str, Bundle]) -> None:
+    made = plan(bundles, {}, {"stream": "emg"}, publish={"source_id": "out", "decoder": "d1"})
+    assert [post.name for post in made.line] == [
+        "source", "acquire", "acquire:emg", "decode", "decode:d1", "display", "publish:d1", "record",
+    ]  # fmt: skip
+    acquire, other = made.line["acquire"], made.line["acquire:emg"]
+    assert (acquire.streams, acquire.rings) == (
+        {"stream": "stream"},
+        {"markers": "markers", "markers-2": "markers-2"},
+    )
+    assert (other.streams, other.rings) == ({"stream": "stream:emg"}, {})
+    assert acquire.takes == [made.source_id(0), "keys", "buttons"]
+    assert other.takes == ["amp"]
+    assert made.line["decode:d1"].streams == {"stream": "stream:emg"}
+    assert made.line["publish:d1"].rings == {"frames": "frames:d1"}
+    assert list(made.line["record"].streams) == ["stream", "stream-2"]
+
+
+def test_the_display_is_told_the_decoder_that_drives_it_and_whom_to_watch(bundles: dict[str, Bundle]) -> None:
+    made = plan(bundles, {}, {"stream": "emg"}, display={"kind": "headless", "decoder": "d1"})
+    assert made.line["display"].rings["frames"] == "frames:d1"
+    made.info = lambda stream: SimpleNamespace(speed=1.0)  # type: ignore[method-assign]
+    told = made.line["display"].specify()
+    assert told["watch"] == ("acquire:emg", "decode:d1")
+    assert told["data_from"] == ("acquire:emg",)
+    assert told["hop_seconds"] == pytest.approx(0.1)
+
+
+def test_an_old_session_file_has_the_line_it_always_had(bundles: dict[str, Bundle]) -> None:
+    made = plan(bundles, stream={}, decoder={"bundle": bundles["windows"].folder})
+    stages = [[post.name for post in stage] for stage in made.line.stages]
+    assert stages == [["source"], ["decode", "display", "record"], ["acquire"]]
+    assert made.line["decode"].rings == {"frames": "frames", "decode_marks": "decode_marks"}
+    assert set(made.line["record"].rings) == {
+        "frames", "decode_marks", "markers", "shown", "rig_marks",
+    }  # fmt: skip
+
+
+def test_a_decoder_takes_the_events_of_its_stream_or_those_it_names(bundles: dict[str, Bundle]) -> None:
+    epochs = {"bundle": "epochs"}
+    made = plan(bundles, epochs, epochs | {"markers": "buttons"}, epochs | {"stream": "emg"})
+    events = [made.line[name].rings["markers"] for name in ("decode", "decode:d1", "decode:d2")]
+    assert events == ["markers", "markers-2", "markers"]
+    with pytest.raises(
+        ConfigError, match=r"markers names 'pedal', which no stream takes along; there are keys"
+    ):
+        plan(bundles, epochs | {"markers": "pedal"})
+
+
+def test_a_decoder_of_epochs_without_any_events_is_refused(bundles: dict[str, Bundle]) -> None:
+    decoder = {"bundle": bundles["epochs"].folder}
+    # What a simulator sends beside its samples is no event.
+    with pytest.raises(ConfigError, match="names no stream of markers"):
+        plan(bundles, stream={}, decoder=decoder)
+    recording = {"kind": "replay", "file": "somewhere.xdf"}
+    made = plan(bundles, stream={}, decoder=decoder, source=recording)
+    assert made.line["decode"].rings["markers"] == "markers"
+    assert made.line["source"].specify()["marker_consumer"] is True
+
+
+def test_a_recording_is_played_as_fast_as_the_decoders_of_its_stream_follow(
+    bundles: dict[str, Bundle],
+) -> None:
+    recording = {"kind": "replay", "file": "somewhere.xdf", "speed": "max", "feeds": "emg"}
+    streams = [{"name": "eeg", "source_id": "a"}, {"name": "emg"}]
+    made = plan(bundles, {}, {"stream": "emg"}, {"stream": "emg"}, stream=streams, source=recording)
+    told = made.line["source:emg"].specify()
+    assert told["followers"] == ["decode:d1", "decode:d2"]
+    assert told["source_id"] == made.source_id(1)
