@@ -88,7 +88,7 @@ class PublishSettings(_Section):
 
 
 class PreviewSettings(_Section):
-    """What the operator sees: each stimulus beside what was read of it. Never on the participant's screen."""
+    """PreviewSettings describes the operator's preview of stimuli beside reconstructions."""
 
     kind: Literal["auto", "window", "file"] = "auto"
     """"window" opens one of its own, "file" keeps ``preview.png`` in the session's folder up to date and nothing else,
@@ -100,7 +100,7 @@ class PreviewSettings(_Section):
 
 
 class RecordingSettings(_Section):
-    """What happens when recording fails."""
+    """RecordingSettings decides what happens when recording fails."""
 
     on_disk_error: Literal["stop", "continue"] = "stop"
     """When the disk refuses for longer than a few seconds: "stop" counts as the recorder's death, "continue" goes on
@@ -110,7 +110,7 @@ class RecordingSettings(_Section):
 
 
 class SupervisionSettings(_Section):
-    """What happens when a program dies or hangs."""
+    """SupervisionSettings decides what happens when a program dies or hangs."""
 
     restarts: Annotated[int, Field(ge=0, le=100)] = 3
     """How often each program is started again in one session; after that the session latches safe."""

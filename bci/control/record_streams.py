@@ -110,7 +110,7 @@ def _find_streams(source_ids: Sequence[str], timeout: float) -> list[StreamInfo]
 
 
 class RecordingPlan:
-    """What a supervisor runs to record streams; see `bci.control.plan.Plan`.
+    """A RecordingPlan is the plan of a supervisor that records streams; see `bci.control.plan.Plan`.
 
     Each signal has an acquire program of its own; all markers share one.
 

@@ -64,7 +64,7 @@ class OfflineCutter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveRings:
-    """What a live cutter reads and writes beside the samples, and where it takes over from a predecessor.
+    """A LiveRings holds the rings of a live cutter beside the samples, and the place of a predecessor's end.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class LiveRings:
 
 
 class Cut(Protocol):
-    """How windows are cut.
+    """A Cut is one way of cutting windows.
 
     Attributes
     ----------

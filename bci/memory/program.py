@@ -32,7 +32,7 @@ _BEAT_EVERY = 0.02
 
 @dataclass(frozen=True)
 class Launch:
-    """All that a program is told at its start.
+    """A Launch holds all that a program receives at its start.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Launch:
 
 
 class Program:
-    """What ``main`` of a program is given.
+    """A Program is the argument of a program's ``main``: its clock, rings, board and orders.
 
     Attributes
     ----------

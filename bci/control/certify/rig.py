@@ -18,7 +18,7 @@ _SLOWEST = 4.0
 
 @dataclass(frozen=True)
 class Rig:
-    """What is certified, and what of it differs from the session file.
+    """A Rig is the session that is certified, with its differences from the session file.
 
     Attributes
     ----------
