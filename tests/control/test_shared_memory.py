@@ -53,9 +53,14 @@ def test_check_says_what_will_be_held(bundle: Bundle, tmp_path: Path) -> None:
     session.write_text(
         f"""name = "held"
 network = "machine"
-source = {{ kind = "sines", rate = {bundle.signal.rate}, shape = {list(bundle.signal.shape)} }}
 stream = {{ buffer_s = 600, buffer_mb = 1 }}
 decoder = {{ bundle = "bundle" }}
+[source]
+kind = "sines"
+rate = {bundle.signal.rate}
+shape = {list(bundle.signal.shape)}
+unit = "uV"
+channels = {list(bundle.signal.channels)}
 """,
     )
     done = CliRunner().invoke(app, ["check", str(session), "--json"])
