@@ -1,4 +1,4 @@
-"""Checks of what a readout is given: every complaint names both sides and what to do."""
+"""Checks of a readout's input: every error names both sides and what to do."""
 
 from typing import Any
 
@@ -146,7 +146,7 @@ def check_runs(runs: ArrayLike | None, trials: int, blocks: int = 5) -> NDArray[
 
 
 def check_repeats(repeats: ArrayLike | None, trials: int) -> Floats:
-    """Return how many presentations each trial averages: (trials,) float64, 1 where nothing is said.
+    """Return the number of presentations that each trial averages: (trials,) float64, 1 where it is not stated.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a result rests on, as bundles, packages and reports write it down: versions of libraries, hashes of arrays."""
+"""Provenance of a result, as bundles, packages and reports state it: versions of libraries, hashes of arrays."""
 
 import hashlib
 import sys

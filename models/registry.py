@@ -1,4 +1,4 @@
-"""A Registry holds what the modules of a package describe, by kind, and imports them only when it is asked.
+"""A Registry finds the descriptions in the modules of a package, by kind; it imports them at the first use.
 
 A description is light: whatever is heavy (torch, matplotlib) is imported by its functions when they run. So a machine
 without the trainers can ask which kinds there are, and adding a kind is adding a file, with no list to edit.
@@ -15,11 +15,11 @@ from bci.errors import ConfigError
 
 
 class Kind(Protocol):
-    """What has a kind: a word by which files name it."""
+    """A Kind has a name by which files refer to it."""
 
     @property
     def kind(self) -> str:
-        """The word."""
+        """The name."""
         ...
 
 
@@ -27,14 +27,14 @@ Described = TypeVar("Described", bound=Kind)
 
 
 class Registry(Generic[Described]):
-    """Finds descriptions.
+    """A Registry finds descriptions by their kind.
 
     Parameters
     ----------
     package : module
         Its modules are looked through; folders added by `add_folder` count as its own.
     name : str
-        What a module calls its description.
+        Name of the description in its module.
     module : str, optional
         In which module of each subpackage the description is; by default, modules hold descriptions themselves.
     """

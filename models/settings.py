@@ -1,4 +1,4 @@
-"""What training files share: sections that refuse unknown keys, kinds of numbers, where recordings' paths start."""
+"""Parts that training files share: sections that refuse unknown keys, kinds of numbers, the root of recordings."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `bci train` can train: systems and kinds of generators, by the kind that a training file names."""
+"""Trainers of `bci train`: systems and kinds of generators, by the kind that a training file names."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from models.systems.system import UNNAMED, System
 
 
 def trainer_of(path: Path) -> System | GeneratorKind:
-    """Return what trains a file.
+    """Return the trainer of a file.
 
     Raises
     ------

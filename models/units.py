@@ -16,13 +16,13 @@ from typing import Any
 from bci.errors import ConfigError
 from bci.io.files.folder import plain, write_json
 
-#: What a unit's result depends on beside its inputs: how results are laid out.
+#: Version of the results' layout, on which a unit's hash depends beside its inputs.
 _LAYOUT = 1
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One piece of work.
+    """A Unit is one piece of work.
 
     Attributes
     ----------
@@ -161,7 +161,7 @@ def _read(folder: Path, unit: Unit) -> dict[str, Any] | None:
     """Return a result that is there and whole; what is not is computed again."""
     try:
         held = json.loads(_place(folder, unit).read_text(encoding="utf-8"))
-        found: dict[str, Any] = held["result"]
-        return found if held["inputs"] == plain(dict(unit.inputs)) else None
+        result: dict[str, Any] = held["result"]
+        return result if held["inputs"] == plain(dict(unit.inputs)) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

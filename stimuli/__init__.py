@@ -1,4 +1,4 @@
-"""What the participant sees; meets the decoder only through rings in shared memory."""
+"""Stimuli: the participant's screen, protocols and tones; joined to the decoder only by rings in shared memory."""
 
 import os
 

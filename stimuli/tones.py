@@ -1,4 +1,4 @@
-"""Tones tell whoever has the eyes closed what to do; a machine without sound stays silent and says so."""
+"""Tones give cues to a participant with closed eyes; a machine without sound stays silent and reports that."""
 
 import logging
 import os
@@ -16,12 +16,12 @@ _PITCH_HZ, _LENGTH_S, _PAUSE_S, _RAMP_S, _LOUDNESS = 660.0, 0.18, 0.12, 0.01, 0.
 
 
 class Tones:
-    """The loudspeaker; a context manager.
+    """A Tones plays tones on the loudspeaker; it is a context manager.
 
     Attributes
     ----------
     audible : bool
-        Whether there is one.
+        Whether there is a loudspeaker.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Tones:
             self._mixer.Sound(buffer=beeps(number)).play()
 
     def close(self) -> None:
-        """Let the loudspeaker go."""
+        """Close the loudspeaker."""
         if self.audible:
             self._mixer.quit()
 
@@ -57,7 +57,7 @@ class Tones:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Drop what a sound library writes to standard error past Python: ALSA says "no card" in eight lines."""
+    """Drop lines that a sound library writes to standard error: ALSA reports a missing card in eight lines."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -98,7 +98,7 @@ class TrialTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TrialRow:
     """One row of ``trials.csv``: the stimulus' number and name, and what became of the trial."""
 
     stimulus: int
@@ -112,7 +112,7 @@ class Past:
 
     Attributes
     ----------
-    rows : sequence of Row
+    rows : sequence of TrialRow
         Every trial that was over, in order.
     frames : int
         Reconstructions that had been looked at by then.
@@ -122,7 +122,7 @@ class Past:
         Trials of which a reading was recorded after the last trial.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[TrialRow]
     frames: int
     pending: Mapping[int, tuple[Reading, ...]]
     after: frozenset[int]
@@ -152,7 +152,7 @@ def read_past(folder: Path) -> Past:
             float(row["confidence"]),
             _in_order(late.pop(number, {})),
         )
-        rows.append(Row(int(row["stimulus"]), row["name"], outcome))
+        rows.append(TrialRow(int(row["stimulus"]), row["name"], outcome))
     return Past(
         rows, frames, {number: _in_order(readings) for number, readings in late.items()}, frozenset(after)
     )

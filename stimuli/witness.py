@@ -21,7 +21,7 @@ class Witness:
     early_s : float
         How long before the time it was asked for a flip may come and still be this stimulus', seconds.
     first_frame : int
-        Count of the first reconstruction that nobody has looked at.
+        Count of the first reconstruction that no reader has looked at.
 
     Attributes
     ----------

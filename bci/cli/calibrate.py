@@ -1,4 +1,4 @@
-"""`bci calibrate`: record a participant who follows cues, fit the decoder, and know its worth before it is used."""
+"""`bci calibrate`: record a participant who follows cues, fit the decoder, and score it before it is used."""
 
 import math
 import os
@@ -116,7 +116,7 @@ def calibrate(
 
 
 def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]":
-    """Return what fits, and the file as read.
+    """Return the function that fits, and the calibration file as read.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]
 
 
 def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -> None:
-    """Say that no bundle was made, and what is left, and end with status 3."""
+    """Print why no bundle was made and where the recording is, and end with status 3."""
     output.say(f"[bold red]{why}[/]")
     if facts["recording"]:
         output.say(
@@ -149,7 +149,7 @@ def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -
 def _record(
     config: "CalibrationConfig", out: Path, base: "Bundle", silent: bool, output: Output
 ) -> dict[str, Any]:
-    """Tell a participant what to do, and record what comes."""
+    """Present the cues to a participant, and record the stream."""
     from bci.control.cueing import Cueing
     from bci.control.record_streams import record_streams
     from bci.io.lsl.markers import MarkerOutlet
@@ -158,7 +158,7 @@ def _record(
     from models.systems.alpha.calibration_file import plan_of
     from stimuli.tones import Tones
 
-    # What cannot work is refused before anybody's time is spent.
+    # A stream that does not fit is refused before the participant's time is spent.
     plan_of(config, base, describe(config.stream.source_id, config.stream.timeout_s).signal)
     clock = LslClock()
     cues_id = f"{config.name}-cues-{os.getpid()}"
@@ -210,11 +210,11 @@ def _record_simulated(
     from models.systems.alpha.calibration_file import plan_of
 
     clock = LslClock()
-    someone = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)
-    plan_of(config, base, someone.signal)
+    participant = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)
+    plan_of(config, base, participant.signal)
     source_id = f"{config.name}-simulated-{os.getpid()}"
-    with _player(someone, clock, source_id, speed) as player, _progress(output) as progress:
-        output.say(f"[bold]SIMULATED EEG[/]: {someone.name}, at {player.speed:g} times real time")
+    with _player(participant, clock, source_id, speed) as player, _progress(output) as progress:
+        output.say(f"[bold]SIMULATED EEG[/]: {participant.name}, at {player.speed:g} times real time")
         task = progress.add_task("recording", total=player.expected)
         with _Playing(player) as playing:
             played_at = math.inf
@@ -239,13 +239,13 @@ def _record_simulated(
             )
 
 
-def _player(someone: "CuedParticipant", clock: "Clock", source_id: str, speed: float) -> "Player":
+def _player(participant: "CuedParticipant", clock: "Clock", source_id: str, speed: float) -> "Player":
     """Return a player at `speed`, or at the half, the quarter … of it that this machine can sustain."""
     from bci.live.replay import Player
 
     while True:
         try:
-            return Player(someone, clock, source_id=source_id, speed=speed)
+            return Player(participant, clock, source_id=source_id, speed=speed)
         except ConfigError:
             if speed <= 1:
                 raise
@@ -270,7 +270,7 @@ class _Playing:
                 self._player.play(go_on)
             elif go_on():
                 self._failure = ProgramError(
-                    f"nobody took the simulated stream within {_CONSUMER_TIMEOUT:g} s"
+                    f"no consumer took the simulated stream within {_CONSUMER_TIMEOUT:g} s"
                 )
         except BciError as error:
             self._failure = error

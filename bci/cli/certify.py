@@ -1,4 +1,4 @@
-"""`bci certify`: run a rig with a known source, break it on request, and write what was seen on one page."""
+"""`bci certify`: run a rig with a known source, break its programs on request, and write one page of results."""
 
 import os
 from enum import StrEnum
@@ -15,12 +15,12 @@ from bci.errors import ConfigError
 if TYPE_CHECKING:
     from bci.control.certify.certificate import Certificate
 
-#: Drivers that open a window nobody can see.
+#: SDL drivers that open a window without a screen.
 _BLIND = ("dummy", "offscreen")
 
 
 class Source(StrEnum):
-    """Where the samples come from."""
+    """A Source is the origin of the samples that a rig is certified with."""
 
     KNOWN = "known"
     RIG = "rig"
@@ -90,7 +90,7 @@ def certify(
 
 
 def _refuse_blind(session: SessionConfig, headless: bool) -> None:
-    """Refuse to certify a window that nobody can see.
+    """Refuse to certify a window that no screen shows.
 
     Raises
     ------

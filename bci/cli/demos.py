@@ -1,4 +1,4 @@
-"""The demonstrations: sessions that need no file, no hardware and no screen."""
+"""Demonstrations are sessions that need no file, no hardware and no screen."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ SNR = 0.4
 #: Sessions of the simulated participant that the decoder was trained and scored on come before this one.
 _SESSION = 2
 
-#: Seconds of a trial: what is seen, what was read of it, nothing.
+#: Seconds of a trial: stimulus, feedback, empty screen.
 _STIMULUS_S, _FEEDBACK_S, _BLANK_S, _LEAD_IN_S = 0.4, 0.5, 0.5, 2.0
 
 
@@ -22,13 +22,13 @@ def closed_loop(snr: float, *, headless: bool, speed: float, seed: int) -> Sessi
     Parameters
     ----------
     snr : float
-        Of single trials; 0 for a null run.
+        Signal-to-noise ratio of single trials; 0 for a null run.
     headless : bool
         Without a screen.
     speed : float
-        Times real time: of the participant, and of the trials with it.
+        Speed of the participant, and of the trials with it, in times real time.
     seed : int
-        Which session of the participant, and which order of the faces.
+        Number that fixes the participant's session and the order of the faces.
     """
     faces = shipped("stimuli", "faces")
     timing = {
@@ -70,7 +70,7 @@ def _session(values: dict[str, Any], headless: bool) -> SessionConfig:
 
 
 def shipped(kind: str, name: str) -> Path:
-    """Return the folder of something that comes with the project: of ``"bundles"`` or ``"stimuli"``.
+    """Return the folder of a bundle or a set of stimuli that comes with the project: ``"bundles"`` or ``"stimuli"``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Output: words and tables for people, one JSON line for machines."""
+"""Output prints a command's words and tables for people, and one JSON line for machines."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from bci.io.files.folder import plain
 
 
 class Output:
-    """Where a command says what it has to say.
+    """An Output prints what a command reports.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ class Output:
             sys.stdout.flush()
 
     def fail(self, error: BciError) -> None:
-        """Say an expected failure."""
+        """Print an expected failure."""
         Console(stderr=True, highlight=False).print(f"[bold red]{type(error).__name__}[/]: ", end="")
         Console(stderr=True, highlight=False).print(foreign(str(error)))
         self.result({"error": type(error).__name__, "message": str(error)})
 
 
 def foreign(text: str) -> str:
-    r"""Return text out of a file or a stream as it may be printed: neither markup nor a word to the terminal.
+    r"""Return text from a file or a stream in a form that is safe to print: no markup, no control characters.
 
     >>> foreign("[bold]loud"), foreign("\x1b[2Jgone")
     ('\\[bold]loud', '�[2Jgone')

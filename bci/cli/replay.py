@@ -1,4 +1,4 @@
-"""`bci replay`: a recording on the network, as if it were a device."""
+"""`bci replay`: play a recording on the network, as if it were a device."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,7 +39,7 @@ def replay(
     ] = None,
     wait: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to wait for somebody who takes the samples; 0 plays at once."),
+        typer.Option(min=0, help="Seconds to wait for a consumer of the samples; 0 plays at once."),
     ] = 0.0,
     json: Json = False,
 ) -> None:
@@ -47,8 +47,8 @@ def replay(
 
     The stamps are made new for this session and are exact; at N times the speed they lie N times closer, and the
     stream's description says so. Lab Streaming Layer drops what a consumer does not fetch in time, so a speed
-    that is not safe for any consumer is refused, with the highest that is. What the file lacks against its own
-    header is said and the rest is played.
+    that is not safe for any consumer is refused, with the highest that is. Defects of the file are printed, and the
+    sound parts are played.
     """
     output = use(json)
     # Imported only now, so that --help does not load NumPy and liblsl.
@@ -80,7 +80,7 @@ def replay(
 
             try:
                 if wait and not player.wait_for_consumers(wait, tick):
-                    output.say(f"nobody took it within {wait:g} s; playing all the same")
+                    output.say(f"no consumer within {wait:g} s; playing all the same")
                 finished = player.play(tick)
             except KeyboardInterrupt:
                 finished = False

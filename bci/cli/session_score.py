@@ -47,7 +47,7 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
     session = RecordedSession.read(folder)
-    _require_pictures(session.bundle())
+    _require_pictures(session.bundle(decoder=session.driver))
     experiment = session.experiment()
     if "folder" not in experiment:
         raise RecordingError(

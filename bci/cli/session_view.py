@@ -12,6 +12,7 @@ from bci.cli.session_score import say_score, score_session
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
+from bci.decoder.result import Result
 from bci.session.recorded import RecordedSession
 from bci.sim.eeg import AlphaSimulator
 
@@ -33,6 +34,7 @@ class Watch:
         self._config = config
         self._planted = planted_states(config)
         self._trials = count_trials(config)
+        self._results = [Bundle.load(decoder.bundle).spec.result for decoder in config.decoders]
         total = config.seconds if config.seconds is not None else self._trials
         self._task = self._progress.add_task("starting", total=total)
 
@@ -57,13 +59,14 @@ class Watch:
         if session.restarts:
             words.append("restarts: " + ", ".join(f"{k} {n}" for k, n in session.restarts.items()))
         decoders = {name: p for name, p in session.programs.items() if name.partition(":")[0] == "decode"}
-        for name, program in decoders.items():
+        # The line lists its decoders as the session file does.
+        for (name, program), result in zip(decoders.items(), self._results, strict=True):
             said = f"{name.partition(':')[2]}: " if len(decoders) > 1 and ":" in name else ""
             counted = program.counters
             words.append(f"{said}{counted['reconstructions']} reconstructions, {counted['skipped']} skipped")
             newest = session.newest.get(name)
             if newest is not None:
-                words.append(describe_frame(newest))
+                words.append(describe_frame(newest, result))
                 if self._planted is not None and name == "decode":
                     seconds = newest.last_sample / self._planted.signal.rate
                     words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
@@ -82,14 +85,12 @@ class Watch:
 STATES = ("open", "closed")
 
 
-def describe_frame(newest: "ReconstructionSnapshot") -> str:
-    """Return a reconstruction in a few words."""
+def describe_frame(newest: "ReconstructionSnapshot", result: Result) -> str:
+    """Return a reconstruction in a few words; `result` is what its decoder gives."""
     if not newest.valid:
         return f"neutral ({newest.reason})"
     sure = "none" if np.isnan(newest.confidence) else f"{newest.confidence:.2f}"
-    latent = newest.latent
-    point = f"latent {latent[0]:+.2f}" if len(latent) == 1 else f"{len(latent)} latents"
-    return f"{point}, confidence {sure}"
+    return f"{result.describe(newest.latent)}, confidence {sure}"
 
 
 def count_trials(config: SessionConfig) -> int | None:

@@ -1,4 +1,4 @@
-"""Cueing tells a participant what to do, cue by cue, and marks the moment at which each was told."""
+"""Cueing presents cues to a participant, one by one, and marks the time of each."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,9 +8,9 @@ from bci.signal.types import Event
 
 
 class Cueing:
-    """One sequence of cues at work; give it to `record_streams` as `observe`.
+    """A Cueing presents one sequence of cues; pass it to `record_streams` as `observe`.
 
-    It begins with the first sample that was received, so that no cue is told before something is recorded.
+    It begins with the first sample that was received, so that no cue comes before the recording.
 
     Parameters
     ----------
@@ -19,18 +19,18 @@ class Cueing:
     clock : Clock
         The session clock.
     outlet : MarkerOutlet
-        Where each cue is marked, as it is told.
+        Sends a marker with each cue.
     ready_s : float
         Seconds before the first one.
     tell : callable
-        Tells a cue to the participant.
+        Presents a cue to the participant.
     look : callable
-        Called each time with the seconds that remain; what an operator sees.
+        Called each time with the seconds that remain, for the operator.
 
     Attributes
     ----------
     told : int
-        Cues told so far.
+        Cues presented so far.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Cueing:
         self._zero: float | None = None
 
     def __call__(self, counts: Mapping[str, int]) -> bool:
-        """Tell what is due; return whether the last cue has been told."""
+        """Present the cues that are due; return whether the last one has been presented."""
         now = self._clock.now()
         if self._zero is None:
             if not counts["received"]:
@@ -68,5 +68,5 @@ class Cueing:
 
     @property
     def over(self) -> bool:
-        """Whether the last cue has been told."""
+        """Whether the last cue has been presented."""
         return self.told == len(self._cues)

@@ -1,4 +1,4 @@
-"""The doctor: what this machine has, and the line that fixes what it lacks."""
+"""The doctor examines whether this machine is ready for sessions, and names the line that fixes each fault."""
 
 import importlib.util
 import os
@@ -14,16 +14,16 @@ import psutil
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing examined.
+    """A Finding is the result of examining one thing.
 
     Attributes
     ----------
     what, seen : str
-        What was looked at and what was found.
+        The thing examined, and its state.
     ok : bool
-        Whether it is as it should be.
+        Whether it is in order.
     fix : str
-        The line that mends it; empty when nothing needs mending.
+        The line that fixes it; empty when it is in order.
     needed : bool
         Whether a session cannot run without it.
     """
@@ -36,7 +36,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything that a session depends on."""
+    """Examine everything that a session depends on."""
     return [
         _python(),
         _liblsl(),

@@ -1,4 +1,4 @@
-"""The environment of a session: which machine and which versions of what decides about its results."""
+"""The environment of a session is the machine and the library versions that can change its results."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Whether an operator's preview is possible: reconstructions must belong to stimuli."""
+"""An operator's preview needs reconstructions that belong to stimuli; a bundle without is refused here."""
 
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError

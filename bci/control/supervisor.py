@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bci.control.crew import Crew, on_signals, wait_for_news
-from bci.control.plan import Outcome, Plan
+from bci.control.plan import EndedSession, Plan
 from bci.control.shared_memory import SharedMemory
 from bci.control.snapshot import (
     FOLLOWING,
@@ -139,7 +139,9 @@ class Supervisor:
                 self._watch()
             finally:
                 self._stop_all()
-            outcome = Outcome(self.folder, self.snapshot(), self.crew.facts(), self.crew.describe_failures())
+            outcome = EndedSession(
+                self.folder, self.snapshot(), self.crew.facts(), self.crew.describe_failures()
+            )
             summary = self.plan.summarise(outcome)
             write_json(self.folder / "summary.json", summary)
             return summary

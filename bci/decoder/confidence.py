@@ -9,7 +9,7 @@ _ROUNDING = 1e-6
 
 
 def chance(spec: ConfidenceSpec) -> float:
-    """Return the confidence of a decoder that knows nothing: one in so many classes, or no variance explained."""
+    """Return the confidence of a decoder at chance: one in so many classes, or no variance explained."""
     return 1.0 / spec.classes if spec.kind == "classifier" else 0.0
 
 
@@ -26,11 +26,11 @@ def lower(confidence: float, masked: float, spec: ConfidenceSpec) -> float:
     Parameters
     ----------
     confidence : float
-        As the graph gave it, calibrated.
+        Calibrated confidence, from the graph.
     masked : float
         Share of bad values in the window, 0 to 1.
     spec : ConfidenceSpec
-        What the bundle claims; ``none`` gives NaN.
+        The bundle's kind of confidence; ``none`` gives NaN.
 
     Examples
     --------

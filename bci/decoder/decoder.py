@@ -1,4 +1,4 @@
-"""A Decoder makes one reconstruction of one window: what the decode program, replay and evaluation accept."""
+"""A Decoder makes one reconstruction of one window; the decode program, replay and evaluation accept any Decoder."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from bci.signal.types import Reconstruction, Window
 
 
 class Decoder(Protocol):
-    """What anything that decodes offers."""
+    """A Decoder turns a window into a reconstruction."""
 
     @property
     def length(self) -> int:
@@ -21,13 +21,13 @@ class Decoder(Protocol):
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """What must be equal for the same window to give the same bits."""
+        """Facts that must be equal for the same window to give the same bits."""
         ...
 
     def warm_up(self) -> None:
-        """Do all that would make the first window slower than the others."""
+        """Decode a dummy window, so that the first real one is not slower than the others."""
         ...
 
     def decode(self, window: Window, stamps: Mapping[str, float] | None = None) -> Reconstruction:
-        """Return what the window shows; the result depends on this window alone."""
+        """Return the reconstruction of a window; it depends on this window alone."""
         ...

@@ -1,4 +1,4 @@
-"""Whether a stream is the signal that a bundle was made for, and what must be picked from it."""
+"""Matching compares a stream with the signal that a bundle was made for, and picks the bundle's channels from it."""
 
 from bci.errors import BundleMismatch
 from bci.signal.labels import label_key
@@ -13,7 +13,7 @@ from bci.signal.units import unit_key
 _RATE_TOLERANCE = 1e-4
 
 
-def check(expected: Signal, came: Signal, bundle: str) -> None:
+def check(expected: Signal, actual: Signal, bundle: str) -> None:
     """Compare a stream with what a bundle expects; channels are compared by label, in any order.
 
     Raises
@@ -22,32 +22,32 @@ def check(expected: Signal, came: Signal, bundle: str) -> None:
         Naming every difference: rate, unit, missing, doubled or unlabelled channels, shape.
     """
     faults = [
-        *_rate(expected, came),
-        *_unit(expected, came),
-        *_channels(expected, came),
-        *_shape(expected, came),
+        *_rate(expected, actual),
+        *_unit(expected, actual),
+        *_channels(expected, actual),
+        *_shape(expected, actual),
     ]
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise BundleMismatch(
-            f"stream {came.name!r} is not what bundle {bundle!r} was made for:\n{lines}\n"
+            f"stream {actual.name!r} is not what bundle {bundle!r} was made for:\n{lines}\n"
             "Choose the stream or the bundle that fits (bci streams, bci info BUNDLE), or train one for this montage."
         )
 
 
 def adapt(expected: Signal, came: Signal, pipeline: Pipeline, bundle: str, run: Run = NO_RUN) -> Pipeline:
-    """Return the pipeline for a stream that fits, led by what makes the stream's channels the bundle's.
+    """Return the pipeline for a stream that fits, after a step that makes the stream's channels the bundle's.
 
     Parameters
     ----------
     expected, came : Signal
-        What the bundle was made for, and the stream.
+        The signal that the bundle was made for, and the stream's.
     pipeline : Pipeline
         The bundle's.
     bundle : str
         Its name.
     run : Run
-        What the session fixes: its `channel_map` renames channels first, and steps that take something of it have it.
+        Its `channel_map` renames the stream's channels first; steps receive the parts of it that they need.
 
     Raises
     ------
@@ -72,29 +72,30 @@ def _keys(signal: Signal) -> list[str]:
     return [label_key(label) for label in signal.channels]
 
 
-def _rate(expected: Signal, came: Signal) -> list[str]:
-    if abs(came.rate - expected.rate) <= _RATE_TOLERANCE * expected.rate:
+def _rate(expected: Signal, actual: Signal) -> list[str]:
+    if abs(actual.rate - expected.rate) <= _RATE_TOLERANCE * expected.rate:
         return []
-    return [f"rate: expected {expected.rate:g} Hz, came {came.rate:g} Hz"]
+    return [f"rate: expected {expected.rate:g} Hz, came {actual.rate:g} Hz"]
 
 
-def _unit(expected: Signal, came: Signal) -> list[str]:
-    if unit_key(came.unit) == unit_key(expected.unit):
+def _unit(expected: Signal, actual: Signal) -> list[str]:
+    if unit_key(actual.unit) == unit_key(expected.unit):
         return []
-    said = repr(came.unit) if came.unit else "none"
+    said = repr(actual.unit) if actual.unit else "none"
     return [
-        f"unit: expected {expected.unit!r}, came {said}" + ("" if came.unit else "; state it for the stream")
+        f"unit: expected {expected.unit!r}, came {said}"
+        + ("" if actual.unit else "; state it for the stream")
     ]
 
 
-def _channels(expected: Signal, came: Signal) -> list[str]:
+def _channels(expected: Signal, actual: Signal) -> list[str]:
     if not expected.channels:
         return []
-    if not came.channels:
+    if not actual.channels:
         return [
             f"channels: expected {', '.join(expected.channels)}, came no labels; state them for the stream"
         ]
-    keys = _keys(came)
+    keys = _keys(actual)
     missing = [label for label in expected.channels if label_key(label) not in keys]
     doubled = [label for label in expected.channels if keys.count(label_key(label)) > 1]
     faults = []
@@ -107,9 +108,9 @@ def _channels(expected: Signal, came: Signal) -> list[str]:
     return faults
 
 
-def _shape(expected: Signal, came: Signal) -> list[str]:
+def _shape(expected: Signal, actual: Signal) -> list[str]:
     # Labelled channels are counted by label; every other axis must agree in size.
     start = 1 if expected.channels else 0
-    if came.shape[start:] == expected.shape[start:] and len(came.shape) == len(expected.shape):
+    if actual.shape[start:] == expected.shape[start:] and len(actual.shape) == len(expected.shape):
         return []
-    return [f"shape of a sample: expected {expected.shape}, came {came.shape}"]
+    return [f"shape of a sample: expected {expected.shape}, came {actual.shape}"]

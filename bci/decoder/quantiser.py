@@ -7,7 +7,7 @@ from bci.decoder.spec import ImageSpec
 
 
 class Quantiser:
-    """Converts images of one size and range; its buffers are allocated once.
+    """A Quantiser converts images of one size and range; its buffers are allocated once.
 
     The rule: ``level = (value − low) · (255 / (high − low))`` in float32, rounded half to even, clipped to
     0…255. Each operation is elementwise and exactly rounded (IEEE 754), so equal values give equal bytes

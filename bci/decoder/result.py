@@ -4,6 +4,7 @@ Each kind is one model of bundle.json's optional section ``result``. A result th
 alone; its values are what a reconstruction's latent holds, and its picture is drawn by `bci.decoder.renderers`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -36,6 +37,10 @@ class PictureResult(_Result):
         """Return what each value is called for other programs."""
         return tuple(f"latent-{i}" for i in range(size))
 
+    def describe(self, values: Sequence[float]) -> str:
+        """Return what was read, (d,), in a few words."""
+        return f"latent {values[0]:+.2f}" if len(values) == 1 else f"{len(values)} latents"
+
     def __str__(self) -> str:
         return "a picture"
 
@@ -62,6 +67,11 @@ class _Probabilities(_Result):
     def value_names(self, size: int) -> tuple[str, ...]:
         """Return what each value is called for other programs."""
         return tuple(f"probability-{label}" for label in self.labels_in_order)
+
+    def describe(self, values: Sequence[float]) -> str:
+        """Return what was read, (k,), in a few words: the most probable label and its probability."""
+        best = max(range(len(values)), key=lambda place: values[place])
+        return f"{self.labels_in_order[best]} {values[best]:.0%}"
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:
@@ -148,6 +158,10 @@ class NumberResult(_Result):
     def value_names(self, size: int) -> tuple[str, ...]:
         """Return what the value is called for other programs."""
         return (f"value-{self.name}" + (f" ({self.unit})" if self.unit else ""),)
+
+    def describe(self, values: Sequence[float]) -> str:
+        """Return what was read, (1,), in a few words."""
+        return f"{self.name} {values[0]:.3g}" + (f" {self.unit}" if self.unit else "")
 
     @model_validator(mode="after")
     def _low_below_high(self) -> Self:

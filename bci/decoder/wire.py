@@ -1,4 +1,4 @@
-"""GraphFacts are what an ONNX file says about itself, read from its bytes without loading it.
+"""GraphFacts are facts about an ONNX file, read from its bytes without loading it.
 
 A walk over the protocol-buffer wire format (protobuf.dev, "Encoding"), following only the few messages of
 onnx.proto3 that can hold a node or a tensor. It needs no ``onnx`` package, allocates nothing that the file asks
@@ -59,12 +59,12 @@ _CONTROL_FLOW = frozenset({"If", "Loop", "Scan"})
 
 @dataclass(frozen=True, slots=True)
 class GraphFacts:
-    """What the bytes say.
+    """GraphFacts holds the operators of an ONNX graph and where its tensors lie.
 
     Attributes
     ----------
     nodes : mapping of str to int
-        How many nodes of each operator, subgraphs and functions included; ``domain::operator`` outside ONNX's own.
+        Number of nodes of each operator, subgraphs and functions included; ``domain::operator`` outside ONNX's own.
     opsets : mapping of str to int
         Version of each operator set; ``""`` is ONNX's own.
     external : bool
@@ -119,7 +119,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
 
 
 def read_facts(model: bytes, where: str) -> GraphFacts:
-    """Read what an ONNX model says about itself.
+    """Read the facts about an ONNX model.
 
     Raises
     ------

@@ -18,8 +18,8 @@ LAG = 0.05
 LATE = 0.05
 
 
-class Outlet(Protocol):
-    """An Outlet sends samples: a `bci.io.lsl.source.LslOutlet`."""
+class SampleOutlet(Protocol):
+    """An SampleOutlet sends samples: a `bci.io.lsl.source.LslOutlet`."""
 
     def push(self, samples: NDArray[Any], times: NDArray[np.float64]) -> None:
         """Send samples (n, channels) with their session times (n,)."""
@@ -35,7 +35,7 @@ class ParticipantLink:
         The participant; its session begins at `zero`.
     ring : Ring
         A ring of `bci.memory.frames.shown_columns`. The picture on the screen at `zero` is seen, earlier ones are not.
-    outlet : Outlet
+    outlet : SampleOutlet
         Sends the samples.
     zero : float
         Session time of sample 0.
@@ -60,7 +60,7 @@ class ParticipantLink:
         self,
         participant: Participant,
         ring: Ring,
-        outlet: Outlet,
+        outlet: SampleOutlet,
         zero: float,
         *,
         speed: float = 1.0,

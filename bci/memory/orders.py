@@ -44,7 +44,7 @@ class Order:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
-class Verdict(StrEnum):
+class OrderVerdict(StrEnum):
     """What became of an order."""
 
     DONE = "done"
@@ -61,7 +61,7 @@ class Acknowledgement:
     ----------
     order, kind : str
         The order's id and kind.
-    verdict : Verdict
+    verdict : OrderVerdict
         Whether it was carried out.
     detail : str
         Why not, to a person.
@@ -69,7 +69,7 @@ class Acknowledgement:
 
     order: str
     kind: str
-    verdict: Verdict
+    verdict: OrderVerdict
     detail: str = ""
 
 
@@ -102,17 +102,17 @@ class Inbox:
             return None
         self._seen.add(order.id)
         handler = self._handlers.get(order.kind)
-        verdict, detail = Verdict.DONE, ""
+        verdict, detail = OrderVerdict.DONE, ""
         if handler is None:
-            verdict = Verdict.UNKNOWN
+            verdict = OrderVerdict.UNKNOWN
             detail = f"no order {order.kind!r} here; this program obeys {', '.join(sorted(self._handlers))}"
         elif order.expires is not None and now > order.expires:
-            verdict = Verdict.EXPIRED
+            verdict = OrderVerdict.EXPIRED
             detail = f"it was to be carried out {now - order.expires:.3f} s ago at the latest"
         else:
             try:
                 handler(order.payload)
             except ValueError as error:
-                verdict, detail = Verdict.FAILED, str(error)
-        self.refused += verdict is not Verdict.DONE
+                verdict, detail = OrderVerdict.FAILED, str(error)
+        self.refused += verdict is not OrderVerdict.DONE
         return Acknowledgement(order.id, order.kind, verdict, detail)

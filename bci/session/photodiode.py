@@ -165,7 +165,7 @@ def onset(light: NDArray[Any], times: Seconds, flips: Seconds) -> Onset:
     pairs = match(flips + offset, found.times)
     stray = np.ones(len(found.times), bool)
     stray[pairs[:, 1]] = False
-    # What lies before the first flip, or after the last, is nobody's.
+    # Light before the first flip, or after the last, belongs to no flip.
     stray &= (found.times >= flips[0] + EARLIEST) & (found.times <= flips[-1] + LATEST)
     pairs = pairs[seen[pairs[:, 0]]]
     return Onset(

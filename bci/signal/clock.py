@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What anything that waits is given."""
+    """A Clock tells the session time and waits for it; all code that waits takes one."""
 
     def now(self) -> float:
         """Return the session time, seconds."""
@@ -19,7 +19,7 @@ class Clock(Protocol):
 
 
 class ManualClock:
-    """A clock that moves only when told to: by `advance`, or by whoever sleeps on it.
+    """A ManualClock moves only by `advance` and by `sleep_until`: a test turns it by hand.
 
     Examples
     --------

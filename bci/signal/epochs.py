@@ -1,4 +1,4 @@
-"""epochs() cuts a signal around events; each event ends as an epoch or as a loss with its reason, counted."""
+"""epochs() cuts a signal around events; each event becomes an epoch, or is counted as lost with a reason."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from bci.signal.types import Event, Flags, Samples, Signal, Times, Window
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Epoch:
-    """The samples around one marker.
+    """An Epoch holds the samples around one marker.
 
     Attributes
     ----------
     window : Window
         The samples, from `start` to `stop` around the event; they carry it.
     event : Event
-        What happened.
+        The marker.
     index : int
         Output count of the sample that the marker was put on; reproduction uses it again.
     """
@@ -31,14 +31,14 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A marker without an epoch.
+    """A Lost is a marker without an epoch.
 
     Attributes
     ----------
     event : Event
-        What happened.
+        The marker.
     reason : str
-        ``"gap"``: the samples around it are not of one piece; ``"late"``: they were gone when it came.
+        ``"gap"``: the samples around it have a gap; ``"late"``: they were dropped before the marker arrived.
     """
 
     event: Event
@@ -52,19 +52,19 @@ class _Waiting:
 
 
 class Epochs:
-    """The cutter with its state.
+    """Epochs cuts a signal around markers, and holds the samples and markers that wait.
 
     Parameters
     ----------
     signal : Signal
-        What the chunks hold; of a regular rate.
+        Signal of the chunks; of a regular rate.
     pipeline : Pipeline
-        What happens to them first.
+        Steps that the chunks pass first.
     start, stop : float
         Seconds around the marker: ``-0.2, 0.8``. An epoch has ``round((stop - start) * rate)`` output samples,
         the first of them ``round(start * rate)`` from the marker's.
     keep : float
-        Seconds of signal that are kept for markers that come late.
+        Seconds of signal that are kept for markers that arrive late.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class Epochs:
     def push(
         self, chunk: Window, markers: Sequence[Event] = (), indices: Sequence[int | None] = ()
     ) -> Iterator[Epoch]:
-        """Take the next samples and the markers that have come, and yield the epochs that are complete.
+        """Take the next samples and markers, and yield the epochs that are complete.
 
         A marker is put on the output sample nearest to it in time, as soon as data time has passed it.
 
@@ -111,7 +111,7 @@ class Epochs:
         markers : sequence of Event
             In session time, in any order, before or after their samples.
         indices : sequence of int or None
-            For each marker, the output count it was put on when the session ran; None chooses anew.
+            For each marker, the output count it was put on when the session ran; None chooses it again.
         """
         given = [*indices, *[None] * (len(markers) - len(indices))]
         self._waiting += [_Waiting(event, index) for event, index in zip(markers, given, strict=True)]
@@ -122,7 +122,7 @@ class Epochs:
             # Owned: the chunk's memory may be used again.
             own = replace(out, samples=out.samples.copy(), times=out.times.copy(), bad=out.bad.copy())
             if not chunk.intact:
-                return  # spoilt; the next chunk begins a new segment
+                return  # the lender has overwritten it; the next chunk begins a new segment
             self._parts.append(own)
             self._kept += len(out.samples)
         yield from self._complete()
@@ -135,7 +135,7 @@ class Epochs:
         self._waiting = []
 
     def _settle_before_reset(self) -> Iterator[Epoch]:
-        """Close what belongs to the segment that has ended."""
+        """Complete or lose the markers of the segment that has ended."""
         yield from self._complete()
         if self._parts:
             end = self._parts[-1].end
@@ -232,7 +232,7 @@ def epochs(
     stop: Seconds,
     indices: Sequence[int | None] = (),
 ) -> Iterator[Epoch]:
-    """Cut consecutive chunks of one signal around markers that are all known; for what is lost, use `Epochs`."""
+    """Cut consecutive chunks of one signal around markers that are all known; `Epochs` also lists lost markers."""
     cutter: Epochs | None = None
     for chunk in chunks:
         if cutter is None:

@@ -1,4 +1,4 @@
-"""A channel label names one channel; the spellings that amplifiers and file formats give it are one label."""
+"""A channel label names one channel; its different spellings in amplifiers and file formats are compared here."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _SUFFIXES = ("-ref", "-le")
 
 
 def label_key(label: str) -> str:
-    """Return what two spellings of one channel have in common; labels are compared by it everywhere.
+    """Return the form by which labels are compared, the same for all spellings of one channel.
 
     Case, dots and spaces do not count, nor do a leading ``EEG`` and the name of the reference behind a
     hyphen (``-REF``, ``-LE``), as in the headers of EDF files.
@@ -25,7 +25,7 @@ def label_key(label: str) -> str:
 
 
 def find_channels(signal: Signal, labels: Sequence[str]) -> list[int]:
-    """Return where each of `labels` stands among the channels of `signal`.
+    """Return the place of each of `labels` among the channels of `signal`.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""A Pipeline is what happens to a signal before windows are cut: steps as settings; a RunningPipeline runs them.
+"""A Pipeline is the settings of the steps that a signal passes before windows are cut; a RunningPipeline runs them.
 
 Output sample ``k`` depends on source samples up to ``(k + 1) * ratio - 1`` and is stamped with the time of that
-one, counted from the start of the stream, wherever chunks begin or filters were reset. What is not finite, or
-beyond `LARGEST`, never enters a step: the last good value takes its place, and everything it can influence is
+one, counted from the start of the stream, wherever chunks begin or filters were reset. A value that is not finite, or
+beyond `LARGEST`, never enters a step: the last good value takes its place, and every output it can influence is
 marked.
 """
 
@@ -44,7 +44,7 @@ def step_name(step: type[Any]) -> str:
 
 _BY_NAME = {step_name(step): step for step in STEPS}
 
-#: Values beyond this are no measurement in any unit, and their square would leave float32: as bad as NaN.
+#: Values beyond this are no measurement in any unit, and their square would leave float32: treated as NaN.
 LARGEST = 1e15
 
 
@@ -59,7 +59,7 @@ def all_measured(samples: Samples) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Pipeline:
-    """Steps in order; the empty pipeline passes every sample on.
+    """A Pipeline is a list of steps; the empty pipeline passes every sample on.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class Pipeline:
         object.__setattr__(self, "steps", tuple(steps))
 
     def for_run(self, run: Run) -> Self:
-        """Return the pipeline for one session: steps that take something of its `Run` have it.
+        """Return the pipeline for one session, with the parts of its `Run` that steps need.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Pipeline:
         return type(self)([step.with_run(run) if isinstance(step, RunStep) else step for step in self.steps])
 
     def output(self, signal: Signal) -> Signal:
-        """Return what comes out when `signal` goes in.
+        """Return the pipeline's output signal for an input `signal`.
 
         Raises
         ------
@@ -158,16 +158,16 @@ def _step_from_json(place: int, written: Any) -> Step:
 
 
 class RunningPipeline:
-    """A pipeline at work on one signal.
+    """A RunningPipeline runs a pipeline on one signal.
 
     Attributes
     ----------
     signal, output : Signal
-        What goes in and what comes out.
+        Input and output.
     ratio : int
         Source samples per output sample.
     plain : bool
-        Whether there are no steps: what comes out is what goes in, in the same memory where all is finite.
+        Whether there are no steps: the output is the input, in the same memory where all is finite.
     settle : int
         Source samples after a reset or a bad sample until its influence is gone (see `bci.signal.step`).
     settled_from : int
@@ -179,7 +179,7 @@ class RunningPipeline:
         self.output = pipeline.output(signal)
         self.plain = not pipeline.steps
         self._kernels: list[Kernel] = []
-        #: What speaks beside the samples, and how many source samples make one of its own.
+        #: Kernels with a side output, and how many source samples make one sample of it.
         self._speakers: list[tuple[SideKernel, int]] = []
         self.ratio, self.settle = 1, 0
         for step in pipeline.steps:
@@ -196,11 +196,11 @@ class RunningPipeline:
 
     @property
     def sides(self) -> tuple[Signal, ...]:
-        """What steps say beside the samples: one signal for each that does."""
+        """The side outputs of steps, such as quality: one signal for each step that has one."""
         return tuple(kernel.side for kernel, _ in self._speakers)
 
     def take_sides(self, chunk: Window) -> Iterator[Window]:
-        """Give what steps said beside the samples of `chunk`, the one that was last run; in the order of `sides`."""
+        """Yield the side outputs for `chunk`, which was run last; in the order of `sides`."""
         for kernel, ratio in self._speakers:
             first, samples = kernel.take_side()
             times = chunk.times if ratio == 1 else chunk.times[-(chunk.first + 1) % ratio :: ratio]
@@ -218,9 +218,9 @@ class RunningPipeline:
             first //= kernel.ratio
 
     def __call__(self, chunk: Window) -> Window:
-        """Return what follows from the next samples; it may be empty.
+        """Return the output that follows from the next samples; it may be empty.
 
-        Resets itself where the chunk says so, or does not continue the one before.
+        The pipeline resets itself where `chunk.reset` says so, or where the chunk does not continue the one before.
 
         Parameters
         ----------
@@ -240,9 +240,9 @@ class RunningPipeline:
         return Window(self.output, first, samples, times, bad, last, reset=reset)
 
     def run(self, chunk: Window) -> tuple[int, Samples, Times, Flags | None, str]:
-        """Do what a call does, and return its parts: (first, samples, times, bad or None, reset).
+        """Run the next samples as a call does, and return (first, samples, times, bad or None, reset).
 
-        None for `bad` says that every value may be trusted; it is what the cutter of windows works with.
+        None for `bad` says that every value may be trusted. `bci.signal.windows.Windows` uses this form.
         """
         reset = chunk.reset
         if chunk.first != self._next:
@@ -261,7 +261,7 @@ class RunningPipeline:
         return chunk.first // ratio, samples, times, bad, reset
 
     def _finite(self, chunk: Window) -> tuple[Samples, Flags | None]:
-        """Replace what is not finite, or beyond `LARGEST`, by the last good value, and flag it."""
+        """Replace values that are not finite, or beyond `LARGEST`, by the last good value, and flag them."""
         samples, lender, flags = chunk.samples, chunk.lender, None
         if not len(samples):
             return samples, None

@@ -1,4 +1,4 @@
-"""A Run is what a session fixes before it starts and a bundle cannot know: design, reference volume, masks, labels.
+"""A Run holds what a session fixes beyond its bundle before it starts: design, reference volume, masks, labels.
 
 A step that needs some of it says so (`RunStep.needs`), and is refused before the session begins where it is missing.
 Each part has a hash, which is recorded with the session: reproduction uses the same Run or refuses.
@@ -16,14 +16,14 @@ from bci.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """The planned events of a session.
+    """A Design holds the planned events of a session.
 
     Attributes
     ----------
     onsets, durations : (n,) float64
         Seconds from the first sample of the signal.
     conditions : tuple of str
-        What happens at each; the names of a design matrix' columns.
+        Condition of each; the names of a design matrix' columns.
     """
 
     onsets: NDArray[np.float64]
@@ -41,7 +41,7 @@ class Design:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """What a session fixes beyond its bundle.
+    """A Run holds what a session fixes beyond its bundle.
 
     Attributes
     ----------

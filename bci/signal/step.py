@@ -1,10 +1,10 @@
-"""A Step is one stage of a pipeline as settings; its Kernel is the same stage running.
+"""A Step is the settings of one stage of a pipeline; its Kernel runs that stage.
 
 Two definitions hold for every step of this package.
 
 *Settled.* An output stamped with input sample ``j`` is free of input sample ``i`` when ``j - i > settle``,
-and free of what came before a reset at sample ``r`` when ``j >= r + settle``. For what remembers for ever
-(an IIR filter) *free* means that what is left of a disturbance is at most `TOLERANCE` of its size.
+and free of all samples before a reset at sample ``r`` when ``j >= r + settle``. For a step that remembers for ever
+(an IIR filter) *free* means that the effect of a disturbance is at most `TOLERANCE` of its size.
 
 *Same.* Output depends on the input samples and on the count at which the kernel was last reset, never on how
 the samples were divided among calls. So a reduction runs along contiguous memory or over a block of fixed
@@ -18,7 +18,7 @@ from bci.errors import ConfigError
 from bci.signal.run import Run
 from bci.signal.types import Flags, Samples, Signal
 
-#: What may be left of a disturbance where the outputs count as free of it, as a part of its size.
+#: Largest effect of a disturbance on outputs that count as free of it, as a part of its size.
 TOLERANCE = 1e-3
 
 #: Settings in cycles per second, and in seconds.
@@ -27,7 +27,7 @@ Seconds = float
 
 
 class Kernel(Protocol):
-    """One step at work on one signal.
+    """A Kernel runs one step on one signal.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Kernel(Protocol):
         ...
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
-        """Take the next samples and return what follows from them; memory may be shared with the input.
+        """Take the next samples and return the outputs that follow; memory may be shared with the input.
 
         Parameters
         ----------
@@ -63,10 +63,10 @@ class Kernel(Protocol):
 
 
 class Step(Protocol):
-    """The settings of one stage: a frozen dataclass of plain values."""
+    """A Step holds the settings of one stage: a frozen dataclass of plain values."""
 
     def output(self, signal: Signal) -> Signal:
-        """Return what comes out when `signal` goes in; ConfigError when it does not fit."""
+        """Return the step's output signal for an input `signal`; ConfigError when it does not fit."""
         ...
 
     def start(self, signal: Signal) -> Kernel:
@@ -76,10 +76,10 @@ class Step(Protocol):
 
 @runtime_checkable
 class RunStep(Protocol):
-    """A step that takes what the session fixes; see `bci.signal.run.Run`."""
+    """A RunStep needs something that the session fixes; see `bci.signal.run.Run`."""
 
     def output(self, signal: Signal) -> Signal:
-        """Return what comes out when `signal` goes in, as far as it is known without the session."""
+        """Return the step's output signal for an input `signal`, as far as it is known without the session."""
         ...
 
     def with_run(self, run: Run) -> Step:
@@ -95,18 +95,18 @@ class RunStep(Protocol):
 
 @runtime_checkable
 class SideKernel(Protocol):
-    """A kernel that says something beside what it hands on, such as the quality of the signal.
+    """A SideKernel has a second output beside its samples, such as the quality of the signal.
 
     Attributes
     ----------
     side : Signal
-        What it says, one sample for each of its inputs or for each block of them.
+        The second output, one sample for each input or for each block of inputs.
     """
 
     side: Signal
 
     def take_side(self) -> tuple[int, Samples]:
-        """Return what was said since the last time: count of its first sample, and samples (n, *side.shape)."""
+        """Return the second output since the last call: count of its first sample, and samples (n, *side.shape)."""
         ...
 
 

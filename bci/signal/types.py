@@ -1,4 +1,4 @@
-"""The nouns: Signal, Event, Window, Reconstruction, Mark, and the records that cross process borders.
+"""The system's data types: Signal, Event, Window, Reconstruction, Mark, and their records in shared memory.
 
 Time is axis 0 everywhere. Counts are absolute, start at 0 with the stream and never wrap; stamps are
 float64 seconds on the session clock.
@@ -20,14 +20,14 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What one stream carries.
+    """A Signal describes the samples of one stream.
 
     Attributes
     ----------
     name : str
         Name of the stream.
     rate : float
-        Samples per second by the stream's own account; 0 means irregular.
+        Samples per second as the stream states it; 0 means irregular.
     shape : tuple of int
         Shape of one sample: ``(64,)`` for 64 channels, ``(x, y, z)`` for a volume.
     channels : tuple of str
@@ -71,7 +71,7 @@ class Signal:
 
 
 class Lender(Protocol):
-    """A ring that lends its own memory, which goes on being written: whoever has used it asks whether it was whole.
+    """A Lender is a ring that gives views of its memory, which the writer may overwrite: check `holds` after use.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Lender(Protocol):
     longest: int
 
     def lend(self, first: int, end: int) -> tuple[Samples, Times]:
-        """Return samples `first` to `end`, all written, and their times, without a copy and without a check."""
+        """Return views of samples `first` to `end`, which must be written, and of their times, without any check."""
         ...
 
     def holds(self, first: int) -> bool:
@@ -96,7 +96,7 @@ class Lender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A marker, from the moment it is sent to the row in the report: what happened, and when.
+    """An Event is a marker with its times, the same from the sender to the row in a report.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class Event:
 
 @dataclass(slots=True, eq=False)
 class Window:
-    """Consecutive samples of one signal, and what is known about them; nobody assigns to one that was made.
+    """A Window holds consecutive samples of one signal with their times and flags; no code assigns to its fields.
 
     A chunk that a source hands on is a Window as well. No Window spans a gap, an overrun or a clock reset. It is not
     frozen because a frozen one costs a process that has just slept twice as long to make, 15 µs more.
@@ -129,7 +129,7 @@ class Window:
     Attributes
     ----------
     signal : Signal
-        What the samples are.
+        Description of the samples.
     first : int
         Absolute count of ``samples[0]`` in `signal`'s own counting.
     samples : (n, *signal.shape) array
@@ -150,9 +150,9 @@ class Window:
     event : Event or None
         The event that an epoch was cut around; None for a sliding window and for a chunk.
     lender : Lender or None
-        None when the window owns its arrays, or has them from whoever made it. Otherwise they are a ring's: whoever
-        has made his own of them asks whether they were `intact`, and throws away what he made when not. The lender
-        then says what was lost, and the next window begins a new segment. What a stream lends is never flagged.
+        None when the window owns its arrays. Otherwise they are views of a ring: copy or use them, then check
+        `intact`, and discard the result when it is False. The lender then counts the lost samples, and the next
+        window begins a new segment. Samples lent by a stream are never flagged.
     """
 
     signal: Signal
@@ -197,14 +197,15 @@ INTERVALS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reconstruction:
-    """What a decoder made of one window.
+    """A Reconstruction is a decoder's result for one window.
 
     Attributes
     ----------
     image : (height, width, 3) uint8
         The picture; meaningless when not `valid`.
     latent : (d,) float32
-        The point in the generator's latent space.
+        The point in the generator's latent space; of a decoder that makes no picture, its values: class probabilities,
+        or one number (`bci.decoder.result`).
     confidence : float
         0 to 1, calibrated on held-out data; NaN when the decoder claims none.
     valid : bool
@@ -247,7 +248,7 @@ def code_of(text: str) -> int:
 
 
 class MarkKind(IntEnum):
-    """What a mark beside a stream says; `starts_segment` kinds reset the pipeline."""
+    """A MarkKind is the kind of a mark beside a stream; those that `starts_segment` reset the pipeline."""
 
     GAP = 1
     CLOCK_RESET = 2
@@ -305,7 +306,7 @@ FRAME_DTYPE = np.dtype(
 
 
 class Shown(IntEnum):
-    """What the screen shows after a flip."""
+    """A Shown is the kind of picture on the screen after a flip."""
 
     NEUTRAL = 0
     FRAME = 1

@@ -1,4 +1,4 @@
-"""A unit of measurement is spelled in many ways; here each has one: uV, mV, nV, V."""
+"""Spellings of units of measurement are reduced here to one each: uV, mV, nV, V."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -18,7 +18,7 @@ _NO_UNIT = frozenset({"", "none", "n/a", "na", "boolean", "dimensionless", "coun
 
 
 def unit_name(spelling: str) -> str:
-    """Return this house's spelling of a unit: empty when it says that there is none, as it came when unknown.
+    """Return this project's spelling of a unit: empty for "none", unchanged when unknown.
 
     >>> unit_name("microvolts"), unit_name("µV"), unit_name("none"), unit_name(" a.u.")
     ('uV', 'uV', '', 'a.u.')
@@ -28,7 +28,7 @@ def unit_name(spelling: str) -> str:
 
 
 def unit_key(unit: str) -> str:
-    """Return what units are compared by: ``uV``, ``µV`` and ``microvolts`` are one.
+    """Return the form by which units are compared: ``uV``, ``µV`` and ``microvolts`` are one.
 
     >>> unit_key("µV"), unit_key("microvolts"), unit_key("uV"), unit_key("V")
     ('uv', 'uv', 'uv', 'v')

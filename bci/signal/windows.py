@@ -1,4 +1,4 @@
-"""windows() cuts a signal into windows on a fixed grid: the only code that does, live or offline.
+"""windows() cuts a signal into windows on a fixed grid, by the same code live and offline.
 
 Windows end at output counts ``length + k * hop``, counted from the start of the stream, whatever the chunks,
 the resets, or how late the reader is. No window holds samples from before a reset.
@@ -13,7 +13,7 @@ from bci.signal.types import Flags, Lender, Samples, Signal, Times, Window
 
 
 class _History:
-    """The newest outputs, each window of them in one piece: positions up to `longest` are written twice.
+    """A _History holds the newest outputs, each window contiguous: positions up to `longest` are written twice.
 
     It is a ring in this process's own memory, without what sharing costs.
     """
@@ -62,14 +62,14 @@ class _History:
 
 
 class Windows:
-    """The cutter with its state: a running pipeline and the outputs that the next window needs.
+    """Windows cuts windows and holds the state of that: a running pipeline and the outputs that the next window needs.
 
     Parameters
     ----------
     signal : Signal
-        What the chunks hold.
+        Signal of the chunks.
     pipeline : Pipeline
-        What happens to them first.
+        Steps that the chunks pass first.
     length, hop : int
         In output samples of the pipeline.
     newest : bool
@@ -114,7 +114,7 @@ class Windows:
         self._clear = np.zeros((length, *self.pipeline.output.flag_shape), bool)
 
     def push(self, chunk: Window) -> Iterator[Window]:
-        """Take the next samples and give the windows that they complete; all of them must be taken.
+        """Take the next samples and return the windows that they complete; all windows must be taken.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class Windows:
                 return self._newest_of(ends, chunk.lender)
             self._take_over(chunk.lender, first)
         if self._newest:
-            # All is kept here and now, so that whoever takes the newest and leaves has left nothing unkept.
+            # All outputs are kept at once, so that a caller that takes only the newest window loses none.
             self._keep(samples, times, bad, 0, len(samples))
         elif chunk.lender is not None:
             samples, times, bad = samples.copy(), times.copy(), None if bad is None else bad.copy()
@@ -163,7 +163,7 @@ class Windows:
         )
 
     def _take_over(self, lender: Lender, first: int) -> None:
-        """Keep the outputs of this segment from now on: something in them is no longer as the ring has it."""
+        """Keep the outputs of this segment from now on, because they no longer equal the ring's samples."""
         self._lent = False
         start = max(self._segment, first - self.length)
         self._shift = start - self._history.count
@@ -174,7 +174,7 @@ class Windows:
                 self._history.spoil()
 
     def _newest_of(self, ends: range, lender: Lender | None = None) -> Iterator[Window]:
-        """Give the last of the windows that end there, and count the others."""
+        """Yield the last of the windows that end at `ends`, and count the others."""
         if not ends:
             return iter(())
         passed = len(ends) - 1
@@ -201,7 +201,7 @@ class Windows:
     def _keep(self, samples: Samples, times: Times, bad: Flags | None, done: int, upto: int) -> int:
         """Write outputs `done` to `upto` of a chunk into the history."""
         history = self._history
-        # What a window can no longer need is not written: only the count goes on.
+        # Outputs that no window can need any more are not written: only the count goes on.
         skip = upto - done - history.capacity
         if skip > 0 and self._newest:
             self._shift += skip

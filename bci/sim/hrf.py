@@ -7,8 +7,8 @@ NeuroImage 7:30; delays and widths across cortex: Handwerker, Ollinger & D'Espos
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import gamma
 
 Array = NDArray[np.float64]
 
@@ -52,9 +52,9 @@ def response(shapes: Shapes, times: ArrayLike) -> Array:
     """Return the responses to one second of activity at `times` seconds after it: (times, n), 1/s."""
     t = np.asarray(times, np.float64)[:, np.newaxis]
     # A gamma density of shape k and scale s peaks at (k - 1) s.
-    first = gamma.pdf(t, shapes.shape, scale=shapes.peak_s / (shapes.shape - 1))
+    first = scipy.stats.gamma.pdf(t, shapes.shape, scale=shapes.peak_s / (shapes.shape - 1))
     late = shapes.peak_s + 10.0
-    second = gamma.pdf(t, 16.0, scale=late / 15.0)
+    second = scipy.stats.gamma.pdf(t, 16.0, scale=late / 15.0)
     return np.asarray(np.where(t < DEAD, 0.0, first - shapes.undershoot * second))
 
 

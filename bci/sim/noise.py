@@ -7,7 +7,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
-import scipy.signal
+import scipy
 from numpy.typing import NDArray
 
 from bci.sim.seeds import numbered

@@ -1,1 +1,1 @@
-"""Readouts compared side by side on the same folds."""
+"""Comparison of readouts on the same folds of one data set."""

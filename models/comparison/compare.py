@@ -39,7 +39,7 @@ Progress = Callable[[float, str], None]
 #: Shares of the truth that a readout's intervals should hold.
 _LEVELS = (0.5, 0.9)
 
-#: What a result may hang on beside data and settings.
+#: Libraries that a result may depend on beside data and settings.
 _PACKAGES = ("numpy", "scipy", "scikit-learn")
 
 
@@ -68,7 +68,7 @@ def compare(
     Returns
     -------
     dict
-        ``systems`` (for each its rows and what it took), ``baselines``, ``oracle``, ``test``, ``ceiling``.
+        ``systems`` (for each its rows and its time), ``baselines``, ``oracle``, ``test``, ``ceiling``.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def compare(
         progress=lambda done, text: say(0.2 + 0.6 * done, text),
     )
     say(0.82, "scoring, beside every baseline")
-    found = [results[k : k + len(runs)] for k in range(0, len(results), len(runs))]
+    by_entry = [results[k : k + len(runs)] for k in range(0, len(results), len(runs))]
     report = {
         "name": config.name,
         "simulated": trials.simulated,
@@ -118,7 +118,7 @@ def compare(
         },
         "systems": {
             entry.title or entry.name: _system(config, entry, trials, folds)
-            for entry, folds in zip(config.readouts, found, strict=True)
+            for entry, folds in zip(config.readouts, by_entry, strict=True)
         },
         "baselines": _baselines(config, trials),
         "ceiling": "unknown: no stimulus was repeated",
@@ -133,7 +133,7 @@ def compare(
 
 
 def _some(config: ComparisonConfig, trials: Trials) -> Trials:
-    """Return as many of the trials as are asked for, evenly over the session."""
+    """Return at most the configured number of trials, evenly over the session."""
     if config.trials is None:
         return trials
     if config.trials > len(trials):
@@ -174,11 +174,11 @@ def fit_fold(
     readout, options
         Of `models.readouts.family`.
     voxels : dict, optional
-        How many are chosen, and by what; inside the fold.
+        Number of voxels chosen inside the fold, and the criterion.
     run : int
         Held out.
     data, versions
-        What the result hangs on; they name the unit.
+        Values that the result depends on; they name the unit.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def _rows(config: ComparisonConfig, trials: Trials, predicted: NDArray[Any]) -> 
 
 
 def _baselines(config: ComparisonConfig, trials: Trials) -> dict[str, list[dict[str, Any]]]:
-    """Score what knows nothing of the trial: the training mean of each fold, and random latents."""
+    """Score baselines that do not use the trial: the training mean of each fold, and random latents."""
     random = np.random.default_rng([config.seed, 8])
     mean = _in_order(
         trials,

@@ -1,4 +1,4 @@
-"""The page of a comparison: the brain-reader table."""
+"""The page of a comparison shows all readouts in one table, with baselines and oracle."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -35,7 +35,7 @@ def metric(rows: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
 
 def ranking(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the systems that could be fitted, the best cosine first."""
-    fitted = [(name, found) for name, found in report["systems"].items() if "rows" in found]
+    fitted = [(name, results) for name, results in report["systems"].items() if "rows" in results]
     return sorted(fitted, key=lambda pair: -metric(pair[1]["rows"], "cosine")["score"])
 
 
@@ -43,12 +43,12 @@ def _verdict(report: Mapping[str, Any]) -> str:
     best = ranking(report)
     if not best:
         return '<section class="verdict failed"><strong>No readout could be fitted</strong></section>'
-    name, found = best[0]
-    cosine, two = metric(found["rows"], "cosine"), metric(found["rows"], "2-way identification")
+    name, results = best[0]
+    cosine, two = metric(results["rows"], "cosine"), metric(results["rows"], "2-way identification")
     informed = two["p"] < 0.05
-    said = f"{name} reads best" if informed else "No information"
+    headline = f"{name} reads best" if informed else "No information"
     return (
-        f'<section class="verdict {"passed" if informed else "void"}"><strong>{escape(said)}</strong>'
+        f'<section class="verdict {"passed" if informed else "void"}"><strong>{escape(headline)}</strong>'
         f"<p>Cosine {cosine['score']:.3f} ({cosine['low']:.3f} to {cosine['high']:.3f}), two-way "
         f"identification {share(two['score'])} ({between((two['low'], two['high']))}; chance 50 %).</p>"
         f"<p>{report['test']['trials']} single trials, each picture shown once; {report['test']['folds']} "
@@ -66,20 +66,20 @@ def _table(report: Mapping[str, Any]) -> str:
     columns = ("cosine", "R²", "similarity 1/(1+MSE)", "pattern r")
     rows, fitted = [], ranking(report)
     levels = list(fitted[0][1]["coverage"]) if fitted else []
-    for name, found in fitted:
-        scored = [metric(found["rows"], column) for column in columns]
+    for name, results in fitted:
+        scored = [metric(results["rows"], column) for column in columns]
         rows.append(
             [
                 escape(name),
                 *(f"{r['score']:.3f}" for r in scored[:1]),
                 f"{scored[0]['low']:.3f} to {scored[0]['high']:.3f}",
                 f"{scored[1]['score']:.3f}",
-                f"{found['r_squared_after_best_scalar']:.3f}",
+                f"{results['r_squared_after_best_scalar']:.3f}",
                 *(f"{r['score']:.3f}" for r in scored[2:]),
                 f"{scored[0]['baselines']['shuffled']:.3f}",
                 p_value(scored[0]["p"]),
-                *(f"{found['coverage'][level]:.0%}".replace("%", " %") for level in levels),
-                f"{found['seconds']:.1f}",
+                *(f"{results['coverage'][level]:.0%}".replace("%", " %") for level in levels),
+                f"{results['seconds']:.1f}",
             ]
         )
     for name, scored_rows in report["baselines"].items():
@@ -120,8 +120,8 @@ def _table(report: Mapping[str, Any]) -> str:
 
 def _identification(report: Mapping[str, Any]) -> str:
     rows, ways = [], ""
-    for name, found in ranking(report):
-        two, several = metric(found["rows"], "2-way identification"), metric(found["rows"], "-way")
+    for name, results in ranking(report):
+        two, several = metric(results["rows"], "2-way identification"), metric(results["rows"], "-way")
         ways = several["metric"].partition("-")[0]
         rows.append(
             [
@@ -139,25 +139,25 @@ def _identification(report: Mapping[str, Any]) -> str:
         rows.append(["<em>oracle</em>", share(best["two_way"]), "", "", share(best["n_way"]), "", ""])
     rows.append(["<em>guessing</em>", share(0.5), "", "", share(1 / int(ways)) if ways else "", "", ""])
     head = ("readout", "of 2", "95 % interval", "shuffled", f"of {ways}", "95 % interval", "shuffled")
-    told = (
+    legend = (
         f"The oracle knows the participant's own model and noise; it was asked about {best['trials']} of the trials, "
         f"among {best['candidates']:.0f} candidates. It is a bound for every decoder, not a decoder."
         if best
         else "No oracle was asked."
     )
-    return f'<h2>Identification</h2>{table(head, rows, range(1, 7))}<p class="legend">{told}</p>'
+    return f'<h2>Identification</h2>{table(head, rows, range(1, 7))}<p class="legend">{legend}</p>'
 
 
 def _words(report: Mapping[str, Any]) -> str:
-    said = [
-        (name, found.get("collapse") or f"not fitted: {found['refused']}")
-        for name, found in report["systems"].items()
+    rows = [
+        (name, results.get("collapse") or f"not fitted: {results['refused']}")
+        for name, results in report["systems"].items()
     ]
-    return "<h2>Does it collapse?</h2>" + facts(said)
+    return "<h2>Does it collapse?</h2>" + facts(rows)
 
 
 def _data(report: Mapping[str, Any]) -> str:
-    """Say which data it was, whether it was simulated, and how clear single trials are where that is known."""
+    """Return the data's description: source, whether simulated, and the SNR of single trials where known."""
     data = report["data"]
     simulated = ", simulated" if report["simulated"] else ""
     snr = "" if data["snr"] is None else f", single-trial signal-to-noise ratio {data['snr']:g}"

@@ -1,4 +1,4 @@
-"""A comparison file: which readouts are set side by side, on which data."""
+"""A comparison file names the readouts to compare and their data."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,14 +12,14 @@ from models.settings import Section
 
 
 class Entry(ReadoutSettings):
-    """One readout of the table."""
+    """An Entry is one readout of the table."""
 
     title: str = ""
     """What the table calls it; its name when empty."""
 
 
 class ComparisonConfig(Section):
-    """A file of kind ``comparison``."""
+    """A ComparisonConfig is a file of kind ``comparison``."""
 
     kind: Literal["comparison"]
     name: str

@@ -23,7 +23,7 @@ CriticNorm = Literal["batch", "spectral", "none"]
 
 
 class Dcgan(ImageGenerator):
-    """The generator.
+    """A Dcgan is the generator: transposed convolutions from a latent to a picture.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Dcgan(ImageGenerator):
 
 
 class DcganCritic(Critic):
-    """The network that tells drawn pictures from real ones; its value is a log-odds, or a height for Wasserstein.
+    """A DcganCritic judges whether pictures are real or drawn, by a log-odds, or by a height for Wasserstein.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class DcganCritic(Critic):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """What two critics share when one can load the weights of the other."""
+        """The shape that two critics share when one can load the weights of the other."""
         return {"kind": "dcgan-critic", "width": self.width, "size": self.size, "norm": self.norm}
 
 

@@ -1,4 +1,4 @@
-"""The training file of a DCGAN: pictures, both networks, the tricks as switches, and what is shipped."""
+"""The training file of a DCGAN describes pictures, both networks, the tricks as switches, and the package."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from models.settings import Count, Section
 
 
 class NetworkSettings(Section):
-    """Both networks."""
+    """NetworkSettings describes both networks."""
 
     latent: Count = 100
     width: Count = 64
@@ -31,7 +31,7 @@ class NetworkSettings(Section):
 
 
 class DcganConfig(Section):
-    """One DCGAN to train."""
+    """A DcganConfig describes one DCGAN to train."""
 
     kind: Literal["dcgan"]
     name: SafeName
@@ -64,7 +64,7 @@ class DcganConfig(Section):
 
     @property
     def fewest(self) -> int:
-        """How many training pictures there must be at least: one batch."""
+        """Smallest number of training pictures: one batch."""
         return self.game.batch
 
     def networks(self) -> tuple[Dcgan, DcganCritic]:
@@ -78,7 +78,7 @@ class DcganConfig(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all that decides what an update does: not how often one looks, nor what is shipped.
+        """SHA-256 of all settings that an update depends on: without the interval of looks and the package's.
 
         Nor the number of updates, unless the rates depend on it: a run may be made longer.
         """

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 _CELLS = 8  # cells along each side
 _ORIENTATIONS = 8
-#: Mean edge strength below which a cell counts as flat: speckle that nobody sees is no texture.
+#: Mean edge strength below which a cell counts as flat: invisible speckle is no texture.
 _FAINT = 0.05
 
 

@@ -14,7 +14,7 @@ _HALVED_FROM = 1024  # numbers in a tensor from which storing it as float16 is w
 
 
 def round_to_half(network: nn.Module) -> None:
-    """Round every weight to what float16 holds, in place: what is shipped is what was scored."""
+    """Round every weight to float16, in place, so that the shipped weights are the scored ones."""
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.numel() >= _HALVED_FROM:
@@ -73,7 +73,7 @@ def for_decoder(graph: bytes, rule: Rule, limit: float = 2.0, batch: int = 1) ->
     rule, limit : str, float
         As in `models.generators.interface.normaliser`.
     batch : int
-        How many latents at a time.
+        Number of latents at a time.
     """
     model = onnx.load_from_string(graph)
     size = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value

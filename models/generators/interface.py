@@ -1,4 +1,4 @@
-"""The one interface of all generators: latents in, pictures out, and an architecture that can be written down.
+"""An ImageGenerator is the interface of all generators: latents in, pictures out, an architecture as data.
 
 A generator that learns adversarially, by reconstruction, or from principal components looks the same to a readout,
 an analysis and an export: a `torch.nn.Module` with the promises below. A new one derives from `ImageGenerator` and
@@ -20,7 +20,7 @@ from models.generators.rules import Rule
 
 
 class ImageGenerator(nn.Module):
-    """Maps latents to pictures.
+    """An ImageGenerator maps latents to pictures.
 
     Attributes
     ----------
@@ -64,12 +64,12 @@ class ImageGenerator(nn.Module):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """Its kind and settings: what two generators share when one can load the weights of the other."""
+        """Kind and settings that two generators share when one can load the weights of the other."""
         return {"kind": self.kind, **self.settings()}
 
 
 def build(architecture: Mapping[str, Any]) -> ImageGenerator:
-    """Build a generator, untrained, from what `ImageGenerator.architecture` said.
+    """Build an untrained generator from the description of `ImageGenerator.architecture`.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def build(architecture: Mapping[str, Any]) -> ImageGenerator:
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Return how many numbers are learned.
+    """Return the number of learned weights.
 
     >>> parameter_count(nn.Linear(3, 2))
     8
@@ -96,7 +96,7 @@ def parameter_count(network: nn.Module) -> int:
 
 
 def normaliser(rule: Rule, limit: float = 2.0) -> Callable[[Tensor], Tensor]:
-    """Return what `rule` does to latents, (n, d) to (n, d).
+    """Return the function that applies `rule` to latents, (n, d) to (n, d).
 
     Parameters
     ----------

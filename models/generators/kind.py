@@ -25,16 +25,16 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """What training of a generator gives.
+    """A Learned is the result of training a generator.
 
     Attributes
     ----------
     generator : ImageGenerator
         In evaluation mode.
     history : list of dict
-        What was seen on the way, for ``training.json``.
+        Measurements during training, for ``training.json``.
     files : mapping of str to str
-        What the package holds besides.
+        Further files of the package.
     """
 
     generator: ImageGenerator
@@ -43,7 +43,7 @@ class Learned:
 
 
 class Learn(Protocol):
-    """Trains a generator of one kind."""
+    """A Learn trains a generator of one kind."""
 
     def __call__(
         self, config: Any, source: Source, folder: Path, replicas: Replicas, progress: Progress
@@ -61,14 +61,14 @@ def draw_graph(generator: ImageGenerator, *, half: bool) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class GeneratorKind:
-    """One kind of generator.
+    """A GeneratorKind describes one kind of generator.
 
     Attributes
     ----------
     kind : str
-        What training files, checkpoints and packages call it.
+        Name of the kind in training files, checkpoints and packages.
     about : str
-        What it is, in a few words.
+        Description in a few words.
     network : callable
         Returns its class; the class is built from `models.generators.interface.ImageGenerator.settings`.
     settings : callable, optional

@@ -1,8 +1,8 @@
-"""A package: a trained generator in a folder, for trainers, analyses and the export of decoders.
+"""A GeneratorPackage is a trained generator in a folder, for trainers, analyses and the export of decoders.
 
 ::
 
-    generator.json   what it takes and gives, which rule its latents pass, provenance, scores, hashes
+    generator.json   input and output, rule for its latents, provenance, scores, hashes
     generator.onnx   latent (n, d) → image (n, 3, height, width), any n, the rule not applied
     card.md          the same for people
     training.json    what was seen at each look, samples.png a sheet of pictures
@@ -39,14 +39,14 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class GeneratorPackage:
-    """A generator that was read and verified.
+    """A GeneratorPackage is a generator that was read from its folder and verified.
 
     Attributes
     ----------
     folder : Path
         Where it lies.
     spec : GeneratorSpec
-        What generator.json says.
+        Content of generator.json.
     hash : str
         SHA-256 over the hashes of all its files: the package's identity.
     """
@@ -62,7 +62,7 @@ class GeneratorPackage:
         Raises
         ------
         BundleError
-            If it is incomplete, damaged, of another version, or its graph is not what a generator's must be.
+            If it is incomplete, damaged, of another version, or its graph is no generator's.
         """
         folder = Path(path)
         if not (folder / DESCRIPTION).is_file():
@@ -90,7 +90,7 @@ class GeneratorPackage:
         Raises
         ------
         BundleError
-            If it is no longer what the description says.
+            If its hash is no longer the one in the description.
         """
         return _FOLDER.read_verified(self.folder, GRAPH, self.spec.files[GRAPH])
 
@@ -144,7 +144,7 @@ class GeneratorPackage:
 
     @cached_property
     def _quantise(self) -> Quantiser:
-        """What turns values into levels, as in a decoder."""
+        """The conversion of values to levels, as in a decoder."""
         return Quantiser(self.spec.image)
 
     def _check_graph(self) -> None:
@@ -157,7 +157,7 @@ class GeneratorPackage:
                 "Export the generator again."
             )
         image = self.spec.image
-        wanted = {"latent": [self.spec.latent], "image": [3, image.height, image.width]}
+        expected_shapes = {"latent": [self.spec.latent], "image": [3, image.height, image.width]}
         try:
             ends = [*self.session.get_inputs(), *self.session.get_outputs()]
         except Exception as error:  # ONNX Runtime's exceptions share no base below Exception
@@ -165,18 +165,18 @@ class GeneratorPackage:
             raise BundleError(
                 f"{self.folder / GRAPH}: expected a graph that loads, came: {reason}. Export the generator again."
             ) from None
-        found = {end.name: list(end.shape[1:]) for end in ends}
-        if found != wanted:
+        stated_shapes = {end.name: list(end.shape[1:]) for end in ends}
+        if stated_shapes != expected_shapes:
             raise BundleError(
-                f"{self.folder / GRAPH}: expected, after the batch, {wanted} as {DESCRIPTION} says, came {found}. "
-                "Export the generator again."
+                f"{self.folder / GRAPH}: expected, after the batch, {expected_shapes} as {DESCRIPTION} says, came "
+                f"{stated_shapes}. Export the generator again."
             )
 
 
 def save_package(
     folder: str | Path, spec: GeneratorSpec, files: Mapping[str, bytes | str]
 ) -> GeneratorPackage:
-    """Write a package with its hashes, and load it as a check; one that was there is replaced.
+    """Write a package with its hashes, and load it as a check; an existing package is replaced.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def save_package(
     Raises
     ------
     BundleError
-        If `folder` holds something that is no package, or what was written does not load.
+        If `folder` holds something that is no package, or the written package does not load.
     """
     folder = Path(folder)
     _FOLDER.write(
@@ -204,7 +204,9 @@ def save_package(
 
 def package_of(bundle: Bundle) -> GeneratorPackage | None:
     """Return the generator's package that a bundle was trained with, from beside it or from those shipped."""
-    wanted = {digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")}
+    expected_shapes = {
+        digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")
+    }
     shipped = Path(models.__path__[0]) / "bundles"
     for place in dict.fromkeys((bundle.folder.resolve().parent, shipped)):
         for folder in sorted(place.iterdir()) if place.is_dir() else ():
@@ -213,13 +215,13 @@ def package_of(bundle: Bundle) -> GeneratorPackage | None:
                     package = GeneratorPackage.load(folder)
                 except BundleError:
                     continue  # a damaged neighbour is none of ours
-                if package.hash in wanted:
+                if package.hash in expected_shapes:
                     return package
     return None
 
 
 def require_place(folder: Path) -> None:
-    """Refuse a place that holds something else than a package, before hours are spent.
+    """Refuse a place that holds something else than a package, before a long training begins.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Scores of a generator, on pictures that it never learned from, each beside what it means.
+"""Scores of a generator on held-out pictures, each beside reference values.
 
 Fréchet distances use the fixed features of `models.generators.features`, each over its deviation in real pictures and
 reduced to their principal components there.
@@ -39,7 +39,7 @@ def score(
     Parameters
     ----------
     drawn, held_out, train : (n, size, size, 3) uint8
-        What the generator drew, real pictures that it did not learn from, and some that it did.
+        Drawn pictures, held-out real pictures, and training pictures.
     seed : int
         Of the pictures of the linear baseline.
 
@@ -81,13 +81,13 @@ def score(
 
 
 def linear_pictures(train: NDArray[np.uint8], n: int, seed: int, components: int = 64) -> NDArray[np.uint8]:
-    """Draw from a Gaussian over the principal components of pictures: what a linear generator can do."""
+    """Draw from a Gaussian over the principal components of pictures, as the best linear generator would."""
     from sklearn.decomposition import PCA
 
     flat = train.reshape(len(train), -1).astype(np.float32)
-    found = PCA(min(components, len(flat) - 1), svd_solver="randomized", random_state=seed).fit(flat)
-    z = np.random.default_rng([seed, 9]).standard_normal((n, len(found.explained_variance_)))
-    pixels = found.mean_ + (z * np.sqrt(found.explained_variance_)) @ found.components_
+    pca = PCA(min(components, len(flat) - 1), svd_solver="randomized", random_state=seed).fit(flat)
+    z = np.random.default_rng([seed, 9]).standard_normal((n, len(pca.explained_variance_)))
+    pixels = pca.mean_ + (z * np.sqrt(pca.explained_variance_)) @ pca.components_
     return np.round(np.clip(pixels, 0, 255)).astype(np.uint8).reshape(n, *train.shape[1:])
 
 
@@ -105,7 +105,7 @@ def face_coverage(
     attributes: NDArray[np.float32],
     truth: NDArray[np.float32],
 ) -> dict[str, dict[str, float]]:
-    """Ask a linear classifier what drawn faces show, and how often.
+    """Return how often drawn faces show each attribute, by linear classifiers.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def face_coverage(
     from sklearn.svm import LinearSVC
 
     fitted_on, asked, judged = (edges_and_colours(images) for images in (train, held_out, drawn))
-    found = {}
+    shares = {}
     for name, no, yes, says in QUESTIONS:
         value, true = attributes[:, NAMES.index(name)], truth[:, NAMES.index(name)]
         sure = (value <= no) | (value >= yes)
@@ -133,12 +133,12 @@ def face_coverage(
         classifier.fit(fitted_on[sure], value[sure] >= yes)
         certain = (true <= no) | (true >= yes)
         right = classifier.predict(asked[certain]) == (true[certain] >= yes)
-        found[says] = {
+        shares[says] = {
             "accuracy": float(right.mean()),
             "real": float(classifier.predict(asked).mean()),
             "drawn": float(classifier.predict(judged).mean()),
         }
-    return found
+    return shares
 
 
 def says_questions(coverage: dict[str, dict[str, float]]) -> Sequence[str]:

@@ -24,7 +24,7 @@ _SCALES = (1.0, 0.5, 0.5, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How training went: one entry per look at the held-out pictures."""
+    """A Curve holds the training and held-out loss, one entry per look at the held-out pictures."""
 
     step: tuple[int, ...]
     loss: tuple[float, ...]
@@ -50,7 +50,7 @@ def regress(
     generator : nn.Module
         Maps ``(n, d)`` latents to ``(n, 3, size, size)`` in 0 to 1; its initial weights are the caller's.
     train, held_out : Pictures
-        What it learns from, and what its error is reported on.
+        Training pictures, and held-out ones for its error.
     steps, batch : int
         Updates, and pictures per update.
     rate : float

@@ -1,4 +1,4 @@
-"""What the training file of every generator says: pictures, how it runs, what is shipped.
+"""Sections of every generator's training file: pictures, run, and package.
 
 Each kind adds sections of its own. A key that does not exist is an error that names it. The file as read goes into the
 package's provenance.
@@ -13,7 +13,7 @@ from models.settings import Count, Positive, Section
 
 
 class PictureSettings(Section):
-    """What is learned from."""
+    """PictureSettings describes the training pictures."""
 
     source: Literal["faces", "characters", "folder"]
     path: str = ""
@@ -35,7 +35,7 @@ class PictureSettings(Section):
 
 
 class RunSettings(Section):
-    """How it runs; nothing here but threads and precision changes what comes out."""
+    """RunSettings describes the run; of these settings only threads and precision change the result."""
 
     threads: Count = 1
     """Threads of torch; part of the configuration because sums depend on it."""
@@ -46,7 +46,7 @@ class RunSettings(Section):
 
 
 class PackageSettings(Section):
-    """What is shipped."""
+    """PackageSettings describes the package that is shipped."""
 
     rule: Rule = "truncate"
     limit: Positive = 2.0
@@ -56,7 +56,7 @@ class PackageSettings(Section):
 
 
 class GeneratorFile(Protocol):
-    """What training needs of a file, whatever the kind; the models that kinds read their files into keep it."""
+    """A GeneratorFile is a training file of any kind, as far as training needs it."""
 
     kind: str
     name: str
@@ -73,7 +73,7 @@ class GeneratorFile(Protocol):
 
     @property
     def fewest(self) -> int:
-        """How many training pictures there must be at least."""
+        """Smallest number of training pictures."""
         ...
 
     def model_dump(self, *, mode: Literal["json"]) -> dict[str, Any]:

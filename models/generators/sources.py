@@ -23,13 +23,13 @@ from models.settings import find_data_root
 Progress = Callable[[float, str], None]
 Pixels = NDArray[np.uint8]
 
-#: How a face is held, each 0 when it looks at the camera from the usual distance.
+#: Attributes of pose, each 0 when the face looks at the camera from the usual distance.
 _POSE = ("yaw", "pitch", "roll", "size")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """Pictures to learn from and to judge by.
+    """A Source holds training pictures and held-out ones.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ def open_source(config: GeneratorFile, data_root: Path | None, cache: Path, prog
 
 
 def _attributes(config: GeneratorFile, n: int) -> NDArray[np.float32]:
-    """Return what faces are drawn from: (n, 37)."""
+    """Return the attributes that faces are drawn from: (n, 37)."""
     table = sample_attributes(n, np.random.default_rng(config.seed))
     table[:, [NAMES.index(name) for name in _POSE]] *= np.float32(config.pictures.pose)
     return table

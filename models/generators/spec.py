@@ -1,4 +1,4 @@
-"""A GeneratorSpec is what generator.json says: what a generator takes and gives, and where it comes from.
+"""A GeneratorSpec is the content of generator.json: a generator's input, output and provenance.
 
 Every part is frozen and refuses unknown keys, so a misspelt key is an error that names the key.
 """
@@ -15,14 +15,14 @@ DESCRIPTION, GRAPH = "generator.json", "generator.onnx"
 
 
 class GeneratorSpec(Part):
-    """All that generator.json says.
+    """A GeneratorSpec holds the content of generator.json.
 
     Attributes
     ----------
     schema_version : int
         Layout of this description.
     name, title : str
-        What the generator is called, and one sentence about it.
+        The generator's name, and one sentence about it.
     architecture : mapping
         Kind and settings, as `models.generators.interface.build` takes them.
     latent : int

@@ -1,4 +1,4 @@
-"""Training of a generator: one file in, one package out, and a run folder that it can be killed and go on from."""
+"""Training of a generator: one file in, one package out, and a run folder from which a killed run goes on."""
 
 import io
 import json
@@ -130,7 +130,7 @@ def write_package(
         "training.json": json.dumps(learned.history, indent=1) + "\n",
         CARD: "",
     }
-    # Scored is what was written: the graph, not the network that it came from.
+    # The written graph is scored, not the network that it came from.
     package = save_package(out, spec, files)
     random = np.random.default_rng([config.seed, 10])
     drawn = package.draw(_latents(generator, config, len(source.held_out), random))

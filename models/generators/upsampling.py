@@ -1,4 +1,4 @@
-"""A small generator: latents to a picture, by upsampling and convolution.
+"""An UpsamplingGenerator is a small generator: latents to a picture, by upsampling and convolution.
 
 Each stage doubles the picture by repeating pixels and then convolves: a transposed convolution would leave a
 checkerboard. The latents reach every stage as a scale and a shift per channel (Perez et al. 2018), and every
@@ -20,7 +20,7 @@ _HARMONICS = 3
 
 
 class UpsamplingGenerator(ImageGenerator):
-    """Map known latents to pictures.
+    """An UpsamplingGenerator maps known latents to pictures.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class UpsamplingGenerator(ImageGenerator):
 
 
 class _Stage(nn.Module):
-    """Double the size, convolve twice, and let the latents scale, shift and move maps."""
+    """A _Stage doubles the size, convolves twice, and lets the latents scale, shift and move maps."""
 
     def __init__(self, before: int, after: int, size: int, hidden: int) -> None:
         super().__init__()

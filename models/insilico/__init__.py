@@ -1,1 +1,1 @@
-"""Trials of the simulated participant, and what an oracle reads of them."""
+"""Simulated experiments: trials of the simulated participant, and their oracle."""

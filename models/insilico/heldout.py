@@ -1,4 +1,4 @@
-"""The held-out trials of a simulated experiment, shown again, and what a bundle reads of them.
+"""Held-out trials of a simulated experiment are shown again here, and decoded by a bundle.
 
 The participant is a function of settings and seeds, so the same pictures shown to the same participant in the same
 order give the same trials, by the code that trained the bundle.
@@ -24,12 +24,12 @@ Pictures = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """The held-out trials of a bundle.
+    """A HeldOut holds the held-out trials of a bundle.
 
     Attributes
     ----------
     setup : InSilico
-        Who looked, and how.
+        Settings of the participant, timing and epochs.
     plan : Design
     pictures : (train + test, height, width, 3) uint8
     windows : list of Window
@@ -37,7 +37,7 @@ class HeldOut:
     which : (n,) int64
         The test picture of each, from 0.
     drawn_by : str
-        What drew the pictures, in words.
+        Origin of the pictures, in words.
     """
 
     setup: InSilico
@@ -98,6 +98,6 @@ def decode_held_out(bundle: Bundle, held: HeldOut) -> Decoded:
 
 
 def _brain(held: HeldOut, samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Return what the readout is given of each trial: (n, features)."""
+    """Return the readout's input for each trial: (n, features)."""
     rows = samples.mean(1) if held.setup.epoch.mean else samples.reshape(len(samples), -1)
     return np.asarray(rows, np.float32)

@@ -1,6 +1,6 @@
 """The oracle of a simulated experiment: how well its pictures could be identified by a reader who knew the participant.
 
-It is asked of the same session of the same participant, so of the same noise; in a scanner it is given the betas of a
+It scores the same session of the same participant, so the same noise; in a scanner it uses the betas of a
 least squares over the whole session, which a live decoder cannot have.
 """
 
@@ -19,12 +19,12 @@ Pictures = NDArray[np.uint8]
 
 
 class SessionOracle:
-    """The oracle of one session.
+    """A SessionOracle identifies the trials of one session.
 
     Parameters
     ----------
     setup : InSilico
-        Who looked, and how.
+        Settings of the participant, timing and epochs.
     shown : (trials, h, w, 3) uint8
         Every picture of the session, in order.
     reference : (n, h, w, 3) uint8

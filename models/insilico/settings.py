@@ -1,4 +1,4 @@
-"""What a training file says of a simulated experiment: who looks, how trials follow each other, what is cut of each."""
+"""Sections of a training file that describe a simulated experiment: participant, timing of trials, epochs."""
 
 from typing import Annotated, Literal, Protocol
 
@@ -8,7 +8,7 @@ from models.settings import Section
 
 
 class Participant(Section):
-    """Who looks; see ``[source]`` of a session file."""
+    """Participant describes the simulated participant; see ``[source]`` of a session file."""
 
     modality: Literal["eeg", "lfp", "fmri"] = "eeg"
     subject: Annotated[int, Field(ge=0)] = 1
@@ -19,7 +19,7 @@ class Participant(Section):
 
 
 class Timing(Section):
-    """How trials follow each other, seconds."""
+    """Timing describes the trials, seconds."""
 
     train: Annotated[int, Field(ge=100)]
     """Pictures shown once each, to fit the readout."""
@@ -41,7 +41,7 @@ class Timing(Section):
 
 
 class Cut(Section):
-    """What is decoded of a trial, seconds from the flip."""
+    """Cut describes the decoded part of a trial, seconds from the flip."""
 
     start: float
     stop: float
@@ -50,7 +50,7 @@ class Cut(Section):
 
 
 class InSilico(Protocol):
-    """The sections of a training file that a simulated experiment follows from; a system's settings hold them."""
+    """An InSilico holds the sections of a training file that describe a simulated experiment."""
 
     @property
     def participant(self) -> Participant:

@@ -1,4 +1,4 @@
-"""The training trials of a simulated experiment, as a comparison of readouts takes them."""
+"""Training trials of a simulated experiment are made again here, for a comparison of readouts."""
 
 from functools import cached_property
 
@@ -22,7 +22,7 @@ def training_trials(
     Parameters
     ----------
     setup : InSilico
-        Who looks, and how.
+        Settings of the participant, timing and epochs.
     seed : int
         Of the latents that are drawn.
     package : GeneratorPackage
@@ -60,7 +60,7 @@ def training_trials(
 
 
 class _TrainingOracle:
-    """The oracle of the training session; each training picture was shown once, in the order of the latents."""
+    """A _TrainingOracle is the oracle of the training session, in which each picture was shown once, in order."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class _TrainingOracle:
 
     @cached_property
     def _session(self) -> SessionOracle:
-        """Asked seldom and dear: the whole session is answered again."""
+        """The responses of the whole session, computed again at the first use, because that takes long."""
         pictures = self._pictures
         return SessionOracle(self._setup, pictures[self._train], pictures[self._reference], TRAINING)
 

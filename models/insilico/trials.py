@@ -1,4 +1,4 @@
-"""Trials of a simulated experiment: which pictures are shown in which order, and what the participant answers.
+"""Trials of a simulated experiment: the order of pictures, and the participant's responses.
 
 Training and evaluation share them, so that the held-out trials of a bundle can be made again from what it says of
 itself.
@@ -35,7 +35,7 @@ TRAINING, HELD_OUT = 0, 1
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """What is shown.
+    """A Design holds the latents of an experiment and the order in which their pictures are shown.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ def design(setup: InSilico, d: int, random: np.random.Generator) -> Design:
 
 @dataclass(frozen=True, eq=False)
 class Set:
-    """Trials of one session of the participant.
+    """A Set holds the trials of one session of the participant.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class Set:
 
 
 def participant_of(setup: InSilico, reference: Pictures, session: int) -> Participant:
-    """Return who looks, in a session of theirs; responses are scaled over the pictures `reference`."""
+    """Return the participant for one session; responses are scaled over the pictures `reference`."""
     who = setup.participant
     return make_participant(
         who.modality,
@@ -110,7 +110,7 @@ def onsets_of(setup: InSilico, trials: int) -> NDArray[np.float64]:
 
 
 def answers(setup: InSilico, participant: Participant, pictures: Pictures, latents: Floats) -> Set:
-    """Return what the participant answers to pictures, each followed by the empty screen.
+    """Return the participant's responses to pictures, each followed by the empty screen.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def epochs(setup: InSilico, participant: Participant, pictures: Pictures) -> lis
 
 
 def _epochs(setup: InSilico, signal: Signal, samples: NDArray[np.float32], onsets: Floats) -> list[Window]:
-    """Cut as the decoder cuts: the pipeline over everything, then the samples around each onset."""
+    """Cut epochs as the decoder does: the pipeline over all samples, then the samples around each onset."""
     pipeline = Pipeline.from_json([dict(step) for step in setup.pipeline])
     cutter = Epochs(signal, pipeline, start=setup.epoch.start, stop=setup.epoch.stop)
     markers = [Event(float(onset), "stimulus") for onset in onsets]

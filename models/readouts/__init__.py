@@ -1,1 +1,1 @@
-"""Maps from neural data to latents; what runs is NumPy, what fits is NumPy, SciPy, scikit-learn or torch."""
+"""Readouts map neural data to latents; they run in NumPy and are fitted in NumPy, SciPy, scikit-learn or torch."""

@@ -23,12 +23,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """One entry of the log.
+    """A Change is one entry of the log of adaptation.
 
     Attributes
     ----------
     trial : int
-        How many trials have been learned from.
+        Number of trials learned from.
     scale, offset : (d,) float64
         In force from then on.
     error : float
@@ -42,7 +42,7 @@ class Change:
 
 
 class Drift:
-    """Corrects a readout's latents: scale · latent + offset, which start at 1 and 0.
+    """A Drift corrects a readout's latents: scale · latent + offset, which start at 1 and 0.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Drift:
 
 
 class Smoother:
-    """A Kalman filter over latents, one window at a time.
+    """A Smoother is a Kalman filter over latents, one window at a time.
 
     The latents are taken to drift as :math:`z_t = a z_{t-1} + e_t` about their mean, at constant variance.
 

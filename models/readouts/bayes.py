@@ -1,4 +1,4 @@
-r"""InvertedEncoder: an encoding model turned round by Bayes' rule, which knows how often each trial was repeated.
+r"""An InvertedEncoder inverts an encoding model by Bayes' rule, and uses how often each trial was repeated.
 
 .. math::
     y &= W^\top z + F u + e, \qquad u \sim N(0, I/n),\; e \sim N(0, D/n),\; z \sim N(0, I) \\
@@ -43,7 +43,7 @@ _GRID = np.append(np.exp2(np.arange(-5, 5.01, 0.5)), 1e4)
 
 
 class InvertedEncoder(Readout):
-    """The empirical-Bayes inverted encoder.
+    """An InvertedEncoder is the empirical-Bayes inverted encoder.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ class InvertedEncoder(Readout):
         self._loose_shared = np.einsum("kj,jk->j", mass, factors[:, None] * along - loose(values))
 
     def frozen(self, repeats: int | None = None) -> FittedReadout:
-        """Return what runs for trials that average `repeats` presentations, 1 when left out.
+        """Return the fitted readout for trials that average `repeats` presentations, 1 when left out.
 
         Raises
         ------
@@ -223,7 +223,7 @@ class InvertedEncoder(Readout):
 
 
 def _whitening(standardised: Array, count: int) -> Floats:
-    """Return what turns standardised voxels into principal components of variance 1: (voxels, count)."""
+    """Return the matrix from standardised voxels to principal components of variance 1: (voxels, count)."""
     axes = principal_axes(standardised, count)
     whitening: Floats = axes / (standardised @ axes).std(0)
     return whitening

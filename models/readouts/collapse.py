@@ -1,4 +1,4 @@
-"""Collapse: whether predictions lie at one place whatever was measured, said in words."""
+"""Collapse is a failure in which predictions hardly depend on the measured data; it is diagnosed here."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from models.metrics.latents import cosine, pair
 
 @dataclass(frozen=True, slots=True)
 class Collapse:
-    """The diagnosis.
+    """A Collapse is the diagnosis of a set of predictions.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Collapse:
         return self.variance_ratio < 0.01 or self.likeness > 0.9
 
     def __str__(self) -> str:
-        """Say it as a report prints it."""
+        """Return the diagnosis in words, for a report."""
         figures = (
             f"predictions vary {self.variance_ratio:.3f} times as much as targets, in {self.dimensions:.1f} "
             f"directions; two of them have a cosine of {self.likeness:.2f}"

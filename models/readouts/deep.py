@@ -1,4 +1,4 @@
-"""DeepReadout: Levin's family from linear to deep, its epoch chosen on validation runs, its collapse said in words."""
+"""A DeepReadout is a network of Levin's family from linear to deep; validation runs choose its epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One member of the family: hidden layers, and whether layers have a bias."""
+    """A Variant is one member of the family: hidden layers, and whether layers have a bias."""
 
     hidden: tuple[int, ...]
     bias: bool = True
@@ -41,7 +41,7 @@ LEVIN: Mapping[str, Variant] = MappingProxyType(
 
 
 class DeepReadout(Readout):
-    """A network from voxels to latents.
+    """A DeepReadout is a network from voxels to latents.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from models.readouts.scaling import Array
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """One dense layer by gradient (Dado et al. 2022); a solver for `LinearReadout`.
+    """A Dense is one dense layer fitted by gradient (Dado et al. 2022); a solver for `LinearReadout`.
 
     Attributes
     ----------

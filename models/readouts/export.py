@@ -19,7 +19,7 @@ from models.readouts.voxels import VoxelMask
 
 
 class _Graph:
-    """Nodes and constants, as they are added."""
+    """A _Graph collects nodes and constants."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
@@ -45,7 +45,7 @@ def export_readout(
     Parameters
     ----------
     readout : FittedReadout
-        What a fitted readout's ``frozen(...)`` returns; the inverted encoder's for the repeats it will see.
+        From a fitted readout's ``frozen(...)``; the inverted encoder's for the repeats that sessions will have.
     batch : int
         Trials at once.
     mask : VoxelMask, optional
@@ -93,7 +93,7 @@ def export_readout(
 
 
 def from_window(graph: bytes, shape: tuple[int, ...], *, mean: bool = False, claims: bool = False) -> bytes:
-    """Put in front of a readout's graph what makes ``brain`` (1, features) of ``window`` (1, length, channels).
+    """Put nodes in front of a readout's graph that make ``brain`` (1, features) of ``window`` (1, length, channels).
 
     Parameters
     ----------

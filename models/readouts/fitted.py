@@ -1,4 +1,4 @@
-r"""A FittedReadout is what every readout comes to: frozen scalings, a map between them, and what remains unknown.
+r"""A FittedReadout is any readout after fitting: frozen scalings, a map between them, and the remaining uncertainty.
 
 .. math:: \hat z = \mu_z + \sigma_z \odot f\big((y - \mu_y)/\sigma_y\big)
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """Gaussian beliefs about latents.
+    """A Posterior holds Gaussian beliefs about latents.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Posterior:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedReadout:
-    """A readout that was fitted; a prediction depends on its own trial and nothing else.
+    """A FittedReadout predicts each trial from that trial alone.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class FittedReadout:
     map : Map
         From standardised voxels to standardised latents.
     covariance : (d, d) float64
-        Of what remains unknown, in standardised latents.
+        Covariance of the remaining uncertainty, in standardised latents.
     uncertainty : float
         Its trace.
     """

@@ -14,7 +14,7 @@ from models.readouts.scaling import Array
 
 
 class Loss(Protocol):
-    """What is made small, of predicted and true latents (n, d)."""
+    """A Loss is minimised; it is a function of predicted and true latents (n, d)."""
 
     def __call__(self, predicted: Tensor, true: Tensor) -> Tensor:
         """Return a scalar."""
@@ -23,7 +23,7 @@ class Loss(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LatentLoss:
-    """Half the mean, over trials and dimensions, of the squared difference of latents.
+    """A LatentLoss is half the mean, over trials and dimensions, of the squared difference of latents.
 
     The reduction matters: weight decay is added to the gradient, so it counts relative to the size of the loss.
     """
@@ -35,7 +35,7 @@ class LatentLoss:
 
 @dataclass(frozen=True, slots=True)
 class ActivationLoss:
-    """Half the mean squared difference of one layer's activations in the generator, centre crop.
+    """An ActivationLoss is half the mean squared difference of one layer's activations in the generator, centre crop.
 
     HYPER's variants take layers 4, 9, 14 and 19, each with the latent loss added and alone.
 
@@ -87,7 +87,7 @@ def hyper_losses(
     Parameters
     ----------
     layer : callable
-        From a layer's number to what maps latents to its activations.
+        From a layer's number to the function from latents to its activations.
     crop : int, optional
         Side of the centre of the activations that counts.
     numbers : sequence of int
@@ -103,7 +103,7 @@ def hyper_losses(
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast; HYPER's own values.
+    """A Schedule holds length and rates of a training; the defaults are HYPER's.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The one interface of all readouts: brain data (n, voxels) in, latents (n, d) with their uncertainty out."""
+"""A Readout is the interface of all readouts: brain data (n, voxels) in, latents (n, d) with their uncertainty out."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """Training trials that were checked.
+    """A Training holds checked training trials.
 
     Attributes
     ----------
@@ -43,10 +43,10 @@ class Training:
 
 
 class Readout(ABC):
-    """What every readout promises.
+    """A Readout maps brain data to latents.
 
-    `fit` takes training data alone. What it learns is frozen: a prediction depends on its own trial and nothing else.
-    A readout says what it needs (`needs`) and learns from trials that were checked (`learn`).
+    `fit` takes training data alone, and the result is frozen: a prediction depends on its own trial and nothing else.
+    A subclass states what it needs (`needs`) and learns from checked trials (`learn`).
 
     Unless it knows about repeats, its error is measured on trials that average as many presentations as those of
     training. With more of them the truth is nearer, so what is stated is an upper bound; with fewer it would claim too
@@ -104,7 +104,7 @@ class Readout(ABC):
         return self
 
     def frozen(self, repeats: int | None = None) -> FittedReadout:
-        """Return what runs and is exported.
+        """Return the fitted readout, which runs and is exported.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Readout(ABC):
         return self.frozen().predict(brain)
 
     def posterior(self, brain: ArrayLike, *, repeats: int = 1) -> Posterior:
-        """Return the latents with what is not known about them; raises as `frozen` does."""
+        """Return the latents with their uncertainty; raises as `frozen` does."""
         return self.frozen(repeats).posterior(brain)
 
     def confidence(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
@@ -138,7 +138,7 @@ class Readout(ABC):
         return self.frozen(repeats).confidence(brain)
 
     def _require_fit(self, attribute: str) -> None:
-        """Refuse a readout that has not what `learn` sets."""
+        """Refuse a readout that was not fitted."""
         if not hasattr(self, attribute):
             raise DataError(
                 f"expected a fitted {type(self).__name__}, came one that was not. Call fit first."

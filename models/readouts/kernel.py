@@ -1,4 +1,4 @@
-r"""KernelReadout: ridge in the space of a Gaussian kernel, the same as a Gaussian process.
+r"""A KernelReadout is ridge in the space of a Gaussian kernel, the same as a Gaussian process.
 
 .. math:: \hat z = k(y)^\top (K + \alpha I)^{-1} Z, \qquad k(y, y') = \exp(-\gamma \|y - y'\|^2)
 
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 class KernelReadout(Readout):
-    """Kernel ridge regression with a Gaussian kernel; trials are left out one by one, so runs play no part.
+    """A KernelReadout is kernel ridge regression with a Gaussian kernel; trials are left out one by one, not by runs.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ Runs = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solution:
-    """A linear map that a solver found.
+    """A Solution is a linear map found by a solver.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Solution:
     errors : (n, d), optional
         Of each trial, predicted without it; None when the solver does not know.
     chosen : mapping of str to object, optional
-        What the solver chose, for the report.
+        The solver's choices, for the report.
     """
 
     weights: Array
@@ -39,7 +39,7 @@ class Solution:
 
 
 class Solver(Protocol):
-    """What finds a linear map between standardised brain data and standardised latents."""
+    """A Solver finds a linear map between standardised brain data and standardised latents."""
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
         """Return the fewest trials it can be fitted on, and why."""
@@ -70,12 +70,12 @@ def run_folds(runs: Runs, folds: int) -> Iterator[tuple[NDArray[np.bool_], NDArr
 
 
 class LinearReadout(Readout):
-    """A readout that comes to one matrix.
+    """A LinearReadout is a readout whose map is one matrix.
 
     Parameters
     ----------
     solver : Solver
-        What finds the map.
+        Finds the map.
     folds : int
         Folds of whole runs on which the error is measured, where the solver does not leave trials out itself.
     standardise : bool

@@ -1,4 +1,4 @@
-"""Maps from standardised voxels to standardised latents: what a fitted readout runs between its scalings.
+"""Maps from standardised voxels to standardised latents, the middle part of a fitted readout.
 
 Plain arrays, so that a machine without torch runs and exports every readout; `models.readouts.export` writes each as
 a graph.
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Map(Protocol):
-    """What lies between standardised voxels and standardised latents."""
+    """A Map turns standardised voxels into standardised latents."""
 
     def __call__(self, voxels: Array) -> Array:
         """Read: (n, voxels) to (n, d), both in units of their own deviation."""
@@ -25,7 +25,7 @@ class Map(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
-    """One matrix and one offset: what every linear readout comes to.
+    """An Affine is one matrix and one offset, the map of every linear readout.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Affine:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """Weighted likeness to training trials.
+    """A Kernel is a weighted sum of similarities to training trials.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """Dense layers with ReLU between them.
+    """A Network is dense layers with ReLU between them.
 
     Attributes
     ----------

@@ -29,7 +29,7 @@ _FLOOR = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RotatedTrials:
-    """Trials as independent rows.
+    """RotatedTrials holds trials rotated into independent rows.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ def rotate(brain: Array, latents: Floats) -> RotatedTrials:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedNoise:
-    """Low rank plus diagonal.
+    """A SharedNoise is a noise covariance of low rank plus a diagonal.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class SharedNoise:
 
     @property
     def rank(self) -> int:
-        """How many factors."""
+        """Number of factors."""
         return len(self.strength)
 
     @property
@@ -94,7 +94,7 @@ class SharedNoise:
 
 
 class NoiseFit:
-    """Fits `SharedNoise` of any rank to one set of rows; the principal axes are found once for all ranks.
+    """A NoiseFit fits `SharedNoise` of any rank to one set of rows; the principal axes are found once for all ranks.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ _REACH = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RidgeFit:
-    """What was found.
+    """A RidgeFit holds weights, intercepts, and the penalty of each target.
 
     Attributes
     ----------

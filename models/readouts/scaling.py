@@ -1,4 +1,4 @@
-"""Frozen statistics: how voxels and latents are standardised, from training data alone.
+"""Frozen means and deviations, by which voxels and latents are standardised, from training data alone.
 
 Nothing here ever looks at a test trial's neighbours: a prediction for one trial does not change when others do.
 """
@@ -15,7 +15,7 @@ Array = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Standard:
-    """Means and deviations of columns.
+    """A Standard holds means and deviations of columns.
 
     Attributes
     ----------

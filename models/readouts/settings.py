@@ -1,4 +1,4 @@
-"""Which readout is fitted on which voxels, as training and comparison files say it."""
+"""Sections of training and comparison files that choose a readout and its voxels."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from models.settings import Section
 
 
 class VoxelSettings(Section):
-    """Which voxels are read; chosen on training trials alone."""
+    """VoxelSettings describes the choice of voxels, made on training trials alone."""
 
     count: Annotated[int, Field(ge=1)]
     """How many."""
@@ -17,7 +17,7 @@ class VoxelSettings(Section):
 
 
 class ReadoutSettings(Section):
-    """Which readout of `models.readouts.family`, and its options."""
+    """ReadoutSettings names a readout of `models.readouts.family`, and its options."""
 
     name: str = "ridge"
     options: dict[str, JsonValue] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-r"""LatentSize is what is done to a predicted latent's length before a generator draws it: keep, rescale or truncate.
+r"""A LatentSize changes a predicted latent's length before a generator draws it: keep, rescale or truncate.
 
 A regression shrinks what it is unsure of. A generator that normalises its input never sees the length; another draws
 a short latent as an average picture. ``rescale`` gives every latent the length :math:`\sqrt d` of a drawn one,
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LatentSize:
-    """One way to treat it.
+    """A LatentSize is one rule for the length of predicted latents.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ def choose_size(
     *,
     bounds: tuple[float, ...] = (1.0, 1.5, 2.0, 2.5),
 ) -> tuple[LatentSize, dict[str, float]]:
-    """Choose by what the generator draws on validation trials.
+    """Choose the rule by the generator's pictures on validation trials.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ ALPHAS = tuple(float(alpha) for alpha in np.logspace(0, 7, 15))
 
 @dataclass(frozen=True, slots=True)
 class LeastSquares:
-    """Ordinary least squares; with more voxels than trials, the smallest map of those that fit (no penalty at all)."""
+    """LeastSquares is ordinary least squares; with more voxels than trials, the smallest map that fits (no penalty)."""
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
         """Return the fewest trials and why."""
@@ -36,7 +36,7 @@ class LeastSquares:
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
-    """Ridge from voxels to latents; each latent gets the penalty with the smallest leave-one-out error."""
+    """Ridge maps voxels to latents; each latent gets the penalty with the smallest leave-one-out error."""
 
     alphas: Sequence[float] = ALPHAS
 
@@ -85,7 +85,7 @@ class PseudoInverse:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Any solver, on the first principal components of the brain data.
+    """A Principal runs any solver on the first principal components of the brain data.
 
     Attributes
     ----------
@@ -116,12 +116,12 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class ChosenVoxels:
-    """Ridge on the voxels that correlate most with each latent, of training trials alone (as in fastl2lir).
+    """ChosenVoxels is ridge on the voxels that correlate most with each latent in training trials (as in fastl2lir).
 
     Attributes
     ----------
     count : int
-        How many voxels each latent reads.
+        Number of voxels for each latent.
     alpha : float
         The penalty, for standardised data.
     """
@@ -158,7 +158,7 @@ class ChosenVoxels:
 
 @dataclass(frozen=True, slots=True)
 class BandedRidge:
-    """Ridge whose penalty differs between bands of voxels, such as regions; weights of bands are tried at random.
+    """BandedRidge is ridge whose penalty differs between bands of voxels, such as regions; weights are drawn at random.
 
     The search is that of Dupré la Tour et al. (2022): shares of the bands from a Dirichlet distribution, for each of
     them the best penalty per latent by leaving one out, and the best of all per latent.
@@ -169,7 +169,7 @@ class BandedRidge:
         Band of each voxel.
     alphas : sequence of float
     tries : int
-        How many shares are drawn, beside equal ones and each band alone.
+        Number of random weightings, beside equal ones and each band alone.
     seed : int
         Of the draws.
     """

@@ -17,14 +17,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ElasticNet:
-    """Elastic net, or lasso with ``ratio=1``; each latent gets the penalty that held-out runs prefer.
+    """ElasticNet is elastic net, or lasso with ``ratio=1``; each latent gets the penalty that held-out runs prefer.
 
     Attributes
     ----------
     ratio : float
         Share of the absolute penalty, above 0 to 1.
     steps : int
-        How many penalties, from the largest that leaves any weight down to ``smallest`` of it.
+        Number of penalties, from the largest that leaves any weight down to ``smallest`` of it.
     smallest : float
     folds : int
         Folds of whole runs.
@@ -67,7 +67,7 @@ class ElasticNet:
 
 @dataclass(frozen=True, slots=True)
 class PartialLeastSquares:
-    """Partial least squares; the number of components is the one that held-out runs prefer.
+    """PartialLeastSquares uses the number of components that held-out runs prefer.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A VoxelMask says which voxels of one subject are read; it is chosen on that subject's training trials alone."""
+"""A VoxelMask is a choice of one subject's voxels, made on that subject's training trials alone."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,14 +17,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoxelMask:
-    """Which voxels of one subject are read.
+    """A VoxelMask is a choice of one subject's voxels.
 
     Attributes
     ----------
     subject : str
-        Whose voxels these are.
+        The subject.
     voxels : int
-        How many the subject has.
+        Number of the subject's voxels.
     index : (m,) intp
         The chosen ones, ascending.
     """
@@ -79,15 +79,15 @@ def choose_voxels(
     brain : (n, voxels)
         Training trials only.
     count : int
-        How many to keep.
+        Number of voxels to keep.
     subject : str
-        Whose they are.
+        The subject.
     by : str
-        What they are ordered by.
+        Criterion of the order.
     stimuli : (n,) array, optional
         Which stimulus each trial answered, for reliability.
     latents : (n, d) array, optional
-        Of what each trial showed, for encoding.
+        Features of each trial's stimulus, for encoding.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _intraclass(brain: Floats, stimuli: ArrayLike | None) -> Floats:
 
 
 def _encoding(brain: Array, latents: ArrayLike | None) -> Floats:
-    """Return how much of each voxel ridge predicts of trials that were left out, as R²."""
+    """Return the R² of each voxel, predicted by ridge, on trials that were left out."""
     if latents is None:
         raise DataError(
             "expected the latent of each trial to measure encoding, came none. Pass latents=, or choose by activation."

@@ -1,1 +1,1 @@
-"""Reports: what a decoder was worth, as a page for people and the same figures for machines."""
+"""Reports score a decoder: a page for people, and the same figures as JSON."""

@@ -41,7 +41,7 @@ def report_bundle(
     permutations: int = 1000,
     progress: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Score what a bundle read of its held-out trials, and write the page.
+    """Score a bundle's readings of its held-out trials, and write the page.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ TEAL, OCHRE, GREY, PLUM = "#2b6c75", "#c9762b", "#9aa3a9", "#7a4a6d"
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a chart.
+    """A Line is one line of a chart.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ def chart(
         For those who cannot see it, and above it.
     x_label, y_label : str
     y_range : (low, high), optional
-        By default what the lines need.
+        By default the lines' range.
     x_log : bool
         Whether equal steps are equal ratios.
     percent : bool
@@ -116,7 +116,7 @@ def chart(
 
 
 def legend(lines: Sequence[Line]) -> str:
-    """Return what the colours mean."""
+    """Return the legend of the colours."""
     dashes = ' stroke-dasharray="4 4"'
     keys = [
         f'<span class="key"><svg width="22" height="8" aria-hidden="true"><line x1="0" x2="22" y1="4" y2="4" '
@@ -136,7 +136,7 @@ def bars(rows: Sequence[tuple[str, float, float]], *, title: str, ends: tuple[st
         What it is called; its true and its read value.
     title : str
     ends : (str, str)
-        What the two are called.
+        Names of the two.
     """
     width, row, left = 236, 17, 96
     most = max(1e-9, *(abs(v) for _, *values in rows for v in values))

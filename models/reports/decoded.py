@@ -1,4 +1,4 @@
-"""Decoded is what was read of trials whose pictures are known: all that a report scores."""
+"""A Decoded holds decoded trials whose pictures are known: the input of a report."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ Pictures = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Trials of known pictures, and what was read of them.
+    """A Decoded holds trials of known pictures, and their decoded latents.
 
     Attributes
     ----------
@@ -33,13 +33,13 @@ class Decoded:
     averaged : (k, d) float32, or None
         Read from all repeats of each picture together; None where nothing was repeated.
     how : str
-        What was averaged, in words.
+        The averaging, in words.
     mean_picture : (height, width, 3) float64
         The baseline, 0 to 1.
     mean_of : str
         Which pictures' mean that is.
     brain : (n, features) float32, or None
-        What was read from, for the noise ceiling; None where it is not at hand.
+        The responses, for the noise ceiling; None where they are not available.
     simulated : bool
         Whether no brain was measured.
     """
@@ -71,15 +71,15 @@ class Decoded:
 
     @property
     def repeats(self) -> str:
-        """How often each picture was shown, in words."""
+        """Number of trials of each picture, in words."""
         counts = np.bincount(self.which)
         low, high = int(counts.min()), int(counts.max())
         return f"{low}" if low == high else f"{low} to {high}"
 
     @property
     def levels(self) -> dict[str, tuple[Floats, NDArray[np.integer[Any]]]]:
-        """What is scored, by what was averaged: predictions, and the picture of each."""
-        found = {"single trials": (self.predicted, self.which)}
+        """Predictions and the picture of each, by level of averaging."""
+        levels = {"single trials": (self.predicted, self.which)}
         if self.averaged is not None:
-            found[self.how] = (self.averaged, np.arange(len(self.names)))
-        return found
+            levels[self.how] = (self.averaged, np.arange(len(self.names)))
+        return levels

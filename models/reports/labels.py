@@ -1,4 +1,4 @@
-"""Labels: which generated pictures show which attribute, so that boundaries among latents can be fitted.
+"""Labels state which generated pictures show which attribute, so that boundaries among latents can be fitted.
 
 A generator that started from attributes says in ``attributes.json`` along which direction of its latents each lies:
 the answer is known. One that learned drawn faces otherwise is asked through its pictures, by linear classifiers that
@@ -35,7 +35,7 @@ _FACES = 1500
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Generated pictures, labelled.
+    """A Labels holds latents and the labels of their pictures.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ def label(package: GeneratorPackage | None, draw: Draw, n: int = 1500, seed: int
     draw : callable
         Draws latents as the decoder does.
     n : int
-        How many.
+        Number of latents.
     seed : int
         Of the latents, which no test picture has, and of the faces that classifiers learn from.
 
@@ -75,13 +75,13 @@ def label(package: GeneratorPackage | None, draw: Draw, n: int = 1500, seed: int
         Why there are none.
     """
     if package is None:
-        return "the generator's package is not at hand, so nobody knows what its pictures show"
+        return "the generator's package is not at hand, so the attributes of its pictures are unknown"
     latents = np.random.default_rng([seed, 77]).standard_normal((n, package.spec.latent)).astype(np.float32)
     if _TABLE in package.spec.files:
         return _known(package, latents)
     pictures: Any = package.spec.provenance.config.get("pictures", {})
     if not isinstance(pictures, dict) or pictures.get("source") != "faces":
-        return f"{package.spec.name} did not learn drawn faces: nobody knows the attributes of its pictures"
+        return f"{package.spec.name} did not learn drawn faces: the attributes of its pictures are unknown"
     return _asked(package, draw, latents, seed)
 
 

@@ -24,7 +24,7 @@ _COLOURS = (TEAL, OCHRE)
 
 def verdict(report: Mapping[str, Any]) -> str:
     """Return the headline."""
-    said, _, figures = str(report["headline"]).partition(": ")
+    words, _, figures = str(report["headline"]).partition(": ")
     test = report["test"]
     kind = "passed" if report["informed"] else "void"
     notice = (
@@ -33,7 +33,7 @@ def verdict(report: Mapping[str, Any]) -> str:
         else ""
     )
     of = f"{test['trials']} single trials of {test['pictures']} pictures that the decoder was not trained on"
-    first = escape(said[0].upper() + said[1:])
+    first = escape(words[0].upper() + words[1:])
     figures = escape(figures[0].upper() + figures[1:])
     return f'<section class="verdict {kind}"><strong>{first}</strong><p>{figures}.</p><p>{of}.</p></section>{notice}'
 
@@ -41,26 +41,26 @@ def verdict(report: Mapping[str, Any]) -> str:
 def identification_section(
     report: Mapping[str, Any], more: Sequence[tuple[str, Mapping[str, Any]]] = ()
 ) -> str:
-    """Return the table that answers: which picture was seen? With further rows, such as an oracle's.
+    """Return the table of identification, with further rows such as an oracle's.
 
     Parameters
     ----------
     report : mapping
         As `models.reports.scoring.score_decoded` returns it.
     more : sequence of (str, mapping)
-        What the row is called; its ``two_way`` and ``n_way``, and what else is known.
+        Name of the row; its ``two_way`` and ``n_way``, with chance and p where known.
     """
     k = report["test"]["pictures"]
     rows = [
         [
             escape(name),
-            share(found["two_way"]),
-            between(found.get("two_way_chance")),
-            share(found["n_way"]),
-            between(found.get("n_way_chance")),
-            "" if found.get("two_way_p") is None else p_value(found["two_way_p"]),
+            share(scores["two_way"]),
+            between(scores.get("two_way_chance")),
+            share(scores["n_way"]),
+            between(scores.get("n_way_chance")),
+            "" if scores.get("two_way_p") is None else p_value(scores["two_way_p"]),
         ]
-        for name, found in (*report["identification"].items(), *more)
+        for name, scores in (*report["identification"].items(), *more)
     ]
     rows.append(["guessing", share(0.5), "", share(1 / k), "", ""])
     head = ("", "told from one other", "95 % of chance", f"picked out of {k}", "95 % of chance", "p")
@@ -73,37 +73,37 @@ def identification_section(
     )
 
 
-def pairs_section(found: Decoded, draw: Draw, seed: int = 0) -> str:
-    """Return every picture beside what was read of it, all of them in the set's order, and what guessing draws."""
-    trial = np.array([np.flatnonzero(found.which == k)[0] for k in range(len(found.names))])
-    ranks = _ranks(found)
-    best = draw(found.latents)
-    levels = int(np.abs(best.astype(int) - found.seen).max()) if best.shape == found.seen.shape else 255
+def pairs_section(decoded: Decoded, draw: Draw, seed: int = 0) -> str:
+    """Return every picture beside its reconstruction, in the set's order, and reconstructions by guessing."""
+    trial = np.array([np.flatnonzero(decoded.which == k)[0] for k in range(len(decoded.names))])
+    ranks = _ranks(decoded)
+    best = draw(decoded.latents)
+    levels = int(np.abs(best.astype(int) - decoded.seen).max()) if best.shape == decoded.seen.shape else 255
     same = levels <= _SAME
     within = f"within {levels} of 256 levels" if levels else "to the bit"
     rows: list[tuple[str, NDArray[np.uint8], Sequence[str]]] = [
-        ("seen", found.seen, ()),
+        ("seen", decoded.seen, ()),
         *([] if same else [("best possible: its latent, drawn", best, ())]),
-        ("read, first single trial", draw(found.predicted[trial]), [_rank(ranks[t]) for t in trial]),
+        ("read, first single trial", draw(decoded.predicted[trial]), [_rank(ranks[t]) for t in trial]),
     ]
-    if found.averaged is not None:
-        order = _ranks_of(found.averaged, found.latents, np.arange(len(found.names)))
-        rows.append((f"read, {found.how}", draw(found.averaged), [_rank(r) for r in order]))
+    if decoded.averaged is not None:
+        order = _ranks_of(decoded.averaged, decoded.latents, np.arange(len(decoded.names)))
+        rows.append((f"read, {decoded.how}", draw(decoded.averaged), [_rank(r) for r in order]))
     blocks = []
-    bounds = [*range(0, len(found.names), _PER_ROW), len(found.names)]
+    bounds = [*range(0, len(decoded.names), _PER_ROW), len(decoded.names)]
     for first, end in pairwise(bounds):
         cells = []
         for name, pictures, notes in rows:
             cells.append(f'<div class="side">{escape(name)}</div>')
             cells += [
-                picture(p, f"{name}: {found.names[k]}") for k, p in enumerate(pictures[first:end], first)
+                picture(p, f"{name}: {decoded.names[k]}") for k, p in enumerate(pictures[first:end], first)
             ]
             cells += ["<div></div>"] * (_PER_ROW - (end - first))
             if notes:
                 cells += ["<div></div>", *notes[first:end], *["<div></div>"] * (_PER_ROW - (end - first))]
         blocks.append(grid("pairs", "".join(cells), _PER_ROW))
-    random = np.random.default_rng(seed).standard_normal((6, found.latents.shape[1])).astype(np.float32)
-    mean = np.round(255 * np.clip(found.mean_picture, 0, 1)).astype(np.uint8)
+    random = np.random.default_rng(seed).standard_normal((6, decoded.latents.shape[1])).astype(np.float32)
+    mean = np.round(255 * np.clip(decoded.mean_picture, 0, 1)).astype(np.uint8)
     guesses = [mean, draw(np.zeros_like(random[:1]))[0], *draw(random)]
     names = ["mean", "zero latent", *["random latent"] * 6]
     cells = [
@@ -111,7 +111,7 @@ def pairs_section(found: Decoded, draw: Draw, seed: int = 0) -> str:
         *(picture(p, n) for p, n in zip(guesses, names, strict=True)),
     ]
     cells += ["<div></div>", *(f'<div class="note">{n}</div>' for n in names)]
-    said = (
+    note = (
         f" The true latents, drawn, are what was seen {within}: the best possible reconstruction "
         "is what stands above."
         if same
@@ -120,22 +120,22 @@ def pairs_section(found: Decoded, draw: Draw, seed: int = 0) -> str:
     return (
         "<h2>Seen and read</h2>"
         "<p>Every picture of the test set, none chosen. Below what was read stands the place of the true picture among "
-        f"all {len(found.names)}: 1 is right.</p>"
+        f"all {len(decoded.names)}: 1 is right.</p>"
         + "".join(blocks)
         + grid("pairs", "".join(cells), _PER_ROW)
-        + f'<p class="legend">The mean is that of {escape(found.mean_of)}.{said}</p>'
+        + f'<p class="legend">The mean is that of {escape(decoded.mean_of)}.{note}</p>'
     )
 
 
-def pairs_or_why(found: Decoded, draw: Draw | None, seed: int = 0) -> str:
+def pairs_or_why(decoded: Decoded, draw: Draw | None, seed: int = 0) -> str:
     """Return `pairs_section`, or why there is none."""
     if draw is None:
         return "<h2>Seen and read</h2><p>The bundle has no generator of its own: latents cannot be drawn alone.</p>"
-    return pairs_section(found, draw, seed)
+    return pairs_section(decoded, draw, seed)
 
 
 def curves_section(report: Mapping[str, Any], more: str = "") -> str:
-    """Return identification against candidates, whether confidence means something, and a chart of the caller's."""
+    """Return identification against candidates, confidence against error, and a chart of the caller's."""
     lines = [
         Line(
             level,
@@ -162,7 +162,7 @@ def curves_section(report: Mapping[str, Any], more: str = "") -> str:
     ]
     confidence = report["confidence"]
     if confidence is None:
-        said = "<p>The decoder states no confidence.</p>"
+        note = "<p>The decoder states no confidence.</p>"
     else:
         curve, bins = confidence["risk_coverage"], confidence["bins"]
         charts.append(
@@ -185,7 +185,7 @@ def curves_section(report: Mapping[str, Any], more: str = "") -> str:
             )
         )
         rho, p = confidence["rho"], confidence["p"]
-        said = (
+        note = (
             "<p>All trials are equally sure: whether the confidence means something cannot be told.</p>"
             if rho is None
             else f"<p>Over pictures, confidence and error correlate with ρ = {rho:.2f} (one-sided p {p_value(p)}); "
@@ -193,7 +193,7 @@ def curves_section(report: Mapping[str, Any], more: str = "") -> str:
             f"{curve['chance']:.3f} if the order meant nothing.</p>"
         )
     even = len(charts) % 2 == 0 if not more else len(charts) % 2 == 1
-    inside, below = ("", said) if even else (said, "")  # words fill the place that is left
+    inside, below = ("", note) if even else (note, "")  # words fill the place that is left
     return f'<h2>Curves</h2><div class="two">{"".join(charts)}{more}{inside}</div>{below}'
 
 
@@ -237,11 +237,11 @@ def _trials(repeats: str) -> str:
 
 
 def _by_level(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    by_level: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         level = row["averaged"] if row["system"] == "read" else f"{row['system']}: {row['averaged']}"
-        found.setdefault(level, []).append(row)
-    return found
+        by_level.setdefault(level, []).append(row)
+    return by_level
 
 
 def _metric_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -298,8 +298,8 @@ def p_value(p: float) -> str:
     return f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
 
 
-def _ranks(found: Decoded) -> NDArray[np.intp]:
-    return _ranks_of(found.predicted, found.latents, found.which)
+def _ranks(decoded: Decoded) -> NDArray[np.intp]:
+    return _ranks_of(decoded.predicted, decoded.latents, decoded.which)
 
 
 def _ranks_of(

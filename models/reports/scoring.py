@@ -1,4 +1,4 @@
-"""Scoring: every score of a report, each beside its baselines, ready for JSON.
+"""Scoring computes every score of a report, each beside its baselines, ready for JSON.
 
 Pairs of test items share items, so significance exchanges whole pictures, and intervals resample pictures, never
 trials of one. What needs an extra that is not installed says so and stops nothing.
@@ -32,7 +32,7 @@ _BINS = 5
 
 
 def score_decoded(
-    found: Decoded,
+    decoded: Decoded,
     draw: Draw | None,
     *,
     weights: Path | None = None,
@@ -40,11 +40,11 @@ def score_decoded(
     permutations: int = 1000,
     resamples: int = 1000,
 ) -> dict[str, Any]:
-    """Score what was read.
+    """Score decoded trials.
 
     Parameters
     ----------
-    found : Decoded
+    decoded : Decoded
         Trials of known pictures.
     draw : callable, optional
         Draws latents (n, d) as pictures (n, height, width, 3) uint8; without it pictures are not scored.
@@ -62,66 +62,66 @@ def score_decoded(
     """
     rng = np.random.default_rng(seed)
     identified = {
-        level: identify(predicted, found.latents, which, rng)
-        for level, (predicted, which) in found.levels.items()
+        level: identify(predicted, decoded.latents, which, rng)
+        for level, (predicted, which) in decoded.levels.items()
     }
     rows: list[Row] = []
     missing: list[str] = []
     networks: list[dict[str, Any]] = []
     draws: dict[str, Any] = {"rng": rng, "permutations": permutations, "resamples": resamples}
-    for level, (predicted, which) in found.levels.items():
-        rows += latent_rows({"read": predicted}, found.latents, averaged=level, which=which, **draws)
+    for level, (predicted, which) in decoded.levels.items():
+        rows += latent_rows({"read": predicted}, decoded.latents, averaged=level, which=which, **draws)
     if draw is None:
         missing.append("pictures: the bundle has no generator of its own, so latents cannot be drawn alone")
     else:
-        rows += _picture_rows(found, draw, draws)
-        networks = _networks(found, draw, weights)
-        if why := why_no_anchor(*found.seen.shape[1:3]):
+        rows += _picture_rows(decoded, draw, draws)
+        networks = _networks(decoded, draw, weights)
+        if why := why_no_anchor(*decoded.seen.shape[1:3]):
             missing.append(f"SSIM (anchor): {why}")
     return {
         **headline(identified["single trials"]),
-        "simulated": found.simulated,
+        "simulated": decoded.simulated,
         "test": {
-            "pictures": len(found.names),
-            "trials": len(found),
-            "repeats": found.repeats,
-            "averaged": list(found.levels),
-            "mean_picture_of": found.mean_of,
+            "pictures": len(decoded.names),
+            "trials": len(decoded),
+            "repeats": decoded.repeats,
+            "averaged": list(decoded.levels),
+            "mean_picture_of": decoded.mean_of,
         },
         "identification": identified,
         "rows": [asdict(row) | {"baselines": dict(row.baselines)} for row in rows],
         "networks": networks,
         "curves": {
-            level: identification_curve(predicted, found.latents, which, rng, resamples)
-            for level, (predicted, which) in found.levels.items()
+            level: identification_curve(predicted, decoded.latents, which, rng, resamples)
+            for level, (predicted, which) in decoded.levels.items()
         },
-        "confidence": confidence_scores(found),
-        "ceiling": ceiling(found),
+        "confidence": confidence_scores(decoded),
+        "ceiling": ceiling(decoded),
         "missing": missing,
     }
 
 
-def _picture_rows(found: Decoded, draw: Draw, draws: dict[str, Any]) -> list[Row]:
-    d = found.latents.shape[1]
+def _picture_rows(decoded: Decoded, draw: Draw, draws: dict[str, Any]) -> list[Row]:
+    d = decoded.latents.shape[1]
     others = {
-        "zero latent": np.repeat(draw(np.zeros((1, d), np.float32)), len(found.names), 0),
+        "zero latent": np.repeat(draw(np.zeros((1, d), np.float32)), len(decoded.names), 0),
         "random latents": draw(
-            draws["rng"].standard_normal(found.latents.shape).astype(np.float32),
+            draws["rng"].standard_normal(decoded.latents.shape).astype(np.float32),
         ),
     }
     rows = picture_rows(
-        {"best possible": draw(found.latents)},
-        found.seen,
-        found.mean_picture,
+        {"best possible": draw(decoded.latents)},
+        decoded.seen,
+        decoded.mean_picture,
         averaged="true latents, drawn",
         others=others,
         **draws,
     )
-    for level, (predicted, which) in found.levels.items():
+    for level, (predicted, which) in decoded.levels.items():
         rows += picture_rows(
             {"read": draw(predicted)},
-            found.seen,
-            found.mean_picture,
+            decoded.seen,
+            decoded.mean_picture,
             averaged=level,
             which=which,
             others=others,
@@ -130,12 +130,12 @@ def _picture_rows(found: Decoded, draw: Draw, draws: dict[str, Any]) -> list[Row
     return rows
 
 
-def _networks(found: Decoded, draw: Draw, weights: Path | None) -> list[dict[str, Any]]:
-    level, (predicted, which) = list(found.levels.items())[-1]
-    if len(which) != len(found.names):  # single trials: the first of each picture
-        first = np.array([np.flatnonzero(which == k)[0] for k in range(len(found.names))])
+def _networks(decoded: Decoded, draw: Draw, weights: Path | None) -> list[dict[str, Any]]:
+    level, (predicted, which) = list(decoded.levels.items())[-1]
+    if len(which) != len(decoded.names):  # single trials: the first of each picture
+        first = np.array([np.flatnonzero(which == k)[0] for k in range(len(decoded.names))])
         predicted, level = predicted[first], f"the first of {level}"
-    rows = score_networks(found.seen, draw(predicted), weights, training_mean=found.mean_picture)
+    rows = score_networks(decoded.seen, draw(predicted), weights, training_mean=decoded.mean_picture)
     return [
         {
             "metric": row.name,
@@ -168,27 +168,27 @@ def identification_curve(
     return curve
 
 
-def confidence_scores(found: Decoded) -> dict[str, Any] | None:
-    """Return whether stated confidence means something; None where none is stated.
+def confidence_scores(decoded: Decoded) -> dict[str, Any] | None:
+    """Return how stated confidence relates to error; None where none is stated.
 
     The error of a trial is one minus the cosine of its latent. Trials of one picture are not independent, so the rank
     correlation is one of pictures.
     """
-    if not np.isfinite(found.confidence).all():
+    if not np.isfinite(decoded.confidence).all():
         return None
-    error = 1.0 - cosine(found.latents[found.which], found.predicted)
-    curve = risk_coverage(error, found.confidence)
-    count = np.bincount(found.which)
-    means = [np.bincount(found.which, values) / count for values in (found.confidence, error)]
+    error = 1.0 - cosine(decoded.latents[decoded.which], decoded.predicted)
+    curve = risk_coverage(error, decoded.confidence)
+    count = np.bincount(decoded.which)
+    means = [np.bincount(decoded.which, values) / count for values in (decoded.confidence, error)]
     constant = min(np.ptp(side) for side in means) == 0
     tested = None if constant else spearmanr(*means, alternative="less")
     kept = np.unique(np.linspace(0, len(curve.risk) - 1, 60).round().astype(int))
     return {
-        "mean": float(found.confidence.mean()),
+        "mean": float(decoded.confidence.mean()),
         "error": "1 - cosine of the latent",
         "bins": [
             {"confidence": stated, "error": wrong, "trials": n}
-            for stated, wrong, n in error_by_confidence(error, found.confidence, min(_BINS, len(found)))
+            for stated, wrong, n in error_by_confidence(error, decoded.confidence, min(_BINS, len(decoded)))
         ],
         "risk_coverage": {
             "coverage": curve.coverage[kept].tolist(),
@@ -202,11 +202,11 @@ def confidence_scores(found: Decoded) -> dict[str, Any] | None:
     }
 
 
-def ceiling(found: Decoded) -> str:
-    """Say how well the responses themselves could be predicted."""
-    if found.brain is None:
+def ceiling(decoded: Decoded) -> str:
+    """Return the noise ceiling of the responses, in words."""
+    if decoded.brain is None:
         return "unknown: the responses themselves are not at hand"
     try:
-        return describe_ceiling(noise_ceiling(found.brain, found.which)).replace("voxels", "features")
+        return describe_ceiling(noise_ceiling(decoded.brain, decoded.which)).replace("voxels", "features")
     except BciError as error:
         return f"unknown: {error}"

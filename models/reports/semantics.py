@@ -1,4 +1,4 @@
-"""Semantic analysis of what was read: attributes by SVM boundaries among latents, after Dado et al. (2022).
+"""Semantic analysis of decoded latents: attributes by SVM boundaries, after Dado et al. (2022).
 
 An attribute's semantic score is a latent's projection on the normal of the boundary between latents that have it and
 those that have not. Scores of true and read latents are correlated over test pictures, one value a picture.
@@ -26,7 +26,7 @@ _EDITED, _BETWEEN, _CARDS = 4, 4, 6
 
 
 def semantic_analysis(
-    found: Decoded,
+    decoded: Decoded,
     draw: Draw | None,
     package: GeneratorPackage | None,
     *,
@@ -34,11 +34,11 @@ def semantic_analysis(
     permutations: int = 1000,
     labelled: int = 1500,
 ) -> tuple[dict[str, Any], str]:
-    """Read attributes, and return them for machines and as a section of the page.
+    """Score attributes; return them as JSON holds them and as a section of the page.
 
     Parameters
     ----------
-    found : Decoded
+    decoded : Decoded
         Trials of known pictures.
     draw : callable, optional
         Draws latents.
@@ -71,7 +71,7 @@ def semantic_analysis(
     boundaries = [fit_boundary(name, labels.latents, present, seed=seed) for name, present in enough.items()]
     if not boundaries:
         return _nothing(f"fewer than {_FEWEST} of {labelled} generated pictures show each attribute")
-    rows = _attributes(found, boundaries, permutations, np.random.default_rng([seed, 5]))
+    rows = _attributes(decoded, boundaries, permutations, np.random.default_rng([seed, 5]))
     for row, boundary in zip(rows, boundaries * (len(rows) // len(boundaries)), strict=True):
         known = labels.directions.get(boundary.attribute)
         row["cosine_with_truth"] = None if known is None else float(boundary.normal @ known)
@@ -82,33 +82,33 @@ def semantic_analysis(
         "labelled": labelled,
         "left_out": sorted(set(labels.present) - set(enough)),
     }
-    return report, _section(found, draw, boundaries, report)
+    return report, _section(decoded, draw, boundaries, report)
 
 
 def _nothing(why: str) -> tuple[dict[str, Any], str]:
     return {"missing": why}, f"<h2>What was read of the attributes</h2><p>Not analysed: {escape(why)}.</p>"
 
 
-def _read(found: Decoded) -> dict[str, NDArray[Any]]:
-    """Return what was read, one latent a picture, by what was averaged."""
-    first = np.array([np.flatnonzero(found.which == k)[0] for k in range(len(found.names))])
-    read = {"first single trial": found.predicted[first]}
-    if found.averaged is not None:
-        read[found.how] = found.averaged
+def _read(decoded: Decoded) -> dict[str, NDArray[Any]]:
+    """Return decoded latents, one a picture, by level of averaging."""
+    first = np.array([np.flatnonzero(decoded.which == k)[0] for k in range(len(decoded.names))])
+    read = {"first single trial": decoded.predicted[first]}
+    if decoded.averaged is not None:
+        read[decoded.how] = decoded.averaged
     return read
 
 
 def _attributes(
-    found: Decoded, boundaries: Sequence[Any], permutations: int, rng: np.random.Generator
+    decoded: Decoded, boundaries: Sequence[Any], permutations: int, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """Score each attribute at each level, p corrected over attributes and levels (Holm)."""
     from models.metrics.semantic import score_attribute
     from models.metrics.significance import holm
 
     rows: list[dict[str, Any]] = []
-    for level, predicted in _read(found).items():
+    for level, predicted in _read(decoded).items():
         for boundary in boundaries:
-            scored = score_attribute(boundary, found.latents, predicted, rng=rng, permutations=permutations)
+            scored = score_attribute(boundary, decoded.latents, predicted, rng=rng, permutations=permutations)
             rows.append(
                 {
                     "attribute": boundary.attribute,
@@ -126,7 +126,7 @@ def _attributes(
     return rows
 
 
-def _section(found: Decoded, draw: Draw, boundaries: Sequence[Any], report: dict[str, Any]) -> str:
+def _section(decoded: Decoded, draw: Draw, boundaries: Sequence[Any], report: dict[str, Any]) -> str:
     rows = report["attributes"]
     levels = list(dict.fromkeys(row["averaged"] for row in rows))
     strongest = sorted(boundaries, key=lambda b: -max(r["r"] for r in rows if r["attribute"] == b.attribute))
@@ -138,16 +138,16 @@ def _section(found: Decoded, draw: Draw, boundaries: Sequence[Any], report: dict
     return (
         "<h2>What was read of the attributes</h2>"
         f"<p>Boundaries were fitted among {report['labelled']} other latents of the generator, labelled by "
-        f"{escape(report['how'])}. Semantic scores of true and read latents are correlated over {len(found.names)} "
+        f"{escape(report['how'])}. Semantic scores of true and read latents are correlated over {len(decoded.names)} "
         f"pictures, one value a picture.{escape(lost)}</p>"
         + _table(rows, levels)
         + '<p class="legend">t: two-sided t-test of r. Shuffled: pictures exchanged, one-sided. Both corrected over '
         "attributes and kinds of averaging (Holm). Boundary: share of held-back latents on their own side. Where the "
         "labels are directions that the generator was told, boundary and cosine say that the boundary was found, not "
         "that its pictures show the attribute: its card says how often they do.</p>"
-        + _editing(found, draw, strongest[:_EDITED])
-        + _interpolations(found, draw)
-        + _cards(found, draw, boundaries)
+        + _editing(decoded, draw, strongest[:_EDITED])
+        + _interpolations(decoded, draw)
+        + _cards(decoded, draw, boundaries)
     )
 
 
@@ -177,9 +177,9 @@ def _table(rows: Sequence[dict[str, Any]], levels: Sequence[str]) -> str:
     return table(head, lines, range(1, len(head)))
 
 
-def _editing(found: Decoded, draw: Draw, boundaries: Sequence[Any]) -> str:
+def _editing(decoded: Decoded, draw: Draw, boundaries: Sequence[Any]) -> str:
     """Move one picture's latent along boundaries."""
-    latent = found.latents[:1].astype(np.float64)
+    latent = decoded.latents[:1].astype(np.float64)
     strips = []
     for boundary in boundaries:
         moved = np.concatenate([boundary.edit(latent, step) for step in _STEPS]).astype(np.float32)
@@ -192,14 +192,14 @@ def _editing(found: Decoded, draw: Draw, boundaries: Sequence[Any]) -> str:
     )
 
 
-def _interpolations(found: Decoded, draw: Draw) -> str:
+def _interpolations(decoded: Decoded, draw: Draw) -> str:
     from models.metrics.semantic import interpolate
 
-    level, read = list(_read(found).items())[-1]
+    level, read = list(_read(decoded).items())[-1]
     strips = []
-    for k in range(min(_BETWEEN, len(found.names))):
-        path = interpolate(found.latents[k], read[k], 7).astype(np.float32)
-        strips.append(_strip(f"picture {found.names[k]}", draw(path), ["true", *[""] * 5, "read"]))
+    for k in range(min(_BETWEEN, len(decoded.names))):
+        path = interpolate(decoded.latents[k], read[k], 7).astype(np.float32)
+        strips.append(_strip(f"picture {decoded.names[k]}", draw(path), ["true", *[""] * 5, "read"]))
     return (
         "<h3>From the true latent to the one read</h3>"
         + "".join(strips)
@@ -207,21 +207,21 @@ def _interpolations(found: Decoded, draw: Draw) -> str:
     )
 
 
-def _cards(found: Decoded, draw: Draw, boundaries: Sequence[Any]) -> str:
+def _cards(decoded: Decoded, draw: Draw, boundaries: Sequence[Any]) -> str:
     """Show attribute bars of single pictures."""
-    level, read = list(_read(found).items())[-1]
-    best, drawn = draw(found.latents), draw(read)
+    level, read = list(_read(decoded).items())[-1]
+    best, drawn = draw(decoded.latents), draw(read)
     cards = []
-    for k in range(min(_CARDS, len(found.names))):
+    for k in range(min(_CARDS, len(decoded.names))):
         rows = [
-            (b.attribute, float(b.scores(found.latents[[k]])[0]), float(b.scores(read[[k]])[0]))
+            (b.attribute, float(b.scores(decoded.latents[[k]])[0]), float(b.scores(read[[k]])[0]))
             for b in boundaries
         ]
         faces = "".join(
-            picture(p, f"{name}: {found.names[k]}")
-            for name, p in (("seen", found.seen[k]), ("best possible", best[k]), ("read", drawn[k]))
+            picture(p, f"{name}: {decoded.names[k]}")
+            for name, p in (("seen", decoded.seen[k]), ("best possible", best[k]), ("read", drawn[k]))
         )
-        chart = bars(rows, title=f"Attributes of picture {found.names[k]}", ends=("true", "read"))
+        chart = bars(rows, title=f"Attributes of picture {decoded.names[k]}", ends=("true", "read"))
         cards.append(f'<div><div class="faces">{faces}</div>{chart}</div>')
     return (
         "<h3>Attributes of single pictures</h3>"

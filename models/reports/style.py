@@ -1,4 +1,4 @@
-"""What a report's look adds to that of every page."""
+"""Styles of a report's page, beside those of every page."""
 
 STYLE = """
 h3 { font-size: 14px; font-weight: 600; margin: .2rem 0 .3rem; }

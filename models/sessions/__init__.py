@@ -1,1 +1,1 @@
-"""Recorded sessions as data: what was read of each trial, scored and reported."""
+"""Recorded sessions as data: the reading of each trial, scored and reported."""

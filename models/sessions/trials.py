@@ -160,7 +160,7 @@ def _chunks(session: RecordedSession, signal: Signal) -> Iterator[Window]:
         for first in range(0, len(values), _CHUNK):
             part = values[first : first + _CHUNK]
             finite = np.isfinite(part)
-            bad = ~finite.reshape(len(part), signal.shape[0], -1).all(axis=2)
+            bad = ~finite.reshape(len(part), *signal.flag_shape, -1).all(axis=-1)
             yield Window(
                 signal,
                 at,

@@ -1,4 +1,4 @@
-"""A System is one way from recorded answers to what was seen: how it is trained, held out, bounded and reported.
+"""A System is one kind of decoder: its training, held-out trials, oracle and report.
 
 Each lies in a folder of its own, ``models/systems/<name>/``, whose ``system.py`` holds its description under the name
 ``SYSTEM``. `models.systems.registry` finds it; commands and reports know systems by these promises alone.
@@ -21,7 +21,7 @@ Progress = Callable[[float, str], None]
 
 
 class Train(Protocol):
-    """Trains what a file describes, writes its bundle, and returns the scores.
+    """A Train trains the decoder that a file describes, writes its bundle, and returns the scores.
 
     Raises
     ------
@@ -39,7 +39,7 @@ class Train(Protocol):
 
 
 class HeldOut(Protocol):
-    """Decodes, as a live session would, what a bundle was not trained on.
+    """A HeldOut decodes the held-out trials of a bundle as a live session would.
 
     Raises
     ------
@@ -53,7 +53,7 @@ class HeldOut(Protocol):
 
 
 class Oracle(Protocol):
-    """Identifies the held-out trials as well as anything could that knew where they came from.
+    """An Oracle identifies the held-out trials by the model that generated them: a bound for every decoder.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class Oracle(Protocol):
 
 
 class Report(Protocol):
-    """Scores a bundle and writes its page, where a system has more to say than `models.reports.bundle`."""
+    """A Report scores a bundle and writes its page, where a system adds to `models.reports.bundle`."""
 
     def __call__(
         self, bundle: Bundle, out: Path, *, data_root: Path | None, weights: Path | None, progress: Progress
@@ -77,7 +77,7 @@ class Report(Protocol):
 
 
 class Comparable(Protocol):
-    """Gives the training trials of a file, for a comparison of readouts."""
+    """A Comparable gives the training trials of a file, for a comparison of readouts."""
 
     def __call__(self, path: Path) -> ComparableTrials:
         """Return the training trials that the training file at `path` describes."""
@@ -86,14 +86,14 @@ class Comparable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One system.
+    """A System describes one kind of decoder.
 
     Attributes
     ----------
     kind : str
-        What training files and the provenance of bundles call it.
+        Name of the kind in training files and in the provenance of bundles.
     about : str
-        What it does, in a few words.
+        Description in a few words.
     train : Train
     held_out : HeldOut
     oracle : Oracle, optional

@@ -1,1 +1,1 @@
-"""The programs that own the screen, with a window or without one, and what they draw."""
+"""Display: the programs that own the screen, with a window or headless, and the drawing of its pictures."""

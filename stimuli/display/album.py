@@ -1,4 +1,4 @@
-"""An Album remembers, in bounded memory, what a display showed: the first changes, and a look every so often.
+"""An Album keeps pictures of a headless display in bounded memory: the first changes, and looks at even intervals.
 
 Nothing is written while the display runs: a PNG takes longer than a refresh, and a writer thread would compete
 with the flip loop for the interpreter. The pictures are kept as the decoder made them (a few kilobytes, where
@@ -21,7 +21,7 @@ LOOK_SIDE = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """One picture as it was on the screen.
+    """A Page is one picture as it was on the screen.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Page:
     time : float
         Session seconds: of the flip that brought it (a change), or of the look.
     choice : Choice
-        What it was.
+        The display's choice: frame, stimulus or neutral.
     confidence : float
         The decoder's confidence, NaN for none.
     white : bool
@@ -51,7 +51,7 @@ class Page:
 
 
 class Album:
-    """The memory of a headless display.
+    """An Album keeps the pictures of a headless display.
 
     Looks are taken on a grid in time that starts with one per refresh; whenever there are too many, every
     second one is dropped and the grid becomes half as fine. So at any time they are spread evenly over the run.
@@ -59,13 +59,13 @@ class Album:
     Parameters
     ----------
     pictures : Pictures
-        Where they come from.
+        Source of the pictures.
     refresh_hz : float
         Flips per second.
     changes : int
-        How many changes of picture to keep, from the first on.
+        Number of changes of picture to keep, from the first on.
     looks : int
-        How many looks there are at least once the run is long enough; up to four times as many are kept.
+        Smallest number of looks once the run is long enough; up to four times as many are kept.
     """
 
     def __init__(self, pictures: Pictures, refresh_hz: float, *, changes: int, looks: int) -> None:
@@ -148,7 +148,7 @@ class Album:
 
 
 class _Store:
-    """Places for pictures and latents, made once."""
+    """A _Store holds pictures and latents in arrays that are allocated once."""
 
     def __init__(self, room: int, height: int, width: int, latent_size: int) -> None:
         self.room = room

@@ -1,4 +1,4 @@
-"""A contact sheet is one picture of a whole run: what was on the screen, evenly in time, with what was decoded."""
+"""A contact sheet is one picture of a whole run: the screen at even intervals, with the decoder's results."""
 
 import math
 import textwrap
@@ -23,22 +23,22 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """One picture of the sheet.
+    """A Tile is one picture of the sheet.
 
     Attributes
     ----------
     seconds : float
         Since the first flip.
     image : (height, width, 3) uint8, or None
-        What was shown; None for the neutral picture and for the fixation target alone.
+        The picture on the screen; None for the neutral picture and for the fixation target alone.
     latent : (d,) float32
-        What was decoded; empty for the neutral picture.
+        The decoded latent; empty for the neutral picture.
     confidence : float
         The decoder's own, NaN when it claims none.
     reason : str
-        Why no picture was shown, or which stimulus this was; empty for a reconstruction.
+        Why no picture was shown, or the stimulus' name; empty for a reconstruction.
     title : str
-        What it is called when it has no image.
+        Title of a tile without an image.
     """
 
     seconds: float
@@ -50,7 +50,7 @@ class Tile:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is written under the picture, below its time."""
+        """Lines under the picture, below its time."""
         if self.image is None:
             return self.title, *textwrap.wrap(self.reason, 30)[: _LINES - 2]
         if self.reason:

@@ -1,4 +1,4 @@
-"""FlipTimes keeps count of flips: how many, how far apart, how many were dropped."""
+"""FlipTimes counts flips, their intervals, and dropped flips."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ _BINS = 20_000
 
 
 class FlipTimes:
-    """Counts of a run of any length, in memory that does not grow.
+    """FlipTimes counts the flips of a run of any length, in memory that does not grow.
 
     Parameters
     ----------

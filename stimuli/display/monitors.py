@@ -13,18 +13,18 @@ from bci.errors import DisplayError
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """One screen.
+    """A Monitor is one screen of this computer.
 
     Attributes
     ----------
     index : int
         Its place in the system's list.
     name : str
-        What the system calls it; empty when it does not say.
+        The system's name for it; empty when it has none.
     size : (int, int)
         Width and height of its desktop, pixels.
     refresh_hz : int
-        What the driver states; 0 when it does not.
+        Refresh rate that the driver states; 0 when it states none.
     """
 
     index: int
@@ -57,12 +57,12 @@ def choose_monitor(there_are: Sequence[Monitor], wanted: int | str) -> Monitor:
         If there is none, or several of that name; lists those there are.
     """
     if isinstance(wanted, int):
-        found = [m for m in there_are if m.index == wanted]
+        matches = [m for m in there_are if m.index == wanted]
     else:
-        found = [m for m in there_are if m.name.casefold() == wanted.casefold()]
-    if len(found) == 1:
-        return found[0]
-    problem = "several monitors are" if found else "no monitor is"
+        matches = [m for m in there_are if m.name.casefold() == wanted.casefold()]
+    if len(matches) == 1:
+        return matches[0]
+    problem = "several monitors are" if matches else "no monitor is"
     listed = "; ".join(map(str, there_are)) or "none"
     raise DisplayError(
         f"{problem} called {wanted!r}; there are: {listed}. Set [display] monitor to the index or name of one."
@@ -70,7 +70,7 @@ def choose_monitor(there_are: Sequence[Monitor], wanted: int | str) -> Monitor:
 
 
 def _namer() -> Callable[[int], str]:
-    """Return what tells a monitor's name by its index.
+    """Return the function that gives a monitor's name by its index.
 
     pygame does not pass on ``SDL_GetDisplayName``, so it is called in the SDL 2 library that pygame has loaded:
     its symbols are visible through pygame's own extension module, on Windows through the DLL's name.

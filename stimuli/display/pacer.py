@@ -1,15 +1,15 @@
-"""A Pacer is the refresh of a display that has none: a grid of times on the session clock."""
+"""A Pacer stands in for the refresh of a headless display: a grid of times on the session clock."""
 
 import math
 
 from bci.signal.clock import Clock
 
-#: Woken too late for its place this often, a flip goes ahead between two places: the heart must beat.
+#: After so many late wake-ups in a row a flip goes ahead between two places, so that the heartbeat goes on.
 _TRIES = 2
 
 
 class Pacer:
-    """Keeps flips on the grid ``start + k / refresh_hz``.
+    """A Pacer keeps flips on the grid ``start + k / refresh_hz``.
 
     A flip that is not ready in time takes the next place on the grid, as it would wait for the next refresh of
     a monitor; the places passed over are dropped flips.
@@ -17,7 +17,7 @@ class Pacer:
     Parameters
     ----------
     clock : Clock
-        What to wait on.
+        The session clock.
     refresh_hz : float
         Places per second.
     """

@@ -1,4 +1,4 @@
-"""A DisplaySpec is all that a display program is told: the session's settings, and facts of this session."""
+"""A DisplaySpec is the specification of a display program: the session file's settings, and facts of this session."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -13,7 +13,7 @@ _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class DisplaySpec(DisplaySettings):
-    """The settings of the session file, and what only the running session knows."""
+    """A DisplaySpec holds the settings of the session file, and facts that only the running session knows."""
 
     hop_seconds: _Seconds | None = None
     """Seconds between two decoded windows; sets how long a picture stays fresh where `fresh_for` does not."""
@@ -53,7 +53,7 @@ class DisplaySpec(DisplaySettings):
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Self:
-        """Check what a display program was told.
+        """Check the specification that a display program received.
 
         Raises
         ------

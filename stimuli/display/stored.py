@@ -12,14 +12,14 @@ from stimuli.display.canvas import Canvas, Pixels
 
 
 class StoredScreen:
-    """What a headless display showed, as far as it was stored.
+    """A StoredScreen gives the stored pictures of a headless display.
 
     Parameters
     ----------
     folder : Path
-        The session's.
+        The session's folder.
     settings : DisplaySettings
-        The display's.
+        The display's settings.
     image_shape : (int, int)
         Height and width of the decoder's pictures.
 

@@ -1,4 +1,4 @@
-"""A visual angle is how large something is to the eye: degrees, and the pixels they come to on one screen."""
+"""A visual angle is a size as seen by the eye, in degrees; it is converted to pixels on one screen here."""
 
 import math
 

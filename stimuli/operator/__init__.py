@@ -1,1 +1,1 @@
-"""What the operator sees of the experiment, never on the participant's screen."""
+"""Operator: the preview of an experiment for the operator, never on the participant's screen."""

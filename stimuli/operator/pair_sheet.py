@@ -1,4 +1,4 @@
-"""A pair sheet is one picture of many trials: what was seen above what was read of it, and how sure that is."""
+"""A pair sheet is one picture of many trials: each stimulus above its reconstruction, with the confidence."""
 
 import math
 from collections.abc import Sequence
@@ -17,24 +17,24 @@ _PAPER, _INK, _FAINT, _ALARM, _EMPTY = "#ffffff", "#1c1f24", "#6b7280", "#b45309
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """One trial.
+    """A Pair is one trial: its stimulus and its reconstruction.
 
     Attributes
     ----------
     trial : int
-        Which, from 0.
+        Number of the trial, from 0.
     name : str
-        Of the stimulus.
+        Name of the stimulus.
     seen : (height, width, 3) uint8
-        What was flipped.
+        The flipped picture.
     flip : float
-        When, session seconds.
+        Session seconds of the flip.
     read : (height, width, 3) uint8 or None
-        What was read of this trial; None while it is not there, and where nothing may be shown.
+        Reconstruction of this trial; None while there is none, and where it may not be shown.
     confidence : float
         The decoder's own, NaN for none.
     trouble : str
-        Why nothing was read; empty where something was, or may still be.
+        Why there is no reconstruction; empty where there is one, or one may still arrive.
     """
 
     trial: int
@@ -47,7 +47,7 @@ class Pair:
 
     @property
     def line(self) -> str:
-        """What is written under it."""
+        """The line under the pair."""
         if self.trouble:
             return self.trouble
         if self.read is None:

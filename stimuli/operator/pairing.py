@@ -1,4 +1,4 @@
-"""A Pairing puts what was read beside what was shown: a reconstruction carries the stamp of the flip it belongs to.
+"""A Pairing joins each reconstruction to its stimulus: a reconstruction carries the stamp of the flip it belongs to.
 
 ::
 
@@ -6,7 +6,7 @@
     frame ring    a reconstruction: the flip of its event ──────┴──► a pair
     decode marks  an event that was lost: its flip, why ───────────► a pair without a reconstruction
 
-The newest frame is not taken for the answer to the newest stimulus: it may be that of the one before, or of none.
+The newest frame may belong to an earlier stimulus than the newest, or to none, so order alone does not pair them.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from stimuli.operator.pair_sheet import Pair
 
 
 class Pairing:
-    """The newest trials of a session, each with what was read of it.
+    """A Pairing holds the newest trials of a session, each with its reconstruction.
 
     Nothing waits for this reader: it looks when it likes, and what it missed by looking too seldom is counted.
 
@@ -47,7 +47,7 @@ class Pairing:
         self._at = {"frames": 0, "marks": 0, "shown": 0}
 
     def look(self) -> bool:
-        """Take in what is new; return whether a pair has changed."""
+        """Read new records of the rings; return whether a pair has changed."""
         # A stimulus is shown before it is marked lost or read: taken in the reverse order, its trial is there first.
         frames = list(self._new("frames", self._frames))
         marks = list(self._new("marks", self._marks))
@@ -83,7 +83,7 @@ class Pairing:
         return self._answer(flip, read=columns["image"][0].copy(), confidence=float(info["confidence"]))
 
     def _answer(self, flip: float, **facts: Any) -> bool:
-        """Give the trial of a flip what was read of it; False where it is not remembered."""
+        """Update the trial of a flip with its result; False where the trial is not remembered."""
         for place, pair in enumerate(self.pairs):
             if pair.flip == flip:
                 self.pairs[place] = dataclasses.replace(pair, **facts)
@@ -91,7 +91,7 @@ class Pairing:
         return False
 
     def _new(self, name: str, ring: Ring) -> Iterator[dict[str, Any]]:
-        """Yield the records that have come, each copied out of the ring."""
+        """Yield the new records, each copied out of the ring."""
         end = ring.count
         while self._at[name] < end:
             at = self._at[name]

@@ -8,7 +8,7 @@ import pytest
 from control.planted_tables import EPOCH, GREY, PlantedSession
 
 from bci.config.session import SessionConfig
-from bci.control.certify.faults import FaultReport, Rules, judge, not_made
+from bci.control.certify.faults import FaultReport, FaultRules, judge, not_made
 from bci.control.certify.figures import neutral_share
 from bci.control.certify.seeing import Broken, Seen, Span, look
 from bci.control.certify.traces import Coverage, Traces
@@ -27,7 +27,7 @@ CONFIG = SessionConfig.model_validate(
         "display": {"kind": "headless"},
     }
 )
-RULES = Rules(CONFIG, HOP, GREY)
+RULES = FaultRules(CONFIG, HOP, GREY)
 
 
 def died(program: str, how: str = "killed") -> Broken:

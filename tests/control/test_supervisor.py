@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bci.control.line import Line, Post
-from bci.control.plan import Facts, Outcome, Rules
+from bci.control.plan import EndedSession, Facts, Rules
 from bci.control.snapshot import SessionSnapshot, SessionState
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.errors import ProgramError, StreamNotFound
@@ -17,7 +17,7 @@ from bci.io.lsl.metadata import StreamInfo
 from bci.memory.board import Row, State
 from bci.memory.frames import frame_columns, write_frame
 from bci.memory.marks import create_marks, read_marks
-from bci.memory.orders import HOLD, STOP, Acknowledgement, Order, Verdict
+from bci.memory.orders import HOLD, STOP, Acknowledgement, Order, OrderVerdict
 from bci.memory.program import Launch
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
@@ -52,7 +52,7 @@ class PlantedChild:
 
     def send(self, order: Order) -> None:
         self.orders.append(order)
-        self.answers[order.id] = Acknowledgement(order.id, order.kind, Verdict.DONE)
+        self.answers[order.id] = Acknowledgement(order.id, order.kind, OrderVerdict.DONE)
 
     def join(self, timeout: float) -> bool:
         self.alive = False
@@ -77,7 +77,7 @@ class PlantedPlan:
         self.stages: list[list[str]] = []
         self.told: dict[str, Any] = {}
         self.end = ""
-        self.outcome: Outcome | None = None
+        self.outcome: EndedSession | None = None
         streams = {"stream": "stream"}
         self.line = Line(
             [
@@ -128,7 +128,7 @@ class PlantedPlan:
     def ended(self, facts: Facts, elapsed: float) -> str:
         return self.end
 
-    def summarise(self, outcome: Outcome) -> dict[str, Any]:
+    def summarise(self, outcome: EndedSession) -> dict[str, Any]:
         self.outcome = outcome
         return {"state": outcome.snapshot.state, "failures": outcome.failures}
 
@@ -301,7 +301,7 @@ def test_an_order_reaches_its_program_with_an_expiry_and_its_answer_is_known(ben
     assert (order.kind, order.payload) == ("gain", {"value": 2})
     assert order.expires is not None
     assert order.expires - bench.supervisor.started == pytest.approx(1.6)
-    assert answers == [Acknowledgement(order.id, "gain", Verdict.DONE)]
+    assert answers == [Acknowledgement(order.id, "gain", OrderVerdict.DONE)]
     assert bench.newest("decode").orders[0] is order
 
 

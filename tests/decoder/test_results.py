@@ -18,7 +18,7 @@ from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.renderers import open_renderer
 from bci.decoder.renderers.paper import FRAME, INK, PAPER
-from bci.decoder.result import ClassesResult, NumberResult, TextResult
+from bci.decoder.result import ClassesResult, NumberResult, PictureResult, TextResult
 from bci.decoder.spec import BundleSpec, GraphSpec
 from bci.errors import BundleError, ConfigError
 from bci.signal.clock import ManualClock
@@ -174,6 +174,16 @@ def test_a_picture_is_described_as_it_always_was(make_bundle: Make, tmp_path: Pa
 def test_values_are_named_for_other_programs(make_bundle: Make) -> None:
     assert make_bundle(result=CLASSES).spec.value_names == tuple(f"probability-{x}" for x in CLASSES.labels)
     assert make_bundle(result=NUMBER).spec.value_names == ("value-arousal (a.u.)",)
+
+
+def test_the_operator_reads_the_result_in_words() -> None:
+    assert CLASSES.describe([0.25, 0.625, 0.125]) == "right 62%"
+    assert WORDS.describe([0.9, 0.1]) == "yes 90%"
+    assert NUMBER.describe([-0.5]) == "arousal -0.5 a.u."
+    assert [PictureResult().describe(latent) for latent in ([0.5], [1.0, 2.0])] == [
+        "latent +0.50",
+        "2 latents",
+    ]
 
 
 @pytest.mark.parametrize("result", [CLASSES, NUMBER, WORDS], ids=["classes", "number", "text"])

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bci.memory.orders import Acknowledgement, Inbox, Order, Verdict
+from bci.memory.orders import Acknowledgement, Inbox, Order, OrderVerdict
 
 
 def test_an_order_is_carried_out_with_its_payload_and_answered_once() -> None:
     inbox, done = Inbox(), []
     inbox.obey("gain", lambda payload: done.append(payload["value"]))
     order = Order("gain", {"value": 3})
-    assert inbox.take(order, 0.0) == Acknowledgement(order.id, "gain", Verdict.DONE)
+    assert inbox.take(order, 0.0) == Acknowledgement(order.id, "gain", OrderVerdict.DONE)
     assert inbox.take(order, 0.0) is None
     assert (done, inbox.refused) == ([3], 1)
 
@@ -27,9 +27,9 @@ def test_orders_that_are_too_late_or_unknown_or_impossible_are_refused_and_count
         for order in (Order("gain", expires=9.5), Order("paint"), Order("gain", {"value": -1}, expires=10.0))
     ]
     assert [answer and answer.verdict for answer in answers] == [
-        Verdict.EXPIRED,
-        Verdict.UNKNOWN,
-        Verdict.FAILED,
+        OrderVerdict.EXPIRED,
+        OrderVerdict.UNKNOWN,
+        OrderVerdict.FAILED,
     ]
     assert answers[1] is not None
     assert "this program obeys gain" in answers[1].detail

@@ -18,7 +18,7 @@ import pytest
 
 from bci.errors import ConfigError
 from bci.memory.board import Board, State
-from bci.memory.orders import HOLD, STOP, Order, Verdict
+from bci.memory.orders import HOLD, STOP, Order, OrderVerdict
 from bci.memory.program import Launch, Program, run_program
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Stream
@@ -146,7 +146,11 @@ def test_every_order_is_acknowledged_once_and_what_is_refused_is_counted_beside_
         bench.supervisor.send(order)
     assert bench.program.tick()
     answers = [facts["acknowledgement"] for kind, facts in bench.messages() if kind == "acknowledged"]
-    assert [answer.verdict for answer in answers] == [Verdict.EXPIRED, Verdict.UNKNOWN, Verdict.DONE]
+    assert [answer.verdict for answer in answers] == [
+        OrderVerdict.EXPIRED,
+        OrderVerdict.UNKNOWN,
+        OrderVerdict.DONE,
+    ]
     assert (answers[0].order, answers[0].kind) == (late.id, STOP)
     assert bench.row["refused"] == 3
     assert bench.program.held

@@ -14,9 +14,9 @@ from sessions import bci
 from bci.config.session import load_session
 from bci.control.certify.breaking import Fault
 from bci.control.certify.certificate import broken_in
-from bci.control.certify.faults import Rules, judge
+from bci.control.certify.faults import FaultRules, judge
 from bci.control.certify.rig import Rig, prepare
-from bci.control.certify.runs import Run
+from bci.control.certify.runs import CertifiedRun
 from bci.control.certify.seeing import look
 from bci.control.certify.traces import Traces
 from bci.live.tables import image_digest
@@ -108,7 +108,7 @@ def test_a_rig_that_keeps_its_limits_passes_and_its_page_stands_alone(
 def test_a_decoder_that_is_killed_is_seen_as_the_table_says(tmp_path: Path) -> None:
     rig: Rig = prepare(load_session(session_file(tmp_path)))
     grey = np.full((*rig.bundle.image_size, 3), rig.config.display.background, np.uint8)
-    with Run(
+    with CertifiedRun(
         "faults", rig.config, tmp_path, LslClock(), rig.hop_seconds, faults=[Fault("decode", "killed")]
     ) as run:
         run.follow(lambda elapsed, what: None)
@@ -116,7 +116,10 @@ def test_a_decoder_that_is_killed_is_seen_as_the_table_says(tmp_path: Path) -> N
     (broken,) = broken_in(run)
     assert broken.recovered
     report = judge(
-        broken, look(Traces(run.session), broken), Rules(rig.config, rig.hop_seconds, image_digest(grey)), 0.0
+        broken,
+        look(Traces(run.session), broken),
+        FaultRules(rig.config, rig.hop_seconds, image_digest(grey)),
+        0.0,
     )
     assert report.passed, [(check.what, check.figure_text) for check in report.checks if not check.passed]
     assert {check.name for check in report.checks} >= {"neutral_s", "neutral_grey", "marked", "told"}

@@ -1,1 +1,1 @@
-"""Certification: runs a rig with a known source, breaks its programs on request, and says what was seen."""
+"""Certification runs a rig with a known source, breaks its programs on request, and reports the results."""

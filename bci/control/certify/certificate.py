@@ -1,4 +1,4 @@
-"""A Certificate is what a rig was seen to do, against what it must do: figures, faults, and a verdict."""
+"""A Certificate compares a rig's measured behaviour with its limits: figures, faults, and a verdict."""
 
 import math
 import platform
@@ -15,11 +15,11 @@ from bci.config.session import SessionConfig
 from bci.control.certify import endings
 from bci.control.certify.breaking import Fault
 from bci.control.certify.checks import Check, Fact, all_passed
-from bci.control.certify.faults import FaultReport, Rules, judge, not_made, planned
+from bci.control.certify.faults import FaultReport, FaultRules, judge, not_made, planned
 from bci.control.certify.figures import Figures, decode_again, measure
 from bci.control.certify.light import Light
 from bci.control.certify.rig import Rig
-from bci.control.certify.runs import Run
+from bci.control.certify.runs import CertifiedRun
 from bci.control.certify.seeing import Broken, look
 from bci.control.certify.traces import Traces
 from bci.control.environment import describe_environment
@@ -46,16 +46,16 @@ Known = Callable[[SessionConfig, Path], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was seen of a rig.
+    """A Certificate holds the results of one certification.
 
     Attributes
     ----------
     rig : Rig
-        What was certified.
+        The certified rig.
     folder : Path
-        Where everything of it is.
+        The certificate's folder.
     made : datetime
-        When it was begun.
+        When the certification began.
     figures : Figures
         The session without faults.
     faults : sequence of FaultReport or None
@@ -63,7 +63,7 @@ class Certificate:
     sessions : sequence of Check or Fact
         The recordings of the sessions with faults.
     onset : Onset
-        What is known of light.
+        Measured onset of light, or why there is none.
     environment : dict
         The machine, and its ``load`` in the last minute of the run without faults.
     """
@@ -79,12 +79,12 @@ class Certificate:
 
     @property
     def checks(self) -> "list[Check | Fact]":
-        """Everything judged outside the faults."""
+        """All checks and facts except those of the faults."""
         return [*self.figures.checks, *self.sessions]
 
     @property
     def passed(self) -> bool:
-        """Whether every limit was kept and every fault was seen as it must be."""
+        """Whether every limit was kept and every fault was handled as it must be."""
         return all_passed(self.checks) and all(fault.passed for fault in self.faults or ())
 
     @property
@@ -93,7 +93,7 @@ class Certificate:
         return platform.system() != "Windows"
 
     def result(self) -> dict[str, Any]:
-        """Return it for machines: ``pass``, ``limits`` with their figures, and everything on the page."""
+        """Return the certificate as JSON holds it: ``pass``, ``limits`` with their figures, and all on the page."""
         figures = self.figures
         return {
             "pass": self.passed,
@@ -128,7 +128,7 @@ class Certificate:
                     yield f"{fault.program}_{fault.how}_{check.name}".replace(" ", "_"), check
 
     def write(self, page: str) -> tuple[Path, Path]:
-        """Write the page and the same for machines; return where."""
+        """Write the page and the JSON file; return their paths."""
         html, machine = self.folder / "certificate.html", self.folder / "certificate.json"
         html.write_text(page, encoding="utf-8")
         write_json(machine, self.result())
@@ -145,22 +145,22 @@ def certify(
     known: Known = lambda config, session: {},
     clock: Clock | None = None,
 ) -> Certificate:
-    """Run a rig for some time, break it if asked to, and judge what was seen.
+    """Run a rig for some time, break its programs if `faults`, and judge the results.
 
     Parameters
     ----------
     rig : Rig
-        What to certify.
+        The rig to certify.
     folder : Path
         The certificate's; sessions go below it.
     seconds : float
         How long the session without faults runs.
     faults : bool
-        Whether to go through the table of what can die, in sessions of their own.
+        Whether to kill and freeze every program of the table, in sessions of their own.
     observe : callable
-        Told, about ten times a second, what is being done and for how long.
+        Called about ten times a second with the step under way and its seconds so far.
     known : callable
-        Compares what a session decoded with what its source is known to have held.
+        Compares a session's reconstructions with the known answer of its source.
     clock : Clock, optional
         The session clock.
 
@@ -174,7 +174,10 @@ def certify(
     made = datetime.now().astimezone()
     clock = clock or LslClock()
     calm = rig.config.model_copy(update={"seconds": seconds})
-    with Light(rig, folder) as light, Run("calm", calm, folder, clock, rig.hop_seconds, hold=True) as run:
+    with (
+        Light(rig, folder) as light,
+        CertifiedRun("calm", calm, folder, clock, rig.hop_seconds, hold=True) as run,
+    ):
         run.follow(lambda elapsed, what: observe(f"running for {seconds:g} s", elapsed))
         summary, session = run.summary, run.session
         if summary is None or session is None:
@@ -206,14 +209,14 @@ def certify(
 
 
 class _Crew:
-    """Those who break the rig, one session after the other."""
+    """A _Crew runs the sessions in which programs are broken, one after the other."""
 
     def __init__(self, rig: Rig, folder: Path, clock: Clock, observe: Observe) -> None:
         self._rig, self._folder, self._clock, self._observe = rig, folder, clock, observe
         height, width = rig.bundle.image_size
         grey = np.full((height, width, 3), rig.config.display.background, np.uint8)
         self._endless = rig.config.model_copy(update={"seconds": None})
-        self._rules = Rules(self._endless, rig.hop_seconds, image_digest(grey), rig.sample_seconds)
+        self._rules = FaultRules(self._endless, rig.hop_seconds, image_digest(grey), rig.sample_seconds)
         self.reports: list[FaultReport] = []
         self.recordings: list[Check | Fact] = []
 
@@ -254,15 +257,15 @@ class _Crew:
                     self.reports.append(not_made("supervisor", how, run.trouble))
                 return
             frozen = run.freeze(endings.FREEZE_S)
-            # Until it has caught up: what it does on waking belongs to what was seen.
+            # Until it has caught up: its actions after waking belong to the fault, too.
             awake = self._clock.now()
             run.follow(self._say("supervisor"), until=lambda r: self._clock.now() - awake > 3.0)
             killed = run.kill(endings.PATIENCE_S)
         self.reports.append(endings.supervisor_frozen(run, frozen, self._rules))
         self.reports.append(endings.supervisor_killed(run, killed, self._rules))
 
-    def _look_at_the_recordings(self, name: str, run: Run) -> None:
-        """Judge what a session with faults left on disk, and decode it again."""
+    def _look_at_the_recordings(self, name: str, run: CertifiedRun) -> None:
+        """Judge the recording of a session with faults, and decode it again."""
         if run.session is None:
             return
         what = f"{_SESSIONS[name]}: samples recorded"
@@ -282,15 +285,15 @@ class _Crew:
         limit = self._rig.config.limits.wrong_reproductions
         self.recordings.append(Check(f"{name}_wrong_reproductions", what, float(wrong), limit))
 
-    def _run(self, name: str, **orders: Any) -> Run:
-        return Run(name, self._endless, self._folder, self._clock, self._rig.hop_seconds, **orders)
+    def _run(self, name: str, **orders: Any) -> CertifiedRun:
+        return CertifiedRun(name, self._endless, self._folder, self._clock, self._rig.hop_seconds, **orders)
 
     def _say(self, name: str) -> Callable[[float, str], None]:
         return lambda elapsed, what: self._observe(what or name, elapsed)
 
 
-def broken_in(run: Run) -> list[Broken]:
-    """Return the faults that a run's journal tells of, each until the rig was well again, or to its end."""
+def broken_in(run: CertifiedRun) -> list[Broken]:
+    """Return the faults in a run's journal, each until the rig had recovered, or to the journal's end."""
     found = []
     for i, line in enumerate(run.journal):
         if line["event"] != "broken":

@@ -1,12 +1,12 @@
-"""Endings: what is left when restarts are used up, and when the supervisor itself is frozen or killed."""
+"""Endings: the safe state after the last restart, and the end of a rig whose supervisor is frozen or killed."""
 
 import math
 from pathlib import Path
 from typing import Any
 
 from bci.control.certify.checks import Check, Fact, text_of
-from bci.control.certify.faults import FaultReport, Rules, marked_as, not_made
-from bci.control.certify.runs import Run
+from bci.control.certify.faults import FaultReport, FaultRules, marked_as, not_made
+from bci.control.certify.runs import CertifiedRun
 from bci.control.certify.seeing import BEFORE_S, Broken, Span, look
 from bci.control.certify.traces import Traces, number
 from bci.control.line import named
@@ -18,13 +18,13 @@ FREEZE_S = 4.0
 PATIENCE_S = 20.0
 
 
-def exhausted(rules: Rules) -> str:
+def exhausted(rules: FaultRules) -> str:
     """Return which program is killed until it is not started any more: the decoder that the screen shows."""
     config = rules.config
     return named("decode", str(config.decoders[config.driver].name or "") if config.driver else "")
 
 
-def latched(run: Run, rules: Rules) -> FaultReport:
+def latched(run: CertifiedRun, rules: FaultRules) -> FaultReport:
     """Judge a session in which a program was killed until it was not started again."""
     kills = [line for line in run.journal if line["event"] == "broken"]
     summary = run.summary
@@ -70,8 +70,8 @@ def latched(run: Run, rules: Rules) -> FaultReport:
     )
 
 
-def supervisor_frozen(run: Run, made: dict[str, Any], rules: Rules) -> FaultReport:
-    """Judge what was seen while the supervisor stood still: nothing may wait for it."""
+def supervisor_frozen(run: CertifiedRun, made: dict[str, Any], rules: FaultRules) -> FaultReport:
+    """Judge the session while the supervisor was frozen: no program may wait for it."""
     assert run.session is not None
     broken = Broken("supervisor", "frozen", made["at"], made["until"] + 1.0, made["wall"], True)
     seen = look(Traces(run.session), broken, decoder=rules.decoder_of("display"))
@@ -94,8 +94,8 @@ def supervisor_frozen(run: Run, made: dict[str, Any], rules: Rules) -> FaultRepo
     )
 
 
-def supervisor_killed(run: Run, made: dict[str, Any], rules: Rules) -> FaultReport:
-    """Judge what was left when the supervisor had been killed."""
+def supervisor_killed(run: CertifiedRun, made: dict[str, Any], rules: FaultRules) -> FaultReport:
+    """Judge the end of the session after the supervisor had been killed."""
     assert run.session is not None
     traces = Traces(run.session)
     broken = Broken("supervisor", "killed", made["at"], made["at"] + PATIENCE_S, made["wall"], False)

@@ -1,4 +1,4 @@
-"""A FaultReport is one fault judged: what the participant saw, what was recorded, what the operator was told.
+"""A FaultReport judges one fault: the participant's screen, the recording, and the operator's log.
 
 What must be seen is the table "When things die": the screen falls to the neutral picture within the display's own
 limits and one flip, the program is started again, the recording says what happened, the log says which program.
@@ -33,19 +33,19 @@ _TELLING: Mapping[str, frozenset[str]] = {
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What a fault is judged by.
+class FaultRules:
+    """FaultRules holds the limits that faults are judged by.
 
     Attributes
     ----------
     config : SessionConfig
         The session as it was run.
     hop_seconds : float
-        Between two reconstructions.
+        Seconds between two reconstructions.
     neutral_digest : str
         Digest of the neutral picture's pixels.
     sample_seconds : float
-        Between two samples of the stream.
+        Seconds between two samples of the stream.
     """
 
     config: SessionConfig
@@ -104,7 +104,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class FaultReport:
-    """One fault, judged.
+    """A FaultReport is the judgement of one fault.
 
     Attributes
     ----------
@@ -115,9 +115,9 @@ class FaultReport:
     saw, recorded : str
         What the participant saw and what is on disk, a sentence each.
     told : tuple of str
-        What the log said.
+        Lines of the log.
     checks : tuple of Check or Fact
-        What was judged.
+        The checks and facts of this fault.
     neutral_limit : float
         Where the neutral picture was due, seconds after the fault; NaN where none was.
     strip : tuple of Span
@@ -138,14 +138,14 @@ class FaultReport:
 
     @property
     def title(self) -> str:
-        """What was done to which program, for people."""
+        """The program and the fault, for people."""
         kind, name = kind_of(self.program), name_of(self.program)
         of = f" of {name}" if name else ""
         return f"{_NAMES.get(kind, kind)}{of} {self.how}"
 
     @property
     def passed(self) -> bool:
-        """Whether all was as it must be."""
+        """Whether all checks passed."""
         return all_passed(self.checks)
 
     def result(self) -> dict[str, Any]:
@@ -163,8 +163,8 @@ class FaultReport:
         }
 
 
-def judge(broken: Broken, seen: Seen, rules: Rules, begun: float) -> FaultReport:
-    """Judge what was seen of one fault; `begun` is the session time that "injected at" counts from."""
+def judge(broken: Broken, seen: Seen, rules: FaultRules, begun: float) -> FaultReport:
+    """Judge one fault; `begun` is the session time that "injected at" counts from."""
     name, limits = kind_of(broken.program), rules.config.limits
     watched = rules.watched(broken.program)
     checks: list[Check | Fact] = []
@@ -227,7 +227,7 @@ def judge(broken: Broken, seen: Seen, rules: Rules, begun: float) -> FaultReport
 
 
 def not_made(program: str, how: str, why: str) -> FaultReport:
-    """Return the report on a fault that was ordered but could not be made: that is no pass."""
+    """Return the report on a fault that was ordered but could not be made: it does not pass."""
     return FaultReport(
         program, how, math.nan, "not tested", "not tested", (), (Fact("tested", "tested", why, False),)
     )
@@ -244,7 +244,7 @@ def _restart(broken: Broken, seen: Seen) -> "list[Check | Fact]":
     ]
 
 
-def _recording(broken: Broken, seen: Seen, rules: Rules) -> "list[Check | Fact]":
+def _recording(broken: Broken, seen: Seen, rules: FaultRules) -> "list[Check | Fact]":
     checks: list[Check | Fact] = []
     wanted = rules.telling(broken.program)
     found = [mark for mark in seen.marks if mark == RESTART or mark in wanted]
@@ -278,8 +278,8 @@ def _saw(broken: Broken, seen: Seen, watched: bool) -> str:
 
 
 def _recorded(seen: Seen) -> str:
-    came = f"{seen.missed} samples never came" if seen.missed else "samples complete"
-    return f"{came}; {marked_as(seen)}"
+    completeness = f"{seen.missed} samples never came" if seen.missed else "samples complete"
+    return f"{completeness}; {marked_as(seen)}"
 
 
 def marked_as(seen: Seen) -> str:
@@ -290,7 +290,7 @@ def marked_as(seen: Seen) -> str:
 
 
 def planned(line: Line) -> Sequence[tuple[str, str]]:
-    """Return the faults of the table that can be made in a running line; of somebody else's source, none."""
+    """Return the faults of the table that can be made in a running line; none of an external source."""
     programs = [post.name for kind in PROGRAMS for post in line.of_kind(kind)]
     return [(program, how) for program in programs for how in WAYS]
 

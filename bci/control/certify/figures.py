@@ -1,4 +1,4 @@
-"""Figures: what one session without faults measured, each against its limit."""
+"""Figures are the measurements of one session without faults, each against its limit."""
 
 import itertools
 import math
@@ -32,22 +32,22 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured.
+    """Figures holds the measurements of a session without faults.
 
     Attributes
     ----------
     seconds : float
         How long the session ran.
     summary : dict
-        What the session said of itself.
+        The session's own summary.
     latency : dict
         Percentiles of every stage, milliseconds: p50, p95, p99, max, n.
     flips : dict
         The display's flip intervals, milliseconds, and its drops.
     offsets : list of (float, float)
-        When, seconds from the first, and what the sender's clock was against ours, milliseconds.
+        Seconds from the first, and the sender's clock offset against ours, milliseconds.
     verified, reproduced : dict
-        What `bci verify` and `bci reproduce` say of the session.
+        Results of `bci verify` and `bci reproduce`.
     known : dict
         How well the known answer was decoded: ``agreement``, ``baseline`` and ``n``; empty where none is known.
     checks : tuple of Check or Fact
@@ -71,13 +71,13 @@ def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float, know
     Parameters
     ----------
     rig : Rig
-        What was run.
+        The rig that was run.
     session : Path
         The session's folder.
     summary : dict
-        What it said of itself.
+        The session's own summary.
     asked : float
-        How long it was to run, seconds.
+        Planned length, seconds.
     known : dict
         How well the known answer was decoded; empty where none is known.
     """
@@ -184,7 +184,7 @@ def _decoders(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def neutral_share(traces: Traces) -> float:
-    """Return how much of the time from the first picture to the last was neutral, percent; NaN without pictures."""
+    """Return the neutral share of the time from the first picture to the last, percent; NaN without pictures."""
     pictures = [i for i, row in enumerate(traces.shown) if row["kind"] != "neutral"]
     if len(pictures) < 2:
         return math.nan
@@ -231,10 +231,7 @@ def _same_pictures(traces: Traces) -> Fact:
 
 
 def decode_again(session: Path) -> dict[str, Any]:
-    """Return what reproduction says of the first decoder, and ``wrong``.
-
-    That is how many reconstructions, of all decoders, are not as they should be.
-    """
+    """Return the result of reproduction of the first decoder, and ``wrong``: reconstructions of all that differ."""
     try:
         results = [
             reproduce(session, decoder=name) for name in (None, *RecordedSession.read(session).decoders)

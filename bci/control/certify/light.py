@@ -1,4 +1,4 @@
-"""Light: the photodiode's own stream, recorded beside the session that is certified, where there is one."""
+"""A Light records the photodiode's own stream beside the session that is certified, where there is one."""
 
 import contextlib
 import json
@@ -20,16 +20,16 @@ _FINISH_S = 30.0
 
 
 class Light:
-    """Records the photodiode's stream until told to stop; does nothing where the session file names none.
+    """A Light records the photodiode's stream until stopped; it does nothing where the session file names none.
 
     A photodiode that is plugged into the amplifier is in the session's own recording and needs nothing either.
 
     Parameters
     ----------
     rig : Rig
-        What is certified.
+        The certified rig.
     folder : Path
-        Where the recording is made.
+        Folder of the recording.
     """
 
     def __init__(self, rig: Rig, folder: Path) -> None:
@@ -53,7 +53,7 @@ class Light:
                 )
 
     def onset(self, session: Path) -> Onset:
-        """Stop recording, and return what is known of light in a session."""
+        """Stop recording, and return the measured onset of light in a session."""
         try:
             return true_onset(session, self._finish())
         except RecordingError as error:
@@ -74,10 +74,10 @@ class Light:
         with contextlib.suppress(psutil.TimeoutExpired):
             self._process.wait(_FINISH_S)
         lines = self._words.read_text(encoding="utf-8").splitlines()
-        told = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-        if told.get("status") != "done":
-            raise RecordingError(told.get("message") or "the photodiode's stream could not be recorded")
-        return Path(told["recording"])
+        result = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
+        if result.get("status") != "done":
+            raise RecordingError(result.get("message") or "the photodiode's stream could not be recorded")
+        return Path(result["recording"])
 
     def __enter__(self) -> Self:
         return self

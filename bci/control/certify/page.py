@@ -1,4 +1,4 @@
-"""The page: a certificate as one HTML file, with nothing outside it, to be read, printed and filed."""
+"""The page shows a certificate as one self-contained HTML file, to be read, printed and filed."""
 
 import math
 from html import escape
@@ -101,8 +101,8 @@ def _tested(certificate: Certificate) -> str:
             notes.append(
                 "This system knows no SIGSTOP: programs were frozen by suspending their threads instead."
             )
-    said = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<h2>What was tested</h2>{notice}{facts(rows)}{said}"
+    paragraphs = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f"<h2>What was tested</h2>{notice}{facts(rows)}{paragraphs}"
 
 
 def _display(certificate: Certificate) -> str:
@@ -161,7 +161,7 @@ def _screen(certificate: Certificate) -> str:
 
 
 def _onset(certificate: Certificate) -> str:
-    """Say what is known of light."""
+    """Return the section on the onset of light."""
     onset = certificate.onset
     if not onset.reason:
         return f"True onset: {'; '.join(onset.sentences())}."
@@ -172,7 +172,7 @@ def _onset(certificate: Certificate) -> str:
 
 
 def _pictures(certificate: Certificate) -> str:
-    """Return what the screen showed in the run without faults, where a headless display kept it."""
+    """Return the screen's pictures in the run without faults, where a headless display kept them."""
     sheet = certificate.figures.summary["programs"].get("display", {}).get("contact_sheet")
     if not sheet or not Path(sheet).is_file():
         return ""

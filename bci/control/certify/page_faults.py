@@ -1,4 +1,4 @@
-"""The part of the page that says what was seen when programs died."""
+"""The page's section on faults: what screen, recording and log showed when programs died."""
 
 import math
 from html import escape

@@ -1,4 +1,4 @@
-"""A Run is one session of a certification as seen from outside: started, followed, frozen or killed, and read.
+"""A CertifiedRun runs one session of a certification from outside: starts, follows, freezes or kills it, and reads it.
 
 Its supervisor is a process of its own, with programs of its own: nothing here shares memory with it.
 """
@@ -23,32 +23,32 @@ from bci.signal.clock import Clock
 _LOOK_EVERY = 0.1
 _SEGMENTS = Path("/dev/shm")
 
-#: Told how a run stands: seconds since it runs, and what happened last.
+#: Called with a run's state: seconds since it runs, and the last event.
 Observe = Callable[[float, str], None]
 
 
-class Run:
-    """One session, started; a context manager that leaves no process behind.
+class CertifiedRun:
+    """A CertifiedRun is one started session; it is a context manager that leaves no process behind.
 
     Parameters
     ----------
     name : str
-        What its files in `folder` are called.
+        Name of its files in `folder`.
     config : SessionConfig
-        What to run.
+        Settings of the session.
     folder : Path
-        The certificate's.
+        The certificate's folder.
     clock : Clock
         The session clock.
     hop_seconds : float
-        Between two reconstructions.
+        Seconds between two reconstructions.
     faults, exhaust, hold
         As `bci.control.certify.breaking.Breaker` takes them.
 
     Attributes
     ----------
     journal : list of dict
-        What happened so far.
+        Events so far.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Run:
 
     # -- following ---------------------------------------------------------------------------------------
 
-    def follow(self, observe: Observe, until: Callable[["Run"], bool] | None = None) -> None:
+    def follow(self, observe: Observe, until: Callable[["CertifiedRun"], bool] | None = None) -> None:
         """Return when the session has ended, or `until` holds."""
         while True:
             ended = self.process.poll() is not None
@@ -106,18 +106,18 @@ class Run:
             self._clock.sleep_until(self._clock.now() + _LOOK_EVERY)
 
     def happened(self, event: str) -> list[dict[str, Any]]:
-        """Return every line of the journal that tells of an event."""
+        """Return every line of the journal with this event."""
         return [line for line in self.journal if line["event"] == event]
 
     @property
     def session(self) -> Path | None:
-        """The session's folder, or None where it did not come to that."""
+        """The session's folder, or None where none was made."""
         begun = self.happened("session")
         return Path(begun[0]["folder"]) if begun else None
 
     @property
     def summary(self) -> dict[str, Any] | None:
-        """What the session said of itself at its end, or None where there was none."""
+        """The session's own summary, or None where it wrote none."""
         ended = self.happened("ended")
         return dict(ended[-1]["summary"]) if ended else None
 
@@ -185,7 +185,7 @@ class Run:
 
     @property
     def segments(self) -> list[str] | None:
-        """What is left of the session in shared memory; None where the system does not list it."""
+        """Segments of the session that remain in shared memory; None where the system does not list them."""
         if not _SEGMENTS.is_dir() or self.session is None:
             return None
         key = re.search(r"shared memory (\w+)", self._log())
@@ -204,7 +204,7 @@ class Run:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> "CertifiedRun":
         return self
 
     def __exit__(self, *error: object) -> None:

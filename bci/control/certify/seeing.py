@@ -1,4 +1,4 @@
-"""What was seen of a fault: on the participant's screen, in the recording, in the log; measured, not yet judged.
+"""A Seen holds the effects of a fault on screen, recording and log: measured here, judged elsewhere.
 
 All times are seconds after the fault, NaN for what never came.
 """
@@ -20,18 +20,18 @@ _MISSED = frozenset({"gap", "reconnect"})
 
 @dataclass(frozen=True)
 class Broken:
-    """One fault as it was made.
+    """A Broken is one fault as it was made.
 
     Attributes
     ----------
     program, how : str
         Which program was ``"killed"`` or ``"frozen"``.
     at, until : float
-        Session seconds of the fault, and of when the rig was well again or was given up.
+        Session seconds of the fault, and of when the rig had recovered or was given up.
     wall : float
         The time of the fault as the log tells it, Unix seconds.
     recovered : bool
-        Whether the rig was well again.
+        Whether the rig recovered.
     """
 
     program: str
@@ -44,7 +44,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Span:
-    """What the screen showed for a while: ``picture``, ``neutral``, ``still`` (a frozen screen) or ``nothing``."""
+    """A Span is a stretch of one content of the screen: ``picture``, ``neutral``, ``still`` (frozen) or ``nothing``."""
 
     start: float
     end: float
@@ -53,14 +53,14 @@ class Span:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of one fault.
+    """A Seen holds the measured effects of one fault.
 
     Attributes
     ----------
     neutral_after : float
         When the neutral picture came.
     neutral_reason : str
-        Why, as the display said.
+        The display's reason for it.
     neutral_digest : str
         Digest of its pixels.
     picture_after : float
@@ -80,7 +80,7 @@ class Seen:
     missed : int
         Samples that the rig never got.
     told : tuple of str
-        What the operator could read in the log.
+        Lines of the log for the operator.
     strip : tuple of Span
         What the screen showed, from `BEFORE_S` before the fault until it was over.
     """
@@ -103,7 +103,7 @@ class Seen:
 def look(
     traces: Traces, broken: Broken, *, decoder: "str | Literal[False] | None" = None, watched: bool = True
 ) -> Seen:
-    """Measure what was seen of one fault.
+    """Measure the effects of one fault.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def _after(row: dict[str, str] | None, at: float) -> float:
 
 
 def _when(lines: Sequence[Said], broken: Broken, text: str) -> float:
-    """Return when the supervisor first said something that begins so."""
+    """Return when the supervisor first logged a line that begins with `text`."""
     for said in lines:
         if said.program == "supervisor" and said.text.startswith(text):
             return max(0.0, said.wall - broken.wall)
@@ -179,13 +179,13 @@ def _when(lines: Sequence[Said], broken: Broken, text: str) -> float:
 
 
 def _told(lines: Sequence[Said]) -> list[str]:
-    """Return what an operator should read: warnings and worse."""
-    told = []
-    for said in lines:
-        # That a process was started is bookkeeping; that it works again is said as a warning.
-        if said.level in ("WARNING", "ERROR", "CRITICAL"):
-            told.append(f"{said.program}: {said.text}")
-    return list(dict.fromkeys(told))
+    """Return the log lines for the operator: warnings and worse."""
+    log_lines = []
+    for line in lines:
+        # The start of a process is no news for the operator; that it works again is logged as a warning.
+        if line.level in ("WARNING", "ERROR", "CRITICAL"):
+            log_lines.append(f"{line.program}: {line.text}")
+    return list(dict.fromkeys(log_lines))
 
 
 def _strip(

@@ -2,6 +2,8 @@
 
 Every recursive filter runs `scipy.signal.sosfilt` with float64 state from rest (zeros) at each reset: the result
 is the same for any chunking, which matrix products and FIR convolution are not.
+
+`scipy.signal` is loaded by its first use: it takes a second, and most programs of the line only carry settings.
 """
 
 import math
@@ -9,8 +11,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal as dsp
 
 from bci.errors import ConfigError
 from bci.signal.step import (
@@ -43,7 +45,7 @@ def settling_samples(sos: Sections) -> int:
     single spike are all within that bound. Filters here pass their band at a gain of one, so size at the input is
     size at the output.
     """
-    _, poles, _ = dsp.sos2zpk(sos)
+    _, poles, _ = scipy.signal.sos2zpk(sos)
     slowest = float(np.abs(poles).max(initial=0.0))
     if slowest >= 1:
         raise ConfigError("this filter never settles: a pole lies on or outside the unit circle")
@@ -57,7 +59,7 @@ def settling_samples(sos: Sections) -> int:
         )
     impulse = np.zeros(n)
     impulse[0] = 1.0
-    response = np.abs(dsp.sosfilt(sos, impulse))
+    response = np.abs(scipy.signal.sosfilt(sos, impulse))
     left = np.cumsum(response[::-1])[::-1]
     return int(np.searchsorted(-left, -TOLERANCE))
 
@@ -70,7 +72,7 @@ class Sos:
     sos : (sections, 6) float64
         As `scipy.signal.butter(output="sos")` gives them.
     signal : Signal
-        What goes in.
+        The input signal.
     """
 
     ratio = 1
@@ -99,7 +101,7 @@ class Sos:
         at = 0
         while at < n:
             to = min(n, at + _SWEEP - self._next % _SWEEP)
-            part, self._zi = dsp.sosfilt(self._sos, rows[:, at:to], axis=-1, zi=self._zi)
+            part, self._zi = scipy.signal.sosfilt(self._sos, rows[:, at:to], axis=-1, zi=self._zi)
             parts.append(part)
             self._next += to - at
             at = to
@@ -123,7 +125,7 @@ def _butterworth(
             f"{name}: {high:g} Hz is not below half the rate of signal {signal.name!r} ({signal.rate:g} Hz); "
             f"choose an edge below {signal.rate / 2:g} Hz, or a stream with a higher rate"
         )
-    return np.asarray(dsp.butter(order, edges, kind, fs=signal.rate, output="sos"))
+    return np.asarray(scipy.signal.butter(order, edges, kind, fs=signal.rate, output="sos"))
 
 
 class _Filter(ABC):
@@ -199,8 +201,8 @@ class Notch(_Filter):
                 f"Notch: {self.frequency:g} Hz is not below half the rate of signal {signal.name!r} "
                 f"({signal.rate:g} Hz); leave the step out for this stream"
             )
-        b, a = dsp.iirnotch(self.frequency, self.quality, fs=signal.rate)
-        return np.asarray(dsp.tf2sos(b, a))
+        b, a = scipy.signal.iirnotch(self.frequency, self.quality, fs=signal.rate)
+        return np.asarray(scipy.signal.tf2sos(b, a))
 
 
 @dataclass(frozen=True)

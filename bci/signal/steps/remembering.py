@@ -1,4 +1,4 @@
-"""A Memory remembers for how long a bad sample can still be seen in what a step gives out."""
+"""A Memory marks the outputs of a step that a bad input sample can still influence."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ _LONG_AGO = -(1 << 60)
 
 
 class Memory:
-    """Marks every output that a bad input of the same channel, or voxel, can influence.
+    """A Memory marks every output that a bad input of the same channel, or voxel, can influence.
 
     An output stamped with input sample ``j`` is marked when a bad input ``i`` satisfies ``0 <= j - i <= settle``.
 

@@ -1,1 +1,1 @@
-"""Steps on volumes: what an imaging pipeline does before windows are cut, volume by volume."""
+"""Steps on volumes: an imaging pipeline before windows are cut, volume by volume."""

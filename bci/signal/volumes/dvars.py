@@ -1,4 +1,4 @@
-"""Dvars passes volumes on and says how much each differs from the one before: spikes and motion stand out."""
+"""Dvars measures how much each volume differs from the one before, which shows spikes and motion; volumes pass."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from bci.signal.types import Flags, Samples, Signal
 
 @dataclass(frozen=True)
 class Dvars:
-    """Root mean square over voxels of the difference from the volume before (Power et al. 2012, NeuroImage 59:2142).
+    """Dvars is the root mean square over voxels of the change between volumes (Power et al. 2012, NeuroImage 59:2142).
 
     Its side output has one value for each volume, in the signal's unit; NaN for the first after a reset. Volumes, or
     rows of voxels, pass unchanged.
@@ -28,10 +28,10 @@ class Dvars:
 
     def start(self, signal: Signal) -> Kernel:
         """Return the stage at work."""
-        return _Difference(self.output(signal))
+        return _VolumeDifference(self.output(signal))
 
 
-class _Difference:
+class _VolumeDifference:
     ratio = 1
     settle = 0
 

@@ -21,14 +21,14 @@ def _check_volume(step: object, signal: Signal) -> None:
 
 @dataclass(frozen=True)
 class MaskVolume:
-    """Keep the voxels of a mask, in the order in which they lie in memory (C order).
+    """MaskVolume keeps the voxels of a mask, in the order in which they lie in memory (C order).
 
     Attributes
     ----------
     mask : str
         Name of the mask in the session's ``[run] masks``.
     voxels : int
-        How many it holds; a decoder's size depends on it.
+        Number of voxels in the mask; a decoder's size depends on it.
     sha256 : str
         Hash that the mask must have (`Run.hashes`); empty where any mask of the right size will do.
     """
@@ -70,7 +70,7 @@ class MaskVolume:
 
 @dataclass(frozen=True, eq=False)
 class _Masked:
-    """`MaskVolume` with its mask."""
+    """A _Masked is a `MaskVolume` with the session's mask."""
 
     settings: MaskVolume
     mask: NDArray[np.bool_]

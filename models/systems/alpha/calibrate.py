@@ -1,4 +1,4 @@
-r"""Calibration: a bundle's readout fitted anew to blocks that one participant followed, its generator kept.
+r"""Calibration fits a bundle's readout again to cued blocks of one participant, and keeps its generator.
 
 Each pair of blocks, one of each state, is held out in turn, and every score is of predictions for blocks that took no
 part in any choice. What moves as one in the shuffled baseline and in the intervals is a whole block, since within one
@@ -39,7 +39,7 @@ _PERMUTATIONS, _RESAMPLES = 250, 1000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """A readout fitted, and what it was found to be worth before anybody uses it.
+    """A Calibration is a fitted readout with its score, computed before it is used.
 
     Attributes
     ----------
@@ -245,10 +245,10 @@ def _shuffled(
 def _provenance(config: CalibrationConfig, recipe: Recipe, base: Bundle, path: Path, name: str) -> Provenance:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    told = config.model_dump(mode="json", include={"name", "title", "seed", "stream", "blocks", "states"})
+    settings = config.model_dump(mode="json", include={"name", "title", "seed", "stream", "blocks", "states"})
     return Provenance(
         data={name: digest},
-        config={"calibration": told, "base": {"name": base.name, "hash": base.hash}, **recipe.plain()},
+        config={"calibration": settings, "base": {"name": base.name, "hash": base.hash}, **recipe.plain()},
         seeds={"all": config.seed},
         versions=versions(_PACKAGES),
     )

@@ -1,4 +1,4 @@
-"""A calibration file: whose stream, which blocks the participant follows, and which bundle is fitted to them.
+"""A calibration file names the stream, the cued blocks, and the bundle that is fitted to them.
 
 The bundle at `base` gives the pipeline, the window, how the readout is fitted, and the generator, which is kept as it
 is. A section of the same name here takes the place of the bundle's: for another amplifier's rate, or montage. A
@@ -30,7 +30,7 @@ _RATE_TOLERANCE = 1e-4
 
 
 class CalibrationStream(Section):
-    """The Lab Streaming Layer stream that is recorded."""
+    """CalibrationStream describes the Lab Streaming Layer stream that is recorded."""
 
     source_id: str
     """Its source id (`bci streams` lists them)."""
@@ -41,14 +41,14 @@ class CalibrationStream(Section):
 
 
 class StateSettings(Section):
-    """One of the two states, and how the participant is told to take it."""
+    """StateSettings describes one of the two states, and its cue."""
 
     label: str = Field(min_length=1, max_length=60)
     """What its markers say."""
     say: str = Field(min_length=1, max_length=200)
     """What the participant is told."""
     tones: Annotated[int, Field(ge=0, le=5)] = 0
-    """How many tones announce it, for whoever cannot see."""
+    """Number of tones that announce it, for a participant with closed eyes."""
 
     @model_validator(mode="after")
     def _not_the_end(self) -> Self:
@@ -58,7 +58,7 @@ class StateSettings(Section):
 
 
 class BlockSettings(Section):
-    """The blocks, in which the states alternate, state 0 first."""
+    """BlockSettings describes the blocks, in which the states alternate, state 0 first."""
 
     pairs: Annotated[int, Field(ge=4, le=60)] = 6
     """Blocks of each state. With fewer than 4, no result could be told from chance at 5 %."""
@@ -77,7 +77,7 @@ class BlockSettings(Section):
 
 
 class CalibrationConfig(Section):
-    """One calibration."""
+    """A CalibrationConfig describes one calibration."""
 
     name: SafeName
     """Of the bundle that is made, and of the recording's folder."""
@@ -104,7 +104,7 @@ class CalibrationConfig(Section):
 
     @property
     def seconds(self) -> float:
-        """How long it takes from the first cue to the last."""
+        """Seconds from the first cue to the last."""
         return 2 * self.blocks.pairs * self.blocks.seconds
 
     def cues(self) -> tuple[Event, ...]:
@@ -116,7 +116,7 @@ class CalibrationConfig(Section):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What is fitted, and how: the base's, where the file does not say otherwise."""
+    """A Recipe holds readout and pipeline to fit: the base bundle's, where the file states no other."""
 
     signal: SignalSettings
     pipeline: tuple[dict[str, JsonValue], ...]
@@ -124,7 +124,7 @@ class Recipe:
     readout: ReadoutSettings
 
     def plain(self) -> dict[str, Any]:
-        """Return it as a bundle's provenance holds it."""
+        """Return the recipe as a bundle's provenance holds it."""
         return {
             "signal": self.signal.model_dump(mode="json"),
             "pipeline": [dict(step) for step in self.pipeline],
@@ -134,7 +134,7 @@ class Recipe:
 
 
 def recipe_of(config: CalibrationConfig, base: Bundle) -> Recipe:
-    """Return what is fitted, and how.
+    """Return the recipe of a calibration.
 
     Raises
     ------
@@ -165,14 +165,14 @@ def recipe_of(config: CalibrationConfig, base: Bundle) -> Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one signal becomes the windows of a readout.
+    """A Plan says how one signal becomes the windows of a readout.
 
     Attributes
     ----------
     recipe : Recipe
-        What is fitted, and how.
+        Readout and pipeline to fit.
     signal : Signal
-        What the bundle will expect.
+        The signal that the bundle will expect.
     pipeline : Pipeline
         From that signal on.
     shape : tuple of int

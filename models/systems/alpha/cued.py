@@ -19,7 +19,7 @@ _FEWEST_PAIRS = 4
 
 @dataclass(frozen=True, slots=True)
 class CuedBlock:
-    """Samples `first` to ``end - 1`` of a recording, in which the participant was to be in `state`, 0 or 1."""
+    """A CuedBlock is samples `first` to ``end - 1`` of a recording, with the participant cued to `state`, 0 or 1."""
 
     state: int
     first: int

@@ -1,4 +1,4 @@
-"""Evaluation of a bundle on what it was not trained on: every score beside its baselines.
+"""Evaluation of a bundle on held-out recordings: every score beside its baselines.
 
 Windows of one run overlap and its state never changes, so significance and intervals move whole blocks of time
 (`models.metrics.blocks`). What they cannot undo: with one run per state, a state and its run are one thing, and
@@ -54,7 +54,7 @@ def evaluate(
     Raises
     ------
     BundleError
-        If the bundle cannot be read, or does not say what it was trained on.
+        If the bundle cannot be read, or does not name its training recordings.
     RecordingError
         If a recording is missing, or is not the one that the bundle was trained on.
     """
@@ -151,7 +151,7 @@ def blocks_of(run: NDArray[np.int64], rate: float, config: TrainingConfig) -> Bl
 
 
 def score(
-    found: HeldOut,
+    decoded: HeldOut,
     config: TrainingConfig,
     blocks: Blocks,
     *,
@@ -163,12 +163,12 @@ def score(
 
     Parameters
     ----------
-    found : HeldOut
+    decoded : HeldOut
         What was decoded.
     config : TrainingConfig
         Names the recordings and the seed.
     blocks : Blocks
-        Of the windows in `found`.
+        Blocks of the windows in `decoded`.
     claimed : bool
         Whether the bundle claims a confidence.
     permutations, resamples : int
@@ -179,7 +179,7 @@ def score(
     RecordingError
         If a state has fewer than two blocks.
     """
-    states, p = found.states, found.p
+    states, p = decoded.states, decoded.p
     of_block = states[blocks.index[:, 0]] if len(blocks) else np.zeros(0, bool)
     if min(np.count_nonzero(of_block), np.count_nonzero(~of_block)) < 2:
         raise RecordingError(
@@ -197,18 +197,18 @@ def score(
     )
     share = float(states.mean())
     constant = np.full(len(p), share)
-    table, calibration_error = calibration(found.confidence, found.right)
+    table, calibration_error = calibration(decoded.confidence, decoded.right)
     falls, falls_p = falling_with(
-        found.confidence, (~found.right).astype(float), blocks, permutations=permutations, rng=rng
+        decoded.confidence, (~decoded.right).astype(float), blocks, permutations=permutations, rng=rng
     )
     holds = falls is not None and falls < 0 and falls_p < CLAIM_LEVEL
     return {
         "test": {
             "recordings": {r.path: r.label for r in config.recordings},
             "part": list(config.split.test),
-            "windows": found.formed,
+            "windows": decoded.formed,
             "scored": len(p),
-            "invalid": dict(found.invalid),
+            "invalid": dict(decoded.invalid),
             "blocks": len(blocks),
             "block_seconds": config.readout.block_seconds,
             "outside_blocks": blocks.left_out,
@@ -222,7 +222,7 @@ def score(
             "shuffled_95th": float(np.quantile(shuffled, 0.95)),
             "p_shuffled": chance,
             "permutations": permutations,
-            "one_band_without_fit": auc(states, found.single),
+            "one_band_without_fit": auc(states, decoded.single),
         },
         "accuracy": {"value": accuracy(states, p), "majority": max(share, 1 - share)},
         "balanced_accuracy": {
@@ -243,19 +243,19 @@ def score(
             "mean_latent": float(np.abs(constant - states).mean()),
             "variance_over_truth": float(p.var() / states.var()),
         },
-        "picture": _picture_scores(found, blocks, permutations, rng),
+        "picture": _picture_scores(decoded, blocks, permutations, rng),
         "calibration": {
             "expected_error": calibration_error,
-            "expected_error_of_always_sure": float(np.mean(~found.right)),
-            "mean_stated": float(found.confidence.mean()),
-            "mean_came": float(found.right.mean()),
+            "expected_error_of_always_sure": float(np.mean(~decoded.right)),
+            "mean_stated": float(decoded.confidence.mean()),
+            "mean_came": float(decoded.right.mean()),
             "table": [asdict(row) for row in table],
         },
         "confidence": {
             "claimed": claimed,
             "rank_correlation_with_error": falls,
             "p": falls_p,
-            "wrong_windows": int(np.count_nonzero(~found.right)),
+            "wrong_windows": int(np.count_nonzero(~decoded.right)),
             "holds": holds,
             "says": _verdict(claimed, holds, falls),
         },
@@ -263,31 +263,31 @@ def score(
 
 
 def _picture_scores(
-    found: HeldOut, blocks: Blocks, permutations: int, rng: np.random.Generator
+    decoded: HeldOut, blocks: Blocks, permutations: int, rng: np.random.Generator
 ) -> dict[str, float]:
     """Score the pictures themselves: mean absolute difference from the drawing of the true state, 0 to 1."""
-    own = np.where(found.states, found.picture_error[:, 1], found.picture_error[:, 0])
-    of_block = found.states[blocks.index[:, 0]]
-    by_block = found.picture_error[blocks.index].mean(1)
+    own = np.where(decoded.states, decoded.picture_error[:, 1], decoded.picture_error[:, 0])
+    of_block = decoded.states[blocks.index[:, 0]]
+    by_block = decoded.picture_error[blocks.index].mean(1)
     shuffled = [
         float(by_block[np.arange(len(blocks)), rng.permutation(of_block).astype(int)].mean())
         for _ in range(permutations)
     ]
-    truth = found.truth.astype(float) / 255.0
-    mean_picture = truth[found.states.astype(int)].mean(0)
+    truth = decoded.truth.astype(float) / 255.0
+    mean_picture = truth[decoded.states.astype(int)].mean(0)
     return {
         "mean_absolute_error": float(own.mean()),
-        "mean_picture": float(np.abs(truth[found.states.astype(int)] - mean_picture).mean()),
+        "mean_picture": float(np.abs(truth[decoded.states.astype(int)] - mean_picture).mean()),
         "shuffled_mean": float(np.mean(shuffled)),
     }
 
 
 def _verdict(claimed: bool, holds: bool, falls: float | None) -> str:
-    """Say in words whether the claim of a confidence holds."""
+    """Return in words whether the claim of a confidence holds."""
     if falls is None:
-        found = "no window was decoded wrongly, or all were equally sure: the claim cannot be tested here"
+        finding = "no window was decoded wrongly, or all were equally sure: the claim cannot be tested here"
     elif holds:
-        found = f"confidence falls as errors rise (rank correlation below 0 at p < {CLAIM_LEVEL:g})"
+        finding = f"confidence falls as errors rise (rank correlation below 0 at p < {CLAIM_LEVEL:g})"
     else:
-        found = f"confidence does not fall with the error at p < {CLAIM_LEVEL:g}"
-    return f"{'claimed' if claimed else 'not claimed'}; {found}"
+        finding = f"confidence does not fall with the error at p < {CLAIM_LEVEL:g}"
+    return f"{'claimed' if claimed else 'not claimed'}; {finding}"

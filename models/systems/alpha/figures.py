@@ -19,14 +19,14 @@ _GREY = "#8a8a8a"
 _COLUMNS = 12
 
 
-def draw_figures(out: Path, found: HeldOut, labels: Sequence[str]) -> list[Path]:
+def draw_figures(out: Path, decoded: HeldOut, labels: Sequence[str]) -> list[Path]:
     """Write ``latent.png``, ``roc.png``, ``reliability.png`` and ``pictures.png`` into `out`.
 
     Parameters
     ----------
     out : Path
         An existing folder.
-    found : HeldOut
+    decoded : HeldOut
         What was decoded.
     labels : sequence of str
         What each recording holds.
@@ -37,9 +37,9 @@ def draw_figures(out: Path, found: HeldOut, labels: Sequence[str]) -> list[Path]
     """
     written = []
     for name, draw, size in (
-        ("latent.png", lambda axes: _latent(axes, found, labels), (7.0, 2.8)),
-        ("roc.png", lambda axes: _roc(axes, found), (3.6, 3.4)),
-        ("reliability.png", lambda axes: _reliability(axes, found), (3.6, 3.4)),
+        ("latent.png", lambda axes: _latent(axes, decoded, labels), (7.0, 2.8)),
+        ("roc.png", lambda axes: _roc(axes, decoded), (3.6, 3.4)),
+        ("reliability.png", lambda axes: _reliability(axes, decoded), (3.6, 3.4)),
     ):
         figure = Figure(figsize=size, dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
@@ -48,48 +48,48 @@ def draw_figures(out: Path, found: HeldOut, labels: Sequence[str]) -> list[Path]
         axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(out / name)
         written.append(out / name)
-    sheet = Image.fromarray(contact_sheet(found))
+    sheet = Image.fromarray(contact_sheet(decoded))
     sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(out / "pictures.png")
     return [*written, out / "pictures.png"]
 
 
-def contact_sheet(found: HeldOut) -> NDArray[np.uint8]:
+def contact_sheet(decoded: HeldOut) -> NDArray[np.uint8]:
     """Lay out decoded pictures: a row per recording in time order, the drawing of the true state in front."""
     rows = []
-    for run in np.unique(found.run):
-        where = np.flatnonzero(found.run == run)
+    for run in np.unique(decoded.run):
+        where = np.flatnonzero(decoded.run == run)
         shown = where[np.linspace(0, len(where) - 1, _COLUMNS).round().astype(int)]
-        truth = found.truth[int(found.states[where[0]])]
+        truth = decoded.truth[int(decoded.states[where[0]])]
         gap = np.full((truth.shape[0], 8, 3), 255, np.uint8)
-        rows.append(np.concatenate([truth, gap, *found.pictures[shown]], axis=1))
+        rows.append(np.concatenate([truth, gap, *decoded.pictures[shown]], axis=1))
     return np.concatenate(rows, axis=0)
 
 
-def _latent(axes: Axes, found: HeldOut, labels: Sequence[str]) -> None:
-    for run in np.unique(found.run):
-        own = found.run == run
-        state = int(found.states[own][0])
-        axes.plot(found.seconds[own], found.p[own], color=_COLOURS[state], lw=1.4, label=labels[int(run)])
+def _latent(axes: Axes, decoded: HeldOut, labels: Sequence[str]) -> None:
+    for run in np.unique(decoded.run):
+        own = decoded.run == run
+        state = int(decoded.states[own][0])
+        axes.plot(decoded.seconds[own], decoded.p[own], color=_COLOURS[state], lw=1.4, label=labels[int(run)])
     axes.axhline(0.5, color=_GREY, lw=0.7, ls=":")
     axes.set(ylim=(-0.03, 1.03), xlabel="held-out part of each run (s)", ylabel="latent")
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize=8)
 
 
-def _roc(axes: Axes, found: HeldOut) -> None:
+def _roc(axes: Axes, decoded: HeldOut) -> None:
     for scores, colour, name in (
-        (found.single, _GREY, "one band, no fit"),
-        (found.p, _COLOURS[1], "decoder"),
+        (decoded.single, _GREY, "one band, no fit"),
+        (decoded.p, _COLOURS[1], "decoder"),
     ):
-        alarms, hits = roc(found.states, scores)
-        axes.plot(alarms, hits, color=colour, lw=1.6, label=f"{name}: {auc(found.states, scores):.4f}")
+        alarms, hits = roc(decoded.states, scores)
+        axes.plot(alarms, hits, color=colour, lw=1.6, label=f"{name}: {auc(decoded.states, scores):.4f}")
     axes.plot([0, 1], [0, 1], color=_GREY, lw=0.7, ls=":")
     axes.set(xlabel="false positives", ylabel="true positives", title="ROC, held-out windows", aspect="equal")
     axes.title.set_fontsize(9)
     axes.legend(frameon=False, loc="lower right", fontsize=8)
 
 
-def _reliability(axes: Axes, found: HeldOut) -> None:
-    table, error = calibration(found.confidence, found.right)
+def _reliability(axes: Axes, decoded: HeldOut) -> None:
+    table, error = calibration(decoded.confidence, decoded.right)
     axes.plot([0.5, 1], [0.5, 1], color=_GREY, lw=0.7, ls=":")
     axes.plot([b.stated for b in table], [b.came for b in table], "o-", color=_COLOURS[1], lw=1.4, ms=4)
     for b in table:

@@ -22,7 +22,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trials:
-    """Windows with the state they were recorded in, and where they lie.
+    """A Trials holds windows with their state, recording and place.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Trials:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossValidation:
-    """What cross-validation over blocks found.
+    """A CrossValidation is the result of cross-validation over blocks.
 
     Attributes
     ----------
@@ -69,18 +69,18 @@ class CrossValidation:
 
 
 class StateEstimator:
-    """Fits a `StateReadout`, in the manner of scikit-learn.
+    """A StateEstimator fits a `StateReadout`, in the manner of scikit-learn.
 
     Parameters
     ----------
     features : RelativePower
-        What is computed from a window.
+        Features computed from a window.
     shrinkages : sequence of float
         To choose from, by the log loss of held-out blocks.
     folds : int
         Blocks per run, for trials that name no folds.
     margin : int
-        Source samples of filter memory: what lies closer to a held-out block than this is not fitted on.
+        Source samples of filter memory: windows closer to a held-out block than this are not fitted on.
 
     Attributes
     ----------
@@ -169,7 +169,7 @@ class StateEstimator:
         return scores
 
     def _blocks(self, trials: Trials, among: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-        """Divide the windows `among` into what is held out together: the folds they name, else blocks of each run."""
+        """Divide the windows `among` into groups held out together: the folds they name, else blocks of each run."""
         if trials.fold is not None:
             return [among[trials.fold[among] == fold] for fold in np.unique(trials.fold[among])]
         pieces: list[list[NDArray[np.intp]]] = [[] for _ in range(self.folds)]
@@ -183,7 +183,7 @@ class StateEstimator:
         near = np.zeros(len(trials), bool)
         for run in np.unique(trials.run[held]):
             own = held[trials.run[held] == run]
-            # What is held out may itself be in pieces, where an outer block was cut from between.
+            # The held-out windows may be in pieces, where an outer block lay between them.
             for piece in np.split(own, np.flatnonzero(np.diff(own) > 1) + 1):
                 low, high = trials.start[piece].min() - self.margin, trials.end[piece].max() + self.margin
                 near |= (trials.run == run) & (trials.end > low) & (trials.start < high)

@@ -1,4 +1,4 @@
-"""HeldOut is what a bundle decodes from the part of its recordings that it was not trained on.
+"""A HeldOut holds a bundle's decoded windows from the held-out part of its recordings.
 
 Windows are cut and decoded by the code of a live session: `bci.signal.windows.windows` and
 `bci.decoder.onnx.OnnxDecoder`.
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Decoded windows; only the valid ones are scored.
+    """A HeldOut holds decoded windows; only the valid ones are scored.
 
     Attributes
     ----------

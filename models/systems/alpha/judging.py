@@ -1,4 +1,4 @@
-"""Judging a readout: whether it may claim a confidence, by predictions for blocks that took no part in any choice."""
+"""Judging decides whether a readout may claim a confidence, by predictions for blocks that no choice depended on."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +16,14 @@ _PERMUTATIONS = 2000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """What was found.
+    """A Judged is the result of judging a readout.
 
     Attributes
     ----------
     p : (n,) float64
         Probability of state 1 of every window, by a readout that never saw its block.
     claim : ConfidenceSpec
-        What the bundle may say of its confidence.
+        The bundle's claim of confidence.
     report : mapping
         How the readout was chosen and the claim judged; numbers and texts.
     """
@@ -43,9 +43,9 @@ def judge(
     estimator : StateEstimator
         Fitted on `trials`.
     trials : Trials
-        What it was fitted on.
+        Trials that it was fitted on.
     blocks : Blocks
-        Of the windows in `trials`: what moves as one.
+        Blocks of the windows in `trials`, permuted and resampled whole.
     seed : int
         Of the permutations.
     calibrated_on : str

@@ -1,4 +1,4 @@
-"""A one-dimensional path through a generator's latent space, drawn as pictures."""
+"""A PathGenerator draws a one-dimensional path through a generator's latent space."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class PathGenerator(nn.Module):
-    """Show the generator only along a straight line: ``start + t · (end − start)``.
+    """A PathGenerator draws a generator's pictures along a straight line: ``start + t · (end − start)``.
 
     Parameters
     ----------

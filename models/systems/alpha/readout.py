@@ -1,4 +1,4 @@
-r"""A StateReadout reads from relative band power how probable one of two states is.
+r"""A StateReadout computes the probability of one of two states from relative band power.
 
 For one window of power :math:`P_{tcb}` (time, channel, band), with :math:`r` the broad reference band:
 
@@ -27,7 +27,7 @@ FLOOR = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class RelativePower:
-    """The features: log power of some bands over a reference band, per channel.
+    """RelativePower computes the features: log power of some bands over a reference band, per channel.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class RelativePower:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearScore:
-    """A fitted linear discriminant on standardised features.
+    """A LinearScore is a fitted linear discriminant on standardised features.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class LinearScore:
 
 @dataclass(frozen=True, slots=True)
 class Sigmoid:
-    """A calibration of scores to probabilities: ``1 / (1 + exp(−(slope · s + offset)))`` (Platt 1999).
+    """A Sigmoid calibrates scores to probabilities: ``1 / (1 + exp(−(slope · s + offset)))`` (Platt 1999).
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Sigmoid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateReadout:
-    """The whole readout, from windows of band power to the latent and its confidence."""
+    """A StateReadout maps windows of band power to the latent and its confidence."""
 
     features: RelativePower
     score: LinearScore

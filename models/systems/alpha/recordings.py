@@ -23,7 +23,7 @@ Part = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateRecording:
-    """One opened recording and the state it holds.
+    """A StateRecording is an opened recording of one state.
 
     Attributes
     ----------

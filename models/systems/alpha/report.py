@@ -41,7 +41,7 @@ def write_states_report(out: Path, report: Mapping[str, Any], title: str) -> Pat
 
 
 def headline(report: Mapping[str, Any]) -> tuple[str, bool]:
-    """Say whether the two states are told apart by more than chance allows, and whether they are."""
+    """Return the headline: whether the two states are told apart better than chance."""
     auc = report["auc"]
     informed = bool(auc["value"] > auc["shuffled_95th"])
     said = "Single windows tell the two states apart" if informed else "No information"

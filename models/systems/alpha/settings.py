@@ -1,4 +1,4 @@
-"""A training file: recordings with the state they hold, pipeline, readout and generator, in TOML.
+"""A training file describes recordings with their states, pipeline, readout and generator, in TOML.
 
 Paths of recordings start at the data root: the folder named with ``--data``, else ``$BCI_DATA``, else
 ``../shared/data``. A key that does not exist is an error that names it. The file as read goes into the bundle's
@@ -18,7 +18,7 @@ from models.settings import Count, Positive, Section, Share
 
 
 class RecordingSettings(Section):
-    """One recording, all of it in one state."""
+    """RecordingSettings describes one recording of one state."""
 
     path: str
     """Below the data root, with forward slashes."""
@@ -42,7 +42,7 @@ class RecordingSettings(Section):
 
 
 class SplitSettings(Section):
-    """Which part of every recording is fitted on, and which is held out; shares of its length."""
+    """SplitSettings gives the fitted and the held-out part of every recording, as shares of its length."""
 
     train: tuple[Share, Share] = (0.0, 0.5)
     test: tuple[Share, Share] = (0.5, 1.0)
@@ -56,7 +56,7 @@ class SplitSettings(Section):
 
 
 class SignalSettings(Section):
-    """The signal that the bundle will expect."""
+    """SignalSettings describes the signal that the bundle will expect."""
 
     channels: Annotated[tuple[str, ...], Field(min_length=1)]
     """Picked from the recordings by label."""
@@ -64,14 +64,14 @@ class SignalSettings(Section):
 
 
 class WindowSettings(Section):
-    """Window and hop, in samples of the pipeline's output."""
+    """WindowSettings gives window and hop, in samples of the pipeline's output."""
 
     length: Count
     hop: Count
 
 
 class ReadoutSettings(Section):
-    """Relative band power, shrinkage discriminant, calibrated probability."""
+    """ReadoutSettings describes the readout: relative band power, shrinkage discriminant, calibrated probability."""
 
     bands: Annotated[tuple[int, ...], Field(min_length=1)]
     """Which bands of the pipeline's BandPower step are features: log of each over `reference`."""
@@ -88,7 +88,7 @@ class ReadoutSettings(Section):
 
 
 class GeneratorSettings(Section):
-    """The drawn eye, learned."""
+    """GeneratorSettings describes the generator of drawn eyes."""
 
     pictures: Annotated[int, Field(ge=64)] = 1600
     """How many are drawn to learn from; half of them on the path."""
@@ -109,7 +109,7 @@ class GeneratorSettings(Section):
 
 
 class TrainingConfig(Section):
-    """One decoder to train."""
+    """A TrainingConfig describes one decoder to train."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
     title: str = ""

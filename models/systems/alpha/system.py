@@ -1,4 +1,4 @@
-"""Eyes open or closed, as a system: what commands and reports know of it."""
+"""Eyes open or closed, described as a system for commands and reports."""
 
 from pathlib import Path
 from typing import Any

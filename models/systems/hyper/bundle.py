@@ -1,4 +1,4 @@
-"""What training of HYPER in silico leaves: the bundle that runs live, and the pictures for live sessions."""
+"""Results of training HYPER in silico: the bundle that runs live, and the pictures for live sessions."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ _PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime")
 
 
 def write_stimuli(folder: Path, pictures: Pictures, latents: Floats, reference: Pictures) -> None:
-    """Write the test pictures as PNG, their latents beside them, and what responses were scaled over."""
+    """Write the test pictures as PNG, their latents, and the pictures over which responses were scaled."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{number:03d}.png", optimize=True)
@@ -56,11 +56,11 @@ def bundle_of(
     Parameters
     ----------
     signal : Signal
-        What the participant gives.
+        Signal of the participant.
     readout, mask
         As fitted; `mask` where only some voxels are read.
     scores, claim
-        What was found on pictures that were not trained on, and what may be said of the confidence.
+        Scores on held-out pictures, and the claim of confidence.
     """
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     output = pipeline.output(signal)

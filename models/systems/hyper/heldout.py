@@ -1,4 +1,4 @@
-"""The held-out trials of a bundle of HYPER in silico, made again from what the bundle says of itself.
+"""Held-out trials of a bundle of HYPER in silico are made again here from the bundle's provenance.
 
 Configuration and seed stand in its provenance, and the participant is a function of them, so the same pictures are
 shown to the same participant in the same order, by the code that trained it. Pictures need the generator's package;

@@ -46,13 +46,13 @@ def evaluate_hyper(
     say = progress or (lambda done, text: None)
     held = make_again(bundle, lambda done, text: say(done * 0.5, text))
     say(0.3, "decoding")
-    found = decode_held_out(bundle, held)
+    decoded = decode_held_out(bundle, held)
     say(0.35, "asking the oracle")
     best = held_out_oracle(held)
-    again = _again(bundle, held, cosine(found.latents[found.which], found.predicted).mean())
+    again = _again(bundle, held, cosine(decoded.latents[decoded.which], decoded.predicted).mean())
     return report_bundle(
         bundle,
-        found,
+        decoded,
         out,
         oracle=best,
         oracle_note=_oracle_note(held),
@@ -81,7 +81,7 @@ def _again(bundle: Bundle, held: HeldOut, now: float) -> dict[str, Any]:
 
 def _facts(bundle: Bundle, held: HeldOut, again: Mapping[str, Any]) -> list[tuple[str, str]]:
     who = held.setup.participant
-    said = (
+    comparison = (
         "the same as when the bundle was trained: the mean cosine of single trials is "
         f"{again['cosine']:.4f}, as its scores say"
         if again["same"]
@@ -99,7 +99,7 @@ def _facts(bundle: Bundle, held: HeldOut, again: Mapping[str, Any]) -> list[tupl
             "Decoder",
             f"{bundle.spec.title or bundle.name}; readout {config_of(bundle).readout.name}, hash {bundle.hash}",
         ),
-        ("Trials", f"made again from the bundle's configuration and seed; {said}"),
+        ("Trials", f"made again from the bundle's configuration and seed; {comparison}"),
         ("Pictures", f"drawn by {held.drawn_by}"),
         ("Collapse", str(bundle.spec.scores.get("collapse", "not diagnosed"))),
     ]

@@ -1,4 +1,4 @@
-"""A training file of HYPER in silico: a simulated experiment, a generator, and the readout between them."""
+"""A training file of HYPER in silico describes a simulated experiment, a generator, and the readout between them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from models.settings import Section
 
 
 class HyperConfig(Section):
-    """A training file of kind ``hyper-insilico``."""
+    """A HyperConfig is a training file of kind ``hyper-insilico``."""
 
     kind: Literal["hyper-insilico"]
     name: str
@@ -39,7 +39,7 @@ class HyperConfig(Section):
 
 
 def parse_hyper(values: Mapping[str, Any], where: str) -> HyperConfig:
-    """Read what a bundle carries of its training file: all but the paths, which are those of another place.
+    """Read the training settings that a bundle carries: all but the paths, which are those of another machine.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""HYPER in silico, as a system: what commands and reports know of it."""
+"""HYPER in silico, described as a system for commands and reports."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""HYPER in silico: latents of a generator read from a simulated participant who looked at what it drew.
+"""HYPER in silico: training of a decoder of a generator's latents, from a simulated participant who sees its pictures.
 
 The design of Dado et al. (2022, Scientific Reports 12:141): stimuli are drawn by a generator from known latents, so
 the true latent of every trial is known; a readout maps the answers to latents; the same generator draws what was read.

@@ -1,4 +1,4 @@
-"""What training of HYPER in silico leaves beside the bundle's description: ``training.json``.
+"""The training record of HYPER in silico is ``training.json`` in its bundle.
 
 Configuration, seed, versions, the hash of the trials that were fitted on, and the learning curve: the score on the
 held-out trials against the number of training trials, everything fitted again on those alone.
@@ -24,7 +24,7 @@ _PACKAGES = ("numpy", "scipy", "scikit-learn", "onnx", "onnxruntime")
 #: One trial in so many is fitted on, evenly over the session, so that every run has its part.
 _EVERY = (8, 4, 2, 1)
 
-#: Fits trials and returns what predicts latents of others, (n, features) to (n, d).
+#: Fits trials and returns the function that predicts latents of others, (n, features) to (n, d).
 Fit = Callable[[Set], Callable[[NDArray[Any]], NDArray[Any]]]
 
 

@@ -1,7 +1,7 @@
-"""XDF, the recording format of Lab Streaming Layer: one regular stream is the signal, irregular ones are markers.
+"""An XDF file, Lab Streaming Layer's recording format, is read here: one regular stream as signal, others as markers.
 
 pyxdf reads the file and synchronises the clocks; jitter is removed here (`bci.io.files.xdf.times`), since pyxdf lays
-its line across every hole shorter than a second. It takes every length in the file at its word and parses any XML, so
+its line across every hole shorter than a second. pyxdf trusts every length in the file and parses any XML, so
 `bci.io.files.xdf.chunks` walks the file first, in a capped child.
 """
 
@@ -26,7 +26,7 @@ from bci.signal.units import unit_name
 
 #: A true rate this far from the nominal one is worth a sentence.
 _RATE_TOLERANCE = 0.01
-#: What is put where a clock fell back and nothing tells how long the gap was, seconds.
+#: Length assumed for the gap where the sender's clock fell back and no count tells the true length, seconds.
 _UNKNOWN_GAP = 1.0
 
 
@@ -115,7 +115,7 @@ def open_xdf(
 
 
 def _walk(path: Path) -> CheckedChunks:
-    """Walk over the chunks before anything believes them; in a capped child where they could cost much."""
+    """Check the chunks before pyxdf reads them; in a capped child where that could need much memory."""
     size = path.stat().st_size
     if size <= SMALL:
         return check_chunks(path)
@@ -146,7 +146,7 @@ def _rate(times: Times, segments: Sequence[tuple[int, int]], nominal: float) -> 
 
 
 def _put_in_order(path: Path, stamps: Times, segments: Sequence[tuple[int, int]], defects: list[str]) -> None:
-    """Say where the gaps are; where the clock fell back, move what follows behind what came before."""
+    """Add the gaps to `defects`; where the clock fell back, move the later samples behind the earlier ones."""
     for first, end in segments:
         if not np.all(np.diff(stamps[first:end]) > 0):  # also where one is not a number
             raise RecordingError(f"{path.name}: the stamps of samples {first} to {end} do not increase")
@@ -173,7 +173,7 @@ def _load(path: Path, sound: int, defects: list[str]) -> list[dict[str, Any]]:
         try:
             with collected(pyxdf.pyxdf.logger.name) as said:
                 streams, _ = pyxdf.load_xdf(source, dejitter_timestamps=False)
-        except Exception as error:  # pyxdf meets damage with any exception there is
+        except Exception as error:  # pyxdf raises exceptions of all types on damaged files
             raise RecordingError(f"{path.name} cannot be read by pyxdf: {error}") from error
     # That one also comes for every stream without clock offsets; the gaps are said in our own words.
     defects += [f"pyxdf: {words}" for words in said if "clock-segments differ" not in words]
@@ -183,20 +183,20 @@ def _load(path: Path, sound: int, defects: list[str]) -> list[dict[str, Any]]:
 def _choose(path: Path, streams: Sequence[dict[str, Any]], wanted: str | None) -> dict[str, Any]:
     regular = [s for s in streams if _is_signal(s)]
     if wanted is not None:
-        found = [s for s in regular if wanted in _names(s["info"])]
+        selected = [s for s in regular if wanted in _names(s["info"])]
     else:
-        found = regular
-    if len(found) == 1:
-        return found[0]
+        selected = regular
+    if len(selected) == 1:
+        return selected[0]
     known = ", ".join(f"{s['info']['name'][0]!r} (id {s['info']['stream_id']})" for s in regular)
     raise RecordingError(
-        f"{path.name} has {len(found)} regular streams with samples{f' called {wanted!r}' if wanted else ''}, "
+        f"{path.name} has {len(selected)} regular streams with samples{f' called {wanted!r}' if wanted else ''}, "
         f"expected one; there are: {known or 'none'}. Say which one to play (--stream, by name or id)."
     )
 
 
 def _is_own(info: Mapping[str, Any]) -> bool:
-    """Whether a stream holds the rig's own doings: marks, decisions, latents, flips."""
+    """Whether a stream was recorded of the rig itself: marks, decisions, latents, flips."""
     name = text_at(info, "name")
     return (
         name.startswith("bci-") and text_at(info, "source_id") == name and bool(nested(info, "desc", "bci"))
@@ -204,7 +204,7 @@ def _is_own(info: Mapping[str, Any]) -> bool:
 
 
 def _speed(info: Mapping[str, Any]) -> float:
-    """Return how many times faster than real time a stream says it was played."""
+    """Return the playing speed that a stream's header states, in times real time."""
     try:
         speed = float(text_at(info, "desc", "bci", "speed") or 1)
     except ValueError:

@@ -1,4 +1,4 @@
-"""When the samples of a recorded stream were taken: its holes found, and the jitter between them taken out.
+"""Times of a recorded stream's samples: holes are found, and the jitter between them is removed.
 
 A hole is found where the live line finds one (`bci.io.lsl.stamps`): where a step between stamps is longer than the
 stream's period by more than its tolerance, or backwards. Between holes a straight line through the stamps against the
@@ -21,10 +21,10 @@ _FEW = 32
 #: How far to both sides of a possible hole the earliest stamps are looked for, seconds.
 _NEAR_S = 3.0
 
-#: Over so long the noise of two stamps says little of the period between samples, seconds.
+#: Over so long the noise of two stamps is small beside the time between them, seconds.
 _LAG_S = 10.0
 
-#: More holes than that are no regular stream's.
+#: A stream with more holes than that is not regular.
 _MOST_HOLES = 100_000
 
 
@@ -71,7 +71,7 @@ def taken(
         runs = _runs(borders, len(stamps))
         pieces = [stamps[first:end] for first, end in runs]
         return np.concatenate([p if np.all(np.diff(p) > 0) else _line(p, 1 / rate) for p in pieces]), runs
-    sure = set(known) | {b for b in borders if steps[b - 1] < 0}
+    certain = set(known) | {b for b in borders if steps[b - 1] < 0}
     period = _period(stamps, rate)
     delays = stamps - stamps[0] - period * np.arange(len(stamps))
     near = round(_NEAR_S * rate)
@@ -83,7 +83,7 @@ def taken(
         kept = [
             border
             for border, a, b in zip(borders, before, behind, strict=True)
-            if border in sure or b - a > tolerance / 2
+            if border in certain or b - a > tolerance / 2
         ]
         if len(kept) == len(borders):
             return np.concatenate([_line(stamps[first:end], period) for first, end in runs]), runs
@@ -91,10 +91,10 @@ def taken(
 
 
 def _period(stamps: Times, rate: float) -> float:
-    """Return seconds between samples by most of the stamps; nominal where these say nothing sensible."""
+    """Return seconds between samples by the median of the stamps; nominal where that is implausible."""
     lag = min(round(_LAG_S * rate), len(stamps) // 10)
-    found = float(np.median(stamps[lag:] - stamps[:-lag])) / lag if lag else 0.0
-    return found if 0.5 < found * rate < 2 else 1 / rate
+    measured = float(np.median(stamps[lag:] - stamps[:-lag])) / lag if lag else 0.0
+    return measured if 0.5 < measured * rate < 2 else 1 / rate
 
 
 def _runs(borders: Sequence[int], n: int) -> tuple[tuple[int, int], ...]:

@@ -1,7 +1,7 @@
-"""`verify` reports what of a recording is damaged and what can still be used; `repair` copies the rest.
+"""`verify` reports the damaged pieces of a recording and the usable samples; `repair` copies what is usable.
 
 With checksums beside the recording (see `bci.io.files.checksums`) every byte is checked. Without them, for example on
-a recording of LabRecorder's, only what contradicts itself is found: a flipped byte within a sample is not.
+a recording of LabRecorder's, only contradictions are found: a flipped byte within a sample is not.
 Memory stays bounded whatever a file claims.
 """
 
@@ -27,8 +27,8 @@ _MOST_LISTED = 1000
 
 
 @dataclass(slots=True)
-class _Found:
-    """What one walk over a file has gathered."""
+class _Findings:
+    """A _Findings holds the damage, counts and headers gathered by one walk over a file."""
 
     content: Content = field(default_factory=Content)
     chunks: int = 0
@@ -68,15 +68,15 @@ def verify(path: Path) -> Report:
     RecordingError
         If there is no such file, or it is no XDF file at all.
     """
-    found = _Found()
+    findings = _Findings()
     with Walk(path) as walk:
         for piece in walk:
-            found.look(piece, walk)
-    return _report(path, walk, found)
+            findings.look(piece, walk)
+    return _report(path, walk, findings)
 
 
 def repair(path: Path, out: Path) -> Report:
-    """Write a readable copy of what can be used of a recording; return the report on the damaged one.
+    """Write a readable copy of the usable parts of a recording; return the report on the damaged one.
 
     Every sound chunk of samples is copied byte for byte; checksums, footers and a manifest are made anew. A stream
     whose header is damaged is saved by the copy of its header among the checksums.
@@ -90,15 +90,15 @@ def repair(path: Path, out: Path) -> Report:
     """
     if not any(stream.samples for stream in verify(path).streams):
         raise RecordingError(f"{path.name} holds no samples that can be read: there is nothing to repair")
-    found, begun = _Found(), set[int]()
+    findings, begun = _Findings(), set[int]()
     with Walk(path) as walk, XdfWriter(out, LslClock()) as writer:
         for piece in walk:
-            taken = found.look(piece, walk)
+            taken = findings.look(piece, walk)
             if taken is None:
                 continue
             stream, stamps, content = taken
             if stream and stream not in begun:
-                header = found.content.streams[stream].header
+                header = findings.content.streams[stream].header
                 writer.copy_stream(stream, header.xml, header.name, header.source_id)
                 begun.add(stream)
             if piece.tag == Tag.SAMPLES and len(stamps):
@@ -107,17 +107,17 @@ def repair(path: Path, out: Path) -> Report:
             elif piece.tag == Tag.CLOCK_OFFSET:
                 writer.copy_clock_offset(stream, *struct.unpack_from("<dd", content, 4))
             writer.tick()
-    return _report(path, walk, found)
+    return _report(path, walk, findings)
 
 
-def _report(path: Path, walk: Walk, found: _Found) -> Report:
-    states = found.content.streams
+def _report(path: Path, walk: Walk, findings: _Findings) -> Report:
+    states = findings.content.streams
     streams = tuple(
         StreamReport(
             stream=stream,
             name=state.header.name,
             samples=state.samples,
-            lost=found.lost.get(stream, 0),
+            lost=findings.lost.get(stream, 0),
             gaps=state.gaps,
             missing=state.missing,
             backwards=state.backwards,
@@ -126,7 +126,7 @@ def _report(path: Path, walk: Walk, found: _Found) -> Report:
         for stream, state in sorted(states.items())
     )
     notes, closed = _beside(path, walk)
-    whole = not found.damaged
+    whole = not findings.damaged
     for _, state in sorted(states.items()):
         name = repr(state.header.name)
         if state.missing:
@@ -140,13 +140,13 @@ def _report(path: Path, walk: Walk, found: _Found) -> Report:
     return Report(
         path=path,
         nbytes=path.stat().st_size,
-        chunks=found.chunks,
-        damaged=found.damaged,
+        chunks=findings.chunks,
+        damaged=findings.damaged,
         gaps=sum(s.gaps for s in streams),
         backwards=sum(s.backwards for s in streams),
         samples=sum(s.samples for s in streams),
-        unchecked=found.unchecked,
-        damage=tuple(found.damage),
+        unchecked=findings.unchecked,
+        damage=tuple(findings.damage),
         streams=streams,
         notes=tuple(notes),
         finished=closed and all(s.footer for s in streams),
@@ -154,7 +154,7 @@ def _report(path: Path, walk: Walk, found: _Found) -> Report:
 
 
 def _beside(path: Path, walk: Walk) -> tuple[list[str], bool]:
-    """Compare with what stands beside the file; return what does not fit, and whether it was closed."""
+    """Compare with checksums and manifest beside the file; return the differences, and whether it was closed."""
     sums, manifest = sums_path(path), manifest_path(path)
     notes = []
     if walk.bad_lines:

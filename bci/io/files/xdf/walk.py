@@ -1,7 +1,7 @@
-"""A Walk goes through an XDF file piece by piece, whatever is in it.
+"""A Walk goes through an XDF file piece by piece, damaged pieces included.
 
-Where checksums stand beside the file they say where each chunk begins, so damage to a length costs that chunk
-alone. Where they do not, a reader that has lost its way goes on at the next boundary chunk.
+Where checksums stand beside the file they state where each chunk begins, so damage to a length costs that chunk
+alone. Without them, a walk that meets damage goes on at the next boundary chunk.
 """
 
 import zlib
@@ -26,7 +26,7 @@ _BOUNDARY_CHUNK = xdf_wire.boundary()
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One chunk, or a stretch of the file that is none.
+    """A Piece is one chunk, or a stretch of the file that is no readable chunk.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Piece:
 
 
 class Walk:
-    """A walk through one file; a context manager, iterated once.
+    """A Walk goes through one file; it is a context manager, iterated once.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Walk:
         yield from self._unlisted(at, self._size)
 
     def content(self, piece: Piece) -> bytes:
-        """Return what a chunk holds, behind its tag.
+        """Return the content of a chunk, after its tag.
 
         Raises
         ------
@@ -135,20 +135,20 @@ class Walk:
         if end > self._size:
             there = max(0, self._size - line.offset)
             return Piece(line.offset, there, line=line, trouble="the file ends before this chunk does")
-        crc, left = 0, line.length
+        crc, remaining = 0, line.length
         self._file.seek(line.offset)
-        while left > 0:
-            block = self._file.read(min(left, _BLOCK))
+        while remaining > 0:
+            block = self._file.read(min(remaining, _BLOCK))
             crc = zlib.crc32(block, crc)
-            left -= len(block)
+            remaining -= len(block)
         if crc != line.crc:
             return Piece(line.offset, line.length, line=line, trouble="its checksum does not fit")
-        found = self._chunk(line.offset, end)
-        if found is None or found.length != line.length:
+        piece = self._chunk(line.offset, end)
+        if piece is None or piece.length != line.length:
             return Piece(
                 line.offset, line.length, line=line, trouble="it is no chunk, though its checksum fits"
             )
-        return Piece(found.offset, found.length, found.body, found.tag, line)
+        return Piece(piece.offset, piece.length, piece.body, piece.tag, line)
 
     def _unlisted(self, at: int, end: int) -> Iterator[Piece]:
         """Yield what lies between `at` and `end`, where nothing vouches for the chunks."""

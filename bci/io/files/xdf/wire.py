@@ -39,7 +39,7 @@ def chunk(tag: Tag, *parts: bytes) -> bytes:
 
 
 def chunk_head(tag: Tag, size: int) -> bytes:
-    """Return what a chunk with `size` bytes of content begins with."""
+    """Return the first bytes of a chunk with `size` bytes of content."""
     return number(2 + size) + struct.pack("<H", tag)
 
 
@@ -58,7 +58,7 @@ def file_header() -> bytes:
 def stream_header(info: StreamInfo) -> bytes:
     """Return the XML that describes a stream, in the words that Lab Streaming Layer itself uses.
 
-    What the stream's sender said of it is kept as it was said, nested.
+    The sender's own description is kept as it was sent, nested.
     """
     root = ElementTree.fromstring(_CONTROL.sub(" ", write_info(info).as_xml()))
     for name, text in (("uid", info.uid), ("hostname", info.host)):

@@ -1,11 +1,11 @@
-"""An XdfWriter records streams into one XDF file that only ever grows.
+"""An XdfWriter records streams into one XDF file, which is only appended to.
 
 While it is written the file is called ``NAME.xdf.partial``. Beside it grow the checksums of its chunks (see
 `bci.io.files.checksums`); when it is closed it gets footers and a manifest, and then its name.
 
-What is *recorded* is what was still there after a power cut: samples count as recorded when the file and then
-its checksums have been synced. A chunk that cannot be written whole is taken back; `DiskError` then says what
-is safe, and the same chunk can be written again once the disk has room.
+*Recorded* samples survive a power cut: samples count as recorded when the file and then its checksums have been
+synced. A chunk that cannot be written whole is removed again; `DiskError` then states how much is safe, and the same
+chunk can be written again once the disk has room.
 """
 
 import contextlib
@@ -32,13 +32,13 @@ from bci.io.lsl.metadata import StreamInfo
 from bci.signal.clock import Clock
 from bci.signal.types import Signal
 
-#: Chunks are at most about this long: what damage can take away at once, bytes.
+#: Chunks are at most about this long, bytes: one damage costs no more.
 LONGEST_CHUNK = 1 << 20
 
 
 @dataclass(slots=True)
 class _Written:
-    """One stream, as far as it is written."""
+    """A _Written counts what was written of one stream."""
 
     name: str
     source_id: str
@@ -52,7 +52,7 @@ class _Written:
 
 
 class XdfWriter:
-    """One recording, being written; a context manager that finishes it.
+    """An XdfWriter writes one recording; it is a context manager that finishes it.
 
     When the block is left by an exception the file keeps its name ``.partial``: it can be read as far as it goes.
 
@@ -63,7 +63,7 @@ class XdfWriter:
     clock : Clock
         The session clock.
     sync_every : float
-        Seconds between syncs; a power cut costs at most what came since the last one.
+        Seconds between syncs; a power cut costs at most the samples since the last one.
     boundary_every : float
         Seconds between boundary chunks.
     open_file : callable, optional
@@ -230,7 +230,7 @@ class XdfWriter:
             self.sync()
 
     def sync(self) -> None:
-        """Return when all that was written is safe; `recorded` then counts it.
+        """Return when all written samples are safe; `recorded` then counts them.
 
         Raises
         ------
@@ -243,7 +243,7 @@ class XdfWriter:
             try:
                 self._file.sync()
             except OSError as error:
-                # What could not be synced may be gone, and another sync would not say so any more.
+                # Data that could not be synced may be lost, and another sync would not report it any more.
                 self._broken = str(error)
                 raise
             self._flush_lines()
@@ -358,7 +358,7 @@ class XdfWriter:
         self._lines += line
         self._sums_hash.update(line)
         self._sums_bytes += len(line)
-        # A sync cannot pass without them; until then the chunk itself is not called recorded.
+        # A sync cannot pass without these lines; until then the chunk does not count as recorded.
         with contextlib.suppress(OSError):
             self._flush_lines()
 
@@ -369,7 +369,7 @@ class XdfWriter:
 
     @contextlib.contextmanager
     def _saying(self) -> Iterator[None]:
-        """Turn what the system says into what is safe and what to do."""
+        """Turn the system's error into a `DiskError` that states what is safe and what to do."""
         try:
             if self._broken:
                 raise OSError(f"it could not be synced before ({self._broken})")
