@@ -12,7 +12,7 @@ _ARRIVED = STAGES.index("arrived")
 
 
 class Witness:
-    """What an engine knows of the screen and of the decoder.
+    """A Witness reads the display's flips and the decoder's reconstructions for an engine.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Witness:
     early_s : float
         How long before the time it was asked for a flip may come and still be this stimulus', seconds.
     first_frame : int
-        Count of the first reconstruction that no reader has looked at.
+        Count of the first reconstruction that no engine has looked at.
 
     Attributes
     ----------

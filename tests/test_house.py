@@ -104,29 +104,6 @@ def test_programs_that_filter_nothing_do_not_wait_for_scipy_s_signal_package() -
 #: Words that stand for a process without naming it.
 NAMELESS = re.compile(r"\b(whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
 
-#: Modules that still use such words; none may be added.
-STILL_NAMELESS = {
-    "bci/cli/session_score.py",
-    "bci/control/certify/rig.py",
-    "bci/control/crew.py",
-    "bci/control/supervisor.py",
-    "bci/io/lsl/markers.py",
-    "bci/io/lsl/outlet.py",
-    "bci/io/lsl/source.py",
-    "bci/live/acquire.py",
-    "bci/live/insilico.py",
-    "bci/live/record.py",
-    "bci/live/recorder.py",
-    "bci/live/replay.py",
-    "bci/live/source.py",
-    "bci/memory/board.py",
-    "bci/memory/ring.py",
-    "models/sessions/evaluate.py",
-    "stimuli/display/headless.py",
-    "stimuli/display/presenter.py",
-    "stimuli/operator/preview.py",
-}
-
 
 def prose(path: Path) -> str:
     """Return the comments and docstrings of a module, those of attributes included."""
@@ -147,16 +124,12 @@ def test_docstrings_and_comments_name_the_process_they_speak_of() -> None:
     """A reader learns which program, reader or caller is meant."""
     files = [path for room in ("bci", "stimuli", "models") for path in sorted((ROOT / room).rglob("*.py"))]
     nameless = {path.relative_to(ROOT).as_posix(): NAMELESS.findall(prose(path)) for path in files}
-    nameless = {name: words for name, words in nameless.items() if words and name not in STILL_NAMELESS}
+    nameless = {name: words for name, words in nameless.items() if words}
     assert not nameless, f"name the process instead: {nameless}"
 
 
 #: Public classes that share a name, and why they may.
-SHARED_NAMES = {
-    "Part": "to be renamed in the decoder's description and in the presenter; a session's part keeps it",
-    "Screen": "to be renamed in the operator's preview",
-    "Watch": "to be renamed in the engine of experiments",
-}
+SHARED_NAMES: dict[str, str] = {}
 
 
 def test_two_public_classes_do_not_share_a_name() -> None:

@@ -11,7 +11,7 @@ from bci.errors import RecordingError
 
 
 def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
-    """Return what the single trials of a session were worth; nothing where nobody knows what should have been read.
+    """Return what the single trials of a session were worth; nothing where the true latents are unknown.
 
     Needs no extra: see `models.sessions.readings`.
     """

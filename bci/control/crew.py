@@ -124,7 +124,7 @@ class Crew:
         ------
         BciError
             What a program failed with; or a `ProgramError` when one is not ready within `limit` seconds, or
-            `stopped` says that nobody wants them any more.
+            `stopped` says that the session is to end.
         """
         deadline = self._clock.now() + limit
         while waiting := [name for name in names if self._places[name].child.ready is None]:
@@ -145,7 +145,7 @@ class Crew:
     def look_after(
         self, on_restart: Callable[[str, int, str], None] = lambda name, n, why: None
     ) -> list[str]:
-        """Start again whoever has died or hangs; return the names of those given up just now.
+        """Start again every program that has died or hangs; return the names of those given up just now.
 
         Parameters
         ----------

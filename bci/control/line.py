@@ -1,4 +1,4 @@
-"""A Line is a list of posts: which programs a session runs, what each writes and reads, and so in which order they go.
+"""A Line is a list of posts: the programs that a session runs, their inputs and outputs, and so their order.
 
 ::
 
@@ -7,12 +7,12 @@
 Nothing here starts a process. A line is checked when it is made, and its orders follow from the posts:
 
 - *Starting.* A post comes after the posts it names in `after`, and after those that offer a network stream which it
-  takes. A post at the head of the line, one that brings in what no post of the line wrote, comes after every post that
-  is reached by what it writes: nothing is sent before its reader listens. Posts without an order load side by side.
+  takes. A post at the head of the line, which brings in data from outside it, comes after every post that its data
+  reach: no sample is sent before its readers listen. Posts without an order load side by side.
 - *Stopping.* A writer stops before those who read what it writes, so that everything sent arrives; who takes a network
   stream stops before the program that offers it, whose end would look like a loss. Otherwise as the posts are listed.
 
-A post that only *looks* at a ring needs no other before it and none after it; see `docs/decisions/0017-posts.md`.
+A post that only *looks* at a ring has no order among the others; see `docs/decisions/0017-posts.md`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

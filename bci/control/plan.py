@@ -25,7 +25,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class EndedSession:
+class SessionOutcome:
     """How a session went, for its summary.
 
     Attributes
@@ -96,6 +96,6 @@ class Plan(Protocol):
         """Return what has ended the session, given what programs have reported; empty while it goes on."""
         ...
 
-    def summarise(self, outcome: EndedSession) -> dict[str, Any]:
+    def summarise(self, outcome: SessionOutcome) -> dict[str, Any]:
         """Return the session's summary."""
         ...

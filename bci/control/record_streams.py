@@ -18,7 +18,7 @@ from typing import Any, Literal
 from bci.control import posts
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, kind_of
-from bci.control.plan import EndedSession, Facts, Rules
+from bci.control.plan import Facts, Rules, SessionOutcome
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.errors import ConfigError, StreamNotFound
 from bci.io.files.folder import write_json
@@ -195,7 +195,7 @@ class RecordingPlan:
         """Return how many samples were received, are safe on the disk, and were lost."""
         return _counts({post.name: supervisor.board.row(post.name).counts() for post in self.line})
 
-    def summarise(self, outcome: EndedSession) -> dict[str, Any]:
+    def summarise(self, outcome: SessionOutcome) -> dict[str, Any]:
         """Return the summary; see `record_streams`."""
         snapshot, facts = outcome.snapshot, outcome.facts
         recording = facts["record"].get("recording", {})

@@ -12,7 +12,7 @@ from bci.config.session import SessionConfig
 from bci.control import posts
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
-from bci.control.plan import EndedSession, Facts, Rules
+from bci.control.plan import Facts, Rules, SessionOutcome
 from bci.control.preview import require_pairs
 from bci.control.shared_memory import plan_buffer, segment_of
 from bci.control.supervisor import RIG_MARKS, Supervisor
@@ -106,7 +106,7 @@ class SessionPlan:
         return (self.config.decoders[index].name or "") if index else ""
 
     def source_id(self, index: int) -> str:
-        """Return the source id of a stream; of one that a source of ours makes, one that no other device has."""
+        """Return the source id of a stream; for a stream of our own source, one that no other program uses."""
         stream = self.config.streams[index]
         own = f"{self.key}-{self.name}" + (f"-{stream.name}" if index else "")
         return stream.source_id or own
@@ -233,7 +233,7 @@ class SessionPlan:
                 dispensable=config.recording.if_lost == "continue",
             )
         )
-        # What programs are told of a stream is known when its source is ready.
+        # The facts of a stream that programs need are known when the source that makes it is ready.
         sources = tuple(post.name for post in line if post.kind == "source")
         return [post if post.kind == "source" else _later(post, sources) for post in line]
 
@@ -466,7 +466,7 @@ class SessionPlan:
             return "the experiment has ended"
         return ""
 
-    def summarise(self, outcome: EndedSession) -> dict[str, Any]:
+    def summarise(self, outcome: SessionOutcome) -> dict[str, Any]:
         """Return the summary; the first decoder's figures stand on top, each one's own below ``decoders``."""
         snapshot, folder = outcome.snapshot, outcome.folder
         counters = {name: program.counters for name, program in snapshot.programs.items()}

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bci.control.crew import Crew, on_signals, wait_for_news
-from bci.control.plan import EndedSession, Plan
+from bci.control.plan import Plan, SessionOutcome
 from bci.control.shared_memory import SharedMemory
 from bci.control.snapshot import (
     FOLLOWING,
@@ -139,7 +139,7 @@ class Supervisor:
                 self._watch()
             finally:
                 self._stop_all()
-            outcome = EndedSession(
+            outcome = SessionOutcome(
                 self.folder, self.snapshot(), self.crew.facts(), self.crew.describe_failures()
             )
             summary = self.plan.summarise(outcome)

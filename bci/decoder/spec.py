@@ -50,13 +50,13 @@ Role = Literal["readout", "generator", "whole"]
 Precision = Literal["float32", "float16"]
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """What all parts of bundle.json share: frozen, no unknown keys, no infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class SignalSpec(Part):
+class SignalSpec(Section):
     """The signal that the bundle expects.
 
     Attributes
@@ -96,7 +96,7 @@ class SignalSpec(Part):
         return Signal(self.name, self.rate, self.shape, self.channels, self.unit)
 
 
-class WindowSpec(Part):
+class WindowSpec(Section):
     """Sliding windows: length and hop, both counted in samples of the pipeline's output."""
 
     length: int = Field(ge=1)
@@ -110,7 +110,7 @@ class WindowSpec(Part):
         return f"Windows of {self.length} samples every {self.hop}, counted after the pipeline"
 
 
-class EpochSpec(Part):
+class EpochSpec(Section):
     """Epochs: the samples around each marker.
 
     Attributes
@@ -156,7 +156,7 @@ Cut = Annotated[
 ]
 
 
-class ImageSpec(Part):
+class ImageSpec(Section):
     """Size of the pictures, and the values that mean black and full brightness in the generator's output."""
 
     height: int = Field(ge=1, le=8192)
@@ -171,7 +171,7 @@ class ImageSpec(Part):
         return self
 
 
-class GraphSpec(Part):
+class GraphSpec(Section):
     """One ONNX file: ``readout`` (window → latent), ``generator`` (latent → image) or ``whole`` (both)."""
 
     file: FileName
@@ -179,13 +179,13 @@ class GraphSpec(Part):
     precision: Precision = "float32"
 
 
-class CpuOptions(Part):
+class CpuOptions(Section):
     """How the graphs run on a CPU; tuned once, offline, because choosing at load would defeat reproduction."""
 
     threads: int = Field(default=1, ge=1, le=256)
 
 
-class CudaOptions(Part):
+class CudaOptions(Section):
     """How the graphs run on an NVIDIA GPU.
 
     Attributes
@@ -203,14 +203,14 @@ class CudaOptions(Part):
     convolution: Literal["heuristic", "default", "exhaustive"] = "heuristic"
 
 
-class Options(Part):
+class Options(Section):
     """Options of each compute provider."""
 
     cpu: CpuOptions = CpuOptions()
     cuda: CudaOptions = CudaOptions()
 
 
-class ConfidenceSpec(Part):
+class ConfidenceSpec(Section):
     """What the decoder's confidence is.
 
     Attributes
@@ -237,7 +237,7 @@ class ConfidenceSpec(Part):
         return self
 
 
-class Provenance(Part):
+class Provenance(Section):
     """Where the bundle comes from: files and their hashes, training configuration, seeds, library versions."""
 
     data: dict[str, str] = Field(default_factory=dict)
@@ -246,7 +246,7 @@ class Provenance(Part):
     versions: dict[str, str] = Field(default_factory=dict)
 
 
-class BundleSpec(Part):
+class BundleSpec(Section):
     """All that bundle.json says.
 
     Attributes

@@ -44,7 +44,7 @@ def main(program: Program) -> None:
     ConfigError
         If the spec is no participant's, or a figure is out of its range, or the reference pictures cannot be read.
     StreamError
-        If nobody takes the samples within the time.
+        If no consumer takes the samples within the time.
     """
     spec = read_spec(program.spec)
     participant = open_participant(spec)
@@ -144,7 +144,7 @@ def _pictures(path: Path) -> NDArray[np.uint8]:
 
 
 def _wait_for_consumer(program: Program, outlet: LslOutlet, source_id: str, timeout: float) -> bool:
-    """Return when somebody receives the samples; False when told to stop before that."""
+    """Return when a consumer receives the samples; False when ordered to stop before that."""
     deadline = program.clock.now() + timeout
     while not outlet.wait_for_consumers(0.05):
         if not program.tick():

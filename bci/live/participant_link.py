@@ -19,7 +19,7 @@ LATE = 0.05
 
 
 class SampleOutlet(Protocol):
-    """An SampleOutlet sends samples: a `bci.io.lsl.source.LslOutlet`."""
+    """A SampleOutlet sends samples: a `bci.io.lsl.source.LslOutlet`."""
 
     def push(self, samples: NDArray[Any], times: NDArray[np.float64]) -> None:
         """Send samples (n, channels) with their session times (n,)."""

@@ -86,7 +86,7 @@ def main(program: Program) -> None:
 
 
 def _outlast(program: Program, recorder: Recorder) -> None:
-    """Record on until the others have ended: without a supervisor nobody says in which order to stop."""
+    """Record on until the other programs have ended: without a supervisor there is no order of stopping."""
     deadline = program.clock.now() + _ORPHANED_S
     others = [program.board.row(name) for name in program.board.programs if name != program.name]
     while (now := program.clock.now()) < deadline and any(

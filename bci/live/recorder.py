@@ -96,7 +96,7 @@ class Recorder:
         self._roles: dict[int, str] = {}
         self._before = 0
         self._sources: list[tuple[str, Ring, int]] = []
-        self._own_marks: Take = _nobody
+        self._own_marks: Take = _discard
         self._said = -np.inf
         self._ticked = self._synced = clock.now()
         self._finished = False
@@ -345,8 +345,8 @@ def _both(first: Take, second: Take) -> Take:
     return take
 
 
-def _nobody(columns: Columns, at: int) -> None:
-    """Take what nobody asked for."""
+def _discard(columns: Columns, at: int) -> None:
+    """Drain a ring that has no configured consumer."""
 
 
 def _write_rows(table: Table, to_rows: Rows, columns: Columns, at: int) -> None:

@@ -138,7 +138,7 @@ class Player(Closing):
     def wait_for_consumers(
         self, timeout: float, tick: Callable[[], bool] = _go_on, *, markers: bool = False
     ) -> bool:
-        """Wait until somebody receives the samples, so that sample 0 is received.
+        """Wait until a consumer receives the samples, so that sample 0 is received.
 
         Parameters
         ----------

@@ -50,7 +50,7 @@ def main(program: Program) -> None:
     RecordingError
         If the file cannot be read.
     StreamError
-        If nobody takes the samples within the time.
+        If no consumer takes the samples within the time.
     """
     spec = read_spec(program.spec)
     recording = open_source(spec)

@@ -1,8 +1,9 @@
-"""The Board is where every program of a session beats its heart and shows its counters.
+"""A Board holds the heartbeat and the counters of every program of a session.
 
-A small shared segment, one row per program; each program writes its own row only, anybody reads. A row's counters bear
-the names that the program's description gives them (see `bci.control.line.Post`); the names stand in the segment beside
-the numbers. The window decides from it whether what it shows is still alive; the supervisor decides from it who hangs.
+It is a small shared segment, one row per program; each program writes its own row only and may read all. A row's
+counters bear the names that the program's description gives them (see `bci.control.line.Post`); the names stand in the
+segment beside the numbers. From it the display decides whether its picture is still alive, and the supervisor which
+program hangs.
 """
 
 import json

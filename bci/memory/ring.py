@@ -218,7 +218,7 @@ class Ring(Closing):
         return {name: array[at : at + n] for name, array in self._arrays.items()}
 
     def commit(self, n: int) -> int:
-        """Publish the first `n` claimed places, wake whoever waited for them, return the new count."""
+        """Publish the first `n` claimed places, wake the readers that waited for them, return the new count."""
         count = self._words[COUNT]
         at = count % self.capacity
         if at < self.max_window:

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from bci.decoder.spec import FileName, ImageSpec, Part, Provenance, Sha256
+from bci.decoder.spec import FileName, ImageSpec, Provenance, Section, Sha256
 from models.generators.rules import Rule
 
 #: Name of the description in a package's folder, and of the graph beside it.
 DESCRIPTION, GRAPH = "generator.json", "generator.onnx"
 
 
-class GeneratorSpec(Part):
+class GeneratorSpec(Section):
     """A GeneratorSpec holds the content of generator.json.
 
     Attributes

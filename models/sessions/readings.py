@@ -91,7 +91,7 @@ def known_latents(stimuli: Path) -> dict[str, NDArray[np.float32]]:
         return {name: np.array(row, np.float32) for name, row in rows.items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise RecordingError(
-            f"{stimuli}: expected the pictures' latents in {LATENTS}, came {error}. Without them nobody knows what "
+            f"{stimuli}: expected the pictures' latents in {LATENTS}, came {error}. Without them it is unknown what "
             "should have been read."
         ) from None
 

@@ -95,7 +95,7 @@ def write_frames(program: Program, canvas: Canvas, album: Album) -> int:
     folder = program.folder / "frames"
     folder.mkdir(exist_ok=True)
     for page in album.changes:
-        program.tick()  # the run is over, but whoever watches the heart must not think this hangs
+        program.tick()  # the run is over, but the supervisor must not take this program for hung
         pictured = page.choice.kind in (Shown.FRAME, Shown.STIMULUS)
         canvas.draw(page.image if pictured else None, white=page.white, text=page.choice.text)
         Image.fromarray(canvas.pixels).save(folder / f"{page.number:06d}.png", compress_level=1)

@@ -14,7 +14,7 @@ the newest frame, reads the programs' rows, and answers with a `Choice`.
 In an experiment the engine's parts come first: a stimulus is shown in its time while hearts beat and data are
 young, frames are shown in times of feedback only, and otherwise nothing but the fixation target.
 
-The rules, in the order in which they are asked: nobody has ordered to hold neutral; there is a frame; every
+The rules, in the order in which they are checked: there is no order to hold neutral; there is a frame; every
 watched program's heart beats; the data are young; the frame is valid; the frame is fresh. Neutral is left only
 by a frame that has not been shown yet: what was doubted once does not come back, and no frame is shown as new
 twice.
@@ -54,7 +54,7 @@ class Frame:
     number : int
         Its count in the frame ring.
     arrived : float
-        When the newest sample behind it was in our hands, session seconds; NaN when nobody stamped it.
+        When the newest sample behind it was received, session seconds; NaN when it has no such stamp.
     valid : bool
         Whether its decoder lets it be shown.
     reason : str
@@ -74,7 +74,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TrialPart:
     """The part of a trial that is due now; see `bci.memory.trial_parts`.
 
     Attributes
@@ -146,7 +146,7 @@ class Presenter:
         self._hearts = dict(hearts)
         self._sources = dict(sources)
         self._engine = engine
-        self._part: Part | None = None
+        self._part: TrialPart | None = None
         self._last_shown = -1
         self._held = False
         self.choice: Choice | None = None
@@ -169,7 +169,7 @@ class Presenter:
             engine=board.row(spec.engine) if spec.engine else None,
         )
 
-    def choose(self, now: float, newest: Frame | None, part: Part | None = None) -> Choice:
+    def choose(self, now: float, newest: Frame | None, part: TrialPart | None = None) -> Choice:
         """Decide what the next flip shows; the same object as before when nothing changes.
 
         Parameters
@@ -178,7 +178,7 @@ class Presenter:
             Session seconds; not before `newest` was taken.
         newest : Frame or None
             The newest frame there is.
-        part : Part or None
+        part : TrialPart or None
             In an experiment, the part of a trial that is due now; the same object as before while it lasts.
         """
         if self._engine is not None and (part is None or part.phase is Phase.STIMULUS):
@@ -194,7 +194,7 @@ class Presenter:
         assert self.choice is not None
         return self.choice
 
-    def _choose_stimulus(self, now: float, part: Part | None) -> Choice:
+    def _choose_stimulus(self, now: float, part: TrialPart | None) -> Choice:
         """Decide between a stimulus, the fixation target and neutral."""
         before, part_before, self._part = self.choice, self._part, part
         doubt = self._dead(now)
@@ -225,7 +225,7 @@ class Presenter:
             self.choice = Choice(Shown.NEUTRAL, -1, Cause.END, "the run is over")
         return self.choice
 
-    def _doubt(self, now: float, newest: Frame | None, part: Part | None) -> tuple[Cause, str] | None:
+    def _doubt(self, now: float, newest: Frame | None, part: TrialPart | None) -> tuple[Cause, str] | None:
         """Return the first rule that forbids showing `newest`, and what it found."""
         if newest is None and not self._held:
             return Cause.NO_FRAME, "before the first frame"
@@ -263,7 +263,7 @@ class Presenter:
         return None
 
 
-def _belongs(frame: Frame, part: Part) -> bool:
+def _belongs(frame: Frame, part: TrialPart) -> bool:
     """Return whether a reconstruction may be shown as feedback in a part of a trial."""
     return frame.trial == part.trial if frame.trial >= 0 else frame.arrived >= part.since
 

@@ -13,7 +13,7 @@ from bci.memory.ring import Ring
 from bci.memory.trial_parts import Phase
 from bci.signal.clock import Clock
 from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, STAGES, Shown, cut_text, event_record
-from stimuli.display.presenter import Choice, Frame, Part
+from stimuli.display.presenter import Choice, Frame, TrialPart
 from stimuli.trials import Text
 
 _ARRIVED, _TAKEN, _FLIPPED = (STAGES.index(stage) for stage in ("arrived", "taken", "flipped"))
@@ -149,13 +149,13 @@ class StimulusReader:
                 f"a stimuli ring for pictures of {image_shape} was expected; this one has {found}"
             )
         self._ring = ring
-        self._waiting: deque[tuple[Part, float, float, NDArray[np.uint8]]] = deque()
+        self._waiting: deque[tuple[TrialPart, float, float, NDArray[np.uint8]]] = deque()
         self._next = ring.count  # what was asked for before this display was started is over
         self.lost = 0
         self.image: NDArray[np.uint8] = np.zeros((*image_shape, 3), np.uint8)
         self.prepare_text: Callable[[Text], NDArray[np.uint8]] | None = None
 
-    def due(self, now: float) -> Part | None:
+    def due(self, now: float) -> TrialPart | None:
         """Return the part that is due, the newest one where several are; its picture is then in `image`."""
         self._take()
         while self._waiting and self._waiting[0][2] <= now:
@@ -182,7 +182,7 @@ class StimulusReader:
             image = copy["image"][0]
             if text is not None and self.prepare_text is not None:
                 image = self.prepare_text(text)
-            part = Part(
+            part = TrialPart(
                 Phase(int(record["phase"])),
                 int(record["trial"]),
                 int(record["stimulus"]),

@@ -25,7 +25,7 @@ LOOK_EVERY, WRITE_EVERY = 0.1, 1.0
 FILE = "preview.png"
 
 
-class Screen(Protocol):
+class OperatorScreen(Protocol):
     """Where a sheet is shown beside the file."""
 
     def show(self, sheet: Image.Image) -> None:
@@ -142,7 +142,7 @@ def main(program: Program) -> None:
     program.report(preview=str(path), paired=paired)
 
 
-def open_screen(program: Program) -> Screen:
+def open_screen(program: Program) -> OperatorScreen:
     """Open the operator's window, where there is to be one; a missing screen is said in the log, and is no failure."""
     spec: Any = program.spec
     if spec["kind"] == "file" or (spec["kind"] == "auto" and not spec["screen"]):
@@ -174,7 +174,7 @@ def choose(
 
 
 def write_whole(sheet: Image.Image, path: Path) -> None:
-    """Write a picture so that whoever opens it finds it whole."""
+    """Write a picture whole or not at all, so that it can be opened at any time."""
     beside = path.with_name(f".{path.name}.partial")
     sheet.save(beside, format="PNG", compress_level=1)
     os.replace(beside, path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bci.control.line import Line, Post
-from bci.control.plan import EndedSession, Facts, Rules
+from bci.control.plan import Facts, Rules, SessionOutcome
 from bci.control.snapshot import SessionSnapshot, SessionState
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.errors import ProgramError, StreamNotFound
@@ -77,7 +77,7 @@ class PlantedPlan:
         self.stages: list[list[str]] = []
         self.told: dict[str, Any] = {}
         self.end = ""
-        self.outcome: EndedSession | None = None
+        self.outcome: SessionOutcome | None = None
         streams = {"stream": "stream"}
         self.line = Line(
             [
@@ -128,7 +128,7 @@ class PlantedPlan:
     def ended(self, facts: Facts, elapsed: float) -> str:
         return self.end
 
-    def summarise(self, outcome: EndedSession) -> dict[str, Any]:
+    def summarise(self, outcome: SessionOutcome) -> dict[str, Any]:
         self.outcome = outcome
         return {"state": outcome.snapshot.state, "failures": outcome.failures}
 

@@ -39,7 +39,7 @@ def main(path: Path) -> int:
     def observe(supervisor: Supervisor) -> None:
         breaker(supervisor)
         if not parent.is_running():
-            raise BciError("whoever ordered this session is gone")
+            raise BciError("the process that ordered this session has ended")
 
     try:
         supervisor = supervise(config, Path(plan["out"]), observe)

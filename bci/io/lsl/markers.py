@@ -22,7 +22,7 @@ from bci.signal.types import EVENT_DTYPE, Event, Signal, code_of, event_record
 log = logging.getLogger(__name__)
 
 
-#: What liblsl keeps while nobody pulls, in hundreds of markers.
+#: Markers that liblsl keeps until they are pulled, in hundreds.
 _BUFFER = 360
 
 #: How often, and for how long, it is looked who sends the markers now, seconds.

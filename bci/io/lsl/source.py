@@ -73,7 +73,7 @@ class LslSource(Closing):
     timeout : float
         Seconds to look for it, by the session clock.
     buffer_s : float
-        Seconds liblsl keeps while nobody pulls.
+        Seconds of samples that liblsl keeps until they are pulled.
     data_age_limit : float, optional
         Seconds without a sample after which the stream counts as stalled; by default half a second or three
         samples, whichever is longer.
@@ -195,7 +195,7 @@ class LslSource(Closing):
             if not expected:
                 self._stamp(stream, inlet, raw, times, now)
             count = ring.commit(n)
-            # While whoever waited wakes up: is there anything among them that no filter may see?
+            # Checked while the waiting reader wakes up: whether any of these samples must not enter a filter.
             ring.vouch(count, good=all_measured(places["samples"][:n]))
             if expected:
                 self._stamps.take(raw)
@@ -320,7 +320,7 @@ class LslSource(Closing):
                 self._doubles.add(uid)
                 self._mark(stream, MarkKind.DOUBLE, time=now, detail=info.place)
         if self._stalled and rivals and self.info.uid not in seen:
-            # Its computer hangs, or lost its power without a farewell, and somebody has started it anew.
+            # Its computer hangs or lost its power without closing the outlet, and the stream was started again.
             self._lose(stream, now, "silent, and replaced")
 
     def _lose(self, stream: Stream, now: float, detail: str = "") -> None:
