@@ -181,13 +181,6 @@ class SessionPlan:
             if latents:
                 line.append(posts.render(self._decode_spec(driver)))
         for index in streams:
-            source = config.source_of(index)
-            if source is not None:
-                # A participant in silico has no markers; the others' are offered whether they are taken or not.
-                offers = [self.source_id(index), _own_markers(self.source_id(index))]
-                spec = partial(self._source_spec, index)
-                line.append(posts.source(self.stream_name(index), source.kind, spec, offers))
-        for index in streams:
             line.append(
                 posts.acquire(
                     self.stream_name(index),
@@ -197,6 +190,13 @@ class SessionPlan:
                     takes=[self.source_id(index), *self.markers[index]],
                 )
             )
+        for index in streams:
+            source = config.source_of(index)
+            if source is not None:
+                # A participant in silico has no markers; the others' are offered whether they are taken or not.
+                offers = [self.source_id(index), _own_markers(self.source_id(index))]
+                spec = partial(self._source_spec, index)
+                line.append(posts.source(self.stream_name(index), source.kind, spec, offers))
         for index in decoders:
             line.append(
                 posts.decode(

@@ -44,7 +44,7 @@ def plan(bundles: dict[str, Bundle], *decoders: dict[str, Any], **sections: Any)
 def test_each_stream_and_each_decoder_has_its_own_program_and_rings(bundles: dict[str, Bundle]) -> None:
     made = plan(bundles, {}, {"stream": "emg"}, publish={"source_id": "out", "decoder": "d1"})
     assert [post.name for post in made.line] == [
-        "source", "acquire", "acquire:emg", "decode", "decode:d1", "display", "publish:d1", "record",
+        "acquire", "acquire:emg", "source", "decode", "decode:d1", "display", "publish:d1", "record",
     ]  # fmt: skip
     acquire, other = made.line["acquire"], made.line["acquire:emg"]
     assert (acquire.streams, acquire.rings) == (
