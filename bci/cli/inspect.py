@@ -98,7 +98,7 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
         decoding = [b for i, b in enumerate(plan.bundles) if session.decoded_by(i) == stream]
         signal, speed, found = _inspect_stream(session, stream, decoding, output)
         for bundle in decoding:
-            bundle.check(signal)
+            bundle.adapt(signal, plan.run)
         if session.source_of(stream) is not None and stream == session.decoded_by(session.driver):
             # Refuses a limit that would turn the screen neutral between two samples.
             session.display.data_age_seconds_at(1 / (signal.rate * speed))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serial
 from bci.config.display import DisplaySettings
 from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
+from bci.config.run import RunSettings
 from bci.config.sources import (
     InSilicoSettings,
     PartName,
@@ -157,6 +158,8 @@ class SessionConfig(_Section):
     publications: Several[PublishSettings] = Field((), alias="publish")
     experiment: ExperimentSettings | None = None
     preview: PreviewSettings | None = None
+    run: RunSettings | None = None
+    """What the session fixes beyond its bundles: design, reference volume, masks, labels of channels."""
     recording: RecordingSettings = RecordingSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     limits: Limits = Limits()
@@ -302,10 +305,15 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
         decoder.model_copy(update={"bundle": folder / decoder.bundle}) for decoder in config.decoders
     )
     sources = tuple(_beside(source, folder) for source in config.sources)
-    experiment = config.experiment
-    if experiment is not None:
-        experiment = experiment.placed(folder)
-    return config.model_copy(update={"decoders": decoders, "sources": sources, "experiment": experiment})
+    experiment, run = config.experiment, config.run
+    return config.model_copy(
+        update={
+            "decoders": decoders,
+            "sources": sources,
+            "experiment": experiment and experiment.placed(folder),
+            "run": run and run.placed(folder),
+        }
+    )
 
 
 def _beside(source: Any, folder: Path) -> Any:

@@ -88,6 +88,10 @@ class Plan(Protocol):
         """
         ...
 
+    def begin(self, folder: Path) -> None:
+        """Keep in the session's folder what programs look for there, before the first of them is started."""
+        ...
+
     def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
         """Take in what programs told when they were ready, before the next ones are started."""
         ...

@@ -180,6 +180,9 @@ class RecordingPlan:
             return create_marks(segment, 1)
         return create_events(segment, max(1, readers))
 
+    def begin(self, folder: Path) -> None:
+        """Keep nothing: a recording fixes nothing beforehand."""
+
     def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
         """Write down once on what all this runs."""
         if not self._written:

@@ -19,16 +19,20 @@ from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from bci.io.files.folder import write_json
+from bci.io.files.run import save_run
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.source import describe
+from bci.live.sides import side_role
 from bci.memory.events import create_events
 from bci.memory.frames import frame_columns, frames_capacity, shown_columns
 from bci.memory.marks import create_marks
 from bci.memory.ring import Column, Ring
-from bci.memory.stream import Capacity, Stream
+from bci.memory.stream import Capacity, Stream, plan_capacity
 from bci.memory.trial_parts import create_drawn, create_requests, create_stimuli
 from bci.session.latency import latency_picture, latency_table
 from bci.signal.clock import Clock
+from bci.signal.run import NO_RUN
+from bci.signal.types import Signal
 
 #: After its last trial an experiment waits this long for what is decoded of it, seconds, beside an epoch's own end.
 _SETTLE = 0.5
@@ -83,6 +87,7 @@ class SessionPlan:
         rules = config.supervision
         self.rules = Rules(rules.restarts, rules.hung_after_s, rules.when_latched)
         self.bundles = tuple(Bundle.load(decoder.bundle) for decoder in config.decoders)
+        self.run = config.run.load() if config.run is not None else NO_RUN
         if config.preview is not None:
             require_pairs(self.bundles[config.driver])
         self.markers = tuple(self._markers_of(index) for index in range(len(config.streams)))
@@ -110,6 +115,23 @@ class SessionPlan:
         stream = self.config.streams[index]
         own = f"{self.key}-{self.name}" + (f"-{stream.name}" if index else "")
         return stream.source_id or own
+
+    def sides(self, decoder: int) -> tuple[Signal, ...]:
+        """Return what the steps of a decoder's pipeline say beside the samples."""
+        bundle = self.bundles[decoder]
+        return bundle.pipeline.start(bundle.signal).sides
+
+    def side_name(self, decoder: int, side: Signal) -> str:
+        """Return what a side output's stream is called in the line and in the recording."""
+        return named(side.name, self.decoder_name(decoder))
+
+    def _all_sides(self) -> list[tuple[str, Signal, int]]:
+        """Return every side output: its stream's name, what it carries, and the stream that it speaks of."""
+        return [
+            (self.side_name(decoder, side), side, self.config.decoded_by(decoder))
+            for decoder in range(len(self.bundles))
+            for side in self.sides(decoder)
+        ]
 
     def events_of(self, decoder: int) -> str | None:
         """Return the ring of the events that a decoder cuts epochs around; None where it needs none.
@@ -205,6 +227,7 @@ class SessionPlan:
                     stream=named("stream", self.stream_name(config.decoded_by(index))),
                     markers=self.events_of(index),
                     shown=config.experiment is not None,
+                    sides={side_role(side.name): self.side_name(index, side) for side in self.sides(index)},
                 )
             )
         line.append(
@@ -226,7 +249,8 @@ class SessionPlan:
         line.append(
             posts.record(
                 self._record_spec,
-                streams=[named("stream", self.stream_name(index)) for index in streams],
+                streams=[named("stream", self.stream_name(index)) for index in streams]
+                + [name for name, _, _ in self._all_sides()],
                 markers=list(rings.values()),
                 decoders=[self.decoder_name(index) for index in decoders],
                 rings=["shown", RIG_MARKS],
@@ -316,6 +340,9 @@ class SessionPlan:
             posts.role("stream", index): asdict(self.info(index)) | {"role": self.stream_name(index)}
             for index in range(len(self.config.streams))
         }
+        for place, (name, side, of) in enumerate(self._all_sides(), len(streams)):
+            info = StreamInfo(side, f"{self.key}-{name}", kind="Quality", speed=self.info(of).speed)
+            streams[posts.role("stream", place)] = asdict(info) | {"role": name}
         return {
             "streams": streams,
             "markers": markers,
@@ -347,7 +374,7 @@ class SessionPlan:
             info = describe(self.source_id(stream), settings.timeout_s)
             for decoder, bundle in enumerate(self.bundles):
                 if self.config.decoded_by(decoder) == stream:
-                    bundle.check(info.signal)
+                    bundle.adapt(info.signal, self.run)
             self._infos[stream] = info
         return self._infos[stream]
 
@@ -399,6 +426,8 @@ class SessionPlan:
         }
         for index in range(len(self.config.streams)):
             makers[named("stream", self.stream_name(index))] = partial(self._make_stream, index)
+        for name, side, of in self._all_sides():
+            makers[name] = partial(self._make_side, side, of)
         for ring in self._marker_rings().values():
             makers[ring] = lambda segment, readers: create_events(segment, max(1, readers))
         for index in range(len(self.config.decoders)):
@@ -421,12 +450,24 @@ class SessionPlan:
         log.log(level, "of %s, shared memory holds %s", info.source_id, capacity)
         return Stream.create(segment, info.signal, readers=max(1, readers), capacity=capacity)
 
+    def _make_side(self, side: Signal, stream: int, segment: str, readers: int) -> Stream:
+        """Make what a side output travels in; it is held as long as the stream that it speaks of."""
+        settings = self.config.streams[stream]
+        capacity = plan_capacity(
+            side, settings.buffer_s * max(1.0, self.info(stream).speed), settings.buffer_mb
+        )
+        return Stream.create(segment, side, readers=max(1, readers), capacity=capacity)
+
     def _make_frames(self, decoder: int, segment: str, readers: int) -> Ring:
         bundle = self.bundles[decoder]
         hz = self._speed(self.config.decoded_by(decoder)) / self.seconds_per_hop(decoder)
         return _pictures(segment, frame_columns(*bundle.image_size, bundle.latent_size), hz, readers)
 
     # -- while it runs, and after ------------------------------------------------------------------------
+
+    def begin(self, folder: Path) -> None:
+        """Keep what the session fixes beyond its bundles, where decoders and reproduction find it."""
+        save_run(self.run, folder)
 
     def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
         """Take in what programs told when they were ready; write down what ran once every decoder is."""

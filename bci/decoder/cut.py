@@ -31,6 +31,11 @@ class LiveCutter(Protocol):
     yielded: int
     skipped: int
 
+    @property
+    def pipeline(self) -> RunningPipeline:
+        """The pipeline that samples go through first."""
+        ...
+
     def push(self, chunk: Window) -> Iterator[Window]:
         """Take the next samples; give what is to be decoded now."""
         ...
