@@ -164,7 +164,7 @@ def test_a_stop_while_the_source_is_still_looked_for_is_obeyed(make: Callable[..
         bench.until(lambda: not math.isnan(bench.row["beat"]))
 
     bench.run(script)
-    assert bench.told == {}
+    assert not bench.told.keys() & {"ready", "report"}
     assert bench.stream.samples.finished
 
 

@@ -58,6 +58,8 @@ def told(pipe: Connection, kind: str) -> dict[str, Any]:
     """Wait for one message of the program."""
     assert pipe.poll(LONGEST), f"no word from the program, expected {kind!r}"
     found, facts = pipe.recv()
+    while found == "acknowledged" != kind:
+        found, facts = pipe.recv()
     assert found == kind, facts
     return dict(facts)
 
