@@ -26,6 +26,9 @@ def pytest_unconfigure() -> None:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Doctests are looked for in every module; two folders' conftest.py would be one module to them.
+collect_ignore_glob = ["**/conftest.py"]
+
 
 def find_data() -> Path | None:
     """Return the folder of sample recordings: $BCI_DATA, or ../shared/data beside the checkout."""
