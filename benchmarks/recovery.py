@@ -182,7 +182,7 @@ def recover(kills: int) -> dict[str, Any]:
         found: dict[str, list[dict[str, float]]] = {"source": [], "decode": []}
         for kill in script.kills:
             found[kill.victim].append(intervals(kill, shown))
-        running = plan.bundles[0].pipeline.start(plan.bundles[0].signal)
+        running = plan.roster.bundles[0].pipeline.start(plan.roster.bundles[0].signal)
         return {
             "status": summary["status"],
             "restarts": summary["restarts"],

@@ -108,7 +108,7 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the engines before recorded.
+    """A Past holds the records of the engines before this one.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ from bci.memory.trial_parts import LONGEST_TEXT
 
 
 class Ending(StrEnum):
-    """What became of a trial."""
+    """An Ending is the kind of a trial's end."""
 
     SHOWN = "shown"
     ABORTED = "aborted"
@@ -103,7 +103,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """What the trials of a session may be made of, and what is read of them.
+    """A Palette holds the stimuli and results that a session's trials may have.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class Palette:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What was read of one trial.
+    """A Reading is the decoder's result for one trial.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What became of a trial.
+    """An Outcome is the result of a trial, for the protocol.
 
     Attributes
     ----------

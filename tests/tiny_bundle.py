@@ -156,6 +156,7 @@ def tiny_bundle(
     rate: float = 100.0,
     channels: Sequence[str] = CHANNELS,
     unit: str = "uV",
+    volume: tuple[int, ...] | None = None,
     pipeline: Sequence[dict[str, Any]] = (),
     length: int = 20,
     hop: int = 10,
@@ -173,13 +174,14 @@ def tiny_bundle(
     result: Result | None = None,
     **spec: Any,
 ) -> Bundle:
-    """Save a bundle in `folder` and return it loaded.
+    """Save a bundle in `folder` and return it loaded; one of volumes where their shape is given.
 
     `confidence` is a kind of `ConfidenceSpec`; `float16` adds a float16 twin of the generator; `replace` puts
     other bytes in place of the files it names; `result` is one that is no picture; `spec` overrides further keys of
     `BundleSpec`.
     """
-    signal = SignalSpec(name="tiny", rate=rate, shape=(len(channels),), channels=tuple(channels), unit=unit)
+    labels = () if volume else tuple(channels)
+    signal = SignalSpec(name="tiny", rate=rate, shape=volume or (len(labels),), channels=labels, unit=unit)
     output = Pipeline.from_json(list(pipeline)).output(signal.signal())
     shape = (length, *output.shape)
     claims = confidence != "none"

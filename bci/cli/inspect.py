@@ -90,19 +90,19 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
     from bci.control.shared_memory import plan_buffer
 
     plan = SessionPlan(session)
-    facts: dict[str, Any] = {"bundle": plan.bundles[0].hash}
-    for decoder, bundle in zip(session.decoders, plan.bundles, strict=True):
+    facts: dict[str, Any] = {"bundle": plan.roster.bundles[0].hash}
+    for decoder, bundle in zip(session.decoders, plan.roster.bundles, strict=True):
         said = f" ({decoder.name})" if decoder.name else ""
         output.say(f"bundle    {decoder.bundle.name}{said}, sound, hash {bundle.hash[:12]}")
     for stream, settings in enumerate(session.streams):
-        decoding = [b for i, b in enumerate(plan.bundles) if session.decoded_by(i) == stream]
+        decoding = [b for i, b in enumerate(plan.roster.bundles) if session.decoded_by(i) == stream]
         signal, speed, found = _inspect_stream(session, stream, decoding, output)
         for bundle in decoding:
-            bundle.check(signal)
+            bundle.adapt(signal, plan.roster.run)
         if session.source_of(stream) is not None and stream == session.decoded_by(session.driver):
             # Refuses a limit that would turn the screen neutral between two samples.
             session.display.data_age_seconds_at(1 / (signal.rate * speed))
-        buffer = plan_buffer(signal, speed, settings, plan.held(stream))
+        buffer = plan_buffer(signal, speed, settings, plan.roster.held(stream))
         output.say(f"memory    {buffer}")
         found["buffer"] = buffer.facts()
         facts |= found if stream == 0 else {}
@@ -112,7 +112,7 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
     output.say(f"programs  {foreign(', then '.join(' '.join(names) for names in stages))}")
     facts["programs"] = stages
     if session.experiment is not None:
-        facts["trials"] = _open_experiment(session.experiment, plan.bundles[session.driver], output)
+        facts["trials"] = _open_experiment(session.experiment, plan.roster.bundles[session.driver], output)
     return facts
 
 

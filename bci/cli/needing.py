@@ -1,4 +1,4 @@
-"""What is said when a command needs packages of an extra that is not installed."""
+"""needing() turns a missing package into an error that names the extra to install."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

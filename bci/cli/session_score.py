@@ -1,4 +1,4 @@
-"""What a session of known stimuli was worth, said in the terminal when it has ended."""
+"""The score of a session of known stimuli is printed in the terminal when it has ended."""
 
 from pathlib import Path
 from typing import Any

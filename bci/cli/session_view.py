@@ -1,4 +1,4 @@
-"""What the terminal shows of a session: a line while it runs, tables when it has ended."""
+"""The terminal's view of a session: a line while it runs, tables when it has ended."""
 
 from pathlib import Path
 from types import TracebackType

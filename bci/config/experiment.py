@@ -1,4 +1,4 @@
-"""What the participant is shown, trial by trial: the ``[experiment]`` section, one settings model for each protocol.
+"""The ``[experiment]`` section describes the stimuli of each trial, with one settings model for each protocol.
 
 ``protocol`` says which; without it the pictures of a folder are shown. The protocols themselves, under the same names,
 are the modules of `stimuli.protocols`.
@@ -17,7 +17,7 @@ _Words = Annotated[str, Field(min_length=1)]
 
 
 class ProtocolSettings(BaseModel):
-    """What every protocol's settings have: the times of a trial.
+    """ProtocolSettings holds the settings that all protocols share: the times of a trial.
 
     The display stamps every stimulus with its flip and publishes it as a marker ``stimulus <number> <name>``, which is
     recorded and around which a bundle may decode epochs.

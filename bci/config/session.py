@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serial
 from bci.config.display import DisplaySettings
 from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
+from bci.config.run import RunSettings
 from bci.config.sources import (
     InSilicoSettings,
     PartName,
@@ -88,7 +89,7 @@ class PublishSettings(_Section):
 
 
 class PreviewSettings(_Section):
-    """What the operator sees: each stimulus beside what was read of it. Never on the participant's screen."""
+    """PreviewSettings describes the operator's preview of stimuli beside reconstructions."""
 
     kind: Literal["auto", "window", "file"] = "auto"
     """"window" opens one of its own, "file" keeps ``preview.png`` in the session's folder up to date and nothing else,
@@ -100,7 +101,7 @@ class PreviewSettings(_Section):
 
 
 class RecordingSettings(_Section):
-    """What happens when recording fails."""
+    """RecordingSettings decides what happens when recording fails."""
 
     on_disk_error: Literal["stop", "continue"] = "stop"
     """When the disk refuses for longer than a few seconds: "stop" counts as the recorder's death, "continue" goes on
@@ -110,7 +111,7 @@ class RecordingSettings(_Section):
 
 
 class SupervisionSettings(_Section):
-    """What happens when a program dies or hangs."""
+    """SupervisionSettings decides what happens when a program dies or hangs."""
 
     restarts: Annotated[int, Field(ge=0, le=100)] = 3
     """How often each program is started again in one session; after that the session latches safe."""
@@ -157,6 +158,8 @@ class SessionConfig(_Section):
     publications: Several[PublishSettings] = Field((), alias="publish")
     experiment: ExperimentSettings | None = None
     preview: PreviewSettings | None = None
+    run: RunSettings | None = None
+    """What the session fixes beyond its bundles: design, reference volume, masks, labels of channels."""
     recording: RecordingSettings = RecordingSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     limits: Limits = Limits()
@@ -302,10 +305,15 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
         decoder.model_copy(update={"bundle": folder / decoder.bundle}) for decoder in config.decoders
     )
     sources = tuple(_beside(source, folder) for source in config.sources)
-    experiment = config.experiment
-    if experiment is not None:
-        experiment = experiment.placed(folder)
-    return config.model_copy(update={"decoders": decoders, "sources": sources, "experiment": experiment})
+    experiment, run = config.experiment, config.run
+    return config.model_copy(
+        update={
+            "decoders": decoders,
+            "sources": sources,
+            "experiment": experiment and experiment.placed(folder),
+            "run": run and run.placed(folder),
+        }
+    )
 
 
 def _beside(source: Any, folder: Path) -> Any:

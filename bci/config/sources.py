@@ -138,19 +138,19 @@ class _Played(_Published):
 
 
 class SimulateSpec(SimulateSettings, _Played):
-    """What the source program is given of a simulated EEG."""
+    """A SimulateSpec is the source program's specification of a simulated EEG."""
 
 
 class SinesSpec(SinesSettings, _Played):
-    """What the source program is given of known sines."""
+    """A SinesSpec is the source program's specification of known sines."""
 
 
 class ReplaySpec(ReplaySettings, _Played):
-    """What the source program is given of a recording."""
+    """A ReplaySpec is the source program's specification of a recording to play."""
 
 
 class InSilicoSpec(InSilicoSettings, _Published):
-    """What the in-silico program is given; numbers are numbers here, never texts or truth values that look like one."""
+    """An InSilicoSpec is the in-silico program's specification; its numbers are never texts or truth values."""
 
     model_config = ConfigDict(strict=True)
 

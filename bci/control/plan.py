@@ -17,7 +17,7 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Rules:
-    """What happens when a program dies or hangs; see `bci.config.session.SupervisionSettings`."""
+    """Rules decide what happens when a program dies or hangs; see `bci.config.session.SupervisionSettings`."""
 
     restarts: int
     hung_after_s: float
@@ -26,7 +26,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class SessionOutcome:
-    """How a session went, for its summary.
+    """A SessionOutcome holds the end of a session, for its summary.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class SessionOutcome:
 
 
 class Plan(Protocol):
-    """What a supervisor runs."""
+    """A Plan describes the programs and resources that a supervisor runs."""
 
     @property
     def name(self) -> str:
@@ -86,6 +86,10 @@ class Plan(Protocol):
         readers : int
             How many programs wait on it.
         """
+        ...
+
+    def begin(self, folder: Path) -> None:
+        """Keep in the session's folder what programs look for there, before the first of them is started."""
         ...
 
     def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:

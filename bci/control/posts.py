@@ -69,16 +69,21 @@ def acquire(
     )
 
 
-def decode(name: str, spec: Spec, *, stream: str, markers: str | None, shown: bool) -> Post:
-    """Return the post of a decoder; of what is `shown` it only looks up which trial a flip belongs to."""
+def decode(
+    name: str, spec: Spec, *, stream: str, markers: str | None, shown: bool, sides: Mapping[str, str]
+) -> Post:
+    """Return the post of a decoder; of what is `shown` it only looks up which trial a flip belongs to.
+
+    `sides` names the streams that it writes beside its frames, by role.
+    """
     rings = {"frames": named("frames", name), "decode_marks": named("decode_marks", name)}
     return Post(
         named("decode", name),
         "bci.live.decode",
         spec,
-        streams={"stream": stream},
+        streams={"stream": stream, **sides},
         rings=rings | ({"markers": markers} if markers else {}) | ({"shown": "shown"} if shown else {}),
-        writes=("frames", "decode_marks"),
+        writes=("frames", "decode_marks", *sides),
         looks=("shown",) if shown else (),
         waits=("stream",),
         counters=COUNTERS["decode"],

@@ -110,7 +110,7 @@ def _find_streams(source_ids: Sequence[str], timeout: float) -> list[StreamInfo]
 
 
 class RecordingPlan:
-    """What a supervisor runs to record streams; see `bci.control.plan.Plan`.
+    """A RecordingPlan is the plan of a supervisor that records streams; see `bci.control.plan.Plan`.
 
     Each signal has an acquire program of its own; all markers share one.
 
@@ -179,6 +179,9 @@ class RecordingPlan:
         if name == RIG_MARKS:
             return create_marks(segment, 1)
         return create_events(segment, max(1, readers))
+
+    def begin(self, folder: Path) -> None:
+        """Keep nothing: a recording fixes nothing beforehand."""
 
     def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
         """Write down once on what all this runs."""

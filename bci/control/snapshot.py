@@ -10,7 +10,7 @@ from bci.io.files.folder import plain
 
 
 class SessionState(StrEnum):
-    """How far a session is.
+    """A SessionState is a stage of a session, from preparing to done.
 
     ::
 

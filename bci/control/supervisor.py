@@ -179,6 +179,7 @@ class Supervisor:
 
     def _prepare(self) -> None:
         line, board = self.plan.line, self.plan.key + "b"
+        self.plan.begin(self.folder)
         for name in sorted(line.outside):
             self._memory.require(name)
         for stage in line.stages:

@@ -31,6 +31,11 @@ class LiveCutter(Protocol):
     yielded: int
     skipped: int
 
+    @property
+    def pipeline(self) -> RunningPipeline:
+        """The pipeline that samples go through first."""
+        ...
+
     def push(self, chunk: Window) -> Iterator[Window]:
         """Take the next samples; give what is to be decoded now."""
         ...
@@ -64,7 +69,7 @@ class OfflineCutter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveRings:
-    """What a live cutter reads and writes beside the samples, and where it takes over from a predecessor.
+    """A LiveRings holds the rings of a live cutter beside the samples, and the place of a predecessor's end.
 
     Attributes
     ----------
@@ -88,7 +93,7 @@ class LiveRings:
 
 
 class Cut(Protocol):
-    """How windows are cut.
+    """A Cut is one way of cutting windows.
 
     Attributes
     ----------

@@ -74,6 +74,11 @@ class MarkedEpochs:
         self._read = self._reported = self._passed = 0
         self.windows = self.yielded = self.skipped = 0
 
+    @property
+    def pipeline(self) -> RunningPipeline:
+        """The pipeline that samples go through first."""
+        return self._epochs.pipeline
+
     def push(self, chunk: Window) -> Iterator[Window]:
         """Take the next samples, and the events that have come."""
         for epoch in self._epochs.push(chunk, self._new_events()):

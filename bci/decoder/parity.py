@@ -20,7 +20,7 @@ Raw = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far two runs over the same windows are apart.
+    """A Parity holds the differences of two runs over the same windows.
 
     Attributes
     ----------

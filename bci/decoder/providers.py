@@ -35,7 +35,7 @@ _ARENA_BYTES = 8 * 2**30
 
 
 class Runner(Protocol):
-    """What passes one window, or for a generator alone one latent, through all graphs."""
+    """A Runner passes one window, or for a generator alone one latent, through all graphs."""
 
     @property
     def settings(self) -> Mapping[str, Any]:

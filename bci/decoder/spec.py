@@ -51,7 +51,7 @@ Precision = Literal["float32", "float16"]
 
 
 class Section(BaseModel):
-    """What all parts of bundle.json share: frozen, no unknown keys, no infinities."""
+    """A Section is one section of bundle.json: frozen, without unknown keys or infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -180,13 +180,13 @@ class GraphSpec(Section):
 
 
 class CpuOptions(Section):
-    """How the graphs run on a CPU; tuned once, offline, because choosing at load would defeat reproduction."""
+    """CpuOptions configures the graphs on a CPU; tuned once, because choosing at load would defeat reproduction."""
 
     threads: int = Field(default=1, ge=1, le=256)
 
 
 class CudaOptions(Section):
-    """How the graphs run on an NVIDIA GPU.
+    """CudaOptions configures the graphs on an NVIDIA GPU.
 
     Attributes
     ----------
@@ -211,7 +211,7 @@ class Options(Section):
 
 
 class ConfidenceSpec(Section):
-    """What the decoder's confidence is.
+    """A ConfidenceSpec describes the decoder's confidence.
 
     Attributes
     ----------
@@ -238,7 +238,7 @@ class ConfidenceSpec(Section):
 
 
 class Provenance(Section):
-    """Where the bundle comes from: files and their hashes, training configuration, seeds, library versions."""
+    """Provenance is the bundle's origin: files and their hashes, training configuration, seeds, library versions."""
 
     data: dict[str, str] = Field(default_factory=dict)
     config: dict[str, JsonValue] = Field(default_factory=dict)
@@ -247,7 +247,7 @@ class Provenance(Section):
 
 
 class BundleSpec(Section):
-    """All that bundle.json says.
+    """A BundleSpec holds the content of bundle.json.
 
     Attributes
     ----------

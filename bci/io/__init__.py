@@ -1,1 +1,1 @@
-"""Where samples come from and where they go: Lab Streaming Layer and files."""
+"""Input and output of samples: Lab Streaming Layer and files."""

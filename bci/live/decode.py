@@ -6,6 +6,8 @@ import math
 from bci.decoder.bundle import Bundle
 from bci.decoder.cut import LiveRings
 from bci.decoder.onnx import OnnxDecoder
+from bci.io.files.run import read_run
+from bci.live.sides import Sides
 from bci.memory.frames import window_digest, write_frame
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
@@ -18,9 +20,10 @@ def main(program: Program) -> None:
     """Decode the stream of role ``stream`` into the ring of role ``frames``.
 
     A bundle that decodes epochs takes their events from the ring of role ``markers``, and the trials of an experiment's
-    flips from the ring of role ``shown`` where there is one. Resets, overruns, epochs and
-    passed-over windows go to the ring of role ``decode_marks``. Started in the place of one that
-    died, it goes on with the first sample that its predecessor had not used.
+    flips from the ring of role ``shown`` where there is one. What steps say beside the samples goes to streams of roles
+    ``side-NAME``. Resets, overruns, epochs and passed-over windows go to the ring of role ``decode_marks``. What the
+    session fixes beyond the bundle is read from its folder. Started in the place of one that died, it goes on with the
+    first sample that its predecessor had not used.
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window).
     """
@@ -40,7 +43,8 @@ def main(program: Program) -> None:
         since=_time_of(stream, first) if program.restart else -math.inf,
         handled=int(row["windows"]),
     )
-    cutter = bundle.cut.live(stream, bundle.adapt(stream.signal), rings)
+    cutter = bundle.cut.live(stream, bundle.adapt(stream.signal, read_run(program.folder)), rings)
+    sides = Sides(program, cutter.pipeline)
     before = {counter: int(row[counter]) for counter in ("windows", "reconstructions", "skipped", "invalid")}
     invalid = 0
     program.ready(environment=decoder.environment)
@@ -75,9 +79,11 @@ def main(program: Program) -> None:
             invalid += not frame.valid
             if window.skipped:
                 write_mark(marks, MarkKind.SKIPPED, window.last_sample, count=window.skipped, time=cut)
+        sides.write(chunk)
         row["samples"] = chunk.end
         count()
     cutter.finish()
+    sides.finish()
     count()
     frames.finish()
     marks.finish()

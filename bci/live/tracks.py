@@ -110,7 +110,7 @@ class Offsets:
 
 
 class Tracks:
-    """What takes copies of rings' columns and has them written.
+    """Tracks take copies of rings' columns and write them in the background.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from bci.memory.ring import Column, Ring
 
 
 class State(IntEnum):
-    """How far a program is."""
+    """A State is the stage of a program."""
 
     ABSENT = 0
     LOADING = 1

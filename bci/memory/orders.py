@@ -45,7 +45,7 @@ class Order:
 
 
 class OrderVerdict(StrEnum):
-    """What became of an order."""
+    """An OrderVerdict is the result of an order."""
 
     DONE = "done"
     EXPIRED = "expired"

@@ -32,7 +32,7 @@ _BEAT_EVERY = 0.02
 
 @dataclass(frozen=True)
 class Launch:
-    """All that a program is told at its start.
+    """A Launch holds all that a program receives at its start.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Launch:
 
 
 class Program:
-    """What ``main`` of a program is given.
+    """A Program is the argument of a program's ``main``: its clock, rings, board and orders.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class Program:
         """Tell the supervisor that everything is loaded and warm, with facts it should know."""
         self._loading = False
         while self._early:
-            self._take(self._early.pop(0))
+            self._take(self._early.pop(0), self.clock.now())
         # Loading may take longer than a program that is ready may be silent: the last beat must not count as one.
         self.row["beat"] = self.clock.now()
         self.row["state"] = State.READY
@@ -171,24 +171,24 @@ class Program:
         if now >= self._next_beat:
             self.row["beat"] = now
             self._next_beat = now + _BEAT_EVERY
-            self._obey()
+            self._obey(now)
         return not self._stopping
 
-    def _obey(self) -> None:
+    def _obey(self, now: float) -> None:
         if self._pipe is None or self._has_news is None:
             return
         try:
             while self._has_news():
-                self._take(self._pipe.recv())
+                self._take(self._pipe.recv(), now)
         except (EOFError, OSError):
             self._lose_the_supervisor()
 
-    def _take(self, order: Order) -> None:
+    def _take(self, order: Order, now: float) -> None:
         """Carry out one order, or refuse it; say which. What comes before the program is ready may have to wait."""
         if self._loading and not self._inbox.obeys(order.kind):
             self._early.append(order)
             return
-        answer = self._inbox.take(order, self.clock.now())
+        answer = self._inbox.take(order, now)
         self.row["refused"] = self._refused + self._inbox.refused
         if answer is None:
             self.log.warning("order %s to %s came twice: refused", order.id, order.kind)

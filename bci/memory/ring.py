@@ -56,7 +56,7 @@ Columns = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class RingHandle:
-    """What a spawned program needs to attach: the segment's name and the readers' wake-ups."""
+    """A RingHandle lets a spawned program attach to a ring: the segment's name and the readers' wake-ups."""
 
     name: str
     wakeups: tuple[Wakeup, ...]

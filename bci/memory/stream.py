@@ -31,7 +31,7 @@ _IRREGULAR = 4096
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much of a stream its ring holds.
+    """A Capacity states how much of a stream its ring holds.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ def plan_capacity(signal: Signal, seconds: float, megabytes: float = BUFFER_MB, 
 
 @dataclass(frozen=True, slots=True)
 class StreamHandle:
-    """What a spawned program needs to open a stream."""
+    """A StreamHandle lets a spawned program open a stream."""
 
     signal: Signal
     samples: RingHandle

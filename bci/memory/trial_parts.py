@@ -14,7 +14,7 @@ from bci.signal.types import cut_text
 
 
 class Phase(IntEnum):
-    """What a part of a trial shows."""
+    """A Phase is the kind of a part of a trial, by what it shows."""
 
     STIMULUS = 1
     FEEDBACK = 2

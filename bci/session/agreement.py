@@ -22,7 +22,7 @@ _NO_MATTER = frozenset({"arena_bytes"})
 
 
 class Latents:
-    """How far latents lie apart, over a session.
+    """A Latents accumulates the distances between latents over a session.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What one decoder of a session left: its reconstructions, the resets of its pipeline, and the events it cut around."""
+"""A Decoding reads one decoder's records in a session: reconstructions, resets of its pipeline, events cut around."""
 
 import json
 from collections import Counter, defaultdict
@@ -86,7 +86,7 @@ class LostEpoch:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """What one decoder of a session left.
+    """A Decoding holds one decoder's records in a session.
 
     Attributes
     ----------

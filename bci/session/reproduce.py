@@ -44,7 +44,7 @@ Image = NDArray[np.uint8]
 
 
 class Screen(Protocol):
-    """What knows how a display draws, for pictures that a session stored as they stood on the screen.
+    """A Screen draws as the display did, for pictures that a session stored as they stood on the screen.
 
     Attributes
     ----------
@@ -169,7 +169,7 @@ def reproduce(
 
 @dataclass
 class _Comparison:
-    """What comparing frames has found so far."""
+    """A _Comparison accumulates the differences between frames."""
 
     frames: int = 0
     equal: int = 0

@@ -39,7 +39,7 @@ _GAP_S = 0.5
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which samples of a stream a session's files hold, by the rig's own count.
+    """A Coverage lists the samples of a stream in a session's files, by the rig's own count.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ from bci.signal.types import Event, Reconstruction
 
 @dataclass(frozen=True, eq=False)
 class Scrambled:
-    """What was decoded around markers at wrong times.
+    """A Scrambled holds the reconstructions around markers at wrong times.
 
     Attributes
     ----------

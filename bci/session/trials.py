@@ -251,7 +251,7 @@ def _in_order(trials: list[RecordedTrial]) -> list[RecordedTrial]:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What the engine asked for in one trial, and the onset that it saw."""
+    """An _Asked is one trial as the engine ordered it, with the onset that it saw."""
 
     number: int
     stimulus: int

@@ -24,7 +24,7 @@ from stimuli.display.settings import DisplaySpec
 
 
 class Display(Protocol):
-    """What the loop needs of a screen.
+    """A Display is a screen as the flip loop needs it.
 
     Attributes
     ----------

@@ -34,7 +34,7 @@ from stimuli.trials import Text
 
 
 class Cause(StrEnum):
-    """Which rule put the neutral picture on the screen."""
+    """A Cause is the rule that put the neutral picture on the screen."""
 
     NO_FRAME = "no frame"
     HEARTBEAT = "heartbeat"
@@ -47,7 +47,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the rules need to know about the newest frame.
+    """A Frame holds the facts about the newest frame that the rules check.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class TrialPart:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to show: a frame or a stimulus by its number, or (number -1) nothing of either, and why.
+    """A Choice is the picture to show: a frame or a stimulus by its number, or (number -1) neither, and why.
 
     The reason is that of a neutral picture, and the name of a stimulus; `trial` is the experiment's, -1 where the
     picture belongs to none; `text` is the stimulus, where it is a text.

@@ -195,7 +195,7 @@ class StimulusReader:
 
 
 class Pictures:
-    """What choices look like: the newest frame, or the stimulus that is due."""
+    """Pictures gives the pixels of choices: the newest frame, or the stimulus that is due."""
 
     def __init__(self, frames: FrameReader, stimuli: StimulusReader | None = None) -> None:
         self.frames = frames

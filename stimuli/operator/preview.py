@@ -26,7 +26,7 @@ FILE = "preview.png"
 
 
 class OperatorScreen(Protocol):
-    """Where a sheet is shown beside the file."""
+    """An OperatorScreen shows a sheet, beside the file."""
 
     def show(self, sheet: Image.Image) -> None:
         """Show a sheet until the next one."""

@@ -44,7 +44,7 @@ def plan(bundles: dict[str, Bundle], *decoders: dict[str, Any], **sections: Any)
 def test_each_stream_and_each_decoder_has_its_own_program_and_rings(bundles: dict[str, Bundle]) -> None:
     made = plan(bundles, {}, {"stream": "emg"}, publish={"source_id": "out", "decoder": "d1"})
     assert [post.name for post in made.line] == [
-        "source", "acquire", "acquire:emg", "decode", "decode:d1", "display", "publish:d1", "record",
+        "acquire", "acquire:emg", "source", "decode", "decode:d1", "display", "publish:d1", "record",
     ]  # fmt: skip
     acquire, other = made.line["acquire"], made.line["acquire:emg"]
     assert (acquire.streams, acquire.rings) == (
@@ -52,7 +52,7 @@ def test_each_stream_and_each_decoder_has_its_own_program_and_rings(bundles: dic
         {"markers": "markers", "markers-2": "markers-2"},
     )
     assert (other.streams, other.rings) == ({"stream": "stream:emg"}, {})
-    assert acquire.takes == [made.source_id(0), "keys", "buttons"]
+    assert acquire.takes == [made.roster.source_id(0), "keys", "buttons"]
     assert other.takes == ["amp"]
     assert made.line["decode:d1"].streams == {"stream": "stream:emg"}
     assert made.line["publish:d1"].rings == {"frames": "frames:d1"}
@@ -62,7 +62,7 @@ def test_each_stream_and_each_decoder_has_its_own_program_and_rings(bundles: dic
 def test_the_display_is_told_the_decoder_that_drives_it_and_whom_to_watch(bundles: dict[str, Bundle]) -> None:
     made = plan(bundles, {}, {"stream": "emg"}, display={"kind": "headless", "decoder": "d1"})
     assert made.line["display"].rings["frames"] == "frames:d1"
-    made.info = lambda stream: SimpleNamespace(speed=1.0)  # type: ignore[method-assign]
+    made.roster.info = lambda stream: SimpleNamespace(speed=1.0)  # type: ignore[method-assign]
     told = made.line["display"].specify()
     assert told["watch"] == ("acquire:emg", "decode:d1")
     assert told["data_from"] == ("acquire:emg",)
@@ -109,4 +109,4 @@ def test_a_recording_is_played_as_fast_as_the_decoders_of_its_stream_follow(
     made = plan(bundles, {}, {"stream": "emg"}, {"stream": "emg"}, stream=streams, source=recording)
     told = made.line["source:emg"].specify()
     assert told["followers"] == ["decode:d1", "decode:d2"]
-    assert told["source_id"] == made.source_id(1)
+    assert told["source_id"] == made.roster.source_id(1)

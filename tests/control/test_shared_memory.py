@@ -50,20 +50,18 @@ def test_a_window_and_its_hop_are_held_and_an_epoch_is_not(tmp_path: Path) -> No
 
 def test_check_says_what_will_be_held(bundle: Bundle, tmp_path: Path) -> None:
     session = tmp_path / "session.toml"
-    signal = bundle.signal
     session.write_text(
         f"""name = "held"
 network = "machine"
 stream = {{ buffer_s = 600, buffer_mb = 1 }}
 decoder = {{ bundle = "bundle" }}
-
 [source]
 kind = "sines"
-rate = {signal.rate}
-shape = {list(signal.shape)}
-unit = "{signal.unit}"
-channels = {list(signal.channels)}
-"""
+rate = {bundle.signal.rate}
+shape = {list(bundle.signal.shape)}
+unit = "uV"
+channels = {list(bundle.signal.channels)}
+""",
     )
     done = CliRunner().invoke(app, ["check", str(session), "--json"])
     assert done.exit_code == 0, done.output

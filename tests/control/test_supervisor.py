@@ -121,6 +121,10 @@ class PlantedPlan:
         self.rings[name] = made
         return made
 
+    def begin(self, folder: Path) -> None:
+        assert folder.is_dir()
+        assert not self.stages, "a program was started before the folder was ready for it"
+
     def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
         self.stages.append([post.name for post in stage])
         self.told |= told

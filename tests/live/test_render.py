@@ -41,8 +41,12 @@ class Bench:
         )
 
         class Clock(ManualClock):
+            stopped = False
+
             def now(clock) -> float:
-                if self.drawn.count == self.requests.count:
+                # Once: every order is acknowledged into a pipe that is read when the program has ended.
+                if self.drawn.count == self.requests.count and not clock.stopped:
+                    clock.stopped = True
                     pipe.send(Order(STOP))
                 clock.advance(0.03)
                 return super().now()

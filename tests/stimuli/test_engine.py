@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,12 @@ def observer(trial: int, image: NDArray[np.uint8]) -> tuple[list[float], float]:
 
 
 @pytest.fixture
-def make_world(segment_name: str, tmp_path: Path) -> Iterator[Callable[..., World]]:
+def make_world(
+    segment_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., World]]:
     """Give a maker of worlds, each with a session's folder of its own."""
+    # Hundreds of trials pass in a second here: none waits for the disk, which may be busy with something else.
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
     worlds: list[World] = []
 
     def make(read: Reader = observer, **facts: Any) -> World:

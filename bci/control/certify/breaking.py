@@ -54,7 +54,7 @@ class Fault:
 
 
 class Journal:
-    """What happened, a JSON object a line, on disk at once: another process reads along."""
+    """A Journal writes events to disk at once, a JSON object a line; another process reads along."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("a", encoding="utf-8")

@@ -18,7 +18,7 @@ _SLOWEST = 4.0
 
 @dataclass(frozen=True)
 class Rig:
-    """What is certified, and what of it differs from the session file.
+    """A Rig is the session that is certified, with its differences from the session file.
 
     Attributes
     ----------
@@ -113,7 +113,9 @@ def prepare(
         if decoder.provider != "cpu":
             notes.append(f"Decoded with {decoder.provider}.")
     plan = SessionPlan(config)
-    hops = [plan.seconds_per_hop(i) / _speed(config, config.decoded_by(i)) for i in range(len(bundles))]
+    hops = [
+        plan.roster.seconds_per_hop(i) / _speed(config, config.decoded_by(i)) for i in range(len(bundles))
+    ]
     return Rig(config, bundles, plan.line, max(hops), "; ".join(words), simulated, tuple(notes))
 
 

@@ -17,7 +17,7 @@ from bci.decoder.result import ClassesResult, NumberResult, PictureResult, Resul
 
 
 class Renderer(Protocol):
-    """What draws the values of a result."""
+    """A Renderer draws the values of a result."""
 
     def __call__(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the picture, (height, width, 3) uint8, newly allocated, of finite values, (k,)."""

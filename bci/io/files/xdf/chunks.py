@@ -21,7 +21,7 @@ _MOST_OFFSETS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class CheckedChunks:
-    """How much of a file a reader may be given.
+    """A CheckedChunks states how much of a file is sound.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class CheckedChunks:
 
 @dataclass(slots=True)
 class _Sums:
-    """What the chunks so far add up to."""
+    """A _Sums accumulates the counts of the chunks so far."""
 
     layouts: dict[int, Layout] = field(default_factory=dict)
     offsets: dict[int, int] = field(default_factory=dict)

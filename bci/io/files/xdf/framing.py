@@ -1,4 +1,4 @@
-"""How an XDF file is cut into chunks: each is its length, a tag that says what it holds, and its content.
+"""Framing divides an XDF file into chunks: each is its length, a tag for its kind, and its content.
 
 Format: github.com/sccn/xdf/wiki/Specifications, version 1.0. A length is a byte that says how many bytes it takes,
 then the length itself, little-endian. Only the standard library is imported here: the capped child that walks a file
@@ -17,7 +17,7 @@ _WIDTHS = (1, 4, 8)
 
 
 class Tag(IntEnum):
-    """What a chunk holds."""
+    """A Tag is the kind of a chunk."""
 
     FILE_HEADER = 1
     STREAM_HEADER = 2
@@ -34,7 +34,7 @@ OF_A_STREAM = frozenset({Tag.STREAM_HEADER, Tag.SAMPLES, Tag.CLOCK_OFFSET, Tag.S
 
 
 class ChunkHead(NamedTuple):
-    """Where a whole chunk stands, by its own account.
+    """A ChunkHead gives the place of a whole chunk, as its own length states it.
 
     Attributes
     ----------

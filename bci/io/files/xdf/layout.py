@@ -31,7 +31,7 @@ _LEAST_AHEAD = 64
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How one sample of a stream lies in the file.
+    """A Layout describes the bytes of one sample of a stream in the file.
 
     Attributes
     ----------

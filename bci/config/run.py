@@ -1,0 +1,48 @@
+"""RunSettings is what a session fixes beyond its bundle: the ``[run]`` section of a session file."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bci.io.files.run import load_run
+from bci.signal.run import Run
+
+_Label = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class RunSettings(BaseModel):
+    """The ``[run]`` section of a session file; what a step of a bundle does not ask for is kept with the session."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    design: Path | None = None
+    """Planned events: a tab-separated table with onset, duration (seconds) and trial_type, as BIDS has it."""
+    reference: Path | None = None
+    """The volume that others are aligned to: one .npy file (x, y, z)."""
+    masks: dict[_Label, Path] = Field(default_factory=dict)
+    """Masks by name, each a .npy file (x, y, z) of zeros and ones."""
+    channels: dict[_Label, _Label] = Field(default_factory=dict)
+    """The stream's label of a channel to the bundle's, where they differ: ``channels = { A1 = "O1" }``."""
+
+    def placed(self, folder: Path) -> Self:
+        """Return it with its files looked for in `folder`."""
+        return self.model_copy(
+            update={
+                "design": self.design and folder / self.design,
+                "reference": self.reference and folder / self.reference,
+                "masks": {name: folder / path for name, path in self.masks.items()},
+            }
+        )
+
+    def load(self) -> Run:
+        """Read the files.
+
+        Raises
+        ------
+        ConfigError
+            If one cannot be read, or holds something else; named.
+        """
+        return load_run(
+            design=self.design, reference=self.reference, masks=self.masks, channel_map=self.channels
+        )

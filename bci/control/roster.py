@@ -1,0 +1,204 @@
+"""A Roster names who takes part in one session: streams, markers and decoders, and what is known of each."""
+
+from collections.abc import Mapping
+
+from bci.config.session import SessionConfig
+from bci.control import posts
+from bci.control.line import named
+from bci.decoder.bundle import Bundle
+from bci.errors import ConfigError
+from bci.io.lsl.metadata import StreamInfo
+from bci.io.lsl.source import describe
+from bci.signal.run import NO_RUN
+from bci.signal.types import Signal
+
+
+class Roster:
+    """The streams, marker streams and decoders of one session file, by index.
+
+    The first of each kind has no name of its own in the line (``stream``, ``decode``, ``frames``); those of the others
+    follow a colon (``decode:motor``).
+
+    Parameters
+    ----------
+    config : SessionConfig
+        The session file.
+    key : str
+        What tells this session's own streams and shared memory from others on this host.
+
+    Attributes
+    ----------
+    bundles : tuple of Bundle
+        Each decoder's.
+    run : Run
+        What the session fixes beyond them.
+    markers : tuple of tuple of str
+        Source ids of the marker streams that are taken along with each stream.
+
+    Raises
+    ------
+    BciError
+        If a bundle or a file of ``[run]`` cannot be loaded, or a bundle decodes epochs and there are no markers.
+    """
+
+    def __init__(self, config: SessionConfig, key: str) -> None:
+        self.config, self.key = config, key
+        self.bundles = tuple(Bundle.load(decoder.bundle) for decoder in config.decoders)
+        self.run = config.run.load() if config.run is not None else NO_RUN
+        self.markers = tuple(self._markers_of(index) for index in range(len(config.streams)))
+        for index in range(len(config.decoders)):
+            self.events_of(index)
+        self._infos: dict[int, StreamInfo] = {}
+
+    @property
+    def name(self) -> str:
+        """The session's name."""
+        return self.config.name
+
+    @property
+    def driver(self) -> Bundle:
+        """The bundle whose pictures the screen shows."""
+        return self.bundles[self.config.driver]
+
+    def decoders_of(self, stream: int) -> list[int]:
+        """Return which decoders decode a stream."""
+        return [index for index in range(len(self.bundles)) if self.config.decoded_by(index) == stream]
+
+    def stream_name(self, index: int) -> str:
+        """Return what tells a stream apart from the first; empty for the first."""
+        return (self.config.streams[index].name or "") if index else ""
+
+    def decoder_name(self, index: int) -> str:
+        """Return what tells a decoder apart from the first; empty for the first."""
+        return (self.config.decoders[index].name or "") if index else ""
+
+    def source_id(self, index: int) -> str:
+        """Return the source id of a stream; for a stream of our own source, one that no other program uses."""
+        stream = self.config.streams[index]
+        own = f"{self.key}-{self.name}" + (f"-{stream.name}" if index else "")
+        return stream.source_id or own
+
+    def sides(self, decoder: int) -> tuple[Signal, ...]:
+        """Return what the steps of a decoder's pipeline say beside the samples."""
+        bundle = self.bundles[decoder]
+        return bundle.pipeline.start(bundle.signal).sides
+
+    def side_name(self, decoder: int, side: Signal) -> str:
+        """Return what a side output's stream is called in the line and in the recording."""
+        return named(side.name, self.decoder_name(decoder))
+
+    def all_sides(self) -> list[tuple[str, Signal, int]]:
+        """Return every side output: its stream's name, what it carries, and the stream that it speaks of."""
+        return [
+            (self.side_name(decoder, side), side, self.config.decoded_by(decoder))
+            for decoder in range(len(self.bundles))
+            for side in self.sides(decoder)
+        ]
+
+    def events_of(self, decoder: int) -> str | None:
+        """Return the ring of the events that a decoder cuts epochs around; None where it needs none.
+
+        Raises
+        ------
+        ConfigError
+            If it needs events and no stream of markers is there.
+        """
+        bundle, settings = self.bundles[decoder], self.config.decoders[decoder]
+        if not bundle.cut.needs_markers:
+            return None
+        ids = [marker for of_stream in self.markers for marker in of_stream]
+        if settings.markers is not None:
+            if settings.markers not in ids:
+                raise ConfigError(
+                    f"[decoder] markers names {settings.markers!r}, which no stream takes along; there are "
+                    f"{', '.join(ids) or 'none'}. Give it in [stream] markers."
+                )
+            return self.marker_rings()[settings.markers]
+        # What a simulator sends beside its samples is no event.
+        silent = [
+            own_markers(self.source_id(i))
+            for i in range(len(self.config.streams))
+            if (source := self.config.source_of(i)) is not None and source.kind != "replay"
+        ]
+        ids = [marker for marker in ids if marker not in silent]
+        own = [marker for marker in self.markers[self.config.decoded_by(decoder)] if marker in ids]
+        if not ids:
+            raise ConfigError(
+                f"bundle {bundle.name!r} decodes epochs around markers ({bundle.spec.window}), and the session names "
+                "no stream of markers. Give [stream] markers (bci streams lists what is there), or an [experiment]."
+            )
+        return self.marker_rings()[(own or ids)[0]]
+
+    def marker_rings(self) -> dict[str, str]:
+        """Return the rings of all marker streams in the line, by source id."""
+        ids = [marker for of_stream in self.markers for marker in of_stream]
+        return {marker: posts.role("markers", place) for place, marker in enumerate(ids)}
+
+    def _markers_of(self, stream: int) -> tuple[str, ...]:
+        """Return the source ids of the markers that are taken along with a stream."""
+        given = self.config.streams[stream].marker_ids
+        if given:
+            return given
+        first = stream == self.config.decoded_by(self.config.driver)
+        if first and self.config.experiment is not None:
+            # The display's flips are what epochs are cut around; it is there before acquire looks for them.
+            return (self.config.display.flip_stream,)
+        source = self.config.source_of(stream)
+        # What a source of ours plays or simulates has a stream of markers beside it; a participant in silico has none.
+        return () if source is None or source.kind == "insilico" else (own_markers(self.source_id(stream)),)
+
+    # -- what is known of its streams --------------------------------------------------------------------
+
+    def info(self, stream: int) -> StreamInfo:
+        """Return what a stream says of itself; it is looked for at the first call.
+
+        Raises
+        ------
+        BciError
+            If it is not there, or a bundle that is to decode it expects another signal.
+        """
+        if stream not in self._infos:
+            settings = self.config.streams[stream]
+            info = describe(self.source_id(stream), settings.timeout_s)
+            for decoder in self.decoders_of(stream):
+                self.bundles[decoder].adapt(info.signal, self.run)
+            self._infos[stream] = info
+        return self._infos[stream]
+
+    @property
+    def infos(self) -> Mapping[str, StreamInfo]:
+        """What each stream in shared memory says of itself, as far as that is known."""
+        return {named("stream", self.stream_name(index)): info for index, info in sorted(self._infos.items())}
+
+    def seconds_per_hop(self, decoder: int) -> float:
+        """Return the seconds between two windows of a decoder at the signal's own speed."""
+        bundle = self.bundles[decoder]
+        return bundle.hop * bundle.pipeline.ratio(bundle.signal) / bundle.signal.rate
+
+    def held(self, stream: int) -> int:
+        """Return the most samples of a stream that one of its decoders reads in one piece."""
+        return max((self.bundles[index].cut.held for index in self.decoders_of(stream)), default=0)
+
+    def data_age_limit(self, stream: int) -> float | None:
+        """Return after how long without data a stream counts as stalled; the default where nothing is shown of it."""
+        if stream != self.config.decoded_by(self.config.driver):
+            return None
+        # Volumes come seconds apart: what is late for an amplifier is in time for a scanner.
+        rate = self.driver.signal.rate
+        return self.config.display.data_age_seconds_at(1 / (rate * self.info(stream).speed))
+
+    def speed(self, stream: int) -> float:
+        """Return how fast a stream is played; a participant in silico has its screen before it has its stream."""
+        source = self.config.source_of(stream)
+        if source is not None and source.kind == "insilico":
+            return float(source.speed)
+        return self.info(stream).speed
+
+
+def own_markers(source_id: str) -> str:
+    """Return the source id of the markers that a source of ours sends beside its stream.
+
+    >>> own_markers("demo")
+    'demo-markers'
+    """
+    return f"{source_id}-markers"

@@ -1,0 +1,148 @@
+"""SessionSpecs says what each program of a session is given at its start."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bci.control import posts
+from bci.control.line import Line, named
+from bci.control.roster import Roster, own_markers
+from bci.control.shared_memory import segment_of
+from bci.io.lsl.metadata import StreamInfo
+
+#: After its last trial an experiment waits this long for what is decoded of it, seconds, beside an epoch's own end.
+_SETTLE = 0.5
+
+
+class SessionSpecs:
+    """The settings of each program, worked out when it is started: some rest on what others said of themselves.
+
+    Parameters
+    ----------
+    roster : Roster
+        Who takes part.
+
+    Attributes
+    ----------
+    facts : dict of str to mapping
+        What each program told when it was ready.
+    line : Line
+        The session's programs; set as soon as there is one.
+    """
+
+    line: Line
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self.facts: dict[str, Mapping[str, Any]] = {}
+
+    def source(self, stream: int) -> dict[str, Any]:
+        """Return what the source of a stream is given."""
+        source = self._roster.config.source_of(stream)
+        assert source is not None
+        name = self._roster.stream_name(stream)
+        spec = source.model_dump() | {"source_id": self._roster.source_id(stream)}
+        if source.kind == "insilico":
+            return spec | {"ring": None}
+        followers = [
+            named("decode", self._roster.decoder_name(index)) for index in self._roster.decoders_of(stream)
+        ]
+        spec |= {
+            "ring": segment_of(self._roster.key, self.line, named("stream", name)),
+            "followers": followers,
+        }
+        if source.kind == "replay":
+            spec["marker_consumer"] = (
+                own_markers(self._roster.source_id(stream)) in self._roster.markers[stream]
+            )
+        return spec
+
+    def acquire(self, stream: int) -> dict[str, Any]:
+        """Return what the program that receives a stream is given."""
+        # A source asked for one grid can serve one: that of the first decoder of the stream.
+        cuts = [self._roster.bundles[index].cut for index in self._roster.decoders_of(stream)]
+        return {
+            "source_id": self._roster.source_id(stream),
+            "timeout": self._roster.config.streams[stream].timeout_s,
+            "data_age_limit": self._roster.data_age_limit(stream),
+            "markers": self._roster.markers[stream],
+            "grid": (cuts[0].grid.start, cuts[0].grid.step) if cuts else None,
+        }
+
+    def decode(self, decoder: int) -> dict[str, Any]:
+        """Return what a decoder, or the program that draws latents with its bundle, is given."""
+        settings = self._roster.config.decoders[decoder]
+        return {
+            "bundle": str(settings.bundle),
+            "provider": settings.provider,
+            "audit": settings.audit,
+        }
+
+    def display(self) -> dict[str, Any]:
+        """Return what the display is given."""
+        display, driver = self._roster.config.display, self._roster.config.driver
+        stream = self._roster.config.decoded_by(driver)
+        acquirer = named("acquire", self._roster.stream_name(stream))
+        spec = display.model_dump(exclude={"decoder"}) | {
+            "hop_seconds": self._roster.seconds_per_hop(driver) / self._roster.info(stream).speed,
+            "data_age_limit": self._roster.data_age_limit(stream),
+            "caption": self._caption(),
+            "watch": (acquirer, named("decode", self._roster.decoder_name(driver))),
+            "data_from": (acquirer,),
+        }
+        if self._roster.config.experiment is not None:
+            spec |= {"engine": "engine", "flip_markers": True}
+        return spec
+
+    def engine(self) -> dict[str, Any]:
+        """Return what the engine of an experiment is given."""
+        assert self._roster.config.experiment is not None
+        tail = _SETTLE + max(bundle.cut.tail_s for bundle in self._roster.bundles)
+        palette = self._roster.driver.palette
+        return self._roster.config.experiment.model_dump() | palette | {"tail_s": tail}
+
+    def preview(self) -> dict[str, Any]:
+        """Return what the operator's preview is given."""
+        assert self._roster.config.preview is not None
+        display = self._roster.config.display
+        told = self.facts.get("source", {})
+        who = f", {told['recording']}" if told.get("simulated") and told.get("recording") else ""
+        return self._roster.config.preview.model_dump() | {
+            "caption": self._caption() + who,
+            "participant_monitor": display.monitor,
+            "screen": display.kind != "headless",
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return what the recorder is given."""
+        markers = {
+            posts.role("markers", place): {"source_id": marker}
+            for place, marker in enumerate(self._roster.marker_rings())
+        }
+        streams = {
+            posts.role("stream", index): asdict(self._roster.info(index))
+            | {"role": self._roster.stream_name(index)}
+            for index in range(len(self._roster.config.streams))
+        }
+        for place, (name, side, of) in enumerate(self._roster.all_sides(), len(streams)):
+            info = StreamInfo(
+                side, f"{self._roster.key}-{name}", kind="Quality", speed=self._roster.info(of).speed
+            )
+            streams[posts.role("stream", place)] = asdict(info) | {"role": name}
+        return {
+            "streams": streams,
+            "markers": markers,
+            "decoders": [
+                self._roster.decoder_name(index) for index in range(len(self._roster.config.decoders))
+            ],
+            "on_disk_error": self._roster.config.recording.on_disk_error,
+        }
+
+    def _caption(self) -> str:
+        """Say in a few words what will be shown, and plainly whether it is simulated."""
+        driver = self._roster.config.decoded_by(self._roster.config.driver)
+        told = self.facts.get(named("source", self._roster.stream_name(driver)), {})
+        if told.get("simulated"):
+            kind = getattr(self._roster.config.source_of(driver), "modality", "eeg")
+            return f"{self._roster.name}: SIMULATED {'fMRI' if kind == 'fmri' else kind.upper()}"
+        return f"{self._roster.name}: {told.get('recording') or self._roster.source_id(driver)}"
