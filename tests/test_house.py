@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tokenize
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -164,3 +165,103 @@ def test_no_file_is_larger_than_two_megabytes_but_generators_in_bundles_of_at_mo
     large = re.compile(r"models/bundles/(dcgan|hyper)-[a-z-]+/generator\.onnx")
     assert not {name: size for name, size in sizes.items() if size > 2_000_000 and not large.fullmatch(name)}
     assert not {name: size for name, size in bundles.items() if size > 8_000_000}
+
+
+#: What a document names as ours: paths, ``path::name``, dotted names, and links relative to the document.
+PATH = re.compile(r"\b(?:bci|benchmarks|configs|docs|models|stimuli|tests)/[\w./<>-]*(?:::\w+)?")
+DOTTED = re.compile(r"\b(?:bci|benchmarks|models|stimuli)(?:\.\w+)+")
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def defined_in(module: Path) -> set[str]:
+    """Return the names that a module defines or imports; those inside a class with the class's name before them."""
+
+    def names(body: list[ast.stmt]) -> set[str]:
+        found: set[str] = set()
+        for node in body:
+            match node:
+                case ast.ClassDef(name=name):
+                    found |= {name} | {f"{name}.{inner}" for inner in names(node.body)}
+                case ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                    found.add(name)
+                case ast.Assign(targets=targets):
+                    found |= {target.id for target in targets if isinstance(target, ast.Name)}
+                case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                    found |= {alias.asname or alias.name for alias in aliases}
+        return found
+
+    return names(ast.parse(module.read_text("utf-8")).body)
+
+
+def is_there(mentioned: str) -> bool:
+    """Return whether a path, with or without ``::name``, or a dotted name is in this project.
+
+    Of a path with a ``<placeholder>`` the folder before it must be there.
+    """
+    if "/" in mentioned:
+        path, _, name = mentioned.partition("::")
+        place = ROOT / path.partition("<")[0].rpartition("/")[0] if "<" in path else ROOT / path
+        return place.exists() and (not name or name in defined_in(place))
+    place, rest = ROOT, mentioned.split(".")
+    while rest and (place / rest[0]).is_dir():
+        place /= rest.pop(0)
+    module = place / f"{rest[0]}.py" if rest else place / "__init__.py"
+    if rest and module.is_file():
+        rest.pop(0)
+    elif rest:
+        module = place / "__init__.py"
+    return module.is_file() and (not rest or ".".join(rest) in defined_in(module))
+
+
+def no_longer_there(text: str, folder: Path) -> list[str]:
+    """Return what a document in `folder` mentions that is not in this project."""
+    ours = {found.rstrip("./") for pattern in (PATH, DOTTED) for found in pattern.findall(text)}
+    links = {link for link in LINK.findall(text) if not (folder / link).exists()}
+    return sorted({mentioned for mentioned in ours if not is_there(mentioned)} | links)
+
+
+@pytest.mark.parametrize("document", ["docs/architecture.md", "docs/where.md"])
+def test_every_path_and_name_that_a_document_of_the_house_mentions_exists(document: str) -> None:
+    path = ROOT / document
+    text = path.read_text("utf-8")
+    assert len(PATH.findall(text)) + len(DOTTED.findall(text)) > 20, f"{document} names hardly anything"
+    missing = no_longer_there(text, path.parent)
+    assert not missing, (
+        f"{document} mentions {', '.join(missing)}, which is not there. Write where it is now, or take it out."
+    )
+
+
+def test_the_ground_plan_shows_every_room_every_program_and_the_layers() -> None:
+    plan = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for package in ("bci", "models", "stimuli")
+        for path in (ROOT / package).glob("*/__init__.py")
+    }
+    posts = (ROOT / "bci" / "control" / "posts.py").read_text("utf-8")
+    programs = set(re.findall(r'"((?:bci|stimuli)\.[\w.]+)"', posts))
+    assert len(rooms) > 20
+    assert len(programs) > 8
+    absent = sorted(name for name in rooms | programs if not re.search(rf"\b{re.escape(name)}\b", plan))
+    assert not absent, f"docs/architecture.md does not say what {', '.join(absent)} is for. Add it."
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [name.removeprefix("bci.") for name in contracts[0]["layers"]]
+    assert " > ".join(layers) in plan, f"docs/architecture.md gives other layers than {' > '.join(layers)}."
+
+
+def test_what_a_document_mentions_in_vain_is_named() -> None:
+    text = (
+        "`bci.signal.pipeline.STEPS`, `bci.decoder.spec.BundleSpec.value_names`, `bci/cli/`, `bci/cli/<name>.py`, "
+        "`tests/test_house.py::PATH`, [a](where.md); `bci.signal.pipeline.NO`, `bci.nowhere`, `bci/cli/no.py`, "
+        "`bci/no/<name>.py`, `tests/test_house.py::NO`, [b](nowhere.md)"
+    )
+    assert no_longer_there(text, ROOT / "docs") == [
+        "bci.nowhere",
+        "bci.signal.pipeline.NO",
+        "bci/cli/no.py",
+        "bci/no/<name>.py",
+        "nowhere.md",
+        "tests/test_house.py::NO",
+    ]

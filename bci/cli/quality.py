@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from bci.io.survey import Findings
 
 _LIVE_S = 15.0
-#: What ends like this and is not there is a file that is missing; a stream's source id may hold dots too.
-_FILES = frozenset(".bdf .cnt .csv .edf .fif .gdf .gz .mat .npy .npz .set .vhdr .xdf .xdfz".split())
 _COLOURS = ("green", "yellow", "red")
 
 
@@ -61,8 +59,11 @@ def quality(
     taken. Exit status 3 when a channel, or the stream's time, is bad.
     """
     output = use(json)
+    from bci.io.files.recording import SUFFIXES
+
     path = Path(what) if what is not None else None
-    if path is not None and (path.exists() or len(path.parts) > 1 or path.suffix.casefold() in _FILES):
+    # What ends like a file and is not there is a file that is missing; a stream's source id may hold dots too.
+    if path is not None and (path.exists() or len(path.parts) > 1 or path.suffix.casefold() in SUFFIXES):
         labels = tuple(channels.split(",")) if channels else None
         facts, found = _of_recording(
             path, seconds, output, rate=rate, channels=labels, unit=unit, stream=stream

@@ -142,3 +142,12 @@ def check_channels(step: object, signal: Signal, at_least: int = 1) -> None:
             f"{type(step).__name__} needs samples that are a row of {at_least} or more channels; "
             f"those of {signal.name!r} have the shape {signal.shape}"
         )
+
+
+def check_volume(step: object, signal: Signal) -> None:
+    """Raise ConfigError unless a sample of `signal` is a volume."""
+    if len(signal.shape) != 3:
+        raise ConfigError(
+            f"{type(step).__name__} needs samples that are volumes (x, y, z); those of {signal.name!r} have the shape "
+            f"{signal.shape}"
+        )

@@ -1,6 +1,8 @@
 """Scores of latents and features, each with the baselines that a reader needs to judge it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -92,6 +94,12 @@ def profile_correlation(truth: ArrayLike, predicted: ArrayLike) -> Floats:
 def pattern_correlation(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     """Return Pearson's r of each item over features: (n,); NaN for an item that does not vary."""
     return correlations(*pair(truth, predicted))
+
+
+#: Scores of each item by the name that reports use; larger is better.
+LATENT_SCORES: Mapping[str, Callable[[ArrayLike, ArrayLike], Floats]] = MappingProxyType(
+    {"cosine": cosine, "similarity 1/(1+MSE)": similarity, "pattern r": pattern_correlation}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
 from models.metrics.identification import correlation_table, wins
-from models.metrics.latents import cosine, derangement, pattern_correlation, r_squared, similarity
+from models.metrics.latents import LATENT_SCORES, derangement, r_squared
 from models.metrics.significance import bootstrap_stimuli, permutation_test
 
 Floats = NDArray[np.float64]
@@ -161,11 +161,7 @@ def latent_rows(
         a, b = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
         own, draws = _own(which, len(b), len(a)), _Draws(rng, permutations, resamples)
         guesses = {"zero latent": np.zeros_like(a), "random latents": rng.standard_normal(a.shape)}
-        for metric, score in (
-            ("cosine", cosine),
-            ("similarity 1/(1+MSE)", similarity),
-            ("pattern r", pattern_correlation),
-        ):
+        for metric, score in LATENT_SCORES.items():
             known = {name: _mean(score(a, side)) for name, side in guesses.items()}
             rows.append(_row((system, metric, averaged), _pair_table(score, a, b), own, known, draws))
         rows.append(_r_squared((system, averaged), a, b, own, guesses, draws))

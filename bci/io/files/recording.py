@@ -1,7 +1,8 @@
 """A Recording is a signal that can be read again: samples, their times, markers, and known defects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,28 @@ from bci.io.files.formats.arrays import open_array
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.xdf.reader import open_xdf
 from bci.signal.types import Event, Signal, Times, Window
+
+
+class Opener(Protocol):
+    """An Opener opens the files of one format; see `open_recording`."""
+
+    def __call__(
+        self,
+        path: Path,
+        rate: float | None,
+        channels: Sequence[str] | None,
+        unit: str | None,
+        stream: str | None,
+    ) -> "Recording":
+        """Open the file at `path`."""
+        ...
+
+
+#: What opens a file, by its suffix; MNE opens all others.
+OPENERS: Mapping[str, Opener] = MappingProxyType({".npy": open_array, ".npz": open_array, ".xdf": open_xdf})
+
+#: Suffixes of files, by which a name that is not there is told from the name of a stream.
+SUFFIXES = frozenset(OPENERS) | frozenset(".bdf .cnt .csv .edf .fif .gdf .gz .mat .set .vhdr .xdfz".split())
 
 
 class Recording(Protocol):
@@ -98,10 +121,8 @@ def open_recording(
         raise RecordingError(f"there is no file {path}")
     suffix = path.suffix.casefold()
     try:
-        if suffix in (".npy", ".npz"):
-            return open_array(path, rate, channels, unit, stream)
-        if suffix == ".xdf":
-            return open_xdf(path, rate, channels, unit, stream)
+        if suffix in OPENERS:
+            return OPENERS[suffix](path, rate, channels, unit, stream)
         if suffix == ".xdfz" or path.name.casefold().endswith(".xdf.gz"):
             raise RecordingError(f"{path.name} is compressed: unpack it with gzip first")
         if stream is not None:

@@ -7,16 +7,8 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from bci.signal.run import Run
-from bci.signal.step import Kernel, Step
+from bci.signal.step import Kernel, Step, check_volume
 from bci.signal.types import Flags, Samples, Signal
-
-
-def _check_volume(step: object, signal: Signal) -> None:
-    if len(signal.shape) != 3:
-        raise ConfigError(
-            f"{type(step).__name__} needs samples that are volumes (x, y, z); those of {signal.name!r} have the shape "
-            f"{signal.shape}"
-        )
 
 
 @dataclass(frozen=True)
@@ -39,7 +31,7 @@ class MaskVolume:
 
     def output(self, signal: Signal) -> Signal:
         """Return the row of voxels."""
-        _check_volume(self, signal)
+        check_volume(self, signal)
         if isinstance(self.voxels, bool) or not isinstance(self.voxels, int) or self.voxels < 1:
             raise ConfigError(f"MaskVolume: voxels must be a whole number from 1, got {self.voxels!r}")
         return replace(signal, shape=(self.voxels,), channels=())
