@@ -76,6 +76,8 @@ class Stage:
             rings={"frames": self.frames.handle, "shown": self.shown.handle}
             | ({"stimuli": self.stimuli.handle} if spec.get("engine") else {}),
         )
+        if self._program is not None:
+            self._program.close()  # its rings would be freed while views of them are still there
         self._program = Program(launch, self._child_pipe, self.board, self.clock)
         return self._program
 

@@ -198,8 +198,9 @@ def test_each_program_of_it_is_broken_and_what_must_be_seen_is_seen(
     rig = prepare(load_session(session_file(tmp_path, end=limits)))
     programs = list(dict.fromkeys(program for program, _ in planned(rig.line)))
     assert programs == [
-        "source", "source:emg", "acquire", "acquire:emg", "decode", "decode:arms", "display", "record",
+        "source", "source:emg", "acquire", "acquire:emg", "decode", "decode:arms", "display", "publish:arms", "record",
     ]  # fmt: skip
+    assert set(programs) == {post.name for post in rig.line}
     faults = [Fault(program, "killed") for program in programs]
     with CertifiedRun("faults", rig.config, tmp_path, LslClock(), rig.hop_seconds, faults=faults) as run:
         run.follow(lambda elapsed, what: keyboards.press())

@@ -15,11 +15,11 @@ from bci.control.certify.seeing import Broken, Seen, Span
 from bci.control.line import Line, kind_of, name_of, named
 
 #: The programs of the table, and the two ways in which each can fail.
-PROGRAMS = ("source", "acquire", "decode", "display", "record")
+PROGRAMS = ("source", "acquire", "decode", "display", "publish", "record")
 WAYS = ("killed", "frozen")
 
 #: What the programs are called on the page.
-_NAMES = {"acquire": "acquisition", "decode": "decoder", "record": "recorder"}
+_NAMES = {"acquire": "acquisition", "decode": "decoder", "publish": "publisher", "record": "recorder"}
 
 #: The supervisor's own mark, of every program that it starts again.
 RESTART = "rig: restart"
