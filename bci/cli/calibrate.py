@@ -99,18 +99,18 @@ def calibrate(
         recording = recording / "recording.xdf"
     with _progress(output) as progress:
         task = progress.add_task("fitting", total=1.0)
-        found: Calibration = fit(
+        calibration: Calibration = fit(
             loaded,
             base,
             recording,
             lambda done, text: progress.update(task, completed=done, description=text),
         )
-    _show(found, output)
-    simulated = found.scores["test"]["simulated"]
-    facts |= {"beats_chance": found.beats_chance, "scores": found.scores, "simulated": simulated}
-    if not found.beats_chance:
+    _show(calibration, output)
+    simulated = calibration.scores["test"]["simulated"]
+    facts |= {"beats_chance": calibration.beats_chance, "scores": calibration.scores, "simulated": simulated}
+    if not calibration.beats_chance:
         _give_up("no better than chance: nothing is written", config, facts, output)
-    bundle = found.write(out)
+    bundle = calibration.write(out)
     output.say(f"[bold green]bundle written:[/] {escape(str(out))}   recording: {escape(str(recording))}")
     output.result(facts | {"written": True, "bundle": str(out), "hash": bundle.hash})
 

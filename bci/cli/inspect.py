@@ -38,7 +38,7 @@ def streams(
     output = use(json)
     from bci.io.lsl.source import visible
 
-    found = visible(wait)
+    infos = visible(wait)
     rows = [
         (
             s.source_id,
@@ -49,7 +49,7 @@ def streams(
             s.signal.unit,
             s.host,
         )
-        for s in found
+        for s in infos
     ]
     if rows:
         output.table("Streams", ("source id", "name", "type", "rate (Hz)", "shape", "unit", "host"), rows)
@@ -92,11 +92,11 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
     plan = SessionPlan(session)
     facts: dict[str, Any] = {"bundle": plan.roster.bundles[0].hash}
     for decoder, bundle in zip(session.decoders, plan.roster.bundles, strict=True):
-        said = f" ({decoder.name})" if decoder.name else ""
-        output.say(f"bundle    {decoder.bundle.name}{said}, sound, hash {bundle.hash[:12]}")
+        which = f" ({decoder.name})" if decoder.name else ""
+        output.say(f"bundle    {decoder.bundle.name}{which}, sound, hash {bundle.hash[:12]}")
     for stream, settings in enumerate(session.streams):
         decoding = [b for i, b in enumerate(plan.roster.bundles) if session.decoded_by(i) == stream]
-        signal, speed, found = _inspect_stream(session, stream, decoding, output)
+        signal, speed, stream_facts = _inspect_stream(session, stream, decoding, output)
         for bundle in decoding:
             bundle.adapt(signal, plan.roster.run)
         if session.source_of(stream) is not None and stream == session.decoded_by(session.driver):
@@ -104,10 +104,10 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
             session.display.data_age_seconds_at(1 / (signal.rate * speed))
         buffer = plan_buffer(signal, speed, settings, plan.roster.held(stream))
         output.say(f"memory    {buffer}")
-        found["buffer"] = buffer.facts()
-        facts |= found if stream == 0 else {}
+        stream_facts["buffer"] = buffer.facts()
+        facts |= stream_facts if stream == 0 else {}
         if len(session.streams) > 1:
-            facts.setdefault("streams", {})[settings.name] = found
+            facts.setdefault("streams", {})[settings.name] = stream_facts
     stages = [[post.name for post in stage] for stage in plan.line.stages]
     output.say(f"programs  {foreign(', then '.join(' '.join(names) for names in stages))}")
     facts["programs"] = stages
@@ -137,18 +137,18 @@ def _inspect_stream(
         from bci.io.lsl.source import describe
 
         assert settings.source_id is not None
-        found = describe(settings.source_id, settings.timeout_s)
+        info = describe(settings.source_id, settings.timeout_s)
         output.say(
-            f"stream    {found.source_id}: {found.signal.shape} at {found.signal.rate:g} Hz on {found.host}"
+            f"stream    {info.source_id}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}"
         )
-        return found.signal, found.speed, {"stream": found.source_id}
+        return info.signal, info.speed, {"stream": info.source_id}
     output.say("source    the simulator")
     if isinstance(source, InSilicoSettings):
         from bci.live.insilico import open_participant, read_spec
 
         participant = open_participant(read_spec({**source.model_dump(), "source_id": "check"}))
-        told = [_whom(source, bundle, output) for bundle in decoding]
-        return participant.signal, source.speed, told[0] if told else {}
+        compared = [_whom(source, bundle, output) for bundle in decoding]
+        return participant.signal, source.speed, compared[0] if compared else {}
     from bci.live.source import open_source
 
     return open_source(source).signal, source.speed, {}
@@ -234,10 +234,10 @@ def info(
 
     loaded = Bundle.load(bundle)
     spec = loaded.spec.model_dump(mode="json")
-    told = {
+    description = {
         key: value for key, value in spec.items() if key not in ("pipeline", "graphs", "provenance", "files")
     }
-    output.facts(f"Bundle {bundle.name}", {"hash": loaded.hash, **told})
+    output.facts(f"Bundle {bundle.name}", {"hash": loaded.hash, **description})
     for place, step in enumerate(spec["pipeline"], 1):
         settings = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
         output.say(f"pipeline step {place}: [bold]{step['step']}[/]  {settings}")

@@ -65,15 +65,15 @@ def quality(
     # What ends like a file and is not there is a file that is missing; a stream's source id may hold dots too.
     if path is not None and (path.exists() or len(path.parts) > 1 or path.suffix.casefold() in SUFFIXES):
         labels = tuple(channels.split(",")) if channels else None
-        facts, found = _of_recording(
+        facts, survey = _of_recording(
             path, seconds, output, rate=rate, channels=labels, unit=unit, stream=stream
         )
     else:
         if given := [n for n, v in (("rate", rate), ("channels", channels), ("unit", unit)) if v is not None]:
             raise ConfigError(f"--{given[0]} is said of a file; a stream says it itself")
-        facts, found = _of_stream(what, seconds or _LIVE_S, timeout, output)
-    _show(found, output)
-    values = result(found)
+        facts, survey = _of_stream(what, seconds or _LIVE_S, timeout, output)
+    _show(survey, output)
+    values = result(survey)
     output.result(facts | values)
     if values["verdict"] == "bad":
         raise typer.Exit(SAFE)
@@ -93,8 +93,8 @@ def _of_recording(
         output.say(f"[yellow]defect:[/] {escape(defect)}")
     with Progress(console=output.console, transient=True) as progress:
         task = progress.add_task("reading", total=1.0)
-        found = survey_recording(recording, seconds, lambda share: progress.update(task, completed=share))
-    return {"recording": str(path), "stream": None, "defects": list(recording.defects)}, found
+        survey = survey_recording(recording, seconds, lambda share: progress.update(task, completed=share))
+    return {"recording": str(path), "stream": None, "defects": list(recording.defects)}, survey
 
 
 def _of_stream(
@@ -108,24 +108,24 @@ def _of_stream(
     with LslSource(source_id or _only_stream(timeout), clock=clock, timeout=timeout) as source:
         with Progress(console=output.console, transient=True) as progress:
             task = progress.add_task(f"listening to {source.info.source_id}", total=1.0)
-            found = survey_stream(
+            survey = survey_stream(
                 source, clock, seconds, lambda share: progress.update(task, completed=share)
             )
         marks = {kind.name.lower(): n for kind, n in source.marked.items()}
-        return {"recording": None, "stream": source.info.source_id, "marks": marks}, found
+        return {"recording": None, "stream": source.info.source_id, "marks": marks}, survey
 
 
 def _only_stream(timeout: float) -> str:
     """Return the source id of the one regular stream that is visible."""
     from bci.io.lsl.source import visible
 
-    found = [info for info in visible(min(timeout, 2.0)) if info.signal.rate]
-    if len(found) == 1:
-        return found[0].source_id
-    names = ", ".join(info.source_id for info in found)
+    infos = [info for info in visible(min(timeout, 2.0)) if info.signal.rate]
+    if len(infos) == 1:
+        return infos[0].source_id
+    names = ", ".join(info.source_id for info in infos)
     raise StreamNotFound(
-        f"{len(found)} streams are visible ({names}); name one of them"
-        if found
+        f"{len(infos)} streams are visible ({names}); name one of them"
+        if infos
         else "no stream is visible. Start the amplifier's LSL program, or name a recording."
     )
 

@@ -25,11 +25,11 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
         session = RecordedSession.read(folder)
         _require_pictures(session.bundle(decoder=session.driver))
         trials = session.trials(session.driver)
-        found: dict[str, Any] = score(readings_of(trials), known_latents(shown.folder))
+        scores: dict[str, Any] = score(readings_of(trials), known_latents(shown.folder))
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
     left_out = count_left_out(trials)
-    return found | ({"left_out": left_out} if left_out else {})
+    return scores | ({"left_out": left_out} if left_out else {})
 
 
 def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
         for text, frame in scrambled.readings
         if frame.valid and (name := stimulus_name(text))
     ]
-    found: dict[str, Any] = score(readings, latents)
-    return found | {"scrambled": True, "seed": seed, "lost": scrambled.lost}
+    scores: dict[str, Any] = score(readings, latents)
+    return scores | {"scrambled": True, "seed": seed, "lost": scrambled.lost}
 
 
 def _require_pictures(bundle: Bundle) -> None:

@@ -61,9 +61,9 @@ class Watch:
         decoders = {name: p for name, p in session.programs.items() if name.partition(":")[0] == "decode"}
         # The line lists its decoders as the session file does.
         for (name, program), result in zip(decoders.items(), self._results, strict=True):
-            said = f"{name.partition(':')[2]}: " if len(decoders) > 1 and ":" in name else ""
+            which = f"{name.partition(':')[2]}: " if len(decoders) > 1 and ":" in name else ""
             counted = program.counters
-            words.append(f"{said}{counted['reconstructions']} reconstructions, {counted['skipped']} skipped")
+            words.append(f"{which}{counted['reconstructions']} reconstructions, {counted['skipped']} skipped")
             newest = session.newest.get(name)
             if newest is not None:
                 words.append(describe_frame(newest, result))
@@ -142,15 +142,15 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
             f"decoded as planted: {planted['agreement']:.1%} of {planted['n']} reconstructions "
             f"(always saying the commoner state: {planted['baseline']:.1%})"
         )
-    found = score_session(config, folder)
-    if found:
-        say_score(found, output)
+    scores = score_session(config, folder)
+    if scores:
+        say_score(scores, output)
     pairs = folder / "preview.png"
     if pairs.exists():
         output.say(f"seen above read, every trial: {pairs}")
     sheet = folder / "contact_sheet.png"
     output.say(f"session: {folder}" + (f"   what the screen showed: {sheet}" if sheet.exists() else ""))
-    return ({"planted": planted} if planted else {}) | ({"identification": found} if found else {})
+    return ({"planted": planted} if planted else {}) | ({"identification": scores} if scores else {})
 
 
 def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:
@@ -170,13 +170,13 @@ def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:
     confidence = np.array([frame.confidence for frame in frames])
     rows = []
     for part in np.split(np.arange(len(planted)), np.flatnonzero(np.diff(planted)) + 1):
-        said = round(float(decoded[part].mean()))
+        state = round(float(decoded[part].mean()))
         rows.append(
             (
                 f"{seconds[part[0]]:.1f} to {seconds[part[-1]]:.1f}",
                 STATES[int(planted[part[0]])],
-                STATES[said],
-                f"{np.mean(decoded[part] == said):.0%}",
+                STATES[state],
+                f"{np.mean(decoded[part] == state):.0%}",
                 float(np.mean(confidence[part])),
             )
         )

@@ -105,9 +105,9 @@ def evaluate(
     if scramble_markers is not None:
         from bci.cli.session_score import say_score, score_scrambled
 
-        found = score_scrambled(bundle, scramble_markers)
-        say_score(found, output)
-        output.result(found)
+        scores = score_scrambled(bundle, scramble_markers)
+        say_score(scores, output)
+        output.result(scores)
         return
     with Progress(console=output.console, transient=True) as progress:
         task = progress.add_task("evaluating", total=1.0)
@@ -144,8 +144,8 @@ def _session(
         again = reproduce(folder)
     except BciError as error:
         again = {"trouble": str(error)}
-    found: dict[str, Any] = evaluate_session(folder, out, reproduced=again, weights=weights, progress=step)
-    return found
+    report: dict[str, Any] = evaluate_session(folder, out, reproduced=again, weights=weights, progress=step)
+    return report
 
 
 def _bundle(

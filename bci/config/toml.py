@@ -77,6 +77,6 @@ def describe_errors(error: ValidationError) -> str:
         if item["type"] == "extra_forbidden":
             lines.append(f"  {key}: there is no such key; check its spelling")
         else:
-            came = "" if item["type"] in ("missing", "value_error") else f" (came: {item['input']!r})"
-            lines.append(f"  {key}: {item['msg']}{came}")
+            value = "" if item["type"] in ("missing", "value_error") else f" (came: {item['input']!r})"
+            lines.append(f"  {key}: {item['msg']}{value}")
     return "\n".join(lines)

@@ -198,8 +198,8 @@ class Crew:
         self._board.row(name)["state"] = State.ABSENT
         now = self._clock.now()
         launch = dataclasses.replace(place.launch, restart=n)
-        found = place.found_dead if place.found_dead is not None else now
-        self._places[name] = _Place(launch, self._spawn(launch), now, found)
+        noticed = place.found_dead if place.found_dead is not None else now
+        self._places[name] = _Place(launch, self._spawn(launch), now, noticed)
         log.info("%s started as process %d", name, self._places[name].child.process.pid)
 
     def order(

@@ -64,9 +64,9 @@ def _liblsl() -> Finding:
             "conda-forge or its releases and set PYLSL_LIB to the file"
         )
         return Finding("Lab Streaming Layer", str(error).splitlines()[0], False, fix)
-    found = pylsl.library_version()
-    seen = f"liblsl {found // 100}.{found % 100}, pylsl {version('pylsl')}"
-    return Finding("Lab Streaming Layer", seen, found >= 116, "pip install --upgrade pylsl")
+    library = pylsl.library_version()
+    seen = f"liblsl {library // 100}.{library % 100}, pylsl {version('pylsl')}"
+    return Finding("Lab Streaming Layer", seen, library >= 116, "pip install --upgrade pylsl")
 
 
 def _clocks() -> Finding:

@@ -226,7 +226,7 @@ class SessionPlan:
         }
         first = counters[named("decode", self.roster.decoder_name(0))]
         decoded = counters[named("acquire", self.roster.stream_name(self.config.decoded_by(0)))]
-        told = self._specs.facts.get("source", {})
+        source = self._specs.facts.get("source", {})
         latency = latency_table(folder)
         write_json(folder / "latency.json", latency)
         latency_picture(folder, folder / "latency.png")
@@ -237,8 +237,8 @@ class SessionPlan:
             "latched": snapshot.latched,
             "failures": outcome.failures,
             "restarts": snapshot.restarts,
-            "simulated": bool(told.get("simulated")),
-            "recording": told.get("recording", ""),
+            "simulated": bool(source.get("simulated")),
+            "recording": source.get("recording", ""),
             **{key: first[key] for key in ("windows", "reconstructions", "skipped", "invalid")},
             "samples": decoded["samples"],
             "samples_lost": sum(counts["lost"] for counts in (*streams.values(), *decoders.values())),

@@ -105,8 +105,8 @@ class SessionSpecs:
         """Return what the operator's preview is given."""
         assert self._roster.config.preview is not None
         display = self._roster.config.display
-        told = self.facts.get("source", {})
-        who = f", {told['recording']}" if told.get("simulated") and told.get("recording") else ""
+        source = self.facts.get("source", {})
+        who = f", {source['recording']}" if source.get("simulated") and source.get("recording") else ""
         return self._roster.config.preview.model_dump() | {
             "caption": self._caption() + who,
             "participant_monitor": display.monitor,
@@ -141,8 +141,8 @@ class SessionSpecs:
     def _caption(self) -> str:
         """Say in a few words what will be shown, and plainly whether it is simulated."""
         driver = self._roster.config.decoded_by(self._roster.config.driver)
-        told = self.facts.get(named("source", self._roster.stream_name(driver)), {})
-        if told.get("simulated"):
+        source = self.facts.get(named("source", self._roster.stream_name(driver)), {})
+        if source.get("simulated"):
             kind = getattr(self._roster.config.source_of(driver), "modality", "eeg")
             return f"{self._roster.name}: SIMULATED {'fMRI' if kind == 'fmri' else kind.upper()}"
-        return f"{self._roster.name}: {told.get('recording') or self._roster.source_id(driver)}"
+        return f"{self._roster.name}: {source.get('recording') or self._roster.source_id(driver)}"

@@ -187,8 +187,8 @@ class Supervisor:
                 self.crew.launch(self._memory.launch(post, str(self.folder), board))
             names = [post.name for post in stage]
             self.crew.await_ready(names, lambda: self._stop)
-            told = {name: self.children[name].ready or {} for name in names}
-            self.plan.ready(stage, told, self.folder)
+            facts = {name: self.children[name].ready or {} for name in names}
+            self.plan.ready(stage, facts, self.folder)
         self._become(SessionState.READY)
 
     # -- running -----------------------------------------------------------------------------------------

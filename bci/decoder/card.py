@@ -43,8 +43,8 @@ def _result(spec: BundleSpec) -> str:
     size = f"{spec.image.width} × {spec.image.height}"
     if spec.result.kind == "picture":
         return f"A latent of {spec.latent} and a picture of {size}"
-    said = str(spec.result)
-    return f"{said[0].upper()}{said[1:]}; drawn as a picture of {size}"
+    result = str(spec.result)
+    return f"{result[0].upper()}{result[1:]}; drawn as a picture of {size}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -35,12 +35,12 @@ def check(expected: Signal, actual: Signal, bundle: str) -> None:
         )
 
 
-def adapt(expected: Signal, came: Signal, pipeline: Pipeline, bundle: str, run: Run = NO_RUN) -> Pipeline:
+def adapt(expected: Signal, actual: Signal, pipeline: Pipeline, bundle: str, run: Run = NO_RUN) -> Pipeline:
     """Return the pipeline for a stream that fits, after a step that makes the stream's channels the bundle's.
 
     Parameters
     ----------
-    expected, came : Signal
+    expected, actual : Signal
         The signal that the bundle was made for, and the stream's.
     pipeline : Pipeline
         The bundle's.
@@ -59,10 +59,10 @@ def adapt(expected: Signal, came: Signal, pipeline: Pipeline, bundle: str, run: 
     steps: list[Step] = []
     if run.channel_map:
         relabel = Relabel(tuple(run.channel_map.items()))
-        came = relabel.output(came)
+        actual = relabel.output(actual)
         steps.append(relabel)
-    check(expected, came, bundle)
-    if expected.channels and _keys(expected) != _keys(came):
+    check(expected, actual, bundle)
+    if expected.channels and _keys(expected) != _keys(actual):
         steps.append(Pick(expected.channels))
     adapted = pipeline.for_run(run) if any(isinstance(step, RunStep) for step in pipeline.steps) else pipeline
     return Pipeline((*steps, *adapted.steps)) if steps else adapted
@@ -81,9 +81,9 @@ def _rate(expected: Signal, actual: Signal) -> list[str]:
 def _unit(expected: Signal, actual: Signal) -> list[str]:
     if unit_key(actual.unit) == unit_key(expected.unit):
         return []
-    said = repr(actual.unit) if actual.unit else "none"
+    unit = repr(actual.unit) if actual.unit else "none"
     return [
-        f"unit: expected {expected.unit!r}, came {said}"
+        f"unit: expected {expected.unit!r}, came {unit}"
         + ("" if actual.unit else "; state it for the stream")
     ]
 

@@ -163,12 +163,12 @@ class OnnxDecoder:
         reason = self._unfit(window, masked)
         if reason:
             return self._invalid(window, reason, reached)
-        found = self.raw(window.samples)
+        outputs = self.raw(window.samples)
         if not window.intact:
             return self._invalid(window, "overwritten while it was decoded", reached)
-        latent = found["latent"][0]
-        given = float(found["confidence"][0]) if "confidence" in found else math.nan
-        image, trouble = self._draw(found, latent)
+        latent = outputs["latent"][0]
+        given = float(outputs["confidence"][0]) if "confidence" in outputs else math.nan
+        image, trouble = self._draw(outputs, latent)
         if image is None:
             return self._invalid(window, trouble, reached)
         if self._claim.kind != "none" and not in_range(given):
@@ -202,10 +202,10 @@ class OnnxDecoder:
             one is claimed.
         """
         np.copyto(self._window[0], samples)
-        found = self._runner(self._window)
+        outputs = self._runner(self._window)
         if self._render is not None:
-            found["latent"] = found.pop(self._result.output).reshape(1, -1)
-        return found
+            outputs["latent"] = outputs.pop(self._result.output).reshape(1, -1)
+        return outputs
 
     def _unfit(self, window: Window, masked: float) -> str:
         if not window.settled:

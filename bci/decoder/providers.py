@@ -143,14 +143,14 @@ class CpuRunner:
 
     def __call__(self, window: Floats) -> dict[str, Floats]:
         """Return what the graphs make of one window; see `Runner`."""
-        found = {self._taken: window}
+        tensors = {self._taken: window}
         try:
             for run, taken, given in self._steps:
-                for name, array in zip(given, run(given, {taken: found[taken]}), strict=True):
-                    found[name] = array
+                for name, array in zip(given, run(given, {taken: tensors[taken]}), strict=True):
+                    tensors[name] = array
         except Exception as error:
             raise ProviderError(_stopped("CPUExecutionProvider", error)) from error
-        return found
+        return tensors
 
 
 class CudaRunner:

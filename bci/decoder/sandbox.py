@@ -98,19 +98,19 @@ def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
         sessions.append((role, name, session))
 
     def decode(window: Any) -> dict[str, Any]:
-        found = {"window": window}
+        tensors = {"window": window}
         for role, name, session in sessions:
             wanted = chain.outputs(role)
             with _Refusal(f"{name}: expected a graph that runs"):
-                given = session.run(wanted, {INPUT[role]: found[INPUT[role]]})
+                given = session.run(wanted, {INPUT[role]: tensors[INPUT[role]]})
             for output, array in zip(wanted, given, strict=True):
                 if list(array.shape) != sizes[output]:
                     raise BundleError(
                         f"{name}: expected {output!r} of shape {sizes[output]}, came {list(array.shape)}. "
                         "Correct the sizes in bundle.json, or export the graph again."
                     )
-                found[output] = array
-        return found
+                tensors[output] = array
+        return tensors
 
     window = np.random.default_rng(0).standard_normal(sizes["window"], np.float32)
     once = decode(window)

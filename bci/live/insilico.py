@@ -57,7 +57,7 @@ def main(program: Program) -> None:
     who = f"participant in silico, subject {participant.subject}, SNR {participant.snr:g}"
     if isinstance(participant, PermutedParticipant):
         who += ", channels permuted"
-    told = {
+    extra = {
         "simulated": "true",
         "recording": who,
         "participant": participant.subject,
@@ -65,7 +65,7 @@ def main(program: Program) -> None:
         "computed_from": "flipped pixels",
     }
     with LslOutlet(
-        participant.signal, source_id, kind=participant.kind, speed=speed, exact_stamps=True, extra=told
+        participant.signal, source_id, kind=participant.kind, speed=speed, exact_stamps=True, extra=extra
     ) as outlet:
         program.ready(
             signal=asdict(participant.signal),

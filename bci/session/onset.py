@@ -49,18 +49,18 @@ def true_onset(
     if stream is None:
         return Onset.unknown("no photodiode was recorded ([display] photodiode_stream names its stream)")
     paths = [file] if file is not None else recorded.recordings
-    found = [piece for path in paths if (piece := read_light(path, stream, channel)) is not None]
-    if not found and file is None:
+    pieces = [piece for path in paths if (piece := read_light(path, stream, channel)) is not None]
+    if not pieces and file is None:
         return Onset.unknown(
             f"the photodiode's stream {stream!r} is not in the session's recording. Record it meanwhile with "
             "`bci record`, on the same machine, and name that file with --photodiode"
         )
-    if not found:
+    if not pieces:
         raise RecordingError(
             f"the photodiode's stream {stream!r} was expected in {paths[0]} and is not there. "
             "Name its source id with --photodiode-stream."
         )
-    light, times = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    light, times = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
     flips = np.array([float(row["flip"]) for row in shown])
     measured = onset(light, times, flips)
     if len(flips) and measured.outside == len(flips):

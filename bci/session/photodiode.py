@@ -115,24 +115,24 @@ class Onset:
         """Return it for people."""
         if self.reason:
             return (f"true onset unknown: {self.reason}",)
-        told = self.result()
-        said = [
-            f"light {told['median']:.2f} ms after the flip (median; p1 {told['p1']:.2f}, p99 {told['p99']:.2f}), "
-            f"over {told['matched']} changes of the patch"
-            if told["matched"]
+        figures = self.result()
+        lines = [
+            f"light {figures['median']:.2f} ms after the flip (median; p1 {figures['p1']:.2f}, "
+            f"p99 {figures['p99']:.2f}), over {figures['matched']} changes of the patch"
+            if figures["matched"]
             else "no flip could be matched with light"
         ]
         if self.unmatched:
-            said.append(f"{self.unmatched} changes of the patch brought no light that was seen")
+            lines.append(f"{self.unmatched} changes of the patch brought no light that was seen")
         if self.outside:
-            said.append(f"{self.outside} changes of the patch while the photodiode was not recorded")
+            lines.append(f"{self.outside} changes of the patch while the photodiode was not recorded")
         if self.stray:
-            said.append(f"{self.stray} changes of the light belong to no flip")
+            lines.append(f"{self.stray} changes of the light belong to no flip")
         if self.ambiguous:
-            said.append(
+            lines.append(
                 "the flips came so regularly that an offset longer by their interval would fit as well"
             )
-        return tuple(said)
+        return tuple(lines)
 
 
 def onset(light: NDArray[Any], times: Seconds, flips: Seconds) -> Onset:
@@ -159,18 +159,18 @@ def onset(light: NDArray[Any], times: Seconds, flips: Seconds) -> Onset:
     outside = int(np.count_nonzero(~seen))
     if not seen.any():
         return Onset(np.empty(0), np.empty(0, bool), outside=outside)
-    found = find_edges(light, times, step_size(light, times, flips[seen]))
-    offset, ambiguous = usual_offset(flips[seen], found.times)
+    edges = find_edges(light, times, step_size(light, times, flips[seen]))
+    offset, ambiguous = usual_offset(flips[seen], edges.times)
     # Flips whose light may have been missed for want of a recording still own the light that was seen.
-    pairs = match(flips + offset, found.times)
-    stray = np.ones(len(found.times), bool)
+    pairs = match(flips + offset, edges.times)
+    stray = np.ones(len(edges.times), bool)
     stray[pairs[:, 1]] = False
     # Light before the first flip, or after the last, belongs to no flip.
-    stray &= (found.times >= flips[0] + EARLIEST) & (found.times <= flips[-1] + LATEST)
+    stray &= (edges.times >= flips[0] + EARLIEST) & (edges.times <= flips[-1] + LATEST)
     pairs = pairs[seen[pairs[:, 0]]]
     return Onset(
-        offsets=found.times[pairs[:, 1]] - flips[pairs[:, 0]],
-        rising=found.rising[pairs[:, 1]],
+        offsets=edges.times[pairs[:, 1]] - flips[pairs[:, 0]],
+        rising=edges.rising[pairs[:, 1]],
         unmatched=int(np.count_nonzero(seen)) - len(pairs),
         outside=outside,
         stray=int(np.count_nonzero(stray)),
@@ -207,8 +207,8 @@ def find_edges(light: NDArray[np.float64], times: Seconds, step: float) -> Edges
     for first, end in _pieces(times):
         if end - first < 3 or step <= 0:
             continue
-        found, up = _edges_in(light[first:end], times[first:end], step)
-        at.append(found)
+        edge, up = _edges_in(light[first:end], times[first:end], step)
+        at.append(edge)
         rising.append(up)
     return Edges(np.concatenate([np.empty(0), *at]), np.concatenate([np.empty(0, bool), *rising]))
 

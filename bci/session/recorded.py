@@ -110,8 +110,8 @@ class RecordedSession:
             raise RecordingError(
                 f"{self.folder} is no session of an experiment: its session file has no [experiment]. Name another."
             )
-        found: Mapping[str, Any] = experiment
-        return found
+        settings: Mapping[str, Any] = experiment
+        return settings
 
     def ran(self, decoder: str | None = None) -> RanDecoder:
         """Return a decoder as it ran: its bundle, its stream, its environment; the first when none is named.

@@ -90,16 +90,16 @@ def _drawings(archive: Path) -> list[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(archive) as opened:
             names = sorted(name for name in opened.namelist() if name.endswith(".png"))
-            found = [(name, opened.read(name)) for name in names]
+            members = [(name, opened.read(name)) for name in names]
     except (OSError, zipfile.BadZipFile) as error:
         raise ConfigError(
             f"{archive}: expected a sound zip archive, came: {error}. Copy it again from where it was published."
         ) from None
-    if not found:
+    if not members:
         raise ConfigError(
             f"{archive}: expected drawings (.png), came none. Use the archive as it was published."
         )
-    return found
+    return members
 
 
 def _resize(content: bytes, size: int, where: str) -> NDArray[np.uint8]:

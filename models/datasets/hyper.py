@@ -42,8 +42,8 @@ def load_hyper(folder: Path, subject: int) -> tuple[Trials, Trials]:
     """
     path = folder / f"data_{subject}.dat"
     if not path.is_file():
-        found = sorted(p.name for p in folder.glob("*.dat")) if folder.is_dir() else []
-        raise DataError(f"expected {path.name} in {folder}, came {', '.join(found) or 'no .dat file'}.")
+        files = sorted(p.name for p in folder.glob("*.dat")) if folder.is_dir() else []
+        raise DataError(f"expected {path.name} in {folder}, came {', '.join(files) or 'no .dat file'}.")
     parts = load_plain(path)
     if not isinstance(parts, list | tuple) or len(parts) != 4:
         count = f"{len(parts)} parts" if isinstance(parts, list | tuple) else type(parts).__name__
@@ -118,7 +118,7 @@ def load_boundaries(folder: Path) -> dict[str, NDArray[np.float32]]:
     DataError
         If one cannot be read or is no normal of this generator's space.
     """
-    found = {}
+    values = {}
     for attribute in ATTRIBUTES:
         path = folder / "bounds" / f"pggan_celebahq_{attribute}_boundary.npy"
         if not path.is_file():
@@ -130,5 +130,5 @@ def load_boundaries(folder: Path) -> dict[str, NDArray[np.float32]]:
         if normal.size != LATENTS or normal.dtype.kind != "f" or not np.linalg.norm(normal) > 0:
             raise DataError(f"{path}: expected {LATENTS} numbers, not all zero, came shape {normal.shape}.")
         flat = normal.reshape(-1).astype(np.float32)
-        found[attribute] = flat / np.linalg.norm(flat)
-    return found
+        values[attribute] = flat / np.linalg.norm(flat)
+    return values

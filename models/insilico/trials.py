@@ -149,15 +149,15 @@ def _epochs(setup: InSilico, signal: Signal, samples: NDArray[np.float32], onset
     pipeline = Pipeline.from_json([dict(step) for step in setup.pipeline])
     cutter = Epochs(signal, pipeline, start=setup.epoch.start, stop=setup.epoch.stop)
     markers = [Event(float(onset), "stimulus") for onset in onsets]
-    found: list[Window] = []
+    windows: list[Window] = []
     for first in range(0, len(samples), _CHUNK):
         part = samples[first : first + _CHUNK]
         times = np.arange(first, first + len(part)) / signal.rate
         bad = np.zeros(part.shape, bool)
         chunk = Window(signal, first, part, times, bad, first + len(part) - 1, reset="" if first else "start")
-        found += [epoch.window for epoch in cutter.push(chunk, markers if first == 0 else ())]
-    if len(found) < len(markers):
+        windows += [epoch.window for epoch in cutter.push(chunk, markers if first == 0 else ())]
+    if len(windows) < len(markers):
         raise ConfigError(
-            f"{len(markers)} stimuli gave {len(found)} epochs: [epoch] does not fit into the trials' timing"
+            f"{len(markers)} stimuli gave {len(windows)} epochs: [epoch] does not fit into the trials' timing"
         )
-    return found
+    return windows

@@ -267,13 +267,13 @@ _BASELINES = ["shuffled", "zero latent", "random latents", "mean picture"]
 def test_section(report: Mapping[str, Any], rows: Sequence[tuple[str, str]]) -> str:
     """Return what was tested, in facts; `rows` come first."""
     test = report["test"]
-    told = [
+    rows_of_test = [
         *rows,
         ("Test items", f"{test['pictures']} pictures, {test['trials']} trials ({test['repeats']} of each)"),
         ("Averaged", "; ".join(test["averaged"])),
         ("Noise ceiling", f"of the responses: {report['ceiling']}"),
     ]
-    return "<h2>What was tested</h2>" + facts(told)
+    return "<h2>What was tested</h2>" + facts(rows_of_test)
 
 
 def grid(kind: str, cells: str, columns: int, side: str = "7.2rem") -> str:

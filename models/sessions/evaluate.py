@@ -97,26 +97,28 @@ def evaluate_session(
     latents = known_latents(stimuli)
     scored = score(readings, latents, seed)
     draw = artist(bundle)
-    found = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
+    decoded = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
     say(0.1, "scoring, beside every baseline")
     scores = score_decoded(
-        found, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
+        decoded, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
     )
     say(0.6, "asking the oracle, reading attributes")
     snr = _snr(config)
     best, why = _oracle(bundle, snr)
-    semantic, told = semantic_analysis(found, draw, package_of(bundle), seed=seed, permutations=permutations)
+    semantic, attributes = semantic_analysis(
+        decoded, draw, package_of(bundle), seed=seed, permutations=permutations
+    )
     out = out or folder / FOLDER
     make(out)
     pairs = out / "pairs.png"
-    pairs.write_bytes(draw_pairs(found, draw))
+    pairs.write_bytes(draw_pairs(decoded, draw))
     report = {
         **scores,
         **scored,
         "session": str(folder),
         "bundle": bundle.name,
         "hash": bundle.hash,
-        "confidence_mean": float(np.mean(found.confidence)),
+        "confidence_mean": float(np.mean(decoded.confidence)),
         "pairs": str(pairs),
         "reproduced": dict(reproduced) if reproduced is not None else None,
         "offline": _offline(bundle),
@@ -138,10 +140,10 @@ def evaluate_session(
         identification_section(ready, more),
         f'<p class="legend">{oracle_words(best, why, snr)}</p>',
         live_section(ready),
-        pairs_or_why(found, draw, seed),
+        pairs_or_why(decoded, draw, seed),
         curves_section(ready),
         metrics_section(ready),
-        told,
+        attributes,
         latency_section(ready["latency"]),
         test_section(ready, [("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli))]),
         "<footer>The same figures for machines: report.json beside this page.</footer>",

@@ -135,5 +135,5 @@ def score(
     predicted = np.stack([reading.latent for reading in readings])
     candidates = np.stack([latents[name] for name in names])
     which = np.array([names.index(reading.name) for reading in readings])
-    found = identify(predicted, candidates, which, np.random.default_rng(seed))
-    return {**headline(found), "trials": len(readings), **found}
+    scores = identify(predicted, candidates, which, np.random.default_rng(seed))
+    return {**headline(scores), "trials": len(readings), **scores}

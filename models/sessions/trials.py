@@ -70,7 +70,7 @@ def load_sessions(
     rows: list[NDArray[Any]] = []
     shown: list[str] = []
     runs: list[int] = []
-    found: dict[str, NDArray[np.float32]] = {
+    by_name: dict[str, NDArray[np.float32]] = {
         digest: np.asarray(latent, np.float32) for digest, latent in (latents or {}).items()
     }
     left_out = {"incomplete": 0, "unsettled": 0, "bad": 0}
@@ -79,7 +79,7 @@ def load_sessions(
     for run, folder in enumerate(folders):
         try:
             session = RecordedSession.read(folder)
-            flips = _flips(session, kinds, found)
+            flips = _flips(session, kinds, by_name)
             signal = replace(session.signal(), dtype="float32")
             chunks = list(_chunks(session, signal))
             is_simulated = session.simulated
@@ -114,20 +114,20 @@ def load_sessions(
     if len(simulated) > 1:
         raise DataError("expected sessions that are all recorded or all simulated, came both.")
     names = tuple(dict.fromkeys(shown))
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in by_name]
     if missing:
         raise DataError(
             f"expected a latent for each of {len(names)} pictures, came {len(names) - len(missing)}; none for "
             f"{missing[0]}. Pass those of the generator that drew them, by the digest of their pixels."
         )
-    sizes = {found[name].shape for name in names}
+    sizes = {by_name[name].shape for name in names}
     if len(sizes) > 1:
         raise DataError(f"expected latents of one size, came {sorted(sizes)}.")
     place = {name: i for i, name in enumerate(names)}
     return Trials(
         brain=np.stack(rows),
         shown=np.array([place[name] for name in shown], np.int64),
-        stimuli=Stimuli(names, np.stack([found[name] for name in names]), generator=generator),
+        stimuli=Stimuli(names, np.stack([by_name[name] for name in names]), generator=generator),
         subject=subject,
         runs=np.array(runs, np.int64),
         simulated=simulated.pop(),

@@ -143,10 +143,10 @@ class StimulusReader:
     """
 
     def __init__(self, ring: Ring, image_shape: tuple[int, int]) -> None:
-        found = {c.name: c.shape for c in ring.columns}
-        if found.get("image") != (*image_shape, 3) or "part" not in found:
+        shapes = {c.name: c.shape for c in ring.columns}
+        if shapes.get("image") != (*image_shape, 3) or "part" not in shapes:
             raise RingError(
-                f"a stimuli ring for pictures of {image_shape} was expected; this one has {found}"
+                f"a stimuli ring for pictures of {image_shape} was expected; this one has {shapes}"
             )
         self._ring = ring
         self._waiting: deque[tuple[TrialPart, float, float, NDArray[np.uint8]]] = deque()
@@ -230,14 +230,14 @@ class ShownWriter:
 
     def __init__(self, ring: Ring, pictures: Pictures, background: int) -> None:
         frames = pictures.frames
-        found: Mapping[str, Any] = {c.name: (c.dtype, c.shape) for c in ring.columns}
+        columns: Mapping[str, Any] = {c.name: (c.dtype, c.shape) for c in ring.columns}
         wanted = {
             "image": (np.dtype("u1"), (*frames.image_shape, 3)),
             "latent": (np.dtype("f4"), (frames.latent_size,)),
             "shown": (SHOWN_DTYPE, ()),
         }
-        if found != wanted:
-            raise RingError(f"the shown ring needs the columns {wanted}; it has {dict(found)}")
+        if columns != wanted:
+            raise RingError(f"the shown ring needs the columns {wanted}; it has {dict(columns)}")
         self._ring = ring
         self._pictures, self._frames = pictures, frames
         self._background = background

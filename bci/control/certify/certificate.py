@@ -294,7 +294,7 @@ class _Crew:
 
 def broken_in(run: CertifiedRun) -> list[Broken]:
     """Return the faults in a run's journal, each until the rig had recovered, or to the journal's end."""
-    found = []
+    faults = []
     for i, line in enumerate(run.journal):
         if line["event"] != "broken":
             continue
@@ -302,5 +302,5 @@ def broken_in(run: CertifiedRun) -> list[Broken]:
         closed = next((e for e in rest if e["event"] in _CLOSED), None)
         until = closed["at"] if closed is not None and "at" in closed else line["at"] + 10.0
         recovered = closed is not None and closed["event"] == "recovered"
-        found.append(Broken(line["program"], line["how"], line["at"], until, line["wall"], recovered))
-    return found
+        faults.append(Broken(line["program"], line["how"], line["at"], until, line["wall"], recovered))
+    return faults

@@ -37,7 +37,7 @@ def latched(run: CertifiedRun, rules: FaultRules) -> FaultReport:
     seen = look(traces, broken, decoder=rules.decoder_of(name))
     stayed = bool(traces.shown) and traces.shown[-1]["kind"] == "neutral"
     grey = stayed and traces.shown[-1]["digest"] == rules.neutral_digest
-    told = any("latched safe" in words for words in seen.told)
+    logged = any("latched safe" in words for words in seen.told)
     marked = "rig: latched" in seen.marks
     limit = rules.neutral_limit(name)
     return FaultReport(
@@ -61,7 +61,7 @@ def latched(run: CertifiedRun, rules: FaultRules) -> FaultReport:
                 summary["status"] == "safe",
             ),
             Fact("latched", "latched safe", str(summary["latched"]) or "no", bool(summary["latched"])),
-            Fact("told", "log says so loudly", "yes" if told else "no", told),
+            Fact("told", "log says so loudly", "yes" if logged else "no", logged),
             Fact("marked", "marked in the recording", "yes" if marked else "no", marked),
         ),
         neutral_limit=limit,
@@ -107,7 +107,9 @@ def supervisor_killed(run: CertifiedRun, made: dict[str, Any], rules: FaultRules
     grey = seen.neutral_digest == rules.neutral_digest
     segments = run.segments
     whole, words = finalised(run.session)
-    told = tuple(f"{said.program}: {said.text}" for said in traces.log if said.wall >= made["wall"] - 0.002)
+    log_lines = tuple(
+        f"{line.program}: {line.text}" for line in traces.log if line.wall >= made["wall"] - 0.002
+    )
     strip = [span for span in seen.strip if span.start < longest]
     if strip and math.isfinite(longest):
         gone = _lived(lived, "display", longest)
@@ -121,7 +123,7 @@ def supervisor_killed(run: CertifiedRun, made: dict[str, Any], rules: FaultRules
         if math.isfinite(seen.neutral_after)
         else "no neutral picture",
         recorded=words,
-        told=told,
+        told=log_lines,
         checks=(
             Check(
                 "neutral_s",
@@ -139,7 +141,7 @@ def supervisor_killed(run: CertifiedRun, made: dict[str, Any], rules: FaultRules
                 not segments,
             ),
             Fact("finalised", "recording finalised", "yes" if whole else "no", whole),
-            Fact("told", "session log says how it ended", "yes" if told else "no", bool(told)),
+            Fact("told", "session log says how it ended", "yes" if log_lines else "no", bool(log_lines)),
         ),
         strip=tuple(strip),
         neutral_limit=limits.programs_exit_s,

@@ -237,19 +237,19 @@ def _restart(broken: Broken, seen: Seen) -> "list[Check | Fact]":
     again = math.isfinite(seen.restarted_after)
     after = text_of(seen.restarted_after, "s") if again else "never"
     named = [words for words in seen.told if words.startswith(f"supervisor: {broken.program} ")]
-    said = any("restart" in words for words in named)
+    logged = any("restart" in words for words in named)
     return [
         Fact("restarted", "started again after", after, again),
-        Fact("told", "log names the program and the restart", "yes" if said else "no", said),
+        Fact("told", "log names the program and the restart", "yes" if logged else "no", logged),
     ]
 
 
 def _recording(broken: Broken, seen: Seen, rules: FaultRules) -> "list[Check | Fact]":
     checks: list[Check | Fact] = []
     wanted = rules.telling(broken.program)
-    found = [mark for mark in seen.marks if mark == RESTART or mark in wanted]
-    marked = RESTART in found and (not wanted or len(found) > 1)
-    checks.append(Fact("marked", "marked in the recording", ", ".join(found) or "no", marked))
+    marks = [mark for mark in seen.marks if mark == RESTART or mark in wanted]
+    marked = RESTART in marks and (not wanted or len(marks) > 1)
+    checks.append(Fact("marked", "marked in the recording", ", ".join(marks) or "no", marked))
     if kind_of(broken.program) not in ("source", "acquire"):
         checks.append(Check("missed_samples", "samples missed", seen.missed, 0))
     return checks

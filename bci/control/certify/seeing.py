@@ -122,7 +122,7 @@ def look(
     neutral = next((row for row in changes if row["kind"] == "neutral"), None)
     lines = [said for said in traces.log if broken.wall - 0.002 <= said.wall <= broken.wall + (end - at)]
     started = f"{name} started as process"
-    found = _when([line for line in lines if not line.text.startswith(started)], broken, f"{name} ")
+    noticed = _when([line for line in lines if not line.text.startswith(started)], broken, f"{name} ")
     restarted = _when(lines, broken, started)
     screen = math.nan
     if name == "display":
@@ -154,7 +154,7 @@ def look(
         neutral_reason=neutral["reason"] if neutral else "",
         neutral_digest=neutral["digest"] if neutral else "",
         picture_after=picture,
-        found_after=found,
+        found_after=noticed,
         restarted_after=restarted,
         screen_after=screen,
         decoding_after=decoding,
@@ -162,7 +162,7 @@ def look(
         marks=tuple(dict.fromkeys(f"{row['source']}: {row['kind']}" for row in marks)),
         missed=sum(int(row["count"]) for row in marks if row["kind"] in _MISSED),
         told=tuple(_told(lines)),
-        strip=tuple(_strip(traces.shown, broken, end, found, screen)),
+        strip=tuple(_strip(traces.shown, broken, end, noticed, screen)),
     )
 
 

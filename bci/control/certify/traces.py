@@ -106,11 +106,11 @@ def read_line(line: str) -> Said | None:
     >>> read_line("2026-01-02 03:04:05,678 decode ERROR no luck").text
     'no luck'
     """
-    found = _LINE.fullmatch(line)
-    if found is None:
+    match = _LINE.fullmatch(line)
+    if match is None:
         return None
-    when = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f").timestamp()
-    return Said(when, found[2], found[3], found[4])
+    when = datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S,%f").timestamp()
+    return Said(when, match[2], match[3], match[4])
 
 
 def number(row: Mapping[str, Any], name: str) -> float:

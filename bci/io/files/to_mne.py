@@ -142,9 +142,9 @@ def channels_of(recording: Recording, kind: str | None = None) -> tuple[Channel,
         described = [{}] * len(labels)
     channels = []
     for name, facts in zip(_numbered(labels), described, strict=True):
-        said = KINDS.get((text_at(facts, "type") or text_at(header, "type")).casefold(), "misc")
+        stated = KINDS.get((text_at(facts, "type") or text_at(header, "type")).casefold(), "misc")
         unit = unit_name(text_at(facts, "unit")) or signal.unit
-        channel = Channel(name, said if said != "misc" or kind is None else kind, unit)
+        channel = Channel(name, stated if stated != "misc" or kind is None else kind, unit)
         if channel.kind in _VOLTAGES and unit not in _TO_VOLTS:
             raise RecordingError(
                 f"{recording.name}: channel {name!r} is {channel.kind.upper()} in {unit or 'no stated unit'}; one of "

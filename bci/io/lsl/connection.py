@@ -101,11 +101,11 @@ class Connector:
 
     def _connecting(self) -> Iterator[Inlet | None]:
         while True:
-            found = search(self.source_id)
-            if not found:
+            infos = search(self.source_id)
+            if not infos:
                 yield None
                 continue
-            alive = [one for one in found if one.uid() not in self.gone] or found
+            alive = [one for one in infos if one.uid() not in self.gone] or infos
             refuse_doubles(self.source_id, alive)
             one = alive[0]
             self._seen = read_info(one)

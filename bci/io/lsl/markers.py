@@ -97,8 +97,8 @@ class MarkerSource(Closing):
         between: Callable[[], None] = nothing,
     ) -> None:
         deadline = clock.now() + timeout
-        found = find(source_id, timeout, clock, between)
-        self.info = read_info(found)
+        info = find(source_id, timeout, clock, between)
+        self.info = read_info(info)
         _refuse_signal(self.info)
         self.received = self.cut = 0
         self._offset = 0.0
@@ -106,7 +106,7 @@ class MarkerSource(Closing):
         self._look_at = clock.now()
         self._watch: StreamWatch | None = None
         self._record = np.zeros(1, EVENT_DTYPE)
-        self._inlet: Any = pylsl.StreamInlet(found, max_buflen=_BUFFER, as_numpy=True)
+        self._inlet: Any = pylsl.StreamInlet(info, max_buflen=_BUFFER, as_numpy=True)
         for ask in (self._inlet.time_correction, self._inlet.open_stream):
             while True:
                 try:

@@ -89,10 +89,10 @@ def write_info(info: StreamInfo) -> Any:
     signal = info.signal
     if signal.dtype not in _CODES:
         raise ValueError(f"LSL carries {', '.join(_CODES)}; signal {signal.name!r} is {signal.dtype}")
-    found = pylsl.StreamInfo(
+    described = pylsl.StreamInfo(
         signal.name, info.kind, math.prod(signal.shape), signal.rate, _CODES[signal.dtype], info.source_id
     )
-    desc = found.desc()
+    desc = described.desc()
     if signal.channels and len(signal.shape) == 1:
         channels = desc.append_child("channels")
         unit = IN_FULL.get(signal.unit, signal.unit)
@@ -110,7 +110,7 @@ def write_info(info: StreamInfo) -> Any:
         if not key.isidentifier() or key in _OURS:
             raise ValueError(f"an extra description needs a name other than {_OURS}, got {key!r}")
         desc.append_child_value(key, str(value))
-    return found
+    return described
 
 
 def read_info(found: Any) -> StreamInfo:
@@ -176,10 +176,10 @@ def parse_info(xml: bytes) -> StreamInfo:
     if uid is not None and not given:
         uid.text = "none"  # liblsl reads no description without one
     parse = _PARSE(ctypes.cast(pylsl.lib.lib.lsl_streaminfo_from_xml, ctypes.c_void_p).value or 0)
-    found = pylsl.StreamInfo(handle=parse(ElementTree.tostring(root)))
-    if found.channel_count() < 1 or found.channel_format() not in FORMATS:
-        raise StreamMismatch(f"the description of a stream was expected, {xml[:40]!r} … came: {found.name()}")
-    return replace(read_info(found), uid=given)
+    info = pylsl.StreamInfo(handle=parse(ElementTree.tostring(root)))
+    if info.channel_count() < 1 or info.channel_format() not in FORMATS:
+        raise StreamMismatch(f"the description of a stream was expected, {xml[:40]!r} … came: {info.name()}")
+    return replace(read_info(info), uid=given)
 
 
 def _desc_xml(xml: str) -> str:

@@ -94,14 +94,14 @@ def decode_held_out(bundle: Bundle, config: TrainingConfig, recordings: Sequence
         start = float(recording.recording.times(first, first + 1)[0])
         pipeline = bundle.adapt(recording.recording.signal)
         for window in recording.cut(config.split.test, pipeline, bundle.length, bundle.hop):
-            found = decoder.decode(window)
-            if not found.valid:
-                invalid[found.reason] += 1
+            frame = decoder.decode(window)
+            if not frame.valid:
+                invalid[frame.reason] += 1
                 continue
-            p = float(found.latent[0])
-            stated = found.confidence
+            p = float(frame.latent[0])
+            stated = frame.confidence
             feature = float(single(window.samples[None]).mean())
-            apart = np.abs(truth.astype(float) - found.image).mean((1, 2, 3)) / 255.0
+            apart = np.abs(truth.astype(float) - frame.image).mean((1, 2, 3)) / 255.0
             rows.append(
                 (
                     bool(recording.settings.state),
@@ -113,7 +113,7 @@ def decode_held_out(bundle: Bundle, config: TrainingConfig, recordings: Sequence
                     apart,
                 )
             )
-            pictures.append(found.image)
+            pictures.append(frame.image)
     if len({row[0] for row in rows}) < 2:
         raise RecordingError(
             f"expected valid windows of both states in the held-out part, came {len(rows)} of one state or none "

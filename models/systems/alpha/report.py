@@ -44,9 +44,9 @@ def headline(report: Mapping[str, Any]) -> tuple[str, bool]:
     """Return the headline: whether the two states are told apart better than chance."""
     auc = report["auc"]
     informed = bool(auc["value"] > auc["shuffled_95th"])
-    said = "Single windows tell the two states apart" if informed else "No information"
+    verdict = "Single windows tell the two states apart" if informed else "No information"
     figures = f"AUC {auc['value']:.4f} (95 % of shuffled blocks stay below {auc['shuffled_95th']:.3f}, "
-    return f"{said}: {figures}p {auc['p_shuffled']:.4f})", informed
+    return f"{verdict}: {figures}p {auc['p_shuffled']:.4f})", informed
 
 
 def _verdict(report: Mapping[str, Any]) -> str:

@@ -107,23 +107,23 @@ class Report:
 
     def sentences(self) -> tuple[str, ...]:
         """Return the report in words, a sentence each: damaged pieces and usable samples."""
-        said = [
+        lines = [
             f"stream {s.name!r}: {s.samples} samples can be used"
             + (f", {s.lost} are in damaged chunks" if s.lost else "")
             + (f"; {s.gaps} gaps" if s.gaps else "")
             + (f"; stamps run backwards {s.backwards} times" if s.backwards else "")
             for s in self.streams
         ]
-        said += [f"bytes {d.offset} to {d.offset + d.length}: {d.what}" for d in self.damage[:20]]
+        lines += [f"bytes {d.offset} to {d.offset + d.length}: {d.what}" for d in self.damage[:20]]
         if self.damaged > 20:
-            said.append(f"and {self.damaged - 20} more damaged pieces")
+            lines.append(f"and {self.damaged - 20} more damaged pieces")
         if self.unchecked and self.unchecked == self.chunks:
-            said.append("there are no checksums beside it: a flipped byte within a sample cannot be seen")
+            lines.append("there are no checksums beside it: a flipped byte within a sample cannot be seen")
         elif self.unchecked:
-            said.append(
+            lines.append(
                 f"{self.unchecked} chunks have no checksum: they were written last, or its line is damaged"
             )
-        return (*said, *self.notes)
+        return (*lines, *self.notes)
 
     def result(self) -> dict[str, Any]:
         """Return the report as JSON holds it: ``chunks``, ``damaged``, ``gaps``, ``samples`` and more."""

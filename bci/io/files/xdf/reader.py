@@ -119,8 +119,8 @@ def _walk(path: Path) -> CheckedChunks:
     size = path.stat().st_size
     if size <= SMALL:
         return check_chunks(path)
-    found = try_file("xdf", path, size, meanwhile=_import_pyxdf)
-    return CheckedChunks(int(found["sound"]), tuple(found["defects"]))
+    facts = try_file("xdf", path, size, meanwhile=_import_pyxdf)
+    return CheckedChunks(int(facts["sound"]), tuple(facts["defects"]))
 
 
 def _import_pyxdf() -> None:

@@ -164,11 +164,11 @@ def _beside(path: Path, walk: Walk) -> tuple[list[str], bool]:
         return notes, not walk.has_sums and path.suffix != ".partial"
     if not walk.has_sums:
         notes.append(f"its checksums, {sums.name}, are missing: only its structure was checked")
-    told = read_manifest(manifest)
-    if told is None:
+    manifest_facts = read_manifest(manifest)
+    if manifest_facts is None:
         return [*notes, f"its manifest, {manifest.name}, is damaged"], True
-    sums_told = told.get("sums")
-    facts: list[tuple[str, Any, Any]] = [("size in bytes", path.stat().st_size, told.get("bytes"))]
+    sums_told = manifest_facts.get("sums")
+    facts: list[tuple[str, Any, Any]] = [("size in bytes", path.stat().st_size, manifest_facts.get("bytes"))]
     if walk.has_sums:
         facts.append(
             (

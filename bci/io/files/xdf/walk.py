@@ -180,9 +180,9 @@ class Walk:
         while at < end:
             self._file.seek(at)
             block = self._file.read(min(_BLOCK, end - at))
-            found = block.find(_BOUNDARY_CHUNK)
-            if found >= 0:
-                return at + found
+            place = block.find(_BOUNDARY_CHUNK)
+            if place >= 0:
+                return at + place
             if len(block) <= overlap:
                 break
             at += len(block) - overlap

@@ -69,9 +69,9 @@ def stream_header(info: StreamInfo) -> bytes:
     if info.desc and desc is not None:
         # liblsl hands on names of elements that XML does not allow; then what was understood has to do.
         with contextlib.suppress(ValueError):
-            said = safe_xml.parse(_CONTROL.sub(" ", info.desc).encode(), "utf-8")
+            description = safe_xml.parse(_CONTROL.sub(" ", info.desc).encode(), "utf-8")
             root.remove(desc)
-            root.append(said)
+            root.append(description)
     xml: bytes = ElementTree.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0"?>' + xml
 
