@@ -161,7 +161,7 @@ def _samples_and_pictures(
     """Return the recorded samples, and the picture of every reconstruction, made again."""
     cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), session.events, session.epochs)
     samples, pictures = [], []
-    for chunk in Feed(session, signal):
+    for chunk in Feed(session):
         samples.append(chunk.samples)
         pictures += [decoder.decode(window).image for window in cutter.push(chunk)]
     return np.concatenate(samples), pictures
