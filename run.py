@@ -29,8 +29,6 @@ PARTS = {
     "others": ["-m", "not system", "-n", str(min(os.cpu_count() or 1, 8)), "--dist", "worksteal"],
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-#: So many failures may be tried again alone; pytest's status when tests failed and nothing else went wrong.
-FEW, TESTS_FAILED = 3, 1
 #: Debian packages that some system tests need, and the program that shows that each is there.
 DEBIAN = {"xvfb": "Xvfb"}
 
@@ -136,27 +134,8 @@ def run_all_tests() -> int:
     for name, status in statuses.items():
         if status:
             print(f"The part {name!r} ended with status {status}: see above.")
-    bad = failed > 0 or any(statuses.values())
-    # A few that fail where two parts share the processor are tried once more without company; it is said which.
-    if 0 < failed <= FEW and set(statuses.values()) <= {0, TESTS_FAILED}:
-        names = [line.removeprefix("FAILED ") for t in tallies for line in t[3] if line.startswith("FAILED ")]
-        bad = call(PYTHON, "-m", "pytest", *map(node_of, names)) != 0
-        if not bad:
-            for name in names:
-                print(f"FAILED BESIDE OTHERS, PASSED ALONE: {name}")
-            passed, failed = passed + failed, 0
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""), flush=True)
-    return 1 if bad else 0
-
-
-def node_of(name: str) -> str:
-    """Return what pytest calls a test that a report calls `name`.
-
-    >>> node_of("tests.io.lsl.test_lsl::test_one[float32]")
-    'tests/io/lsl/test_lsl.py::test_one[float32]'
-    """
-    module, _, test = name.partition("::")
-    return f"{module.replace('.', '/')}.py::{test}"
+    return 1 if failed or any(statuses.values()) else 0
 
 
 def start_part(name: str, reports: Path) -> "subprocess.Popen[str]":
