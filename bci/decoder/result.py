@@ -53,7 +53,7 @@ class _Probabilities(_Result):
     @property
     def labels_in_order(self) -> tuple[str, ...]:
         """What the probabilities are of, in the order of the graph's output."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind below keeps its labels under a key of its own
 
     @property
     def size(self) -> int:

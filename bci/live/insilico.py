@@ -151,7 +151,7 @@ def _wait_for_consumer(program: Program, outlet: LslOutlet, source_id: str, time
             return False
         if program.clock.now() > deadline:
             raise StreamError(
-                f"nobody took the stream {source_id!r} within {timeout:g} s, so the participant did not begin. Connect "
-                "a consumer (bci streams shows what is on the network), or allow it more time."
+                f"no consumer took the stream {source_id!r} within {timeout:g} s, so the participant did not begin. "
+                "Connect a consumer (bci streams shows what is on the network), or allow it more time."
             )
     return True

@@ -147,7 +147,7 @@ def _play(program: Program, player: Player, spec: Spec) -> None:
     there = player.wait_for_consumers(timeout, tick, markers=spec.marker_consumer)
     if not there and not stopped:
         raise StreamError(
-            f"nobody took the stream {player.source_id!r} within {timeout:g} s, so it was not played. Connect a "
+            f"no consumer took the stream {player.source_id!r} within {timeout:g} s, so it was not played. Connect a "
             "consumer (bci streams shows what is on the network), or allow it more time."
         )
     if there:

@@ -275,7 +275,7 @@ def test_without_a_consumer_it_does_not_begin(reference: Path, segment_name: str
     ):
         rings = {"shown": shown.handle}
         program = Told(Launch("source", "", spec, str(tmp_path), "", rings=rings, slots={"shown": 1}), board)
-        with pytest.raises(StreamError, match=r"nobody took the stream .* within 0.2 s"):
+        with pytest.raises(StreamError, match=r"no consumer took the stream .* within 0.2 s"):
             insilico.main(program)
         program.close()
 

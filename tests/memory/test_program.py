@@ -375,7 +375,7 @@ def test_any_other_failure_is_status_1_with_its_traceback_in_the_log(life: Life)
 def test_a_failure_that_no_supervisor_hears_is_in_the_log(life: Life) -> None:
     def main(program: Program) -> None:
         life.supervisor.close()
-        raise ConfigError("nobody there")
+        raise ConfigError("no stream there")
 
     with pytest.raises(OSError, match="closed"):
         life.run(main)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")  # before whatever needs it, hence the imports below it
+torch = pytest.importorskip("torch")  # before the modules that need it, hence the imports below it
 
 import onnx  # noqa: E402
 from blobs import LATENT, SIDE, save_blobs  # noqa: E402

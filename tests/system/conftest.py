@@ -13,7 +13,7 @@ BUNDLE = Path(__file__).resolve().parents[2] / "models" / "bundles" / "alpha"
 
 @pytest.fixture(scope="session")
 def kept_session(eegmmidb: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Run the alpha decoder over the whole of S001R02 at ten times its speed, once for all; nobody may change it."""
+    """Run the alpha decoder over the whole of S001R02 at ten times its speed, once; no test may change it."""
     folder = tmp_path_factory.mktemp("recorded")
     config = folder / "session.toml"
     config.write_text(

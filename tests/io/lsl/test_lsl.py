@@ -127,7 +127,7 @@ def test_an_hour_of_looking_is_over_when_the_clock_says_so(clock: ManualClock) -
 
     class Hurried(ManualClock):
         def now(self) -> float:
-            self.advance(1000.0)  # whoever asks finds a quarter of an hour gone
+            self.advance(1000.0)  # at the next look a quarter of an hour has passed
             return super().now()
 
     def turn() -> None:
