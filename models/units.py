@@ -15,6 +15,7 @@ from typing import Any
 
 from bci.errors import ConfigError
 from bci.io.files.folder import plain, write_json
+from bci.io.installation import missing_extra
 
 #: Version of the results' layout, on which a unit's hash depends beside its inputs.
 _LAYOUT = 1
@@ -104,9 +105,7 @@ def _computed(
     try:
         from joblib import Parallel, delayed
     except ModuleNotFoundError:
-        raise ConfigError(
-            "this analysis needs the package 'joblib': install the extra with pip install -e '.[cpu,train]'"
-        ) from None
+        raise ConfigError(missing_extra("this analysis", "joblib", ["train"])) from None
     with _backend(jobs, cluster):
         work = Parallel(n_jobs=jobs if cluster is None else -1, return_as="generator_unordered")
         yield from work(delayed(_one)(compute, unit, given) for unit in units)
@@ -128,9 +127,7 @@ def _backend(jobs: int, cluster: str | None) -> Iterator[None]:
         from distributed import Client, LocalCluster
         from joblib import parallel_config
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"--cluster needs the package {error.name!r}: install the extra with pip install -e '.[cluster]'"
-        ) from None
+        raise ConfigError(missing_extra("--cluster", error.name, ["cluster"])) from None
     if cluster == "local":
         workers = None if jobs < 1 else jobs
         with (

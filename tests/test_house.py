@@ -102,6 +102,22 @@ def test_programs_that_filter_nothing_do_not_wait_for_scipy_s_signal_package() -
     assert done.returncode == 0, done.stderr
 
 
+def test_no_text_is_read_as_a_style() -> None:
+    """What is printed in colour is `styled`: a bracket in a path, a label or a repair line is never markup."""
+    marked = re.compile(r"\[/\w*\]|rich\.markup|\[(bold|red|green|yellow)\b[\w ]*\]")
+    files = [path for room in ("bci", "stimuli", "models") for path in sorted((ROOT / room).rglob("*.py"))]
+    found = {
+        path.relative_to(ROOT).as_posix(): [
+            node.value
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and marked.search(node.value)
+        ]
+        for path in files
+        if path != ROOT / "bci/cli/output.py"  # its doctests show that brackets stay
+    }
+    assert not {name: texts for name, texts in found.items() if texts}
+
+
 #: Words that stand for a process without naming it.
 NAMELESS = re.compile(r"\b(whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
 

@@ -1,39 +1,36 @@
 """The `bci` command.
 
-Exit status: 0 done, 2 bad usage or bad input, 3 the run ended in the safe state or a check failed, 4 done, but a
-program died on the way and was started again. With ``--json`` the last
-line of standard output is one JSON object; everything for people then goes to standard error.
+Exit status: 0 done, 2 bad usage or bad input, 3 the run ended in the safe state, or without what it was for, or a
+check failed, 4 done, but something failed on the way and came back, 130 stopped by Ctrl-C before there was a session.
+With ``--json`` the last line of standard output is one JSON object; everything for people then goes to standard error.
 """
 
+import os
 import sys
 
-import typer
-
-from bci.cli import calibrate, certify, quality, run
-from bci.cli import inspect as look
-from bci.cli import recordings as keep
-from bci.cli import replay as play
-from bci.cli import training as learn
-from bci.cli.output import Output, current
-from bci.errors import BciError
-
-app = typer.Typer(
-    name="bci",
-    help="From a brain signal to a picture on the screen: live, measured, and the same offline.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
-for module in (run, play, keep, certify, look, quality, learn, calibrate):
-    module.register(app)
+#: Status of a command that Ctrl-C ended: 128 and the signal's number, as shells have it.
+INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command; an expected failure is one message and status 2, not a traceback."""
+    """Run the command; an expected failure is one message and status 2, not a traceback, and so is Ctrl-C."""
+    # A first import takes a second, and Ctrl-C may come at any moment of it.
     try:
-        app()
-    except BciError as error:
-        output: Output = current()
-        output.fail(error)
-        sys.exit(2)
+        from bci.cli.app import app
+        from bci.cli.output import current
+        from bci.cli.pane import write_plainer
+        from bci.errors import BciError
+
+        write_plainer()
+        try:
+            app()
+        except BciError as error:
+            current().fail(error)
+            sys.exit(2)
+        except SystemExit as ended:
+            if (trouble := current().trouble) and not ended.code:
+                os.write(2, f"bci: what was to be printed is lost: {trouble}\n".encode())
+                sys.exit(2)
+            raise
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
 from bci.cli.needing import needing
-from bci.cli.output import Output, use
+from bci.cli.output import Output, styled, use, words
 from bci.cli.run import SAFE, Json
 from bci.errors import BciError, ConfigError, ProgramError
 from bci.io.lsl.network import isolate
@@ -111,7 +110,7 @@ def calibrate(
     if not calibration.beats_chance:
         _give_up("no better than chance: nothing is written", config, facts, output)
     bundle = calibration.write(out)
-    output.say(f"[bold green]bundle written:[/] {escape(str(out))}   recording: {escape(str(recording))}")
+    output.say(styled("bold green", "bundle written:"), f" {out}   recording: {recording}")
     output.result(facts | {"written": True, "bundle": str(out), "hash": bundle.hash})
 
 
@@ -133,11 +132,11 @@ def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]
 
 def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -> None:
     """Print why no bundle was made and where the recording is, and end with status 3."""
-    output.say(f"[bold red]{why}[/]")
+    output.say(styled("bold red", why))
     if facts["recording"]:
         output.say(
-            f"The recording is kept: {escape(str(facts['recording']))}. Look at it with bci quality; fit to it again "
-            f"with bci calibrate {escape(str(config))} --recording FILE."
+            f"The recording is kept: {facts['recording']}. Look at it with bci quality; fit to it again "
+            f"with bci calibrate {config} --recording FILE."
         )
     output.result({**facts, "reason": why})
     raise typer.Exit(SAFE)
@@ -169,12 +168,14 @@ def _record(
         _progress(output) as progress,
     ):
         if not tones.audible and not silent:
-            output.say("[yellow]no sound here[/]: tell the participant yourself when to open the eyes")
+            output.say(
+                styled("yellow", "no sound here"), ": tell the participant yourself when to open the eyes"
+            )
         task = progress.add_task("", total=config.seconds)
 
         def tell(cue: "Event") -> None:
             state = states.get(cue.text)
-            output.say(f"[bold reverse] {escape(state.say) if state else 'That was all. Thank you.'} [/]")
+            output.say(styled("bold reverse", f" {state.say if state else 'That was all. Thank you.'} "))
             if not silent:
                 tones.play(state.tones if state else 3)
 
@@ -214,7 +215,9 @@ def _record_simulated(
     plan_of(config, base, participant.signal)
     source_id = f"{config.name}-simulated-{os.getpid()}"
     with _player(participant, clock, source_id, speed) as player, _progress(output) as progress:
-        output.say(f"[bold]SIMULATED EEG[/]: {participant.name}, at {player.speed:g} times real time")
+        output.say(
+            styled("bold", "SIMULATED EEG"), f": {participant.name}, at {player.speed:g} times real time"
+        )
         task = progress.add_task("recording", total=player.expected)
         with _Playing(player) as playing:
             played_at = math.inf
@@ -293,8 +296,7 @@ class _Playing:
 
 @contextmanager
 def _progress(output: Output) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TimeRemainingColumn())
-    with Progress(*columns, console=output.console, transient=True) as progress:
+    with output.progress(words(), BarColumn(bar_width=30), TimeRemainingColumn()) as progress:
         yield progress
 
 
@@ -302,7 +304,7 @@ def _show(found: "Calibration", output: Output) -> None:
     """Print the score beside its baselines."""
     test, area, hits = found.scores["test"], found.scores["auc"], found.scores["balanced_accuracy"]
     if test["simulated"]:
-        output.say("[bold]SIMULATED EEG[/] (nothing here is a measurement of a brain)")
+        output.say(styled("bold", "SIMULATED EEG"), " (nothing here is a measurement of a brain)")
     output.say(
         f"{test['windows']} windows in {test['blocks']} blocks, {test['windows_left_out']} left out; "
         f"each pair of blocks predicted by a readout that never saw it"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bci.cli.output import Output, use
+from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Headless, Json, has_screen
 from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
@@ -72,7 +72,7 @@ def certify(
 
     rig = prepare(session, headless=headless, source="rig" if source is Source.RIG else "known")
     folder = make_folder(out, f"certificate-{session.name}").resolve()
-    with output.console.status("starting …") as status:
+    with output.status("starting …") as status:
 
         def observe(what: str, elapsed: float) -> None:
             status.update(f"{what} · {elapsed:.0f} s" if elapsed else what)
@@ -82,7 +82,7 @@ def certify(
         )
     page, machine = certificate.write(render(certificate))
     _say(output, certificate)
-    output.say("[bold green]passed[/]" if certificate.passed else "[bold red]not passed[/]")
+    output.say(styled("bold green", "passed") if certificate.passed else styled("bold red", "not passed"))
     output.say(f"page: {page}")
     output.result({**certificate.result(), "page": str(page), "machine_readable": str(machine)})
     if not certificate.passed:

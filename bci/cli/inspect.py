@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from bci.cli.output import Output, foreign, use
+from bci.cli.output import Output, styled, use
 from bci.cli.run import Json
 from bci.config.experiment import ExperimentSettings
 from bci.config.session import SessionConfig, load_session
@@ -74,7 +73,7 @@ def check(
     output = use(json)
     session = load_session(config)
     facts = inspect_session(session, output)
-    output.say("[bold green]This session can run.[/]")
+    output.say(styled("bold green", "This session can run."))
     output.result({"ok": True, **facts})
 
 
@@ -109,7 +108,7 @@ def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
         if len(session.streams) > 1:
             facts.setdefault("streams", {})[settings.name] = stream_facts
     stages = [[post.name for post in stage] for stage in plan.line.stages]
-    output.say(f"programs  {foreign(', then '.join(' '.join(names) for names in stages))}")
+    output.say(f"programs  {', then '.join(' '.join(names) for names in stages)}")
     facts["programs"] = stages
     if session.experiment is not None:
         facts["trials"] = _open_experiment(session.experiment, plan.roster.bundles[session.driver], output)
@@ -130,7 +129,7 @@ def _inspect_stream(
             f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
         )
         for defect in recording.defects:
-            output.say(f"          [yellow]defect:[/] {foreign(defect)}")
+            output.say("          ", styled("yellow", "defect:"), f" {defect}")
         speed = TOP_SPEED if source.speed == "max" else source.speed
         return recording.signal, speed, {"recording": recording.name, "defects": list(recording.defects)}
     if source is None:
@@ -179,8 +178,10 @@ def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[st
     subject = trained.get("subject", source.subject) if isinstance(trained, dict) else source.subject
     if subject != source.subject:
         output.say(
-            f"          [yellow]note:[/] expected subject {subject}, on whom the decoder was trained, came subject "
-            f"{source.subject}: voxels, tuning and noise are another person's, and nothing may be read."
+            "          ",
+            styled("yellow", "note:"),
+            f" expected subject {subject}, on whom the decoder was trained, came subject "
+            f"{source.subject}: voxels, tuning and noise are another person's, and nothing may be read.",
         )
     return {"subject": source.subject, "trained_on": subject}
 
@@ -192,12 +193,10 @@ def doctor(json: Json = False) -> None:
 
     findings = examine()
     for finding in findings:
-        sign = (
-            "[green]ok[/]     "
-            if finding.ok
-            else ("[red]problem[/]" if finding.needed else "[yellow]note[/]   ")
+        style, sign = (
+            ("green", "ok") if finding.ok else ("red", "problem") if finding.needed else ("yellow", "note")
         )
-        output.say(f"{sign} {finding.what}: {finding.seen}")
+        output.say(styled(style, f"{sign:7}"), f" {finding.what}: {finding.seen}")
         if finding.fix and not finding.ok:
             output.say(f"        → {finding.fix}")
     ok = all(finding.ok or not finding.needed for finding in findings)
@@ -240,9 +239,9 @@ def info(
     output.facts(f"Bundle {bundle.name}", {"hash": loaded.hash, **description})
     for place, step in enumerate(spec["pipeline"], 1):
         settings = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
-        output.say(f"pipeline step {place}: [bold]{step['step']}[/]  {settings}")
+        output.say(f"pipeline step {place}: ", styled("bold", step["step"]), f"  {settings}")
     for graph in spec["graphs"]:
-        output.say(f"graph: [bold]{graph['file']}[/] ({graph['role']}, {graph['precision']})")
+        output.say("graph: ", styled("bold", graph["file"]), f" ({graph['role']}, {graph['precision']})")
     made = spec["provenance"]
     output.facts(
         "Made from", {"data (SHA-256)": made["data"], "versions": made["versions"], "seeds": made["seeds"]}
@@ -291,7 +290,7 @@ def latency(
     output.say(f"picture: {picture}")
     onset = true_onset(session, photodiode, photodiode_stream, photodiode_channel)
     for sentence in onset.sentences():
-        output.say(escape(sentence))
+        output.say(sentence)
     output.result(
         {
             "session": str(session),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bci.errors import ConfigError
+from bci.io.installation import missing_extra
 
 _OURS = ("bci", "models", "stimuli")
 
@@ -29,6 +30,4 @@ def needing(extra: str, doing: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in _OURS:
             raise
-        raise ConfigError(
-            f"{doing} needs the package {error.name!r}: install the extra with pip install -e '.[cpu,{extra}]'"
-        ) from None
+        raise ConfigError(missing_extra(doing, error.name, [extra])) from None

@@ -1,14 +1,28 @@
-"""Output prints a command's words and tables for people, and one JSON line for machines."""
+"""Output prints a command's words and tables for people, and one JSON line for machines.
+
+Text is printed as it is: a square bracket in a path or a label is a square bracket. What is to be seen in a colour is
+handed over as `styled` text, so no text from a file or from the network is ever read as a style.
+"""
 
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
-from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
+from bci.cli.pane import Pane
 from bci.errors import BciError
 from bci.io.files.folder import plain
 
@@ -24,50 +38,113 @@ class Output:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
-        self.console = Console(stderr=as_json, highlight=False)
+        self._out, self._err = Pane(lambda: sys.stdout), Pane(lambda: sys.stderr)
+        self.console = _console(self._err if as_json else self._out)
+        self._errors = _console(self._err)
 
-    def say(self, text: str) -> None:
-        """Print a line for people; rich markup is allowed."""
-        self.console.print(text)
+    @property
+    def trouble(self) -> str:
+        """Why what was to be printed was not; empty while it is, and where its reader has gone away."""
+        return self._out.trouble or self._err.trouble
+
+    def say(self, *parts: str | Text) -> None:
+        """Print a line for people; `parts` stand one behind the other, and `styled` ones in their colour."""
+        # Words are wrapped where a person reads them; a file and another program get the line whole.
+        self.console.print(joined(*parts), soft_wrap=not self.console.is_terminal)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Print a table; every column but the first is right-aligned."""
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table = _table(title)
         for i, column in enumerate(columns):
-            table.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+            table.add_column(joined(column), justify="left" if i == 0 else "right", overflow="fold")
         for row in rows:
-            table.add_row(*(foreign(show(cell)) for cell in row))
+            table.add_row(*(joined(cell if isinstance(cell, Text) else show(cell)) for cell in row))
         self.console.print(table)
 
     def facts(self, title: str, values: Mapping[str, Any]) -> None:
         """Print nested values a line each, as ``group.name  value``; a long list only by its length."""
-        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table = _table(title)
         table.add_column("", no_wrap=True, style="cyan")
         table.add_column("", overflow="fold")
         for name, value in flatten(values):
-            table.add_row(foreign(name), foreign(value))
+            table.add_row(joined(name), joined(value))
         self.console.print(table)
+
+    def progress(self, *columns: ProgressColumn) -> Progress:
+        """Return a bar that goes away when it is done; without `columns`: words, bar, percentage and time left."""
+        usual = (words(), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        return Progress(*(columns or usual), console=self.console, transient=True)
+
+    def status(self, text: str) -> "Moving":
+        """Return a line that changes while something is under way, and goes away then."""
+        return Moving(self.console, text)
 
     def result(self, values: Mapping[str, Any]) -> None:
         """Print the machine-readable last line, where it was asked for."""
         if self.as_json:
-            sys.stdout.write(json.dumps(plain(values)) + "\n")
-            sys.stdout.flush()
+            self._out.write(json.dumps(plain(values)) + "\n")
+            self._out.flush()
 
     def fail(self, error: BciError) -> None:
         """Print an expected failure."""
-        Console(stderr=True, highlight=False).print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        Console(stderr=True, highlight=False).print(foreign(str(error)))
+        words = joined(styled("bold red", type(error).__name__), ": ", str(error))
+        self._errors.print(words, soft_wrap=not self._errors.is_terminal)
         self.result({"error": type(error).__name__, "message": str(error)})
 
 
+class Moving:
+    """A Moving line is a status line, as a context manager; its words are printed as they are."""
+
+    def __init__(self, console: Console, text: str) -> None:
+        self._status = Status(joined(text), console=console)
+
+    def update(self, *parts: str | Text) -> None:
+        """Change its words."""
+        self._status.update(joined(*parts))
+
+    def __enter__(self) -> "Moving":
+        self._status.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._status.stop()
+
+
+def words() -> TextColumn:
+    """Return the column of a bar that holds the words of its task, as they are."""
+    return TextColumn("{task.description}", markup=False)
+
+
+def styled(style: str, text: object) -> Text:
+    """Return text that is printed in a style: ``"bold red"``."""
+    return Text(foreign(str(text)), style=style)
+
+
+def joined(*parts: str | Text) -> Text:
+    """Return the parts as one text, each literally.
+
+    >>> joined("[bold]", styled("red", "loud")).plain
+    '[bold]loud'
+    """
+    return Text.assemble(*(part if isinstance(part, Text) else foreign(part) for part in parts))
+
+
 def foreign(text: str) -> str:
-    r"""Return text from a file or a stream in a form that is safe to print: no markup, no control characters.
+    r"""Return text in a form that is safe to print: without control characters.
 
     >>> foreign("[bold]loud"), foreign("\x1b[2Jgone")
-    ('\\[bold]loud', '�[2Jgone')
+    ('[bold]loud', '�[2Jgone')
     """
-    return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+
+
+def _console(pane: Pane) -> Console:
+    return Console(file=cast("IO[str]", pane), highlight=False)
+
+
+def _table(title: str) -> Table:
+    heading = styled("bold", title)
+    return Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False)
 
 
 def show(cell: Any) -> str:

@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.progress import Progress
+from rich.text import Text
 
-from bci.cli.output import Output, use
+from bci.cli.output import Output, styled, use
 from bci.cli.recordings import part_of
 from bci.cli.run import SAFE, Json
 from bci.errors import ConfigError, StreamNotFound
 
 if TYPE_CHECKING:
     from bci.io.survey import Findings
+    from bci.signal.quality.verdicts import Level
 
 _LIVE_S = 15.0
 _COLOURS = ("green", "yellow", "red")
@@ -90,8 +90,8 @@ def _of_recording(
         raise ConfigError(f"{path}: there is no such file")
     recording = open_recording(path, **said)
     for defect in recording.defects:
-        output.say(f"[yellow]defect:[/] {escape(defect)}")
-    with Progress(console=output.console, transient=True) as progress:
+        output.say(styled("yellow", "defect:"), f" {defect}")
+    with output.progress() as progress:
         task = progress.add_task("reading", total=1.0)
         survey = survey_recording(recording, seconds, lambda share: progress.update(task, completed=share))
     return {"recording": str(path), "stream": None, "defects": list(recording.defects)}, survey
@@ -106,7 +106,7 @@ def _of_stream(
 
     clock = LslClock()
     with LslSource(source_id or _only_stream(timeout), clock=clock, timeout=timeout) as source:
-        with Progress(console=output.console, transient=True) as progress:
+        with output.progress() as progress:
             task = progress.add_task(f"listening to {source.info.source_id}", total=1.0)
             survey = survey_stream(
                 source, clock, seconds, lambda share: progress.update(task, completed=share)
@@ -197,16 +197,16 @@ def _show(found: "Findings", output: Output) -> None:
         else "no line noise at 50 or 60 Hz" + ("" if line.searched else " (too short or too slow to look)")
     )
     output.say(
-        f"[bold]{escape(signal.name)}[/]: {signal.shape[0]} channels at {signal.rate:g} Hz, {unit}, "
-        f"{found.seconds:.1f} s; {mains}"
+        styled("bold", signal.name),
+        f": {signal.shape[0]} channels at {signal.rate:g} Hz, {unit}, {found.seconds:.1f} s; {mains}",
     )
     rows = []
     for i, (label, verdict) in enumerate(zip(_labels(found), found.channels, strict=True)):
         peaks = "+".join(f"{a[i]:.3g}" for a in line.amplitudes if a[i] > 0) or "-"
         rows.append(
             (
-                escape(label),
-                f"[{_COLOURS[verdict.level]}]{verdict.level.word}[/]",
+                label,
+                _word(verdict.level),
                 _share(figures.still_share[i, 1]),
                 _share(figures.nan_share[i]),
                 _share(figures.rail_share[i]),
@@ -226,30 +226,31 @@ def _show(found: "Findings", output: Output) -> None:
         ),
         rows,
     )  # fmt: skip
-    alike: dict[tuple[str, str], list[str]] = {}
+    alike: dict[tuple[Level, str], list[str]] = {}
     for label, verdict in zip(_labels(found), found.channels, strict=True):
         if verdict.reasons:
-            word = f"[{_COLOURS[verdict.level]}]{verdict.level.word}[/]"
-            alike.setdefault((word, "; ".join(verdict.reasons)), []).append(label)
-    for (word, reasons), labels in alike.items():
-        output.say(f"  {word} {escape(', '.join(labels))}: {reasons}")
+            alike.setdefault((verdict.level, "; ".join(verdict.reasons)), []).append(label)
+    for (level, reasons), labels in alike.items():
+        output.say("  ", _word(level), f" {', '.join(labels)}: {reasons}")
     _show_time(found, output)
     _show_limits(output)
     level = worst([*found.channels, found.time])
     counts = [sum(verdict.level == n for verdict in found.channels) for n in range(3)]
     output.say(
-        f"[bold {_COLOURS[level]}]{level.word}[/]: {counts[0]} channels good, {counts[1]} poor, {counts[2]} bad; "
-        f"time {found.time.level.word}"
+        styled(f"bold {_COLOURS[level]}", level.word),
+        f": {counts[0]} channels good, {counts[1]} poor, {counts[2]} bad; time {found.time.level.word}",
     )
 
 
 def _show_time(found: "Findings", output: Output) -> None:
     pace, verdict = found.pace, found.time
     output.say(
-        f"time: [{_COLOURS[verdict.level]}]{verdict.level.word}[/], {pace.measured:.6g} Hz by the stamps, jitter "
+        "time: ",
+        _word(verdict.level),
+        f", {pace.measured:.6g} Hz by the stamps, jitter "
         f"{1e3 * pace.jitter:.3g} ms, longest step {1e3 * pace.largest_step:.3g} ms, {found.lost} samples lost, "
         f"{found.duplicates} stamped as the one before, {pace.runs} stretch{'es' if pace.runs != 1 else ''}"
-        + "".join(f"; {reason}" for reason in verdict.reasons)
+        + "".join(f"; {reason}" for reason in verdict.reasons),
     )
 
 
@@ -266,6 +267,10 @@ def _show_limits(output: Output) -> None:
 
 def _limit(value: float) -> str:
     return "never" if math.isinf(value) else "any" if value < 1e-6 else f"{value:g}"
+
+
+def _word(level: "Level") -> Text:
+    return styled(_COLOURS[level], level.word)
 
 
 def _share(value: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from bci.cli.output import Output, foreign, use
+from bci.cli.output import Output, styled, use
 from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
 from bci.io.files.folder import safe_name
@@ -47,7 +47,7 @@ def record(
     from bci.control.record_streams import record_streams
 
     safe_name(name, "--name")
-    with output.console.status("looking for streams …") as status:
+    with output.status("looking for streams …") as status:
 
         def observe(counts: Mapping[str, int]) -> None:
             status.update(
@@ -63,9 +63,9 @@ def record(
         f"until {summary['ended_by']}: {summary['recording']}"
     )
     for failure in summary["failures"]:
-        output.say(f"[bold red]failed:[/] {foreign(failure)}")
+        output.say(styled("bold red", "failed:"), f" {failure}")
     for program, times in summary["restarts"].items():
-        output.say(f"[bold yellow]{program} died and was started again {times}×[/]: see log.txt")
+        output.say(styled("bold yellow", f"{program} died and was started again {times}×"), ": see log.txt")
     output.result(summary)
     if summary["status"] != "done":
         raise typer.Exit(SAFE if summary["status"] == "failed" else RECOVERED)
@@ -94,11 +94,11 @@ def verify(
     reports = [verify_recording(path) if repair is None else repair_recording(path, repair) for path in paths]
     for path, report in zip(paths, reports, strict=True):
         if len(paths) > 1:
-            output.say(f"[bold]{foreign(path.name)}[/]")
+            output.say(styled("bold", path.name))
         for sentence in report.sentences():
-            output.say(foreign(sentence))
+            output.say(sentence)
     sound = all(report.sound for report in reports)
-    output.say("[bold green]sound[/]" if sound else "[bold red]not whole: see above[/]")
+    output.say(styled("bold green", "sound") if sound else styled("bold red", "not whole: see above"))
     if repair is not None:
         output.say(f"what can be used was written to {repair}")
     results = [report.result() for report in reports]
@@ -157,7 +157,7 @@ def reproduce(
     results = {}
     for name in (decoder, *others):
         if others:
-            output.say(f"[bold]{foreign(name or 'the first decoder')}[/]")
+            output.say(styled("bold", name or "the first decoder"))
         results[name] = reproduce_session(
             session, bundle, provider=chosen, screen=_stored_screen, decoder=name
         )
@@ -181,10 +181,15 @@ def _say_reproduced(result: Mapping[str, Any], output: Output) -> None:
     if result["unequal"]:
         output.say(f"  not equal: frames {', '.join(map(str, result['unequal']))}")
     if result["missing"]:
-        output.say(f"[bold red]{result['missing']} reconstructions rest on samples that were not recorded[/]")
+        output.say(
+            styled("bold red", f"{result['missing']} reconstructions rest on samples that were not recorded")
+        )
     if result["unrecorded"]:
         output.say(
-            f"[bold red]{result['unrecorded']} reconstructions are not in frames.csv: the recorder lost them[/]"
+            styled(
+                "bold red",
+                f"{result['unrecorded']} reconstructions are not in frames.csv: the recorder lost them",
+            )
         )
     if result["approximate"]:
         output.say(
@@ -265,12 +270,12 @@ def export(
     )
     output.say(
         f"{result['samples']} samples of {result['channels']} channels, {result['events']} events "
-        f"({result['gaps']} of them gaps): {foreign(result['file'])}"
+        f"({result['gaps']} of them gaps): {result['file']}"
     )
     if result["events_outside"]:
         output.say(f"{result['events_outside']} markers lie before or after the samples and are left out")
     for defect in opened.defects:
-        output.say(f"  {foreign(defect)}")
+        output.say(f"  {defect}")
     output.result({**result, "defects": opened.defects})
 
 

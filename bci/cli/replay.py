@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import Progress
 
-from bci.cli.output import foreign, use
+from bci.cli.output import styled, use
 from bci.cli.run import Json
 from bci.errors import ConfigError
 
@@ -61,17 +60,18 @@ def replay(
     labels = tuple(channels.split(",")) if channels else None
     recording = open_recording(file, rate=rate, channels=labels, unit=unit, stream=stream)
     for defect in recording.defects:
-        output.say(f"[yellow]defect:[/] {foreign(defect)}")
+        output.say(styled("yellow", "defect:"), f" {defect}")
     name = source_id or f"replay-{file.stem}"
     pace: float | Literal["max"] = "max" if speed == "max" else _number(speed)
     with Player(
         recording, LslClock(), source_id=name, speed=pace, loop=loop, start=start, stop=stop, ring=ring
     ) as player:
         output.say(
-            f"[bold]{name}[/]: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz, "
-            f"{player.speed:g}× real time; markers on {player.marker_source_id}. Ctrl-C ends it."
+            styled("bold", name),
+            f": {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz, "
+            f"{player.speed:g}× real time; markers on {player.marker_source_id}. Ctrl-C ends it.",
         )
-        with Progress(console=output.console, transient=True) as progress:
+        with output.progress() as progress:
             task = progress.add_task("playing", total=player.expected)
 
             def tick() -> bool:

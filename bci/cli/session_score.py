@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bci.cli.output import Output, foreign
+from bci.cli.output import Output, styled
 from bci.config.experiment import ImagesSettings
 from bci.config.session import SessionConfig
 from bci.decoder.bundle import Bundle
@@ -81,7 +81,7 @@ def _require_pictures(bundle: Bundle) -> None:
 def say_score(found: dict[str, Any], output: Output) -> None:
     """Say it: every score beside what guessing gives."""
     output.say("")
-    output.say(f"[bold]{foreign(found['headline'])}[/]")
+    output.say(styled("bold", found["headline"]))
     if "two_way" not in found:
         return
     if left_out := found.get("left_out"):

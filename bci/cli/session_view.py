@@ -5,9 +5,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
-from bci.cli.output import Output
+from bci.cli.output import Output, styled, words
 from bci.cli.session_score import say_score, score_session
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
@@ -26,7 +26,7 @@ class Watch:
 
     def __init__(self, config: SessionConfig, output: Output) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            words(),
             BarColumn(bar_width=24),
             TimeElapsedColumn(),
             console=output.console,
@@ -53,9 +53,7 @@ class Watch:
 
     def show(self, session: "SessionSnapshot") -> None:
         """Show a session at one moment."""
-        words = ["[bold red]LATCHED SAFE: the screen is held neutral, end the session[/]"] * bool(
-            session.latched
-        )
+        words = ["LATCHED SAFE: the screen is held neutral, end the session"] * bool(session.latched)
         if session.restarts:
             words.append("restarts: " + ", ".join(f"{k} {n}" for k, n in session.restarts.items()))
         decoders = {name: p for name, p in session.programs.items() if name.partition(":")[0] == "decode"}
@@ -119,11 +117,14 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
         else (f"the recording {summary['recording']}" if summary["recording"] else "the live stream")
     )
     output.say("")
-    output.say(f"[bold]{origin}[/], until {summary['ended_by']}")
+    output.say(styled("bold", origin), f", until {summary['ended_by']}")
     for failure in summary["failures"]:
-        output.say(f"[bold red]given up:[/] {failure}")
+        output.say(styled("bold red", "given up:"), f" {failure}")
     for program, times in summary["restarts"].items():
-        output.say(f"[bold yellow]{program} died and was started again {times}×[/]: see {folder / 'log.txt'}")
+        output.say(
+            styled("bold yellow", f"{program} died and was started again {times}×"),
+            f": see {folder / 'log.txt'}",
+        )
     output.say(
         f"{summary['windows']} windows = {summary['reconstructions']} reconstructions + {summary['skipped']} skipped; "
         f"{summary['samples_lost']} of {summary['samples']} samples lost; "

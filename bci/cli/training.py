@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from bci.cli.needing import needing
-from bci.cli.output import foreign, use
+from bci.cli.output import use
 from bci.cli.run import Json
 from bci.errors import BciError, ConfigError
 
@@ -57,7 +56,7 @@ def train(
         raise ConfigError(
             f"{config} describes a decoder, which is trained in one go: --run and --fresh are for generators"
         )
-    with Progress(console=output.console) as progress, needing(trainer.extra, "training"):
+    with output.progress() as progress, needing(trainer.extra, "training"):
         task = progress.add_task("training", total=1.0)
 
         def step(done: float, text: str) -> None:
@@ -109,7 +108,7 @@ def evaluate(
         say_score(scores, output)
         output.result(scores)
         return
-    with Progress(console=output.console, transient=True) as progress:
+    with output.progress() as progress:
         task = progress.add_task("evaluating", total=1.0)
 
         def step(done: float, text: str) -> None:
@@ -128,7 +127,7 @@ def evaluate(
     else:
         output.facts("Scores", report)
     if "page" in report:
-        output.say(f"report written: {foreign(report['page'])}")
+        output.say(f"report written: {report['page']}")
     output.result(report)
 
 
@@ -202,7 +201,7 @@ def compare(
         from models.comparison.compare import compare as compare_readouts
         from models.comparison.page import metric, ranking
     out = out or Path("runs") / config.stem
-    with Progress(console=output.console, transient=True) as progress:
+    with output.progress() as progress:
         task = progress.add_task("comparing", total=1.0)
         report = compare_readouts(
             config,
@@ -227,5 +226,5 @@ def compare(
     simulated = ", simulated participant" if report["simulated"] else ""
     title = f"{report['test']['trials']} single trials, {report['test']['folds']} folds by run{simulated}"
     output.table(title, ("readout", "cosine", "R²", "of two", "of several", "all folds"), rows)
-    output.say(f"report written: {foreign(report['page'])}")
+    output.say(f"report written: {report['page']}")
     output.result(report)

@@ -1,6 +1,5 @@
 """The doctor examines whether this machine is ready for sessions, and names the line that fixes each fault."""
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -10,6 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import psutil
+
+from bci.io.installation import install_line
+
+#: What extras are for: what the doctor calls it, the extra, a package that tells, and what goes on without it.
+OPTIONAL = (
+    ("Training", "train", "torch", "sessions run, training does not"),
+    ("BIDS", "bids", "mne-bids", "sessions run, bci export does not"),
+    ("Cluster", "cluster", "distributed", "bci compare runs on this machine alone"),
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ def examine() -> list[Finding]:
         *_shared_memory(),
         _onnx(),
         _screen(),
-        _torch(),
+        *_extras(),
     ]
 
 
@@ -121,7 +129,8 @@ def _onnx() -> Finding:
         fix = "pip uninstall -y onnxruntime onnxruntime-gpu, then install the one you want"
         return Finding("ONNX Runtime", "the CPU and the GPU package overwrite each other", False, fix)
     if not both:
-        return Finding("ONNX Runtime", "missing", False, "pip install -e '.[cpu]' (or '.[gpu]')")
+        fix = f"{install_line('cpu')}, or with an NVIDIA card {install_line('gpu')}"
+        return Finding("ONNX Runtime", "missing", False, fix)
     import onnxruntime
 
     providers = ", ".join(p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers())
@@ -149,10 +158,14 @@ def _screen() -> Finding:
     return Finding("Screen", f"driver {driver}: {sizes}", True)
 
 
-def _torch() -> Finding:
-    there = importlib.util.find_spec("torch") is not None
-    seen = f"torch {version('torch')}" if there else "no torch: sessions run, training does not"
-    return Finding("Training", seen, there, "" if there else "pip install -e '.[train]'", needed=False)
+def _extras() -> list[Finding]:
+    """Examine what can be done without: a session needs none of it."""
+    findings = []
+    for what, extra, package, without in OPTIONAL:
+        there = _installed(package)
+        seen = f"{package} {version(package)}" if there else f"no {package}: {without}"
+        findings.append(Finding(what, seen, there, "" if there else install_line(extra), needed=False))
+    return findings
 
 
 def _installed(name: str) -> bool:

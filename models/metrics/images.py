@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from bci.errors import DataError
+from bci.io.installation import install_line
 from models.metrics.latents import correlations
 
 Floats = NDArray[np.float64]
@@ -75,7 +76,7 @@ def why_no_anchor(height: int, width: int) -> str:
     try:
         import skimage.metrics  # noqa: F401  (only to learn whether it is installed)
     except ModuleNotFoundError as error:
-        return f"{error.name} is not installed (pip install -e '.[train]')"
+        return f"{error.name} is not installed ({install_line('train')})"
     return ""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.io.files.page import picture, table
+from bci.io.installation import install_line
 from models.generators.package import GeneratorPackage
 from models.reports.charts import bars
 from models.reports.decoded import Decoded
@@ -57,7 +58,7 @@ def semantic_analysis(
     try:
         from models.metrics.semantic import fit_boundary
     except ModuleNotFoundError as error:
-        return _nothing(f"{error.name} is not installed (pip install -e '.[train]')")
+        return _nothing(f"{error.name} is not installed ({install_line('train')})")
     if draw is None:
         return _nothing("the bundle has no generator of its own")
     labels = label(package, draw, labelled, seed)

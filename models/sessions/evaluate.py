@@ -12,6 +12,7 @@ from bci.decoder.bundle import Bundle
 from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
+from bci.io.installation import install_line
 from bci.session.latency import latency_table
 from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
@@ -241,6 +242,6 @@ def _oracle(bundle: Bundle, snr: float | None) -> tuple[dict[str, dict[str, Any]
             return {}, "the bundle was not trained in silico"
         return oracle(bundle, snr=snr), ""
     except ModuleNotFoundError as error:
-        return {}, f"{error.name} is not installed (pip install -e '.[train]')"
+        return {}, f"{error.name} is not installed ({install_line('train')})"
     except BciError as error:
         return {}, str(error)

@@ -7,7 +7,7 @@ import pytest
 from tiny_bundle import tiny_bundle
 from typer.testing import CliRunner
 
-from bci.cli import app
+from bci.cli.app import app
 from bci.config.session import StreamSettings
 from bci.control.shared_memory import plan_buffer
 from bci.decoder.bundle import Bundle

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tiny_bundle import readout, tiny_bundle, weights
 from typer.testing import CliRunner
 
-from bci.cli import app
+from bci.cli.app import app
 from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.renderers import open_renderer

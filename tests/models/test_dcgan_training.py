@@ -11,7 +11,7 @@ import torch.distributed as dist
 from safetensors import safe_open
 from typer.testing import CliRunner
 
-from bci.cli import app
+from bci.cli.app import app
 from bci.errors import BundleError, BundleMismatch, ConfigError
 from models.drawings.face import NAMES
 from models.generators.adversarial.game import AdversarialGame

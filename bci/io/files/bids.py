@@ -23,6 +23,7 @@ from bci.io.files.formats.file import text_at
 from bci.io.files.formats.logs import collected
 from bci.io.files.recording import Recording
 from bci.io.files.to_mne import GAP, Channel, Placed, channels_of, header_of, places_of
+from bci.io.installation import missing_extra
 
 _LABEL = re.compile(r"[A-Za-z0-9]+")
 _EEG, _IEEG = frozenset({"eeg"}), frozenset({"seeg", "ecog", "dbs"})
@@ -120,9 +121,7 @@ def _mne_bids() -> Any:
     try:
         return import_module("mne_bids")
     except ImportError as error:
-        raise ConfigError(
-            "exporting to BIDS needs MNE-BIDS, and it is not installed here. Install the project with its extra 'bids'."
-        ) from error
+        raise ConfigError(missing_extra("exporting to BIDS", "mne-bids", ["bids"])) from error
 
 
 def _datatype(recording: Recording, channels: Sequence[Channel]) -> str:

@@ -12,7 +12,7 @@ import planted_recordings as planted
 import pytest
 from typer.testing import CliRunner
 
-from bci.cli import app
+from bci.cli.app import app
 from bci.errors import ConfigError, RecordingError
 from bci.io.files.bids import export_bids
 from bci.io.files.recording import open_recording

@@ -13,7 +13,7 @@ import planted_recordings as planted
 import pytest
 from typer.testing import CliRunner
 
-from bci.cli import app
+from bci.cli.app import app
 from bci.errors import RecordingError
 from bci.io.files import safe_xml
 from bci.io.files.recording import open_recording
