@@ -1,7 +1,7 @@
-"""A probe tries a bundle's graphs in a capped child (see `bci.io.files.capped`) before anything else loads them.
+"""A probe tries the graphs of a bundle or of a generator's package in a capped child (see `bci.io.files.capped`).
 
-The child (`bci.decoder.sandbox`) reads, loads and runs them. What the values of a later window make a graph allocate
-is bounded apart from this, by the arena in `bci.decoder.providers`.
+Nothing else loads them before. The child (`bci.decoder.sandbox`) reads, loads and runs them. What the values of a
+later window make a graph allocate is bounded apart from this, by the arena in `bci.decoder.providers`.
 """
 
 import importlib.util
@@ -88,7 +88,7 @@ def probe(
         memory=_BASE_BYTES + _PER_BYTE * (sum((folder / name).stat().st_size for name in files) + arrays),
         seconds=time_limit_s,
         expected="graphs that load and run",
-        advice="Do not use this bundle, or reduce its networks.",
+        advice="Do not use it, or reduce its networks.",
     )
     request = {"folder": str(folder.resolve()), "chains": [asdict(c) for c in chains]}
     report = ask("bci.decoder.sandbox", request, limits, lambda words: BundleError(f"{folder}: {words}"))

@@ -116,19 +116,26 @@ def _stopped(provider: str, error: Exception) -> str:
     return f"expected graphs that run on {provider} with every window, came: {printable(error)}. Check the bundle."
 
 
+def open_cpu_session(model: bytes, threads: int) -> Any:
+    """Open a graph that was tried (`bci.decoder.probe`) on the CPU, within the bound on this process's memory.
+
+    Raises
+    ------
+    ProviderError
+        If it does not load.
+    """
+    options = _session_options(threads)
+    _cap_arena()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    return _open_session(model, options, ["CPUExecutionProvider"])
+
+
 class CpuRunner:
     """Runs the graphs on the CPU, on as many threads as the bundle says and no more."""
 
     def __init__(self, models: Models, chain: Chain, options: Options) -> None:
-        session_options = _session_options(options.cpu.threads)
-        limit = _cap_arena()
-        session_options.add_session_config_entry("session.use_env_allocators", "1")
         self._steps = [
-            (
-                _open_session(model, session_options, ["CPUExecutionProvider"]).run,
-                INPUT[role],
-                chain.outputs(role),
-            )
+            (open_cpu_session(model, options.cpu.threads).run, INPUT[role], chain.outputs(role))
             for role, model, _ in models
         ]
         self._taken = INPUT[models[0][0]]
@@ -138,7 +145,7 @@ class CpuRunner:
             "execution": "sequential",
             "spinning": False,
             "deterministic": True,
-            "arena_bytes": limit,
+            "arena_bytes": _cap_arena(),
         }
 
     def __call__(self, window: Floats) -> dict[str, Floats]:

@@ -1,4 +1,4 @@
-"""A trial loads and runs the graphs of a bundle once, in a child process that `bci.decoder.probe` starts.
+"""A trial loads and runs the graphs of a bundle or a generator once, in a child that `bci.decoder.probe` starts.
 
 ``python -m bci.decoder.sandbox`` answers one request (see `bci.io.files.capped`). It imports as little as it can, for
 its start is what loading a bundle costs.
@@ -35,6 +35,9 @@ class Chain:
         The readout's output: ``latent``, or ``probabilities`` or ``value`` of a result that is no picture.
     values_shape : sequence of int, optional
         Its shape; (1, latent) where it is left out.
+    free_batch : int
+        0 where the graphs take one at a time, as a bundle's do. Where they leave that open, as a generator's package
+        does: how many at once they are tried with.
     """
 
     graphs: Sequence[tuple[str, str, str]]
@@ -44,14 +47,21 @@ class Chain:
     confidence: bool
     values: str = "latent"
     values_shape: Sequence[int] | None = None
+    free_batch: int = 0
+
+    @property
+    def taken(self) -> str:
+        """What the first graph takes: ``window``, or of a generator alone ``latent``."""
+        return INPUT[self.graphs[0][0]]
 
     def sizes(self) -> dict[str, list[int]]:
-        """Return the shape of every tensor that a bundle's graphs take or give."""
+        """Return the shape of every tensor that the graphs take or give when they are tried."""
+        batch = self.free_batch or 1
         return {
-            "window": [1, *self.window],
-            self.values: list(self.values_shape or (1, self.latent)),
-            "confidence": [1],
-            "image": [1, 3, *self.image],
+            "window": [batch, *self.window],
+            self.values: list(self.values_shape or (batch, self.latent)),
+            "confidence": [batch],
+            "image": [batch, 3, *self.image],
         }
 
     def outputs(self, role: str) -> list[str]:
@@ -97,8 +107,8 @@ def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
         _check_interface(name, role, chain, session)
         sessions.append((role, name, session))
 
-    def decode(window: Any) -> dict[str, Any]:
-        tensors = {"window": window}
+    def decode(first: Any) -> dict[str, Any]:
+        tensors = {chain.taken: first}
         for role, name, session in sessions:
             wanted = chain.outputs(role)
             with _Refusal(f"{name}: expected a graph that runs"):
@@ -107,19 +117,20 @@ def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
                 if list(array.shape) != sizes[output]:
                     raise BundleError(
                         f"{name}: expected {output!r} of shape {sizes[output]}, came {list(array.shape)}. "
-                        "Correct the sizes in bundle.json, or export the graph again."
+                        "Correct the sizes in the description, or export the graph again."
                     )
                 tensors[output] = array
         return tensors
 
-    window = np.random.default_rng(0).standard_normal(sizes["window"], np.float32)
-    once = decode(window)
-    decode(np.zeros_like(window))
-    again = decode(window)
+    first = np.random.default_rng(0).standard_normal(sizes[chain.taken], np.float32)
+    once = decode(first)
+    decode(np.zeros_like(first))
+    again = decode(first)
     for name, array in once.items():
         if array.tobytes() != again[name].tobytes():
             raise BundleError(
-                f"expected graphs that give the same for the same window, but {name!r} differs the second time. "
+                f"expected graphs that give the same for the same {chain.taken}, but {name!r} differs the second "
+                "time. "
                 "Remove random operators and state from the graphs."
             )
     return facts
@@ -130,10 +141,13 @@ def _check_interface(name: str, role: str, chain: Chain, session: Any) -> None:
     sizes = chain.sizes()
     taken = {i.name: (i.type, list(i.shape)) for i in session.get_inputs()}
     wanted = {INPUT[role]: ("tensor(float)", sizes[INPUT[role]])}
+    if chain.free_batch:
+        taken, wanted = ({n: (k, s[1:]) for n, (k, s) in both.items()} for both in (taken, wanted))
     if taken != wanted:
+        after = ", after the batch," if chain.free_batch else ""
         raise BundleError(
-            f"{name}: expected as {role} the input {_show(wanted)}, came {_show(taken)}. "
-            "Freeze the sizes at export, or correct those in bundle.json."
+            f"{name}: expected{after} as {role} the input {_show(wanted)}, came {_show(taken)}. "
+            "Freeze the sizes at export, or correct those in the description."
         )
     given = {o.name: o.type for o in session.get_outputs()}
     missing = [o for o in chain.outputs(role) if given.get(o) != "tensor(float)"]

@@ -7,8 +7,9 @@
     card.md          the same for people
     training.json    what was seen at each look, samples.png a sheet of pictures
 
-Like a decoder's bundle it is data, never code. It is no decoder: `models.generators.graphs.for_decoder` makes of it
-the graph that a decoder's bundle holds.
+Like a decoder's bundle it is data, never code, and its graph has run in a capped process (`bci.decoder.probe`) before
+it is loaded here. It is no decoder: `models.generators.graphs.for_decoder` makes of it the graph that a decoder's
+bundle holds.
 """
 
 from collections.abc import Mapping
@@ -24,17 +25,25 @@ from pydantic import ValidationError
 import models
 from bci.config.toml import describe_errors
 from bci.decoder.bundle import Bundle
+from bci.decoder.probe import probe
+from bci.decoder.providers import open_cpu_session
 from bci.decoder.quantiser import Quantiser
-from bci.decoder.spec import CARD
-from bci.decoder.wire import read_facts
+from bci.decoder.sandbox import Chain
+from bci.decoder.spec import CARD, check_size
 from bci.errors import BundleError, BundleMismatch
+from bci.io.files.capped import printable
 from bci.io.files.hashed_folder import HashedFolder, as_bytes
 from models.generators.rules import Rule, apply_rule
 from models.generators.spec import DESCRIPTION, GRAPH, GeneratorSpec
 
 _FOLDER = HashedFolder(DESCRIPTION, "generator's package", "train the generator again")
-_AT_ONCE = 32  # latents in one run of the graph
+_LARGEST_TEXT = 2**20  # bytes of generator.json
+# In one run of the graph: latents, and bytes of their pictures.
+_AT_ONCE, _MOST_PICTURES = 32, 2**28
 Floats = NDArray[np.float32]
+
+# Packages that this process has tried and found sound, by their hash.
+_tried: set[str] = set()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,31 +66,23 @@ class GeneratorPackage:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read and verify a package.
+        """Read and verify a package, and try its graph in a capped process.
+
+        The trial is made once for each package and process; it costs about as much as starting Python.
 
         Raises
         ------
         BundleError
-            If it is incomplete, damaged, of another version, or its graph is no generator's.
+            If it is incomplete, damaged, of another version, hostile, or its graph is no generator's.
+        ProviderError
+            If ONNX Runtime is not installed.
         """
         folder = Path(path)
-        if not (folder / DESCRIPTION).is_file():
-            raise BundleError(
-                f"expected a generator's folder with {DESCRIPTION}, came {folder}. Check the path; a decoder's bundle "
-                "is another thing."
-            )
-        text = _FOLDER.read(folder, DESCRIPTION)
-        try:
-            spec = GeneratorSpec.model_validate_json(text, strict=True)
-        except ValidationError as error:
-            raise BundleError(
-                f"{folder / DESCRIPTION} is not what a generator's description must be:\n{describe_errors(error)}\n"
-                "Correct the keys named, or train the generator again."
-            ) from None
-        _FOLDER.verify(folder, spec.files, {GRAPH, CARD}, no_others=False)
-        package = cls(folder, spec, _FOLDER.identity(text, spec.files))
-        package._check_graph()
-        return package
+        spec, identity = _read(folder)
+        if identity not in _tried:
+            _try_graph(folder, spec)
+            _tried.add(identity)
+        return cls(folder, spec, identity)
 
     @property
     def graph(self) -> bytes:
@@ -97,13 +98,7 @@ class GeneratorPackage:
     @cached_property
     def session(self) -> Any:
         """An ONNX Runtime session of the graph on the CPU, with one thread, as a decoder runs it."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.use_deterministic_compute = True
-        options.log_severity_level = 3
-        return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
+        return open_cpu_session(self.graph, threads=1)
 
     def draw(self, latents: Floats, *, rule: Rule | None = None) -> NDArray[np.uint8]:
         """Draw latents, (n, d): (n, height, width, 3) uint8.
@@ -120,7 +115,7 @@ class GeneratorPackage:
         BundleMismatch
             If these are latents of another generator.
         BundleError
-            If a picture is not finite.
+            If the graph does not run with these latents, or a picture is not finite.
         """
         latents = np.asarray(latents, np.float32)
         if latents.ndim != 2 or latents.shape[1] != self.spec.latent:
@@ -130,8 +125,9 @@ class GeneratorPackage:
             )
         ruled = apply_rule(latents, rule or self.spec.rule, self.spec.limit)
         drawn = np.empty((len(latents), *self._quantise.shape), np.uint8)
-        for i in range(0, len(latents), _AT_ONCE):
-            (planes,) = self.session.run(["image"], {"latent": ruled[i : i + _AT_ONCE]})
+        batch = _at_once(self.spec)
+        for i in range(0, len(latents), batch):
+            planes = self._run(ruled[i : i + batch])
             for k, image in enumerate(planes, i):
                 levels = self._quantise(image)
                 if levels is None:
@@ -147,30 +143,65 @@ class GeneratorPackage:
         """The conversion of values to levels, as in a decoder."""
         return Quantiser(self.spec.image)
 
-    def _check_graph(self) -> None:
-        """Refuse a graph with control flow or tensors elsewhere, or with other sizes than stated."""
-        facts = read_facts(self.graph, str(self.folder / GRAPH))
-        if facts.external or facts.control_flow:
-            raise BundleError(
-                f"{self.folder / GRAPH}: expected one file without control flow, came "
-                f"{'tensors in other files' if facts.external else ', '.join(facts.control_flow)}. "
-                "Export the generator again."
-            )
-        image = self.spec.image
-        expected_shapes = {"latent": [self.spec.latent], "image": [3, image.height, image.width]}
+    def _run(self, ruled: Floats) -> Floats:
+        """Pass latents, (n, d), through the graph: (n, 3, height, width)."""
         try:
-            ends = [*self.session.get_inputs(), *self.session.get_outputs()]
+            planes: Floats = self.session.run(["image"], {"latent": ruled})[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base below Exception
-            reason = str(error).splitlines()[0][:300]
             raise BundleError(
-                f"{self.folder / GRAPH}: expected a graph that loads, came: {reason}. Export the generator again."
-            ) from None
-        stated_shapes = {end.name: list(end.shape[1:]) for end in ends}
-        if stated_shapes != expected_shapes:
+                f"{self.folder}: expected a graph that runs with any latents, came: {printable(error)}. Train the "
+                "generator again."
+            ) from error
+        if planes.shape != (len(ruled), 3, *self._quantise.shape[:2]):
             raise BundleError(
-                f"{self.folder / GRAPH}: expected, after the batch, {expected_shapes} as {DESCRIPTION} says, came "
-                f"{stated_shapes}. Export the generator again."
+                f"{self.folder}: expected pictures of shape {(len(ruled), 3, *self._quantise.shape[:2])} for these "
+                f"latents, came {planes.shape}. Train the generator again."
             )
+        return planes
+
+
+def _read(folder: Path) -> tuple[GeneratorSpec, str]:
+    """Read a package's description, compare every file with its hash, and return it with the package's own."""
+    if not (folder / DESCRIPTION).is_file():
+        raise BundleError(
+            f"expected a generator's folder with {DESCRIPTION}, came {folder}. Check the path; a decoder's bundle "
+            "is another thing."
+        )
+    text = _FOLDER.read(folder, DESCRIPTION, _LARGEST_TEXT)
+    try:
+        spec = GeneratorSpec.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise BundleError(
+            f"{folder / DESCRIPTION} is not what a generator's description must be:\n{describe_errors(error)}\n"
+            "Correct the keys named, or train the generator again."
+        ) from None
+    _FOLDER.verify(folder, spec.files, {GRAPH, CARD}, no_others=False)
+    return spec, _FOLDER.identity(text, spec.files)
+
+
+def _at_once(spec: GeneratorSpec) -> int:
+    """Return how many latents go through the graph in one run."""
+    return max(1, min(_AT_ONCE, _MOST_PICTURES // (12 * spec.image.height * spec.image.width)))
+
+
+def _try_graph(folder: Path, spec: GeneratorSpec) -> None:
+    """Refuse a graph with control flow, tensors elsewhere, other sizes than stated, or no bounds."""
+    picture = (spec.image.height, spec.image.width)
+    check_size(f"{folder}: one picture", (3, *picture))
+    chain = Chain(
+        graphs=(("generator", GRAPH, spec.files[GRAPH]),),
+        window=(),
+        latent=spec.latent,
+        image=picture,
+        confidence=False,
+        free_batch=_at_once(spec),
+    )
+    facts = probe(folder, [chain])[GRAPH]
+    if facts.control_flow:
+        raise BundleError(
+            f"{folder / GRAPH}: expected a graph without control flow, came {', '.join(facts.control_flow)}. "
+            "Export the generator again."
+        )
 
 
 def save_package(
@@ -204,19 +235,17 @@ def save_package(
 
 def package_of(bundle: Bundle) -> GeneratorPackage | None:
     """Return the generator's package that a bundle was trained with, from beside it or from those shipped."""
-    expected_shapes = {
-        digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")
-    }
+    wanted = {digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")}
     shipped = Path(models.__path__[0]) / "bundles"
     for place in dict.fromkeys((bundle.folder.resolve().parent, shipped)):
         for folder in sorted(place.iterdir()) if place.is_dir() else ():
             if (folder / DESCRIPTION).is_file():
                 try:
-                    package = GeneratorPackage.load(folder)
+                    # Only the one that is wanted is tried: a stranger beside the bundle costs no more than its hash.
+                    if _read(folder)[1] in wanted:
+                        return GeneratorPackage.load(folder)
                 except BundleError:
                     continue  # a damaged neighbour is none of ours
-                if package.hash in expected_shapes:
-                    return package
     return None
 
 
