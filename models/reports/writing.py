@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import ConfigError
-from bci.io.files.folder import write_json
+from bci.io.files.folder import write_json, write_whole
 from bci.io.files.page import document
 from models.reports.style import STYLE
 
@@ -24,7 +24,7 @@ def write_report(out: Path, title: str, parts: Iterable[str], report: Mapping[st
     make(out)
     page = out / PAGE
     write_json(out / REPORT, {**report, "page": str(page)})
-    page.write_text(document(title, parts, STYLE), encoding="utf-8")
+    write_whole(page, document(title, parts, STYLE))
     return page
 
 

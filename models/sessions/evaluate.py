@@ -10,7 +10,7 @@ from PIL import Image
 
 from bci.decoder.bundle import Bundle
 from bci.errors import BciError, RecordingError
-from bci.io.files.folder import plain
+from bci.io.files.folder import plain, write_whole
 from bci.io.files.page import header
 from bci.io.installation import install_line
 from bci.session.latency import latency_table
@@ -112,7 +112,7 @@ def evaluate_session(
     out = out or folder / FOLDER
     make(out)
     pairs = out / "pairs.png"
-    pairs.write_bytes(draw_pairs(decoded, draw))
+    write_whole(pairs, draw_pairs(decoded, draw))
     report = {
         **scores,
         **scored,

@@ -1,6 +1,7 @@
 """HYPER in silico: the decoder trained offline reads the participant live, and a session is scored honestly."""
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -18,7 +19,7 @@ from tiny_bundle import tiny_bundle  # noqa: E402
 
 from bci.decoder.bundle import Bundle  # noqa: E402
 from bci.decoder.onnx import OnnxDecoder  # noqa: E402
-from bci.errors import ConfigError, RecordingError  # noqa: E402
+from bci.errors import BundleError, ConfigError, RecordingError  # noqa: E402
 from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS  # noqa: E402
 from bci.signal.clock import ManualClock  # noqa: E402
 from bci.signal.types import Window  # noqa: E402
@@ -192,6 +193,41 @@ def test_the_graph_averages_volumes_and_cuts_the_mask_itself(
         if np.abs(decoder.raw(volumes + 9 * (np.arange(128) == voxel))["latent"] - latent).max() > 1e-6
     ]
     assert len(changed) == 60
+
+
+def test_training_that_fails_leaves_stimuli_and_bundle_as_they_were(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("generator", "stimuli", "bundle"):
+        shutil.copytree(trained[0] / name, tmp_path / name)
+    (tmp_path / "tiny.toml").write_text(CONFIG.replace("seed = 1", "seed = 2"))
+    before = digests(tmp_path)
+
+    def refuse(*args: object) -> None:
+        raise BundleError("a graph that does not run")
+
+    monkeypatch.setattr("models.systems.hyper.train.save_bundle", refuse)
+    with pytest.raises(BundleError, match="does not run"):
+        train_hyper(tmp_path / "tiny.toml", tmp_path / "bundle")
+    assert digests(tmp_path) == before
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below a folder, by its place."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_stimuli_do_not_replace_what_is_something_else(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.toml").write_text(CONFIG.replace('"generator"', f'"{trained[0] / "generator"}"'))
+    (tmp_path / "stimuli").mkdir()
+    (tmp_path / "stimuli" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"but it holds 'thesis\.txt'"):
+        train_hyper(tmp_path / "tiny.toml", tmp_path / "bundle")
+    assert (tmp_path / "stimuli" / "thesis.txt").read_text() == "years of work"
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_voxels_are_chosen_among_one_value_a_trial(tmp_path: Path) -> None:

@@ -253,6 +253,20 @@ def test_a_folder_that_is_no_bundle_is_not_overwritten(trained, root, tmp_path):
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "years of work"
 
 
+def test_a_bundle_that_cannot_be_evaluated_replaces_none(trained, root, tmp_path, monkeypatch):
+    folder, report, _ = trained
+    shutil.copytree(folder / "bundle", tmp_path / "bundle")
+
+    def refuse(*args):
+        raise RecordingError("too little is held out")
+
+    monkeypatch.setattr("models.systems.alpha.train.evaluate", refuse)
+    (tmp_path / "train.toml").write_text((folder / "train.toml").read_text().replace("seed = 3", "seed = 4"))
+    with pytest.raises(RecordingError, match="too little"):
+        train(tmp_path / "train.toml", tmp_path / "bundle", root)
+    assert Bundle.load(tmp_path / "bundle").hash == report["hash"]
+
+
 def test_the_committed_demo_bundle_fits_its_promises():
     folder = Path(__file__).resolve().parents[2] / "models" / "bundles" / "alpha"
     bundle = Bundle.load(folder)

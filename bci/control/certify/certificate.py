@@ -24,7 +24,7 @@ from bci.control.certify.seeing import Broken, look
 from bci.control.certify.traces import Traces
 from bci.control.environment import describe_environment
 from bci.errors import ProgramError, RecordingError
-from bci.io.files.folder import write_json
+from bci.io.files.folder import write_json, write_whole
 from bci.io.files.xdf.verify import verify
 from bci.memory.frames import image_digest
 from bci.memory.lsl_clock import LslClock
@@ -130,7 +130,7 @@ class Certificate:
     def write(self, page: str) -> tuple[Path, Path]:
         """Write the page and the JSON file; return their paths."""
         html, machine = self.folder / "certificate.html", self.folder / "certificate.json"
-        html.write_text(page, encoding="utf-8")
+        write_whole(html, page)
         write_json(machine, self.result())
         return html, machine
 

@@ -1,4 +1,4 @@
-"""A session's folder is made new, under a safe name; its JSON files are written whole."""
+"""A session's folder is made new, under a safe name; its pages and JSON files are written whole."""
 
 import json
 import os
@@ -65,10 +65,15 @@ def make_folder(out: Path, name: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all: NaN becomes null, then flush, fsync, rename."""
+    """Write a JSON file whole or not at all; NaN becomes null."""
+    write_whole(path, json.dumps(plain(value), indent=1, ensure_ascii=False))
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, whole or not at all: beside its place, then flush, fsync, rename."""
     partial = path.with_suffix(".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(plain(value), file, indent=1, ensure_ascii=False)
+    with partial.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

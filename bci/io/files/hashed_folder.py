@@ -11,9 +11,7 @@ in the place before.
 
 import hashlib
 import json
-import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.errors import BundleError
+from bci.io.files.replacing import replaced
 
 #: The largest file that is opened, bytes: where a protocol buffer ends.
 LARGEST = 2**31
@@ -181,21 +180,17 @@ class HashedFolder:
         ------
         BundleError
             If the place holds something else, or as `check`.
+        ConfigError
+            If the place cannot be written.
         """
         self.require_place(folder)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
         text = json.dumps(describe(hashes), indent=2, ensure_ascii=False, allow_nan=False)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as workshop:
-            new = Path(workshop) / folder.name
-            new.mkdir()
+        with replaced(folder) as new:
             for name, content in contents.items():
                 (new / name).write_bytes(content)
             (new / self.description).write_bytes(text.encode() + b"\n")
             check(new)
-            if folder.exists():
-                os.replace(folder, Path(workshop) / "old")
-            os.replace(new, folder)
 
     def _changed(self, path: Path) -> BundleError:
         return BundleError(

@@ -6,6 +6,7 @@ found into the bundle. The same file, data and library versions give the same bu
 """
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -120,9 +121,11 @@ def train(
         "generator.onnx": export_generator(path, 1),
         "training.json": json.dumps({**made, "curve": asdict(curve)}, indent=1, ensure_ascii=False) + "\n",
     }
-    save_bundle(out, spec, files)
     say(0.94, "evaluating on the held-out part")
-    report = evaluate(out, data_root)
+    # A bundle that cannot be evaluated replaces none that could.
+    with tempfile.TemporaryDirectory(prefix="bci-train-") as workshop:
+        unscored = save_bundle(Path(workshop) / "bundle", spec, files)
+        report = evaluate(unscored.folder, data_root)
     scores = {key: value for key, value in report.items() if key not in ("bundle", "hash")}
     spec = spec.model_copy(update={"scores": scores})
     files[CARD] = write_card(spec) + _limits(config, recordings)

@@ -1,6 +1,7 @@
 """Results of training HYPER in silico: the bundle that runs live, and the pictures for live sessions."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bci.decoder.spec import (
     Provenance,
     SignalSpec,
 )
+from bci.errors import ConfigError
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal
 from models.generators.graphs import for_decoder
@@ -29,17 +31,41 @@ from models.systems.hyper.settings import HyperConfig
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
 
+#: Files of a folder of stimuli beside its pictures: the latent of each, and the pictures that scaled responses.
+LATENTS, REFERENCE = "latents.json", "reference.npy"
+_STIMULI = re.compile(rf"\d{{3,}}\.png|{re.escape(LATENTS)}|{re.escape(REFERENCE)}")
+
 _PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime")
 
 
+def require_stimuli_place(folder: Path) -> None:
+    """Refuse a place for stimuli that holds something else, which would be gone when they are replaced.
+
+    Raises
+    ------
+    ConfigError
+        Naming what it holds.
+    """
+    if not folder.exists():
+        return
+    others = (
+        sorted(p.name for p in folder.iterdir() if not _STIMULI.fullmatch(p.name)) if folder.is_dir() else []
+    )
+    if others or not folder.is_dir():
+        came = f"it holds {others[0]!r}" if others else "it is no folder"
+        raise ConfigError(
+            f"stimuli = {folder}: expected a new folder, or one of stimuli to replace (pictures by number, "
+            f"{LATENTS}, {REFERENCE}), but {came}. Choose another place."
+        )
+
+
 def write_stimuli(folder: Path, pictures: Pictures, latents: Floats, reference: Pictures) -> None:
-    """Write the test pictures as PNG, their latents, and the pictures over which responses were scaled."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the test pictures as PNG into an empty folder, their latents, and the pictures that scaled responses."""
     for number, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{number:03d}.png", optimize=True)
     rows = {f"{number:03d}": [round(float(v), 6) for v in latent] for number, latent in enumerate(latents)}
-    np.save(folder / "reference.npy", reference)
-    (folder / "latents.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    np.save(folder / REFERENCE, reference)
+    (folder / LATENTS).write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
 def bundle_of(

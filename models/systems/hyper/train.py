@@ -19,6 +19,7 @@ from scipy.stats import spearmanr
 
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.spec import ConfidenceSpec
+from bci.io.files.replacing import replaced
 from models.generators.package import GeneratorPackage
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
 from models.metrics.identification import identify
@@ -27,7 +28,7 @@ from models.readouts.collapse import diagnose
 from models.readouts.family import build_readout
 from models.readouts.interface import Readout
 from models.readouts.voxels import VoxelMask, choose_voxels
-from models.systems.hyper.bundle import bundle_of, write_stimuli
+from models.systems.hyper.bundle import bundle_of, require_stimuli_place, write_stimuli
 from models.systems.hyper.settings import HyperConfig, load_hyper
 from models.systems.hyper.training_record import training_record
 
@@ -60,13 +61,14 @@ def train_hyper(
     Raises
     ------
     ConfigError
-        If the file cannot be used.
+        If the file cannot be used, or the place of the stimuli holds something else.
     BundleError
         If the generator's package is not whole, or `out` holds something else than a bundle.
     """
     say = progress or (lambda done, text: None)
     config = load_hyper(path)
     require_place(out)
+    require_stimuli_place(config.stimuli)
     package = GeneratorPackage.load(config.generator)
     random = np.random.default_rng(config.seed)
     plan = design(config, package.spec.latent, random)
@@ -83,10 +85,12 @@ def train_hyper(
     mask, readout = _fit(config, fitted)
     scores, claim = _score(config, readout, mask(held.brain) if mask else held.brain, held.latents, random)
     say(0.9, "exporting")
-    write_stimuli(config.stimuli, pictures[plan.test], latents[plan.test], reference)
     spec, files = bundle_of(config, package, participant.signal, readout, mask, scores, claim)
     files["training.json"] = training_record(config, fitted, held, lambda part: _predictor(config, part))
-    scores["hash"] = save_bundle(out, spec, files).hash
+    # The stimuli take their place only once the bundle that goes with them has.
+    with replaced(config.stimuli) as stimuli:
+        write_stimuli(stimuli, pictures[plan.test], latents[plan.test], reference)
+        scores["hash"] = save_bundle(out, spec, files).hash
     return scores
 
 
