@@ -82,7 +82,7 @@ def say_score(found: dict[str, Any], output: Output) -> None:
     """Say it: every score beside what guessing gives."""
     output.say("")
     output.say(styled("bold", found["headline"]))
-    if "two_way" not in found:
+    if "two_way" not in found or found.get("unread"):
         return
     if left_out := found.get("left_out"):
         output.say("left out: " + ", ".join(f"{n} {why}" for why, n in sorted(left_out.items())))

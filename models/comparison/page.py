@@ -1,12 +1,13 @@
 """The page of a comparison shows all readouts in one table, with baselines and oracle."""
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from bci.io.files.page import facts, header, table
-from models.reports.page import between, p_value, share
+from models.reports.figures import between, number, p_value, share, spread
 from models.reports.writing import write_report
 
 
@@ -36,7 +37,12 @@ def metric(rows: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
 def ranking(report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the systems that could be fitted, the best cosine first."""
     fitted = [(name, results) for name, results in report["systems"].items() if "rows" in results]
-    return sorted(fitted, key=lambda pair: -metric(pair[1]["rows"], "cosine")["score"])
+    return sorted(fitted, key=lambda pair: _falling(metric(pair[1]["rows"], "cosine")["score"]))
+
+
+def _falling(score: float | None) -> float:
+    """Return a key that sorts the largest score first, and what has none last."""
+    return math.inf if score is None or math.isnan(score) else -score
 
 
 def _verdict(report: Mapping[str, Any]) -> str:
@@ -45,11 +51,11 @@ def _verdict(report: Mapping[str, Any]) -> str:
         return '<section class="verdict failed"><strong>No readout could be fitted</strong></section>'
     name, results = best[0]
     cosine, two = metric(results["rows"], "cosine"), metric(results["rows"], "2-way identification")
-    informed = two["p"] < 0.05
+    informed = two["p"] is not None and two["p"] < 0.05
     headline = f"{name} reads best" if informed else "No information"
     return (
         f'<section class="verdict {"passed" if informed else "void"}"><strong>{escape(headline)}</strong>'
-        f"<p>Cosine {cosine['score']:.3f} ({cosine['low']:.3f} to {cosine['high']:.3f}), two-way "
+        f"<p>Cosine {number(cosine['score'])} ({spread(cosine)}), two-way "
         f"identification {share(two['score'])} ({between((two['low'], two['high']))}; chance 50 %).</p>"
         f"<p>{report['test']['trials']} single trials, each picture shown once; {report['test']['folds']} "
         "folds by run.</p>"
@@ -71,14 +77,14 @@ def _table(report: Mapping[str, Any]) -> str:
         rows.append(
             [
                 escape(name),
-                *(f"{r['score']:.3f}" for r in scored[:1]),
-                f"{scored[0]['low']:.3f} to {scored[0]['high']:.3f}",
-                f"{scored[1]['score']:.3f}",
-                f"{results['r_squared_after_best_scalar']:.3f}",
-                *(f"{r['score']:.3f}" for r in scored[2:]),
-                f"{scored[0]['baselines']['shuffled']:.3f}",
+                *(number(r["score"]) for r in scored[:1]),
+                spread(scored[0]),
+                number(scored[1]["score"]),
+                number(results["r_squared_after_best_scalar"]),
+                *(number(r["score"]) for r in scored[2:]),
+                number(scored[0]["baselines"]["shuffled"]),
                 p_value(scored[0]["p"]),
-                *(f"{results['coverage'][level]:.0%}".replace("%", " %") for level in levels),
+                *(share(results["coverage"][level], 0) for level in levels),
                 f"{results['seconds']:.1f}",
             ]
         )
@@ -87,11 +93,11 @@ def _table(report: Mapping[str, Any]) -> str:
         rows.append(
             [
                 f"<em>{escape(name)}</em>",
-                f"{scored[0]['score']:.3f}",
-                f"{scored[0]['low']:.3f} to {scored[0]['high']:.3f}",
-                f"{scored[1]['score']:.3f}",
+                number(scored[0]["score"]),
+                spread(scored[0]),
+                number(scored[1]["score"]),
                 "",
-                *(f"{r['score']:.3f}" for r in scored[2:]),
+                *(number(r["score"]) for r in scored[2:]),
                 *[""] * (3 + len(levels)),
             ]
         )

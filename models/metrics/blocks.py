@@ -81,7 +81,7 @@ def permuted_labels(
     *,
     permutations: int,
     rng: np.random.Generator,
-) -> tuple[float, Floats, float]:
+) -> tuple[float, Floats, float | None]:
     r"""Compare a statistic with its values when whole blocks exchange their labels.
 
     .. math:: p = \frac{1 + \#\{\text{permuted} \ge \text{observed}\}}{1 + B}
@@ -106,7 +106,8 @@ def permuted_labels(
     observed : float
         On the windows in blocks.
     permuted : (permutations,) float64
-    p : float
+    p : float or None
+        None where the statistic is NaN.
     """
     kept, size = scores[blocks.windows], blocks.index.shape[1]
     per_block = labels[blocks.index[:, 0]]
@@ -114,6 +115,8 @@ def permuted_labels(
     permuted = np.array(
         [statistic(np.repeat(rng.permutation(per_block), size), kept) for _ in range(permutations)]
     )
+    if np.isnan(observed) or np.isnan(permuted).any():
+        return observed, permuted, None
     return observed, permuted, float((1 + np.sum(permuted >= observed)) / (1 + permutations))
 
 

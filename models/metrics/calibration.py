@@ -1,4 +1,7 @@
-"""Calibration of stated uncertainty: coverage of intervals, error against confidence, risk against coverage."""
+"""Calibration of stated uncertainty: coverage of intervals, error against confidence, risk against coverage.
+
+What is NaN, a prediction, its deviation or a confidence, makes the figure NaN; it is no miss and no lowest confidence.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +32,10 @@ def coverage(truth: ArrayLike, mean: ArrayLike, sd: ArrayLike, level: float) -> 
     0.5
     """
     a, b = pair(truth, mean)
-    return float((np.abs(a - b) <= float(norm.ppf((1 + level) / 2)) * np.asarray(sd)).mean())
+    error, bound = np.abs(a - b), float(norm.ppf((1 + level) / 2)) * np.asarray(sd, np.float64)
+    if np.isnan(error).any() or np.isnan(bound).any():
+        return float("nan")
+    return float((error <= bound).mean())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +68,9 @@ def risk_coverage(error: ArrayLike, confidence: ArrayLike) -> RiskCoverage:
     """
     error, confidence = np.asarray(error, np.float64), np.asarray(confidence, np.float64)
     counts = np.arange(1, len(error) + 1)
+    if np.isnan(error).any() or np.isnan(confidence).any():
+        nan = float("nan")
+        return RiskCoverage(counts / len(error), np.full(len(error), nan), nan, nan, nan)
     _, group = np.unique(-confidence, return_inverse=True)
     shared = np.bincount(group, error) / np.bincount(group)
     risk = np.cumsum(shared[np.sort(group)]) / counts

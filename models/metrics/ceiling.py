@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
+from models.metrics.latents import does_not_vary
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +32,8 @@ def noise_ceiling(responses: ArrayLike, stimuli: ArrayLike, averaged: int | None
     Returns
     -------
     (voxels,) float64, or None
-        None where the ceiling is unknown because no stimulus was repeated.
+        None where the ceiling is unknown because no stimulus was repeated; 0 for a voxel that does not vary, NaN for
+        one with NaN.
 
     Raises
     ------
@@ -54,11 +56,14 @@ def noise_ceiling(responses: ArrayLike, stimuli: ArrayLike, averaged: int | None
     repeats = len(counts) / (1 / counts).sum()
     signal = np.maximum(0.0, means.var(0, ddof=1) - noise / repeats)
     total = signal + noise / (averaged or repeats)
-    return np.sqrt(np.divide(signal, total, out=np.zeros_like(signal), where=total > 0))
+    total[does_not_vary(y.T)] = 0.0
+    return np.sqrt(np.divide(signal, total, out=total * 0.0, where=total > 0))
 
 
 def describe_ceiling(ceiling: Floats | None) -> str:
     """Return the ceiling in words, for a report."""
     if ceiling is None:
         return "unknown: no stimulus was repeated"
+    if np.isnan(ceiling).any():
+        return f"unknown: {np.isnan(ceiling).sum()} of {len(ceiling)} voxels hold NaN"
     return f"median r {np.median(ceiling):.3f} over {len(ceiling)} voxels (largest {ceiling.max():.3f})"

@@ -140,6 +140,8 @@ def signal_frechet(
             f"expected signals (items, time, channels) of one length and montage, came {sides[0].shape} and "
             f"{sides[1].shape}."
         )
+    if not all(np.isfinite(side).all() for side in sides):
+        raise DataError("expected finite signals, came NaN or infinity. Leave those items out, and say so.")
     features = [
         side.reshape(len(side), -1) if rate_hz is None else log_power(side, rate_hz) for side in sides
     ]

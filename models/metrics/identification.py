@@ -1,4 +1,8 @@
-"""Identification measures how often a reconstruction is nearer to its own truth than to others."""
+"""Identification measures how often a reconstruction is nearer to its own truth than to others.
+
+Ties share, so a reconstruction that says nothing, such as one that is all zero, scores as a guess does. One that holds
+NaN is not scored: it is NaN, so is the mean over all, and there is no p.
+"""
 
 from math import comb
 from typing import Any
@@ -7,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
+from models.metrics.latents import centred, finite_or_nan
 from models.metrics.significance import permutation_test
 
 Floats = NDArray[np.float64]
@@ -17,7 +22,7 @@ _PERMUTATIONS = 2000
 def correlation_table(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     """Return Pearson's r of every prediction (rows) with every truth (columns): (k, d) and (n, d) to (n, k).
 
-    An item that does not vary has no correlation: its row or column is 0.
+    An item that does not vary has no correlation: its row or column is 0. That of an item with NaN is NaN.
 
     Raises
     ------
@@ -30,16 +35,24 @@ def correlation_table(truth: ArrayLike, predicted: ArrayLike) -> Floats:
             f"expected truths and predictions of the same features, came {sides[0].shape} and {sides[1].shape}. "
             "Score only what belongs together."
         )
-    a, b = (side - side.mean(1, keepdims=True) for side in sides)
-    a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300) for side in (a, b))
-    table: Floats = b @ a.T
+    a, b = (_directions(finite_or_nan(side)) for side in sides)
+    # An undefined item makes its own row or column NaN, whatever the product of the others was.
+    table: Floats = np.nan_to_num(b) @ np.nan_to_num(a).T
+    table[np.isnan(b).any(1)] = np.nan
+    table[:, np.isnan(a).any(1)] = np.nan
     return table
+
+
+def _directions(rows: Floats) -> Floats:
+    less, size = centred(rows)
+    return less / np.where(size == 0, 1.0, size)[:, None]
 
 
 def two_way(table: ArrayLike) -> Floats:
     """Return for each prediction the share of other truths less similar to it than its own: (n, n) to (n,).
 
-    Ties count half; chance is .5. It saturates (.996 at R² .012 with 512 latents): never print it alone.
+    Ties count half; chance is .5; NaN where a row holds NaN. It saturates (.996 at R² .012 with 512 latents): never
+    print it alone.
 
     Examples
     --------
@@ -67,7 +80,8 @@ def wins(table: ArrayLike, ways: int) -> Floats:
 
     The other candidates are drawn from the remaining truths without replacement. The expectation over draws is computed
     exactly instead of drawing: with b truths less similar than this one, of :math:`k - 1` others,
-    :math:`\binom{b}{w - 1} / \binom{k - 1}{w - 1}`. Ties share. Two ways: the share of others less similar.
+    :math:`\binom{b}{w - 1} / \binom{k - 1}{w - 1}`. Ties share. Two ways: the share of others less similar. A row that
+    holds NaN has no order: all of it is NaN.
 
     Raises
     ------
@@ -101,7 +115,9 @@ def wins(table: ArrayLike, ways: int) -> Floats:
         sum(_share(int(b), int(t), j, others, ways - 1) / (j + 1) for j in range(min(t, ways - 1) + 1))
         for b, t in kinds.T
     ]
-    return np.asarray(share)[index.reshape(similarity.shape)]
+    won = np.asarray(share)[index.reshape(similarity.shape)]
+    won[np.isnan(similarity).any(1)] = np.nan
+    return won
 
 
 def _share(below: int, ties: int, drawn: int, others: int, draws: int) -> float:
@@ -141,17 +157,16 @@ def identify(
     -------
     dict
         ``two_way`` (share of the other pictures that are less similar to the decoded latent), ``n_way`` (share of
-        trials whose own picture is the most similar), each with its 95 % chance interval and p by exchanging whole
-        pictures.
+        trials whose own picture is the most similar), ties shared, each with its 95 % chance interval and p by
+        exchanging whole pictures. If latents hold NaN, ``unread`` says of how many trials, shares and their chance are
+        NaN, and each p is None.
     """
-    a, b = (side - side.mean(1, keepdims=True) for side in (predicted, candidates))
-    a, b = (side / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-300) for side in (a, b))
-    table = a @ b.T
+    table = correlation_table(candidates, predicted)
     trials, k = np.arange(len(table)), len(candidates)
-    ranks = (table[:, :, None] > table[:, None, :]).mean(2) * k / (k - 1)
-    best = table == table.max(1, keepdims=True)
     scores: dict[str, Any] = {"pictures": k}
-    for name, share in (("two_way", ranks), ("n_way", best)):
+    if unread := int((~np.isfinite(predicted).all(1)).sum()):
+        scores["unread"] = unread
+    for name, share in (("two_way", wins(table, 2)), ("n_way", wins(table, k))):
 
         def statistic(order: NDArray[np.integer[Any]], share: NDArray[Any] = share) -> float:
             return float(share[trials, order[which]].mean())
@@ -168,6 +183,11 @@ def identify(
 
 def headline(identified: dict[str, Any]) -> dict[str, Any]:
     """Return in words whether single trials carry information, from the result of `identify`."""
+    if unread := identified.get("unread"):
+        return {
+            "headline": f"not scored: the latent read was NaN in {unread} trial{'s' * (unread > 1)}",
+            "informed": False,
+        }
     low, high = identified["two_way_chance"]
     informed = bool(identified["two_way"] > high)
     finding = "single trials tell the pictures apart" if informed else "no information"

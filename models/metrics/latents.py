@@ -1,7 +1,6 @@
 """Scores of latents and features, each with the baselines that a reader needs to judge it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -12,9 +11,12 @@ from bci.errors import DataError
 
 Floats = NDArray[np.float64]
 
+#: Values of a row that differ by no more than this share of the largest do not vary: the rounding of their mean does.
+_EVEN = 1e-12
+
 
 def pair(truth: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats]:
-    """Return both as (n, d) float64.
+    """Return both as (n, d) float64, with NaN for infinity: a score of what is not finite is NaN.
 
     Raises
     ------
@@ -27,11 +29,38 @@ def pair(truth: ArrayLike, predicted: ArrayLike) -> tuple[Floats, Floats]:
             f"expected truths and predictions of one shape (items, features), came {a.shape} and {b.shape}. "
             "Score only what belongs together."
         )
-    return a, b
+    return finite_or_nan(a), finite_or_nan(b)
+
+
+def finite_or_nan(values: Floats) -> Floats:
+    """Return values with NaN in place of infinity; the same array where all are finite."""
+    finite = np.isfinite(values)
+    return values if finite.all() else np.where(finite, values, np.nan)
+
+
+def centred(rows: Floats) -> tuple[Floats, Floats]:
+    """Return rows less their means, and the length of each: (n, d) to (n, d) and (n,).
+
+    A row that does not vary, but for the rounding of its mean, is all zero: its remainder would have a direction, and
+    correlate with something. A row that holds NaN has the length NaN.
+
+    Examples
+    --------
+    >>> centred(np.array([[0.1] * 3, [1.0, 2.0, 3.0]]))[1].round(3).tolist()
+    [0.0, 1.414]
+    """
+    less = rows - rows.mean(1, keepdims=True)
+    less[does_not_vary(rows)] = 0.0
+    return less, np.linalg.norm(less, axis=1)
+
+
+def does_not_vary(rows: Floats) -> NDArray[np.bool_]:
+    """Return which rows are a constant, but for rounding: (n, d) to (n,); one that holds NaN is not."""
+    return np.asarray(np.ptp(rows, axis=1) <= _EVEN * np.abs(rows).max(1))
 
 
 def cosine(truth: ArrayLike, predicted: ArrayLike) -> Floats:
-    """Return the cosine of each pair of rows: (n, d) twice to (n,); 0 where one has no length.
+    """Return the cosine of each pair of rows: (n, d) twice to (n,); 0 where one has no length, NaN where one has NaN.
 
     Examples
     --------
@@ -40,7 +69,8 @@ def cosine(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     """
     a, b = pair(truth, predicted)
     size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.divide(np.einsum("nd,nd->n", a, b), size, out=np.zeros(len(a)), where=size > 0)
+    # Where there is no length the sum is 0, or NaN if the other side is.
+    return np.divide(dot := np.einsum("nd,nd->n", a, b), size, out=dot.copy(), where=size > 0)
 
 
 def r_squared(truth: ArrayLike, predicted: ArrayLike, centre: ArrayLike = 0.0) -> float:
@@ -51,17 +81,30 @@ def r_squared(truth: ArrayLike, predicted: ArrayLike, centre: ArrayLike = 0.0) -
     truth, predicted : (n, d)
     centre : float or (d,)
         c: the constant that scores 0, such as the training mean; never the mean of the test items themselves.
+
+    Returns
+    -------
+    float
+        NaN where all truths are c: there is nothing to explain.
+
+    Examples
+    --------
+    >>> r_squared([[1.0], [-1.0]], [[1.0], [0.0]]), r_squared([[0.0]], [[0.0]])
+    (0.5, nan)
     """
     a, b = pair(truth, predicted)
     total = float(((a - np.asarray(centre)) ** 2).sum())
-    return 1.0 - float(((a - b) ** 2).sum()) / total
+    return 1.0 - float(((a - b) ** 2).sum()) / total if total else float("nan")
 
 
 def scaled_r_squared(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Return R² about zero after scaling by the factor that fits the test items best: a bound on what scaling gains."""
+    """Return R² about zero after scaling by the factor that fits the test items best: a bound on what scaling gains.
+
+    Predictions that are all zero stay so, and score 0.
+    """
     a, b = pair(truth, predicted)
     power = float((b * b).sum())
-    return r_squared(a, b * (float((a * b).sum()) / power)) if power > 0 else 0.0
+    return r_squared(a, b * (float((a * b).sum()) / power) if power else b)
 
 
 def similarity(truth: ArrayLike, predicted: ArrayLike) -> Floats:
@@ -80,8 +123,8 @@ def similarity(truth: ArrayLike, predicted: ArrayLike) -> Floats:
 
 def correlations(a: NDArray[Any], b: NDArray[Any]) -> Floats:
     """Return Pearson's r of each pair of rows: (n, k) twice to (n,); NaN where one does not vary."""
-    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-    size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    (a, of_a), (b, of_b) = centred(a), centred(b)
+    size = of_a * of_b
     return np.divide(np.einsum("nk,nk->n", a, b), size, out=np.full(len(a), np.nan), where=size > 0)
 
 
@@ -100,68 +143,6 @@ def pattern_correlation(truth: ArrayLike, predicted: ArrayLike) -> Floats:
 LATENT_SCORES: Mapping[str, Callable[[ArrayLike, ArrayLike], Floats]] = MappingProxyType(
     {"cosine": cosine, "similarity 1/(1+MSE)": similarity, "pattern r": pattern_correlation}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LatentScores:
-    """LatentScores holds the scores of one set of predictions, means over items.
-
-    Attributes
-    ----------
-    cosine, r2, r2_scaled, similarity, profile, pattern : float
-        R² is relative to the training mean; the scaled one to zero.
-    """
-
-    cosine: float
-    r2: float
-    r2_scaled: float
-    similarity: float
-    profile: float
-    pattern: float
-
-
-def score_latents(
-    truth: ArrayLike, predicted: ArrayLike, training_mean: ArrayLike, *, rng: np.random.Generator
-) -> dict[str, LatentScores]:
-    """Score predictions beside zero, the training mean, random latents and the predictions shuffled over items.
-
-    Parameters
-    ----------
-    truth, predicted : (n, d)
-    training_mean : (d,)
-        Mean of the training latents.
-    rng : numpy.random.Generator
-        Draws the random latents, N(0, 1), and the shuffle, which moves every item.
-
-    Returns
-    -------
-    dict of str to LatentScores
-        ``readout``, ``zero``, ``mean``, ``random`` and ``shuffled``.
-    """
-    a, b = pair(truth, predicted)
-    centre = np.broadcast_to(np.asarray(training_mean, np.float64), a.shape[1:])
-    rows = {
-        "readout": b,
-        "zero": np.zeros_like(a),
-        "mean": np.broadcast_to(centre, a.shape),
-        "random": rng.standard_normal(a.shape),
-        "shuffled": b[derangement(len(b), rng)],
-    }
-    return {name: _score(a, row, centre) for name, row in rows.items()}
-
-
-def _score(truth: Floats, predicted: Floats, centre: Floats) -> LatentScores:
-    def mean(values: Floats) -> float:
-        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-
-    return LatentScores(
-        mean(cosine(truth, predicted)),
-        r_squared(truth, predicted, centre),
-        scaled_r_squared(truth, predicted),
-        mean(similarity(truth, predicted)),
-        mean(profile_correlation(truth, predicted)),
-        mean(pattern_correlation(truth, predicted)),
-    )
 
 
 def derangement(n: int, rng: np.random.Generator) -> NDArray[np.intp]:

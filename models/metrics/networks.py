@@ -198,13 +198,19 @@ def _values(how: How, x: Floats, y: Floats) -> Floats:
     if how == "distance":
         return 1 - correlations(x, y)
     if how == "unit distance":
-        units = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (x, y)]
+        units = [_unit(side) for side in (x, y)]
         return np.asarray(np.linalg.norm(units[0] - units[1], axis=1))
     if how == "fid":
         return np.array([frechet_distance(x, y)])
     if how == "kid":
         return np.array([kernel_distance(x, y, rng=np.random.default_rng(0)).mean])
     return np.array([inception_score(y)[0]])
+
+
+def _unit(rows: Floats) -> Floats:
+    """Return rows at unit length; NaN for one that has none."""
+    size = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, size, out=np.full_like(rows, np.nan), where=size > 0)
 
 
 def _run(path: Path, *inputs: NDArray[np.float32]) -> Floats:

@@ -1,4 +1,4 @@
-"""Scores of stated probabilities: Brier, log loss, accuracy, and calibration."""
+"""Scores of stated probabilities: Brier, log loss, accuracy, and calibration; NaN if one of them is."""
 
 from dataclasses import dataclass
 
@@ -21,14 +21,33 @@ def log_loss(labels: Labels, p: Floats) -> float:
 
 
 def accuracy(labels: Labels, p: Floats) -> float:
-    """Return the share of trials whose more probable class is the right one."""
-    return float(np.mean((p >= 0.5) == labels))
+    """Return the share of trials whose more probable class is the right one; a probability of one half counts half.
+
+    Examples
+    --------
+    >>> accuracy(np.array([True, True, True]), np.array([0.9, 0.5, 0.1]))
+    0.5
+    """
+    return float(np.mean(_hits(labels, p)))
 
 
 def balanced_accuracy(labels: Labels, p: Floats) -> float:
-    """Return the mean over classes of the share recognised."""
-    hit = (p >= 0.5) == labels
+    """Return the mean over both classes of the share recognised, as `accuracy` counts; NaN where one is missing.
+
+    Examples
+    --------
+    >>> balanced_accuracy(np.array([True, True, False]), np.full(3, 0.5))
+    0.5
+    """
+    if labels.all() or not labels.any():
+        return float("nan")
+    hit = _hits(labels, p)
     return float(np.mean([hit[labels].mean(), hit[~labels].mean()]))
+
+
+def _hits(labels: Labels, p: Floats) -> Floats:
+    """Return 1, 0, one half where both classes are equally probable, and NaN where p is: (n,)."""
+    return np.asarray((1 + np.sign(p - 0.5) * np.where(labels, 1, -1)) / 2, np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ def auc(labels: NDArray[np.bool_], scores: Floats) -> float:
 
     .. math:: \frac{R_+ - n_+(n_+ + 1)/2}{n_+ n_-}
 
-    with :math:`R_+` the sum of the ranks of the positives (Mann and Whitney 1947); ties count half.
+    with :math:`R_+` the sum of the ranks of the positives (Mann and Whitney 1947); ties count half, and NaN among the
+    scores gives NaN.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from sklearn.svm import LinearSVC
 
 from bci.errors import DataError
 from models.checks import as_matrix, check_columns
-from models.metrics.latents import correlations, pair
+from models.metrics.latents import centred, correlations, pair
 from models.metrics.significance import permutation_test
 
 Floats = NDArray[np.float64]
@@ -87,18 +87,18 @@ class AttributeScore:
     ----------
     attribute : str
     r : float
-        Pearson's, of true and predicted semantic scores over test items.
-    t_test : float
-        p of r under Student's t, two-sided.
-    permutation : float
-        p of r under shuffled stimuli, one-sided; correct it over attributes and models with `holm`.
+        Pearson's, of true and predicted semantic scores over test items; 0 where one side does not vary.
+    t_test : float or None
+        p of r under Student's t, two-sided; None where r is NaN.
+    permutation : float or None
+        p of r under shuffled stimuli, one-sided; correct it over attributes and models with `holm`. None as above.
     n : int
     """
 
     attribute: str
     r: float
-    t_test: float
-    permutation: float
+    t_test: float | None
+    permutation: float | None
     n: int
 
 
@@ -110,10 +110,12 @@ def score_attribute(
     rng: np.random.Generator,
     permutations: int = 1000,
 ) -> AttributeScore:
-    """Score one attribute over test items: latents (n, d) twice."""
+    """Score one attribute over test items: latents (n, d) twice; NaN, without a p, if one of them holds NaN."""
     a, b = pair(truth, predicted)
+    if np.isnan(a).any() or np.isnan(b).any():
+        return AttributeScore(boundary.attribute, float("nan"), None, None, len(a))
     x, y = boundary.scores(a), boundary.scores(b)
-    if np.ptp(y) == 0 or np.ptp(x) == 0:
+    if min(centred(np.stack([x, y]))[1]) == 0:
         return AttributeScore(boundary.attribute, 0.0, 1.0, 1.0, len(x))
     tested = pearsonr(x, y)
     shuffled = permutation_test(

@@ -21,13 +21,14 @@ class Permutation:
     ----------
     observed : float
     permuted : (B,) float64
-    p : float
-        ``(1 + #{permuted ≥ observed}) / (1 + B)``.
+    p : float or None
+        ``(1 + #{permuted ≥ observed}) / (1 + B)``; None where the statistic is NaN, observed or permuted: NaN is never
+        reached, so that the p value would be the smallest of all.
     """
 
     observed: float
     permuted: Floats
-    p: float
+    p: float | None
 
     @property
     def chance(self) -> tuple[float, float]:
@@ -59,6 +60,8 @@ def permutation_test(
         raise DataError(f"expected at least 2 stimuli to shuffle, came {stimuli}. Test on more.")
     observed = statistic(np.arange(stimuli))
     permuted = np.array([statistic(rng.permutation(stimuli)) for _ in range(permutations)])
+    if not np.isfinite(observed) or np.isnan(permuted).any():
+        return Permutation(observed, permuted, None)
     # Permuted values that equal the observed one may differ from it by rounding: they count as reaching it.
     reached = permuted >= observed - 1e-12 * max(1.0, abs(observed))
     return Permutation(observed, permuted, float((1 + reached.sum()) / (1 + permutations)))

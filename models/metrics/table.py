@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
 from models.metrics.identification import correlation_table, wins
-from models.metrics.latents import LATENT_SCORES, derangement, r_squared
+from models.metrics.latents import LATENT_SCORES, derangement, finite_or_nan, r_squared
 from models.metrics.significance import bootstrap_stimuli, permutation_test
 
 Floats = NDArray[np.float64]
@@ -40,7 +40,8 @@ class Row:
     ----------
     system, metric : str
     score : float
-        Mean over test stimuli; NaN items (a picture that does not vary) count as 0.
+        Mean over test stimuli. An item without a score, such as the correlation of a picture that does not vary, counts
+        as 0; a prediction that holds NaN makes the score NaN.
     low, high : float
         95 % interval, stimuli resampled.
     chance : float or None
@@ -48,7 +49,7 @@ class Row:
     baselines : mapping of str to float
         The same metric of the mean picture (or zero latent) and of shuffled reconstructions.
     p : float or None
-        One-sided, stimuli shuffled; None where there were too many pairs to test.
+        One-sided, stimuli shuffled; None where there were too many pairs to test, or the score is NaN.
     n : int
         Number of test stimuli, not of trials.
     averaged : str
@@ -158,7 +159,7 @@ def latent_rows(
     """
     rows = []
     for system, predicted in systems.items():
-        a, b = np.asarray(truth, np.float64), np.asarray(predicted, np.float64)
+        a, b = (finite_or_nan(np.asarray(side, np.float64)) for side in (truth, predicted))
         own, draws = _own(which, len(b), len(a)), _Draws(rng, permutations, resamples)
         guesses = {"zero latent": np.zeros_like(a), "random latents": rng.standard_normal(a.shape)}
         for metric, score in LATENT_SCORES.items():
@@ -216,7 +217,7 @@ def _row(
     )
     low, high = bootstrap_stimuli(values, own, resamples=draws.resamples, rng=draws.rng)
     known = baselines | {"shuffled": shuffled}
-    return Row(system, metric, _mean(values), low, high, None, known, test.p, k, averaged)
+    return Row(system, metric, float(values.mean()), low, high, None, known, test.p, k, averaged)
 
 
 def _untested(
@@ -251,12 +252,17 @@ def _r_squared(
     distance = (predicted**2).sum(1)[:, None] - 2 * predicted @ truth.T + power
     trials = np.arange(len(predicted))
 
+    def explained(left: float, total: float) -> float:
+        return float(1 - left / total) if total else float("nan")
+
     def r2(order: Indices) -> float:
-        return float(1 - distance[trials, order[own]].sum() / (power[order] * count).sum())
+        return explained(distance[trials, order[own]].sum(), (power[order] * count).sum())
 
     left = np.bincount(own, distance[trials, own])
     chosen = [draws.rng.integers(k, size=k) for _ in range(draws.resamples)]
-    low, high = np.quantile([1 - left[c].sum() / (power * count)[c].sum() for c in chosen], [0.025, 0.975])
+    low, high = np.quantile(
+        [explained(left[c].sum(), (power * count)[c].sum()) for c in chosen], [0.025, 0.975]
+    )
     test = permutation_test(r2, k, permutations=draws.permutations, rng=draws.rng)
     known = {name: r_squared(truth, side) for name, side in guesses.items()}
     known["shuffled"] = r2(derangement(k, draws.rng))
@@ -264,9 +270,14 @@ def _r_squared(
 
 
 def _pair_table(score: Callable[[Floats, Floats], Floats], truth: Floats, predicted: Floats) -> Floats:
-    """Return the score of every prediction (rows) with every truth (columns), which permutations look up: (n, k)."""
+    """Return the score of every prediction (rows) with every truth (columns), which permutations look up: (n, k).
+
+    A pair without a score counts as 0; the row of a prediction that holds NaN is NaN.
+    """
     table = np.stack([score(truth, np.broadcast_to(row, truth.shape)) for row in predicted])
-    return np.nan_to_num(table, nan=0.0)
+    table = np.nan_to_num(table, nan=0.0)
+    table[np.isnan(predicted.reshape(len(predicted), -1)).any(1)] = np.nan
+    return table
 
 
 def _mean(values: Floats) -> float:

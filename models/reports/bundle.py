@@ -18,10 +18,10 @@ from models.reports.page import (
     curves_section,
     identification_section,
     metrics_section,
-    pairs_or_why,
     test_section,
     verdict,
 )
+from models.reports.pairs import pairs_or_why
 from models.reports.scoring import score_decoded
 from models.reports.semantics import semantic_analysis
 from models.reports.writing import PAGE, write_report

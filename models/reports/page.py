@@ -1,25 +1,15 @@
-"""The page of a report on latents read: headline, pairs, curves, table, as one HTML file with nothing outside it."""
+"""The page of a report on latents read: headline, curves, tables, as one HTML file with nothing outside it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bci.io.files.page import facts, picture, table
-from models.metrics.identification import correlation_table
+from bci.io.files.page import facts, table
 from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart
-from models.reports.decoded import Decoded
+from models.reports.figures import between, number, p_value, share, spread
 
-Draw = Callable[[NDArray[Any]], NDArray[np.uint8]]
-
-_PER_ROW = 8
-
-#: Pictures that differ by no more levels are not drawn twice.
-_SAME = 2
 _COLOURS = (TEAL, OCHRE)
+_BASELINES = ["shuffled", "zero latent", "random latents", "mean picture"]
 
 
 def verdict(report: Mapping[str, Any]) -> str:
@@ -58,7 +48,7 @@ def identification_section(
             between(scores.get("two_way_chance")),
             share(scores["n_way"]),
             between(scores.get("n_way_chance")),
-            "" if scores.get("two_way_p") is None else p_value(scores["two_way_p"]),
+            p_value(scores.get("two_way_p")),
         ]
         for name, scores in (*report["identification"].items(), *more)
     ]
@@ -73,67 +63,6 @@ def identification_section(
     )
 
 
-def pairs_section(decoded: Decoded, draw: Draw, seed: int = 0) -> str:
-    """Return every picture beside its reconstruction, in the set's order, and reconstructions by guessing."""
-    trial = np.array([np.flatnonzero(decoded.which == k)[0] for k in range(len(decoded.names))])
-    ranks = _ranks(decoded)
-    best = draw(decoded.latents)
-    levels = int(np.abs(best.astype(int) - decoded.seen).max()) if best.shape == decoded.seen.shape else 255
-    same = levels <= _SAME
-    within = f"within {levels} of 256 levels" if levels else "to the bit"
-    rows: list[tuple[str, NDArray[np.uint8], Sequence[str]]] = [
-        ("seen", decoded.seen, ()),
-        *([] if same else [("best possible: its latent, drawn", best, ())]),
-        ("read, first single trial", draw(decoded.predicted[trial]), [_rank(ranks[t]) for t in trial]),
-    ]
-    if decoded.averaged is not None:
-        order = _ranks_of(decoded.averaged, decoded.latents, np.arange(len(decoded.names)))
-        rows.append((f"read, {decoded.how}", draw(decoded.averaged), [_rank(r) for r in order]))
-    blocks = []
-    bounds = [*range(0, len(decoded.names), _PER_ROW), len(decoded.names)]
-    for first, end in pairwise(bounds):
-        cells = []
-        for name, pictures, notes in rows:
-            cells.append(f'<div class="side">{escape(name)}</div>')
-            cells += [
-                picture(p, f"{name}: {decoded.names[k]}") for k, p in enumerate(pictures[first:end], first)
-            ]
-            cells += ["<div></div>"] * (_PER_ROW - (end - first))
-            if notes:
-                cells += ["<div></div>", *notes[first:end], *["<div></div>"] * (_PER_ROW - (end - first))]
-        blocks.append(grid("pairs", "".join(cells), _PER_ROW))
-    random = np.random.default_rng(seed).standard_normal((6, decoded.latents.shape[1])).astype(np.float32)
-    mean = np.round(255 * np.clip(decoded.mean_picture, 0, 1)).astype(np.uint8)
-    guesses = [mean, draw(np.zeros_like(random[:1]))[0], *draw(random)]
-    names = ["mean", "zero latent", *["random latent"] * 6]
-    cells = [
-        '<div class="side">what guessing draws</div>',
-        *(picture(p, n) for p, n in zip(guesses, names, strict=True)),
-    ]
-    cells += ["<div></div>", *(f'<div class="note">{n}</div>' for n in names)]
-    note = (
-        f" The true latents, drawn, are what was seen {within}: the best possible reconstruction "
-        "is what stands above."
-        if same
-        else ""
-    )
-    return (
-        "<h2>Seen and read</h2>"
-        "<p>Every picture of the test set, none chosen. Below what was read stands the place of the true picture among "
-        f"all {len(decoded.names)}: 1 is right.</p>"
-        + "".join(blocks)
-        + grid("pairs", "".join(cells), _PER_ROW)
-        + f'<p class="legend">The mean is that of {escape(decoded.mean_of)}.{note}</p>'
-    )
-
-
-def pairs_or_why(decoded: Decoded, draw: Draw | None, seed: int = 0) -> str:
-    """Return `pairs_section`, or why there is none."""
-    if draw is None:
-        return "<h2>Seen and read</h2><p>The bundle has no generator of its own: latents cannot be drawn alone.</p>"
-    return pairs_section(decoded, draw, seed)
-
-
 def curves_section(report: Mapping[str, Any], more: str = "") -> str:
     """Return identification against candidates, confidence against error, and a chart of the caller's."""
     lines = [
@@ -146,6 +75,7 @@ def curves_section(report: Mapping[str, Any], more: str = "") -> str:
             [p["high"] for p in curve],
         )
         for (level, curve), colour in zip(report["curves"].items(), _COLOURS, strict=False)
+        if all(p["score"] is not None for p in curve)  # what was read held NaN
     ]
     first = next(iter(report["curves"].values()))
     chance = Line("chance", [p["ways"] for p in first], [p["chance"] for p in first], GREY, dashed=True)
@@ -162,7 +92,7 @@ def curves_section(report: Mapping[str, Any], more: str = "") -> str:
     ]
     confidence = report["confidence"]
     if confidence is None:
-        note = "<p>The decoder states no confidence.</p>"
+        note = "<p>Nothing can be said of confidence: none is stated, or what was read holds NaN.</p>"
     else:
         curve, bins = confidence["risk_coverage"], confidence["bins"]
         charts.append(
@@ -201,15 +131,15 @@ def metrics_section(report: Mapping[str, Any]) -> str:
     """Return the table of every metric, each beside its baselines, a table for each kind of averaging."""
     parts = []
     for level, rows in _by_level(report["rows"]).items():
-        if level.startswith("best possible") and all(row["score"] > 0.9995 for row in rows):
+        if level.startswith("best possible") and all((row["score"] or 0.0) > 0.9995 for row in rows):
             continue  # the pictures were drawn by this very generator
         parts.append(f"<h3>{escape(level[0].upper() + level[1:])}</h3>{_metric_table(rows)}")
     networks = [
         [
             escape(row["metric"]),
             row["better"],
-            escape(row["said"]) if row["score"] is None else f"{row['score']:.3f}",
-            ", ".join(f"{name} {value:.3f}" for name, value in row["baselines"].items()),
+            escape(row["said"]) or number(row["score"]),
+            ", ".join(f"{name} {number(value)}" for name, value in row["baselines"].items()),
         ]
         for row in report["networks"]
     ]
@@ -249,19 +179,16 @@ def _metric_table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         [
             escape(row["metric"]),
-            f"{row['score']:.3f}",
-            f"{row['low']:.3f} to {row['high']:.3f}",
+            number(row["score"]),
+            spread(row),
             "" if row["chance"] is None else f"{row['chance']:.3f}",
-            *(f"{row['baselines'][name]:.3f}" if name in row["baselines"] else "" for name in names),
-            "" if row["p"] is None else p_value(row["p"]),
+            *(number(row["baselines"][name]) if name in row["baselines"] else "" for name in names),
+            p_value(row["p"]),
         ]
         for row in rows
     ]
     head = ("", "score", "95 % interval", "chance", *names, "p")
     return table(head, lines, range(1, len(head)))
-
-
-_BASELINES = ["shuffled", "zero latent", "random latents", "mean picture"]
 
 
 def test_section(report: Mapping[str, Any], rows: Sequence[tuple[str, str]]) -> str:
@@ -274,42 +201,3 @@ def test_section(report: Mapping[str, Any], rows: Sequence[tuple[str, str]]) -> 
         ("Noise ceiling", f"of the responses: {report['ceiling']}"),
     ]
     return "<h2>What was tested</h2>" + facts(rows_of_test)
-
-
-def grid(kind: str, cells: str, columns: int, side: str = "7.2rem") -> str:
-    """Return cells in rows: a name, and so many pictures."""
-    return f'<div class="{kind}" style="grid-template-columns:{side} repeat({columns},1fr)">{cells}</div>'
-
-
-def share(value: float) -> str:
-    """Return a share as percent."""
-    return f"{value:.1%}".replace("%", " %")
-
-
-def between(interval: Sequence[float] | None) -> str:
-    """Return an interval of shares."""
-    return "" if interval is None else f"{share(interval[0])} to {share(interval[1])}"
-
-
-def p_value(p: float) -> str:
-    """Return p in few digits."""
-    if p < 1e-4:
-        return "&lt; 0.0001"
-    return f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
-
-
-def _ranks(decoded: Decoded) -> NDArray[np.intp]:
-    return _ranks_of(decoded.predicted, decoded.latents, decoded.which)
-
-
-def _ranks_of(
-    predicted: NDArray[Any], latents: NDArray[Any], which: NDArray[np.integer[Any]]
-) -> NDArray[np.intp]:
-    """Return the place of the true picture among all, 1 for the likest: (n,)."""
-    similar = correlation_table(latents, predicted)
-    own = similar[np.arange(len(similar)), which][:, None]
-    return np.asarray(1 + (similar > own).sum(1))
-
-
-def _rank(place: int) -> str:
-    return f'<div class="note{" right" if place == 1 else ""}">{place}</div>'

@@ -71,7 +71,11 @@ def score_decoded(
     draws: dict[str, Any] = {"rng": rng, "permutations": permutations, "resamples": resamples}
     for level, (predicted, which) in decoded.levels.items():
         rows += latent_rows({"read": predicted}, decoded.latents, averaged=level, which=which, **draws)
-    if draw is None:
+    if unread := int((~np.isfinite(decoded.predicted).all(1)).sum()):
+        missing.append(
+            f"pictures: what was read holds NaN in {unread} of {len(decoded)} trials, which cannot be drawn"
+        )
+    elif draw is None:
         missing.append("pictures: the bundle has no generator of its own, so latents cannot be drawn alone")
     else:
         rows += _picture_rows(decoded, draw, draws)
@@ -169,12 +173,12 @@ def identification_curve(
 
 
 def confidence_scores(decoded: Decoded) -> dict[str, Any] | None:
-    """Return how stated confidence relates to error; None where none is stated.
+    """Return how stated confidence relates to error; None where none is stated, or a latent read holds NaN.
 
     The error of a trial is one minus the cosine of its latent. Trials of one picture are not independent, so the rank
     correlation is one of pictures.
     """
-    if not np.isfinite(decoded.confidence).all():
+    if not np.isfinite(decoded.confidence).all() or not np.isfinite(decoded.predicted).all():
         return None
     error = 1.0 - cosine(decoded.latents[decoded.which], decoded.predicted)
     curve = risk_coverage(error, decoded.confidence)

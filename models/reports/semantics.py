@@ -16,8 +16,9 @@ from bci.io.installation import install_line
 from models.generators.package import GeneratorPackage
 from models.reports.charts import bars
 from models.reports.decoded import Decoded
+from models.reports.figures import p_value
 from models.reports.labels import label
-from models.reports.page import grid, p_value
+from models.reports.pairs import grid
 
 Draw = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
@@ -61,6 +62,8 @@ def semantic_analysis(
         return _nothing(f"{error.name} is not installed ({install_line('train')})")
     if draw is None:
         return _nothing("the bundle has no generator of its own")
+    if not np.isfinite(decoded.predicted).all():
+        return _nothing("what was read of some trials holds NaN")
     labels = label(package, draw, labelled, seed)
     if isinstance(labels, str):
         return _nothing(labels)

@@ -15,6 +15,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("skimage")
 
 from bci.errors import ConfigError, DataError
+from bci.io.files.folder import plain
 from models.metrics.identification import wins
 from models.metrics.table import latent_rows
 from models.reports.charts import Line, chart, ticks
@@ -24,9 +25,9 @@ from models.reports.page import (
     curves_section,
     identification_section,
     metrics_section,
-    pairs_section,
     verdict,
 )
+from models.reports.pairs import draw_finite, pairs_section, places
 from models.reports.scoring import score_decoded
 from models.reports.semantics import semantic_analysis
 from models.reports.writing import write_report
@@ -99,6 +100,35 @@ def test_a_decoder_of_noise_has_no_information_and_the_page_says_so() -> None:
     assert report["headline"].startswith("no information")
     assert "<strong>No information</strong>" in verdict(report)
     assert "cannot be drawn alone" in report["missing"][0]
+
+
+@pytest.mark.parametrize("draws", [draw, None])
+def test_a_reading_of_nan_leaves_a_page_without_scores_and_without_p(draws: Any) -> None:
+    found = decoded(0.8)
+    found.predicted[4, 2] = np.nan
+    assert found.averaged is not None
+    found.averaged[1, 2] = np.nan
+    report = plain(score_decoded(found, draws, permutations=20, resamples=20))
+    assert verdict(report).count("Not scored") == 1
+    assert "NaN in 1 trial" in verdict(report)
+    assert "holds NaN in 1 of 36 trials" in report["missing"][0]
+    assert report["confidence"] is None
+    for scores in report["identification"].values():
+        assert scores["two_way"] is scores["two_way_p"] is None
+    assert all(row["score"] is row["p"] is None for row in report["rows"])
+    page = "".join((identification_section(report), curves_section(report), metrics_section(report)))
+    assert "nan" not in page.lower().replace("holds nan", "")
+    assert "–" in page
+    assert places(found.predicted, found.latents, found.which)[4] is None
+    grey = draw_finite(draw, found.predicted)[4]
+    assert np.unique(grey).tolist() == [128]
+    assert "holds NaN" in semantic_analysis(found, draw, None)[0]["missing"]
+
+
+def test_a_reading_that_is_like_every_picture_alike_has_not_found_its_own() -> None:
+    found = decoded(0.0)
+    assert places(found.latents, found.latents, np.arange(K)) == [1] * K
+    assert places(np.zeros((K, D)), found.latents, np.arange(K)) == [K // 2 + 1] * K
 
 
 def test_more_trials_of_one_picture_make_no_interval_narrower() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.io.files.page import facts, header, inline, table
-from models.reports.page import p_value
+from models.reports.figures import p_value
 from models.reports.writing import write_report
 
 _CAPTIONS = {
