@@ -19,8 +19,12 @@
     ├── DisplayError            no such monitor, or the screen could not be opened
     └── ProgramError            a program of the line did not start, died or hung
 
-Expected failures descend from `BciError`; everything else travels to the top unhidden.
+Expected failures descend from `BciError`; everything else travels to the top unhidden. An error about a name that
+is not known says which known one is `nearest`.
 """
+
+import difflib
+from collections.abc import Iterable
 
 
 class BciError(Exception):
@@ -98,3 +102,14 @@ class DisplayError(BciError):
 
 class ProgramError(BciError):
     """A program of the line did not start, died or hung."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a question that names the known word nearest to `word`; nothing where none is near.
+
+    >>> nearest("spede", ["speed", "loop"]), nearest("moon", ["speed", "loop"])
+    ("; did you mean 'speed'?", '')
+    """
+    by_letters = {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(word.casefold()[:200], by_letters, n=1, cutoff=0.7)
+    return f"; did you mean {by_letters[close[0]]!r}?" if close else ""

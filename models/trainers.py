@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bci.config.toml import read_toml
-from bci.errors import ConfigError
+from bci.errors import ConfigError, nearest
 from models.generators.kind import GeneratorKind
 from models.generators.registry import trained_kinds
 from models.systems.registry import systems
@@ -22,5 +22,8 @@ def trainer_of(path: Path) -> System | GeneratorKind:
     known: dict[str, System | GeneratorKind] = {**systems(), **trained_kinds()}
     if kind not in known:
         kinds = ", ".join(map(repr, sorted(set(known) - {UNNAMED})))
-        raise ConfigError(f"{path}: expected kind {kinds}, or none for a decoder, came {kind!r}. Correct it.")
+        raise ConfigError(
+            f"{path}: expected kind {kinds}, or none for a decoder, came {kind!r}"
+            f"{nearest(str(kind), known)}. Correct it."
+        )
     return known[kind]

@@ -216,13 +216,15 @@ def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[in
     from pydantic import ValidationError
 
     from bci.config.display import DisplaySettings
-    from bci.config.toml import describe_errors
+    from bci.config.faults import describe_errors
     from stimuli.display.stored import StoredScreen
 
     try:
         settings = DisplaySettings.model_validate(config.get("display", {}))
     except ValidationError as error:
-        raise ConfigError(f"{folder / 'config.json'}, [display]:\n{describe_errors(error)}") from None
+        raise ConfigError(
+            f"{folder / 'config.json'}, [display]:\n{describe_errors(error, DisplaySettings)}"
+        ) from None
     return StoredScreen(folder, settings, image_size)
 
 

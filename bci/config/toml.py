@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bci.config.faults import describe_errors
 from bci.errors import ConfigError
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -66,17 +67,4 @@ def check_settings(values: Mapping[str, Any], settings: type[Settings], name: st
     try:
         return settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{name} cannot be used:\n{describe_errors(error)}") from None
-
-
-def describe_errors(error: ValidationError) -> str:
-    """Return one line for each thing wrong: the key, what is wrong with it, what came."""
-    lines = []
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "the file"
-        if item["type"] == "extra_forbidden":
-            lines.append(f"  {key}: there is no such key; check its spelling")
-        else:
-            value = "" if item["type"] in ("missing", "value_error") else f" (came: {item['input']!r})"
-            lines.append(f"  {key}: {item['msg']}{value}")
-    return "\n".join(lines)
+        raise ConfigError(f"{name} cannot be used:\n{describe_errors(error, settings)}") from None

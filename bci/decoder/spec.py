@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from bci.config.faults import describe_errors
 from bci.decoder.result import PictureResult, Result
 from bci.errors import BundleError
 from bci.signal.types import Signal
@@ -146,7 +147,7 @@ class EpochSpec(Section):
 
 
 def _cut(window: object) -> str:
-    keys = window if isinstance(window, dict) else vars(window)
+    keys = window if isinstance(window, dict) else getattr(window, "__dict__", {})
     return "epochs" if "start" in keys else "windows"
 
 
@@ -353,9 +354,8 @@ class BundleSpec(Section):
                 )
             return cls.model_validate_json(text, strict=True)
         except ValidationError as error:
-            faults = "\n".join(f"  {_where(fault['loc'])}: {fault['msg']}" for fault in error.errors())
             raise BundleError(
-                f"{where} is not what a bundle's description must be:\n{faults}\n"
+                f"{where} is not what a bundle's description must be:\n{describe_errors(error, cls)}\n"
                 "Correct the keys named, or export the bundle again."
             ) from None
 
@@ -364,10 +364,6 @@ class _SchemaVersion(BaseModel):
     """The one key that every layout has, read first so that a newer layout is called newer, not misspelt."""
 
     schema_version: int
-
-
-def _where(path: tuple[int | str, ...]) -> str:
-    return ".".join(str(step) for step in path if step not in ("windows", "epochs")) or "(file)"
 
 
 def check_size(what: str, shape: tuple[int, ...]) -> None:

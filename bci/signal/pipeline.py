@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from bci.errors import ConfigError
+from bci.errors import ConfigError, nearest
 from bci.signal.run import Run
 from bci.signal.step import Kernel, RunStep, SideKernel, Step
 from bci.signal.steps.features import BandPower, Covariance
@@ -139,13 +139,17 @@ def _step_from_json(place: int, written: Any) -> Step:
     settings = dict(written)
     name = settings.pop("step", None)
     if not isinstance(name, str) or name not in _BY_NAME:
-        raise ConfigError(f"{where}: there is no step {name!r}; there are {', '.join(sorted(_BY_NAME))}")
+        near = nearest(str(name), _BY_NAME)
+        raise ConfigError(
+            f"{where}: there is no step {name!r}{near}; there are {', '.join(sorted(_BY_NAME))}"
+        )
     kind = _BY_NAME[name]
     fields = dataclasses.fields(kind)
     unknown = sorted(set(settings) - {f.name for f in fields})
     missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in settings]
     if unknown or missing:
-        words = [f"no setting {', '.join(unknown)}"] if unknown else []
+        free = [f.name for f in fields if f.name not in settings]
+        words = [f"no setting {', '.join(one + nearest(one, free) for one in unknown)}"] if unknown else []
         words += [f"a setting {', '.join(missing)} that is not given"] if missing else []
         raise ConfigError(
             f"{where} ({name}) has {' and '.join(words)}; it takes {', '.join(f.name for f in fields)}"

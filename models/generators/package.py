@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 import models
-from bci.config.toml import describe_errors
+from bci.config.faults import describe_errors
 from bci.decoder.bundle import Bundle
 from bci.decoder.probe import probe
 from bci.decoder.providers import open_cpu_session
@@ -171,8 +171,9 @@ def _read(folder: Path) -> tuple[GeneratorSpec, str]:
     try:
         spec = GeneratorSpec.model_validate_json(text, strict=True)
     except ValidationError as error:
+        faults = describe_errors(error, GeneratorSpec)
         raise BundleError(
-            f"{folder / DESCRIPTION} is not what a generator's description must be:\n{describe_errors(error)}\n"
+            f"{folder / DESCRIPTION} is not what a generator's description must be:\n{faults}\n"
             "Correct the keys named, or train the generator again."
         ) from None
     _FOLDER.verify(folder, spec.files, {GRAPH, CARD}, no_others=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import models.generators.kinds
 from bci.config.toml import read_toml
-from bci.errors import ConfigError
+from bci.errors import ConfigError, nearest
 from models.generators.kind import GeneratorKind
 from models.generators.settings import GeneratorFile
 from models.registry import Registry
@@ -35,8 +35,8 @@ def generator_kind(kind: object) -> GeneratorKind:
     known = generator_kinds()
     if kind not in known:
         raise ConfigError(
-            f"expected a generator of kind {', '.join(sorted(known))}, came {kind!r}. Correct the kind, or add the "
-            "folder of the module that describes it."
+            f"expected a generator of kind {', '.join(sorted(known))}, came {kind!r}"
+            f"{nearest(str(kind), known)}. Correct the kind, or add the folder of the module that describes it."
         )
     return known[str(kind)]
 
@@ -54,6 +54,6 @@ def load_generator_config(path: Path) -> GeneratorFile:
     if kind not in known:
         raise ConfigError(
             f"{path}: expected the training file of a generator, of kind {', '.join(sorted(known))}, came kind "
-            f"{kind!r}. Name another file."
+            f"{kind!r}{nearest(str(kind), known)}. Name another file."
         )
     return known[kind].read(path)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from bci.errors import ConfigError
+from bci.errors import ConfigError, nearest
 from models.readouts.bayes import InvertedEncoder
 from models.readouts.interface import Readout
 from models.readouts.kernel import KernelReadout
@@ -84,7 +84,8 @@ def build_readout(name: str, **options: Any) -> Readout:
     """
     if name not in FAMILY:
         raise ConfigError(
-            f"expected one of the readouts {', '.join(FAMILY)}, came {name!r}. Name one of them."
+            f"expected one of the readouts {', '.join(FAMILY)}, came {name!r}{nearest(name, FAMILY)}. Name one of "
+            "them."
         )
     try:
         return FAMILY[name](**options)

@@ -6,7 +6,7 @@ from pathlib import Path
 import models.systems
 from bci.config.toml import read_toml
 from bci.decoder.bundle import Bundle
-from bci.errors import BundleError, ConfigError
+from bci.errors import BundleError, ConfigError, nearest
 from models.registry import Registry
 from models.systems.system import UNNAMED, System
 
@@ -30,8 +30,8 @@ def system_of_file(path: Path) -> System:
     kind, known = read_toml(path, "training").get("kind", UNNAMED), systems()
     if kind not in known:
         raise ConfigError(
-            f"{path}: expected the training file of a system, of kind {', '.join(sorted(known))}, came kind {kind!r}. "
-            "Name another file."
+            f"{path}: expected the training file of a system, of kind {', '.join(sorted(known))}, came kind {kind!r}"
+            f"{nearest(str(kind), known)}. Name another file."
         )
     return known[kind]
 

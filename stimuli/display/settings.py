@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from bci.config.display import DisplaySettings
-from bci.config.toml import describe_errors
+from bci.config.faults import describe_errors
 from bci.errors import ConfigError
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -63,4 +63,4 @@ class DisplaySpec(DisplaySettings):
         try:
             return cls.model_validate(dict(spec))
         except ValidationError as error:
-            raise ConfigError(f"the display cannot be set up:\n{describe_errors(error)}") from None
+            raise ConfigError(f"the display cannot be set up:\n{describe_errors(error, cls)}") from None

@@ -55,10 +55,13 @@ def test_an_experiment_without_a_protocol_shows_images_and_old_files_stay_readab
     ("experiment", "words"),
     [
         ({"protocol": "dance"}, ["experiment", "dance", "staircase"]),
-        ({"protocol": "text", "words": []}, ["experiment.text.words"]),
+        ({"protocol": "text", "words": []}, ["experiment.words", "at least 1"]),
         ({"protocol": "text", "words": [" "]}, ["1 to 480 bytes"]),
-        ({"protocol": "latents", "folder": "faces"}, ["experiment.latents.folder", "no such key"]),
-        ({"folder": "faces", "reversals": 3}, ["experiment.images.reversals", "no such key"]),
+        (
+            {"protocol": "latents", "folder": "faces"},
+            ["experiment.folder", "no such key", "'images' or 'staircase' have it"],
+        ),
+        ({"folder": "faces", "reversals": 3}, ["experiment.reversals", "no such key", "'staircase' has it"]),
     ],
 )
 def test_what_is_wrong_with_an_experiment_is_named(experiment: dict[str, Any], words: list[str]) -> None:

@@ -204,7 +204,7 @@ def test_the_simulator_is_published_until_the_supervisor_says_stop(tmp_path: Pat
         ({"kind": "replay", "file": "nowhere.edf"}, RecordingError, "there is no file"),
         ({"kind": "simulate", "sede": 3}, ConfigError, "sede: there is no such key"),
         ({"kind": "dream"}, ConfigError, "got 'dream'"),
-        ({"kind": "simulate", "speed": "max"}, ConfigError, "speed: Input should be a valid number"),
+        ({"kind": "simulate", "speed": "max"}, ConfigError, "speed: expected a number"),
         ({"kind": "simulate", "consumer_timeout": 0.2}, StreamError, "no consumer took the stream"),
     ],
 )

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from bci.config.session import SafeName
-from bci.config.toml import describe_errors, load_settings
+from bci.config.toml import check_settings, load_settings
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError
 from bci.signal.pipeline import Pick, Pipeline
@@ -151,14 +151,14 @@ def recipe_of(config: CalibrationConfig, base: Bundle) -> Recipe:
     signal = {"channels": list(base.signal.channels), "unit": base.signal.unit}
     try:
         return Recipe(
-            config.signal or SignalSettings.model_validate(signal),
+            config.signal or check_settings(signal, SignalSettings, "its signal"),
             config.pipeline or base.spec.pipeline,
-            config.window or WindowSettings.model_validate(base.spec.window.model_dump()),
-            config.readout or ReadoutSettings.model_validate(carried.get("readout", {})),
+            config.window or check_settings(base.spec.window.model_dump(), WindowSettings, "its window"),
+            config.readout or check_settings(carried.get("readout", {}), ReadoutSettings, "its readout"),
         )
-    except ValidationError as error:
+    except ConfigError as error:
         raise BundleError(
-            f"bundle {base.name!r} does not say how its readout was fitted:\n{describe_errors(error)}\n"
+            f"bundle {base.name!r} does not say how its readout was fitted: {error}\n"
             "Say it in the calibration file, under [readout], or name another base."
         ) from None
 
