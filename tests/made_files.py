@@ -14,23 +14,32 @@ def write_edf(
     labels: Sequence[str],
     *,
     announced: int | None = None,
-    units: Sequence[str] | None = None,
+    units: Sequence[str | bytes] | None = None,
     bdf: bool = False,
     signals: int | None = None,
+    kind: str = "",
+    tals: Sequence[bytes] = (),
 ) -> Path:
-    """Write whole numbers (n, channels), n a multiple of `rate`, one record a second, a step of one unit."""
+    """Write whole numbers (n, channels), n a multiple of `rate`, one record a second, a step of one unit.
+
+    `tals` are the annotation lists of each record, for an annotation signal of 60 samples behind the channels; `kind`
+    is what the header calls the file ("EDF+D").
+    """
+    if tals:
+        return _with_annotations(path, samples, rate, labels, units, bdf, kind, tals)
     n, channels = samples.shape
     most = (1 << 23) - 1 if bdf else (1 << 15) - 1
 
-    def fields(values: Sequence[object], width: int) -> str:
-        return "".join(str(value).ljust(width)[:width] for value in values)
+    def fields(values: Sequence[object], width: int) -> bytes:
+        as_bytes = (value if isinstance(value, bytes) else str(value).encode() for value in values)
+        return b"".join(value.ljust(width)[:width] for value in as_bytes)
 
-    def same(value: object, width: int) -> str:
+    def same(value: object, width: int) -> bytes:
         return fields([value] * channels, width)
 
     records = n // rate
-    fixed = fields(["X", "Startdate X X X X"], 80) + "01.01.2501.01.01" + fields([256 * (channels + 1)], 8)
-    fixed += fields(["24BIT" if bdf else ""], 44) + fields(
+    fixed = fields(["X", "Startdate X X X X"], 80) + b"01.01.2501.01.01" + fields([256 * (channels + 1)], 8)
+    fixed += fields([kind or ("24BIT" if bdf else "")], 44) + fields(
         [records if announced is None else announced, 1], 8
     )
     fixed += fields([channels if signals is None else signals], 4)
@@ -46,8 +55,52 @@ def write_edf(
             else:
                 body += values.astype("<i2").tobytes()
     begin = b"\xffBIOSEMI" if bdf else b"0       "
-    path.write_bytes(begin + (fixed + table).encode("ascii") + body)
+    path.write_bytes(begin + fixed + table + body)
     return path
+
+
+#: Samples of an annotation signal in each record.
+TAL_SAMPLES = 60
+
+
+def _with_annotations(
+    path: Path,
+    samples: np.ndarray,
+    rate: int,
+    labels: Sequence[str],
+    units: Sequence[str | bytes] | None,
+    bdf: bool,
+    kind: str,
+    tals: Sequence[bytes],
+) -> Path:
+    """Write a file without annotations, then put their signal behind the others, in header and records."""
+    channels = samples.shape[1]
+    write_edf(path, samples, rate, labels, units=units, bdf=bdf, kind=kind)
+    content, width = path.read_bytes(), 3 if bdf else 2
+    name = "BDF Annotations" if bdf else "EDF Annotations"
+    columns = [
+        (16, name), (80, ""), (8, ""), (8, "-1"), (8, "1"), (8, "-32768"), (8, "32767"), (80, ""),
+        (8, str(TAL_SAMPLES)), (32, ""),
+    ]  # fmt: skip
+    table, at = b"", 256
+    for size, value in columns:
+        table += content[at : at + size * channels] + value.ljust(size).encode()
+        at += size * channels
+    fixed = content[:184] + str(256 * (channels + 2)).ljust(8).encode() + content[192:252]
+    fixed += str(channels + 1).ljust(4).encode()
+    body, each = b"", rate * channels * width
+    for record, tal in enumerate(tals):
+        body += content[at + record * each : at + (record + 1) * each] + tal.ljust(TAL_SAMPLES * width, b"\0")
+    path.write_bytes(fixed + table + body)
+    return path
+
+
+def tal(start: float, *annotations: tuple[float, str | bytes]) -> bytes:
+    """Return the annotation lists of a record that starts at `start`: (onset, text) each."""
+    out = b"+%g\x14\x14\0" % start
+    for onset, text in annotations:
+        out += b"%+g\x14" % onset + (text if isinstance(text, bytes) else text.encode()) + b"\x14\0"
+    return out
 
 
 def number(value: int) -> bytes:

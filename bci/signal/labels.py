@@ -1,5 +1,6 @@
 """A channel label names one channel; its different spellings in amplifiers and file formats are compared here."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bci.errors import ConfigError
@@ -49,3 +50,16 @@ def find_channels(signal: Signal, labels: Sequence[str]) -> list[int]:
             "give the channels of the stream different labels."
         )
     return [places[label_key(label)][0] for label in labels]
+
+
+def numbered(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return labels that are unique: equal ones are numbered, as MNE numbers them.
+
+    >>> numbered(("Cz", "EXG", "EXG"))
+    ('Cz', 'EXG-0', 'EXG-1')
+    """
+    counts, seen, names = Counter(labels), Counter[str](), []
+    for label in labels:
+        names.append(f"{label}-{seen[label]}" if counts[label] > 1 else label)
+        seen[label] += 1
+    return tuple(names)

@@ -1,5 +1,9 @@
-"""Spellings of units of measurement are reduced here to one each: uV, mV, nV, V."""
+"""Spellings of units of measurement are reduced here to one each: uV, mV, nV, V.
 
+Case does not count: a header that says ``MV`` means millivolts, for no brain gives megavolts.
+"""
+
+import itertools
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -8,13 +12,28 @@ IN_FULL: Mapping[str, str] = MappingProxyType(
     {"uV": "microvolts", "mV": "millivolts", "nV": "nanovolts", "V": "volts"}
 )
 
-#: Both code points of micro. `str.casefold` makes the micro sign a Greek mu.
-_MICRO = "μ"
+#: Microvolts in one of each unit of voltage.
+MICROVOLTS: Mapping[str, float] = MappingProxyType({"uV": 1.0, "mV": 1e3, "nV": 1e-3, "V": 1e6})
+
+# `str.casefold` makes the micro sign a Greek mu. The last five of micro are the bytes of that letter in UTF-8 (both
+# code points), Shift-JIS, GBK and DOS's code page, each taken for Latin-1 on the way here.
+_PREFIXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "uV": (
+            *("u", "μ", "mu", "mc", "micro", "mikro", "1e-6", "10^-6"),
+            *("âμ", "î¼", "\x83ê", "¦ì", "æ"),
+        ),
+        "mV": ("m", "milli", "1e-3", "10^-3"),
+        "nV": ("n", "nano", "1e-9", "10^-9"),
+        "V": ("",),
+    }
+)
 _SPELLINGS = {
-    **{spelling: unit for unit, name in IN_FULL.items() for spelling in (unit.casefold(), name, name[:-1])},
-    f"{_MICRO}v": "uV",
+    prefix + base: unit
+    for unit, prefixes in _PREFIXES.items()
+    for prefix, base in itertools.product(prefixes, ("v", "volt", "volts"))
 }
-_NO_UNIT = frozenset({"", "none", "n/a", "na", "boolean", "dimensionless", "counter"})
+_NO_UNIT = frozenset({"", "none", "n/a", "na", "boolean", "dimensionless", "unitless", "unknown", "counter"})
 
 
 def unit_name(spelling: str) -> str:
@@ -22,9 +41,21 @@ def unit_name(spelling: str) -> str:
 
     >>> unit_name("microvolts"), unit_name("µV"), unit_name("none"), unit_name(" a.u.")
     ('uV', 'uV', '', 'a.u.')
+    >>> unit_name("MV"), unit_name("Micro Volts"), unit_name("µV".encode().decode("latin-1"))
+    ('mV', 'uV', 'uV')
     """
-    key = spelling.strip().casefold()
-    return "" if key in _NO_UNIT else _SPELLINGS.get(key, spelling.strip())
+    key = spelling.strip(" \t\r\n\0").casefold()
+    found = _SPELLINGS.get(key.replace(" ", "").replace("_", ""))
+    return "" if key in _NO_UNIT else found or spelling.strip(" \t\r\n\0")
+
+
+def unit_in(header: bytes) -> str:
+    """Return the unit that a header field of unknown encoding states; see `unit_name`.
+
+    >>> unit_in(b"uv      "), unit_in("μV".encode("shift-jis")), unit_in(b"")
+    ('uV', 'uV', '')
+    """
+    return unit_name(header.decode("latin-1"))
 
 
 def unit_key(unit: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from bci.io.files.formats.arrays import open_array
+from bci.io.files.formats.edf_reader import open_edf
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.xdf.reader import open_xdf
 from bci.signal.types import Event, Signal, Times, Window
@@ -31,7 +32,15 @@ class Opener(Protocol):
 
 
 #: What opens a file, by its suffix; MNE opens all others.
-OPENERS: Mapping[str, Opener] = MappingProxyType({".npy": open_array, ".npz": open_array, ".xdf": open_xdf})
+OPENERS: Mapping[str, Opener] = MappingProxyType(
+    {
+        ".npy": open_array,
+        ".npz": open_array,
+        ".xdf": open_xdf,
+        ".edf": open_edf,
+        ".bdf": open_edf,
+    }
+)
 
 #: Suffixes of files, by which a name that is not there is told from the name of a stream.
 SUFFIXES = frozenset(OPENERS) | frozenset(".bdf .cnt .csv .edf .fif .gdf .gz .mat .set .vhdr .xdfz".split())

@@ -5,7 +5,6 @@ an annotation ``BAD_gap``, with which MNE rejects epochs, and MNE's own ``EDGE b
 again. Times within an MNE Raw are therefore positions: sample number over rate.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from bci.errors import RecordingError
 from bci.io.files.formats.file import nested, text_at
 from bci.io.files.recording import Recording
+from bci.signal.labels import numbered
 from bci.signal.units import unit_name
 
 GAP = "BAD_gap"
@@ -141,7 +141,7 @@ def channels_of(recording: Recording, kind: str | None = None) -> tuple[Channel,
     if len(described) != len(labels):
         described = [{}] * len(labels)
     channels = []
-    for name, facts in zip(_numbered(labels), described, strict=True):
+    for name, facts in zip(numbered(labels), described, strict=True):
         stated = KINDS.get((text_at(facts, "type") or text_at(header, "type")).casefold(), "misc")
         unit = unit_name(text_at(facts, "unit")) or signal.unit
         channel = Channel(name, stated if stated != "misc" or kind is None else kind, unit)
@@ -184,16 +184,3 @@ def places_of(recording: Recording) -> tuple[list[Placed], int]:
         # A marker within a gap is placed at the first sample after it.
         placed.append(Placed(at + min(share, 1.0), marker.text, marker.time, marker.code))
     return sorted(placed, key=lambda p: (p.position, p.text != GAP)), outside
-
-
-def _numbered(labels: tuple[str, ...]) -> list[str]:
-    """Return names that are unique.
-
-    >>> _numbered(("Cz", "EXG", "EXG"))
-    ['Cz', 'EXG-0', 'EXG-1']
-    """
-    counts, seen, names = Counter(labels), Counter[str](), []
-    for label in labels:
-        names.append(f"{label}-{seen[label]}" if counts[label] > 1 else label)
-        seen[label] += 1
-    return names

@@ -15,6 +15,7 @@ import numpy as np
 from bci.signal.quality.channels import ChannelFigures
 from bci.signal.quality.pace import Pace
 from bci.signal.types import Signal
+from bci.signal.units import MICROVOLTS
 
 
 class Level(IntEnum):
@@ -47,7 +48,6 @@ class Limit:
 #: Microvolts in a second below which an electrode is not connected: the amplifiers of the field are noisier than
 #: this with their inputs shorted.
 STILL_UV = 0.1
-_MICROVOLTS: Mapping[str, float] = MappingProxyType({"uV": 1.0, "mV": 1e3, "nV": 1e-3, "V": 1e6})
 
 #: The limits of a channel. Shares are of samples or seconds, 0 to 1.
 CHANNEL: Mapping[str, Limit] = MappingProxyType(
@@ -87,7 +87,7 @@ class Verdict:
 
 def still_limit(signal: Signal) -> float:
     """Return `STILL_UV` in the signal's unit; 0 where that is no voltage, so that only a constant channel is still."""
-    return STILL_UV / _MICROVOLTS[signal.unit] if signal.unit in _MICROVOLTS else 0.0
+    return STILL_UV / MICROVOLTS[signal.unit] if signal.unit in MICROVOLTS else 0.0
 
 
 def judge_channels(figures: ChannelFigures) -> list[Verdict]:

@@ -13,6 +13,9 @@ from bci.signal.types import Event, Signal, Times
 
 Samples32 = NDArray[np.float32]
 
+#: Length assumed for a gap where nothing tells the true one, seconds.
+UNKNOWN_GAP_S = 1.0
+
 
 @dataclass(frozen=True, eq=False)
 class FileRecording:
@@ -35,7 +38,9 @@ class FileRecording:
     segments : tuple of (int, int)
         Runs without a gap: first sample and one past the last.
     stamps : (n,) float64, optional
-        Seconds from the first sample; absent where samples are evenly spaced.
+        Seconds from the first sample; absent where samples are evenly spaced within a segment.
+    starts : tuple of float, optional
+        Without stamps: time of each segment's first sample, seconds from the first sample.
     header : mapping
         The signal's stream header, nested as in the file: every element a list; empty where the format has none.
     simulated : bool
@@ -50,6 +55,7 @@ class FileRecording:
     defects: tuple[str, ...] = ()
     segments: tuple[tuple[int, int], ...] = ()
     stamps: Times | None = None
+    starts: tuple[float, ...] = ()
     header: Mapping[str, Any] = field(default_factory=dict)
     simulated: bool = False
 
@@ -68,9 +74,14 @@ class FileRecording:
     def times(self, first: int, end: int) -> Times:
         """Return the times of samples `first` to `end`: (end - first,) float64 seconds from the first sample."""
         self._check(first, end)
-        if self.stamps is None:
-            return np.arange(first, end) / self.signal.rate
-        return self.stamps[first:end].copy()
+        if self.stamps is not None:
+            return self.stamps[first:end].copy()
+        samples = np.arange(first, end)
+        if not self.starts:
+            return samples / self.signal.rate
+        begins = np.array([begin for begin, _ in self.segments])
+        at = np.searchsorted(begins, samples, "right") - 1
+        return np.asarray(np.array(self.starts)[at] + (samples - begins[at]) / self.signal.rate)
 
     def markers_between(self, start: float, stop: float) -> tuple[Event, ...]:
         """Return the markers with ``start ≤ time < stop``, seconds from the first sample."""
@@ -134,12 +145,21 @@ def markers_in(codes: NDArray[np.generic], rate: float, previous: float = 0.0, f
     >>> [(m.time, m.code) for m in markers_in(np.array([0, 2, 2, 0, 1]), rate=2.0)]
     [(0.5, 2), (2.0, 1)]
     """
+    samples, values = changes_in(codes, previous, first)
+    return [
+        Event(time=sample / rate, text=str(code), code=code)
+        for sample, code in zip(samples.tolist(), values.tolist(), strict=True)
+    ]
+
+
+def changes_in(
+    codes: NDArray[np.generic], previous: float = 0.0, first: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where a trigger channel changes to something other than zero: (samples, codes); see `markers_in`."""
     values = np.rint(np.nan_to_num(np.asarray(codes, np.float64)))
     change = np.diff(values, prepend=previous) != 0
-    return [
-        Event(time=(first + int(i)) / rate, text=str(int(values[i])), code=int(values[i]))
-        for i in np.flatnonzero(change & (values != 0))
-    ]
+    at = np.flatnonzero(change & (values != 0))
+    return first + at, values[at].astype(np.int64)
 
 
 def agree(name: str, what: str, asked: object, stated: object) -> None:

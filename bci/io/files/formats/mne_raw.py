@@ -1,12 +1,13 @@
-"""Files that `mne.io.read_raw` opens (EDF, BDF, BrainVision, EEGLAB, FIF and more) are read here block by block.
+"""Files that `mne.io.read_raw` opens (FIF, EEGLAB, GDF and more) are read here block by block.
 
 MNE gives volts; the recording gives microvolts, in float32. Trigger channels become markers and are not
-among the signal's channels; annotations become markers too. Channel names stay as in the file.
+among the signal's channels; annotations become markers too, but those that mark a break, which become segments. Channel
+names stay as in the file.
 """
 
+import importlib.util
 import os
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.files.formats.edf import EdfFacts, check_edf
-from bci.io.files.formats.file import FileRecording, agree, listed, markers_in
+from bci.io.files.formats.file import FileRecording, agree
+from bci.io.files.formats.gdf import units_of
+from bci.io.files.formats.joins import breaks_among
 from bci.io.files.formats.logs import collected
-from bci.io.files.formats.sandbox import SMALL, try_file
+from bci.io.files.formats.sandbox import try_file
+from bci.io.files.formats.status import events_of
+from bci.io.files.formats.stretches import Stretches
+from bci.io.files.formats.units import Played, played
 from bci.io.files.formats.unpacking import check_gzip, check_mat
 from bci.signal.types import Event, Signal, code_of
 from bci.signal.units import unit_name
 
 #: The FIFF constants of the units that recordings come in.
-_VOLT = 107
-_UNIT_NAMES = {_VOLT: "V", 112: "T", 201: "T/m", 114: "degC"}
-#: Triggers in the low 16 bits of a BDF status channel; above them stand the amplifier's own flags.
-_BDF_TRIGGERS = 0xFFFF
+_UNIT_NAMES = {107: "V", 112: "T", 201: "T/m", 114: "degC"}
 #: Channels that carry all trigger lines at once; the single lines beside them repeat the same triggers.
 _WHOLE_STIM = ("STI101", "STI 014")
-_STIM_BLOCK = 1 << 20
-_EDF = (".edf", ".bdf")
 #: Stored samples take at least a bit each in every format that MNE reads, also in the compressed ones.
 _MOST_VALUES_PER_BYTE = 8
+#: MNE's warnings of what is dealt with here, and said in other words.
+_DEALT_WITH = ("The data contains 'boundary' events", "Unsupported physical dimension")
+_MATLAB = (".set", ".mat")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def open_mne(
@@ -42,7 +46,8 @@ def open_mne(
     """Open a file with MNE, without loading it.
 
     The signal is every voltage channel of the file, in microvolts. A file without any gives its most frequent
-    kind of channel, in the file's own unit. `defects` names the channels left out and every warning of MNE.
+    kind of channel, in the file's own unit. `defects` names the channels left out, the breaks that the file marks, and
+    every other warning of MNE.
 
     Parameters
     ----------
@@ -56,38 +61,38 @@ def open_mne(
     RecordingError
         If it cannot be read, or claims more than it holds.
     """
-    facts = check_edf(path) if path.suffix.casefold() in _EDF else None
-    if path.suffix.casefold() in (".set", ".mat"):
+    if path.suffix.casefold() in _MATLAB:
+        _check_hdf5(path)
         check_mat(path)
-    if facts is None or _size(path) > SMALL:
-        try_file("mne", path, _size(path), meanwhile=_import_mne)
+    try_file("mne", path, _size(path), meanwhile=_import_mne)
     raw, warned = _read_raw(path)
-    defects = list(facts.defects if facts else ())
-    # A wrong record count is among our own defects, with its numbers, so MNE's warning of it is dropped.
-    defects += [w for w in warned if not (facts and w.startswith("Number of records from the header"))]
+    defects = [words for words in warned if not words.startswith(_DEALT_WITH)]
     _check(path, raw)
 
-    picks, factors, stated = _choose(path, raw, facts, defects)
-    names = tuple(raw.ch_names[i] for i in picks)
-    agree(path.name, "rate", rate, float(raw.info["sfreq"]))
+    hz, n = float(raw.info["sfreq"]), int(raw.n_times)
+    choice = _choose(path, raw, defects)
+    picks, factors = np.array(choice.picks), np.array(choice.factors)
+    names = tuple(raw.ch_names[i] for i in choice.picks)
+    agree(path.name, "rate", rate, hz)
     agree(path.name, "channels", tuple(channels) if channels is not None else None, names)
-    if stated:
-        agree(path.name, "unit", unit_name(unit) if unit is not None else None, stated)
-    signal = Signal(
-        path.stem, float(raw.info["sfreq"]), (len(picks),), names, stated or unit_name(unit or "")
-    )
+    if choice.unit:
+        agree(path.name, "unit", unit_name(unit) if unit is not None else None, choice.unit)
+    stretches, annotated = _annotations(path, raw)
+    defects += stretches.defects()
 
     def block(first: int, end: int) -> NDArray[np.generic]:
-        return _read(path, raw, picks, first, end).T * factors
+        pieces = [_read(path, raw, picks, a, b).T * factors for a, b in stretches.pieces(first, end)]
+        return np.concatenate(pieces) if pieces else np.empty((0, len(picks)))
 
-    markers = _annotations(raw) + _triggers(path, raw)
     return FileRecording(
         name=path.name,
-        signal=signal,
-        n=int(raw.n_times),
+        signal=Signal(path.stem, hz, (len(picks),), names, choice.unit or unit_name(unit or "")),
+        n=stretches.n,
         block=block,
-        markers=tuple(markers),
+        markers=(*annotated, *_triggers(path, raw, stretches, n)),
         defects=tuple(defects),
+        segments=stretches.segments,
+        starts=stretches.starts if len(stretches.starts) > 1 else (),
     )
 
 
@@ -148,9 +153,7 @@ def _read(path: Path, raw: Any, picks: NDArray[np.intp], first: int, end: int) -
 def _check(path: Path, raw: Any) -> None:
     """Refuse a file with samples outside its folder, claims beyond its size, or no first or last sample."""
     _check_place(path, raw)
-    # An EDF header was compared with its file before (`check_edf`), and its slow channels are interpolated.
-    if path.suffix.casefold() not in _EDF:
-        _check_claim(path, raw)
+    _check_claim(path, raw)
     _check_ends(path, raw)
 
 
@@ -191,58 +194,65 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _choose(
-    path: Path, raw: Any, facts: EdfFacts | None, defects: list[str]
-) -> tuple[NDArray[np.intp], NDArray[np.float64], str]:
-    """Return (channels of the signal, their factors from SI, their unit)."""
+def _check_hdf5(path: Path) -> None:
+    """Refuse a MATLAB file of version 7.3 where its readers are not installed."""
+    with path.open("rb") as file:
+        begins = [file.read(8)]
+        file.seek(512)  # MATLAB puts a header of its own before HDF5's
+        begins.append(file.read(8))
+    missing = [name for name in ("pymatreader", "h5py") if importlib.util.find_spec(name) is None]
+    if _HDF5 in begins and missing:
+        raise RecordingError(
+            f"{path.name} is saved in MATLAB's version 7.3 (HDF5), for which {' and '.join(missing)} must be there: "
+            "pip install pymatreader h5py. Or save it in EEGLAB with the option of version 6 or 7."
+        )
+
+
+def _choose(path: Path, raw: Any, defects: list[str]) -> Played:
+    """Return the channels of the signal, their factors from SI, and their unit."""
     kinds = raw.get_channel_types()
     units = [_UNIT_NAMES.get(int(c["unit"]), "") for c in raw.info["chs"]]
-    if facts is not None and len(facts.volts) == len(units):
-        # MNE calls every EDF channel a voltage; the header states the true units.
-        units = [u if volt else "" for u, volt in zip(units, facts.volts, strict=True)]
+    scales = [1.0] * len(units)
+    if path.suffix.casefold() == ".gdf" and (stated := units_of(path)) and len(stated) == len(units):
+        # MNE calls every GDF channel a voltage; the header states the true units.
+        units, scales = [unit for unit, _ in stated], [1 / factor for _, factor in stated]
     data = [i for i, kind in enumerate(kinds) if kind != "stim"]
     if not data:
         raise RecordingError(f"{path.name} has no channel but triggers: nothing to play")
-    counts = Counter(units[i] for i in data)
-    chosen = "V" if counts["V"] else counts.most_common(1)[0][0]
-    picks = np.array([i for i in data if units[i] == chosen])
-    dropped = [raw.ch_names[i] for i in data if units[i] != chosen]
-    if dropped:
-        defects.append(f"in another unit than the signal and not played: {listed(dropped)}")
-    if not chosen:
-        defects.append("no unit is stated: the values are played as they are")
-    factor = 1e6 if chosen == "V" else 1.0
-    return picks, np.full(len(picks), factor), "uV" if chosen == "V" else chosen
+    choice = played([raw.ch_names[i] for i in data], [units[i] for i in data], defects)
+    picks = tuple(data[i] for i in choice.picks)
+    factors = tuple(f * scales[i] for i, f in zip(picks, choice.factors, strict=True))
+    return Played(picks, factors, choice.unit)
 
 
-def _annotations(raw: Any) -> list[Event]:
-    onsets = raw.annotations.onset
+def _annotations(path: Path, raw: Any) -> tuple[Stretches, list[Event]]:
+    """Return the stretches between the breaks that annotations mark, and the other annotations as markers."""
+    rate, onsets = float(raw.info["sfreq"]), raw.annotations.onset
     if raw.annotations.orig_time is not None:
         # Annotations count from the start of the measurement, which may lie before the file's first sample.
         onsets = onsets - raw.first_time
-    return [
-        Event(time=float(onset), text=str(text), code=code_of(str(text)))
-        for onset, text in zip(onsets, raw.annotations.description, strict=True)
+    texts = [str(text) for text in raw.annotations.description]
+    breaks, stays = breaks_among(
+        onsets.tolist(), raw.annotations.duration.tolist(), texts, rate, path.suffix.casefold()
+    )
+    stretches = Stretches(int(raw.n_times), rate, breaks)
+    times = stretches.seconds(onsets * rate).tolist() if len(breaks) else onsets.tolist()
+    return stretches, [
+        Event(time, text, code_of(text)) for time, text, stay in zip(times, texts, stays, strict=True) if stay
     ]
 
 
-def _triggers(path: Path, raw: Any) -> list[Event]:
+def _triggers(path: Path, raw: Any, stretches: Stretches, n: int) -> list[Event]:
     stim = [name for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True) if kind == "stim"]
-    whole = [name for name in _WHOLE_STIM if name in stim]
-    names = whole[:1] or stim
+    names = [name for name in _WHOLE_STIM if name in stim][:1] or stim
     markers: list[Event] = []
     for name in names:
         pick = np.array([raw.ch_names.index(name)])
-        previous = 0.0
-        for first in range(0, int(raw.n_times), _STIM_BLOCK):
-            codes = _read(path, raw, pick, first, min(first + _STIM_BLOCK, int(raw.n_times)))[0]
-            if path.suffix.casefold() == ".bdf":
-                codes = (codes.astype(np.int64) & _BDF_TRIGGERS).astype(np.float64)
-            changes = markers_in(codes, float(raw.info["sfreq"]), previous, first)
-            previous = float(codes[-1])
-            if len(names) > 1:
-                changes = [Event(m.time, f"{name}:{m.text}", m.code) for m in changes]
-            markers += changes
+
+        def codes(first: int, end: int, pick: NDArray[np.intp] = pick) -> NDArray[np.float64]:
+            return np.asarray(_read(path, raw, pick, first, end)[0])
+
+        markers += events_of(codes, stretches, n, name if len(names) > 1 else "")
     return markers
 
 

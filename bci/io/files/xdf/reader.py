@@ -16,7 +16,7 @@ import numpy as np
 
 from bci.errors import RecordingError
 from bci.io.files.checksums import ChunkSum, read_sums, sums_path
-from bci.io.files.formats.file import FileRecording, agree, nested, text_at
+from bci.io.files.formats.file import UNKNOWN_GAP_S, FileRecording, agree, nested, text_at
 from bci.io.files.formats.logs import collected
 from bci.io.files.formats.sandbox import SMALL, try_file
 from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
@@ -26,8 +26,6 @@ from bci.signal.units import unit_name
 
 #: A true rate this far from the nominal one is worth a sentence.
 _RATE_TOLERANCE = 0.01
-#: Length assumed for the gap where the sender's clock fell back and no count tells the true length, seconds.
-_UNKNOWN_GAP = 1.0
 
 
 def open_xdf(
@@ -155,10 +153,10 @@ def _put_in_order(path: Path, stamps: Times, segments: Sequence[tuple[int, int]]
         if gap > 0:
             defects.append(f"a gap of {gap:.3f} s, or a reset of the sender's clock, after sample {end - 1}")
             continue
-        stamps[first:] += _UNKNOWN_GAP - gap
+        stamps[first:] += UNKNOWN_GAP_S - gap
         defects.append(
             f"after sample {end - 1} the stamps fall back by {-gap:.3f} s and the file does not say how long the "
-            f"gap was; {_UNKNOWN_GAP:g} s are put there, and markers behind it are not where they were"
+            f"gap was; {UNKNOWN_GAP_S:g} s are put there, and markers behind it are not where they were"
         )
 
 
