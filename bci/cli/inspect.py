@@ -135,8 +135,9 @@ def _inspect_stream(
     if source is None:
         from bci.io.lsl.source import describe
 
-        assert settings.source_id is not None
-        info = describe(settings.source_id, settings.timeout_s)
+        address = session.address_of(stream)
+        assert address is not None
+        info = describe(address, settings.timeout_s, stated=settings.stated)
         output.say(
             f"stream    {info.source_id}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}"
         )

@@ -23,40 +23,17 @@ from bci.config.sources import (
     SinesSettings,
     SourceSettings,
 )
+from bci.config.stream import StreamSettings
 from bci.config.toml import check_settings, read_toml
 from bci.errors import ConfigError
 from bci.io.files.folder import NAME
-from bci.memory.stream import BUFFER_MB
+from bci.io.lsl.address import Address
 
 SafeName = Annotated[str, Field(pattern=NAME)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StreamSettings(_Section):
-    """A Lab Streaming Layer stream: one ``[stream]``, or several ``[[stream]]`` that have names."""
-
-    name: PartName | None = None
-    """What it is called in this session; needed where there are several."""
-    source_id: str | None = None
-    """Its source id (`bci streams` lists them); not needed where [source] makes the stream."""
-    timeout_s: Positive = 5.0
-    """How long to look for it."""
-    buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
-    """How long a sample stays readable in shared memory."""
-    buffer_mb: Annotated[float, Field(ge=1, le=1_000_000)] = BUFFER_MB
-    """The shared memory that its samples may take; what would take more is held for fewer seconds, never below 2."""
-    markers: str | tuple[str, ...] | None = None
-    """Source id of a marker stream to take along, or several."""
-
-    @property
-    def marker_ids(self) -> tuple[str, ...]:
-        """Source ids of the marker streams that are taken along."""
-        if isinstance(self.markers, str):
-            return (self.markers,)
-        return self.markers or ()
 
 
 class DecoderSettings(_Section):
@@ -73,8 +50,8 @@ class DecoderSettings(_Section):
     stream: PartName | None = None
     """Name of the stream that it decodes; absent means the first."""
     markers: str | None = None
-    """Source id of the markers that it cuts epochs around; absent means the first of its stream's, or the flips of an
-    [experiment]."""
+    """Source id or name of the marker stream that it cuts epochs around; absent means the first of its stream's, or the
+    flips of an [experiment]."""
 
 
 class PublishSettings(_Section):
@@ -178,6 +155,7 @@ class SessionConfig(_Section):
 
     @model_validator(mode="after")
     def _everything_has_its_name(self) -> "SessionConfig":
+        self._streams_are_called()
         for kind, sections in (("stream", self.streams), ("decoder", self.decoders)):
             if not sections:
                 raise ValueError(f"a session has at least one [{kind}], and this one's list is empty")
@@ -185,7 +163,9 @@ class SessionConfig(_Section):
             if len(names) > 1 and None in names:
                 raise ValueError(f"there are {len(names)} [[{kind}]]: each needs a name, to be told apart by")
             if taken := [name for name in names if name in _TAKEN]:
-                raise ValueError(f"a [[{kind}]] cannot be called so: {taken[0]!r} is taken")
+                raise ValueError(
+                    f"a [[{kind}]] cannot be called so: {taken[0]!r} is taken" + _NETWORK_NAME[kind]
+                )
             if len(set(names)) < len(names):
                 raise ValueError(f"two [[{kind}]] have one name: {', '.join(map(str, names))}")
         for what, named, kind, sections in (
@@ -206,19 +186,40 @@ class SessionConfig(_Section):
         ):
             if len(set(places)) < len(places):
                 raise ValueError(f"two {what} of one place; each has at most one")
-        ids = [marker for stream in self.streams for marker in stream.marker_ids]
-        if len(set(ids)) < len(ids):
-            raise ValueError(f"a stream of markers is named twice: {', '.join(ids)}")
+        marks = [address for stream in self.streams for address in stream.marker_addresses]
+        if len(set(marks)) < len(marks):
+            raise ValueError(f"a stream of markers is named twice: {', '.join(map(str, marks))}")
         return self
+
+    @property
+    def _named_by_network(self) -> bool:
+        """Whether the name of its stream is that on the network: one alone, of another program."""
+        return len(self.streams) == 1 and self.source_of(0) is None
+
+    def _streams_are_called(self) -> None:
+        """Refuse what a stream cannot be called in a session; of one stream alone, `name` is that on the network."""
+        if self._named_by_network:
+            return
+        for stream in self.streams:
+            if stream.name is not None and stream.part is None:
+                raise ValueError(
+                    "[[stream]] name is what it is called in this session: a lower-case letter, then up to 19 of "
+                    f"lower-case letters, digits and _; came {stream.name!r}. Its name on the network is lsl_name"
+                )
 
     @model_validator(mode="after")
     def _some_stream(self) -> "SessionConfig":
         for index, stream in enumerate(self.streams):
-            if self.source_of(index) is None and stream.source_id is None:
+            if self.source_of(index) is not None:
+                try:
+                    stream.require_made()
+                except ConfigError as error:
+                    raise ValueError(str(error)) from None
+            elif self.address_of(index) is None:
                 which = f" {stream.name!r}" if stream.name else ""
                 raise ValueError(
-                    f"which stream{which}? Give [stream] source_id (bci streams lists what is there), or a [source] "
-                    "that makes one"
+                    f"which stream{which}? Give [stream] source_id, or lsl_name, type or host (bci streams lists what "
+                    "is there), or a [source] that makes one"
                 )
         return self
 
@@ -243,6 +244,10 @@ class SessionConfig(_Section):
     def driver(self) -> int:
         """Which decoder drives the display: its place among `decoders`."""
         return self.decoder_index(self.display.decoder)
+
+    def address_of(self, stream: int) -> Address | None:
+        """Return what a stream of another program is found by; None where nothing says."""
+        return self.streams[stream].address(alone=self._named_by_network)
 
     def stream_index(self, name: str | None) -> int:
         """Return the place of a stream among `streams`; without a name that of the first."""
@@ -273,6 +278,9 @@ class SessionConfig(_Section):
         changed = self.model_copy(update=sections)
         return check_settings(changed.model_dump(mode="python"), SessionConfig, f"session {self.name!r}")
 
+
+#: What a name that is refused may have been meant to be.
+_NETWORK_NAME = {"stream": "; if that is its name on the network, say so with lsl_name", "decoder": ""}
 
 #: What other things of a recording are called.
 _TAKEN = frozenset({"stream", "markers", "decode", "record", "rig"})

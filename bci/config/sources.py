@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 #: What tells several streams, or several decoders, of one session apart; it becomes part of files' names.
-PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
+PART_NAME = r"^[a-z][a-z0-9_]{0,19}$"
+PartName = Annotated[str, Field(pattern=PART_NAME)]
 
 #: Seconds to wait for a program that takes the samples: it is started after the source is ready, and loads a decoder.
 CONSUMER_TIMEOUT_S = 300.0

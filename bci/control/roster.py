@@ -7,6 +7,7 @@ from bci.control import posts
 from bci.control.line import named
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
+from bci.io.lsl.address import Address
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.source import describe
 from bci.signal.run import NO_RUN
@@ -32,8 +33,8 @@ class Roster:
         Each decoder's.
     run : Run
         What the session fixes beyond them.
-    markers : tuple of tuple of str
-        Source ids of the marker streams that are taken along with each stream.
+    markers : tuple of tuple of Address
+        The marker streams that are taken along with each stream.
 
     Raises
     ------
@@ -72,11 +73,18 @@ class Roster:
         """Return what tells a decoder apart from the first; empty for the first."""
         return (self.config.decoders[index].name or "") if index else ""
 
+    def address(self, index: int) -> Address:
+        """Return what a stream is found by; for a stream of our own source, an id that no other program uses."""
+        stream, own = self.config.streams[index], f"{self.key}-{self.name}"
+        if self.config.source_of(index) is not None:
+            return Address(stream.source_id or own + (f"-{stream.name}" if index else ""))
+        address = self.config.address_of(index)
+        assert address is not None
+        return address
+
     def source_id(self, index: int) -> str:
-        """Return the source id of a stream; for a stream of our own source, one that no other program uses."""
-        stream = self.config.streams[index]
-        own = f"{self.key}-{self.name}" + (f"-{stream.name}" if index else "")
-        return stream.source_id or own
+        """Return the source id of a stream, or whatever else it is found by, as text."""
+        return str(self.address(index))
 
     def sides(self, decoder: int) -> tuple[Signal, ...]:
         """Return what the steps of a decoder's pipeline say beside the samples."""
@@ -108,15 +116,17 @@ class Roster:
             return None
         ids = [marker for of_stream in self.markers for marker in of_stream]
         if settings.markers is not None:
-            if settings.markers not in ids:
+            named = [m for m in ids if settings.markers in (str(m), m.name)]
+            if len(named) != 1:
+                how = "which no stream takes along" if not named else f"which {len(named)} streams are called"
                 raise ConfigError(
-                    f"[decoder] markers names {settings.markers!r}, which no stream takes along; there are "
-                    f"{', '.join(ids) or 'none'}. Give it in [stream] markers."
+                    f"[decoder] markers names {settings.markers!r}, {how}; there are "
+                    f"{', '.join(map(str, ids)) or 'none'}. Give it in [stream] markers."
                 )
-            return self.marker_rings()[settings.markers]
+            return self.marker_rings()[named[0]]
         # What a simulator sends beside its samples is no event.
         silent = [
-            own_markers(self.source_id(i))
+            Address(own_markers(self.source_id(i)))
             for i in range(len(self.config.streams))
             if (source := self.config.source_of(i)) is not None and source.kind != "replay"
         ]
@@ -129,23 +139,25 @@ class Roster:
             )
         return self.marker_rings()[(own or ids)[0]]
 
-    def marker_rings(self) -> dict[str, str]:
-        """Return the rings of all marker streams in the line, by source id."""
+    def marker_rings(self) -> dict[Address, str]:
+        """Return the rings of all marker streams in the line, by address."""
         ids = [marker for of_stream in self.markers for marker in of_stream]
         return {marker: posts.role("markers", place) for place, marker in enumerate(ids)}
 
-    def _markers_of(self, stream: int) -> tuple[str, ...]:
-        """Return the source ids of the markers that are taken along with a stream."""
-        given = self.config.streams[stream].marker_ids
+    def _markers_of(self, stream: int) -> tuple[Address, ...]:
+        """Return the markers that are taken along with a stream."""
+        given = self.config.streams[stream].marker_addresses
         if given:
             return given
         first = stream == self.config.decoded_by(self.config.driver)
         if first and self.config.experiment is not None:
             # The display's flips are what epochs are cut around; it is there before acquire looks for them.
-            return (self.config.display.flip_stream,)
+            return (Address(self.config.display.flip_stream),)
         source = self.config.source_of(stream)
         # What a source of ours plays or simulates has a stream of markers beside it; a participant in silico has none.
-        return () if source is None or source.kind == "insilico" else (own_markers(self.source_id(stream)),)
+        if source is None or source.kind == "insilico":
+            return ()
+        return (Address(own_markers(self.source_id(stream))),)
 
     # -- what is known of its streams --------------------------------------------------------------------
 
@@ -159,7 +171,7 @@ class Roster:
         """
         if stream not in self._infos:
             settings = self.config.streams[stream]
-            info = describe(self.source_id(stream), settings.timeout_s)
+            info = describe(self.address(stream), settings.timeout_s, stated=settings.stated)
             for decoder in self.decoders_of(stream):
                 self.bundles[decoder].adapt(info.signal, self.run)
             self._infos[stream] = info

@@ -108,7 +108,7 @@ class SessionPlan:
                     partial(self._specs.acquire, index),
                     stream=named("stream", self.roster.stream_name(index)),
                     markers=[rings[marker] for marker in self.roster.markers[index]],
-                    takes=[self.roster.source_id(index), *self.roster.markers[index]],
+                    takes=[self.roster.source_id(index), *map(str, self.roster.markers[index])],
                 )
             )
         for index in streams:
@@ -219,7 +219,7 @@ class SessionPlan:
             settings.name or "stream": dict(counters[named("acquire", self.roster.stream_name(index))])
             | {
                 "source_id": self.roster.source_id(index),
-                "markers_from": list(self.roster.markers[index]),
+                "markers_from": [str(address) for address in self.roster.markers[index]],
                 "buffer": self._rings.buffers[index].facts(),
             }
             for index, settings in enumerate(self.config.streams)

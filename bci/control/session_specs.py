@@ -8,6 +8,7 @@ from bci.control import posts
 from bci.control.line import Line, named
 from bci.control.roster import Roster, own_markers
 from bci.control.shared_memory import segment_of
+from bci.io.lsl.address import Address
 from bci.io.lsl.metadata import StreamInfo
 
 #: After its last trial an experiment waits this long for what is decoded of it, seconds, beside an epoch's own end.
@@ -53,7 +54,7 @@ class SessionSpecs:
         }
         if source.kind == "replay":
             spec["marker_consumer"] = (
-                own_markers(self._roster.source_id(stream)) in self._roster.markers[stream]
+                Address(own_markers(self._roster.source_id(stream))) in self._roster.markers[stream]
             )
         return spec
 
@@ -61,9 +62,12 @@ class SessionSpecs:
         """Return what the program that receives a stream is given."""
         # A source asked for one grid can serve one: that of the first decoder of the stream.
         cuts = [self._roster.bundles[index].cut for index in self._roster.decoders_of(stream)]
+        settings = self._roster.config.streams[stream]
         return {
-            "source_id": self._roster.source_id(stream),
-            "timeout": self._roster.config.streams[stream].timeout_s,
+            "source_id": self._roster.address(stream),
+            "stated": settings.stated,
+            "timeout": settings.timeout_s,
+            "gap_tolerance": settings.gap_tolerance_s,
             "data_age_limit": self._roster.data_age_limit(stream),
             "markers": self._roster.markers[stream],
             "grid": (cuts[0].grid.start, cuts[0].grid.step) if cuts else None,
@@ -116,7 +120,7 @@ class SessionSpecs:
     def record(self) -> dict[str, Any]:
         """Return what the recorder is given."""
         markers = {
-            posts.role("markers", place): {"source_id": marker}
+            posts.role("markers", place): {"source_id": marker.source_id or str(marker)}
             for place, marker in enumerate(self._roster.marker_rings())
         }
         streams = {

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from bci.config.session import StreamSettings
+from bci.config.stream import StreamSettings
 from bci.control.line import Line, Post
 from bci.memory.program import Launch
 from bci.memory.ring import Ring

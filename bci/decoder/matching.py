@@ -84,7 +84,11 @@ def _unit(expected: Signal, actual: Signal) -> list[str]:
     unit = repr(actual.unit) if actual.unit else "none"
     return [
         f"unit: expected {expected.unit!r}, came {unit}"
-        + ("" if actual.unit else "; state it for the stream")
+        + (
+            ""
+            if actual.unit
+            else "; state it for the stream: [stream] unit in a session file, --unit for a recording"
+        )
     ]
 
 
@@ -93,7 +97,8 @@ def _channels(expected: Signal, actual: Signal) -> list[str]:
         return []
     if not actual.channels:
         return [
-            f"channels: expected {', '.join(expected.channels)}, came no labels; state them for the stream"
+            f"channels: expected {', '.join(expected.channels)}, came no labels; state them for the "
+            "stream, in its order: [stream] channels in a session file, --channels for a recording"
         ]
     keys = _keys(actual)
     missing = [label for label in expected.channels if label_key(label) not in keys]
@@ -102,10 +107,24 @@ def _channels(expected: Signal, actual: Signal) -> list[str]:
     if missing:
         faults.append(
             f"channels: expected {len(expected.channels)}, missing {', '.join(missing)} among the {len(keys)} that came"
+            + _nameless(actual)
         )
     if doubled:
         faults.append(f"channels: expected each once, came more than once: {', '.join(doubled)}")
     return faults
+
+
+def _nameless(actual: Signal) -> str:
+    """Say which channels have no label, and how they get one.
+
+    >>> _nameless(Signal("amp", 250.0, (3,), ("O1", "", "O2")))
+    '; channel 2 has no label: state it, as in [stream] rename = { "#2" = "Oz" }'
+    """
+    places = [str(place) for place, label in enumerate(actual.channels, 1) if not label]
+    if not places:
+        return ""
+    many = f"channels {', '.join(places)} have" if len(places) > 1 else f"channel {places[0]} has"
+    return f'; {many} no label: state it, as in [stream] rename = {{ "#{places[0]}" = "Oz" }}'
 
 
 def _shape(expected: Signal, actual: Signal) -> list[str]:

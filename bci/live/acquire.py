@@ -28,9 +28,10 @@ def main(program: Program) -> None:
 
     Without a stream of that role it receives markers alone: quiet streams share one program.
 
-    Spec: ``source_id`` (of the stream), ``timeout`` (seconds to look for each), ``data_age_limit`` (seconds of silence
-    that count as stalled); optional ``markers`` (source ids, in the order of their rings), ``gap_tolerance`` (seconds,
-    see `LslSource`) and ``grid`` (start, step: counts at which windows end).
+    Spec: ``source_id`` (of the stream; an `Address` where it takes more to tell it), ``timeout`` (seconds to look for
+    each), ``data_age_limit`` (seconds of silence that count as stalled); optional ``markers`` (the same of each, in the
+    order of their rings), ``stated`` (see `bci.io.lsl.stated`), ``gap_tolerance`` (seconds, see `LslSource`) and
+    ``grid`` (start, step: counts at which windows end).
 
     Ready facts: ``host``, ``uid``, ``speed`` of the stream. Report: ``samples`` (written by this
     process), ``lost``, ``duplicates``, ``markers``, ``markers_cut``, and how often each kind of mark was written
@@ -69,10 +70,10 @@ def _between(program: Program) -> None:
 def _connect_markers(program: Program, open_: ExitStack) -> list[tuple[MarkerSource, Ring]]:
     """Connect the streams of markers, before the samples: a sender that waits for those may send markers at once."""
     pairs = []
-    for place, source_id in enumerate(program.spec.get("markers", ())):
+    for place, address in enumerate(program.spec.get("markers", ())):
         ring = program.ring("markers" if place == 0 else f"markers-{place + 1}")
         source = MarkerSource(
-            source_id,
+            address,
             program.clock,
             timeout=program.spec["timeout"],
             between=lambda: _between(program),
@@ -88,6 +89,7 @@ def _connect(program: Program, stream: Stream, open_: ExitStack) -> LslSource:
         LslSource(
             spec["source_id"],
             clock=program.clock,
+            stated=spec.get("stated"),
             expect=stream.signal,
             timeout=spec["timeout"],
             data_age_limit=spec["data_age_limit"],

@@ -31,7 +31,7 @@ class Signal:
     shape : tuple of int
         Shape of one sample: ``(64,)`` for 64 channels, ``(x, y, z)`` for a volume.
     channels : tuple of str
-        Labels along the sample's first axis; empty when it has none.
+        Labels along the sample's first axis, an empty one for a channel that has none; empty when no channel has one.
     unit : str
         Unit of the values, e.g. ``"uV"``; empty when unknown.
     dtype : str
@@ -103,7 +103,7 @@ class Event:
     time : float
         Session seconds, corrected for the sender's clock.
     text : str
-        The label as sent; integer markers as decimal digits.
+        The label as sent; markers that are numbers as decimal digits.
     code : int
         The integer, or 0 for a text that is no number.
     raw : float
@@ -245,6 +245,15 @@ def code_of(text: str) -> int:
     except ValueError:
         return 0
     return code if -(2**63) <= code < 2**63 else 0
+
+
+def number_text(value: "np.number[Any]") -> str:
+    """Return a marker that was sent as a number as text: all its digits, and no point where it is whole.
+
+    >>> number_text(np.float64(1000001)), number_text(np.float64(170000.5)), number_text(np.float32(0.1))
+    ('1000001', '170000.5', '0.1')
+    """
+    return str(int(value)) if np.isfinite(value) and value == np.trunc(value) else str(value)
 
 
 class MarkKind(IntEnum):

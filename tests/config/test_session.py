@@ -7,7 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from bci.config.session import SessionConfig, load_session, parse_session
+from bci.config.stream import StreamSettings
 from bci.errors import ConfigError
+from bci.io.lsl.address import Address
 
 GOOD = """
 name = "alpha"
@@ -158,3 +160,61 @@ def test_a_key_of_one_section_is_named_without_a_number(tmp_path: Path) -> None:
     streams = [{"name": "eeg", "source_id": "a"}, {"name": "emg", "source_id": "b", "rat": 3}]
     with pytest.raises(ConfigError, match=r"(?m)^  stream\.1\.rat: there is no such key"):
         parse_session(several(stream=streams), tmp_path, "two")
+
+
+@pytest.mark.parametrize(
+    ("stream", "address"),
+    [
+        ({"source_id": "crown-1", "type": "EEG"}, "source_id=crown-1,type=EEG"),
+        ({"name": "Crown EEG"}, "name=Crown EEG"),
+        ({"host": "lab-2", "name": "Crown"}, "name=Crown,host=lab-2"),
+        ({"source_id": "crown-1"}, "crown-1"),
+    ],
+)
+def test_one_stream_is_found_by_source_id_name_type_or_host(stream: dict[str, str], address: str) -> None:
+    config = SessionConfig.model_validate({"name": "x", "stream": stream, "decoder": {"bundle": "x"}})
+    assert str(config.address_of(0)) == address
+    assert Address.parse(address) == config.address_of(0)
+
+
+def test_of_several_streams_a_name_is_the_sessions_and_lsl_name_the_networks(tmp_path: Path) -> None:
+    streams = [{"name": "eeg", "source_id": "a"}, {"name": "emg", "lsl_name": "Amp 2", "type": "EMG"}]
+    config = parse_session(several(stream=streams), tmp_path, "two")
+    assert [str(config.address_of(i)) for i in range(2)] == ["a", "name=Amp 2,type=EMG"]
+
+
+def test_markers_are_found_by_source_id_or_by_other_words() -> None:
+    def stream(markers: Any) -> StreamSettings:
+        return StreamSettings.model_validate({"source_id": "crown-1", "markers": markers})
+
+    assert stream("keys").marker_ids == ("keys",)
+    assert stream({"name": "Crown Markers", "host": "lab-2"}).marker_ids == ("name=Crown Markers,host=lab-2",)
+    assert stream(["keys", {"source_id": "crown-1", "type": "Markers"}]).marker_addresses == (
+        Address("keys"),
+        Address("crown-1", kind="Markers"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"stream": [{"name": "eeg", "source_id": "a"}, {"name": "Crown EMG", "source_id": "b"}]},
+            r"came 'Crown EMG'\. Its name on the network is lsl_name",
+        ),
+        (
+            {"source": {"kind": "simulate"}, "stream": {"type": "EEG", "unit": "uV"}},
+            r"\[stream\] type, unit: said of",
+        ),
+        (
+            {"stream": {"source_id": "a", "markers": [{}]}},
+            "stream.markers.0: .*needs a source id, a name",
+        ),
+        ({"stream": {"source_id": "a\nb"}}, "printable"),
+    ],
+)
+def test_a_stream_that_cannot_be_meant_so_is_refused_in_words(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_session({"name": "x", "decoder": {"bundle": "x"}} | changes, tmp_path, "one")

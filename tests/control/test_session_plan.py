@@ -11,6 +11,8 @@ from bci.control.session_plan import SessionPlan
 from bci.decoder.bundle import Bundle
 from bci.decoder.spec import EpochSpec
 from bci.errors import ConfigError
+from bci.io.lsl.address import Address
+from bci.io.lsl.stated import Stated
 
 SINES = {"kind": "sines", "rate": 100, "shape": [3], "channels": ["O1", "Oz", "O2"], "unit": "uV"}
 
@@ -110,3 +112,24 @@ def test_a_recording_is_played_as_fast_as_the_decoders_of_its_stream_follow(
     told = made.line["source:emg"].specify()
     assert told["followers"] == ["decode:d1", "decode:d2"]
     assert told["source_id"] == made.roster.source_id(1)
+
+
+def test_acquire_is_told_what_finds_its_streams_and_what_is_stated_of_them(
+    bundles: dict[str, Bundle],
+) -> None:
+    stream = {
+        "name": "Crown",
+        "type": "EEG",
+        "channels": ["O1", "Oz", "O2"],
+        "unit": "uV",
+        "gap_tolerance_s": 0.25,
+    }
+    markers = ["keys", {"name": "Crown Markers"}]
+    decoder = {"bundle": bundles["epochs"].folder, "markers": "Crown Markers"}
+    made = plan(bundles, stream=stream | {"markers": markers}, decoder=decoder, source=None)
+    made.roster.data_age_limit = lambda stream: 0.5  # type: ignore[method-assign]
+    told = made.line["acquire"].specify()
+    assert told["source_id"] == Address(name="Crown", kind="EEG")
+    assert told["markers"] == (Address("keys"), Address(name="Crown Markers"))
+    assert (told["stated"], told["gap_tolerance"]) == (Stated(("O1", "Oz", "O2"), "uV"), 0.25)
+    assert made.line["decode"].rings["markers"] == "markers-2"

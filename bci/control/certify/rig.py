@@ -6,6 +6,7 @@ from typing import Literal
 
 from bci.config.session import SessionConfig
 from bci.config.sources import ReplaySettings, SimulateSettings, SinesSettings
+from bci.config.stream import StreamSettings
 from bci.control.line import Line
 from bci.control.session_plan import SessionPlan
 from bci.decoder.bundle import Bundle
@@ -135,7 +136,7 @@ def _known(
         return "the session file's own source, a sine in every channel", config, False
     if own:
         return _own(config, stream)
-    named = source.file.name if isinstance(source, ReplaySettings) else settings.source_id
+    named = source.file.name if isinstance(source, ReplaySettings) else config.address_of(stream)
     bundle = next((b for i, b in enumerate(bundles) if config.decoded_by(i) == stream), None)
     if bundle is None:
         raise ConfigError(
@@ -146,10 +147,15 @@ def _known(
     notes.append(
         f"The session file's source, {named}, was replaced by a simulated one of the same rate, channels and unit."
     )
-    replaced = settings.model_copy(update={"source_id": None, "markers": None})
+    replaced = StreamSettings(
+        name=settings.part,
+        timeout_s=settings.timeout_s,
+        buffer_s=settings.buffer_s,
+        buffer_mb=settings.buffer_mb,
+    )
     sources = [s for s in config.sources if s is not source]
     changed = config.with_sections(
-        sources=(*sources, simulator.model_copy(update={"feeds": settings.name})),
+        sources=(*sources, simulator.model_copy(update={"feeds": settings.part})),
         streams=tuple(replaced if i == stream else s for i, s in enumerate(config.streams)),
         network="machine",
     )
@@ -166,7 +172,7 @@ def _own(config: SessionConfig, stream: int) -> tuple[str, SessionConfig, bool]:
         words = f"the recording {source.file.name}, played in a loop"
         sources = tuple(played if s is source else s for s in config.sources)
         return words, config.with_sections(sources=sources), True
-    return f"the amplifier's own stream {config.streams[stream].source_id}", config, True
+    return f"the amplifier's own stream {config.address_of(stream)}", config, True
 
 
 def _simulated(bundle: Bundle) -> tuple[str, SimulateSettings | SinesSettings]:

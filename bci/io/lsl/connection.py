@@ -1,4 +1,4 @@
-"""A Connector finds the stream of one source id, connects to it, and connects again when it was lost.
+"""A Connector finds the stream of one address, connects to it, and connects again when it was lost.
 
 We reconnect ourselves: liblsl's own recovery leaves a stream that came back with other channels silent for
 ever, and accepts another rate without a word.
@@ -9,9 +9,11 @@ import math
 from collections.abc import Callable, Iterator
 
 from bci.errors import StreamMismatch
+from bci.io.lsl.address import Address
 from bci.io.lsl.discovery import StreamWatch, no_answer, not_found, refuse_doubles, search
 from bci.io.lsl.inlet import Inlet
 from bci.io.lsl.metadata import StreamInfo, read_info
+from bci.io.lsl.stated import Stated
 from bci.memory.liblsl import pylsl
 from bci.signal.clock import Clock
 from bci.signal.types import Signal
@@ -25,14 +27,18 @@ class Connector:
 
     Parameters
     ----------
-    source_id : str
-        Name of the device.
+    address : Address
+        What it must say of itself.
     expect : Signal, optional
         What it must send; by default whatever it sends at first.
     buffer_s : float
         Seconds of samples that liblsl keeps until they are pulled.
     clock : Clock
         The session clock.
+    stated : Stated, optional
+        What takes the place of what it says of itself.
+    regular : bool
+        Whether numbers at a fixed rate are expected; otherwise numbers at none.
 
     Attributes
     ----------
@@ -40,14 +46,24 @@ class Connector:
         Uids of outlets that were lost; one that still answers beside another is closing and counts as no double.
     """
 
-    def __init__(self, source_id: str, expect: Signal | None, buffer_s: float, clock: Clock) -> None:
-        self.source_id = source_id
+    def __init__(
+        self,
+        address: Address,
+        expect: Signal | None,
+        buffer_s: float,
+        clock: Clock,
+        stated: Stated | None = None,
+        *,
+        regular: bool = True,
+    ) -> None:
+        self.address = address
         self.gone: set[str] = set()
         self._expect = expect
         self._timing: tuple[float, bool] | None = None
         self._buffer_s = buffer_s
         self._clock = clock
-        self._watch = StreamWatch(source_id)
+        self._stated, self._regular = stated or Stated(), regular
+        self._watch = StreamWatch(address)
         self._seen: StreamInfo | None = None
         self._attempt = self._connecting()
 
@@ -70,10 +86,10 @@ class Connector:
         while (inlet := self.again()) is None:
             between()
             if self._clock.now() >= deadline:
-                raise no_answer(self._seen, timeout) if self._seen else not_found(self.source_id, timeout)
+                raise no_answer(self._seen, timeout) if self._seen else not_found(self.address, timeout)
         # A double may answer later than the first outlet; the StreamWatch has listened all the while.
         if len(self.look()) > 1:
-            refuse_doubles(self.source_id, search(self.source_id))
+            refuse_doubles(self.address, search(self.address))
         return inlet
 
     def again(self) -> Inlet | None:
@@ -92,7 +108,7 @@ class Connector:
         return inlet
 
     def look(self) -> dict[str, StreamInfo]:
-        """Return every outlet that has claimed the source id within the last seconds, in brief, by uid."""
+        """Return every outlet of the address that was there within the last seconds, in brief, by uid."""
         return self._watch.look()
 
     def close(self) -> None:
@@ -101,12 +117,12 @@ class Connector:
 
     def _connecting(self) -> Iterator[Inlet | None]:
         while True:
-            infos = search(self.source_id)
+            infos = search(self.address)
             if not infos:
                 yield None
                 continue
             alive = [one for one in infos if one.uid() not in self.gone] or infos
-            refuse_doubles(self.source_id, alive)
+            refuse_doubles(self.address, alive)
             one = alive[0]
             self._seen = read_info(one)
             try:
@@ -114,25 +130,46 @@ class Connector:
             except pylsl.util.LostError:
                 yield None
 
-    def _admit(self, info: StreamInfo) -> None:
-        """Refuse a stream that does not fit, before any data are requested."""
+    def _admit(self, info: StreamInfo) -> StreamInfo:
+        """Refuse a stream that does not fit, before any data are requested; return it with what is stated of it."""
+        if self._regular:
+            refuse_unlike_signal(info)
+        info = self._stated.apply(info)
         signal = info.signal
-        if not signal.rate or signal.dtype == "str":
-            what = "text" if signal.dtype == "str" else "samples at no fixed rate"
-            raise StreamMismatch(
-                f"stream {self.source_id!r} carries {what}; numbers at a fixed rate were expected. "
-                "Name it as the marker stream if it carries markers, and the amplifier's stream here."
-            )
         wrong = differences(self._expect, signal) if self._expect else []
         timing = (info.speed, info.exact_stamps)
         if self._timing not in (None, timing):
             wrong.append(f"(speed, exact stamps) {self._timing} were expected, {timing} came")
         if wrong:
             raise StreamMismatch(
-                f"stream {self.source_id!r} is not the one this session was started with ({info.place}): "
+                f"stream {str(self.address)!r} is not the one this session was started with ({info.place}): "
                 f"{'; '.join(wrong)}. Set the device as it was, or start a new session."
             )
         self._expect, self._timing = signal, timing
+        return info
+
+
+def refuse_unlike_signal(info: StreamInfo) -> None:
+    """Refuse a stream that carries no numbers at a fixed rate, as an amplifier's does.
+
+    Raises
+    ------
+    StreamMismatch
+        If it carries text, or samples at no fixed rate.
+    """
+    signal = info.signal
+    if signal.dtype == "undefined":
+        what = "values in a format that is not known here"
+    elif signal.dtype == "str":
+        what = "text" if not signal.rate else f"text, at a nominal {signal.rate:g} Hz"
+    elif not signal.rate:
+        what = "samples at no fixed rate"
+    else:
+        return
+    raise StreamMismatch(
+        f"stream {info.source_id or signal.name!r} carries {what}; numbers at a fixed rate were expected. "
+        "Name it as the marker stream if it carries markers, and the amplifier's stream here."
+    )
 
 
 def changes(before: StreamInfo, after: StreamInfo) -> str:

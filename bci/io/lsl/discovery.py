@@ -1,4 +1,4 @@
-"""Discovery finds streams on the network by their source id, and notices when two claim the same one."""
+"""Discovery finds streams on the network by their address, and notices when two claim the same one."""
 
 import logging
 import time
@@ -8,7 +8,9 @@ from typing import Any
 import psutil
 
 from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
+from bci.io.lsl.address import Address
 from bci.io.lsl.metadata import StreamInfo, read_info
+from bci.io.lsl.stated import Stated
 from bci.memory.liblsl import pylsl
 from bci.memory.lsl_clock import LslClock
 from bci.signal.clock import Clock
@@ -36,27 +38,27 @@ def nothing() -> None:
     """Do nothing between two waits."""
 
 
-def search(source_id: str, wait: float = WAIT) -> list[Any]:
-    """Return every outlet of `source_id` that answers within `wait` seconds, as `pylsl.StreamInfo` in brief.
+def search(address: Address, wait: float = WAIT) -> list[Any]:
+    """Return every outlet of that address that answers within `wait` seconds, as `pylsl.StreamInfo` in brief.
 
     The seconds are the network's, real ones, whatever a session clock shows: liblsl blocks for them.
     """
     # Asking for two makes liblsl wait for a second answer, which is how a double is found.
-    outlets = pylsl.resolve_byprop("source_id", source_id, 2, wait)
+    outlets = pylsl.resolve_bypred(address.predicate, 2, wait)
     if len(outlets) > 1:
         # An outlet that is being closed answers for some real milliseconds more: only those that answer later count.
         time.sleep(wait / 2)
-        outlets = pylsl.resolve_byprop("source_id", source_id, 2, wait / 2)
+        outlets = pylsl.resolve_bypred(address.predicate, 2, wait / 2)
     return list(outlets)
 
 
-def find(source_id: str, timeout: float, clock: Clock, between: Callable[[], None] = nothing) -> Any:
-    """Return the one outlet of `source_id`, as `pylsl.StreamInfo` in brief.
+def find(address: Address, timeout: float, clock: Clock, between: Callable[[], None] = nothing) -> Any:
+    """Return the one outlet of that address, as `pylsl.StreamInfo` in brief.
 
     Parameters
     ----------
-    source_id : str
-        Name of the device.
+    address : Address
+        What it must say of itself.
     timeout : float
         Seconds to go on looking, by `clock`.
     clock : Clock
@@ -73,38 +75,45 @@ def find(source_id: str, timeout: float, clock: Clock, between: Callable[[], Non
     """
     deadline = clock.now() + timeout
     while True:
-        outlets = search(source_id)
+        outlets = search(address)
         between()
         if outlets:
-            refuse_doubles(source_id, outlets)
+            refuse_doubles(address, outlets)
             return outlets[0]
         if clock.now() >= deadline:
-            raise not_found(source_id, timeout)
+            raise not_found(address, timeout)
 
 
-def refuse_doubles(source_id: str, outlets: list[Any]) -> None:
+def refuse_doubles(address: Address, outlets: list[Any]) -> None:
     """Raise `DuplicateStream`, naming all, if more than one outlet was found."""
     if len(outlets) > 1:
-        raise double(source_id, readable(outlets))
+        raise double(address, readable(outlets))
 
 
-def double(source_id: str, infos: list[StreamInfo]) -> DuplicateStream:
-    """Return the error that names all outlets that claim one source id."""
-    places = "; ".join(info.place for info in infos)
+def double(address: Address, infos: list[StreamInfo]) -> DuplicateStream:
+    """Return the error that names all outlets that one address means, and by what they could be told apart."""
+    places = "; ".join(f"{info.kind} {info.signal.name!r}, {info.place}" for info in infos)
+    words = {
+        "name": {info.signal.name for info in infos},
+        "type": {info.kind for info in infos},
+        "host": {info.host for info in infos},
+    }
+    telling = [word for word, said in words.items() if len(said) == len(infos)]
+    advice = f"Say which by its {' or '.join(telling)} too" if telling else "Stop all but one"
     return DuplicateStream(
-        f"{len(infos)} streams have the source id {source_id!r} ({places}); one was expected. "
-        "Stop all but one, or give each device a source id of its own."
+        f"{len(infos)} streams have {address.words} ({places}); one was expected. "
+        f"{advice}, or give each device a source id of its own."
     )
 
 
-def not_found(source_id: str, timeout: float) -> StreamNotFound:
+def not_found(address: Address, timeout: float) -> StreamNotFound:
     """Return the error that names the stream that was looked for and the streams that are visible instead."""
     there = readable(pylsl.resolve_streams(0.5))
     names = ", ".join(
         f"{info.source_id!r} ({info.kind} {info.signal.name!r} on {info.host})" for info in there
     )
     return StreamNotFound(
-        f"no LSL stream with source id {source_id!r} within {timeout:g} s; visible: {names or 'none'}. "
+        f"no LSL stream with {address.words} within {timeout:g} s; visible: {names or 'none'}. "
         "Check the amplifier's LSL app and the firewall, or name another stream."
     )
 
@@ -171,10 +180,13 @@ def readable(outlets: Iterable[Any]) -> list[StreamInfo]:
     return infos
 
 
-def describe(source_id: str, timeout: float = 5.0, clock: Clock | None = None) -> StreamInfo:
-    """Return the description of the stream with this source id.
+def describe(
+    address: Address | str, timeout: float = 5.0, clock: Clock | None = None, stated: Stated | None = None
+) -> StreamInfo:
+    """Return the description of the stream of that address, or of that source id.
 
-    `timeout` is counted by `clock`, the session clock; by default by this host's.
+    `timeout` is counted by `clock`, the session clock; by default by this host's. What is `stated` takes the place of
+    what the stream says of itself.
 
     Raises
     ------
@@ -183,15 +195,16 @@ def describe(source_id: str, timeout: float = 5.0, clock: Clock | None = None) -
     DuplicateStream
         If there is more than one.
     StreamMismatch
-        If it claims what no stream can be.
+        If it claims what no stream can be, or what is stated does not fit it.
     """
     clock = clock or LslClock()
     deadline = clock.now() + timeout
-    outlet = find(source_id, timeout, clock)
+    outlet = find(Address.of(address), timeout, clock)
     try:
-        return read_full(outlet, max(WAIT, deadline - clock.now()), clock)
+        info = read_full(outlet, max(WAIT, deadline - clock.now()), clock)
     except NO_ANSWER:
         raise no_answer(read_info(outlet), timeout) from None
+    return stated.apply(info) if stated else info
 
 
 def no_answer(info: StreamInfo, timeout: float) -> StreamNotFound:
@@ -220,13 +233,13 @@ def visible(wait: float, clock: Clock | None = None) -> list[StreamInfo]:
 
 
 class StreamWatch:
-    """A StreamWatch listens for all outlets of one source id, in liblsl's own background thread.
+    """A StreamWatch listens for all outlets of one address, in liblsl's own background thread.
 
     It costs about one millisecond of processor time per second.
     """
 
-    def __init__(self, source_id: str) -> None:
-        self._resolver: Any = pylsl.ContinuousResolver("source_id", source_id, forget_after=FORGET)
+    def __init__(self, address: Address) -> None:
+        self._resolver: Any = pylsl.ContinuousResolver(pred=address.predicate, forget_after=FORGET)
 
     def look(self) -> dict[str, StreamInfo]:
         """Return the outlets that were visible within the last `FORGET` seconds, by uid."""

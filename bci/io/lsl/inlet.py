@@ -58,7 +58,7 @@ class Inlet:
 
     @classmethod
     def opening(
-        cls, found: Any, buffer_s: float, admit: Callable[[StreamInfo], None]
+        cls, found: Any, buffer_s: float, admit: Callable[[StreamInfo], StreamInfo]
     ) -> Iterator[Self | None]:
         """Connect step by step: yield None after each wait of at most 0.1 s that brought nothing, then the inlet.
 
@@ -69,7 +69,7 @@ class Inlet:
         buffer_s : float
             Seconds of samples that liblsl keeps until they are pulled; beyond that it drops the oldest silently.
         admit : callable
-            Called with the description before any data are requested; raises to refuse it.
+            Called with the description before any data are requested; returns it as it is used, or raises to refuse it.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class Inlet:
                 break
             yield None
         assert info is not None
-        admit(info)
+        info = admit(info)
         units, _ = buffer_size(info.signal, buffer_s * info.speed)
         inlet = pylsl.StreamInlet(found, max_buflen=units, recover=False)
         # The first comparison of clocks takes 0.2 to 0.6 s; data asked for before it would pile up.

@@ -1,4 +1,4 @@
-"""Markers are events with a time, sent and received over Lab Streaming Layer as text or as integers."""
+"""Markers are events with a time, sent and received over Lab Streaming Layer as text or as numbers."""
 
 import logging
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bci.errors import StreamMismatch
+from bci.io.lsl.address import Address
 from bci.io.lsl.connection import differences
 from bci.io.lsl.discovery import NO_ANSWER, WAIT, StreamWatch, double, find, no_answer, nothing
 from bci.io.lsl.inlet import plain_offset
@@ -17,7 +18,7 @@ from bci.memory.events import LONGEST_TEXT
 from bci.memory.liblsl import pylsl
 from bci.memory.ring import Ring
 from bci.signal.clock import Clock
-from bci.signal.types import EVENT_DTYPE, Event, Signal, code_of, event_record
+from bci.signal.types import EVENT_DTYPE, Event, Signal, code_of, event_record, number_text
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,8 @@ class MarkerSource(Closing):
 
     Parameters
     ----------
-    source_id : str
-        Name of the device.
+    address : Address or str
+        What it must say of itself; a text is its source id.
     clock : Clock
         The session clock.
     timeout : float
@@ -85,28 +86,29 @@ class MarkerSource(Closing):
     StreamNotFound, DuplicateStream
         If no such stream answers in time, or more than one.
     StreamMismatch
-        If it is a signal: regular, or of numbers that are no integers.
+        If it is a signal: numbers at a fixed rate.
     """
 
     def __init__(
         self,
-        source_id: str,
+        address: Address | str,
         clock: Clock,
         *,
         timeout: float = 5.0,
         between: Callable[[], None] = nothing,
     ) -> None:
         deadline = clock.now() + timeout
-        info = find(source_id, timeout, clock, between)
+        self._address = Address.of(address)
+        info = find(self._address, timeout, clock, between)
         self.info = read_info(info)
-        _refuse_signal(self.info)
+        refuse_signal(self.info)
         self.received = self.cut = 0
         self._offset = 0.0
         self._clock = clock
         self._look_at = clock.now()
         self._watch: StreamWatch | None = None
         self._record = np.zeros(1, EVENT_DTYPE)
-        self._inlet: Any = pylsl.StreamInlet(info, max_buflen=_BUFFER, as_numpy=True)
+        self._inlet: Any = pylsl.StreamInlet(info, max_buflen=_buffer(self.info.signal.rate), as_numpy=True)
         for ask in (self._inlet.time_correction, self._inlet.open_stream):
             while True:
                 try:
@@ -156,7 +158,7 @@ class MarkerSource(Closing):
     def _look_around(self) -> None:
         """Begin to look who sends, or see who does."""
         if self._watch is None:
-            self._watch = StreamWatch(self.info.source_id)
+            self._watch = StreamWatch(self._address)
             self._look_at = self._clock.now() + _LOOK_FOR
             return
         there = self._watch.look()
@@ -164,7 +166,7 @@ class MarkerSource(Closing):
         self._watch = None
         self._look_at = self._clock.now() + _LOOK_EVERY
         if len(there) > 1:
-            log.warning("%s", double(self.info.source_id, list(there.values())))
+            log.warning("%s", double(self._address, list(there.values())))
         elif there and self.info.uid not in there:
             (info,) = there.values()
             if (info.signal.shape, info.signal.dtype) != (self.info.signal.shape, self.info.signal.dtype):
@@ -189,7 +191,7 @@ class MarkerSource(Closing):
             # Whatever bytes came are kept readable; a marker is not lost over its encoding.
             text = "\t".join(bytes(value).decode(errors="backslashreplace") for value in values)
         else:
-            text = "\t".join(str(int(value)) for value in values)
+            text = "\t".join(map(number_text, np.asarray(values, self.info.signal.dtype)))
         return Event(stamp + self._offset, text, code_of(text), stamp)
 
     def close(self) -> None:
@@ -198,11 +200,17 @@ class MarkerSource(Closing):
         self._watch = None
 
 
-def _refuse_signal(info: StreamInfo) -> None:
+def _buffer(rate: float) -> int:
+    """Return how much liblsl shall keep, in its own measure: hundreds of samples, or seconds where a rate is stated."""
+    return max(1, int(min(_BUFFER, 100 * _BUFFER / rate))) if rate else _BUFFER
+
+
+def refuse_signal(info: StreamInfo) -> None:
+    """Refuse numbers at a fixed rate; text is markers whatever rate its sender states, for it can be no signal."""
     signal = info.signal
-    if signal.rate or signal.dtype.startswith("float"):
-        what = f"{signal.dtype} at {signal.rate:g} Hz" if signal.rate else signal.dtype
+    if signal.dtype == "undefined" or (signal.rate and signal.dtype != "str"):
+        what = f"{signal.dtype} at {signal.rate:g} Hz" if signal.rate else "values in a format not known here"
         raise StreamMismatch(
-            f"stream {info.source_id!r} carries {what}; markers are text or integers without a fixed rate. "
-            "Name the stimulus program's stream as the marker stream."
+            f"stream {info.source_id or signal.name!r} carries {what}; markers are text, or numbers without a fixed "
+            "rate. Name the stimulus program's stream as the marker stream."
         )

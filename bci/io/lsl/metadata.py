@@ -202,14 +202,14 @@ def _children(node: Any, name: str, most: int) -> Iterator[Any]:
 
 
 def _read_channels(node: Any, n: int) -> tuple[tuple[str, ...], str]:
-    """Return labels (none unless every channel has one) and the one unit (``mixed`` when they differ)."""
+    """Return labels, empty where a channel has none, and the one unit (``mixed`` when they differ)."""
     channels = list(_children(node, "channel", n + 1))
     if len(channels) != n:
         return (), ""
     labels = tuple(channel.child_value("label") for channel in channels)
     # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
     units = {unit_name(channel.child_value("unit")) for channel in channels} - {""}
-    return labels if all(labels) else (), units.pop() if len(units) == 1 else "mixed" if units else ""
+    return labels if any(labels) else (), units.pop() if len(units) == 1 else "mixed" if units else ""
 
 
 def _read_shape(text: str, n: int, name: str) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from bci.errors import DuplicateStream, StreamMismatch
+from bci.io.lsl.address import Address
 from bci.io.lsl.connection import Connector, changes, differences
 from bci.io.lsl.discovery import WAIT, describe, nothing, visible
 from bci.io.lsl.inlet import Inlet
@@ -27,6 +28,7 @@ from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.outlet import LslOutlet
 from bci.io.lsl.patience import Patience
 from bci.io.lsl.stamps import Stamps
+from bci.io.lsl.stated import Stated
 from bci.memory.closing import Closing
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream, follow
@@ -64,10 +66,12 @@ class LslSource(Closing):
 
     Parameters
     ----------
-    source_id : str
-        Name of the device.
+    address : Address or str
+        What it must say of itself; a text is its source id.
     clock : Clock
         The session clock.
+    stated : Stated, optional
+        What takes the place of what it says of itself.
     expect : Signal, optional
         What the stream must be; by default what it says at first. It must stay that after a restart.
     timeout : float
@@ -108,9 +112,10 @@ class LslSource(Closing):
 
     def __init__(
         self,
-        source_id: str,
+        address: Address | str,
         *,
         clock: Clock,
+        stated: Stated | None = None,
         expect: Signal | None = None,
         timeout: float = 5.0,
         buffer_s: float = 30.0,
@@ -121,7 +126,7 @@ class LslSource(Closing):
     ) -> None:
         self._clock = clock
         self._grid = grid
-        self._connector = Connector(source_id, expect, buffer_s, clock)
+        self._connector = Connector(Address.of(address), expect, buffer_s, clock, stated)
         inlet = self._connector.connect(timeout, between)
         self._inlet: Inlet | None = inlet
         self.info = inlet.info

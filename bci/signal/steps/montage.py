@@ -92,7 +92,7 @@ class Relabel:
             channels[place] = new
         keys = [label_key(label) for label in channels]
         if double := sorted(
-            {label for label, key in zip(channels, keys, strict=True) if keys.count(key) > 1}
+            {label for label, key in zip(channels, keys, strict=True) if key and keys.count(key) > 1}
         ):
             raise ConfigError(
                 f"signal {signal.name!r}: under the new labels more than one channel is called "

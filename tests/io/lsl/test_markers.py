@@ -3,12 +3,20 @@
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import numpy as np
 import pylsl
 import pytest
 
 from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
+from bci.io.files.xdf.wire import stream_header
+from bci.io.lsl.address import Address
+from bci.io.lsl.discovery import describe
 from bci.io.lsl.markers import MarkerOutlet, MarkerSource
+from bci.io.lsl.metadata import parse_info
+from bci.io.lsl.source import LslSource
+from bci.io.lsl.stated import Stated
 from bci.memory.events import LONGEST_TEXT, create_events
 from bci.memory.ring import Ring
 from bci.signal.clock import ManualClock
@@ -146,10 +154,10 @@ def test_a_sender_that_comes_back_with_another_format_is_refused(source_id: str,
 def test_a_signal_is_refused_as_a_source_of_markers(source_id: str, clock: ManualClock) -> None:
     from bci.io.lsl.source import LslOutlet
 
-    for signal in (Signal("eeg", 100.0, (2,), dtype="int16"), Signal("gaze", 0.0, (2,))):
+    for signal in (Signal("eeg", 100.0, (2,), dtype="int16"), Signal("eeg", 250.0, (2,))):
         with (
             LslOutlet(signal, source_id),
-            pytest.raises(StreamMismatch, match="markers are text or integers"),
+            pytest.raises(StreamMismatch, match="markers are text, or numbers without a fixed rate"),
         ):
             MarkerSource(source_id, clock)
 
@@ -166,3 +174,98 @@ def test_a_marker_without_a_time_is_not_sent(source_id: str) -> None:
         for wrong in (0.0, float("nan"), -1.0):
             with pytest.raises(ValueError, match="above 0"):
                 outlet.push(Event(wrong, "T1"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "texts"),
+    [
+        (
+            "double64",
+            [1000001.0, 1000002.0, 170000.5, 1e300],
+            ["1000001", "1000002", "170000.5", str(int(1e300))],
+        ),
+        ("float32", [7.0, 0.1, 1234567.0], ["7", "0.1", "1234567"]),
+        ("int64", [2**53 + 1, -4], [str(2**53 + 1), "-4"]),
+    ],
+)
+def test_markers_that_are_numbers_keep_all_their_digits(
+    dtype: str, values: list[float], texts: list[str], source_id: str, clock: ManualClock
+) -> None:
+    foreign = pylsl.StreamOutlet(pylsl.StreamInfo("events", "Markers", 1, 0.0, dtype, source_id))
+    with MarkerSource(source_id, clock) as source:
+        for i, value in enumerate(values):
+            foreign.push_sample([value], 5.0 + i)
+        markers = receive(source, len(values))
+    assert [marker.text for marker in markers] == texts
+    assert [marker.code for marker in markers] == [int(t) if t.lstrip("-").isdecimal() else 0 for t in texts]
+
+
+def test_text_at_a_stated_rate_is_markers_all_the_same(source_id: str, clock: ManualClock) -> None:
+    foreign = pylsl.StreamOutlet(pylsl.StreamInfo("events", "Markers", 1, 10_000.0, "string", source_id))
+    with MarkerSource(source_id, clock) as source:
+        foreign.push_sample(["T1"], 5.0)
+        assert [(marker.text, marker.time) for marker in receive(source, 1)] == [("T1", 5.0)]
+
+
+def test_one_source_id_of_two_streams_is_told_by_name_type_or_host(
+    source_id: str, clock: ManualClock
+) -> None:
+    from bci.io.lsl.source import LslOutlet
+
+    eeg = Signal("Crown", 100.0, (2,), ("a", "b"), "uV")
+    with LslOutlet(eeg, source_id) as outlet, MarkerOutlet("Crown Markers", source_id) as marks:
+        with pytest.raises(DuplicateStream, match="Say which by its name or type too"):
+            MarkerSource(source_id, clock)
+        with (
+            LslSource(Address(source_id, kind="EEG"), clock=clock) as source,
+            MarkerSource(Address(name="Crown Markers", kind="Markers"), clock) as markers,
+        ):
+            outlet.push(np.ones((3, 2), "f4"), [1000.0, 1000.01, 1000.02])
+            marks.push(Event(1000.0, "T1"))
+            assert [m.text for m in receive(markers, 1)] == ["T1"]
+            window = source.pull(60.0)
+            assert window is not None
+            assert source.info.signal.name == "Crown"
+
+
+def test_what_is_stated_takes_the_place_of_what_a_stream_leaves_out(
+    source_id: str, clock: ManualClock
+) -> None:
+    bare = pylsl.StreamInfo("Amp", "EEG", 3, 100.0, "float32", source_id)
+    bare.desc().append_child_value("cap", "medium")
+    stated = Stated(channels=("O1", "A1", "O2"), unit="µV", rename={"A1": "Oz"})
+    with outlet_of(bare) as _:
+        said = describe(source_id, 60.0, stated=stated)
+        with LslSource(source_id, clock=clock, stated=stated) as source:
+            assert source.info == said
+        with pytest.raises(StreamMismatch, match=r"has 3 channels, and \[stream\] channels states 2 labels"):
+            describe(source_id, 60.0, stated=Stated(channels=("O1", "O2")))
+    assert (said.signal.channels, said.signal.unit) == (("O1", "Oz", "O2"), "uV")
+    # A recording's header carries both, so that the recording is decoded as the stream was.
+    kept = parse_info(stream_header(said))
+    assert (kept.signal.channels, kept.signal.unit) == (("O1", "Oz", "O2"), "uV")
+    assert kept.extra == {"cap": "medium"}
+
+
+def test_a_channel_without_a_label_is_one_label_less(source_id: str) -> None:
+    info = pylsl.StreamInfo("Amp", "EEG", 3, 100.0, "float32", source_id)
+    channels = info.desc().append_child("channels")
+    for label in ("O1", "", "O2"):
+        channel = channels.append_child("channel")
+        if label:
+            channel.append_child_value("label", label)
+    with outlet_of(info):
+        assert describe(source_id, 60.0).signal.channels == ("O1", "", "O2")
+        named = describe(source_id, 60.0, stated=Stated(rename={"#2": "Oz", "O1": "P1"}))
+        assert named.signal.channels == ("P1", "Oz", "O2")
+        for wrong in ({"#4": "Oz"}, {"O3": "Oz"}):
+            with pytest.raises(StreamMismatch, match="rename"):
+                describe(source_id, 60.0, stated=Stated(rename=wrong))
+
+
+@contextmanager
+def outlet_of(info: pylsl.StreamInfo) -> Iterator[pylsl.StreamOutlet]:
+    """Give an outlet that describes itself as it is told to."""
+    outlet = pylsl.StreamOutlet(info)
+    yield outlet
+    del outlet

@@ -71,8 +71,12 @@ def test_a_trigger_channel_does_not_spoil_the_unit_and_two_units_are_mixed() -> 
     assert read_info(foreign({"label": "Cz", "unit": "uV"}, temperature)).signal.unit == "mixed"
 
 
-def test_labels_that_do_not_cover_all_channels_are_no_labels() -> None:
-    assert read_info(foreign({"label": "Cz"}, {"unit": "uV"})).signal.channels == ()
+def test_a_channel_without_a_label_leaves_the_others_theirs() -> None:
+    assert read_info(foreign({"label": "Cz"}, {"unit": "uV"})).signal.channels == ("Cz", "")
+    assert read_info(foreign({"unit": "uV"}, {"unit": "uV"})).signal.channels == ()
+
+
+def test_labels_of_another_number_of_channels_are_no_labels() -> None:
     short = pylsl.StreamInfo("Amp", "EEG", 4, 250.0, "float32", "x")
     short.desc().append_child("channels").append_child("channel").append_child_value("label", "Cz")
     assert read_info(short).signal.channels == ()
