@@ -1,7 +1,8 @@
 """OnnxDecoder runs a bundle: one class for live decoding, reproduction, evaluation and rendering.
 
 The same window gives the same bits, whatever came before it: graphs with state or random operators were refused
-when the bundle was loaded, and every buffer is overwritten whole.
+when the bundle was loaded, and every buffer is overwritten whole. The tests show it on processors; on a graphics card
+it has not been run yet (`python -m benchmarks.gpu` checks it there).
 """
 
 import math
@@ -43,7 +44,8 @@ class OnnxDecoder:
     clock : Clock
         Stamps the stages.
     precision : str
-        ``float16`` runs the bundle's float16 graphs where it has them.
+        ``float16`` runs the bundle's float16 graphs where it has them. Not wired: no key of a session asks for it, nor
+        does a command; `benchmarks.gpu` and the tests do.
     parity : sequence of arrays, each (length, *output.shape) float32
         Windows on which float16 must agree with float32 before it is accepted; needed for float16.
 

@@ -52,35 +52,3 @@ def _few(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     histogram /= np.sqrt(histogram.sum(3, keepdims=True) + _FAINT)
     colours = pixels.reshape(n, _CELLS, side, _CELLS, side, 3).mean((2, 4))
     return np.concatenate([histogram.reshape(n, -1), colours.reshape(n, -1)], 1).astype(np.float32)
-
-
-def frechet(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    r"""Return the Fréchet distance between two sets of features seen as Gaussians (Heusel et al. 2017).
-
-    .. math:: \lVert \mu_1 - \mu_2 \rVert^2 + \mathrm{tr}\big(C_1 + C_2 - 2 (C_1 C_2)^{1/2}\big)
-
-    with the trace of the root from the eigenvalues of :math:`C_1^{1/2} C_2 C_1^{1/2}`.
-
-    Parameters
-    ----------
-    one, other : (n, k) and (m, k) float32
-        Features; more pictures than features, or the covariances mean nothing.
-
-    Raises
-    ------
-    ValueError
-        If there are too few pictures.
-    """
-    k = one.shape[1]
-    if min(len(one), len(other)) <= k:
-        raise ValueError(
-            f"a Fréchet distance of {k} features needs more than {k} pictures of each kind, got {len(one)} and "
-            f"{len(other)}: reduce the features first"
-        )
-    means = one.mean(0, dtype=np.float64), other.mean(0, dtype=np.float64)
-    first, second = np.cov(one, rowvar=False).reshape(k, k), np.cov(other, rowvar=False).reshape(k, k)
-    values, vectors = np.linalg.eigh(first)
-    root = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
-    common = np.linalg.eigvalsh(root @ second @ root)
-    cross = float(np.sqrt(np.clip(common, 0.0, None)).sum())
-    return float(np.square(means[0] - means[1]).sum() + np.trace(first) + np.trace(second) - 2.0 * cross)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from models.drawings.face import NAMES
 from models.generators.adversarial.monitors import blocks, spread
-from models.generators.features import edges_and_colours, frechet
+from models.generators.features import edges_and_colours
+from models.metrics.distributions import frechet_distance
 
 _COMPONENTS = 48
 
@@ -70,9 +71,9 @@ def score(
     own, other, baseline = blocks(drawn), blocks(held_out), blocks(train)
     return {
         "frechet": {
-            "drawn": frechet(features(drawn), real),
-            "other_real_pictures": frechet(features(train[: len(drawn)]), real),
-            "linear_generator": frechet(features(linear), real),
+            "drawn": frechet_distance(features(drawn), real),
+            "other_real_pictures": frechet_distance(features(train[: len(drawn)]), real),
+            "linear_generator": frechet_distance(features(linear), real),
         },
         "nearest": float(nearest(own, baseline).mean() / nearest(other, baseline).mean()),
         "diversity": spread(own[:1000]) / spread(other[:1000]),

@@ -40,7 +40,7 @@ class RunSettings(Section):
     threads: Count = 1
     """Threads of torch; part of the configuration because sums depend on it."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16: mixed, on a GPU only."""
+    """bfloat16: mixed, on a GPU only; not run yet."""
     look_every: Count = 500
     """Updates between two looks at pictures and monitors, each with a checkpoint."""
 

@@ -1,4 +1,8 @@
-"""Distances between samples: Fréchet (FID and its kin on signals), kernel (KID) and the inception score."""
+"""Distances between samples, Fréchet and kernel, and the divergence of stated classes.
+
+On features of Inception at 299² they are known as FID, KID and the inception score; on others they are not comparable
+with these, and bear the network's name.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
-    r"""Return the Fréchet distance of two samples taken as Gaussian (Dowson and Landau 1982; FID on features).
+    r"""Return the Fréchet distance of two samples taken as Gaussian (Dowson and Landau 1982).
 
     .. math:: \|\mu_a - \mu_b\|^2 + \operatorname{tr}(C_a + C_b) - 2 \sum_i \sqrt{\lambda_i(C_a C_b)}
 
@@ -50,7 +54,7 @@ def frechet_of_moments(mean_a: Floats, cov_a: Floats, mean_b: Floats, cov_b: Flo
 
 @dataclass(frozen=True, slots=True)
 class KernelDistance:
-    """A KernelDistance holds the mean KID over subsets and its standard error."""
+    """A KernelDistance holds the mean over subsets and its standard error."""
 
     mean: float
     error: float
@@ -59,7 +63,7 @@ class KernelDistance:
 def kernel_distance(
     a: ArrayLike, b: ArrayLike, *, rng: np.random.Generator, subsets: int = 100, size: int = 1000
 ) -> KernelDistance:
-    r"""Return KID: the unbiased squared MMD under :math:`k(x, y) = (x \cdot y/d + 1)^3` (Bińkowski et al. 2018).
+    r"""Return the unbiased squared MMD under :math:`k(x, y) = (x \cdot y/d + 1)^3` (Bińkowski et al. 2018).
 
     Parameters
     ----------
@@ -93,8 +97,10 @@ def _mmd(x: Floats, y: Floats) -> float:
     return float(within_x + within_y - 2 * xy.mean())
 
 
-def inception_score(probabilities: ArrayLike, splits: int = 10) -> tuple[float, float]:
+def class_divergence(probabilities: ArrayLike, splits: int = 10) -> tuple[float, float]:
     r"""Return mean and deviation over splits of :math:`\exp E\,KL(p(y|x) \| p(y))` (Salimans et al. 2016).
+
+    From 1, all alike, to the number of classes, each certain and all equally frequent.
 
     It ranks some broken generators above the data: never gate on it.
 
@@ -109,7 +115,7 @@ def inception_score(probabilities: ArrayLike, splits: int = 10) -> tuple[float, 
         raise DataError("expected rows of probabilities that sum to 1, came others. Apply the softmax first.")
     if len(p) <= p.shape[1] or len(p) < splits:
         raise DataError(
-            f"expected more items than classes for an inception score, came {len(p)} items of {p.shape[1]} classes in "
+            f"expected more items than classes for their divergence, came {len(p)} items of {p.shape[1]} classes in "
             f"{splits} splits. Add items."
         )
     scores = []

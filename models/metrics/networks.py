@@ -3,10 +3,14 @@
 Nothing is downloaded. Each network is one ONNX file in that folder, from pictures (n, 3, size, size) to features
 (n, …), normalised inside or by the constants below; ``lpips.onnx`` takes two pictures. A profile says at which size
 each network sees pictures: published tables differ in that, and their numbers cannot be compared across profiles.
+
+FID, KID, the inception score and the FaceNet distance are defined for one network at one size (Inception's at 299²,
+FaceNet's at 160²) and one way to resize. Here a network sees pictures at the profile's size, and which weights a file
+holds is not known, so these rows are named after what they are: a distance, the file, the size.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -15,13 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import ConfigError, DataError
-from models.metrics.distributions import frechet_distance, inception_score, kernel_distance
+from models.metrics.distributions import class_divergence, frechet_distance, kernel_distance
 from models.metrics.identification import correlation_table, two_way
 from models.metrics.images import picture_pair, resize
 from models.metrics.latents import correlations, derangement
 
 Floats = NDArray[np.float64]
-How = Literal["two-way", "distance", "unit distance", "pairwise", "fid", "kid", "inception score"]
+How = Literal["two-way", "distance", "unit distance", "pairwise", "fréchet", "kernel", "divergence"]
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -35,12 +39,12 @@ class NetworkScore:
     Attributes
     ----------
     name : str
-        Name in reports.
+        Name in reports; ``{size}`` stands for the side in pixels at which the network sees pictures.
     file : str
         Name of the network's file in the weights folder.
     how : str
-        How its features are compared: two-way identification, 1 − r, L2 of unit embeddings, LPIPS of pairs, or a
-        distance of the two samples.
+        How its features are compared: two-way identification, 1 − r, L2 of unit embeddings, LPIPS of pairs, a distance
+        of the two samples, or how much classes of reconstructions say beside their mean.
     better : str
         ``higher`` or ``lower``.
     mean, deviation : three floats each
@@ -63,13 +67,19 @@ SCORES = (
     NetworkScore("EffNet", "efficientnet_b1.onnx", "distance", "lower"),
     NetworkScore("SwAV", "swav.onnx", "distance", "lower"),
     NetworkScore("LPIPS", "lpips.onnx", "pairwise", "lower", *_SIGNED),
-    NetworkScore("FaceNet distance", "facenet.onnx", "unit distance", "lower", *_SIGNED),
-    NetworkScore("FID", "inception_pool.onnx", "fid", "lower"),
-    NetworkScore("KID", "inception_pool.onnx", "kid", "lower"),
-    NetworkScore("Inception score", "inception_probabilities.onnx", "inception score", "higher"),
+    NetworkScore("distance of facenet at {size}²", "facenet.onnx", "unit distance", "lower", *_SIGNED),
+    NetworkScore("Fréchet distance of inception_pool at {size}²", "inception_pool.onnx", "fréchet", "lower"),
+    NetworkScore("kernel distance of inception_pool at {size}²", "inception_pool.onnx", "kernel", "lower"),
+    NetworkScore(
+        "class divergence of inception_probabilities at {size}²",
+        "inception_probabilities.onnx",
+        "divergence",
+        "higher",
+    ),
 )
 
-#: Side in pixels at which each file sees pictures; ``""`` is any other file.
+#: Side in pixels at which each file sees pictures; ``""`` is any other file. ``mindeye`` is not wired: no command asks
+#: for it.
 PROFILES: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
         "brain-diffuser": MappingProxyType({"": 224}),
@@ -149,12 +159,13 @@ def score_networks(
         sides.append(picture_pair(a, mean)[1])
     sizes = PROFILES[profile]
     rows = []
-    for score in SCORES:
+    for one in SCORES:
+        size = sizes.get(one.file, sizes[""])
+        score = replace(one, name=one.name.format(size=size))
         path = weights / score.file if weights is not None else None
         if path is None or not path.is_file():
             rows.append(NetworkRow(score.name, score.better, None, f"weights missing: {score.file}"))
             continue
-        size = sizes.get(score.file, sizes[""])
         rows.append(_row(score, path, [resize(side, size) for side in sides]))
     return rows
 
@@ -174,7 +185,7 @@ def _row(score: NetworkScore, path: Path, sides: list[Floats]) -> NetworkRow:
         return _with_baselines(score, values)
     x = _run(path, truth).reshape(len(truth), -1)
     y = {name: _run(path, side).reshape(len(side), -1) for name, side in candidates.items()}
-    if score.how in ("fid", "kid", "inception score"):
+    if score.how in ("fréchet", "kernel", "divergence"):
         y = {"": y[""]}
     elif order is not None:
         y["shuffled"] = y[""][order]
@@ -200,11 +211,11 @@ def _values(how: How, x: Floats, y: Floats) -> Floats:
     if how == "unit distance":
         units = [_unit(side) for side in (x, y)]
         return np.asarray(np.linalg.norm(units[0] - units[1], axis=1))
-    if how == "fid":
+    if how == "fréchet":
         return np.array([frechet_distance(x, y)])
-    if how == "kid":
+    if how == "kernel":
         return np.array([kernel_distance(x, y, rng=np.random.default_rng(0)).mean])
-    return np.array([inception_score(y)[0]])
+    return np.array([class_divergence(y)[0]])
 
 
 def _unit(rows: Floats) -> Floats:

@@ -1,4 +1,6 @@
-r"""Adaptation while a session runs: off unless it is asked for, and every change is logged.
+r"""Adaptation of latents from trial to trial. Not wired: no session, bundle or command uses it yet.
+
+It is arithmetic alone, under test on planted drift; each change is kept in a log.
 
 `Drift` follows scale and offset of each latent by recursive least squares with forgetting, where true latents become
 known after a trial (Haykin 2002, ch. 9):
@@ -30,7 +32,7 @@ class Change:
     trial : int
         Number of trials learned from.
     scale, offset : (d,) float64
-        In force from then on.
+        As they are after that trial.
     error : float
         Mean squared error of that trial before it was learned from.
     """

@@ -84,6 +84,8 @@ def hyper_losses(
 ) -> dict[str, Loss]:
     """Return the losses of HYPER's nine models: latents, each layer with the latents, each layer alone.
 
+    Not wired: ``dense`` in a training file has the latent loss; the others are for Python code.
+
     Parameters
     ----------
     layer : callable

@@ -2,8 +2,11 @@ r"""A LatentSize changes a predicted latent's length before a generator draws it
 
 A regression shrinks what it is unsure of. A generator that normalises its input never sees the length; another draws
 a short latent as an average picture. ``rescale`` gives every latent the length :math:`\sqrt d` of a drawn one,
-``truncate`` limits each value to ±`bound`, ``keep`` does nothing. Which is best is a matter of pictures, so it is
-chosen on validation trials and stored with the readout. Score latents before it, pictures after it.
+``truncate`` limits each value to ±`bound`, ``keep`` does nothing. Which is best is a matter of pictures: `choose_size`
+chooses on validation trials. Score latents before it, pictures after it.
+
+Not wired: no training file names a rule or lets one be chosen, so every readout that `bci train` exports keeps the
+length. A generator's package has a rule of its own (`models.generators.rules`), which is in force wherever it draws.
 """
 
 from collections.abc import Callable

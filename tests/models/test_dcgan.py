@@ -17,7 +17,7 @@ from models.generators.adversarial.starting_latents import (
     component_latents,
 )
 from models.generators.dcgan import Dcgan, DcganCritic, initialise
-from models.generators.features import edges_and_colours, frechet
+from models.generators.features import edges_and_colours
 from models.generators.graphs import draw_graph, for_decoder, round_to_half
 from models.generators.interface import build, normaliser, parameter_count
 from models.generators.rules import truncated
@@ -199,16 +199,6 @@ def test_attributes_lie_along_known_directions_of_the_latents():
     assert np.allclose(latents.std(0), 1, atol=0.12)
     with pytest.raises(ValueError, match="need 6 latents"):
         attribute_directions(6, 5, seed=2)
-
-
-def test_frechet_is_zero_for_equal_sets_and_known_for_gaussians():
-    source = np.random.default_rng(5)
-    one = source.standard_normal((20000, 3)).astype(np.float32)
-    other = (2.0 * source.standard_normal((20000, 3)) + 1.0).astype(np.float32)
-    assert frechet(one, one) == pytest.approx(0.0, abs=1e-6)
-    assert frechet(one, other) == pytest.approx(3 * 1.0 + 3 * (2.0 - 1.0) ** 2, rel=0.05)
-    with pytest.raises(ValueError, match="more than 3"):
-        frechet(one[:3], other)
 
 
 def test_edge_features_tell_the_direction_of_stripes():

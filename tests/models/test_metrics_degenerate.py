@@ -223,12 +223,12 @@ def test_distances_between_samples_know_constants_and_refuse_nan():
     assert distributions.frechet_distance(still, still) == pytest.approx(0, abs=1e-12)
     assert distributions.frechet_distance(still, x) > 1
     assert distributions.kernel_distance(still, still, rng=rng()).mean == pytest.approx(0, abs=1e-9)
-    assert distributions.inception_score(np.full((40, 4), 0.25)) == (pytest.approx(1), pytest.approx(0))
+    assert distributions.class_divergence(np.full((40, 4), 0.25)) == (pytest.approx(1), pytest.approx(0))
     bad = np.where(np.arange(180).reshape(60, 3) == 7, np.nan, x)
     for refuse in (
         lambda: distributions.frechet_distance(x, bad),
         lambda: distributions.kernel_distance(bad, x, rng=rng()),
-        lambda: distributions.inception_score(np.where(bad == bad, 1 / 3, np.nan)),
+        lambda: distributions.class_divergence(np.where(bad == bad, 1 / 3, np.nan)),
         lambda: distributions.signal_frechet(x[:, :, None], bad[:, :, None]),
     ):
         with pytest.raises(DataError, match="finite"):

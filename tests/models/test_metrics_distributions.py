@@ -6,9 +6,9 @@ from scipy.linalg import sqrtm
 
 from bci.errors import DataError
 from models.metrics.distributions import (
+    class_divergence,
     frechet_distance,
     frechet_of_moments,
-    inception_score,
     kernel_distance,
     log_power,
     signal_frechet,
@@ -41,7 +41,7 @@ def test_no_more_items_than_features_are_refused():
     with pytest.raises(DataError, match="came 64 and 63"):
         frechet_distance(x, x[:, 1:])
     with pytest.raises(DataError, match=r"more items than classes .* 10 items of 10 classes"):
-        inception_score(np.eye(10), splits=1)
+        class_divergence(np.eye(10), splits=1)
 
 
 def test_the_kernel_distance_is_unbiased_and_has_its_closed_form():
@@ -58,12 +58,12 @@ def test_the_kernel_distance_is_unbiased_and_has_its_closed_form():
     assert (drawn.mean, drawn.error) == (pytest.approx(7), pytest.approx(0))
 
 
-def test_the_inception_score_lies_between_one_and_the_number_of_classes():
+def test_the_divergence_of_classes_lies_between_one_and_the_number_of_classes():
     certain = np.eye(5)[np.arange(500) % 5]
-    assert inception_score(certain) == (pytest.approx(5), pytest.approx(0))
-    assert inception_score(np.full((500, 5), 0.2)) == (pytest.approx(1), pytest.approx(0))
+    assert class_divergence(certain) == (pytest.approx(5), pytest.approx(0))
+    assert class_divergence(np.full((500, 5), 0.2)) == (pytest.approx(1), pytest.approx(0))
     with pytest.raises(DataError, match="sum to 1"):
-        inception_score(certain * 2)
+        class_divergence(certain * 2)
 
 
 def noise(seed, n=300, tilt=0.0):

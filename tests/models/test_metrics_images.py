@@ -110,9 +110,18 @@ def test_networks_that_are_there_score_and_the_others_say_that_their_weights_are
     assert rows["AlexNet(2)"].baselines["mean picture"] == 0.5
     assert rows["AlexNet(2)"].baselines["shuffled"] < 0.7
     assert rows["LPIPS"].baselines["shuffled"] > rows["LPIPS"].values.mean()
-    assert rows["FID"].baselines == {}
-    assert "4 items of 588 features" in rows["FID"].said
+    distance = rows["Fréchet distance of inception_pool at 224²"]
+    assert distance.baselines == {}
+    assert "4 items of 588 features" in distance.said
     assert rows["CLIP"].said == "weights missing: clip_image.onnx"
+
+
+def test_no_row_bears_the_name_of_a_score_that_is_defined_at_another_size(pair):
+    for profile, side in (("brain-diffuser", 224), ("mindeye", 342)):
+        names = [row.name for row in score_networks(*pair, None, profile=profile)]
+        assert not {"FID", "KID", "Inception score", "FaceNet distance"} & set(names)
+        assert f"Fréchet distance of inception_pool at {side}²" in names
+        assert "distance of facenet at 224²" in names
 
 
 def test_a_profile_sets_the_size_and_what_does_not_fit_is_named(tmp_path, pair):

@@ -3,6 +3,9 @@
 Gradients are averaged by hand after each backward pass instead of by DistributedDataParallel, which allows neither
 two backward passes before a step nor a gradient of a gradient; each update here has the first and may have the
 second. The replicas start from one seed and take the same steps, so their weights stay equal bit for bit.
+
+The tests train two processes on a processor (gloo). Graphics cards (NCCL), ``torchrun`` itself and bfloat16 have not
+been run yet.
 """
 
 import os
@@ -28,7 +31,7 @@ class Replicas:
     device : torch.device
         Device that this process computes on.
     precision : str
-        ``bfloat16`` computes forward passes in mixed precision, on a GPU.
+        ``bfloat16`` computes forward passes in mixed precision, on a GPU; not run yet.
     """
 
     rank: int = 0
