@@ -36,13 +36,15 @@ _SLICE = 0.02
 def main(program: Program) -> None:
     """Run the protocol to its end, then report ``finished``.
 
-    Opens the rings of roles ``stimuli`` (written), ``shown`` and ``frames`` (read); where there are any, ``requests``
-    (written) and ``drawn`` (read), for latents. Started in the place of one that died, it calls the trial that was
-    under way aborted and goes on with what the protocol then asks for.
+    Opens the rings of roles ``stimuli`` (written), ``shown`` and, of each decoder that feeds the display, ``frames``,
+    ``frames-2`` … (read); where there are any, ``requests`` (written) and ``drawn`` (read), for latents. Started in the
+    place of one that died, it calls the trial that was under way aborted and goes on with what the protocol then asks
+    for.
 
     Spec: ``[experiment]`` of the session file; ``size``, (height, width) of the pictures; ``latent``, size of the
     generator's latent space, 0 where there is none; ``reading``, how many values a reading has; ``tail_s``, how long to
-    wait after the last trial for what is decoded of it.
+    wait after the last trial for what is decoded of it; ``feeds``, the place of the decoder that each phase shows among
+    those frames, the first where it says nothing.
 
     Report: ``trials``, ``aborted``, ``finished``.
 
@@ -52,9 +54,11 @@ def main(program: Program) -> None:
         If the protocol cannot be used, or asks for other trials than before when it is told the same outcomes.
     """
     spec = program.spec
-    stimuli, shown, frames = (program.ring(role) for role in ("stimuli", "shown", "frames"))
+    stimuli, shown = (program.ring(role) for role in ("stimuli", "shown"))
+    frames = [program.ring(role) for role in program.roles("frames")]
     rendered = Rendered(program.ring("requests"), program.ring("drawn")) if program.has("requests") else None
     palette = Palette(tuple(spec["size"]), spec["latent"], spec["reading"])
+    feeds = spec.get("feeds") or {}
     protocol = open_protocol(spec, palette)
     past = read_past(program.folder)
     trial, number = _replay(protocol, past), len(past.rows)
@@ -62,9 +66,11 @@ def main(program: Program) -> None:
     row = program.row
     with TrialTable(program.folder) as table:
         # A flip can come up to half a refresh before the time it was asked for.
-        witness = Witness(shown, frames, early_s=LEAD_S / 2, first_frame=past.frames)
+        witness = Witness(shown, frames, early_s=LEAD_S / 2, first_frames=past.frames)
+        witness.feeds |= {place: feeds.get(row.phase, 0) for place, row in enumerate(past.rows)}
         if trial is not None and number < program.inherited["begun"]:
             # Its predecessor's rows are in the tables; the trial that was under way is lost with it.
+            witness.feeds[number] = feeds.get(trial.phase, 0)
             outcome = witness.lost(number, past.pending.get(number, ()))
             table.write(number, trial, outcome, frames=witness.frames_seen)
             aborted, number, trial = aborted + 1, number + 1, _next(protocol, outcome)
@@ -73,11 +79,12 @@ def main(program: Program) -> None:
         free_from = program.clock.now() + LEAD_S + spec["lead_in_s"]
         while trial is not None and program.tick():
             row["begun"] = number + 1
+            feed = witness.feeds[number] = feeds.get(trial.phase, 0)
             lead = LEAD_S + DRAW_S * isinstance(trial.stimulus, Latent)
             start = max(program.clock.now() + lead, free_from + trial.blank_s)
             image = _image(program, rendered, number, trial, start - LEAD_S, witness)
             if image is not None or isinstance(trial.stimulus, Text):
-                ask(stimuli, number, trial, start, image)
+                ask(stimuli, number, trial, start, image, feed)
             elif program.tick():
                 program.log.error("the picture of trial %d did not come in time: it is aborted", number)
             free_from = start + trial.stimulus_s + trial.feedback_s
@@ -98,7 +105,12 @@ def main(program: Program) -> None:
 
 
 def ask(
-    stimuli: Ring, number: int, trial: Trial, start: float, image: NDArray[np.uint8] | None = None
+    stimuli: Ring,
+    number: int,
+    trial: Trial,
+    start: float,
+    image: NDArray[np.uint8] | None = None,
+    feed: int = 0,
 ) -> None:
     """Ask the display for the parts of a trial.
 
@@ -114,6 +126,8 @@ def ask(
         When, session seconds.
     image : (height, width, 3) uint8, optional
         The stimulus' pixels, where it is no text.
+    feed : int
+        Which of the decoders that feed the display the trial shows.
     """
     stop = start + trial.stimulus_s
     text = trial.stimulus if isinstance(trial.stimulus, Text) else None
@@ -129,6 +143,7 @@ def ask(
         image=image,
         text=text.words if text else "",
         text_deg=text.size_deg if text else 0.0,
+        feed=feed,
     )
     if trial.feedback_s:
         write_part(
@@ -140,6 +155,7 @@ def ask(
             start=stop,
             stop=stop + trial.feedback_s,
             name=trial.name,
+            feed=feed,
         )
 
 

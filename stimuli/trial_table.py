@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from bci.io.files.disk import AppendFile
 from stimuli.trials import Ending, Latent, Outcome, Reading, Trial
 
-#: Columns of ``trials.csv``. `frames`: how many reconstructions had been looked at when the outcome was made.
+#: Columns of ``trials.csv``. `frames`: how many reconstructions had been looked at when the outcome was made, of each
+#: decoder that feeds the display.
 FIELDS = (
     "trial", "stimulus", "name", "ending", "planned", "onset", "until", "confidence", "latent", "stimulus_latent",
-    "frames",
+    "frames", "phase",
 )  # fmt: skip
 
 #: Columns of ``readings.csv``. `outcome`: the trial whose outcome brought it; empty after the last trial.
@@ -50,7 +51,12 @@ class TrialTable:
         _append(self._readings, [READING_FIELDS])
 
     def write(
-        self, number: int, trial: Trial, outcome: Outcome, planned: float = math.nan, frames: int = 0
+        self,
+        number: int,
+        trial: Trial,
+        outcome: Outcome,
+        planned: float = math.nan,
+        frames: Sequence[int] = (),
     ) -> None:
         """Append what came of one trial.
 
@@ -64,8 +70,8 @@ class TrialTable:
             What became of it.
         planned : float
             When its stimulus was due, session seconds; NaN when it was never asked for.
-        frames : int
-            Reconstructions that had been looked at.
+        frames : sequence of int
+            Reconstructions that had been looked at, of each decoder that feeds the display.
         """
         # The trial's own row comes last: with it the outcome counts as told.
         self.write_late(outcome.late, number)
@@ -78,7 +84,8 @@ class TrialTable:
             float(outcome.confidence),
             "" if outcome.latent is None else _list(outcome.latent),
             _list(trial.stimulus.latent) if isinstance(trial.stimulus, Latent) else "",
-            frames,
+            " ".join(map(str, frames)),
+            trial.phase,
         )
         _append(self._trials, [row])
 
@@ -99,11 +106,12 @@ class TrialTable:
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One row of ``trials.csv``: the stimulus' number and name, and what became of the trial."""
+    """One row of ``trials.csv``: the stimulus' number and name, what became of the trial, and its phase."""
 
     stimulus: int
     name: str
     outcome: Outcome
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +122,8 @@ class Past:
     ----------
     rows : sequence of TrialRow
         Every trial that was over, in order.
-    frames : int
-        Reconstructions that had been looked at by then.
+    frames : tuple of int
+        Reconstructions that had been looked at by then, of each decoder that feeds the display.
     pending : mapping of int to tuple of Reading
         Late readings by the trial whose outcome was to bring them, where that outcome was not recorded any more.
     after : frozenset of int
@@ -123,7 +131,7 @@ class Past:
     """
 
     rows: Sequence[TrialRow]
-    frames: int
+    frames: tuple[int, ...]
     pending: Mapping[int, tuple[Reading, ...]]
     after: frozenset[int]
 
@@ -141,9 +149,10 @@ def read_past(folder: Path) -> Past:
             late[int(row["outcome"])][reading.trial] = reading
         else:
             after.add(reading.trial)
-    rows, frames = [], 0
+    rows: list[TrialRow] = []
+    frames: tuple[int, ...] = ()
     for row in _rows(folder, "trials"):
-        number, frames = int(row["trial"]), int(row["frames"])
+        number, frames = int(row["trial"]), tuple(map(int, row["frames"].split()))
         outcome = Outcome(
             number,
             Ending(row["ending"]),
@@ -152,7 +161,7 @@ def read_past(folder: Path) -> Past:
             float(row["confidence"]),
             _in_order(late.pop(number, {})),
         )
-        rows.append(TrialRow(int(row["stimulus"]), row["name"], outcome))
+        rows.append(TrialRow(int(row["stimulus"]), row["name"], outcome, row["phase"]))
     return Past(
         rows, frames, {number: _in_order(readings) for number, readings in late.items()}, frozenset(after)
     )

@@ -91,6 +91,8 @@ class Trial:
         What is shown.
     stimulus_s, feedback_s, blank_s : float
         How long it is shown, how long reconstructions may be seen after it, how long nothing is shown before it.
+    phase : str
+        The phase of the experiment that it belongs to; empty where there is one. `stimuli.protocols` names it.
     """
 
     number: int
@@ -99,6 +101,7 @@ class Trial:
     stimulus_s: float
     feedback_s: float = 0.0
     blank_s: float = 0.0
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)

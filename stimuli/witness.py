@@ -1,7 +1,8 @@
 """A Witness sees what was flipped and what was decoded, and says what became of a trial."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from bci.errors import Overrun
 from bci.memory.ring import Ring
@@ -16,24 +17,32 @@ class Witness:
 
     Parameters
     ----------
-    shown, frames : Ring
-        The display's changes of picture, and the decoder's reconstructions.
+    shown : Ring
+        The display's changes of picture.
+    frames : sequence of Ring
+        The reconstructions of each decoder that feeds the display.
     early_s : float
         How long before the time it was asked for a flip may come and still be this stimulus', seconds.
-    first_frame : int
-        Count of the first reconstruction that no engine has looked at.
+    first_frames : sequence of int
+        Of each, the count of the first reconstruction that no engine has looked at; 0 where it is not given.
 
     Attributes
     ----------
-    frames_seen : int
-        Count of the reconstructions that have been looked at.
+    frames_seen : list of int
+        Of each, the count of the reconstructions that have been looked at.
+    feeds : dict of int to int
+        Which of the decoders each trial shows; the first one where nothing is said. Others' readings of it are not
+        its own.
     """
 
-    def __init__(self, shown: Ring, frames: Ring, *, early_s: float, first_frame: int = 0) -> None:
-        self._shown, self._frames = shown, frames
+    def __init__(
+        self, shown: Ring, frames: Sequence[Ring], *, early_s: float, first_frames: Sequence[int] = ()
+    ) -> None:
+        self._shown, self._frames = shown, tuple(frames)
         self._at = shown.count
         self._early_s = early_s
-        self.frames_seen = first_frame
+        self.frames_seen = [*first_frames, *[0] * len(self._frames)][: len(self._frames)]
+        self.feeds: dict[int, int] = {}
         self._changes: list[tuple[Shown, int, float]] = []
 
     def look(self) -> None:
@@ -60,7 +69,9 @@ class Witness:
                 broken = True
         ending = Ending.ABORTED if broken or math.isnan(onset) else Ending.SHOWN
         readings = self.readings()
-        own = readings.pop(number, None) or self._newest_window(onset)
+        own = readings.pop(number, None) or self._newest_window(
+            self._frames[self.feeds.get(number, 0)], onset
+        )
         return _outcome(number, ending, onset, own, readings.values())
 
     def lost(self, number: int, pending: Iterable[Reading] = ()) -> Outcome:
@@ -71,24 +82,32 @@ class Witness:
     def readings(self) -> dict[int, Reading]:
         """Return the newest valid reconstruction of every trial that one has come of since the last call."""
         readings: dict[int, Reading] = {}
-        while self.frames_seen < self._frames.count:
-            try:
-                frame = self._frames.read(self.frames_seen, self.frames_seen + 1)
-            except Overrun as overrun:
-                self.frames_seen = overrun.first + overrun.lost
-                continue
-            self.frames_seen += 1
-            info = frame["info"][0]
-            trial = int(info["event"]["trial"])
-            if info["valid"] and trial >= 0:
-                readings[trial] = Reading(trial, frame["latent"][0].copy(), float(info["confidence"]))
+        for feed in range(len(self._frames)):
+            for frame in self._new_frames(feed):
+                info = frame["info"][0]
+                trial = int(info["event"]["trial"])
+                if info["valid"] and trial >= 0 and self.feeds.get(trial, 0) == feed:
+                    readings[trial] = Reading(trial, frame["latent"][0].copy(), float(info["confidence"]))
         return readings
 
-    def _newest_window(self, onset: float) -> Reading | None:
-        """Return the newest valid reconstruction of a sliding window whose data arrived after the onset."""
-        for at in range(self._frames.count - 1, max(-1, self._frames.oldest - 1), -1):
+    def _new_frames(self, feed: int) -> Iterator[Mapping[str, Any]]:
+        """Yield the reconstructions of a decoder that no engine has looked at, each copied out of its ring."""
+        ring, seen = self._frames[feed], self.frames_seen
+        while seen[feed] < ring.count:
             try:
-                frame = self._frames.read(at, at + 1)
+                frame = ring.read(seen[feed], seen[feed] + 1)
+            except Overrun as overrun:
+                seen[feed] = overrun.first + overrun.lost
+                continue
+            seen[feed] += 1
+            yield frame
+
+    @staticmethod
+    def _newest_window(frames: Ring, onset: float) -> Reading | None:
+        """Return the newest valid reconstruction of a sliding window whose data arrived after the onset."""
+        for at in range(frames.count - 1, max(-1, frames.oldest - 1), -1):
+            try:
+                frame = frames.read(at, at + 1)
             except Overrun:
                 break
             info = frame["info"][0]

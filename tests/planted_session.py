@@ -151,7 +151,7 @@ class Line:
         self._specs: dict[str, dict[str, Any]] = {
             "acquire": {"source_id": name, "timeout": _PATIENCE_S, "data_age_limit": _PATIENCE_S},
             "decode": {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": True},
-            "display": _DISPLAY | {"hop_seconds": HOP / RATE},
+            "display": _DISPLAY | {"feeds": [{"hop_seconds": HOP / RATE}]},
             "record": {"streams": {"stream": asdict(self._outlet.info)}},
         }
         write_json(folder / "config.json", {"decoder": self._specs["decode"], "display": _DISPLAY})

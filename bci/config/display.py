@@ -1,5 +1,6 @@
 """DisplaySettings is what an experimenter fixes about the screen: the ``[display]`` section of a session file."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -37,6 +38,10 @@ class DisplaySettings(BaseModel):
 
     decoder: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")] | None = None
     """Name of the decoder whose pictures are shown; absent means the first."""
+
+    decoders: Mapping[str, str] = {}
+    """In which phase of the ``[experiment]`` the pictures of another decoder are shown: names of decoders by the names
+    of ``phases``. Its heartbeat and the age of its data count in that phase."""
 
     monitor: int | str = 0
     """Which monitor, by index or by name; for one that is not there, the error lists those that are."""

@@ -14,6 +14,8 @@ from bci.memory.trial_parts import LONGEST_TEXT
 _Seconds = Annotated[float, Field(ge=0, le=600)]
 _Count = Annotated[int, Field(ge=1, le=100_000)]
 _Words = Annotated[str, Field(min_length=1)]
+#: What a phase of an experiment may be called.
+PhaseName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
 
 
 class ProtocolSettings(BaseModel):
@@ -37,6 +39,9 @@ class ProtocolSettings(BaseModel):
     """How long only the fixation target is shown before each stimulus."""
     lead_in_s: _Seconds = 2.0
     """How long, beside that, it is shown before the first one: filters settle, and so does the participant."""
+    phases: Annotated[tuple[PhaseName, ...], Field(max_length=100)] = ()
+    """Names of the experiment's phases: the protocol runs once in each, in this order. ``[display.decoders]`` may show
+    the pictures of another decoder in each. Without names the experiment is one phase."""
 
     def placed(self, folder: Path) -> Self:
         """Return the same settings with paths that are relative to `folder`."""

@@ -173,6 +173,7 @@ class SessionConfig(_Section):
             ("[decoder] stream", [d.stream for d in self.decoders], "stream", self.streams),
             ("[publish] decoder", [p.decoder for p in self.publications], "decoder", self.decoders),
             ("[display] decoder", [self.display.decoder], "decoder", self.decoders),
+            ("[display.decoders]", list(self.display.decoders.values()), "decoder", self.decoders),
         ):
             known = [section.name for section in sections]
             for name in named:
@@ -206,6 +207,17 @@ class SessionConfig(_Section):
                     "[[stream]] name is what it is called in this session: a lower-case letter, then up to 19 of "
                     f"lower-case letters, digits and _; came {stream.name!r}. Its name on the network is lsl_name"
                 )
+
+    @model_validator(mode="after")
+    def _phases_are_there(self) -> "SessionConfig":
+        phases = self.experiment.phases if self.experiment is not None else ()
+        for phase in self.display.decoders:
+            if phase not in phases:
+                raise ValueError(
+                    f"[display.decoders] names the phase {phase!r}; [experiment] phases has "
+                    f"{', '.join(phases) or 'none'}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _some_stream(self) -> "SessionConfig":
@@ -242,12 +254,25 @@ class SessionConfig(_Section):
 
     @property
     def driver(self) -> int:
-        """Which decoder drives the display: its place among `decoders`."""
+        """Which decoder drives the display where no phase has another: its place among `decoders`."""
         return self.decoder_index(self.display.decoder)
 
     def address_of(self, stream: int) -> Address | None:
         """Return what a stream of another program is found by; None where nothing says."""
         return self.streams[stream].address(alone=self._named_by_network)
+
+    @property
+    def feeds(self) -> tuple[int, ...]:
+        """The decoders whose pictures are shown in some phase, the `driver` first: their places among `decoders`."""
+        others = [self.decoder_index(name) for name in self.display.decoders.values()]
+        return tuple(dict.fromkeys([self.driver, *others]))
+
+    @property
+    def feed_of_phase(self) -> dict[str, int]:
+        """The place among `feeds` of the decoder that each phase of the experiment shows."""
+        phases = self.experiment.phases if self.experiment is not None else ()
+        names = {phase: self.display.decoders.get(phase, self.display.decoder) for phase in phases}
+        return {phase: self.feeds.index(self.decoder_index(name)) for phase, name in names.items()}
 
     def stream_index(self, name: str | None) -> int:
         """Return the place of a stream among `streams`; without a name that of the first."""

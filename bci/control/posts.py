@@ -90,9 +90,9 @@ def decode(
     )
 
 
-def display(kind: str, spec: Spec, *, frames: str, stimuli: bool, offers: Sequence[str]) -> Post:
-    """Return the post of the participant's screen, or of its headless twin."""
-    rings = {"frames": frames, "shown": "shown"} | ({"stimuli": "stimuli"} if stimuli else {})
+def display(kind: str, spec: Spec, *, frames: Sequence[str], stimuli: bool, offers: Sequence[str]) -> Post:
+    """Return the post of the participant's screen, or of its headless twin, fed by the decoders of these `frames`."""
+    rings = roles("frames", frames) | {"shown": "shown"} | ({"stimuli": "stimuli"} if stimuli else {})
     return Post(
         "display",
         _DISPLAYS[kind],
@@ -106,16 +106,16 @@ def display(kind: str, spec: Spec, *, frames: str, stimuli: bool, offers: Sequen
     )
 
 
-def engine(spec: Spec, *, frames: str, latents: bool, after: Sequence[str]) -> Post:
+def engine(spec: Spec, *, frames: Sequence[str], latents: bool, after: Sequence[str]) -> Post:
     """Return the post of the program that runs an experiment's protocol; `latents` that it shows are drawn for it."""
-    drawing = ("requests", "drawn") if latents else ()
+    drawing, read = ("requests", "drawn") if latents else (), roles("frames", frames)
     return Post(
         "engine",
         "stimuli.engine",
         spec,
-        rings={"stimuli": "stimuli", "shown": "shown", "frames": frames} | {ring: ring for ring in drawing},
+        rings={"stimuli": "stimuli", "shown": "shown"} | read | {ring: ring for ring in drawing},
         writes=("stimuli", *drawing[:1]),
-        looks=("shown", "frames", *drawing[1:]),
+        looks=("shown", *read, *drawing[1:]),
         after=after,
         counters=COUNTERS["engine"],
     )
@@ -147,13 +147,13 @@ def publish(name: str, spec: Spec) -> Post:
     )
 
 
-def preview(spec: Spec, *, frames: str, marks: str) -> Post:
-    """Return the post of the operator's preview."""
+def preview(spec: Spec, *, frames: Sequence[str], marks: Sequence[str]) -> Post:
+    """Return the post of the operator's preview of what the decoders that feed the display read."""
     return Post(
         "preview",
         "stimuli.operator.preview",
         spec,
-        rings={"shown": "shown", "frames": frames, "decode_marks": marks},
+        rings={"shown": "shown"} | roles("frames", frames) | roles("decode_marks", marks),
         dispensable=True,
         counters=COUNTERS["preview"],
     )

@@ -39,7 +39,8 @@ class Roster:
     Raises
     ------
     BciError
-        If a bundle or a file of ``[run]`` cannot be loaded, or a bundle decodes epochs and there are no markers.
+        If a bundle or a file of ``[run]`` cannot be loaded, a bundle decodes epochs and there are no markers, or
+        bundles that feed the display by turns do not fit it both.
     """
 
     def __init__(self, config: SessionConfig, key: str) -> None:
@@ -49,6 +50,7 @@ class Roster:
         self.markers = tuple(self._markers_of(index) for index in range(len(config.streams)))
         for index in range(len(config.decoders)):
             self.events_of(index)
+        self._require_one_size()
         self._infos: dict[int, StreamInfo] = {}
 
     @property
@@ -193,11 +195,24 @@ class Roster:
 
     def data_age_limit(self, stream: int) -> float | None:
         """Return after how long without data a stream counts as stalled; the default where nothing is shown of it."""
-        if stream != self.config.decoded_by(self.config.driver):
+        shown = [index for index in self.config.feeds if self.config.decoded_by(index) == stream]
+        if not shown:
             return None
         # Volumes come seconds apart: what is late for an amplifier is in time for a scanner.
-        rate = self.driver.signal.rate
+        rate = self.bundles[shown[0]].signal.rate
         return self.config.display.data_age_seconds_at(1 / (rate * self.info(stream).speed))
+
+    def _require_one_size(self) -> None:
+        """Refuse bundles that cannot take turns on one screen."""
+        first, *others = (self.bundles[index] for index in self.config.feeds)
+        for other in others:
+            if (other.image_size, other.latent_size) != (first.image_size, first.latent_size):
+                raise ConfigError(
+                    "[display.decoders]: decoders that take turns on the screen make pictures and latents of one size; "
+                    f"bundle {first.name!r} makes {first.image_size[1]} × {first.image_size[0]} pixels of "
+                    f"{first.latent_size} values, {other.name!r} {other.image_size[1]} × {other.image_size[0]} of "
+                    f"{other.latent_size}. Leave one of them out, or train both on one generator."
+                )
 
     def speed(self, stream: int) -> float:
         """Return how fast a stream is played; a participant in silico has its screen before it has its stream."""

@@ -72,7 +72,8 @@ class SessionPlan:
         self.rules = Rules(rules.restarts, rules.hung_after_s, rules.when_latched)
         self.roster = Roster(config, self.key)
         if config.preview is not None:
-            require_pairs(self.roster.driver)
+            for index in config.feeds:
+                require_pairs(self.roster.bundles[index])
         self._specs, self._rings = SessionSpecs(self.roster), SessionRings(self.roster)
         self._written = False
         self.line = self._specs.line = Line(self._posts(), outside=(RIG_MARKS,))
@@ -90,9 +91,10 @@ class SessionPlan:
         """Return the programs of the line, from the sample to the disk."""
         config = self.config
         streams, decoders = range(len(config.streams)), range(len(config.decoders))
-        driver = config.driver
-        frames = named("frames", self.roster.decoder_name(driver))
-        marks = named("decode_marks", self.roster.decoder_name(driver))
+        frames, marks = (
+            [named(kind, self.roster.decoder_name(decoder)) for decoder in config.feeds]
+            for kind in ("frames", "decode_marks")
+        )
         rings = self.roster.marker_rings()
         line: list[Post] = []
         acquirers = [named("acquire", self.roster.stream_name(index)) for index in streams]
@@ -100,7 +102,7 @@ class SessionPlan:
             latents = config.experiment.draws_latents
             line.append(posts.engine(self._specs.engine, frames=frames, latents=latents, after=acquirers))
             if latents:
-                line.append(posts.render(self._specs.decode(driver)))
+                line.append(posts.render(self._specs.decode(config.driver)))
         for index in streams:
             line.append(
                 posts.acquire(

@@ -84,26 +84,34 @@ class SessionSpecs:
 
     def display(self) -> dict[str, Any]:
         """Return what the display is given."""
-        display, driver = self._roster.config.display, self._roster.config.driver
-        stream = self._roster.config.decoded_by(driver)
-        acquirer = named("acquire", self._roster.stream_name(stream))
-        spec = display.model_dump(exclude={"decoder"}) | {
-            "hop_seconds": self._roster.seconds_per_hop(driver) / self._roster.info(stream).speed,
-            "data_age_limit": self._roster.data_age_limit(stream),
+        config = self._roster.config
+        spec = config.display.model_dump(exclude={"decoder", "decoders"}) | {
+            "feeds": [self._feed(decoder) for decoder in config.feeds],
             "caption": self._caption(),
-            "watch": (acquirer, named("decode", self._roster.decoder_name(driver))),
-            "data_from": (acquirer,),
         }
         if self._roster.config.experiment is not None:
             spec |= {"engine": "engine", "flip_markers": True}
         return spec
+
+    def _feed(self, decoder: int) -> dict[str, Any]:
+        """Return what the display is given of a decoder whose pictures it shows."""
+        stream = self._roster.config.decoded_by(decoder)
+        acquirer = named("acquire", self._roster.stream_name(stream))
+        return {
+            "decoder": decoder,
+            "hop_seconds": self._roster.seconds_per_hop(decoder) / self._roster.info(stream).speed,
+            "data_age_limit": self._roster.data_age_limit(stream),
+            "watch": (acquirer, named("decode", self._roster.decoder_name(decoder))),
+            "data_from": (acquirer,),
+        }
 
     def engine(self) -> dict[str, Any]:
         """Return what the engine of an experiment is given."""
         assert self._roster.config.experiment is not None
         tail = _SETTLE + max(bundle.cut.tail_s for bundle in self._roster.bundles)
         palette = self._roster.driver.palette
-        return self._roster.config.experiment.model_dump() | palette | {"tail_s": tail}
+        feeds = {"feeds": self._roster.config.feed_of_phase}
+        return self._roster.config.experiment.model_dump() | palette | feeds | {"tail_s": tail}
 
     def preview(self) -> dict[str, Any]:
         """Return what the operator's preview is given."""
@@ -113,6 +121,7 @@ class SessionSpecs:
         who = f", {source['recording']}" if source.get("simulated") and source.get("recording") else ""
         return self._roster.config.preview.model_dump() | {
             "caption": self._caption() + who,
+            "decoders": self._roster.config.feeds,
             "participant_monitor": display.monitor,
             "screen": display.kind != "headless",
         }

@@ -46,13 +46,13 @@ def main(program: Program) -> None:
     spec = program.spec
     policy = spec.get("on_disk_error", "stop")
     with Recorder(program.folder, program.clock, program.log, on_disk_error=policy) as recorder:
-        for role in _roles(program, "stream"):
+        for role in program.roles("stream"):
             facts = spec.get("streams", {}).get(role, {})
             recorder.add_stream(facts.get("role") or role, program.stream(role), facts)
-        for role in _roles(program, "markers"):
+        for role in program.roles("markers"):
             facts = spec.get("markers", {}).get(role, {})
             recorder.add_markers(facts.get("role") or role, program.ring(role), facts)
-        further = zip(_roles(program, "frames")[1:], spec.get("decoders", ())[1:], strict=True)
+        further = zip(program.roles("frames")[1:], spec.get("decoders", ())[1:], strict=True)
         others = {
             name: (program.ring(role), program.ring(role.replace("frames", "decode_marks")))
             for role, name in further
@@ -102,7 +102,3 @@ def _outlast(program: Program, recorder: Recorder) -> None:
 def _count(program: Program, recorder: Recorder) -> None:
     program.row["samples"] = recorder.safe
     program.row["lost"] = program.inherited["lost"] + recorder.lost
-
-
-def _roles(program: Program, name: str) -> list[str]:
-    return [role for role in (name, *(f"{name}-{i}" for i in range(2, 100))) if program.has(role)]

@@ -171,7 +171,7 @@ class Recorder:
             _, flips = self._tracks.own(tracks.own_stream("bci-flips", "Flips", tracks.FLIP_CHANNELS), first)
             also = flips(tracks.flip_values)
             self._readers.append(
-                Drain("shown", shown, self._table(name, SHOWN_FIELDS), shown_rows, also, first)
+                Drain("shown", shown, self._table(name, SHOWN_FIELDS), shown_rows(("", *others)), also, first)
             )
 
     def _add_frames(self, frames: Ring, decoder: str | None = None) -> None:

@@ -137,19 +137,30 @@ def _event_fields(event: Event | None) -> Sequence[Any]:
     return (event.time, event.raw, event.code, event.text, event.trial)
 
 
-def shown_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
-    """Turn changes of picture into rows of `SHOWN_FIELDS`."""
-    for i, (image, shown) in enumerate(zip(columns["image"], columns["shown"], strict=True)):
-        yield (
-            first + i,
-            Shown(int(shown["kind"])).name.lower(),
-            int(shown["frame"]),
-            float(shown["flip"]),
-            bytes(shown["reason"]).decode(),
-            image_digest(image),
-            *(float(t) for t in shown["info"]["stamps"]),
-            int(shown["trial"]),
-        )
+def shown_rows(decoders: Sequence[str] = ("",)) -> Rows:
+    """Return what turns changes of picture into rows of `SHOWN_FIELDS`.
+
+    Parameters
+    ----------
+    decoders : sequence of str
+        Names of the session's decoders, in order; the first one's is empty.
+    """
+
+    def rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
+        for i, (image, shown) in enumerate(zip(columns["image"], columns["shown"], strict=True)):
+            yield (
+                first + i,
+                Shown(int(shown["kind"])).name.lower(),
+                int(shown["frame"]),
+                float(shown["flip"]),
+                bytes(shown["reason"]).decode(),
+                image_digest(image),
+                *(float(t) for t in shown["info"]["stamps"]),
+                int(shown["trial"]),
+                decoders[int(shown["decoder"])],
+            )
+
+    return rows
 
 
 def mark_rows(source: str) -> Rows:

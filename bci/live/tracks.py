@@ -26,7 +26,7 @@ from bci.signal.types import STAGES, MarkKind, Signal
 
 MARK_CHANNELS = ("source", "kind", "first", "count", "value")
 DECISION_CHANNELS = ("frame", "first", "last_sample", "skipped", "valid", "confidence", *STAGES[:5])
-FLIP_CHANNELS = ("change", "kind", "frame", *STAGES)
+FLIP_CHANNELS = ("change", "kind", "frame", *STAGES, "decoder")
 
 #: Makes samples (n, channels) float64 or float32, and stamps (n,), of the columns of a ring from a count on.
 Values = Callable[[Columns, int], tuple[NDArray[Any], NDArray[np.float64]]]
@@ -206,7 +206,7 @@ def flip_values(columns: Columns, first: int) -> tuple[NDArray[Any], NDArray[np.
     """Turn changes of picture into samples of `FLIP_CHANNELS`, stamped at the flip."""
     shown = columns["shown"]
     fields = [first + np.arange(len(shown)), shown["kind"], shown["frame"]]
-    return _stacked([*fields, *shown["info"]["stamps"].T]), shown["flip"]
+    return _stacked([*fields, *shown["info"]["stamps"].T, shown["decoder"]]), shown["flip"]
 
 
 def _stacked(fields: list[NDArray[Any]]) -> NDArray[np.float64]:

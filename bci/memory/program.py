@@ -132,6 +132,10 @@ class Program:
         """Whether a stream or ring of that role was handed over."""
         return role in self._launch.streams or role in self._launch.rings
 
+    def roles(self, kind: str) -> list[str]:
+        """Return the roles, ``frames``, ``frames-2`` …, of all streams or rings of one kind that were handed over."""
+        return [role for role in (kind, *(f"{kind}-{i}" for i in range(2, 100))) if self.has(role)]
+
     def slot(self, role: str) -> int:
         """Return this program's place among the readers of `role`."""
         return self._launch.slots[role]

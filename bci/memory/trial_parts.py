@@ -24,7 +24,8 @@ class Phase(IntEnum):
 LONGEST_TEXT = 480
 
 #: One part of a trial, due from `start` to `stop`; `stimulus` is its number in the set, `since` the trial's beginning;
-#: `text` is drawn by the display, lines `text_deg` degrees high, and is empty where the stimulus is a picture.
+#: `text` is drawn by the display, lines `text_deg` degrees high, and is empty where the stimulus is a picture; `feed`
+#: is the place of the decoder whose pictures this trial shows, among those that feed the display.
 PART_DTYPE = np.dtype(
     [
         ("phase", "i4"),
@@ -36,6 +37,7 @@ PART_DTYPE = np.dtype(
         ("name", "S96"),
         ("text_deg", "f8"),
         ("text", f"S{LONGEST_TEXT}"),
+        ("feed", "i4"),
     ]
 )
 
@@ -81,6 +83,7 @@ def write_part(
     image: NDArray[np.uint8] | None = None,
     text: str = "",
     text_deg: float = 0.0,
+    feed: int = 0,
 ) -> None:
     """Ask for one part of a trial.
 
@@ -102,6 +105,8 @@ def write_part(
         The stimulus, where it is a picture.
     text, text_deg : str, float
         The stimulus, where it is a text, and the height of its lines in degrees.
+    feed : int
+        Which of the decoders that feed the display this trial shows.
     """
     place = ring.claim(1)
     place["part"][0] = (
@@ -114,6 +119,7 @@ def write_part(
         cut_text(name, 96),
         text_deg,
         cut_text(text, LONGEST_TEXT),
+        feed,
     )
     if image is not None:
         place["image"][0] = image

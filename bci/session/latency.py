@@ -41,7 +41,7 @@ def percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:
 
 
 def intervals(session: Path) -> dict[str, NDArray[np.float64]]:
-    """Return the seconds that each stage of each reconstruction of a session took: of the decoder that was shown.
+    """Return the seconds that each stage of each reconstruction of a session took: of the decoders that were shown.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def intervals(session: Path) -> dict[str, NDArray[np.float64]]:
     """
     recorded = RecordedSession.read(session)
     shown = [row for row in recorded.table("shown") if row["kind"] == "frame"]
-    frames = [row for row in recorded.table("frames", recorded.driver) if row["valid"] == "1"]
+    frames = [row for feed in recorded.feeds for row in recorded.table("frames", feed) if row["valid"] == "1"]
     out = {}
     for name, (start, stop) in INTERVALS.items():
         rows = shown if stop in ("taken", "flipped") else frames
@@ -74,7 +74,7 @@ def response_wait(session: Path) -> Percentiles:
         As `intervals`.
     """
     recorded = RecordedSession.read(session)
-    frames = recorded.frames_of(recorded.driver)
+    frames = [frame for feed in recorded.feeds for frame in recorded.frames_of(feed)]
     waits = [frame.stamps["data"] - frame.event.time for frame in frames if frame.event is not None]
     return percentiles(np.array(waits, np.float64))
 

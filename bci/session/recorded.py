@@ -125,14 +125,19 @@ class RecordedSession:
 
     @property
     def driver(self) -> str | None:
-        """The decoder whose reconstructions were shown, and are scored; None for the first."""
+        """The decoder that fed the display in phases that name no other, and is scored; None for the first."""
         if not (self.folder / "config.json").is_file():
             return None
         return self._canonical((self.config.get("display") or {}).get("decoder"))
 
-    def is_driver(self, decoder: str | None) -> bool:
-        """Whether a decoder's reconstructions were those that were shown."""
-        return self._canonical(decoder) == self.driver
+    @property
+    def feeds(self) -> list[str | None]:
+        """The decoders whose reconstructions were shown in some phase, the `driver` first; None for the first one."""
+        return list(dict.fromkeys([self.driver, *map(self._canonical, self._feed_of_phase.values())]))
+
+    def feed_of(self, phase: str) -> str | None:
+        """Return the decoder whose reconstructions were shown in a phase of the experiment; None for the first."""
+        return self._canonical(self._feed_of_phase[phase]) if phase in self._feed_of_phase else self.driver
 
     def bundle(self, path: Path | None = None, decoder: str | None = None) -> "Bundle":
         """Load the bundle that a decoder ran.
@@ -240,14 +245,27 @@ class RecordedSession:
         """The event of each of `epochs`."""
         return self.decoding().events
 
-    @cached_property
-    def shown(self) -> Mapping[int, tuple[int, str]]:
-        """Change of picture that put a frame on the screen: the frame's number, and the digest of its pixels."""
+    def shown(self, decoder: str | None = None) -> Mapping[int, tuple[int, str]]:
+        """Return the changes of picture that put a decoder's frames on the screen.
+
+        Returns
+        -------
+        mapping of int to (int, str)
+            Count of the change: the frame's number, and the digest of its pixels.
+        """
+        decoder = self._canonical(decoder)
         return {
             int(row["change"]): (int(row["frame"]), row["digest"])
             for row in self.table("shown")
-            if row["kind"] == "frame"
+            if row["kind"] == "frame" and self.fed_by(row) == decoder
         }
+
+    def fed_by(self, row: Mapping[str, str]) -> str | None:
+        """Return the decoder that fed the display at a row of ``shown``; None for the first.
+
+        In older sessions, whose rows do not say it, one decoder fed it all the time.
+        """
+        return self.driver if row.get("decoder") is None else row["decoder"] or None
 
     # -- trials ------------------------------------------------------------------------------------------
 
@@ -264,7 +282,10 @@ class RecordedSession:
         RecordingError
             If a table is missing or not whole.
         """
-        return join_trials(self.table("trials"), self.flips, self.decoding(decoder))
+        decoder = self._canonical(decoder)
+        rows = self.table("trials")
+        own = {int(row["trial"]) for row in rows if self.feed_of(row.get("phase") or "") == decoder}
+        return join_trials(rows, self.flips, self.decoding(decoder), own)
 
     # -- samples -----------------------------------------------------------------------------------------
 
@@ -300,6 +321,12 @@ class RecordedSession:
             If a recording has no checksums beside it, which hold the counts.
         """
         return self.stream(stream).pieces()
+
+    @property
+    def _feed_of_phase(self) -> Mapping[str, str]:
+        if not (self.folder / "config.json").is_file():
+            return {}
+        return (self.config.get("display") or {}).get("decoders") or {}
 
     # -- its parts ---------------------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ def reproduce(
     bundle = session.bundle(bundle_path, decoder)
     again = OnnxDecoder(bundle, clock=clock, provider=provider or cast("Provider", ran.provider))
     again.warm_up()
-    on_screen = session.shown if session.is_driver(decoder) else {}
+    on_screen = session.shown(decoder)
     opened = screen(folder, session.config, bundle.image_size) if screen is not None and on_screen else None
     pictures = _Pictures(on_screen, opened)
     compared = _Comparison()

@@ -10,7 +10,7 @@ FRAME_FIELDS = (
     "frame", "first", "last_sample", "skipped", "valid", "reason", "confidence", "latent", "digest",
     "window_digest", *STAGES[:5], "event_time", "event_raw", "event_code", "event", "trial",
 )  # fmt: skip
-SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial")
+SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial", "decoder")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
 
 #: A row of a table, by column, as it stands there.

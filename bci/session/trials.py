@@ -15,7 +15,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -156,7 +156,9 @@ def read_flips(shown: Iterable[Row], trials: Sequence[Row]) -> list[Flip]:
         ) from None
 
 
-def join_trials(rows: Sequence[Row], flips: Sequence[Flip], decoding: Decoding) -> list[RecordedTrial]:
+def join_trials(
+    rows: Sequence[Row], flips: Sequence[Flip], decoding: Decoding, own: Collection[int] | None = None
+) -> list[RecordedTrial]:
     """Return the trials of a session, in order of time.
 
     Parameters
@@ -167,9 +169,13 @@ def join_trials(rows: Sequence[Row], flips: Sequence[Flip], decoding: Decoding) 
         What `read_flips` returns.
     decoding : Decoding
         What the decoder left.
+    own : collection of int, optional
+        The trials that showed this decoder's reconstructions, so that their rows hold what it read; all when absent.
     """
     asked = {int(row["trial"]): row for row in rows}
-    open_trials: dict[int | Event | Flip, _Open] = {number: _Open(row=row) for number, row in asked.items()}
+    open_trials: dict[int | Event | Flip, _Open] = {
+        number: _Open(row=row, own=own is None or number in own) for number, row in asked.items()
+    }
     of_flip: dict[float, int | Flip] = {}
     for flip in flips:
         key: int | Flip = flip if flip.trial < 0 else flip.trial
@@ -200,6 +206,7 @@ class _Open:
     """A trial of which not everything has been found yet."""
 
     row: Row | None = None
+    own: bool = True
     flips: list[Flip] = field(default_factory=list)
     event: Event | None = None
     frames: list[RecordedFrame] = field(default_factory=list)
@@ -219,7 +226,7 @@ class _Open:
         if row is not None:
             stimulus, name = int(row["stimulus"]), row["name"]
             ending = "aborted" if row["ending"] == "aborted" else "shown"
-            if row["latent"]:
+            if row["latent"] and self.own:
                 latent, confidence = np.array(json.loads(row["latent"]), np.float32), float(row["confidence"])
         valid = [frame.latent for frame in self.frames if frame.valid]
         in_row = latent is not None and any(np.array_equal(latent, one) for one in valid)

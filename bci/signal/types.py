@@ -324,12 +324,14 @@ class Shown(IntEnum):
 
 
 #: One change of picture on the screen: `frame` is the count in the frame ring, or the number of a stimulus (-1 when
-#: neither), `trial` the experiment's trial that the picture belongs to (-1 when none).
+#: neither), `trial` the experiment's trial that the picture belongs to (-1 when none), `decoder` the place in the
+#: session of the decoder that fed the display.
 SHOWN_DTYPE = np.dtype(
     [
         ("kind", "i4"),
         ("frame", "i8"),
         ("trial", "i8"),
+        ("decoder", "i4"),
         ("flip", "f8"),
         ("reason", "S96"),
         ("info", FRAME_DTYPE),

@@ -139,15 +139,17 @@ def _flips(
     session: RecordedSession, kinds: Sequence[str], latents: dict[str, NDArray[np.float32]]
 ) -> list[Event]:
     """Return the flips that are trials, numbered, and add the latents of decoded frames to `latents`."""
-    frames: dict[int, str] = {}
+    read: dict[tuple[str | None, int], str] = {}
     if "frame" in kinds:
-        frames = {int(row["frame"]): row["latent"] for row in session.table("frames")}
+        for feed in session.feeds:
+            read |= {(feed, int(row["frame"])): row["latent"] for row in session.table("frames", feed)}
     flips = []
     for row in session.table("shown"):
         if row["kind"] not in kinds:
             continue
-        if row["kind"] == "frame" and row["digest"] not in latents and int(row["frame"]) in frames:
-            latents[row["digest"]] = np.array(json.loads(frames[int(row["frame"])]), np.float32)
+        frame = session.fed_by(row), int(row["frame"])
+        if row["kind"] == "frame" and row["digest"] not in latents and frame in read:
+            latents[row["digest"]] = np.array(json.loads(read[frame]), np.float32)
         flips.append(Event(float(row["flip"]), row["digest"], code=int(row["change"])))
     return flips
 

@@ -18,8 +18,9 @@ from bci.signal.types import Event, Shown
 from stimuli.display.album import Album
 from stimuli.display.canvas import Canvas
 from stimuli.display.flip_times import FlipTimes
+from stimuli.display.frames import FrameReader, Frames
 from stimuli.display.presenter import Choice, Presenter
-from stimuli.display.rings import FrameReader, Pictures, ShownWriter, StimulusReader
+from stimuli.display.rings import Pictures, ShownWriter, StimulusReader
 from stimuli.display.settings import DisplaySpec
 
 
@@ -95,7 +96,8 @@ class FlipLoop:
         self._display = display
         self._pictures, self._frames = pictures, pictures.frames
         self._album = album
-        self._shown = ShownWriter(program.ring("shown"), pictures, spec.background)
+        decoders = [feed.decoder for feed in spec.feeds]
+        self._shown = ShownWriter(program.ring("shown"), pictures, spec.background, decoders)
         self._presenter = Presenter.of(spec, program.board)
         self._markers = markers
         self._choice: Choice | None = None
@@ -123,11 +125,13 @@ class FlipLoop:
         closed, stimuli = False, self._pictures.stimuli
         while program.tick() and not closed:
             display.wait()
+            part = stimuli.due(clock.now()) if stimuli is not None else None
+            if part is not None and part.feed != self._frames.feed:
+                self._frames.choose(part.feed)
             newest = self._frames.take(clock)
             if program.held:
                 self._presenter.hold()
             now = clock.now()
-            part = stimuli.due(now) if stimuli is not None else None
             self._flip(self._presenter.choose(now, newest, part))
             closed = display.closed()
         # One flip more: its record says when the last picture of the run left the screen.
@@ -189,8 +193,9 @@ class FlipLoop:
             self._markers.push(Event(flip, text, code=max(0, choice.frame)))
 
 
-def open_pictures(program: Program, frames: FrameReader) -> Pictures:
-    """Open what there is to show: stimuli only where the session has an experiment."""
+def open_pictures(program: Program) -> Pictures:
+    """Open what there is to show: the frames of each decoder, and stimuli where the session has an experiment."""
+    frames = Frames([FrameReader(program.ring(role)) for role in program.roles("frames")])
     if not program.has("stimuli"):
         return Pictures(frames)
     return Pictures(frames, StimulusReader(program.ring("stimuli"), frames.image_shape))

@@ -18,7 +18,6 @@ from stimuli.display.canvas import Canvas
 from stimuli.display.contact_sheet import Tile, draw_contact_sheet
 from stimuli.display.flip_loop import FlipLoop, open_markers, open_pictures
 from stimuli.display.pacer import Pacer
-from stimuli.display.rings import FrameReader
 from stimuli.display.settings import DisplaySpec
 
 
@@ -58,8 +57,7 @@ class HeadlessDisplay:
 def main(program: Program) -> None:
     """Show without a screen until told to stop, then write the pictures."""
     spec = DisplaySpec.of(program.spec)
-    frames = FrameReader(program.ring("frames"))
-    pictures = open_pictures(program, frames)
+    pictures = open_pictures(program)
     album = Album(pictures, spec.refresh_hz, changes=spec.max_png, looks=spec.contact_sheet)
     with open_markers(spec) as markers:
         loop = FlipLoop(program, spec, pictures, HeadlessDisplay(spec, program.clock), album, markers)

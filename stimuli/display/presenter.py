@@ -21,7 +21,7 @@ twice.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -84,6 +84,8 @@ class TrialPart:
         of another trial.
     text : Text or None
         The stimulus, where it is a text.
+    feed : int
+        Which of the decoders that feed the display this trial shows.
     """
 
     phase: Phase
@@ -92,6 +94,7 @@ class TrialPart:
     name: str
     since: float
     text: Text | None = None
+    feed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +113,36 @@ class Choice:
     text: Text | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FeedRules:
+    """FeedRules hold what one decoder's pictures must keep to be shown.
+
+    Attributes
+    ----------
+    fresh_seconds, data_age_limit : float
+        Greatest age of a frame and of the newest data, seconds.
+    hearts : mapping of str to record
+        Live board rows of the programs whose ``beat`` must be young.
+    sources : mapping of str to record
+        Live board rows of the programs whose ``data`` must be young.
+    """
+
+    fresh_seconds: float
+    data_age_limit: float
+    hearts: Mapping[str, Any]
+    sources: Mapping[str, Any]
+
+
 class Presenter:
     """The state machine behind every display.
 
     Parameters
     ----------
-    fresh_seconds, data_age_limit, heartbeat_limit : float
-        Greatest age of a frame, of the newest data and of a heartbeat, seconds.
-    hearts : mapping of str to record
-        Live board rows of the programs whose ``beat`` must be young.
-    sources : mapping of str to record
-        Live board rows of the programs whose ``data`` must be young.
+    feeds : sequence of FeedRules
+        Of each decoder that feeds the display. The first one's hold until a part of a trial says otherwise, and those
+        of a part hold until the next part.
+    heartbeat_limit : float
+        Greatest age of a heartbeat, seconds.
     engine : record, optional
         Live board row of the program that asks for stimuli, in an experiment.
 
@@ -133,21 +155,17 @@ class Presenter:
     def __init__(
         self,
         *,
-        fresh_seconds: float,
-        data_age_limit: float,
+        feeds: Sequence[FeedRules],
         heartbeat_limit: float,
-        hearts: Mapping[str, Any],
-        sources: Mapping[str, Any],
         engine: Any = None,
     ) -> None:
-        self._fresh_seconds = fresh_seconds
-        self._data_age_limit = data_age_limit
+        self._feeds = tuple(feeds)
+        self._rules = self._feeds[0]
         self._heartbeat_limit = heartbeat_limit
-        self._hearts = dict(hearts)
-        self._sources = dict(sources)
         self._engine = engine
         self._part: TrialPart | None = None
-        self._last_shown = -1
+        self._feed = 0
+        self._last_shown = [-1] * len(self._feeds)
         self._held = False
         self.choice: Choice | None = None
 
@@ -161,11 +179,16 @@ class Presenter:
             If a program to be watched is not on the board.
         """
         return cls(
-            fresh_seconds=spec.fresh_seconds,
-            data_age_limit=spec.data_age_seconds,
+            feeds=[
+                FeedRules(
+                    fresh_seconds=spec.fresh_seconds(feed),
+                    data_age_limit=spec.data_age_seconds(feed),
+                    hearts={name: board.row(name) for name in feed.watch},
+                    sources={name: board.row(name) for name in feed.data_from},
+                )
+                for feed in spec.feeds
+            ],
             heartbeat_limit=spec.heartbeat_limit,
-            hearts={name: board.row(name) for name in spec.watch},
-            sources={name: board.row(name) for name in spec.data_from},
             engine=board.row(spec.engine) if spec.engine else None,
         )
 
@@ -177,10 +200,13 @@ class Presenter:
         now : float
             Session seconds; not before `newest` was taken.
         newest : Frame or None
-            The newest frame there is.
+            The newest frame there is, of the decoder that feeds this part.
         part : TrialPart or None
             In an experiment, the part of a trial that is due now; the same object as before while it lasts.
         """
+        if part is not None and part.feed != self._feed:
+            self._feed = part.feed
+            self._rules = self._feeds[part.feed]
         if self._engine is not None and (part is None or part.phase is Phase.STIMULUS):
             return self._choose_stimulus(now, part)
         self._part = part
@@ -188,8 +214,8 @@ class Presenter:
         if doubt is not None:
             if self.choice is None or self.choice.kind is not Shown.NEUTRAL:
                 self.choice = Choice(Shown.NEUTRAL, -1, *doubt)
-        elif newest is not None and newest.number > self._last_shown:
-            self._last_shown = newest.number
+        elif newest is not None and newest.number > self._last_shown[self._feed]:
+            self._last_shown[self._feed] = newest.number
             self.choice = Choice(Shown.FRAME, newest.number, trial=-1 if part is None else part.trial)
         assert self.choice is not None
         return self.choice
@@ -242,8 +268,8 @@ class Presenter:
             return Cause.FRAME_AGE, f"frame {newest.number} has data stamped {-age:.3f} s in the future"
         if part is not None and not _belongs(newest, part):
             return Cause.NO_FRAME, f"no reconstruction of trial {part.trial} yet"
-        if age > self._fresh_seconds:
-            limit = f"limit {self._fresh_seconds:.2f} s"
+        if age > self._rules.fresh_seconds:
+            limit = f"limit {self._rules.fresh_seconds:.2f} s"
             return Cause.FRAME_AGE, f"no fresh frame: the newest is {age:.2f} s old ({limit})"
         return None
 
@@ -252,14 +278,14 @@ class Presenter:
         # Ages are compared as `not (age <= limit)`: a NaN, which stands for never, is too old.
         if self._held:
             return Cause.HELD, "the session is latched safe"
-        for name, row in self._hearts.items():
+        for name, row in self._rules.hearts.items():
             age = now - float(row["beat"])
             if not age <= self._heartbeat_limit:
                 return Cause.HEARTBEAT, f"no heartbeat of {name} {_since(age, self._heartbeat_limit)}"
-        for name, row in self._sources.items():
+        for name, row in self._rules.sources.items():
             age = now - float(row["data"])
-            if not age <= self._data_age_limit:
-                return Cause.DATA_AGE, f"no data from {name} {_since(age, self._data_age_limit)}"
+            if not age <= self._rules.data_age_limit:
+                return Cause.DATA_AGE, f"no data from {name} {_since(age, self._rules.data_age_limit)}"
         return None
 
 

@@ -1,8 +1,7 @@
-"""The rings of a display: the frames and stimuli it reads, and the changes of picture it writes."""
+"""The rings of a display: the stimuli it reads, and the changes of picture it writes; its frames are beside."""
 
-import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,109 +10,12 @@ from numpy.typing import NDArray
 from bci.errors import Overrun, RingError
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import Phase
-from bci.signal.clock import Clock
 from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, STAGES, Shown, cut_text, event_record
-from stimuli.display.presenter import Choice, Frame, TrialPart
+from stimuli.display.frames import Frames
+from stimuli.display.presenter import Choice, TrialPart
 from stimuli.trials import Text
 
-_ARRIVED, _TAKEN, _FLIPPED = (STAGES.index(stage) for stage in ("arrived", "taken", "flipped"))
-_TRIES = 3
-
-
-class FrameReader:
-    """Takes the newest frame out of a frame ring.
-
-    Parameters
-    ----------
-    ring : Ring
-        Columns ``image`` (height, width, 3) uint8, ``latent`` (d,) float32, ``info`` of `FRAME_DTYPE`.
-
-    Attributes
-    ----------
-    newest : Frame or None
-        The frame last taken.
-    taken : int
-        Frames taken so far.
-    superseded : int
-        Frames never taken because a newer one was there; those from before this reader are not counted.
-
-    Raises
-    ------
-    RingError
-        If the ring is no frame ring.
-    """
-
-    def __init__(self, ring: Ring) -> None:
-        columns = {column.name: column for column in ring.columns}
-        image = columns.get("image")
-        if (
-            image is None
-            or image.dtype != np.uint8
-            or len(image.shape) != 3
-            or image.shape[2] != 3
-            or "latent" not in columns
-            or "info" not in columns
-            or columns["info"].dtype != FRAME_DTYPE
-        ):
-            raise RingError(
-                "a frame ring has the columns image (height, width, 3) uint8, latent and info; "
-                f"this one has {[(c.name, str(c.dtype), c.shape) for c in ring.columns]}"
-            )
-        self._ring = ring
-        # Two places: a read that the writer overtakes must not spoil the frame that is being shown.
-        self._spare, self._current = (
-            {name: np.empty((1, *column.shape), column.dtype) for name, column in columns.items()}
-            for _ in range(2)
-        )
-        self.image_shape = (image.shape[0], image.shape[1])
-        self.latent_size = math.prod(columns["latent"].shape)
-        self.newest: Frame | None = None
-        self.taken = self.superseded = 0
-        self._next = max(0, ring.count - 1)
-
-    @property
-    def image(self) -> NDArray[np.uint8]:
-        """Pixels (height, width, 3) of the newest frame; valid until the next one is taken."""
-        image: NDArray[np.uint8] = self._current["image"][0]
-        return image
-
-    @property
-    def latent(self) -> NDArray[np.float32]:
-        """Latent (d,) of the newest frame; valid until the next one is taken."""
-        latent: NDArray[np.float32] = self._current["latent"][0]
-        return latent
-
-    @property
-    def info(self) -> NDArray[Any]:
-        """Provenance (1,) of the newest frame; valid until the next one is taken."""
-        return self._current["info"]
-
-    def take(self, clock: Clock) -> Frame | None:
-        """Take the newest frame if there is a new one; return the newest there is, None before the first."""
-        for _ in range(_TRIES):
-            count = self._ring.count
-            if count <= self._next:
-                break
-            try:
-                self._ring.read_into(count - 1, self._spare)
-            except Overrun:
-                continue  # overwritten while it was copied, so a newer one is on its way
-            self._spare, self._current = self._current, self._spare
-            info = self._current["info"][0]
-            info["stamps"][_TAKEN] = clock.now()
-            self.newest = Frame(
-                number=count - 1,
-                arrived=float(info["stamps"][_ARRIVED]),
-                valid=bool(info["valid"]),
-                reason=bytes(info["reason"]).decode(errors="replace"),
-                taken=float(info["stamps"][_TAKEN]),
-                trial=int(info["event"]["trial"]),
-            )
-            self.superseded += count - 1 - self._next
-            self.taken += 1
-            self._next = count
-            break
-        return self.newest
+_FLIPPED = STAGES.index("flipped")
 
 
 class StimulusReader:
@@ -189,6 +91,7 @@ class StimulusReader:
                 name,
                 float(record["since"]),
                 text,
+                int(record["feed"]),
             )
             self._waiting.append((part, float(record["start"]), float(record["stop"]), image))
             self._next += 1
@@ -197,7 +100,7 @@ class StimulusReader:
 class Pictures:
     """Pictures gives the pixels of choices: the newest frame, or the stimulus that is due."""
 
-    def __init__(self, frames: FrameReader, stimuli: StimulusReader | None = None) -> None:
+    def __init__(self, frames: Frames, stimuli: StimulusReader | None = None) -> None:
         self.frames = frames
         self.stimuli = stimuli
 
@@ -221,6 +124,8 @@ class ShownWriter:
         Where they come from.
     background : int
         Grey level of the neutral picture.
+    decoders : sequence of int
+        The place in the session of each decoder that feeds the display.
 
     Raises
     ------
@@ -228,7 +133,9 @@ class ShownWriter:
         If the ring does not take this frame ring's pictures.
     """
 
-    def __init__(self, ring: Ring, pictures: Pictures, background: int) -> None:
+    def __init__(
+        self, ring: Ring, pictures: Pictures, background: int, decoders: Sequence[int] = (0,)
+    ) -> None:
         frames = pictures.frames
         columns: Mapping[str, Any] = {c.name: (c.dtype, c.shape) for c in ring.columns}
         wanted = {
@@ -241,6 +148,7 @@ class ShownWriter:
         self._ring = ring
         self._pictures, self._frames = pictures, frames
         self._background = background
+        self._decoders = tuple(decoders)
 
     @property
     def count(self) -> int:
@@ -252,7 +160,7 @@ class ShownWriter:
         place = self._ring.claim(1)
         record = place["shown"]
         record["kind"], record["frame"], record["flip"] = choice.kind, choice.frame, flip
-        record["trial"] = choice.trial
+        record["trial"], record["decoder"] = choice.trial, self._decoders[self._frames.feed]
         record["reason"] = cut_text(choice.reason, 96)
         image = self._pictures.of(choice)
         place["image"][0] = self._background if image is None else image

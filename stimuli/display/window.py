@@ -23,7 +23,6 @@ from stimuli.display.canvas import Area, Canvas, gamma_table
 from stimuli.display.flip_loop import FlipLoop, open_markers, open_pictures
 from stimuli.display.monitors import Monitor, choose_monitor, monitors
 from stimuli.display.pacer import Pacer
-from stimuli.display.rings import FrameReader
 from stimuli.display.settings import DisplaySpec
 
 #: Flips over which the refresh rate is measured, and over which a rest between flips is tried.
@@ -224,5 +223,5 @@ def main(program: Program) -> None:
         open_markers(spec) as markers,
         WindowDisplay(spec, program.clock, program.tick, program.log) as display,
     ):
-        pictures = open_pictures(program, FrameReader(program.ring("frames")))
+        pictures = open_pictures(program)
         FlipLoop(program, spec, pictures, display, markers=markers).run()

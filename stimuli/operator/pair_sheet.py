@@ -35,6 +35,8 @@ class Pair:
         The decoder's own, NaN for none.
     trouble : str
         Why there is no reconstruction; empty where there is one, or one may still arrive.
+    decoder : int
+        The place in the session of the decoder that this trial shows.
     """
 
     trial: int
@@ -44,6 +46,7 @@ class Pair:
     read: Pixels | None = None
     confidence: float = math.nan
     trouble: str = ""
+    decoder: int = 0
 
     @property
     def line(self) -> str:

@@ -11,7 +11,7 @@ The newest frame may belong to an earlier stimulus than the newest, or to none, 
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bci.errors import Overrun
@@ -27,8 +27,11 @@ class Pairing:
 
     Parameters
     ----------
-    shown, frames, marks : Ring
-        The display's changes of picture, the decoder's reconstructions, and its marks.
+    shown : Ring
+        The display's changes of picture.
+    frames, marks : mapping of int to Ring
+        The reconstructions and the marks of each decoder that feeds the display, by its place in the session: a trial
+        is paired with what the decoder read that it shows.
     keep : int
         How many trials to remember.
 
@@ -40,61 +43,66 @@ class Pairing:
         Stimuli seen so far, and records that were overwritten before they were read.
     """
 
-    def __init__(self, shown: Ring, frames: Ring, marks: Ring, *, keep: int) -> None:
+    def __init__(
+        self, shown: Ring, frames: Mapping[int, Ring], marks: Mapping[int, Ring], *, keep: int
+    ) -> None:
         self.pairs: deque[Pair] = deque(maxlen=keep)
         self.trials = self.lost = 0
         self._shown, self._frames, self._marks = shown, frames, marks
-        self._at = {"frames": 0, "marks": 0, "shown": 0}
+        self._at: dict[tuple[str, int], int] = {}
 
     def look(self) -> bool:
         """Read new records of the rings; return whether a pair has changed."""
         # A stimulus is shown before it is marked lost or read: taken in the reverse order, its trial is there first.
-        frames = list(self._new("frames", self._frames))
-        marks = list(self._new("marks", self._marks))
+        frames = [
+            (d, columns) for d, ring in self._frames.items() for columns in self._new("frames", d, ring)
+        ]
+        marks = [(d, columns) for d, ring in self._marks.items() for columns in self._new("marks", d, ring)]
         changed = False
-        for columns in self._new("shown", self._shown):
+        for columns in self._new("shown", -1, self._shown):
             record = columns["shown"][0]
             if record["kind"] == Shown.STIMULUS:
                 name = bytes(record["reason"]).decode(errors="replace")
-                self.pairs.append(
-                    Pair(int(record["trial"]), name, columns["image"][0].copy(), float(record["flip"]))
-                )
+                image, flip = columns["image"][0].copy(), float(record["flip"])
+                pair = Pair(int(record["trial"]), name, image, flip, decoder=int(record["decoder"]))
+                self.pairs.append(pair)
                 self.trials += 1
                 changed = True
-        for columns in marks:
-            changed |= self._take_mark(columns["mark"][0])
-        for columns in frames:
-            changed |= self._take_frame(columns)
+        for decoder, columns in marks:
+            changed |= self._take_mark(decoder, columns["mark"][0])
+        for decoder, columns in frames:
+            changed |= self._take_frame(decoder, columns)
         return changed
 
-    def _take_mark(self, mark: Any) -> bool:
+    def _take_mark(self, decoder: int, mark: Any) -> bool:
         if mark["kind"] != MarkKind.EPOCH_LOST:
             return False
         # A flip marker is stamped with its flip, and a lost one's mark keeps that stamp.
         why = bytes(mark["detail"]).decode(errors="replace").partition(":")[0]
-        return self._answer(float(mark["value"]), trouble=f"no epoch: {why}")
+        return self._answer(decoder, float(mark["value"]), trouble=f"no epoch: {why}")
 
-    def _take_frame(self, columns: Any) -> bool:
+    def _take_frame(self, decoder: int, columns: Any) -> bool:
         info = columns["info"][0]
         flip = float(info["event"]["raw"])
         if not info["valid"]:
             reason = bytes(info["reason"]).decode(errors="replace")
-            return self._answer(flip, trouble=f"invalid: {reason}")
-        return self._answer(flip, read=columns["image"][0].copy(), confidence=float(info["confidence"]))
+            return self._answer(decoder, flip, trouble=f"invalid: {reason}")
+        return self._answer(
+            decoder, flip, read=columns["image"][0].copy(), confidence=float(info["confidence"])
+        )
 
-    def _answer(self, flip: float, **facts: Any) -> bool:
-        """Update the trial of a flip with its result; False where the trial is not remembered."""
+    def _answer(self, decoder: int, flip: float, **facts: Any) -> bool:
+        """Update the trial of a flip with its result; False where the trial is another decoder's, or forgotten."""
         for place, pair in enumerate(self.pairs):
-            if pair.flip == flip:
+            if pair.flip == flip and pair.decoder == decoder:
                 self.pairs[place] = dataclasses.replace(pair, **facts)
                 return True
         return False
 
-    def _new(self, name: str, ring: Ring) -> Iterator[dict[str, Any]]:
+    def _new(self, kind: str, decoder: int, ring: Ring) -> Iterator[dict[str, Any]]:
         """Yield the new records, each copied out of the ring."""
-        end = ring.count
-        while self._at[name] < end:
-            at = self._at[name]
+        end, name = ring.count, (kind, decoder)
+        while (at := self._at.get(name, 0)) < end:
             try:
                 columns = ring.read(at, at + 1)
             except Overrun as overrun:

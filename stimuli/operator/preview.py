@@ -98,20 +98,22 @@ class PreviewWindow:
 def main(program: Program) -> None:
     """Keep the preview up to date until told to stop.
 
-    Opens the rings of roles ``shown``, ``frames`` and ``decode_marks``, and changes none of them.
+    Opens the rings of roles ``shown``, and of each decoder that feeds the display ``frames`` and ``decode_marks``
+    (``frames-2`` …), and changes none of them.
 
-    Spec: ``[preview]`` of the session file; ``caption``; ``participant_monitor`` (index or name), and ``screen``:
-    whether the participant has one.
+    Spec: ``[preview]`` of the session file; ``decoders``, their places in the session; ``caption``;
+    ``participant_monitor`` (index or name), and ``screen``: whether the participant has one.
 
     Report: ``preview`` (the file), ``paired`` (trials with a reconstruction, of those that it shows).
     """
     spec = program.spec
     if hasattr(os, "nice"):
         os.nice(5)  # the line comes first
-    pairing = Pairing(
-        *(program.ring(role) for role in ("shown", "frames", "decode_marks")),
-        keep=spec["pairs"],
+    frames, marks = (
+        dict(zip(spec["decoders"], map(program.ring, program.roles(kind)), strict=True))
+        for kind in ("frames", "decode_marks")
     )
+    pairing = Pairing(program.ring("shown"), frames, marks, keep=spec["pairs"])
     path = program.folder / FILE
     screen = open_screen(program)
     program.ready(window=isinstance(screen, PreviewWindow))

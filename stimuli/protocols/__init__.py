@@ -10,7 +10,8 @@ that were recorded.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from bci.errors import ConfigError
@@ -21,14 +22,18 @@ PROTOCOLS = {name: f"stimuli.protocols.{name}" for name in ("images", "latents",
 
 
 def open_protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
-    """Return the protocol that a session file names, before its first trial.
+    """Return the protocol that a session file names, before its first trial; of several phases, it runs in each.
 
     Raises
     ------
     ConfigError
         If there is none of that name, or its settings cannot be used with what the session's bundle can show and read.
     """
-    return cast("Protocol", _module(spec).protocol(spec, palette))
+    module, phases = _module(spec), tuple(spec.get("phases") or ())
+    if not phases:
+        return cast("Protocol", module.protocol(spec, palette))
+    # All are opened now: what cannot be shown is refused before the first trial.
+    return _in_phases({place: module.protocol(spec, palette) for place in range(len(phases))}, phases)
 
 
 def count(spec: Mapping[str, Any]) -> int | None:
@@ -39,7 +44,21 @@ def count(spec: Mapping[str, Any]) -> int | None:
     ConfigError
         As `open_protocol`, for a name that is not there.
     """
-    return cast("int | None", _module(spec).count(spec))
+    trials = cast("int | None", _module(spec).count(spec))
+    return trials if trials is None else trials * max(1, len(spec.get("phases") or ()))
+
+
+def _in_phases(protocols: dict[int, Protocol], phases: Sequence[str]) -> Protocol:
+    """Yield the trials of one protocol after the other, each with its phase."""
+    for place, phase in enumerate(phases):
+        protocol = protocols.pop(place)
+        trial = next(protocol, None)
+        while trial is not None:
+            outcome = yield replace(trial, phase=phase)
+            try:
+                trial = protocol.send(outcome)
+            except StopIteration:
+                break
 
 
 def _module(spec: Mapping[str, Any]) -> Any:

@@ -12,13 +12,13 @@ from bci.errors import ConfigError
 def session(source: str = "replay", experiment: bool = True) -> Line:
     """Return the line of a session with everything in it."""
     line = [
-        posts.engine({}, frames="frames", latents=False, after=["acquire"]),
+        posts.engine({}, frames=["frames"], latents=False, after=["acquire"]),
         posts.source("", source, {}, offers=["eeg"]),
         posts.acquire("", {}, stream="stream", markers=["markers"], takes=["eeg", "bci-flips"]),
         posts.decode("", {}, stream="stream", markers="markers", shown=True, sides={}),
-        posts.display("headless", {}, frames="frames", stimuli=True, offers=["bci-flips"]),
+        posts.display("headless", {}, frames=["frames"], stimuli=True, offers=["bci-flips"]),
         posts.publish("", {}),
-        posts.preview({}, frames="frames", marks="decode_marks"),
+        posts.preview({}, frames=["frames"], marks=["decode_marks"]),
         posts.record(
             {}, streams=["stream"], markers=["markers"], decoders=[""], rings=["shown", "rig_marks"]
         ),
@@ -72,7 +72,7 @@ def test_two_streams_and_two_decoders_go_in_the_same_order() -> None:
             posts.acquire("emg", {}, stream="stream:emg", markers=[], takes=["b"]),
             posts.decode("", {}, stream="stream", markers=None, shown=False, sides={}),
             posts.decode("motor", {}, stream="stream:emg", markers=None, shown=False, sides={}),
-            posts.display("headless", {}, frames="frames", stimuli=False, offers=[]),
+            posts.display("headless", {}, frames=["frames"], stimuli=False, offers=[]),
             posts.record(
                 {}, streams=["stream", "stream:emg"], markers=[], decoders=["", "motor"], rings=["shown"]
             ),

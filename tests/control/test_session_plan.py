@@ -1,9 +1,11 @@
 """A session file becomes a line: its posts, what each is told, which events a decoder takes."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from tiny_bundle import tiny_bundle
 
 from bci.config.session import SessionConfig
@@ -66,9 +68,60 @@ def test_the_display_is_told_the_decoder_that_drives_it_and_whom_to_watch(bundle
     assert made.line["display"].rings["frames"] == "frames:d1"
     made.roster.info = lambda stream: SimpleNamespace(speed=1.0)  # type: ignore[method-assign]
     told = made.line["display"].specify()
-    assert told["watch"] == ("acquire:emg", "decode:d1")
-    assert told["data_from"] == ("acquire:emg",)
-    assert told["hop_seconds"] == pytest.approx(0.1)
+    (feed,) = told["feeds"]
+    assert feed["decoder"] == 1
+    assert feed["watch"] == ("acquire:emg", "decode:d1")
+    assert feed["data_from"] == ("acquire:emg",)
+    assert feed["hop_seconds"] == pytest.approx(0.1)
+
+
+WORDS = {"protocol": "text", "words": ["go"], "feedback_s": 0.5, "phases": ["doing", "imagining"]}
+
+
+def test_a_session_says_which_decoder_feeds_the_display_in_which_phase(bundles: dict[str, Bundle]) -> None:
+    display = {"kind": "headless", "decoders": {"imagining": "d2"}}
+    made = plan(
+        bundles,
+        {"bundle": "epochs"},
+        {},
+        {"bundle": "epochs", "stream": "emg"},
+        display=display,
+        experiment=WORDS,
+        preview={"kind": "file"},
+    )
+    for name in ("display", "engine", "preview"):
+        rings = made.line[name].rings
+        assert (rings["frames"], rings["frames-2"]) == ("frames", "frames:d2")
+        assert "frames-3" not in rings
+    assert made.line["preview"].rings["decode_marks-2"] == "decode_marks:d2"
+    made.roster.info = lambda stream: SimpleNamespace(speed=1.0)  # type: ignore[method-assign]
+    first, second = made.line["display"].specify()["feeds"]
+    assert (first["decoder"], first["watch"]) == (0, ("acquire", "decode"))
+    assert (second["decoder"], second["watch"]) == (2, ("acquire:emg", "decode:d2"))
+    assert made.line["engine"].specify()["feeds"] == {"doing": 0, "imagining": 1}
+    assert made.line["preview"].specify()["decoders"] == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("decoders", "words"),
+    [
+        ({"imagery": "d1"}, r"names the phase 'imagery'; \[experiment\] phases has doing, imagining"),
+        ({"doing": "arms"}, r"\[display.decoders\] names 'arms'; there are the decoders d0, d1"),
+    ],
+)
+def test_a_phase_or_a_decoder_that_is_not_there_is_refused(
+    bundles: dict[str, Bundle], decoders: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        plan(bundles, {}, {}, display={"decoders": decoders}, experiment=WORDS)
+
+
+def test_decoders_that_take_turns_make_pictures_of_one_size(
+    bundles: dict[str, Bundle], tmp_path: Path
+) -> None:
+    others = bundles | {"wide": tiny_bundle(tmp_path / "wide", width=7)}
+    with pytest.raises(ConfigError, match=r"take turns on the screen make pictures and latents of one size"):
+        plan(others, {}, {"bundle": "wide"}, display={"decoders": {"doing": "d1"}}, experiment=WORDS)
 
 
 def test_an_old_session_file_has_the_line_it_always_had(bundles: dict[str, Bundle]) -> None:

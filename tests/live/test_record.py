@@ -103,7 +103,7 @@ def test_flips_and_marks_become_rows(tmp_path: Path) -> None:
     image = GENERATOR.integers(0, 255, (1, 4, 6, 3), np.uint8)
     shown.write(image=image, latent=np.zeros((1, 2), "f4"), shown=record)
     with Table(tmp_path / "shown.csv", SHOWN_FIELDS) as table:
-        Drain("shown", shown, table, shown_rows)()
+        Drain("shown", shown, table, shown_rows())()
     (row,) = read(tmp_path / "shown.csv")
     assert (row["kind"], row["frame"], row["flip"]) == ("frame", "12", "3.25")
     assert row["digest"] == image_digest(image[0])

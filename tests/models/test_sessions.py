@@ -52,7 +52,14 @@ def session(
         table.writeheader()
         for i, (kind, picture, when) in enumerate(flips):
             table.writerow(
-                {"change": i, "kind": kind, "frame": 10 + i, "flip": BEGAN + when, "digest": DIGESTS[picture]}
+                {
+                    "change": i,
+                    "kind": kind,
+                    "frame": 10 + i,
+                    "flip": BEGAN + when,
+                    "digest": DIGESTS[picture],
+                    "decoder": "",
+                }
             )
     with (folder / "frames.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, FRAME_FIELDS, restval="")

@@ -311,7 +311,19 @@ def test_another_decoder_has_tables_and_marks_of_its_own(copy: Path) -> None:
         "ab",
         {"provider": "none"},
     )
-    assert (named.is_driver(None), named.is_driver("left"), named.is_driver("alpha_2")) == (True, True, False)
+    assert (named.driver, named.feeds) == (None, [None])
+    config["display"] = {"decoders": {}} | config.get("display", {})
+    config["display"]["decoders"] = {"imagery": "alpha_2", "training": "left"}
+    (copy / "config.json").write_text(json.dumps(config))
+    by_turns = RecordedSession.read(copy)
+    assert by_turns.feeds == [None, "alpha_2"]
+    assert [by_turns.feed_of(phase) for phase in ("imagery", "training", "")] == ["alpha_2", None, None]
+    # Rows from before the display could have several decoders name none: it was the driver's.
+    assert [by_turns.fed_by(row) for row in ({}, {"decoder": ""}, {"decoder": "alpha_2"})] == [
+        None,
+        None,
+        "alpha_2",
+    ]
     with pytest.raises(
         RecordingError, match=r"bundle of decoder 'right' was expected.* it ran left, alpha_2"
     ):

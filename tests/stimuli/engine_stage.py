@@ -56,6 +56,8 @@ class World(ManualClock):
         What the decoder reads of each trial.
     epoch_s : float
         From a flip to its reconstruction, seconds.
+    second : callable, optional
+        What another decoder that feeds the display reads of each trial.
     draw_s : callable
         Seconds after which the picture of a trial's latent is there, given the trial; infinite for never.
     """
@@ -67,8 +69,11 @@ class World(ManualClock):
         read: Reader = lambda trial, image: ([float(trial), -1.0, 0.0, 0.0], 0.75),
         epoch_s: float = 0.1,
         draw_s: Callable[[int], float] = lambda trial: 0.05,
+        second: Reader | None = None,
     ) -> None:
         super().__init__(0.0)
+        self._second = second
+        self.second_frames = Ring.create(name + "f2", frame_columns(*SHAPE, LATENT), 256, 1)
         self.folder, self._read, self._epoch_s, self._draw_s = folder, read, epoch_s, draw_s
         self.frames = Ring.create(name + "f", frame_columns(*SHAPE, LATENT), 256, 1)
         self.shown = Ring.create(name + "s", shown_columns(*SHAPE, LATENT), 256, 1)
@@ -76,6 +81,7 @@ class World(ManualClock):
         self.requests, self.drawn = create_requests(name + "q", LATENT), create_drawn(name + "g", *SHAPE)
         self.board = Board.private({"engine": COUNTERS["engine"]})
         self.parts: list[tuple[int, str, NDArray[np.uint8]]] = []
+        self.feeds: list[int] = []
         self.decoded: list[int] = []
         self.facts: dict[str, Any] = {}
         self._asked = self._requested = self._deaths = 0
@@ -114,6 +120,7 @@ class World(ManualClock):
                 continue
             name = bytes(part["name"]).decode()
             self.parts.append((int(part["trial"]), name, image))
+            self.feeds.append(int(part["feed"]))
             flip = float(part["start"]) + 0.004
             self._at(flip, lambda part=part, flip=flip: self._flip(part, flip))
             self._at(
@@ -131,17 +138,21 @@ class World(ManualClock):
 
     def _decode(self, part: Any, flip: float, image: NDArray[np.uint8]) -> None:
         trial = int(part["trial"])
-        read = self._read(trial, image)
-        if read is None:
-            return
-        latent, confidence = read
-        self.decoded.append(trial)
         event = Event(flip, "stimulus", 0, flip, trial)
-        stamps = {"arrived": self.now()}
-        write_frame(
-            self.frames,
-            Reconstruction(image, np.array(latent, np.float32), confidence, True, "", 0, 9, 0, stamps, event),
-        )
+        for ring, reader in ((self.frames, self._read), (self.second_frames, self._second)):
+            read = None if reader is None else reader(trial, image)
+            if read is None:
+                continue
+            latent, confidence = read
+            if ring is self.frames:
+                self.decoded.append(trial)
+            stamps = {"arrived": self.now()}
+            write_frame(
+                ring,
+                Reconstruction(
+                    image, np.array(latent, np.float32), confidence, True, "", 0, 9, 0, stamps, event
+                ),
+            )
 
     # -- the engine --------------------------------------------------------------------------------------
 
@@ -154,6 +165,8 @@ class World(ManualClock):
             "requests": self.requests,
             "drawn": self.drawn,
         }
+        if self._second is not None:
+            rings["frames-2"] = self.second_frames
         launch = Launch(
             "engine",
             "stimuli.engine",
@@ -177,7 +190,7 @@ class World(ManualClock):
 
     def close(self) -> None:
         self.board.close()
-        for ring in (self.frames, self.shown, self.stimuli, self.requests, self.drawn):
+        for ring in (self.frames, self.second_frames, self.shown, self.stimuli, self.requests, self.drawn):
             ring.close()
 
 

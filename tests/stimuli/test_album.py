@@ -3,15 +3,16 @@ import pytest
 
 from bci.signal.types import Shown
 from stimuli.display.album import LOOK_SIDE, Album
+from stimuli.display.frames import FrameReader, Frames
 from stimuli.display.presenter import Choice
-from stimuli.display.rings import FrameReader, Pictures
+from stimuli.display.rings import Pictures
 
 HZ = 50.0
 
 
 def remembered(stage, flips, *, looks=4, changes=3, skip=()):
     """Return an album of a run with a new frame at every tenth flip."""
-    reader = FrameReader(stage.frames)
+    reader = Frames([FrameReader(stage.frames)])
     album = Album(Pictures(reader), HZ, changes=changes, looks=looks)
     for k in range(flips):
         time = 10.0 + k / HZ

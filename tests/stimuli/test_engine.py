@@ -197,10 +197,10 @@ def test_what_a_protocol_was_told_comes_back_to_the_bit(tmp_path: Path) -> None:
         Outcome(2, Ending.SHOWN, 12345.000001, late=(Reading(0, latent, math.nan), Reading(1, -latent, 2 / 3))),
     ]  # fmt: skip
     with TrialTable(tmp_path) as table:
-        table.write(0, trial, told[0], 0.3, frames=4)
-        table.write(1, trial, told[1], 0.9, frames=5)
+        table.write(0, trial, told[0], 0.3, frames=[4])
+        table.write(1, trial, told[1], 0.9, frames=[5])
     with TrialTable(tmp_path) as table:
-        table.write(2, trial, told[2], 1.7, frames=9)
+        table.write(2, trial, told[2], 1.7, frames=[9])
         table.write_late([Reading(2, latent, 0.5)], 3)
         table.write_late([Reading(1, latent, 0.5)])
     # An engine that is killed while it writes leaves half a row.
@@ -209,7 +209,7 @@ def test_what_a_protocol_was_told_comes_back_to_the_bit(tmp_path: Path) -> None:
     past = read_past(tmp_path)
     assert [(row.stimulus, row.name) for row in past.rows] == [(3, 'face, "3"')] * 3
     assert [facts(row.outcome) for row in past.rows] == [facts(outcome) for outcome in told]
-    assert past.frames == 9
+    assert past.frames == (9,)
     assert past.after == {1}
     assert [reading.trial for reading in past.pending[3]] == [2]
 

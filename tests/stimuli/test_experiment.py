@@ -13,8 +13,9 @@ from PIL import Image
 from bci.errors import ConfigError
 from bci.signal.types import Event, Shown
 from stimuli.display import headless
+from stimuli.display.frames import FrameReader, Frames
 from stimuli.display.presenter import Choice
-from stimuli.display.rings import FrameReader, Pictures, ShownWriter, StimulusReader
+from stimuli.display.rings import Pictures, ShownWriter, StimulusReader
 from stimuli.engine import LEAD_S
 from stimuli.engine import ask as ask_for
 from stimuli.protocols import open_protocol
@@ -126,8 +127,8 @@ CAME = [
 def test_the_engine_says_whether_a_trial_was_shown_whole(
     stage: Any, changes: list[Any], ending: Ending, onset: float
 ) -> None:
-    writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
-    witness = Witness(stage.shown, stage.frames, early_s=LEAD_S / 2)
+    writer = ShownWriter(stage.shown, Pictures(Frames([FrameReader(stage.frames)])), 128)
+    witness = Witness(stage.shown, [stage.frames], early_s=LEAD_S / 2)
     show(stage, writer, *changes)
     stage.clock.advance(10.15)
     stage.frame(confidence=0.5)
@@ -146,8 +147,8 @@ def turn(stage: Any, when: float) -> None:
 
 def test_what_was_read_of_a_trial_is_of_its_own_epoch_and_what_comes_later_is_handed_on(stage: Any) -> None:
     """A flip every 6.1 s, pictures shown 4 s, epochs that end 9 s after their flip: each comes in the next trial."""
-    witness = Witness(stage.shown, stage.frames, early_s=LEAD_S / 2)
-    writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
+    witness = Witness(stage.shown, [stage.frames], early_s=LEAD_S / 2)
+    writer = ShownWriter(stage.shown, Pictures(Frames([FrameReader(stage.frames)])), 128)
     outcomes = []
     for number in range(4):
         start = 1.0 + 6.1 * number
@@ -165,8 +166,8 @@ def test_what_was_read_of_a_trial_is_of_its_own_epoch_and_what_comes_later_is_ha
 
 
 def test_an_epoch_that_ends_within_its_trial_is_that_trials_reading(stage: Any) -> None:
-    witness = Witness(stage.shown, stage.frames, early_s=LEAD_S / 2)
-    writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 128)
+    witness = Witness(stage.shown, [stage.frames], early_s=LEAD_S / 2)
+    writer = ShownWriter(stage.shown, Pictures(Frames([FrameReader(stage.frames)])), 128)
     writer.write(Choice(Shown.STIMULUS, 7, trial=5), 1.004)
     turn(stage, 1.1)
     stage.frame(latent=5, event=Event(1.0, "stimulus 7 face", 0, 1.004, 5))

@@ -8,7 +8,7 @@ from bci.errors import RingError
 from bci.memory.board import Board
 from bci.signal.types import Shown
 from stimuli.display.presenter import Cause, Frame, Presenter
-from stimuli.display.settings import DisplaySpec
+from stimuli.display.settings import DisplaySpec, FeedSpec
 
 FRESH, DATA, HEART = 0.25, 0.5, 1.0
 
@@ -139,7 +139,7 @@ def test_the_end_of_the_run_is_neutral(presenter):
 
 def test_watching_a_program_that_does_not_exist_is_refused(board):
     with pytest.raises(RingError, match="no program 'decoder' on the board"):
-        Presenter.of(DisplaySpec(fresh_for=1.0, watch=("decoder",)), board)
+        Presenter.of(DisplaySpec(fresh_for=1.0, feeds=(FeedSpec(watch=("decoder",)),)), board)
 
 
 steps = st.lists(

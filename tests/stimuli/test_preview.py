@@ -37,12 +37,13 @@ class Line:
         self.trials = 0
 
     def pairing(self, keep: int = 8) -> Pairing:
-        return Pairing(self.shown, self.frames, self.marks, keep=keep)
+        return Pairing(self.shown, {0: self.frames}, {0: self.marks}, keep=keep)
 
-    def flip(self, level: int, when: float, kind: Shown = Shown.STIMULUS) -> None:
+    def flip(self, level: int, when: float, kind: Shown = Shown.STIMULUS, decoder: int = 0) -> None:
         place = self.shown.claim(1)
         place["image"][0] = level
         place["shown"]["kind"], place["shown"]["flip"] = kind, when
+        place["shown"]["decoder"] = decoder
         place["shown"]["reason"] = f"face-{level}".encode()
         place["shown"]["trial"] = self.trials if kind is Shown.STIMULUS else -1
         self.trials += kind is Shown.STIMULUS
@@ -101,6 +102,26 @@ def test_a_stimulus_is_paired_with_its_own_epoch_and_not_with_the_newest_frame(l
     line.decode(101.0, 21, confidence=math.nan)
     assert pairing.look()
     assert lines(pairing) == ["confidence 0.50", "confidence none"]
+
+
+def test_a_trial_is_paired_with_what_the_decoder_read_that_it_shows(line: Line, segment_name: str) -> None:
+    other = Line(segment_name + "o")
+    try:
+        pairing = Pairing(
+            line.shown, {0: line.frames, 2: other.frames}, {0: line.marks, 2: other.marks}, keep=8
+        )
+        line.flip(10, 100.0)
+        line.flip(20, 101.0, decoder=2)
+        # Both decoders read both trials.
+        for decoder, level in ((line, 1), (other, 5)):
+            decoder.decode(100.0, 10 + level)
+            decoder.decode(101.0, 20 + level)
+        other.lose(100.0)
+        assert pairing.look()
+        assert [pair.read[0, 0, 0] for pair in pairing.pairs if pair.read is not None] == [11, 25]
+        assert lines(pairing) == ["confidence 0.50"] * 2
+    finally:
+        other.close()
 
 
 def test_a_trial_without_a_picture_says_why(line: Line) -> None:
@@ -163,7 +184,7 @@ def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
         }
     )
     spec = {
-        "kind": "file", "monitor": None, "pairs": 8, "caption": "loop: SIMULATED EEG",
+        "kind": "file", "monitor": None, "pairs": 8, "caption": "loop: SIMULATED EEG", "decoders": (0,),
         "participant_monitor": 0, "screen": False,
     }  # fmt: skip
     rings = {"shown": line.shown.handle, "frames": line.frames.handle, "decode_marks": line.marks.handle}

@@ -7,8 +7,9 @@ from bci.errors import RingError
 from bci.memory.frames import frame_columns, shown_columns
 from bci.memory.ring import Column, Ring
 from bci.signal.types import FRAME_DTYPE, STAGES, Shown
+from stimuli.display.frames import FrameReader, Frames
 from stimuli.display.presenter import Cause, Choice
-from stimuli.display.rings import FrameReader, Pictures, ShownWriter
+from stimuli.display.rings import Pictures, ShownWriter
 
 
 def test_there_is_no_frame_before_the_first(stage):
@@ -103,14 +104,14 @@ def test_a_ring_that_holds_no_frames_is_refused(columns):
 def test_a_shown_ring_for_other_pictures_is_refused(stage):
     reader = FrameReader(stage.frames)
     with pytest.raises(RingError, match="the shown ring needs"):
-        ShownWriter(Ring.private(shown_columns(8, 8, 2), 4, 1), Pictures(reader), 128)
+        ShownWriter(Ring.private(shown_columns(8, 8, 2), 4, 1), Pictures(Frames([reader])), 128)
     with pytest.raises(RingError, match="the shown ring needs"):
-        ShownWriter(Ring.private(frame_columns(4, 6, 2), 4, 1), Pictures(reader), 128)
+        ShownWriter(Ring.private(frame_columns(4, 6, 2), 4, 1), Pictures(Frames([reader])), 128)
 
 
 def test_a_shown_frame_is_recorded_with_its_pixels_latent_and_every_stamp(stage):
     reader = FrameReader(stage.frames)
-    writer = ShownWriter(stage.shown, Pictures(reader), 128)
+    writer = ShownWriter(stage.shown, Pictures(Frames([reader])), 128)
     stage.clock.advance(2.0)
     number = stage.frame(age=0.5, confidence=0.25)
     stage.clock.advance(0.25)
@@ -133,7 +134,7 @@ def test_a_shown_frame_is_recorded_with_its_pixels_latent_and_every_stamp(stage)
 
 
 def test_the_neutral_picture_is_recorded_as_grey_without_a_frame(stage):
-    writer = ShownWriter(stage.shown, Pictures(FrameReader(stage.frames)), 90)
+    writer = ShownWriter(stage.shown, Pictures(Frames([FrameReader(stage.frames)])), 90)
     writer.write(Choice(Shown.NEUTRAL, -1, Cause.INVALID, "µ" * 60), 2.5)
     shown = stage.changes()
     record = shown["shown"][0]

@@ -9,13 +9,14 @@ from stimuli.display.settings import DisplaySpec
 @pytest.mark.parametrize(
     ("told", "seconds"),
     [
-        ({"hop_seconds": 0.5}, 1.5),
-        ({"hop_seconds": 0.01}, 0.25),
-        ({"hop_seconds": 0.5, "fresh_for": 0.125}, 0.125),
+        ({"feeds": [{"hop_seconds": 0.5}]}, 1.5),
+        ({"feeds": [{"hop_seconds": 0.01}]}, 0.25),
+        ({"feeds": [{"hop_seconds": 0.5}], "fresh_for": 0.125}, 0.125),
     ],
 )
 def test_a_picture_is_fresh_for_three_hops_or_a_quarter_second_unless_the_session_says(told, seconds):
-    assert DisplaySpec.of(told).fresh_seconds == seconds
+    spec = DisplaySpec.of(told)
+    assert spec.fresh_seconds(spec.feeds[0]) == seconds
 
 
 def test_a_stream_is_silent_after_three_samples_or_half_a_second_unless_the_session_says():
@@ -49,12 +50,12 @@ def test_freshness_without_a_hop_or_a_setting_is_refused():
 )
 def test_a_wrong_key_or_value_is_named(key, value):
     with pytest.raises(ConfigError, match=key):
-        DisplaySpec.of({"hop_seconds": 0.1, key: value})
+        DisplaySpec.of({"feeds": [{"hop_seconds": 0.1}], key: value})
 
 
 def test_settings_survive_the_way_through_a_spec():
     settings = DisplaySettings(kind="headless", monitor="DP-1", gamma=2.2, size_px=(320, 200))
-    spec = DisplaySpec.of(settings.model_dump() | {"hop_seconds": 0.1})
+    spec = DisplaySpec.of(settings.model_dump(exclude={"decoders"}) | {"feeds": [{"hop_seconds": 0.1}]})
     assert {key: getattr(spec, key) for key in settings.model_dump()} == settings.model_dump()
 
 
