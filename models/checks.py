@@ -9,6 +9,9 @@ from bci.errors import DataError
 
 Floats = NDArray[np.float64]
 
+#: A voxel whose deviation is below this share of the median voxel's counts as constant.
+_STILL = 1e-6
+
 
 def as_matrix(values: ArrayLike, name: str, columns: str) -> NDArray[np.floating[Any]]:
     """Return `values` as a matrix of floating-point numbers, float32 kept as it is, or say why it is none.
@@ -78,20 +81,33 @@ def check_trials(trials: int, needed: int, model: str, reason: str) -> None:
         )
 
 
+def varying(brain: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Return which voxels change by more than rounding: (n, voxels) to (voxels,) bool.
+
+    A voxel that stands still but for the last digits of its type, or for a millionth of what its neighbours do, is as
+    good as constant: standardised by so small a deviation, the first real change of it would be all that is read.
+    """
+    deviation = brain.std(0, dtype=np.float64)
+    size = np.abs(brain.mean(0, dtype=np.float64))
+    alive = deviation > 16 * float(np.finfo(brain.dtype).eps) * size
+    typical = float(np.median(deviation[alive])) if alive.any() else 0.0
+    return np.asarray(alive & (np.ptp(brain, axis=0) > 0) & (deviation > _STILL * typical))
+
+
 def check_varying(brain: NDArray[np.floating[Any]]) -> None:
-    """Refuse voxels that never change: they carry nothing and cannot be standardised.
+    """Refuse voxels that never change, or hardly: they carry nothing and cannot be standardised.
 
     Raises
     ------
     DataError
         With how many there are, and where.
     """
-    constant = np.flatnonzero(np.ptp(brain, axis=0) == 0)
+    constant = np.flatnonzero(~varying(brain))
     if len(constant):
         shown = ", ".join(map(str, constant[:5])) + (" …" if len(constant) > 5 else "")
         raise DataError(
             f"expected {brain.shape[1]} voxels that vary over the {len(brain)} training trials, came "
-            f"{len(constant)} constant ones (columns {shown}). Leave them out of the mask."
+            f"{len(constant)} constant or nearly constant ones (columns {shown}). Leave them out of the mask."
         )
 
 

@@ -14,6 +14,10 @@ Features that move together, such as the samples of an epoch, have next to no no
 says nothing of the signal, and a prior that scales weights by it finds none. So there principal components come first
 (`components`). Where the brain answers to some directions of the latents and not to others, `relevance` learns which.
 
+No noise model is right everywhere, and a wrong one is confidently wrong: it explains away what is not there, or reads
+noise as signal. So every fit is recalibrated on runs and stimuli that it did not see (`models.readouts.recalibration`):
+its answers are shrunk by the scalar that fits, and the variance that it states is made that of held-out trials.
+
 Voxels differ in reliability, so each has its own :math:`\alpha_v`; the distribution that these come from is learned
 from all voxels (empirical Bayes, a mixture on a grid), which keeps one voxel's few trials from speaking alone.
 """
@@ -25,14 +29,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.covariance import ledoit_wolf
 
 from bci.errors import DataError
-from models.readouts.collapse import Collapse, diagnose
 from models.readouts.fitted import FittedReadout
+from models.readouts.folds import held_out_folds
 from models.readouts.interface import Readout, Training
-from models.readouts.linear import run_folds
 from models.readouts.maps import Affine
 from models.readouts.noise import NoiseFit, RotatedTrials, SharedNoise, rotate
 from models.readouts.principal import principal_axes
 from models.readouts.rank import choose_rank
+from models.readouts.recalibration import Recalibration
 from models.readouts.relevance import relevance
 from models.readouts.scaling import Array, Standard
 
@@ -50,7 +54,7 @@ class InvertedEncoder(Readout):
     most_factors : int
         The largest rank of shared noise that is considered.
     folds : int
-        Into how many the runs are gathered for choosing the rank.
+        Into how many the runs are gathered for choosing the rank, and for the recalibration.
     correlated : bool
         Whether the prior has the latents' own correlations, shrunk (Ledoit and Wolf 2004), instead of none: for
         latents that were not drawn independently, such as those of an encoder network.
@@ -71,7 +75,11 @@ class InvertedEncoder(Readout):
         in the other attributes.
     rank_likelihoods_ : dict of int to float
         After `fit`: held-out log likelihood per voxel and trial of each rank tried.
+    recalibration_ : Recalibration
+        After `fit`: what held-out runs and stimuli corrected.
     """
+
+    recalibration_: Recalibration
 
     noise_: SharedNoise
     alphas_: Floats
@@ -126,7 +134,7 @@ class InvertedEncoder(Readout):
         self._root = relevance(y, z) if self.relevance else np.eye(z.shape[1])
         z, self._prior = z @ self._root, self._root.T @ prior @ self._root
         rank, self.rank_likelihoods_ = choose_rank(y, z, runs, most=self.most_factors, folds=self.folds)
-        self.collapse_ = self._diagnose(brain, latents, y, z, runs, rank)
+        self._recalibrate(training, y, z, rank)
         self._encode(y, z, rank)
 
     def _encode(self, y: NDArray[np.float32], z: Floats, rank: int) -> None:
@@ -135,22 +143,24 @@ class InvertedEncoder(Readout):
         self.noise_ = NoiseFit(trials, max(rank, 1))(rank)
         self._weigh(trials)
         self.weights_ = (self._root @ self._encoding).astype(np.float32)
-        self._frozen: dict[int, FittedReadout] = {}
+        self._frozen: dict[float, FittedReadout] = {}
 
-    def _diagnose(
-        self,
-        brain: Array,
-        latents: Array,
-        y: NDArray[np.float32],
-        z: Floats,
-        runs: NDArray[np.intp],
-        rank: int,
-    ) -> Collapse:
-        """Read runs that this encoder was not fitted on: a third of them, once."""
-        kept, out = next(run_folds(runs, 3))
+    def _recalibrate(self, training: Training, y: NDArray[np.float32], z: Floats, rank: int) -> None:
+        """Read runs and stimuli that an encoder was not fitted on, and compare what it says with what came."""
+        brain, latents, counts = training.brain, training.latents, training.counts
+        truth = np.asarray(self._latents.forward(latents), np.float64)
+        predicted, stated = np.empty(truth.shape), np.empty(truth.shape)
         other = copy(self)
-        other._encode(y[kept], z[kept], rank)  # noqa: SLF001  (a copy of this one)
-        return diagnose(self._latents.forward(latents[out]), self._latents.forward(other.predict(brain[out])))
+        other.recalibration_ = Recalibration.none(truth)
+        for kept, out in held_out_folds(training.runs, latents, self.folds):
+            other._encode(y[kept], z[kept], rank)  # noqa: SLF001  (a copy of this one)
+            for count in np.unique(counts[out]):
+                trials = out & (counts == count)
+                fitted = other.frozen(count)
+                predicted[trials] = fitted.standard(brain[trials])
+                stated[trials] = np.diag(fitted.covariance)
+        self.recalibration_ = Recalibration.of(truth, predicted, np.zeros(truth.shape[1]), stated.mean(0))
+        self.collapse_ = self.recalibration_.collapse
 
     def _weigh(self, trials: RotatedTrials) -> None:
         """Give each voxel its penalty and find the encoding weights with the shared noise taken out."""
@@ -187,7 +197,7 @@ class InvertedEncoder(Readout):
         along = np.array([loose(values * factor) for factor in factors]).reshape(noise.rank, len(values))
         self._loose_shared = np.einsum("kj,jk->j", mass, factors[:, None] * along - loose(values))
 
-    def frozen(self, repeats: int | None = None) -> FittedReadout:
+    def frozen(self, repeats: float | None = None) -> FittedReadout:
         """Return the fitted readout for trials that average `repeats` presentations, 1 when left out.
 
         Raises
@@ -213,8 +223,9 @@ class InvertedEncoder(Readout):
             weights, offset = (covariance @ information).T @ back, np.zeros(len(covariance))
             weights = weights if self._front is None else self._front @ weights
             covariance = back.T @ covariance @ back
-            affine = Affine(weights, offset)
-            self._frozen[repeats] = FittedReadout(self._voxels, self._latents, affine, covariance)
+            self._frozen[repeats] = self.recalibration_.readout(
+                self._voxels, self._latents, Affine(weights, offset), covariance
+            )
         return self._frozen[repeats]
 
     def predict(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:

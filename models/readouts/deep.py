@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from models.metrics.latents import cosine
-from models.readouts.collapse import diagnose
-from models.readouts.fitted import FittedReadout, spread
+from models.readouts.folds import held_out_folds
 from models.readouts.gradient import LatentLoss, Loss, Schedule, layers, train, weights_of
 from models.readouts.interface import Readout, Training
-from models.readouts.linear import run_folds
 from models.readouts.maps import Network
+from models.readouts.recalibration import Recalibration
 from models.readouts.scaling import Standard
 
 Floats = NDArray[np.float64]
@@ -85,9 +84,9 @@ class DeepReadout(Readout):
         return 2 * self.schedule.batch, "a network", "two batches make an epoch"
 
     def learn(self, training: Training) -> None:
-        """Train on all runs but a fifth, which choose the epoch and measure the error."""
+        """Train without a fifth of the runs and their stimuli, which choose the epoch and measure the error."""
         brain, latents = training.brain, training.latents
-        kept, out = next(run_folds(training.runs, 5))
+        kept, out = next(iter(held_out_folds(training.runs, latents, 5)))
         voxels, scale = Standard.of(brain[kept]), Standard.of(latents[kept])
         x, y = voxels.forward(brain), np.asarray(scale.forward(latents), np.float64)
         sizes = (x.shape[1], *self.variant.hidden, y.shape[1])
@@ -107,5 +106,6 @@ class DeepReadout(Readout):
         train(network, x[kept], y[kept], self.loss, self.schedule, validate)
         network_map = Network(frozen)
         predicted = np.asarray(network_map(voxels.forward(brain[out])), np.float64)
-        self._fitted = FittedReadout(voxels, scale, network_map, spread(y[out] - predicted))
-        self.collapse_ = diagnose(y[out], predicted)
+        recalibration = Recalibration.of(y[out], predicted, np.zeros(y.shape[1]))
+        self.collapse_ = recalibration.collapse
+        self._fitted = recalibration.readout(voxels, scale, network_map)

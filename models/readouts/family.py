@@ -31,7 +31,7 @@ def _dense(**options: Any) -> Readout:
     from models.readouts.dense import Dense
     from models.readouts.gradient import Schedule
 
-    return LinearReadout(Dense(schedule=Schedule(**options)))
+    return LinearReadout(Dense(schedule=Schedule(**options)), folds=3)
 
 
 def _network(variant: str) -> Build:

@@ -55,18 +55,22 @@ class FittedReadout:
         From standardised voxels to standardised latents.
     covariance : (d, d) float64
         Covariance of the remaining uncertainty, in standardised latents.
+    claims : bool
+        Whether a confidence may be claimed: not by a readout whose answers hardly depend on what was measured.
     uncertainty : float
-        Its trace.
+        The trace of the covariance; infinite where nothing is claimed, so that the confidence is 0.
     """
 
     voxels: Standard
     latents: Standard
     map: Map
     covariance: Floats
+    claims: bool = True
     uncertainty: float = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "uncertainty", float(np.trace(self.covariance)))
+        trace = float(np.trace(self.covariance)) if self.claims else float("inf")
+        object.__setattr__(self, "uncertainty", trace)
 
     def standard(self, brain: ArrayLike) -> Array:
         """Return latents in units of their own deviation: (n, voxels) to (n, d).

@@ -1,17 +1,15 @@
 """LinearReadout turns any linear solver into a readout: frozen scaling, an error from held-out trials."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import DataError
-from models.readouts.collapse import diagnose
-from models.readouts.fitted import FittedReadout, spread
+from models.readouts.folds import held_out_folds
 from models.readouts.interface import Readout, Training
 from models.readouts.maps import Affine
+from models.readouts.recalibration import Recalibration
 from models.readouts.scaling import Array, Standard
 
 Floats = NDArray[np.float64]
@@ -27,7 +25,7 @@ class Solution:
     weights : (voxels, d)
     intercept : (d,)
     errors : (n, d), optional
-        Of each trial, predicted without it; None when the solver does not know.
+        Of each trial, predicted by a fit that saw neither its run nor its stimulus; None when the solver does not know.
     chosen : mapping of str to object, optional
         The solver's choices, for the report.
     """
@@ -50,25 +48,6 @@ class Solver(Protocol):
         ...
 
 
-def run_folds(runs: Runs, folds: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Yield (fitted, held out) masks; whole runs are held out, gathered into at most `folds` folds.
-
-    Raises
-    ------
-    DataError
-        If there is only one run.
-    """
-    count = int(runs.max()) + 1
-    if count < 2:
-        raise DataError(
-            "expected at least 2 runs to hold one out, came 1. "
-            "Pass the runs, or leave them out and contiguous blocks are used."
-        )
-    for k in range(min(folds, count)):
-        out = runs % min(folds, count) == k
-        yield ~out, out
-
-
 class LinearReadout(Readout):
     """A LinearReadout is a readout whose map is one matrix.
 
@@ -77,7 +56,7 @@ class LinearReadout(Readout):
     solver : Solver
         Finds the map.
     folds : int
-        Folds of whole runs on which the error is measured, where the solver does not leave trials out itself.
+        Folds of whole runs and stimuli on which the error is measured, where the solver does not hold them out itself.
     standardise : bool
         Whether the solver sees latents in units of their own deviation, or as they are.
 
@@ -89,7 +68,7 @@ class LinearReadout(Readout):
 
     solution_: Solution
 
-    def __init__(self, solver: Solver, folds: int = 3, *, standardise: bool = True) -> None:
+    def __init__(self, solver: Solver, folds: int = 5, *, standardise: bool = True) -> None:
         self.solver = solver
         self.folds = folds
         self.standardise = standardise
@@ -109,9 +88,11 @@ class LinearReadout(Readout):
         errors = self.solution_.errors
         if errors is None:
             errors = np.empty(y.shape)
-            for kept, out in run_folds(runs, self.folds):
+            for kept, out in held_out_folds(runs, y, self.folds):
                 part = self.solver.solve(x[kept], y[kept], np.unique(runs[kept], return_inverse=True)[1])
                 errors[out] = y[out] - (x[out] @ part.weights + part.intercept)
-        self.collapse_ = diagnose(y, y - errors)
+        centre = y.mean(0, dtype=np.float64)
+        recalibration = Recalibration.of(y, y - errors, centre)
+        self.collapse_ = recalibration.collapse
         affine = Affine(self.solution_.weights, self.solution_.intercept)
-        self._fitted = FittedReadout(voxels, scale, affine, spread(errors))
+        self._fitted = recalibration.readout(voxels, scale, affine)

@@ -5,7 +5,7 @@ a graph.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ class Map(Protocol):
 
     def __call__(self, voxels: Array) -> Array:
         """Read: (n, voxels) to (n, d), both in units of their own deviation."""
+        ...
+
+    def shrunk(self, gain: float, centre: Floats) -> Self:
+        """Return the map whose answers lie `gain` times as far from `centre`, (d,)."""
         ...
 
 
@@ -39,6 +43,10 @@ class Affine:
     def __call__(self, voxels: Array) -> Array:
         """Read: (n, voxels) to (n, d)."""
         return voxels @ self.weights + self.offset
+
+    def shrunk(self, gain: float, centre: Floats) -> "Affine":
+        """Return the map whose answers lie `gain` times as far from `centre`."""
+        return Affine(self.weights * gain, centre + gain * (self.offset - centre))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +74,11 @@ class Kernel:
         result: Floats = np.exp(-self.gamma * np.maximum(squares, 0)) @ self.duals + self.offset
         return result
 
+    def shrunk(self, gain: float, centre: Floats) -> "Kernel":
+        """Return the map whose answers lie `gain` times as far from `centre`."""
+        offset = centre + gain * (self.offset - centre)
+        return Kernel(self.centres, self.gamma, self.duals * gain, offset)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
@@ -85,3 +98,9 @@ class Network:
         for number, (weights, bias) in enumerate(self.layers):
             out = (np.maximum(out, 0) if number else out) @ weights + bias
         return out
+
+    def shrunk(self, gain: float, centre: Floats) -> "Network":
+        """Return the map whose answers lie `gain` times as far from `centre`."""
+        *hidden, (weights, bias) = self.layers
+        last = weights * np.float32(gain), (centre + gain * (bias - centre)).astype(bias.dtype)
+        return Network([*hidden, last])

@@ -9,11 +9,14 @@ Wahba 1979):
 .. math:: y_i - \hat y_{-i} = \frac{y_i - \hat y_i}{1 - H_{ii}}, \qquad
     H = U \operatorname{diag}\frac{s}{s + \alpha} U^\top + \tfrac1n 1 1^\top
 
+That holds where trials are independent. Where runs share an offset, or a stimulus was shown more than once, the others
+still know a trial that is left out alone: `fit_ridge_held_out` chooses by folds instead.
+
 All penalties are screened in single precision, half the time; those whose error comes within its reach of the best
 are compared again in double precision, in which the solution itself is computed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +42,7 @@ class RidgeFit:
     alphas : (targets,) float64
         The penalty chosen for each target.
     errors : (n, targets) float64
-        Residual of each trial, predicted by a fit on the others.
+        Residual of each trial, predicted by a fit without it; by one without its whole fold where folds were given.
     """
 
     weights: Floats
@@ -86,6 +89,81 @@ def fit_ridge(features: Array, targets: Array, alphas: Sequence[float]) -> Ridge
     for index in np.unique(chosen):
         leverage[:, chosen == index] = _leverage(s, u, float(alphas[index]), n)[:, None]
     return RidgeFit(weights, y_mean - x_mean @ weights, best, residual / (1 - leverage))
+
+
+def fit_ridge_held_out(
+    features: Array,
+    targets: Array,
+    alphas: Sequence[float],
+    folds: Iterable[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+) -> RidgeFit:
+    """Fit ridge with an intercept; each target gets the penalty with the smallest error on held-out folds.
+
+    Parameters
+    ----------
+    features : (n, p)
+    targets : (n, t)
+    alphas : sequence of float
+        Positive penalties to choose from; of equals, the first wins.
+    folds : iterable of (fitted, held out) masks, (n,) bool each
+        Every trial is held out once; see `models.readouts.folds`.
+    """
+    grid = np.asarray(alphas, np.float64)
+    parts = [_Fold.of(features, targets, kept, out) for kept, out in folds]
+    table = np.zeros((len(grid), targets.shape[1]))
+    for part in parts:
+        for row, alpha in enumerate(grid):
+            table[row] += (part.errors(np.full(targets.shape[1], alpha)) ** 2).sum(0)
+    best = grid[table.argmin(0)]
+    errors = np.empty(targets.shape)
+    for part in parts:
+        errors[part.out] = part.errors(best)
+    fits = {
+        float(alpha): fit_ridge(features, targets[:, best == alpha], [float(alpha)])
+        for alpha in np.unique(best)
+    }
+    weights, intercept = np.empty((features.shape[1], targets.shape[1])), np.empty(targets.shape[1])
+    for alpha, fit in fits.items():
+        weights[:, best == alpha], intercept[best == alpha] = fit.weights, fit.intercept
+    return RidgeFit(weights, intercept, best, errors)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fold:
+    """A _Fold is one decomposition of fitted trials, from which held-out ones are predicted at any penalty.
+
+    Attributes
+    ----------
+    out : (n,) bool
+    s : (r,) float64
+        Eigenvalues of the fitted trials' Gram matrix.
+    rotated : (r, targets) float64
+        Fitted targets along its eigenvectors.
+    across : (held out, r) float64
+        Inner products of held-out with fitted trials, along the same.
+    rest : (held out, targets) float64
+        Held-out targets about the fitted mean.
+    """
+
+    out: NDArray[np.bool_]
+    s: Floats
+    rotated: Floats
+    across: Floats
+    rest: Floats
+
+    @classmethod
+    def of(cls, features: Array, targets: Array, kept: NDArray[np.bool_], out: NDArray[np.bool_]) -> "_Fold":
+        x, x_out = features[kept].astype(np.float64), features[out].astype(np.float64)
+        mean, y_mean = x.mean(0), targets[kept].mean(0, dtype=np.float64)
+        s, u = _decompose(x, mean, x.shape[1] < len(x))
+        x, x_out = x - mean, x_out - mean
+        across = x_out @ (x.T @ u) if x.shape[1] < len(x) else (x_out @ x.T) @ u
+        return cls(out, s, u.T @ (targets[kept] - y_mean), across, targets[out] - y_mean)
+
+    def errors(self, alphas: Floats) -> Floats:
+        """Return what is left of the held-out targets at one penalty each: (held out, targets)."""
+        left: Floats = self.rest - self.across @ (self.rotated / (self.s[:, None] + alphas))
+        return left
 
 
 def _decompose(features: Array, mean: Floats, primal: bool) -> tuple[Floats, Floats]:

@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 from scipy.linalg import lstsq
 
 from bci.errors import DataError
+from models.readouts.folds import held_out_folds
 from models.readouts.linear import Runs, Solution, Solver
 from models.readouts.principal import principal_axes
-from models.readouts.ridge_solver import fit_ridge
+from models.readouts.ridge_solver import fit_ridge_held_out
 from models.readouts.scaling import Array
 
 Floats = NDArray[np.float64]
+
+#: Folds of whole runs and stimuli on which a penalty is chosen.
+_FOLDS = 5
 
 #: Penalties to choose from, for standardised data.
 ALPHAS = tuple(float(alpha) for alpha in np.logspace(0, 7, 15))
@@ -36,17 +40,17 @@ class LeastSquares:
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
-    """Ridge maps voxels to latents; each latent gets the penalty with the smallest leave-one-out error."""
+    """Ridge maps voxels to latents; each latent gets the penalty that predicts held-out runs and stimuli best."""
 
     alphas: Sequence[float] = ALPHAS
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
         """Return the fewest trials and why."""
-        return 3, "one trial is left out"
+        return 4, "trials are held out"
 
     def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
         """Find the map."""
-        fit = fit_ridge(brain, latents, self.alphas)
+        fit = fit_ridge_held_out(brain, latents, self.alphas, held_out_folds(runs, latents, _FOLDS))
         return Solution(fit.weights, fit.intercept, fit.errors, {"alphas": fit.alphas})
 
 
@@ -69,7 +73,7 @@ class PseudoInverse:
         """Return the fewest trials and why."""
         if tuple(self.alphas) == (0.0,):
             return latents + 2, f"least squares of brain on {latents} latents has no unique answer below"
-        return 3, "one trial is left out"
+        return 4, "trials are held out"
 
     def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
         """Find the map."""
@@ -77,7 +81,7 @@ class PseudoInverse:
             encoding = LeastSquares().solve(latents, brain, runs)
             weights, intercept, chosen = encoding.weights, encoding.intercept, None
         else:
-            fit = fit_ridge(latents, brain, self.alphas)
+            fit = fit_ridge_held_out(latents, brain, self.alphas, held_out_folds(runs, latents, _FOLDS))
             weights, intercept, chosen = fit.weights, fit.intercept, {"alphas": fit.alphas}
         inverse = np.linalg.pinv(np.asarray(weights, np.float64))
         return Solution(inverse, -intercept @ inverse, None, chosen)
@@ -110,7 +114,7 @@ class Principal:
         axes = principal_axes(centred, self.components)
         inner = self.then.solve(centred @ axes, latents, runs)
         weights = axes @ inner.weights
-        # Leave-one-out errors of the inner solver saw the left-out trial in the components: not passed on.
+        # Held-out errors of the inner solver saw the held-out trials in the components: not passed on.
         return Solution(weights, inner.intercept - mean @ weights, None, inner.chosen)
 
 
@@ -161,7 +165,7 @@ class BandedRidge:
     """BandedRidge is ridge whose penalty differs between bands of voxels, such as regions; weights are drawn at random.
 
     The search is that of Dupré la Tour et al. (2022): shares of the bands from a Dirichlet distribution, for each of
-    them the best penalty per latent by leaving one out, and the best of all per latent.
+    them the best penalty per latent on held-out runs and stimuli, and the best of all per latent.
 
     Attributes
     ----------
@@ -181,7 +185,7 @@ class BandedRidge:
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
         """Return the fewest trials and why."""
-        return 3, "one trial is left out"
+        return 4, "trials are held out"
 
     def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
         """Find the map."""
@@ -192,6 +196,7 @@ class BandedRidge:
             )
         count = int(band.max()) + 1
         drawn = np.random.default_rng(self.seed).dirichlet(np.full(count, 0.5), self.tries)
+        folds = list(held_out_folds(runs, latents, _FOLDS))
         shares = np.vstack([np.full((1, count), 1 / count), np.eye(count), drawn])
         best = np.full(latents.shape[1], np.inf)
         weights = np.zeros((brain.shape[1], latents.shape[1]))
@@ -199,7 +204,7 @@ class BandedRidge:
         chosen = np.zeros((latents.shape[1], count))
         for share in shares:
             scale = np.sqrt(count * share)[band]
-            fit = fit_ridge(brain * scale, latents, self.alphas)
+            fit = fit_ridge_held_out(brain * scale, latents, self.alphas, folds)
             loss = (fit.errors**2).sum(0)
             better = loss < best
             best = np.where(better, loss, best)

@@ -9,7 +9,8 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import enet_path
 
 from bci.errors import DataError
-from models.readouts.linear import Runs, Solution, run_folds
+from models.readouts.folds import held_out_folds
+from models.readouts.linear import Runs, Solution
 from models.readouts.scaling import Array
 
 Floats = NDArray[np.float64]
@@ -27,7 +28,7 @@ class ElasticNet:
         Number of penalties, from the largest that leaves any weight down to ``smallest`` of it.
     smallest : float
     folds : int
-        Folds of whole runs.
+        Folds of whole runs and stimuli.
     """
 
     ratio: float = 1.0
@@ -43,7 +44,7 @@ class ElasticNet:
         """Find the map, latent by latent."""
         x_mean, y_mean = brain.mean(0, dtype=np.float64), latents.mean(0, dtype=np.float64)
         x, y = np.asfortranarray(brain - x_mean), latents - y_mean
-        folds = list(run_folds(runs, self.folds))
+        folds = list(held_out_folds(runs, latents, self.folds))
         weights, chosen = np.zeros((x.shape[1], y.shape[1])), np.zeros(y.shape[1])
         for latent in range(y.shape[1]):
             top = float(np.abs(x.T @ y[:, latent]).max()) / (len(x) * self.ratio)
@@ -74,7 +75,7 @@ class PartialLeastSquares:
     components : sequence of int
         To choose from.
     folds : int
-        Folds of whole runs.
+        Folds of whole runs and stimuli.
     """
 
     components: Sequence[int] = (1, 2, 4, 8, 16, 32)
@@ -87,7 +88,7 @@ class PartialLeastSquares:
 
     def solve(self, brain: Array, latents: Array, runs: Runs) -> Solution:
         """Find the map."""
-        folds = list(run_folds(runs, self.folds))
+        folds = list(held_out_folds(runs, latents, self.folds))
         most = min(*(int(kept.sum()) - 1 for kept, _ in folds), brain.shape[1], latents.shape[1])
         tried = [count for count in self.components if count <= most]
         if not tried:

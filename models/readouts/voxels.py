@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
-from models.checks import as_matrix, check_pair, check_varying
+from models.checks import as_matrix, check_pair, check_varying, varying
 from models.readouts.ridge_solver import fit_ridge
 from models.readouts.scaling import Array, Standard
 from models.readouts.solvers import ALPHAS
@@ -99,17 +99,17 @@ def choose_voxels(
         raise DataError(
             f"expected 1 to {matrix.shape[1]} voxels to choose, came {count}. Ask for no more than there are."
         )
-    varying = np.ptp(matrix, axis=0) > 0
-    if varying.sum() < count:
+    alive = varying(matrix)
+    if alive.sum() < count:
         check_varying(matrix)
     if by == "activation":
-        spread = np.where(varying, matrix.std(0, ddof=1, dtype=np.float64), 1.0)
+        spread = np.where(alive, matrix.std(0, ddof=1, dtype=np.float64), 1.0)
         score = np.abs(matrix.mean(0, dtype=np.float64)) / spread
     elif by == "reliability":
         score = _intraclass(matrix.astype(np.float64), stimuli)
     else:
         score = _encoding(matrix, latents)
-    score = np.where(varying, score, -np.inf)
+    score = np.where(alive, score, -np.inf)
     chosen = np.sort(np.argsort(-score, kind="stable")[:count])
     return VoxelMask(subject, matrix.shape[1], chosen)
 

@@ -81,7 +81,7 @@ units = 128
 [trials]
 train = 120
 test = 10
-repeats = 2
+repeats = 3
 runs = 4
 stimulus_s = 1.5
 blank_s = 4.6
@@ -159,7 +159,7 @@ def test_single_volumes_of_blood_tell_pictures_apart_through_a_mask_of_training_
     assert scores["two_way"] > scores["two_way_chance"][1]
     assert scores["two_way_p"] < 0.01
     # Four trials lie in the 51 s before the high-pass has settled; live they would be invalid.
-    assert scores["trials"] == 20 - 4
+    assert scores["trials"] == 30 - 4
     bundle = Bundle.load(root / "fmri")
     assert (bundle.signal.name, bundle.signal.unit) == ("SimulatedBOLD", "percent")
     assert bundle.signal.rate == pytest.approx(1 / 1.5)
@@ -170,7 +170,7 @@ def test_mask_and_readout_rest_on_training_trials_alone(
     trained_fmri: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     root, scores = trained_fmri
-    (root / "more.toml").write_text(FMRI.replace("repeats = 2", "repeats = 3"))
+    (root / "more.toml").write_text(FMRI.replace("repeats = 3", "repeats = 4"))
     again = train_hyper(root / "more.toml", tmp_path / "more")
     assert again["trials"] != scores["trials"]
     fitted = [constants(folder / "readout.onnx") for folder in (root / "fmri", tmp_path / "more")]

@@ -40,7 +40,8 @@ def test_a_graph_cuts_its_mask_out_of_all_voxels():
 @pytest.mark.parametrize("size", [LatentSize("rescale"), LatentSize("truncate", 0.4)])
 def test_a_graph_sizes_latents_as_the_generator_wants_them(size):
     rng = np.random.default_rng(1)
-    brain, latents = rng.standard_normal((50, 30)), rng.standard_normal((50, 9))
+    latents = rng.standard_normal((50, 9))
+    brain = rng.standard_normal((50, 30)) + 2 * np.tile(latents, (1, 4))[:, :30]
     readout = LinearReadout(Ridge()).fit(brain, latents)
     session = onnxruntime.InferenceSession(
         export_readout(readout.frozen(), batch=50, size=size), providers=["CPUExecutionProvider"]
