@@ -103,6 +103,84 @@ def tal(start: float, *annotations: tuple[float, str | bytes]) -> bytes:
     return out
 
 
+def write_gdf(
+    path: Path,
+    samples: np.ndarray,
+    rate: int,
+    units: Sequence[int | bytes],
+    *,
+    events: Sequence[tuple[int, int]] = (),
+) -> Path:
+    """Write float32 samples (n, channels), one record a second; codes of units make it GDF 2.20, words GDF 1.25.
+
+    `events` are (sample, type).
+    """
+    n, channels = samples.shape
+    old = isinstance(units[0], bytes)
+    labels = b"".join(f"E{i}".encode().ljust(16, b"\0") for i in range(channels))
+    limits = [np.full(channels, v, "<f8").tobytes() for v in (-1e6, 1e6)]
+    stored = [np.full(channels, v, "<i8" if old else "<f8").tobytes() for v in (-1000000, 1000000)]
+    per_record = np.full(channels, rate, "<i4").tobytes() + np.full(channels, 16, "<i4").tobytes()
+    tail = struct.pack("<qII", n // rate, 1, 1)
+    if old:
+        head = (
+            b"GDF 1.25"
+            + b" " * 160
+            + b"2025010112000000"
+            + struct.pack("<q", 256 * (channels + 1))
+            + bytes(44)
+        )
+        head += tail + struct.pack("<I", channels)
+        words = b"".join(unit.ljust(8, b"\0") for unit in units if isinstance(unit, bytes))
+        table = labels + bytes(80 * channels) + words + b"".join(limits + stored) + b" " * 80 * channels
+        table += per_record + bytes(32 * channels)
+    else:
+        head = b"GDF 2.20" + b"X X".ljust(66) + bytes(14) + b"X".ljust(64) + bytes(32)
+        head += struct.pack("<H", channels + 1) + bytes(50) + tail + struct.pack("<HH", channels, 0)
+        table = labels + bytes(86 * channels) + np.array(units, "<u2").tobytes() + b"".join(limits + stored)
+        table += bytes(80 * channels) + per_record + bytes(32 * channels)
+    body = samples.reshape(-1, rate, channels).transpose(0, 2, 1).astype("<f4").tobytes()
+    if old:
+        table_of_events = struct.pack("<I", rate)[:3] + struct.pack("<I", len(events))
+    else:
+        table_of_events = struct.pack("<I", len(events))[:3] + struct.pack("<f", rate)
+    table_of_events += np.array([sample + 1 for sample, _ in events], "<u4").tobytes()
+    table_of_events += np.array([kind for _, kind in events], "<u2").tobytes()
+    path.write_bytes(head + table + body + b"\x01" + table_of_events)
+    return path
+
+
+#: A BrainVision header for INT_16 samples at 100 Hz.
+VHDR = (
+    "Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\n{page}DataFile={name}.eeg\n"
+    "MarkerFile={name}.vmrk\nDataFormat=BINARY\nDataOrientation={order}\nNumberOfChannels={n}\n"
+    "SamplingInterval=10000\n[Binary Infos]\nBinaryFormat=INT_16\n[Channel Infos]\n{channels}\n"
+)
+
+
+def write_brainvision(
+    folder: Path,
+    samples: np.ndarray,
+    channels: Sequence[str],
+    markers: Sequence[str] = (),
+    *,
+    encoding: str = "utf-8",
+    page: str = "",
+    order: str = "MULTIPLEXED",
+) -> Path:
+    """Write whole numbers (n, channels) at 100 Hz; channels and markers as the lines of the files have them."""
+    rows = samples if order == "MULTIPLEXED" else samples.T
+    (folder / "a.eeg").write_bytes(rows.astype("<i2").tobytes())
+    described = "\n".join(f"Ch{i + 1}={words}" for i, words in enumerate(channels) if words)
+    coded = f"Codepage={page}\n" if page else ""
+    header = VHDR.format(name="a", n=samples.shape[1], channels=described, page=coded, order=order)
+    (folder / "a.vhdr").write_bytes(header.encode(encoding))
+    lines = "\n".join(f"Mk{i + 1}={words}" for i, words in enumerate(markers))
+    begin = f"Brain Vision Data Exchange Marker File, Version 1.0\n[Common Infos]\n{coded}DataFile=a.eeg\n"
+    (folder / "a.vmrk").write_bytes(f"{begin}[Marker Infos]\n{lines}\n".encode(encoding))
+    return folder / "a.vhdr"
+
+
 def number(value: int) -> bytes:
     """Return an XDF integer of variable length."""
     return b"\x08" + struct.pack("<Q", value) if value > 255 else b"\x01" + struct.pack("<B", value)

@@ -33,7 +33,9 @@ _SPELLINGS = {
     for unit, prefixes in _PREFIXES.items()
     for prefix, base in itertools.product(prefixes, ("v", "volt", "volts"))
 }
-_NO_UNIT = frozenset({"", "none", "n/a", "na", "boolean", "dimensionless", "unitless", "unknown", "counter"})
+_NO_UNIT = frozenset(
+    {"", "none", "n/a", "na", "boolean", "dimensionless", "unitless", "unknown", "counter", "aru"}
+)
 
 
 def unit_name(spelling: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from bci.io.files.formats.arrays import open_array
+from bci.io.files.formats.brainvision_reader import open_brainvision
 from bci.io.files.formats.edf_reader import open_edf
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.xdf.reader import open_xdf
@@ -39,6 +40,7 @@ OPENERS: Mapping[str, Opener] = MappingProxyType(
         ".xdf": open_xdf,
         ".edf": open_edf,
         ".bdf": open_edf,
+        ".vhdr": open_brainvision,
     }
 )
 

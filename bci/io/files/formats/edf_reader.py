@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from bci.io.files.formats.edf import EdfHeader, EdfSignal, read_header
-from bci.io.files.formats.file import FileRecording, agree, listed
+from bci.io.files.formats.file import FileRecording, agree, listed, unique
 from bci.io.files.formats.status import events_of, lines_of
 from bci.io.files.formats.stretches import Stretches
 from bci.io.files.formats.tal import Annotations, breaks_in, read_annotations
 from bci.io.files.formats.units import played
-from bci.signal.labels import numbered
 from bci.signal.types import Event, Signal, code_of
 from bci.signal.units import unit_name
 
@@ -67,7 +66,7 @@ def open_edf(
     if annotations.encoding:
         defects.append(f"annotations are not UTF-8 and were read as {annotations.encoding}")
 
-    names = numbered([data[i].label for i in choice.picks])
+    names = unique([data[i].label for i in choice.picks], defects)
     agree(path.name, "rate", rate, hz)
     agree(path.name, "channels", tuple(channels) if channels is not None else None, names)
     if choice.unit:

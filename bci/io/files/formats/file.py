@@ -1,6 +1,7 @@
 """A FileRecording is one signal from a file, with its stamps, its markers and the file's defects."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
+from bci.signal.labels import numbered
 from bci.signal.types import Event, Signal, Times
 
 Samples32 = NDArray[np.float32]
@@ -114,6 +116,19 @@ def text_at(header: Mapping[str, Any], *names: str) -> str:
     ('EEG', '', '')
     """
     return next((text.strip() for text in nested(header, *names) if isinstance(text, str)), "")
+
+
+def unique(labels: Sequence[str], defects: list[str]) -> tuple[str, ...]:
+    """Return labels with equal ones numbered, and say so.
+
+    >>> defects = []
+    >>> unique(["Cz", "Pz", "Cz"], defects), defects
+    (('Cz-0', 'Pz', 'Cz-1'), ['channels of the same label are numbered: Cz'])
+    """
+    twice = [label for label, n in Counter(labels).items() if n > 1]
+    if twice:
+        defects.append(f"channels of the same label are numbered: {listed(twice)}")
+    return numbered(labels)
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

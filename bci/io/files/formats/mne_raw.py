@@ -227,10 +227,9 @@ def _choose(path: Path, raw: Any, defects: list[str]) -> Played:
 
 def _annotations(path: Path, raw: Any) -> tuple[Stretches, list[Event]]:
     """Return the stretches between the breaks that annotations mark, and the other annotations as markers."""
-    rate, onsets = float(raw.info["sfreq"]), raw.annotations.onset
-    if raw.annotations.orig_time is not None:
-        # Annotations count from the start of the measurement, which may lie before the file's first sample.
-        onsets = onsets - raw.first_time
+    rate = float(raw.info["sfreq"])
+    # Annotations count from the start of the measurement, which may lie before the file's first sample.
+    onsets = raw.annotations.onset - raw.first_time
     texts = [str(text) for text in raw.annotations.description]
     breaks, stays = breaks_among(
         onsets.tolist(), raw.annotations.duration.tolist(), texts, rate, path.suffix.casefold()
