@@ -16,6 +16,7 @@ from bci.io.installation import install_line
 OPTIONAL = (
     ("Training", "train", "torch", "sessions run, training does not"),
     ("BIDS", "bids", "mne-bids", "sessions run, bci export does not"),
+    ("EEGLAB", "eeglab", "pymatreader", "recordings play, .set files in MATLAB's version 7.3 do not"),
     ("Cluster", "cluster", "distributed", "bci compare runs on this machine alone"),
 )
 

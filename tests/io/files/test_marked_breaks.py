@@ -160,5 +160,5 @@ def test_matlabs_newest_format_says_what_to_install(tmp_path: Path, monkeypatch:
     path = tmp_path / "a.set"
     path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n" + bytes(1000))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(RecordingError, match="pip install pymatreader h5py"):
+    with pytest.raises(RecordingError, match=r"needs pymatreader and h5py: pip install .*\[eeglab\]"):
         open_recording(path)

@@ -25,6 +25,7 @@ from bci.io.files.formats.status import events_of
 from bci.io.files.formats.stretches import Stretches
 from bci.io.files.formats.units import Played, played
 from bci.io.files.formats.unpacking import check_gzip, check_mat
+from bci.io.installation import install_line
 from bci.signal.types import Event, Signal, code_of
 from bci.signal.units import unit_name
 
@@ -203,8 +204,8 @@ def _check_hdf5(path: Path) -> None:
     missing = [name for name in ("pymatreader", "h5py") if importlib.util.find_spec(name) is None]
     if _HDF5 in begins and missing:
         raise RecordingError(
-            f"{path.name} is saved in MATLAB's version 7.3 (HDF5), for which {' and '.join(missing)} must be there: "
-            "pip install pymatreader h5py. Or save it in EEGLAB with the option of version 6 or 7."
+            f"{path.name} is saved in MATLAB's version 7.3 (HDF5), which needs {' and '.join(missing)}: "
+            f"{install_line('eeglab')}. Or save it in EEGLAB with the option of version 6 or 7."
         )
 
 
