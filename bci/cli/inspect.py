@@ -271,7 +271,8 @@ def latency(
     decoded, the wait for the answer itself (of blood, seconds) is said apart.
     """
     output = use(json)
-    from bci.session.latency import latency_picture, latency_table, response_wait
+    from bci.session.latency import latency_table, response_wait
+    from bci.session.latency_picture import latency_picture
     from bci.session.onset import true_onset
 
     if not session.is_dir():

@@ -112,7 +112,7 @@ class DisplaySettings(BaseModel):
     held in memory until the end."""
 
     contact_sheet: Annotated[int, Field(ge=0, le=200)] = 24
-    """Headless: how many tiles ``contact_sheet.png`` has; 0 for none."""
+    """Headless: how many tiles ``contact_sheet.png`` has, of an experiment how many trials; 0 for none."""
 
     flip_markers: bool = False
     """Publish every change of picture as an LSL marker stream, stamped with its flip."""

@@ -23,7 +23,8 @@ from bci.io.lsl.metadata import StreamInfo
 from bci.live.sides import side_role
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
-from bci.session.latency import latency_picture, latency_table
+from bci.session.latency import latency_table
+from bci.session.latency_picture import latency_picture
 from bci.signal.clock import Clock
 
 

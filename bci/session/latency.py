@@ -1,6 +1,6 @@
 """The latency table of a session: for every stage between two stamps, its percentiles.
 
-Stages and intervals are `bci.signal.types.STAGES` and `INTERVALS`. Everything up to *published* counts every
+Stamps and intervals are `bci.signal.types.STAGES` and `INTERVALS`. Everything up to *published* counts every
 valid reconstruction; *handover*, *flip* and *total* count what the screen showed, at its first flip. A flip
 stamp is the buffer swap, not light.
 
@@ -12,6 +12,7 @@ beside the table and in none of its stages.
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,19 @@ from bci.session.recorded import RecordedSession
 from bci.signal.types import INTERVALS
 
 Percentiles = Mapping[str, float]
+
+#: What each stage is, for people.
+STAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "transport": "sample to shared memory",
+        "window": "arrival to window",
+        "decode": "window to picture",
+        "publish": "picture to display's ring",
+        "handover": "ring to display",
+        "flip": "display to flip",
+        "total": "sample to flip",
+    }
+)
 
 
 def percentiles(seconds: NDArray[np.float64]) -> dict[str, float]:
@@ -77,23 +91,3 @@ def response_wait(session: Path) -> Percentiles:
     frames = [frame for feed in recorded.feeds for frame in recorded.frames_of(feed)]
     waits = [frame.stamps["data"] - frame.event.time for frame in frames if frame.event is not None]
     return percentiles(np.array(waits, np.float64))
-
-
-def latency_picture(session: Path, path: Path) -> None:
-    """Draw the cumulative distribution of every stage of a session into a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for name, seconds in intervals(session).items():
-        ms = np.sort(seconds[np.isfinite(seconds)]) * 1e3
-        if len(ms):
-            share = np.arange(1, len(ms) + 1) / len(ms)
-            width = 2.5 if name == "total" else 1.4
-            axes.step(np.maximum(ms, 1e-3), share, label=f"{name} (p50 {np.median(ms):.2f} ms)", lw=width)
-    axes.set(xscale="log", xlabel="milliseconds", ylabel="share of reconstructions", ylim=(0, 1.01))
-    axes.set_title("Where the time goes, from the sample to the flip", loc="left")
-    axes.grid(alpha=0.25, which="both")
-    if axes.lines:
-        figure.legend(loc="outside right upper", frameon=False, fontsize=9)
-    figure.savefig(path, dpi=120)

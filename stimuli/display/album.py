@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bci.signal.types import Shown
 from stimuli.display.presenter import Choice
 from stimuli.display.rings import Pictures
+from stimuli.display.trial_album import TrialAlbum
 
 #: A look keeps no more pixels along a side than this: the contact sheet's tiles are smaller.
 LOOK_SIDE = 256
@@ -66,6 +67,11 @@ class Album:
         Number of changes of picture to keep, from the first on.
     looks : int
         Smallest number of looks once the run is long enough; up to four times as many are kept.
+
+    Attributes
+    ----------
+    trials : TrialAlbum or None
+        Of an experiment, its trials; None where no stimuli are shown, or no looks are wanted.
     """
 
     def __init__(self, pictures: Pictures, refresh_hz: float, *, changes: int, looks: int) -> None:
@@ -87,9 +93,13 @@ class Album:
         self._current: Page | None = None
         self._nothing = np.zeros((height, width, 3), np.uint8)
         self.changes: list[Page] = []
+        experiment = pictures.stimuli is not None and looks > 0
+        self.trials = TrialAlbum(pictures, 2 * looks, self._stride) if experiment else None
 
     def change(self, choice: Choice, number: int, flip: float, white: bool) -> None:
         """Remember that change `number` brought `choice` to the screen at session time `flip`."""
+        if self.trials is not None:
+            self.trials.change(choice, flip)
         framed = choice.kind is Shown.FRAME
         page = Page(
             number=number,
@@ -112,6 +122,8 @@ class Album:
 
         While a frame is on the screen it is the newest one, so its pixels are the reader's.
         """
+        if self.trials is not None:
+            self.trials.look()
         if self._current is None or not self._room:
             return
         if math.isnan(self.start):

@@ -158,6 +158,11 @@ class Frames:
         return self._reader.take(clock)
 
     @property
+    def newest(self) -> Frame | None:
+        """The frame last taken from the decoder that feeds the display."""
+        return self._reader.newest
+
+    @property
     def image(self) -> NDArray[np.uint8]:
         """Pixels (height, width, 3) of its newest frame; valid until the next one is taken."""
         return self._reader.image

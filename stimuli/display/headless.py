@@ -19,6 +19,7 @@ from stimuli.display.contact_sheet import Tile, draw_contact_sheet
 from stimuli.display.flip_loop import FlipLoop, open_markers, open_pictures
 from stimuli.display.pacer import Pacer
 from stimuli.display.settings import DisplaySpec
+from stimuli.operator.pair_sheet import draw_pairs
 
 
 class HeadlessDisplay:
@@ -70,16 +71,28 @@ def main(program: Program) -> None:
 
 
 def write_contact_sheet(path: Path, spec: DisplaySpec, album: Album, loop: FlipLoop) -> Path:
-    """Write the contact sheet of a run; return its path."""
+    """Write the contact sheet of a run; return its path.
+
+    Of an experiment it shows trials, seen above and read below; of anything else the screen at even intervals.
+    """
     facts = loop.summary()
+    flips = f"{facts['flips']} flips at {spec.refresh_hz:g} Hz, {facts['dropped_flips']} dropped"
+    title = spec.caption or "What the screen showed"
+    pairs = [] if album.trials is None else album.trials.pairs(spec.contact_sheet)
+    if album.trials is not None and pairs:
+        there_were = album.trials.trials
+        some = f"{len(pairs)} of {there_were}, evenly over the run"
+        of = f"all {there_were}" if len(pairs) == there_were else some
+        draw_pairs(pairs, title, f"single trials, {of}   ·   {flips}").save(path)
+        return path
     subtitle = (
-        f"{facts['flips']} flips at {spec.refresh_hz:g} Hz, {facts['dropped_flips']} dropped   ·   "
-        f"{facts['shown_frames']} pictures shown   ·   neutral for {facts['neutral_seconds']:.1f} s"
+        f"{flips}   ·   {facts['shown_frames']} pictures shown   ·   "
+        f"neutral for {facts['neutral_seconds']:.1f} s"
     )
     tiles = [_tile(page, album.start) for page in album.looks(spec.contact_sheet)]
     sheet = draw_contact_sheet(
         tiles,
-        title=spec.caption or "What the screen showed",
+        title=title,
         subtitle=subtitle,
         background=spec.background,
         fixation=spec.fixation,

@@ -8,7 +8,8 @@ import pytest
 
 from bci.errors import RecordingError
 from bci.live.record import FRAME_FIELDS, SHOWN_FIELDS
-from bci.session.latency import latency_picture, latency_table, response_wait
+from bci.session.latency import latency_table, response_wait
+from bci.session.latency_picture import bars, latency_figure, latency_picture
 from bci.session.tables import MARK_FIELDS
 from bci.signal.types import INTERVALS, STAGES
 
@@ -94,6 +95,41 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     plant(tmp_path)
     latency_picture(tmp_path, tmp_path / "latency.png")
     assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_each_bar_of_the_picture_begins_where_the_one_before_ends(tmp_path: Path) -> None:
+    plant(tmp_path)
+    table = latency_table(tmp_path)
+    placed = bars(table)
+    assert list(placed) == list(INTERVALS)
+    at = 0.0
+    for name, (begins, median, p95, p99) in placed.items():
+        assert begins == (0.0 if name == "total" else pytest.approx(at))
+        assert median - begins == pytest.approx(table[name]["p50"])
+        assert p95 - begins == pytest.approx(table[name]["p95"])
+        assert p99 - begins == pytest.approx(table[name]["p99"])
+        at = median
+
+
+def test_every_percentile_can_be_read_in_the_picture_and_no_text_covers_another(tmp_path: Path) -> None:
+    plant(tmp_path)
+    table = latency_table(tmp_path)
+    long = {name: {"p50": 12345.6, "p95": 12345.6, "p99": 12345.6, "n": 9} for name in table}
+    for stages in (table, long):
+        figure = latency_figure(stages)
+        figure.canvas.draw()
+        texts = [text for text in (*figure.texts, *figure.axes[0].texts) if text.get_text()]
+        words = [text.get_text() for text in texts]
+        for name, stage in stages.items():
+            assert name in words
+            for percentile in ("p50", "p95", "p99"):
+                value = stage[percentile]
+                assert words.count(f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}") >= 1
+        boxes = [text.get_window_extent() for text in texts]
+        assert all(figure.bbox.contains(*corner) for box in boxes for corner in (box.min, box.max))
+        for k, box in enumerate(boxes):
+            for other, beside in zip(texts[k + 1 :], boxes[k + 1 :], strict=True):
+                assert not box.overlaps(beside), (words[k], other.get_text())
 
 
 def test_the_picture_of_a_session_without_frames_is_empty_and_no_complaint(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from stimuli.display import headless
 from stimuli.display.frames import FrameReader, Frames
 from stimuli.display.presenter import Choice
 from stimuli.display.rings import Pictures, ShownWriter, StimulusReader
+from stimuli.display.trial_album import TrialAlbum
 from stimuli.engine import LEAD_S
 from stimuli.engine import ask as ask_for
 from stimuli.protocols import open_protocol
@@ -74,6 +75,59 @@ def test_frames_are_shown_in_feedback_only_and_only_those_of_their_own_trial(sta
         (0.7, "FIXATION"),
         (1.02, "NEUTRAL"),
     ]
+
+
+def tile(sheet: Any, place: int, row: int) -> tuple[int, ...]:
+    """Return the colour in the middle of a tile of a sheet of pairs: row 0 is what was seen, 1 what was read."""
+    left, top = 60 + place % 8 * 106, 58 + place // 8 * 223 + row * 100
+    return tuple(int(v) for v in sheet[top + 48, left + 48])
+
+
+def even(level: int, stage: Any) -> Any:
+    return np.full((*stage.shape, 3), level, np.uint8)
+
+
+def test_the_contact_sheet_of_an_experiment_shows_trials_seen_above_and_read_below(stage: Any) -> None:
+    """Looks at even intervals would all fall between these trials: each is on the screen for a twelfth of the time."""
+    stage.image = lambda number: even(number, stage)  # what a frame shows: its number
+    for k in range(40):
+        shown = Trial(k, f"face {k}", Picture(even(100 + k, stage)), 0.1, 0.0)
+        stage.clock.at(0.05 + 1.2 * k, lambda k=k, shown=shown: ask(stage.stimuli, k, shown, 0.3 + 1.2 * k))
+        facts = {"valid": k % 8 != 2, "reason": "saturated" if k % 8 == 2 else ""}
+        if k % 8 != 4:  # of every eighth nothing is read; a frame without a trial changes nothing
+            event = Event(0.3 + 1.2 * k, "", trial=k)
+            stage.clock.at(0.75 + 1.2 * k, lambda event=event, facts=facts: stage.frame(event=event, **facts))
+        stage.frames_at(0.9 + 1.2 * k)
+    facts = stage.play(headless.main, 48.5, engine="engine", contact_sheet=6, fresh_for=5.0)
+    sheet = np.asarray(Image.open(facts["contact_sheet"]))
+    trials = [tile(sheet, place, 0)[0] - 100 for place in range(6)]
+    assert trials == [0, 8, 16, 24, 28, 36] or np.ptp(np.diff(trials)) <= 4, trials
+    assert trials[0] == 0
+    assert trials[-1] >= 32
+    for place, trial_number in enumerate(trials):
+        read = tile(sheet, place, 1)
+        assert read == (229, 231, 235) if trial_number % 8 in (2, 4) else read[0] < 100, trial_number
+
+
+def test_trials_are_kept_in_bounded_memory_and_say_why_nothing_was_read(make_stage: Any) -> None:
+    stage = make_stage(shape=(600, 300), latent=1)
+    reader = Frames([FrameReader(stage.frames)])
+    stimuli = StimulusReader(stage.stimuli, stage.shape)
+    album = TrialAlbum(Pictures(reader, stimuli), 4, stride=3)
+    for k in range(100):
+        stimuli.image = even(k, stage)
+        for _ in range(2):  # as after an interruption: the same trial again
+            album.change(Choice(Shown.STIMULUS, k, trial=k, reason=f"face {k}"), float(k))
+        if k % 64:
+            stage.frame(event=Event(float(k), "", trial=k), valid=k % 32 != 0, reason="flat", confidence=0.5)
+            reader.take(stage.clock)
+        album.look()
+    assert album.trials == 100
+    pairs = album.pairs(10)
+    assert [pair.trial for pair in pairs] == [0, 32, 64, 96]
+    assert [pair.trouble for pair in pairs] == ["not read", "invalid: flat", "not read", "invalid: flat"]
+    assert [pair.seen.shape for pair in pairs] == [(200, 100, 3)] * 4
+    assert [int(pair.seen[0, 0, 0]) for pair in pairs] == [0, 32, 64, 96]
 
 
 def test_a_stimulus_gives_way_to_neutral_when_the_data_are_dead(stage: Any) -> None:

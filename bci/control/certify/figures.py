@@ -13,21 +13,10 @@ from bci.control.certify.rig import Rig
 from bci.control.certify.traces import Traces, number
 from bci.errors import BciError
 from bci.io.files.xdf.verify import verify
-from bci.session.latency import intervals, percentiles
+from bci.session.latency import STAGES, intervals, percentiles
 from bci.session.recorded import RecordedSession
 from bci.session.reproduce import reproduce
 from bci.signal.types import INTERVALS
-
-#: What each stage is, for people.
-STAGES = {
-    "transport": "sample to shared memory",
-    "window": "arrival to window",
-    "decode": "window to picture",
-    "publish": "picture to display's ring",
-    "handover": "ring to display",
-    "flip": "display to flip",
-    "total": "sample to flip",
-}
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 from bci.control.certify.certificate import Certificate
 from bci.control.certify.charts import latency_chart
 from bci.control.certify.checks import Check, text_of
-from bci.control.certify.figures import STAGES
 from bci.control.certify.html import allowed, sign
 from bci.control.certify.page_faults import faults_section
 from bci.io.files.page import document, facts, header, inline, table
+from bci.session.latency import STAGES
 
 
 def render(certificate: Certificate) -> str:
