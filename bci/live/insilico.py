@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bci.config.sources import InSilicoSpec
 from bci.config.toml import check_settings
 from bci.errors import ConfigError, StreamError
+from bci.io.files.npy import load_array
 from bci.io.lsl.source import LslOutlet
 from bci.live.participant_link import LAG, ParticipantLink
 from bci.memory.program import Program
@@ -132,11 +133,8 @@ def open_participant(spec: InSilicoSpec) -> Participant:
 
 
 def _pictures(path: Path) -> NDArray[np.uint8]:
-    try:
-        pictures = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the reference pictures {path}: {error}") from None
-    if not isinstance(pictures, np.ndarray) or pictures.dtype != np.uint8 or pictures.ndim != 4:
+    pictures = load_array(path, lambda words: ConfigError(f"cannot read the reference pictures: {words}"))
+    if pictures.dtype != np.uint8 or pictures.ndim != 4:
         raise ConfigError(f"reference pictures are (n, h, w, 3) uint8 in one .npy file; {path} is not")
     if pictures.shape[3] != 3:
         raise ConfigError(f"reference pictures have 3 colours; those of {path} have shape {pictures.shape}")

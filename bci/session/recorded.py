@@ -14,7 +14,6 @@ they are one session again. It is the one reader of a session's folder: whatever
 Each is read when it is first asked for, and refuses with the file that is missing or not whole.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from numpy.typing import NDArray
 
 from bci.errors import BundleError, BundleMismatch, RecordingError
+from bci.io.files.regular import read_json
 from bci.io.files.run import read_run
 from bci.session.frames import Decoding, RecordedFrame
 from bci.session.part import Part
@@ -358,15 +358,12 @@ class RecordedSession:
         return rows
 
     def _facts(self, name: str) -> Mapping[str, Any]:
-        path = self.folder / name
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(facts, dict):
-                raise ValueError("it holds no object")
-        except (OSError, ValueError) as error:
-            raise RecordingError(
-                f"{self.folder} is not a whole session: {name}: {error}. {_EXPECTED}"
-            ) from None
+        def refuse(words: str) -> RecordingError:
+            return RecordingError(f"{self.folder} is not a whole session: {words}. {_EXPECTED}")
+
+        facts = read_json(self.folder / name, refuse)
+        if not isinstance(facts, dict):
+            raise refuse(f"{name} holds no object")
         return facts
 
     def _canonical(self, decoder: str | None) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bci.errors import RecordingError
 from bci.io.files.checksums import ChunkSum, read_sums, sums_path
+from bci.io.files.regular import require_regular
 from bci.session.part import Part, part_number
 from bci.session.tables import table_file
 
@@ -26,6 +27,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     RecordingError
         If it is no table.
     """
+    require_regular(path, RecordingError)
     content = path.read_bytes()
     try:
         text = content[: content.rfind(b"\n") + 1].decode("utf-8")

@@ -7,6 +7,7 @@ from typing import Any
 
 from bci.errors import RecordingError
 from bci.io.files.formats.logs import collected
+from bci.io.files.regular import require_regular
 from bci.io.files.xdf.chunks import check_chunks
 
 
@@ -41,6 +42,7 @@ def load_stream(
     """
     import pyxdf
 
+    require_regular(path, RecordingError)
     try:
         sound = check_chunks(path).sound
         with path.open("rb") as file:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from bci.errors import DataError
+from bci.io.files.npy import load_array
 from models.datasets.plain_pickle import as_floats, load_plain
 from models.datasets.trials import Stimuli, Trials
 
@@ -123,10 +124,7 @@ def load_boundaries(folder: Path) -> dict[str, NDArray[np.float32]]:
         path = folder / "bounds" / f"pggan_celebahq_{attribute}_boundary.npy"
         if not path.is_file():
             continue
-        try:
-            normal = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: expected an array of {LATENTS} numbers, came {error}.") from None
+        normal = load_array(path, DataError)
         if normal.size != LATENTS or normal.dtype.kind != "f" or not np.linalg.norm(normal) > 0:
             raise DataError(f"{path}: expected {LATENTS} numbers, not all zero, came shape {normal.shape}.")
         flat = normal.reshape(-1).astype(np.float32)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bci.errors import DataError
+from bci.io.files.regular import require_regular
 
 #: Functions and classes that a pickled array needs, under the names of old and new versions of NumPy.
 _ALLOWED = frozenset(
@@ -56,10 +57,8 @@ def load_plain(path: Path) -> Any:
     DataError
         If the file is missing, too large, damaged, or holds anything but numbers.
     """
+    require_regular(path, DataError, largest=_LARGEST)
     try:
-        size = path.stat().st_size
-        if size > _LARGEST:
-            raise DataError(f"{path} is {size / 1e9:.1f} GB; at most {_LARGEST / 1e9:.0f} GB are read.")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error}") from None

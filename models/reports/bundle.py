@@ -1,6 +1,5 @@
 """The report on a bundle: its held-out trials decoded, scored beside every baseline, and set beside the oracle."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from bci.decoder.renderer import Artist
 from bci.errors import BundleError
 from bci.io.files.folder import plain
 from bci.io.files.page import header
+from bci.io.files.regular import parse_json
 from models.generators.package import package_of
 from models.reports.charts import GREY, OCHRE, TEAL, Line, chart
 from models.reports.decoded import Decoded
@@ -128,7 +128,8 @@ def learning_chart(bundle: Bundle) -> str:
     """Return the learning curve that training left in the bundle; nothing where it left none."""
     if "training.json" not in bundle.spec.files:
         return ""
-    curve = json.loads(bundle.read("training.json")).get("curve", [])
+    record = parse_json(bundle.read("training.json"), "training.json", BundleError)
+    curve = record.get("curve", []) if isinstance(record, dict) else []
     curve = [p for p in curve if "two_way" in p] if isinstance(curve, list) else []
     if not curve:
         return ""

@@ -5,7 +5,6 @@ the answer is known. One that learned drawn faces otherwise is asked through its
 were fitted on drawn faces.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from bci.errors import BundleError
+from bci.io.files.regular import read_json
 from models.generators.package import GeneratorPackage
 
 Draw = Callable[[NDArray[Any]], NDArray[np.uint8]]
@@ -88,7 +89,7 @@ def label(package: GeneratorPackage | None, draw: Draw, n: int = 1500, seed: int
 def _known(package: GeneratorPackage, latents: NDArray[np.float32]) -> Labels:
     from models.drawings import face as faces
 
-    table = json.loads((package.folder / _TABLE).read_text(encoding="utf-8"))
+    table = read_json(package.folder / _TABLE, BundleError)
     of = {attribute.name: attribute for attribute in faces.ATTRIBUTES}
     directions, present = {}, {}
     for key, name in ATTRIBUTES.items():

@@ -11,6 +11,7 @@ from PIL import Image
 from bci.decoder.bundle import Bundle
 from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain, write_whole
+from bci.io.files.npy import load_array
 from bci.io.files.page import header
 from bci.io.installation import install_line
 from bci.session.latency import latency_table
@@ -184,7 +185,7 @@ def _decoded(
     seen = np.stack([_picture(stimuli, name, size) for name in names])
     reference = stimuli / "reference.npy"
     if reference.is_file():
-        over = np.stack([_sized(pixels, size) for pixels in np.load(reference, allow_pickle=False)])
+        over = np.stack([_sized(pixels, size) for pixels in load_array(reference, RecordingError)])
         mean, of = over.astype(np.float64).mean(0) / 255.0, f"{len(over)} training pictures"
     else:
         mean, of = (

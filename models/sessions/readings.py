@@ -3,7 +3,6 @@
 Arrays alone, so that a machine without the extra ``train`` scores the session that it has just run.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
+from bci.io.files.regular import read_json
 from bci.session.recorded import RecordedSession
 from bci.session.trials import RecordedTrial, stimulus_of
 from models.metrics.identification import headline, identify
@@ -87,9 +87,9 @@ def known_latents(stimuli: Path) -> dict[str, NDArray[np.float32]]:
         If the folder does not say.
     """
     try:
-        rows = json.loads((stimuli / LATENTS).read_text(encoding="utf-8"))
+        rows = read_json(stimuli / LATENTS, RecordingError)
         return {name: np.array(row, np.float32) for name, row in rows.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (RecordingError, ValueError, TypeError, AttributeError) as error:
         raise RecordingError(
             f"{stimuli}: expected the pictures' latents in {LATENTS}, came {error}. Without them it is unknown what "
             "should have been read."

@@ -8,6 +8,7 @@ from PIL import Image
 
 from bci.config.display import DisplaySettings
 from bci.errors import RecordingError
+from bci.io.files.regular import require_regular
 from stimuli.display.canvas import Canvas, Pixels
 
 
@@ -51,6 +52,7 @@ class StoredScreen:
             If they are no picture of this screen.
         """
         path = self._files[change]
+        require_regular(path, RecordingError)
         try:
             with Image.open(path) as opened:
                 whole = np.asarray(opened.convert("RGB"))

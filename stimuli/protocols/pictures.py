@@ -1,6 +1,5 @@
 """The pictures of a folder, as stimuli of one size."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from bci.errors import ConfigError
+from bci.io.files.regular import read_json, require_regular
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -46,6 +46,7 @@ def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArr
         )
     images = np.empty((len(paths), *size, 3), np.uint8)
     for place, path in enumerate(paths):
+        require_regular(path, ConfigError)
         try:
             with Image.open(path) as opened:
                 images[place] = _fit(opened.convert("RGB"), size)
@@ -77,9 +78,9 @@ def load_latents(folder: Path, names: Sequence[str], d: int) -> NDArray[np.float
     """
     path = folder / LATENTS
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = read_json(path, ConfigError)
         latents = np.array([rows[name] for name in names], np.float32)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ConfigError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(
             f"[experiment] folder {folder}: expected the latent of every picture in {LATENTS}, came: {error}. Choose a "
             "folder of pictures that a generator drew."

@@ -168,7 +168,10 @@ def test_a_long_pause_is_made_up_for_in_pieces(reference: Path, shown: Ring) -> 
             {"modality": "eeg", "permute_channels": True},
             "permute_channels: expected a whole number, came True",
         ),
-        ({"modality": "eeg", "reference": "nowhere.npy"}, "cannot read the reference pictures nowhere.npy"),
+        (
+            {"modality": "eeg", "reference": "nowhere.npy"},
+            "cannot read the reference pictures: there is no file nowhere.npy",
+        ),
     ],
 )
 def test_a_spec_that_cannot_be_is_refused(spec: dict[str, Any], words: str, reference: Path) -> None:

@@ -253,8 +253,8 @@ def test_a_table_that_is_gone_from_a_part_that_holds_something_is_named(copy: Pa
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (lambda s: s.config, r"config\.json: .*No such file"),
-        (lambda s: s.bundle(), r"No such file"),
+        (lambda s: s.config, r"there is no file .*config\.json"),
+        (lambda s: s.bundle(), r"there is no file"),
         (lambda s: s.table("frames"), r"frames\.csv is missing"),
         (lambda s: s.stream().coverage(), r"holds no recording"),
     ],

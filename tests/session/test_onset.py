@@ -109,7 +109,7 @@ def test_what_is_not_there_is_said_with_what_was_expected(tmp_path: Path) -> Non
     write_recording(tmp_path / "beside.xdf", "other")
     with pytest.raises(RecordingError, match=r"'diode-1' was expected in .*beside\.xdf"):
         true_onset(session, tmp_path / "beside.xdf")
-    with pytest.raises(RecordingError, match="cannot be read"):
+    with pytest.raises(RecordingError, match="there is no file"):
         true_onset(session, tmp_path / "nowhere.xdf")
     (tmp_path / "none.xdf").write_bytes(b"no recording")
     with pytest.raises(RecordingError, match="does not begin like an XDF file"):

@@ -12,6 +12,7 @@ on Linux, and on all systems the parent checks it every few milliseconds and kil
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,9 @@ _LOOK_EVERY_S = 0.01
 
 #: Bytes that are read of a child's answer and of its last log line.
 _LONGEST_ANSWER = 16 << 20
+
+#: Devices that a library may open for its own purposes.
+_HARMLESS = frozenset({os.devnull, "/dev/urandom", "/dev/random"})
 
 #: Bytes that a child may write to files; it has no reason to write any but its answer.
 _MOST_WRITTEN = 64 << 20
@@ -136,6 +140,7 @@ def answer(handle: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
             _, most = resource.getrlimit(kind)
             limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
             resource.setrlimit(kind, (limit, limit))
+    sys.addaudithook(_open_only_files)
     reply: dict[str, Any]
     try:
         reply = {"answer": handle(message["request"])}
@@ -144,6 +149,18 @@ def answer(handle: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:
     except MemoryError:
         reply = {}
     sys.stdout.write("\n" + json.dumps(reply) + "\n")
+
+
+def _open_only_files(event: str, arguments: tuple[object, ...]) -> None:
+    """Refuse, in the child, to open what a file of unknown origin names and what would hang: a pipe, a device."""
+    if event != "open" or not isinstance(arguments[0], str | bytes) or arguments[0] in _HARMLESS:
+        return
+    try:
+        mode = os.stat(arguments[0]).st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(f"{os.fsdecode(arguments[0])}: expected a regular file, came a pipe or a device")
 
 
 def wait_within(

@@ -13,6 +13,7 @@ from bci.io.files.formats.arrays import open_array
 from bci.io.files.formats.brainvision_reader import open_brainvision
 from bci.io.files.formats.edf_reader import open_edf
 from bci.io.files.formats.mne_raw import open_mne
+from bci.io.files.regular import require_regular
 from bci.io.files.xdf.reader import open_xdf
 from bci.signal.types import Event, Signal, Times, Window
 
@@ -46,6 +47,10 @@ OPENERS: Mapping[str, Opener] = MappingProxyType(
 
 #: Suffixes of files, by which a name that is not there is told from the name of a stream.
 SUFFIXES = frozenset(OPENERS) | frozenset(".bdf .cnt .csv .edf .fif .gdf .gz .mat .set .vhdr .xdfz".split())
+
+
+#: Suffixes of formats that are a folder: CTF, EGI.
+FOLDERS = frozenset({".ds", ".mff"})
 
 
 class Recording(Protocol):
@@ -124,13 +129,13 @@ def open_recording(
     Raises
     ------
     RecordingError
-        If the file is missing, damaged, of no known format, claims more than it holds, or needs one of the
-        arguments above.
+        If the file is missing, no regular file, damaged, of no known format, claims more than it holds, or needs one
+        of the arguments above.
     """
     path = Path(path)
-    if not path.exists():
-        raise RecordingError(f"there is no file {path}")
     suffix = path.suffix.casefold()
+    if suffix not in FOLDERS or not path.is_dir():
+        require_regular(path, RecordingError)
     try:
         if suffix in OPENERS:
             return OPENERS[suffix](path, rate, channels, unit, stream)

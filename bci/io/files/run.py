@@ -1,8 +1,7 @@
 """Files of a Run, the design, reference volume and masks of a session, are read here and kept with the session."""
 
 import csv
-import json
-import zipfile
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError, RecordingError
 from bci.io.files.folder import write_json
+from bci.io.files.npy import load_array, load_arrays
+from bci.io.files.regular import read_json, read_text
 from bci.signal.run import NO_RUN, Design, Run
 
 #: In a session's folder: hashes and names, and the arrays.
 FACTS, ARRAYS = "run.json", "run.npz"
-
-_LARGEST = 1 << 30
 
 
 def load_run(
@@ -61,10 +60,10 @@ def read_design(path: Path) -> Design:
     ConfigError
         If it cannot be read, lacks a column, or a time is no number; the line is named.
     """
+    text = read_text(path, lambda words: ConfigError(f"cannot read the design: {words}"))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t"))
+    except csv.Error as error:
         raise ConfigError(f"cannot read the design {path}: {error}") from None
     wanted = ("onset", "duration", "trial_type")
     if not rows or any(column not in rows[0] for column in wanted):
@@ -110,14 +109,11 @@ def read_run(folder: Path) -> Run:
         If a part is missing or has changed since; named.
     """
     path = folder / FACTS
-    if not path.is_file():
+    if not path.exists():
         return NO_RUN
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        arrays: dict[str, NDArray[Any]] = {}
-        if (folder / ARRAYS).is_file():
-            with np.load(folder / ARRAYS, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+        facts = read_json(path, RecordingError)
+        arrays = load_arrays(folder / ARRAYS, RecordingError) if (folder / ARRAYS).exists() else {}
         design = None
         if "design" in arrays:
             design = Design(arrays["design"][0], arrays["design"][1], tuple(facts["conditions"]))
@@ -132,7 +128,15 @@ def read_run(folder: Path) -> Run:
             channel_map=facts["channel_map"],
         )
         wanted = dict(facts["hashes"])
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, ConfigError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        RecordingError,
+        ConfigError,
+    ) as error:
         raise RecordingError(f"{path}: expected what the session fixed, came: {error}") from None
     if changed := sorted(
         name for name in wanted.keys() | run.hashes if wanted.get(name) != run.hashes.get(name)
@@ -145,15 +149,11 @@ def read_run(folder: Path) -> Run:
 
 
 def _volume(path: Path) -> NDArray[Any]:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ConfigError(f"{path}: expected a volume of at most {_LARGEST / 1e6:.0f} MB")
-        volume = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ConfigError(f"cannot read the volume {path}: {error}. Expected a .npy file.") from None
-    if not isinstance(volume, np.ndarray) or volume.ndim != 3 or volume.dtype.kind not in "biuf":
-        shape = getattr(volume, "shape", None)
-        raise ConfigError(f"{path}: expected one volume (x, y, z) of numbers, came shape {shape}")
+    volume = load_array(
+        path, lambda words: ConfigError(f"cannot read the volume: {words} Expected a .npy file.")
+    )
+    if volume.ndim != 3:
+        raise ConfigError(f"{path}: expected one volume (x, y, z) of numbers, came shape {volume.shape}")
     if not np.isfinite(volume.astype(np.float64)).all():
         raise ConfigError(f"{path}: expected finite values, came others. Mask or fill them first.")
     return volume

@@ -316,7 +316,7 @@ def test_what_is_no_xdf_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.xdf").write_bytes(b"something else entirely")
     with pytest.raises(RecordingError, match="does not begin like an XDF file"):
         verify(tmp_path / "a.xdf")
-    with pytest.raises(RecordingError, match="cannot be read"):
+    with pytest.raises(RecordingError, match="there is no file"):
         verify(tmp_path / "none.xdf")
 
 

@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from bci.errors import RecordingError
 from bci.io.files.formats.file import FileRecording, agree, markers_in
 from bci.io.files.formats.sidecar import Sidecar, read_sidecar
+from bci.io.files.npy import LONGEST_HEADER, Shape, read_header
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_name
 
@@ -26,9 +26,7 @@ from bci.signal.units import unit_name
 _MOST_UNPACKED = 20
 #: Archives this small when unpacked need no such limit, bytes.
 _SMALL = 16 << 20
-_LONGEST_HEADER = 10_000  # NumPy's own limit
 
-Shape = tuple[int, ...]
 Block = Callable[[int, int], NDArray[np.generic]]
 
 
@@ -137,7 +135,8 @@ def _labels(
 def _open_npy(path: Path) -> tuple[Shape, Block]:
     """Return (shape, reader of rows) of a .npy, after checking its header's claims against its size."""
     with path.open("rb") as file:
-        offset, dtype, shape, fortran = _read_header(path.name, file, os.fstat(file.fileno()).st_size)
+        size = os.fstat(file.fileno()).st_size
+        offset, dtype, shape, fortran = read_header(path.name, file, size, RecordingError)
         if fortran and len(shape) > 1:
             # In Fortran order each row is spread over the whole file: load it.
             values = np.fromfile(file, dtype)
@@ -157,37 +156,6 @@ def _open_npy(path: Path) -> tuple[Shape, Block]:
 
 def _rows_of(values: NDArray[np.generic]) -> Block:
     return lambda first, end: values[first:end]
-
-
-def _read_header(name: str, file: IO[bytes], size: int) -> tuple[int, np.dtype[np.generic], Shape, bool]:
-    """Return (header bytes, dtype, shape, Fortran order) of a .npy of `size` bytes; the data must fit exactly."""
-    try:
-        version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran, dtype = read(file, max_header_size=_LONGEST_HEADER)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, EOFError) as error:
-        raise RecordingError(
-            f"{name} is not a NumPy array file, or its header is damaged: {error}"
-        ) from error
-    if dtype.kind not in "fiu":
-        why = (
-            "it would need pickle, which can run code"
-            if dtype.hasobject
-            else "only real numbers can be played"
-        )
-        raise RecordingError(f"{name} holds elements of type {dtype}: {why}. Save it as float32.")
-    offset = file.tell()
-    claimed = dtype.itemsize
-    for n in shape:
-        claimed *= n
-    if not shape or min(shape) < 0 or claimed != size - offset:
-        raise RecordingError(
-            f"{name}: its header claims an array of shape {shape} and type {dtype}, {claimed} bytes, and "
-            f"{size - offset} bytes follow. The file is cut short or damaged; get it again from its origin."
-        )
-    return offset, dtype, shape, fortran
 
 
 def _read_archive(
@@ -225,9 +193,9 @@ def _read_archive(
 
 def _read_member(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[np.generic]:
     with archive.open(info) as file:
-        _read_header(name, file, info.file_size)
+        read_header(name, file, info.file_size, RecordingError)
     with archive.open(info) as file:
         array: NDArray[np.generic] = np.lib.format.read_array(
-            file, allow_pickle=False, max_header_size=_LONGEST_HEADER
+            file, allow_pickle=False, max_header_size=LONGEST_HEADER
         )
         return array

@@ -13,6 +13,7 @@ from typing import Self
 
 from bci.errors import RecordingError
 from bci.io.files.checksums import BadLine, ChunkSum, HeaderCopy, read_sums, sums_path
+from bci.io.files.regular import require_regular
 from bci.io.files.xdf import wire as xdf_wire
 from bci.io.files.xdf.framing import BOUNDARY, MAGIC, Tag, read_head
 
@@ -65,10 +66,11 @@ class Walk:
     Raises
     ------
     RecordingError
-        If there is no such file, or it is no XDF file.
+        If there is no such regular file, or it is no XDF file.
     """
 
     def __init__(self, path: Path) -> None:
+        require_regular(path, RecordingError)
         self._sums = sums_path(path)
         self.has_sums = self._sums.is_file()
         self.bad_lines = 0
