@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
+from bci.cli.given import find_given
 from bci.cli.needing import needing
 from bci.cli.output import Output, styled, use, words
 from bci.cli.run import SAFE, Json
 from bci.errors import BciError, ConfigError, ProgramError
+from bci.io.files.kinds import CALIBRATION_FILE, RECORDED, RECORDING, SESSION
 from bci.io.lsl.network import isolate
 
 if TYPE_CHECKING:
@@ -70,11 +72,14 @@ def calibrate(
     recording is kept either way. Needs the `train` extra (scikit-learn and onnx; not torch).
     """
     output = use(json)
+    config = find_given(config, "bci calibrate", CALIBRATION_FILE)
     fit, loaded = tools(config)
     if loaded.network == "machine" or simulate:
         isolate(f"bci-{os.getpid()}")
     from bci.decoder.bundle import Bundle, require_place
 
+    if recording is not None:
+        recording = find_given(recording, "bci calibrate --recording", SESSION, RECORDED, RECORDING)
     if recording is not None and simulate:
         raise ConfigError("--recording and --simulate: either fit to what is there, or make a new one")
     if heedless and not simulate:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bci.cli.given import find_given
 from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Headless, Json, has_screen
 from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
+from bci.io.files.kinds import SESSION_FILE
 
 if TYPE_CHECKING:
     from bci.control.certify.certificate import Certificate
@@ -56,7 +58,7 @@ def certify(
     what the participant saw, what was recorded and what the operator was told. Exit status 3 when it does not pass.
     """
     output = use(json)
-    session = load_session(config)
+    session = load_session(find_given(config, "bci certify", SESSION_FILE))
     _refuse_blind(session, headless)
     from bci.io.lsl.network import isolate
 

@@ -1,19 +1,19 @@
-"""Demonstrations are sessions that need no file, no hardware and no screen."""
+"""Demonstrations are the shipped examples of session files, made shorter: no file, no hardware and no screen needed."""
 
-from pathlib import Path
 from typing import Any
 
 from bci.config.session import SessionConfig, parse_session
-from bci.errors import ConfigError
+from bci.config.toml import read_toml
+from bci.io.shipped import SHIPPED
 
 #: Single-trial signal-to-noise ratio of the simulated participant: clearly above chance, clearly below perfect.
 SNR = 0.4
 
-#: Sessions of the simulated participant that the decoder was trained and scored on come before this one.
-_SESSION = 2
+#: The example that each demonstration is.
+_CLOSED_LOOP, _ALPHA = "hyper-insilico.toml", "demo.toml"
 
-#: Seconds of a trial: stimulus, feedback, empty screen.
-_STIMULUS_S, _FEEDBACK_S, _BLANK_S, _LEAD_IN_S = 0.4, 0.5, 0.5, 2.0
+#: Parts of a trial, which pass faster where the participant does.
+_TIMES = {"stimulus_s": None, "feedback_s": None, "blank_s": None, "lead_in_s": 2.0}
 
 
 def closed_loop(snr: float, *, headless: bool, speed: float, seed: int) -> SessionConfig:
@@ -30,34 +30,23 @@ def closed_loop(snr: float, *, headless: bool, speed: float, seed: int) -> Sessi
     seed : int
         Number that fixes the participant's session and the order of the faces.
     """
-    faces = shipped("stimuli", "faces")
-    timing = {
-        "stimulus_s": _STIMULUS_S / speed,
-        "feedback_s": _FEEDBACK_S / speed,
-        "blank_s": _BLANK_S / speed,
-        "lead_in_s": _LEAD_IN_S / speed,
+    values = _example(_CLOSED_LOOP)
+    source, experiment = values["source"], values["experiment"]
+    # Sessions that the decoder was trained and scored on come before the example's.
+    source |= {"snr": snr, "speed": speed, "session": source["session"] + seed}
+    experiment |= {"repeats": 1, "seed": seed} | {
+        name: experiment.get(name, usual) / speed for name, usual in _TIMES.items()
     }
-    values: dict[str, Any] = {
-        "source": {
-            "kind": "insilico",
-            "modality": "eeg",
-            "subject": 1,
-            "session": _SESSION + seed,
-            "reference": str(faces / "reference.npy"),
-            "snr": snr,
-            "speed": speed,
-        },
-        "decoder": {"bundle": str(shipped("bundles", "hyper-insilico"))},
-        "experiment": {"folder": str(faces), "repeats": 1, "seed": seed} | timing,
-        "preview": {"kind": "file" if headless else "window"},
-    }
-    return _session(values, headless)
+    return _session(values | {"preview": {"kind": "file" if headless else "window"}}, headless)
 
 
 def alpha(source: dict[str, Any], *, headless: bool) -> SessionConfig:
     """Return the line on the alpha rhythm: an eye that is open or closed, from a simulator or a recording."""
-    values = {"source": source, "decoder": {"bundle": str(shipped("bundles", "alpha"))}}
-    return _session(values, headless)
+    return _session({"source": source, "decoder": _example(_ALPHA)["decoder"]}, headless)
+
+
+def _example(name: str) -> dict[str, Any]:
+    return read_toml(SHIPPED["configs"] / name, "session")
 
 
 def _session(values: dict[str, Any], headless: bool) -> SessionConfig:
@@ -66,20 +55,4 @@ def _session(values: dict[str, Any], headless: bool) -> SessionConfig:
         "network": "machine",
         "display": {"kind": "headless" if headless else "window"},
     }
-    return parse_session(common | values, Path.cwd(), "the demo")
-
-
-def shipped(kind: str, name: str) -> Path:
-    """Return the folder of a bundle or a set of stimuli that comes with the project: ``"bundles"`` or ``"stimuli"``.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of that name.
-    """
-    import models
-
-    folder = Path(models.__path__[0]) / kind / name
-    if not folder.is_dir():
-        raise ConfigError(f"no {kind} named {name!r} come with this installation ({folder} is missing)")
-    return folder
+    return parse_session(values | common, SHIPPED["configs"], "the demo")

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bci.cli.given import find_given
 from bci.cli.output import Output, styled, use
 from bci.cli.run import Json
 from bci.config.experiment import ExperimentSettings
 from bci.config.session import SessionConfig, load_session
 from bci.config.sources import InSilicoSettings, ReplaySettings
-from bci.errors import ConfigError
+from bci.io.files.kinds import BUNDLE, SESSION, SESSION_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ def streams(
 
 
 def check(
-    config: Annotated[Path, typer.Argument(help="Session file (TOML).")],
+    config: Annotated[Path, typer.Argument(help="Session file (TOML), or the name of an example.")],
     json: Json = False,
 ) -> None:
     """Check a session file and everything it names, without running it.
@@ -71,7 +72,7 @@ def check(
     fit each other. What is wrong is said with what was expected.
     """
     output = use(json)
-    session = load_session(config)
+    session = load_session(find_given(config, "bci check", SESSION_FILE))
     facts = inspect_session(session, output)
     output.say(styled("bold green", "This session can run."))
     output.result({"ok": True, **facts})
@@ -225,13 +226,16 @@ def list_monitors() -> list[str]:
 
 
 def info(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    bundle: Annotated[
+        Path, typer.Argument(help="Folder of the bundle, or the name of a shipped one: alpha.")
+    ],
     json: Json = False,
 ) -> None:
     """Say what a bundle expects, what it gives, how well, and where it comes from."""
     output = use(json)
     from bci.decoder.bundle import Bundle
 
+    bundle = find_given(bundle, "bci info", BUNDLE)
     loaded = Bundle.load(bundle)
     spec = loaded.spec.model_dump(mode="json")
     description = {
@@ -251,7 +255,7 @@ def info(
 
 
 def latency(
-    session: Annotated[Path, typer.Argument(help="A session's folder.")],
+    session: Annotated[Path, typer.Argument(help="A session's folder, or last.")],
     photodiode: Annotated[
         Path | None, typer.Option(help="XDF file recorded meanwhile that the photodiode's stream is in.")
     ] = None,
@@ -275,8 +279,7 @@ def latency(
     from bci.session.latency_picture import latency_picture
     from bci.session.onset import true_onset
 
-    if not session.is_dir():
-        raise ConfigError(f"{session} is not a folder; name the one that `bci run` or `bci demo` printed")
+    session = find_given(session, "bci latency", SESSION)
     table = latency_table(session)
     rows = [(name, p["p50"], p["p95"], p["p99"], p["n"]) for name, p in table.items()]
     output.table("Milliseconds per stage", ("stage", "p50", "p95", "p99", "n"), rows)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from bci.cli.given import LAST, find_given
 from bci.cli.output import Output, styled, use
 from bci.cli.recordings import part_of
 from bci.cli.run import SAFE, Json
 from bci.errors import ConfigError, StreamNotFound
+from bci.io.files.kinds import RECORDED, RECORDING, SESSION
 
 if TYPE_CHECKING:
     from bci.io.survey import Findings
@@ -63,7 +65,9 @@ def quality(
 
     path = Path(what) if what is not None else None
     # What ends like a file and is not there is a file that is missing; a stream's source id may hold dots too.
-    if path is not None and (path.exists() or len(path.parts) > 1 or path.suffix.casefold() in SUFFIXES):
+    file = path is not None and (path.suffix.casefold() in SUFFIXES or path.name == LAST)
+    if path is not None and (file or path.exists() or len(path.parts) > 1):
+        path = find_given(path, "bci quality", SESSION, RECORDED, RECORDING)
         labels = tuple(channels.split(",")) if channels else None
         facts, survey = _of_recording(
             path, seconds, output, rate=rate, channels=labels, unit=unit, stream=stream

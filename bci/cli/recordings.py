@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from bci.cli.given import find_given
 from bci.cli.output import Output, styled, use
 from bci.cli.run import RECOVERED, SAFE, Json, Out
 from bci.errors import ConfigError
 from bci.io.files.folder import safe_name
+from bci.io.files.kinds import BUNDLE, RECORDED, RECORDING, SESSION
 
 if TYPE_CHECKING:
     from stimuli.display.stored import StoredScreen
@@ -72,7 +74,7 @@ def record(
 
 
 def verify(
-    recording: Annotated[Path, typer.Argument(help="An XDF file, or a session's folder.")],
+    recording: Annotated[Path, typer.Argument(help="An XDF file, a session's folder, or last.")],
     repair: Annotated[
         Path | None, typer.Option(help="Write a readable copy of what is whole to this file.")
     ] = None,
@@ -87,6 +89,7 @@ def verify(
     from bci.io.files.xdf.verify import repair as repair_recording
     from bci.io.files.xdf.verify import verify as verify_recording
 
+    recording = find_given(recording, "bci verify", SESSION, RECORDED, RECORDING)
     paths = _parts_of(recording)
     if repair is not None and len(paths) > 1:
         held = ", ".join(path.name for path in paths)
@@ -126,7 +129,7 @@ def _parts_of(recording: Path) -> list[Path]:
 
 
 def reproduce(
-    session: Annotated[Path, typer.Argument(help="A session's folder.")],
+    session: Annotated[Path, typer.Argument(help="A session's folder, or last.")],
     bundle: Annotated[Path | None, typer.Option(help="Where its bundle is now, if it was moved.")] = None,
     provider: Annotated[
         str | None, typer.Option(help="Compute on cpu or cuda, whatever the session used.")
@@ -148,6 +151,8 @@ def reproduce(
 
     if provider not in (None, "cpu", "cuda"):
         raise ConfigError(f"--provider {provider!r}: cpu or cuda was expected")
+    session = find_given(session, "bci reproduce", SESSION)
+    bundle = bundle and find_given(bundle, "bci reproduce --bundle", BUNDLE)
     chosen = cast('Literal["cpu", "cuda"] | None', provider)
     others = RecordedSession.read(session).decoders if decoder is None else []
     if others and bundle is not None:
@@ -229,7 +234,7 @@ def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[in
 
 
 def export(
-    recording: Annotated[Path, typer.Argument(help="A session's folder, or an XDF file.")],
+    recording: Annotated[Path, typer.Argument(help="A session's folder, last, or an XDF file.")],
     out: Annotated[Path, typer.Option(help="The BIDS data set: a new folder, or one to add to.")],
     subject: Annotated[str, typer.Option(help="Label of the participant: letters and digits.")],
     task: Annotated[str, typer.Option(help="Label of the task: letters and digits.")],
@@ -258,6 +263,7 @@ def export(
     from bci.io.files.bids import export_bids
     from bci.io.files.recording import open_recording
 
+    recording = find_given(recording, "bci export", SESSION, RECORDED, RECORDING)
     opened = open_recording(part_of(recording), stream=stream, unit=unit)
     result = export_bids(
         opened,

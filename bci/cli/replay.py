@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from bci.cli.given import find_given
 from bci.cli.output import styled, use
 from bci.cli.run import Json
 from bci.errors import ConfigError
+from bci.io.files.kinds import RECORDING
 
 
 def register(app: typer.Typer) -> None:
@@ -55,8 +57,7 @@ def replay(
     from bci.live.replay import Player
     from bci.memory.lsl_clock import LslClock
 
-    if not file.is_file():
-        raise ConfigError(f"{file}: there is no such file")
+    file = find_given(file, "bci replay", RECORDING)
     labels = tuple(channels.split(",")) if channels else None
     recording = open_recording(file, rate=rate, channels=labels, unit=unit, stream=stream)
     for defect in recording.defects:

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from bci.cli import demos
+from bci.cli.given import find_given
 from bci.cli.output import Output, use
 from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
+from bci.io.files.kinds import RECORDING, SESSION_FILE
 
 Seconds = Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")]
 Headless = Annotated[
@@ -64,8 +66,8 @@ def demo(
     exactly as they would from an amplifier.
     """
     output = use(json)
-    if recording is not None and not recording.is_file():
-        raise ConfigError(f"--recording {recording}: there is no such file")
+    if recording is not None:
+        recording = find_given(recording, "bci demo --recording", RECORDING)
     if (alpha or recording is not None) and snr is not None:
         raise ConfigError("--snr is of the participant who looks at faces; leave out --alpha and --recording")
     if alpha and recording is not None:
@@ -91,7 +93,9 @@ def demo(
 
 
 def run(
-    config: Annotated[Path, typer.Argument(help="Session file (TOML); configs/ holds examples.")],
+    config: Annotated[
+        Path, typer.Argument(help="Session file (TOML), or the name of an example: hyper-insilico.")
+    ],
     seconds: Seconds = None,
     headless: Headless = False,
     out: Out = Path("sessions"),
@@ -104,7 +108,7 @@ def run(
     first with `bci check`.
     """
     output = use(json)
-    session = load_session(config)
+    session = load_session(find_given(config, "bci run", SESSION_FILE))
     if headless:
         display = session.display.model_copy(update={"kind": "headless"})
         session = session.model_copy(update={"display": display})

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from bci.cli.given import find_given
 from bci.cli.needing import needing
 from bci.cli.output import use
 from bci.cli.run import Json
 from bci.errors import BciError, ConfigError
+from bci.io.files.kinds import BUNDLE, COMPARISON_FILE, SESSION, TRAINING_FILE
 
 DataRoot = Annotated[
     Path | None, typer.Option("--data", help="Folder that the recordings' paths start from; else $BCI_DATA.")
@@ -48,6 +50,7 @@ def train(
     from models.generators.kind import GeneratorKind
     from models.trainers import trainer_of
 
+    config = find_given(config, "bci train", TRAINING_FILE)
     trainer = trainer_of(config)
     options: dict[str, Any] = {"data_root": data}
     if isinstance(trainer, GeneratorKind):
@@ -71,7 +74,9 @@ def train(
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle, or of a session.")],
+    bundle: Annotated[
+        Path, typer.Argument(help="Folder of a bundle or a session, a shipped bundle's name, or last.")
+    ],
     data: DataRoot = None,
     out: Annotated[
         Path | None,
@@ -101,6 +106,7 @@ def evaluate(
     what its recording gives when it is decoded again.
     """
     output = use(json)
+    bundle = find_given(bundle, "bci evaluate", BUNDLE, SESSION)
     if scramble_markers is not None:
         from bci.cli.session_score import say_score, score_scrambled
 
@@ -200,6 +206,7 @@ def compare(
     with needing("train", "comparing"):
         from models.comparison.compare import compare as compare_readouts
         from models.comparison.page import metric, ranking
+    config = find_given(config, "bci compare", COMPARISON_FILE)
     out = out or Path("runs") / config.stem
     with output.progress() as progress:
         task = progress.add_task("comparing", total=1.0)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from bci.io.shipped import locate
 from bci.memory.trial_parts import LONGEST_TEXT
 
 _Seconds = Annotated[float, Field(ge=0, le=600)]
@@ -52,13 +53,13 @@ class _PictureFolder(ProtocolSettings):
     """Settings of a protocol whose stimuli come from a folder of pictures."""
 
     folder: Path
-    """Folder of the pictures: PNG, JPEG, BMP, TIFF, WebP."""
+    """Folder of the pictures (PNG, JPEG, BMP, TIFF, WebP), or the name of a shipped one: faces."""
     seed: int = 0
     """Which random order."""
 
     def placed(self, folder: Path) -> Self:
-        """Return the same settings with `folder` before the pictures' folder, where that is relative."""
-        return self.model_copy(update={"folder": folder / self.folder})
+        """Return the same settings with the pictures' folder where it is, beside the file or elsewhere."""
+        return self.model_copy(update={"folder": locate(self.folder, folder, "stimuli")})
 
 
 class ImagesSettings(_PictureFolder):

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from bci.io.files.run import load_run
+from bci.io.shipped import locate
 from bci.signal.run import Run
 
 _Label = Annotated[str, Field(min_length=1, max_length=100)]
@@ -26,12 +27,12 @@ class RunSettings(BaseModel):
     """The stream's label of a channel to the bundle's, where they differ: ``channels = { A1 = "O1" }``."""
 
     def placed(self, folder: Path) -> Self:
-        """Return it with its files looked for in `folder`."""
+        """Return it with its files where they are: in `folder`, or under ``$BCI_DATA``."""
         return self.model_copy(
             update={
-                "design": self.design and folder / self.design,
-                "reference": self.reference and folder / self.reference,
-                "masks": {name: folder / path for name, path in self.masks.items()},
+                "design": self.design and locate(self.design, folder),
+                "reference": self.reference and locate(self.reference, folder),
+                "masks": {name: locate(path, folder) for name, path in self.masks.items()},
             }
         )
 

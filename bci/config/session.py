@@ -28,6 +28,7 @@ from bci.config.toml import check_settings, read_toml
 from bci.errors import ConfigError
 from bci.io.files.folder import NAME
 from bci.io.lsl.address import Address
+from bci.io.shipped import locate
 
 SafeName = Annotated[str, Field(pattern=NAME)]
 
@@ -42,7 +43,7 @@ class DecoderSettings(_Section):
     name: PartName | None = None
     """What it is called in this session; needed where there are several."""
     bundle: Path
-    """Folder of the bundle."""
+    """Folder of the bundle, or the name of a shipped one: alpha, hyper-insilico, hyper-insilico-fmri."""
     provider: Literal["cpu", "cuda"] = "cpu"
     """Asking for cuda where there is none is an error, never a silent change to the CPU."""
     audit: bool = False
@@ -329,13 +330,17 @@ def load_session(path: Path) -> SessionConfig:
 
 
 def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionConfig:
-    """Check the values of a session file; paths in it are relative to `folder`, `name` is said in errors."""
+    """Check the values of a session file; paths in it are relative to `folder`, `name` is said in errors.
+
+    Bundles, stimuli and recordings that are not there are looked for elsewhere (`bci.io.shipped.locate`).
+    """
     try:
         config = check_settings(values, SessionConfig, name)
     except ConfigError as error:
         raise ConfigError(_as_written(str(error), values)) from None
     decoders = tuple(
-        decoder.model_copy(update={"bundle": folder / decoder.bundle}) for decoder in config.decoders
+        decoder.model_copy(update={"bundle": locate(decoder.bundle, folder, "bundles")})
+        for decoder in config.decoders
     )
     sources = tuple(_beside(source, folder) for source in config.sources)
     experiment, run = config.experiment, config.run
@@ -352,9 +357,9 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
 def _beside(source: Any, folder: Path) -> Any:
     """Return a source whose files are looked for in `folder`."""
     if isinstance(source, ReplaySettings):
-        return source.model_copy(update={"file": folder / source.file})
+        return source.model_copy(update={"file": locate(source.file, folder)})
     if isinstance(source, InSilicoSettings) and source.reference is not None:
-        return source.model_copy(update={"reference": folder / source.reference})
+        return source.model_copy(update={"reference": locate(source.reference, folder, "stimuli")})
     return source
 
 

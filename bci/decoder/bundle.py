@@ -20,6 +20,8 @@ from bci.decoder.window_cut import WindowCut
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ConfigError
 from bci.io.files.hashed_folder import HashedFolder, as_bytes
+from bci.io.files.kinds import BUNDLE, kind_of, what_is
+from bci.io.shipped import not_found, shipped_names
 from bci.signal.pipeline import Pipeline
 from bci.signal.run import NO_RUN, Run
 from bci.signal.types import Signal
@@ -127,7 +129,12 @@ class Bundle:
         """
         folder = Path(path)
         if not folder.is_dir():
-            raise BundleError(f"expected a bundle's folder, came {folder}, which is none. Check the path.")
+            raise BundleError(
+                f"expected a bundle's folder, came {folder}, which is none: {not_found(folder, 'bundles')}. "
+                f"Check the path; shipped are {', '.join(shipped_names('bundles'))}."
+            )
+        if kind_of(folder) not in (BUNDLE, None):
+            raise BundleError(f"expected a bundle's folder, came {folder}, which is {what_is(folder)}.")
         text = _FOLDER.read(folder, DESCRIPTION, _LARGEST_TEXT)
         spec = BundleSpec.from_json(text, str(folder / DESCRIPTION))
         _FOLDER.verify(folder, spec.files, {CARD, *(graph.file for graph in spec.graphs)}, no_others=True)

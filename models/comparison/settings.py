@@ -7,6 +7,7 @@ from pydantic import Field
 
 from bci.config.toml import load_settings
 from bci.errors import ConfigError
+from bci.io.shipped import locate
 from models.readouts.settings import ReadoutSettings, VoxelSettings
 from models.settings import Section
 
@@ -53,4 +54,4 @@ def load_comparison(path: Path) -> ComparisonConfig:
         raise ConfigError(
             f"{path}: expected readouts of different titles, came {', '.join(sorted(twice))} twice. Give each a title."
         )
-    return config.model_copy(update={"data": path.resolve().parent / config.data})
+    return config.model_copy(update={"data": locate(config.data, path.resolve().parent, "configs")})

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-import models
 from bci.config.faults import describe_errors
 from bci.decoder.bundle import Bundle
 from bci.decoder.probe import probe
@@ -33,6 +32,8 @@ from bci.decoder.spec import CARD, check_size
 from bci.errors import BundleError, BundleMismatch
 from bci.io.files.capped import printable
 from bci.io.files.hashed_folder import HashedFolder, as_bytes
+from bci.io.files.kinds import what_is
+from bci.io.shipped import SHIPPED, not_found
 from models.generators.rules import Rule, apply_rule
 from models.generators.spec import DESCRIPTION, GRAPH, GeneratorSpec
 
@@ -163,9 +164,9 @@ class GeneratorPackage:
 def _read(folder: Path) -> tuple[GeneratorSpec, str]:
     """Read a package's description, compare every file with its hash, and return it with the package's own."""
     if not (folder / DESCRIPTION).is_file():
+        came = what_is(folder) if folder.exists() else f"nothing: {not_found(folder, 'bundles')}"
         raise BundleError(
-            f"expected a generator's folder with {DESCRIPTION}, came {folder}. Check the path; a decoder's bundle "
-            "is another thing."
+            f"expected a generator's folder with {DESCRIPTION}, came {folder}, which is {came}. Check the path."
         )
     text = _FOLDER.read(folder, DESCRIPTION, _LARGEST_TEXT)
     try:
@@ -237,8 +238,7 @@ def save_package(
 def package_of(bundle: Bundle) -> GeneratorPackage | None:
     """Return the generator's package that a bundle was trained with, from beside it or from those shipped."""
     wanted = {digest for name, digest in bundle.spec.provenance.data.items() if name.startswith("generator ")}
-    shipped = Path(models.__path__[0]) / "bundles"
-    for place in dict.fromkeys((bundle.folder.resolve().parent, shipped)):
+    for place in dict.fromkeys((bundle.folder.resolve().parent, SHIPPED["bundles"])):
         for folder in sorted(place.iterdir()) if place.is_dir() else ():
             if (folder / DESCRIPTION).is_file():
                 try:

@@ -46,9 +46,9 @@ def test_every_protocol_has_settings_a_module_and_an_example() -> None:
 
 
 def test_an_experiment_without_a_protocol_shows_images_and_old_files_stay_readable() -> None:
-    found = settings(folder="faces", repeats=2)
-    assert (found["protocol"], found["folder"]) == ("images", Path("/lab/faces"))
-    assert settings(protocol="staircase", folder="faces")["folder"] == Path("/lab/faces")
+    found = settings(folder="my-faces", repeats=2)
+    assert (found["protocol"], found["folder"]) == ("images", Path("/lab/my-faces"))
+    assert settings(protocol="staircase", folder="my-faces")["folder"] == Path("/lab/my-faces")
 
 
 @pytest.mark.parametrize(

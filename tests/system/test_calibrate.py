@@ -24,7 +24,7 @@ def config(folder: Path) -> Path:
     text = (ROOT / "configs" / "alpha-calibrate.toml").read_text(encoding="utf-8")
     base = ROOT / "models" / "bundles" / "alpha"
     for old, new in (
-        ("../models/bundles/alpha", base.as_posix()),
+        ('base = "alpha"', f'base = "{base.as_posix()}"'),
         ("pairs = 6 ", "pairs = 4 "),
         ("seconds = 20 ", "seconds = 10 "),
     ):

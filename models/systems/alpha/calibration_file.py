@@ -16,6 +16,7 @@ from bci.config.session import SafeName
 from bci.config.toml import check_settings, load_settings
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError
+from bci.io.shipped import locate
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_key
@@ -86,7 +87,7 @@ class CalibrationConfig(Section):
     network: Literal["machine", "lab"] = "lab"
     """Whether the stream is looked for on this machine alone or in the laboratory's network."""
     base: Path
-    """The bundle that is fitted anew."""
+    """The bundle that is fitted anew: its folder, or the name of a shipped one."""
     stream: CalibrationStream
     blocks: BlockSettings = BlockSettings()
     states: Annotated[tuple[StateSettings, ...], Field(min_length=2, max_length=2)]
@@ -230,4 +231,4 @@ def load_calibration(path: Path) -> CalibrationConfig:
         If it is missing, no TOML, or has a wrong or unknown key; every one is named.
     """
     config = load_settings(path, CalibrationConfig, "calibration")
-    return config.model_copy(update={"base": path.resolve().parent / config.base})
+    return config.model_copy(update={"base": locate(config.base, path.resolve().parent, "bundles")})

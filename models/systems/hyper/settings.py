@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import JsonValue, model_validator
 
 from bci.config.toml import check_settings, load_settings
+from bci.io.shipped import locate
 from models.insilico.settings import Cut, Participant, Timing
 from models.readouts.settings import ReadoutSettings, VoxelSettings
 from models.settings import Section
@@ -20,7 +21,7 @@ class HyperConfig(Section):
     title: str = ""
     seed: int
     generator: Path
-    """Folder of the generator's package, from the file's own."""
+    """Folder of the generator's package, from the file's own; or the name of a shipped one."""
     stimuli: Path
     """Where the test pictures are written, from the file's own folder."""
     participant: Participant
@@ -59,5 +60,5 @@ def load_hyper(path: Path) -> HyperConfig:
     """
     config = load_settings(path, HyperConfig, "training")
     folder = path.resolve().parent
-    places = {"generator": folder / config.generator, "stimuli": folder / config.stimuli}
+    places = {"generator": locate(config.generator, folder, "bundles"), "stimuli": folder / config.stimuli}
     return config.model_copy(update=places)
