@@ -1,10 +1,10 @@
 """An EpochCut cuts the samples around events; each wanted event ends as an epoch or as a counted loss."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bci.decoder.cut import LiveRings
+from bci.decoder.pattern import MarkerPattern
 from bci.decoder.spec import EpochSpec
 from bci.memory.marks import write_mark
 from bci.memory.stream import Grid, Stream
@@ -67,7 +67,7 @@ class MarkedEpochs:
     def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline, rings: LiveRings) -> None:
         assert rings.events is not None
         self._epochs = Epochs(signal, pipeline, start=spec.start, stop=spec.stop)
-        self._wanted = re.compile(spec.markers)
+        self._wanted = MarkerPattern(spec.markers)
         self._events, self._marks = rings.events, rings.marks
         self._trial_of = TrialLookup(rings.shown) if rings.shown is not None else None
         self._since, self._handled = rings.since, rings.handled
@@ -100,7 +100,7 @@ class MarkedEpochs:
         wanted = []
         for record in self._events.read(first, end)["event"]:
             event = event_of(record)
-            if event is not None and self._wanted.fullmatch(event.text):
+            if event is not None and self._wanted.matches(event.text):
                 wanted.append(self._with_trial(event))
         for event in wanted:
             if event.time < self._since:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from bci.config.faults import describe_errors
+from bci.decoder.pattern import MarkerPattern
 from bci.decoder.result import PictureResult, Result
 from bci.errors import BundleError
 from bci.signal.types import Signal
@@ -119,7 +120,8 @@ class EpochSpec(Section):
     start, stop : float
         Seconds from the marker: ``-0.2, 0.8``.
     markers : str
-        Regular expression that the whole text of a marker must match; the default takes every marker.
+        Regular expression that the whole text of a marker must match (`bci.decoder.pattern`); the default takes every
+        marker.
     """
 
     start: float
@@ -131,9 +133,9 @@ class EpochSpec(Section):
         if not self.start < self.stop <= self.start + 3600:
             raise ValueError(f"an epoch goes from start to a later stop; got {self.start} to {self.stop} s")
         try:
-            re.compile(self.markers)
-        except re.error as error:
-            raise ValueError(f"markers is no regular expression: {error}; got {self.markers!r}") from None
+            MarkerPattern(self.markers)
+        except ValueError as error:
+            raise ValueError(f"markers: {error}; got {self.markers[:100]!r}") from None
         return self
 
     def samples(self, rate: float) -> int:

@@ -28,7 +28,7 @@ from bci.session.tables import Row
 from bci.signal.types import Event
 
 #: The display's marker of a stimulus: its number in the set, and its name.
-_STIMULUS = re.compile(r"stimulus (\d+) (.*)")
+_STIMULUS = re.compile(r"stimulus (\d+) (.*)", re.DOTALL)
 
 #: A flip can come up to half a refresh before the time it was asked for, seconds; the engine allows as much.
 _EARLY_S = 0.05
