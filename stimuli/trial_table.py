@@ -5,7 +5,6 @@ trial, ``readings.csv`` a row for each reading that came after its trial, with t
 restarted engine writes ``trials-2.csv``, ``readings-2.csv`` and so on; a row is on the disk when it has been written.
 """
 
-import csv
 import io
 import json
 import math
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.io.files.cells import read_rows, write_rows
 from bci.io.files.disk import AppendFile
 from stimuli.trials import Ending, Latent, Outcome, Reading, Trial
 
@@ -178,9 +178,10 @@ def _path(folder: Path, table: str, number: int) -> Path:
 def _rows(folder: Path, table: str) -> Iterator[Mapping[str, str]]:
     number = 1
     while (path := _path(folder, table, number)).exists():
-        text = path.read_text(encoding="utf-8")
+        # Line ends as they were written.
+        text = path.read_bytes().decode()
         # The last row of an engine that was killed while it wrote may have been cut.
-        yield from csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+        yield from read_rows(text[: text.rfind("\n") + 1])
         number += 1
 
 
@@ -195,6 +196,6 @@ def _latent(text: str) -> NDArray[np.float32]:
 
 def _append(file: AppendFile, rows: Iterable[Sequence[Any]]) -> None:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
+    write_rows(text, rows)
     file.append(text.getvalue().encode())
     file.sync()

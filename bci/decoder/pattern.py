@@ -16,8 +16,8 @@ from typing import Any
 
 #: Characters of a pattern, and places in it once its repeats are written out.
 _LONGEST, _MOST_PLACES = 500, 1000
-#: Steps from set to set that are remembered; markers repeat.
-_MOST_REMEMBERED = 4096
+#: Steps from set to set are remembered, since markers repeat, until so many places are held for it.
+_MOST_REMEMBERED = 100_000
 
 Holds = Callable[[str], bool]
 #: Where a part of the pattern begins, and where it ends.
@@ -67,6 +67,7 @@ class MarkerPattern:
             raise ValueError("its groups nest too deep; write it flat") from None
         self._first = self._closed([begin], start=True)
         self._remembered: dict[tuple[frozenset[int], str], frozenset[int]] = {}
+        self._held = 0
 
     def matches(self, text: str) -> bool:
         """Whether the whole of a marker's text matches."""
@@ -77,7 +78,8 @@ class MarkerPattern:
             known = self._remembered.get((places, character))
             if known is None:
                 known = self._after(places, character)
-                if len(self._remembered) < _MOST_REMEMBERED:
+                if self._held < _MOST_REMEMBERED:
+                    self._held += len(known) + 1
                     self._remembered[places, character] = known
             places = known
         return self._last in self._closed(places, start=not text, end=True)

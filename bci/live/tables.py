@@ -1,17 +1,17 @@
-"""The tables of a session: one row an event, in CSV files that any tool opens.
+"""The tables of a session: one row an event, in CSV files that any tool opens (`bci.io.files.cells`).
 
 ``frames.csv`` holds every reconstruction with its latent, confidence, provenance, stage stamps and the digest of
 its pixels, ``shown.csv`` every change of picture on the screen with its flip stamp, ``marks.csv`` gaps, resets,
 skips and losses.
 """
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bci.io.files.cells import write_rows
 from bci.io.files.disk import AppendFile, DiskFile
 from bci.live.ring_reader import RingReader, Take
 from bci.memory.closing import Closing
@@ -41,12 +41,11 @@ class Table(Closing):
     ) -> None:
         self._file = open_file(path)
         self._text = io.StringIO(newline="")
-        self._writer = csv.writer(self._text)
-        self._writer.writerow(fields)
+        self.write(fields)
 
     def write(self, row: Sequence[Any]) -> None:
         """Append one row, in memory."""
-        self._writer.writerow(row)
+        write_rows(self._text, (row,))
 
     def take(self) -> bytes:
         """Return the rows written since the last time, to be saved."""

@@ -1,13 +1,13 @@
 """Rows of a session's tables, over all the files that its recorders and its engines began, each row once."""
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bci.errors import RecordingError
+from bci.io.files import cells
 from bci.io.files.checksums import ChunkSum, read_sums, sums_path
 from bci.io.files.regular import require_regular
 from bci.session.part import Part, part_number
@@ -31,7 +31,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     content = path.read_bytes()
     try:
         text = content[: content.rfind(b"\n") + 1].decode("utf-8")
-        return list(csv.DictReader(io.StringIO(text, newline="")))
+        return cells.read_rows(text)
     except (UnicodeDecodeError, csv.Error) as error:
         raise RecordingError(f"{path} cannot be read as a table: {error}. Was the file edited?") from None
 

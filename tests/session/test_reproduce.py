@@ -297,4 +297,4 @@ def test_another_bundle_and_half_a_session_are_refused(session: Session) -> None
     with pytest.raises(
         RecordingError, match=r"shown\.csv is missing: part 1 of the session holds other rows"
     ):
-        _ = RecordedSession.read(session.folder).shown
+        _ = RecordedSession.read(session.folder).shown()
