@@ -24,6 +24,7 @@ is not known says which known one is `nearest`.
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -56,7 +57,18 @@ class RecordingError(BciError):
 
 
 class DiskError(RecordingError):
-    """A recording cannot be written on; the message says what of it is safe on disk."""
+    """A file cannot be written on: the disk is full or fails. Of a recording the message says what is safe on disk."""
+
+    #: Errors of the operating system that are the disk's, not the program's: full, over quota, read-only, broken.
+    NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
+
+    @classmethod
+    def of(cls, path: object, error: OSError) -> "DiskError":
+        """Return the error that says which file the disk did not take, and why."""
+        why = error.strerror or str(error)
+        return cls(
+            f"{path} cannot be written: {why}. Free space, or name a folder on another disk with --out."
+        )
 
 
 class DataError(BciError):

@@ -5,7 +5,6 @@ check failed, 4 done, but something failed on the way and came back, 130 stopped
 With ``--json`` the last line of standard output is one JSON object; everything for people then goes to standard error.
 """
 
-import os
 import sys
 
 #: Status of a command that Ctrl-C ended: 128 and the signal's number, as shells have it.
@@ -16,21 +15,29 @@ def main() -> None:
     """Run the command; an expected failure is one message and status 2, not a traceback, and so is Ctrl-C."""
     # A first import takes a second, and Ctrl-C may come at any moment of it.
     try:
-        from bci.cli.app import app
-        from bci.cli.output import current
+        from bci.cli.foreign_lines import held_back
         from bci.cli.pane import write_plainer
-        from bci.errors import BciError
 
         write_plainer()
-        try:
-            app()
-        except BciError as error:
-            current().fail(error)
-            sys.exit(2)
-        except SystemExit as ended:
-            if (trouble := current().trouble) and not ended.code:
-                os.write(2, f"bci: what was to be printed is lost: {trouble}\n".encode())
-                sys.exit(2)
-            raise
+        with held_back():
+            _run()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    from bci.cli.app import app
+    from bci.cli.output import current, use
+    from bci.errors import BciError
+
+    use(as_json=False)
+    try:
+        app()
+    except BciError as error:
+        current().fail(error)
+        sys.exit(2)
+    except SystemExit as ended:
+        if (trouble := current().trouble) and not ended.code:
+            sys.stderr.write(f"bci: what was to be printed is lost: {trouble}\n")
+            sys.exit(2)
+        raise

@@ -38,7 +38,7 @@ class Output:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
-        self._out, self._err = Pane(lambda: sys.stdout), Pane(lambda: sys.stderr)
+        self._out, self._err = Pane(sys.stdout), Pane(sys.stderr)
         self.console = _console(self._err if as_json else self._out)
         self._errors = _console(self._err)
 

@@ -54,8 +54,8 @@ class Pane(io.TextIOBase):
 
     Parameters
     ----------
-    stream : callable
-        Returns the stream as it is now, or None where the process has none.
+    stream : file or None
+        The stream, or None where the process has none.
 
     Attributes
     ----------
@@ -63,14 +63,14 @@ class Pane(io.TextIOBase):
         Why the stream could not be written; empty while it can. A reader that has gone away is no trouble.
     """
 
-    def __init__(self, stream: Callable[[], TextIO | None]) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self.trouble = ""
         self._stream = stream
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
         """Name of the stream's encoding."""
-        return getattr(self._stream(), "encoding", None) or "utf-8"
+        return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
         """Write text, or drop it."""
@@ -83,18 +83,18 @@ class Pane(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Whether a person reads it in a terminal."""
-        stream = self._stream()
+        stream = self._stream
         return stream is not None and not stream.closed and stream.isatty()
 
     def fileno(self) -> int:
         """Return the stream's descriptor."""
-        stream = self._stream()
+        stream = self._stream
         if stream is None:
             raise io.UnsupportedOperation("fileno")
         return stream.fileno()
 
     def _attempt(self, action: Callable[[IO[str]], object]) -> None:
-        stream = self._stream()
+        stream = self._stream
         if stream is None or stream.closed:
             return
         try:

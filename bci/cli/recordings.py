@@ -8,7 +8,7 @@ import typer
 
 from bci.cli.given import find_given
 from bci.cli.output import Output, styled, use
-from bci.cli.run import RECOVERED, SAFE, Json, Out
+from bci.cli.run import SAFE, Json, Out
 from bci.errors import ConfigError
 from bci.io.files.folder import safe_name
 from bci.io.files.kinds import BUNDLE, RECORDED, RECORDING, SESSION
@@ -46,6 +46,7 @@ def record(
     afterwards with `bci verify`.
     """
     output = use(json)
+    from bci.control.conclusion import EXIT_STATUS
     from bci.control.record_streams import record_streams
 
     safe_name(name, "--name")
@@ -64,13 +65,15 @@ def record(
         f"{summary['samples']} samples recorded and safe, {summary['samples_lost']} lost, "
         f"until {summary['ended_by']}: {summary['recording']}"
     )
+    for sentence in summary["told"]:
+        output.say(styled("bold yellow", sentence))
     for failure in summary["failures"]:
         output.say(styled("bold red", "failed:"), f" {failure}")
     for program, times in summary["restarts"].items():
         output.say(styled("bold yellow", f"{program} died and was started again {times}×"), ": see log.txt")
     output.result(summary)
-    if summary["status"] != "done":
-        raise typer.Exit(SAFE if summary["status"] == "failed" else RECOVERED)
+    if EXIT_STATUS[summary["status"]]:
+        raise typer.Exit(EXIT_STATUS[summary["status"]])
 
 
 def verify(

@@ -21,9 +21,9 @@ Headless = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder in which the session's own folder is made.")]
 Json = Annotated[bool, typer.Option("--json", help="End with one machine-readable line.")]
 
-#: Status of a session that had to fall back to the neutral picture for good, and of one in which a program died and
-#: was started again.
-SAFE, RECOVERED = 3, 4
+#: Status of a session that ended in the safe state, and of a check that failed; all of a session's are in
+#: `bci.control.conclusion.EXIT_STATUS`.
+SAFE = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -117,13 +117,15 @@ def run(
 
 def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Output) -> None:
     """Run a session, show it while it runs, say how it went, and exit with its status."""
-    from bci.cli.session_view import Watch, report
+    from bci.cli.session_view import report
+    from bci.cli.watch import Watch
 
     if config.network == "machine":
         from bci.io.lsl.network import isolate
 
         isolate(f"bci-{os.getpid()}")
     # Imported only now: liblsl reads its configuration once, at its first use.
+    from bci.control.conclusion import EXIT_STATUS
     from bci.control.session_plan import supervise
 
     if seconds is not None:
@@ -132,8 +134,8 @@ def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Out
         summary = supervise(config, out, watch).run()
     summary |= report(config, summary, output)
     output.result(summary)
-    if summary["status"] != "done":
-        raise typer.Exit(SAFE if summary["status"] == "safe" else RECOVERED)
+    if EXIT_STATUS[summary["status"]]:
+        raise typer.Exit(EXIT_STATUS[summary["status"]])
 
 
 def has_screen() -> bool:

@@ -32,7 +32,13 @@ LOADING_LIMIT = 120.0
 STOP_LIMIT = 5.0
 FINISH_LIMIT = 120.0
 
+#: The same for a program that is still loading.
+LOADING_STOP_LIMIT = 0.3
+
 _POLL = 0.1
+
+#: Signals that end a session in order: Ctrl-C, a polite kill, and where there is one the closing of the terminal.
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 log = logging.getLogger("bci.supervisor")
 
@@ -77,6 +83,8 @@ class Crew:
         How often each program was started again.
     failures : dict of str to str
         The programs that were given up or would not stop, and why.
+    troubles : dict of str to str
+        Why each program that was started again last was.
     """
 
     def __init__(
@@ -91,6 +99,7 @@ class Crew:
     ) -> None:
         self.restarts: dict[str, int] = {}
         self.failures: dict[str, str] = {}
+        self.troubles: dict[str, str] = {}
         self._board, self._clock = board, clock
         self._limit, self._hung_after = restarts, hung_after
         self._spawn, self._wait = spawn, wait
@@ -193,9 +202,10 @@ class Crew:
 
     def _start_again(self, name: str, place: _Place, n: int, trouble: str) -> None:
         log.error("%s %s: restart %d of %d", name, trouble, n, self._limit)
-        self.restarts[name] = n
+        self.restarts[name], self.troubles[name] = n, trouble
         # The dead one's row must not speak for its successor.
-        self._board.row(name)["state"] = State.ABSENT
+        row = self._board.row(name)
+        row["state"], row["restarts"] = State.ABSENT, n
         now = self._clock.now()
         launch = dataclasses.replace(place.launch, restart=n)
         noticed = place.found_dead if place.found_dead is not None else now
@@ -226,12 +236,18 @@ class Crew:
         child, row = place.child, self._board.row(name)
         self.desk.send(child, STOP)
         asked = self._clock.now()
-        ended = child.join(STOP_LIMIT)
-        while not ended and finishes and self._clock.now() - asked < FINISH_LIMIT:
+        # What is still loading looks at no orders, and has nothing to finish.
+        child.listen()
+        loading = child.ready is None
+        ended = child.join(LOADING_STOP_LIMIT if loading else STOP_LIMIT)
+        while not ended and finishes and not loading and self._clock.now() - asked < FINISH_LIMIT:
             if self._clock.now() - float(row["beat"]) > self._hung_after:
                 break
             ended = child.join(1.0)
-        if not ended:
+        if not ended and loading:
+            log.info("%s was still loading: ended", name)
+            child.kill()
+        elif not ended:
             log.error("%s did not stop within %.0f s and was killed", name, self._clock.now() - asked)
             self.failures.setdefault(name, "did not stop when told to")
             child.kill()
@@ -248,10 +264,8 @@ class Crew:
 
 
 @contextmanager
-def on_signals(
-    stop: Callable[[], None], numbers: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM)
-) -> Iterator[None]:
-    """Call `stop` on SIGINT and SIGTERM instead of being ended by them."""
+def on_signals(stop: Callable[[], None], numbers: Sequence[signal.Signals] = ENDING) -> Iterator[None]:
+    """Call `stop` on Ctrl-C, SIGTERM and when the terminal is closed, instead of being ended by them."""
 
     def heard(number: int, frame: FrameType | None) -> None:
         stop()

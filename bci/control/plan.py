@@ -38,12 +38,15 @@ class SessionOutcome:
         What each program, or its last successor, has reported.
     failures : list of str
         One sentence for each program that was given up or would not stop.
+    at_end : SessionSnapshot
+        How it stood when it was decided to end it, and everything still ran.
     """
 
     folder: Path
     snapshot: SessionSnapshot
     facts: Facts
     failures: list[str]
+    at_end: SessionSnapshot
 
 
 class Plan(Protocol):

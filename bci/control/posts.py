@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 from bci.control.line import Post, Spec, named
 from bci.memory.orders import HOLD, STOP
 
-#: What each kind of program counts on the board.
+#: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
+#: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
+#: (``neutral``, see `bci.memory.alarms`); how long the disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes
+#: it owes, and how long it lasts.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
-    "acquire": ("samples", "lost", "markers"),
-    "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid"),
-    "display": ("flips", "dropped"),
+    "acquire": ("samples", "lost", "markers", "gone", "doubles"),
+    "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
+    "display": ("flips", "dropped", "neutral"),
     "engine": ("begun", "done", "aborted"),
     "render": ("drawn", "undrawn", "missed"),
     "publish": ("published", "lost"),
     "preview": ("trials", "lost"),
-    "record": ("samples", "lost"),
+    "record": ("samples", "events", "lost", "waiting", "refuses_ms", "slow_ms", "free_mb", "left_s"),
 }
 
 _SOURCES = {"insilico": "bci.live.insilico"}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bci.control import posts
+from bci.control.conclusion import judge
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, kind_of
 from bci.control.plan import Facts, Rules, SessionOutcome
@@ -75,8 +76,8 @@ def record_streams(
     Returns
     -------
     dict
-        ``session`` (the folder), ``status`` (``"done"``, ``"recovered"`` or ``"failed"``), ``ended_by``, ``failures``,
-        ``restarts``,
+        ``session`` (the folder), ``status`` (see `bci.control.conclusion.Conclusion`) and sentences on it (``told``),
+        ``ended_by``, ``failures``, ``restarts``, ``no_data`` (for how long each stream was silent), ``events``,
         ``recording`` (path), ``samples`` (recorded and safe), ``samples_lost``, ``streams`` (facts by source id) and
         ``programs``; also written to ``summary.json``.
 
@@ -207,14 +208,28 @@ class RecordingPlan:
         acquired = {
             info.source_id: facts[name] for name, info in zip(acquirers, self.streams.values(), strict=True)
         }
+        names = {name: info.source_id for name, info in zip(acquirers, self.streams.values(), strict=True)}
+        own = snapshot.programs["record"].counters
+        conclusion = judge(
+            outcome,
+            names=names,
+            recorded=own["samples"] + own["events"],
+            failed="failed",
+            came_back_s=_HUNG_AFTER,
+        )
         return {
             "session": str(outcome.folder),
-            "status": "failed" if outcome.failures else "recovered" if snapshot.restarts else "done",
+            "status": conclusion.status,
+            "told": conclusion.sentences,
             "ended_by": snapshot.ended_by,
             "failures": outcome.failures,
             "restarts": snapshot.restarts,
             "recording": str(outcome.folder / recording["file"]) if recording else "",
             "samples": counts["safe"],
+            "events": own["events"],
+            "no_data": {
+                names[program]: silence.as_json() for program, silence in outcome.at_end.silences.items()
+            },
             "samples_lost": counts["lost"],
             "streams": acquired,
             "buffers": {role: capacity.facts() for role, capacity in self._buffers.items()},

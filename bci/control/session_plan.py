@@ -9,6 +9,7 @@ from typing import Any
 
 from bci.config.session import SessionConfig
 from bci.control import posts
+from bci.control.conclusion import Conclusion, judge
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
 from bci.control.plan import Facts, Rules, SessionOutcome
@@ -17,7 +18,8 @@ from bci.control.roster import Roster, own_markers
 from bci.control.session_rings import SessionRings
 from bci.control.session_specs import SessionSpecs
 from bci.control.supervisor import RIG_MARKS, Supervisor
-from bci.io.files.folder import write_json
+from bci.errors import DiskError
+from bci.io.files.folder import write_json, writing
 from bci.io.files.run import save_run
 from bci.io.lsl.metadata import StreamInfo
 from bci.live.sides import side_role
@@ -230,20 +232,25 @@ class SessionPlan:
         first = counters[named("decode", self.roster.decoder_name(0))]
         decoded = counters[named("acquire", self.roster.stream_name(self.config.decoded_by(0)))]
         source = self._specs.facts.get("source", {})
+        names = self._stream_names()
         latency = latency_table(folder)
-        write_json(folder / "latency.json", latency)
-        latency_picture(folder, folder / "latency.png")
+        failures = [*outcome.failures, *_draw_latency(folder, latency)]
+        conclusion = self._judge(replace(outcome, failures=failures))
         return {
             "session": str(folder),
-            "status": "safe" if outcome.failures else "recovered" if snapshot.restarts else "done",
+            "status": conclusion.status,
+            "told": conclusion.sentences,
             "ended_by": snapshot.ended_by,
             "latched": snapshot.latched,
-            "failures": outcome.failures,
+            "failures": failures,
             "restarts": snapshot.restarts,
             "simulated": bool(source.get("simulated")),
             "recording": source.get("recording", ""),
             **{key: first[key] for key in ("windows", "reconstructions", "skipped", "invalid")},
             "samples": decoded["samples"],
+            "no_data": {
+                names[program]: silence.as_json() for program, silence in outcome.at_end.silences.items()
+            },
             "samples_lost": sum(counts["lost"] for counts in (*streams.values(), *decoders.values())),
             "buffer": self._rings.buffers[self.config.decoded_by(0)].facts(),
             "flips": counters["display"]["flips"],
@@ -253,6 +260,55 @@ class SessionPlan:
             "decoders": decoders,
             "programs": dict(outcome.facts),
         }
+
+    def _stream_names(self) -> dict[str, str]:
+        """Return the source id of what each acquire program receives."""
+        return {
+            named("acquire", self.roster.stream_name(index)): self.roster.source_id(index)
+            for index in range(len(self.config.streams))
+        }
+
+    def _ended_sources(self, facts: Facts) -> set[str]:
+        """Return the acquire programs whose source has played all that it had."""
+        return {
+            named("acquire", self.roster.stream_name(index))
+            for index in range(len(self.config.streams))
+            if "sent" in facts.get(named("source", self.roster.stream_name(index)), {})
+        }
+
+    def _judge(self, outcome: SessionOutcome) -> Conclusion:
+        programs = outcome.snapshot.programs
+        recorded = programs["record"].counters
+        decoders = {
+            self.roster.decoder_name(index) or "the decoder": named("decode", self.roster.decoder_name(index))
+            for index in range(len(self.config.decoders))
+        }
+        return judge(
+            outcome,
+            names=self._stream_names(),
+            shown={
+                named("acquire", self.roster.stream_name(self.config.decoded_by(decoder)))
+                for decoder in self.config.feeds
+            },
+            decoded={
+                name: programs[post].counters["reconstructions"] - programs[post].counters["invalid"]
+                for name, post in decoders.items()
+            },
+            ended=self._ended_sources(outcome.facts),
+            recorded=recorded["samples"] + recorded["events"],
+            came_back_s=self.rules.hung_after_s,
+        )
+
+
+def _draw_latency(folder: Path, latency: Mapping[str, Any]) -> list[str]:
+    """Leave the table and the picture of latency; return why that was not possible."""
+    try:
+        write_json(folder / "latency.json", latency)
+        with writing(folder / "latency.png"):
+            latency_picture(folder, folder / "latency.png")
+    except DiskError as error:
+        return [str(error)]
+    return []
 
 
 def _later(post: Post, sources: Sequence[str]) -> Post:

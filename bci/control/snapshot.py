@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bci.control.silences import Silence
 from bci.io.files.folder import plain
+from bci.memory.alarms import Alarm
 
 
 class SessionState(StrEnum):
@@ -118,6 +120,10 @@ class SessionSnapshot:
         Why the neutral picture is held for good; empty while it is not.
     ended_by : str
         What ended the session; empty while it runs.
+    alarms : tuple of Alarm
+        What is wrong now, most urgent first.
+    silences : mapping of str to Silence
+        For how long each stream sent nothing, by its acquire program.
     """
 
     name: str
@@ -130,6 +136,8 @@ class SessionSnapshot:
     newest: Mapping[str, ReconstructionSnapshot] = field(default_factory=dict)
     latched: str = ""
     ended_by: str = ""
+    alarms: tuple[Alarm, ...] = ()
+    silences: Mapping[str, Silence] = field(default_factory=dict)
 
     @property
     def restarts(self) -> dict[str, int]:

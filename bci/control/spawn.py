@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import signal
 import sys
 import types
 from collections.abc import Iterator
@@ -23,6 +24,19 @@ def _bare_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Spawn a child that Ctrl-C and the closing of the terminal do not reach before it knows what to do with them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Child:
@@ -55,7 +69,7 @@ class Child:
         self.process = context.Process(
             target=run_program, args=(launch, far_end), name=f"bci-{launch.name}", daemon=True
         )
-        with _bare_main():
+        with _bare_main(), _signals_held_back():
             self.process.start()
         far_end.close()
 

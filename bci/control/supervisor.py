@@ -14,8 +14,9 @@ for the supervisor.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import numpy as np
 from bci.control.crew import Crew, on_signals, wait_for_news
 from bci.control.plan import Plan, SessionOutcome
 from bci.control.shared_memory import SharedMemory
+from bci.control.silences import Silences
 from bci.control.snapshot import (
     FOLLOWING,
     ProgramSnapshot,
@@ -33,8 +35,9 @@ from bci.control.snapshot import (
     StreamSnapshot,
 )
 from bci.control.spawn import Child
-from bci.errors import Overrun
+from bci.errors import DiskError, Overrun
 from bci.io.files.folder import make_folder, write_json
+from bci.memory.alarms import Alarm, alarms
 from bci.memory.board import Board, State
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import write_mark
@@ -107,6 +110,8 @@ class Supervisor:
         self._stop = False
         self._open = ExitStack()
         self._memory = SharedMemory(plan.key, plan.line, plan.make, self._open)
+        self._silences: Silences | None = None
+        self._at_end: SessionSnapshot
         self._newest: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
         self.board: Board
         self.crew: Crew
@@ -139,11 +144,14 @@ class Supervisor:
                 self._watch()
             finally:
                 self._stop_all()
-            outcome = SessionOutcome(
-                self.folder, self.snapshot(), self.crew.facts(), self.crew.describe_failures()
-            )
+            failures = self.crew.describe_failures()
+            outcome = SessionOutcome(self.folder, self.snapshot(), self.crew.facts(), failures, self._at_end)
             summary = self.plan.summarise(outcome)
-            write_json(self.folder / "summary.json", summary)
+            try:
+                write_json(self.folder / "summary.json", summary)
+            except DiskError as error:
+                log.error("%s", error)
+                summary["failures"] = [*summary["failures"], str(error)]
             return summary
 
     def stop(self) -> None:
@@ -195,9 +203,12 @@ class Supervisor:
 
     def _watch(self) -> None:
         self.started = self.clock.now()
+        receiving = [post.name for post in self.plan.line.of_kind("acquire") if post.streams]
+        self._silences = Silences(self.board, receiving, self.started)
         self._become(SessionState.RUNNING)
         while not self.ended_by:
             self.crew.listen()
+            self._silences.look(self.clock.now())
             if self._observe is not None and self._observe(self) is True:
                 self.ended_by = "its end"
             elif self._stop:
@@ -207,6 +218,7 @@ class Supervisor:
             if not self.ended_by:
                 self._look_after_the_crew()
         log.info("ending: %s", self.ended_by)
+        self._at_end = self.snapshot()
 
     def _look_after_the_crew(self) -> None:
         for name in self.crew.look_after(self._note_restart):
@@ -280,7 +292,26 @@ class Supervisor:
             newest=self._newest_of_all(),
             latched=self.latched,
             ended_by=self.ended_by,
+            alarms=tuple(self._alarms(now)),
+            silences={} if self._silences is None else self._silences.copied(),
         )
+
+    def _alarms(self, now: float) -> Iterator[Alarm]:
+        """Yield what is wrong now; to what the board says comes why a program was started again or given up."""
+        line, infos = self.plan.line, self.plan.streams
+        sources = {
+            post.name: infos[stream].source_id
+            for post in line.of_kind("acquire")
+            for stream in post.streams.values()
+            if stream in infos
+        }
+        for alarm in alarms(self.board, now, sources if len(sources) > 1 else None):
+            kind, _, name = alarm.key.partition(" ")
+            if kind == "restart" and name in self.crew.troubles:
+                alarm = replace(alarm, what=f"{name} {self.crew.troubles[name]}. {alarm.what}")
+            elif kind == "held" and self.latched:
+                alarm = replace(alarm, what=f"{self.latched}. {alarm.what}")
+            yield alarm
 
     def _program(self, name: str, now: float) -> ProgramSnapshot:
         row, child = self.board.row(name), self.children.get(name)

@@ -109,6 +109,8 @@ def _acquire(
     """Pull until told to stop."""
     row, clock = program.row, program.clock
     lost_before = int(row["lost"])
+    if source is not None:
+        row["data_limit"] = source.data_age_limit
     going = True
     while going:
         going = program.tick()
@@ -119,6 +121,8 @@ def _acquire(
             row["samples"] = stream.samples.count
             row["lost"] = lost_before + source.lost
             row["data"] = source.newest
+        if source is not None:
+            row["gone"], row["doubles"] = source.gone, source.doubles
         for received, ring in markers:
             if received.pull_into(ring):
                 row["markers"] = sum(ring.count for _, ring in markers)

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+import numpy as np
+
 from bci.decoder.bundle import Bundle
 from bci.decoder.cut import LiveRings
 from bci.decoder.onnx import OnnxDecoder
@@ -77,6 +79,8 @@ def main(program: Program) -> None:
             digest = window_digest(window) if spec["audit"] else b""
             write_frame(frames, dataclasses.replace(frame, stamps=stamps), digest)
             invalid += not frame.valid
+            # Only now: the picture is out, and nothing waits for it.
+            row["masked"] = 0 if window.bad is None else int(np.count_nonzero(window.bad.any(axis=0)))
             if window.skipped:
                 write_mark(marks, MarkKind.SKIPPED, window.last_sample, count=window.skipped, time=cut)
         sides.write(chunk)

@@ -5,6 +5,8 @@ checksums and a manifest beside it; the tables ``frames.csv``, ``shown.csv`` and
 doings in words (see `bci.live.tables`).
 """
 
+import math
+
 from bci.live.recorder import Recorder
 from bci.live.tables import Drain, Table, frame_rows, mark_rows, shown_rows
 from bci.memory.board import State
@@ -100,5 +102,11 @@ def _outlast(program: Program, recorder: Recorder) -> None:
 
 
 def _count(program: Program, recorder: Recorder) -> None:
-    program.row["samples"] = recorder.safe
-    program.row["lost"] = program.inherited["lost"] + recorder.lost
+    row, before = program.row, program.inherited
+    row["samples"] = recorder.safe
+    row["events"] = before["events"] + recorder.events
+    row["lost"] = before["lost"] + recorder.lost
+    waiting, refuses, slow = recorder.trouble
+    row["waiting"], row["refuses_ms"], row["slow_ms"] = waiting, round(1e3 * refuses), round(1e3 * slow)
+    row["free_mb"] = recorder.space.free // 1_000_000
+    row["left_s"] = 0 if math.isinf(recorder.space.left_s) else max(1, round(recorder.space.left_s))

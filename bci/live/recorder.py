@@ -16,7 +16,9 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bci.errors import DiskError
+from bci.io.files.checksums import sums_path
 from bci.io.files.disk import AppendFile, DiskFile
+from bci.io.files.space import Space, size
 from bci.io.files.xdf.writer import XdfWriter
 from bci.io.lsl.metadata import StreamInfo
 from bci.live import tracks
@@ -40,6 +42,10 @@ _SYNC_EVERY = 1.0
 _TICK_EVERY = 0.2
 _SLOW_S = 1.0
 _SAY_EVERY = 5.0
+_LOOK_EVERY = 5.0
+
+#: Below so many seconds until the disk is full the log says so, every so many seconds.
+_SHORT_S, _SHORT_EVERY = 3600.0, 300.0
 
 #: Who writes marks, besides the streams' own; the rig is the supervisor.
 _DECODE, _RECORD, _RIG = decoder_source(), "record", "rig"
@@ -67,6 +73,8 @@ class Recorder:
 
     Attributes
     ----------
+    space : Space
+        How much room the disk has left.
     path : Path
         The recording's final name. A recorder that was restarted in a session begins another part,
         ``recording-2.xdf`` …, with the first sample that no part holds.
@@ -94,12 +102,15 @@ class Recorder:
         self._readers: list[RingReader] = []
         self._signals: list[int] = []
         self._roles: dict[int, str] = {}
+        self._marker_names: set[str] = set()
         self._before = 0
         self._sources: list[tuple[str, Ring, int]] = []
         self._own_marks: Take = _discard
         self._said = -np.inf
         self._ticked = self._synced = clock.now()
+        self._looked = self._warned = -np.inf
         self._finished = False
+        self.space = Space(folder)
 
     # -- what is recorded --------------------------------------------------------------------------------
 
@@ -123,6 +134,7 @@ class Recorder:
         info = StreamInfo(signal, **{"source_id": role} | _known(facts))
         track, take = self._tracks.markers(info, first)
         self._roles[track] = role
+        self._marker_names.add(role)
         self._readers.append(RingReader(role, ring, take, most=1000, first=first))
 
     def add_doings(
@@ -210,6 +222,10 @@ class Recorder:
             self._synced = now
             for table in self._tables:
                 self._backlog.put(0, table.sync)
+        if now - self._looked >= _LOOK_EVERY:
+            self._looked = now
+            # A network disk that is gone may not answer for minutes: that is its own thread's to wait for.
+            self._backlog.put(0, self._look_for_room)
         self._look_at_the_disk()
 
     def finishing(self) -> Iterator[None]:
@@ -250,6 +266,17 @@ class Recorder:
         """Samples and events read, by ring."""
         return {reader.name: reader.rows for reader in self._readers}
 
+    @property
+    def events(self) -> int:
+        """Events read from the rings of markers."""
+        return sum(reader.rows for reader in self._readers if reader.name in self._marker_names)
+
+    @property
+    def trouble(self) -> tuple[int, float, float]:
+        """Bytes that wait for the disk; for how long it has refused, and for how long it has not answered, seconds."""
+        refuses = self._clock.now() - self._backlog.trouble_since if self._backlog.trouble else 0.0
+        return self._backlog.waiting, refuses, self._backlog.busy_for
+
     def facts(self) -> dict[str, Any]:
         """Return what the session's summary says of the recording."""
         return {
@@ -276,8 +303,28 @@ class Recorder:
                 # After an error, a full disk for example, that error is the one to be heard of.
                 with contextlib.suppress(*([OSError] if error else [])):
                     table.close()
+            if error is not None and not any(reader.rows for reader in self._readers):
+                self._remove_what_is_empty()
 
     # -- its parts ---------------------------------------------------------------------------------------
+
+    def _remove_what_is_empty(self) -> None:
+        """Leave no files of a part in which there is nothing."""
+        for path in (self._writer.partial, sums_path(self.path), *(table.path for table in self._tables)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _look_for_room(self) -> None:
+        with contextlib.suppress(OSError):
+            self.space.look(self._clock.now(), self._writer.nbytes)
+        now = self._clock.now()
+        if self.space.left_s < _SHORT_S and now - self._warned >= _SHORT_EVERY:
+            self._warned = now
+            self._log.warning(
+                "at this rate the disk is full in %.0f min: %s are free",
+                self.space.left_s / 60,
+                size(self.space.free),
+            )
 
     def _drain(self) -> None:
         for reader in self._readers:

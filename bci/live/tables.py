@@ -34,11 +34,17 @@ class Table(Closing):
         Names of the columns.
     open_file : callable, optional
         Opens a file to append to.
+
+    Attributes
+    ----------
+    path : Path
+        As given.
     """
 
     def __init__(
         self, path: Path, fields: Sequence[str], open_file: Callable[[Path], DiskFile] = AppendFile
     ) -> None:
+        self.path = path
         self._file = open_file(path)
         self._text = io.StringIO(newline="")
         self.write(fields)

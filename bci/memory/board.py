@@ -31,10 +31,11 @@ class State(IntEnum):
 
 
 #: What every row holds before its program's own counters: how far the program is, when its heart last beat and its
-#: newest data came (session seconds, NaN before the first), and how many orders it has refused.
-FIELDS = ("state", "beat", "data", "refused")
+#: newest data came (session seconds, NaN before the first), after how many seconds without data its stream counts as
+#: stalled (NaN where it receives none), how many orders it has refused, how often it was started again.
+FIELDS = ("state", "beat", "data", "data_limit", "refused", "restarts")
 
-_FLOATS = frozenset({"beat", "data"})
+_FLOATS = frozenset({"beat", "data", "data_limit"})
 
 #: Names of a board's programs, each with the names of its counters.
 Programs = Mapping[str, Iterable[str]]

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bci.errors import BciError
+from bci.errors import BciError, DiskError
 from bci.memory.board import Board, State
 from bci.memory.lsl_clock import LslClock
 from bci.memory.orders import HOLD, STOP, Handler, Inbox, Order
@@ -234,9 +234,16 @@ def _listener(pipe: Connection) -> Callable[[], bool]:
     return lambda: bool(poller.poll(0))
 
 
+class _LogFile(logging.FileHandler):
+    """A log on a disk that may be full: what it does not take is dropped, where logging would print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drop the line."""
+
+
 def log_to(path: Path, name: str) -> None:
     """Send this process's log to a file, a line each: time, program, level, text."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(f"%(asctime)s {name} %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -248,12 +255,19 @@ def run_program(launch: Launch, pipe: Connection) -> None:
 
     Exit status 0 after an ordered stop, 2 after an expected failure, 1 after anything else.
     """
-    # The supervisor alone turns Ctrl-C into an ordered stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The supervisor alone turns Ctrl-C, and the closing of the terminal, into an ordered stop.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        # Held back since before this process was spawned, lest it died of them while it was loading.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGHUP])
+    _send_foreign_lines_to(Path(launch.folder) / "log.txt")
     log_to(Path(launch.folder) / "log.txt", launch.name)
     board = Board.attach(launch.board)
     clock = LslClock()
     program = Program(launch, pipe, board, clock)
+    program.row["restarts"] = launch.restart
     program.row["state"] = State.LOADING
     program.tick()
     status = 0
@@ -262,21 +276,38 @@ def run_program(launch: Launch, pipe: Connection) -> None:
         program.imported = clock.now()
         module.main(program)
         program.row["state"] = State.STOPPED
-    except BciError as error:
-        status = 2
-        program.row["state"] = State.FAILED
-        program.log.error("%s: %s", type(error).__name__, error)
-        _tell(pipe, "failed", {"error": type(error).__name__, "message": str(error), "expected": True})
     except BaseException as error:
-        status = 1
         program.row["state"] = State.FAILED
-        program.log.critical("%s", traceback.format_exc())
-        message = f"{error} (traceback in log.txt)"
-        _tell(pipe, "failed", {"error": type(error).__name__, "message": message, "expected": False})
+        status = _fail(program, pipe, error)
     logging.shutdown()
     sys.stdout.flush()
     # Straight out: rings may still be in use by a view on the traceback's stack, and the owner unlinks them.
     os._exit(status)
+
+
+def _send_foreign_lines_to(path: Path) -> None:
+    """Let what libraries print themselves, liblsl above all, stand in the log: the terminal is the supervisor's."""
+    try:
+        log_file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    except OSError:
+        return
+    for descriptor in (1, 2):
+        os.dup2(log_file, descriptor)
+    os.close(log_file)
+
+
+def _fail(program: Program, pipe: Connection, error: BaseException) -> int:
+    """Log what ended the program, tell the supervisor, and return the exit status."""
+    if isinstance(error, OSError) and error.errno in DiskError.NUMBERS:
+        error = DiskError.of(error.filename or f"a file in {program.folder}", error)
+    expected = isinstance(error, BciError)
+    if expected:
+        program.log.error("%s: %s", type(error).__name__, error)
+    else:
+        program.log.critical("%s", "".join(traceback.format_exception(error)))
+    message = str(error) if expected else f"{error} (traceback in log.txt)"
+    _tell(pipe, "failed", {"error": type(error).__name__, "message": message, "expected": expected})
+    return 2 if expected else 1
 
 
 def _tell(pipe: Connection, kind: str, facts: dict[str, Any]) -> None:

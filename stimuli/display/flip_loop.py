@@ -13,13 +13,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from bci.io.lsl.markers import MarkerOutlet
+from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES
 from bci.memory.program import Program
 from bci.signal.types import Event, Shown
 from stimuli.display.album import Album
 from stimuli.display.canvas import Canvas
 from stimuli.display.flip_times import FlipTimes
 from stimuli.display.frames import FrameReader, Frames
-from stimuli.display.presenter import Choice, Presenter
+from stimuli.display.presenter import Cause, Choice, Presenter
 from stimuli.display.rings import Pictures, ShownWriter, StimulusReader
 from stimuli.display.settings import DisplaySpec
 
@@ -171,6 +172,7 @@ class FlipLoop:
     def _tell(self, choice: Choice, flip: float) -> None:
         """Record that `choice` has replaced what was on the screen before."""
         before, self._choice = self._choice, choice
+        self._program.row["neutral"] = _what_is_seen(choice)
         if self._album is not None:
             self._album.change(choice, self._shown.count, flip, self._white)
         self._shown.write(choice, flip)
@@ -191,6 +193,13 @@ class FlipLoop:
             log.info("neutral picture: %s", choice.reason)
         if self._markers is not None:
             self._markers.push(Event(flip, text, code=max(0, choice.frame)))
+
+
+def _what_is_seen(choice: Choice) -> int:
+    """Return what the board says of a picture; see `bci.memory.alarms`."""
+    if choice.kind is not Shown.NEUTRAL:
+        return SHOWN_PICTURES
+    return SHOWN_HELD if choice.cause is Cause.HELD else SHOWN_NEUTRAL
 
 
 def open_pictures(program: Program) -> Pictures:

@@ -109,11 +109,11 @@ class Gone(io.StringIO):
     ],
 )
 def test_words_that_cannot_be_printed_end_nothing(error: OSError, trouble: bool) -> None:
-    pane = Pane(lambda: Gone(error))
+    pane = Pane(Gone(error))
     assert pane.write("words") == 5
     pane.flush()
     assert bool(pane.trouble) == trouble
-    none = Pane(lambda: None)
+    none = Pane(None)
     none.write("words")
     assert not none.isatty()
 

@@ -1,16 +1,17 @@
 """A session's folder is made new, under a safe name; its pages and JSON files are written whole."""
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bci.errors import ConfigError
+from bci.errors import ConfigError, DiskError
 
 #: Names that may become part of a path: they cannot leave the folder, nor be an option or a device.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -65,18 +66,44 @@ def make_folder(out: Path, name: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all; NaN becomes null."""
+    """Write a JSON file whole or not at all; NaN becomes null.
+
+    Raises
+    ------
+    DiskError
+        As `write_whole`.
+    """
     write_whole(path, json.dumps(plain(value), indent=1, ensure_ascii=False))
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file, text as UTF-8, whole or not at all: beside its place, then flush, fsync, rename."""
+    """Write a file, text as UTF-8, whole or not at all: beside its place, then flush, fsync, rename.
+
+    Raises
+    ------
+    DiskError
+        If the disk does not take it; then nothing of it is left.
+    """
     partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with writing(path), partial.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+    except DiskError:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
     partial.replace(path)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk says while a file is written into a `DiskError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError.of(path, error) from None
 
 
 def plain(value: Any) -> Any:

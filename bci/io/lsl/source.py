@@ -99,6 +99,12 @@ class LslSource(Closing):
         When the newest sample was in our hands, session seconds; NaN before the first.
     marked : Counter of MarkKind
         Marks written, by kind.
+    data_age_limit : float
+        Seconds without a sample after which it counts as stalled.
+    gone : bool
+        Whether its outlet is lost and not found again yet.
+    doubles : int
+        How many other outlets claim its source id now.
 
     Raises
     ------
@@ -132,7 +138,7 @@ class LslSource(Closing):
         self.info = inlet.info
         self._came = self.info.place
         rate = self.signal.rate * self.speed
-        self._age_limit = max(0.5, 3 / rate) if data_age_limit is None else data_age_limit
+        self.data_age_limit = max(0.5, 3 / rate) if data_age_limit is None else data_age_limit
         self._quantum = max(1, int(QUANTUM_S * rate))
         self._stamps = Stamps(self.signal.rate, self.speed, self.info.exact_stamps, gap_tolerance)
         self._patience = Patience(clock, 1 / rate)
@@ -140,7 +146,7 @@ class LslSource(Closing):
         self._behind = True  # whether more may wait in liblsl than was asked for
         self._given = 0  # what `pull` has handed out
 
-        self.received = self.lost = self.duplicates = 0
+        self.received = self.lost = self.duplicates = self.doubles = 0
         self.newest = math.nan
         self.marked: Counter[MarkKind] = Counter()
         self._said: dict[MarkKind, float] = {}
@@ -158,6 +164,11 @@ class LslSource(Closing):
     def speed(self) -> float:
         """How many times faster than real time it plays."""
         return self.info.speed
+
+    @property
+    def gone(self) -> bool:
+        """Whether its outlet is lost and not found again yet."""
+        return self._inlet is None
 
     # -- receiving ---------------------------------------------------------------------------------------
 
@@ -208,7 +219,7 @@ class LslSource(Closing):
             # Samples that came sooner than their rate allows were there already, and more may be.
             self._behind = now - self._heard < 0.5 * n * self._stamps.period
             self.newest = self._heard = now
-        elif not self._stalled and now - self._heard > self._age_limit:
+        elif not self._stalled and now - self._heard > self.data_age_limit:
             self._stalled = True
             self._mark(stream, MarkKind.STALLED, value=now - self._heard, time=now)
         if lost:
@@ -320,6 +331,7 @@ class LslSource(Closing):
         seen = self._connector.look()
         known = self._connector.gone | {self.info.uid}
         rivals = {uid: info for uid, info in seen.items() if uid not in known}
+        self.doubles = len(rivals)
         for uid, info in rivals.items():
             if uid not in self._doubles:
                 self._doubles.add(uid)
@@ -342,6 +354,7 @@ class LslSource(Closing):
         if inlet is not None:
             self._came = changes(self.info, inlet.info)
             self._inlet, self.info, self._fresh, self._behind = inlet, inlet.info, True, True
+            self.doubles = 0
             self._connector.gone.discard(inlet.info.uid)
             log.info("stream %s: connected again: %s (%s)", self.info.source_id, self._came, self.info.place)
 

@@ -1,0 +1,68 @@
+"""Space is what is left on a disk, and for how long, at the rate at which it becomes less."""
+
+import math
+import shutil
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+#: How far back the rate is measured, looks; and over how many seconds at least.
+_LOOKS, _LEAST_S = 12, 4.0
+
+
+class Space:
+    """A Space is measured by looking now and then; what other programs write on the disk counts too.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder on the disk.
+    usage : callable, optional
+        Returns ``total, used, free`` of a folder's disk, bytes.
+
+    Attributes
+    ----------
+    free : int
+        Bytes that are free; 0 before the first look.
+    left_s : float
+        Seconds until it is full; infinite while that cannot be known, or it does not become less.
+    """
+
+    def __init__(self, folder: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> None:
+        self.free = 0
+        self.left_s = math.inf
+        self._folder, self._usage = folder, usage
+        self._looks: deque[tuple[float, int, int]] = deque(maxlen=_LOOKS)
+
+    def look(self, now: float, written: int) -> None:
+        """Look at the disk, at a time in seconds at which so many bytes of ours have been written in all."""
+        self.free = int(self._usage(self._folder).free)
+        self._looks.append((now, written, self.free))
+        since, before, free = self._looks[0]
+        if now - since < _LEAST_S:
+            return
+        # A file system may set blocks apart ahead of time, or compress: the larger of the two rates is believed.
+        rate = max(written - before, free - self.free) / (now - since)
+        self.left_s = self.free / rate if rate > 0 else math.inf
+
+
+def free_at(folder: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> int:
+    """Return how many bytes are free where a folder is, or will be made."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    return int(usage(there).free)
+
+
+def size(nbytes: float) -> str:
+    """Return a number of bytes as a person reads it.
+
+    >>> size(730e3), size(25.3e6), size(1.5e9), size(2.4e12)
+    ('0.7 MB', '25 MB', '1.5 GB', '2.4 TB')
+    """
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if nbytes >= factor or unit == "MB":
+            figure = nbytes / factor
+            return f"{figure:.0f} {unit}" if figure >= 9.5 else f"{figure:.1f} {unit}"
+    raise AssertionError

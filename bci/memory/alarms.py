@@ -1,0 +1,239 @@
+"""An Alarm is what an operator must know at once: what fails now, and what the participant sees meanwhile.
+
+Alarms are read off a session's board, so the terminal's live line and the operator's preview say the same, each by
+itself, whatever other program hangs. Most urgent first.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bci.memory.board import Board, State
+
+#: How long a program may be silent before the operator is told, seconds.
+SILENT_S = 1.0
+
+#: How long the disk may not answer before the operator is told, seconds.
+SLOW_S = 1.0
+
+#: Below this the operator is told how long the disk will last: a session's length, with some to spare, seconds.
+SHORT_S = 30 * 60.0
+
+#: What `display` shows, by its counter ``neutral``.
+SHOWN_PICTURES, SHOWN_NEUTRAL, SHOWN_HELD = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An Alarm is one thing that is wrong now.
+
+    Attributes
+    ----------
+    key : str
+        Which one it is, the same for as long as it lasts: ``"no data acquire"``.
+    line : str
+        It in a few words, with how long it has lasted: ``"NO DATA 12 s, neutral"``.
+    what, do : str
+        What happened and what the participant sees; what to do. Whole sentences.
+    urgent : bool
+        Whether something is lost, or the participant sees the neutral picture.
+    age : float
+        How long it has lasted, where that is known, seconds.
+    over : str
+        What is said when it is over.
+    """
+
+    key: str
+    line: str
+    what: str
+    do: str
+    urgent: bool = True
+    age: float = 0.0
+    over: str = "over"
+
+
+def alarms(board: Board, now: float, names: Mapping[str, str] | None = None) -> list[Alarm]:
+    """Return what is wrong now.
+
+    Parameters
+    ----------
+    board : Board
+        The session's.
+    now : float
+        Session seconds.
+    names : mapping of str to str, optional
+        What a program's stream is called, by the program's name; the rest of the program's name is used otherwise.
+    """
+    rows = {name: board.row(name) for name in board.programs}
+    sees = _shows(rows["display"], "neutral") if "display" in rows else None
+    found = [*_held(sees)]
+    for name, row in rows.items():
+        found += _silent_program(name, row, now)
+    for name, row in rows.items():
+        kind, _, rest = name.partition(":")
+        if kind == "acquire":
+            found += _of_stream((names or {}).get(name, rest), name, row, now, sees)
+        elif kind == "decode" and (count := _shows(row, "masked")):
+            which = f"{rest}: " if rest else ""
+            found.append(
+                Alarm(
+                    f"masked {name}",
+                    f"{which}{count} channel{'s' * (count != 1)} masked",
+                    f"{count} channel{'s' * (count != 1)} cannot be trusted (saturated, flat or not a number) and "
+                    "count as masked; confidence falls with them.",
+                    "Mend the electrodes: the channels come back by themselves.",
+                    over=f"{which}no channel is masked any more",
+                    urgent=False,
+                )
+            )
+        elif kind == "record":
+            found += _of_disk(row)
+    return found
+
+
+def lasted(seconds: float) -> str:
+    """Return a time as a person reads it.
+
+    >>> lasted(0.62), lasted(12.4), lasted(185.0), lasted(7300.0)
+    ('0.6 s', '12 s', '3 min 5 s', '2 h 1 min')
+    """
+    if seconds < 9.5:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def data_silence(row: Any, now: float) -> float:
+    """Return for how long a stream has sent nothing, if that is longer than it may be; 0 otherwise.
+
+    Infinite where it has never sent anything. `row` is that of an acquire program with a stream.
+    """
+    limit, newest = float(row["data_limit"]), float(row["data"])
+    if math.isnan(limit) or row["state"] == State.ABSENT:
+        return 0.0
+    if math.isnan(newest):
+        return math.inf if row["state"] in (State.READY, State.RUNNING) else 0.0
+    age = now - newest
+    return age if age > limit else 0.0
+
+
+def _shows(row: Any, counter: str) -> int:
+    """Return a counter of a program; 0 where it shows no such thing."""
+    return int(row[counter]) if counter in row.counters else 0
+
+
+def _sees(sees: int | None) -> tuple[str, str]:
+    """Return what the participant sees, for a line and as a sentence; nothing where there is no screen."""
+    if sees is None:
+        return "", ""
+    if sees == SHOWN_PICTURES:
+        return "", " The participant still sees pictures."
+    return ", neutral", " The participant sees the neutral picture."
+
+
+def _held(sees: int | None) -> Iterator[Alarm]:
+    if sees == SHOWN_HELD:
+        yield Alarm(
+            "held",
+            "LATCHED SAFE: held neutral, end the session",
+            "A program was given up: the participant sees the neutral picture for good, recording goes on.",
+            "Press Ctrl-C to end the session, and look into log.txt before the next one.",
+        )
+
+
+def _silent_program(name: str, row: Any, now: float) -> Iterator[Alarm]:
+    """Yield what is wrong with a program that does not beat, or is being started again; its row outlives it."""
+    age = now - float(row["beat"])
+    if row["restarts"] and row["state"] in (State.ABSENT, State.LOADING):
+        yield Alarm(
+            f"restart {name}",
+            f"{name} starts again",
+            f"{name} ended unasked and is started again, time number {int(row['restarts'])}.",
+            "Nothing, if it works again within seconds.",
+            over=f"{name} works again",
+        )
+    elif row["state"] in (State.READY, State.RUNNING) and age > SILENT_S:
+        yield Alarm(
+            f"silent {name}",
+            f"{name} SILENT {lasted(age)}",
+            f"{name} does not answer any more: its heart has not beaten for {lasted(age)}.",
+            "Wait: it is started again by itself.",
+            age=age,
+            over=f"{name} answers again, or is started again",
+        )
+
+
+def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -> Iterator[Alarm]:
+    whose = f" {called}" if called else ""
+    of = f" from {called}" if called else ""
+    short, long = _sees(sees)
+    silence = data_silence(row, now)
+    if silence:
+        how_long = "yet" if math.isinf(silence) else lasted(silence)
+        why = (
+            "Its program or its computer is gone from the network."
+            if _shows(row, "gone")
+            else "The stream is still announced, and sends nothing."
+        )
+        yield Alarm(
+            f"no data {name}",
+            f"NO DATA{whose} {how_long}{short}",
+            f"No data{of}. {why}{long} What was received is recorded, and recording goes on.",
+            "Look at the amplifier, its cable and its program; with the data the session goes on by itself.",
+            age=0.0 if math.isinf(silence) else silence,
+            over=f"data again{of}",
+        )
+    if _shows(row, "doubles"):
+        yield Alarm(
+            f"double {name}",
+            f"SECOND SOURCE{whose}",
+            f"A second program claims to be the stream{whose}. Nothing changes as long as the first one is there; "
+            "were it lost, both would be refused.",
+            "Close one of the two.",
+            over=f"one source{of} alone",
+        )
+
+
+def _of_disk(row: Any) -> Iterator[Alarm]:
+    refuses, slow, left_s = (_shows(row, name) for name in ("refuses_ms", "slow_ms", "left_s"))
+    waits = f"{_shows(row, 'waiting') / 1e6:.1f} MB wait in memory"
+    if refuses:
+        for_ = lasted(refuses / 1e3)
+        yield Alarm(
+            "disk",
+            f"DISK REFUSES {for_}",
+            f"The disk refuses what is to be recorded; {waits}.",
+            "Free space on it now: nothing is lost while memory lasts.",
+            age=refuses / 1e3,
+            over="the disk takes it again",
+        )
+    elif slow > SLOW_S * 1e3:
+        yield Alarm(
+            "disk",
+            f"DISK SLOW {lasted(slow / 1e3)}",
+            f"The disk has not answered for {lasted(slow / 1e3)}; {waits}.",
+            "Use another disk next time; no network drive.",
+            age=slow / 1e3,
+            over="the disk answers again",
+        )
+    elif 0 < left_s < SHORT_S:
+        left = lasted(float(left_s))
+        yield Alarm(
+            "space",
+            f"disk full in {left}",
+            f"At this rate the disk is full in {left}: {_shows(row, 'free_mb')} MB are free.",
+            "Free space on it, or end the session before.",
+            urgent=left_s < SHORT_S / 3,
+        )
+    if lost := _shows(row, "lost"):
+        yield Alarm(
+            "unrecorded",
+            f"{lost} NOT RECORDED",
+            f"{lost} samples or events were overwritten in memory before the disk took them.",
+            "Nothing brings them back; marks.csv says which.",
+        )
