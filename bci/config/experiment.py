@@ -14,6 +14,7 @@ from bci.memory.trial_parts import LONGEST_TEXT
 
 _Seconds = Annotated[float, Field(ge=0, le=600)]
 _Count = Annotated[int, Field(ge=1, le=100_000)]
+OptimiserName = Literal["cma", "full_cma", "sphere_cma", "genetic", "random"]
 _Words = Annotated[str, Field(min_length=1)]
 #: What a phase of an experiment may be called.
 PhaseName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
@@ -139,6 +140,54 @@ class TextSettings(ProtocolSettings):
         return self
 
 
+class EvolutionSettings(ProtocolSettings):
+    """Pictures of the session's generator that evolve: those that the brain answers to most have offspring."""
+
+    draws_latents: ClassVar[bool] = True
+
+    protocol: Literal["evolution"]
+    optimisers: Annotated[tuple[OptimiserName, ...], Field(min_length=1, max_length=5)] = ("cma",)
+    """What proposes the pictures; several take turns in every generation, each with a population of its own. "cma":
+    covariance matrix adaptation with a variance for each coordinate; "full_cma": with all covariances, slow above some
+    hundred coordinates; "sphere_cma": on a sphere; "genetic": a genetic algorithm; "random": the control."""
+    population: Annotated[int, Field(ge=4, le=1000)] = 40
+    """How many pictures each optimiser proposes in one generation."""
+    generations: Annotated[int, Field(ge=1, le=10_000)] = 75
+    """After how many generations the experiment ends."""
+    references: Annotated[int, Field(ge=0, le=100)] = 5
+    """How many random pictures are shown in each generation, always the same: they show what drifts or adapts, and
+    leave time for the last of the others to be read."""
+    spread: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Standard deviation of every coordinate in the first generation; of a generator's own latents it is 1."""
+    fitness: Literal["value", "towards"] = "value"
+    """What is to grow. "value": one of the values that the bundle reads. "towards": how like the reading is to the
+    latent of a `picture`."""
+    value: Annotated[int, Field(ge=0)] = 0
+    """Which value, counted from 0."""
+    folder: Path | None = None
+    """Towards: the folder of the picture, with ``latents.json``, the latent of each picture by its name."""
+    picture: str | None = None
+    """Towards: the name of the picture, without its suffix."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """How often a picture is shown of which nothing is read, before it counts as the mean of its generation."""
+    seed: int = 0
+    """Which random numbers the optimisers draw, and which order."""
+
+    def placed(self, folder: Path) -> Self:
+        """Return the same settings with `folder` before the picture's folder, where that is relative."""
+        return self if self.folder is None else self.model_copy(update={"folder": folder / self.folder})
+
+    @model_validator(mode="after")
+    def _something_is_to_grow(self) -> Self:
+        if len(set(self.optimisers)) < len(self.optimisers):
+            raise ValueError(f"an optimiser is named twice: {', '.join(self.optimisers)}")
+        if self.fitness == "towards" and (self.folder is None or self.picture is None):
+            raise ValueError(
+                'fitness = "towards" needs the folder and the name of a picture: folder, picture'
+            )
+        return self
+
+
 def _protocol_of(settings: Any) -> Any:
     if isinstance(settings, dict):
         return settings.get("protocol", "images")
@@ -150,6 +199,7 @@ ExperimentSettings = Annotated[
     Annotated[ImagesSettings, Tag("images")]
     | Annotated[LatentsSettings, Tag("latents")]
     | Annotated[StaircaseSettings, Tag("staircase")]
-    | Annotated[TextSettings, Tag("text")],
+    | Annotated[TextSettings, Tag("text")]
+    | Annotated[EvolutionSettings, Tag("evolution")],
     Discriminator(_protocol_of),
 ]

@@ -18,7 +18,9 @@ from bci.errors import ConfigError
 from stimuli.trials import Palette, Protocol
 
 #: Name in the session file -> module.
-PROTOCOLS = {name: f"stimuli.protocols.{name}" for name in ("images", "latents", "staircase", "text")}
+PROTOCOLS = {
+    name: f"stimuli.protocols.{name}" for name in ("evolution", "images", "latents", "staircase", "text")
+}
 
 
 def open_protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:

@@ -59,7 +59,7 @@ def test_an_experiment_without_a_protocol_shows_images_and_old_files_stay_readab
         ({"protocol": "text", "words": [" "]}, ["1 to 480 bytes"]),
         (
             {"protocol": "latents", "folder": "faces"},
-            ["experiment.folder", "no such key", "'images' or 'staircase' have it"],
+            ["experiment.folder", "no such key", "'images', 'staircase' or 'evolution' have it"],
         ),
         ({"folder": "faces", "reversals": 3}, ["experiment.reversals", "no such key", "'staircase' has it"]),
     ],
