@@ -141,9 +141,15 @@ def _session(
     folder: Path, out: Path | None, weights: Path | None, step: Callable[[float, str], None]
 ) -> dict[str, Any]:
     """Score a session, beside what its recording gives when it is decoded again."""
+    from bci.session.recorded import RecordedSession
     from bci.session.reproduce import reproduce
     from models.sessions.evaluate import evaluate_session
+    from models.sessions.evolution import evaluate_evolution
 
+    experiment = RecordedSession.read(folder).config.get("experiment") or {}
+    if experiment.get("protocol") == "evolution":
+        evolved: dict[str, Any] = evaluate_evolution(folder, out)
+        return evolved
     step(0.0, "decoding the recording again")
     try:
         again = reproduce(folder)

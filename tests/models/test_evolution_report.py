@@ -1,0 +1,118 @@
+"""A session of evolving pictures is scored: a planted rise is found beside the control, none where there is none."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_bundle import tiny_bundle
+
+from bci.errors import RecordingError
+from bci.session.recorded import RecordedSession
+from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS
+from models.sessions.evolution import evaluate_evolution, proposals_of
+
+D, GENERATIONS, POPULATION = 6, 9, 8
+
+
+def write(folder: Path, table: str, rows: Sequence[dict[str, Any]]) -> None:
+    with (folder / f"{table}.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def session(place: Path, rise: float, **experiment: Any) -> Path:
+    """Plant a session in which the first value that is read of an optimiser's pictures rises by `rise` a generation.
+
+    Of every picture that is the third of its generation nothing is read.
+    """
+    random = np.random.default_rng(5)
+    bundle = tiny_bundle(place / "bundle", latent=D)
+    folder = place / "session"
+    folder.mkdir()
+    asked = {"protocol": "evolution", "fitness": "value", "value": 0} | experiment
+    config = {"experiment": asked, "decoder": {"bundle": str(bundle.folder)}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "environment.json").write_text(json.dumps({"bundle": {"hash": bundle.hash}}))
+    (folder / "summary.json").write_text(json.dumps({"simulated": True}))
+    trials, frames, shown = [], [], []
+    for generation in range(GENERATIONS):
+        for name in ("cma", "random", "reference"):
+            for number_in_it in range(2 if name == "reference" else POPULATION):
+                number = len(trials)
+                latent = random.standard_normal(D)
+                label = f"{name}-{generation}-{number_in_it}"
+                trials.append(
+                    {"trial": number, "stimulus": number, "name": label, "ending": "shown", "confidence": "nan",
+                     "latent": "", "stimulus_latent": json.dumps(latent.tolist())}
+                )  # fmt: skip
+                shown.append(
+                    dict.fromkeys(SHOWN_FIELDS, "")
+                    | {"change": number, "kind": "stimulus", "frame": number, "reason": label, "flip": number}
+                    | {"trial": number}
+                )
+                if number_in_it == 2:
+                    continue
+                read = random.standard_normal(D)
+                read[0] += rise * generation * (name == "cma")
+                frames.append(
+                    dict.fromkeys(FRAME_FIELDS, "0")
+                    | {
+                        "frame": number,
+                        "latent": json.dumps(read.tolist()),
+                        "valid": "1",
+                        "confidence": "0.5",
+                    }
+                    | {"event": f"stimulus {number} {label}", "event_raw": number, "event_time": number}
+                    | {"trial": number}
+                )
+    write(folder, "trials", trials)
+    write(folder, "frames", frames)
+    write(folder, "shown", shown)
+    write(folder, "marks", [dict.fromkeys(MARK_FIELDS, "")])
+    return folder
+
+
+def test_a_rise_is_found_beside_the_control_and_the_references(tmp_path: Path) -> None:
+    folder = session(tmp_path, rise=0.5)
+    report = evaluate_evolution(folder, permutations=500)
+    cma, random = report["optimisers"]["cma"], report["optimisers"]["random"]
+    assert (report["generations"], cma["trials"], cma["unread"]) == (9, 72, 9)
+    # The last third of nine generations, 6 to 8, lies 3.5 above the control, the first third .5.
+    assert cma["last"] - cma["first"] == pytest.approx(3.0, abs=0.6)
+    assert cma["above_random"]["difference"] == pytest.approx(3.5, abs=0.6)
+    assert cma["above_random"]["p"] == pytest.approx(1 / 501)
+    assert cma["above_references"]["p"] < 0.01
+    assert random["above_random"] is None
+    assert random["above_references"]["p"] > 0.05
+    page = Path(report["page"]).read_text()
+    assert "cma: fitness rose above random search" in page
+    assert [f'alt="{n}, generation {g}"' in page for n in ("cma", "random") for g in (0, 4, 8)] == [True] * 6
+    assert json.loads((folder / "report" / "report.json").read_text())["simulated"] is True
+
+
+def test_where_nothing_has_evolved_that_is_said(tmp_path: Path) -> None:
+    report = evaluate_evolution(session(tmp_path, rise=0.0), permutations=500)
+    assert report["optimisers"]["cma"]["above_random"]["p"] > 0.05
+    assert "cannot be told from random search" in Path(report["page"]).read_text()
+
+
+def test_towards_a_picture_the_proposals_themselves_are_compared_with_it(tmp_path: Path) -> None:
+    (tmp_path / "latents.json").write_text(json.dumps({"a": [1.0, -1.0, 2.0, 0.0, 0.5, 3.0]}))
+    folder = session(tmp_path, rise=0.0, fitness="towards", folder=str(tmp_path), picture="a")
+    proposals = proposals_of(RecordedSession.read(folder))
+    assert all(-1 <= one.fitness <= 1 for one in proposals if np.isfinite(one.fitness))
+    last = np.mean([o.latent for o in proposals if (o.optimiser, o.generation) == ("cma", 8)], axis=0)
+    report = evaluate_evolution(folder, permutations=20)
+    expected = np.corrcoef(last, [1.0, -1.0, 2.0, 0.0, 0.5, 3.0])[0, 1]
+    assert report["optimisers"]["cma"]["target"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_session_of_another_kind_is_refused(tmp_path: Path) -> None:
+    folder = session(tmp_path, rise=0.0, protocol="images")
+    with pytest.raises(RecordingError, match="no session in which pictures evolve"):
+        evaluate_evolution(folder)
