@@ -91,6 +91,8 @@ class SessionSpecs:
         }
         if self._roster.config.experiment is not None:
             spec |= {"engine": "engine", "flip_markers": True}
+        if (preview := self._roster.config.preview) is not None:
+            spec["operator"] = preview.model_dump(include={"kind", "monitor", "pairs"})
         return spec
 
     def _feed(self, decoder: int) -> dict[str, Any]:
@@ -123,6 +125,9 @@ class SessionSpecs:
             "caption": self._caption() + who,
             "decoders": self._roster.config.feeds,
             "participant_monitor": display.monitor,
+            "participant_size": None
+            if display.full_screen or display.kind == "headless"
+            else display.size_px,
             "screen": display.kind != "headless",
         }
 

@@ -4,6 +4,7 @@ import ctypes
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pygame
 import pygame.base
@@ -25,12 +26,15 @@ class Monitor:
         Width and height of its desktop, pixels.
     refresh_hz : int
         Refresh rate that the driver states; 0 when it states none.
+    origin : (int, int)
+        Its upper left corner on the desktop that all monitors share, pixels; (0, 0) where SDL does not say.
     """
 
     index: int
     name: str
     size: tuple[int, int]
     refresh_hz: int
+    origin: tuple[int, int] = (0, 0)
 
     def __str__(self) -> str:
         name = f" '{self.name}'" if self.name else ""
@@ -40,10 +44,10 @@ class Monitor:
 
 def monitors() -> tuple[Monitor, ...]:
     """Return the monitors there are; `pygame.display` must be initialised."""
-    name_of = _namer()
+    name_of, origin_of = _namer(), _placer()
     sizes, rates = pygame.display.get_desktop_sizes(), pygame.display.get_desktop_refresh_rates()
     return tuple(
-        Monitor(i, name_of(i), (int(size[0]), int(size[1])), int(rate))
+        Monitor(i, name_of(i), (int(size[0]), int(size[1])), int(rate), origin_of(i))
         for i, (size, rate) in enumerate(zip(sizes, rates, strict=True))
     )
 
@@ -75,13 +79,9 @@ def _namer() -> Callable[[int], str]:
     pygame does not pass on ``SDL_GetDisplayName``, so it is called in the SDL 2 library that pygame has loaded:
     its symbols are visible through pygame's own extension module, on Windows through the DLL's name.
     """
-    try:
-        if pygame.get_sdl_version()[0] != 2:
-            return _nameless  # SDL 3 counts displays by other numbers
-        library = ctypes.CDLL("SDL2.dll" if sys.platform == "win32" else pygame.base.__file__)
-        function = library.SDL_GetDisplayName
-    except (OSError, AttributeError):
-        return _nameless  # pygame built without a shared SDL: monitors go by index alone
+    function = _sdl("SDL_GetDisplayName")
+    if function is None:
+        return _nameless  # monitors go by index alone
     function.argtypes, function.restype = [ctypes.c_int], ctypes.c_char_p
 
     def name_of(index: int) -> str:
@@ -93,3 +93,27 @@ def _namer() -> Callable[[int], str]:
 
 def _nameless(index: int) -> str:
     return ""
+
+
+def _placer() -> Callable[[int], tuple[int, int]]:
+    """Return the function that gives a monitor's upper left corner by its index; found as `_namer` finds names."""
+    function = _sdl("SDL_GetDisplayBounds")
+
+    def origin_of(index: int) -> tuple[int, int]:
+        bounds = (ctypes.c_int * 4)()  # SDL_Rect: x, y, width, height
+        if function is None or function(ctypes.c_int(index), bounds) != 0:
+            return 0, 0
+        return bounds[0], bounds[1]
+
+    return origin_of
+
+
+def _sdl(name: str) -> Any:
+    """Return a function of the SDL 2 that pygame has loaded; None where there is none."""
+    try:
+        if pygame.get_sdl_version()[0] != 2:
+            return None  # SDL 3 counts displays by other numbers
+        library = ctypes.CDLL("SDL2.dll" if sys.platform == "win32" else pygame.base.__file__)
+        return getattr(library, name)
+    except (OSError, AttributeError):
+        return None  # pygame built without a shared SDL

@@ -33,6 +33,16 @@ class FeedSpec(BaseModel):
     """Programs whose newest data must be young enough for a picture to be shown."""
 
 
+class OperatorWindow(BaseModel):
+    """The operator's preview, as far as the participant's window must know: both may stand on one monitor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    monitor: int | str | None
+    pairs: int
+
+
 class DisplaySpec(DisplaySettings):
     """A DisplaySpec holds the settings of the session file, and facts that only the running session knows."""
 
@@ -44,6 +54,9 @@ class DisplaySpec(DisplaySettings):
 
     caption: str = ""
     """What was shown: headline of the contact sheet, title of a window; never on the participant's screen."""
+
+    operator: OperatorWindow | None = None
+    """The operator's preview, where there is one: a window leaves room for its window."""
 
     @model_validator(mode="after")
     def _freshness_is_known(self) -> Self:

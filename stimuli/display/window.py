@@ -24,6 +24,8 @@ from stimuli.display.flip_loop import FlipLoop, open_markers, open_pictures
 from stimuli.display.monitors import Monitor, choose_monitor, monitors
 from stimuli.display.pacer import Pacer
 from stimuli.display.settings import DisplaySpec
+from stimuli.operator.pair_sheet import sheet_size
+from stimuli.operator.placing import choose, side_by_side
 
 #: Flips over which the refresh rate is measured, and over which a rest between flips is tried.
 MEASURED_FLIPS = 60
@@ -71,10 +73,12 @@ class WindowDisplay:
             ) from None
         try:
             self.driver = pygame.display.get_driver()
-            monitor = choose_monitor(monitors(), spec.monitor)
+            there_are = monitors()
+            monitor = choose_monitor(there_are, spec.monitor)
             self.size = monitor.size if spec.full_screen else spec.size_px
             self.pixels_per_cm = monitor.size[0] / spec.screen_width_cm
             self._surface = _open(monitor, self.size, spec, log)
+            _leave_room(there_are, monitor, self.size, spec)
             self._canvas_surface: pygame.Surface | None = None
             table = gamma_table(spec.gamma)
             level = spec.background if table is None else int(table[spec.background])
@@ -214,6 +218,21 @@ def _open(monitor: Monitor, size: tuple[int, int], spec: DisplaySpec, log: loggi
     pygame.display.set_allow_screensaver(False)
     pygame.mouse.set_visible(not spec.full_screen)
     return surface
+
+
+def _leave_room(
+    there_are: tuple[Monitor, ...], monitor: Monitor, size: tuple[int, int], spec: DisplaySpec
+) -> None:
+    """Stand at the left, where the operator's window opens on the same monitor."""
+    operator = spec.operator
+    if operator is None or spec.full_screen or operator.kind == "file":
+        return
+    try:
+        theirs = choose(there_are, operator.monitor, spec.monitor, operator.kind)
+    except DisplayError:
+        return  # the preview says so, and goes on without a window
+    if theirs is not None and theirs.index == monitor.index:
+        pygame.display.set_window_position(side_by_side(monitor, size, sheet_size(operator.pairs))[0])
 
 
 def main(program: Program) -> None:

@@ -18,6 +18,7 @@ from bci.memory.program import Program
 from stimuli.display.monitors import Monitor, choose_monitor, monitors
 from stimuli.operator.pair_sheet import draw_pairs, sheet_size
 from stimuli.operator.pairing import Pairing
+from stimuli.operator.placing import choose, has_room, side_by_side
 
 #: How often it looks, and how often it writes its file at most, seconds.
 LOOK_EVERY, WRITE_EVERY = 0.1, 1.0
@@ -73,6 +74,10 @@ class PreviewWindow:
         self._surface.fill("white")
         pygame.display.flip()
 
+    def move(self, place: tuple[int, int]) -> None:
+        """Stand with the upper left corner at a place on the desktop, pixels, where the system lets windows choose."""
+        pygame.display.set_window_position(place)
+
     def show(self, sheet: Image.Image) -> None:
         """Show a sheet, from its upper left corner."""
         if self._surface is not None:
@@ -81,10 +86,15 @@ class PreviewWindow:
             pygame.display.flip()
 
     def tend(self) -> None:
-        """Close the window if the operator wants that."""
-        if self._surface is not None and any(event.type == pygame.QUIT for event in pygame.event.get()):
+        """Close the window if the operator wants that; draw it again where another window has uncovered it."""
+        if self._surface is None:
+            return
+        kinds = {event.type for event in pygame.event.get()}
+        if pygame.QUIT in kinds:
             self._surface = None
             pygame.display.quit()
+        elif pygame.WINDOWEXPOSED in kinds:
+            pygame.display.flip()
 
     def __enter__(self) -> Self:
         return self
@@ -151,28 +161,31 @@ def open_screen(program: Program) -> OperatorScreen:
         return NoScreen()
     try:
         pygame.display.init()
-        monitor = choose(monitors(), spec["monitor"], spec["participant_monitor"], spec["kind"])
+        there_are = monitors()
+        monitor = choose(there_are, spec["monitor"], spec["participant_monitor"], spec["kind"])
         if monitor is None:
             pygame.display.quit()
             return NoScreen()
-        return PreviewWindow(monitor, sheet_size(spec["pairs"]), f"Operator's preview: {spec['caption']}")
+        size = sheet_size(spec["pairs"])
+        window = PreviewWindow(monitor, size, f"Operator's preview: {spec['caption']}")
+        beside = spec["participant_size"]  # None where it has no window of its own to stand beside
+        if (
+            beside is not None
+            and monitor.index == choose_monitor(there_are, spec["participant_monitor"]).index
+        ):
+            window.move(side_by_side(monitor, tuple(beside), size)[1])
+            if not has_room(monitor, tuple(beside), size):
+                program.log.info(
+                    "the preview (%d pixels wide) and the participant's window (%d) overlap on monitor %s: choose a "
+                    "smaller [display] size_px, or fewer [preview] pairs",
+                    size[0],
+                    beside[0],
+                    monitor,
+                )
+        return window
     except (pygame.error, DisplayError) as error:
         program.log.warning("no window for the preview (%s): it is kept in %s", error, FILE)
         return NoScreen()
-
-
-def choose(
-    there_are: tuple[Monitor, ...], wanted: int | str | None, participant: int | str, kind: str
-) -> Monitor | None:
-    """Return the monitor for the preview: the one named, else the first that is not the participant's.
-
-    With one monitor alone, None for kind ``"auto"``, and that one for ``"window"``.
-    """
-    if wanted is not None:
-        return choose_monitor(there_are, wanted)
-    theirs = choose_monitor(there_are, participant)
-    others = [monitor for monitor in there_are if monitor.index != theirs.index]
-    return others[0] if others else theirs if kind == "window" else None
 
 
 def write_whole(sheet: Image.Image, path: Path) -> None:

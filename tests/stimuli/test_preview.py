@@ -1,5 +1,6 @@
 """The operator's preview: every stimulus beside what was read of that very trial, outside the hot path."""
 
+import logging
 import math
 import multiprocessing
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pygame
 import pytest
 from PIL import Image
 
@@ -23,6 +25,7 @@ from stimuli.display.monitors import Monitor
 from stimuli.operator import preview
 from stimuli.operator.pair_sheet import Pair, draw_pairs, sheet_size
 from stimuli.operator.pairing import Pairing
+from stimuli.operator.placing import GAP, choose, has_room, side_by_side
 
 SIDE = 8
 
@@ -227,5 +230,82 @@ def test_the_preview_keeps_off_the_participant_s_monitor_where_it_can(
     monitors: int, wanted: int | None, kind: str, chosen: int | None
 ) -> None:
     there_are = tuple(Monitor(i, f"screen {i}", (800, 600), 60) for i in range(monitors))
-    found = preview.choose(there_are, wanted, 0, kind)
+    found = choose(there_are, wanted, 0, kind)
     assert (found.index if found else None) == chosen
+
+
+DESK = Monitor(0, "desk", (1920, 1080), 60)
+LEFT = Monitor(0, "to the left of another", (1920, 1200), 60, (-1920, 40))
+LAB = Monitor(1, "lab", (1920, 1080), 60, (1920, 0))
+SMALL = Monitor(0, "laptop", (1366, 768), 60)
+
+
+@pytest.mark.parametrize("monitor", [DESK, LEFT, SMALL, Monitor(0, "tiny", (640, 480), 60)])
+@pytest.mark.parametrize("left", [(160, 120), (800, 600), (1000, 1300)])
+def test_two_windows_on_one_monitor_stand_side_by_side_or_cover_each_other_as_little_as_they_can(
+    monitor: Monitor, left: tuple[int, int]
+) -> None:
+    right = sheet_size(24)
+    (x, y), (other_x, other_y) = side_by_side(monitor, left, right)
+    begins, ends = monitor.origin[0], monitor.origin[0] + monitor.size[0]
+    assert x >= begins
+    assert min(y, other_y) >= monitor.origin[1]
+    if has_room(monitor, left, right):
+        assert other_x - (x + left[0]) == GAP
+        assert abs((x - begins) - (ends - other_x - right[0])) <= 1
+    else:
+        assert x == begins
+        assert other_x == max(begins, ends - right[0])
+
+
+class Screen:
+    """What `open_screen` asks of a program."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.log = logging.getLogger("preview")
+        self.spec = {
+            "kind": "window", "monitor": None, "pairs": 24, "caption": "loop", "participant_monitor": 0,
+            "participant_size": (800, 600), "screen": True,
+        } | spec  # fmt: skip
+
+
+def places(monkeypatch: pytest.MonkeyPatch, there_are: tuple[Monitor, ...], **spec: Any) -> tuple[int, int]:
+    """Open the operator's window; return where it stands."""
+    monkeypatch.setattr(preview, "monitors", lambda: there_are)
+    program: Any = Screen(**spec)
+    screen = preview.open_screen(program)
+    assert isinstance(screen, preview.PreviewWindow)
+    with screen:
+        return pygame.display.get_window_position()
+
+
+def test_the_operator_s_window_stands_beside_the_participant_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert places(monkeypatch, (DESK,)) == (911, 168)
+    # In full screen, or on another monitor, there is nothing to stand beside.
+    centred = places(monkeypatch, (DESK,), participant_size=None)
+    assert centred != (911, 168)
+    assert places(monkeypatch, (DESK, LAB), participant_monitor=1, kind="auto") == centred
+
+
+def test_two_windows_that_overlap_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert places(monkeypatch, (SMALL,)) == (1366 - 914, 12)
+    assert "overlap on monitor 0 'laptop'" in caplog.text
+
+
+def test_what_another_window_uncovers_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview, "monitors", lambda: (DESK,))
+    program: Any = Screen()
+    screen = preview.open_screen(program)
+    assert isinstance(screen, preview.PreviewWindow)
+    flips: list[int] = []
+    with screen:
+        screen.tend()
+        monkeypatch.setattr(pygame.display, "flip", lambda: flips.append(1))
+        screen.tend()
+        assert not flips
+        pygame.event.post(pygame.event.Event(pygame.WINDOWEXPOSED))
+        screen.tend()
+    assert flips == [1]

@@ -8,7 +8,10 @@ import pytest
 from bci.errors import DisplayError
 from stimuli.display import headless, window
 from stimuli.display.canvas import Canvas
+from stimuli.display.monitors import Monitor
 from stimuli.display.settings import DisplaySpec
+from stimuli.operator.pair_sheet import sheet_size
+from stimuli.operator.placing import side_by_side
 
 # SDL's dummy driver, chosen in tests/conftest.py: a real surface and real flips, without a screen.
 
@@ -113,6 +116,23 @@ def test_an_unknown_monitor_closes_the_display_again(stage):
 def test_full_screen_is_the_size_of_the_monitor(stage):
     facts = stage.play(window.main, 0.2, full_screen=True)
     assert facts["size_px"] == (1024, 768)
+
+
+def test_the_participant_s_window_leaves_room_for_the_operator_s(stage, monkeypatch):
+    places = []
+    monkeypatch.setattr(pygame.display, "set_window_position", places.append)
+    desk = Monitor(0, "desk", (1920, 1080), 60, (1920, 0))
+    monkeypatch.setattr(window, "monitors", lambda: (desk, Monitor(1, "lab", (1920, 1080), 60)))
+    beside = {"kind": "window", "monitor": 0, "pairs": 24}
+    screen = {"screen_width_cm": 204.8}
+    stage.play(window.main, 0.2, operator=beside, **screen)
+    assert places == [side_by_side(desk, (160, 120), sheet_size(24))[0]]
+    places.clear()
+    # On another monitor, as a file alone, on one that is not there: nothing to leave room for.
+    for other in ({"monitor": 1}, {"monitor": None}, {"kind": "file"}, {"monitor": "none"}):
+        stage.play(window.main, stage.clock.now() + 0.2, operator=beside | other, **screen)
+    stage.play(window.main, stage.clock.now() + 0.2, **screen)
+    assert places == []
 
 
 class Monitor75:
