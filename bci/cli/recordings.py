@@ -89,6 +89,7 @@ def verify(
     contradictions only. Exit status 3 when anything is wrong.
     """
     output = use(json)
+    from bci.io.files.xdf.damage import joined
     from bci.io.files.xdf.verify import repair as repair_recording
     from bci.io.files.xdf.verify import verify as verify_recording
 
@@ -107,16 +108,7 @@ def verify(
     output.say(styled("bold green", "sound") if sound else styled("bold red", "not whole: see above"))
     if repair is not None:
         output.say(f"what can be used was written to {repair}")
-    results = [report.result() for report in reports]
-    result = results[0]
-    if len(results) > 1:
-        counted = ("chunks", "damaged", "gaps", "samples", "backwards", "unchecked")
-        result = {key: sum(part[key] for part in results) for key in counted} | {
-            "finished": all(part["finished"] for part in results),
-            "sound": sound,
-            "parts": results,
-        }
-    output.result(result)
+    output.result(joined(reports))
     if not sound:
         raise typer.Exit(SAFE)
 

@@ -12,6 +12,7 @@ from bci.control.certify.checks import Check, Fact
 from bci.control.certify.rig import Rig
 from bci.control.certify.traces import Traces, number
 from bci.errors import BciError
+from bci.io.files.xdf.damage import joined
 from bci.io.files.xdf.verify import verify
 from bci.session.latency import STAGES, intervals, percentiles
 from bci.session.recorded import RecordedSession
@@ -86,8 +87,7 @@ def measure(rig: Rig, session: Path, summary: dict[str, Any], asked: float, know
     seconds = summary["samples"] / rig.bundles[0].signal.rate / rig.speed(decoded)
     offsets = traces.offsets
     since = [(float(t - offsets[0, 0]), float(v * 1e3)) for t, v in offsets]
-    report = verify(traces.parts[0]) if traces.parts else None
-    verified = report.result() if report is not None else {}
+    verified = joined([verify(path) for path in traces.parts]) if traces.parts else {}
     reproduced = decode_again(session)
     checks: tuple[Check | Fact, ...] = (
         *_latencies(rig, latency),

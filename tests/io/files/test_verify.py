@@ -16,6 +16,7 @@ import pyxdf
 from bci.errors import DiskError, RecordingError
 from bci.io.files.checksums import ChunkSum, manifest_path, read_sums, sums_path
 from bci.io.files.recording import open_recording
+from bci.io.files.xdf.damage import Report, joined
 from bci.io.files.xdf.verify import repair, verify
 from bci.io.files.xdf.wire import boundary, stream_chunk
 from bci.io.files.xdf.writer import XdfWriter
@@ -326,3 +327,17 @@ def test_repair_overwrites_nothing(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match="not overwritten"):
         repair(tmp_path / "a.xdf", tmp_path / "b.xdf")
     assert verify(tmp_path / "b.xdf").samples == 51
+
+
+def test_parts_of_one_recording_are_reported_as_one() -> None:
+    """What is wrong with one part is wrong with the whole, and counts add up."""
+
+    def part(name: str, chunks: int, damaged: int, notes: tuple[str, ...], finished: bool) -> Report:
+        return Report(Path(name), 10, chunks, damaged, 1, 2, 30, 0, (), (), notes, finished)
+
+    first, second = part("a.xdf", 5, 0, (), True), part("b.xdf", 7, 2, ("no footer",), False)
+    assert joined([first]) == first.result()
+    whole = joined([first, second])
+    assert (whole["chunks"], whole["damaged"], whole["samples"], whole["gaps"]) == (12, 2, 60, 2)
+    assert (whole["sound"], whole["finished"], whole["notes"]) == (False, False, ["no footer"])
+    assert whole["parts"] == [first.result(), second.result()]

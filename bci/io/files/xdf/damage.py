@@ -1,5 +1,6 @@
 """A Report lists the damaged pieces of a recording, and the samples that can still be used."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,24 @@ class Report:
                 for s in self.streams
             },
         }
+
+
+def joined(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return what several parts of one recording say, as `Report.result` does of one; ``parts`` holds each.
+
+    Parameters
+    ----------
+    reports : sequence of Report
+        At least one.
+    """
+    results = [report.result() for report in reports]
+    if len(results) == 1:
+        return results[0]
+    counted = ("chunks", "damaged", "gaps", "samples", "backwards", "unchecked")
+    return {key: sum(part[key] for part in results) for key in counted} | {
+        "recording": str(reports[0].path),
+        "finished": all(part["finished"] for part in results),
+        "sound": all(part["sound"] for part in results),
+        "notes": [note for part in results for note in part["notes"]],
+        "parts": results,
+    }
