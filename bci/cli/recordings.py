@@ -27,7 +27,10 @@ def register(app: typer.Typer) -> None:
 
 def record(
     streams: Annotated[
-        list[str] | None, typer.Argument(help="Source ids (bci streams lists them); none means all.")
+        list[str] | None,
+        typer.Argument(
+            help="Source ids, or name=…, type=…, host=… with commas between (bci streams lists them); none means all."
+        ),
     ] = None,
     out: Out = Path("recordings"),
     seconds: Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")] = None,
@@ -41,9 +44,10 @@ def record(
 ) -> None:
     """Record Lab Streaming Layer streams to an XDF file, without a decoder.
 
-    Every sample is written with its own stamp as sent, beside a checksum of every chunk; samples count as safe only
-    once they are on the disk. Gaps, duplicates and clock resets are marked. Ctrl-C ends it in order. Check the file
-    afterwards with `bci verify`.
+    Any number of signals, of streams of numbers without a fixed rate (gaze, markers as numbers) and of markers, or
+    markers alone. Every sample is written with its own stamp as sent, beside a checksum of every chunk; samples count
+    as safe only once they are on the disk. Gaps, duplicates and clock resets are marked. Ctrl-C ends it in order. Check
+    the file afterwards with `bci verify`. Exit status 3 when a signal sent nothing, or nothing came at all.
     """
     output = use(json)
     from bci.control.conclusion import EXIT_STATUS
@@ -54,7 +58,8 @@ def record(
 
         def observe(counts: Mapping[str, int]) -> None:
             status.update(
-                f"{counts['received']} samples received, {counts['safe']} safe, {counts['lost']} lost"
+                f"{counts['received']} samples and {counts['markers']} markers received, "
+                f"{counts['safe']} samples safe, {counts['lost']} lost"
             )
 
         policy: Literal["stop", "continue"] = "continue" if keep_going else "stop"
@@ -62,8 +67,8 @@ def record(
             streams or [], out, seconds, name=name, on_disk_error=policy, observe=observe
         )
     output.say(
-        f"{summary['samples']} samples recorded and safe, {summary['samples_lost']} lost, "
-        f"until {summary['ended_by']}: {summary['recording']}"
+        f"{summary['samples']} samples and {summary['markers']} markers recorded and safe, "
+        f"{summary['samples_lost']} lost, until {summary['ended_by']}: {summary['recording']}"
     )
     for sentence in summary["told"]:
         output.say(styled("bold yellow", sentence))

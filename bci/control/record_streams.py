@@ -6,6 +6,9 @@
                                                                                     │
         done  <── record last ── stopping <── seconds passed, Ctrl-C, SIGTERM ──────┤
         failed <──────────────── a program dies or hangs once too often ────────────┘
+
+A signal (numbers at a fixed rate) or a stream of numbers at none (gaze, markers as numbers) is recorded as the numbers
+that it sends, text as markers.
 """
 
 import logging
@@ -21,10 +24,13 @@ from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, kind_of
 from bci.control.plan import Facts, Rules, SessionOutcome
 from bci.control.supervisor import RIG_MARKS, Supervisor
-from bci.errors import ConfigError, StreamNotFound
+from bci.errors import ConfigError
 from bci.io.files.folder import write_json
-from bci.io.lsl.source import StreamInfo, describe, visible
+from bci.io.lsl.address import Address
+from bci.io.lsl.metadata import StreamInfo
+from bci.io.lsl.roll_call import roll_call
 from bci.memory.events import create_events
+from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import create_marks
 from bci.memory.ring import Ring
 from bci.memory.stream import Capacity, Stream, plan_capacity
@@ -54,8 +60,8 @@ def record_streams(
     Parameters
     ----------
     source_ids : sequence of str
-        Which streams; none means all that are visible. Regular streams are signals, irregular ones of text or
-        integers are markers.
+        Which streams, as `bci.io.lsl.address.Address.parse` reads them; none means all that are visible. A source id
+        that several streams have means all of them.
     out : Path
         Where the folder is made.
     seconds : float, optional
@@ -69,7 +75,8 @@ def record_streams(
     on_disk_error : "stop" or "continue"
         Whether a disk that is full ends the recording.
     observe : callable, optional
-        Called about ten times a second with ``received``, ``safe`` and ``lost`` samples; True ends the recording.
+        Called about ten times a second with ``received``, ``safe`` and ``lost`` samples, and the ``markers`` received;
+        True ends the recording.
     clock : Clock, optional
         The session clock.
 
@@ -77,9 +84,10 @@ def record_streams(
     -------
     dict
         ``session`` (the folder), ``status`` (see `bci.control.conclusion.Conclusion`) and sentences on it (``told``),
-        ``ended_by``, ``failures``, ``restarts``, ``no_data`` (for how long each stream was silent), ``events``,
-        ``recording`` (path), ``samples`` (recorded and safe), ``samples_lost``, ``streams`` (facts by source id) and
-        ``programs``; also written to ``summary.json``.
+        ``ended_by``, ``failures``, ``restarts``, ``no_data`` (for how long each signal was silent), ``events``,
+        ``recording`` (path), ``samples`` (recorded and safe), ``samples_lost``, ``markers`` (text, received),
+        ``streams`` (facts by address), ``marker_streams`` (markers recorded of each, by address) and ``programs``; also
+        written to ``summary.json``.
 
     Raises
     ------
@@ -87,27 +95,18 @@ def record_streams(
         If a stream is not there or cannot be used, or a program did not start; whatever was started has been
         stopped again.
     """
-    infos = _find_streams(source_ids, timeout)
+    if len(set(source_ids)) < len(source_ids):
+        raise ConfigError(f"a stream is named twice: {', '.join(source_ids)}")
+    clock = clock or LslClock()
+    found = roll_call([Address.parse(text) for text in source_ids], timeout, clock)
     plan = RecordingPlan(
-        infos, name=name, seconds=seconds, timeout=timeout, buffer_s=buffer_s, on_disk_error=on_disk_error
+        found, name=name, seconds=seconds, timeout=timeout, buffer_s=buffer_s, on_disk_error=on_disk_error
     )
 
     def look(supervisor: Supervisor) -> object:
         return None if observe is None else observe(plan.counts(supervisor))
 
     return Supervisor(plan, out, look, clock).run()
-
-
-def _find_streams(source_ids: Sequence[str], timeout: float) -> list[StreamInfo]:
-    """Return the full descriptions of the streams asked for."""
-    if len(set(source_ids)) < len(source_ids):
-        raise ConfigError(f"a stream is named twice: {', '.join(source_ids)}")
-    ids = list(source_ids) or [info.source_id for info in visible(timeout)]
-    if not ids:
-        raise StreamNotFound(
-            f"no stream answered within {timeout:g} s. Is the amplifier's LSL program running, in the same network?"
-        )
-    return [describe(source_id, timeout) for source_id in ids]
 
 
 class RecordingPlan:
@@ -117,7 +116,7 @@ class RecordingPlan:
 
     Parameters
     ----------
-    infos : sequence of StreamInfo
+    found : sequence of (Address, StreamInfo)
         The streams.
     name, seconds, timeout, buffer_s, on_disk_error
         As `record_streams` takes them.
@@ -125,7 +124,7 @@ class RecordingPlan:
 
     def __init__(
         self,
-        infos: Sequence[StreamInfo],
+        found: Sequence[tuple[Address, StreamInfo]],
         *,
         name: str = "recording",
         seconds: float | None = None,
@@ -136,10 +135,11 @@ class RecordingPlan:
         self.name = name
         self.key = "bci" + uuid.uuid4().hex[:8]
         self.rules = Rules(RESTARTS, _HUNG_AFTER, "end")
-        signals = [info for info in infos if info.signal.rate]
-        markers = [info for info in infos if not info.signal.rate]
-        self.streams = {posts.role("stream", i): info for i, info in enumerate(signals)}
-        self._markers = {posts.role("markers", i): info for i, info in enumerate(markers)}
+        numbers = [one for one in found if one[1].signal.dtype != "str"]
+        texts = [one for one in found if one[1].signal.dtype == "str"]
+        self._numbers = {posts.role("stream", i): one for i, one in enumerate(numbers)}
+        self._markers = {posts.role("markers", i): one for i, one in enumerate(texts)}
+        self.streams = {role: info for role, (_, info) in self._numbers.items()}
         self._seconds, self._timeout, self._buffer_s = seconds, timeout, buffer_s
         self._on_disk_error = on_disk_error
         self._buffers: dict[str, Capacity] = {}
@@ -148,18 +148,19 @@ class RecordingPlan:
 
     def _posts(self) -> list[Post]:
         line = []
-        for i, (role, info) in enumerate(self.streams.items()):
-            spec = {"source_id": info.source_id, "timeout": self._timeout, "data_age_limit": None}
+        for i, (role, (address, _)) in enumerate(self._numbers.items()):
+            spec = {"source_id": address, "timeout": self._timeout, "data_age_limit": None}
             name = str(i + 1) if i else ""
-            line.append(posts.acquire(name, spec, stream=role, markers=[], takes=[info.source_id]))
+            line.append(posts.acquire(name, spec, stream=role, markers=[], takes=[str(address)]))
         if self._markers:
-            ids = [info.source_id for info in self._markers.values()]
-            spec = {"timeout": self._timeout, "markers": ids}
-            line.append(posts.acquire("markers", spec, stream=None, markers=list(self._markers), takes=ids))
+            addresses = [address for address, _ in self._markers.values()]
+            spec = {"timeout": self._timeout, "markers": addresses}
+            takes = list(map(str, addresses))
+            line.append(posts.acquire("markers", spec, stream=None, markers=list(self._markers), takes=takes))
         facts = {
             "streams": {role: asdict(info) for role, info in self.streams.items()},
             "markers": {
-                role: asdict(info) | {"name": info.signal.name} for role, info in self._markers.items()
+                role: asdict(info) | {"name": info.signal.name} for role, (_, info) in self._markers.items()
             },
             "on_disk_error": self._on_disk_error,
         }
@@ -196,7 +197,7 @@ class RecordingPlan:
         return f"{seconds:g} s have passed" if seconds is not None and elapsed >= seconds else ""
 
     def counts(self, supervisor: Supervisor) -> dict[str, int]:
-        """Return how many samples were received, are safe on the disk, and were lost."""
+        """Return how many samples and markers were received, how many samples are safe on the disk, or were lost."""
         return _counts({post.name: supervisor.board.row(post.name).counts() for post in self.line})
 
     def summarise(self, outcome: SessionOutcome) -> dict[str, Any]:
@@ -205,10 +206,9 @@ class RecordingPlan:
         recording = facts["record"].get("recording", {})
         counts = _counts({name: program.counters for name, program in snapshot.programs.items()})
         acquirers = [post.name for post in self.line.of_kind("acquire") if post.streams]
-        acquired = {
-            info.source_id: facts[name] for name, info in zip(acquirers, self.streams.values(), strict=True)
+        names = {
+            name: str(address) for name, (address, _) in zip(acquirers, self._numbers.values(), strict=True)
         }
-        names = {name: info.source_id for name, info in zip(acquirers, self.streams.values(), strict=True)}
         own = snapshot.programs["record"].counters
         conclusion = judge(
             outcome,
@@ -217,6 +217,7 @@ class RecordingPlan:
             failed="failed",
             came_back_s=_HUNG_AFTER,
         )
+        recorded = facts["record"].get("recorded", {})
         return {
             "session": str(outcome.folder),
             "status": conclusion.status,
@@ -231,7 +232,11 @@ class RecordingPlan:
                 names[program]: silence.as_json() for program, silence in outcome.at_end.silences.items()
             },
             "samples_lost": counts["lost"],
-            "streams": acquired,
+            "markers": counts["markers"],
+            "streams": {address: facts[name] for name, address in names.items()},
+            "marker_streams": {
+                str(address): recorded.get(role, 0) for role, (address, _) in self._markers.items()
+            },
             "buffers": {role: capacity.facts() for role, capacity in self._buffers.items()},
             "programs": dict(facts),
         }
@@ -241,6 +246,7 @@ def _counts(counters: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     acquired = [own for name, own in counters.items() if kind_of(name) == "acquire"]
     return {
         "received": sum(own["samples"] for own in acquired),
+        "markers": sum(own["markers"] for own in acquired),
         "safe": counters["record"]["samples"],
         "lost": counters["record"]["lost"] + sum(own["lost"] for own in acquired),
     }

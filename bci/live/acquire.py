@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from bci.io.lsl.discovery import WAIT
+from bci.io.lsl.irregular import IrregularSource
 from bci.io.lsl.markers import MarkerSource
 from bci.io.lsl.source import LslSource
 from bci.memory.program import Program
@@ -26,7 +27,8 @@ class _Stopped(Exception):
 def main(program: Program) -> None:
     """Write the stream of role ``stream``, and markers into the rings of roles ``markers``, ``markers-2`` and so on.
 
-    Without a stream of that role it receives markers alone: quiet streams share one program.
+    Without a stream of that role it receives markers alone: quiet streams share one program. A stream whose signal has
+    no rate is received without a grid or a limit of silence.
 
     Spec: ``source_id`` (of the stream; an `Address` where it takes more to tell it), ``timeout`` (seconds to look for
     each), ``data_age_limit`` (seconds of silence that count as stalled); optional ``markers`` (the same of each, in the
@@ -82,8 +84,18 @@ def _connect_markers(program: Program, open_: ExitStack) -> list[tuple[MarkerSou
     return pairs
 
 
-def _connect(program: Program, stream: Stream, open_: ExitStack) -> LslSource:
+def _connect(program: Program, stream: Stream, open_: ExitStack) -> LslSource | IrregularSource:
     spec = program.spec
+    if not stream.signal.rate:
+        return open_.enter_context(
+            IrregularSource(
+                spec["source_id"],
+                clock=program.clock,
+                expect=stream.signal,
+                timeout=spec["timeout"],
+                between=lambda: _between(program),
+            )
+        )
     grid = spec.get("grid")
     return open_.enter_context(
         LslSource(
@@ -102,7 +114,7 @@ def _connect(program: Program, stream: Stream, open_: ExitStack) -> LslSource:
 
 def _acquire(
     program: Program,
-    source: LslSource | None,
+    source: LslSource | IrregularSource | None,
     stream: Stream | None,
     markers: list[tuple[MarkerSource, Ring]],
 ) -> None:
@@ -128,7 +140,7 @@ def _acquire(
                 row["markers"] = sum(ring.count for _, ring in markers)
 
 
-def _summary(source: LslSource | None, markers: list[MarkerSource]) -> dict[str, Any]:
+def _summary(source: LslSource | IrregularSource | None, markers: list[MarkerSource]) -> dict[str, Any]:
     words = {
         "markers": sum(received.received for received in markers),
         "markers_cut": sum(received.cut for received in markers),

@@ -129,7 +129,8 @@ class Recorder:
 
     def add_markers(self, role: str, ring: Ring, facts: dict[str, Any]) -> None:
         """Record a ring of markers."""
-        signal = Signal(str(facts.get("name", role)), 0.0, (1,), dtype="str")
+        said = facts.get("signal") or {"shape": (1,), "channels": ()}
+        signal = Signal(str(facts.get("name", role)), 0.0, said["shape"], said["channels"], dtype="str")
         first = self._resume()
         info = StreamInfo(signal, **{"source_id": role} | _known(facts))
         track, take = self._tracks.markers(info, first)

@@ -132,21 +132,27 @@ class Tracks:
         return stream, lambda columns, at: self._put(stream, columns["samples"], columns["raw"], at)
 
     def markers(self, info: StreamInfo, first: int = 0) -> tuple[int, Take]:
-        """Begin a stream of markers, as text; return its id and what takes the columns of its ring."""
-        signal = Signal(info.signal.name, 0.0, (1,), dtype="str")
+        """Begin a stream of markers, as text; return its id and what takes the columns of its ring.
+
+        Of a stream of several channels, each marker is their texts with tabulators between them.
+        """
+        signal = Signal(info.signal.name, 0.0, info.signal.shape, info.signal.channels, dtype="str")
+        each = signal.shape[0]
         described = replace(info, signal=signal, speed=1.0, exact_stamps=False, kind=info.kind or "Markers")
         stream = self._writer.add_stream(described, first)
 
         def take(columns: Columns, at: int) -> None:
             markers = columns["event"]
             texts = [bytes(text).decode(errors="replace") for text in markers["text"]]
+            if each > 1:
+                texts = [part for text in texts for part in _split(text, each)]
             stamps = [float(raw) for raw in markers["raw"]]
             # The offset that was used is what lies between a marker's two times.
             self.offsets.note(
                 stream, float(markers["time"][-1]), float(markers["time"][-1] - markers["raw"][-1])
             )
             work = partial(self._writer.write_texts, stream, texts, stamps, at)
-            self._backlog.put(len(texts) * LONGEST_TEXT, work)
+            self._backlog.put(len(stamps) * LONGEST_TEXT, work)
 
         return stream, take
 
@@ -177,6 +183,16 @@ class Tracks:
             first = None if at is None else at + begin
             work = partial(self._writer.write, stream, part, times, first)
             self._backlog.put(part.nbytes + times.nbytes, work)
+
+
+def _split(text: str, n: int) -> list[str]:
+    r"""Return the texts of `n` channels that were joined to one marker; the last keeps what there is too much.
+
+    >>> _split("a\tb", 2), _split("cut short", 2), _split("a\tb\tc", 2)
+    (['a', 'b'], ['cut short', ''], ['a', 'b\tc'])
+    """
+    parts = text.split("\t", n - 1)
+    return parts + [""] * (n - len(parts))
 
 
 def mark_values(source: int) -> Values:

@@ -114,7 +114,7 @@ def data_silence(row: Any, now: float) -> float:
     Infinite where it has never sent anything. `row` is that of an acquire program with a stream.
     """
     limit, newest = float(row["data_limit"]), float(row["data"])
-    if math.isnan(limit) or row["state"] == State.ABSENT:
+    if not math.isfinite(limit) or row["state"] == State.ABSENT:
         return 0.0
     if math.isnan(newest):
         return math.inf if row["state"] in (State.READY, State.RUNNING) else 0.0

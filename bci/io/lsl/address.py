@@ -94,8 +94,8 @@ class Address:
         ConfigError
             If the stream says nothing of itself by which it could be found.
         """
-        facts = {field: text for field, text in _facts(info).items() if text and text.isprintable()}
-        others = [_facts(other) for other in there if other.uid != info.uid]
+        facts = {field: text for field, text in facts_of(info).items() if text and text.isprintable()}
+        others = [facts_of(other) for other in there if other.uid != info.uid]
         said: dict[str, str] = {}
         for field, text in facts.items():
             if said and not others:
@@ -118,7 +118,7 @@ class Address:
 
     def matches(self, info: "StreamInfo") -> bool:
         """Whether a stream is meant."""
-        facts = _facts(info)
+        facts = facts_of(info)
         return all(facts[field] == text for field, text in self._given.items())
 
     @property
@@ -140,7 +140,8 @@ def choose(infos: "Sequence[StreamInfo]", address: Address) -> "list[StreamInfo]
     return chosen
 
 
-def _facts(info: "StreamInfo") -> dict[str, str]:
+def facts_of(info: "StreamInfo") -> dict[str, str]:
+    """Return what a stream says of itself, by the fields of an address."""
     return {"source_id": info.source_id, "name": info.signal.name, "kind": info.kind, "host": info.host}
 
 

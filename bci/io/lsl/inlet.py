@@ -21,6 +21,9 @@ SAME_CLOCK = 0.05
 
 _LOST = -2
 
+#: What is kept of a stream without a rate of its own, samples a second.
+_IRREGULAR_HZ = 1000.0
+
 #: liblsl's chunk pull: inlet, samples, stamps, their two sizes, timeout, error. Declared once, because converting
 #: every argument at each call costs as much as the call.
 _PULL = ctypes.CFUNCTYPE(
@@ -84,7 +87,7 @@ class Inlet:
             yield None
         assert info is not None
         info = admit(info)
-        units, _ = buffer_size(info.signal, buffer_s * info.speed)
+        units, _ = buffer_size(info.signal, buffer_s * info.speed, _IRREGULAR_HZ)
         inlet = pylsl.StreamInlet(found, max_buflen=units, recover=False)
         # The first comparison of clocks takes 0.2 to 0.6 s; data asked for before it would pile up.
         while (offset := _or_none(inlet.time_correction, WAIT)) is None:

@@ -113,7 +113,7 @@ class LslOutlet(Outlet):
             self._outlet.push_chunk(samples.reshape(len(stamps), -1), stamps.tolist())
 
 
-def buffer_size(signal: Signal, seconds: float) -> tuple[int, int]:
+def buffer_size(signal: Signal, seconds: float, irregular_hz: float = 0.0) -> tuple[int, int]:
     """Return how much liblsl shall keep for a consumer that lags.
 
     Parameters
@@ -121,7 +121,9 @@ def buffer_size(signal: Signal, seconds: float) -> tuple[int, int]:
     signal : Signal
         What is sent.
     seconds : float
-        How long it shall last, at the rate that `signal` states; irregular signals get 100 samples.
+        How long it shall last, at the rate that `signal` states.
+    irregular_hz : float
+        The rate that is assumed of an irregular signal; without it 100 samples are kept of one.
 
     Returns
     -------
@@ -133,5 +135,6 @@ def buffer_size(signal: Signal, seconds: float) -> tuple[int, int]:
     per_unit = signal.rate or 100.0
     nbytes = math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
     most = min(_MOST_BYTES / nbytes, _MOST_SAMPLES) / per_unit
-    units = max(1, min(math.ceil(seconds) if signal.rate else 1, int(most)))
+    wanted = seconds if signal.rate else seconds * irregular_hz / per_unit
+    units = max(1, min(math.ceil(wanted), int(most)))
     return units, int(units * per_unit)

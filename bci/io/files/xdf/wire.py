@@ -113,12 +113,17 @@ def sample_dtype(dtype: np.dtype[np.generic], channels: int) -> np.dtype[np.void
 
 
 def texts(stream: int, values: Sequence[str], stamps: Sequence[float]) -> bytes:
-    """Return a chunk of text, one channel."""
+    """Return a chunk of text: as many values for each stamp as the stream has channels, one sample after the other."""
     rows = []
-    for text, stamp in zip(values, stamps, strict=True):
-        encoded = text.encode()
-        rows += [struct.pack("<Bd", 8, stamp), number(len(encoded)), encoded]
-    return stream_chunk(Tag.SAMPLES, stream, number(len(values)), *rows)
+    each, over = divmod(len(values), len(stamps))
+    if over:
+        raise ValueError(f"{len(stamps)} stamps go with as many samples of text, got {len(values)} texts")
+    for at, stamp in enumerate(stamps):
+        rows.append(struct.pack("<Bd", 8, stamp))
+        for text in values[at * each : (at + 1) * each]:
+            encoded = text.encode()
+            rows += [number(len(encoded)), encoded]
+    return stream_chunk(Tag.SAMPLES, stream, number(len(stamps)), *rows)
 
 
 def clock_offset(stream: int, collected: float, offset: float) -> bytes:

@@ -184,12 +184,14 @@ class XdfWriter:
     def write_texts(
         self, stream: int, texts: Sequence[str], stamps: Sequence[float], first: int | None = None
     ) -> None:
-        """Append samples of a stream of text; as `write`."""
+        """Append samples of a stream of text; as `write`. Of several channels, the texts of a sample are in a row."""
         at = self._streams[stream].next if first is None else first
-        for begin in range(0, len(texts), 1000):
+        each = len(texts) // len(stamps) if len(stamps) else 1
+        for begin in range(0, len(stamps), 1000):
             part = slice(begin, begin + 1000)
             times = np.asarray(stamps[part], np.float64)
-            self._append(stream, xdf_wire.texts(stream, texts[part], stamps[part]), times, at + begin)
+            values = texts[each * begin : each * (begin + 1000)]
+            self._append(stream, xdf_wire.texts(stream, values, stamps[part]), times, at + begin)
 
     def copy_samples(
         self, stream: int, piece: bytes, stamps: NDArray[np.float64], first: int | None = None
