@@ -253,7 +253,7 @@ def number_text(value: "np.number[Any]") -> str:
     >>> number_text(np.float64(1000001)), number_text(np.float64(170000.5)), number_text(np.float32(0.1))
     ('1000001', '170000.5', '0.1')
     """
-    return str(int(value)) if np.isfinite(value) and value == np.trunc(value) else str(value)
+    return str(int(value)) if abs(value) < 2**63 and value == np.trunc(value) else str(value)
 
 
 class MarkKind(IntEnum):
