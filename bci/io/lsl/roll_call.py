@@ -1,6 +1,5 @@
 """A roll call finds every stream that some addresses mean: all streams of a device that gives them one source id."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,8 +72,7 @@ def _refuse_alike(meant: Sequence[StreamInfo], infos: Sequence[StreamInfo]) -> N
     for info in meant:
         alike = _alike(info, infos)
         if len(alike) > 1:
-            # An outlet that is being closed answers for some real milliseconds more.
-            time.sleep(_LOOK_S / 5)
+            # An outlet that was being closed does not answer a second time.
             alike = _alike(info, readable(_look(_LOOK_S).values()))
         if len(alike) > 1:
             raise double(Address.telling(info, infos), alike)
