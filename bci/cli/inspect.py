@@ -134,6 +134,7 @@ def _inspect_stream(
         speed = TOP_SPEED if source.speed == "max" else source.speed
         return recording.signal, speed, {"recording": recording.name, "defects": list(recording.defects)}
     if source is None:
+        from bci.cli.listening import listen
         from bci.io.lsl.source import describe
 
         address = session.address_of(stream)
@@ -142,7 +143,7 @@ def _inspect_stream(
         output.say(
             f"stream    {info.source_id}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}"
         )
-        return info.signal, info.speed, {"stream": info.source_id}
+        return info.signal, info.speed, {"stream": info.source_id, **listen(address, settings, output)}
     output.say("source    the simulator")
     if isinstance(source, InSilicoSettings):
         from bci.live.insilico import open_participant, read_spec

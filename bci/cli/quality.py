@@ -160,7 +160,7 @@ def result(found: "Findings") -> dict[str, Any]:
         }
     signal = found.signal
     return {
-        "verdict": worst([*found.channels, found.time]).word,
+        "verdict": worst([*found.channels, found.time, found.amplitude]).word,
         "bad": [label for label in labels if rows[label]["verdict"] == "bad"],
         "poor": [label for label in labels if rows[label]["verdict"] == "poor"],
         "signal": {"name": signal.name, "rate": signal.rate, "channels": len(labels), "unit": signal.unit},
@@ -177,6 +177,10 @@ def result(found: "Findings") -> dict[str, Any]:
             "runs": found.pace.runs,
             "lost": found.lost,
             "duplicates": found.duplicates,
+        },
+        "amplitude": {
+            "verdict": found.amplitude.level.word,
+            "reasons": list(found.amplitude.reasons),
         },
         "channels": rows,
     }
@@ -236,9 +240,13 @@ def _show(found: "Findings", output: Output) -> None:
             alike.setdefault((verdict.level, "; ".join(verdict.reasons)), []).append(label)
     for (level, reasons), labels in alike.items():
         output.say("  ", _word(level), f" {', '.join(labels)}: {reasons}")
+    for reason in found.amplitude.reasons:
+        output.say(
+            "amplitude: ", styled(_COLOURS[found.amplitude.level], found.amplitude.level.word), f", {reason}"
+        )
     _show_time(found, output)
     _show_limits(output)
-    level = worst([*found.channels, found.time])
+    level = worst([*found.channels, found.time, found.amplitude])
     counts = [sum(verdict.level == n for verdict in found.channels) for n in range(3)]
     output.say(
         styled(f"bold {_COLOURS[level]}", level.word),

@@ -8,7 +8,7 @@ import typer
 
 from bci.cli.given import find_given
 from bci.cli.needing import needing
-from bci.cli.output import use
+from bci.cli.output import styled, use
 from bci.cli.run import Json
 from bci.errors import BciError, ConfigError
 from bci.io.files.kinds import BUNDLE, COMPARISON_FILE, SESSION, TRAINING_FILE
@@ -68,6 +68,8 @@ def train(
         scores = trainer.train(config, out, progress=step, **options)
     if not scores:
         return  # one of several processes that train together; the first reports
+    for warning in scores.get("training", {}).get("warnings", ()):
+        output.say(styled("bold yellow", "warning:"), f" {warning}")
     output.say(f"bundle written: {out}")
     output.facts("Scores", scores)
     output.result(scores)

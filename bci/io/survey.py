@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bci.errors import StreamNotFound
+from bci.io.files.formats.file import text_at
 from bci.io.files.recording import Recording, chunks
 from bci.io.lsl.discovery import WAIT
 from bci.io.lsl.source import LslSource
@@ -14,7 +15,7 @@ from bci.memory.stream import Stream
 from bci.signal.clock import Clock
 from bci.signal.quality.channels import ChannelFigures, Survey
 from bci.signal.quality.pace import Pace, RunningPace
-from bci.signal.quality.verdicts import Verdict, judge_channels, judge_time, still_limit
+from bci.signal.quality.verdicts import Verdict, judge_amplitude, judge_channels, judge_time, still_limit
 from bci.signal.types import MarkKind, Signal
 
 #: Takes the share done, 0 to 1.
@@ -41,6 +42,8 @@ class Findings:
         Samples missing by their stamps; stamped as the one before. Of a recording not known, 0.
     channels : tuple of Verdict
     time : Verdict
+    amplitude : Verdict
+        Whether the channels move by what a brain gives, in the unit that is stated.
     """
 
     signal: Signal
@@ -51,6 +54,7 @@ class Findings:
     duplicates: int
     channels: tuple[Verdict, ...]
     time: Verdict
+    amplitude: Verdict
 
 
 def survey_recording(
@@ -82,7 +86,7 @@ def survey_recording(
         survey.add(chunk.samples, fresh=bool(chunk.reset))
         pace.add(chunk.times, fresh=bool(chunk.reset))
         progress(chunk.end / stop)
-    return _found(survey, pace.pace())
+    return _found(survey, pace.pace(), kind=text_at(getattr(recording, "header", {}), "type"))
 
 
 def survey_stream(
@@ -130,10 +134,10 @@ def survey_stream(
         pace.largest_step * source.speed,
         pace.runs,
     )
-    return _found(survey, slowed, source.lost, source.duplicates)
+    return _found(survey, slowed, source.lost, source.duplicates, source.info.kind)
 
 
-def _found(survey: Survey, pace: Pace, lost: int = 0, duplicates: int = 0) -> Findings:
+def _found(survey: Survey, pace: Pace, lost: int = 0, duplicates: int = 0, kind: str = "") -> Findings:
     figures = survey.figures(still_limit(survey.signal))
     return Findings(
         survey.signal,
@@ -144,4 +148,5 @@ def _found(survey: Survey, pace: Pace, lost: int = 0, duplicates: int = 0) -> Fi
         duplicates,
         tuple(judge_channels(figures)),
         judge_time(pace, figures.samples, lost, duplicates),
+        judge_amplitude(figures, survey.signal, kind),
     )

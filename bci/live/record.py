@@ -7,6 +7,7 @@ doings in words (see `bci.live.tables`).
 
 import math
 
+from bci.live.amplitudes import Amplitudes
 from bci.live.recorder import Recorder
 from bci.live.tables import Drain, Table, frame_rows, mark_rows, shown_rows
 from bci.memory.board import State
@@ -47,10 +48,12 @@ def main(program: Program) -> None:
     """
     spec = program.spec
     policy = spec.get("on_disk_error", "stop")
+    amplitudes = Amplitudes(program.log)
     with Recorder(program.folder, program.clock, program.log, on_disk_error=policy) as recorder:
         for role in program.roles("stream"):
             facts = spec.get("streams", {}).get(role, {})
             recorder.add_stream(facts.get("role") or role, program.stream(role), facts)
+            amplitudes.add(facts.get("role") or role, program.stream(role), facts.get("kind", ""))
         for role in program.roles("markers"):
             facts = spec.get("markers", {}).get(role, {})
             recorder.add_markers(facts.get("role") or role, program.ring(role), facts)
@@ -75,6 +78,7 @@ def main(program: Program) -> None:
                 # Ask first, drain after: what was written before the order to stop is then on disk.
                 going = program.tick()
                 recorder.step()
+                amplitudes.step()
                 _count(program, recorder)
             if program.orphaned:
                 _outlast(program, recorder)

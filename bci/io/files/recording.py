@@ -1,6 +1,7 @@
 """A Recording is a signal that can be read again: samples, their times, markers, and known defects."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -12,10 +13,15 @@ from bci.errors import RecordingError
 from bci.io.files.formats.arrays import open_array
 from bci.io.files.formats.brainvision_reader import open_brainvision
 from bci.io.files.formats.edf_reader import open_edf
+from bci.io.files.formats.file import FileRecording, text_at
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.regular import require_regular
 from bci.io.files.xdf.reader import open_xdf
+from bci.signal.quality.amplitude import implausible, measurable, moves
 from bci.signal.types import Event, Signal, Times, Window
+
+#: Seconds of a recording whose amplitude is looked at when it is opened.
+_LOOKED_AT = 5
 
 
 class Opener(Protocol):
@@ -28,7 +34,7 @@ class Opener(Protocol):
         channels: Sequence[str] | None,
         unit: str | None,
         stream: str | None,
-    ) -> "Recording":
+    ) -> FileRecording:
         """Open the file at `path`."""
         ...
 
@@ -132,7 +138,13 @@ def open_recording(
         If the file is missing, no regular file, damaged, of no known format, claims more than it holds, or needs one
         of the arguments above.
     """
-    path = Path(path)
+    return _judged(_open(Path(path), rate, channels, unit, stream))
+
+
+def _open(
+    path: Path, rate: float | None, channels: Sequence[str] | None, unit: str | None, stream: str | None
+) -> FileRecording:
+    """Open a file by its suffix."""
     suffix = path.suffix.casefold()
     if suffix not in FOLDERS or not path.is_dir():
         require_regular(path, RecordingError)
@@ -146,6 +158,19 @@ def open_recording(
         return open_mne(path, rate, channels, unit)
     except OSError as error:
         raise RecordingError(f"{path} cannot be read: {error}") from error
+
+
+def _judged(recording: FileRecording) -> FileRecording:
+    """Add a sentence to the defects where channels move by what no brain gives: the unit is probably misstated."""
+    if not measurable(recording.signal):
+        return recording
+    second = min(round(recording.signal.rate), recording.n)
+    # Not the start alone: amplifiers settle there.
+    at = np.linspace(0, recording.n - second, min(_LOOKED_AT, recording.n // second), dtype=np.int64)
+    found = [moves(recording.read(int(first), int(first) + second)) for first in at]
+    usual = float(np.nanmedian(found)) if np.isfinite(found).any() else np.nan
+    words = implausible(usual, recording.signal.unit, text_at(recording.header, "type"))
+    return replace(recording, defects=(*recording.defects, words)) if words else recording
 
 
 def chunks(

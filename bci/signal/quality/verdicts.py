@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from bci.signal.quality.amplitude import implausible
 from bci.signal.quality.channels import ChannelFigures
 from bci.signal.quality.pace import Pace
 from bci.signal.types import Signal
@@ -156,6 +157,23 @@ def judge_time(pace: Pace, samples: int, lost: int = 0, duplicates: int = 0) -> 
             ),
         },
     )
+
+
+def judge_amplitude(figures: ChannelFigures, signal: Signal, kind: str = "") -> Verdict:
+    """Judge whether the median channel moves by what a brain gives; *bad* says that the unit is probably misstated.
+
+    Parameters
+    ----------
+    figures : ChannelFigures
+        Of a survey.
+    signal : Signal
+        The surveyed signal; only voltages are judged.
+    kind : str
+        What is measured, where it is known; see `bci.signal.quality.amplitude.implausible`.
+    """
+    ranges = figures.peak_to_peak[figures.peak_to_peak > 0]
+    words = implausible(float(np.median(ranges)), signal.unit, kind) if len(ranges) else ""
+    return Verdict(Level.BAD, (words,)) if words else Verdict(Level.GOOD)
 
 
 def _verdict(limits: Mapping[str, Limit], measured: Mapping[str, tuple[float, str]]) -> Verdict:

@@ -86,6 +86,7 @@ def train(
     require_place(out)
     say(0.0, "reading recordings")
     recordings = open_states(config, find_data_root(data_root))
+    warnings = [f"{r.settings.path}: {defect}" for r in recordings for defect in r.recording.defects]
     signal = expected_signal(config, recordings)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     window = window_shape(config.readout, config.window, pipeline.output(signal))
@@ -94,6 +95,7 @@ def train(
     estimator, judged = _fit_readout(config, trials, pipeline.start(signal), say)
     generator, curve, pictures = _fit_generator(config, lambda done, text: say(0.1 + 0.8 * done, text))
     made = {**judged.report, "generator": pictures, "trainable_parameters": parameter_count(generator)}
+    made["warnings"] = warnings
     path = PathGenerator(generator, config.generator.start, config.generator.end).eval()
     spec = BundleSpec(
         name=config.name,
@@ -261,4 +263,5 @@ def _limits(config: TrainingConfig, recordings: Sequence[StateRecording]) -> str
         "- For another person it shows the direction of the rhythm, with a calibration that is not theirs: train "
         "on their own recording.\n"
         "- The picture is a drawing that stands for the state. It is not what the person sees.\n"
+        + "".join(f"- {r.settings.path}: {defect}.\n" for r in recordings for defect in r.recording.defects)
     )

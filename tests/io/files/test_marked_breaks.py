@@ -138,7 +138,7 @@ def test_a_new_run_in_a_gdf_file_is_a_segment(tmp_path: Path) -> None:
 def test_gdf_files_are_played_in_microvolts_whatever_unit_they_state(
     tmp_path: Path, units: tuple[int | bytes, ...], factors: tuple[float, ...]
 ) -> None:
-    samples = RNG.uniform(-50, 50, (200, 4)).astype(np.float32)
+    samples = (RNG.uniform(-50, 50, (200, 4)) / np.array(factors)).astype(np.float32)
     recording = open_recording(write_gdf(tmp_path / "a.gdf", samples, 100, units))
     assert recording.signal.unit == "uV"
     assert recording.defects == ()

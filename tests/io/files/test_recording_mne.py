@@ -111,7 +111,7 @@ def test_channels_that_are_no_voltage_are_left_out_and_named(tmp_path: Path) -> 
     recording = open_recording(path)
     assert recording.signal.channels == ("Cz", "Pz")
     assert recording.read(0, 1).tolist() == [[samples[0, 0], 1000 * samples[0, 2]]]
-    assert recording.defects == ("in another unit than the signal and not played: Temp (degC)",)
+    assert recording.defects[0] == "in another unit than the signal and not played: Temp (degC)"
 
 
 def test_a_file_without_any_unit_is_played_as_it_is(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 from typer.testing import CliRunner
 
 from bci.cli.app import app
@@ -118,7 +119,7 @@ def test_no_command_waits_for_a_pipe(tmp_path: Path, verb: str, called: str) -> 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_header_that_names_a_pipe_as_its_samples_is_refused_by_the_child(tmp_path: Path) -> None:
+def test_a_header_that_names_a_pipe_as_its_samples_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.eeg")
     (tmp_path / "a.vhdr").write_text(
         "Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nDataFile=a.eeg\nMarkerFile=a.vmrk\n"
@@ -127,8 +128,21 @@ def test_a_header_that_names_a_pipe_as_its_samples_is_refused_by_the_child(tmp_p
         encoding="utf-8",
     )
     (tmp_path / "a.vmrk").write_text("Brain Vision Data Exchange Marker File, Version 1.0\n")
-    with pytest.raises(RecordingError, match=r"a\.eeg: expected a regular file, came a pipe or a device"):
+    with pytest.raises(RecordingError, match=r"a\.eeg: expected a regular file, came a named pipe"):
         open_recording(tmp_path / "a.vhdr")
+
+
+def test_a_header_that_names_a_pipe_as_its_samples_is_refused_by_the_child(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.fdt")
+    labels = np.array([("Cz",)], [("labels", "O")])
+    eeg = {
+        "setname": "a", "nbchan": 1, "trials": 1, "pnts": 100, "srate": 100.0, "xmin": 0.0, "xmax": 0.99,
+        "data": "a.fdt", "event": [], "chanlocs": labels, "icawinv": [], "icasphere": [], "icaweights": [],
+        "icachansind": [], "epoch": [], "ref": "common",
+    }  # fmt: skip
+    scipy.io.savemat(tmp_path / "a.set", {"EEG": eeg}, appendmat=False)
+    with pytest.raises(RecordingError, match=r"a\.fdt: expected a regular file, came a pipe or a device"):
+        open_recording(tmp_path / "a.set")
 
 
 def test_a_regular_file_is_measured_and_bounded(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from bci.errors import RecordingError
 from bci.io.files.formats.words import decode_text
+from bci.io.files.regular import LARGEST_TEXT, require_regular
 from bci.signal.units import unit_name
 
 #: NumPy's names of the formats of samples.
 _TYPES = {"INT_16": "<i2", "UINT_16": "<u2", "INT_32": "<i4", "IEEE_FLOAT_32": "<f4"}
 _BIG_ENDIAN = frozenset({"yes", "true", "1"})
-_LARGEST = 64 << 20
 _MOST_CHANNELS = 1 << 16
 _MICROSECONDS = 1e6
 _FASTEST = 1e7
@@ -119,10 +119,7 @@ def read_sections(path: Path) -> tuple[dict[str, dict[str, str]], str]:
     RecordingError
         If it is no BrainVision text file.
     """
-    if path.stat().st_size > _LARGEST:
-        raise RecordingError(
-            f"{path.name} has {path.stat().st_size} bytes, which is no BrainVision text file"
-        )
+    require_regular(path, RecordingError, largest=LARGEST_TEXT)
     content = path.read_bytes()
     if not re.match(rb"\W*Brain ?Vision", content[:64]):
         raise RecordingError(f"{path.name} cannot be read: it does not begin like a BrainVision file")
@@ -171,7 +168,8 @@ def _beside(path: Path, name: str, suffixes: Sequence[str], what: str, defects: 
         raise RecordingError(
             f"{path.name} names {name} as its {what}, outside its own folder: refused. Put the files side by side."
         )
-    if name and named.is_file():
+    if name and named.exists():
+        require_regular(named, RecordingError)
         return named
     for suffix in suffixes:
         other = path.with_suffix(suffix)
