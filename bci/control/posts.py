@@ -8,7 +8,7 @@ from bci.memory.orders import HOLD, STOP
 #: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
 #: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
 #: (``neutral``, see `bci.memory.alarms`); how long the disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes
-#: it owes, and how long it lasts.
+#: it owes, and how long it lasts; how many streams are ``implausible``.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
     "acquire": ("samples", "lost", "markers", "gone", "doubles"),
@@ -18,7 +18,17 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "render": ("drawn", "undrawn", "missed"),
     "publish": ("published", "lost"),
     "preview": ("trials", "lost"),
-    "record": ("samples", "events", "lost", "waiting", "refuses_ms", "slow_ms", "free_mb", "left_s"),
+    "record": (
+        "samples",
+        "events",
+        "lost",
+        "waiting",
+        "refuses_ms",
+        "slow_ms",
+        "free_mb",
+        "left_s",
+        "implausible",
+    ),
 }
 
 _SOURCES = {"insilico": "bci.live.insilico"}

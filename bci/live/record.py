@@ -79,6 +79,7 @@ def main(program: Program) -> None:
                 going = program.tick()
                 recorder.step()
                 amplitudes.step()
+                program.row["implausible"] = amplitudes.wrong
                 _count(program, recorder)
             if program.orphaned:
                 _outlast(program, recorder)

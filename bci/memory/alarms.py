@@ -88,7 +88,7 @@ def alarms(board: Board, now: float, names: Mapping[str, str] | None = None) -> 
                 )
             )
         elif kind == "record":
-            found += _of_disk(row)
+            found += [*_of_disk(row), *_of_amplitude(row)]
     return found
 
 
@@ -196,6 +196,18 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
             "were it lost, both would be refused.",
             "Close one of the two.",
             over=f"one source{of} alone",
+        )
+
+
+def _of_amplitude(row: Any) -> Iterator[Alarm]:
+    if _shows(row, "implausible"):
+        yield Alarm(
+            "implausible",
+            "VALUES NOT PLAUSIBLE: wrong unit?",
+            "The channels move by what no brain gives in the unit that the stream states: what is read of them means "
+            "nothing. They are recorded as they come; log.txt says by how much they move.",
+            "Correct the unit in the amplifier's program; look whether the electrodes are connected.",
+            over="the values are plausible",
         )
 
 

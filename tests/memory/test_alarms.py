@@ -105,6 +105,7 @@ def test_a_source_that_is_gone_is_told_from_one_that_is_silent(board: Board) -> 
         ("display", {"neutral": SHOWN_HELD}, "LATCHED SAFE: held neutral, end the session", True),
         ("record", {"refuses_ms": 2300, "waiting": 3_400_000}, "DISK REFUSES 2.3 s", True),
         ("record", {"slow_ms": 1200}, "DISK SLOW 1.2 s", True),
+        ("record", {"implausible": 1}, "VALUES NOT PLAUSIBLE: wrong unit?", True),
         ("record", {"left_s": 900, "free_mb": 40}, "disk full in 15 min", False),
         ("record", {"left_s": 200, "free_mb": 4}, "disk full in 3 min 20 s", True),
         ("record", {"lost": 12}, "12 NOT RECORDED", True),
