@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS  # noqa: 
 from bci.signal.clock import ManualClock  # noqa: E402
 from bci.signal.types import Window  # noqa: E402
 from models.metrics.latents import cosine  # noqa: E402
+from models.provenance import processor, what_differs  # noqa: E402
 from models.sessions.evaluate import evaluate_session  # noqa: E402
+from models.systems.hyper import report  # noqa: E402
 from models.systems.hyper.heldout import make_again  # noqa: E402
 from models.systems.hyper.report import evaluate_hyper  # noqa: E402
 from models.systems.hyper.train import identify, load_hyper, train_hyper  # noqa: E402
@@ -133,6 +136,7 @@ def test_training_leaves_its_settings_data_and_learning_curve(trained: tuple[Pat
     assert left["config"]["participant"]["snr"] == 8.0
     assert left["seeds"] == {"all": 1}
     assert {"numpy", "python"} <= set(left["versions"])
+    assert left["processor"] == processor()
     assert len(left["data"]["training_trials_sha256"]) == 64
     curve = left["curve"]
     assert [point["trials"] for point in curve] == sorted(point["trials"] for point in curve)
@@ -327,6 +331,36 @@ def test_a_report_makes_the_held_out_trials_again_and_sets_them_beside_the_oracl
     for words in ("Which picture was seen?", "weights missing", "oracle, single trials"):
         assert words in page
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_report_whose_last_digits_differ_names_what_differs(
+    trained: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = Bundle.load(trained[0] / "bundle")
+    held = make_again(bundle)
+    cosine = float(str(bundle.spec.scores["cosine"]))
+    assert report._again(bundle, held, cosine)["differs"] == ""
+    here = processor()
+    monkeypatch.setattr(report, "processor", lambda: here | {"cpu": "Another 9000"})
+    again = report._again(bundle, held, cosine + 3e-4)
+    assert again["differs"] == f"what differs is the cpu ({here['cpu']} then, Another 9000 now)"
+    ((_, words),) = [fact for fact in report._facts(bundle, held, again) if fact[0] == "Trials"]
+    assert words.endswith(again["differs"])
+    assert "release" not in words
+
+
+def test_what_differs_is_named_and_a_processor_that_was_not_noted_is_suspected() -> None:
+    python = {"python": sys.version.split()[0]}
+    here = {"cpu": "EPYC", "cpu_features": "ab"}
+    assert "numpy (0.1 then" in what_differs({"versions": python | {"numpy": "0.1"}, "processor": here}, here)
+    assert "nowhere-to-be-found (1.0 then, none now)" in what_differs(
+        {"versions": {"nowhere-to-be-found": "1.0"}}, here
+    )
+    assert what_differs({"versions": python}, here).startswith("the libraries are the same; the processor")
+    assert what_differs({"versions": python, "processor": here}, here).startswith("processor and libraries")
+    assert "cpu_features (ab then, cd now)" in what_differs(
+        {"processor": here}, here | {"cpu_features": "cd"}
+    )
 
 
 def test_the_system_gives_the_held_out_trials_and_an_oracle_that_knows_less_where_there_is_less_to_know(

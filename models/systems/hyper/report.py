@@ -1,5 +1,6 @@
 """The report on a bundle of HYPER in silico: its held-out trials made again, decoded, and set beside the oracle."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from bci.decoder.bundle import Bundle
 from models.insilico.heldout import HeldOut, decode_held_out
 from models.insilico.oracle import held_out_oracle
 from models.metrics.latents import cosine
+from models.provenance import processor, what_differs
 from models.reports.bundle import report_bundle
 from models.systems.hyper.heldout import config_of, make_again
 
@@ -76,7 +78,16 @@ def _again(bundle: Bundle, held: HeldOut, now: float) -> dict[str, Any]:
         "trials": len(held.windows),
         "cosine": float(now),
         "pictures_by": held.drawn_by,
+        "differs": "" if same else what_differs(_record(bundle), processor()),
     }
+
+
+def _record(bundle: Bundle) -> Mapping[str, Any]:
+    """Return what training left in the bundle; nothing where it left none."""
+    if "training.json" not in bundle.spec.files:
+        return {"versions": dict(bundle.spec.provenance.versions)}
+    record: Mapping[str, Any] = json.loads(bundle.read("training.json"))
+    return record
 
 
 def _facts(bundle: Bundle, held: HeldOut, again: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -85,9 +96,9 @@ def _facts(bundle: Bundle, held: HeldOut, again: Mapping[str, Any]) -> list[tupl
         "the same as when the bundle was trained: the mean cosine of single trials is "
         f"{again['cosine']:.4f}, as its scores say"
         if again["same"]
-        else f"not those of the training: {again['trials']} trials with a mean cosine of {again['cosine']:.4f}, where "
-        f"the bundle says {again['trials_then']} with {again['cosine_then']:.4f}; another release or other libraries "
-        "trained it"
+        else f"not those of the training to the last digit: {again['trials']} trials with a mean cosine of "
+        f"{again['cosine']:.4f}, where the bundle says {again['trials_then']} with {again['cosine_then']:.4f}; "
+        f"{again['differs']}"
     )
     return [
         (

@@ -1,7 +1,7 @@
 """The training record of HYPER in silico is ``training.json`` in its bundle.
 
-Configuration, seed, versions, the hash of the trials that were fitted on, and the learning curve: the score on the
-held-out trials against the number of training trials, everything fitted again on those alone.
+Configuration, seed, versions, processor, the hash of the trials that were fitted on, and the learning curve: the score
+on the held-out trials against the number of training trials, everything fitted again on those alone.
 """
 
 import json
@@ -16,7 +16,7 @@ from bci.io.files.folder import plain
 from models.insilico.trials import Set
 from models.metrics.identification import correlation_table, wins
 from models.metrics.latents import cosine, r_squared
-from models.provenance import versions
+from models.provenance import processor, versions
 from models.systems.hyper.settings import HyperConfig
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "onnx", "onnxruntime")
@@ -43,6 +43,7 @@ def training_record(config: HyperConfig, fitted: Set, held: Set, fit: Fit) -> st
         "config": config.model_dump(mode="json", exclude={"generator", "stimuli"}),
         "seeds": {"all": config.seed},
         "versions": versions(_PACKAGES),
+        "processor": processor(),
         "data": {"training_trials_sha256": fitted.digest, "held_out_trials_sha256": held.digest},
         "curve": learning_curve(fitted, held, fit),
     }
