@@ -25,6 +25,7 @@ from rich.text import Text
 from bci.cli.pane import Pane
 from bci.errors import BciError
 from bci.io.files.folder import plain
+from bci.signal.foreign import on_one_line, visible
 
 
 class Output:
@@ -56,9 +57,13 @@ class Output:
         """Print a table; every column but the first is right-aligned."""
         table = _table(title)
         for i, column in enumerate(columns):
-            table.add_column(joined(column), justify="left" if i == 0 else "right", overflow="fold")
+            table.add_column(
+                joined(on_one_line(column)), justify="left" if i == 0 else "right", overflow="fold"
+            )
         for row in rows:
-            table.add_row(*(joined(cell if isinstance(cell, Text) else show(cell)) for cell in row))
+            table.add_row(
+                *(joined(cell if isinstance(cell, Text) else on_one_line(show(cell))) for cell in row)
+            )
         self.console.print(table)
 
     def facts(self, title: str, values: Mapping[str, Any]) -> None:
@@ -67,7 +72,7 @@ class Output:
         table.add_column("", no_wrap=True, style="cyan")
         table.add_column("", overflow="fold")
         for name, value in flatten(values):
-            table.add_row(joined(name), joined(value))
+            table.add_row(joined(on_one_line(name)), joined(on_one_line(value)))
         self.console.print(table)
 
     def progress(self, *columns: ProgressColumn) -> Progress:
@@ -117,7 +122,7 @@ def words() -> TextColumn:
 
 def styled(style: str, text: object) -> Text:
     """Return text that is printed in a style: ``"bold red"``."""
-    return Text(foreign(str(text)), style=style)
+    return Text(visible(str(text)), style=style)
 
 
 def joined(*parts: str | Text) -> Text:
@@ -126,16 +131,7 @@ def joined(*parts: str | Text) -> Text:
     >>> joined("[bold]", styled("red", "loud")).plain
     '[bold]loud'
     """
-    return Text.assemble(*(part if isinstance(part, Text) else foreign(part) for part in parts))
-
-
-def foreign(text: str) -> str:
-    r"""Return text in a form that is safe to print: without control characters.
-
-    >>> foreign("[bold]loud"), foreign("\x1b[2Jgone")
-    ('[bold]loud', '�[2Jgone')
-    """
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+    return Text.assemble(*(part if isinstance(part, Text) else visible(part) for part in parts))
 
 
 def _console(pane: Pane) -> Console:

@@ -3,6 +3,7 @@
 from pydantic import JsonValue
 
 from bci.decoder.spec import BundleSpec
+from bci.signal.foreign import visible
 
 
 def write_card(spec: BundleSpec) -> str:
@@ -36,7 +37,7 @@ def write_card(spec: BundleSpec) -> str:
         )
         or "Not stated.",
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return visible("\n\n".join(section for section in sections if section)) + "\n"
 
 
 def _result(spec: BundleSpec) -> str:

@@ -26,6 +26,7 @@ from bci.memory.orders import HOLD, STOP, Handler, Inbox, Order
 from bci.memory.ring import Ring, RingHandle
 from bci.memory.stream import Stream, StreamHandle
 from bci.signal.clock import Clock
+from bci.signal.foreign import visible
 
 _BEAT_EVERY = 0.02
 
@@ -241,10 +242,17 @@ class _LogFile(logging.FileHandler):
         """Drop the line."""
 
 
+class _Lines(logging.Formatter):
+    """A _Lines formatter writes a record so that nothing in it commands a terminal, or begins a line like a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record)).replace("\n", "\n  ")
+
+
 def log_to(path: Path, name: str) -> None:
     """Send this process's log to a file, a line each: time, program, level, text."""
     handler = _LogFile(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter(f"%(asctime)s {name} %(levelname)s %(message)s"))
+    handler.setFormatter(_Lines(f"%(asctime)s {name} %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)

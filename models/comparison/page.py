@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from bci.io.files.page import facts, header, table
+from bci.io.files.page import escape, facts, header, table
 from models.reports.figures import between, number, p_value, share, spread
 from models.reports.writing import write_report
 

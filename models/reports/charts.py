@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from bci.io.files.page import escape
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 26, 42
 TEAL, OCHRE, GREY, PLUM = "#2b6c75", "#c9762b", "#9aa3a9", "#7a4a6d"

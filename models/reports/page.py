@@ -1,10 +1,9 @@
 """The page of a report on latents read: headline, curves, tables, as one HTML file with nothing outside it."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
-from bci.io.files.page import facts, table
+from bci.io.files.page import escape, facts, table
 from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart
 from models.reports.figures import between, number, p_value, share, spread
 

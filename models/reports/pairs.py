@@ -1,14 +1,13 @@
 """Pairs of a report: every picture that was seen beside what was read of it, and the place of the true one."""
 
 from collections.abc import Callable, Sequence
-from html import escape
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.files.page import picture
+from bci.io.files.page import escape, picture
 from models.metrics.identification import correlation_table
 from models.reports.decoded import Decoded
 from models.reports.figures import NONE

@@ -5,13 +5,12 @@ those that have not. Scores of true and read latents are correlated over test pi
 """
 
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.files.page import picture, table
+from bci.io.files.page import escape, picture, table
 from bci.io.installation import install_line
 from models.generators.package import GeneratorPackage
 from models.reports.charts import bars

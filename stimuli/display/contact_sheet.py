@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from bci.signal.foreign import on_one_line
 from stimuli.display.canvas import fixation_target
 
 TILE = 192
@@ -132,6 +133,7 @@ def _tile_picture(tile: Tile, background: int, fixation: bool) -> Image.Image:
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, font: _Font, width: float) -> str:
     """Cut `text` to what fits into `width` pixels."""
+    text = on_one_line(text)
     if draw.textlength(text, font) <= width:
         return text
     while text and draw.textlength(text + "…", font) > width:

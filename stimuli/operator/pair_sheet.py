@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from bci.signal.foreign import on_one_line
+
 Pixels = NDArray[np.uint8]
 
 SIDE, PER_ROW = 96, 8
@@ -114,6 +116,7 @@ def _square(image: Pixels) -> Image.Image:
 
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    text = on_one_line(text)
     if draw.textlength(text, font) <= SIDE:
         return text
     while text and draw.textlength(text + "…", font) > SIDE:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,14 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_bundle import tiny_bundle
 
 pytest.importorskip("sklearn")
 pytest.importorskip("skimage")
 
 from bci.errors import ConfigError, DataError
 from bci.io.files.folder import plain
+from bci.signal.foreign import is_seen
 from models.metrics.identification import wins
 from models.metrics.table import latent_rows
+from models.reports.bundle import report_bundle
 from models.reports.charts import Line, chart, ticks
 from models.reports.decoded import Decoded
 from models.reports.labels import label
@@ -248,3 +252,15 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot make the folder"):
         write_report(tmp_path / "file" / "below", "t", [], {})
+
+
+def test_names_of_pictures_and_bundles_are_text_on_a_page(tmp_path: Path) -> None:
+    hostile = '"><script>alert(1)</script>\x1b[2J\u202e'
+    bundle = tiny_bundle(tmp_path / "b", latent=D, height=16, width=16, name=hostile, title=hostile)
+    found = replace(
+        decoded(0.8), names=tuple(f"{k}{hostile}" for k in range(K)), mean_of=hostile, how=hostile
+    )
+    report_bundle(bundle, found, tmp_path / "r", facts=[(hostile, hostile)], permutations=10)
+    text = (tmp_path / "r" / "index.html").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert all(character == "\n" or is_seen(character) for character in text)

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from bci.control.certify.faults import FaultReport
 from bci.control.certify.seeing import BEFORE_S
+from bci.io.files.page import escape
 
 #: Width of every chart; the page scales it.
 WIDTH = 760

@@ -1,7 +1,6 @@
 """The page shows a certificate as one self-contained HTML file, to be read, printed and filed."""
 
 import math
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from bci.control.certify.charts import latency_chart
 from bci.control.certify.checks import Check, text_of
 from bci.control.certify.html import allowed, sign
 from bci.control.certify.page_faults import faults_section
-from bci.io.files.page import document, facts, header, inline, table
+from bci.io.files.page import document, escape, facts, header, inline, table
 from bci.session.latency import STAGES
 
 

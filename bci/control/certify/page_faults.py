@@ -1,12 +1,12 @@
 """The page's section on faults: what screen, recording and log showed when programs died."""
 
 import math
-from html import escape
 
 from bci.control.certify.certificate import Certificate
 from bci.control.certify.charts import fault_chart, fault_legend
 from bci.control.certify.faults import FaultReport
 from bci.control.certify.html import allowed, sign
+from bci.io.files.page import escape
 
 #: How much of the log stands below each fault.
 _LINES, _LONGEST_LINE = 4, 112

@@ -12,9 +12,10 @@ and its characters that cannot be seen are written as in Python::
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from bci.signal.foreign import is_seen
 
 #: What spreadsheets take for the beginning of a formula, and what begins a cell whose text is escaped.
 _FORMULA, _QUOTE = "=+-@＝＋－＠", "'"
@@ -67,11 +68,6 @@ def read_rows(text: str) -> list[dict[str, str]]:
         {column: text_of(value) if isinstance(value, str) else value for column, value in row.items()}
         for row in rows
     ]
-
-
-def is_seen(character: str) -> bool:
-    """Whether a character is seen where it stands, or is a space; none that turns, hides or commands."""
-    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 def _written(character: str) -> str:

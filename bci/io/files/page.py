@@ -1,13 +1,15 @@
 """A page is one self-contained HTML file, to be read, printed and filed: certificates and reports share its style."""
 
 import base64
+import html
 import io
 from collections.abc import Iterable, Sequence
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from bci.signal.foreign import visible
 
 _SERIF = 'Charter, "Bitstream Charter", "Sitka Text", Cambria, "DejaVu Serif", Georgia, serif'
 _MONO = '"DejaVu Sans Mono", Consolas, Menlo, monospace'
@@ -66,6 +68,15 @@ footer {{ margin-top: 2.4rem; padding-top: .8rem; border-top: 1px solid var(--ru
   .verdict, rect, line, circle {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
 }}
 """
+
+
+def escape(text: str) -> str:
+    r"""Return text as it stands in a page: neither a tag, nor a command, nor turned around.
+
+    >>> escape("<b>\u202e&\x1b")
+    '&lt;b&gt;�&amp;�'
+    """
+    return html.escape(visible(text))
 
 
 def document(title: str, parts: Iterable[str], style: str = "") -> str:

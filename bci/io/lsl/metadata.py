@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from bci.errors import StreamMismatch
 from bci.io.files import safe_xml
 from bci.memory.liblsl import pylsl
+from bci.signal.foreign import on_one_line
 from bci.signal.types import Signal
 from bci.signal.units import IN_FULL, unit_name
 
@@ -206,7 +207,7 @@ def _read_channels(node: Any, n: int) -> tuple[tuple[str, ...], str]:
     channels = list(_children(node, "channel", n + 1))
     if len(channels) != n:
         return (), ""
-    labels = tuple(channel.child_value("label") for channel in channels)
+    labels = tuple(on_one_line(channel.child_value("label")) for channel in channels)
     # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
     units = {unit_name(channel.child_value("unit")) for channel in channels} - {""}
     return labels if any(labels) else (), units.pop() if len(units) == 1 else "mixed" if units else ""

@@ -1,11 +1,10 @@
 """The page of a report on a decoder of two states: headline, pictures, curves and table."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from bci.io.files.page import facts, header, inline, table
+from bci.io.files.page import escape, facts, header, inline, table
 from models.reports.figures import p_value
 from models.reports.writing import write_report
 

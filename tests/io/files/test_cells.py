@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bci.io.files.cells import cell, is_seen, read_rows, text_of, write_rows
+from bci.io.files.cells import cell, read_rows, text_of, write_rows
 from bci.live.tables import Table, frame_rows, mark_rows
 from bci.memory.frames import frame_columns, write_frame
 from bci.memory.marks import mark_columns, write_mark
@@ -18,6 +18,7 @@ from bci.memory.ring import Ring
 from bci.session.frames import RecordedFrame
 from bci.session.rows import read_rows as read_table
 from bci.session.tables import FRAME_FIELDS, MARK_FIELDS
+from bci.signal.foreign import is_seen
 from bci.signal.types import STAGES, Event, MarkKind, Reconstruction
 from stimuli.trial_table import TrialTable, read_past
 from stimuli.trials import Ending, Outcome, Text, Trial

@@ -3,13 +3,14 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
+from bci.signal.foreign import on_one_line
 from bci.signal.labels import numbered
 from bci.signal.types import Event, Signal, Times
 
@@ -64,6 +65,13 @@ class FileRecording:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise RecordingError(f"{self.name} holds no samples: nothing to play")
+        labels = tuple(map(on_one_line, self.signal.channels))
+        if labels != self.signal.channels:
+            changed = [new for old, new in zip(self.signal.channels, labels, strict=True) if old != new]
+            words = f"labels held characters that are not seen; the channels are called {listed(changed)}"
+            object.__setattr__(self, "defects", (*self.defects, words))
+        signal = replace(self.signal, name=on_one_line(self.signal.name), channels=labels)
+        object.__setattr__(self, "signal", signal)
         if not self.segments:
             object.__setattr__(self, "segments", ((0, self.n),))
         object.__setattr__(self, "markers", tuple(sorted(self.markers, key=lambda m: m.time)))
