@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 
 from bci.io.installation import install_line
+from bci.memory.leftovers import remove_leftovers
 
 #: What extras are for: what the doctor calls it, the extra, a package that tells, and what goes on without it.
 OPTIONAL = (
@@ -118,10 +119,18 @@ def _memory() -> Finding:
 def _shared_memory() -> list[Finding]:
     if not sys.platform.startswith("linux"):
         return []
+    found = []
+    if left := remove_leftovers():
+        megabytes = sum(leftover.nbytes for leftover in left) / 1e6
+        found = [
+            Finding(
+                "Killed sessions", f"{megabytes:.1f} MB of shared memory that they left are removed", True
+            )
+        ]
     free = shutil.disk_usage("/dev/shm").free
     fix = "enlarge /dev/shm (in a container: --shm-size=2g)"
     ok = free > 256e6
-    return [Finding("Shared memory", f"{free / 1e6:.0f} MB free in /dev/shm", ok, "" if ok else fix)]
+    return [*found, Finding("Shared memory", f"{free / 1e6:.0f} MB free in /dev/shm", ok, "" if ok else fix)]
 
 
 def _onnx() -> Finding:

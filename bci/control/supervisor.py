@@ -39,6 +39,7 @@ from bci.errors import DiskError, Overrun
 from bci.io.files.folder import make_folder, write_json
 from bci.memory.alarms import Alarm, alarms
 from bci.memory.board import Board, State
+from bci.memory.leftovers import remove_leftovers
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import write_mark
 from bci.memory.orders import HOLD, Acknowledgement, Order
@@ -128,6 +129,10 @@ class Supervisor:
         """
         log_to(self.folder / "log.txt", "supervisor")
         log.info("session %s in %s, shared memory %s", self.plan.name, self.folder, self.plan.key)
+        if left := remove_leftovers():
+            log.info(
+                "removed the shared memory of killed sessions: %s", ", ".join(part.name for part in left)
+            )
         with self._open, on_signals(self.stop):
             self.board = self._open.enter_context(Board.create(self.plan.key + "b", self.plan.line.counters))
             rules = self.plan.rules

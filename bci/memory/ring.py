@@ -13,6 +13,7 @@ so a stream pushed sample by sample costs one wake-up per hop.
 """
 
 import json
+import os
 import platform
 import sys
 import threading
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from bci.errors import Overrun, RingError
 from bci.memory.closing import Closing
+from bci.memory.leftovers import hold
 from bci.memory.segment import (
     CLAIMED,
     CLOSED,
@@ -95,6 +97,7 @@ class Ring(Closing):
         segment: shared_memory.SharedMemory | None,
         owner: bool,
         wakeups: tuple[Wakeup, ...] = (),
+        held: int | None = None,
     ) -> None:
         words = buffer[: HEADER_WORDS * 8].cast("q")
         if words[0] != MAGIC:
@@ -102,11 +105,11 @@ class Ring(Closing):
         layout_bytes, self.capacity, self.max_window, self.readers = (int(words[i]) for i in (1, 2, 3, 4))
         slots_end = (HEADER_WORDS + self.readers) * 8
         layout = json.loads(bytes(buffer[slots_end : slots_end + layout_bytes]))
-        self.columns = tuple(Column.of(n, dtype_from_json(d), s) for n, d, s in layout)
+        self.columns = tuple(Column.of(n, dtype_from_json(d), s) for n, d, s in layout["columns"])
         self._words = words
         self._slots = buffer[HEADER_WORDS * 8 : slots_end].cast("q")
         self._segment = segment
-        self._owner = owner
+        self._owner, self._held = owner, held
         self._wakeups = wakeups
         #: Between our word and the other side's: each writes its own, then reads the other.
         self._fence = _full_barrier()
@@ -145,7 +148,9 @@ class Ring(Closing):
         RingError
             If a segment of that name exists or shared memory has no room for it.
         """
-        nbytes, layout = measure(columns, capacity, max_window, readers)
+        wakeups = tuple(new_wakeup() for _ in range(readers))
+        names = [wakeup.name for wakeup in wakeups if wakeup.name]
+        nbytes, layout = measure(columns, capacity, max_window, readers, names)
         check_free(nbytes)
         try:
             segment = shared_memory.SharedMemory(name, create=True, size=nbytes)
@@ -155,8 +160,10 @@ class Ring(Closing):
                 "Wait for it to end, or give this session another name."
             ) from None
         assert segment.buf is not None
+        # Before it bears the sign of ours: a segment that bears it and that no process holds is a dead session's.
+        held = hold(name)
         lay_out(segment.buf, nbytes, layout, capacity, max_window, readers)
-        return cls(segment.buf, segment, owner=True, wakeups=tuple(new_wakeup() for _ in range(readers)))
+        return cls(segment.buf, segment, owner=True, wakeups=wakeups, held=held)
 
     @classmethod
     def private(cls, columns: Sequence[Column], capacity: int, max_window: int) -> Self:
@@ -186,7 +193,7 @@ class Ring(Closing):
             ) from None
         assert segment.buf is not None
         map_pages(segment.buf)
-        return cls(segment.buf, segment, owner=False, wakeups=wakeups)
+        return cls(segment.buf, segment, owner=False, wakeups=wakeups, held=hold(name))
 
     @property
     def handle(self) -> RingHandle:
@@ -204,6 +211,9 @@ class Ring(Closing):
             if self._owner:
                 self._segment.unlink()
             self._segment.close()
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     # -- writing -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from bci.errors import RingError
 
-MAGIC = 0x0242434952494E47  # "BCIRING", layout 2
+MAGIC = 0x0342434952494E47  # "BCIRING", layout 3
 HEADER_WORDS = 10  # magic, layout length, capacity, max_window, readers, claimed, count, closed, vouched, odd
 CLAIMED, COUNT, CLOSED, VOUCHED, ODD = 5, 6, 7, 8, 9
 ALIGN = 64
@@ -105,11 +105,14 @@ def dtype_from_json(spec: Any) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
-def measure(columns: Sequence[Column], capacity: int, max_window: int, readers: int) -> tuple[int, bytes]:
-    """Return the bytes that a segment needs, and its layout as JSON."""
+def measure(
+    columns: Sequence[Column], capacity: int, max_window: int, readers: int, wakeups: Sequence[str] = ()
+) -> tuple[int, bytes]:
+    """Return the bytes that a segment needs, and its layout as JSON, which names the readers' semaphores."""
     if not 0 < max_window <= capacity:
         raise ValueError(f"a ring needs 0 < max_window ≤ capacity, got {max_window} and {capacity}")
-    layout = json.dumps([(c.name, dtype_to_json(c.dtype), c.shape) for c in columns]).encode()
+    described = [(c.name, dtype_to_json(c.dtype), c.shape) for c in columns]
+    layout = json.dumps({"columns": described, "wakeups": list(wakeups)}).encode()
     nbytes = round_up((HEADER_WORDS + readers) * 8 + len(layout))
     nbytes += sum(round_up(c.nbytes * (capacity + max_window)) for c in columns)
     return nbytes, layout

@@ -13,6 +13,11 @@ from typing import Protocol
 class Wakeup(Protocol):
     """A Wakeup is waited on by one reader and released by one writer."""
 
+    @property
+    def name(self) -> str:
+        """What the system calls it; empty where it has no name, and goes with its last process."""
+        ...
+
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a release; return whether one came."""
         ...
@@ -28,6 +33,11 @@ class SemaphoreWakeup:
     def __init__(self) -> None:
         self._semaphore = multiprocessing.get_context("spawn").Semaphore(0)
 
+    @property
+    def name(self) -> str:
+        """What the system calls it."""
+        return str(getattr(getattr(self._semaphore, "_semlock", None), "name", None) or "")
+
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a release; return whether one came."""
         return self._semaphore.acquire(timeout=timeout)
@@ -42,6 +52,11 @@ class PipeWakeup:
 
     def __init__(self) -> None:
         self._reader, self._writer = multiprocessing.get_context("spawn").Pipe(duplex=False)
+
+    @property
+    def name(self) -> str:
+        """A pipe has no name."""
+        return ""
 
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a release; return whether one came."""

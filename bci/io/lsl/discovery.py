@@ -224,12 +224,25 @@ def visible(wait: float, clock: Clock | None = None) -> list[StreamInfo]:
     """
     clock = clock or LslClock()
     infos = []
-    for outlet in pylsl.resolve_streams(wait):
+    for outlet in _heard_within(wait):
         try:
             infos.append(read_full(outlet, 0.5, clock))
         except (*NO_ANSWER, StreamMismatch):
             infos += readable([outlet])
     return sorted(infos, key=lambda info: (info.source_id, info.uid))
+
+
+def _heard_within(wait: float) -> list[Any]:
+    """Return every outlet that answers within `wait` real seconds; Ctrl-C ends the waiting at once.
+
+    liblsl's own search blocks for all of them, deaf to signals; so it listens in its thread, and Python waits.
+    """
+    resolver: Any = pylsl.ContinuousResolver(forget_after=wait + FORGET)
+    clock = LslClock()
+    deadline = clock.now() + wait
+    while clock.now() < deadline:
+        clock.sleep_until(min(deadline, clock.now() + WAIT))
+    return list(resolver.results())
 
 
 class StreamWatch:
