@@ -198,10 +198,11 @@ def header(
     rate: float,
     kind: str = "float32",
     desc: str = "",
+    content: str = "EEG",
 ) -> bytes:
     """Return an XDF stream header."""
     xml = (
-        f"<?xml version='1.0'?><info><name>{name}</name><type>EEG</type><channel_count>{channels}</channel_count>"
+        f"<?xml version='1.0'?><info><name>{name}</name><type>{content}</type><channel_count>{channels}</channel_count>"
         f"<nominal_srate>{rate}</nominal_srate><channel_format>{kind}</channel_format>"
         f"<source_id>{name}-id</source_id><desc>{desc}</desc></info>"
     )

@@ -187,11 +187,12 @@ def result(found: "Findings") -> dict[str, Any]:
 
 
 def _labels(found: "Findings") -> tuple[str, ...]:
-    """Return a name for every channel, each once."""
+    """Return a name for every channel, each once: its label, its number where it has none."""
+    from bci.signal.labels import numbered
+
     signal = found.signal
-    if signal.channels and len(set(signal.channels)) == len(signal.channels):
-        return signal.channels
-    return tuple(str(i + 1) for i in range(signal.shape[0]))
+    labels = signal.channels or ("",) * signal.shape[0]
+    return numbered([label or str(i + 1) for i, label in enumerate(labels)])
 
 
 def _show(found: "Findings", output: Output) -> None:

@@ -16,6 +16,10 @@ MOST_ELEMENTS = 500_000
 DEEPEST = 64
 
 
+class Unreadable(ValueError):
+    """A text is no XML, or ends within it; nothing in it reaches for more than it is."""
+
+
 def parse(text: bytes, encoding: str | None = None) -> Element:
     """Return the root of a document.
 
@@ -81,7 +85,7 @@ def _walk(text: bytes, encoding: str | None, builder: TreeBuilder | None) -> int
     try:
         parser.Parse(text, True)
     except expat.ExpatError as error:
-        raise ValueError(f"XML that cannot be read: {error}") from None
+        raise Unreadable(f"XML that cannot be read: {error}") from None
     return elements
 
 

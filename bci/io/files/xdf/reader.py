@@ -7,7 +7,6 @@ its line across every hole shorter than a second. pyxdf trusts every length in t
 
 import io
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ import numpy as np
 
 from bci.errors import RecordingError
 from bci.io.files.checksums import ChunkSum, read_sums, sums_path
-from bci.io.files.formats.file import UNKNOWN_GAP_S, FileRecording, agree, nested, text_at
+from bci.io.files.formats.file import UNKNOWN_GAP_S, FileRecording, agree, text_at
 from bci.io.files.formats.logs import collected
 from bci.io.files.formats.sandbox import SMALL, try_file
 from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
+from bci.io.files.xdf.streams import choose, described, is_own, markers_of, nominal_of, speed_of
 from bci.io.files.xdf.times import taken
-from bci.signal.types import Event, Signal, Times, code_of
+from bci.signal.types import Event, Signal, Times
 from bci.signal.units import unit_name
 
 #: A true rate this far from the nominal one is worth a sentence.
@@ -57,19 +57,16 @@ def open_xdf(
     walk = _walk(path)
     defects = list(walk.defects)
     loaded = _load(path, walk.sound, defects)
-    chosen = _choose(path, loaded, stream)
+    chosen = choose(path.name, loaded, stream, rate)
     info = chosen["info"]
-    nominal = float(info["nominal_srate"][0])
-    labels, stated = _channels(chosen, defects)
+    nominal = nominal_of(chosen) or rate
+    assert nominal is not None
+    labels, stated = described(path.name, chosen, channels, defects)
     agree(path.name, "rate", rate, nominal)
-    if labels:
-        agree(path.name, "channels", tuple(channels) if channels is not None else None, labels)
-    else:
-        labels = _given(path, channels, int(info["channel_count"][0]))
     if stated:
         agree(path.name, "unit", unit_name(unit) if unit is not None else None, stated)
 
-    speed = _speed(info)
+    speed = speed_of(info)
     samples, stamps = chosen["time_series"], np.array(chosen["time_stamps"], np.float64)
     try:
         times, segments = taken(
@@ -89,8 +86,8 @@ def open_xdf(
     zero = float(times[0])
     markers: list[Event] = []
     for other in loaded:
-        if other is not chosen and not _is_own(other["info"]):
-            markers += _markers(other, zero, speed, defects)
+        if other is not chosen and not is_own(other["info"]):
+            markers += markers_of(other, zero, speed, defects)
     signal = Signal(
         text_at(info, "name") or path.stem,
         nominal,
@@ -178,106 +175,13 @@ def _load(path: Path, sound: int, defects: list[str]) -> list[dict[str, Any]]:
     return list(streams)
 
 
-def _choose(path: Path, streams: Sequence[dict[str, Any]], wanted: str | None) -> dict[str, Any]:
-    regular = [s for s in streams if _is_signal(s)]
-    if wanted is not None:
-        selected = [s for s in regular if wanted in _names(s["info"])]
-    else:
-        selected = regular
-    if len(selected) == 1:
-        return selected[0]
-    known = ", ".join(f"{s['info']['name'][0]!r} (id {s['info']['stream_id']})" for s in regular)
-    raise RecordingError(
-        f"{path.name} has {len(selected)} regular streams with samples{f' called {wanted!r}' if wanted else ''}, "
-        f"expected one; there are: {known or 'none'}. Say which one to play (--stream, by name or id)."
-    )
-
-
-def _is_own(info: Mapping[str, Any]) -> bool:
-    """Whether a stream was recorded of the rig itself: marks, decisions, latents, flips."""
-    name = text_at(info, "name")
-    return (
-        name.startswith("bci-") and text_at(info, "source_id") == name and bool(nested(info, "desc", "bci"))
-    )
-
-
-def _speed(info: Mapping[str, Any]) -> float:
-    """Return the playing speed that a stream's header states, in times real time."""
-    try:
-        speed = float(text_at(info, "desc", "bci", "speed") or 1)
-    except ValueError:
-        return 1.0
-    return speed if 0 < speed < math.inf else 1.0
-
-
 def _plain(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stream's header as it stands in the file, nested; without what pyxdf adds."""
     own = ("stream_id", "effective_srate", "segments", "clock_segments")
     return {name: value for name, value in info.items() if name not in own}
 
 
-def _is_signal(stream: Mapping[str, Any]) -> bool:
-    info = stream["info"]
-    return (
-        float(info["nominal_srate"][0]) > 0
-        and info["channel_format"][0] != "string"
-        and len(stream["time_stamps"]) > 0
-    )
-
-
-def _names(info: Mapping[str, Any]) -> set[str]:
-    source = info.get("source_id") or [None]
-    return {str(info["name"][0]), str(source[0]), str(info["stream_id"])}
-
-
-def _channels(stream: Mapping[str, Any], defects: list[str]) -> tuple[tuple[str, ...], str]:
-    """Return (labels, unit) from the stream's description; empty where it has none."""
-    info = stream["info"]
-    described = [c for c in nested(info, "desc", "channels", "channel") if isinstance(c, Mapping)]
-    labels = [text_at(channel, "label") for channel in described]
-    # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
-    units = {unit_name(text_at(channel, "unit")) for channel in described} - {""}
-    n = int(info["channel_count"][0])
-    if described and len(described) != n:
-        defects.append(f"{len(described)} channels are described, {n} are recorded; the names are not used")
-        labels = []
-    if len(units) > 1:
-        defects.append(
-            f"channels of several units ({', '.join(sorted(units))}): none is stated in the replay"
-        )
-    elif not units:
-        defects.append("no unit is stated: the values are played as they are")
-    unit = units.pop() if len(units) == 1 else ""
-    return (tuple(labels) if labels and all(labels) else ()), unit
-
-
 def _says(info: Mapping[str, Any], key: str) -> str:
     """Return a text element of a stream's description; empty where there is none."""
     descriptions = [desc for desc in info.get("desc") or [] if isinstance(desc, Mapping)]
     return str((descriptions[0].get(key) or [""])[0]) if descriptions else ""
-
-
-def _given(path: Path, channels: Sequence[str] | None, n: int) -> tuple[str, ...]:
-    if channels is None:
-        return tuple(str(i + 1) for i in range(n))
-    if len(channels) != n:
-        raise RecordingError(f"{path.name} has {n} channels and {len(channels)} names were given")
-    return tuple(channels)
-
-
-def _markers(stream: Mapping[str, Any], zero: float, speed: float, defects: list[str]) -> list[Event]:
-    info = stream["info"]
-    times = stream["time_stamps"]
-    strings = info["channel_format"][0] == "string"
-    if not strings and (float(info["nominal_srate"][0]) > 0 or int(info["channel_count"][0]) > 1):
-        defects.append(f"another stream, {info['name'][0]!r}, is not played")
-        return []
-    values = stream["time_series"]
-    if strings:
-        texts = ["\t".join(row) for row in values]
-    else:
-        texts = [f"{row[0]:g}" if row.dtype.kind == "f" else str(int(row[0])) for row in values]
-    return [
-        Event(time=(float(time) - zero) * speed, text=text, code=code_of(text))
-        for time, text in zip(times, texts, strict=True)
-    ]
