@@ -17,7 +17,8 @@ from bci.cli.output import Output, styled, use, words
 from bci.cli.run import SAFE, Json
 from bci.errors import BciError, ConfigError, ProgramError
 from bci.io.files.kinds import CALIBRATION_FILE, RECORDED, RECORDING, SESSION
-from bci.io.lsl.network import isolate
+from bci.io.lsl.address import Address
+from bci.io.lsl.network import join
 
 if TYPE_CHECKING:
     from bci.decoder.bundle import Bundle
@@ -74,8 +75,8 @@ def calibrate(
     output = use(json)
     config = find_given(config, "bci calibrate", CALIBRATION_FILE)
     fit, loaded = tools(config)
-    if loaded.network == "machine" or simulate:
-        isolate(f"bci-{os.getpid()}")
+    needed = [] if simulate or recording is not None else [Address(loaded.stream.source_id)]
+    join("machine" if simulate else loaded.network, f"bci-{os.getpid()}", needed)
     from bci.decoder.bundle import Bundle, require_place
 
     if recording is not None:

@@ -60,11 +60,11 @@ def certify(
     output = use(json)
     session = load_session(find_given(config, "bci certify", SESSION_FILE))
     _refuse_blind(session, headless)
-    from bci.io.lsl.network import isolate
+    from bci.io.lsl.network import join
 
     # A photodiode's stream comes from the laboratory, whatever makes the samples.
     if session.network == "machine" or (source is Source.KNOWN and not session.display.photodiode_stream):
-        isolate(f"bci-{os.getpid()}")
+        join("machine", f"bci-{os.getpid()}", session.of_others if source is Source.RIG else ())
     # Imported only now: liblsl reads its configuration once, at its first use.
     from bci.cli.session_view import compare_with_planted
     from bci.control.certify.certificate import certify as certify_rig

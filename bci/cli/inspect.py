@@ -1,23 +1,15 @@
 """`bci streams`, `check`, `doctor`, `info` and `latency`: look before, and look after."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bci.cli.given import find_given
-from bci.cli.output import Output, styled, use
+from bci.cli.output import styled, use
 from bci.cli.run import Json
-from bci.config.experiment import ExperimentSettings
-from bci.config.session import SessionConfig, load_session
-from bci.config.sources import InSilicoSettings, ReplaySettings
+from bci.config.session import load_session
 from bci.io.files.kinds import BUNDLE, SESSION, SESSION_FILE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bci.decoder.bundle import Bundle
-    from bci.signal.types import Signal
 
 
 def register(app: typer.Typer) -> None:
@@ -68,125 +60,16 @@ def check(
 ) -> None:
     """Check a session file and everything it names, without running it.
 
-    Reads the file, verifies the bundle, opens the recording or looks for the stream, and tests whether they
-    fit each other. What is wrong is said with what was expected.
+    Reads the file, verifies the bundle, opens the recording or looks for the streams and the screen, and tests whether
+    they fit each other. What is wrong is said with what was expected, in the words of `bci run`, which tries the same.
     """
     output = use(json)
     session = load_session(find_given(config, "bci check", SESSION_FILE))
-    facts = inspect_session(session, output)
+    from bci.cli.rehearsal import rehearse
+
+    facts = rehearse(session, output).facts
     output.say(styled("bold green", "This session can run."))
     output.result({"ok": True, **facts})
-
-
-def inspect_session(session: SessionConfig, output: Output) -> dict[str, Any]:
-    """Open everything a session names; return what was found.
-
-    Raises
-    ------
-    BciError
-        At the first thing that does not fit.
-    """
-    from bci.control.session_plan import SessionPlan
-    from bci.control.shared_memory import plan_buffer
-
-    plan = SessionPlan(session)
-    facts: dict[str, Any] = {"bundle": plan.roster.bundles[0].hash}
-    for decoder, bundle in zip(session.decoders, plan.roster.bundles, strict=True):
-        which = f" ({decoder.name})" if decoder.name else ""
-        output.say(f"bundle    {decoder.bundle.name}{which}, sound, hash {bundle.hash[:12]}")
-    for stream, settings in enumerate(session.streams):
-        decoding = [b for i, b in enumerate(plan.roster.bundles) if session.decoded_by(i) == stream]
-        signal, speed, stream_facts = _inspect_stream(session, stream, decoding, output)
-        for bundle in decoding:
-            bundle.adapt(signal, plan.roster.run)
-        if session.source_of(stream) is not None and stream == session.decoded_by(session.driver):
-            # Refuses a limit that would turn the screen neutral between two samples.
-            session.display.data_age_seconds_at(1 / (signal.rate * speed))
-        buffer = plan_buffer(signal, speed, settings, plan.roster.held(stream))
-        output.say(f"memory    {buffer}")
-        stream_facts["buffer"] = buffer.facts()
-        facts |= stream_facts if stream == 0 else {}
-        if len(session.streams) > 1:
-            facts.setdefault("streams", {})[settings.name] = stream_facts
-    stages = [[post.name for post in stage] for stage in plan.line.stages]
-    output.say(f"programs  {', then '.join(' '.join(names) for names in stages)}")
-    facts["programs"] = stages
-    if session.experiment is not None:
-        facts["trials"] = _open_experiment(session.experiment, plan.roster.bundles[session.driver], output)
-    return facts
-
-
-def _inspect_stream(
-    session: SessionConfig, stream: int, decoding: "Sequence[Bundle]", output: Output
-) -> "tuple[Signal, float, dict[str, Any]]":
-    """Open what makes a stream, or look for it; return what it carries, its speed, and what was found."""
-    source, settings = session.source_of(stream), session.streams[stream]
-    if isinstance(source, ReplaySettings):
-        from bci.live.replay import TOP_SPEED
-        from bci.live.source import open_replay
-
-        recording = open_replay(source)
-        output.say(
-            f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
-        )
-        for defect in recording.defects:
-            output.say("          ", styled("yellow", "defect:"), f" {defect}")
-        speed = TOP_SPEED if source.speed == "max" else source.speed
-        return recording.signal, speed, {"recording": recording.name, "defects": list(recording.defects)}
-    if source is None:
-        from bci.cli.listening import listen
-        from bci.io.lsl.source import describe
-
-        address = session.address_of(stream)
-        assert address is not None
-        info = describe(address, settings.timeout_s, stated=settings.stated)
-        output.say(
-            f"stream    {info.source_id}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}"
-        )
-        return info.signal, info.speed, {"stream": info.source_id, **listen(address, settings, output)}
-    output.say("source    the simulator")
-    if isinstance(source, InSilicoSettings):
-        from bci.live.insilico import open_participant, read_spec
-
-        participant = open_participant(read_spec({**source.model_dump(), "source_id": "check"}))
-        compared = [_whom(source, bundle, output) for bundle in decoding]
-        return participant.signal, source.speed, compared[0] if compared else {}
-    from bci.live.source import open_source
-
-    return open_source(source).signal, source.speed, {}
-
-
-def _open_experiment(experiment: ExperimentSettings, bundle: "Bundle", output: Output) -> int | None:
-    """Open a protocol without running it; return how many trials it will ask for, None where that depends on them.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be used with this bundle.
-    """
-    from stimuli.protocols import count, open_protocol
-    from stimuli.trials import Palette
-
-    settings = experiment.model_dump()
-    open_protocol(settings, Palette(**bundle.palette)).close()
-    trials = count(settings)
-    many = "as many trials as it takes" if trials is None else f"{trials} trials"
-    output.say(f"experiment {experiment.protocol}: {many}")
-    return trials
-
-
-def _whom(source: InSilicoSettings, bundle: "Bundle", output: Output) -> dict[str, Any]:
-    """Compare the participant in silico with the one that a bundle was trained on."""
-    trained: Any = bundle.spec.provenance.config.get("participant") or {}
-    subject = trained.get("subject", source.subject) if isinstance(trained, dict) else source.subject
-    if subject != source.subject:
-        output.say(
-            "          ",
-            styled("yellow", "note:"),
-            f" expected subject {subject}, on whom the decoder was trained, came subject "
-            f"{source.subject}: voxels, tuning and noise are another person's, and nothing may be read.",
-        )
-    return {"subject": source.subject, "trained_on": subject}
 
 
 def doctor(json: Json = False) -> None:

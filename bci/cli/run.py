@@ -117,21 +117,19 @@ def run(
 
 def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Output) -> None:
     """Run a session, show it while it runs, say how it went, and exit with its status."""
+    from bci.cli.rehearsal import rehearse
     from bci.cli.session_view import report
     from bci.cli.watch import Watch
 
-    if config.network == "machine":
-        from bci.io.lsl.network import isolate
-
-        isolate(f"bci-{os.getpid()}")
-    # Imported only now: liblsl reads its configuration once, at its first use.
-    from bci.control.conclusion import EXIT_STATUS
-    from bci.control.session_plan import supervise
-
     if seconds is not None:
         config = config.model_copy(update={"seconds": seconds})
+    plan = rehearse(config).plan
+    # Imported only now: liblsl reads its configuration once, at its first use.
+    from bci.control.conclusion import EXIT_STATUS
+    from bci.control.supervisor import Supervisor
+
     with Watch(config, output) as watch:
-        summary = supervise(config, out, watch).run()
+        summary = Supervisor(plan, out, watch).run()
     summary |= report(config, summary, output)
     output.result(summary)
     if EXIT_STATUS[summary["status"]]:

@@ -188,6 +188,9 @@ class SessionConfig(_Section):
         ):
             if len(set(places)) < len(places):
                 raise ValueError(f"two {what} of one place; each has at most one")
+        found = [address for index in range(len(self.streams)) if (address := self.address_of(index))]
+        if len(set(found)) < len(found):
+            raise ValueError(f"two [[stream]] are found by the same: {', '.join(map(str, found))}")
         marks = [address for stream in self.streams for address in stream.marker_addresses]
         if len(set(marks)) < len(marks):
             raise ValueError(f"a stream of markers is named twice: {', '.join(map(str, marks))}")
@@ -274,6 +277,20 @@ class SessionConfig(_Section):
         phases = self.experiment.phases if self.experiment is not None else ()
         names = {phase: self.display.decoders.get(phase, self.display.decoder) for phase in phases}
         return {phase: self.feeds.index(self.decoder_index(name)) for phase, name in names.items()}
+
+    @property
+    def of_others(self) -> tuple[Address, ...]:
+        """What the streams, and the streams of markers, of other programs are found by."""
+        own = {Address(self.display.flip_stream)} if self.experiment is not None else set()
+        found: list[Address] = []
+        for index, stream in enumerate(self.streams):
+            address = self.address_of(index)
+            if self.source_of(index) is None and address is not None:
+                found.append(address)
+            elif stream.source_id is not None:
+                own.add(Address(f"{stream.source_id}-markers"))
+            found += stream.marker_addresses
+        return tuple(address for address in found if address not in own)
 
     def stream_index(self, name: str | None) -> int:
         """Return the place of a stream among `streams`; without a name that of the first."""

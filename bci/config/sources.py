@@ -34,7 +34,7 @@ class SimulateSettings(_Source):
     """A simulated EEG with a planted state: eyes open, eyes closed, in turn."""
 
     kind: Literal["simulate"]
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Which of the simulated participants; the same seed gives the same samples."""
     seconds: Positive | None = None
     """How long it lasts; absent means without end."""
@@ -88,9 +88,9 @@ class InSilicoSettings(_Source):
     kind: Literal["insilico"]
     modality: Literal["eeg", "lfp", "fmri"] = "eeg"
     """What is recorded of it."""
-    subject: Annotated[int, Field(ge=0)] = 1
+    subject: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Whose anatomy, tuning and noise; a decoder fits the subject it was trained on."""
-    session: Annotated[int, Field(ge=0)] = 1
+    session: Annotated[int, Field(ge=0, lt=100_000)] = 1
     """Another session has other noise, eye positions and lapses; decoders are trained on session 0."""
     snr: Annotated[float, Field(ge=0)] | None = None
     """Single-trial signal-to-noise ratio, a ratio of variances; 0 answers with noise alone."""
@@ -102,7 +102,7 @@ class InSilicoSettings(_Source):
     """Samples per second of electrodes."""
     reference: Path | None = None
     """Pictures (.npy, uint8) over which responses are scaled; a decoder's training names the same."""
-    permute_channels: Annotated[int, Field(ge=0)] | None = None
+    permute_channels: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """A null run: channels change places, in an order that this seed fixes, and keep their labels."""
     speed: Positive = 1.0
     """How many seconds of the participant pass in one of ours."""

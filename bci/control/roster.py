@@ -8,6 +8,7 @@ from bci.control.line import named
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from bci.io.lsl.address import Address
+from bci.io.lsl.connection import refuse_unlike_signal
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.source import describe
 from bci.signal.run import NO_RUN
@@ -174,6 +175,7 @@ class Roster:
         if stream not in self._infos:
             settings = self.config.streams[stream]
             info = describe(self.address(stream), settings.timeout_s, stated=settings.stated)
+            refuse_unlike_signal(info)
             for decoder in self.decoders_of(stream):
                 self.bundles[decoder].adapt(info.signal, self.run)
             self._infos[stream] = info

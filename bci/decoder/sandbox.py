@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bci.decoder.wire import GraphFacts, read_facts
+from bci.decoder.wire import GraphFacts, nan_weights, read_facts
 from bci.errors import BundleError
 from bci.io.files.capped import answer, printable
 
@@ -100,6 +100,11 @@ def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
             raise BundleError(
                 f"{name}: expected all tensors inside the file, came external data. "
                 "Export the model with its weights in one file."
+            )
+        if nan := nan_weights(model):
+            raise BundleError(
+                f"{name}: expected weights that are numbers, came NaN in {nan[:100]!r}: nothing that it gives would be "
+                "a number. Its training has failed; train again, or export an earlier state."
             )
         with _Refusal(f"{name}: expected a graph that ONNX Runtime {onnxruntime.__version__} loads"):
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import numpy as np
+
 from bci.errors import BundleError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -47,12 +49,19 @@ FIELDS: Mapping[tuple[str, str], int] = MappingProxyType(
     {
         ("NodeProto", "op_type"): 4,
         ("NodeProto", "domain"): 7,
+        ("TensorProto", "data_type"): 2,
+        ("TensorProto", "float_data"): 4,
+        ("TensorProto", "name"): 8,
+        ("TensorProto", "raw_data"): 9,
         ("TensorProto", "external_data"): 13,
         ("TensorProto", "data_location"): 14,
         ("OperatorSetIdProto", "domain"): 1,
         ("OperatorSetIdProto", "version"): 2,
     }
 )
+
+#: How the weights of each type of floating-point numbers lie in a file, by ONNX's numbers of types.
+_FLOATS: Mapping[int | memoryview, str] = MappingProxyType({1: "<f4", 10: "<f2", 11: "<f8"})
 
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan"})
 
@@ -158,6 +167,35 @@ def read_facts(model: bytes, where: str) -> GraphFacts:
     if not graph:
         raise BundleError(f"{where}: expected an ONNX model, came a file without a graph. Export it again.")
     return GraphFacts(MappingProxyType(dict(nodes)), MappingProxyType(opsets), external)
+
+
+def nan_weights(model: bytes) -> str:
+    """Return the name of the first tensor of weights that holds a NaN; empty where none does.
+
+    Raises
+    ------
+    BundleError
+        As `read_facts`.
+    """
+    todo: list[memoryview] = []
+    try:
+        for number, _, value in _fields(memoryview(model)):
+            if MESSAGES["ModelProto"].get(number) == "GraphProto" and isinstance(value, memoryview):
+                todo += [
+                    tensor
+                    for field, _, tensor in _fields(value)
+                    if MESSAGES["GraphProto"].get(field) == "TensorProto" and isinstance(tensor, memoryview)
+                ]
+        for tensor in todo:
+            own = {field: value for field, _, value in _fields(tensor)}
+            values = own.get(FIELDS["TensorProto", "raw_data"], own.get(FIELDS["TensorProto", "float_data"]))
+            dtype = _FLOATS.get(own.get(FIELDS["TensorProto", "data_type"], 0))
+            if dtype and isinstance(values, memoryview) and len(values) % np.dtype(dtype).itemsize == 0:
+                if np.isnan(np.frombuffer(values, dtype)).any():
+                    return _text(own.get(FIELDS["TensorProto", "name"])) or "a tensor without a name"
+    except IndexError as error:
+        raise BundleError(f"expected an ONNX model, came damaged bytes ({error}). Export it again.") from None
+    return ""
 
 
 def _is_external(number: int, kind: int, value: int | memoryview) -> bool:

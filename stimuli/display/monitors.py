@@ -52,6 +52,40 @@ def monitors() -> tuple[Monitor, ...]:
     )
 
 
+def require_monitor(wanted: int | str) -> Monitor:
+    """Return the monitor of that index or name; the video system is left as it was found.
+
+    Raises
+    ------
+    DisplayError
+        If there is no screen, or no such monitor.
+    """
+    was_open = pygame.display.get_init()
+    open_video()
+    try:
+        return choose_monitor(monitors(), wanted)
+    finally:
+        if not was_open:
+            pygame.display.quit()
+
+
+def open_video() -> None:
+    """Open the system's video.
+
+    Raises
+    ------
+    DisplayError
+        If there is no screen.
+    """
+    try:
+        pygame.display.init()
+    except pygame.error as error:
+        raise DisplayError(
+            f"no screen could be opened: {error}. Start from a desktop session (on Linux DISPLAY or WAYLAND_DISPLAY is "
+            "then set), or run with --headless."
+        ) from None
+
+
 def choose_monitor(there_are: Sequence[Monitor], wanted: int | str) -> Monitor:
     """Return the monitor of that index, or of that name in any case.
 

@@ -21,7 +21,7 @@ from bci.memory.program import Program
 from bci.signal.clock import Clock
 from stimuli.display.canvas import Area, Canvas, gamma_table
 from stimuli.display.flip_loop import FlipLoop, open_markers, open_pictures
-from stimuli.display.monitors import Monitor, choose_monitor, monitors
+from stimuli.display.monitors import Monitor, choose_monitor, monitors, open_video
 from stimuli.display.pacer import Pacer
 from stimuli.display.settings import DisplaySpec
 from stimuli.operator.pair_sheet import sheet_size
@@ -64,13 +64,7 @@ class WindowDisplay:
         self._pacer: Pacer | None = None
         self._rest = 0.0  # seconds to sleep after a flip
         self._expected = 1.0 / spec.refresh_hz
-        try:
-            pygame.display.init()
-        except pygame.error as error:
-            raise DisplayError(
-                f"no screen could be opened: {error}. Start from a desktop session (on Linux DISPLAY or "
-                "WAYLAND_DISPLAY is then set), or run with --headless."
-            ) from None
+        open_video()
         try:
             self.driver = pygame.display.get_driver()
             there_are = monitors()

@@ -106,6 +106,16 @@ def double(address: Address, infos: list[StreamInfo]) -> DuplicateStream:
     )
 
 
+def taken(address: Address, infos: list[StreamInfo]) -> DuplicateStream:
+    """Return the error that says whose a source id is that a stream of our own was to have."""
+    places = "; ".join(f"{info.kind} {info.signal.name!r}, {info.place}" for info in infos)
+    return DuplicateStream(
+        f"[source] makes a stream with {address.words}, and another program's stream has it already ({places}): which "
+        "one is meant? Leave out [source] to use that program's stream; or leave out source_id, and the stream that "
+        "[source] makes gets one of its own."
+    )
+
+
 def not_found(address: Address, timeout: float) -> StreamNotFound:
     """Return the error that names the stream that was looked for and the streams that are visible instead."""
     there = readable(pylsl.resolve_streams(0.5))

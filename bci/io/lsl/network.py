@@ -2,7 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bci.errors import StreamNotFound
+
+if TYPE_CHECKING:
+    from bci.io.lsl.address import Address
 
 
 def isolated_config(session_id: str) -> str:
@@ -28,6 +35,34 @@ TimeProbeInterval = 0.01
 [log]
 level = -2
 """
+
+
+def join(network: str, session_id: str, of_others: "Sequence[Address]" = ()) -> None:
+    """Join the network that a session file names, before the first use of LSL in this process.
+
+    Parameters
+    ----------
+    network : "machine" or "lab"
+        Its key ``network``.
+    session_id : str
+        What tells a network of this machine from others.
+    of_others : sequence of Address
+        The streams of other programs that the session needs.
+
+    Raises
+    ------
+    StreamNotFound
+        If it needs one and has a network of its own, in which there is no other program.
+    """
+    if network != "machine":
+        return
+    if of_others and "LSLAPICFG" not in os.environ:
+        raise StreamNotFound(
+            f"expected {', '.join(address.words for address in of_others)} from another program, and network = "
+            '"machine" gives the session a network of its own, in which there is no other program. Set network = '
+            '"lab" in the file for a stream of another program, on this machine too, or make the stream with [source].'
+        )
+    isolate(session_id)
 
 
 def isolate(session_id: str) -> None:

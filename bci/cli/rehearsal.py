@@ -1,0 +1,211 @@
+"""A rehearsal opens all that a session needs before any of its programs is started.
+
+`bci check` says what it finds; `bci run` goes on only where it finds nothing wrong. So both refuse one file in the same
+words, and what only running could tell is what happens later.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bci.cli.output import Output, styled
+from bci.config.experiment import ExperimentSettings
+from bci.config.session import SessionConfig
+from bci.config.sources import InSilicoSettings, ReplaySettings
+
+if TYPE_CHECKING:
+    from bci.control.session_plan import SessionPlan
+    from bci.decoder.bundle import Bundle
+    from bci.io.lsl.address import Address
+    from bci.signal.types import Signal
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A Rehearsed session can run.
+
+    Attributes
+    ----------
+    plan : SessionPlan
+        What a supervisor runs; it knows the streams of other programs already.
+    facts : dict
+        What was found, as the machine-readable line of `bci check` holds it.
+    """
+
+    plan: "SessionPlan"
+    facts: dict[str, Any]
+
+
+def rehearse(config: SessionConfig, output: Output | None = None) -> Rehearsed:
+    """Open everything a session names: bundles, streams, markers, sources, screen and protocol.
+
+    Parameters
+    ----------
+    config : SessionConfig
+        The session file.
+    output : Output, optional
+        Told what is found, a line each; then live streams are listened to for a few seconds as well.
+
+    Raises
+    ------
+    BciError
+        At the first thing that does not fit.
+    """
+    from bci.io.lsl.network import join
+
+    join(config.network, f"bci-{os.getpid()}", config.of_others)
+    # Imported only now: liblsl reads its configuration once, at its first use.
+    from bci.control.session_plan import SessionPlan
+
+    return _Rehearsal(SessionPlan(config), output).run()
+
+
+class _Rehearsal:
+    def __init__(self, plan: "SessionPlan", output: Output | None) -> None:
+        self.plan, self.output = plan, output
+        self.config, self.roster = plan.config, plan.roster
+
+    def run(self) -> Rehearsed:
+        config, bundles = self.config, self.roster.bundles
+        facts: dict[str, Any] = {"bundle": bundles[0].hash}
+        for decoder, bundle in zip(config.decoders, bundles, strict=True):
+            which = f" ({decoder.name})" if decoder.name else ""
+            self.say(f"bundle    {decoder.bundle.name}{which}, sound, hash {bundle.hash[:12]}")
+        self._require_providers()
+        self._require_screen()
+        for stream, settings in enumerate(config.streams):
+            found = self._stream(stream)
+            facts |= found if stream == 0 else {}
+            if len(config.streams) > 1:
+                facts.setdefault("streams", {})[settings.name] = found
+        stages = [[post.name for post in stage] for stage in self.plan.line.stages]
+        self.say(f"programs  {', then '.join(' '.join(names) for names in stages)}")
+        facts["programs"] = stages
+        if config.experiment is not None:
+            facts["trials"] = self._experiment(config.experiment)
+        return Rehearsed(self.plan, facts)
+
+    def say(self, *parts: Any) -> None:
+        """Print a line, where there is one who listens."""
+        if self.output is not None:
+            self.output.say(*parts)
+
+    # -- what does not lie on the network ----------------------------------------------------------------
+
+    def _require_providers(self) -> None:
+        if any(decoder.provider == "cuda" for decoder in self.config.decoders):
+            from bci.decoder.providers import require_cuda
+
+            require_cuda()
+
+    def _require_screen(self) -> None:
+        if self.config.display.kind == "window":
+            from stimuli.display.monitors import require_monitor
+
+            require_monitor(self.config.display.monitor)
+
+    def _experiment(self, experiment: ExperimentSettings) -> int | None:
+        """Open a protocol without running it; return how many trials it asks for, None where that depends on them."""
+        from stimuli.protocols import count, open_protocol
+        from stimuli.trials import Palette
+
+        settings = experiment.model_dump()
+        open_protocol(settings, Palette(**self.roster.driver.palette)).close()
+        trials = count(settings)
+        many = "as many trials as it takes" if trials is None else f"{trials} trials"
+        self.say(f"experiment {experiment.protocol}: {many}")
+        return trials
+
+    # -- streams -----------------------------------------------------------------------------------------
+
+    def _stream(self, stream: int) -> dict[str, Any]:
+        """Open what makes a stream, or find it, and compare it with what decodes it."""
+        from bci.control.shared_memory import plan_buffer
+        from bci.memory.segment import check_free
+
+        config, roster = self.config, self.roster
+        decoding = [roster.bundles[index] for index in roster.decoders_of(stream)]
+        signal, speed, facts = self._source(stream, decoding)
+        for bundle in decoding:
+            bundle.adapt(signal, roster.run)
+        if any(config.decoded_by(index) == stream for index in config.feeds):
+            # Refuses a limit that would turn the screen neutral between two samples.
+            config.display.data_age_seconds_at(1 / (signal.rate * speed))
+        buffer = plan_buffer(signal, speed, config.streams[stream], roster.held(stream))
+        check_free(buffer.nbytes)
+        self.say(f"memory    {buffer}")
+        for address in roster.markers[stream]:
+            if address in config.of_others:
+                self._markers(address, config.streams[stream].timeout_s)
+        return facts | {"buffer": buffer.facts()}
+
+    def _source(self, stream: int, decoding: "Sequence[Bundle]") -> "tuple[Signal, float, dict[str, Any]]":
+        """Return what a stream carries, its speed, and what was found of it."""
+        source, settings = self.config.source_of(stream), self.config.streams[stream]
+        if source is None:
+            info = self.roster.info(stream)
+            address = self.roster.address(stream)
+            self.say(f"stream    {address}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}")
+            heard: dict[str, Any] = {}
+            if self.output is not None:
+                from bci.cli.listening import listen
+
+                heard = listen(address, settings, self.output)
+            return info.signal, info.speed, {"stream": info.source_id, **heard}
+        if settings.source_id is not None:
+            self._require_free(settings.source_id)
+        if isinstance(source, InSilicoSettings):
+            from bci.live.insilico import open_participant, read_spec
+
+            self.say("source    the simulator")
+            participant = open_participant(read_spec({**source.model_dump(), "source_id": "check"}))
+            compared = [self._whom(source, bundle) for bundle in decoding]
+            return participant.signal, source.speed, compared[0] if compared else {}
+        from bci.live.replay import TOP_SPEED
+        from bci.live.source import open_source
+        from bci.live.timetable import Timetable
+
+        recording = open_source(source)
+        speed = TOP_SPEED if source.speed == "max" else source.speed
+        if not isinstance(source, ReplaySettings):
+            self.say("source    the simulator")
+            return recording.signal, speed, {}
+        self.say(
+            f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
+        )
+        for defect in recording.defects:
+            self.say("          ", styled("yellow", "defect:"), f" {defect}")
+        Timetable(recording, speed, start=source.start, stop=source.stop, loop=source.loop)
+        return recording.signal, speed, {"recording": recording.name, "defects": list(recording.defects)}
+
+    def _markers(self, address: "Address", timeout: float) -> None:
+        """Find a stream of markers of another program."""
+        from bci.io.lsl.discovery import describe
+        from bci.io.lsl.markers import refuse_signal
+
+        info = describe(address, timeout)
+        refuse_signal(info)
+        self.say(f"markers   {address}: {info.kind} {info.signal.name!r} on {info.host}")
+
+    def _require_free(self, source_id: str) -> None:
+        """Refuse a source id of a stream of our own that another program's stream has: nothing could tell the two."""
+        from bci.io.lsl.address import Address
+        from bci.io.lsl.discovery import readable, search, taken
+
+        address = Address(source_id)
+        if there := readable(search(address)):
+            raise taken(address, there)
+
+    def _whom(self, source: InSilicoSettings, bundle: "Bundle") -> dict[str, Any]:
+        """Compare the participant in silico with the one that a bundle was trained on."""
+        trained: Any = bundle.spec.provenance.config.get("participant") or {}
+        subject = trained.get("subject", source.subject) if isinstance(trained, dict) else source.subject
+        if subject != source.subject:
+            self.say(
+                "          ",
+                styled("yellow", "note:"),
+                f" expected subject {subject}, on whom the decoder was trained, came subject "
+                f"{source.subject}: voxels, tuning and noise are another person's, and nothing may be read.",
+            )
+        return {"subject": source.subject, "trained_on": subject}
