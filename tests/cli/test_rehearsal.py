@@ -1,0 +1,183 @@
+"""`bci check` and `bci run` refuse the same session files, in the same words, before anything is started."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import call
+from onnx import helper
+from tiny_bundle import model, tensor, tiny_bundle
+
+from bci.decoder.spec import EpochSpec
+from bci.errors import BundleError
+from bci.io.lsl.metadata import StreamInfo
+from bci.io.lsl.outlet import Outlet
+from bci.signal.types import Signal
+
+SINES = '[source]\nkind = "sines"\nrate = 100\nshape = [3]\nchannels = ["O1", "Oz", "O2"]\nunit = "uV"\n'
+REPLAY = (
+    '[source]\nkind = "replay"\nfile = "ones.npy"\nrate = 100\nchannels = ["O1", "Oz", "O2"]\nunit = "uV"\n'
+)
+HEADLESS = '[display]\nkind = "headless"\n'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a bundle of windows, one of epochs, and a recording of 10 s."""
+    folder = tmp_path_factory.mktemp("sessions")
+    tiny_bundle(folder / "tiny")
+    tiny_bundle(folder / "epochs", window=EpochSpec(start=0.0, stop=0.2, markers="go.*"), length=20)
+    np.save(folder / "ones.npy", np.ones((1000, 3), "f4"))
+    return folder
+
+
+@pytest.fixture
+def write(folder: Path) -> Callable[..., Path]:
+    """Give a function that writes a session file of its sections."""
+
+    def of(*sections: str, network: str = "lab", bundle: str = "tiny", decoder: str = "") -> Path:
+        file = folder / "session.toml"
+        head = f'name = "x"\nnetwork = "{network}"\nseconds = 1\n'
+        file.write_text(head + f'[decoder]\nbundle = "{bundle}"\n{decoder}' + "".join(sections))
+        return file
+
+    return of
+
+
+def refused(file: Path, tmp_path: Path) -> str:
+    """Return the words in which both commands refuse a file."""
+    said = [call("check", file, "--json"), call("run", file, "--out", tmp_path / "out", "--json")]
+    for done in said:
+        assert done.status == 2, done.words
+    assert said[0].result == said[1].result
+    assert not (tmp_path / "out").exists(), "nothing was begun"
+    return str(said[0].result["message"])
+
+
+@pytest.mark.parametrize(
+    ("sections", "options", "words"),
+    [
+        ((SINES, HEADLESS), {"decoder": 'provider = "cuda"\n'}, "expected ONNX Runtime with CUDAExecutionProvider"),
+        ((SINES, '[display]\nkind = "window"\nmonitor = "nowhere"\n'), {}, "no monitor is called 'nowhere'"),
+        ((SINES, '[display]\nkind = "window"\nmonitor = 7\n'), {}, "no monitor is called 7"),
+        (('[source]\nkind = "simulate"\nseed = -1\n', HEADLESS), {}, "source.seed"),
+        (('[source]\nkind = "insilico"\nsession = 100000\n', HEADLESS), {}, "source.session"),
+        ((REPLAY + "start = 5\nstop = 2\n", HEADLESS), {}, "lies between 5 s and 2 s"),
+        ((REPLAY + "start = 60\n", HEADLESS), {}, "lies between 60 s and its end; it is 10 s long"),
+        ((REPLAY.replace("ones", "none"), HEADLESS), {}, "none.npy"),
+        ((SINES, HEADLESS + "data_age_limit = 0.001\n"), {}, "data_age_limit longer than the 0.01 s"),
+        ((SINES.replace('"Oz"', '"Cz"'), HEADLESS), {}, "missing Oz"),
+        ((SINES, HEADLESS), {"bundle": "epochs"}, "names no stream of markers"),
+        ((SINES, '[stream]\ntype = "EEG"\n', HEADLESS), {}, r"\[stream\] type: said of a stream that another"),
+        (
+            ('[[stream]]\nname = "a"\nsource_id = "amp"\n[[stream]]\nname = "b"\nsource_id = "amp"\n', HEADLESS),
+            {},
+            "two .*stream.* are found by the same: amp, amp",
+        ),
+    ],
+)  # fmt: skip
+def test_what_needs_no_network_is_refused_alike(
+    tmp_path: Path, write: Callable[..., Path], sections: tuple[str, ...], options: dict[str, str], words: str
+) -> None:
+    said = refused(write(*sections, **options), tmp_path)
+    assert re.search(words, said), said
+
+
+def test_weights_that_are_no_numbers_are_refused_alike(
+    tmp_path: Path, folder: Path, write: Callable[..., Path]
+) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["window", "spoilt"], ["x"]),
+        helper.make_node("ReduceMean", ["x"], ["latent"], axes=[1], keepdims=0),
+    ]
+    spoilt = np.full((3, 3), 0.5, "f4")
+    spoilt[1, 1] = np.nan
+    readout = model(nodes, [tensor("window", [1, 20, 3])], [tensor("latent", [1, 3])], spoilt=spoilt)
+    with pytest.raises(BundleError, match="came NaN in 'spoilt'"):
+        tiny_bundle(tmp_path / "spoilt", replace={"readout.onnx": readout})
+
+
+@pytest.mark.parametrize(
+    "stream", ['[stream]\nsource_id = "amp-1"\n', f'{SINES}[stream]\nmarkers = {{ name = "keys" }}\n']
+)
+def test_a_network_of_its_own_has_no_stream_of_another_program(
+    tmp_path: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    monkeypatch.delenv("LSLAPICFG")
+    said = refused(write(stream, HEADLESS, network="machine"), tmp_path)
+    assert 'network = "machine" gives the session a network of its own' in said
+    assert 'Set network = "lab"' in said
+
+
+@pytest.fixture
+def outlets() -> Iterator[Callable[..., Any]]:
+    """Give a function that puts a stream on the network until the test ends."""
+    with ExitStack() as opened:
+
+        def put(name: str, source_id: str, dtype: str = "float32", rate: float = 100.0, n: int = 3) -> None:
+            signal = Signal(name, rate, (n,), ("O1", "Oz", "O2")[:n], "uV", dtype)
+            kind = "Markers" if dtype == "str" else "EEG"
+            opened.enter_context(Outlet(StreamInfo(signal, source_id, kind=kind), 1))
+
+        yield put
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("there", "sections", "words"),
+    [
+        ([("Amp", "rh-1", "str")], ('[stream]\nsource_id = "rh-1"\n',), "carries text, at a nominal 100 Hz"),
+        ([("Gaze", "rh-2", "float32", 0.0)], ('[stream]\nsource_id = "rh-2"\n',), "carries samples at no fixed rate"),
+        (
+            [("Amp", "rh-3"), ("Keys", "rh-3", "str", 0.0, 1)],
+            ('[stream]\nsource_id = "rh-3"\ntimeout_s = 0.5\n',),
+            "2 streams have the source id 'rh-3' .*Say which by its name or type too",
+        ),
+        ([], ('[stream]\nname = "nowhere"\ntimeout_s = 0.5\n',), "no LSL stream with the name 'nowhere' within"),
+        (
+            [("Amp", "rh-4")],
+            ('[stream]\nsource_id = "rh-4"\nmarkers = "rh-keys"\ntimeout_s = 0.5\n',),
+            "no LSL stream with the source id 'rh-keys'",
+        ),
+        (
+            [("Amp", "rh-5")],
+            ('[stream]\nsource_id = "rh-5"\nmarkers = "rh-5"\n',),
+            "markers are text, or numbers without a fixed rate",
+        ),
+        ([("Amp", "rh-6")], (SINES, '[stream]\nsource_id = "rh-6"\n'), "another program's stream has it already"),
+        (
+            [("Amp", "rh-7")],
+            ('[stream]\nsource_id = "rh-7"\nchannels = ["O1", "Oz"]\n',),
+            "states 2 labels",
+        ),
+        (
+            [("Amp", "rh-8")],
+            ('[stream]\nsource_id = "rh-8"\nunit = "V"\n',),
+            "unit: expected 'uV', came 'V'",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_network_holds_is_refused_alike(
+    tmp_path: Path,
+    write: Callable[..., Path],
+    outlets: Callable[..., Any],
+    there: list[tuple[Any, ...]],
+    sections: tuple[str, ...],
+    words: str,
+) -> None:
+    for stream in there:
+        outlets(*stream)
+    said = refused(write(*sections, HEADLESS), tmp_path)
+    assert re.search(words, said), said
+
+
+@pytest.mark.system
+def test_a_file_that_check_passes_runs(tmp_path: Path, write: Callable[..., Path]) -> None:
+    file = write(SINES, HEADLESS)
+    assert call("check", file, "--json").result["ok"]
+    done = call("run", file, "--out", tmp_path, "--json")
+    assert done.status == 0, done.words
