@@ -57,6 +57,7 @@ speed = {speed}
 {more}
 [decoder]
 bundle = {bundle}
+unlike = {unlike}
 [display]
 kind = "headless"
 contact_sheet = 0
@@ -75,7 +76,9 @@ lead_in_s = {lead}
 _TIMES = {"stimulus": 0.4, "feedback": 0.8, "blank": 0.2, "lead": 2.8}
 
 
-def run(folder: Path, repeats: int, *, snr: float = SNR, session: int = 2, more: str = "") -> dict[str, Any]:
+def run(
+    folder: Path, repeats: int, *, snr: float = SNR, session: int = 2, more: str = "", unlike: str = "refuse"
+) -> dict[str, Any]:
     """Run one live session; return its last line."""
     faces, bundle = demos.shipped("stimuli", "faces"), demos.shipped("bundles", "hyper-insilico")
     config = folder / "session.toml"
@@ -88,6 +91,7 @@ def run(folder: Path, repeats: int, *, snr: float = SNR, session: int = 2, more:
             speed=SPEED,
             more=more,
             bundle=json.dumps(str(bundle)),
+            unlike=json.dumps(unlike),
             faces=json.dumps(str(faces)),
             repeats=repeats,
             seed=SEED,
@@ -167,7 +171,7 @@ def main() -> int:
         progress("null run: SNR 0 …")
         nulls = {"SNR 0": null_row(run(folder, repeats, snr=0.0)["identification"])}
         progress("null run: channels permuted …")
-        permuted = run(folder, repeats, more=f"permute_channels = {PERMUTED}")
+        permuted = run(folder, repeats, more=f"permute_channels = {PERMUTED}", unlike="keep")
         nulls["channels permuted"] = null_row(permuted["identification"])
         progress(f"null run: markers scrambled, {seeds} times …")
         scrambled = [null_row(score_scrambled(session, seed)) for seed in range(seeds)]

@@ -1,4 +1,4 @@
-"""Export to ONNX: any graph finished alike, a generator through torch; one file each, sizes frozen, opset pinned.
+"""Export to ONNX: any graph finished alike, readouts node by node, a generator through torch; fixed sizes and opset.
 
 Opset 18 and IR version 10 are read by every ONNX Runtime that this project accepts.
 """
@@ -7,15 +7,50 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
 OPSET = 18
 _IR_VERSION = 10
+
+
+class GraphParts:
+    """A GraphParts collects the nodes and constants of a graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+
+    def constant(self, name: str, value: object, dtype: type = np.float32) -> str:
+        """Keep a constant: integers as int64, all else in single precision unless told."""
+        array = np.asarray(value)
+        self.constants[name] = array.astype(np.int64 if array.dtype.kind == "i" else dtype)
+        return name
+
+    def node(self, operator: str, inputs: "Sequence[str]", output: str, **attributes: object) -> str:
+        """Add a node with one output."""
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
+        return output
+
+    def finish(self, name: str, taken: ValueInfoProto, given: "Sequence[ValueInfoProto]") -> bytes:
+        """Return the graph from one input to some outputs, checked and serialised."""
+        constants = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
+        graph = helper.make_graph(self.nodes, name, [taken], list(given), constants)
+        return finish(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
+
+
+def floats(name: str, shape: "Sequence[int]") -> ValueInfoProto:
+    """Return the description of a float32 input or output."""
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
 
 
 def export_generator(generator: "nn.Module", latent: int, *, any_batch: bool = False) -> bytes:

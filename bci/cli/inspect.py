@@ -118,6 +118,7 @@ def info(
     """Say what a bundle expects, what it gives, how well, and where it comes from."""
     output = use(json)
     from bci.decoder.bundle import Bundle
+    from bci.decoder.card import guard
 
     bundle = find_given(bundle, "bci info", BUNDLE)
     loaded = Bundle.load(bundle)
@@ -129,6 +130,8 @@ def info(
     for place, step in enumerate(spec["pipeline"], 1):
         settings = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
         output.say(f"pipeline step {place}: ", styled("bold", step["step"]), f"  {settings}")
+    guarded = loaded.spec.novelty is not None
+    output.say("guard: ", styled("bold" if guarded else "yellow", guard(loaded.spec)))
     for graph in spec["graphs"]:
         output.say("graph: ", styled("bold", graph["file"]), f" ({graph['role']}, {graph['precision']})")
     made = spec["provenance"]

@@ -48,6 +48,9 @@ class DecoderSettings(_Section):
     """Asking for cuda where there is none is an error, never a silent change to the CPU."""
     audit: bool = False
     """Record a digest of every decoded window's samples as well (for certification; costs 1 ms per MB)."""
+    unlike: Literal["refuse", "keep"] = "refuse"
+    """What becomes of input unlike what the bundle was trained on: "refuse" makes it invalid, and the screen neutral;
+    "keep" decodes it at a confidence no better than chance, for null runs."""
     stream: PartName | None = None
     """Name of the stream that it decodes; absent means the first."""
     markers: str | None = None

@@ -80,6 +80,7 @@ class SessionSpecs:
             "bundle": str(settings.bundle),
             "provider": settings.provider,
             "audit": settings.audit,
+            "unlike": settings.unlike,
         }
 
     def display(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def write_card(spec: BundleSpec) -> str:
         "## Pipeline",
         "\n".join(steps),
         "## What comes out",
-        f"- {_result(spec)}\n- Confidence: {confidence}",
+        f"- {_result(spec)}\n- Confidence: {confidence}\n- {guard(spec)}",
         "## Scores",
         "\n".join(f"- {name}: {_value(value)}" for name, value in spec.scores.items()) or "None were given.",
         "## Where it comes from",
@@ -38,6 +38,19 @@ def write_card(spec: BundleSpec) -> str:
         or "Not stated.",
     ]
     return visible("\n\n".join(section for section in sections if section)) + "\n"
+
+
+def guard(spec: BundleSpec) -> str:
+    """Return in words what becomes of input that is unlike the training data."""
+    if spec.novelty is None:
+        return (
+            "Not guarded: input unlike the training data is not told, and may be decoded at a high confidence; "
+            "train the bundle again with this release"
+        )
+    return (
+        f"Input unlike the training data is invalid: limits drawn on {spec.novelty.calibrated_on}; "
+        f"{spec.novelty.flagged:.1%} of the scored trials lie beyond them"
+    )
 
 
 def _result(spec: BundleSpec) -> str:

@@ -7,7 +7,7 @@ it has not been run yet (`python -m benchmarks.gpu` checks it there).
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,12 @@ WARM_UP = 20
 #: A softmax in float32 may step over its bounds by a rounding error, and add up to 1 within a thousandth in float16.
 _ROUNDING, _SUM_TOLERANCE = 1e-6, 1e-3
 
+#: Why a reconstruction of input unlike the training data is invalid.
+UNLIKE = "unlike what the decoder was trained on"
+
+#: What becomes of such input: its reconstruction is invalid, or it stays valid with a confidence at chance.
+Unlike = Literal["refuse", "keep"]
+
 
 class OnnxDecoder:
     """Decodes windows with the graphs of a bundle.
@@ -46,6 +52,9 @@ class OnnxDecoder:
     precision : str
         ``float16`` runs the bundle's float16 graphs where it has them. Not wired: no key of a session asks for it, nor
         does a command; `benchmarks.gpu` and the tests do.
+    unlike : str
+        What becomes of a window whose novelty is above 1, where the bundle tells it: ``refuse`` makes it invalid;
+        ``keep`` leaves it valid, at a confidence no better than chance, for null runs.
     parity : sequence of arrays, each (length, *output.shape) float32
         Windows on which float16 must agree with float32 before it is accepted; needed for float16.
 
@@ -59,7 +68,8 @@ class OnnxDecoder:
     -----
     The rules for one window, in this order. It is *invalid*, with the reason in words, when the pipeline has not
     settled, when more than the bundle's `masked_limit` of its values are bad, when a value is not finite, or when
-    the graphs give a latent, confidence or image that is not finite (or a confidence outside 0–1). Otherwise its
+    the graphs give a latent, confidence or image that is not finite (or a confidence outside 0–1), or say that the
+    window is unlike what the decoder was trained on (a novelty above 1). Otherwise its
     confidence is the graph's, lowered by the share of bad values (`bci.decoder.confidence.lower`), and its
     image is converted by the rule in `bci.decoder.quantiser.Quantiser`. An invalid window before the graphs is not
     run; its latent is NaN and its image black.
@@ -76,6 +86,7 @@ class OnnxDecoder:
         clock: Clock,
         provider: Provider = "cpu",
         precision: Precision = "float32",
+        unlike: Unlike = "refuse",
         parity: Sequence[NDArray[np.float32]] = (),
     ) -> None:
         self.bundle = bundle
@@ -91,6 +102,7 @@ class OnnxDecoder:
         )
         self._claim = bundle.spec.confidence
         self._masked_limit = bundle.spec.masked_limit
+        self._refuses = bundle.spec.novelty is not None and unlike == "refuse"
         self._open(provider, precision)
         if precision == "float16":
             self._accept_float16(provider, parity)
@@ -175,6 +187,9 @@ class OnnxDecoder:
             return self._invalid(window, trouble, reached)
         if self._claim.kind != "none" and not in_range(given):
             return self._invalid(window, f"confidence {given:g} not in 0–1", reached)
+        # Not `> 1`: what is no number is like nothing. The graph lets its confidence fall by itself.
+        if self._refuses and not outputs["novelty"][0] <= 1.0:
+            return self._invalid(window, UNLIKE, reached)
         confidence = lower(min(1.0, max(0.0, given)), masked, self._claim)
         reached["decoded"] = self._clock.now()
         return Reconstruction(
@@ -200,8 +215,8 @@ class OnnxDecoder:
         Returns
         -------
         dict of str to array
-            ``latent`` (1, d), ``image`` (1, 3, height, width) where the graphs make one, and ``confidence`` (1,) where
-            one is claimed.
+            ``latent`` (1, d), ``image`` (1, 3, height, width) where the graphs make one, ``confidence`` (1,) where one
+            is claimed, and ``novelty`` (1,) where the bundle tells it.
         """
         np.copyto(self._window[0], samples)
         outputs = self._runner(self._window)

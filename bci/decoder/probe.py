@@ -47,6 +47,7 @@ def chain_of(spec: BundleSpec, window: tuple[int, ...], precision: Precision = "
         confidence=spec.confidence.kind != "none",
         values=spec.result.output,
         values_shape=spec.result.output_shape(spec.latent),
+        novelty=spec.novelty is not None,
     )
 
 

@@ -38,6 +38,8 @@ class Chain:
     free_batch : int
         0 where the graphs take one at a time, as a bundle's do. Where they leave that open, as a generator's package
         does: how many at once they are tried with.
+    novelty : bool
+        Whether the first graph must say how unlike its training data the window is.
     """
 
     graphs: Sequence[tuple[str, str, str]]
@@ -48,6 +50,7 @@ class Chain:
     values: str = "latent"
     values_shape: Sequence[int] | None = None
     free_batch: int = 0
+    novelty: bool = False
 
     @property
     def taken(self) -> str:
@@ -61,13 +64,17 @@ class Chain:
             "window": [batch, *self.window],
             self.values: list(self.values_shape or (batch, self.latent)),
             "confidence": [batch],
+            "novelty": [batch],
             "image": [batch, 3, *self.image],
         }
 
     def outputs(self, role: str) -> list[str]:
         """Return what a graph of `role` must give."""
         names = {"readout": [self.values], "generator": ["image"], "whole": ["latent", "image"]}[role]
-        return [*names, "confidence"] if self.confidence and role != "generator" else names
+        if role == "generator":
+            return names
+        beside = {"confidence": self.confidence, "novelty": self.novelty}
+        return [*names, *(name for name, wanted in beside.items() if wanted)]
 
 
 #: What a graph of each role takes.

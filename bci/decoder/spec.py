@@ -240,6 +240,24 @@ class ConfidenceSpec(Section):
         return self
 
 
+class NoveltySpec(Section):
+    """A NoveltySpec says that the readout's graph tells input unlike its training data: its output ``novelty``, (1,).
+
+    At most 1 is like training, above 1 is not; then the reconstruction is invalid. A bundle without this section is of
+    a release that had none: its confidence is not guarded.
+
+    Attributes
+    ----------
+    calibrated_on : str
+        The held-out data that the limits were drawn on.
+    flagged : float
+        Share of the trials of another held-out set, those that the bundle was scored on, that lie above 1.
+    """
+
+    calibrated_on: str = Field(min_length=1)
+    flagged: float = Field(ge=0, le=1)
+
+
 class Provenance(Section):
     """Provenance is the bundle's origin: files and their hashes, training configuration, seeds, library versions."""
 
@@ -273,6 +291,8 @@ class BundleSpec(Section):
         How to run them.
     confidence : ConfidenceSpec
         What the confidence means.
+    novelty : NoveltySpec, optional
+        Whether input unlike the training data is told, and how that was calibrated.
     masked_limit : float
         Share of bad values in a window above which its reconstruction is invalid.
     provenance : Provenance
@@ -295,6 +315,7 @@ class BundleSpec(Section):
     graphs: tuple[GraphSpec, ...] = Field(min_length=1, max_length=8)
     options: Options = Options()
     confidence: ConfidenceSpec = ConfidenceSpec()
+    novelty: NoveltySpec | None = None
     masked_limit: float = Field(default=0.2, ge=0, le=1)
     provenance: Provenance = Provenance()
     scores: dict[str, JsonValue] = Field(default_factory=dict)

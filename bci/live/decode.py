@@ -27,13 +27,14 @@ def main(program: Program) -> None:
     session fixes beyond the bundle is read from its folder. Started in the place of one that died, it goes on with the
     first sample that its predecessor had not used.
 
-    Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window).
+    Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
+    (what becomes of input unlike the training data).
     """
     spec, clock, row = program.spec, program.clock, program.row
     stream = program.stream("stream")
     frames, marks = program.ring("frames"), program.ring("decode_marks")
     bundle = Bundle.load(spec["bundle"])
-    decoder = OnnxDecoder(bundle, provider=spec["provider"], clock=clock)
+    decoder = OnnxDecoder(bundle, provider=spec["provider"], unlike=spec.get("unlike", "refuse"), clock=clock)
     decoder.warm_up()
     first, reset = 0, "start"
     if program.restart:

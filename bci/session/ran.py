@@ -26,6 +26,8 @@ class RanDecoder:
         The bundle's.
     provider : str
         Where it computed: ``"cpu"`` or ``"cuda"``.
+    unlike : str
+        What became of input unlike the training data: ``"refuse"`` or ``"keep"``.
     stream : str or None
         Name of the stream that it decoded; None for the first.
     environment : mapping
@@ -35,6 +37,7 @@ class RanDecoder:
     bundle: Path
     hash: str
     provider: str
+    unlike: str
     stream: str | None
     environment: Mapping[str, Any]
 
@@ -68,7 +71,12 @@ class RanDecoder:
         first = first_name(config, "stream")
         stream = settings.get("stream")
         return cls(
-            Path(bundle), ran, settings.get("provider", "cpu"), None if stream == first else stream, own
+            Path(bundle),
+            ran,
+            settings.get("provider", "cpu"),
+            settings.get("unlike", "refuse"),
+            None if stream == first else stream,
+            own,
         )
 
 

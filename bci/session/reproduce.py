@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.onnx import OnnxDecoder
+from bci.decoder.onnx import OnnxDecoder, Unlike
 from bci.decoder.parity import LATENT_TOLERANCE
 from bci.decoder.providers import Provider
 from bci.memory.frames import image_digest, window_digest
@@ -124,7 +124,12 @@ def reproduce(
     clock = LslClock()
     ran, recorded = session.ran(decoder), session.decoding(decoder)
     bundle = session.bundle(bundle_path, decoder)
-    again = OnnxDecoder(bundle, clock=clock, provider=provider or cast("Provider", ran.provider))
+    again = OnnxDecoder(
+        bundle,
+        clock=clock,
+        provider=provider or cast("Provider", ran.provider),
+        unlike=cast("Unlike", ran.unlike),
+    )
     again.warm_up()
     on_screen = session.shown(decoder)
     opened = screen(folder, session.config, bundle.image_size) if screen is not None and on_screen else None

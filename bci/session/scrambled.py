@@ -68,7 +68,8 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
     order = np.random.default_rng([seed, 1]).permutation(len(texts))
     events = [Event(float(time), texts[which]) for time, which in zip(times, order, strict=True)]
     cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), events)
-    decoder = OnnxDecoder(bundle, clock=LslClock())
+    # Epochs at random times may well be unlike training: the question is what the decoder makes of them.
+    decoder = OnnxDecoder(bundle, clock=LslClock(), unlike="keep")
     decoded = []
     for chunk in Feed(session, driver):
         for window in cutter.push(chunk):

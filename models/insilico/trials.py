@@ -133,6 +133,12 @@ def answers(setup: InSilico, participant: Participant, pictures: Pictures, laten
 
 def epochs(setup: InSilico, participant: Participant, pictures: Pictures) -> list[Window]:
     """Return the epoch of each picture, through the bundle's pipeline, as the decoder gets them."""
+    samples, onsets = show(setup, participant, pictures)
+    return cut(setup, participant.signal, samples, onsets)
+
+
+def show(setup: InSilico, participant: Participant, pictures: Pictures) -> tuple[NDArray[np.float32], Floats]:
+    """Show pictures, each followed by the empty screen; return the signal (n, channels) and the onsets (trials,)."""
     grey = np.full(pictures.shape[1:], 128, np.uint8)
     onsets = onsets_of(setup, len(pictures))
     changes: list[tuple[Pictures, float]] = [(grey, 0.0)]
@@ -140,11 +146,10 @@ def epochs(setup: InSilico, participant: Participant, pictures: Pictures) -> lis
         changes += [(picture, float(onset)), (grey, float(onset + setup.trials.stimulus_s))]
     rate = participant.signal.rate
     last = onsets[-1] + setup.trials.every + setup.epoch.stop
-    samples = record(participant, changes, int(last * rate) + 1)
-    return _epochs(setup, participant.signal, samples, onsets)
+    return record(participant, changes, int(last * rate) + 1), onsets
 
 
-def _epochs(setup: InSilico, signal: Signal, samples: NDArray[np.float32], onsets: Floats) -> list[Window]:
+def cut(setup: InSilico, signal: Signal, samples: NDArray[np.float32], onsets: Floats) -> list[Window]:
     """Cut epochs as the decoder does: the pipeline over all samples, then the samples around each onset."""
     pipeline = Pipeline.from_json([dict(step) for step in setup.pipeline])
     cutter = Epochs(signal, pipeline, start=setup.epoch.start, stop=setup.epoch.stop)

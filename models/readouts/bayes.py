@@ -156,7 +156,7 @@ class InvertedEncoder(Readout):
             other._encode(y[kept], z[kept], rank)  # noqa: SLF001  (a copy of this one)
             for count in np.unique(counts[out]):
                 trials = out & (counts == count)
-                fitted = other.frozen(count)
+                fitted = other.freeze(count)
                 predicted[trials] = fitted.standard(brain[trials])
                 stated[trials] = np.diag(fitted.covariance)
         self.recalibration_ = Recalibration.of(truth, predicted, np.zeros(truth.shape[1]), stated.mean(0))
@@ -197,7 +197,7 @@ class InvertedEncoder(Readout):
         along = np.array([loose(values * factor) for factor in factors]).reshape(noise.rank, len(values))
         self._loose_shared = np.einsum("kj,jk->j", mass, factors[:, None] * along - loose(values))
 
-    def frozen(self, repeats: float | None = None) -> FittedReadout:
+    def freeze(self, repeats: float | None = None) -> FittedReadout:
         """Return the fitted readout for trials that average `repeats` presentations, 1 when left out.
 
         Raises
@@ -205,7 +205,6 @@ class InvertedEncoder(Readout):
         DataError
             If it is not fitted, or `repeats` is not a positive number.
         """
-        self._require_fit("noise_")
         repeats = 1 if repeats is None else repeats
         if repeats < 1:
             raise DataError(
@@ -227,6 +226,10 @@ class InvertedEncoder(Readout):
                 self._voxels, self._latents, Affine(weights, offset), covariance
             )
         return self._frozen[repeats]
+
+    def frozen(self, repeats: float | None = None) -> FittedReadout:
+        """Return the fitted readout for trials that average `repeats` presentations, 1 when left out."""
+        return super().frozen(1 if repeats is None else repeats)
 
     def predict(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
         """Return the posterior mean of the latents: (n, voxels) to (n, d)."""

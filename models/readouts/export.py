@@ -1,40 +1,19 @@
-"""Export of readouts of latents: ``brain`` (batch, voxels) → ``latent`` (batch, d), ``confidence`` (batch,).
+"""Export of readouts: ``brain`` (batch, voxels) → ``latent`` (batch, d), ``confidence`` and ``novelty`` (batch,).
 
 Node by node, sizes frozen, no control flow. What is exported is what was fitted: standardise, multiply, scale back; the
-confidence is the expected cosine with the truth.
+confidence is the expected cosine with the truth, 0 where the novelty is above 1.
 """
-
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from models.export import OPSET, finish
+from models.export import GraphParts, floats
 from models.readouts.fitted import FittedReadout
 from models.readouts.maps import Affine, Kernel, Map, Network
+from models.readouts.novelty import Limits, Novelty
 from models.readouts.size import LatentSize
 from models.readouts.voxels import VoxelMask
-
-
-class _Graph:
-    """A _Graph collects nodes and constants."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: dict[str, NDArray[Any]] = {}
-
-    def constant(self, name: str, value: object, dtype: type = np.float32) -> str:
-        """Keep a constant: integers as int64, all else in single precision unless told."""
-        array = np.asarray(value)
-        self.constants[name] = array.astype(np.int64 if array.dtype.kind == "i" else dtype)
-        return name
-
-    def node(self, operator: str, inputs: list[str], output: str, **attributes: object) -> str:
-        """Add a node with one output."""
-        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
 
 
 def export_readout(
@@ -53,7 +32,7 @@ def export_readout(
     size : LatentSize, optional
         What is done to the latent before the generator; the confidence is that of the latent as it was read.
     """
-    graph = _Graph()
+    graph = GraphParts()
     name, width = "brain", len(readout.voxels.mean)
     if mask is not None:
         graph.constant("voxels", np.asarray(mask.index, np.int64))
@@ -61,7 +40,7 @@ def export_readout(
     graph.constant("voxel_mean", readout.voxels.mean[None])
     graph.constant("voxel_scale", readout.voxels.scale[None])
     name = graph.node("Sub", [name, "voxel_mean"], "centred")
-    name = graph.node("Div", [name, "voxel_scale"], "standardised")
+    standardised = name = graph.node("Div", [name, "voxel_scale"], "standardised")
     name = _body(graph, readout.map, name)
     graph.constant("latent_scale", readout.latents.scale[None])
     graph.constant("latent_mean", readout.latents.mean[None])
@@ -77,19 +56,69 @@ def export_readout(
     graph.constant("uncertainty", max(readout.uncertainty, float(np.finfo(np.float32).tiny)))
     power = graph.node("ReduceSumSquare", [name, "features"], "power", keepdims=0)
     total = graph.node("Add", [power, "uncertainty"], "total")
-    graph.node("Sqrt", [graph.node("Div", [power, total], "share")], "confidence")
+    sure = graph.node("Sqrt", [graph.node("Div", [power, total], "share")], "sure")
+    given = ["latent", "confidence"]
+    if readout.novelty is None:
+        graph.node("Identity", [sure], "confidence")
+    else:
+        add_novelty(
+            graph, _statistics(graph, readout.novelty, standardised), readout.novelty.limits, sure, 0.0
+        )
+        given.append("novelty")
     d = len(readout.latents.mean)
-    proto = helper.make_graph(
-        graph.nodes,
-        "latent_readout",
-        [helper.make_tensor_value_info("brain", TensorProto.FLOAT, [batch, width])],
-        [
-            helper.make_tensor_value_info("latent", TensorProto.FLOAT, [batch, d]),
-            helper.make_tensor_value_info("confidence", TensorProto.FLOAT, [batch]),
-        ],
-        [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
+    shapes = {"latent": [batch, d], "confidence": [batch], "novelty": [batch]}
+    return graph.finish(
+        "latent_readout", floats("brain", [batch, width]), [floats(name, shapes[name]) for name in given]
     )
-    return finish(helper.make_model(proto, opset_imports=[helper.make_opsetid("", OPSET)]))
+
+
+def _statistics(graph: GraphParts, novelty: Novelty, standardised: str) -> str:
+    """Add T, and Q where there is one, of standardised voxels: (batch, 1 or 2)."""
+    k, p = len(novelty.variances), len(novelty.mean)
+    graph.constant("usual", novelty.mean[None])
+    graph.constant("axes", novelty.axes)
+    about = graph.node("Sub", [standardised, "usual"], "about")
+    along = graph.node("MatMul", [about, "axes"], "along")
+    squares = graph.node("Mul", [along, along], "along_squares")
+    if k == p:
+        graph.constant("mean_of_axes", np.full((k, 1), 1 / k))
+        return graph.node("MatMul", [squares, "mean_of_axes"], "statistics")
+    # T and minus the power along the axes from one product; the power of all voxels makes Q of the second.
+    graph.constant("sums", np.stack([np.full(k, 1 / k), -novelty.variances / p], axis=1))
+    graph.constant("per_voxel", np.array([[0.0, 1 / p]]))
+    graph.constant("voxels_axis", np.array([1]))
+    whole = graph.node("ReduceSumSquare", [about, "voxels_axis"], "whole", keepdims=1)
+    sums = graph.node("MatMul", [squares, "sums"], "along_sums")
+    return graph.node("Add", [sums, graph.node("Mul", [whole, "per_voxel"], "per")], "statistics")
+
+
+def add_novelty(graph: GraphParts, statistics: str, limits: Limits, sure: str, chance: float) -> None:
+    """Add ``novelty`` (batch,), and ``confidence`` (batch,), which falls to chance where the novelty is above 1.
+
+    Parameters
+    ----------
+    graph : GraphParts
+    statistics : str
+        Name of what was measured, (batch, s).
+    limits : Limits
+        Between which it lies in training.
+    sure : str
+        Name of the confidence in what is like training, (batch,).
+    chance : float
+    """
+    graph.constant("statistics_high", limits.high[None])
+    graph.constant("statistics_low", limits.low[None])
+    graph.constant("some", np.finfo(np.float32).tiny)
+    graph.constant("statistics_axis", np.array([1]))
+    graph.constant("limit", np.float32(1.0))
+    graph.constant("chance", np.float32(chance))
+    above = graph.node("Div", [statistics, "statistics_high"], "above")
+    positive = graph.node("Max", [statistics, "some"], "positive_statistics")
+    below = graph.node("Div", ["statistics_low", positive], "below")
+    either = graph.node("Max", [above, below], "either")
+    graph.node("ReduceMax", [either, "statistics_axis"], "novelty", keepdims=0)
+    like = graph.node("LessOrEqual", ["novelty", "limit"], "like")
+    graph.node("Where", [like, sure, "chance"], "confidence")
 
 
 def from_window(graph: bytes, shape: tuple[int, ...], *, mean: bool = False, claims: bool = False) -> bytes:
@@ -124,7 +153,7 @@ def from_window(graph: bytes, shape: tuple[int, ...], *, mean: bool = False, cla
     return bytes(joined.SerializeToString(deterministic=True))
 
 
-def _sized(graph: _Graph, name: str, size: LatentSize, d: int) -> None:
+def _sized(graph: GraphParts, name: str, size: LatentSize, d: int) -> None:
     """Add what is done to the latent's length; the result is ``latent``."""
     if size.kind == "rescale":
         graph.constant("axis", np.array([1]))
@@ -141,7 +170,7 @@ def _sized(graph: _Graph, name: str, size: LatentSize, d: int) -> None:
         graph.node("Identity", [name], "latent")
 
 
-def _body(graph: _Graph, mapping: Map, name: str) -> str:
+def _body(graph: GraphParts, mapping: Map, name: str) -> str:
     """Add what lies between standardised voxels and standardised latents."""
     if isinstance(mapping, Affine):
         graph.constant("weights", mapping.weights)

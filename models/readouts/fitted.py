@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from models.checks import as_matrix, check_columns
 from models.readouts.maps import Map
+from models.readouts.novelty import Novelty
 from models.readouts.scaling import Array, Standard
 
 Floats = NDArray[np.float64]
@@ -57,6 +58,8 @@ class FittedReadout:
         Covariance of the remaining uncertainty, in standardised latents.
     claims : bool
         Whether a confidence may be claimed: not by a readout whose answers hardly depend on what was measured.
+    novelty : Novelty, optional
+        How far a trial lies outside those of training; without it no trial is looked at.
     uncertainty : float
         The trace of the covariance; infinite where nothing is claimed, so that the confidence is 0.
     """
@@ -66,6 +69,7 @@ class FittedReadout:
     map: Map
     covariance: Floats
     claims: bool = True
+    novelty: Novelty | None = None
     uncertainty: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,8 +98,23 @@ class FittedReadout:
         return Posterior(self.predict(brain), self.covariance * scale[:, None] * scale)
 
     def confidence(self, brain: ArrayLike) -> Floats:
-        """Return the expected cosine with the truth, about the latents' mean: (n,) from 0 to 1."""
-        return expected_cosine(self.standard(brain), self.uncertainty)
+        """Return the expected cosine with the truth, about the latents' mean: (n,) from 0 to 1; 0 of unlike trials."""
+        confidence = expected_cosine(self.standard(brain), self.uncertainty)
+        return confidence if self.novelty is None else np.where(self.unlike(brain), 0.0, confidence)
+
+    def unlike(self, brain: ArrayLike) -> NDArray[np.bool_]:
+        """Return which trials are unlike those of training: (n, voxels) to (n,) bool; none where that is not known.
+
+        Raises
+        ------
+        DataError
+            As `standard`.
+        """
+        matrix = as_matrix(brain, "brain data", "voxels")
+        check_columns(matrix, len(self.voxels.mean), "brain data", "voxels")
+        if self.novelty is None:
+            return np.zeros(len(matrix), bool)
+        return np.asarray(self.novelty(self.voxels.forward(matrix)) > 1.0)
 
 
 def spread(errors: Array) -> Floats:
@@ -116,6 +135,8 @@ def expected_cosine(mean: Array, uncertainty: float) -> Floats:
     ----------
     mean : (n, d)
         In units of the latents' own deviation, from their mean.
+    novelty : Novelty, optional
+        How far a trial lies outside those of training; without it no trial is looked at.
     uncertainty : float
         The trace of C in the same units.
 

@@ -1,7 +1,7 @@
 """A Readout is the interface of all readouts: brain data (n, voxels) in, latents (n, d) with their uncertainty out."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -12,9 +12,14 @@ from models.checks import check_columns, check_pair, check_repeats, check_runs, 
 from models.metrics.latents import r_squared
 from models.readouts.collapse import Collapse
 from models.readouts.fitted import FittedReadout, Posterior
+from models.readouts.folds import run_folds
+from models.readouts.novelty import Novelty
 from models.readouts.scaling import Array
 
 Floats = NDArray[np.float64]
+
+#: Folds of whole runs on which the limits of the novelty are drawn.
+_NOVELTY_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,11 +63,15 @@ class Readout(ABC):
         After `fit`: the fewest presentations that a training trial averaged.
     collapse_ : Collapse
         After `fit`: of predictions of trials that were left out.
+    novelty_ : Novelty
+        After `fit`: how far a trial lies outside those of training.
     """
 
     repeats_: float
     collapse_: Collapse
+    novelty_: Novelty
     _fitted: FittedReadout
+    _most_repeats: float
 
     @abstractmethod
     def needs(self, voxels: int, latents: int) -> tuple[int, str, str]:
@@ -70,7 +79,7 @@ class Readout(ABC):
 
     @abstractmethod
     def learn(self, training: Training) -> None:
-        """Learn from checked trials: set `collapse_` and what `frozen` returns."""
+        """Learn from checked trials: set `collapse_` and what `freeze` returns."""
 
     def fit(
         self,
@@ -99,11 +108,14 @@ class Readout(ABC):
         check_trials(len(brain), *self.needs(brain.shape[1], latents.shape[1]))
         check_varying(brain)
         counts = check_repeats(repeats, len(brain))
-        self.repeats_ = float(counts.min())
-        self.learn(Training(brain, latents, check_runs(runs, len(brain)), counts))
+        self.repeats_, self._most_repeats = float(counts.min()), float(counts.max())
+        training = Training(brain, latents, check_runs(runs, len(brain)), counts)
+        self.learn(training)
+        standard = self.freeze(int(self.repeats_)).voxels.forward(brain)
+        self.novelty_ = Novelty.fit(standard, run_folds(training.runs, _NOVELTY_FOLDS))
         return self
 
-    def frozen(self, repeats: int | None = None) -> FittedReadout:
+    def frozen(self, repeats: float | None = None) -> FittedReadout:
         """Return the fitted readout, which runs and is exported.
 
         Parameters
@@ -116,7 +128,15 @@ class Readout(ABC):
         DataError
             If it is not fitted, or trials average fewer presentations than those it was trained on.
         """
-        self._require_fit("_fitted")
+        self._require_fit("novelty_")
+        fitted = self.freeze(repeats)
+        if repeats is None:
+            return replace(fitted, novelty=self.novelty_)
+        lowest, highest = min(1.0, self._most_repeats / repeats), max(1.0, self.repeats_ / repeats)
+        return replace(fitted, novelty=self.novelty_.scaled(lowest, highest))
+
+    def freeze(self, repeats: float | None = None) -> FittedReadout:
+        """Return what `learn` found, for trials that average so many presentations; raises as `frozen` does."""
         if repeats is not None and repeats < self.repeats_:
             raise DataError(
                 f"expected trials that average at least {self.repeats_:g} presentations, as those this readout's error "
@@ -134,7 +154,13 @@ class Readout(ABC):
         return self.frozen(repeats).posterior(brain)
 
     def confidence(self, brain: ArrayLike, *, repeats: int = 1) -> Floats:
-        """Return the cosine with the true latent that is to be expected: (n,) from 0 to 1; raises as `frozen` does."""
+        """Return the cosine with the true latent that is to be expected: (n,) from 0 to 1, 0 of unlike trials.
+
+        Raises
+        ------
+        DataError
+            As `frozen`.
+        """
         return self.frozen(repeats).confidence(brain)
 
     def _require_fit(self, attribute: str) -> None:

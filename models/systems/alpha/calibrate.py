@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.card import write_card
-from bci.decoder.spec import CARD, BundleSpec, GraphSpec, Provenance, SignalSpec, WindowSpec
+from bci.decoder.spec import CARD, BundleSpec, GraphSpec, NoveltySpec, Provenance, SignalSpec, WindowSpec
 from bci.io.files.recording import Recording, open_recording
 from models.metrics.blocks import CLAIM_LEVEL, Blocks, bootstrap, cut_blocks
 from models.metrics.probability import balanced_accuracy, brier
@@ -126,6 +126,8 @@ def calibrate(
         judged.p,
         lambda done: say(0.5 + 0.45 * done, "shuffling blocks"),
     )
+    # Nothing of the recording is left that the limits did not see: its own windows, by limits of held-out blocks.
+    flagged = float((estimator.novelty_(trials.windows) > 1.0).mean())
     name = f"{path.resolve().parent.name}/{path.name}"
     scores["test"] |= {"windows_left_out": dropped, "recording": name, "simulated": recording.simulated}
     scores["confidence"] = judged.report["cross_predicted"] | {"claimed": judged.claim.kind != "none"}
@@ -142,6 +144,7 @@ def calibrate(
                 *(graph for graph in base.spec.graphs if graph.role == "generator"),
             ),
             "confidence": judged.claim,
+            "novelty": NoveltySpec(calibrated_on=judged.blocks, flagged=flagged),
             "provenance": _provenance(config, recipe, base, path, name),
             "scores": scores,
             "files": {},
@@ -150,7 +153,7 @@ def calibrate(
     files: dict[str, bytes | str] = {
         graph.file: base.read(graph.file) for graph in base.spec.graphs if graph.role == "generator"
     }
-    files["readout.onnx"] = export_state_readout(estimator.readout_, plan.shape)
+    files["readout.onnx"] = export_state_readout(estimator.readout_, plan.shape, estimator.novelty_)
     files[CARD] = write_card(spec) + _limits(config, recording)
     say(1.0, "done")
     return Calibration(spec, files, scores)

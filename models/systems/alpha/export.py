@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
-from models.export import OPSET, finish
+from models.export import GraphParts, floats
+from models.systems.alpha.novelty import StateNovelty
 from models.systems.alpha.readout import FLOOR, StateReadout
 
 
-def export_state_readout(readout: StateReadout, window: Sequence[int]) -> bytes:
-    """Write a readout as a graph: ``window`` (1, length, channels, bands) → ``latent`` (1, 1), ``confidence`` (1,).
+def export_state_readout(
+    readout: StateReadout, window: Sequence[int], novelty: StateNovelty | None = None
+) -> bytes:
+    """Write a readout as a graph from ``window`` (1, length, channels, bands).
+
+    It gives ``latent`` (1, 1), ``confidence`` (1,), which is one half where the window is unlike those of training, and
+    ``novelty`` (1,), which is above 1 there.
 
     Parameters
     ----------
@@ -19,6 +23,8 @@ def export_state_readout(readout: StateReadout, window: Sequence[int]) -> bytes:
         What was fitted.
     window : sequence of int
         Shape of one window: length, channels, bands.
+    novelty : StateNovelty, optional
+        What tells windows unlike those of training; without it no window is looked at.
     """
     length, channels, bands = window
     # log-power (1, channels, bands) times this (bands, features): plus one for the band, minus one for the reference.
@@ -27,43 +33,42 @@ def export_state_readout(readout: StateReadout, window: Sequence[int]) -> bytes:
         contrast[band, column] += 1.0
         contrast[readout.features.reference, column] -= 1.0
     score, calibrate = readout.score, readout.calibrate
-    constants: dict[str, NDArray[np.float32] | NDArray[np.int64]] = {
-        "time": np.array([1], np.int64),
-        "floor": np.array(FLOOR, np.float32),
+    graph = GraphParts()
+    for name, value in {
+        "time": np.array([1]),
+        "floor": FLOOR,
         "contrast": contrast,
-        "mean": score.mean.astype(np.float32)[None],
-        "scale": score.scale.astype(np.float32)[None],
-        "weights": score.weights.astype(np.float32)[:, None],
-        "bias": np.array([score.bias], np.float32),
-        "slope": np.array(calibrate.slope, np.float32),
-        "offset": np.array(calibrate.offset, np.float32),
-        "one": np.array(1.0, np.float32),
-        "flat": np.array([1], np.int64),
-    }
-    nodes = [
-        helper.make_node("ReduceMean", ["window", "time"], ["power"], keepdims=0),
-        helper.make_node("Max", ["power", "floor"], ["positive"]),
-        helper.make_node("Log", ["positive"], ["log_power"]),
-        helper.make_node("MatMul", ["log_power", "contrast"], ["relative"]),
-        helper.make_node("Flatten", ["relative"], ["features"], axis=1),
-        helper.make_node("Sub", ["features", "mean"], ["centred"]),
-        helper.make_node("Div", ["centred", "scale"], ["standardised"]),
-        helper.make_node("Gemm", ["standardised", "weights", "bias"], ["score"]),
-        helper.make_node("Mul", ["score", "slope"], ["sloped"]),
-        helper.make_node("Add", ["sloped", "offset"], ["log_odds"]),
-        helper.make_node("Sigmoid", ["log_odds"], ["latent"]),
-        helper.make_node("Sub", ["one", "latent"], ["other"]),
-        helper.make_node("Max", ["latent", "other"], ["larger"]),
-        helper.make_node("Reshape", ["larger", "flat"], ["confidence"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "state_readout",
-        [helper.make_tensor_value_info("window", TensorProto.FLOAT, [1, length, channels, bands])],
-        [
-            helper.make_tensor_value_info("latent", TensorProto.FLOAT, [1, 1]),
-            helper.make_tensor_value_info("confidence", TensorProto.FLOAT, [1]),
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    return finish(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
+        "mean": score.mean[None],
+        "scale": score.scale[None],
+        "weights": score.weights[:, None],
+        "bias": np.array([score.bias]),
+        "slope": calibrate.slope,
+        "offset": calibrate.offset,
+        "one": 1.0,
+        "flat": np.array([1]),
+    }.items():
+        graph.constant(name, value)
+    for operator, inputs, output, settings in (
+        ("ReduceMean", ["window", "time"], "power", {"keepdims": 0}),
+        ("Max", ["power", "floor"], "positive", {}),
+        ("Log", ["positive"], "log_power", {}),
+        ("MatMul", ["log_power", "contrast"], "relative", {}),
+        ("Flatten", ["relative"], "features", {"axis": 1}),
+        ("Sub", ["features", "mean"], "centred", {}),
+        ("Div", ["centred", "scale"], "standardised", {}),
+        ("Gemm", ["standardised", "weights", "bias"], "score", {}),
+        ("Mul", ["score", "slope"], "sloped", {}),
+        ("Add", ["sloped", "offset"], "log_odds", {}),
+        ("Sigmoid", ["log_odds"], "latent", {}),
+        ("Sub", ["one", "latent"], "other", {}),
+        ("Max", ["latent", "other"], "larger", {}),
+        ("Reshape", ["larger", "flat"], "sure", {}),
+    ):
+        graph.node(operator, inputs, output, **settings)
+    given = [floats("latent", [1, 1]), floats("confidence", [1])]
+    if novelty is None:
+        graph.node("Identity", ["sure"], "confidence")
+    else:
+        novelty.add(graph, "sure", (length, channels, bands))
+        given.append(floats("novelty", [1]))
+    return graph.finish("state_readout", floats("window", [1, length, channels, bands]), given)

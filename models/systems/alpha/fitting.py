@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bci.errors import ConfigError
 from models.metrics.probability import log_loss
+from models.systems.alpha.novelty import StateNovelty
 from models.systems.alpha.readout import Floats, LinearScore, RelativePower, Sigmoid, StateReadout
 
 Labels = NDArray[np.bool_]
@@ -88,9 +89,12 @@ class StateEstimator:
         After `fit`.
     validation_ : CrossValidation
         After `fit`: how the shrinkage was chosen and the calibration made.
+    novelty_ : StateNovelty
+        After `fit`: tells windows unlike those of training; its limits are of held-out blocks.
     """
 
     readout_: StateReadout
+    novelty_: StateNovelty
     validation_: CrossValidation
 
     def __init__(self, features: RelativePower, shrinkages: Sequence[float], folds: int, margin: int) -> None:
@@ -110,6 +114,9 @@ class StateEstimator:
         features = self.features(trials.windows)
         everything = np.arange(len(trials))
         self.readout_, self.validation_ = self._fit(trials, features, everything)
+        blocks = self._blocks(trials, everything)
+        folds = [(self._apart(trials, everything, held), held) for held in blocks]
+        self.novelty_ = StateNovelty.fit(trials.windows, folds)
         return self
 
     def predict(self, windows: NDArray[np.float32]) -> Floats:

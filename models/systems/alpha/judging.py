@@ -24,12 +24,15 @@ class Judged:
         Probability of state 1 of every window, by a readout that never saw its block.
     claim : ConfidenceSpec
         The bundle's claim of confidence.
+    blocks : str
+        The held-out blocks, in words; the limits of what is like training are drawn on them too.
     report : mapping
         How the readout was chosen and the claim judged; numbers and texts.
     """
 
     p: Floats
     claim: ConfidenceSpec
+    blocks: str
     report: dict[str, Any]
 
 
@@ -81,4 +84,4 @@ def judge(
             "claim": holds,
         },
     }
-    return Judged(p, claim, report)
+    return Judged(p, claim, calibrated_on, report)

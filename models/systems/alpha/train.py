@@ -17,11 +17,13 @@ import torch
 
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.card import write_card
+from bci.decoder.onnx import UNLIKE
 from bci.decoder.spec import (
     CARD,
     BundleSpec,
     GraphSpec,
     ImageSpec,
+    NoveltySpec,
     Provenance,
     SignalSpec,
     WindowSpec,
@@ -110,6 +112,7 @@ def train(
             GraphSpec(file="generator.onnx", role="generator"),
         ),
         confidence=judged.claim,
+        novelty=NoveltySpec(calibrated_on=judged.blocks, flagged=0.0),
         provenance=Provenance(
             data={recording.settings.path: recording.sha256 for recording in recordings},
             config=config.model_dump(mode="json"),
@@ -119,7 +122,7 @@ def train(
     )
     say(0.92, "exporting")
     files: dict[str, bytes | str | Path] = {
-        "readout.onnx": export_state_readout(estimator.readout_, window),
+        "readout.onnx": export_state_readout(estimator.readout_, window, estimator.novelty_),
         "generator.onnx": export_generator(path, 1),
         "training.json": json.dumps({**made, "curve": asdict(curve)}, indent=1, ensure_ascii=False) + "\n",
     }
@@ -129,7 +132,9 @@ def train(
         unscored = save_bundle(Path(workshop) / "bundle", spec, files)
         report = evaluate(unscored.folder, data_root)
     scores = {key: value for key, value in report.items() if key not in ("bundle", "hash")}
-    spec = spec.model_copy(update={"scores": scores})
+    flagged = report["test"]["invalid"].get(UNLIKE, 0) / max(report["test"]["windows"], 1)
+    novelty = NoveltySpec(calibrated_on=judged.blocks, flagged=flagged)
+    spec = spec.model_copy(update={"scores": scores, "novelty": novelty})
     files[CARD] = write_card(spec) + _limits(config, recordings)
     report["hash"] = save_bundle(out, spec, files).hash
     say(1.0, "done")

@@ -14,6 +14,7 @@ from bci.decoder.spec import (
     ConfidenceSpec,
     EpochSpec,
     GraphSpec,
+    NoveltySpec,
     Provenance,
     SignalSpec,
 )
@@ -76,6 +77,7 @@ def bundle_of(
     mask: VoxelMask | None,
     scores: dict[str, Any],
     claim: ConfidenceSpec,
+    novelty: NoveltySpec,
 ) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
     """Describe the bundle and write its graphs.
 
@@ -85,8 +87,8 @@ def bundle_of(
         Signal of the participant.
     readout, mask
         As fitted; `mask` where only some voxels are read.
-    scores, claim
-        Scores on held-out pictures, and the claim of confidence.
+    scores, claim, novelty
+        Scores on held-out pictures, the claim of confidence, and how input unlike training is told.
     """
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     output = pipeline.output(signal)
@@ -105,6 +107,7 @@ def bundle_of(
             GraphSpec(file="generator.onnx", role="generator"),
         ),
         confidence=claim,
+        novelty=novelty,
         provenance=Provenance(
             data={f"generator {package.spec.name}": package.hash},
             config=config.model_dump(mode="json", exclude={"generator", "stimuli"}),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from bci.decoder.bundle import require_place, save_bundle
-from bci.decoder.spec import ConfidenceSpec
+from bci.decoder.spec import ConfidenceSpec, NoveltySpec
 from bci.io.files.replacing import replaced
 from models.generators.package import GeneratorPackage
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
@@ -83,9 +83,14 @@ def train_hyper(
     held = answers(config, other, pictures[plan.shown], latents[plan.shown])
     say(0.75, "fitting the readout")
     mask, readout = _fit(config, fitted)
-    scores, claim = _score(config, readout, mask(held.brain) if mask else held.brain, held.latents, random)
+    brain = mask(held.brain) if mask else held.brain
+    scores, claim = _score(config, readout, brain, held.latents, random)
+    novelty = NoveltySpec(
+        calibrated_on=f"held-out runs of the {len(fitted.brain)} training trials",
+        flagged=float(readout.frozen(1).unlike(brain).mean()),
+    )
     say(0.9, "exporting")
-    spec, files = bundle_of(config, package, participant.signal, readout, mask, scores, claim)
+    spec, files = bundle_of(config, package, participant.signal, readout, mask, scores, claim, novelty)
     files["training.json"] = training_record(config, fitted, held, lambda part: _predictor(config, part))
     # The stimuli take their place only once the bundle that goes with them has.
     with replaced(config.stimuli) as stimuli:
