@@ -1,0 +1,183 @@
+"""What `benchmarks.trust` gives decoders: real held-out trials, and the same signal spoilt in ways that happen.
+
+Each kind of input is a signal of the bundle's own channels, through the bundle's own pipeline and cut.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from bci.decoder.bundle import Bundle
+from bci.io.files.recording import Recording, open_recording
+from bci.signal.labels import label_key
+from bci.signal.types import Signal, Window
+from bci.signal.windows import windows
+from models.generators.package import package_of
+from models.insilico.trials import HELD_OUT, cut, design, onsets_of, participant_of, show
+from models.settings import find_data_root
+from models.systems.alpha.evaluate import open_held_out
+from models.systems.hyper.heldout import config_of
+
+Samples = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+#: Names of the kinds of input: held-out trials, and the beginning of those that are reported and not judged.
+REAL, REPORTED = "real held-out trials", "another "
+
+#: Amplitudes of white noise: microvolts, or where the signal has another unit times its own deviation.
+MICROVOLTS, TIMES = (5.0, 20.0, 100.0, 500.0, 5000.0), (0.3, 1.0, 6.0, 30.0, 300.0)
+_MAINS_HZ = 50.0
+#: Deviation that the recording of another subject is brought to, since its file states no true unit, µV.
+_LIKELY_UV = 8.5
+_ARTEFACT_SD, _ARTEFACT_SHARE, _ARTEFACT_S = 20.0, 0.05, 0.5
+
+Named = tuple[str, list[Window]]
+
+
+def inputs_of(bundle: Bundle, data: Path | None, *, quick: bool = False) -> Iterator[Named]:
+    """Yield every kind of input of a shipped bundle, by name; the real trials first."""
+    if bundle.spec.provenance.config.get("kind") == "hyper-insilico":
+        yield from _in_silico(bundle, quick)
+    else:
+        yield from _states(bundle, data)
+
+
+def _in_silico(bundle: Bundle, quick: bool) -> Iterator[Named]:
+    """Yield the input of a bundle of a simulated participant: the held-out trials shown again."""
+    config = config_of(bundle)
+    plan = design(config, bundle.spec.latent, np.random.default_rng(config.seed))
+    package = package_of(bundle)
+    assert package is not None, "the generator's package lies beside the shipped bundles"
+    drawn = package.draw(plan.latents[np.concatenate([plan.reference, plan.test])])
+    reference, test = drawn[: len(plan.reference)], drawn[len(plan.reference) :]
+    which = plan.shown - plan.test[0]
+    pictures = test[which[: 2 * len(test)] if quick else which]
+    onsets = onsets_of(config, len(pictures))
+
+    def shown(subject: int, session: int) -> tuple[Signal, Samples]:
+        who = config.participant.model_copy(update={"subject": subject})
+        participant = participant_of(config.model_copy(update={"participant": who}), reference, session)
+        return participant.signal, show(config, participant, pictures)[0]
+
+    own = config.participant.subject
+    signal, samples = shown(own, HELD_OUT)
+    for name, spoilt in _spoilt(signal, samples):
+        yield name, cut(config, signal, spoilt, onsets)
+    yield f"{REPORTED}session", cut(config, *shown(own, HELD_OUT + 2), onsets)
+    yield f"{REPORTED}subject", cut(config, *shown(own + 1, HELD_OUT), onsets)
+
+
+def _states(bundle: Bundle, data: Path | None) -> Iterator[Named]:
+    """Yield the input of a decoder of two states: the held-out parts of its recordings, one after the other."""
+    config, recordings = open_held_out(bundle, data)
+    parts = [
+        _channels(bundle, recording.recording, *recording.span(config.split.test)) for recording in recordings
+    ]
+    for kinds in zip(*(_spoilt(bundle.signal, part) for part in parts), strict=True):
+        yield kinds[0][0], [window for _, samples in kinds for window in _cut(bundle, samples)]
+    root = find_data_root(data)
+    for path in (root / "eegmmidb_S001").glob("S001R03.edf"):
+        other = open_recording(path)
+        assert other.n is not None
+        yield f"{REPORTED}session (S001R03)", _cut(bundle, _channels(bundle, other, 0, other.n))
+    for path in sorted((root / "ssvep_exo_s12").glob("*_raw.fif"))[:1]:
+        other = open_recording(path, unit=bundle.signal.unit)
+        assert other.n is not None
+        samples = _channels(bundle, other, 0, other.n).astype(np.float64)
+        # This set declares a thousand times too much, with an offset.
+        samples = (samples - samples.mean(0)) * (_LIKELY_UV / samples.std())
+        samples = resample_poly(samples, round(bundle.signal.rate), round(other.signal.rate), axis=0)
+        yield f"{REPORTED}subject (SSVEP set)", _cut(bundle, samples.astype(np.float32))
+
+
+def _channels(bundle: Bundle, recording: Recording, first: int, end: int) -> Samples:
+    """Return the bundle's own channels of a recording, (n, channels)."""
+    keys = [label_key(label) for label in recording.signal.channels]
+    columns = [keys.index(label_key(label)) for label in bundle.signal.channels]
+    return np.ascontiguousarray(recording.read(first, end)[:, columns])
+
+
+def _cut(bundle: Bundle, samples: Samples) -> list[Window]:
+    """Cut sliding windows of the bundle's own channels."""
+
+    def feed() -> Iterator[Window]:
+        for first in range(0, len(samples), 160):
+            part = samples[first : first + 160]
+            times, bad = np.arange(first, first + len(part)) / bundle.signal.rate, np.zeros(part.shape, bool)
+            yield Window(
+                bundle.signal, first, part, times, bad, first + len(part) - 1, reset="" if first else "start"
+            )
+
+    return list(windows(feed(), bundle.pipeline, length=bundle.length, hop=bundle.hop))
+
+
+def _spoilt(signal: Signal, real: Samples) -> Iterator[tuple[str, Samples]]:
+    """Yield the real signal (n, channels), and what is put in its place."""
+    rng = np.random.default_rng(20)
+    n, channels = real.shape
+    deviation = float(real.std(0).mean())
+    yield REAL, real
+    microvolts = signal.unit == "uV"
+    for amplitude in MICROVOLTS if microvolts else TIMES:
+        name = f"white noise, {amplitude:g} " + ("µV" if microvolts else "× the signal")
+        size = amplitude if microvolts else amplitude * deviation
+        yield name, (size * rng.standard_normal(real.shape)).astype(np.float32)
+    yield "artefacts, 5 % of channels + 20 SD", _with_artefacts(signal, real, deviation, rng)
+    yield "channels in another order", np.ascontiguousarray(real[:, rng.permutation(channels)])
+    yield "dead amplifier, zeros", np.zeros_like(real)
+    yield "dead amplifier, a constant", np.full_like(real, 3 * deviation)
+    if signal.rate > 2 * _MAINS_HZ:
+        wave = np.sin(2 * np.pi * _MAINS_HZ * np.arange(n) / signal.rate)
+        yield (
+            "mains, 10 × the signal",
+            (real + 10 * np.sqrt(2) * deviation * wave[:, None]).astype(np.float32),
+        )
+
+
+def _with_artefacts(signal: Signal, real: Samples, deviation: float, rng: np.random.Generator) -> Samples:
+    """Lift 5 % of the channels, others each time, for half a second of every second; at least one volume each."""
+    spoilt = real.copy()
+    length = max(1, round(_ARTEFACT_S * signal.rate))
+    few = max(1, round(_ARTEFACT_SHARE * real.shape[1]))
+    for first in range(0, len(real), max(1, 2 * length if length > 1 else 1)):
+        at = rng.choice(real.shape[1], few, replace=False)
+        spoilt[first : first + length, at] += np.float32(_ARTEFACT_SD * deviation)
+    return spoilt
+
+
+#: What a readout is fitted on, brain (n, voxels) and latents (n, d); and what it is given, by name.
+Planted = tuple[tuple[Floats, Floats], list[tuple[str, Floats]]]
+
+
+def planted_inputs(voxels: int = 240, latents: int = 12, *, seed: int = 5) -> Planted:
+    """Return trials of a planted brain, half of whose noise lies in a few factors, and what is put in their place."""
+    rng = np.random.default_rng(seed)
+    weights = rng.standard_normal((latents, voxels)) * np.sqrt(0.2 / latents)
+    factors = rng.standard_normal((12, voxels)) * np.sqrt(0.5 / 12)
+    gain = np.exp(0.5 * rng.standard_normal(voxels))
+
+    def draw(n: int) -> tuple[Floats, Floats]:
+        z = rng.standard_normal((n, latents))
+        noise = np.sqrt(0.5) * rng.standard_normal((n, voxels)) + rng.standard_normal((n, 12)) @ factors
+        return 50 + (z @ weights + noise) * gain, z
+
+    train, (real, _) = draw(300), draw(300)
+    deviation = float(real.std(0).mean())
+    spoilt = real.copy()
+    for row in spoilt:
+        row[rng.choice(voxels, voxels // 20, replace=False)] += _ARTEFACT_SD * deviation
+    noise = [
+        (f"white noise, {times:g} × the signal", 50 + times * deviation * rng.standard_normal(real.shape))
+        for times in TIMES
+    ]
+    return train, [
+        (REAL, real),
+        *noise,
+        ("artefacts, 5 % of channels + 20 SD", spoilt),
+        ("channels in another order", real[:, rng.permutation(voxels)]),
+        ("dead amplifier, zeros", np.zeros_like(real)),
+        ("dead amplifier, a constant", np.full_like(real, 50.0)),
+    ]
