@@ -129,7 +129,7 @@ def _acquire(
         if source is None or stream is None:
             clock.sleep_until(clock.now() + (_QUIET_S if going else 0.0))
         # After the order to stop, what has arrived by then is taken without waiting: it belongs to the session.
-        elif source.pull_into(stream, WAIT if going else 0.0):
+        elif source.pull_into(stream, WAIT if going else 0.0, last=not going):
             row["samples"] = stream.samples.count
             row["lost"] = lost_before + source.lost
             row["data"] = source.newest

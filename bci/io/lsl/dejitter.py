@@ -10,13 +10,21 @@ a segment, and the line fitted up to the end of a block is applied to the next b
 with B the block's length, e[k] the number of its first sample, L[k] the line through all earlier blocks and
 y[k] where the previous block's line ended. The times are continuous and converge to the fit within a block.
 Nothing depends on how the stamps were cut into chunks. The first block passes, made non-decreasing.
+
+Samples that were lost have numbers too: `skip` counts them, and the line goes on behind them. Of packets whose samples
+share one stamp, or nearly, only the last sample was taken at about that time: the line goes through those alone, and
+lies at the earliest of the last seconds, since a packet can be late and never early.
 """
+
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.io.lsl.delays import Delays
+
 #: Length of a block, seconds, and how old a block weighs half. Longer lives average more jitter and follow a
-#: wandering sampling clock less: over stamps that come 32 at a time, late by 5 ms on average, the error is
+#: wandering sampling clock less: over stamps that come one at a time, late by 5 ms on average, the error is
 #: 0.3 ms at 10 s and 0.24 ms at 60 s; a recording paced by sleeping is followed a quarter more closely at 10 s.
 BLOCK_S, HALF_LIFE_S = 0.5, 10.0
 
@@ -27,6 +35,12 @@ _LEAST_BLOCK = 8
 #: done by a process that has just slept.
 FEW = 32
 
+#: Two stamps that many periods apart are those of one packet; and this share of such steps makes packets of a stream.
+_TOGETHER, _PACKETS = 0.25, 0.4
+
+#: Over so many blocks the earliest packet is looked for.
+_EARLIEST_OF = 16
+
 
 class Dejitter:
     """A Dejitter holds the fit of one stream; `restart` begins a new segment.
@@ -35,6 +49,17 @@ class Dejitter:
     ----------
     rate : float
         Samples per second as the stream says, at the speed it plays. The true rate is found by the fit.
+    tolerance : float
+        Seconds by which a sample may be late while its delays are not known yet.
+
+    Attributes
+    ----------
+    delays : Delays
+        How late the stamps come.
+    packets : bool
+        Whether the samples of the last block came in packets, one stamp each.
+    overdue : int
+        Samples that must have been lost some time before the next one, by rate and time against their count.
 
     Examples
     --------
@@ -47,30 +72,48 @@ class Dejitter:
     (True, 92.9)
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, tolerance: float = 0.1) -> None:
         self._nominal = 1.0 / rate
         self._size = max(_LEAST_BLOCK, round(BLOCK_S * rate))
         self._forget = 0.5 ** (self._size * self._nominal / HALF_LIFE_S)
         self._ramp = np.arange(self._size, dtype=np.float64)
-        self._centred = self._ramp - (self._size - 1) / 2
-        self._spread = float((self._centred * self._centred).sum())
         self._block = np.empty(self._size)
+        self.delays = Delays(self._nominal, tolerance)
         self.restart()
 
     def restart(self) -> None:
         """Forget everything: the next stamp is the first of a segment."""
-        self._at = 0  # place in the current block
+        self._at = 0  # place in the current block, lost samples counted
+        self._got = 0  # stamps in it
+        self._holes: list[tuple[int, int]] = []  # after so many of them, so many samples are missing
         self._blocks = 0  # blocks completed
         self._origin = 0.0
         self._newest = -np.inf
-        self._knot = self._slope = 0.0
+        self._knot, self._slope = 0.0, self._nominal
         self._weight = self._mean_i = self._mean_t = self._s_ii = self._s_it = 0.0
+        self.packets = False
+        self.overdue = 0
+        self._last: tuple[float, float] | None = (
+            None  # number and stamp of the last sample of the block before
+        )
+        self._early: deque[float] = deque(maxlen=_EARLIEST_OF)
+        self.delays.restart()
 
     @property
     def period(self) -> float:
         """Seconds between two samples: fitted, or nominal before the first fit."""
-        fitted = self._s_it / self._s_ii if self._s_ii else 0.0
+        fitted = self._s_it / self._s_ii if self._s_ii and self._weight >= _LEAST_BLOCK else 0.0
         return fitted if fitted > 0 else self._nominal
+
+    @property
+    def begun(self) -> bool:
+        """Whether a line is in force; before, stamps pass as they are."""
+        return self._blocks > 0
+
+    @property
+    def left(self) -> int:
+        """Samples that the current block still takes."""
+        return self._size - self._at
 
     def expect(self, out: NDArray[np.float64]) -> bool:
         """Write the times of the next samples, as far as earlier blocks tell; False, and nothing, where they do not.
@@ -82,13 +125,41 @@ class Dejitter:
         self._lay(out)
         return True
 
+    def late(self, stamps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how much the stamps of the next samples are later than the line in force, seconds."""
+        origin = self._origin if self._blocks or self._got else float(stamps[0])
+        end = self._at + len(stamps)
+        inside = end <= self._size
+        numbers = self._ramp[self._at : end] if inside else np.arange(self._at, end, dtype=np.float64)
+        return np.asarray(stamps - (numbers * self._slope + self._knot + origin), np.float64)
+
     def take(self, stamps: NDArray[np.float64]) -> None:
         """Learn from the stamps of samples whose times were expected."""
-        end = self._at + len(stamps)
-        np.subtract(stamps, self._origin, out=self._block[self._at : end])
-        self._at = end
-        if end == self._size:
+        n = len(stamps)
+        np.subtract(stamps, self._origin, out=self._block[self._got : self._got + n])
+        self._got += n
+        self._at += n
+        if self._at == self._size:
             self._fit()
+
+    def skip(self, missing: int) -> None:
+        """Count samples that were lost before the next one.
+
+        Their number may be wrong by one where stamps jitter: the line keeps its slope and soon finds its place again.
+        """
+        self._loosen(4)
+        self.overdue = 0
+        while missing:
+            step = min(missing, self.left)
+            self._holes.append((self._got, step))
+            self._at += step
+            missing -= step
+            if self._at == self._size:
+                self._fit()
+
+    def _loosen(self, blocks: int) -> None:
+        """Let the line find its place anew within a few blocks; its slope stays as firm as it was."""
+        self._weight = min(self._weight, float(blocks * self._size))
 
     def _lay(self, out: NDArray[np.float64]) -> None:
         """Write the line of this block from where it stands."""
@@ -113,9 +184,9 @@ class Dejitter:
         """
         done, n = 0, len(stamps)
         while done < n:
-            if self._at == 0 and self._blocks == 0:
+            if self._got == 0 and self._blocks == 0:
                 self._origin = float(stamps[done])
-            step = min(n - done, self._size - self._at)
+            step = min(n - done, self.left)
             piece, place = stamps[done : done + step], out[done : done + step]
             if self._blocks:
                 self._lay(place)
@@ -126,35 +197,111 @@ class Dejitter:
             self.take(piece)
             done += step
 
+    # -- the fit -----------------------------------------------------------------------------------------
+
     def _fit(self) -> None:
         """Take the full block into the fit and lay the line of the next one."""
-        size = self._size
-        first = self._blocks * size
-        mean_t = float(self._block.sum()) / size
-        mean_i = first + (size - 1) / 2
-        weight = self._weight * self._forget
-        total = weight + size
-        between = weight * size / total
-        d_i, d_t = mean_i - self._mean_i, mean_t - self._mean_t
-        # Moments about the joint mean (Chan, Golub and LeVeque 1983), the past ones faded.
-        self._s_ii = self._s_ii * self._forget + self._spread + between * d_i * d_i
-        self._s_it = (
-            self._s_it * self._forget
-            + float((self._centred * (self._block - mean_t)).sum())
-            + between * d_i * d_t
-        )
-        self._mean_i += d_i * size / total
-        self._mean_t += d_t * size / total
-        self._weight = total
-
+        size, first = self._size, self._blocks * self._size
+        stamps = self._block[: self._got]
+        numbers = self._numbers()
+        late = stamps - (numbers * self._slope + self._knot)
+        if len(stamps):
+            # Samples that were held and found to be late say nothing of the clock; if most are late, it was the clock.
+            in_time = late <= self.delays.longest
+            if self._blocks:
+                self._settle(late)
+            some = not self._blocks or 2 * np.count_nonzero(in_time) < len(stamps)
+            self._take_block(stamps, first + numbers, None if some or in_time.all() else in_time)
         here = first + size
         if self._blocks:
             self._knot += self._slope * size
         else:
             self._knot = max(self._line(here), self._newest - self._origin)
+            late = stamps - np.fromiter((self._line(first + i) for i in numbers), np.float64, len(stamps))
         self._slope = max(0.0, (self._line(here + size) - self._knot) / size)
-        self._at = 0
+        if len(stamps) > 1:
+            self.delays.learn(late, *self._looks(stamps))
+        self._at = self._got = 0
+        self._holes.clear()
         self._blocks += 1
 
-    def _line(self, i: int) -> float:
-        return self._mean_t + self.period * (i - self._mean_i)
+    def _settle(self, late: NDArray[np.float64]) -> None:
+        """Look whether the last block was displaced as a whole: where the half of it is, something happened within."""
+        halves = late[: len(late) // 2], late[len(late) // 2 :]
+        shift = self.delays.displaced(late)
+        if shift:
+            self._loosen(1)
+            if all(self.delays.displaced(half) for half in halves):
+                self.overdue = max(0, round(shift / self.period))
+
+    def _numbers(self) -> NDArray[np.float64]:
+        """Return the number within the block of each of its stamps."""
+        numbers = self._ramp[: self._got]
+        if self._holes:
+            numbers = numbers.copy()
+            for after, missing in self._holes:
+                numbers[after:] += missing
+        return numbers
+
+    def _take_block(
+        self, stamps: NDArray[np.float64], numbers: NDArray[np.float64], kept: NDArray[np.bool_] | None
+    ) -> None:
+        """Take stamps into the fit: all that are kept, or of packets the last of each."""
+        own, own_numbers = stamps, numbers
+        if self._last is not None:
+            stamps, numbers = np.r_[self._last[1], stamps], np.r_[self._last[0], numbers]
+        steps = stamps[1:] - stamps[:-1]
+        near = _TOGETHER * self._nominal
+        together = np.count_nonzero(np.abs(steps) < near)
+        self.packets = len(steps) > 1 and bool(together >= _PACKETS * len(steps))
+        if self.packets:
+            ends = np.flatnonzero(steps >= near)
+            self._moments(stamps[ends], numbers[ends])
+            if len(ends):
+                self._early.append(float((stamps[ends] - self._mean_line(numbers[ends])).min()))
+        else:
+            self._early.clear()
+            self._moments(*((own, own_numbers) if kept is None else (own[kept], own_numbers[kept])))
+        self._last = (float(numbers[-1]), float(stamps[-1]))
+
+    def _moments(self, stamps: NDArray[np.float64], numbers: NDArray[np.float64]) -> None:
+        """Add stamps to the moments about the joint mean (Chan, Golub and LeVeque 1983), the past ones faded."""
+        size = len(stamps)
+        weight = self._weight * self._forget
+        total = weight + size
+        self._weight = total
+        self._s_ii *= self._forget
+        self._s_it *= self._forget
+        if not size:
+            return
+        mean_t, mean_i = float(stamps.sum()) / size, float(numbers.sum()) / size
+        centred = numbers - mean_i
+        between = weight * size / total
+        d_i, d_t = mean_i - self._mean_i, mean_t - self._mean_t
+        self._s_ii += float((centred * centred).sum()) + between * d_i * d_i
+        self._s_it += float((centred * (stamps - mean_t)).sum()) + between * d_i * d_t
+        self._mean_i += d_i * size / total
+        self._mean_t += d_t * size / total
+
+    def _looks(self, stamps: NDArray[np.float64]) -> tuple[float, int, float]:
+        """Return the share of steps backwards, the size of packets, and the usual seconds between two samples.
+
+        Holes, which are few, do not count in those. Of packets they are not asked: NaN.
+        """
+        steps = stamps[1:] - stamps[:-1]
+        backwards = float(np.count_nonzero(steps < 0)) / len(steps)
+        if self.packets:
+            sizes = np.diff(np.flatnonzero(steps >= _TOGETHER * self._nominal))
+            if not len(sizes):
+                return backwards, self.delays.packet if self.delays.packet != 1 else 0, np.nan
+            usual = int(np.bincount(sizes).argmax())
+            return backwards, usual if np.count_nonzero(sizes == usual) > len(sizes) / 2 else 0, np.nan
+        lag = max(1, len(stamps) // 5)
+        every = max(1, len(stamps) // 100)
+        return backwards, 1, float(np.median(stamps[lag::every] - stamps[:-lag:every])) / lag
+
+    def _mean_line(self, i: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(self._mean_t + self.period * (i - self._mean_i), np.float64)
+
+    def _line(self, i: float) -> float:
+        return self._mean_t + self.period * (i - self._mean_i) + min(self._early, default=0.0)

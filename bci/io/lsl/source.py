@@ -23,6 +23,7 @@ from bci.errors import DuplicateStream, StreamMismatch
 from bci.io.lsl.address import Address
 from bci.io.lsl.connection import Connector, changes, differences
 from bci.io.lsl.discovery import WAIT, describe, nothing, visible
+from bci.io.lsl.held import Held
 from bci.io.lsl.inlet import Inlet
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.outlet import LslOutlet
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 #: Samples are pulled up to absolute counts that are multiples of this many seconds, so that a stream pushed
 #: sample by sample does not cost a wake-up per sample.
 QUANTUM_S = 0.01
+
+#: What is held is decided by what there is when so many seconds bring nothing more.
+SILENT_S = 0.25
 
 #: How often the sender's clock and the network are looked at, and one complaint is logged, seconds.
 LOOK_EVERY_S = 1.0
@@ -82,7 +86,8 @@ class LslSource(Closing):
         Seconds without a sample after which the stream counts as stalled; by default half a second or three
         samples, whichever is longer.
     gap_tolerance : float, optional
-        Seconds by which a step between stamps may exceed the sample period; see `Stamps`.
+        Seconds by which a step between stamps may exceed the sample period; by default what they show of their
+        jitter decides. See `Stamps`.
     grid : Grid, optional
         Counts at which a reader's windows end: samples are handed over there even when the reader is still
         busy and has not said yet which count it waits for.
@@ -132,6 +137,7 @@ class LslSource(Closing):
     ) -> None:
         self._clock = clock
         self._grid = grid
+        self._buffer_s = buffer_s
         self._connector = Connector(Address.of(address), expect, buffer_s, clock, stated)
         inlet = self._connector.connect(timeout, between)
         self._inlet: Inlet | None = inlet
@@ -141,6 +147,7 @@ class LslSource(Closing):
         self.data_age_limit = max(0.5, 3 / rate) if data_age_limit is None else data_age_limit
         self._quantum = max(1, int(QUANTUM_S * rate))
         self._stamps = Stamps(self.signal.rate, self.speed, self.info.exact_stamps, gap_tolerance)
+        self._held = Held()
         self._patience = Patience(clock, 1 / rate)
         self._stream: Stream | None = None
         self._behind = True  # whether more may wait in liblsl than was asked for
@@ -172,11 +179,14 @@ class LslSource(Closing):
 
     # -- receiving ---------------------------------------------------------------------------------------
 
-    def pull_into(self, stream: Stream, timeout: float = WAIT) -> int:
+    def pull_into(self, stream: Stream, timeout: float = WAIT, *, last: bool = False) -> int:
         """Receive what comes next straight into the stream's ring; mark what is not right.
 
         Blocks inside liblsl until the count that a reader waits for, the grid or the quantum is reached, or `timeout`
         real seconds have passed. While the source is lost, takes one step of at most 0.1 s towards finding it.
+
+        A sample that is later than any before is held back, with those behind it, until they tell whether it was only
+        late; `last` says that none will be waited for.
 
         Returns
         -------
@@ -194,28 +204,35 @@ class LslSource(Closing):
         if inlet is None:
             self._find_again(stream)
             return 0
-        ring = stream.samples
+        ring, held = stream.samples, self._held
         room = self._room(ring, inlet)
-        places = ring.claim(room)
-        raw, times, arrived = places["raw"], places["times"], places["arrived"]
+        places = ring.claim(held.n + room)
+        raw, times = places["raw"], places["times"]
         # Whatever can be done before the samples come is done before: behind them it would delay who waits for them.
-        expected = not (self._fresh or self._stalled) and self._stamps.expect(times)
+        expected = not (self._fresh or self._stalled or held.n) and self._stamps.expect(times)
         due = self._heard + room * self._stamps.period
-        n, lost = self._patience.pull(inlet, places["samples"], raw, timeout, due)
+        behind = held.put_back(places)
+        n, lost = self._patience.pull(inlet, behind["samples"], behind["raw"], timeout, due)
         now = self._clock.now()
-        if n:
+        given_up = last or lost or (not n and now - self._heard > SILENT_S)
+        decided = 0
+        if n or (held.n and given_up):
+            n_all = held.n + n
+            behind["arrived"][:n].fill(now)
             if n < room:
-                raw, times, arrived = raw[:n], times[:n], arrived[:n]
-            arrived.fill(now)
+                raw, times = raw[:n_all], times[:n_all]
             expected = expected and self._stamps.regular(raw)
-            if not expected:
-                self._stamp(stream, inlet, raw, times, now)
-            count = ring.commit(n)
-            # Checked while the waiting reader wakes up: whether any of these samples must not enter a filter.
-            ring.vouch(count, good=all_measured(places["samples"][:n]))
+            decided = n_all if expected else self._stamp(stream, inlet, raw, times, now, last=given_up)
+            if held.n or decided < n_all:
+                held.keep(places, decided, n_all)
+            if decided:
+                count = ring.commit(decided)
+                # Checked while the waiting reader wakes up: whether any of these samples must not enter a filter.
+                ring.vouch(count, good=all_measured(places["samples"][:decided]))
             if expected:
                 self._stamps.take(raw)
-            self.received += n
+            self.received += decided
+        if n:
             # Samples that came sooner than their rate allows were there already, and more may be.
             self._behind = now - self._heard < 0.5 * n * self._stamps.period
             self.newest = self._heard = now
@@ -228,7 +245,7 @@ class LslSource(Closing):
         elif now - self._looked >= LOOK_EVERY_S:
             self._looked = now
             self._look_around(stream, inlet, now)
-        return n
+        return decided
 
     def pull(self, timeout: float) -> Window | None:
         """Return the next samples as a window of their own, or None when none came within `timeout` seconds.
@@ -270,6 +287,7 @@ class LslSource(Closing):
             )
         self._stream = stream
         self._fresh = self._behind = True
+        self._stamps.longest_hold = min(self._stamps.longest_hold, stream.samples.max_window // 2)
         # A predecessor may have died between what it wrote last and a word about it.
         stream.samples.vouch(stream.samples.count, good=False)
 
@@ -285,16 +303,18 @@ class LslSource(Closing):
         if self._behind:
             # What is there already is taken at once: we are late, or more came at a time than was asked for.
             n = max(n, inlet.available)
-        return min(n, ring.max_window)
+        return min(n, ring.max_window - self._held.n)
 
-    def _stamp(self, stream: Stream, inlet: Inlet, raw: Times, times: Times, now: float) -> None:
-        """Fill in the times of the samples about to be committed, and mark what their stamps show."""
+    def _stamp(
+        self, stream: Stream, inlet: Inlet, raw: Times, times: Times, now: float, *, last: bool = False
+    ) -> int:
+        """Fill in the times of the samples about to be committed, mark what their stamps show; return how many."""
         first = stream.samples.count
         fresh, self._fresh = self._fresh, False
         if fresh:
             self._stamps.restart()
             self._shift(stream, inlet.offset, now)
-        events = self._stamps(raw, times)
+        events, decided = self._stamps(raw, times, last=last)
         if fresh and first:
             last = stream.samples.view(first - 1, first)["times"][0]
             since = float(times[0] - last)
@@ -312,13 +332,16 @@ class LslSource(Closing):
             self._stalled = False
             self._mark(stream, MarkKind.RESUMED, value=now - self._heard, time=now)
         for event in events:
-            if event.kind is MarkKind.GAP:
-                self.lost += event.count
-            elif event.kind is MarkKind.DUPLICATE:
-                self.duplicates += event.count
-            self._mark(
-                stream, event.kind, event.index, event.count, event.value, time=float(times[event.index])
-            )
+            kind, count = event.kind, event.count
+            if kind is MarkKind.GAP and event.value > now - self._heard + self._buffer_s:
+                # Neither the time that passed here nor what liblsl keeps leaves room for a loss as long as that.
+                kind, count = MarkKind.CLOCK_RESET, 0
+            elif kind is MarkKind.GAP:
+                self.lost += count
+            elif kind is MarkKind.DUPLICATE:
+                self.duplicates += count
+            self._mark(stream, kind, event.index, count, event.value, time=float(times[event.index]))
+        return decided
 
     def _shift(self, stream: Stream, offset: float, now: float) -> None:
         for event in self._stamps.shift(offset):

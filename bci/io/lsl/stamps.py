@@ -1,7 +1,10 @@
 """Stamps turns a sender's stamps into session time, and finds gaps, clock resets and duplicates.
 
-The steps between stamps as sent are compared with the stream's rate; one that does not fit becomes an `Irregularity`
-at the exact sample. Between two breaks the stamps are dejittered, then the sender's clock offset is added.
+Stamps that are the samples' own times, or are judged by a tolerance, are compared step by step with the stream's rate.
+All others are compared with the line through those before them: a sample that is later than any before is held until
+those behind it tell whether samples are missing or it was only late (`bci.io.lsl.delays`). What does not fit becomes
+an `Irregularity` at the exact sample. Between two breaks the stamps are dejittered, then the sender's clock offset is
+added.
 """
 
 import math
@@ -12,13 +15,18 @@ from numpy.typing import NDArray
 
 from bci.errors import StreamError
 from bci.io.lsl.dejitter import FEW, Dejitter
+from bci.io.lsl.delays import Delays
+from bci.io.lsl.offset import Offset
 from bci.signal.types import MarkKind
 
-#: A new estimate of the clock offset is taken into use when it differs by more than this, seconds.
-OFFSET_STEP = 5e-5
+#: While nothing is known of a stream's jitter, a sample may be so many seconds late, or so many periods.
+UNKNOWN_S, UNKNOWN_SAMPLES = 0.1, 10
 
-#: How long a change of the clock offset takes to come into full force, so that times stay in order, seconds.
-OFFSET_SLEW_S = 1.0
+#: Behind a hole of more seconds a new segment begins: the line would lead too far.
+LONGEST_HOLE_S = 10.0
+
+#: How long samples are held at most, in seconds of their stream.
+LONGEST_HOLD_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Irregularity:
     index : int
         First sample concerned, in the chunk.
     count : int
-        Samples missing (estimated from the time that passed), or repeated.
+        Samples missing (by the time that passed), or repeated.
     value : float
         Size, seconds: the time missing, the step of a reset clock, the offset from now on.
     """
@@ -55,35 +63,46 @@ class Stamps:
     exact : bool
         Whether the stamps are the samples' own times: then they pass untouched, and half a sample is a gap.
     tolerance : float, optional
-        Seconds (at speed 1) by which a step between stamps may exceed the sample period. By default half a
-        sample when exact, else 10 samples or 0.1 s, whichever is longer.
+        Seconds (at speed 1) by which a step between stamps may exceed the sample period; a longer one is a gap, at
+        once. By default half a sample when exact, else by what the stamps themselves show of their jitter.
+
+    Attributes
+    ----------
+    longest_hold : int
+        At most so many samples are held: two seconds of them.
     """
 
     def __init__(
         self, rate: float, speed: float = 1.0, exact: bool = False, tolerance: float | None = None
     ) -> None:
-        if tolerance is None:
-            tolerance = 0.5 / rate if exact else max(10 / rate, 0.1)
-        self.tolerance = tolerance / speed
+        self._stepwise = exact or tolerance is not None
+        unknown = 0.5 / rate if exact else max(UNKNOWN_SAMPLES / rate, UNKNOWN_S)
+        self.tolerance = (unknown if tolerance is None else tolerance) / speed
         self._nominal = 1 / (rate * speed)
         self._longest = self._nominal + self.tolerance
-        self._dejitter = None if exact else Dejitter(rate * speed)
-        self._slew = max(1, round(OFFSET_SLEW_S * rate * speed))
+        self._dejitter = None if exact else Dejitter(rate * speed, self.tolerance)
+        self.longest_hold = max(2, round(LONGEST_HOLD_S * rate * speed))
+        self._offset = Offset(rate * speed)
         self._newest = math.nan
-        self._n = 0
-        self._from = self._to = 0.0
-        self._since = -self._slew
-        self._known = False
+        self._told: NDArray[np.float64] = np.empty(0)  # the times last expected
+        self._pardoned = 0  # samples to come whose lateness is explained
+        self._latest = 0.0  # latest delay while no line is in force
+        self._alike = 0  # samples stamped as the one before, while it is open whether those are packets
 
     @property
     def period(self) -> float:
         """Seconds between two samples: fitted where the stamps are not exact, else nominal."""
         return self._nominal if self._dejitter is None else self._dejitter.period
 
+    @property
+    def delays(self) -> Delays | None:
+        """How late the stamps come, as learnt so far; None where that is not asked: they are exact."""
+        return None if self._dejitter is None else self._dejitter.delays
+
     def restart(self) -> None:
         """Begin a new segment with the next sample, whatever its stamp; `shift` must set the clock offset again."""
         self._newest = math.nan
-        self._known = False
+        self._offset.known = False
         self._new_segment()
 
     def shift(self, offset: float) -> list[Irregularity]:
@@ -100,35 +119,54 @@ class Stamps:
             Nothing when it is as good as the one in use; a CLOCK_OFFSET; before it a CLOCK_RESET when the
             offset has jumped further than a gap.
         """
-        change = offset - self._to
-        if not self._known or abs(change) > self.tolerance:
-            events = [Irregularity(MarkKind.CLOCK_RESET, 0, 0, change)] if self._known else []
-            self._known = True
-            self._from = self._to = offset
-            if events:
-                self._new_segment()
-            return [*events, Irregularity(MarkKind.CLOCK_OFFSET, 0, 0, offset)]
-        if abs(change) <= OFFSET_STEP:
-            return []
-        self._from, self._to, self._since = self._offset_now(), offset, self._n
-        return [Irregularity(MarkKind.CLOCK_OFFSET, 0, 0, offset)]
+        known, change = self._offset.known, offset - self._offset.seconds
+        said = [Irregularity(MarkKind.CLOCK_OFFSET, 0, 0, offset)]
+        if not known or abs(change) > self.tolerance:
+            self._offset.jump(offset)
+            if not known:
+                return said
+            self._new_segment()
+            return [Irregularity(MarkKind.CLOCK_RESET, 0, 0, change), *said]
+        return said if self._offset.move(offset) else []
+
+    # -- the quick way, for stamps that hold no surprise -------------------------------------------------
 
     def expect(self, out: NDArray[np.float64]) -> bool:
         """Write the session times of the next samples before they arrive; False where their stamps are needed.
 
         The times hold if the stamps turn out to be `regular`; those must then be passed to `take`.
         """
-        if self._dejitter is None or self._n - self._since < self._slew or not self._dejitter.expect(out):
+        dejitter = self._dejitter
+        if dejitter is None or dejitter.overdue or not self._offset.settled or not dejitter.expect(out):
             return False
-        if self._to:
-            out += self._to
+        if self._offset.seconds:
+            out += self._offset.seconds
+        self._told = out
         return True
 
     def regular(self, raw: NDArray[np.float64]) -> bool:
-        """Return whether the next samples' stamps (n,), n ≥ 1, follow on without gap, repetition or step back."""
-        before, longest = self._newest, self._longest
+        """Return whether the expected samples' stamps (n,), n ≥ 1, are in order and no later than those before them."""
+        before = self._newest
+        if self._stepwise:
+            return self._regular_steps(raw)
+        assert self._dejitter is not None
+        longest = self._dejitter.delays.longest - self._offset.seconds
         if len(raw) <= FEW:
             # For a few stamps in a process that has just slept, each call into NumPy costs more than this loop.
+            for stamp, time in zip(raw.tolist(), self._told.tolist(), strict=False):
+                if not before < stamp <= time + longest:
+                    return False
+                before = stamp
+            return True
+        if not before < raw.item(0):
+            return False
+        steps = raw[1:] - raw[:-1]
+        late = raw - self._told[: len(raw)]
+        return steps.item(steps.argmin()) > 0 and late.item(late.argmax()) <= longest
+
+    def _regular_steps(self, raw: NDArray[np.float64]) -> bool:
+        before, longest = self._newest, self._longest
+        if len(raw) <= FEW:
             for stamp in raw.tolist():
                 if not 0 < stamp - before <= longest:
                     return False
@@ -144,83 +182,195 @@ class Stamps:
         assert self._dejitter is not None
         self._newest = raw.item(-1)
         self._dejitter.take(raw)
-        self._n += len(raw)
+        self._offset.count(len(raw))
+        self._pardoned = max(0, self._pardoned - len(raw))
 
-    def __call__(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> list[Irregularity]:
-        """Write the session time of each sample into `out`; return the irregularities found, in order.
+    # -- the slow way, for all ---------------------------------------------------------------------------
+
+    def __call__(
+        self, raw: NDArray[np.float64], out: NDArray[np.float64], *, last: bool = False
+    ) -> tuple[list[Irregularity], int]:
+        """Write the session time of each sample into `out`, as far as it is decided.
 
         Parameters
         ----------
         raw : (n,) float64, n ≥ 1
-            Stamps of the next samples, as sent.
+            Stamps of the next samples, as sent; those that were left undecided come again, with what followed.
         out : (n,) float64
             Receives the corrected and dejittered times.
+        last : bool
+            Whether nothing follows, so that all is decided by what there is.
+
+        Returns
+        -------
+        events : list of Irregularity
+            The irregularities found, in order.
+        decided : int
+            How many samples were taken; the others are held.
 
         Raises
         ------
         StreamError
             If a stamp is not a finite number.
         """
-        regular, first = self.regular(raw), raw.item(0) - self._newest
-        self._newest = raw.item(-1)
-        if regular:
-            self._correct(raw, out)
-            return []
-        return self._break(raw, np.concatenate([[first], raw[1:] - raw[:-1]]), out)
-
-    def _break(
-        self, raw: NDArray[np.float64], steps: NDArray[np.float64], out: NDArray[np.float64]
-    ) -> list[Irregularity]:
-        """Cut the chunk at each gap and clock reset, correct the pieces, return the irregularities."""
         if not np.isfinite(raw).all():
             raise StreamError(
                 "a sample came with a stamp that is no finite number; seconds on the sender's clock were "
                 "expected. Correct the program that sends the stream."
             )
+        if self._stepwise:
+            return self._by_steps(raw, out), len(raw)
+        return self._by_delays(raw, out, last)
+
+    def _by_steps(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> list[Irregularity]:
+        """Cut the chunk at each gap and clock reset, correct the pieces, return the irregularities."""
+        if self._regular_steps(raw):
+            self._accept(raw, out)
+            return []
+        steps = self._steps(raw)
         odd = np.flatnonzero((steps > self._longest) | (steps < -self.tolerance) | (steps == 0))
         events: list[Irregularity] = []
         done = 0
         for index in odd.tolist():
             step = float(steps[index])
             if step == 0:
-                last = events[-1] if events else None
-                if last and last.kind is MarkKind.DUPLICATE and last.index + last.count == index:
-                    events[-1] = Irregularity(MarkKind.DUPLICATE, last.index, last.count + 1)
-                else:
-                    events.append(Irregularity(MarkKind.DUPLICATE, index, 1))
+                _repeat(events, index)
                 continue
             # The pieces before this break come first: what they say about the rate tells how much is missing.
-            self._correct(raw[done:index], out[done:index])
+            self._accept(raw[done:index], out[done:index])
             done = index
-            if step > 0:
-                missing = step - self.period
-                events.append(
-                    Irregularity(MarkKind.GAP, index, max(1, round(missing / self.period)), missing)
-                )
-            else:
-                events.append(Irregularity(MarkKind.CLOCK_RESET, index, 0, step))
-            self._new_segment()
-        self._correct(raw[done:], out[done:])
+            events.append(self._gap(index, step) if step > 0 else self._reset(index, step))
+        self._accept(raw[done:], out[done:])
         return events
 
+    def _gap(self, index: int, step: float) -> Irregularity:
+        """Count by the step between two stamps how many samples are missing."""
+        missing = step - self.period
+        count = max(1, round(missing / self.period))
+        self._pass(count)
+        return Irregularity(MarkKind.GAP, index, count, missing)
+
+    def _reset(self, index: int, step: float) -> Irregularity:
+        self._new_segment()
+        return Irregularity(MarkKind.CLOCK_RESET, index, 0, step)
+
+    def _by_delays(
+        self, raw: NDArray[np.float64], out: NDArray[np.float64], last: bool
+    ) -> tuple[list[Irregularity], int]:
+        """Compare each stamp with the line through those before it."""
+        dejitter = self._dejitter
+        assert dejitter is not None
+        events: list[Irregularity] = []
+        done, n = 0, len(raw)
+        while done < n:
+            if dejitter.overdue:
+                events.append(self._lost(done, dejitter.overdue))
+            piece = raw[done : done + dejitter.left]
+            late = dejitter.late(piece)
+            steps = self._steps(piece)
+            cut = self._first_odd(late, steps)
+            if cut:
+                if (steps[:cut] == 0).any() or self._alike:
+                    self._note_repeats(events, done, steps[:cut])
+                self._accept(piece[:cut], out[done : done + cut], late[:cut])
+                done += cut
+            elif steps[0] < -self.tolerance:
+                events.append(self._reset(done, float(steps[0])))
+                self._accept(piece[:1], out[done : done + 1])
+                done += 1
+            else:
+                held = dejitter.late(raw[done : done + self.longest_hold])
+                found = dejitter.delays.judge(held, self.period, len(held) if last else self.longest_hold)
+                if found is None:
+                    break
+                if not found.missing:
+                    self._pardoned = found.seen
+                else:
+                    events.append(self._lost(done, found.missing))
+        return events, done
+
+    def _steps(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the steps to each stamp from the one before it."""
+        steps = np.empty(len(raw))
+        steps[0] = raw.item(0) - self._newest
+        np.subtract(raw[1:], raw[:-1], out=steps[1:])
+        return steps
+
+    def _lost(self, index: int, missing: int) -> Irregularity:
+        """Go on behind samples that were lost."""
+        gap = Irregularity(MarkKind.GAP, index, missing, missing * self.period)
+        self._pass(missing)
+        return gap
+
+    def _first_odd(self, late: NDArray[np.float64], steps: NDArray[np.float64]) -> int:
+        """Return how many samples come before one that is late, or stamped long before the one before it."""
+        assert self._dejitter is not None
+        longest: float | NDArray[np.float64] = self._dejitter.delays.longest
+        if not self._dejitter.begun:
+            # Without a line yet a sample is late if it is much later, at the nominal rate, than all before it.
+            latest = late.copy()
+            latest[0] = self._latest
+            latest[1:] = late[:-1]
+            longest = np.maximum.accumulate(np.maximum(latest, self._latest)) + self.tolerance
+        odd = late > longest
+        odd[: self._pardoned] = False
+        odd |= steps < -self.tolerance
+        at = int(odd.argmax())
+        return at if odd[at] else len(late)
+
+    def _note_repeats(self, events: list[Irregularity], done: int, steps: NDArray[np.float64]) -> None:
+        """Note samples stamped as the one before them, unless that is how this stream's packets are stamped."""
+        assert self._dejitter is not None
+        alike = np.flatnonzero(steps == 0)
+        if not self._dejitter.begun:
+            self._alike += len(alike)
+            return
+        if self._dejitter.packets:
+            self._alike = 0
+        elif self._alike:
+            events.append(Irregularity(MarkKind.DUPLICATE, done, self._alike))
+            self._alike = 0
+        if not self._dejitter.packets:
+            for index in alike.tolist():
+                _repeat(events, done + index)
+
+    def _pass(self, missing: int) -> None:
+        """Go on behind lost samples: with their numbers, or in a new segment."""
+        if self._dejitter is None:
+            return
+        if missing * self._nominal > LONGEST_HOLE_S or not self._dejitter.begun:
+            self._new_segment()
+        else:
+            self._dejitter.skip(missing)
+
     def _new_segment(self) -> None:
+        self._pardoned = 0
+        self._latest = 0.0
         if self._dejitter is not None:
             self._dejitter.restart()
 
-    def _correct(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    def _accept(
+        self, raw: NDArray[np.float64], out: NDArray[np.float64], late: NDArray[np.float64] | None = None
+    ) -> None:
+        """Correct stamps whose numbers are known."""
+        n = len(raw)
+        if not n:
+            return
+        self._newest = raw.item(-1)
+        self._pardoned = max(0, self._pardoned - n)
         if self._dejitter is None:
             out[:] = raw
         else:
+            if late is not None and not self._dejitter.begun:
+                self._latest = max(self._latest, float(late.max()))
             self._dejitter(raw, out)
-        n = len(raw)
-        since = self._n - self._since
-        if since < self._slew:
-            share = np.minimum((since + 1 + np.arange(n)) / self._slew, 1.0)
-            out += self._from + (self._to - self._from) * share
-        elif self._to:
-            out += self._to
-        self._n += n
+        self._offset.add(out)
 
-    def _offset_now(self) -> float:
-        share = min((self._n - self._since) / self._slew, 1.0)
-        return self._from + (self._to - self._from) * share
+
+def _repeat(events: list[Irregularity], index: int) -> None:
+    """Add a sample stamped as the one before it to the events, or to the run of such that it continues."""
+    last = events[-1] if events else None
+    if last and last.kind is MarkKind.DUPLICATE and last.index + last.count == index:
+        events[-1] = Irregularity(MarkKind.DUPLICATE, last.index, last.count + 1)
+    else:
+        events.append(Irregularity(MarkKind.DUPLICATE, index, 1))

@@ -305,6 +305,70 @@ def test_duplicates_and_clock_resets_are_marked_and_every_sample_is_kept(
         assert source.duplicates == 2
 
 
+def test_a_lost_packet_out_of_plain_stamps_is_marked_at_its_sample_before_the_samples_are_there(
+    source_id: str, stream: Stream, clock: ManualClock
+) -> None:
+    """The samples behind it are held until it is sure that they are not only late; they lose nothing by that."""
+    counts = np.delete(np.arange(1600), slice(1500, 1512))
+    known: list[tuple[MarkKind, int, int]] = []
+    ring, commit = stream.samples, stream.samples.commit
+
+    def watched_commit(n: int) -> int:
+        if ring.count <= 1500 < ring.count + n:
+            known.extend(marks(stream))
+        return commit(n)
+
+    ring.commit = watched_commit
+    with LslOutlet(SIGNAL, source_id) as outlet, LslSource(source_id, clock=clock) as source:
+        push(outlet, counts[:1501])
+        pull_until(source, stream, lambda: source.newest > 0 and stream.samples.count == 1500)
+        assert marks(stream) == []
+        push(outlet, counts[1501:])
+        pull_until(source, stream, lambda: stream.samples.count == len(counts))
+        assert known == marks(stream) == [(MarkKind.GAP, 1500, 12)]
+        assert (source.received, source.lost) == (len(counts), 12)
+    got = [ring.view(at, at + 200) for at in (1200, 1388)]
+    for first, part in zip((1200, 1388), got, strict=True):
+        assert part["samples"][:, 0].tolist() == counts[first : first + 200].tolist()
+        assert part["times"] == pytest.approx(START + counts[first : first + 200] / 1000, abs=1e-6)
+
+
+def test_what_is_held_when_nothing_more_comes_is_written(
+    source_id: str, stream: Stream, clock: ManualClock
+) -> None:
+    with LslOutlet(SIGNAL, source_id) as outlet, LslSource(source_id, clock=clock) as source:
+        push(outlet, np.arange(1500))
+        pull_until(source, stream, lambda: stream.samples.count == 1500)
+        push(outlet, np.array([1520]))
+        pull_until(source, stream, lambda: bool(source._held.n))
+        assert stream.samples.count == 1500
+        assert source.pull_into(stream, 0.0) == 0
+        clock.advance(0.3)
+        assert source.pull_into(stream, 0.0) == 1
+        assert marks(stream) == [(MarkKind.GAP, 1500, 20)]
+        push(outlet, np.array([1530]))
+        pull_until(source, stream, lambda: bool(source._held.n))
+        assert source.pull_into(stream, 0.0, last=True) == 1
+        assert source.lost == 29
+
+
+def test_a_clock_set_forward_by_an_hour_is_no_loss_of_an_hour(
+    source_id: str, stream: Stream, clock: ManualClock
+) -> None:
+    for exact in (True, False):
+        with LslOutlet(SIGNAL, source_id, exact_stamps=exact) as outlet:
+            source = LslSource(source_id, clock=clock)
+            before = stream.samples.count
+            push(outlet, np.arange(1500))
+            pull_until(source, stream, lambda before=before: stream.samples.count == before + 1500)
+            push(outlet, np.arange(1500, 1600), START + 3600 + np.arange(1500, 1600) / 1000)
+            pull_until(source, stream, lambda before=before: stream.samples.count == before + 1600)
+            found = [mark for mark in marks(stream) if mark[1] > before]
+            assert found == [(MarkKind.CLOCK_RESET, before + 1500, 0)]
+            assert source.marked[MarkKind.GAP] == 0
+            source.close()
+
+
 def test_the_first_mark_is_the_clock_offset_in_force(
     outlet: LslOutlet, source_id: str, stream: Stream, clock: ManualClock
 ) -> None:

@@ -20,20 +20,22 @@ def feed(
     stamps: Stamps, raw: NDArray[np.float64], sizes: list[int], offsets: dict[int, float] | None = None
 ) -> tuple[NDArray[np.float64], Found]:
     """Feed in chunks of these sizes, cut also where the clock offset changes; give events absolute indices."""
-    out, found, at, turn = np.empty(len(raw)), [], 0, 0
+    out, found, at, turn, done = np.empty(len(raw)), [], 0, 0, 0
     changes = dict(offsets or {})
     while at < len(raw):
         for event in stamps.shift(changes.pop(at)) if at in changes else []:
             found.append((event.kind, at, event.count))
         end = min([len(raw), at + sizes[turn % len(sizes)], *changes])
-        # As acquisition does: times written before the samples have come stand if the stamps turn out to be regular.
-        if stamps.expect(out[at:end]) and stamps.regular(raw[at:end]):
-            stamps.take(raw[at:end])
-            at, turn = end, turn + 1
-            continue
-        for event in stamps(raw[at:end], out[at:end]):
-            found.append((event.kind, at + event.index, event.count))
         at, turn = end, turn + 1
+        # As acquisition does: times written before the samples have come stand if the stamps turn out to be regular.
+        if stamps.expect(out[done:end]) and stamps.regular(raw[done:end]):
+            stamps.take(raw[done:end])
+            done = end
+            continue
+        events, decided = stamps(raw[done:end], out[done:end], last=end == len(raw))
+        found += [(event.kind, done + event.index, event.count) for event in events]
+        done += decided
+    assert done == len(raw)
     return out, merged(found)
 
 
@@ -152,7 +154,7 @@ def test_after_a_restart_no_step_is_a_gap() -> None:
     stamps = Stamps(100.0)
     stamps(np.array([5.0]), np.empty(1))
     stamps.restart()
-    assert stamps(np.array([1.0, 1.01]), np.empty(2)) == []
+    assert stamps(np.array([1.0, 1.01]), np.empty(2)) == ([], 2)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

@@ -1,0 +1,208 @@
+"""Delays hold how late a stream's stamps come, learnt from the stamps; and tell samples that are late from lost ones.
+
+The delay of a sample is its stamp less the time that its number gives it. Where samples were lost, the delays of all
+that follow are longer by the time of the lost ones, for good; where samples were only late, the delays fall again, as
+fast as time passes while what was late comes in a burst. So a sample that is later than any before is held until the
+delays behind it tell which it is: a stamp can be late and never early.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: So many blocks of half a second are remembered; before so many were seen, delays count as unknown.
+_MEMORY, _LEAST = 8, 2
+
+#: The next half second may be later than those before by so many times what they differ among themselves.
+_WANDERS = 2.0
+
+#: So many samples behind a late one tell, where the jitter is two-sided, whether it alone was late.
+_OTHERS = 4
+
+#: So many standard errors from their mean, delays are displaced.
+_DISPLACED, _LEAST_DISPLACED = 3.0, 16
+
+#: How many samples may decide at most, in seconds.
+_DECIDES_S = 0.4
+
+#: A rate so far from the stated one is no crystal's but that of a program that sleeps between samples, and is late for
+#: good when it oversleeps: a few samples less are no sign of a loss.
+_OFF_RATE = 0.03
+
+#: Packets whose delay varies by more than this share of their length are told from lost ones by so many of them.
+_VARIES, _PACKETS = 0.25, 8
+
+#: Share of steps backwards from which the jitter counts as two-sided: the delays of stamps on arrival keep order.
+_UNORDERED = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A Finding says of a late sample whether samples are missing before it.
+
+    Attributes
+    ----------
+    missing : int
+        Samples lost before it; 0 when it was only late.
+    seen : int
+        Samples from it on that decided.
+    """
+
+    missing: int
+    seen: int
+
+
+class Delays:
+    """A Delays holds what the stamps of the last four seconds showed.
+
+    Parameters
+    ----------
+    period : float
+        Nominal seconds between samples.
+    unknown : float
+        Seconds by which a sample may be late while nothing is known yet.
+
+    Attributes
+    ----------
+    lowest, highest : float
+        The usual earliest delay of half a second, and the latest delay, but for a single half second's.
+    wander : float
+        How much the earliest delays of the half seconds differ: the sender's clock is not steady.
+    ordered : bool
+        Whether no stamp is before the one of the sample before, as for stamps on arrival.
+    packet : int
+        Samples of a packet that share a stamp, or nearly; 1 where they do not, 0 where packets vary.
+    longest : float
+        A sample later than this is held until it is known why.
+    """
+
+    def __init__(self, period: float, unknown: float) -> None:
+        self._period, self._unknown = period, unknown
+        self._most = max(2, round(_DECIDES_S / period))
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything."""
+        self._blocks: deque[tuple[float, float, float]] = deque(maxlen=_MEMORY)
+        self._unordered = 0.0
+        self.lowest = self.highest = 0.0
+        self.ordered, self.packet = True, 1
+        self.longest = self._unknown
+        self.wander = 0.0
+
+    def learn(self, delays: NDArray[np.float64], backwards: float, packet: int, usual: float) -> None:
+        """Take in a block's delays (n,), share of steps backwards and packets' size, and the usual seconds per sample.
+
+        Those are NaN where they are not known.
+        """
+        self._blocks.append((float(delays.min()), float(delays.max()), usual))
+        lows, highs, periods = zip(*self._blocks, strict=True)
+        n = len(lows)
+        self.lowest = sorted(lows)[n // 2]
+        self.highest = sorted(highs)[-2 if n > 2 else -1]
+        self.wander = sorted(lows)[-2] - sorted(lows)[1] if n > 3 else max(lows) - min(lows)
+        self._unordered += (backwards - self._unordered) / n
+        self.ordered = self._unordered < _UNORDERED
+        self.packet = packet
+        sleeps = self.ordered and abs(sorted(periods)[n // 2] / self._period - 1) > _OFF_RATE
+        unknown = n < _LEAST or sleeps
+        self.longest = self.highest + (max(self.guard, self._unknown) if unknown else self.guard)
+
+    def displaced(self, delays: NDArray[np.float64]) -> float:
+        """Return by how much a block's delays (n,) are longer than those before, in the mean; 0 if only by chance.
+
+        So samples are missed whose loss is shorter than the jitter. It is asked of two-sided jitter only: of stamps on
+        arrival the mean says little.
+        """
+        n = len(delays)
+        if self.ordered or len(self._blocks) < _LEAST or n < _LEAST_DISPLACED:
+            return 0.0
+        error = self.spread / math.sqrt(12 * n)
+        mean = float(delays.mean())
+        return mean if abs(mean) > _DISPLACED * error else 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether four seconds were seen, so that the figures are steady."""
+        return len(self._blocks) == _MEMORY
+
+    @property
+    def spread(self) -> float:
+        """Seconds between the earliest and the latest delay."""
+        return max(0.0, self.highest - self.lowest)
+
+    @property
+    def guard(self) -> float:
+        """Seconds beyond the latest delay from which a sample is later than any before."""
+        if not self.ordered:
+            return max(0.5 * self._period, 0.1 * self.spread)
+        return max(0.5 * self._period, 0.25 * self.spread, _WANDERS * self.wander)
+
+    @property
+    def smallest(self) -> int:
+        """How many lost samples in a row are always found; fewer are where the jitter happens to allow it."""
+        jitter = self.spread - (max(1, self.packet) - 1) * self._period
+        least = math.ceil((max(0.0, jitter) + self.guard) / self._period)
+        return max(1, self.packet, least)
+
+    def judge(self, delays: NDArray[np.float64], period: float, most: int) -> Finding | None:
+        """Say whether samples are missing before a late one; None as long as that is open.
+
+        Parameters
+        ----------
+        delays : (n,) float64
+            Of the late sample and all that followed; more of them never change what fewer have shown.
+        period : float
+            Seconds between samples.
+        most : int
+            After so many samples it is decided by what there is.
+        """
+        over = float(delays[0]) - self.highest
+        earliest = np.minimum.accumulate(delays)
+        # Where more are missing shortly after, those before that decide for themselves.
+        again = delays > earliest + self.spread + self.guard
+        if again[0 : (cut := int(again.argmax())) + 1].any():
+            delays, earliest, most = delays[:cut], earliest[:cut], cut
+        if self.ordered:
+            late = earliest < self.lowest + 0.5 * over
+        else:
+            # The first one was taken because it is late, so it says too much; a few more tell whether others are.
+            others = np.cumsum(delays[1:]) / np.arange(1, len(delays))
+            late = np.r_[
+                np.zeros(min(_OTHERS, len(delays)), bool), others[_OTHERS - 1 :] < 0.25 * self.spread
+            ]
+        passed = period * np.arange(len(delays))
+        lost = (delays[0] - earliest <= 0.5 * passed) & (passed >= period * (self._decides - 0.5))
+        if len(delays) >= most:
+            lost[most - 1] = True
+        decided = late | lost
+        at = int(decided.argmax())
+        if not decided[at]:
+            return None
+        return Finding(0 if late[at] else self._missing(delays[: at + 1], period), at + 1)
+
+    @property
+    def _decides(self) -> int:
+        """How many samples after a late one it takes to tell at least, with the number of lost ones."""
+        share = self.spread / self._period
+        if self.packet > 1 and share - (self.packet - 1) > _VARIES * self.packet:
+            return _PACKETS * self.packet
+        wanted = 2 * share if self.ordered else (6 * share / math.sqrt(12)) ** 2
+        return int(min(self._most, max(2, wanted)))
+
+    def _missing(self, delays: NDArray[np.float64], period: float) -> int:
+        if not self.ordered and len(delays) > 2:
+            # The first one was taken because it is late, so it says too much.
+            return max(0, round(float(delays[1:].mean()) / period))
+        shift = float(delays.min()) - self.lowest
+        missing = max(0, round(shift / period))
+        if self.packet > 1:
+            packets = max(1, round(missing / self.packet))
+            jitter = max(0.0, self.spread - (self.packet - 1) * period)
+            # Packets are lost whole: what differs from whole ones by no more than they jitter are whole ones.
+            if abs(packets * self.packet * period - shift) <= jitter + period:
+                return packets * self.packet
+        return missing
