@@ -108,7 +108,7 @@ class IrregularSource(Closing):
         """Whether it is lost now, and looked for."""
         return self._inlet is None
 
-    def pull_into(self, stream: Stream, timeout: float = WAIT) -> int:
+    def pull_into(self, stream: Stream, timeout: float = WAIT, *, last: bool = False) -> int:
         """Receive what has come into the stream's ring; wait at most `timeout` real seconds for the first sample.
 
         Returns
