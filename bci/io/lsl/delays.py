@@ -40,8 +40,8 @@ _UNORDERED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A Finding says of a late sample whether samples are missing before it.
+class Lateness:
+    """A Lateness says of a late sample whether samples are missing before it.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class Delays:
         least = math.ceil((max(0.0, jitter) + self.guard) / self._period)
         return max(1, self.packet, least)
 
-    def judge(self, delays: NDArray[np.float64], period: float, most: int) -> Finding | None:
+    def judge(self, delays: NDArray[np.float64], period: float, most: int) -> Lateness | None:
         """Say whether samples are missing before a late one; None as long as that is open.
 
         Parameters
@@ -182,7 +182,7 @@ class Delays:
         at = int(decided.argmax())
         if not decided[at]:
             return None
-        return Finding(0 if late[at] else self._missing(delays[: at + 1], period), at + 1)
+        return Lateness(0 if late[at] else self._missing(delays[: at + 1], period), at + 1)
 
     @property
     def _decides(self) -> int:
