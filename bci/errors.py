@@ -11,6 +11,7 @@
     ├── RecordingError          a file cannot be read as a recording
     │   └── DiskError           a recording cannot be written on: the disk is full or fails
     ├── DataError               trials, latents, masks or weights do not fit each other or the model
+    ├── AtChance                a decoder was trained and is no better than chance: exit status 3
     ├── BundleError             a bundle is damaged, incomplete, hostile or of an unknown version
     │   └── BundleMismatch      a sound bundle that does not fit this stream
     ├── ProviderError           the compute provider asked for is not available or not exact enough
@@ -73,6 +74,10 @@ class DiskError(RecordingError):
 
 class DataError(BciError):
     """Trials, latents, masks or weights do not fit each other or the model; the message names both sides."""
+
+
+class AtChance(BciError):
+    """A decoder was trained and is no better than chance, so that no bundle of it is written."""
 
 
 class BundleError(BciError):

@@ -8,6 +8,7 @@ import typer
 from bci.cli.given import find_given
 from bci.cli.output import styled, use
 from bci.cli.run import Json
+from bci.cli.words import latency_rows
 from bci.config.session import load_session
 from bci.io.files.kinds import BUNDLE, SESSION, SESSION_FILE
 
@@ -119,6 +120,7 @@ def info(
     output = use(json)
     from bci.decoder.bundle import Bundle
     from bci.decoder.card import guard
+    from bci.decoder.spec import AT_CHANCE
 
     bundle = find_given(bundle, "bci info", BUNDLE)
     loaded = Bundle.load(bundle)
@@ -127,6 +129,8 @@ def info(
         key: value for key, value in spec.items() if key not in ("pipeline", "graphs", "provenance", "files")
     }
     output.facts(f"Bundle {bundle.name}", {"hash": loaded.hash, **description})
+    if loaded.spec.at_chance:
+        output.say(styled("bold red", AT_CHANCE), ": its pictures say nothing")
     for place, step in enumerate(spec["pipeline"], 1):
         settings = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
         output.say(f"pipeline step {place}: ", styled("bold", step["step"]), f"  {settings}")
@@ -168,8 +172,8 @@ def latency(
 
     session = find_given(session, "bci latency", SESSION)
     table = latency_table(session)
-    rows = [(name, p["p50"], p["p95"], p["p99"], p["n"]) for name, p in table.items()]
-    output.table("Milliseconds per stage", ("stage", "p50", "p95", "p99", "n"), rows)
+    output.table("Milliseconds per stage", *latency_rows(table))
+    output.explain("p50 flip")
     waited = response_wait(session)
     if waited["n"]:
         output.say(

@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bci.cli.pane import Pane
+from bci.cli.words import words_in
 from bci.errors import BciError
 from bci.io.files.folder import plain
 from bci.signal.foreign import on_one_line, visible
@@ -42,6 +43,7 @@ class Output:
         self._out, self._err = Pane(sys.stdout), Pane(sys.stderr)
         self.console = _console(self._err if as_json else self._out)
         self._errors = _console(self._err)
+        self._explained: set[str] = set()
 
     @property
     def trouble(self) -> str:
@@ -52,6 +54,13 @@ class Output:
         """Print a line for people; `parts` stand one behind the other, and `styled` ones in their colour."""
         # Words are wrapped where a person reads them; a file and another program get the line whole.
         self.console.print(joined(*parts), soft_wrap=not self.console.is_terminal)
+
+    def explain(self, text: str) -> None:
+        """Print what the screen's own words in a text mean, half a line each, the first time that they come."""
+        found = words_in(text, self._explained)
+        self._explained |= set(found)
+        for word, meaning in found.items():
+            self.say(styled("dim", f"{word}: {meaning}"))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Print a table; every column but the first is right-aligned."""

@@ -13,6 +13,7 @@ from bci.cli.output import Output, styled
 from bci.config.experiment import ExperimentSettings
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, ReplaySettings
+from bci.decoder.spec import AT_CHANCE
 
 if TYPE_CHECKING:
     from bci.control.session_plan import SessionPlan
@@ -72,6 +73,8 @@ class _Rehearsal:
         for decoder, bundle in zip(config.decoders, bundles, strict=True):
             which = f" ({decoder.name})" if decoder.name else ""
             self.say(f"bundle    {decoder.bundle.name}{which}, sound, hash {bundle.hash[:12]}")
+            if bundle.spec.at_chance:
+                self.say("          ", styled("yellow", "note:"), f" {AT_CHANCE}: its pictures say nothing")
         self._require_providers()
         self._require_screen()
         for stream, settings in enumerate(config.streams):

@@ -7,6 +7,7 @@ import numpy as np
 
 from bci.cli.output import Output, styled
 from bci.cli.session_score import say_score, score_session
+from bci.cli.words import latency_rows
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
@@ -43,13 +44,15 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
             styled("bold yellow", f"{program} died and was started again {times}×"),
             f": see {folder / 'log.txt'}",
         )
-    output.say(
+    counted = (
         f"{summary['windows']} windows = {summary['reconstructions']} reconstructions + {summary['skipped']} skipped; "
         f"{summary['samples_lost']} of {summary['samples']} samples lost; "
         f"{summary['flips']} flips, {summary['dropped_flips']} dropped"
     )
-    rows = [(name, p["p50"], p["p95"], p["p99"], p["n"]) for name, p in summary["latency_ms"].items()]
-    output.table("Milliseconds per stage", ("stage", "p50", "p95", "p99", "n"), rows)
+    output.say(counted)
+    output.explain(counted)
+    output.table("Milliseconds per stage", *latency_rows(summary["latency_ms"]))
+    output.explain("p50")
     planted = compare_with_planted(config, folder)
     if planted:
         output.table(
@@ -57,6 +60,7 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
             ("seconds", "planted", "decoded", "share decoded so", "mean confidence"),
             planted["rows"],
         )
+        output.explain("planted confidence")
         output.say(
             f"decoded as planted: {planted['agreement']:.1%} of {planted['n']} reconstructions "
             f"(always saying the commoner state: {planted['baseline']:.1%})"

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from bci.cli.given import find_given
 from bci.cli.needing import needing
-from bci.cli.output import styled, use
-from bci.cli.run import Json
-from bci.errors import BciError, ConfigError
+from bci.cli.output import Output, styled, use
+from bci.cli.run import SAFE, Json
+from bci.decoder.spec import AT_CHANCE
+from bci.errors import AtChance, BciError, ConfigError
 from bci.io.files.kinds import BUNDLE, COMPARISON_FILE, SESSION, TRAINING_FILE
 
 DataRoot = Annotated[
@@ -38,6 +39,13 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Generators: do not go on from a checkpoint.")
     ] = False,
+    even_at_chance: Annotated[
+        bool,
+        typer.Option(
+            "--even-at-chance",
+            help="Decoders: write the bundle though it is no better than chance; it says so.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train what the file describes, a decoder or a generator, and export it as a bundle.
@@ -55,24 +63,43 @@ def train(
     options: dict[str, Any] = {"data_root": data}
     if isinstance(trainer, GeneratorKind):
         options |= {"run_folder": run, "fresh": fresh}
+        if even_at_chance:
+            raise ConfigError(
+                f"{config} describes a generator, which decodes nothing: leave out --even-at-chance"
+            )
     elif run or fresh:
         raise ConfigError(
             f"{config} describes a decoder, which is trained in one go: --run and --fresh are for generators"
         )
+    else:
+        options |= {"even_at_chance": even_at_chance}
     with output.progress() as progress, needing(trainer.extra, "training"):
         task = progress.add_task("training", total=1.0)
 
         def step(done: float, text: str) -> None:
             progress.update(task, completed=done, description=text)
 
-        scores = trainer.train(config, out, progress=step, **options)
+        try:
+            scores = trainer.train(config, out, progress=step, **options)
+        except AtChance as error:
+            progress.stop()
+            _give_up(error, output)
     if not scores:
         return  # one of several processes that train together; the first reports
     for warning in scores.get("training", {}).get("warnings", ()):
         output.say(styled("bold yellow", "warning:"), f" {warning}")
     output.say(f"bundle written: {out}")
+    if scores.get("beats_chance") is False:
+        output.say(styled("bold red", AT_CHANCE), ": the bundle says so wherever it is used")
     output.facts("Scores", scores)
     output.result(scores)
+
+
+def _give_up(error: AtChance, output: Output) -> NoReturn:
+    """Print why no bundle was made, and end with status 3."""
+    output.say(styled("bold red", "no bundle: "), str(error))
+    output.result({"written": False, "reason": str(error)})
+    raise typer.Exit(SAFE)
 
 
 def evaluate(

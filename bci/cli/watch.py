@@ -25,6 +25,7 @@ from bci.cli.session_view import STATES, planted_states
 from bci.config.session import SessionConfig
 from bci.decoder.bundle import Bundle
 from bci.decoder.result import Result
+from bci.decoder.spec import AT_CHANCE
 from bci.memory.alarms import Alarm, lasted
 
 if TYPE_CHECKING:
@@ -52,9 +53,7 @@ class Watch:
         self._config, self._output = config, output
         self._planted = planted_states(config)
         self._trials = count_trials(config)
-        bundles = [Bundle.load(decoder.bundle) for decoder in config.decoders]
-        self._results = [bundle.spec.result for bundle in bundles]
-        self._epochs = [bundle.cut.needs_markers for bundle in bundles]
+        self._bundles = [Bundle.load(decoder.bundle) for decoder in config.decoders]
         self._alarms: dict[str, tuple[Alarm, float]] = {}
         self._live = Live(Text("starting"), console=output.console, refresh_per_second=10)
 
@@ -116,9 +115,8 @@ class Watch:
         decoders = {name: p for name, p in session.programs.items() if name.partition(":")[0] == "decode"}
         rows = []
         # The line lists its decoders as the session file does.
-        for (name, program), result, epochs in zip(
-            decoders.items(), self._results, self._epochs, strict=True
-        ):
+        for (name, program), bundle in zip(decoders.items(), self._bundles, strict=True):
+            result, epochs = bundle.spec.result, bundle.cut.needs_markers
             which = f"{name.partition(':')[2]}: " if len(decoders) > 1 and ":" in name else ""
             counted, newest = program.counters, session.newest.get(name)
             words = []
@@ -128,7 +126,9 @@ class Watch:
                     seconds = newest.last_sample / self._planted.signal.rate
                     words.append(f"planted {STATES[int(self._planted.state(np.array([seconds]))[0])]}")
             words.append(f"{counted['reconstructions']} reconstructions, {counted['skipped']} skipped")
+            words += [AT_CHANCE] * bundle.spec.at_chance
             rows.append(joined(which + " · ".join(words)))
+            self._output.explain(rows[-1].plain)
         return rows
 
 

@@ -1,5 +1,6 @@
 """A SessionPlan is the line of one session file: its posts, when it ends and what its summary says."""
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from bci.control.roster import Roster, own_markers
 from bci.control.session_rings import SessionRings
 from bci.control.session_specs import SessionSpecs
 from bci.control.supervisor import RIG_MARKS, Supervisor
+from bci.decoder.spec import AT_CHANCE
 from bci.errors import DiskError
 from bci.io.files.folder import write_json, writing
 from bci.io.files.run import save_run
@@ -28,6 +30,8 @@ from bci.memory.stream import Stream
 from bci.session.latency import latency_table
 from bci.session.latency_picture import latency_picture
 from bci.signal.clock import Clock
+
+_log = logging.getLogger("bci.session_plan")
 
 
 def supervise(
@@ -170,6 +174,8 @@ class SessionPlan:
 
     def begin(self, folder: Path) -> None:
         """Keep what the session fixes beyond its bundles, where decoders and reproduction find it."""
+        for sentence in self._at_chance():
+            _log.warning("%s", sentence)
         save_run(self.roster.run, folder)
 
     def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
@@ -239,7 +245,7 @@ class SessionPlan:
         return {
             "session": str(folder),
             "status": conclusion.status,
-            "told": conclusion.sentences,
+            "told": [*self._at_chance(), *conclusion.sentences],
             "ended_by": snapshot.ended_by,
             "latched": snapshot.latched,
             "failures": failures,
@@ -260,6 +266,14 @@ class SessionPlan:
             "decoders": decoders,
             "programs": dict(outcome.facts),
         }
+
+    def _at_chance(self) -> list[str]:
+        """Return a sentence for each decoder that was written although it read nothing."""
+        return [
+            f"Bundle {bundle.name}: {AT_CHANCE} on what it was not trained on; its pictures say nothing."
+            for bundle in self.roster.bundles
+            if bundle.spec.at_chance
+        ]
 
     def _stream_names(self) -> dict[str, str]:
         """Return the source id of what each acquire program receives."""

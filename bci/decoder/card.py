@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from bci.decoder.spec import BundleSpec
+from bci.decoder.spec import AT_CHANCE, BundleSpec
 from bci.signal.foreign import visible
 
 
@@ -17,6 +17,9 @@ def write_card(spec: BundleSpec) -> str:
     sections = [
         f"# {spec.name}",
         spec.title,
+        f"**{AT_CHANCE[0].upper()}{AT_CHANCE[1:]}** on what it was not trained on: its pictures say nothing."
+        if spec.at_chance
+        else "",
         "## What goes in",
         f"- {rate}, sample of shape {_shape(signal.shape)}, {signal.unit or 'no unit'}\n- Channels: {labels}\n"
         f"- {spec.window}\n"

@@ -28,6 +28,9 @@ from bci.signal.types import Signal
 #: The layout of bundle.json that this release writes and reads.
 SCHEMA_VERSION = 1
 
+#: What is said of a decoder that was written although it read nothing, wherever it is used.
+AT_CHANCE = "this decoder was no better than chance"
+
 #: Name of the description in a bundle's folder, and of the page for people beside it.
 DESCRIPTION, CARD = "bundle.json", "card.md"
 
@@ -350,6 +353,11 @@ class BundleSpec(Section):
     def value_names(self) -> tuple[str, ...]:
         """What each value of a reconstruction's latent is called for other programs, (latent,)."""
         return self.result.value_names(self.latent)
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether it was written although it was no better than chance; not where its scores do not say."""
+        return self.scores.get("beats_chance") is False
 
     def graph(self, role: Role, precision: Precision = "float32") -> GraphSpec | None:
         """Return the graph that plays `role` at `precision`, or None."""

@@ -18,6 +18,12 @@ Floats = NDArray[np.float64]
 
 _PERMUTATIONS = 2000
 
+#: Two-way identification of a decoder that reads single trials well; where chance reaches beyond it, nothing is told.
+_GOOD = 0.75
+
+#: Of fewer pictures the orders are so few (4! = 24) that the 95 % interval of chance holds that score.
+_FEWEST = 5
+
 
 def correlation_table(truth: ArrayLike, predicted: ArrayLike) -> Floats:
     """Return Pearson's r of every prediction (rows) with every truth (columns): (k, d) and (n, d) to (n, k).
@@ -182,7 +188,11 @@ def identify(
 
 
 def headline(identified: dict[str, Any]) -> dict[str, Any]:
-    """Return in words whether single trials carry information, from the result of `identify`."""
+    """Return in words whether single trials carry information, from the result of `identify`.
+
+    A score within chance says *no information* only where a good decoder's would lie above it: of two trials, or of
+    three pictures, any score is within chance, and nothing can be told.
+    """
     if unread := identified.get("unread"):
         return {
             "headline": f"not scored: the latent read was NaN in {unread} trial{'s' * (unread > 1)}",
@@ -190,9 +200,11 @@ def headline(identified: dict[str, Any]) -> dict[str, Any]:
         }
     low, high = identified["two_way_chance"]
     informed = bool(identified["two_way"] > high)
-    finding = "single trials tell the pictures apart" if informed else "no information"
+    finding, why = "single trials tell the pictures apart" if informed else "no information", ""
+    if not informed and (high > _GOOD or identified["pictures"] < _FEWEST):
+        finding, why = "too few to tell", f": a good decoder's {_GOOD:.0%} would be within chance too"
     return {
         "headline": f"{finding}: two-way identification {identified['two_way']:.1%} "
-        f"(chance {low:.1%} to {high:.1%}, p {identified['two_way_p']:.4f})",
+        f"(chance {low:.1%} to {high:.1%}, p {identified['two_way_p']:.4f}){why}",
         "informed": informed,
     }

@@ -17,6 +17,7 @@ from bci.io.installation import install_line
 from bci.session.latency import latency_table
 from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
+from bci.sim.participant import DEFAULT_SNR
 from models.generators.package import package_of
 from models.reports.bundle import artist
 from models.reports.decoded import Decoded
@@ -74,9 +75,9 @@ def evaluate_session(
     -------
     dict
         What `models.sessions.readings.score` and `models.reports.scoring.score_decoded` return; ``confidence_mean``,
-        ``pairs`` (the picture), ``reproduced``, ``offline`` (the bundle's own scores), ``oracle`` (of the bundle's
-        held-out trials), ``latency``, ``left_out`` (trials that were aborted, or without a valid reconstruction, by
-        reason).
+        ``pairs`` (the picture), ``reproduced``, ``offline`` (the bundle's own scores), ``snr``, ``other_conditions``
+        (why those are no match for a session's, in words), ``oracle`` (of the bundle's held-out trials), ``latency``,
+        ``left_out`` (trials that were aborted, or without a valid reconstruction, by reason).
 
     Raises
     ------
@@ -124,6 +125,8 @@ def evaluate_session(
         "pairs": str(pairs),
         "reproduced": dict(reproduced) if reproduced is not None else None,
         "offline": _offline(bundle),
+        "snr": snr,
+        "other_conditions": other_conditions(config, bundle),
         "oracle": best if best else {"missing": why},
         "semantic": semantic,
         "latency": latency_table(folder),
@@ -230,9 +233,36 @@ def _offline(bundle: Bundle) -> dict[str, Any]:
 
 def _snr(config: Mapping[str, Any]) -> float | None:
     """Return the signal-to-noise ratio of a session's simulated participant, where there was one."""
-    ratios = (one.get("snr") for one in sections(config, "source") if one.get("kind") == "insilico")
-    snr = next(ratios, None)
-    return None if snr is None else float(snr)
+    source = _participant(config)
+    if source is None:
+        return None
+    snr = source.get("snr")
+    return float(DEFAULT_SNR[str(source.get("modality", "eeg"))] if snr is None else snr)
+
+
+def _participant(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the source section of a session's simulated participant, where there was one."""
+    return next((one for one in sections(config, "source") if one.get("kind") == "insilico"), None)
+
+
+def other_conditions(config: Mapping[str, Any], bundle: Bundle) -> list[str]:
+    """Return what was another thing live than offline, in words; nothing where only the trials were others.
+
+    A score at another signal-to-noise ratio, of another subject or of channels in another order differs for that
+    reason, and its difference is none of live and offline.
+    """
+    source, trained = _participant(config), bundle.spec.provenance.config.get("participant")
+    if source is None or not isinstance(trained, dict):
+        return []
+    live, offline = _snr(config), bundle.spec.scores.get("snr", trained.get("snr"))
+    found = []
+    if isinstance(offline, int | float) and live != offline:
+        found.append(f"SNR {live:g} live, {offline:g} offline")
+    if (subject := source.get("subject", 1)) != trained.get("subject", 1):
+        found.append(f"subject {subject} live, {trained.get('subject', 1)} offline")
+    if source.get("permute_channels") is not None:
+        found.append("channels in another order live")
+    return found
 
 
 def _oracle(bundle: Bundle, snr: float | None) -> tuple[dict[str, dict[str, Any]], str]:

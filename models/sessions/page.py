@@ -39,11 +39,17 @@ def live_section(report: Mapping[str, Any]) -> str:
         rows.append(("Trials left out", f"{counted}; the scores are those of the other {report['trials']}"))
     if offline:
         points = 100 * (report["two_way"] - offline["two_way"])
+        others = "; ".join(report["other_conditions"])
         rows.append(
             (
                 "Offline score",
                 f"two-way identification {report['two_way']:.1%} live, {offline['two_way']:.1%} on the bundle's "
-                f"held-out trials: {points:+.1f} points",
+                "held-out trials: "
+                + (
+                    f"other conditions ({others}), so this is no difference of live and offline"
+                    if others
+                    else f"{points:+.1f} points"
+                ),
             )
         )
     return "<h2>Live and offline</h2>" + facts(rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bci.decoder.bundle import Bundle
+from bci.errors import AtChance
 from models.datasets.comparable import ComparableTrials
 from models.reports.decoded import Decoded
 
@@ -29,13 +30,41 @@ class Train(Protocol):
         If the file cannot be used.
     BundleError
         If `out` holds something else than a bundle.
+    AtChance
+        If the decoder is no better than chance; see `check_worth`.
     """
 
     def __call__(
-        self, path: Path, out: Path, *, data_root: Path | None, progress: Progress
+        self, path: Path, out: Path, *, data_root: Path | None, progress: Progress, even_at_chance: bool
     ) -> dict[str, Any]:
         """Train the file at `path` into the folder `out`; recordings' paths start from `data_root`."""
         ...
+
+
+def check_worth(informed: bool, finding: str, even_at_chance: bool) -> dict[str, bool]:
+    """Return what a bundle's scores say of chance, once it is known that the bundle may be written.
+
+    Parameters
+    ----------
+    informed : bool
+        Whether the decoder beats chance on what it was not trained on.
+    finding : str
+        The score beside chance, in words.
+    even_at_chance : bool
+        Whether a bundle is wanted all the same; it then says what it is, see `bci.decoder.spec.BundleSpec.at_chance`.
+
+    Raises
+    ------
+    AtChance
+        If it does not beat chance, and is not wanted all the same.
+    """
+    if not informed and not even_at_chance:
+        raise AtChance(
+            f"{finding}. That is no better than chance, so no bundle is written: it would draw pictures all the same. "
+            "Look at the recordings (bci quality), train on more trials, or take --even-at-chance: the bundle then "
+            "says so wherever it is used."
+        )
+    return {"beats_chance": informed}
 
 
 class HeldOut(Protocol):

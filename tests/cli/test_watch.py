@@ -123,6 +123,23 @@ def test_no_line_is_cut_at_80_columns(config: SessionConfig, monkeypatch: pytest
     assert all(len(line) <= 80 for line in seen(paper).text.splitlines())
 
 
+def test_the_screen_s_own_words_are_explained_once_where_they_first_appear(
+    config: SessionConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", file)
+    output = Output()
+    with Watch(config, output) as watch:
+        for second in (7.0, 8.0, 9.0):
+            watch.show(session(second))
+    output.say("")
+    output.explain("3 flips, 2 skipped, confidence")
+    lines = file.getvalue().splitlines()
+    for word in ("latent", "confidence", "skipped", "flip"):
+        (line,) = (line for line in lines if line.startswith(f"{word}: "))
+        assert len(line) <= 80, line
+
+
 def test_where_there_is_no_terminal_each_trouble_is_a_line(
     config: SessionConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,22 @@ def test_what_was_read_well_is_told_apart_and_noise_is_no_information() -> None:
         assert found["headline"].startswith("no information") == (found["two_way"] <= high)
 
 
+@pytest.mark.parametrize(("pictures", "trials"), [(2, 2), (3, 30), (4, 4)])
+def test_two_trials_or_three_pictures_are_too_few_to_tell(pictures: int, trials: int) -> None:
+    """Any score is within chance then, a perfect one too: that is no finding about the decoder."""
+    known = latents(pictures)
+    names = [list(known)[n % pictures] for n in range(trials)]
+    perfect = score([Reading(name, known[name], 0.5) for name in names], known)
+    assert perfect["two_way"] == 1.0
+    random = np.random.default_rng(4)
+    noise = [Reading(name, random.standard_normal(8).astype(np.float32), 0.5) for name in names]
+    for found in (perfect, score(noise, known)):
+        if not found["informed"]:
+            assert found["headline"].startswith("too few to tell: two-way identification ")
+            assert "a good decoder's 75% would be within chance too" in found["headline"]
+    assert not perfect["informed"]
+
+
 def test_pictures_without_a_latent_and_one_picture_alone_are_refused(tmp_path: Path) -> None:
     known = latents(3)
     with pytest.raises(RecordingError, match="came 999"):

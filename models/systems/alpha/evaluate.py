@@ -22,6 +22,7 @@ from models.metrics.ranks import auc
 from models.settings import find_data_root
 from models.systems.alpha.heldout import HeldOut, decode_held_out
 from models.systems.alpha.recordings import StateRecording, open_states
+from models.systems.alpha.report import headline
 from models.systems.alpha.settings import TrainingConfig, parse_training
 
 
@@ -73,6 +74,7 @@ def evaluate(
             resamples=resamples,
         ),
     }
+    report["beats_chance"] = headline(report)[1]
     if out is not None:
         from models.reports.writing import make
         from models.systems.alpha.figures import draw_figures  # matplotlib takes a second to import

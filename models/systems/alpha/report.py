@@ -8,6 +8,9 @@ from bci.io.files.page import escape, facts, header, inline, table
 from models.reports.figures import p_value
 from models.reports.writing import write_report
 
+#: Area under the curve of a decoder that tells states apart well; where shuffled blocks reach it, nothing is told.
+_GOOD = 0.9
+
 _CAPTIONS = {
     "latent.png": "The latent over the held-out part of each run.",
     "roc.png": "Beside the baseline that needs no fit: one band's power.",
@@ -44,6 +47,8 @@ def headline(report: Mapping[str, Any]) -> tuple[str, bool]:
     auc = report["auc"]
     informed = bool(auc["value"] > auc["shuffled_95th"])
     verdict = "Single windows tell the two states apart" if informed else "No information"
+    if not informed and auc["shuffled_95th"] > _GOOD:
+        verdict = "Too few blocks to tell"
     figures = f"AUC {auc['value']:.4f} (95 % of shuffled blocks stay below {auc['shuffled_95th']:.3f}, "
     return f"{verdict}: {figures}p {auc['p_shuffled']:.4f})", informed
 

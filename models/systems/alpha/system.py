@@ -8,11 +8,13 @@ from models.reports.decoded import Decoded
 from models.systems.system import UNNAMED, Progress, System
 
 
-def train(path: Path, out: Path, *, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+def train(
+    path: Path, out: Path, *, data_root: Path | None, progress: Progress, even_at_chance: bool
+) -> dict[str, Any]:
     """Fit the readout to the training part of every recording, and the generator to drawings."""
     from models.systems.alpha.train import train as train_alpha
 
-    return train_alpha(path, out, data_root, progress)
+    return train_alpha(path, out, data_root, progress, even_at_chance=even_at_chance)
 
 
 def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:

@@ -46,7 +46,9 @@ from models.systems.alpha.judging import Judged, judge
 from models.systems.alpha.path import PathGenerator
 from models.systems.alpha.readout import RelativePower
 from models.systems.alpha.recordings import StateRecording, expected_signal, open_states, source_span, stack
+from models.systems.alpha.report import headline
 from models.systems.alpha.settings import GeneratorSettings, TrainingConfig, load_training, window_shape
+from models.systems.system import check_worth
 
 Progress = Callable[[float, str], None]
 
@@ -54,7 +56,12 @@ _PACKAGES = ("numpy", "scipy", "scikit-learn", "mne", "torch", "onnx", "onnxscri
 
 
 def train(
-    config_path: Path, out: Path, data_root: Path | None = None, progress: Progress | None = None
+    config_path: Path,
+    out: Path,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    even_at_chance: bool = False,
 ) -> dict[str, Any]:
     """Train a decoder and write its bundle.
 
@@ -68,6 +75,8 @@ def train(
         Folder that the recordings' paths start from; see `models.settings.find_data_root`.
     progress : callable, optional
         Takes the share done, 0 to 1, and a line of text.
+    even_at_chance : bool
+        Whether a bundle is written of a decoder that is no better than chance, too.
 
     Returns
     -------
@@ -82,6 +91,8 @@ def train(
         If a recording is missing or does not hold what the file says.
     BundleError
         If `out` holds something else than a bundle.
+    AtChance
+        If the decoder is no better than chance, and that is not `even_at_chance`.
     """
     say = progress or (lambda done, text: None)
     config = load_training(config_path)
@@ -131,6 +142,8 @@ def train(
     with tempfile.TemporaryDirectory(prefix="bci-train-") as workshop:
         unscored = save_bundle(Path(workshop) / "bundle", spec, files)
         report = evaluate(unscored.folder, data_root)
+    found, informed = headline(report)
+    check_worth(informed, found, even_at_chance)
     scores = {key: value for key, value in report.items() if key not in ("bundle", "hash")}
     flagged = report["test"]["invalid"].get(UNLIKE, 0) / max(report["test"]["windows"], 1)
     novelty = NoveltySpec(calibrated_on=judged.blocks, flagged=flagged)

@@ -9,11 +9,13 @@ from models.reports.decoded import Decoded
 from models.systems.system import Progress, System
 
 
-def train(path: Path, out: Path, *, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+def train(
+    path: Path, out: Path, *, data_root: Path | None, progress: Progress, even_at_chance: bool
+) -> dict[str, Any]:
     """Train on a simulated participant; there are no recordings below `data_root`."""
     from models.systems.hyper.train import train_hyper
 
-    return train_hyper(path, out, progress)
+    return train_hyper(path, out, progress, even_at_chance=even_at_chance)
 
 
 def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:

@@ -22,7 +22,7 @@ from bci.decoder.spec import ConfidenceSpec, NoveltySpec
 from bci.io.files.replacing import replaced
 from models.generators.package import GeneratorPackage
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
-from models.metrics.identification import identify
+from models.metrics.identification import headline, identify
 from models.metrics.latents import cosine, r_squared
 from models.readouts.collapse import diagnose
 from models.readouts.family import build_readout
@@ -31,6 +31,7 @@ from models.readouts.voxels import VoxelMask, choose_voxels
 from models.systems.hyper.bundle import bundle_of, require_stimuli_place, write_stimuli
 from models.systems.hyper.settings import HyperConfig, load_hyper
 from models.systems.hyper.training_record import training_record
+from models.systems.system import check_worth
 
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
@@ -40,7 +41,11 @@ _LEVEL = 0.05
 
 
 def train_hyper(
-    path: Path, out: Path, progress: Callable[[float, str], None] | None = None
+    path: Path,
+    out: Path,
+    progress: Callable[[float, str], None] | None = None,
+    *,
+    even_at_chance: bool = False,
 ) -> dict[str, Any]:
     """Show pictures to the participant, fit the readout, score it on other pictures, write the bundle.
 
@@ -52,6 +57,8 @@ def train_hyper(
         Folder of the bundle; one that is there is replaced.
     progress : callable, optional
         Takes the share done, 0 to 1, and a line of text.
+    even_at_chance : bool
+        Whether a bundle is written of a decoder that is no better than chance, too.
 
     Returns
     -------
@@ -64,6 +71,8 @@ def train_hyper(
         If the file cannot be used, or the place of the stimuli holds something else.
     BundleError
         If the generator's package is not whole, or `out` holds something else than a bundle.
+    AtChance
+        If the decoder is no better than chance, and that is not `even_at_chance`.
     """
     say = progress or (lambda done, text: None)
     config = load_hyper(path)
@@ -85,6 +94,8 @@ def train_hyper(
     mask, readout = _fit(config, fitted)
     brain = mask(held.brain) if mask else held.brain
     scores, claim = _score(config, readout, brain, held.latents, random)
+    worth = headline(scores)
+    scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
     novelty = NoveltySpec(
         calibrated_on=f"held-out runs of the {len(fitted.brain)} training trials",
         flagged=float(readout.frozen(1).unlike(brain).mean()),

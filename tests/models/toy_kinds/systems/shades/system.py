@@ -36,7 +36,9 @@ def answers(config: ShadesConfig, latents: NDArray[np.float32], session: int) ->
     return ((latents @ mixing)[:, None] + config.noise * noise).astype(np.float32)
 
 
-def train(path: Path, out: Path, *, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+def train(
+    path: Path, out: Path, *, data_root: Path | None, progress: Progress, even_at_chance: bool
+) -> dict[str, Any]:
     """Fit ridge to 80 trials."""
     from blobs import SIDE, Blobs
 
