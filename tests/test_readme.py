@@ -1,0 +1,153 @@
+"""README says what is so: its links, commands, options and figures are those of the code and of the bundles."""
+
+import json
+import re
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from commands import call
+
+from bci.cli import demos
+from bci.decoder.bundle import Bundle
+from bci.sim.participant import DEFAULT_SNR
+from models.readouts.family import FAMILY
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+#: Whole sentences, however the lines are broken.
+WORDS = " ".join(README.split())
+
+#: Code between backquotes, and the lines of fenced blocks.
+FENCES = re.findall(r"```\n(.*?)```", README, re.S)
+CODE = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"```.*?```", "", README, flags=re.S))
+LINES = [" ".join(code.split()) for code in CODE] + [
+    line.split("#")[0].strip() for fence in FENCES for line in fence.splitlines()
+]
+VERBS = sorted({match[1] for line in LINES if (match := re.match(r"(?:\.venv/bin/)?bci (\w+)", line))})
+SHIPPED = sorted(path.parent for path in (ROOT / "models" / "bundles").glob("*/bundle.json"))
+
+
+def test_every_link_leads_to_a_file_of_the_project():
+    links = re.findall(r"\]\(([^)#\s]+)\)", README)
+    assert len(links) > 15
+    assert [link for link in links if not link.startswith("http") and not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_command_is_one_and_takes_the_options_that_stand_behind_it(verb):
+    """An option in the table of commands belongs to the verb of its row."""
+    done = call(verb, "--help")
+    assert done.status == 0, verb
+    named = {
+        option
+        for line in LINES
+        if re.match(rf"(?:\.venv/bin/)?bci {verb}\b", line)
+        for option in re.findall(r"--[a-z-]+", line)
+    }
+    for row in README.splitlines():
+        if row.startswith(f"| `bci {verb}"):
+            named |= set(re.findall(r"`(--[a-z-]+)", row))
+    assert {option for option in named if option not in done.words} == set()
+
+
+def test_options_that_stand_alone_are_those_of_the_demo():
+    sentences = WORDS.partition("## What it promises")[0]
+    options = set(re.findall(r"`(--[a-z]+)[ `]", sentences))
+    assert {"--snr"} <= options
+    assert {option for option in options if option not in call("demo", "--help").words} == set()
+
+
+def test_every_configuration_that_is_named_is_there():
+    named = {word for line in LINES for word in re.findall(r"configs/[\w-]+\.toml", line)}
+    assert len(named) > 8
+    assert {name for name in named if not (ROOT / name).is_file()} == set()
+
+
+def test_every_benchmark_is_a_module_and_takes_the_options_that_stand_behind_it():
+    lines = [line for line in LINES if line.startswith("python -m benchmarks.")]
+    assert len(lines) > 12
+    for line in lines:
+        _, _, module, *rest = shlex.split(line)
+        spec = find_spec(module)
+        assert spec is not None, module
+        assert spec.origin is not None, module
+        source = Path(spec.origin).read_text(encoding="utf-8")
+        assert [word for word in rest if word.startswith("--") and f'"{word}"' not in source] == [], line
+
+
+def test_the_demo_is_four_times_as_clear_as_the_participant_is_by_default():
+    assert pytest.approx(4 * DEFAULT_SNR["eeg"]) == demos.SNR == 0.4
+    assert "That ratio is four times the participant's own default of 0.1" in WORDS
+
+
+def test_the_bundles_that_decode_epochs_are_two_and_of_a_simulated_subject():
+    epochs = [bundle for bundle in map(Bundle.load, SHIPPED) if bundle.cut.needs_markers]
+    assert len(epochs) == 2
+    assert all(bundle.spec.scores["simulated"] for bundle in epochs)
+    assert (
+        "the only bundles that decode epochs, the two of the closed loop, were trained on one simulated"
+        in WORDS
+    )
+
+
+def test_what_the_bundle_that_reads_people_wants_is_said():
+    signal = Bundle.load(ROOT / "models" / "bundles" / "alpha").signal
+    *channels, last = signal.channels
+    assert f"wants {', '.join(channels)} and {last} at {signal.rate:g} Hz" in WORDS
+    assert len(signal.channels) == 8
+    assert "From eight occipital electrodes" in WORDS
+
+
+def test_the_readouts_are_counted():
+    others = len(FAMILY) - 1
+    assert f"Empirical-Bayes inverted encoder, and {others} other readouts of latents" in WORDS
+
+
+def scores_of(name):
+    return json.loads((ROOT / "models" / "bundles" / name / "bundle.json").read_text())["scores"]
+
+
+def row_of(command):
+    (row,) = [
+        line for line in README.splitlines() if line.startswith("| ") and line.endswith(f"`{command}` |")
+    ]
+    return row
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("hyper-insilico", "bci evaluate models/bundles/hyper-insilico"),
+        (
+            "hyper-insilico-fmri",
+            "bci train configs/hyper-insilico-fmri-train.toml --out models/bundles/hyper-insilico-fmri",
+        ),
+    ],
+)
+def test_the_scores_of_the_closed_loop_are_those_in_its_bundles(name, command):
+    scores, row = scores_of(name), row_of(command)
+    for share in (scores["two_way"], scores["n_way"]):
+        assert f"{share:.1%}".replace("%", " %") in row
+    assert f"{scores['trials']} single trials" in row
+    chance = [float(end) for end in re.search(r"chance ([\d.]+)–([\d.]+)", row).groups()]
+    # `bci evaluate` exchanges the pictures in other orders than training does.
+    assert chance == pytest.approx([100 * end for end in scores["two_way_chance"]], abs=0.3)
+    assert f"cosine {scores['cosine']:.2f}".replace("0.", ".") in row
+
+
+def test_the_score_of_the_eyes_is_that_in_its_bundle():
+    auc, row = scores_of("alpha")["auc"], row_of("bci evaluate models/bundles/alpha")
+    assert f"AUC {auc['value']:.4f}".replace("0.", ".") in row
+    assert f"shuffled {auc['shuffled_mean']:.3f}".replace("0.", ".") in row
+
+
+def test_the_distances_of_the_generators_are_those_on_their_cards():
+    row = row_of("bci train configs/dcgan-faces.toml --out …")
+    for name in ("faces", "characters"):
+        folder = ROOT / "models" / "bundles" / f"dcgan-{name}"
+        found = json.loads((folder / "generator.json").read_text())["scores"]["frechet"]
+        drawn, real, linear = (round(found[k]) for k in ("drawn", "other_real_pictures", "linear_generator"))
+        assert re.search(rf"card\.md\) {drawn} \((real ones )?{real}, (a linear generator )?{linear}\)", row)
