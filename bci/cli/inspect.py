@@ -25,8 +25,8 @@ def streams(
 ) -> None:
     """List the Lab Streaming Layer streams that can be seen from here.
 
-    The source id in the first column is what a session file names in `[stream] source_id`. Two rows with one
-    source id are two programs claiming to be the same device: a session refuses both.
+    The source id in the first column is what a session file names in `[stream] source_id`. Where two rows have one
+    source id, `[stream] name`, `type` or `host` say which is meant; alike in all of them, a session refuses both.
     """
     output = use(json)
     from bci.io.lsl.source import visible

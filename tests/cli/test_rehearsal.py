@@ -12,12 +12,15 @@ from commands import call
 from onnx import helper
 from tiny_bundle import model, tensor, tiny_bundle
 
+from bci.cli.rehearsal import rehearse
+from bci.config.session import load_session
 from bci.decoder.spec import EpochSpec
 from bci.errors import BundleError
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.outlet import Outlet
 from bci.signal.types import Signal
 
+ROOT = Path(__file__).resolve().parents[2]
 SINES = '[source]\nkind = "sines"\nrate = 100\nshape = [3]\nchannels = ["O1", "Oz", "O2"]\nunit = "uV"\n'
 REPLAY = (
     '[source]\nkind = "replay"\nfile = "ones.npy"\nrate = 100\nchannels = ["O1", "Oz", "O2"]\nunit = "uV"\n'
@@ -118,8 +121,17 @@ def outlets() -> Iterator[Callable[..., Any]]:
     """Give a function that puts a stream on the network until the test ends."""
     with ExitStack() as opened:
 
-        def put(name: str, source_id: str, dtype: str = "float32", rate: float = 100.0, n: int = 3) -> None:
-            signal = Signal(name, rate, (n,), ("O1", "Oz", "O2")[:n], "uV", dtype)
+        def put(
+            name: str,
+            source_id: str,
+            dtype: str = "float32",
+            rate: float = 100.0,
+            n: int = 3,
+            *,
+            bare: bool = False,
+        ) -> None:
+            labels, unit = ((), "") if bare else (("O1", "Oz", "O2")[:n], "uV")
+            signal = Signal(name, rate, (n,), labels, unit, dtype)
             kind = "Markers" if dtype == "str" else "EEG"
             opened.enter_context(Outlet(StreamInfo(signal, source_id, kind=kind), 1))
 
@@ -173,6 +185,19 @@ def test_what_the_network_holds_is_refused_alike(
         outlets(*stream)
     said = refused(write(*sections, HEADLESS), tmp_path)
     assert re.search(words, said), said
+
+
+@pytest.mark.system
+def test_the_example_of_one_source_id_finds_its_streams_and_completes_them(
+    outlets: Callable[..., Any],
+) -> None:
+    outlets("Amp", "serial-0042", rate=160.0, n=8, bare=True)
+    outlets("Events", "serial-0042", "str", rate=0.0, n=1)
+    config = load_session(ROOT / "configs" / "one-source-id.toml")
+    found = rehearse(config).plan.roster
+    signal = found.info(0).signal
+    assert (signal.channels[-1], signal.unit) == ("PO8", "uV")
+    assert [str(address) for address in found.markers[0]] == ["source_id=serial-0042,type=Markers"]
 
 
 @pytest.mark.system
