@@ -34,6 +34,12 @@ def replay(
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of the values, where it does not say.")] = None,
     stream: Annotated[str | None, typer.Option(help="Which stream of an XDF file.")] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of events (-eve.fif, BIDS events.tsv, a table) in place of the recording's markers."
+        ),
+    ] = None,
     ring: Annotated[
         str | None,
         typer.Option(help="Shared memory of a session on this host that consumes it; needed for max."),
@@ -59,7 +65,7 @@ def replay(
 
     file = find_given(file, "bci replay", RECORDING)
     labels = tuple(channels.split(",")) if channels else None
-    recording = open_recording(file, rate=rate, channels=labels, unit=unit, stream=stream)
+    recording = open_recording(file, rate=rate, channels=labels, unit=unit, stream=stream, events=events)
     for defect in recording.defects:
         output.say(styled("yellow", "defect:"), f" {defect}")
     name = source_id or f"replay-{file.stem}"

@@ -377,7 +377,8 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
 def _beside(source: Any, folder: Path) -> Any:
     """Return a source whose files are looked for in `folder`."""
     if isinstance(source, ReplaySettings):
-        return source.model_copy(update={"file": locate(source.file, folder)})
+        events = source.events and locate(source.events, folder)
+        return source.model_copy(update={"file": locate(source.file, folder), "events": events})
     if isinstance(source, InSilicoSettings) and source.reference is not None:
         return source.model_copy(update={"reference": locate(source.reference, folder, "stimuli")})
     return source

@@ -126,7 +126,12 @@ def open_replay(source: ReplaySettings) -> Recording:
         If it cannot be read.
     """
     return open_recording(
-        source.file, rate=source.rate, channels=source.channels, unit=source.unit, stream=source.stream
+        source.file,
+        rate=source.rate,
+        channels=source.channels,
+        unit=source.unit,
+        stream=source.stream,
+        events=source.events,
     )
 
 

@@ -13,6 +13,7 @@ from bci.errors import RecordingError
 from bci.io.files.formats.arrays import open_array
 from bci.io.files.formats.brainvision_reader import open_brainvision
 from bci.io.files.formats.edf_reader import open_edf
+from bci.io.files.formats.events_beside import with_events
 from bci.io.files.formats.file import FileRecording, text_at
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.regular import require_regular
@@ -115,6 +116,7 @@ def open_recording(
     channels: Sequence[str] | None = None,
     unit: str | None = None,
     stream: str | None = None,
+    events: Path | None = None,
 ) -> Recording:
     """Open a recorded signal: XDF, .npy, .npz, or anything that `mne.io.read_raw` opens.
 
@@ -131,6 +133,9 @@ def open_recording(
         are always in microvolts, ``"uV"``.
     stream : str, optional
         The stream of an XDF file to open (name, source id or stream id), or the array of a .npz.
+    events : path, optional
+        A file of events (``-eve.fif``, BIDS ``events.tsv``, a table) whose markers take the place of the recording's. A
+        recording without markers takes those of such a file beside it, if one is named like it.
 
     Raises
     ------
@@ -138,7 +143,8 @@ def open_recording(
         If the file is missing, no regular file, damaged, of no known format, claims more than it holds, or needs one
         of the arguments above.
     """
-    return _judged(_open(Path(path), rate, channels, unit, stream))
+    path = Path(path)
+    return _judged(with_events(_open(path, rate, channels, unit, stream), path, events))
 
 
 def _open(

@@ -97,6 +97,7 @@ def open_brainvision(
         defects=tuple(defects),
         segments=stretches.segments,
         starts=stretches.starts if len(stretches.starts) > 1 else (),
+        place=stretches.seconds,
     )
 
 

@@ -85,6 +85,7 @@ def open_edf(
         defects=tuple(defects),
         segments=stretches.segments,
         starts=stretches.starts if len(stretches.starts) > 1 else (),
+        place=stretches.seconds,
     )
 
 

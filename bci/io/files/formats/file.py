@@ -48,6 +48,11 @@ class FileRecording:
         The signal's stream header, nested as in the file: every element a list; empty where the format has none.
     simulated : bool
         Whether the file states that its signal was simulated.
+    place : callable, optional
+        ``place(samples)``: seconds of places in the file, in samples from the first that stands in it; without it the
+        file's samples are the recording's.
+    first_count : int
+        Number of the file's first sample, as files of events beside it count.
     """
 
     name: str
@@ -61,6 +66,8 @@ class FileRecording:
     starts: tuple[float, ...] = ()
     header: Mapping[str, Any] = field(default_factory=dict)
     simulated: bool = False
+    place: Callable[[NDArray[np.generic]], Times] | None = None
+    first_count: int = 0
 
     def __post_init__(self) -> None:
         if self.n < 1:

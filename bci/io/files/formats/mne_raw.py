@@ -94,6 +94,8 @@ def open_mne(
         defects=tuple(defects),
         segments=stretches.segments,
         starts=stretches.starts if len(stretches.starts) > 1 else (),
+        place=stretches.seconds,
+        first_count=int(raw.first_samp),
     )
 
 
