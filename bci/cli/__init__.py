@@ -5,6 +5,7 @@ check failed, 4 done, but something failed on the way and came back, 130 stopped
 With ``--json`` the last line of standard output is one JSON object; everything for people then goes to standard error.
 """
 
+import errno
 import sys
 
 #: Status of a command that Ctrl-C ended: 128 and the signal's number, as shells have it.
@@ -28,13 +29,18 @@ def main() -> None:
 def _run() -> None:
     from bci.cli.app import app
     from bci.cli.output import current, use
-    from bci.errors import BciError
+    from bci.errors import BciError, ConfigError
 
     use(as_json=False)
     try:
         app()
     except BciError as error:
         current().fail(error)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        current().fail(ConfigError(f"expected names that a file system can have, came a longer one: {error}"))
         sys.exit(2)
     except SystemExit as ended:
         if (trouble := current().trouble) and not ended.code:

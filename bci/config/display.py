@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bci.config.numbers import Age, Centimetres
 from bci.errors import ConfigError
 
 #: A picture made from sliding windows stays fresh for this many hops, or `FRESH_SECONDS` if that is longer.
@@ -15,8 +16,6 @@ AGE_SAMPLES = 3
 AGE_SECONDS = 0.5
 
 _Level = Annotated[int, Field(ge=0, le=255)]
-_Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Degrees = Annotated[float, Field(gt=0, lt=180, allow_inf_nan=False)]
 _Side = Annotated[int, Field(ge=16, le=16384)]
 # Every wait of a program ends within 0.1 s, so a screen slower than 10 Hz could not beat its heart in time.
@@ -55,10 +54,10 @@ class DisplaySettings(BaseModel):
     refresh_hz: _Hertz = 60.0
     """Refresh rate: kept by a headless display, expected of (and measured on) a window."""
 
-    viewing_distance_cm: _Length = 57.0
+    viewing_distance_cm: Centimetres = 57.0
     """Eye to screen."""
 
-    screen_width_cm: _Length = 53.0
+    screen_width_cm: Centimetres = 53.0
     """Width of the monitor's lit area; of a headless display, the width that `size_px` stands for."""
 
     image_deg: _Degrees = 8.0
@@ -92,15 +91,15 @@ class DisplaySettings(BaseModel):
     gamma: _Exponent | _Table | None = None
     """The screen's exponent, or a table of 256 levels, that every pixel is corrected by; none leaves them."""
 
-    fresh_for: _Seconds | None = None
+    fresh_for: Age | None = None
     """Seconds after its newest sample arrived that a picture may be shown; none means 3 hops or 0.25 s,
     whichever is longer."""
 
-    data_age_limit: _Seconds | None = None
+    data_age_limit: Age | None = None
     """Seconds without new data after which the stream counts as stalled and the neutral picture is shown; none means
     three samples or 0.5 s, whichever is longer."""
 
-    heartbeat_limit: _Seconds = 0.5
+    heartbeat_limit: Annotated[float, Field(ge=0.05, le=60, allow_inf_nan=False)] = 0.5
     """Seconds without a heartbeat of a watched program after which the neutral picture is shown."""
 
     draw_ahead_ms: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 5.0

@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from bci.config.numbers import Seed
+from bci.config.paths import PathText
 from bci.io.shipped import locate
 from bci.memory.trial_parts import LONGEST_TEXT
 
@@ -53,9 +55,9 @@ class ProtocolSettings(BaseModel):
 class _PictureFolder(ProtocolSettings):
     """Settings of a protocol whose stimuli come from a folder of pictures."""
 
-    folder: Path
+    folder: PathText
     """Folder of the pictures (PNG, JPEG, BMP, TIFF, WebP), or the name of a shipped one: faces."""
-    seed: int = 0
+    seed: Seed = 0
     """Which random order."""
 
     def placed(self, folder: Path) -> Self:
@@ -90,7 +92,7 @@ class LatentsSettings(ProtocolSettings):
     spread: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Random: standard deviation of every coordinate. Direction: distance of both ends from the origin, in units of √d,
     the length of a typical standard normal latent of d coordinates."""
-    seed: int = 0
+    seed: Seed = 0
     """Which points or which direction, and which random order."""
 
 
@@ -127,7 +129,7 @@ class TextSettings(ProtocolSettings):
     """How often each is shown."""
     order: Literal["random", "sorted"] = "random"
     """Random, each block of trials holding every entry once, or as they are listed."""
-    seed: int = 0
+    seed: Seed = 0
     """Which random order."""
 
     @model_validator(mode="after")
@@ -164,13 +166,13 @@ class EvolutionSettings(ProtocolSettings):
     latent of a `picture`."""
     value: Annotated[int, Field(ge=0)] = 0
     """Which value, counted from 0."""
-    folder: Path | None = None
+    folder: PathText | None = None
     """Towards: the folder of the picture, with ``latents.json``, the latent of each picture by its name."""
     picture: str | None = None
     """Towards: the name of the picture, without its suffix."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """How often a picture is shown of which nothing is read, before it counts as the mean of its generation."""
-    seed: int = 0
+    seed: Seed = 0
     """Which random numbers the optimisers draw, and which order."""
 
     def placed(self, folder: Path) -> Self:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-_Time = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from bci.config.numbers import Allowed
+
 _Share = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 
 
@@ -16,25 +17,25 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    transport_p99_ms: _Time = 50.0
+    transport_p99_ms: Allowed = 50.0
     """From a sample's own stamp to its arrival in shared memory, 99th percentile."""
 
-    window_p99_ms: _Time = 30.0
+    window_p99_ms: Allowed = 30.0
     """From the arrival of a window's newest sample to the window in the decoder's hands, 99th percentile."""
 
-    decode_p99_ms: _Time = 50.0
+    decode_p99_ms: Allowed = 50.0
     """From the window to its picture, 99th percentile."""
 
-    publish_p99_ms: _Time = 5.0
+    publish_p99_ms: Allowed = 5.0
     """From the picture to the ring that the display reads, 99th percentile."""
 
-    handover_p99_ms: _Time | None = None
+    handover_p99_ms: Allowed | None = None
     """From that ring to the display's hands, 99th percentile; none means two refreshes of the display."""
 
-    flip_p99_ms: _Time | None = None
+    flip_p99_ms: Allowed | None = None
     """From the display's hands to the flip that shows it, 99th percentile; none means two refreshes."""
 
-    total_p99_ms: _Time = 150.0
+    total_p99_ms: Allowed = 150.0
     """From a sample's own stamp to the flip that shows its picture, 99th percentile."""
 
     lost_samples: Annotated[int, Field(ge=0)] = 0
@@ -49,23 +50,23 @@ class Limits(BaseModel):
     late_flips_percent: _Share = 1.0
     """Refreshes that passed without a flip, of all refreshes."""
 
-    flip_interval_p99_frames: _Time = 1.5
+    flip_interval_p99_frames: Allowed = 1.5
     """Time between two flips, 99th percentile, in refreshes of the display."""
 
-    clock_step_ms: _Time = 5.0
+    clock_step_ms: Allowed = 5.0
     """Largest change of the sender's clock against ours between two looks at it."""
 
-    neutral_margin_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    neutral_margin_ms: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 0.0
     """By how much the neutral picture may come later, after a fault, than the display's own limits and one flip."""
 
-    screen_back_s: _Time = 2.0
+    screen_back_s: Allowed = 2.0
     """How long the participant may see no picture of ours when the display has died, seconds."""
 
-    decoding_again_s: _Time = 10.0
+    decoding_again_s: Allowed = 10.0
     """From the moment that a program died, or was found to hang, to the next valid reconstruction: the program's
     loading, and the settling of its filters, included."""
 
-    programs_exit_s: _Time = 5.0
+    programs_exit_s: Allowed = 5.0
     """How long programs may live on when the supervisor has died, seconds."""
 
     wrong_reproductions: Annotated[int, Field(ge=0)] = 0

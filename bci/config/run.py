@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bci.config.paths import PathText
 from bci.io.files.run import load_run
 from bci.io.shipped import locate
 from bci.signal.run import Run
@@ -17,11 +18,11 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    design: Path | None = None
+    design: PathText | None = None
     """Planned events: a tab-separated table with onset, duration (seconds) and trial_type, as BIDS has it."""
-    reference: Path | None = None
+    reference: PathText | None = None
     """The volume that others are aligned to: one .npy file (x, y, z)."""
-    masks: dict[_Label, Path] = Field(default_factory=dict)
+    masks: dict[_Label, PathText] = Field(default_factory=dict)
     """Masks by name, each a .npy file (x, y, z) of zeros and ones."""
     channels: dict[_Label, _Label] = Field(default_factory=dict)
     """The stream's label of a channel to the bundle's, where they differ: ``channels = { A1 = "O1" }``."""

@@ -13,11 +13,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serial
 from bci.config.display import DisplaySettings
 from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
+from bci.config.numbers import Lasting
+from bci.config.paths import PathText
 from bci.config.run import RunSettings
 from bci.config.sources import (
     InSilicoSettings,
     PartName,
-    Positive,
     ReplaySettings,
     SimulateSettings,
     SinesSettings,
@@ -42,7 +43,7 @@ class DecoderSettings(_Section):
 
     name: PartName | None = None
     """What it is called in this session; needed where there are several."""
-    bundle: Path
+    bundle: PathText
     """Folder of the bundle, or the name of a shipped one: alpha, hyper-insilico, hyper-insilico-fmri."""
     provider: Literal["cpu", "cuda"] = "cpu"
     """Asking for cuda where there is none is an error, never a silent change to the CPU."""
@@ -129,7 +130,7 @@ class SessionConfig(_Section):
     """Letters, digits, - and _; the session's folder is named after it."""
     network: Literal["machine", "lab"] = "lab"
     """Whether its streams are looked for on this machine alone or in the laboratory's network."""
-    seconds: Positive | None = None
+    seconds: Lasting | None = None
     """How long to run; absent means until stopped or the recording ends."""
     sources: Several[SourceSettings] = Field((), alias="source")
     """Who makes the streams; for a stream that no source feeds an amplifier's own program does."""

@@ -3,12 +3,15 @@
 A spec is the settings of the session file, and what the supervisor adds: the stream's source id, the consumer's ring.
 """
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from bci.config.numbers import Lasting, Rate, Ratio, Seed, Speed, Wait
+from bci.config.paths import PathText
+from bci.signal.rates import FASTEST_HZ
 
 #: What tells several streams, or several decoders, of one session apart; it becomes part of files' names.
 PART_NAME = r"^[a-z][a-z0-9_]{0,19}$"
@@ -17,9 +20,12 @@ PartName = Annotated[str, Field(pattern=PART_NAME)]
 #: Seconds to wait for a program that takes the samples: it is started after the source is ready, and loads a decoder.
 CONSUMER_TIMEOUT_S = 300.0
 
+#: As many as a stream may have to be received; see `bci.io.lsl.metadata`.
+_MOST_VALUES_PER_S = 250e6
+
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 # -- what a session file may say -----------------------------------------------------------------------------
@@ -34,11 +40,11 @@ class SimulateSettings(_Source):
     """A simulated EEG with a planted state: eyes open, eyes closed, in turn."""
 
     kind: Literal["simulate"]
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Seed = 0
     """Which of the simulated participants; the same seed gives the same samples."""
-    seconds: Positive | None = None
+    seconds: Lasting | None = None
     """How long it lasts; absent means without end."""
-    speed: Positive = 1.0
+    speed: Speed = 1.0
     """How many times faster than real time."""
 
 
@@ -46,33 +52,43 @@ class SinesSettings(_Source):
     """A signal of any rate and shape whose every sample is known: a sine in every channel."""
 
     kind: Literal["sines"]
-    rate: Annotated[float, Field(ge=4)]
+    rate: Annotated[float, Field(ge=4, le=FASTEST_HZ)]
     """Samples per second."""
-    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=8)]
     """Shape of one sample: [64] for 64 channels."""
     channels: tuple[str, ...] = ()
     """Labels along the first axis."""
     unit: str = ""
     """Unit of the values."""
-    speed: Positive = 1.0
+    speed: Speed = 1.0
     """How many times faster than real time."""
+
+    @model_validator(mode="after")
+    def _can_be_sent(self) -> Self:
+        values = math.prod(self.shape)
+        if values * self.rate > _MOST_VALUES_PER_S:
+            raise ValueError(
+                f"at most {_MOST_VALUES_PER_S:g} values a second can be sent, and shape {list(self.shape)} at "
+                f"{self.rate:g} Hz are {values * self.rate:.3g}"
+            )
+        return self
 
 
 class ReplaySettings(_Source):
     """A recorded session, played as a live stream."""
 
     kind: Literal["replay"]
-    file: Path
+    file: PathText
     """XDF, anything `mne.io.read_raw` opens, .npy or .npz."""
-    speed: Positive | Literal["max"] = 1.0
+    speed: Speed | Literal["max"] = 1.0
     """How many times faster than real time; "max" is as fast as the decoder follows."""
     loop: bool = False
     """Start again at the end, until the session is stopped."""
-    start: Annotated[float, Field(ge=0)] = 0.0
+    start: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     """Seconds of the recording to leave out at its beginning."""
-    stop: Positive | None = None
+    stop: Lasting | None = None
     """Second of the recording to end at; absent means its end."""
-    rate: Positive | None = None
+    rate: Rate | None = None
     """Samples per second, for files that do not say (.npy)."""
     channels: tuple[str, ...] | None = None
     """Channel labels, for files that do not say."""
@@ -95,19 +111,19 @@ class InSilicoSettings(_Source):
     """Whose anatomy, tuning and noise; a decoder fits the subject it was trained on."""
     session: Annotated[int, Field(ge=0, lt=100_000)] = 1
     """Another session has other noise, eye positions and lapses; decoders are trained on session 0."""
-    snr: Annotated[float, Field(ge=0)] | None = None
+    snr: Ratio | None = None
     """Single-trial signal-to-noise ratio, a ratio of variances; 0 answers with noise alone."""
-    units: Annotated[int, Field(ge=16)] | None = None
+    units: Annotated[int, Field(ge=16, le=100_000)] | None = None
     """Early and higher units, or voxels."""
-    tr: Positive = 1.5
+    tr: Annotated[float, Field(ge=0.05, le=3600)] = 1.5
     """Seconds from volume to volume, of fMRI."""
-    rate: Positive | None = None
+    rate: Rate | None = None
     """Samples per second of electrodes."""
-    reference: Path | None = None
+    reference: PathText | None = None
     """Pictures (.npy, uint8) over which responses are scaled; a decoder's training names the same."""
-    permute_channels: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    permute_channels: Seed | None = None
     """A null run: channels change places, in an order that this seed fixes, and keep their labels."""
-    speed: Positive = 1.0
+    speed: Speed = 1.0
     """How many seconds of the participant pass in one of ours."""
 
 
@@ -124,16 +140,16 @@ class _Published(_Section):
     """Source id of the stream."""
     ring: str | None = None
     """Name of the consumer's sample ring in shared memory."""
-    consumer_timeout: Annotated[float, Field(ge=0)] = CONSUMER_TIMEOUT_S
+    consumer_timeout: Annotated[float, Field(ge=0, le=3600)] = CONSUMER_TIMEOUT_S
     """Seconds to wait for a program that takes the samples."""
 
 
 class _Played(_Published):
-    start: Annotated[float, Field(ge=0)] = 0.0
+    start: Annotated[float, Field(ge=0, le=1e7)] = 0.0
     """Seconds of the recording to begin at."""
-    stop: Positive | None = None
+    stop: Lasting | None = None
     """Second of the recording to end at."""
-    longest_gap: Annotated[float, Field(ge=0)] | None = None
+    longest_gap: Annotated[float, Field(ge=0, le=1e7)] | None = None
     """Gaps of the recording are shortened to so many seconds of it."""
     marker_consumer: bool = False
     """Whether to wait for a program that takes the markers too."""
@@ -169,7 +185,7 @@ class InSilicoSpec(InSilicoSettings, _Published):
     """Share of looks answered by nothing."""
     adaptation: float | None = None
     """What an immediate repeat loses."""
-    lag: Positive | None = None
+    lag: Wait | None = None
     """Session seconds from the time of a sample until it is sent."""
-    seconds: Positive | None = None
+    seconds: Lasting | None = None
     """Seconds of the participant's time until it ends; absent means without end."""

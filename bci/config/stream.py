@@ -6,7 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from bci.config.sources import PART_NAME, Positive
+from bci.config.numbers import Wait
+from bci.config.sources import PART_NAME
 from bci.errors import ConfigError
 from bci.io.lsl.address import Address
 from bci.io.lsl.stated import Stated
@@ -82,10 +83,10 @@ class StreamSettings(_Section):
     rename: Mapping[_Label, _Label] = Field(default_factory=dict)
     """The stream's label of a channel to its label here, ``rename = { A1 = "O1" }``; ``"#3"`` is the third channel,
     where that has none."""
-    gap_tolerance_s: Positive | None = None
+    gap_tolerance_s: Wait | None = None
     """By how much the time between two samples may exceed their period before samples count as missing; absent means
     what the stream's own jitter allows."""
-    timeout_s: Positive = 5.0
+    timeout_s: Wait = 5.0
     """How long to look for it."""
     buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
     """How long a sample stays readable in shared memory."""

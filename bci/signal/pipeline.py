@@ -42,6 +42,9 @@ def step_name(step: type[Any]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", step.__name__).lower()
 
 
+#: Steps of one pipeline; each starts with buffers of its own.
+MOST_STEPS = 64
+
 _BY_NAME = {step_name(step): step for step in STEPS}
 
 #: Values beyond this are no measurement in any unit, and their square would leave float32: treated as NaN.
@@ -117,8 +120,12 @@ class Pipeline:
         Raises
         ------
         ConfigError
-            If a step or one of its settings is unknown, missing or impossible; named.
+            If a step or one of its settings is unknown, missing or impossible, named; or there are too many.
         """
+        if len(steps) > MOST_STEPS:
+            raise ConfigError(
+                f"expected a pipeline of at most {MOST_STEPS} steps, came {len(steps)}. Leave some out."
+            )
         return cls([_step_from_json(place, step) for place, step in enumerate(steps)])
 
 

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.signal.rates import FASTEST_HZ, SLOWEST_HZ, is_plausible
+
 Samples = NDArray[Any]
 Times = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -50,8 +52,11 @@ class Signal:
             raise ValueError(
                 f"signal {self.name!r}: every axis of a sample needs a size ≥ 1, got {self.shape}"
             )
-        if self.rate < 0 or not np.isfinite(self.rate):
-            raise ValueError(f"signal {self.name!r}: the rate is 0 (irregular) or positive, got {self.rate}")
+        if not is_plausible(self.rate):
+            raise ValueError(
+                f"signal {self.name!r}: the rate is 0 (irregular), or {SLOWEST_HZ:g} to {FASTEST_HZ:g} Hz; got "
+                f"{self.rate:g}"
+            )
         if self.channels and len(self.channels) != self.shape[0]:
             raise ValueError(
                 f"signal {self.name!r}: {len(self.channels)} channel labels for {self.shape[0]} channels"

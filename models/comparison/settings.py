@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bci.config.paths import PathText
 from bci.config.toml import load_settings
 from bci.errors import ConfigError
 from bci.io.shipped import locate
@@ -24,7 +25,7 @@ class ComparisonConfig(Section):
 
     kind: Literal["comparison"]
     name: str
-    data: Path
+    data: PathText
     """The training file of a system, from the file's own folder: its training trials are compared on."""
     trials: Annotated[int, Field(ge=40)] | None = None
     """So many of its training trials, evenly over the session; all of them by default."""

@@ -8,7 +8,6 @@ one of known latent, the proposals themselves are compared with it too, which no
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from bci.decoder.renderer import Artist
 from bci.errors import RecordingError
 from bci.io.files.folder import plain
-from bci.io.files.page import facts, header, picture, table
+from bci.io.files.page import escape, facts, header, picture, table
 from bci.session.recorded import RecordedSession
 from models.reports.bundle import artist
 from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart

@@ -47,7 +47,7 @@ def test_a_session_cannot_be_changed_once_it_is_read(tmp_path: Path) -> None:
     ("change", "words"),
     [
         (("speed = 2.0", "spede = 2.0"), ["source.spede", "no such key", "did you mean 'speed'?"]),
-        (("speed = 2.0", "speed = -1"), ["source.speed", "greater than 0", "-1"]),
+        (("speed = 2.0", "speed = -1"), ["source.speed", "at least 0.001", "-1"]),
         (('name = "alpha"', 'name = "../../etc"'), ["name", "pattern", "../../etc"]),
         (('network = "machine"', 'network = "moon"'), ["network", "machine", "lab", "moon"]),
         (('bundle = "../bundles/alpha"', ""), ["decoder.bundle", "required"]),

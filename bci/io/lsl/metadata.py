@@ -16,6 +16,7 @@ from bci.errors import StreamMismatch
 from bci.io.files import safe_xml
 from bci.memory.liblsl import pylsl
 from bci.signal.foreign import on_one_line
+from bci.signal.rates import is_plausible
 from bci.signal.types import Signal
 from bci.signal.units import IN_FULL, unit_name
 
@@ -123,7 +124,7 @@ def read_info(found: Any) -> StreamInfo:
         If the description contradicts itself, or claims what no stream can be.
     """
     n, rate = found.channel_count(), found.nominal_srate()
-    if not 1 <= n <= MOST_CHANNELS or not 0 <= rate < math.inf or n * rate > MOST_VALUES_PER_S:
+    if not 1 <= n <= MOST_CHANNELS or not is_plausible(rate) or n * rate > MOST_VALUES_PER_S:
         raise StreamMismatch(
             f"stream {found.name()!r} on host {found.hostname()!r} claims {n} channels at {rate:g} Hz; at most "
             f"{MOST_CHANNELS} channels and {MOST_VALUES_PER_S:g} values a second can be received. Something imitates a "

@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 #: Channels worked on at once, so that float64 copies stay small however many channels there are.
 _TOGETHER = 32
 
+#: Values of one second that are held; the spectrum holds a few times as many. 384 channels at 30 kHz have a twelfth.
+_MOST_VALUES = 1 << 27
+
 #: A drift is fitted to at most so many points, and to no fewer seconds than these.
 _POINTS, DRIFT_S = 120, 10
 
@@ -104,6 +107,12 @@ class Survey:
                 f"of 4 Hz or more; these have the shape {signal.shape} at {signal.rate:g} Hz. Choose another stream."
             )
         channels = signal.shape[0]
+        if signal.rate * channels > _MOST_VALUES:
+            raise ConfigError(
+                f"signal {signal.name!r}: quality is measured second by second, and one of {channels} channels at "
+                f"{signal.rate:g} Hz is {signal.rate * channels:.3g} values, more than {_MOST_VALUES:g}. Name fewer "
+                "channels, or check the rate."
+            )
         self.signal = signal
         self.samples = 0
         self._second = round(signal.rate)

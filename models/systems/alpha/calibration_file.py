@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from bci.config.paths import PathText
 from bci.config.session import SafeName
 from bci.config.toml import check_settings, load_settings
 from bci.decoder.bundle import Bundle
@@ -86,7 +87,7 @@ class CalibrationConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     network: Literal["machine", "lab"] = "lab"
     """Whether the stream is looked for on this machine alone or in the laboratory's network."""
-    base: Path
+    base: PathText
     """The bundle that is fitted anew: its folder, or the name of a shipped one."""
     stream: CalibrationStream
     blocks: BlockSettings = BlockSettings()

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import JsonValue, model_validator
 
+from bci.config.paths import PathText
 from bci.config.toml import check_settings, load_settings
 from bci.io.shipped import locate
 from models.insilico.settings import Cut, Participant, Timing
@@ -20,9 +21,9 @@ class HyperConfig(Section):
     name: str
     title: str = ""
     seed: int
-    generator: Path
+    generator: PathText
     """Folder of the generator's package, from the file's own; or the name of a shipped one."""
-    stimuli: Path
+    stimuli: PathText
     """Where the test pictures are written, from the file's own folder."""
     participant: Participant
     trials: Timing

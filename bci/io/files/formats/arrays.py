@@ -18,6 +18,7 @@ from bci.errors import RecordingError
 from bci.io.files.formats.file import FileRecording, agree, markers_in
 from bci.io.files.formats.sidecar import Sidecar, read_sidecar
 from bci.io.files.npy import LONGEST_HEADER, Shape, read_header
+from bci.signal.rates import FASTEST_HZ, SLOWEST_HZ, is_plausible
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_name
 
@@ -72,8 +73,10 @@ def open_array(
         raise RecordingError(
             f"{path.name} does not say how many samples it has per second. Give the rate, in Hz (--rate)."
         )
-    if not (np.isfinite(rate) and rate > 0):
-        raise RecordingError(f"{path.name}: the rate is a positive number of Hz, got {rate}")
+    if not (rate and is_plausible(rate)):
+        raise RecordingError(
+            f"{path.name}: the rate is a number from {SLOWEST_HZ:g} to {FASTEST_HZ:g} Hz, got {rate:g}"
+        )
     if 0 in shape:
         raise RecordingError(f"{path.name} holds an empty array of shape {shape}: nothing to play")
     n, shape = shape[0], shape[1:] or (1,)

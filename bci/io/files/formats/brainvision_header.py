@@ -11,6 +11,7 @@ from pathlib import Path
 from bci.errors import RecordingError
 from bci.io.files.formats.words import decode_text
 from bci.io.files.regular import LARGEST_TEXT, require_regular
+from bci.signal.rates import is_plausible
 from bci.signal.units import unit_name
 
 #: NumPy's names of the formats of samples.
@@ -18,7 +19,6 @@ _TYPES = {"INT_16": "<i2", "UINT_16": "<u2", "INT_32": "<i4", "IEEE_FLOAT_32": "
 _BIG_ENDIAN = frozenset({"yes", "true", "1"})
 _MOST_CHANNELS = 1 << 16
 _MICROSECONDS = 1e6
-_FASTEST = 1e7
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def read_header(path: Path, defects: list[str]) -> BrainVisionHeader:
     n = _positive(path, common, "NumberOfChannels", _MOST_CHANNELS)
     interval = _positive(path, common, "SamplingInterval", 1e12)
     rate = _MICROSECONDS / interval
-    if n != int(n) or rate > _FASTEST:
+    if n != int(n) or not is_plausible(rate):
         raise RecordingError(
             f"{path.name} states {n:g} channels every {interval:g} µs, which cannot be played"
         )

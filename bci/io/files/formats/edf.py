@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
+from bci.signal.rates import is_plausible
 from bci.signal.units import unit_in
 
 _FIXED = 256
 _ANNOTATIONS = frozenset({"edf annotations", "bdf annotations"})
 _TRIGGERS = frozenset({"status", "trigger"})
-#: No amplifier samples faster, hertz.
-_FASTEST = 1e7
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +141,10 @@ def read_header(path: Path) -> EdfHeader:
         raise RecordingError(
             f"{path.name}: one record needs {record_bytes} bytes and {rest} follow the header: nothing to play"
         )
-    if max(samples) / duration > _FASTEST:
+    if not is_plausible(max(samples) / duration):
         raise RecordingError(
-            f"{path.name}: {max(samples)} samples in records of {duration} s are more than {_FASTEST:g} Hz, at which "
-            "nothing is sampled. The header is damaged; get it again from its origin."
+            f"{path.name}: {max(samples)} samples in records of {duration} s are {max(samples) / duration:g} Hz, at "
+            "which nothing is sampled. The header is damaged; get it again from its origin."
         )
     defects: tuple[str, ...] = ()
     if announced != records or rest:

@@ -26,6 +26,7 @@ from bci.io.files.formats.stretches import Stretches
 from bci.io.files.formats.units import Played, played
 from bci.io.files.formats.unpacking import check_gzip, check_mat
 from bci.io.installation import install_line
+from bci.signal.rates import is_plausible
 from bci.signal.types import Event, Signal, code_of
 from bci.signal.units import unit_name
 
@@ -184,7 +185,7 @@ def _check_claim(path: Path, raw: Any) -> None:
 
 def _check_ends(path: Path, raw: Any) -> None:
     """Refuse a file without a rate, or whose first or last sample is missing."""
-    if not np.isfinite(raw.info["sfreq"]) or raw.info["sfreq"] <= 0:
+    if not raw.info["sfreq"] or not is_plausible(raw.info["sfreq"]):
         raise RecordingError(f"{path.name} states a rate of {raw.info['sfreq']} Hz, which cannot be played")
     if raw.n_times:
         for first in (0, int(raw.n_times) - 1):

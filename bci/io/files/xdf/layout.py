@@ -4,13 +4,13 @@ A sample is one byte, 0 or 8, then a stamp of so many bytes, and then its values
 imported here, as in `bci.io.files.xdf.framing`.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
 from bci.io.files import safe_xml
 from bci.io.files.xdf.framing import read_number
+from bci.signal.rates import is_plausible
 
 #: NumPy's name of each numeric format.
 FORMATS = {
@@ -80,7 +80,7 @@ class Layout:
         except ValueError as error:
             raise ValueError(f"a stream's header has a number that is none: {error}") from None
         known = layout.kind in FORMATS or layout.is_text
-        if not known or layout.channels < 1 or not 0 <= layout.rate < math.inf:
+        if not known or layout.channels < 1 or not is_plausible(layout.rate):
             raise ValueError(
                 f"a stream's header claims {layout.channels} channels of {layout.kind!r} at {layout.rate} Hz"
             )

@@ -21,9 +21,12 @@ from bci.io.files.formats.sandbox import SMALL, try_file
 from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
 from bci.io.files.xdf.streams import choose, described, is_own, markers_of, nominal_of, speed_of
 from bci.io.files.xdf.times import taken
+from bci.signal.rates import is_plausible
 from bci.signal.types import Event, Signal, Times
 from bci.signal.units import unit_name
 
+#: No recording lasts for so long: thirty years, seconds.
+_LONGEST_S = 1e9
 #: A true rate this far from the nominal one is worth a sentence.
 _RATE_TOLERANCE = 0.01
 
@@ -79,6 +82,11 @@ def open_xdf(
         raise RecordingError(f"{path.name}: {error}") from None
     _put_in_order(path, times, segments, defects)
     effective = _rate(times, segments, nominal * speed)
+    if not is_plausible(effective) or times[-1] - times[0] > _LONGEST_S:
+        raise RecordingError(
+            f"{path.name}: its stamps say {effective:g} Hz over {times[-1] - times[0]:g} s; they are damaged. Get the "
+            "file again from its origin."
+        )
     if abs(effective / (nominal * speed) - 1) > _RATE_TOLERANCE:
         defects.append(
             f"nominal {nominal:g} Hz, but {effective / speed:.3f} Hz by its stamps; the stamps are played"
