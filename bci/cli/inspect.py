@@ -57,6 +57,9 @@ def streams(
 
 def check(
     config: Annotated[Path, typer.Argument(help="Session file (TOML), or the name of an example.")],
+    out: Annotated[Path, typer.Option(help="Where `bci run` will make the session's folder.")] = Path(
+        "sessions"
+    ),
     json: Json = False,
 ) -> None:
     """Check a session file and everything it names, without running it.
@@ -68,7 +71,7 @@ def check(
     session = load_session(find_given(config, "bci check", SESSION_FILE))
     from bci.cli.rehearsal import rehearse
 
-    facts = rehearse(session, output).facts
+    facts = rehearse(session, out, output).facts
     output.say(styled("bold green", "This session can run."))
     output.result({"ok": True, **facts})
 

@@ -7,6 +7,7 @@ words, and what only running could tell is what happens later.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bci.cli.output import Output, styled
@@ -38,13 +39,15 @@ class Rehearsed:
     facts: dict[str, Any]
 
 
-def rehearse(config: SessionConfig, output: Output | None = None) -> Rehearsed:
+def rehearse(config: SessionConfig, out: Path, output: Output | None = None) -> Rehearsed:
     """Open everything a session names: bundles, streams, markers, sources, screen and protocol.
 
     Parameters
     ----------
     config : SessionConfig
         The session file.
+    out : Path
+        Where the session's folder will be made: whether its disk has room is looked at.
     output : Output, optional
         Told what is found, a line each; then live streams are listened to for a few seconds as well.
 
@@ -59,12 +62,13 @@ def rehearse(config: SessionConfig, output: Output | None = None) -> Rehearsed:
     # Imported only now: liblsl reads its configuration once, at its first use.
     from bci.control.session_plan import SessionPlan
 
-    return _Rehearsal(SessionPlan(config), output).run()
+    return _Rehearsal(SessionPlan(config), out, output).run()
 
 
 class _Rehearsal:
-    def __init__(self, plan: "SessionPlan", output: Output | None) -> None:
-        self.plan, self.output = plan, output
+    def __init__(self, plan: "SessionPlan", out: Path, output: Output | None) -> None:
+        self.plan, self.out, self.output = plan, out, output
+        self.per_second = 0.0
         self.config, self.roster = plan.config, plan.roster
 
     def run(self) -> Rehearsed:
@@ -82,6 +86,7 @@ class _Rehearsal:
             facts |= found if stream == 0 else {}
             if len(config.streams) > 1:
                 facts.setdefault("streams", {})[settings.name] = found
+        facts["disk"] = self._disk()
         stages = [[post.name for post in stage] for stage in self.plan.line.stages]
         self.say(f"programs  {', then '.join(' '.join(names) for names in stages)}")
         facts["programs"] = stages
@@ -120,11 +125,27 @@ class _Rehearsal:
         self.say(f"experiment {experiment.protocol}: {many}")
         return trials
 
+    def _disk(self) -> dict[str, Any]:
+        """Look for how long there is room; a session that states how long it runs is refused where it does not fit."""
+        from bci.io.files.space import LEAST, require_room, size
+        from bci.memory.alarms import SHORT_S, lasted
+
+        free = require_room(self.out, max(LEAST, self.per_second * (self.config.seconds or 0.0)))
+        left = free / self.per_second
+        room = f"room for {lasted(left)}, at {size(self.per_second * 3600)} an hour"
+        self.say(f"disk      {size(free)} free for {self.out}: {room}")
+        if left < SHORT_S:
+            self.say(
+                "          ", styled("yellow", "note:"), " that is little: free space before a long session"
+            )
+        return {"free": free, "bytes_per_second": self.per_second, "seconds": left}
+
     # -- streams -----------------------------------------------------------------------------------------
 
     def _stream(self, stream: int) -> dict[str, Any]:
         """Open what makes a stream, or find it, and compare it with what decodes it."""
         from bci.control.shared_memory import plan_buffer
+        from bci.io.files.space import recorded_per_second
         from bci.memory.segment import check_free
 
         config, roster = self.config, self.roster
@@ -138,6 +159,7 @@ class _Rehearsal:
         buffer = plan_buffer(signal, speed, config.streams[stream], roster.held(stream))
         check_free(buffer.nbytes)
         self.say(f"memory    {buffer}")
+        self.per_second += recorded_per_second(signal, speed)
         for address in roster.markers[stream]:
             if address in config.of_others:
                 self._markers(address, config.streams[stream].timeout_s)

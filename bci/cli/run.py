@@ -123,7 +123,7 @@ def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Out
 
     if seconds is not None:
         config = config.model_copy(update={"seconds": seconds})
-    plan = rehearse(config).plan
+    plan = rehearse(config, out).plan
     # Imported only now: liblsl reads its configuration once, at its first use.
     from bci.control.conclusion import EXIT_STATUS
     from bci.control.supervisor import Supervisor

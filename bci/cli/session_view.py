@@ -38,7 +38,7 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
     for sentence in summary["told"]:
         output.say(styled("bold yellow", sentence))
     for failure in summary["failures"]:
-        output.say(styled("bold red", "given up:"), f" {failure}")
+        output.say(styled("bold red", "failed:"), f" {failure}")
     for program, times in summary["restarts"].items():
         output.say(
             styled("bold yellow", f"{program} died and was started again {times}×"),
@@ -72,7 +72,10 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
     if pairs.exists():
         output.say(f"seen above read, every trial: {pairs}")
     sheet = folder / "contact_sheet.png"
-    output.say(f"session: {folder}" + (f"   what the screen showed: {sheet}" if sheet.exists() else ""))
+    output.say(
+        f"session: {folder}"
+        + (f"   what the screen showed: {sheet}" if sheet.exists() and sheet.stat().st_size else "")
+    )
     return ({"planted": planted} if planted else {}) | ({"identification": scores} if scores else {})
 
 

@@ -37,6 +37,7 @@ from bci.control.snapshot import (
 from bci.control.spawn import Child
 from bci.errors import DiskError, Overrun
 from bci.io.files.folder import make_folder, write_json
+from bci.io.files.space import require_room
 from bci.memory.alarms import Alarm, alarms
 from bci.memory.board import Board, State
 from bci.memory.leftovers import remove_leftovers
@@ -100,6 +101,7 @@ class Supervisor:
     ) -> None:
         self.plan = plan
         self.clock: Clock = clock or LslClock()
+        require_room(out)
         self.folder = make_folder(out, plan.name)
         self.state = SessionState.PREPARING
         self.since = self.clock.now()
@@ -313,9 +315,11 @@ class Supervisor:
         for alarm in alarms(self.board, now, sources if len(sources) > 1 else None):
             kind, _, name = alarm.key.partition(" ")
             if kind == "restart" and name in self.crew.troubles:
-                alarm = replace(alarm, what=f"{name} {self.crew.troubles[name]}. {alarm.what}")
+                alarm = replace(alarm, what=f"{name} {self.crew.troubles[name].rstrip('.')}. {alarm.what}")
+            elif kind == "failed" and name in self.crew.failures:
+                alarm = replace(alarm, what=f"{alarm.what} It is given up: {self.crew.failures[name]}.")
             elif kind == "held" and self.latched:
-                alarm = replace(alarm, what=f"{self.latched}. {alarm.what}")
+                alarm = replace(alarm, what=f"{self.latched.rstrip('.')}. {alarm.what}")
             yield alarm
 
     def _program(self, name: str, now: float) -> ProgramSnapshot:

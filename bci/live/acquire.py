@@ -121,8 +121,8 @@ def _acquire(
     """Pull until told to stop."""
     row, clock = program.row, program.clock
     lost_before = int(row["lost"])
-    if source is not None:
-        row["data_limit"] = source.data_age_limit
+    owes: float | None = None
+    began = clock.now()
     going = True
     while going:
         going = program.tick()
@@ -135,6 +135,9 @@ def _acquire(
             row["data"] = source.newest
         if source is not None:
             row["gone"], row["doubles"] = source.gone, source.doubles
+            # The first samples need a moment: until they are late nothing is wrong.
+            if owes is None and (source.received or clock.now() - began > source.data_age_limit):
+                owes = row["data_limit"] = source.data_age_limit
         for received, ring in markers:
             if received.pull_into(ring):
                 row["markers"] = sum(ring.count for _, ring in markers)

@@ -16,7 +16,6 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bci.errors import DiskError
-from bci.io.files.checksums import sums_path
 from bci.io.files.disk import AppendFile, DiskFile
 from bci.io.files.space import Space, size
 from bci.io.files.xdf.writer import XdfWriter
@@ -304,16 +303,18 @@ class Recorder:
                 # After an error, a full disk for example, that error is the one to be heard of.
                 with contextlib.suppress(*([OSError] if error else [])):
                     table.close()
-            if error is not None and not any(reader.rows for reader in self._readers):
+            if error is not None and self._writer.empty:
                 self._remove_what_is_empty()
 
     # -- its parts ---------------------------------------------------------------------------------------
 
     def _remove_what_is_empty(self) -> None:
         """Leave no files of a part in which there is nothing."""
-        for path in (self._writer.partial, sums_path(self.path), *(table.path for table in self._tables)):
+        self._writer.remove()
+        for table in self._tables:
             with contextlib.suppress(OSError):
-                path.unlink()
+                if not table.path.stat().st_size:
+                    table.path.unlink()
 
     def _look_for_room(self) -> None:
         with contextlib.suppress(OSError):

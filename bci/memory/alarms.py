@@ -157,6 +157,15 @@ def _silent_program(name: str, row: Any, now: float) -> Iterator[Alarm]:
             "Nothing, if it works again within seconds.",
             over=f"{name} works again",
         )
+    elif row["state"] == State.FAILED:
+        kept = " Nothing is recorded any more." if name == "record" else ""
+        yield Alarm(
+            f"failed {name}",
+            f"{name} HAS FAILED" + (", nothing is recorded" if kept else ""),
+            f"{name} has failed.{kept}",
+            "Look into log.txt for its last words.",
+            over=f"{name} is started again",
+        )
     elif row["state"] in (State.READY, State.RUNNING) and age > SILENT_S:
         yield Alarm(
             f"silent {name}",
@@ -212,6 +221,8 @@ def _of_amplitude(row: Any) -> Iterator[Alarm]:
 
 
 def _of_disk(row: Any) -> Iterator[Alarm]:
+    if row["state"] == State.FAILED:
+        return
     refuses, slow, left_s = (_shows(row, name) for name in ("refuses_ms", "slow_ms", "left_s"))
     waits = f"{_shows(row, 'waiting') / 1e6:.1f} MB wait in memory"
     if refuses:

@@ -70,3 +70,33 @@ channels = {list(bundle.signal.channels)}
     assert buffer["megabytes"] <= 1
     said = CliRunner().invoke(app, ["check", str(session)]).output
     assert f"{buffer['samples']} samples" in said
+
+
+def test_check_says_how_long_the_disk_lasts_and_refuses_one_without_room(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    from bci.io.files import space
+
+    session = tmp_path / "session.toml"
+    session.write_text(
+        f'name = "room"\nnetwork = "machine"\nseconds = 7200\ndecoder = {{ bundle = "bundle" }}\n[source]\n'
+        f'kind = "sines"\nrate = {bundle.signal.rate}\nshape = {list(bundle.signal.shape)}\nunit = "uV"\n'
+        f"channels = {json.dumps(list(bundle.signal.channels))}\n"
+    )
+
+    def checked(free: float) -> tuple[int, dict[str, object]]:
+        monkeypatch.setattr(space.shutil, "disk_usage", lambda folder: SimpleNamespace(free=int(free)))
+        done = CliRunner().invoke(app, ["check", str(session), "--out", str(tmp_path), "--json"])
+        error = {"error": str(done.exception), "kind": type(done.exception).__name__}
+        return done.exit_code, json.loads(done.output.splitlines()[-1]) if not done.exit_code else error
+
+    status, result = checked(10e9)
+    assert status == 0
+    assert result["disk"]["free"] == 10**10  # type: ignore[index]
+    assert result["disk"]["seconds"] > 7200  # type: ignore[index]
+    status, result = checked(50e6)
+    assert status != 0
+    assert result["kind"] == "DiskError"
+    assert "free disk space" in str(result["error"])

@@ -343,3 +343,65 @@ def reconstruction() -> Reconstruction:
     return Reconstruction(
         np.zeros((2, 2, 3), np.uint8), np.array([0.25], np.float32), 0.5, True, "", first=0, last_sample=4
     )
+
+
+def test_a_session_is_not_begun_on_a_disk_without_room(
+    tmp_path: Path, segment_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bci.errors import DiskError
+    from bci.io.files import space
+
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000))
+    with pytest.raises(DiskError, match="free disk space"):
+        Bench(segment_name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_summary_that_the_disk_does_not_take_is_returned_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bci.control import supervisor
+    from bci.errors import DiskError
+
+    def full(path: Path, value: object) -> None:
+        raise DiskError.of(path, OSError(28, "No space left on device"))
+
+    monkeypatch.setattr(supervisor, "write_json", full)
+    summary = bench.run(lambda: None)
+    assert "summary.json cannot be written: No space left on device" in summary["failures"][-1]
+
+
+def test_silence_and_alarms_are_in_the_snapshot(bench: Bench) -> None:
+    taken: list[SessionSnapshot] = []
+
+    def fall_silent() -> None:
+        row = bench.newest("acquire").row
+        row["data_limit"], row["data"] = 0.5, bench.clock.now()
+
+    bench.run(
+        fall_silent,
+        lambda: taken.append(bench.supervisor.snapshot()),
+        lambda: None,
+        lambda: taken.append(bench.supervisor.snapshot()),
+    )
+    assert [alarm.line for alarm in taken[0].alarms] == ["NO DATA 1.0 s"]
+    assert taken[1].silences["acquire"].now
+    assert taken[1].silences["acquire"].seconds == pytest.approx(3.0, abs=0.2)
+    outcome = bench.plan.outcome
+    assert outcome is not None
+    assert outcome.at_end.silences["acquire"].times == 1
+    assert outcome.at_end.alarms
+
+
+def test_why_a_program_is_started_again_is_said_while_it_is(bench: Bench) -> None:
+    taken: list[SessionSnapshot] = []
+
+    def refuse() -> None:
+        bench.newest("acquire").alive = False
+        bench.newest("acquire").failure = "StreamMismatch: expected 160 Hz, came 250 Hz"
+        bench.silent.add("acquire")
+
+    bench.run(refuse, lambda: taken.append(bench.supervisor.snapshot()), lambda: bench.silent.clear())
+    (alarm,) = [alarm for alarm in taken[0].alarms if alarm.key == "restart acquire"]
+    assert alarm.line == "acquire starts again"
+    assert alarm.what.startswith("acquire StreamMismatch: expected 160 Hz, came 250 Hz. ")

@@ -351,3 +351,25 @@ def test_a_clock_that_was_set_during_the_session_is_told_to_readers(
         finish(recorder)
     times = load(tmp_path / "recording.xdf")["amp"]["time_stamps"]
     assert np.allclose(times, 50.0 + np.arange(12_000) / 100, atol=0.02)
+
+
+@pytest.mark.parametrize("room", [0, 3, 700, 3_000])
+def test_a_disk_that_is_full_from_the_first_byte_is_said_and_no_file_of_nothing_is_left(
+    tmp_path: Path, clock: ManualClock, room: int
+) -> None:
+    disk, stream = disks.FullDisk(room), stream_of(60.0)
+
+    def record() -> None:
+        with Recorder(tmp_path, clock, LOG, open_file=disk.open) as recorder:
+            recorder.add_stream("stream", stream, FACTS)
+            recorder.add_doings()
+            for _ in range(2_000):
+                push(stream, 2)
+                recorder.step()
+                recorder._backlog.join(0.002)
+                clock.advance(0.05)
+
+    with pytest.raises(DiskError, match="No space left"):
+        record()
+    assert [path.name for path in tmp_path.iterdir() if path.suffix in (".partial", ".sums")] == []
+    assert not [path.name for path in tmp_path.iterdir() if not path.stat().st_size]

@@ -7,6 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from bci.errors import DiskError
+from bci.signal.types import Signal
+
+#: Bytes that must be free for a session to begin: a minute of anything, and its reports.
+LEAST = 100e6
+
+#: What a sample takes on the disk beside its values, bytes: its stamp; and what tables and checksums take in a second.
+_STAMP, _ASIDE_PER_S = 9, 5e3
+
 #: How far back the rate is measured, looks; and over how many seconds at least.
 _LOOKS, _LEAST_S = 12, 4.0
 
@@ -19,7 +30,7 @@ class Space:
     folder : Path
         A folder on the disk.
     usage : callable, optional
-        Returns ``total, used, free`` of a folder's disk, bytes.
+        Returns ``total, used, free`` of a folder's disk, bytes; by default `shutil.disk_usage`.
 
     Attributes
     ----------
@@ -29,10 +40,10 @@ class Space:
         Seconds until it is full; infinite while that cannot be known, or it does not become less.
     """
 
-    def __init__(self, folder: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> None:
+    def __init__(self, folder: Path, usage: Callable[[Path], Any] | None = None) -> None:
         self.free = 0
         self.left_s = math.inf
-        self._folder, self._usage = folder, usage
+        self._folder, self._usage = folder, usage or shutil.disk_usage
         self._looks: deque[tuple[float, int, int]] = deque(maxlen=_LOOKS)
 
     def look(self, now: float, written: int) -> None:
@@ -47,12 +58,34 @@ class Space:
         self.left_s = self.free / rate if rate > 0 else math.inf
 
 
-def free_at(folder: Path, usage: Callable[[Path], Any] = shutil.disk_usage) -> int:
-    """Return how many bytes are free where a folder is, or will be made."""
+def require_room(folder: Path, least: float = LEAST) -> int:
+    """Return how many bytes are free where a folder is, or will be made.
+
+    Raises
+    ------
+    DiskError
+        If that is less than `least`.
+    """
     there = folder.absolute()
     while not there.exists():
         there = there.parent
-    return int(usage(there).free)
+    free = int(shutil.disk_usage(there).free)
+    if free < least:
+        raise DiskError(
+            f"expected at least {size(least)} of free disk space for {folder}, came {size(free)}: what is recorded "
+            "would be cut short. Free space, or name a folder on another disk with --out."
+        )
+    return free
+
+
+def recorded_per_second(signal: Signal, speed: float = 1.0) -> float:
+    """Return how many bytes a recording of a stream takes in a second; nothing of an irregular one's events.
+
+    >>> recorded_per_second(Signal("eeg", 250.0, (64,)))
+    71250.0
+    """
+    each = _STAMP + math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
+    return _ASIDE_PER_S + signal.rate * speed * each
 
 
 def size(nbytes: float) -> str:

@@ -110,13 +110,18 @@ class XdfWriter:
             if there.exists():
                 raise DiskError(f"{there} is there already and is not overwritten: name another file")
         self._file: DiskFile | None = None
-        with self._saying():
-            self._file = open_file(self.partial)
-            self._sums = open_file(sums_path(path))
-            self._file.append(MAGIC)
-        self.nbytes = len(MAGIC)
-        self._note(first_line(path))
-        self._put(xdf_wire.file_header(), Tag.FILE_HEADER)
+        with contextlib.ExitStack() as begun:
+            begun.callback(self.remove)
+            with self._saying():
+                self._file = open_file(self.partial)
+                begun.callback(self._file.close)
+                self._sums = open_file(sums_path(path))
+                begun.callback(self._sums.close)
+                self._file.append(MAGIC)
+            self.nbytes = len(MAGIC)
+            self._note(first_line(path))
+            self._put(xdf_wire.file_header(), Tag.FILE_HEADER)
+            begun.pop_all()
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -277,6 +282,17 @@ class XdfWriter:
             self.close()
             self.partial.replace(self.path)
             sync_folder(self.path.parent)
+
+    @property
+    def empty(self) -> bool:
+        """Whether not one sample of any stream has been written."""
+        return not any(written.samples for written in self._streams.values())
+
+    def remove(self) -> None:
+        """Remove the files, unfinished: a recording of nothing helps no reader."""
+        for path in (self.partial, sums_path(self.path)):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     def close(self) -> None:
         """Close the files as they are."""
