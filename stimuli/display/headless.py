@@ -5,11 +5,13 @@ to stop it writes ``contact_sheet.png`` and ``frames/N.png`` into the session's 
 of picture as the shown ring does; each is the whole screen, pixel by pixel.
 """
 
+import io
 import math
 from pathlib import Path
 
 from PIL import Image
 
+from bci.io.files.folder import write_whole
 from bci.memory.program import Program
 from bci.signal.clock import Clock
 from bci.signal.types import Shown
@@ -83,8 +85,7 @@ def write_contact_sheet(path: Path, spec: DisplaySpec, album: Album, loop: FlipL
         there_were = album.trials.trials
         some = f"{len(pairs)} of {there_were}, evenly over the run"
         of = f"all {there_were}" if len(pairs) == there_were else some
-        draw_pairs(pairs, title, f"single trials, {of}   ·   {flips}").save(path)
-        return path
+        return save_whole(draw_pairs(pairs, title, f"single trials, {of}   ·   {flips}"), path)
     subtitle = (
         f"{flips}   ·   {facts['shown_frames']} pictures shown   ·   "
         f"neutral for {facts['neutral_seconds']:.1f} s"
@@ -97,7 +98,20 @@ def write_contact_sheet(path: Path, spec: DisplaySpec, album: Album, loop: FlipL
         background=spec.background,
         fixation=spec.fixation,
     )
-    sheet.save(path)
+    return save_whole(sheet, path)
+
+
+def save_whole(sheet: Image.Image, path: Path) -> Path:
+    """Write a picture whole or not at all, and return its path.
+
+    Raises
+    ------
+    DiskError
+        If the disk does not take it.
+    """
+    held = io.BytesIO()
+    sheet.save(held, format="PNG")
+    write_whole(path, held.getvalue())
     return path
 
 

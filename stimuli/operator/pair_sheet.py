@@ -14,6 +14,7 @@ Pixels = NDArray[np.uint8]
 
 SIDE, PER_ROW = 96, 8
 _GAP, _MARGIN, _LABELS, _TOP, _LINE = 10, 16, 44, 58, 17
+_URGENT = "#b91c1c"
 _PAPER, _INK, _FAINT, _ALARM, _EMPTY = "#ffffff", "#1c1f24", "#6b7280", "#b45309", "#e5e7eb"
 
 
@@ -67,7 +68,9 @@ def sheet_size(pairs: int) -> tuple[int, int]:
     return width, _TOP + rows * _row_height() + _MARGIN
 
 
-def draw_pairs(pairs: Sequence[Pair], title: str, subtitle: str, room: int = 0) -> Image.Image:
+def draw_pairs(
+    pairs: Sequence[Pair], title: str, subtitle: str, room: int = 0, alarms: Sequence[str] = ()
+) -> Image.Image:
     """Draw a sheet.
 
     Parameters
@@ -78,12 +81,19 @@ def draw_pairs(pairs: Sequence[Pair], title: str, subtitle: str, room: int = 0) 
         Headline, and a line below it.
     room : int
         How many pairs the sheet has room for, where more will come.
+    alarms : sequence of str
+        What is wrong now: white on red across the top, in place of headline and line.
     """
     sheet = Image.new("RGB", sheet_size(max(room, len(pairs))), _PAPER)
     draw = ImageDraw.Draw(sheet)
     bold, plain, small = (ImageFont.load_default(size) for size in (18, 13, 12))
-    draw.text((_MARGIN, 8), title, _INK, bold)
-    draw.text((_MARGIN, 31), subtitle, _FAINT, plain)
+    if alarms:
+        draw.rectangle((0, 0, sheet.width, _TOP - 6), _URGENT)
+        draw.text((_MARGIN, 6), alarms[0], _PAPER, ImageFont.load_default(24))
+        draw.text((_MARGIN, 35), " · ".join(alarms[1:]) or title, _PAPER, small)
+    else:
+        draw.text((_MARGIN, 8), title, _INK, bold)
+        draw.text((_MARGIN, 31), subtitle, _FAINT, plain)
     for place, pair in enumerate(pairs):
         left = _MARGIN + _LABELS + place % PER_ROW * (SIDE + _GAP)
         top = _TOP + place // PER_ROW * _row_height()

@@ -1,8 +1,9 @@
 """The preview: what the operator sees, every stimulus above what was read of it. Never on the participant's screen.
 
-It stands outside the hot path: it looks at the rings some times a second, nothing waits for it, and a session goes on
-without it. Which reconstruction belongs to which stimulus is found by `stimuli.operator.pairing`. ``preview.png`` in
-the session's folder is kept up to date, whole at any time; where the operator has a screen there is a window beside it.
+What is wrong now, no data above all, stands in red across its top. It stands outside the hot path: it looks at rings
+and board some times a second, nothing waits for it, and a session goes on without it. Which reconstruction belongs to
+which stimulus is found by `stimuli.operator.pairing`. ``preview.png`` in the session's folder is kept up to date, whole
+at any time; where the operator has a screen there is a window beside it.
 """
 
 import os
@@ -14,6 +15,7 @@ import pygame
 from PIL import Image
 
 from bci.errors import DisplayError
+from bci.memory.alarms import alarms
 from bci.memory.program import Program
 from stimuli.display.monitors import Monitor, choose_monitor, monitors
 from stimuli.operator.pair_sheet import draw_pairs, sheet_size
@@ -128,12 +130,17 @@ def main(program: Program) -> None:
     screen = open_screen(program)
     program.ready(window=isinstance(screen, PreviewWindow))
     stale, written = True, -WRITE_EVERY
+    said: list[str] = []
     going = True
     while going:
         program.clock.sleep_until(program.clock.now() + LOOK_EVERY)
         going = program.tick()
         screen.tend()
         changed = pairing.look()
+        # Its own look at the board: what is wrong is seen here too, whatever became of the supervisor.
+        wrong = [alarm.line for alarm in alarms(program.board, program.clock.now())] if going else []
+        changed |= wrong != said
+        said = wrong
         stale |= changed
         program.row["trials"], program.row["lost"] = pairing.trials, pairing.lost
         now = program.clock.now()
@@ -144,6 +151,7 @@ def main(program: Program) -> None:
                 spec["caption"],
                 f"single trials, the newest {len(pairing.pairs)} of {pairing.trials} so far",
                 room=spec["pairs"],
+                alarms=wrong,
             )
             if changed:
                 screen.show(sheet)

@@ -3,7 +3,8 @@
 import logging
 import math
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 from PIL import Image
 
 from bci.control.posts import COUNTERS
-from bci.memory.board import Board
+from bci.memory.alarms import SHOWN_NEUTRAL
+from bci.memory.board import Board, State
 from bci.memory.frames import frame_columns, shown_columns, write_frame
 from bci.memory.marks import create_marks, write_mark
 from bci.memory.orders import STOP, Order
@@ -309,3 +311,51 @@ def test_what_another_window_uncovers_is_drawn_again(monkeypatch: pytest.MonkeyP
         pygame.event.post(pygame.event.Event(pygame.WINDOWEXPOSED))
         screen.tend()
     assert flips == [1]
+
+
+def test_an_unplugged_amplifier_is_seen_in_the_preview_too(line: Line, tmp_path: Path) -> None:
+    """Within the data-age limit and one look; red across the top, and gone with the data's return."""
+    near, far = multiprocessing.Pipe()
+    board = Board.private({name: COUNTERS[name] for name in ("acquire", "display", "preview")})
+    acquire = board.row("acquire")
+    tops: dict[float, tuple[int, int, int]] = {}
+
+    def live(at: float, *, data: bool) -> None:
+        for name in ("acquire", "display"):
+            board.row(name)["state"], board.row(name)["beat"] = State.RUNNING, at
+        acquire["data_limit"] = 0.5
+        if data:
+            acquire["data"] = at
+        board.row("display")["neutral"] = 0 if data else SHOWN_NEUTRAL
+
+    def look(at: float) -> None:
+        with Image.open(tmp_path / "preview.png") as sheet:
+            tops[at] = sheet.convert("RGB").getpixel((2, 2))
+
+    script: dict[float, Any] = {}
+    for tenth in range(1, 90):
+        at = tenth / 10
+        script[at] = partial(live, at, data=at < 2.0 or at >= 5.0)
+    script |= {at + 0.05: partial(look, at) for at in (1.8, 4.5, 7.0)}
+    script[8.5] = lambda: near.send(Order(STOP))
+    spec = {
+        "kind": "file", "monitor": None, "pairs": 8, "caption": "loop", "decoders": (0,), "participant_monitor": 0,
+        "screen": False,
+    }  # fmt: skip
+    rings = {"shown": line.shown.handle, "frames": line.frames.handle, "decode_marks": line.marks.handle}
+    program = Program(
+        Launch("preview", "", spec, str(tmp_path), "", rings=rings), far, board, Turning(script)
+    )
+    drawn: list[tuple[str, ...]] = []
+
+    def remember(*given: Any, alarms: Sequence[str] = (), **more: Any) -> Image.Image:
+        drawn.append(tuple(alarms))
+        return draw_pairs(*given, alarms=alarms, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preview, "draw_pairs", remember)
+        preview.main(program)
+    program.close()
+    assert tops == {1.8: (255, 255, 255), 4.5: (185, 28, 28), 7.0: (255, 255, 255)}
+    assert ("NO DATA 0.6 s, neutral",) in drawn
+    assert ("NO DATA 3.0 s, neutral",) in drawn
