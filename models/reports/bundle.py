@@ -12,18 +12,9 @@ from bci.io.files.folder import plain
 from bci.io.files.page import header
 from bci.io.files.regular import parse_json
 from models.generators.package import package_of
+from models.reports.body import Body
 from models.reports.charts import GREY, OCHRE, TEAL, Line, chart
 from models.reports.decoded import Decoded
-from models.reports.page import (
-    curves_section,
-    identification_section,
-    metrics_section,
-    test_section,
-    verdict,
-)
-from models.reports.pairs import pairs_or_why
-from models.reports.scoring import score_decoded
-from models.reports.semantics import semantic_analysis
 from models.reports.writing import PAGE, write_report
 
 
@@ -76,20 +67,20 @@ def report_bundle(
     """
     say = progress or (lambda done, text: None)
     draw, best = artist(bundle), dict(oracle or {})
-    say(0.0, "scoring, beside every baseline")
-    scores = score_decoded(
-        decoded, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
-    )
-    say(0.6, "reading attributes")
-    semantic, attributes = semantic_analysis(
-        decoded, draw, package_of(bundle), seed=seed, permutations=permutations
+    body = Body.score(
+        decoded,
+        draw,
+        package_of(bundle),
+        weights=weights,
+        seed=seed,
+        permutations=permutations,
+        say=lambda step: say(0.0 if step.startswith("scoring") else 0.6, step),
     )
     report = {
-        **scores,
+        **body.scores,
         "bundle": bundle.name,
         "hash": bundle.hash,
         "oracle": best,
-        "semantic": semantic,
         **(more or {}),
     }
     ready: dict[str, Any] = plain(report)
@@ -100,14 +91,13 @@ def report_bundle(
             f"Report: {bundle.name}",
             [
                 header("Report on a decoder", bundle.name, _made(bundle)),
-                verdict(ready),
-                identification_section(ready, [(f"oracle, {name}", row) for name, row in best.items()]),
-                oracle_note,
-                pairs_or_why(decoded, draw, seed),
-                curves_section(ready, learning_chart(bundle)),
-                metrics_section(ready),
-                attributes,
-                test_section(ready, facts),
+                *body.sections(
+                    ready,
+                    beside=[(f"oracle, {name}", row) for name, row in best.items()],
+                    note=oracle_note,
+                    chart=learning_chart(bundle),
+                    facts=facts,
+                ),
                 f"<footer>The same figures for machines: report.json beside this page ({PAGE}).</footer>",
             ],
             ready,

@@ -19,18 +19,9 @@ from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
 from bci.sim.participant import DEFAULT_SNR
 from models.generators.package import package_of
+from models.reports.body import Body
 from models.reports.bundle import artist
 from models.reports.decoded import Decoded
-from models.reports.page import (
-    curves_section,
-    identification_section,
-    metrics_section,
-    test_section,
-    verdict,
-)
-from models.reports.pairs import pairs_or_why
-from models.reports.scoring import score_decoded
-from models.reports.semantics import semantic_analysis
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
 from models.sessions.page import latency_section, live_section, oracle_words
@@ -101,22 +92,24 @@ def evaluate_session(
     scored = score(readings, latents, seed)
     draw = artist(bundle)
     decoded = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
-    say(0.1, "scoring, beside every baseline")
-    scores = score_decoded(
-        decoded, draw, weights=weights, seed=seed, permutations=permutations, resamples=permutations
+    body = Body.score(
+        decoded,
+        draw,
+        package_of(bundle),
+        weights=weights,
+        seed=seed,
+        permutations=permutations,
+        say=lambda step: say(0.1 if step.startswith("scoring") else 0.6, step),
     )
-    say(0.6, "asking the oracle, reading attributes")
+    say(0.8, "asking the oracle")
     snr = _snr(config)
     best, why = _oracle(bundle, snr)
-    semantic, attributes = semantic_analysis(
-        decoded, draw, package_of(bundle), seed=seed, permutations=permutations
-    )
     out = out or folder / FOLDER
     make(out)
     pairs = out / "pairs.png"
     write_whole(pairs, draw_pairs(decoded, draw))
     report = {
-        **scores,
+        **body.scores,
         **scored,
         "session": str(folder),
         "bundle": bundle.name,
@@ -128,7 +121,6 @@ def evaluate_session(
         "snr": snr,
         "other_conditions": other_conditions(config, bundle),
         "oracle": best if best else {"missing": why},
-        "semantic": semantic,
         "latency": latency_table(folder),
         "left_out": count_left_out(trials),
     }
@@ -141,16 +133,13 @@ def evaluate_session(
     more += [(f"oracle: {name}", row) for name, row in best.items()]
     parts = [
         header("Report on a session", folder.name, f"Decoder {bundle.name}, hash {bundle.hash}"),
-        verdict(ready),
-        identification_section(ready, more),
-        f'<p class="legend">{oracle_words(best, why, snr)}</p>',
-        live_section(ready),
-        pairs_or_why(decoded, draw, seed),
-        curves_section(ready),
-        metrics_section(ready),
-        attributes,
-        latency_section(ready["latency"]),
-        test_section(ready, [("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli))]),
+        *body.sections(
+            ready,
+            beside=more,
+            note=f'<p class="legend">{oracle_words(best, why, snr)}</p>' + live_section(ready),
+            last=latency_section(ready["latency"]),
+            facts=[("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli))],
+        ),
         "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
     ready["page"] = str(write_report(out, f"Report: {folder.name}", parts, ready))
