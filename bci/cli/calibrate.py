@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from bci.signal.clock import Clock
     from bci.signal.types import Event
     from bci.sim.cued import CuedParticipant
-    from models.systems.alpha.calibrate import Calibration
-    from models.systems.alpha.calibration_file import CalibrationConfig
+    from models.systems.system import Calibrating, CalibrationFile
 
 #: Seconds a program has to take the simulated stream.
 _CONSUMER_TIMEOUT = 60.0
@@ -74,7 +73,7 @@ def calibrate(
     """
     output = use(json)
     config = find_given(config, "bci calibrate", CALIBRATION_FILE)
-    fit, loaded = tools(config)
+    fit, loaded, calibrating = tools(config)
     needed = [] if simulate or recording is not None else [Address(loaded.stream.source_id)]
     join("machine" if simulate else loaded.network, f"bci-{os.getpid()}", needed)
     from bci.decoder.bundle import Bundle, require_place
@@ -90,9 +89,9 @@ def calibrate(
     facts: dict[str, Any] = {"written": False, "simulated": simulate, "recording": str(recording or "")}
     if recording is None:
         summary = (
-            _record_simulated(loaded, recordings, base, seed, speed, not heedless, output)
+            _record_simulated(loaded, calibrating, recordings, base, seed, speed, not heedless, output)
             if simulate
-            else _record(loaded, recordings, base, silent, output)
+            else _record(loaded, calibrating, recordings, base, silent, output)
         )
         facts |= {"session": summary["session"], "recording": summary["recording"]}
         if summary["status"] != "done" or summary["ended_by"] != "its end":
@@ -104,7 +103,7 @@ def calibrate(
         recording = recording / "recording.xdf"
     with _progress(output) as progress:
         task = progress.add_task("fitting", total=1.0)
-        calibration: Calibration = fit(
+        calibration = fit(
             loaded,
             base,
             recording,
@@ -120,20 +119,21 @@ def calibrate(
     output.result(facts | {"written": True, "bundle": str(out), "hash": bundle.hash})
 
 
-def tools(config: Path) -> "tuple[Callable[..., Calibration], CalibrationConfig]":
-    """Return the function that fits, and the calibration file as read.
+def tools(config: Path) -> "tuple[Callable[..., Any], CalibrationFile, Calibrating]":
+    """Return the function that fits, the calibration file as read, and how its system calibrates.
 
     Raises
     ------
     ConfigError
         If the file cannot be used, or a package of the `train` extra is missing.
     """
-    from models.systems.alpha.calibration_file import load_calibration
+    from models.systems.registry import calibrating_of_file
 
-    loaded = load_calibration(config)
+    calibrating = calibrating_of_file(config)
+    loaded = calibrating.load(config)
     with needing("train", "calibration"):
-        from models.systems.alpha.calibrate import calibrate as fit
-    return fit, loaded
+        fit = calibrating.fitter()
+    return fit, loaded, calibrating
 
 
 def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -> None:
@@ -152,7 +152,12 @@ def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -
 
 
 def _record(
-    config: "CalibrationConfig", out: Path, base: "Bundle", silent: bool, output: Output
+    config: "CalibrationFile",
+    calibrating: "Calibrating",
+    out: Path,
+    base: "Bundle",
+    silent: bool,
+    output: Output,
 ) -> dict[str, Any]:
     """Present the cues to a participant, and record the stream."""
     from bci.control.cueing import Cueing
@@ -160,11 +165,10 @@ def _record(
     from bci.io.lsl.markers import MarkerOutlet
     from bci.io.lsl.source import describe
     from bci.memory.lsl_clock import LslClock
-    from models.systems.alpha.calibration_file import plan_of
     from stimuli.tones import Tones
 
     # A stream that does not fit is refused before the participant's time is spent.
-    plan_of(config, base, describe(config.stream.source_id, config.stream.timeout_s).signal)
+    calibrating.plan(config, base, describe(config.stream.source_id, config.stream.timeout_s).signal)
     clock = LslClock()
     cues_id = f"{config.name}-cues-{os.getpid()}"
     states = {state.label: state for state in config.states}
@@ -202,7 +206,8 @@ def _record(
 
 
 def _record_simulated(
-    config: "CalibrationConfig",
+    config: "CalibrationFile",
+    calibrating: "Calibrating",
     out: Path,
     base: "Bundle",
     seed: int,
@@ -214,11 +219,10 @@ def _record_simulated(
     from bci.control.record_streams import record_streams
     from bci.memory.lsl_clock import LslClock
     from bci.sim.cued import CuedParticipant
-    from models.systems.alpha.calibration_file import plan_of
 
     clock = LslClock()
     participant = CuedParticipant(config.cues(), config.seconds + 1, seed, base.signal.rate, heeds=heeds)
-    plan_of(config, base, participant.signal)
+    calibrating.plan(config, base, participant.signal)
     source_id = f"{config.name}-simulated-{os.getpid()}"
     with _player(participant, clock, source_id, speed) as player, _progress(output) as progress:
         output.say(
@@ -306,7 +310,7 @@ def _progress(output: Output) -> Iterator[Progress]:
         yield progress
 
 
-def _show(found: "Calibration", output: Output) -> None:
+def _show(found: Any, output: Output) -> None:
     """Print the score beside its baselines."""
     test, area, hits = found.scores["test"], found.scores["auc"], found.scores["balanced_accuracy"]
     if test["simulated"]:

@@ -58,7 +58,7 @@ _EXPECTED: Mapping[str, Callable[[_Context], str]] = {
 }
 
 #: Keys that say which kind a section is.
-_KINDS = ("kind", "protocol")
+KINDS = ("kind", "protocol")
 
 #: Patterns of names, in words.
 _PATTERNS = {
@@ -160,7 +160,7 @@ class _Place:
                 if place == section:
                     here += [
                         repr(tag)
-                        for key in _KINDS
+                        for key in KINDS
                         if key in model.model_fields
                         for tag in _tags(model.model_fields[key])
                     ]
@@ -187,7 +187,7 @@ class _Place:
         """Return the key that tells the branches of a union apart."""
         shared = [{n for n, field in kind.model_fields.items() if _tags(field)} for kind in self._branches()]
         common = set.intersection(*shared) if shared else set()
-        return next((name for name in (*_KINDS, *sorted(common)) if name in common), "")
+        return next((name for name in (*KINDS, *sorted(common)) if name in common), "")
 
     def tags(self) -> list[str]:
         """Return the values of that key."""
@@ -207,11 +207,12 @@ def sections_of(root: type[BaseModel], above: str = "") -> Iterator[tuple[str, t
     """Yield every section of a settings model with its dotted name, the file itself first; kinds of one, one by one."""
     yield above, root
     for name, field in root.model_fields.items():
-        for kind in _models_in(field.annotation):
+        for kind in models_in(field.annotation):
             yield from sections_of(kind, f"{above}.{field.alias or name}".lstrip("."))
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the settings models that a field may hold, alone or in a list."""
     for member in _members(annotation):
         if isinstance(member, type) and issubclass(member, BaseModel):
             yield member

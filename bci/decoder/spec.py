@@ -105,7 +105,9 @@ class WindowSpec(Section):
     """Sliding windows: length and hop, both counted in samples of the pipeline's output."""
 
     length: int = Field(ge=1)
+    """How many samples are decoded at once."""
     hop: int = Field(ge=1)
+    """How many samples from one window to the next."""
 
     def samples(self, rate: float) -> int:
         """Return the length of a window."""
@@ -166,9 +168,13 @@ class ImageSpec(Section):
     """Size of the pictures, and the values that mean black and full brightness in the generator's output."""
 
     height: int = Field(ge=1, le=8192)
+    """Of the pictures, pixels."""
     width: int = Field(ge=1, le=8192)
+    """Of the pictures, pixels."""
     low: float = -1.0
+    """The value that means black."""
     high: float = 1.0
+    """The value that means full brightness."""
 
     @model_validator(mode="after")
     def _low_below_high(self) -> Self:
@@ -181,14 +187,18 @@ class GraphSpec(Section):
     """One ONNX file: ``readout`` (window → latent), ``generator`` (latent → image) or ``whole`` (both)."""
 
     file: FileName
+    """Name of the .onnx file."""
     role: Role
+    """The part of the decoder that it computes."""
     precision: Precision = "float32"
+    """Of its weights and sums."""
 
 
 class CpuOptions(Section):
     """CpuOptions configures the graphs on a CPU; tuned once, because choosing at load would defeat reproduction."""
 
     threads: int = Field(default=1, ge=1, le=256)
+    """Threads of one decoder; sums depend on it."""
 
 
 class CudaOptions(Section):
@@ -265,9 +275,13 @@ class Provenance(Section):
     """Provenance is the bundle's origin: files and their hashes, training configuration, seeds, library versions."""
 
     data: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each file that it was made from."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
+    """The training file as read."""
     seeds: dict[str, int] = Field(default_factory=dict)
+    """Every seed."""
     versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of Python and of the libraries."""
 
 
 class BundleSpec(Section):

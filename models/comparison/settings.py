@@ -25,11 +25,13 @@ class ComparisonConfig(Section):
 
     kind: Literal["comparison"]
     name: str
+    """What the comparison is called."""
     data: PathText
     """The training file of a system, from the file's own folder: its training trials are compared on."""
     trials: Annotated[int, Field(ge=40)] | None = None
     """So many of its training trials, evenly over the session; all of them by default."""
     readouts: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    """The readouts to compare."""
     voxels: VoxelSettings | None = None
     """Chosen inside each fold; those of `data` by default, where it chooses any."""
     candidates: Annotated[int, Field(ge=2)] = 24
@@ -39,6 +41,7 @@ class ComparisonConfig(Section):
     permutations: Annotated[int, Field(ge=10)] = 1000
     """And resamples."""
     seed: int = 0
+    """Of permutations and resamples."""
 
 
 def load_comparison(path: Path) -> ComparisonConfig:

@@ -18,11 +18,17 @@ class NetworkSettings(Section):
     """NetworkSettings describes both networks."""
 
     latent: Count = 100
+    """Size of the latent space."""
     width: Count = 64
+    """Channels of the generator's last stage; each stage before has twice as many."""
     size: Count = 64
+    """Height and width of the pictures: a power of two."""
     critic_width: Count = 64
+    """Channels of the critic's first stage."""
     critic_norm: CriticNorm = "batch"
+    """How the critic's layers are normalised."""
     init: Init = "normal"
+    """How the first weights are drawn."""
 
     @model_validator(mode="after")
     def _drawable(self) -> Self:
@@ -35,8 +41,11 @@ class DcganConfig(Section):
 
     kind: Literal["dcgan"]
     name: SafeName
+    """What the package is called."""
     title: str = ""
+    """One sentence about it, for people."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of first weights, batches and pictures."""
     pictures: PictureSettings
     network: NetworkSettings = NetworkSettings()
     game: GameSettings = GameSettings()

@@ -16,6 +16,7 @@ class PictureSettings(Section):
     """PictureSettings describes the training pictures."""
 
     source: Literal["faces", "characters", "folder"]
+    """Drawn faces, handwritten characters, or the pictures of a folder."""
     path: str = ""
     """Of characters and folders: below the data root, or absolute."""
     number: Count = 12000
@@ -49,6 +50,7 @@ class PackageSettings(Section):
     """PackageSettings describes the package that is shipped."""
 
     rule: Rule = "truncate"
+    """What a decoded latent passes before it is drawn: kept, rescaled to norm √d, or truncated to ± limit."""
     limit: Positive = 2.0
     """Of truncation, standard deviations."""
     half: bool = False

@@ -11,9 +11,13 @@ class Participant(Section):
     """Participant describes the simulated participant; see ``[source]`` of a session file."""
 
     modality: Literal["eeg", "lfp", "fmri"] = "eeg"
+    """What is recorded of the participant."""
     subject: Annotated[int, Field(ge=0)] = 1
+    """Whose anatomy, tuning and noise."""
     snr: Annotated[float, Field(gt=0)]
+    """Signal-to-noise ratio of single trials, a ratio of variances."""
     units: Annotated[int, Field(ge=16)] | None = None
+    """Early and higher units, or voxels."""
     tr: Annotated[float, Field(ge=0.2, le=10)] = 1.5
     """Seconds from volume to volume, of fMRI."""
 
@@ -28,8 +32,11 @@ class Timing(Section):
     repeats: Annotated[int, Field(ge=1)] = 1
     """How often each test picture is shown, single trials all the same."""
     runs: Annotated[int, Field(ge=2)] = 6
+    """How many runs the trials are divided into."""
     stimulus_s: Annotated[float, Field(gt=0)]
+    """How long a picture is shown."""
     blank_s: Annotated[float, Field(gt=0)]
+    """How long nothing is shown after it."""
     lead_in_s: Annotated[float, Field(ge=0)] = 0.0
     """Beside one blank, how long nothing is shown before the first picture: filters settle. Trials whose epoch comes
     before that are left out, as they are live."""
@@ -44,7 +51,9 @@ class Cut(Section):
     """Cut describes the decoded part of a trial, seconds from the flip."""
 
     start: float
+    """Begin of the epoch, from the flip."""
     stop: float
+    """Its end."""
     mean: bool = False
     """Whether the samples of an epoch are averaged, channel by channel: for volumes around a response's peak."""
 

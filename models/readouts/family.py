@@ -1,5 +1,6 @@
 """The family of readouts by name, for configurations and reports; torch is loaded only by those that need it."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -67,6 +68,46 @@ FAMILY: Mapping[str, Build] = MappingProxyType(
 )
 
 
+def classes_of(name: str) -> tuple[type, ...]:
+    """Return the classes whose settings are the options of a readout."""
+    if name == "dense" or name.startswith("network-"):
+        from models.readouts.gradient import Schedule
+
+        return (Schedule,)
+    return _CLASSES[name]
+
+
+def options_of(name: str) -> list[str]:
+    """Return the names of the options that a readout takes.
+
+    >>> options_of("components-ridge"), options_of("least-squares")
+    (['components', 'alphas'], [])
+    """
+    names = [option for cls in classes_of(name) for option in inspect.signature(cls).parameters]
+    return [option for option in dict.fromkeys(names) if option not in _NOT_SAID]
+
+
+#: The classes of each readout that learns without gradients.
+_CLASSES: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {
+        "inverted-encoder": (InvertedEncoder,),
+        "least-squares": (LeastSquares,),
+        "ridge": (Ridge,),
+        "banded-ridge": (BandedRidge,),
+        "chosen-voxels": (ChosenVoxels,),
+        "components-ridge": (Principal, Ridge),
+        "encoder": (PseudoInverse,),
+        "components-encoder": (Principal, PseudoInverse),
+        "elastic-net": (ElasticNet,),
+        "partial-least-squares": (PartialLeastSquares,),
+        "kernel-ridge": (KernelReadout,),
+    }
+)
+
+#: Settings of those classes that the name of the readout decides.
+_NOT_SAID = frozenset({"then"})
+
+
 def build_readout(name: str, **options: Any) -> Readout:
     """Build an unfitted readout.
 
@@ -87,9 +128,16 @@ def build_readout(name: str, **options: Any) -> Readout:
             f"expected one of the readouts {', '.join(FAMILY)}, came {name!r}{nearest(name, FAMILY)}. Name one of "
             "them."
         )
+    known = options_of(name)
+    if unknown := [option for option in options if option not in known]:
+        said = ", ".join(option + nearest(option, known) for option in unknown)
+        raise ConfigError(
+            f"expected options that the readout {name!r} takes ({', '.join(known) or 'none'}), came {said}."
+        )
     try:
         return FAMILY[name](**options)
     except (TypeError, KeyError) as error:
         raise ConfigError(
-            f"expected options that the readout {name!r} takes, came {sorted(options)}: {error}. See models/readouts."
+            f"expected options that the readout {name!r} takes, came {sorted(options)}: {error}. "
+            "docs/keys.md lists them."
         ) from error

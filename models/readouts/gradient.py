@@ -109,7 +109,10 @@ class Schedule:
 
     Attributes
     ----------
-    epochs, batch : int
+    epochs : int
+        How often every trial is seen.
+    batch : int
+        Trials of one update.
     rate : float
         Of Adam.
     decay : float

@@ -20,4 +20,6 @@ class ReadoutSettings(Section):
     """ReadoutSettings names a readout of `models.readouts.family`, and its options."""
 
     name: str = "ridge"
+    """Which readout: see Readouts below."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Its options."""

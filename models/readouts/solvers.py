@@ -43,6 +43,7 @@ class Ridge:
     """Ridge maps voxels to latents; each latent gets the penalty that predicts held-out runs and stimuli best."""
 
     alphas: Sequence[float] = ALPHAS
+    """Penalties to choose from, for standardised data."""
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str]:
         """Return the fewest trials and why."""
@@ -172,6 +173,7 @@ class BandedRidge:
     bands : sequence of int
         Band of each voxel.
     alphas : sequence of float
+        Penalties to choose from, for standardised data.
     tries : int
         Number of random weightings, beside equal ones and each band alone.
     seed : int

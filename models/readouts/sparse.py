@@ -27,6 +27,7 @@ class ElasticNet:
     steps : int
         Number of penalties, from the largest that leaves any weight down to ``smallest`` of it.
     smallest : float
+        The smallest penalty, as a share of the largest.
     folds : int
         Folds of whole runs and stimuli.
     """

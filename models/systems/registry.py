@@ -7,8 +7,9 @@ import models.systems
 from bci.config.toml import read_toml
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError, nearest
+from bci.io.shipped import locate
 from models.registry import Registry
-from models.systems.system import UNNAMED, System
+from models.systems.system import UNNAMED, Calibrating, System
 
 _systems: Registry[System] = Registry(models.systems, "SYSTEM", "system")
 add_folder, remove_folder = _systems.add_folder, _systems.remove_folder
@@ -34,6 +35,30 @@ def system_of_file(path: Path) -> System:
             f"{nearest(str(kind), known)}. Name another file."
         )
     return known[kind]
+
+
+def calibrating_of_file(path: Path) -> Calibrating:
+    """Return how the bundle is fitted again that a calibration file names as its base.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or bundles of that kind are not calibrated.
+    BundleError
+        If its base is no bundle of a system that is known.
+    """
+    base = read_toml(path, "calibration").get("base")
+    known = {name: system.calibrating for name, system in systems().items() if system.calibrating}
+    if not isinstance(base, str):
+        return next(iter(known.values()))  # whose settings say that it is missing
+    bundle = Bundle.load(locate(Path(base), path.resolve().parent, "bundles"))
+    calibrating = system_of_bundle(bundle).calibrating
+    if calibrating is None:
+        raise ConfigError(
+            f"{path}: expected as base a bundle that can be fitted to a participant who follows cues, came "
+            f"{bundle.name!r} ({system_of_bundle(bundle).about}). Name another, such as alpha."
+        )
+    return calibrating
 
 
 def system_of_bundle(bundle: Bundle) -> System:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import BaseModel
+
 from bci.decoder.bundle import Bundle
 from bci.errors import AtChance
+from bci.signal.types import Event, Signal
 from models.datasets.comparable import ComparableTrials
 from models.reports.decoded import Decoded
 
@@ -113,6 +116,49 @@ class Comparable(Protocol):
         ...
 
 
+class CalibrationFile(Protocol):
+    """A CalibrationFile names the stream, the cued blocks, and the bundle that is fitted to them."""
+
+    name: str
+    network: str
+    base: Path
+    stream: Any
+    blocks: Any
+    states: Any
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from the first cue to the last."""
+        ...
+
+    def cues(self) -> tuple[Event, ...]:
+        """Return the cues in order, seconds after the first one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrating:
+    """Calibrating is how a system fits one of its bundles to a participant who follows cues.
+
+    Attributes
+    ----------
+    settings : callable
+        Returns the model of a calibration file.
+    load : callable
+        Reads a calibration file.
+    plan : callable
+        Takes file, base bundle and signal; raises ConfigError or BundleError where they do not fit.
+    fitter : callable
+        Returns the function that takes file, base bundle, recording and progress, and returns the calibration with its
+        scores, to be written; ModuleNotFoundError where a package of the system's extra is missing.
+    """
+
+    settings: Callable[[], type[BaseModel]]
+    load: Callable[[Path], CalibrationFile]
+    plan: Callable[[Any, Bundle, Signal], object]
+    fitter: Callable[[], Callable[[Any, Bundle, Path, Progress], Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """A System describes one kind of decoder.
@@ -129,8 +175,12 @@ class System:
         None where nothing knows the truth behind the trials.
     own_report : Report, optional
         None where the report on held-out trials and oracle says it all.
+    settings : callable, optional
+        Returns the model of its training file; for the reference of keys, and for `bci check`.
     comparable : Comparable, optional
         None where its training trials are not in runs, or have no latents.
+    calibrating : Calibrating, optional
+        None where its bundles cannot be fitted again to a participant.
     extra : str
         The extra of this distribution that training needs.
     """
@@ -141,7 +191,9 @@ class System:
     held_out: HeldOut
     oracle: Oracle | None = None
     own_report: Report | None = None
+    settings: Callable[[], type[BaseModel]] | None = None
     comparable: Comparable | None = None
+    calibrating: Calibrating | None = None
     extra: str = "train"
 
     def report(

@@ -89,9 +89,13 @@ class BandPower:
     """
 
     bands: tuple[tuple[Hertz, Hertz], ...]
+    """Lower and upper edge of each."""
     block: int
+    """How many samples each value is of."""
     order: int = 4
+    """Of the band-pass filters."""
     log: bool = False
+    """Whether the natural logarithm is taken."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bands", tuple((float(low), float(high)) for low, high in self.bands))
@@ -158,6 +162,7 @@ class Covariance:
     """
 
     block: int
+    """How many samples each value is of."""
 
     def output(self, signal: Signal) -> Signal:
         """Return the covariances as a signal of ``rate / block``."""

@@ -150,8 +150,11 @@ class BandPass(_Filter):
     """BandPass is a Butterworth band-pass filter of `order` between `low` and `high` hertz."""
 
     low: Hertz
+    """Lower edge."""
     high: Hertz
+    """Upper edge."""
     order: int = 4
+    """Of each edge: the higher, the steeper, and the longer it rings."""
 
     def sections(self, signal: Signal) -> Sections:
         """Design the filter for the rate of `signal`: (sections, 6)."""
@@ -164,7 +167,9 @@ class HighPass(_Filter):
     """HighPass is a Butterworth high-pass filter of `order` at `low` hertz."""
 
     low: Hertz
+    """Its edge."""
     order: int = 4
+    """The higher, the steeper, and the longer it rings."""
 
     def sections(self, signal: Signal) -> Sections:
         """Design the filter for the rate of `signal`: (sections, 6)."""
@@ -177,7 +182,9 @@ class LowPass(_Filter):
     """LowPass is a Butterworth low-pass filter of `order` at `high` hertz."""
 
     high: Hertz
+    """Its edge."""
     order: int = 4
+    """The higher, the steeper, and the longer it rings."""
 
     def sections(self, signal: Signal) -> Sections:
         """Design the filter for the rate of `signal`: (sections, 6)."""
@@ -190,7 +197,9 @@ class Notch(_Filter):
     """Notch is a second-order notch filter at `frequency` hertz, `quality` times narrower than its frequency."""
 
     frequency: Hertz
+    """What is taken out."""
     quality: float = 30.0
+    """The frequency over the width of what is taken out."""
 
     def sections(self, signal: Signal) -> Sections:
         """Design the filter for the rate of `signal`: (sections, 6)."""
@@ -213,7 +222,9 @@ class Decimate(_Filter):
     """
 
     factor: int
+    """Of how many samples one is kept."""
     order: int = 8
+    """Of the low-pass before."""
 
     def output(self, signal: Signal) -> Signal:
         """Return the signal at the lower rate."""

@@ -52,6 +52,7 @@ class Saturation:
     """Saturation marks values whose size reaches `limit`, the amplifier's end, in the signal's unit."""
 
     limit: float
+    """Size, in the signal's unit, from which a value counts as saturated."""
 
     def output(self, signal: Signal) -> Signal:
         """Return `signal` itself."""
@@ -69,7 +70,9 @@ class Artefact:
     """Artefact marks values whose size reaches `threshold` (after a high-pass: blinks, movement), and `seconds` on."""
 
     threshold: float
+    """Size, in the signal's unit, from which a value counts as an artefact."""
     seconds: Seconds = 0.2
+    """For how long what follows is marked too."""
 
     def output(self, signal: Signal) -> Signal:
         """Return `signal` itself."""
@@ -91,7 +94,9 @@ class Flat:
     """
 
     seconds: Seconds = 0.5
+    """For how long it must have stood still."""
     tolerance: float = 0.0
+    """Movement from sample to sample, in the signal's unit, that still counts as none."""
 
     def output(self, signal: Signal) -> Signal:
         """Return `signal` itself."""

@@ -28,6 +28,7 @@ class Pick:
     """Pick keeps the channels with these labels, in this order; labels are compared by `label_key`."""
 
     channels: tuple[str, ...]
+    """Labels."""
 
     def __post_init__(self) -> None:
         labels: Any = self.channels  # a bundle's description may hold anything here
@@ -148,6 +149,7 @@ class Bipolar:
     """Bipolar gives the differences of pairs of channels, ``(anode, cathode)``, labelled ``anode-cathode``."""
 
     pairs: tuple[tuple[str, str], ...]
+    """Labels, two by two."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pairs", tuple((str(a), str(c)) for a, c in self.pairs))
@@ -182,7 +184,9 @@ class Scale:
     """Scale subtracts `mean` and divides by `deviation`, one number a channel, frozen at training."""
 
     mean: tuple[float, ...]
+    """What is subtracted from each channel."""
     deviation: tuple[float, ...]
+    """What each channel is divided by."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))

@@ -20,17 +20,23 @@ class GameSettings(Section):
     steps: Count = 20000
     """Updates of the generator in the adversarial game."""
     batch: Annotated[int, Field(ge=2)] = 64
+    """Pictures of one update."""
     rate: Positive = 2e-4
     """Learning rate of the generator (Adam)."""
     critic_rate: Positive = 2e-4
+    """Learning rate of the critic (Adam)."""
     betas: tuple[Share, Share] = (0.5, 0.999)
+    """Decays of Adam's means of the gradient and of its square."""
     decay_rate_over: Share = 0.0
     """Last part of the game over which both rates fall to a tenth."""
     loss: Loss = "non-saturating"
+    """What both play for."""
     critic_steps: Count = 1
     """Updates of the critic for each of the generator."""
     average: Average = "exponential"
+    """How the generator's weights are averaged over updates; the average is shipped."""
     average_decay: Share = 0.999
+    """Share of the old average at each update, of the exponential one."""
     orthogonal: Weight = 0.0
     """Weight of the orthogonal regularisation of the generator's kernels."""
     r1: Weight = 0.0
@@ -40,6 +46,7 @@ class GameSettings(Section):
     warm_steps: Annotated[int, Field(ge=0)] = 0
     """Updates before the game in which the generator learns to redraw pictures from latents of their own."""
     warm_rate: Positive = 2e-3
+    """Learning rate in those updates."""
     warm_from: Literal["components", "attributes"] = "components"
     """What their latents are made of; only drawn faces have attributes."""
     anchor: Weight = 0.0

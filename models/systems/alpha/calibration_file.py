@@ -84,7 +84,9 @@ class CalibrationConfig(Section):
     name: SafeName
     """Of the bundle that is made, and of the recording's folder."""
     title: str = ""
+    """One sentence about it, for people."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of everything that is drawn at random."""
     network: Literal["machine", "lab"] = "lab"
     """Whether the stream is looked for on this machine alone or in the laboratory's network."""
     base: PathText
@@ -95,6 +97,7 @@ class CalibrationConfig(Section):
     """State 0, then state 1: the two ends of the base's latent."""
     signal: SignalSettings | None = None
     pipeline: tuple[dict[str, JsonValue], ...] | None = None
+    """Steps from signal to window, in place of the base's."""
     window: WindowSettings | None = None
     readout: ReadoutSettings | None = None
 

@@ -45,7 +45,9 @@ class SplitSettings(Section):
     """SplitSettings gives the fitted and the held-out part of every recording, as shares of its length."""
 
     train: tuple[Share, Share] = (0.0, 0.5)
+    """The part that everything is fitted to."""
     test: tuple[Share, Share] = (0.5, 1.0)
+    """The part that it is scored on."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -61,13 +63,16 @@ class SignalSettings(Section):
     channels: Annotated[tuple[str, ...], Field(min_length=1)]
     """Picked from the recordings by label."""
     unit: str = "uV"
+    """Unit of the values."""
 
 
 class WindowSettings(Section):
     """WindowSettings gives window and hop, in samples of the pipeline's output."""
 
     length: Count
+    """How many samples are decoded at once."""
     hop: Count
+    """How many samples from one window to the next."""
 
 
 class ReadoutSettings(Section):
@@ -95,13 +100,17 @@ class GeneratorSettings(Section):
     held_out: Count = 128
     """How many more are drawn to report the error on."""
     steps: Count = 2000
+    """Updates of the network."""
     batch: Count = 32
+    """Pictures of one update."""
     rate: Positive = 4e-3
     """Peak learning rate of Adam."""
     channels: Annotated[tuple[Count, ...], Field(min_length=2)] = (40, 32, 24, 16)
     """Of each stage from 8 × 8 pixels on; every stage doubles."""
     hidden: Count = 48
+    """Units of the layers that read the latents."""
     start: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    """Latents (closure, gaze_x, gaze_y, light) of state 0."""
     end: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0)
     """The path: latents (closure, gaze_x, gaze_y, light) for state 0 and for state 1."""
     threads: Count = 2
@@ -112,8 +121,11 @@ class TrainingConfig(Section):
     """A TrainingConfig describes one decoder to train."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+    """What the bundle is called: up to 64 letters, digits, - and _."""
     title: str = ""
+    """One sentence about it, for people."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of everything that is drawn at random: the same seed gives the same bundle."""
     recordings: Annotated[tuple[RecordingSettings, ...], Field(min_length=2)]
     split: SplitSettings = SplitSettings()
     signal: SignalSettings

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from bci.decoder.bundle import Bundle
+from bci.signal.types import Signal
 from models.reports.decoded import Decoded
-from models.systems.system import UNNAMED, Progress, System
+from models.systems.system import UNNAMED, Calibrating, Progress, System
 
 
 def train(
@@ -36,10 +37,47 @@ def own_report(
     return evaluate(bundle.folder, data_root, out)
 
 
+def settings() -> Any:
+    """Return the model of its training file."""
+    from models.systems.alpha.settings import TrainingConfig
+
+    return TrainingConfig
+
+
+def calibration_settings() -> Any:
+    """Return the model of a calibration file."""
+    from models.systems.alpha.calibration_file import CalibrationConfig
+
+    return CalibrationConfig
+
+
+def load_calibration(path: Path) -> Any:
+    """Read a calibration file."""
+    from models.systems.alpha.calibration_file import load_calibration as load
+
+    return load(path)
+
+
+def plan_calibration(config: Any, base: Bundle, signal: Signal) -> object:
+    """Return how a stream becomes windows, or say why it cannot."""
+    from models.systems.alpha.calibration_file import plan_of
+
+    return plan_of(config, base, signal)
+
+
+def calibration_fitter() -> Any:
+    """Return what fits the readout to a recording of cued blocks."""
+    from models.systems.alpha.calibrate import calibrate
+
+    return calibrate
+
+
 SYSTEM = System(
     kind=UNNAMED,
     about="two states of the alpha rhythm, eyes open and closed, drawn as an eye",
     train=train,
     held_out=held_out,
     own_report=own_report,
+    settings=settings,
+    calibrating=Calibrating(calibration_settings, load_calibration, plan_calibration, calibration_fitter),
 )

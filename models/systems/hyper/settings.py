@@ -19,8 +19,11 @@ class HyperConfig(Section):
 
     kind: Literal["hyper-insilico"]
     name: str
+    """What the bundle is called."""
     title: str = ""
+    """One sentence about it, for people."""
     seed: int
+    """Of pictures, trials and everything that is drawn at random."""
     generator: PathText
     """Folder of the generator's package, from the file's own; or the name of a shipped one."""
     stimuli: PathText
@@ -28,6 +31,7 @@ class HyperConfig(Section):
     participant: Participant
     trials: Timing
     pipeline: tuple[dict[str, JsonValue], ...]
+    """Steps from signal to epoch, as a bundle holds them."""
     epoch: Cut
     voxels: VoxelSettings | None = None
     """Without it every channel is read."""

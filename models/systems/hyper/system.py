@@ -53,6 +53,13 @@ def comparable(path: Path) -> ComparableTrials:
     return training_trials(config, config.seed, GeneratorPackage.load(config.generator), config.voxels)
 
 
+def settings() -> Any:
+    """Return the model of its training file."""
+    from models.systems.hyper.settings import HyperConfig
+
+    return HyperConfig
+
+
 SYSTEM = System(
     kind="hyper-insilico",
     about="latents of a generator, read from a simulated participant who looks at what it drew",
@@ -60,5 +67,6 @@ SYSTEM = System(
     held_out=held_out,
     oracle=oracle,
     own_report=own_report,
+    settings=settings,
     comparable=comparable,
 )
