@@ -17,7 +17,6 @@ from bci.cli.output import Output, styled, use, words
 from bci.cli.run import SAFE, Json
 from bci.errors import BciError, ConfigError, ProgramError
 from bci.io.files.kinds import CALIBRATION_FILE, RECORDED, RECORDING, SESSION
-from bci.io.lsl.address import Address
 from bci.io.lsl.network import join
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def calibrate(
     output = use(json)
     config = find_given(config, "bci calibrate", CALIBRATION_FILE)
     fit, loaded, calibrating = tools(config)
-    needed = [] if simulate or recording is not None else [Address(loaded.stream.source_id)]
+    needed = [] if simulate or recording is not None else [loaded.stream.address]
     join("machine" if simulate else loaded.network, f"bci-{os.getpid()}", needed)
     from bci.decoder.bundle import Bundle, require_place
 
@@ -168,7 +167,7 @@ def _record(
     from stimuli.tones import Tones
 
     # A stream that does not fit is refused before the participant's time is spent.
-    calibrating.plan(config, base, describe(config.stream.source_id, config.stream.timeout_s).signal)
+    calibrating.plan(config, base, describe(config.stream.address, config.stream.timeout_s).signal)
     clock = LslClock()
     cues_id = f"{config.name}-cues-{os.getpid()}"
     states = {state.label: state for state in config.states}
@@ -195,7 +194,7 @@ def _record(
         cueing = Cueing(config.cues(), clock, outlet, ready_s=config.blocks.ready_s, tell=tell, look=look)
         stream = config.stream
         return record_streams(
-            [stream.source_id, cues_id],
+            [str(stream.address), cues_id],
             out,
             name=config.name,
             timeout=stream.timeout_s,

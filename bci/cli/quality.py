@@ -15,6 +15,8 @@ from bci.errors import ConfigError, StreamNotFound
 from bci.io.files.kinds import RECORDED, RECORDING, SESSION
 
 if TYPE_CHECKING:
+    from bci.io.lsl.address import Address
+    from bci.io.lsl.stated import Stated
     from bci.io.survey import Findings
     from bci.signal.quality.verdicts import Level
 
@@ -32,7 +34,8 @@ def quality(
         str | None,
         typer.Argument(
             metavar="[STREAM | RECORDING]",
-            help="Source id of a live stream (bci streams lists them), a file, or a session's folder.",
+            help="Source id of a live stream, or name=…,type=…,host=… of it (bci streams lists them); a file, or a "
+            "session's folder.",
         ),
     ] = None,
     seconds: Annotated[
@@ -62,6 +65,7 @@ def quality(
     """
     output = use(json)
     from bci.io.files.recording import SUFFIXES
+    from bci.io.lsl.stated import Stated
 
     path = Path(what) if what is not None else None
     # What ends like a file and is not there is a file that is missing; a stream's source id may hold dots too.
@@ -73,9 +77,10 @@ def quality(
             path, seconds, output, rate=rate, channels=labels, unit=unit, stream=stream
         )
     else:
-        if given := [n for n, v in (("rate", rate), ("channels", channels), ("unit", unit)) if v is not None]:
-            raise ConfigError(f"--{given[0]} is said of a file; a stream says it itself")
-        facts, survey = _of_stream(what, seconds or _LIVE_S, timeout, output)
+        if given := [n for n, v in (("rate", rate), ("stream", stream)) if v is not None]:
+            raise ConfigError(f"--{given[0]} is said of a file; a live stream says it itself")
+        stated = Stated(tuple(channels.split(",")) if channels else (), unit or "")
+        facts, survey = _of_stream(what, stated, seconds or _LIVE_S, timeout, output)
     _show(survey, output)
     values = result(survey)
     output.result(facts | values)
@@ -102,14 +107,16 @@ def _of_recording(
 
 
 def _of_stream(
-    source_id: str | None, seconds: float, timeout: float, output: Output
+    what: str | None, stated: "Stated", seconds: float, timeout: float, output: Output
 ) -> tuple[dict[str, Any], "Findings"]:
+    from bci.io.lsl.address import Address
     from bci.io.lsl.source import LslSource
     from bci.io.survey import survey_stream
     from bci.memory.lsl_clock import LslClock
 
     clock = LslClock()
-    with LslSource(source_id or _only_stream(timeout), clock=clock, timeout=timeout) as source:
+    address = _only_stream(timeout) if what is None else Address.parse(what)
+    with LslSource(address, clock=clock, stated=stated, timeout=timeout) as source:
         with output.progress() as progress:
             task = progress.add_task(f"listening to {source.info.source_id}", total=1.0)
             survey = survey_stream(
@@ -119,14 +126,16 @@ def _of_stream(
         return {"recording": None, "stream": source.info.source_id, "marks": marks}, survey
 
 
-def _only_stream(timeout: float) -> str:
-    """Return the source id of the one regular stream that is visible."""
+def _only_stream(timeout: float) -> "Address":
+    """Return what the one signal that is visible is found by."""
+    from bci.io.lsl.address import Address
     from bci.io.lsl.source import visible
 
-    infos = [info for info in visible(min(timeout, 2.0)) if info.signal.rate]
+    there = visible(min(timeout, 2.0))
+    infos = [info for info in there if info.signal.rate and info.signal.dtype != "str"]
     if len(infos) == 1:
-        return infos[0].source_id
-    names = ", ".join(info.source_id for info in infos)
+        return Address.telling(infos[0], there)
+    names = "; ".join(str(Address.telling(info, there)) for info in infos)
     raise StreamNotFound(
         f"{len(infos)} streams are visible ({names}); name one of them"
         if infos

@@ -173,7 +173,7 @@ class _Rehearsal:
             address = self.roster.address(stream)
             self.say(f"stream    {address}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}")
             heard: dict[str, Any] = {}
-            if self.output is not None:
+            if self.output is not None and info.signal.rate:
                 from bci.cli.listening import listen
 
                 heard = listen(address, settings, self.output)

@@ -175,7 +175,9 @@ class Roster:
         if stream not in self._infos:
             settings = self.config.streams[stream]
             info = describe(self.address(stream), settings.timeout_s, stated=settings.stated)
-            refuse_unlike_signal(info)
+            # What no decoder reads may come at no fixed rate: gaze beside an EEG is recorded with it.
+            if self.decoders_of(stream) or info.signal.rate or info.signal.dtype == "str":
+                refuse_unlike_signal(info)
             for decoder in self.decoders_of(stream):
                 self.bundles[decoder].adapt(info.signal, self.run)
             self._infos[stream] = info

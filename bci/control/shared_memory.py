@@ -38,7 +38,7 @@ def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, held: in
     """
     seconds = settings.buffer_s
     bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
-    if speed > 1:
+    if speed > 1 and bytes_per_s:
         seconds = min(seconds * speed, max(seconds, _RING_BYTES / bytes_per_s))
     return plan_capacity(signal, seconds, settings.buffer_mb, held)
 

@@ -1,6 +1,7 @@
 """`bci check` and `bci run` refuse the same session files, in the same words, before anything is started."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pyxdf
 from commands import call
 from onnx import helper
 from tiny_bundle import model, tensor, tiny_bundle
@@ -16,8 +18,10 @@ from bci.cli.rehearsal import rehearse
 from bci.config.session import load_session
 from bci.decoder.spec import EpochSpec
 from bci.errors import BundleError
+from bci.io.files.xdf.verify import verify
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.outlet import Outlet
+from bci.memory.lsl_clock import LslClock
 from bci.signal.types import Signal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,11 +133,12 @@ def outlets() -> Iterator[Callable[..., Any]]:
             n: int = 3,
             *,
             bare: bool = False,
-        ) -> None:
+        ) -> Any:
             labels, unit = ((), "") if bare else (("O1", "Oz", "O2")[:n], "uV")
             signal = Signal(name, rate, (n,), labels, unit, dtype)
             kind = "Markers" if dtype == "str" else "EEG"
-            opened.enter_context(Outlet(StreamInfo(signal, source_id, kind=kind), 1))
+            outlet = opened.enter_context(Outlet(StreamInfo(signal, source_id, kind=kind), 1))
+            return outlet._outlet
 
         yield put
 
@@ -198,6 +203,35 @@ def test_the_example_of_one_source_id_finds_its_streams_and_completes_them(
     signal = found.info(0).signal
     assert (signal.channels[-1], signal.unit) == ("PO8", "uV")
     assert [str(address) for address in found.markers[0]] == ["source_id=serial-0042,type=Markers"]
+
+
+@pytest.mark.system
+def test_what_no_decoder_reads_may_come_at_no_fixed_rate(
+    tmp_path: Path, write: Callable[..., Path], outlets: Callable[..., Any]
+) -> None:
+    gaze = outlets("Gaze", "rh-gaze", rate=0.0, n=2)
+    streams = '[[stream]]\nname = "eeg"\n[[stream]]\nname = "gaze"\nsource_id = "rh-gaze"\n'
+    file = write(SINES, streams, HEADLESS)
+    assert call("check", file, "--json").result["ok"]
+
+    def look() -> None:
+        while not over.wait(0.02):
+            gaze.push_sample([0.25, 0.75], LslClock().now())
+
+    over = threading.Event()
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        done = call("run", file, "--out", tmp_path, "--json")
+    finally:
+        over.set()
+        looking.join()
+    assert done.status == 0, done.words
+    streams, _ = pyxdf.load_xdf(done.folder / "recording.xdf")
+    (seen,) = [stream for stream in streams if stream["info"]["name"] == ["Gaze"]]
+    assert len(seen["time_series"]) > 10
+    assert np.all(seen["time_series"] == [0.25, 0.75])
+    assert verify(done.folder / "recording.xdf").sound
 
 
 @pytest.mark.system

@@ -1,5 +1,6 @@
 """Markers are events with a time, sent and received over Lab Streaming Layer as text or as numbers."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Literal
@@ -9,7 +10,7 @@ import numpy as np
 from bci.errors import StreamMismatch
 from bci.io.lsl.address import Address
 from bci.io.lsl.connection import differences
-from bci.io.lsl.discovery import NO_ANSWER, WAIT, StreamWatch, double, find, no_answer, nothing
+from bci.io.lsl.discovery import NO_ANSWER, WAIT, StreamWatch, double, find, no_answer, nothing, search
 from bci.io.lsl.inlet import plain_offset
 from bci.io.lsl.metadata import StreamInfo, read_info
 from bci.io.lsl.outlet import Outlet
@@ -28,6 +29,7 @@ _BUFFER = 360
 
 #: How often, and for how long, it is looked who sends the markers now, seconds.
 _LOOK_EVERY, _LOOK_FOR = 5.0, 1.0
+_LOOK_SOON = 0.25
 
 
 class MarkerOutlet(Outlet):
@@ -108,7 +110,8 @@ class MarkerSource(Closing):
         self._look_at = clock.now()
         self._watch: StreamWatch | None = None
         self._record = np.zeros(1, EVENT_DTYPE)
-        self._inlet: Any = pylsl.StreamInlet(info, max_buflen=_buffer(self.info.signal.rate), as_numpy=True)
+        self._left: list[Event] = []
+        self._inlet: Any = self._open(info)
         for ask in (self._inlet.time_correction, self._inlet.open_stream):
             while True:
                 try:
@@ -129,12 +132,15 @@ class MarkerSource(Closing):
         """
         if self._clock.now() >= self._look_at:
             self._look_around()
-        markers: list[Event] = []
-        while self._know_offset():
+        markers, self._left = self._left, []
+        while known := self._know_offset():
             values, stamp = self._inlet.pull_sample(0.0 if markers else timeout)
             if stamp is None:
                 break
             markers.append(self._read(values, stamp))
+        if not known:
+            # Its sender may be gone: it is looked for sooner, for what a new one sends is lost until it is found.
+            self._look_at = min(self._look_at, self._clock.now() + _LOOK_SOON)
         self.received += len(markers)
         return markers
 
@@ -175,8 +181,29 @@ class MarkerSource(Closing):
                     f"{'; '.join(differences(self.info.signal, info.signal))}. "
                     "Set the program that sends it as it was, or start a new session."
                 )
-            log.warning("marker stream %s: its sender has been restarted (%s)", info.source_id, info.place)
             self.info = info
+            how = self._connect_again() if not self._know_offset() else ""
+            log.warning(
+                "marker stream %s: its sender has been restarted (%s)%s", self._address, info.place, how
+            )
+
+    def _connect_again(self) -> str:
+        """Open the new outlet where liblsl has not found it again: without a source id it never does."""
+        outlets = [found for found in search(self._address) if found.uid() == self.info.uid]
+        if not outlets:
+            return "; it is looked for"
+        with contextlib.suppress(*NO_ANSWER):
+            while True:
+                values, stamp = self._inlet.pull_sample(0.0)
+                if stamp is None:
+                    break
+                self._left.append(self._read(values, stamp))
+        self._inlet = self._open(outlets[0])
+        self._inlet.open_stream(_LOOK_FOR)
+        return "; what it sent before it was found again was not received"
+
+    def _open(self, found: Any) -> Any:
+        return pylsl.StreamInlet(found, max_buflen=_buffer(self.info.signal.rate), as_numpy=True)
 
     def _know_offset(self) -> bool:
         """Compare clocks; after a sender has come back this takes some tenths of a second."""

@@ -14,9 +14,11 @@ from pydantic import Field, JsonValue, model_validator
 
 from bci.config.paths import PathText
 from bci.config.session import SafeName
+from bci.config.stream import Said
 from bci.config.toml import check_settings, load_settings
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError
+from bci.io.lsl.address import Address
 from bci.io.shipped import locate
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Event, Signal
@@ -34,12 +36,31 @@ _RATE_TOLERANCE = 1e-4
 class CalibrationStream(Section):
     """CalibrationStream describes the Lab Streaming Layer stream that is recorded."""
 
-    source_id: str
+    source_id: Said | None = None
     """Its source id (`bci streams` lists them)."""
+    name: Said | None = None
+    """Its name on the network."""
+    type: Said | None = None
+    """Its type on the network, such as "EEG"; for a device that gives all its streams one source id."""
+    host: Said | None = None
+    """The computer that it comes from, where two send streams that are otherwise alike."""
     timeout_s: Positive = 5.0
     """How long to look for it."""
     buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
     """How long a sample stays readable in shared memory."""
+
+    @model_validator(mode="after")
+    def _found_by_something(self) -> Self:
+        if not any((self.source_id, self.name, self.type, self.host)):
+            raise ValueError(
+                "which stream? Give source_id, name, type or host (bci streams lists what is there)"
+            )
+        return self
+
+    @property
+    def address(self) -> Address:
+        """What the stream is found by."""
+        return Address(self.source_id or "", self.name or "", self.type or "", self.host or "")
 
 
 class StateSettings(Section):

@@ -269,3 +269,23 @@ def outlet_of(info: pylsl.StreamInfo) -> Iterator[pylsl.StreamOutlet]:
     outlet = pylsl.StreamOutlet(info)
     yield outlet
     del outlet
+
+
+def test_a_sender_without_a_source_id_that_comes_back_is_heard_again(
+    source_id: str, clock: ManualClock
+) -> None:
+    """liblsl itself finds no stream again that has no source id."""
+    name = f"Keys {source_id}"
+    outlet = MarkerOutlet(name, "")
+    with MarkerSource(Address(name=name), clock) as source:
+        outlet.push(sent("before")[0])
+        assert [m.text for m in receive(source, 1)] == ["before"]
+        outlet.close()
+        with MarkerOutlet(name, "") as outlet:
+            deadline, markers = time.monotonic() + 60, []
+            while not markers:
+                outlet.push(sent("after")[0])
+                markers = source.pull(0.05)
+                clock.advance(0.05)
+                assert time.monotonic() < deadline, "waited in vain"
+            assert {m.text for m in markers} == {"after"}
