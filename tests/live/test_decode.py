@@ -172,3 +172,36 @@ def test_a_successor_leaves_the_markers_that_were_dealt_with_and_counts_those_th
     assert bench.marked(MarkKind.EPOCH) == [(100, "flash 1"), (200, "flash 2"), (400, "flash 4")]
     assert bench.marked(MarkKind.EPOCH_LOST) == [(-1, "restart: flash 3")]
     assert (bench.row["windows"], bench.row["reconstructions"], bench.row["skipped"]) == (4, 3, 1)
+
+
+def test_what_was_overwritten_before_it_was_decoded_is_said_counted_and_marked(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    capacity = bench.stream.samples.capacity
+    for _ in range(0, capacity + 5 * N, N):
+        bench.write()
+    lost = bench.stream.samples.oldest
+    assert lost > 0
+    bench.run()
+    assert bench.row["lost"] >= lost
+    assert f"decoding fell behind: samples 0 to {bench.row['lost'] - 1} were never seen" in caplog.text
+    ((first, _),) = bench.marked(MarkKind.OVERRUN)
+    assert first == 0
+    assert bench.row["samples"] == bench.stream.samples.count
+    assert bench.row["windows"] == bench.row["reconstructions"] + bench.row["skipped"]
+
+
+def test_channels_that_cannot_be_trusted_are_on_the_board(bench: Bench) -> None:
+    bench.write(300)
+    place = bench.stream.samples.claim(300)
+    at = bench.stream.samples.count
+    place["samples"][:] = 1.0
+    place["samples"][:, 1] = np.nan
+    for name in ("times", "raw", "arrived"):
+        place[name][:] = (at + np.arange(300)) / RATE
+    bench.stream.samples.commit(300)
+    bench.run()
+    assert bench.row["masked"] == 1
+    bench.write(900)
+    bench.run(restart=1)
+    assert bench.row["masked"] == 0

@@ -373,3 +373,25 @@ def test_a_disk_that_is_full_from_the_first_byte_is_said_and_no_file_of_nothing_
         record()
     assert [path.name for path in tmp_path.iterdir() if path.suffix in (".partial", ".sums")] == []
     assert not [path.name for path in tmp_path.iterdir() if not path.stat().st_size]
+
+
+def test_a_disk_that_becomes_full_is_warned_of_an_hour_before(
+    tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    from types import SimpleNamespace
+
+    from bci.io.files.space import Space
+
+    free = 3_000_000_000
+    stream = stream_of(60.0)
+    with recording(tmp_path, clock, stream) as recorder:
+        recorder.space = Space(tmp_path, lambda folder: SimpleNamespace(free=free))
+        for _ in range(20):
+            free -= 1_000_000  # another program's second
+            push(stream, 10)
+            recorder.step()
+            recorder._backlog.join(5)
+            clock.advance(1.0)
+        assert 2900 < recorder.space.left_s < 3000
+        finish(recorder)
+    assert caplog.text.count("at this rate the disk is full in 50 min: 3.0 GB are free") == 1

@@ -111,6 +111,8 @@ def test_a_source_that_is_gone_is_told_from_one_that_is_silent(board: Board) -> 
         ("record", {"lost": 12}, "12 NOT RECORDED", True),
         ("decode", {"state": State.ABSENT, "restarts": 2}, "decode starts again", True),
         ("decode", {"beat": 97.5}, "decode SILENT 2.5 s", True),
+        ("decode", {"state": State.FAILED}, "decode HAS FAILED", True),
+        ("record", {"state": State.FAILED, "refuses_ms": 900}, "record HAS FAILED, nothing is recorded", True),
     ],
 )  # fmt: skip
 def test_each_trouble_has_its_line(

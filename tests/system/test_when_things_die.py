@@ -190,3 +190,26 @@ def test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_f
     assert call("verify", rig.folder, "--json").result["damaged"] == 0
     if sys.platform.startswith("linux"):
         wait_for(lambda: segments_of(rig.folder) == set(), "the end of the shared memory")
+
+
+def test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the line waits for either of them."""
+    monkeypatch.setattr(sys.modules[__name__], "CONFIG", CONFIG + '[publish]\nsource_id = "faults-results"\n')
+    rig = Rig(tmp_path, restarts=3, hung_after=2.0, when_latched="hold")
+    try:
+        assert rig.break_and_wait("publish", kill) == 0
+        before, neutrals = rig.rows("shown"), rig.neutrals()
+        freeze(rig.process.pid)
+        wait_for(lambda: rig.rows("shown") > before + 20, "pictures without a supervisor")
+        psutil.Process(rig.process.pid).resume()
+        assert rig.neutrals() == neutrals
+        done = rig.end()
+    finally:
+        if rig.process.poll() is None:
+            os.killpg(rig.process.pid, signal.SIGKILL)
+    assert done.status == 4, done.words
+    assert done.result["restarts"] == {"publish": 1}
+    assert re.search(r"ERROR publish .*restart 1 of 3", rig.log)
+    assert call("verify", rig.folder, "--json").status == 0

@@ -1,0 +1,204 @@
+"""docs/failures.md is true line by line: each line has tests in which it happens, and quotes what the code says."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bci.control.conclusion import EXIT_STATUS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "failures.md").read_text("utf-8")
+
+DECODE, LSL, SOURCES = "live/test_decode.py::", "io/lsl/test_lsl.py::", "system/test_sources.py::"
+SILENT, HEADLESS = "memory/test_alarms.py::", "stimuli/test_headless.py::"
+LOST = "io/lsl/test_lost_samples.py::"
+DIE = "system/test_when_things_die.py::"
+KILLED = f"{DIE}test_whoever_is_killed_or_frozen_is_started_again_and_the_pictures_come_back"
+LATCHED = f"{DIE}test_after_the_last_restart_the_session_is_latched_safe_until_it_is_ended"
+UNPLUGGED = (
+    "system/test_terminal.py::test_an_unplugged_amplifier_is_seen_at_once_and_the_session_ends_with_status_3"
+)
+MUTE = "system/test_terminal.py::test_an_outlet_that_sends_nothing_is_no_success"
+ALARMS = "memory/test_alarms.py::test_each_trouble_has_its_line"
+RECORDER = "live/test_recorder.py::"
+CONCLUSION = "control/test_conclusion.py::"
+
+#: By the first cell of each line, the tests in which it happens.
+PROVEN: dict[str, tuple[str, ...]] = {
+    # exit status
+    "0": (f"{CONCLUSION}test_a_session_without_trouble_is_done",),
+    "4": (f"{CONCLUSION}test_a_source_that_came_back_is_a_failure_that_was_mended", KILLED),
+    "3 safe": (f"{CONCLUSION}test_a_session_that_ends_without_its_source_ends_in_the_safe_state", UNPLUGGED, LATCHED),
+    "3 lost": (f"{CONCLUSION}test_a_second_stream_that_is_gone_is_no_plain_done_either",),
+    "3 empty": (f"{CONCLUSION}test_nothing_decoded_or_recorded_is_said_and_is_no_success",),
+    "3 failed": (f"{CONCLUSION}test_a_program_that_was_given_up_or_started_again_counts_before_and_behind",),
+    "2": ("cli/test_usage.py::test_what_is_not_there_is_status_2_and_named",),
+    # a program dies or hangs
+    "source": (
+        UNPLUGGED, KILLED,
+        f"{SOURCES}test_a_source_that_dies_and_comes_back_is_marked_and_what_is_missing_counted",
+        f"{SOURCES}test_a_source_that_hangs_and_goes_on_loses_nothing",
+        f"{SOURCES}test_the_program_outlives_its_source_and_continues_with_the_next",
+    ),
+    "acquire": (KILLED,),
+    "decode": (
+        KILLED,
+        f"{DECODE}test_a_successor_decodes_what_the_dead_one_had_not_and_counts_what_it_had_not_counted",
+    ),
+    "display killed": (KILLED, f"{DIE}test_a_display_that_stays_dead_ends_the_session"),
+    "display hanging": (
+        KILLED,
+        "control/test_certification_faults.py::"
+        "test_a_frozen_display_shows_its_last_picture_until_it_is_found_and_nothing_until_the_next_one_flips",
+    ),
+    "record": (KILLED, f"{RECORDER}test_a_restarted_recorder_goes_on_where_the_one_before_was_killed"),
+    "engine": (
+        "system/test_closed_loop.py::"
+        "test_an_engine_that_is_killed_or_frozen_goes_on_with_the_next_trial_and_calls_its_own_aborted",
+        "stimuli/test_experiment.py::test_when_the_engine_dies_the_stimulus_is_shown_to_its_planned_end_and_then_neutral",
+    ),
+    "render": (
+        "live/test_render.py::test_every_latent_is_drawn_once_in_order_also_by_a_successor",
+        "stimuli/test_engine.py::test_latents_are_drawn_ahead_of_time_and_one_that_is_not_aborts_its_trial",
+    ),
+    "publish": (f"{DIE}test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen",),
+    "preview": ("system/test_closed_loop.py::test_a_session_goes_on_without_its_preview",),
+    "terminal closed": ("system/test_terminal.py::test_closing_the_terminal_ends_the_session_in_order",),
+    "supervisor killed": (f"{DIE}test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_finished",),
+    "supervisor hanging": (f"{DIE}test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen",),
+    "everything killed": (
+        "system/test_terminal.py::test_what_a_session_leaves_that_was_killed_with_everything_is_removed_by_the_doctor",
+        "system/test_session_recording.py::test_what_was_called_recorded_is_on_disk_after_every_program_was_killed_at_once",
+    ),
+    # the signal is not what it should be
+    "samples were lost on the way": (
+        f"{LSL}test_a_gap_inside_a_chunk_is_marked_at_its_sample_before_the_samples_are_there",
+        f"{LOST}test_a_lost_packet_out_of_exact_stamps_is_counted_and_times_are_right_on_both_sides",
+    ),
+    "the sender's clock was set": (f"{LSL}test_duplicates_and_clock_resets_are_marked_and_every_sample_is_kept",),
+    "an electrode came off": (
+        "decoder/test_onnx_decoder.py::test_a_window_with_too_much_masked_is_invalid",
+        "stimuli/test_presenter.py::test_an_invalid_frame_hides_the_valid_one_before_it",
+    ),
+    "the stream says microvolts": (ALARMS,),
+    "a second program claims": (f"{SOURCES}test_a_double_that_appears_is_marked_and_the_first_source_goes_on", ALARMS),
+    "the stream came back with another rate": (
+        f"{SOURCES}test_a_source_that_comes_back_as_another_is_refused",
+        f"{SOURCES}test_the_program_ends_with_a_clear_word_when_its_source_comes_back_rerated",
+    ),
+    "an outlet is there and sends nothing": (MUTE,),
+    # the machine is too slow
+    "decoding takes longer than a hop": ("system/test_stream_benchmarks.py::*",),
+    "decoding fell behind": (f"{DECODE}test_what_was_overwritten_before_it_was_decoded_is_said_counted_and_marked",),
+    "flips come late": (f"{HEADLESS}test_refreshes_that_pass_while_the_machine_is_away_are_dropped_flips",),
+    "the disk is slow": (f"{RECORDER}test_a_disk_that_stalls_for_five_seconds_loses_nothing_and_is_announced",),
+    "the disk will be full": (
+        f"{RECORDER}test_a_disk_that_becomes_full_is_warned_of_an_hour_before",
+        "control/test_shared_memory.py::*", "io/files/test_space.py::*",
+    ),
+    "the disk is full": (
+        f"{RECORDER}test_a_full_disk_ends_the_recording_with_what_is_safe_said",
+        f"{RECORDER}test_a_disk_that_is_full_from_the_first_byte_is_said_and_no_file_of_nothing_is_left",
+    ),
+    # what the operator's line says
+    "NO DATA 12 s": (UNPLUGGED, f"{SILENT}test_a_source_that_is_silent_is_said_with_what_the_participant_sees"),
+    "NO DATA yet": (f"{SILENT}test_a_stream_that_never_sent_anything_is_silent_from_the_beginning",),
+    "SECOND SOURCE": (ALARMS,),
+    "decode starts again": (ALARMS,),
+    "decode SILENT": (ALARMS,),
+    "record HAS FAILED": (ALARMS,),
+    "LATCHED SAFE": (ALARMS, LATCHED),
+    "3 channels masked": (ALARMS,),
+    "VALUES NOT PLAUSIBLE": (ALARMS,),
+    "DISK REFUSES": (ALARMS,),
+    "disk full in": (ALARMS,),
+    "12 NOT RECORDED": (ALARMS,),
+}  # fmt: skip
+
+
+def lines() -> list[list[str]]:
+    """Return the cells of every line of every table but its head."""
+    found = []
+    rows = PAGE.splitlines()
+    for at, row in enumerate(rows):
+        if row.startswith("|") and not row.startswith("|---") and not rows[at + 1].startswith("|---"):
+            found.append([cell.strip() for cell in row.strip("|").split("|")])
+    return found
+
+
+def beginning(cells: list[str]) -> str:
+    """Return a line's first cell as plain words; of an exit status with its word."""
+    words = re.sub(r"[*`,|]", "", cells[0]).strip()
+    return f"{words} {cells[1].strip('`')}" if words == "3" else words
+
+
+def test_every_line_has_its_tests_and_no_test_is_of_a_line_that_is_gone() -> None:
+    begun = [beginning(cells) for cells in lines()]
+    assert len(begun) > 40
+    of = {
+        words: max((key for key in PROVEN if words.startswith(key)), key=len, default="") for words in begun
+    }
+    without = [words for words, key in of.items() if not key]
+    assert not without, f"lines without tests: {without}"
+    assert sorted(of.values()) == sorted(PROVEN), "a line is gone, or two lines have the tests of one"
+
+
+@cache
+def names_in(path: Path) -> frozenset[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+@pytest.mark.parametrize("line", PROVEN)
+def test_the_tests_of_a_line_are_there(line: str) -> None:
+    for place in PROVEN[line]:
+        file, name = place.split("::")
+        assert (ROOT / "tests" / file).is_file(), file
+        assert name == "*" or name in names_in(ROOT / "tests" / file), place
+
+
+#: What stands for anything in words that are quoted: numbers, names of programs, three dots.
+ANYTHING = re.compile(
+    r"-?\d[\d.]*|…|\b(acquire|decode|display|record|engine|render|publish|preview|channels|yet)\b"
+)
+
+
+#: Words that are the operating system's.
+SYSTEM = ("No space left on device",)
+
+
+def said() -> str:
+    """Return all text of the code, with what is put into it left out."""
+    texts = []
+    for room in ("bci", "stimuli"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(re.sub(r"%[.\d]*[dsfg]|\{[^}]*\}", "…", node.value))
+    return "\n".join(texts)
+
+
+def test_the_words_that_the_page_quotes_of_log_and_line_are_the_code_s() -> None:
+    """Each piece of a quotation, between numbers, names and signs, is looked for."""
+    code = said()
+    missing = []
+    for cells in lines():
+        quoted = (
+            cells[2] if len(cells) == 5 else cells[0] if len(cells) == 3 and cells[0].startswith("`") else ""
+        )
+        for words in re.findall(r"`([^`]+)`", quoted):
+            for piece in re.split(r"[:;,()]", ANYTHING.sub(",", words)):
+                if len(piece.strip()) > 3 and piece.strip() not in code and piece.strip() not in SYSTEM:
+                    missing.append((words, piece))
+    assert not missing, f"the code says no such words: {missing}"
+
+
+def test_the_exit_statuses_are_those_of_the_code() -> None:
+    stated = {}
+    for cells in lines():
+        if cells[0] in ("0", "2", "3", "4") and cells[1].strip("`"):
+            stated[cells[1].strip("`")] = int(cells[0])
+    assert stated == dict(EXIT_STATUS)
