@@ -83,8 +83,18 @@ def risk_coverage(error: ArrayLike, confidence: ArrayLike) -> RiskCoverage:
 def error_by_confidence(
     error: ArrayLike, confidence: ArrayLike, bins: int = 5
 ) -> list[tuple[float, float, int]]:
-    """Return mean confidence, mean error and number of trials in `bins` of about equal size, least confident first."""
+    """Return mean confidence, mean error and number of trials in `bins` of about equal size, least confident first.
+
+    Equally confident trials share their mean error, in whichever bin they are.
+
+    Examples
+    --------
+    >>> error_by_confidence([0.0, 1.0, 2.0, 3.0], [0.5, 0.5, 0.5, 0.5], bins=2)
+    [(0.5, 1.5, 2), (0.5, 1.5, 2)]
+    """
     error, confidence = np.asarray(error, np.float64), np.asarray(confidence, np.float64)
+    _, group = np.unique(confidence, return_inverse=True)
+    error = (np.bincount(group, error) / np.bincount(group))[group]
     parts: Sequence[NDArray[np.intp]] = np.array_split(np.argsort(confidence, kind="stable"), bins)
     return [
         (float(confidence[part].mean()), float(error[part].mean()), len(part)) for part in parts if len(part)

@@ -37,7 +37,7 @@ def live_section(report: Mapping[str, Any]) -> str:
     if report["left_out"]:
         counted = ", ".join(f"{n} {why}" for why, n in sorted(report["left_out"].items()))
         rows.append(("Trials left out", f"{counted}; the scores are those of the other {report['trials']}"))
-    if offline:
+    if offline and report["two_way"] is not None:
         points = 100 * (report["two_way"] - offline["two_way"])
         others = "; ".join(report["other_conditions"])
         rows.append(

@@ -193,6 +193,8 @@ def test_uncertainty_that_is_nan_is_neither_a_miss_nor_the_lowest_confidence():
     assert calibration.falls_with_confidence(error, stated) is None
     assert calibration.falls_with_confidence(error, np.ones(4)) is None
     np.testing.assert_allclose(calibration.risk_coverage(error, np.ones(4)).risk, error.mean())
+    bins = calibration.error_by_confidence(error, np.ones(4), bins=2)
+    assert bins == [(1.0, 1.5, 2), (1.0, 1.5, 2)]
 
 
 def test_the_ceiling_of_a_dead_voxel_is_zero_and_that_of_nan_unknown():
@@ -279,7 +281,7 @@ def test_every_public_score_is_under_test_here():
             "derangement",
         ),
         *("pictures", "picture_pair", "resize", "why_no_anchor", "rows_as_text", "interpolate", "log_power"),
-        *("fit_boundary", "stimulus_means", "score_networks", "correlations", "wins", "error_by_confidence"),
+        *("fit_boundary", "stimulus_means", "score_networks", "correlations", "wins"),
         # called above through a list or through LATENT_SCORES and IMAGE_SCORES
         *("brier", "log_loss", "balanced_accuracy"),
         *(
