@@ -7,6 +7,7 @@
     ├── StreamError             a Lab Streaming Layer stream cannot be used
     │   ├── StreamNotFound      nothing with that source id is on the network
     │   ├── StreamMismatch      another rate, channel count, unit or type than the session or bundle expects
+    │   ├── StreamTimeError     stamps of another clock or unit of time, another rate than stated: no restart helps
     │   └── DuplicateStream     two outlets claim one source id
     ├── RecordingError          a file cannot be read as a recording
     │   └── DiskError           a recording cannot be written on: the disk is full or fails
@@ -30,7 +31,15 @@ from collections.abc import Iterable
 
 
 class BciError(Exception):
-    """An expected failure; its message says what was expected, what came and what to do."""
+    """An expected failure; its message says what was expected, what came and what to do.
+
+    Attributes
+    ----------
+    restart_helps : bool
+        Whether a program that failed with it may work when it is started again.
+    """
+
+    restart_helps = True
 
 
 class ConfigError(BciError):
@@ -47,6 +56,12 @@ class StreamNotFound(StreamError):
 
 class StreamMismatch(StreamError):
     """A stream has another rate, channel count, unit or type than expected."""
+
+
+class StreamTimeError(StreamError):
+    """A stream's stamps are of another clock or unit of time, or its samples come at another rate than it states."""
+
+    restart_helps = False
 
 
 class DuplicateStream(StreamError):

@@ -175,7 +175,7 @@ class Crew:
             if place.child.alive:
                 place.child.kill()
             so_far = self.restarts.get(name, 0)
-            if so_far < self._limit:
+            if so_far < self._limit and not place.child.hopeless:
                 self._start_again(name, place, so_far + 1, trouble)
                 on_restart(name, so_far + 1, trouble)
             else:

@@ -68,6 +68,7 @@ class SessionSpecs:
             "stated": settings.stated,
             "timeout": settings.timeout_s,
             "gap_tolerance": settings.gap_tolerance_s,
+            "strict": True,
             "data_age_limit": self._roster.data_age_limit(stream),
             "markers": self._roster.markers[stream],
             "grid": (cuts[0].grid.start, cuts[0].grid.step) if cuts else None,

@@ -101,6 +101,12 @@ class Child:
         if not self.failure and not self.alive and self.process.exitcode:
             self.failure = f"died with exit status {self.process.exitcode}"
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether it failed with an error that a restart does not mend."""
+        error = getattr(errors, self.failure.partition(": ")[0], None) if self.expected else None
+        return error is not None and not error.restart_helps
+
     def as_error(self) -> BciError:
         """Return what the program failed with, at its start, as the exception it was."""
         kind, _, message = self.failure.partition(": ")

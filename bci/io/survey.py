@@ -15,6 +15,7 @@ from bci.memory.stream import Stream
 from bci.signal.clock import Clock
 from bci.signal.quality.channels import ChannelFigures, Survey
 from bci.signal.quality.pace import Pace, RunningPace
+from bci.signal.quality.stamping import Stamping
 from bci.signal.quality.verdicts import Verdict, judge_amplitude, judge_channels, judge_time, still_limit
 from bci.signal.types import MarkKind, Signal
 
@@ -134,10 +135,17 @@ def survey_stream(
         pace.largest_step * source.speed,
         pace.runs,
     )
-    return _found(survey, slowed, source.lost, source.duplicates, source.info.kind)
+    return _found(survey, slowed, source.lost, source.duplicates, source.info.kind, source.stamping)
 
 
-def _found(survey: Survey, pace: Pace, lost: int = 0, duplicates: int = 0, kind: str = "") -> Findings:
+def _found(
+    survey: Survey,
+    pace: Pace,
+    lost: int = 0,
+    duplicates: int = 0,
+    kind: str = "",
+    stamping: Stamping | None = None,
+) -> Findings:
     figures = survey.figures(still_limit(survey.signal))
     return Findings(
         survey.signal,
@@ -147,6 +155,6 @@ def _found(survey: Survey, pace: Pace, lost: int = 0, duplicates: int = 0, kind:
         lost,
         duplicates,
         tuple(judge_channels(figures)),
-        judge_time(pace, figures.samples, lost, duplicates),
+        judge_time(pace, figures.samples, lost, duplicates, stamping),
         judge_amplitude(figures, survey.signal, kind),
     )

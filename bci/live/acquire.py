@@ -32,17 +32,21 @@ def main(program: Program) -> None:
 
     Spec: ``source_id`` (of the stream; an `Address` where it takes more to tell it), ``timeout`` (seconds to look for
     each), ``data_age_limit`` (seconds of silence that count as stalled); optional ``markers`` (the same of each, in the
-    order of their rings), ``stated`` (see `bci.io.lsl.stated`), ``gap_tolerance`` (seconds, see `LslSource`) and
-    ``grid`` (start, step: counts at which windows end).
+    order of their rings), ``stated`` (see `bci.io.lsl.stated`), ``gap_tolerance`` (seconds) and ``strict`` (see
+    `LslSource`) and ``grid`` (start, step: counts at which windows end).
 
     Ready facts: ``host``, ``uid``, ``speed`` of the stream. Report: ``samples`` (written by this
     process), ``lost``, ``duplicates``, ``markers``, ``markers_cut``, and how often each kind of mark was written
-    (``gaps``, ``clock_resets``, ``stalls``, ``reconnects``, ``doubles``).
+    (``gaps``, ``clock_resets``, ``stalls``, ``reconnects``, ``doubles``); of a regular stream ``time_fault`` (what is
+    wrong with its time, in words), ``jitter_ms`` and ``finds_losses_of`` (how many lost samples in a row are always
+    found), as far as its stamps told.
 
     Raises
     ------
     StreamError
         If a stream is not there, there twice, or not what the ring was made for; also when it comes back so.
+    StreamTimeError
+        If it is strict, and the first seconds show another clock, unit of time or rate than they should.
     """
     stream = program.stream("stream") if program.has("stream") else None
     with ExitStack() as open_:
@@ -106,6 +110,7 @@ def _connect(program: Program, stream: Stream, open_: ExitStack) -> LslSource | 
             timeout=spec["timeout"],
             data_age_limit=spec["data_age_limit"],
             gap_tolerance=spec.get("gap_tolerance"),
+            strict=spec.get("strict", False),
             grid=Grid(*grid) if grid else None,
             between=lambda: _between(program),
         )
@@ -151,13 +156,28 @@ def _summary(source: LslSource | IrregularSource | None, markers: list[MarkerSou
     if source is None:
         return words
     marked = source.marked
-    return words | {
-        "samples": source.received,
-        "lost": source.lost,
-        "duplicates": source.duplicates,
-        "gaps": marked[MarkKind.GAP],
-        "clock_resets": marked[MarkKind.CLOCK_RESET],
-        "stalls": marked[MarkKind.STALLED],
-        "reconnects": marked[MarkKind.RECONNECT],
-        "doubles": marked[MarkKind.DOUBLE],
+    return (
+        words
+        | {
+            "samples": source.received,
+            "lost": source.lost,
+            "duplicates": source.duplicates,
+            "gaps": marked[MarkKind.GAP],
+            "clock_resets": marked[MarkKind.CLOCK_RESET],
+            "stalls": marked[MarkKind.STALLED],
+            "reconnects": marked[MarkKind.RECONNECT],
+            "doubles": marked[MarkKind.DOUBLE],
+        }
+        | (_time(source) if isinstance(source, LslSource) else {})
+    )
+
+
+def _time(source: LslSource) -> dict[str, Any]:
+    """Return what the stamps of a stream told of its time."""
+    delays = source.delays
+    known = delays is not None and delays.known
+    return {
+        "time_fault": source.stamping.fault,
+        "jitter_ms": 1e3 * delays.spread if delays is not None and known else None,
+        "finds_losses_of": 1 if delays is None else delays.smallest if known else None,
     }

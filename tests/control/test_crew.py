@@ -32,7 +32,7 @@ class PlantedChild:
         self.answers: dict[str, Any] = {}
         self.process = SimpleNamespace(pid=0)
         self.waitables = ()
-        self.alive, self.failure, self.killed = True, "", False
+        self.alive, self.failure, self.killed, self.hopeless = True, "", False, False
         self.ready: dict[str, Any] | None = None
         self.facts: dict[str, Any] = {}
         self.asked_to_stop = float("nan")
@@ -206,6 +206,15 @@ def starting(monkeypatch: pytest.MonkeyPatch, *names: str) -> Bench:
 
     monkeypatch.setattr("bci.control.crew.wait", wait)
     return bench
+
+
+def test_a_program_that_no_restart_helps_is_given_up_at_once() -> None:
+    bench = Bench(restarts=3)
+    child = bench.held[0]
+    child.failure, child.alive, child.hopeless = "StreamTimeError: 160 samples a second …", False, True
+    assert bench.look() != []
+    assert bench.crew.restarts == {}
+    assert "160 samples" in next(iter(bench.crew.failures.values()))
 
 
 def test_it_is_ready_when_the_slowest_program_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ class PlantedChild:
     def __init__(self, launch: Launch, row: Row, clock: ManualClock) -> None:
         self.launch, self.name = launch, launch.name
         self.process = SimpleNamespace(pid=1000 + 10 * launch.restart)
-        self.alive, self.failure, self.killed = True, "", False
+        self.alive, self.failure, self.killed, self.hopeless = True, "", False, False
         self.ready: dict[str, Any] | None = None
         self.facts: dict[str, Any] = {}
         self.orders: list[Order] = []

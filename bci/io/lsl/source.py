@@ -19,22 +19,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
-from bci.errors import DuplicateStream, StreamMismatch
+from bci.errors import DuplicateStream, StreamMismatch, StreamTimeError
 from bci.io.lsl.address import Address
 from bci.io.lsl.connection import Connector, changes, differences
+from bci.io.lsl.delays import Delays
 from bci.io.lsl.discovery import WAIT, describe, nothing, visible
 from bci.io.lsl.held import Held
 from bci.io.lsl.inlet import Inlet
 from bci.io.lsl.metadata import StreamInfo
+from bci.io.lsl.opening import Opening
 from bci.io.lsl.outlet import LslOutlet
 from bci.io.lsl.patience import Patience
-from bci.io.lsl.stamps import Stamps
+from bci.io.lsl.stamps import Stamps, give_stamps
 from bci.io.lsl.stated import Stated
 from bci.memory.closing import Closing
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream, follow
 from bci.signal.clock import Clock
 from bci.signal.pipeline import all_measured
+from bci.signal.quality.stamping import Stamping
 from bci.signal.types import MarkKind, Signal, Times, Window
 
 __all__ = ["LslOutlet", "LslSource", "StreamInfo", "describe", "visible"]
@@ -47,6 +50,9 @@ QUANTUM_S = 0.01
 
 #: What is held is decided by what there is when so many seconds bring nothing more.
 SILENT_S = 0.25
+
+#: Of a stream of fewer samples a second the first seconds do not show whether its time is right.
+_LEAST_JUDGED = 2.0
 
 #: How often the sender's clock and the network are looked at, and one complaint is logged, seconds.
 LOOK_EVERY_S = 1.0
@@ -88,6 +94,9 @@ class LslSource(Closing):
     gap_tolerance : float, optional
         Seconds by which a step between stamps may exceed the sample period; by default what they show of their
         jitter decides. See `Stamps`.
+    strict : bool
+        Whether a stream is refused whose first seconds show another clock, unit of time or rate than they should;
+        else that is only said. Streams with exact stamps are ours, and not asked.
     grid : Grid, optional
         Counts at which a reader's windows end: samples are handed over there even when the reader is still
         busy and has not said yet which count it waits for.
@@ -108,6 +117,8 @@ class LslSource(Closing):
         Seconds without a sample after which it counts as stalled.
     gone : bool
         Whether its outlet is lost and not found again yet.
+    stamping : Stamping
+        What the first seconds of the connection show of its time.
     doubles : int
         How many other outlets claim its source id now.
 
@@ -132,6 +143,7 @@ class LslSource(Closing):
         buffer_s: float = 30.0,
         data_age_limit: float | None = None,
         gap_tolerance: float | None = None,
+        strict: bool = False,
         grid: Grid | None = None,
         between: Callable[[], None] = nothing,
     ) -> None:
@@ -148,6 +160,9 @@ class LslSource(Closing):
         self._quantum = max(1, int(QUANTUM_S * rate))
         self._stamps = Stamps(self.signal.rate, self.speed, self.info.exact_stamps, gap_tolerance)
         self._held = Held()
+        self._opening = Opening(self.info.source_id, rate, clock, strict)
+        # Stamps of ours are what they say; of a few samples a second the first seconds show nothing.
+        self._judged = not self.info.exact_stamps and rate >= _LEAST_JUDGED
         self._patience = Patience(clock, 1 / rate)
         self._stream: Stream | None = None
         self._behind = True  # whether more may wait in liblsl than was asked for
@@ -166,6 +181,16 @@ class LslSource(Closing):
     def signal(self) -> Signal:
         """What the stream carries."""
         return self.info.signal
+
+    @property
+    def stamping(self) -> Stamping:
+        """What the first seconds of the connection show of its time."""
+        return self._opening.found
+
+    @property
+    def delays(self) -> Delays | None:
+        """How late its stamps come; None where they are exact."""
+        return self._stamps.delays
 
     @property
     def speed(self) -> float:
@@ -197,6 +222,8 @@ class LslSource(Closing):
         ------
         StreamMismatch, DuplicateStream
             If the source came back as another, or twice; a REFUSED mark says so.
+        StreamTimeError
+            If it is strict, and the stream's time is not what it should be; a REFUSED mark says so.
         """
         if stream is not self._stream:
             self._take(stream)
@@ -216,6 +243,8 @@ class LslSource(Closing):
         now = self._clock.now()
         given_up = last or lost or (not n and now - self._heard > SILENT_S)
         decided = 0
+        if n and self._judged and self._opening.open:
+            self._judge_time(stream, inlet, behind["raw"][:n], now)
         if n or (held.n and given_up):
             n_all = held.n + n
             behind["arrived"][:n].fill(now)
@@ -310,6 +339,7 @@ class LslSource(Closing):
     ) -> int:
         """Fill in the times of the samples about to be committed, mark what their stamps show; return how many."""
         first = stream.samples.count
+        give_stamps(raw, self._stamps.newest)
         fresh, self._fresh = self._fresh, False
         if fresh:
             self._stamps.restart()
@@ -340,8 +370,20 @@ class LslSource(Closing):
                 self.lost += count
             elif kind is MarkKind.DUPLICATE:
                 self.duplicates += count
+            if kind is MarkKind.CLOCK_RESET:
+                self._opening.restart()
             self._mark(stream, kind, event.index, count, event.value, time=float(times[event.index]))
         return decided
+
+    def _judge_time(self, stream: Stream, inlet: Inlet, raw: Times, now: float) -> None:
+        """Compare the first seconds of a connection with the session clock."""
+        try:
+            words = self._opening.add(raw, now, inlet.offset)
+        except StreamTimeError as error:
+            self._mark(stream, MarkKind.REFUSED, time=now, detail=str(error))
+            raise
+        if words:
+            log.warning("stream %s: %s", self.info.source_id, words)
 
     def _shift(self, stream: Stream, offset: float, now: float) -> None:
         for event in self._stamps.shift(offset):
@@ -377,6 +419,7 @@ class LslSource(Closing):
         if inlet is not None:
             self._came = changes(self.info, inlet.info)
             self._inlet, self.info, self._fresh, self._behind = inlet, inlet.info, True, True
+            self._opening.restart()
             self.doubles = 0
             self._connector.gone.discard(inlet.info.uid)
             log.info("stream %s: connected again: %s (%s)", self.info.source_id, self._came, self.info.place)

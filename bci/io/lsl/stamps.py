@@ -70,6 +70,8 @@ class Stamps:
     ----------
     longest_hold : int
         At most so many samples are held: two seconds of them.
+    newest : float
+        The last stamp that was taken; NaN at first.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class Stamps:
         self._dejitter = None if exact else Dejitter(rate * speed, self.tolerance)
         self.longest_hold = max(2, round(LONGEST_HOLD_S * rate * speed))
         self._offset = Offset(rate * speed)
-        self._newest = math.nan
+        self.newest = math.nan
         self._told: NDArray[np.float64] = np.empty(0)  # the times last expected
         self._pardoned = 0  # samples to come whose lateness is explained
         self._latest = 0.0  # latest delay while no line is in force
@@ -101,7 +103,7 @@ class Stamps:
 
     def restart(self) -> None:
         """Begin a new segment with the next sample, whatever its stamp; `shift` must set the clock offset again."""
-        self._newest = math.nan
+        self.newest = math.nan
         self._offset.known = False
         self._new_segment()
 
@@ -146,7 +148,7 @@ class Stamps:
 
     def regular(self, raw: NDArray[np.float64]) -> bool:
         """Return whether the expected samples' stamps (n,), n ≥ 1, are in order and no later than those before them."""
-        before = self._newest
+        before = self.newest
         if self._stepwise:
             return self._regular_steps(raw)
         assert self._dejitter is not None
@@ -165,7 +167,7 @@ class Stamps:
         return steps.item(steps.argmin()) > 0 and late.item(late.argmax()) <= longest
 
     def _regular_steps(self, raw: NDArray[np.float64]) -> bool:
-        before, longest = self._newest, self._longest
+        before, longest = self.newest, self._longest
         if len(raw) <= FEW:
             for stamp in raw.tolist():
                 if not 0 < stamp - before <= longest:
@@ -180,7 +182,7 @@ class Stamps:
     def take(self, raw: NDArray[np.float64]) -> None:
         """Learn from regular stamps (n,) whose times were expected."""
         assert self._dejitter is not None
-        self._newest = raw.item(-1)
+        self.newest = raw.item(-1)
         self._dejitter.take(raw)
         self._offset.count(len(raw))
         self._pardoned = max(0, self._pardoned - len(raw))
@@ -292,7 +294,7 @@ class Stamps:
     def _steps(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the steps to each stamp from the one before it."""
         steps = np.empty(len(raw))
-        steps[0] = raw.item(0) - self._newest
+        steps[0] = raw.item(0) - self.newest
         np.subtract(raw[1:], raw[:-1], out=steps[1:])
         return steps
 
@@ -356,7 +358,7 @@ class Stamps:
         n = len(raw)
         if not n:
             return
-        self._newest = raw.item(-1)
+        self.newest = raw.item(-1)
         self._pardoned = max(0, self._pardoned - n)
         if self._dejitter is None:
             out[:] = raw
@@ -374,3 +376,13 @@ def _repeat(events: list[Irregularity], index: int) -> None:
         events[-1] = Irregularity(MarkKind.DUPLICATE, last.index, last.count + 1)
     else:
         events.append(Irregularity(MarkKind.DUPLICATE, index, 1))
+
+
+def give_stamps(raw: NDArray[np.float64], before: float) -> None:
+    """Give a sample without a stamp, one that is no number, the stamp of the sample before it, in place."""
+    finite = np.isfinite(raw)
+    if finite.all():
+        return
+    place = np.maximum.accumulate(np.where(finite, np.arange(len(raw)), -1))
+    first = before if math.isfinite(before) else float(raw[finite][0]) if finite.any() else math.nan
+    raw[:] = np.where(place < 0, first, raw[np.maximum(place, 0)])

@@ -79,10 +79,11 @@ class RunningPace:
         slope = (
             sum(run.together for run in self._runs) / across
         )  # seconds per sample beyond the nominal period
+        period = 1 / self._rate + slope
         left = sum(max(0.0, run.along - run.together**2 / run.across) for run in self._runs if run.across)
         return Pace(
             self._rate,
-            1 / (1 / self._rate + slope),
+            1 / period if period > 1e-6 / self._rate else math.nan,  # stamps that stand still tell no rate
             math.sqrt(left / freedom),
             self._largest,
             len(self._runs),

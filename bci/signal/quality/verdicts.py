@@ -15,6 +15,7 @@ import numpy as np
 from bci.signal.quality.amplitude import implausible
 from bci.signal.quality.channels import ChannelFigures
 from bci.signal.quality.pace import Pace
+from bci.signal.quality.stamping import Stamping
 from bci.signal.types import Signal
 from bci.signal.units import MICROVOLTS
 
@@ -132,7 +133,9 @@ def _judge(figures: ChannelFigures, channel: int, usual: float) -> Verdict:
     return _verdict(CHANNEL, measured)
 
 
-def judge_time(pace: Pace, samples: int, lost: int = 0, duplicates: int = 0) -> Verdict:
+def judge_time(
+    pace: Pace, samples: int, lost: int = 0, duplicates: int = 0, stamping: Stamping | None = None
+) -> Verdict:
     """Judge a stream's time.
 
     Parameters
@@ -141,7 +144,11 @@ def judge_time(pace: Pace, samples: int, lost: int = 0, duplicates: int = 0) -> 
         Rate and jitter by its stamps.
     samples, lost, duplicates : int
         Number of samples received; missing; with the stamp of the sample before.
+    stamping : Stamping, optional
+        What the first seconds of a live stream show; its fault makes the time bad, and is all that is said of it.
     """
+    if stamping is not None and stamping.fault:
+        return Verdict(Level.BAD, (stamping.fault,))
     off = abs(pace.measured / pace.nominal - 1)
     all_of_them = max(1, samples + lost)
     return _verdict(
