@@ -65,6 +65,7 @@ RAW_TIME = {
         "the limit of a child process that may hang; no session waits on it",
     ),
     "bci/io/lsl/discovery.py": ({"sleep"}, "a closed outlet goes on answering for real milliseconds"),
+    "bci/io/lsl/opening.py": ({"time"}, "whether a stream is stamped with the time of day is asked"),
     "bci/live/replay.py": ({"perf_counter"}, "how fast this host reads a file is measured"),
     "bci/session/reproduce.py": ({"process_time"}, "what reproducing costs is measured"),
     "models/generators/adversarial/running.py": ({"monotonic"}, "how often a training says how far it is"),
