@@ -10,6 +10,7 @@ import pytest
 from commands import call
 
 from bci.cli import demos
+from bci.control.conclusion import EXIT_STATUS
 from bci.decoder.bundle import Bundle
 from bci.sim.participant import DEFAULT_SNR
 from models.readouts.family import FAMILY
@@ -51,6 +52,26 @@ def test_every_command_is_one_and_takes_the_options_that_stand_behind_it(verb):
         if row.startswith(f"| `bci {verb}"):
             named |= set(re.findall(r"`(--[a-z-]+)", row))
     assert {option for option in named if option not in done.words} == set()
+
+
+def test_every_command_there_is_stands_in_readme():
+    listed = set(re.findall(r"^│ ([a-z]+) ", call("--help").words, re.M)) - {"help"}
+    assert len(listed) > 15
+    assert listed <= set(re.findall(r"\bbci ([a-z]+)", " ".join(LINES)))
+
+
+def test_exit_statuses_are_those_of_a_session():
+    sentence = re.search(r"Exit status: (.*?)\.", WORDS)[1]
+    said = re.findall(r"(\d) ([a-z ,]+?)(?=, \d|$)", sentence)
+    assert [number for number, _ in said] == ["0", "2", "3", "4"]
+    words = dict(said)
+    assert set(EXIT_STATUS.values()) == {0, 3, 4}
+    three = {status for status, number in EXIT_STATUS.items() if number == 3}
+    in_words = {"safe": "safe state", "lost": "lost its source", "empty": "decoded or recorded nothing"}
+    assert all(words_of in words["3"] for words_of in in_words.values())
+    assert three <= set(in_words) | {
+        "failed"
+    }  # of a recording whose program was given up: a check that failed
 
 
 def test_options_that_stand_alone_are_those_of_the_demo():
