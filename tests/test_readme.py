@@ -3,13 +3,17 @@
 import json
 import re
 import shlex
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from commands import call
 
 from bci.cli import demos
+from bci.config.display import DisplaySettings
+from bci.config.session import DecoderSettings
 from bci.control.conclusion import EXIT_STATUS
 from bci.decoder.bundle import Bundle
 from bci.sim.participant import DEFAULT_SNR
@@ -97,6 +101,32 @@ def test_every_benchmark_is_a_module_and_takes_the_options_that_stand_behind_it(
         assert spec.origin is not None, module
         source = Path(spec.origin).read_text(encoding="utf-8")
         assert [word for word in rest if word.startswith("--") and f'"{word}"' not in source] == [], line
+
+
+def test_the_keys_for_a_screen_and_a_card_are_those_of_a_session_file():
+    screen = re.search(r"\*\*With your screen\.\*\*(.*?)\n\n", README, re.S)[1]
+    keys = set(re.findall(r"`([a-z_]+)`", screen))
+    assert keys <= set(DisplaySettings.model_fields)
+    assert {"monitor", "full_screen", "viewing_distance_cm", "screen_width_cm"} <= keys
+    assert "cuda" in get_args(DecoderSettings.model_fields["provider"].annotation)
+    assert 'set `provider = "cuda"`' in WORDS
+
+
+def test_what_python_and_which_licence_is_so():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == ">=3.11"
+    assert "Python 3.11 or newer" in WORDS
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("BSD 3-Clause License")
+    assert "Licence: BSD-3-Clause." in WORDS
+    extras = set(re.findall(r"pip install -e '\.\[([a-z,]+)\]'|Install `\.\[([a-z]+)\]`", WORDS))
+    named = {extra for pair in extras for extra in ",".join(filter(None, pair)).split(",")}
+    assert named
+    assert named <= set(project["optional-dependencies"])
+
+
+def test_relative_alpha_power_alone_does_as_well():
+    alone = scores_of("alpha")["auc"]["one_band_without_fit"]
+    assert f"relative alpha power alone does as well ({alone:.4f})".replace("0.", ".") in WORDS
 
 
 def test_the_demo_is_four_times_as_clear_as_the_participant_is_by_default():
