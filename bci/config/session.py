@@ -14,6 +14,7 @@ from bci.config.display import DisplaySettings
 from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
 from bci.config.numbers import Lasting
+from bci.config.on_the_network import of_others, require_apart
 from bci.config.paths import PathText
 from bci.config.run import RunSettings
 from bci.config.sources import (
@@ -192,12 +193,6 @@ class SessionConfig(_Section):
         ):
             if len(set(places)) < len(places):
                 raise ValueError(f"two {what} of one place; each has at most one")
-        found = [address for index in range(len(self.streams)) if (address := self.address_of(index))]
-        if len(set(found)) < len(found):
-            raise ValueError(f"two [[stream]] are found by the same: {', '.join(map(str, found))}")
-        marks = [address for stream in self.streams for address in stream.marker_addresses]
-        if len(set(marks)) < len(marks):
-            raise ValueError(f"a stream of markers is named twice: {', '.join(map(str, marks))}")
         return self
 
     @property
@@ -243,6 +238,11 @@ class SessionConfig(_Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _each_source_id_is_of_one_stream(self) -> "SessionConfig":
+        require_apart(self)
+        return self
+
     # -- one of several ----------------------------------------------------------------------------------
 
     @property
@@ -285,16 +285,7 @@ class SessionConfig(_Section):
     @property
     def of_others(self) -> tuple[Address, ...]:
         """What the streams, and the streams of markers, of other programs are found by."""
-        own = {Address(self.display.flip_stream)} if self.experiment is not None else set()
-        found: list[Address] = []
-        for index, stream in enumerate(self.streams):
-            address = self.address_of(index)
-            if self.source_of(index) is None and address is not None:
-                found.append(address)
-            elif stream.source_id is not None:
-                own.add(Address(f"{stream.source_id}-markers"))
-            found += stream.marker_addresses
-        return tuple(address for address in found if address not in own)
+        return of_others(self)
 
     def stream_index(self, name: str | None) -> int:
         """Return the place of a stream among `streams`; without a name that of the first."""

@@ -85,6 +85,16 @@ def refused(file: Path, tmp_path: Path) -> str:
             {},
             "two .*stream.* are found by the same: amp, amp",
         ),
+        (
+            (SINES, '[stream]\nsource_id = "a"\n[publish]\nsource_id = "a"\n', HEADLESS),
+            {},
+            "two streams that this session makes have the source id a ",
+        ),
+        (
+            ('[stream]\nsource_id = "a"\n[publish]\nsource_id = "a"\n', HEADLESS),
+            {},
+            "a is looked for on the network, and this session makes a stream of that source id",
+        ),
     ],
 )  # fmt: skip
 def test_what_needs_no_network_is_refused_alike(
