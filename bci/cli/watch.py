@@ -91,6 +91,8 @@ class Watch:
                 self._output.say(f"{at}  ", styled(style, alarm.what), f" {alarm.do}")
         for key in [key for key in self._alarms if key not in now]:
             alarm, since = self._alarms.pop(key)
+            if f"failed {key.partition(' ')[2]}" in now:
+                continue
             self._output.say(f"{at}  ", styled(_GOOD, f"{alarm.over}, after {lasted(session.at - since)}"))
 
     def _how_far(self, session: "SessionSnapshot") -> RenderableType:

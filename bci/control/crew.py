@@ -181,7 +181,7 @@ class Crew:
             else:
                 place.given_up = True
                 used = f", after {so_far} restart{'s' * (so_far != 1)}" if so_far else ""
-                self.failures[name] = f"{trouble}{used}"
+                self.failures[name] = f"{trouble.rstrip('.')}{used}" if used else trouble
                 log.critical("%s is given up: %s", name, self.failures[name])
                 given_up.append(name)
         return given_up

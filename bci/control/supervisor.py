@@ -38,7 +38,7 @@ from bci.control.spawn import Child
 from bci.errors import DiskError, Overrun
 from bci.io.files.folder import make_folder, write_json
 from bci.io.files.space import require_room
-from bci.memory.alarms import Alarm, alarms
+from bci.memory.alarms import Alarm, alarms, failed, restarting
 from bci.memory.board import Board, State
 from bci.memory.leftovers import remove_leftovers
 from bci.memory.lsl_clock import LslClock
@@ -314,12 +314,15 @@ class Supervisor:
         }
         for alarm in alarms(self.board, now, sources if len(sources) > 1 else None):
             kind, _, name = alarm.key.partition(" ")
-            if kind == "restart" and name in self.crew.troubles:
+            if name in self.crew.failures and kind in ("failed", "silent", "restart"):
+                alarm = failed(name, self.crew.failures[name])
+            elif kind == "failed" and name not in self.crew.troubles:
+                continue  # it is started again at once; until that is noticed there is no reason to tell
+            elif kind in ("failed", "restart") and name in self.crew.troubles:
+                alarm = restarting(name, self.crew.restarts[name])
                 alarm = replace(alarm, what=f"{name} {self.crew.troubles[name].rstrip('.')}. {alarm.what}")
-            elif kind == "failed" and name in self.crew.failures:
-                alarm = replace(alarm, what=f"{alarm.what} It is given up: {self.crew.failures[name]}.")
             elif kind == "held" and self.latched:
-                alarm = replace(alarm, what=f"{self.latched.rstrip('.')}. {alarm.what}")
+                alarm = replace(alarm, what=f"{self.latched.partition(' ')[0]} is given up. {alarm.what}")
             yield alarm
 
     def _program(self, name: str, now: float) -> ProgramSnapshot:

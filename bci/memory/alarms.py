@@ -114,8 +114,9 @@ def data_silence(row: Any, now: float) -> float:
     Infinite where it has never sent anything. `row` is that of an acquire program with a stream.
     """
     limit, newest = float(row["data_limit"]), float(row["data"])
-    if not math.isfinite(limit) or row["state"] == State.ABSENT:
+    if not math.isfinite(limit):
         return 0.0
+    # What a program that died received last is as old for its successor.
     if math.isnan(newest):
         return math.inf if row["state"] in (State.READY, State.RUNNING) else 0.0
     age = now - newest
@@ -141,7 +142,7 @@ def _held(sees: int | None) -> Iterator[Alarm]:
         yield Alarm(
             "held",
             "LATCHED SAFE: held neutral, end the session",
-            "A program was given up: the participant sees the neutral picture for good, recording goes on.",
+            "The participant sees the neutral picture for good; recording goes on.",
             "Press Ctrl-C to end the session, and look into log.txt before the next one.",
         )
 
@@ -150,22 +151,9 @@ def _silent_program(name: str, row: Any, now: float) -> Iterator[Alarm]:
     """Yield what is wrong with a program that does not beat, or is being started again; its row outlives it."""
     age = now - float(row["beat"])
     if row["restarts"] and row["state"] in (State.ABSENT, State.LOADING):
-        yield Alarm(
-            f"restart {name}",
-            f"{name} starts again",
-            f"{name} ended unasked and is started again, time number {int(row['restarts'])}.",
-            "Nothing, if it works again within seconds.",
-            over=f"{name} works again",
-        )
+        yield restarting(name, int(row["restarts"]))
     elif row["state"] == State.FAILED:
-        kept = " Nothing is recorded any more." if name == "record" else ""
-        yield Alarm(
-            f"failed {name}",
-            f"{name} HAS FAILED" + (", nothing is recorded" if kept else ""),
-            f"{name} has failed.{kept}",
-            "Look into log.txt for its last words.",
-            over=f"{name} is started again",
-        )
+        yield failed(name)
     elif row["state"] in (State.READY, State.RUNNING) and age > SILENT_S:
         yield Alarm(
             f"silent {name}",
@@ -175,6 +163,30 @@ def _silent_program(name: str, row: Any, now: float) -> Iterator[Alarm]:
             age=age,
             over=f"{name} answers again, or is started again",
         )
+
+
+def restarting(name: str, times: int) -> Alarm:
+    """Return the alarm of a program that is being started again."""
+    return Alarm(
+        f"restart {name}",
+        f"{name} starts again",
+        f"{name} ended unasked and is started again, time number {times}.",
+        "Nothing, if it works again within seconds.",
+        over=f"{name} works again",
+    )
+
+
+def failed(name: str, why: str = "") -> Alarm:
+    """Return the alarm of a program that has ended for good."""
+    reason = f" It is given up: {why.rstrip('.')}." if why else ""
+    kept = " Nothing is recorded any more." if name == "record" else ""
+    return Alarm(
+        f"failed {name}",
+        f"{name} HAS FAILED" + (", nothing is recorded" if kept else ""),
+        f"{name} has failed.{kept}{reason}",
+        "Look into log.txt for its last words.",
+        over=f"{name} is started again",
+    )
 
 
 def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -> Iterator[Alarm]:

@@ -132,6 +132,8 @@ class FlipLoop:
             newest = self._frames.take(clock)
             if program.held:
                 self._presenter.hold()
+                # Said here, not with the picture: that may have been the neutral one already.
+                program.row["neutral"] = SHOWN_HELD
             now = clock.now()
             self._flip(self._presenter.choose(now, newest, part))
             closed = display.closed()

@@ -405,3 +405,44 @@ def test_why_a_program_is_started_again_is_said_while_it_is(bench: Bench) -> Non
     (alarm,) = [alarm for alarm in taken[0].alarms if alarm.key == "restart acquire"]
     assert alarm.line == "acquire starts again"
     assert alarm.what.startswith("acquire StreamMismatch: expected 160 Hz, came 250 Hz. ")
+
+
+def test_a_program_that_is_given_up_is_said_to_be_with_its_reason_however_it_ended(bench: Bench) -> None:
+    taken: list[SessionSnapshot] = []
+    bench.run(
+        bench.die("decode"),
+        bench.die("decode"),
+        lambda: None,
+        lambda: taken.append(bench.supervisor.snapshot()),
+        lambda: None,
+    )
+    alarms = {alarm.key: alarm for alarm in taken[0].alarms}
+    assert "failed decode" in alarms
+    assert "It is given up: died with exit status -9, after 1 restart." in alarms["failed decode"].what
+    assert "silent decode" not in alarms
+
+
+def test_what_was_received_last_does_not_become_young_while_its_program_is_started_again(
+    bench: Bench,
+) -> None:
+    taken: list[SessionSnapshot] = []
+
+    def unplug() -> None:
+        row = bench.newest("acquire").row
+        row["data_limit"], row["data"] = 0.5, bench.clock.now()
+
+    def fail() -> None:
+        bench.silent.add("acquire")
+        bench.die("acquire")()
+
+    bench.run(
+        unplug,
+        lambda: None,
+        fail,
+        lambda: taken.append(bench.supervisor.snapshot()),
+        lambda: bench.silent.clear(),
+        lambda: taken.append(bench.supervisor.snapshot()),
+    )
+    for snapshot in taken:
+        assert "no data acquire" in {alarm.key for alarm in snapshot.alarms}
+    assert taken[1].silences["acquire"].times == 1

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from bci.errors import ConfigError, DisplayError
+from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES
 from bci.memory.board import State
+from bci.memory.orders import HOLD, Order
 from bci.signal.types import STAGES, Shown
 from stimuli.display import headless
 from stimuli.display.canvas import Canvas
@@ -217,3 +219,15 @@ def test_a_display_told_nonsense_says_so_before_it_is_ready(stage):
         headless.main(stage.program(image_deg=100.0))
     assert not stage.pipe.poll()
     assert math.isnan(stage.board.row("display")["beat"])
+
+
+def test_what_the_participant_sees_is_on_the_board_also_when_neutral_is_held_that_stood_already(stage):
+    """A session that latches while the source is gone changes no picture, and the operator must know it."""
+    seen = {}
+    row = stage.board.row("display")
+    stage.frames_at(0.105)
+    for at in (0.05, 0.2, 0.6, 0.9):
+        stage.clock.at(at, lambda at=at: seen.update({at: row["neutral"]}))
+    stage.clock.at(0.7, lambda: stage.pipe.send(Order(HOLD)))
+    stage.play(headless.main, 1.0)
+    assert seen == {0.05: SHOWN_NEUTRAL, 0.2: SHOWN_PICTURES, 0.6: SHOWN_NEUTRAL, 0.9: SHOWN_HELD}
