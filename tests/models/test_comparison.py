@@ -1,5 +1,6 @@
 """The comparison of readouts: folds by run, everything fitted inside them, the oracle above all."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from test_hyper_insilico import CONFIG
 
 from bci.errors import ConfigError, DataError
 from models.comparison.compare import compare, fit_fold
-from models.comparison.page import metric, ranking
+from models.comparison.page import metric, ranking, write_comparison
 from models.comparison.settings import load_comparison
 from models.datasets.trials import Stimuli, Trials
 
@@ -67,6 +68,19 @@ def test_readouts_are_ranked_beside_baselines_and_the_oracle(compared: tuple[Pat
         assert words in page
     assert json.loads((root / "out" / "report.json").read_text())["test"]["folds"] == 4
     assert len(list((root / "out" / "units").glob("*.json"))) == 3 * 4
+
+
+def test_a_readout_that_predicts_nan_stands_last_and_without_scores(
+    compared: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    report = copy.deepcopy(compared[1])
+    for row in report["systems"]["ridge"]["rows"]:
+        row |= {"score": None, "low": None, "high": None, "p": None}
+    assert [name for name, _ in ranking(report)] == ["hardly fitted", "ridge"]
+    page = write_comparison(tmp_path / "page", report).read_text()
+    assert "–" in page
+    report["systems"]["hardly fitted"] = {"refused": "for this test"}
+    assert "No information" in write_comparison(tmp_path / "again", report).read_text()
 
 
 def test_a_second_comparison_computes_nothing_and_says_the_same(

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bci.cli.output import use
+from bci.cli.session_score import say_score
 from bci.errors import RecordingError
 from bci.session.recorded import RecordedSession
 from bci.signal.types import STAGES
@@ -50,6 +52,21 @@ def test_what_was_read_well_is_told_apart_and_noise_is_no_information() -> None:
         # The headline never contradicts the interval that stands beside it.
         assert found["informed"] == (found["two_way"] > high)
         assert found["headline"].startswith("no information") == (found["two_way"] <= high)
+
+
+def test_a_reading_of_nan_is_said_and_no_table_of_scores_stands_below(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = latents(12)
+    readings = [Reading(name, row.copy(), 0.5) for name, row in known.items()]
+    readings[3].latent[2] = readings[7].latent[0] = np.nan
+    found = score(readings, known)
+    assert found["headline"] == "not scored: the latent read was NaN in 2 trials"
+    assert (found["informed"], found["two_way_p"], found["n_way_p"]) == (False, None, None)
+    say_score(found, use(False))
+    words = capsys.readouterr().out
+    assert "not scored: the latent read was NaN in 2 trials" in words
+    assert "told from one other" not in words
 
 
 @pytest.mark.parametrize(("pictures", "trials"), [(2, 2), (3, 30), (4, 4)])
