@@ -132,8 +132,7 @@ class Connector:
 
     def _admit(self, info: StreamInfo) -> StreamInfo:
         """Refuse a stream that does not fit, before any data are requested; return it with what is stated of it."""
-        if self._regular:
-            refuse_unlike_signal(info)
+        (refuse_unlike_signal if self._regular else refuse_unlike_numbers)(info)
         info = self._stated.apply(info)
         signal = info.signal
         wrong = differences(self._expect, signal) if self._expect else []
@@ -170,6 +169,24 @@ def refuse_unlike_signal(info: StreamInfo) -> None:
         f"stream {info.source_id or signal.name!r} carries {what}; numbers at a fixed rate were expected. "
         "Name it as the marker stream if it carries markers, and the amplifier's stream here."
     )
+
+
+def refuse_unlike_numbers(info: StreamInfo) -> None:
+    """Refuse a stream that carries no numbers without a fixed rate, as an eye tracker's or a keyboard's does.
+
+    Raises
+    ------
+    StreamMismatch
+        If it carries text, or has a fixed rate.
+    """
+    signal = info.signal
+    if signal.rate or signal.dtype in ("str", "undefined"):
+        what = "text" if signal.dtype == "str" else f"{signal.dtype} values"
+        at = f" at {signal.rate:g} Hz" if signal.rate else ""
+        raise StreamMismatch(
+            f"stream {info.source_id or signal.name!r} carries {what}{at}; numbers at no fixed rate were expected. "
+            "Its program has changed what it sends: set it as it was, or start a new session."
+        )
 
 
 def changes(before: StreamInfo, after: StreamInfo) -> str:
