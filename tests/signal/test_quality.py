@@ -186,3 +186,12 @@ def test_a_rate_that_is_not_the_stated_one_is_no_good_time(rate: float, level: s
     assert verdict.reasons == (
         () if level == "good" else (f"{rate:g} Hz by its stamps, 100 Hz by its own account",)
     )
+
+
+def test_stamps_that_stand_still_tell_no_rate() -> None:
+    """Packets with one stamp each, every one behind a gap, and a stream whose samples all have the same stamp."""
+    for packets in (True, False):
+        pace = RunningPace(128.0)
+        for packet in range(16):
+            pace.add(np.full(32, 5.0 + packet * (0.25 if packets else 0.0)), fresh=packets or not packet)
+        assert np.isnan(pace.pace().measured)

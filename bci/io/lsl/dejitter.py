@@ -21,7 +21,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.lsl.delays import Delays
+from bci.io.lsl.delays import Delays, plain_holes
 
 #: Length of a block, seconds, and how old a block weighs half. Longer lives average more jitter and follow a
 #: wandering sampling clock less: over stamps that come one at a time, late by 5 ms on average, the error is
@@ -37,6 +37,9 @@ FEW = 32
 
 #: Two stamps that many periods apart are those of one packet; and this share of such steps makes packets of a stream.
 _TOGETHER, _PACKETS = 0.25, 0.4
+
+#: So many samples before a block are looked at with it: a hole may lie between the two.
+_TAIL = 8
 
 #: Over so many blocks the earliest packet is looked for.
 _EARLIEST_OF = 16
@@ -58,6 +61,9 @@ class Dejitter:
         How late the stamps come.
     packets : bool
         Whether the samples of the last block came in packets, one stamp each.
+    missed : int
+        Samples found to be lost before their times were asked for, while the delays were not known yet; counted
+        already, and to be said.
     overdue : int
         Samples that must have been lost some time before the next one, by rate and time against their count.
 
@@ -87,6 +93,9 @@ class Dejitter:
         self._got = 0  # stamps in it
         self._holes: list[tuple[int, int]] = []  # after so many of them, so many samples are missing
         self._blocks = 0  # blocks completed
+        self._first = 0  # number of the current block's first sample
+        self._tail = np.empty((2, 0))  # numbers and stamps of the last samples of the block before
+        self.missed = 0
         self._origin = 0.0
         self._newest = -np.inf
         self._knot, self._slope = 0.0, self._nominal
@@ -201,9 +210,12 @@ class Dejitter:
 
     def _fit(self) -> None:
         """Take the full block into the fit and lay the line of the next one."""
-        size, first = self._size, self._blocks * self._size
+        size, first = self._size, self._first
         stamps = self._block[: self._got]
         numbers = self._numbers()
+        missed = self._missed_holes(stamps, numbers)
+        numbers = numbers + missed
+        size += int(missed[-1]) if len(missed) else 0
         late = stamps - (numbers * self._slope + self._knot)
         if len(stamps):
             # Samples that were held and found to be late say nothing of the clock; if most are late, it was the clock.
@@ -212,18 +224,34 @@ class Dejitter:
                 self._settle(late)
             some = not self._blocks or 2 * np.count_nonzero(in_time) < len(stamps)
             self._take_block(stamps, first + numbers, None if some or in_time.all() else in_time)
-        here = first + size
+        self._first = here = first + size
         if self._blocks:
             self._knot += self._slope * size
         else:
             self._knot = max(self._line(here), self._newest - self._origin)
-            late = stamps - np.fromiter((self._line(first + i) for i in numbers), np.float64, len(stamps))
-        self._slope = max(0.0, (self._line(here + size) - self._knot) / size)
-        if len(stamps) > 1:
-            self.delays.learn(late, *self._looks(stamps))
+        self._slope = max(0.0, (self._line(here + self._size) - self._knot) / self._size)
+        if len(stamps) > 1 and self._weight:
+            # By the line that is in force from now on, as the delays of the next block will be.
+            line = self._mean_line(first + numbers) + min(self._early, default=0.0)
+            self.delays.learn(stamps - line, *self._looks(stamps))
         self._at = self._got = 0
         self._holes.clear()
         self._blocks += 1
+
+    def _missed_holes(self, stamps: NDArray[np.float64], numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how much a block's numbers (n,) are too small: for holes that only now are plain."""
+        tail, own = self._tail, np.zeros(len(stamps))
+        self._tail = np.stack([numbers[-_TAIL:] - self._size, stamps[-_TAIL:]])
+        if packet_ends(stamps, self._nominal) is not None:
+            return own
+        both = np.concatenate([tail[1], stamps]), np.concatenate([tail[0], numbers])
+        for after, missing in plain_holes(*both, self._nominal):
+            self.missed += missing
+            own[max(0, after - tail.shape[1]) :] += missing
+        if self.missed:
+            self._loosen(1)
+            self._tail[0] += own[-_TAIL:] - own[-1]
+        return own
 
     def _settle(self, late: NDArray[np.float64]) -> None:
         """Look whether the last block was displaced as a whole: where the half of it is, something happened within."""
@@ -250,12 +278,9 @@ class Dejitter:
         own, own_numbers = stamps, numbers
         if self._last is not None:
             stamps, numbers = np.r_[self._last[1], stamps], np.r_[self._last[0], numbers]
-        steps = stamps[1:] - stamps[:-1]
-        near = _TOGETHER * self._nominal
-        together = np.count_nonzero(np.abs(steps) < near)
-        self.packets = len(steps) > 1 and bool(together >= _PACKETS * len(steps))
-        if self.packets:
-            ends = np.flatnonzero(steps >= near)
+        ends = packet_ends(stamps, self._nominal)
+        self.packets = ends is not None
+        if ends is not None:
             self._moments(stamps[ends], numbers[ends])
             if len(ends):
                 self._early.append(float((stamps[ends] - self._mean_line(numbers[ends])).min()))
@@ -305,3 +330,18 @@ class Dejitter:
 
     def _line(self, i: float) -> float:
         return self._mean_t + self.period * (i - self._mean_i) + min(self._early, default=0.0)
+
+
+def packet_ends(stamps: NDArray[np.float64], period: float) -> NDArray[np.int64] | None:
+    """Return which of consecutive stamps (n,) are the last of a packet; None where they do not come in packets.
+
+    The last of all is none of them: what follows it is not known.
+
+    >>> packet_ends(np.repeat([1.0, 1.4, 1.8], 4), 0.1), packet_ends(np.arange(9) / 10, 0.1)
+    (array([3, 7]), None)
+    """
+    steps = stamps[1:] - stamps[:-1]
+    near = _TOGETHER * period
+    if len(steps) < 2 or np.count_nonzero(np.abs(steps) < near) < _PACKETS * len(steps):
+        return None
+    return np.flatnonzero(steps >= near)

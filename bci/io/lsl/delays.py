@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 #: So many blocks of half a second are remembered; before so many were seen, delays count as unknown.
 _MEMORY, _LEAST = 8, 2
 
-#: The next half second may be later than those before by so many times what they differ among themselves.
-_WANDERS = 2.0
+#: A plain hole has so many samples on both sides, and is a step that is off by so many times more than is usual.
+_SURE, _OUTSTANDING = 4, 6.0
 
 #: So many samples behind a late one tell, where the jitter is two-sided, whether it alone was late.
 _OTHERS = 4
@@ -69,8 +69,6 @@ class Delays:
     ----------
     lowest, highest : float
         The usual earliest delay of half a second, and the latest delay, but for a single half second's.
-    wander : float
-        How much the earliest delays of the half seconds differ: the sender's clock is not steady.
     ordered : bool
         Whether no stamp is before the one of the sample before, as for stamps on arrival.
     packet : int
@@ -91,7 +89,6 @@ class Delays:
         self.lowest = self.highest = 0.0
         self.ordered, self.packet = True, 1
         self.longest = self._unknown
-        self.wander = 0.0
 
     def learn(self, delays: NDArray[np.float64], backwards: float, packet: int, usual: float) -> None:
         """Take in a block's delays (n,), share of steps backwards and packets' size, and the usual seconds per sample.
@@ -103,12 +100,11 @@ class Delays:
         n = len(lows)
         self.lowest = sorted(lows)[n // 2]
         self.highest = sorted(highs)[-2 if n > 2 else -1]
-        self.wander = sorted(lows)[-2] - sorted(lows)[1] if n > 3 else max(lows) - min(lows)
         self._unordered += (backwards - self._unordered) / n
         self.ordered = self._unordered < _UNORDERED
         self.packet = packet
         sleeps = self.ordered and abs(sorted(periods)[n // 2] / self._period - 1) > _OFF_RATE
-        unknown = n < _LEAST or sleeps
+        unknown = not self.begun or sleeps
         self.longest = self.highest + (max(self.guard, self._unknown) if unknown else self.guard)
 
     def displaced(self, delays: NDArray[np.float64]) -> float:
@@ -125,6 +121,11 @@ class Delays:
         return mean if abs(mean) > _DISPLACED * error else 0.0
 
     @property
+    def begun(self) -> bool:
+        """Whether enough was seen to tell late samples from lost ones."""
+        return len(self._blocks) >= _LEAST
+
+    @property
     def known(self) -> bool:
         """Whether four seconds were seen, so that the figures are steady."""
         return len(self._blocks) == _MEMORY
@@ -139,7 +140,7 @@ class Delays:
         """Seconds beyond the latest delay from which a sample is later than any before."""
         if not self.ordered:
             return max(0.5 * self._period, 0.1 * self.spread)
-        return max(0.5 * self._period, 0.25 * self.spread, _WANDERS * self.wander)
+        return max(0.5 * self._period, 0.25 * self.spread)
 
     @property
     def smallest(self) -> int:
@@ -206,3 +207,37 @@ class Delays:
             if abs(packets * self.packet * period - shift) <= jitter + period:
                 return packets * self.packet
         return missing
+
+
+def plain_holes(
+    stamps: NDArray[np.float64], numbers: NDArray[np.float64], nominal: float
+) -> list[tuple[int, int]]:
+    """Return the holes that stamps (n,) of samples with these numbers show: (samples before it, samples missing).
+
+    It is asked of whole blocks, at their end, whatever is known of the stream: so that one that loses samples from its
+    beginning is learnt rightly. A hole is plain where the delays behind a step are longer by whole samples, and by
+    more than they differ on both sides.
+    """
+    n = len(stamps)
+    lag = max(1, n // 5)
+    if n < 4 * _SURE:
+        return []
+    period = float(np.median((stamps[lag:] - stamps[:-lag]) / (numbers[lag:] - numbers[:-lag])))
+    if not abs(period / nominal - 1) < _OFF_RATE:
+        return []
+    over = stamps[1:] - stamps[:-1] - period * (numbers[1:] - numbers[:-1])
+    cuts = np.flatnonzero(over > max(0.6 * period, _OUTSTANDING * float(np.median(np.abs(over))))) + 1
+    if not 0 < len(cuts) < n / (2 * _SURE):
+        return []
+    delays = stamps - period * numbers
+    parts = np.split(delays, cuts)
+    holes = []
+    for at, one, other in zip(cuts.tolist(), parts, parts[1:], strict=False):
+        if min(len(one), len(other)) < _SURE:
+            continue
+        shift = float(other.min() - one.min())
+        if float(other[0] - other.min()) > 0.5 * period * len(other):
+            continue  # what was late comes in a burst, and catches up
+        if shift > max(0.6 * period, 2 * float(np.ptp(one)), 2 * float(np.ptp(other))):
+            holes.append((at, round(shift / period)))
+    return holes

@@ -139,7 +139,13 @@ class Stamps:
         The times hold if the stamps turn out to be `regular`; those must then be passed to `take`.
         """
         dejitter = self._dejitter
-        if dejitter is None or dejitter.overdue or not self._offset.settled or not dejitter.expect(out):
+        if (
+            dejitter is None
+            or dejitter.overdue
+            or dejitter.missed
+            or not self._offset.settled
+            or not dejitter.expect(out)
+        ):
             return False
         if self._offset.seconds:
             out += self._offset.seconds
@@ -267,6 +273,11 @@ class Stamps:
         while done < n:
             if dejitter.overdue:
                 events.append(self._lost(done, dejitter.overdue))
+            if dejitter.missed:
+                events.append(
+                    Irregularity(MarkKind.GAP, done, dejitter.missed, dejitter.missed * self.period)
+                )
+                dejitter.missed = 0
             piece = raw[done : done + dejitter.left]
             late = dejitter.late(piece)
             steps = self._steps(piece)

@@ -168,6 +168,75 @@ def test_no_line_is_laid_across_a_hole_however_short(tmp_path: Path, hole: float
     assert np.abs(stream["time_stamps"] - true).max() > hole / 4
 
 
+@pytest.mark.parametrize(("rate", "lost"), [(160, 12), (256, 12), (250, 1)])
+def test_a_lost_packet_out_of_exact_stamps_is_a_gap_as_it_is_live(
+    tmp_path: Path, rate: int, lost: int
+) -> None:
+    true = 50 + np.delete(np.arange(rate * 20), slice(rate * 10, rate * 10 + lost)) / rate
+    recording = open_recording(amp_alone(tmp_path / "a.xdf", true, rate=float(rate)))
+    assert recording.segments == ((0, rate * 10), (rate * 10, len(true)))
+    assert np.allclose(recording.times(0, len(true)), true - true[0], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_packets_stamped_on_arrival_are_one_run_and_their_times_those_of_their_ends(
+    tmp_path: Path, alike: bool
+) -> None:
+    n, size, rate = 160 * 30, 32, 160
+    true = 50 + np.arange(n) / rate
+    stamps = np.repeat(true[size - 1 :: size] + RNG.uniform(0, 0.01, n // size), size)
+    if not alike:
+        stamps += np.arange(n) % size * 2e-5
+    recording = open_recording(amp_alone(tmp_path / "a.xdf", stamps, rate=float(rate)))
+    assert recording.segments == ((0, n),)
+    assert recording.defects == ("no unit is stated: the values are played as they are",)
+    assert np.diff(recording.times(0, n)) == pytest.approx(1 / rate, rel=1e-3)
+    # pyxdf alone puts the first sample where the middle of its packet arrived, half a packet late.
+    zero = float(stamps[0]) - recording.times(0, 1)[0]
+    assert zero == pytest.approx(float(stamps[0]))
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"), [(1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds")]
+)
+def test_stamps_that_count_milliseconds_are_played_in_seconds(
+    tmp_path: Path, scale: float, unit: str
+) -> None:
+    values = RNG.normal(size=(1000, 2)).astype(np.float32)
+    stamps = 50 + np.arange(1000) / 100
+    parts = [
+        made.header(1, "amp", 2, 100.0),
+        made.header(2, "events", 1, 0, "string"),
+        made.samples(1, values, stamps * scale),
+        made.texts(2, ["go"], [52.0 * scale]),
+    ]
+    recording = open_recording(write(tmp_path / "a.xdf", parts))
+    assert recording.segments == ((0, 1000),)
+    assert np.allclose(recording.times(0, 1000), stamps - 50, rtol=0, atol=1e-4)
+    assert [marker.time for marker in recording.markers] == [pytest.approx(2.0, abs=1e-4)]
+    assert f"the stamps count {unit}" in recording.defects[1]
+    assert len(recording.defects) == 2
+
+
+def test_markers_of_another_clock_than_the_signal_are_said(tmp_path: Path) -> None:
+    values, parts = two_streams()
+    parts[2], parts[4] = (
+        made.samples(1, values[half], 1.78e9 + 50.0 + np.arange(1000)[half] / 100)
+        for half in (slice(0, 500), slice(500, 1000))
+    )
+    said = open_recording(write(tmp_path / "a.xdf", parts)).defects
+    assert len(said) == 1
+    assert "the markers of 'events' lie 1.78e+09 s before the first sample" in said[0]
+
+
+def test_many_holes_are_said_in_few_lines(tmp_path: Path) -> None:
+    kept = np.flatnonzero(np.arange(6000) % 100 < 95)
+    recording = open_recording(amp_alone(tmp_path / "a.xdf", 50 + kept / 100))
+    assert len(recording.segments) == 60
+    assert len(recording.defects) == 12
+    assert recording.defects[-1].startswith("and 49 more such gaps; the 59 are 3.5")
+
+
 def test_samples_that_were_only_late_leave_no_hole(tmp_path: Path) -> None:
     true = 50 + np.arange(1000) / 100
     late = true.copy()

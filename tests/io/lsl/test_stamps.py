@@ -102,7 +102,7 @@ def test_the_tolerance_scales_with_the_playing_speed(speed: float) -> None:
     for step, gaps in ((0.105, 0), (0.115, 1)):  # 10 ms period and 100 ms tolerance at speed 1
         raw = 9.0 + np.arange(50) / (100 * speed)
         raw[20:] += (step - 0.01) / speed
-        _, found = feed(Stamps(100.0, speed), raw, [50])
+        _, found = feed(Stamps(100.0, speed, tolerance=0.1), raw, [50])
         assert len(found) == gaps
 
 

@@ -20,13 +20,20 @@ from bci.io.files.formats.logs import collected
 from bci.io.files.formats.sandbox import SMALL, try_file
 from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
 from bci.io.files.xdf.streams import choose, described, is_own, markers_of, nominal_of, speed_of
-from bci.io.files.xdf.times import taken
+from bci.io.files.xdf.times import in_seconds, taken
 from bci.signal.rates import is_plausible
 from bci.signal.types import Event, Signal, Times
 from bci.signal.units import unit_name
 
 #: No recording lasts for so long: thirty years, seconds.
 _LONGEST_S = 1e9
+#: Markers that lie so many seconds outside the samples are stamped by another clock.
+_FAR_S = 600.0
+_OTHER_CLOCK = "signal and markers are stamped by different clocks, or in different units"
+
+#: So many holes are said one by one.
+_MOST_SAID = 10
+
 #: A true rate this far from the nominal one is worth a sentence.
 _RATE_TOLERANCE = 0.01
 
@@ -71,6 +78,13 @@ def open_xdf(
 
     speed = speed_of(info)
     samples, stamps = chosen["time_series"], np.array(chosen["time_stamps"], np.float64)
+    scale, counted = in_seconds(stamps, nominal * speed)
+    if scale != 1:
+        defects.append(
+            f"the stamps count {counted} where seconds were expected: they are divided by {scale:g}"
+        )
+    counts = stamps[0] - _FAR_S * scale, stamps[-1] + _FAR_S * scale
+    stamps /= scale
     try:
         times, segments = taken(
             stamps,
@@ -95,7 +109,10 @@ def open_xdf(
     markers: list[Event] = []
     for other in loaded:
         if other is not chosen and not is_own(other["info"]):
-            markers += markers_of(other, zero, speed, defects)
+            own = np.asarray(other["time_stamps"], np.float64)
+            if scale != 1 and len(own) and counts[0] < own[0] < counts[1]:  # they count the same unit
+                other["time_stamps"] = own / scale
+            markers += _beside(other, markers_of(other, zero, speed, defects), times, speed, defects)
     signal = Signal(
         text_at(info, "name") or path.stem,
         nominal,
@@ -115,6 +132,20 @@ def open_xdf(
         header=_plain(info),
         simulated=_says(info, "simulated") == "true",
     )
+
+
+def _beside(
+    stream: Mapping[str, Any], markers: list[Event], times: Times, speed: float, defects: list[str]
+) -> list[Event]:
+    """Return a stream's markers; say so where all of them lie far from the samples: then the clocks are two."""
+    length = float(times[-1] - times[0]) * speed
+    if markers and all(not -_FAR_S < marker.time < length + _FAR_S for marker in markers):
+        apart = abs(markers[0].time)
+        defects.append(
+            f"the markers of {text_at(stream['info'], 'name')!r} lie {apart:.6g} s "
+            f"{'before' if markers[0].time < 0 else 'after'} the first sample: {_OTHER_CLOCK}. None of them is played"
+        )
+    return markers
 
 
 def _walk(path: Path) -> CheckedChunks:
@@ -153,15 +184,26 @@ def _put_in_order(path: Path, stamps: Times, segments: Sequence[tuple[int, int]]
     for first, end in segments:
         if not np.all(np.diff(stamps[first:end]) > 0):  # also where one is not a number
             raise RecordingError(f"{path.name}: the stamps of samples {first} to {end} do not increase")
-    for (_, end), (first, _) in itertools.pairwise(segments):
+    for place, ((_, end), (first, _)) in enumerate(itertools.pairwise(segments)):
         gap = float(stamps[first] - stamps[end - 1])
         if gap > 0:
-            defects.append(f"a gap of {gap:.3f} s, or a reset of the sender's clock, after sample {end - 1}")
+            if place < _MOST_SAID:
+                defects.append(
+                    f"a gap of {gap:.3f} s, or a reset of the sender's clock, after sample {end - 1}"
+                )
             continue
         stamps[first:] += UNKNOWN_GAP_S - gap
         defects.append(
             f"after sample {end - 1} the stamps fall back by {-gap:.3f} s and the file does not say how long the "
             f"gap was; {UNKNOWN_GAP_S:g} s are put there, and markers behind it are not where they were"
+        )
+    if len(segments) > _MOST_SAID + 1:
+        all_of_them = sum(
+            float(stamps[first] - stamps[end - 1]) for (_, end), (first, _) in itertools.pairwise(segments)
+        )
+        defects.append(
+            f"and {len(segments) - 1 - _MOST_SAID} more such gaps; the {len(segments) - 1} are {all_of_them:.3f} s "
+            "long together"
         )
 
 

@@ -1,9 +1,9 @@
 """Times of a recorded stream's samples: holes are found, and the jitter between them is removed.
 
-A hole is found where the live line finds one (`bci.io.lsl.stamps`): where a step between stamps is longer than the
-stream's period by more than its tolerance, or backwards. Between holes a straight line through the stamps against the
-samples' numbers is the better clock (least squares); a line must never be laid across a hole, however short, or every
-time on both sides of it is wrong by up to half its length.
+Holes are found by the code of the live line (`bci.io.lsl.stamps`), so in the same places. Between holes a straight line
+through the stamps against the samples' numbers is the better clock (least squares); a line must never be laid across a
+hole, however short, or every time on both sides of it is wrong by up to half its length. Of packets that were stamped
+on arrival only the last sample of each was taken at about that time: the line goes through those, at the earliest.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
+from bci.io.lsl.dejitter import packet_ends
+from bci.io.lsl.stamps import Stamps
+from bci.signal.types import MarkKind
 
 Times = NDArray[np.float64]
 
 #: Below so many samples the stream's period is a better slope than one fitted to their jitter.
 _FEW = 32
 
-#: How far to both sides of a possible hole the earliest stamps are looked for, seconds.
-_NEAR_S = 3.0
+#: What stamps may count instead of seconds.
+_UNITS = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
+
+#: A line through the ends of packets needs so many; it lies below all but so many of a hundred.
+_LEAST_PACKETS, _EARLIEST = 4, 2
 
 #: Over so long the noise of two stamps is small beside the time between them, seconds.
 _LAG_S = 10.0
@@ -61,33 +67,34 @@ def taken(
     """
     if not np.isfinite(stamps).all():
         raise RecordingError("a stamp is no finite number")
-    tolerance = 0.5 / rate if exact else max(10 / rate, 0.1)
-    steps = np.diff(stamps)
-    holes = set((np.flatnonzero((steps > 1 / rate + tolerance) | (steps < -tolerance)) + 1).tolist())
+    events, _ = Stamps(rate, exact=exact)(stamps, np.empty(len(stamps)), last=True)
+    holes = {event.index for event in events if event.kind in (MarkKind.GAP, MarkKind.CLOCK_RESET)}
     borders = sorted(holes | set(known))
     if len(borders) > _MOST_HOLES:
         raise RecordingError(f"{len(borders)} holes in {len(stamps)} samples: no stream at a fixed rate")
+    runs = _runs(borders, len(stamps))
+    pieces = [stamps[first:end] for first, end in runs]
     if exact:
-        runs = _runs(borders, len(stamps))
-        pieces = [stamps[first:end] for first, end in runs]
         return np.concatenate([p if np.all(np.diff(p) > 0) else _line(p, 1 / rate) for p in pieces]), runs
-    certain = set(known) | {b for b in borders if steps[b - 1] < 0}
     period = _period(stamps, rate)
-    delays = stamps - stamps[0] - period * np.arange(len(stamps))
-    near = round(_NEAR_S * rate)
-    while True:
-        runs = _runs(borders, len(stamps))
-        before = [float(delays[max(first, end - near) : end].min()) for first, end in runs[:-1]]
-        behind = [float(delays[first : min(end, first + near)].min()) for first, end in runs[1:]]
-        # A stamp can be late and never early: where the earliest are as early as before, none was missing.
-        kept = [
-            border
-            for border, a, b in zip(borders, before, behind, strict=True)
-            if border in certain or b - a > tolerance / 2
-        ]
-        if len(kept) == len(borders):
-            return np.concatenate([_line(stamps[first:end], period) for first, end in runs]), runs
-        borders = kept
+    return np.concatenate([_line(piece, period) for piece in pieces]), runs
+
+
+def in_seconds(stamps: Times, rate: float) -> tuple[float, str]:
+    """Return by what stamps (n,) of a stream of `rate` have to be divided to be seconds, and what they count.
+
+    >>> in_seconds(np.arange(500) * 4.0, 250.0), in_seconds(np.arange(500) * 0.0043, 250.0)
+    ((1000.0, 'milliseconds'), (1.0, 'seconds'))
+    """
+    steps = np.diff(stamps)
+    went = float(stamps[-1] - stamps[0]) / max(1, len(steps)) * rate
+    # A clock that was set, or a long pause, says nothing of the unit: the usual pace must say the same.
+    lag = max(1, len(stamps) // 20)
+    usual = float(np.median(stamps[lag:] - stamps[:-lag])) / lag * rate if len(steps) else 1.0
+    for scale, unit in _UNITS.items():
+        if all(0.4 < pace / scale < 2.5 for pace in (went, usual)):
+            return scale, unit
+    return 1.0, "seconds"
 
 
 def _period(stamps: Times, rate: float) -> float:
@@ -104,9 +111,17 @@ def _runs(borders: Sequence[int], n: int) -> tuple[tuple[int, int], ...]:
 def _line(stamps: Times, period: float) -> Times:
     """Return the straight line through the stamps of consecutive samples."""
     n = len(stamps)
-    numbers = np.arange(n) - (n - 1) / 2
+    every = np.arange(n) - (n - 1) / 2
+    ends = packet_ends(stamps, period)
+    numbers, own = (
+        (every, stamps) if ends is None or len(ends) < _LEAST_PACKETS else (every[ends], stamps[ends])
+    )
     origin = float(stamps[0])
-    middle = float((stamps - origin).mean())
-    if n >= _FEW:
-        period = float(numbers @ (stamps - origin - middle)) / float(numbers @ numbers)
-    return np.asarray(origin + middle + period * numbers, np.float64)
+    middle, centre = float((own - origin).mean()), float(numbers.mean())
+    if len(own) >= _FEW:
+        centred = numbers - centre
+        period = float(centred @ (own - origin - middle)) / float(centred @ centred)
+    line = np.asarray(origin + middle + period * (every - centre), np.float64)
+    if own is not stamps:
+        line += np.percentile(own - line[ends], _EARLIEST)
+    return line
