@@ -19,16 +19,16 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def find_data_root(named: Path | None) -> Path:
+def find_data_root(named: Path | None, *, needed: bool = True) -> Path:
     """Return the folder that recordings' paths start from: `named`, else $BCI_DATA, else ../shared/data.
 
     Raises
     ------
     ConfigError
-        If it is no folder.
+        If it is no folder, and is `needed`.
     """
     root = named or Path(os.environ.get("BCI_DATA") or "../shared/data")
-    if not root.is_dir():
+    if needed and not root.is_dir():
         raise ConfigError(
             f"expected the folder of the recordings, came {root}, which is none. "
             "Name it with --data FOLDER or in the environment variable BCI_DATA."

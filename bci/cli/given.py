@@ -13,6 +13,7 @@ from bci.io.files.kinds import (
     CALIBRATION_FILE,
     COMPARISON_FILE,
     FOLDERS,
+    RECORD_FILE,
     RECORDED,
     RECORDING,
     SESSION,
@@ -27,7 +28,9 @@ from bci.io.shipped import Shipped, locate, not_found, shipped_names
 #: The word that stands for the newest folder, and where it is looked for.
 LAST, _FOLDERS = "last", ("sessions", "recordings")
 
-_SETTINGS = frozenset({SESSION_FILE, TRAINING_FILE, CALIBRATION_FILE, COMPARISON_FILE})
+#: Kinds of files of settings.
+SETTINGS = (SESSION_FILE, TRAINING_FILE, CALIBRATION_FILE, COMPARISON_FILE, RECORD_FILE)
+_SETTINGS = frozenset(SETTINGS)
 
 #: How the name of a session's folder begins: date and time.
 _STAMP = re.compile(r"\d{8}-\d{6}-")

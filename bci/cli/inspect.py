@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from bci.cli.given import find_given
+from bci.cli.given import SETTINGS, find_given
 from bci.cli.output import styled, use
 from bci.cli.run import Json
 from bci.cli.words import latency_rows
 from bci.config.session import load_session
-from bci.io.files.kinds import BUNDLE, SESSION, SESSION_FILE
+from bci.io.files.kinds import BUNDLE, SESSION, SESSION_FILE, kind_of
 
 
 def register(app: typer.Typer) -> None:
@@ -56,19 +56,28 @@ def streams(
 
 
 def check(
-    config: Annotated[Path, typer.Argument(help="Session file (TOML), or the name of an example.")],
+    config: Annotated[
+        Path, typer.Argument(help="Session, training … file (TOML), or the name of an example.")
+    ],
     out: Annotated[Path, typer.Option(help="Where `bci run` will make the session's folder.")] = Path(
         "sessions"
     ),
     json: Json = False,
 ) -> None:
-    """Check a session file and everything it names, without running it.
+    """Check a file and everything it names, without running it: session, training, calibration, comparison, record.
 
     Reads the file, verifies the bundle, opens the recording or looks for the streams and the screen, and tests whether
     they fit each other. What is wrong is said with what was expected, in the words of `bci run`, which tries the same.
     """
     output = use(json)
-    session = load_session(find_given(config, "bci check", SESSION_FILE))
+    config = find_given(config, "bci check", *SETTINGS)
+    kind = kind_of(config)
+    if kind in SETTINGS and kind is not SESSION_FILE:
+        from bci.cli.checking import check_file
+
+        output.result({"ok": True, **check_file(config, kind, output)})
+        return
+    session = load_session(config)
     from bci.cli.rehearsal import rehearse
 
     facts = rehearse(session, out, output).facts

@@ -11,9 +11,10 @@ from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Json, Out
 from bci.errors import ConfigError
 from bci.io.files.folder import safe_name
-from bci.io.files.kinds import BUNDLE, RECORDED, RECORDING, SESSION
+from bci.io.files.kinds import BUNDLE, RECORD_FILE, RECORDED, RECORDING, SESSION, kind_of
 
 if TYPE_CHECKING:
+    from bci.config.record import RecordFile
     from stimuli.display.stored import StoredScreen
 
 
@@ -29,14 +30,15 @@ def record(
     streams: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Source ids, or name=…, type=…, host=… with commas between (bci streams lists them); none means all."
+            help="Source ids, or name=…, type=…, host=… with commas between (bci streams lists them); none means all. "
+            "Or one record file (TOML; `bci new record` writes it)."
         ),
     ] = None,
     out: Out = Path("recordings"),
     seconds: Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")] = None,
     name: Annotated[
-        str, typer.Option(help="What the recording's folder is called after its time.")
-    ] = "recording",
+        str | None, typer.Option(help="What the recording's folder is called after its time; else recording.")
+    ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Go on when the disk is full, instead of ending.")
     ] = False,
@@ -53,7 +55,8 @@ def record(
     from bci.control.conclusion import EXIT_STATUS
     from bci.control.record_streams import record_streams
 
-    safe_name(name, "--name")
+    config = _record_file(streams)
+    name = safe_name(name, "--name") if name is not None else config.name
     with output.status("looking for streams …") as status:
 
         def observe(counts: Mapping[str, int]) -> None:
@@ -62,9 +65,15 @@ def record(
                 f"{counts['safe']} samples safe, {counts['lost']} lost"
             )
 
-        policy: Literal["stop", "continue"] = "continue" if keep_going else "stop"
         summary = record_streams(
-            streams or [], out, seconds, name=name, on_disk_error=policy, observe=observe
+            config.streams,
+            out,
+            seconds if seconds is not None else config.seconds,
+            name=name,
+            timeout=config.timeout_s,
+            buffer_s=config.buffer_s,
+            on_disk_error="continue" if keep_going else config.on_disk_error,
+            observe=observe,
         )
     output.say(
         f"{summary['samples']} samples and {summary['markers']} markers recorded and safe, "
@@ -79,6 +88,24 @@ def record(
     output.result(summary)
     if EXIT_STATUS[summary["status"]]:
         raise typer.Exit(EXIT_STATUS[summary["status"]])
+
+
+def _record_file(streams: list[str] | None) -> "RecordFile":
+    """Return what is to be recorded: the record file that is named alone, or these streams.
+
+    Raises
+    ------
+    ConfigError
+        If a file is named beside streams, or cannot be used.
+    """
+    from bci.config.record import RecordFile, load_record
+
+    named = [one for one in streams or () if one.endswith(".toml") or kind_of(Path(one)) is not None]
+    if not named:
+        return RecordFile(kind="record", streams=tuple(streams or ()))
+    if len(streams or ()) > 1:
+        raise ConfigError(f"{named[0]}: a record file names its streams itself; give it alone")
+    return load_record(find_given(Path(named[0]), "bci record", RECORD_FILE))
 
 
 def verify(

@@ -48,6 +48,7 @@ def keys_page() -> str:
 
 def files() -> Iterator[tuple[str, str, type[BaseModel]]]:
     """Yield every kind of file: its title, which command takes it, and its model."""
+    from bci.config.record import RecordFile
     from bci.config.session import SessionConfig
     from bci.decoder.spec import BundleSpec
     from models.comparison.settings import ComparisonConfig
@@ -68,6 +69,7 @@ def files() -> Iterator[tuple[str, str, type[BaseModel]]]:
     for system in systems().values():
         if system.calibrating is not None:
             yield "Calibration file", "`bci calibrate` takes it.", system.calibrating.settings()
+    yield 'Record file, `kind = "record"`', "`bci record` takes it.", RecordFile
     yield "Comparison file", "`bci compare` takes it.", ComparisonConfig
     yield "`bundle.json`", "Written by `bci train` and `bci calibrate`; `bci info` shows it.", BundleSpec
     yield "`generator.json`", "Written by `bci train`, in a generator's package.", GeneratorSpec

@@ -105,6 +105,22 @@ class GeneratorKind:
 
         return train_generator(path, out, data_root, progress, run_folder=run_folder, fresh=fresh)
 
+    def check(self, path: Path, *, data_root: Path | None) -> list[str]:
+        """Read a training file of this kind; return which of its pictures are not there yet.
+
+        Raises
+        ------
+        ConfigError
+            As `read`.
+        """
+        from models.settings import find_data_root
+
+        pictures = self.read(path).pictures
+        if pictures.source == "faces":
+            return []
+        place = find_data_root(data_root, needed=False) / pictures.path
+        return [] if place.is_dir() else [f"the pictures in {place}"]
+
     def read(self, path: Path) -> GeneratorFile:
         """Read a training file of this kind.
 

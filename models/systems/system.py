@@ -108,6 +108,20 @@ class Report(Protocol):
         ...
 
 
+class Check(Protocol):
+    """A Check opens what a training file names, as training will.
+
+    Raises
+    ------
+    BciError
+        If it cannot be used.
+    """
+
+    def __call__(self, path: Path, *, data_root: Path | None) -> list[str]:
+        """Return what is not there yet, a line each; recordings' paths start from `data_root`."""
+        ...
+
+
 class Comparable(Protocol):
     """A Comparable gives the training trials of a file, for a comparison of readouts."""
 
@@ -175,8 +189,10 @@ class System:
         None where nothing knows the truth behind the trials.
     own_report : Report, optional
         None where the report on held-out trials and oracle says it all.
+    check : Check
+        How a training file is tried without training.
     settings : callable, optional
-        Returns the model of its training file; for the reference of keys, and for `bci check`.
+        Returns the model of its training file, for the reference of keys.
     comparable : Comparable, optional
         None where its training trials are not in runs, or have no latents.
     calibrating : Calibrating, optional
@@ -189,6 +205,7 @@ class System:
     about: str
     train: Train
     held_out: HeldOut
+    check: Check
     oracle: Oracle | None = None
     own_report: Report | None = None
     settings: Callable[[], type[BaseModel]] | None = None

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from commands import Done, call
 
-from bci.cli.given import find_given
+from bci.cli.given import SETTINGS, find_given
 from bci.errors import BciError, ConfigError
 from bci.io.files.kinds import (
     BUNDLE,
     CALIBRATION_FILE,
     COMPARISON_FILE,
     GENERATOR,
+    RECORD_FILE,
     RECORDED,
     RECORDING,
     REPORT,
@@ -31,7 +32,8 @@ CONFIGS, BUNDLES = SHIPPED["configs"], SHIPPED["bundles"]
 #: What every verb takes, and the words around its argument.
 TAKES: dict[str, tuple[tuple[Kind, ...], tuple[str, ...], tuple[str, ...]]] = {
     "run": ((SESSION_FILE,), ("run",), ()),
-    "check": ((SESSION_FILE,), ("check",), ()),
+    "check": (SETTINGS, ("check",), ()),
+    "record": ((RECORD_FILE,), ("record",), ()),
     "certify": ((SESSION_FILE,), ("certify",), ()),
     "train": ((TRAINING_FILE,), ("train",), ("--out", "new")),
     "calibrate": ((CALIBRATION_FILE,), ("calibrate",), ("--out", "new")),
@@ -70,11 +72,13 @@ def things(tmp_path: Path) -> dict[Path, Kind]:
     for name in ("index.html", "report.json"):
         (report / name).write_text("{}")
     np.save(tmp_path / "eeg.npy", np.zeros((9, 2), np.float32))
+    (tmp_path / "record.toml").write_text('kind = "record"  # of all streams\n')
     (tmp_path / "half.toml").write_text('name = "a"\n[decoder\nbundle = "b"\n')
     return {
         CONFIGS / "demo.toml": SESSION_FILE,
         CONFIGS / "amplifier.toml": SESSION_FILE,
         tmp_path / "half.toml": SESSION_FILE,
+        tmp_path / "record.toml": RECORD_FILE,
         CONFIGS / "alpha-train.toml": TRAINING_FILE,
         CONFIGS / "hyper-insilico-train.toml": TRAINING_FILE,
         CONFIGS / "dcgan-faces.toml": TRAINING_FILE,

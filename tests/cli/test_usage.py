@@ -8,7 +8,7 @@ from commands import call
 
 COMMANDS = (
     "demo", "run", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor", "info", "latency",
-    "quality", "certify", "train", "calibrate", "evaluate", "compare",
+    "quality", "certify", "new", "train", "calibrate", "evaluate", "compare",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from bci.config.faults import sections_of
+from bci.config.record import RecordFile
 from bci.config.session import SessionConfig
 from bci.config.toml import check_settings, read_toml
 from bci.decoder.spec import BundleSpec
@@ -38,6 +39,7 @@ EXAMPLES: dict[str, type[BaseModel]] = {
     "configs/dcgan-faces.toml": DcganConfig,
     "configs/alpha-calibrate.toml": CalibrationConfig,
     "configs/hyper-insilico-compare.toml": ComparisonConfig,
+    "record": RecordFile,
     "models/bundles/alpha/bundle.json": BundleSpec,
     "models/bundles/dcgan-faces/generator.json": GeneratorSpec,
 }
@@ -58,6 +60,15 @@ FOREIGN = re.compile(
 
 
 def values_of(path: str) -> dict[str, Any]:
+    if path == "record":
+        return {
+            "kind": "record",
+            "name": "a",
+            "streams": ["x"],
+            "seconds": 5.0,
+            "on_disk_error": "stop",
+            "buffer_s": 12,
+        }
     if path.endswith(".json"):
         values: dict[str, Any] = json.loads((ROOT / path).read_text("utf-8"))
         return values

@@ -31,9 +31,10 @@ class Kind:
 
 
 SESSION_FILE = Kind("a session file", "`bci run`, `bci check` and `bci certify` take it")
-TRAINING_FILE = Kind("a training file", "`bci train FILE --out FOLDER` takes it")
-CALIBRATION_FILE = Kind("a calibration file", "`bci calibrate FILE --out FOLDER` takes it")
-COMPARISON_FILE = Kind("a comparison file", "`bci compare` takes it")
+TRAINING_FILE = Kind("a training file", "`bci train FILE --out FOLDER` takes it, and `bci check`")
+CALIBRATION_FILE = Kind("a calibration file", "`bci calibrate FILE --out FOLDER` takes it, and `bci check`")
+COMPARISON_FILE = Kind("a comparison file", "`bci compare` and `bci check` take it")
+RECORD_FILE = Kind("a record file", "`bci record FILE` takes it, and `bci check`")
 BUNDLE = Kind(
     "a decoder's bundle",
     "`bci info` and `bci evaluate` take it, and session files name it in [decoder] bundle",
@@ -193,8 +194,8 @@ def _kind_of_settings(path: Path) -> Kind | None:
         elif not sections and (key := _KEY.match(line)):
             keys.add(key.group(1))
             kind = key.group(2).partition("#")[0].strip(" \"'") if key.group(1) == "kind" else kind
-    if kind == "comparison":
-        return COMPARISON_FILE
+    if kind in ("comparison", "record"):
+        return COMPARISON_FILE if kind == "comparison" else RECORD_FILE
     if kind:
         return TRAINING_FILE
     counted = {known: len(signs & (keys | sections)) for known, signs in _SIGNS}

@@ -37,6 +37,25 @@ def own_report(
     return evaluate(bundle.folder, data_root, out)
 
 
+def check(path: Path, *, data_root: Path | None) -> list[str]:
+    """Open the recordings, once all are there, and fit pipeline and readout to them."""
+    from bci.signal.pipeline import Pipeline
+    from models.settings import find_data_root
+    from models.systems.alpha.recordings import expected_signal, open_states
+    from models.systems.alpha.settings import load_training, window_shape
+
+    config = load_training(path)
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    root = find_data_root(data_root, needed=False)
+    missing = [one.path for one in config.recordings if not (root / one.path).is_file()]
+    if missing:
+        return [f"the recording {name} below {root}" for name in missing]
+    window_shape(
+        config.readout, config.window, pipeline.output(expected_signal(config, open_states(config, root)))
+    )
+    return []
+
+
 def settings() -> Any:
     """Return the model of its training file."""
     from models.systems.alpha.settings import TrainingConfig
@@ -77,6 +96,7 @@ SYSTEM = System(
     about="two states of the alpha rhythm, eyes open and closed, drawn as an eye",
     train=train,
     held_out=held_out,
+    check=check,
     own_report=own_report,
     settings=settings,
     calibrating=Calibrating(calibration_settings, load_calibration, plan_calibration, calibration_fitter),

@@ -53,6 +53,20 @@ def comparable(path: Path) -> ComparableTrials:
     return training_trials(config, config.seed, GeneratorPackage.load(config.generator), config.voxels)
 
 
+def check(path: Path, *, data_root: Path | None) -> list[str]:
+    """Open the generator's package, and build pipeline and readout; nothing else is needed."""
+    from bci.signal.pipeline import Pipeline
+    from models.generators.package import GeneratorPackage
+    from models.readouts.family import build_readout
+    from models.systems.hyper.settings import load_hyper
+
+    config = load_hyper(path)
+    GeneratorPackage.load(config.generator)
+    Pipeline.from_json([dict(step) for step in config.pipeline])
+    build_readout(config.readout.name, **dict(config.readout.options))
+    return []
+
+
 def settings() -> Any:
     """Return the model of its training file."""
     from models.systems.hyper.settings import HyperConfig
@@ -65,6 +79,7 @@ SYSTEM = System(
     about="latents of a generator, read from a simulated participant who looks at what it drew",
     train=train,
     held_out=held_out,
+    check=check,
     oracle=oracle,
     own_report=own_report,
     settings=settings,

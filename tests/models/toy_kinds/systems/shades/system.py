@@ -70,6 +70,12 @@ def train(
     return {"left_out_accuracy": readout.collapse_.accuracy, "hash": save_bundle(out, spec, files).hash}
 
 
+def check(path: Path, *, data_root: Path | None) -> list[str]:
+    """Read the file: it names nothing."""
+    load_settings(path, ShadesConfig, "training")
+    return []
+
+
 def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:
     """Decode answers to other latents than those of training."""
     config = ShadesConfig.model_validate(bundle.spec.provenance.config)
@@ -97,4 +103,6 @@ def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> D
     )
 
 
-SYSTEM = System(kind="shades", about="planted latents, drawn as gradients", train=train, held_out=held_out)
+SYSTEM = System(
+    kind="shades", about="planted latents, drawn as gradients", train=train, held_out=held_out, check=check
+)

@@ -1,0 +1,111 @@
+"""What `bci check` tries of files that are no session files: that what they name is there and fits."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bci.cli.needing import needing
+from bci.cli.output import Output, styled
+from bci.errors import ConfigError
+from bci.io.files.kinds import (
+    CALIBRATION_FILE,
+    COMPARISON_FILE,
+    RECORD_FILE,
+    TRAINING_FILE,
+    Kind,
+)
+
+
+def check_file(path: Path, kind: Kind, output: Output) -> dict[str, Any]:
+    """Open all that a file names, print what is found, and return it.
+
+    Raises
+    ------
+    BciError
+        At the first thing that cannot be used.
+    """
+    return _CHECKS[kind](path, output)
+
+
+def _training(path: Path, output: Output) -> dict[str, Any]:
+    from models.trainers import trainer_of
+
+    trainer = trainer_of(path)
+    with needing(trainer.extra, "checking a training file"):
+        missing = trainer.check(path, data_root=None)
+    output.say(f"training  {trainer.about}")
+    for what in missing:
+        output.say("          ", styled("yellow", "still to come:"), f" {what}")
+    output.say(
+        styled("bold green", "This file can be trained.")
+        if not missing
+        else styled("bold yellow", "This file is sound; what it names is not all there yet.")
+    )
+    return {"ready": not missing, "missing": missing}
+
+
+def _calibration(path: Path, output: Output) -> dict[str, Any]:
+    from bci.cli.calibrate import tools
+    from bci.decoder.bundle import Bundle
+    from bci.io.lsl.network import join
+    from bci.io.lsl.source import describe
+
+    _, loaded, calibrating = tools(path)
+    base = Bundle.load(loaded.base)
+    output.say(f"base      {base.name}, sound, hash {base.hash[:12]}")
+    join(loaded.network, "check")
+    info = describe(loaded.stream.source_id, loaded.stream.timeout_s)
+    calibrating.plan(loaded, base, info.signal)
+    output.say(f"stream    {info.source_id}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}")
+    output.say(styled("bold green", "This calibration can be done."))
+    return {"base": base.hash, "stream": info.source_id}
+
+
+def _comparison(path: Path, output: Output) -> dict[str, Any]:
+    from models.systems.registry import system_of_file
+
+    with needing("train", "checking a comparison"):
+        from models.comparison.settings import load_comparison
+        from models.readouts.family import build_readout
+    config = load_comparison(path)
+    system = system_of_file(config.data)
+    if system.comparable is None:
+        raise ConfigError(
+            f"{path}: expected as data the training file of a system whose trials can be compared, came {config.data} "
+            f"({system.about}). Name another."
+        )
+    missing = system.check(config.data, data_root=None)
+    for entry in config.readouts:
+        build_readout(entry.name, **dict(entry.options))
+    output.say(f"data      {config.data}: {system.about}")
+    output.say(f"readouts  {', '.join(entry.title or entry.name for entry in config.readouts)}")
+    for what in missing:
+        output.say("          ", styled("yellow", "still to come:"), f" {what}")
+    output.say(styled("bold green", "This comparison can be made."))
+    return {"readouts": len(config.readouts), "missing": missing}
+
+
+def _record(path: Path, output: Output) -> dict[str, Any]:
+    from bci.config.record import load_record
+    from bci.io.lsl.address import Address
+    from bci.io.lsl.source import describe, visible
+
+    config = load_record(path)
+    found = []
+    for text in config.streams:
+        info = describe(Address.parse(text), config.timeout_s)
+        found.append(info)
+        output.say(f"stream    {text}: {info.kind or 'no type'}, on {info.host}")
+    if not config.streams:
+        found = visible(2.0)
+        output.say(f"streams   all that are there when it starts; now: {len(found)}")
+    output.say(styled("bold green", "This can be recorded."))
+    return {"streams": [info.source_id for info in found]}
+
+
+_CHECKS: Mapping[Kind, Callable[[Path, Output], dict[str, Any]]] = {
+    TRAINING_FILE: _training,
+    CALIBRATION_FILE: _calibration,
+    COMPARISON_FILE: _comparison,
+    RECORD_FILE: _record,
+}
