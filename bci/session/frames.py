@@ -63,17 +63,26 @@ class RecordedFrame:
                 valid=bool(int(row["valid"])),
                 reason=row["reason"],
                 confidence=float(row["confidence"]),
-                latent=np.array(json.loads(row["latent"]), np.float32),
+                latent=_latent(row["latent"]),
                 digest=row["digest"],
                 window_digest=row["window_digest"],
                 event=_frame_event(row),
                 first=int(row["first"]),
                 stamps={stage: float(row[stage] or "nan") for stage in STAGES[:5]},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise RecordingError(
                 f"frames.csv: a whole row was expected, {dict(row)} came ({error}). Was the file edited?"
             ) from None
+
+
+def _latent(text: str) -> NDArray[np.float32]:
+    """Return a latent as `bci.live.tables` wrote it: a list of numbers."""
+    with np.errstate(over="ignore"):
+        latent = np.array(json.loads(text), np.float32)
+    if latent.ndim != 1:
+        raise ValueError(f"its latent is no list of numbers but {text[:60]!r}")
+    return latent
 
 
 @dataclass(frozen=True, slots=True)

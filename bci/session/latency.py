@@ -68,7 +68,7 @@ def intervals(session: Path) -> dict[str, NDArray[np.float64]]:
     out = {}
     for name, (start, stop) in INTERVALS.items():
         rows = shown if stop in ("taken", "flipped") else frames
-        out[name] = np.array([float(r[stop]) - float(r[start]) for r in rows])
+        out[name] = np.array([float(r[stop] or "nan") - float(r[start] or "nan") for r in rows])
     return out
 
 

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Self
 from numpy.typing import NDArray
 
 from bci.errors import BundleError, BundleMismatch, RecordingError
-from bci.io.files.regular import read_json
 from bci.io.files.run import read_run
+from bci.session.facts import EXPECTED, read_facts
 from bci.session.frames import Decoding, RecordedFrame
 from bci.session.part import Part
 from bci.session.ran import RanDecoder, first_name
@@ -37,8 +37,6 @@ from bci.signal.types import Event, Signal
 
 if TYPE_CHECKING:
     from bci.decoder.bundle import Bundle
-
-_EXPECTED = "Expected the folder that `bci run` or `bci demo` printed."
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class RecordedSession:
         """
         if not (folder / "config.json").is_file() and not Part.all_in(folder):
             raise RecordingError(
-                f"{folder} is not a whole session: it holds neither config.json nor a file of a recorder. {_EXPECTED}"
+                f"{folder} is not a whole session: it holds neither config.json nor a file of a recorder. {EXPECTED}"
             )
         return cls(folder)
 
@@ -73,17 +71,17 @@ class RecordedSession:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The session file as it was used, ``config.json``; RecordingError where it is missing or no such file."""
-        return self._facts("config.json")
+        return read_facts(self.folder, "config.json")
 
     @cached_property
     def environment(self) -> Mapping[str, Any]:
         """Where it ran, ``environment.json``; RecordingError where it is missing or no such file."""
-        return self._facts("environment.json")
+        return read_facts(self.folder, "environment.json")
 
     @cached_property
     def summary(self) -> Mapping[str, Any] | None:
         """What it said of itself at its end; None where the supervisor was killed before that."""
-        return self._facts("summary.json") if (self.folder / "summary.json").is_file() else None
+        return read_facts(self.folder, "summary.json") if (self.folder / "summary.json").is_file() else None
 
     @cached_property
     def run(self) -> Run:
@@ -257,7 +255,7 @@ class RecordedSession:
         return {
             int(row["change"]): (int(row["frame"]), row["digest"])
             for row in self.table("shown")
-            if row["kind"] == "frame" and self.fed_by(row) == decoder
+            if row["kind"] == "frame" and row["frame"] and self.fed_by(row) == decoder
         }
 
     def fed_by(self, row: Mapping[str, str]) -> str | None:
@@ -341,7 +339,7 @@ class RecordedSession:
     def _read_table(self, name: str, decoder: str | None) -> list[dict[str, str]]:
         if name in RECORDER_TABLES:
             if not Part.all_in(self.folder):
-                raise RecordingError(f"{self.folder / table_file(name, decoder)} is missing. {_EXPECTED}")
+                raise RecordingError(f"{self.folder / table_file(name, decoder)} is missing. {EXPECTED}")
             return recorder_rows(self.folder, name, decoder)
         if name != "trials":
             raise ValueError(
@@ -356,15 +354,6 @@ class RecordedSession:
                     f"{stimuli} stimuli were shown. Put it back."
                 )
         return rows
-
-    def _facts(self, name: str) -> Mapping[str, Any]:
-        def refuse(words: str) -> RecordingError:
-            return RecordingError(f"{self.folder} is not a whole session: {words}. {_EXPECTED}")
-
-        facts = read_json(self.folder / name, refuse)
-        if not isinstance(facts, dict):
-            raise refuse(f"{name} holds no object")
-        return facts
 
     def _canonical(self, decoder: str | None) -> str | None:
         """Return None for the first decoder, also where it is called by its name; others have tables of their own."""

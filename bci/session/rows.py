@@ -11,7 +11,7 @@ from bci.io.files import cells
 from bci.io.files.checksums import ChunkSum, read_sums, sums_path
 from bci.io.files.regular import require_regular
 from bci.session.part import Part, part_number
-from bci.session.tables import table_file
+from bci.session.tables import NUMBERS, table_file
 
 #: The column by which a table counts its rows; marks bear no count.
 COUNTERS: Mapping[str, str] = {"frames": "frame", "shown": "change", "trials": "trial"}
@@ -53,7 +53,7 @@ def recorder_rows(folder: Path, table: str, decoder: str | None = None) -> list[
     for part in parts:
         path = part.path(name)
         if path.is_file():
-            files.append(read_rows(path))
+            files.append(_checked(read_rows(path), table, path))
         elif not _died_at_once(part):
             raise RecordingError(
                 f"{path} is missing: part {part.number} of the session holds other rows or samples, so its recorder "
@@ -76,6 +76,22 @@ def trial_rows(folder: Path) -> list[dict[str, str]]:
     """
     numbers = {int(m[1] or 1): p for p in folder.iterdir() if (m := _TRIALS.fullmatch(p.name))}
     return _each_once([read_rows(numbers[number]) for number in sorted(numbers)], "trials", folder)
+
+
+def _checked(rows: list[dict[str, str]], table: str, path: Path) -> list[dict[str, str]]:
+    """Refuse a row whose columns of numbers hold something else; empty ones say nothing, as in older sessions."""
+    columns = [(name, kind) for name, kind in NUMBERS[table].items() if rows and name in rows[0]]
+    for line, row in enumerate(rows, 2):
+        try:
+            for name, kind in columns:
+                if row[name]:
+                    kind(row[name])
+        except ValueError:
+            raise RecordingError(
+                f"{path}, row {line}: a whole row was expected, with a number in {name!r}; "
+                f"{str(row.get(name))[:60]!r} came. Was the file edited?"
+            ) from None
+    return rows
 
 
 def _each_once(files: Sequence[list[dict[str, str]]], table: str, folder: Path) -> list[dict[str, str]]:

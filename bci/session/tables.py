@@ -13,6 +13,14 @@ FRAME_FIELDS = (
 SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial", "decoder")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
 
+#: The columns of each table that hold numbers, and what reads one.
+NUMBERS: Mapping[str, Mapping[str, type[int] | type[float]]] = {
+    "frames": dict.fromkeys(("frame", "first", "last_sample", "skipped", "valid", "event_code", "trial"), int)
+    | dict.fromkeys(("confidence", *STAGES[:5], "event_time", "event_raw"), float),
+    "shown": dict.fromkeys(("change", "frame", "trial"), int) | dict.fromkeys(("flip", *STAGES), float),
+    "marks": dict.fromkeys(("first", "count"), int) | dict.fromkeys(("time", "value"), float),
+}
+
 #: A row of a table, by column, as it stands there.
 Row = Mapping[str, str]
 
