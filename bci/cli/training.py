@@ -12,6 +12,7 @@ from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Json
 from bci.decoder.spec import AT_CHANCE
 from bci.errors import AtChance, BciError, ConfigError
+from bci.io.files.folder import path_name
 from bci.io.files.kinds import BUNDLE, COMPARISON_FILE, SESSION, TRAINING_FILE
 
 DataRoot = Annotated[
@@ -209,7 +210,7 @@ def _bundle(
     with needing(system.extra, f"evaluating a bundle of kind {system.kind!r}"):
         report: dict[str, Any] = system.report(
             bundle,
-            out or Path("runs") / f"{bundle.name}-report",
+            out or Path("runs") / f"{path_name(bundle.name)}-report",
             data_root=data,
             weights=weights,
             progress=step,

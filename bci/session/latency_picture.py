@@ -4,10 +4,12 @@ A bar is as long as the stage's median; the line behind it reaches to the 99th p
 The figures stand at the right, in milliseconds.
 """
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bci.io.files.folder import write_whole
 from bci.session.latency import STAGES, Percentiles, latency_table
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ def latency_picture(session: Path, path: Path) -> None:
     RecordingError
         As `bci.session.latency.intervals`.
     """
-    latency_figure(latency_table(session)).savefig(path, dpi=120)
+    drawn = io.BytesIO()
+    latency_figure(latency_table(session)).savefig(drawn, format="png", dpi=120)
+    write_whole(path, drawn.getvalue())
 
 
 def latency_figure(table: Mapping[str, Percentiles]) -> "Figure":

@@ -6,6 +6,7 @@ Lake, Salakhutdinov & Tenenbaum (2015), Science 350:1332; 105 × 105 pixels, one
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bci.errors import ConfigError
+
+#: Drawings of one archive, and bytes of one; the published ones have 20,000, of 300 bytes.
+_MOST, _LARGEST_DRAWING = 100_000, 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,9 +93,20 @@ def _drawings(archive: Path) -> list[tuple[str, bytes]]:
     """Return (name, bytes) of every PNG in the archive, sorted by name."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = sorted(name for name in opened.namelist() if name.endswith(".png"))
-            members = [(name, opened.read(name)) for name in names]
-    except (OSError, zipfile.BadZipFile) as error:
+            drawings = sorted(
+                (info for info in opened.infolist() if info.filename.endswith(".png")),
+                key=lambda i: i.filename,
+            )
+            if (
+                max((info.file_size for info in drawings), default=0) > _LARGEST_DRAWING
+                or len(drawings) > _MOST
+            ):
+                raise ConfigError(
+                    f"{archive}: expected at most {_MOST} drawings of {_LARGEST_DRAWING} bytes, came more. Use the "
+                    "archive as it was published."
+                )
+            members = [(info.filename, opened.read(info)) for info in drawings]
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         raise ConfigError(
             f"{archive}: expected a sound zip archive, came: {error}. Copy it again from where it was published."
         ) from None
@@ -106,7 +121,7 @@ def _resize(content: bytes, size: int, where: str) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             paper = opened.convert("L")
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{where}: expected a picture, came: {error}. Copy the archive again.") from None
     small = np.asarray(paper.resize((size, size), Image.Resampling.BOX), np.uint8)
     return np.repeat(small[:, :, None], 3, axis=2)

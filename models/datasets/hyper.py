@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from bci.errors import DataError
 from bci.io.files.npy import load_array
@@ -102,7 +102,7 @@ def load_pictures(folder: Path, n: int) -> NDArray[np.uint8]:
                         f"{path}: expected at most {_LARGEST_SIDE} pixels a side, came {image.size}."
                     )
                 pictures.append(np.asarray(image.convert("RGB")))
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: expected the picture of test stimulus {i}, came {error}.") from None
         if pictures[-1].shape != pictures[0].shape:
             raise DataError(

@@ -29,6 +29,9 @@ _ALLOWED = frozenset(
     }
 )
 
+#: Levels of lists within lists that are counted; an array has at most 64 axes.
+_DEEPEST = 70
+
 #: Larger files are refused, because a pickle is read into memory whole.
 _LARGEST = 4_000_000_000
 
@@ -81,6 +84,11 @@ def as_floats(values: Any, what: str, path: Path) -> np.ndarray[Any, np.dtype[np
     DataError
         If the values are no numbers, or their shapes differ.
     """
+    # Every number of an honest pickle has its bytes in the file; lists that hold one list many times have not.
+    if _count(values, {}) > path.stat().st_size:
+        raise DataError(
+            f"{path}: expected {what} as numbers that the file holds, came more than it has bytes."
+        )
     try:
         array = np.asarray(values)
     except ValueError:
@@ -90,3 +98,14 @@ def as_floats(values: Any, what: str, path: Path) -> np.ndarray[Any, np.dtype[np
             f"{path}: expected {what} as numbers of one shape, came {array.dtype} of {type(values).__name__}."
         )
     return array.astype(np.float32)
+
+
+def _count(values: Any, counted: dict[int, int], depth: int = 0) -> int:
+    """Return how many numbers nested lists and arrays hold, each list counted as often as it stands there."""
+    if isinstance(values, np.ndarray):
+        return int(values.size)
+    if not isinstance(values, list | tuple) or depth > _DEEPEST:
+        return 1
+    if id(values) not in counted:
+        counted[id(values)] = sum(_count(item, counted, depth + 1) for item in values)
+    return counted[id(values)]

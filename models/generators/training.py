@@ -11,6 +11,7 @@ from PIL import Image
 
 from bci.decoder.spec import CARD, ImageSpec, Provenance
 from bci.errors import ConfigError
+from bci.io.files.folder import path_name
 from models.generators.adversarial.record import CHECKPOINT, grid
 from models.generators.adversarial.replicas import Replicas
 from models.generators.interface import ImageGenerator, parameter_count
@@ -74,7 +75,7 @@ def train_generator(
     say = progress or (lambda done, text: None)
     config = load_generator_config(config_path)
     require_place(out)
-    folder = run_folder or Path("runs") / config.name
+    folder = run_folder or Path("runs") / path_name(config.name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

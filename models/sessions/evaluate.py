@@ -13,6 +13,7 @@ from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain, write_whole
 from bci.io.files.npy import load_array
 from bci.io.files.page import header
+from bci.io.files.picture import read_pixels
 from bci.io.installation import install_line
 from bci.session.latency import latency_table
 from bci.session.ran import sections
@@ -202,11 +203,14 @@ def _decoded(
 def _picture(stimuli: Path, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return a picture at the size that the decoder draws."""
     path = stimuli / f"{name}.png"
-    try:
-        with Image.open(path) as picture:
-            return _sized(np.asarray(picture.convert("RGB")), size)
-    except OSError as error:
-        raise RecordingError(f"expected the picture that was shown, {path}, came: {error}") from None
+    if path.parent != stimuli:
+        raise RecordingError(f"expected the picture that was shown in {stimuli}, came the name {name!r}")
+    return _sized(
+        read_pixels(
+            path, lambda words: RecordingError(f"expected the picture that was shown, came: {words}")
+        ),
+        size,
+    )
 
 
 def _sized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -3,12 +3,9 @@
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from bci.config.display import DisplaySettings
 from bci.errors import RecordingError
-from bci.io.files.regular import require_regular
+from bci.io.files.picture import read_pixels
 from stimuli.display.canvas import Canvas, Pixels
 
 
@@ -52,12 +49,7 @@ class StoredScreen:
             If they are no picture of this screen.
         """
         path = self._files[change]
-        require_regular(path, RecordingError)
-        try:
-            with Image.open(path) as opened:
-                whole = np.asarray(opened.convert("RGB"))
-        except OSError as error:
-            raise RecordingError(f"{path} was expected to be a PNG file: {error}") from None
+        whole = read_pixels(path, RecordingError)
         if whole.shape != self._canvas.pixels.shape:
             raise RecordingError(
                 f"{path} has {whole.shape[1]} × {whole.shape[0]} pixels; the session's [display] size_px says "

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from bci.errors import ConfigError
-from bci.io.files.regular import read_json, require_regular
+from bci.io.files.picture import read_picture
+from bci.io.files.regular import read_json
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -46,12 +47,7 @@ def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArr
         )
     images = np.empty((len(paths), *size, 3), np.uint8)
     for place, path in enumerate(paths):
-        require_regular(path, ConfigError)
-        try:
-            with Image.open(path) as opened:
-                images[place] = _fit(opened.convert("RGB"), size)
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise ConfigError(f"{path} cannot be read as a picture: {error}. Repair or remove it.") from None
+        images[place] = _fit(read_picture(path, ConfigError), size)
     return [path.stem for path in paths], images
 
 

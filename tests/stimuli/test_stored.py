@@ -48,5 +48,5 @@ def test_a_picture_of_another_screen_or_none_at_all_is_refused(tmp_path: Path) -
     with pytest.raises(RecordingError, match="160 × 120 pixels"):
         StoredScreen(tmp_path, smaller, (12, 16)).stored(1)
     (tmp_path / "frames" / "000002.png").write_bytes(b"no picture")
-    with pytest.raises(RecordingError, match="expected to be a PNG"):
+    with pytest.raises(RecordingError, match="cannot be read as a picture"):
         StoredScreen(tmp_path, SETTINGS, (12, 16)).stored(2)

@@ -47,6 +47,15 @@ def safe_name(name: str, what: str) -> str:
     return name
 
 
+def path_name(name: str) -> str:
+    r"""Return a name from a file of a stranger as the name of a file: one that cannot leave the folder.
+
+    >>> path_name("faces 2"), path_name("../../x\n"), path_name("")
+    ('faces_2', '_x_', 'unnamed')
+    """
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:64] or "unnamed"
+
+
 def make_folder(out: Path, name: str) -> Path:
     """Make a new folder ``<date>-<time>-<name>`` under `out`; never an existing one, nor outside of `out`."""
     safe_name(name, "the session's name")
@@ -86,7 +95,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """
     partial = path.with_suffix(".partial")
     try:
-        with writing(path), partial.open("wb") as file:
+        with writing(path):
+            # Made new: what lies there may be a link of a stranger's folder to a file elsewhere.
+            partial.unlink(missing_ok=True)
+        with writing(path), partial.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
