@@ -23,7 +23,7 @@ from bci.io.files.kinds import (
     kind_of,
     what_is,
 )
-from bci.io.shipped import Shipped, locate, not_found, shipped_names
+from bci.io.shipped import SHIPPED, Shipped, locate, not_found, shipped_names
 
 #: The word that stands for the newest folder, and where it is looked for.
 LAST, _FOLDERS = "last", ("sessions", "recordings")
@@ -96,6 +96,9 @@ def _elsewhere(path: Path, kinds: tuple[Kind, ...]) -> Path:
         return recording
     if path.with_name(path.name + ".partial").exists():
         return path  # a recording that was not finished
+    for other in ("bundles", "configs"):  # a name of something else that is shipped is said to be that
+        if len(path.parts) == 1 and path.stem in shipped_names(other):
+            return next(thing for thing in SHIPPED[other].iterdir() if thing.stem == path.stem)
     kind: Shipped | None = "configs" if wanted & _SETTINGS else "bundles" if BUNDLE in wanted else None
     shipped = f" Shipped are: {', '.join(shipped_names(kind))}." if kind else ""
     what = "file" if wanted & (_SETTINGS | {RECORDING}) else "folder"

@@ -137,7 +137,7 @@ class _Place:
             if fields:
                 self.models, self.field = models, fields[0]
                 kinds = [member for field in fields for member in _members(field.annotation)]
-            elif isinstance(part, int) or (not models and any(get_origin(kind) is dict for kind in kinds)):
+            elif isinstance(part, int) or (not models and any(_is_table(kind) for kind in kinds)):
                 items = [member for kind in kinds for member in _items(kind)]
                 self.field, kinds = None, items or kinds
             elif len(kinds) > 1:  # the branch of a union, under the validator's own name for it
@@ -238,9 +238,14 @@ def _members(annotation: Any) -> list[Any]:
 def _items(kind: Any) -> list[Any]:
     """Return what the items of a list or the values of a table may be."""
     args = [arg for arg in get_args(kind) if arg is not ...]
-    if get_origin(kind) is dict:
+    if _is_table(kind):
         return _members(args[1])
     return [member for arg in args for member in _members(arg)] if get_origin(kind) in (tuple, list) else []
+
+
+def _is_table(kind: Any) -> bool:
+    """Whether a value is a section whose keys are names of the reader's own."""
+    return get_origin(kind) in (dict, Mapping)
 
 
 def _is_branch(kind: Any, label: int | str) -> bool:

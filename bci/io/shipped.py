@@ -52,7 +52,7 @@ def not_found(path: Path, kind: Shipped | None = None) -> str:
     """Return where a file was looked for in vain, and which name is nearest, as the end of an error's sentence."""
     names = [name for name in _names_in(path.parent) if name != path.name]
     near = nearest(path.name, names) or (nearest(path.stem, shipped_names(kind)) if kind else "")
-    places = [str(path.parent)] + ["what is shipped"] * bool(kind)
+    places = ["this folder" if path.parent == Path() else str(path.parent)] + ["what is shipped"] * bool(kind)
     data = os.environ.get("BCI_DATA")
     places += [f"$BCI_DATA ({data})"] if data else []
     return f"{' and '.join(places)} {'has' if len(places) == 1 else 'have'} none of that name{near}"

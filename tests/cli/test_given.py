@@ -152,6 +152,25 @@ def test_a_name_that_is_not_there_is_answered_with_the_nearest(
     assert f"did you mean '{nearest}'?" in done.result["message"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("latency", "alpha"), "is a decoder's bundle (`bci info`"),
+        (("run", "alpha"), "is a decoder's bundle (`bci info`"),
+        (("info", "demo"), "is a session file (`bci run`"),
+        (("train", "hyper-insilico", "--out", "x"), "is a session file (`bci run`"),
+        (("evaluate", "dcgan-faces"), "is a generator's package (training files"),
+    ],
+)
+def test_the_name_of_something_else_that_is_shipped_is_said_to_be_that(
+    words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call(*words, "--json")
+    assert done.status == 2
+    assert said in done.result["message"]
+
+
 def test_examples_and_bundles_are_found_by_name_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

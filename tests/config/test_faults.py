@@ -173,6 +173,8 @@ def session(**sections: Any) -> dict[str, Any]:
         (session(display=3), "display: expected a section of keys and values, came 3"),
         (session(decoder={}), "decoder.bundle: it is required, and missing: Folder of the bundle"),
         (session(experiment={"protocl": "text"}), "experiment.protocl: there is no such key; did you mean 'protocol'?"),
+        (session(stream={"source_id": "a", "rename": {"A1": 3}}), "stream.rename.A1: expected text, came 3"),
+        (session(stream={"source_id": "a", "markers": [{"nam": "k"}]}), "nam: there is no such key; did you mean"),
         (session(run={"masks": {"roi": 3}}), "run.masks.roi: expected a path, as text, came 3"),
         (session(stream=[{"name": "a"}, {"name": "b", "source_idd": "x"}]), "stream.1.source_idd: there is no such"),
         (session(name="../up"), "name: expected up to 64 letters, digits, - and _, neither - nor _ first"),
