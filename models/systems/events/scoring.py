@@ -1,0 +1,151 @@
+"""Scores of classes of events: single trials and averages of several, beside readouts of shuffled classes.
+
+Of two classes the score is the area under the curve of the first against the second; of more, the mean of each class
+against all others. Averages are of consecutive trials of one class within a fold: of their log-odds, as an experiment
+would that flashes each choice several times.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.metrics.ranks import auc
+from models.systems.events.readout import cross_predict
+from models.systems.events.settings import EventsConfig
+from models.systems.events.trials import EventTrials, Fold
+
+Floats = NDArray[np.float64]
+
+#: Curves go to averages of so many trials.
+MOST_AVERAGED = 5
+#: Readouts fitted to shuffled classes.
+SHUFFLES = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicted:
+    """A Predicted holds the cross-predicted log-odds of each trial, and its class and fold.
+
+    Attributes
+    ----------
+    scores : (n, k) float64
+    classes, fold : (n,) int64
+    """
+
+    scores: Floats
+    classes: NDArray[np.int64]
+    fold: NDArray[np.int64]
+
+
+def predict(config: EventsConfig, trials: EventTrials, folds: Sequence[Fold]) -> Predicted:
+    """Predict each trial by a readout that never saw its fold."""
+    scores = cross_predict(trials.epochs, trials.classes, folds, len(config.labels), config.readout.block)
+    fold = np.empty(len(trials), np.int64)
+    for place, part in enumerate(folds):
+        fold[part.score] = place
+    return Predicted(scores, trials.classes, fold)
+
+
+def area(scores: Floats, classes: NDArray[np.int64]) -> float:
+    """Return the area under the curve, the mean over classes where there are more than two; NaN without one of them."""
+    k = scores.shape[1]
+    if k == 2:
+        return auc(classes == 0, scores[:, 0] - scores[:, 1])
+    areas = []
+    for one in range(k):
+        others = np.delete(scores, one, axis=1)
+        areas.append(auc(classes == one, scores[:, one] - others.max(axis=1)))
+    return float(np.mean(areas))
+
+
+def area_by_fold(predicted: Predicted) -> list[float]:
+    """Return the area under the curve of each fold by itself; a fold without a class is left out."""
+    areas = []
+    for fold in np.unique(predicted.fold):
+        own = predicted.fold == fold
+        if len(np.unique(predicted.classes[own])) == predicted.scores.shape[1]:
+            areas.append(area(predicted.scores[own], predicted.classes[own]))
+    return areas
+
+
+def averaged(predicted: Predicted, n: int) -> Predicted:
+    """Return averages of `n` consecutive trials of one class within a fold; what is left over is not used."""
+    scores, classes, folds = [], [], []
+    for fold in np.unique(predicted.fold):
+        for one in range(predicted.scores.shape[1]):
+            own = predicted.scores[(predicted.fold == fold) & (predicted.classes == one)]
+            groups = own[: len(own) // n * n].reshape(-1, n, own.shape[1]).mean(axis=1)
+            scores.append(groups)
+            classes += [one] * len(groups)
+            folds += [int(fold)] * len(groups)
+    return Predicted(np.concatenate(scores), np.array(classes, np.int64), np.array(folds, np.int64))
+
+
+def score(
+    config: EventsConfig, trials: EventTrials, folds: Sequence[Fold], shuffles: int | None = None
+) -> dict[str, Any]:
+    """Score a readout by cross-prediction.
+
+    Returns
+    -------
+    dict
+        ``auc`` (mean over folds), ``auc_folds``, ``auc_together`` (all trials ranked together), ``balanced_accuracy``,
+        ``shuffled`` (low, mean, high of the middle 95 % over readouts fitted and scored with shuffled classes), ``p``,
+        ``averaged`` (by the number of trials: ``auc``, ``n`` and the middle 95 % of shuffled ones), ``trials`` (by
+        class), ``left_out``.
+    """
+    shuffles = SHUFFLES if shuffles is None else shuffles
+    predicted = predict(config, trials, folds)
+    observed = area_by_fold(predicted)
+    curve = {n: averaged(predicted, n) for n in range(1, MOST_AVERAGED + 1)}
+    random = np.random.default_rng(config.seed)
+    null: dict[int, list[float]] = {n: [] for n in curve}
+    for _ in range(shuffles):
+        shuffled = _shuffled(trials, random)
+        guessed = predict(config, shuffled, folds)
+        for n in curve:
+            null[n].append(_mean(area_by_fold(averaged(guessed, n))))
+    chosen = predicted.scores.argmax(axis=1)
+    right = [float((chosen[trials.classes == one] == one).mean()) for one in range(len(config.labels))]
+    mean = _mean(observed)
+    return {
+        "auc": mean,
+        "auc_folds": observed,
+        "auc_together": area(predicted.scores, predicted.classes),
+        "balanced_accuracy": float(np.mean(right)),
+        "shuffled": _middle(null[1]),
+        "p": (1 + sum(value >= mean for value in null[1])) / (1 + shuffles),
+        "averaged": {
+            str(n): {"auc": _mean(area_by_fold(part)), "n": len(part.classes), "shuffled": _middle(null[n])}
+            for n, part in curve.items()
+        },
+        "trials": {label: int((trials.classes == one).sum()) for one, label in enumerate(config.labels)},
+        "left_out": dict(trials.left_out),
+    }
+
+
+def _shuffled(trials: EventTrials, random: np.random.Generator) -> EventTrials:
+    """Return the same epochs with their classes exchanged within each recording."""
+    classes = trials.classes.copy()
+    for run in np.unique(trials.run):
+        own = np.flatnonzero(trials.run == run)
+        classes[own] = classes[random.permutation(own)]
+    return EventTrials(
+        trials.epochs, classes, trials.run, trials.start, trials.end, trials.index, trials.left_out, trials.signal,
+        trials.data,
+    )  # fmt: skip
+
+
+def _mean(areas: Sequence[float]) -> float:
+    return float(np.mean(areas)) if len(areas) else float("nan")
+
+
+def _middle(values: Sequence[float]) -> list[float]:
+    known = np.array(values)[np.isfinite(values)]
+    if not len(known):
+        return [float("nan")] * 3
+    low, high = np.quantile(known, [0.025, 0.975])
+    return [float(low), float(known.mean()), float(high)]

@@ -1,0 +1,139 @@
+"""A training file of classes of events: recordings with markers, epochs, which marker is of which class, in TOML.
+
+Paths of recordings start at the data root: the folder named with ``--data``, else ``$BCI_DATA``, else
+``../shared/data``. The file as read goes into the bundle's provenance, from which evaluation makes the folds again.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from bci.config.toml import check_settings, read_toml
+from bci.decoder.pattern import MarkerPattern
+from bci.signal.types import Signal
+from models.settings import Count, Positive, Section
+
+Label = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class RecordingSettings(Section):
+    """RecordingSettings describes one recording; what a file says of itself need not be stated."""
+
+    path: str
+    """Below the data root, with forward slashes."""
+    rate: Positive | None = None
+    """Samples per second, for files that do not say (.npy, .npz)."""
+    channels: tuple[str, ...] | None = None
+    """Channel labels, for files that do not say."""
+    unit: str | None = None
+    """Unit of the values, for files that do not say."""
+
+    @field_validator("path")
+    @classmethod
+    def _stays_below_the_root(cls, path: str) -> str:
+        if Path(path).is_absolute() or ".." in Path(path).parts or not path:
+            raise ValueError("a recording is named by its path below the data root")
+        return path
+
+
+class SignalSettings(Section):
+    """SignalSettings describes the signal that the bundle will expect."""
+
+    channels: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Picked from the recordings by label."""
+    unit: str = "uV"
+    """Their unit."""
+
+
+class EpochSettings(Section):
+    """EpochSettings gives the span of an epoch, in seconds from its event."""
+
+    start: float = 0.0
+    """Where it begins."""
+    stop: float
+    """Where it ends."""
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> Self:
+        if not self.start < self.stop:
+            raise ValueError(f"an epoch goes from start to a later stop; got {self.start} to {self.stop} s")
+        return self
+
+
+class ReadoutSettings(Section):
+    """ReadoutSettings describes the readout: means over short blocks of the epoch, and a linear discriminant."""
+
+    block: Count = 1
+    """Samples of the pipeline's output that are averaged into one feature a channel; what is left over is not used."""
+
+
+class EventsConfig(Section):
+    """One training file."""
+
+    kind: Literal["events"]
+    name: str
+    """What the bundle is called."""
+    title: str = ""
+    """One sentence about it."""
+    seed: int = 0
+    """Of the shuffles that chance is estimated by."""
+    recordings: Annotated[tuple[RecordingSettings, ...], Field(min_length=1)]
+    """In order of time."""
+    signal: SignalSettings
+    pipeline: tuple[dict[str, JsonValue], ...] = ()
+    """Steps from signal to epoch, as in a bundle."""
+    epoch: EpochSettings
+    classes: Annotated[dict[Label, str], Field(min_length=2, max_length=64)]
+    """By its label, the regular expression that the whole text of a marker of each class matches."""
+    readout: ReadoutSettings = ReadoutSettings()
+    folds: Annotated[int, Field(ge=2, le=100)] | Literal["recordings"] = 5
+    """Contiguous folds over all epochs, or each recording a fold of its own."""
+    picture: tuple[Count, Count] = (64, 96)
+    """Height and width of the bars that it draws, pixels."""
+
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> Self:
+        if self.folds == "recordings" and len(self.recordings) < 2:
+            raise ValueError('folds = "recordings" needs at least two of them')
+        for label, pattern in self.classes.items():
+            try:
+                MarkerPattern(pattern)
+            except ValueError as error:
+                raise ValueError(f"classes.{label}: {error}") from None
+        return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of the file."""
+        return tuple(self.classes)
+
+    def patterns(self) -> Mapping[str, MarkerPattern]:
+        """Return what the markers of each class match."""
+        return {label: MarkerPattern(pattern) for label, pattern in self.classes.items()}
+
+    def any_class(self) -> str:
+        """Return the regular expression of the markers of all classes together."""
+        return "|".join(f"({pattern})" for pattern in self.classes.values())
+
+    def expected(self, rate: float) -> Signal:
+        """Return the signal that a bundle made of recordings of this rate expects."""
+        channels = self.signal.channels
+        return Signal("EEG", rate, (len(channels),), channels, self.signal.unit)
+
+
+def load_events(path: Path) -> EventsConfig:
+    """Read a training file.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, no TOML, or has a wrong or unknown key; every one is named.
+    """
+    return parse_events(read_toml(path, "training"), str(path))
+
+
+def parse_events(values: Mapping[str, Any], name: str) -> EventsConfig:
+    """Check the values of a training file; `name` is said in errors."""
+    return check_settings(dict(values), EventsConfig, name)

@@ -1,0 +1,40 @@
+"""Classes of events, described as a system for commands and reports."""
+
+from pathlib import Path
+from typing import Any
+
+from bci.decoder.bundle import Bundle
+from models.reports.decoded import Decoded
+from models.systems.system import Progress, System
+
+
+def train(path: Path, out: Path, *, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+    """Fit a readout to the epochs of every recording; score it on folds that it did not see."""
+    from models.systems.events.train import train_events
+
+    return train_events(path, out, data_root, progress)
+
+
+def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:
+    """Cut the epochs again, and predict each by a readout that never saw its fold."""
+    from models.systems.events.evaluate import cross_predicted
+
+    return cross_predicted(bundle, data_root)
+
+
+def own_report(
+    bundle: Bundle, out: Path, *, data_root: Path | None, weights: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Report on classes: areas under the curve, averages of trials, mean responses; no metric needs `weights`."""
+    from models.systems.events.evaluate import evaluate
+
+    return evaluate(bundle, out, data_root, progress)
+
+
+SYSTEM = System(
+    kind="events",
+    about="classes of events, read from the epochs around them and drawn as a bar each",
+    train=train,
+    held_out=held_out,
+    own_report=own_report,
+)

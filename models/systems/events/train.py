@@ -1,0 +1,121 @@
+"""Training of a readout of classes of events: one file in, one bundle out.
+
+Every epoch is predicted by a readout that never saw its fold; these predictions are what is scored, and what the
+probabilities are made likely on. The bundle's own readout is fitted to all of them.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bci.decoder.bundle import require_place, save_bundle
+from bci.decoder.card import write_card
+from bci.decoder.result import ClassesResult
+from bci.decoder.spec import (
+    CARD,
+    BundleSpec,
+    ConfidenceSpec,
+    EpochSpec,
+    GraphSpec,
+    ImageSpec,
+    Provenance,
+    SignalSpec,
+)
+from bci.signal.pipeline import Pipeline
+from models.provenance import versions
+from models.settings import find_data_root
+from models.systems.events.readout import ClassReadout, export, fit, fit_temperature
+from models.systems.events.scoring import predict, score
+from models.systems.events.settings import EventsConfig, load_events
+from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
+
+Progress = Callable[[float, str], None]
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "mne", "onnx", "onnxruntime")
+
+
+def train_events(path: Path, out: Path, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+    """Train a readout and write its bundle.
+
+    Parameters
+    ----------
+    path : Path
+        A training file; see `models.systems.events.settings.EventsConfig`.
+    out : Path
+        Folder of the bundle; one that is there is replaced.
+    data_root : Path or None
+        Folder that recordings' paths start from; see `models.settings.find_data_root`.
+    progress : callable
+        Takes the share done, 0 to 1, and a line of text.
+
+    Returns
+    -------
+    dict
+        What `models.systems.events.scoring.score` returns, and ``bundle``, ``hash``.
+
+    Raises
+    ------
+    ConfigError
+        If the file or the data root cannot be used.
+    RecordingError
+        If a recording is missing or cannot be used, or there are too few trials.
+    BundleError
+        If `out` holds something else than a bundle.
+    """
+    config = load_events(path)
+    require_place(out)
+    progress(0.0, "cutting epochs")
+    trials = cut_trials(config, find_data_root(data_root))
+    folds = folds_of(config, trials)
+    progress(0.2, "scoring, beside shuffled classes")
+    scores = score(config, trials, folds)
+    progress(0.9, "fitting, exporting")
+    readout = fit_all(config, trials, folds)
+    spec, files = bundle_of(config, trials, readout, scores)
+    files |= {
+        CARD: write_card(spec),
+        "training.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
+    }
+    bundle = save_bundle(out, spec, files)
+    progress(1.0, "done")
+    return {**scores, "bundle": bundle.name, "hash": bundle.hash}
+
+
+def fit_all(config: EventsConfig, trials: EventTrials, folds: list[Fold]) -> ClassReadout:
+    """Fit the readout to all trials, with the temperature of predictions for trials that were not fitted on."""
+    fitted = fit(trials.epochs, trials.classes, len(config.labels), config.readout.block)
+    predicted = predict(config, trials, folds)
+    return ClassReadout(fitted.weights, fitted.bias, fit_temperature(predicted.scores, trials.classes))
+
+
+def bundle_of(
+    config: EventsConfig, trials: EventTrials, readout: ClassReadout, scores: dict[str, Any]
+) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
+    """Describe the bundle of a fitted readout, and write its graph."""
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    height, width = config.picture
+    spec = BundleSpec(
+        name=config.name,
+        title=config.title,
+        signal=SignalSpec.of(trials.signal),
+        pipeline=tuple(pipeline.to_json()),
+        window=EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers=config.any_class()),
+        latent=len(config.labels),
+        image=ImageSpec(height=height, width=width, low=0.0, high=1.0),
+        result=ClassesResult(kind="classes", labels=config.labels),
+        graphs=(GraphSpec(file="readout.onnx", role="readout"),),
+        confidence=ConfidenceSpec(
+            kind="classifier",
+            calibrated_on=f"epochs of {len(trials.data)} recording(s), each predicted without its fold",
+            classes=len(config.labels),
+        ),
+        provenance=Provenance(
+            data=dict(trials.data),
+            config=config.model_dump(mode="json"),
+            seeds={"all": config.seed},
+            versions=versions(_PACKAGES),
+        ),
+        scores={key: value for key, value in scores.items() if key not in ("left_out", "trials")},
+    )
+    return spec, {"readout.onnx": export(readout, trials.epochs.shape[1:])}

@@ -1,0 +1,225 @@
+"""Trials of known classes: the epochs around the markers of recordings, cut by the code of a live session."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import RecordingError
+from bci.io.files.recording import Recording, chunks, open_recording
+from bci.signal.epochs import Epochs
+from bci.signal.pipeline import Pick, Pipeline
+from bci.signal.types import Signal
+from bci.signal.units import unit_key
+from models.systems.events.settings import EventsConfig
+
+#: Samples handed to the pipeline at once; the result does not depend on it.
+_CHUNK = 256
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventTrials:
+    """An EventTrials holds the epochs of known classes, in order of time.
+
+    Attributes
+    ----------
+    epochs : (n, length, *output.shape) float32
+        As a live decoder gets them.
+    classes : (n,) int64
+        The class of each, by its place in the training file.
+    run : (n,) int64
+        Which recording.
+    start, end : (n,) int64
+        The samples of the recording that each was computed from, filter memory aside: first, and one past the last.
+    index : (n,) int64
+        Output count of the sample that each marker was put on.
+    left_out : mapping of str to int
+        Events without a usable epoch, by reason: ``gap``, ``unsettled``, ``bad`` …; and ``other markers``.
+    signal : Signal
+        What the bundle will expect.
+    data : mapping of str to str
+        SHA-256 of every recording, by its path.
+    """
+
+    epochs: NDArray[np.float32]
+    classes: Integers
+    run: Integers
+    start: Integers
+    end: Integers
+    index: Integers
+    left_out: Mapping[str, int]
+    signal: Signal
+    data: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
+    """Cut the epochs of every recording of a training file.
+
+    Raises
+    ------
+    RecordingError
+        If a recording is missing, cannot be read, is of another rate or unit, or there are fewer than two trials of a
+        class.
+    """
+    opened = [_open(config, root, place) for place in range(len(config.recordings))]
+    rates = sorted({recording.signal.rate for recording, _ in opened})
+    if len(rates) > 1:
+        raise RecordingError(
+            f"expected recordings of one rate, came {', '.join(f'{rate:g} Hz' for rate in rates)}. "
+            "Train on those of one rate."
+        )
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    picked = Pipeline((Pick(config.signal.channels), *pipeline.steps))
+    left_out: Counter[str] = Counter()
+    rows = [
+        row
+        for run, (recording, _) in enumerate(opened)
+        for row in _cut(config, run, recording, picked, left_out)
+    ]
+    counts = Counter(config.labels[row.place] for row in rows)
+    few = [f"{counts[label]} of {label!r}" for label in config.labels if counts[label] < 2]
+    if few:
+        texts = Counter(event.text for recording, _ in opened for event in recording.markers)
+        seen = ", ".join(f"{text!r} ({n})" for text, n in texts.most_common(8)) or "none"
+        raise RecordingError(
+            f"expected at least 2 trials of each class, came {', '.join(few)}; left out: {dict(left_out) or 'none'}. "
+            f"The markers there: {seen}. Set [classes] to match them."
+        )
+    return EventTrials(
+        np.stack([row.samples for row in rows]),
+        *(np.array(column, np.int64) for column in zip(*(row.facts for row in rows), strict=True)),
+        left_out=dict(left_out),
+        signal=config.expected(rates[0]),
+        data={settings.path: digest for settings, (_, digest) in zip(config.recordings, opened, strict=True)},
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    samples: NDArray[np.float32]
+    place: int
+    run: int
+    start: int
+    end: int
+    index: int
+
+    @property
+    def facts(self) -> tuple[int, int, int, int, int]:
+        return self.place, self.run, self.start, self.end, self.index
+
+
+def _open(config: EventsConfig, root: Path, place: int) -> tuple[Recording, str]:
+    settings = config.recordings[place]
+    path = root / settings.path
+    if not path.is_file():
+        raise RecordingError(
+            f"expected the recording {settings.path} below {root}, and there is none. "
+            "Name the folder that the paths start from with --data or BCI_DATA."
+        )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    recording = open_recording(path, rate=settings.rate, channels=settings.channels, unit=settings.unit)
+    unit = recording.signal.unit
+    if unit_key(unit) != unit_key(config.signal.unit):
+        raise RecordingError(
+            f"{settings.path}: expected a recording in {config.signal.unit}, came {unit or 'no unit'}. "
+            "State its unit under [[recordings]]."
+        )
+    if recording.n is None:
+        raise RecordingError(f"{settings.path}: expected a recording with an end, came one without")
+    return recording, digest
+
+
+def _cut(
+    config: EventsConfig, run: int, recording: Recording, pipeline: Pipeline, left_out: Counter[str]
+) -> Iterator[_Row]:
+    """Yield the usable epochs of one recording, and count the others."""
+    patterns = config.patterns()
+    wanted = []
+    for event in recording.markers:
+        labels = [label for label, pattern in patterns.items() if pattern.matches(event.text)]
+        if len(labels) > 1:
+            raise RecordingError(
+                f"{config.recordings[run].path}: marker {event.text!r} is of {' and '.join(labels)}. "
+                "Set [classes] so that each marker is of one."
+            )
+        if labels:
+            wanted.append((event, config.labels.index(labels[0])))
+        else:
+            left_out["other markers"] += 1
+    cutter = Epochs(recording.signal, pipeline, start=config.epoch.start, stop=config.epoch.stop)
+    place_of = {event.text: place for event, place in wanted}
+    ratio = pipeline.ratio(recording.signal)
+    waiting = [event for event, _ in wanted]
+    n = recording.n or 0
+    for chunk in chunks(recording, _CHUNK, 0, n):
+        for epoch in cutter.push(chunk, waiting):
+            window = epoch.window
+            reason = "" if window.settled else "unsettled"
+            if window.bad.any():
+                reason = "bad"
+            if reason:
+                left_out[reason] += 1
+                continue
+            end = window.last_sample + 1
+            yield _Row(
+                window.samples.astype(np.float32),
+                place_of[epoch.event.text],
+                run,
+                end - len(window.samples) * ratio,
+                end,
+                epoch.index,
+            )
+        waiting = []
+    cutter.finish()
+    for lost in cutter.lost:
+        left_out[lost.reason] += 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """A Fold is one split of the trials: rows to fit on, and rows to score on."""
+
+    fit: NDArray[np.intp]
+    score: NDArray[np.intp]
+
+
+def folds_of(config: EventsConfig, trials: EventTrials) -> Sequence[Fold]:
+    """Return contiguous folds; trials that share a sample with a scored one are not fitted on.
+
+    Raises
+    ------
+    RecordingError
+        If a fold would have a class to fit that it has no trials of.
+    """
+    rows = np.arange(len(trials))
+    if config.folds == "recordings":
+        parts = [rows[trials.run == run] for run in range(len(config.recordings))]
+    else:
+        parts = np.array_split(rows, config.folds)
+    folds = []
+    for part in parts:
+        apart = np.ones(len(trials), bool)
+        apart[part] = False
+        for run in np.unique(trials.run[part]):
+            own = part[trials.run[part] == run]
+            first, last = trials.start[own].min(), trials.end[own].max()
+            apart &= ~((trials.run == run) & (trials.end > first) & (trials.start < last))
+        fit = rows[apart]
+        missing = [label for k, label in enumerate(config.labels) if not (trials.classes[fit] == k).any()]
+        if missing or not len(part):
+            raise RecordingError(
+                f"expected trials of every class beside each of {len(parts)} folds, came a fold without "
+                f"{', '.join(missing) or 'trials'}. Use fewer folds, or more recordings."
+            )
+        folds.append(Fold(fit, part))
+    return folds

@@ -1,0 +1,270 @@
+"""Classes of events: planted responses are found across folds, noise is not, and the bundle reads what was fitted."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("sklearn", reason="training needs the extra train")
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import OnnxDecoder
+from bci.errors import ConfigError, RecordingError
+from bci.io.files.recording import chunks, open_recording
+from bci.signal.clock import ManualClock
+from models.systems.events.readout import fit, softmax
+from models.systems.events.scoring import Predicted, area, averaged
+from models.systems.events.settings import load_events
+from models.systems.events.trials import cut_trials, folds_of
+from models.systems.registry import system_of_bundle, system_of_file
+
+RATE, LENGTH = 100, 6000
+SETTINGS = """
+kind = "events"
+name = "planted"
+seed = 3
+folds = {folds}
+
+[classes]
+left = "1"
+right = "2|3"
+
+[[recordings]]
+path = "one.npz"
+rate = 100
+channels = ["C3", "Cz", "C4"]
+unit = "uV"
+
+[signal]
+channels = ["C3", "C4"]
+unit = "uV"
+
+[[pipeline]]
+step = "band_pass"
+low = 0.5
+high = 20.0
+order = 2
+
+[epoch]
+start = 0.0
+stop = 0.4
+
+[readout]
+block = 4
+"""
+
+
+def plant(
+    folder: Path, strength: float, name: str = "one.npz", seed: int = 0, every: int = 60
+) -> NDArray[np.int16]:
+    """Write a recording in which the left channel answers to 1 and the right one to 2 and 3; return its markers."""
+    random = np.random.default_rng(seed)
+    data = random.standard_normal((LENGTH, 3)).astype(np.float32)
+    stim = np.zeros(LENGTH, np.int16)
+    onsets = np.arange(100, LENGTH - 100, every)
+    stim[onsets] = random.choice([1, 2, 3, 7], len(onsets), p=[0.4, 0.2, 0.3, 0.1])
+    shape = strength * np.sin(np.linspace(0, np.pi, 30))
+    for onset in onsets:
+        if stim[onset] in (1, 2, 3):
+            data[onset + 5 : onset + 35, 0 if stim[onset] == 1 else 2] += shape
+    np.savez(folder / name, data=data, stim=stim)
+    return stim
+
+
+def settings(folder: Path, folds: str = "4", **changes: str) -> Path:
+    path = folder / "planted.toml"
+    text = SETTINGS.format(folds=folds)
+    for before, after in changes.items():
+        text = text.replace(before, after)
+    path.write_text(text)
+    return path
+
+
+def train(folder: Path, path: Path) -> tuple[dict[str, Any], Bundle]:
+    system = system_of_file(path)
+    scores = system.train(path, folder / "bundle", data_root=folder, progress=lambda done, text: None)
+    return scores, Bundle.load(folder / "bundle")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_shuffles() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.systems.events.scoring.SHUFFLES", 40)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], Bundle]:
+    folder = tmp_path_factory.mktemp("events")
+    plant(folder, strength=2.0)
+    return folder, *train(folder, settings(folder))
+
+
+def test_a_planted_response_is_found_and_averages_tell_more(
+    trained: tuple[Path, dict[str, Any], Bundle],
+) -> None:
+    _, scores, _ = trained
+    assert scores["auc"] > 0.95
+    assert scores["p"] == pytest.approx(1 / 41)
+    low, middle, high = scores["shuffled"]
+    assert low < 0.5 < high < 0.8
+    assert middle == pytest.approx(0.5, abs=0.06)
+    assert scores["averaged"]["5"]["auc"] >= scores["averaged"]["1"]["auc"]
+    assert sum(scores["trials"].values()) + sum(scores["left_out"].values()) == 97
+    assert scores["left_out"]["other markers"] > 0
+
+
+def test_in_noise_nothing_is_found(tmp_path: Path) -> None:
+    plant(tmp_path, strength=0.0)
+    scores, _ = train(tmp_path, settings(tmp_path))
+    low, _, high = scores["shuffled"]
+    assert low <= scores["auc"] <= high
+    assert scores["p"] > 0.025
+
+
+def test_the_bundle_reads_epochs_as_the_readout_that_was_fitted(
+    trained: tuple[Path, dict[str, Any], Bundle],
+) -> None:
+    folder, _, bundle = trained
+    config = load_events(folder / "planted.toml")
+    trials = cut_trials(config, folder)
+    assert bundle.spec.result.labels_in_order == ("left", "right")
+    recording = open_recording(folder / "one.npz", rate=RATE, channels=("C3", "Cz", "C4"), unit="uV")
+    wanted = [event for event in recording.markers if event.text != "7"]
+    decoder = OnnxDecoder(bundle, clock=ManualClock(0.0))
+    cutter = bundle.cut.recorded(recording.signal, bundle.adapt(recording.signal), wanted)
+    read = [decoder.decode(w) for chunk in chunks(recording, 100, 0, LENGTH) for w in cutter.push(chunk)]
+    valid = [one for one in read if one.valid]
+    assert len(valid) == len(trials)
+    chosen = np.array([one.latent.argmax() for one in valid])
+    assert (chosen == trials.classes).mean() > 0.9
+    assert all(one.latent.sum() == pytest.approx(1, abs=1e-6) for one in valid)
+    assert [one.confidence for one in valid] == pytest.approx([one.latent.max() for one in valid])
+
+
+def test_probabilities_of_trials_that_were_not_fitted_on_are_as_often_right_as_they_say(
+    tmp_path: Path,
+) -> None:
+    plant(tmp_path, strength=0.6, every=45)
+    config = load_events(settings(tmp_path))
+    trials = cut_trials(config, tmp_path)
+    from models.systems.events.scoring import predict
+    from models.systems.events.train import fit_all
+
+    folds = list(folds_of(config, trials))
+    temperature = fit_all(config, trials, folds).temperature
+    predicted = predict(config, trials, folds)
+    stated = softmax(predicted.scores / temperature)
+    own = stated[np.arange(len(trials)), trials.classes]
+    raw = softmax(predicted.scores)[np.arange(len(trials)), trials.classes]
+    assert -np.log(own).mean() <= -np.log(raw).mean()
+    right = (stated.argmax(axis=1) == trials.classes).mean()
+    assert stated.max(axis=1).mean() == pytest.approx(right, abs=0.1)
+
+
+def test_no_fold_is_fitted_on_a_sample_that_it_is_scored_on(tmp_path: Path) -> None:
+    plant(tmp_path, strength=1.0, every=20)
+    config = load_events(settings(tmp_path, folds="5"))
+    trials = cut_trials(config, tmp_path)
+    folds = folds_of(config, trials)
+    assert np.array_equal(np.concatenate([fold.score for fold in folds]), np.arange(len(trials)))
+    for fold in folds:
+        used = np.zeros(LENGTH, bool)
+        for row in fold.fit:
+            used[trials.start[row] : trials.end[row]] = True
+        assert not any(used[trials.start[row] : trials.end[row]].any() for row in fold.score)
+    dropped = [len(trials) - len(fold.score) - len(fold.fit) for fold in folds]
+    assert sum(dropped) > 0, "epochs at a boundary overlap, and are dropped"
+
+
+def test_recordings_can_be_folds_of_their_own(tmp_path: Path) -> None:
+    for seed, name in enumerate(("one.npz", "two.npz")):
+        plant(tmp_path, 2.0, name, seed)
+    second = SETTINGS[SETTINGS.index("[[recordings]]") : SETTINGS.index("[signal]")].replace("one", "two")
+    path = settings(tmp_path, folds='"recordings"', **{"[signal]": second + "[signal]"})
+    scores, bundle = train(tmp_path, path)
+    assert len(scores["auc_folds"]) == 2
+    assert set(bundle.spec.provenance.data) == {"one.npz", "two.npz"}
+
+
+def test_a_report_makes_the_folds_again_and_says_whether_they_score_the_same(
+    trained: tuple[Path, dict[str, Any], Bundle], tmp_path: Path
+) -> None:
+    folder, scores, bundle = trained
+    system = system_of_bundle(bundle)
+    report = system.report(bundle, tmp_path / "report", data_root=folder)
+    assert report["as_stated"] is True
+    assert report["auc"] == scores["auc"]
+    page = Path(report["page"]).read_text()
+    for words in ("Single trials tell the classes apart", "Mean responses", "At C"):
+        assert words in page
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["trials"] == scores["trials"]
+    decoded = system.held_out(bundle, data_root=folder, progress=lambda done, text: None)
+    assert len(decoded) == sum(scores["trials"].values())
+    assert not decoded.simulated
+
+
+def test_another_recording_of_the_same_name_is_refused(
+    trained: tuple[Path, dict[str, Any], Bundle], tmp_path: Path
+) -> None:
+    plant(tmp_path, strength=2.0, seed=9)
+    with pytest.raises(
+        RecordingError, match="the recording that bundle 'planted' was trained on, came another"
+    ):
+        system_of_bundle(trained[2]).held_out(
+            trained[2], data_root=tmp_path, progress=lambda done, text: None
+        )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ('right = "2|3"', 'right = "9"', r"0 of 'right'.*markers there: '1'"),
+        ('right = "2|3"', 'right = "1|2"', "marker '1' is of left and right"),
+        ('unit = "uV"\n\n[signal]', 'unit = "mV"\n\n[signal]', "expected a recording in uV, came mV"),
+        ('path = "one.npz"', 'path = "two.npz"', "expected the recording two.npz"),
+        ("folds = 4", "folds = 60", "expected trials of every class beside each"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path: Path, before: str, after: str, words: str) -> None:
+    plant(tmp_path, strength=1.0, every=200)
+    with pytest.raises(RecordingError, match=words):
+        train(tmp_path, settings(tmp_path, **{before: after}))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_pattern_that_cannot_be_matched_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"classes\.left"):
+        load_events(settings(tmp_path, **{'left = "1"': 'left = "("'}))
+
+
+def test_averages_are_of_one_class_and_one_fold() -> None:
+    scores = np.arange(14, dtype=float)[:, None] * [1.0, -1.0]
+    classes = np.array([0, 1] * 7)
+    fold = np.repeat([0, 1], 7)
+    two = averaged(Predicted(scores, classes, fold), 2)
+    assert two.scores[:, 0].tolist() == [1, 5, 2, 9, 8, 12]
+    assert (two.classes.tolist(), two.fold.tolist()) == ([0, 0, 1, 0, 1, 1], [0, 0, 0, 1, 1, 1])
+
+
+def test_the_area_of_three_classes_is_the_mean_of_each_against_the_others() -> None:
+    classes = np.array([0, 0, 1, 1, 2, 2])
+    assert area(np.eye(3)[classes], classes) == 1.0
+    assert area(np.zeros((6, 3)), classes) == 0.5
+
+
+def test_weights_of_the_whole_epoch_give_what_block_means_give() -> None:
+    random = np.random.default_rng(1)
+    epochs = random.standard_normal((60, 11, 2)).astype(np.float32)
+    classes = np.arange(60) % 3
+    epochs[classes == 1, 3:6, 0] += 1.0
+    readout = fit(epochs, classes, 3, block=3)
+    assert readout.weights.shape == (3, 11, 2)
+    assert not readout.weights[:, 9:].any(), "what is left over is not used"
+    blocks = epochs[:, :9].reshape(60, 3, 3, 2).mean(axis=2, dtype=np.float64)
+    expected = np.einsum("nbc,kbc->nk", blocks, readout.weights[:, :9:3] * 3) + readout.bias
+    assert readout.scores(epochs) == pytest.approx(expected)
