@@ -62,7 +62,7 @@ def export_readout(
         graph.node("Identity", [sure], "confidence")
     else:
         add_novelty(
-            graph, _statistics(graph, readout.novelty, standardised), readout.novelty.limits, sure, 0.0
+            graph, add_statistics(graph, readout.novelty, standardised), readout.novelty.limits, sure, 0.0
         )
         given.append("novelty")
     d = len(readout.latents.mean)
@@ -72,8 +72,8 @@ def export_readout(
     )
 
 
-def _statistics(graph: GraphParts, novelty: Novelty, standardised: str) -> str:
-    """Add T, and Q where there is one, of standardised voxels: (batch, 1 or 2)."""
+def add_statistics(graph: GraphParts, novelty: Novelty, standardised: str) -> str:
+    """Add T, and Q where there is one, of standardised values, (batch, values); return their name, (batch, 1 or 2)."""
     k, p = len(novelty.variances), len(novelty.mean)
     graph.constant("usual", novelty.mean[None])
     graph.constant("axes", novelty.axes)

@@ -4,8 +4,8 @@ r"""A readout of classes: block means of an epoch, a linear discriminant with a 
 
 x are the means of every channel over short blocks; w and b are those of linear discriminant analysis with the
 covariance of Ledoit & Wolf (2004) and equal priors, as Blankertz et al. 2011 (NeuroImage 56, 814-825) advise for evoked
-potentials. The temperature T is fitted to predictions for trials that took no part in the fit. Everything is linear up
-to the softmax, so the exported graph is one product with the whole epoch.
+potentials. The temperature T is fitted to predictions for trials that took no part in the fit. What lies outside the
+training trials is told by its novelty (`models.readouts.novelty`).
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 from scipy.optimize import minimize_scalar
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from models.export import OPSET, finish
+from models.export import GraphParts, floats
+from models.readouts.export import add_novelty, add_statistics
+from models.readouts.novelty import Novelty
 from models.systems.events.trials import Fold
 
 Floats = NDArray[np.float64]
@@ -29,25 +30,40 @@ class ClassReadout:
 
     Attributes
     ----------
-    weights : (k, length, features) float64
-        Of every sample of the epoch, for each class.
+    block : int
+        Samples that are averaged into one feature a channel.
+    mean, scale : (features,) float64
+        That features are standardised by.
+    weights : (k, features) float64
+        Of the standardised features, for each class.
     bias : (k,) float64
     temperature : float
     """
 
+    block: int
+    mean: Floats
+    scale: Floats
     weights: Floats
     bias: Floats
     temperature: float = 1.0
 
+    def standardised(self, epochs: NDArray[np.float32]) -> Floats:
+        """Return features of epochs, (n, length, *shape), with mean 0 and variance 1 in training: (n, features)."""
+        return (features_of(epochs, self.block) - self.mean) / self.scale
+
     def scores(self, epochs: NDArray[np.float32]) -> Floats:
         """Return the log-odds of each class up to a constant, (n, k), of epochs, (n, length, *shape)."""
-        flat = epochs.reshape(len(epochs), -1).astype(np.float64)
-        given: Floats = (flat @ self.weights.reshape(len(self.bias), -1).T + self.bias) / self.temperature
+        given: Floats = (self.standardised(epochs) @ self.weights.T + self.bias) / self.temperature
         return given
 
-    def probabilities(self, epochs: NDArray[np.float32]) -> Floats:
-        """Return the probability of each class, (n, k)."""
-        return softmax(self.scores(epochs))
+
+def features_of(epochs: NDArray[np.float32], block: int) -> Floats:
+    """Return the means of `block` samples of each channel, (n, features); what is left over is not used."""
+    n, length = epochs.shape[:2]
+    blocks = length // block
+    rows = epochs.reshape(n, length, -1)[:, : blocks * block]
+    means: Floats = rows.reshape(n, blocks, block, -1).mean(axis=2, dtype=np.float64)
+    return means.reshape(n, -1)
 
 
 def softmax(scores: Floats) -> Floats:
@@ -59,24 +75,28 @@ def softmax(scores: Floats) -> Floats:
 
 def fit(epochs: NDArray[np.float32], classes: NDArray[np.int64], k: int, block: int) -> ClassReadout:
     """Fit a readout of `k` classes to epochs, (n, length, *shape), averaging `block` samples into a feature."""
-    n, length = epochs.shape[:2]
-    blocks = length // block
-    rows = epochs.reshape(n, length, -1)
-    features = rows[:, : blocks * block].reshape(n, blocks, block, -1).mean(axis=2, dtype=np.float64)
+    features = features_of(epochs, block)
+    mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-12)
     # Frequent classes say more about the covariance; afterwards every class is as likely as another.
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    analysis.fit(features.reshape(n, -1), classes)
-    coefficients, intercept = analysis.coef_, analysis.intercept_
+    analysis.fit((features - mean) / scale, classes)
+    weights, bias = analysis.coef_, analysis.intercept_
     if k == 2:
         # Of two classes the library gives the odds of the second alone.
-        coefficients = np.concatenate([-coefficients, coefficients]) / 2
-        intercept = np.concatenate([-intercept, intercept]) / 2
+        weights = np.concatenate([-weights, weights]) / 2
+        bias = np.concatenate([-bias, bias]) / 2
     log_priors = np.log(analysis.priors_)
-    intercept = intercept - (log_priors - log_priors.mean())
-    weights = np.zeros((k, length, rows.shape[2]))
-    spread = np.repeat(coefficients.reshape(k, blocks, -1) / block, block, axis=1)
-    weights[:, : blocks * block] = spread
-    return ClassReadout(weights, intercept)
+    return ClassReadout(block, mean, scale, weights, bias - (log_priors - log_priors.mean()))
+
+
+def fit_novelty(readout: ClassReadout, epochs: NDArray[np.float32], folds: Sequence[Fold]) -> Novelty:
+    """Fit what tells epochs unlike those of training; its limits come from folds that it did not see."""
+    masks = []
+    for fold in folds:
+        kept, out = np.zeros(len(epochs), bool), np.zeros(len(epochs), bool)
+        kept[fold.fit], out[fold.score] = True, True
+        masks.append((kept, out))
+    return Novelty.fit(readout.standardised(epochs), masks)
 
 
 def cross_predict(
@@ -101,37 +121,44 @@ def fit_temperature(scores: Floats, classes: NDArray[np.int64]) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-5, 8), method="bounded").x))
 
 
-def export(readout: ClassReadout, shape: Sequence[int]) -> bytes:
-    """Write a readout as a graph: ``window`` (1, *shape) → ``probabilities`` (1, k), ``confidence`` (1,).
+def export(readout: ClassReadout, novelty: Novelty, shape: Sequence[int]) -> bytes:
+    """Write a readout as a graph from ``window`` (1, *shape).
+
+    It gives ``probabilities`` (1, k), ``confidence`` (1,), the largest of them, or chance where the epoch is unlike
+    those of training, and ``novelty`` (1,), which is above 1 there.
 
     Parameters
     ----------
-    readout : ClassReadout
+    readout, novelty
         What was fitted.
     shape : sequence of int
         Of one epoch: (length, *features).
     """
-    k = len(readout.bias)
-    flat = (readout.weights.reshape(k, -1).T / readout.temperature).astype(np.float32)
-    constants = {
-        "weights": flat,
-        "bias": (readout.bias / readout.temperature).astype(np.float32),
-        "classes": np.array([1], np.int64),
-    }
-    nodes = [
-        helper.make_node("Flatten", ["window"], ["samples"], axis=1),
-        helper.make_node("Gemm", ["samples", "weights", "bias"], ["log_odds"]),
-        helper.make_node("Softmax", ["log_odds"], ["probabilities"], axis=1),
-        helper.make_node("ReduceMax", ["probabilities", "classes"], ["confidence"], keepdims=0),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "class_readout",
-        [helper.make_tensor_value_info("window", TensorProto.FLOAT, [1, *shape])],
-        [
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [1, k]),
-            helper.make_tensor_value_info("confidence", TensorProto.FLOAT, [1]),
-        ],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    return finish(helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)]))
+    k, block = len(readout.bias), readout.block
+    blocks = shape[0] // block
+    graph = GraphParts()
+    for name, value in {
+        "first": np.array([0]),
+        "end": np.array([blocks * block]),
+        "time": np.array([1]),
+        "in_blocks": np.array([1, blocks, block, -1]),
+        "within": np.array([2]),
+        "mean": readout.mean[None],
+        "scale": readout.scale[None],
+        "weights": readout.weights.T / readout.temperature,
+        "bias": readout.bias / readout.temperature,
+        "classes": np.array([1]),
+    }.items():
+        graph.constant(name, value)
+    graph.node("Slice", ["window", "first", "end", "time"], "whole_blocks")
+    graph.node("Reshape", ["whole_blocks", "in_blocks"], "blocks")
+    graph.node("ReduceMean", ["blocks", "within"], "means", keepdims=0)
+    graph.node("Flatten", ["means"], "features", axis=1)
+    graph.node("Sub", ["features", "mean"], "centred")
+    graph.node("Div", ["centred", "scale"], "standardised")
+    graph.node("Gemm", ["standardised", "weights", "bias"], "log_odds")
+    graph.node("Softmax", ["log_odds"], "probabilities", axis=1)
+    graph.node("ReduceMax", ["probabilities", "classes"], "sure", keepdims=0)
+    add_novelty(graph, add_statistics(graph, novelty, "standardised"), novelty.limits, "sure", 1 / k)
+    given = [floats("probabilities", [1, k]), floats("confidence", [1]), floats("novelty", [1])]
+    return graph.finish("class_readout", floats("window", [1, *shape]), given)

@@ -8,11 +8,13 @@ from models.reports.decoded import Decoded
 from models.systems.system import Progress, System
 
 
-def train(path: Path, out: Path, *, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+def train(
+    path: Path, out: Path, *, data_root: Path | None, progress: Progress, even_at_chance: bool = False
+) -> dict[str, Any]:
     """Fit a readout to the epochs of every recording; score it on folds that it did not see."""
     from models.systems.events.train import train_events
 
-    return train_events(path, out, data_root, progress)
+    return train_events(path, out, data_root, progress, even_at_chance)
 
 
 def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:
@@ -31,10 +33,18 @@ def own_report(
     return evaluate(bundle, out, data_root, progress)
 
 
+def settings() -> Any:
+    """Return the model of its training file."""
+    from models.systems.events.settings import EventsConfig
+
+    return EventsConfig
+
+
 SYSTEM = System(
     kind="events",
     about="classes of events, read from the epochs around them and drawn as a bar each",
     train=train,
     held_out=held_out,
     own_report=own_report,
+    settings=settings,
 )

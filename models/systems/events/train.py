@@ -6,6 +6,7 @@ probabilities are made likely on. The bundle's own readout is fitted to all of t
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,28 @@ from bci.decoder.spec import (
     EpochSpec,
     GraphSpec,
     ImageSpec,
+    NoveltySpec,
     Provenance,
     SignalSpec,
 )
 from bci.signal.pipeline import Pipeline
 from models.provenance import versions
+from models.readouts.novelty import Novelty
 from models.settings import find_data_root
-from models.systems.events.readout import ClassReadout, export, fit, fit_temperature
+from models.systems.events.readout import ClassReadout, export, fit, fit_novelty, fit_temperature
 from models.systems.events.scoring import predict, score
 from models.systems.events.settings import EventsConfig, load_events
 from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
+from models.systems.system import check_worth
 
 Progress = Callable[[float, str], None]
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "mne", "onnx", "onnxruntime")
 
 
-def train_events(path: Path, out: Path, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+def train_events(
+    path: Path, out: Path, data_root: Path | None, progress: Progress, even_at_chance: bool = False
+) -> dict[str, Any]:
     """Train a readout and write its bundle.
 
     Parameters
@@ -48,6 +54,8 @@ def train_events(path: Path, out: Path, data_root: Path | None, progress: Progre
         Folder that recordings' paths start from; see `models.settings.find_data_root`.
     progress : callable
         Takes the share done, 0 to 1, and a line of text.
+    even_at_chance : bool
+        Whether to write a bundle that is no better than chance, and says so.
 
     Returns
     -------
@@ -58,6 +66,8 @@ def train_events(path: Path, out: Path, data_root: Path | None, progress: Progre
     ------
     ConfigError
         If the file or the data root cannot be used.
+    AtChance
+        If the readout is no better than chance, and that is not `even_at_chance`.
     RecordingError
         If a recording is missing or cannot be used, or there are too few trials.
     BundleError
@@ -70,9 +80,10 @@ def train_events(path: Path, out: Path, data_root: Path | None, progress: Progre
     folds = folds_of(config, trials)
     progress(0.2, "scoring, beside shuffled classes")
     scores = score(config, trials, folds)
+    scores |= check_worth(*worth(scores), even_at_chance)
     progress(0.9, "fitting, exporting")
     readout = fit_all(config, trials, folds)
-    spec, files = bundle_of(config, trials, readout, scores)
+    spec, files = bundle_of(config, trials, readout, fit_novelty(readout, trials.epochs, folds), scores)
     files |= {
         CARD: write_card(spec),
         "training.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
@@ -82,15 +93,23 @@ def train_events(path: Path, out: Path, data_root: Path | None, progress: Progre
     return {**scores, "bundle": bundle.name, "hash": bundle.hash}
 
 
+def worth(scores: dict[str, Any]) -> tuple[bool, str]:
+    """Return whether classes are told apart better than by chance, and the score beside chance in words."""
+    low, _, high = scores["shuffled"]
+    return bool(scores["auc"] > high), (
+        f"the area under the curve is {scores['auc']:.3f}; with shuffled classes it is {low:.3f} to {high:.3f}"
+    )
+
+
 def fit_all(config: EventsConfig, trials: EventTrials, folds: list[Fold]) -> ClassReadout:
     """Fit the readout to all trials, with the temperature of predictions for trials that were not fitted on."""
     fitted = fit(trials.epochs, trials.classes, len(config.labels), config.readout.block)
     predicted = predict(config, trials, folds)
-    return ClassReadout(fitted.weights, fitted.bias, fit_temperature(predicted.scores, trials.classes))
+    return replace(fitted, temperature=fit_temperature(predicted.scores, trials.classes))
 
 
 def bundle_of(
-    config: EventsConfig, trials: EventTrials, readout: ClassReadout, scores: dict[str, Any]
+    config: EventsConfig, trials: EventTrials, readout: ClassReadout, novelty: Novelty, scores: dict[str, Any]
 ) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
     """Describe the bundle of a fitted readout, and write its graph."""
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
@@ -110,6 +129,10 @@ def bundle_of(
             calibrated_on=f"epochs of {len(trials.data)} recording(s), each predicted without its fold",
             classes=len(config.labels),
         ),
+        novelty=NoveltySpec(
+            calibrated_on="the same epochs, each without its fold",
+            flagged=float((novelty(readout.standardised(trials.epochs)) > 1).mean()),
+        ),
         provenance=Provenance(
             data=dict(trials.data),
             config=config.model_dump(mode="json"),
@@ -118,4 +141,4 @@ def bundle_of(
         ),
         scores={key: value for key, value in scores.items() if key not in ("left_out", "trials")},
     )
-    return spec, {"readout.onnx": export(readout, trials.epochs.shape[1:])}
+    return spec, {"readout.onnx": export(readout, novelty, trials.epochs.shape[1:])}
