@@ -161,13 +161,16 @@ def _record(
     """Present the cues to a participant, and record the stream."""
     from bci.control.cueing import Cueing
     from bci.control.record_streams import record_streams
+    from bci.io.lsl.connection import refuse_unlike_signal
     from bci.io.lsl.markers import MarkerOutlet
     from bci.io.lsl.source import describe
     from bci.memory.lsl_clock import LslClock
     from stimuli.tones import Tones
 
     # A stream that does not fit is refused before the participant's time is spent.
-    calibrating.plan(config, base, describe(config.stream.address, config.stream.timeout_s).signal)
+    info = describe(config.stream.address, config.stream.timeout_s)
+    refuse_unlike_signal(info)
+    calibrating.plan(config, base, info.signal)
     clock = LslClock()
     cues_id = f"{config.name}-cues-{os.getpid()}"
     states = {state.label: state for state in config.states}

@@ -204,12 +204,12 @@ def test_what_the_network_holds_is_refused_alike(
 
 @pytest.mark.system
 def test_the_example_of_one_source_id_finds_its_streams_and_completes_them(
-    outlets: Callable[..., Any],
+    tmp_path: Path, outlets: Callable[..., Any]
 ) -> None:
     outlets("Amp", "serial-0042", rate=160.0, n=8, bare=True)
     outlets("Events", "serial-0042", "str", rate=0.0, n=1)
     config = load_session(ROOT / "configs" / "one-source-id.toml")
-    found = rehearse(config).plan.roster
+    found = rehearse(config, tmp_path).plan.roster
     signal = found.info(0).signal
     assert (signal.channels[-1], signal.unit) == ("PO8", "uV")
     assert [str(address) for address in found.markers[0]] == ["source_id=serial-0042,type=Markers"]

@@ -36,7 +36,8 @@ class Light:
         stream = rig.config.display.photodiode_stream
         self._words = folder / "light.txt"
         self._process: psutil.Popen | None = None
-        if stream is not None and stream not in [s.source_id for s in rig.config.streams]:
+        own = {said for s in rig.config.streams for said in (s.source_id, s.name, s.lsl_name)}
+        if stream is not None and stream not in own:
             command = [
                 sys.executable,
                 "-m",
