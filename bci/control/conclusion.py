@@ -73,6 +73,9 @@ def judge(
         came_back |= silence.longest >= came_back_s
         if silence.now:
             silent.append(driving)
+    for program, name in names.items():
+        if fault := outcome.facts.get(program, {}).get("time_fault"):
+            sentences.append(f"The time of {name} cannot be used: {fault}")
     nothing = [name for name, count in (decoded or {}).items() if not count]
     if nothing and not silent:
         which = "" if len(decoded or {}) == 1 else f" by {', '.join(nothing)}"

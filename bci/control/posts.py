@@ -8,10 +8,11 @@ from bci.memory.orders import HOLD, STOP
 #: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
 #: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
 #: (``neutral``, see `bci.memory.alarms`); how long the disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes
-#: it owes, and how long it lasts; how many streams are ``implausible``.
+#: it owes, and how long it lasts; how many streams are ``implausible``; whether a stream is ``mistimed``, by its first
+#: seconds.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
-    "acquire": ("samples", "lost", "markers", "gone", "doubles"),
+    "acquire": ("samples", "lost", "markers", "gone", "doubles", "mistimed"),
     "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
     "display": ("flips", "dropped", "neutral"),
     "engine": ("begun", "done", "aborted"),

@@ -140,6 +140,7 @@ def _acquire(
             row["data"] = source.newest
         if source is not None:
             row["gone"], row["doubles"] = source.gone, source.doubles
+            row["mistimed"] = source.mistimed
             # The first samples need a moment: until they are late nothing is wrong.
             if owes is None and (source.received or clock.now() - began > source.data_age_limit):
                 owes = row["data_limit"] = source.data_age_limit

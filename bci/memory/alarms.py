@@ -209,6 +209,15 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
             age=0.0 if math.isinf(silence) else silence,
             over=f"data again{of}",
         )
+    if _shows(row, "mistimed"):
+        yield Alarm(
+            f"mistimed {name}",
+            f"TIME OF {called or 'STREAM'} WRONG",
+            f"The stamps{of} are of another clock or unit of time, or its rate is not what it states; log.txt says "
+            "which. It is recorded as it comes.",
+            "Correct it in the amplifier's program: markers fall on other samples, filters are off.",
+            over=f"the time{of} can be used",
+        )
     if _shows(row, "doubles"):
         yield Alarm(
             f"double {name}",

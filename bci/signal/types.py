@@ -281,6 +281,7 @@ class MarkKind(IntEnum):
     LATCHED = 15
     EPOCH = 16
     EPOCH_LOST = 17
+    UNSTAMPED = 18
 
     @property
     def starts_segment(self) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bci.control.posts import COUNTERS
-from bci.errors import StreamMismatch, StreamNotFound
+from bci.errors import StreamMismatch, StreamNotFound, StreamTimeError
 from bci.io.lsl.markers import MarkerOutlet
 from bci.io.lsl.source import LslOutlet
 from bci.live import acquire
@@ -127,6 +127,54 @@ def test_every_sample_is_written_counted_and_reported(make: Callable[..., Bench]
     assert bench.told["ready"]["speed"] == 1.0
     report = bench.told["report"]
     assert (report["samples"], report["lost"], report["gaps"], report["reconnects"]) == (77, 3, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "scale", "since", "words"),
+    [
+        (80.0, 1.0, 0.0, "1000 samples a second were expected, 80"),
+        (1000.0, 1.0, 1.7e9, "another clock"),
+        (1000.0, 1e9, 0.0, "nanoseconds"),
+        (1000.0, math.nan, 0.0, "no finite number"),
+    ],
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_stream_of_another_clock_unit_or_rate_is_refused_or_said(
+    make: Callable[..., Bench], strict: bool, rate: float, scale: float, since: float, words: str
+) -> None:
+    bench = make(strict=strict)
+
+    def kinds() -> list[MarkKind]:
+        return [MarkKind(int(mark["kind"])) for mark in read_marks(bench.stream.marks, 0)[0]]
+
+    def script() -> None:
+        bench.until_ready()
+        clock, began, sent = LslClock(), LslClock().now(), 0
+        while not bench.row["mistimed"] and MarkKind.REFUSED not in kinds() and clock.now() < began + 20:
+            due = int((clock.now() - began) * rate)
+            counts = np.arange(sent, due)
+            if len(counts):
+                stamps = (began + counts / rate + since) * scale
+                # Not by a push of ours, which refuses a stamp that is no number.
+                outlet._outlet.push_chunk(np.stack([counts, -counts], axis=1).astype("f4"), stamps.tolist())
+                sent = due
+            time.sleep(0.01)
+
+    with LslOutlet(SIGNAL, bench.source_id) as outlet:
+        if strict:
+            with pytest.raises(StreamTimeError, match=words):
+                bench.run(script)
+        else:
+            bench.run(script)
+    assert words in bench.told["report"]["time_fault"]
+    found = kinds()
+    assert (MarkKind.REFUSED in found) == strict
+    if not strict:
+        assert bench.row["mistimed"] == 1
+        assert bench.stream.samples.count > 0
+        # What has no stamp is stamped on arrival: a file holds numbers alone.
+        assert np.isfinite(bench.stream.samples.read(0, 10)["raw"]).all()
+        assert (MarkKind.UNSTAMPED in found) == math.isnan(scale)
 
 
 def test_what_has_arrived_when_the_order_to_stop_comes_is_still_written(make: Callable[..., Bench]) -> None:

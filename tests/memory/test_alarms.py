@@ -99,6 +99,7 @@ def test_a_source_that_is_gone_is_told_from_one_that_is_silent(board: Board) -> 
 @pytest.mark.parametrize(
     ("program", "counters", "line", "urgent"),
     [
+        ("acquire", {"mistimed": 1}, "TIME OF STREAM WRONG", True),
         ("acquire", {"doubles": 1}, "SECOND SOURCE", True),
         ("decode", {"masked": 3}, "3 channels masked", False),
         ("decode", {"masked": 1}, "1 channel masked", False),

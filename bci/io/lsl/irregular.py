@@ -104,6 +104,11 @@ class IrregularSource(Closing):
         return math.inf
 
     @property
+    def mistimed(self) -> bool:
+        """Whether its time cannot be used: without a rate nothing shows it."""
+        return False
+
+    @property
     def gone(self) -> bool:
         """Whether it is lost now, and looked for."""
         return self._inlet is None

@@ -62,6 +62,7 @@ _WORDS = {
     MarkKind.CLOCK_RESET: "the sender's clock was set by {value:.6g} s",
     MarkKind.DUPLICATE: "{count} samples with the stamp of the one before",
     MarkKind.CLOCK_OFFSET: "the sender's clock is {value:.6f} s behind ours",
+    MarkKind.UNSTAMPED: "{count} samples whose stamp is no number: stamped on arrival",
     MarkKind.STALLED: "silent for {value:.3g} s",
     MarkKind.RESUMED: "speaks again after {value:.3g} s",
     MarkKind.LOST: "the source is gone",
@@ -186,6 +187,11 @@ class LslSource(Closing):
     def stamping(self) -> Stamping:
         """What the first seconds of the connection show of its time."""
         return self._opening.found
+
+    @property
+    def mistimed(self) -> bool:
+        """Whether its time cannot be used, by what its first seconds show."""
+        return bool(self._opening.found.fault)
 
     @property
     def delays(self) -> Delays | None:
@@ -339,7 +345,9 @@ class LslSource(Closing):
     ) -> int:
         """Fill in the times of the samples about to be committed, mark what their stamps show; return how many."""
         first = stream.samples.count
-        give_stamps(raw, self._stamps.newest)
+        unstamped = give_stamps(raw, now - inlet.offset)
+        if len(unstamped):
+            self._mark(stream, MarkKind.UNSTAMPED, int(unstamped[0]), len(unstamped), time=now)
         fresh, self._fresh = self._fresh, False
         if fresh:
             self._stamps.restart()
@@ -370,7 +378,7 @@ class LslSource(Closing):
                 self.lost += count
             elif kind is MarkKind.DUPLICATE:
                 self.duplicates += count
-            if kind is MarkKind.CLOCK_RESET:
+            if kind is MarkKind.CLOCK_RESET and not self._opening.open:
                 self._opening.restart()
             self._mark(stream, kind, event.index, count, event.value, time=float(times[event.index]))
         return decided

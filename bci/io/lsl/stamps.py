@@ -389,11 +389,13 @@ def _repeat(events: list[Irregularity], index: int) -> None:
         events.append(Irregularity(MarkKind.DUPLICATE, index, 1))
 
 
-def give_stamps(raw: NDArray[np.float64], before: float) -> None:
-    """Give a sample without a stamp, one that is no number, the stamp of the sample before it, in place."""
-    finite = np.isfinite(raw)
-    if finite.all():
-        return
-    place = np.maximum.accumulate(np.where(finite, np.arange(len(raw)), -1))
-    first = before if math.isfinite(before) else float(raw[finite][0]) if finite.any() else math.nan
-    raw[:] = np.where(place < 0, first, raw[np.maximum(place, 0)])
+def give_stamps(raw: NDArray[np.float64], arrived: float) -> NDArray[np.int64]:
+    """Stamp samples whose stamp is no number on arrival, in place; return which those are.
+
+    >>> stamps = np.array([5.0, np.nan, 5.2, np.inf])
+    >>> give_stamps(stamps, 5.3), stamps
+    (array([1, 3]), array([5. , 5.3, 5.2, 5.3]))
+    """
+    odd = np.flatnonzero(~np.isfinite(raw))
+    raw[odd] = arrived
+    return odd

@@ -1,5 +1,6 @@
 """Stamps find gaps, clock resets and duplicates at the exact sample, and correct the sender's clock."""
 
+import doctest
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import bci.io.lsl.stamps
 from bci.errors import StreamError
 from bci.io.lsl.stamps import Irregularity, Stamps
 from bci.signal.types import MarkKind
@@ -64,6 +66,12 @@ def planted() -> tuple[NDArray[np.float64], Found]:
         (MarkKind.DUPLICATE, 600, 3),
         (MarkKind.GAP, 700, 200),
     ]
+
+
+def test_the_example_in_the_documentation_holds() -> None:
+    result = doctest.testmod(bci.io.lsl.stamps)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_what_was_planted_is_found_at_the_exact_sample() -> None:
