@@ -17,6 +17,17 @@ def train(
     return train_events(path, out, data_root, progress, even_at_chance)
 
 
+def check(path: Path, *, data_root: Path | None) -> list[str]:
+    """Read every recording, and cut its epochs."""
+    from models.settings import find_data_root
+    from models.systems.events.settings import load_events
+    from models.systems.events.trials import cut_trials, folds_of
+
+    config = load_events(path)
+    folds_of(config, cut_trials(config, find_data_root(data_root)))
+    return []
+
+
 def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:
     """Cut the epochs again, and predict each by a readout that never saw its fold."""
     from models.systems.events.evaluate import cross_predicted
@@ -46,5 +57,6 @@ SYSTEM = System(
     train=train,
     held_out=held_out,
     own_report=own_report,
+    check=check,
     settings=settings,
 )
