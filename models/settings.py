@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bci.errors import ConfigError
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class Section(BaseModel):

@@ -28,19 +28,19 @@ class ComparisonConfig(Section):
     """What the comparison is called."""
     data: PathText
     """The training file of a system, from the file's own folder: its training trials are compared on."""
-    trials: Annotated[int, Field(ge=40)] | None = None
+    trials: Annotated[int, Field(ge=40, le=10_000_000)] | None = None
     """So many of its training trials, evenly over the session; all of them by default."""
     readouts: Annotated[tuple[Entry, ...], Field(min_length=1)]
     """The readouts to compare."""
     voxels: VoxelSettings | None = None
     """Chosen inside each fold; those of `data` by default, where it chooses any."""
-    candidates: Annotated[int, Field(ge=2)] = 24
+    candidates: Annotated[int, Field(ge=2, le=100_000)] = 24
     """Among how many pictures trials are identified, beside two."""
-    oracle_trials: Annotated[int, Field(ge=0)] = 60
+    oracle_trials: Annotated[int, Field(ge=0, le=1_000_000)] = 60
     """How many trials the oracle is asked about; 0 for none."""
-    permutations: Annotated[int, Field(ge=10)] = 1000
+    permutations: Annotated[int, Field(ge=10, le=1_000_000)] = 1000
     """And resamples."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of permutations and resamples."""
 
 

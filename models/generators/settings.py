@@ -63,7 +63,7 @@ class GeneratorFile(Protocol):
     kind: str
     name: str
     title: str
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     pictures: PictureSettings
     run: RunSettings
     package: PackageSettings

@@ -1,8 +1,8 @@
 """Sections of a training file that describe a simulated experiment: participant, timing of trials, epochs."""
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from models.settings import Section
 
@@ -12,11 +12,11 @@ class Participant(Section):
 
     modality: Literal["eeg", "lfp", "fmri"] = "eeg"
     """What is recorded of the participant."""
-    subject: Annotated[int, Field(ge=0)] = 1
+    subject: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Whose anatomy, tuning and noise."""
-    snr: Annotated[float, Field(gt=0)]
+    snr: Annotated[float, Field(gt=0, le=1e6)]
     """Signal-to-noise ratio of single trials, a ratio of variances."""
-    units: Annotated[int, Field(ge=16)] | None = None
+    units: Annotated[int, Field(ge=16, le=100_000)] | None = None
     """Early and higher units, or voxels."""
     tr: Annotated[float, Field(ge=0.2, le=10)] = 1.5
     """Seconds from volume to volume, of fMRI."""
@@ -25,19 +25,19 @@ class Participant(Section):
 class Timing(Section):
     """Timing describes the trials, seconds."""
 
-    train: Annotated[int, Field(ge=100)]
+    train: Annotated[int, Field(ge=100, le=100_000)]
     """Pictures shown once each, to fit the readout."""
-    test: Annotated[int, Field(ge=10)]
+    test: Annotated[int, Field(ge=10, le=10_000)]
     """Other pictures, to score it; these are also written out as the stimuli of live sessions."""
-    repeats: Annotated[int, Field(ge=1)] = 1
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     """How often each test picture is shown, single trials all the same."""
-    runs: Annotated[int, Field(ge=2)] = 6
+    runs: Annotated[int, Field(ge=2, le=1000)] = 6
     """How many runs the trials are divided into."""
-    stimulus_s: Annotated[float, Field(gt=0)]
+    stimulus_s: Annotated[float, Field(gt=0, le=600)]
     """How long a picture is shown."""
-    blank_s: Annotated[float, Field(gt=0)]
+    blank_s: Annotated[float, Field(gt=0, le=600)]
     """How long nothing is shown after it."""
-    lead_in_s: Annotated[float, Field(ge=0)] = 0.0
+    lead_in_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     """Beside one blank, how long nothing is shown before the first picture: filters settle. Trials whose epoch comes
     before that are left out, as they are live."""
 
@@ -50,12 +50,20 @@ class Timing(Section):
 class Cut(Section):
     """Cut describes the decoded part of a trial, seconds from the flip."""
 
-    start: float
+    start: Annotated[float, Field(ge=-600, le=600)]
     """Begin of the epoch, from the flip."""
-    stop: float
+    stop: Annotated[float, Field(ge=-600, le=600)]
     """Its end."""
     mean: bool = False
     """Whether the samples of an epoch are averaged, channel by channel: for volumes around a response's peak."""
+
+    @model_validator(mode="after")
+    def _goes_on(self) -> Self:
+        if not self.start < self.stop:
+            raise ValueError(
+                f"an epoch goes from start to a later stop; got {self.start:g} to {self.stop:g} s"
+            )
+        return self
 
 
 class InSilico(Protocol):

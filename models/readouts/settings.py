@@ -10,7 +10,7 @@ from models.settings import Section
 class VoxelSettings(Section):
     """VoxelSettings describes the choice of voxels, made on training trials alone."""
 
-    count: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=1, le=10_000_000)]
     """How many."""
     by: Literal["activation", "encoding"] = "encoding"
     """By the mean answer over its deviation (HYPER), or by how well the latents predict a voxel."""

@@ -44,7 +44,7 @@ def test_what_is_wrong_is_named(tmp_path, old, new, said):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot read the training file .*nowhere"):
+    with pytest.raises(ConfigError, match=r"cannot read the training file: there is no file .*nowhere"):
         load_training(tmp_path / "nowhere.toml")
 
 

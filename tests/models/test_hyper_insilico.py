@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -396,3 +397,25 @@ def test_a_session_without_known_stimuli_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(RecordingError, match=r"no session of an experiment"):
         evaluate_session(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("train = 100", "train = 1000000000", "trials.train"),
+        ("units = 64", "units = 1000000000", "participant.units"),
+        ("snr = 8.0", "snr = inf", "participant.snr"),
+        ("stimulus_s = 0.3", "stimulus_s = 1e300", "trials.stimulus_s"),
+        ("start = 0.04", "start = 1e300", "epoch.start"),
+        ("stop = 0.44", "stop = 0.01", "epoch"),
+        ("seed = 1", "seed = -1", "seed"),
+        ('"stimuli"', f'"{"x" * 300}"', "stimuli"),
+    ],
+)
+def test_a_training_file_that_no_machine_can_run_is_refused_by_its_key(
+    tmp_path: Path, old: str, new: str, key: str
+) -> None:
+    assert old in CONFIG
+    (tmp_path / "bad.toml").write_text(CONFIG.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=rf"  {re.escape(key)}: "):
+        load_hyper(tmp_path / "bad.toml")

@@ -131,6 +131,7 @@ def read_info(found: Any) -> StreamInfo:
             "stream, or its program is in error: stop it."
         )
     desc = found.desc()
+    _check_depth(desc, found.name())
     labels, unit = _read_channels(desc.child("channels"), n)
     ours = desc.child("bci")
     shape = _read_shape(ours.child_value("shape"), n, found.name())
@@ -191,6 +192,22 @@ def _desc_xml(xml: str) -> str:
     '<desc><cap>medium</cap></desc>'
     """
     return xml[xml.index("<desc>") : xml.rindex("</desc>") + len("</desc>")]
+
+
+def _check_depth(desc: Any, name: str) -> None:
+    """Refuse a description nested deeper than any reader follows: liblsl indents it, so it grows by the square."""
+    path, elements = [desc.first_child()], 0
+    while path:
+        node = path.pop()
+        if node.empty():
+            continue
+        elements += 1
+        if len(path) >= safe_xml.DEEPEST or elements > safe_xml.MOST_ELEMENTS:
+            raise StreamMismatch(
+                f"the description of stream {name!r} nests more than {safe_xml.DEEPEST} elements, or has more than "
+                f"{safe_xml.MOST_ELEMENTS}. Something imitates a stream, or its program is in error: stop it."
+            )
+        path += [node.next_sibling(), node.first_child()]
 
 
 def _children(node: Any, name: str, most: int) -> Iterator[Any]:

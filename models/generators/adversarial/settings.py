@@ -11,7 +11,7 @@ from models.generators.interface import ImageGenerator
 from models.generators.settings import GeneratorFile
 from models.settings import Count, Positive, Section, Share
 
-Weight = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class GameSettings(Section):
@@ -19,7 +19,7 @@ class GameSettings(Section):
 
     steps: Count = 20000
     """Updates of the generator in the adversarial game."""
-    batch: Annotated[int, Field(ge=2)] = 64
+    batch: Annotated[int, Field(ge=2, le=65_536)] = 64
     """Pictures of one update."""
     rate: Positive = 2e-4
     """Learning rate of the generator (Adam)."""
@@ -43,7 +43,7 @@ class GameSettings(Section):
     """Weight of the penalty on the critic's slope at real pictures."""
     r1_every: Count = 16
     """It is computed every so many updates, and weighs as many times more."""
-    warm_steps: Annotated[int, Field(ge=0)] = 0
+    warm_steps: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     """Updates before the game in which the generator learns to redraw pictures from latents of their own."""
     warm_rate: Positive = 2e-3
     """Learning rate in those updates."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from bci.config.numbers import Wait
 from bci.config.paths import PathText
 from bci.config.session import SafeName
 from bci.config.stream import Said
@@ -23,7 +24,7 @@ from bci.io.shipped import locate
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_key
-from models.settings import Positive, Section
+from models.settings import Section
 from models.systems.alpha.settings import ReadoutSettings, SignalSettings, WindowSettings, window_shape
 
 #: The marker behind the last block.
@@ -44,7 +45,7 @@ class CalibrationStream(Section):
     """Its type on the network, such as "EEG"; for a device that gives all its streams one source id."""
     host: Said | None = None
     """The computer that it comes from, where two send streams that are otherwise alike."""
-    timeout_s: Positive = 5.0
+    timeout_s: Wait = 5.0
     """How long to look for it."""
     buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
     """How long a sample stays readable in shared memory."""

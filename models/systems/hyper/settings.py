@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from bci.config.paths import PathText
 from bci.config.toml import check_settings, load_settings
@@ -18,11 +18,11 @@ class HyperConfig(Section):
     """A HyperConfig is a training file of kind ``hyper-insilico``."""
 
     kind: Literal["hyper-insilico"]
-    name: str
+    name: Annotated[str, Field(min_length=1, max_length=100)]
     """What the bundle is called."""
     title: str = ""
     """One sentence about it, for people."""
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     """Of pictures, trials and everything that is drawn at random."""
     generator: PathText
     """Folder of the generator's package, from the file's own; or the name of a shipped one."""

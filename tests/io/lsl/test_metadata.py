@@ -109,3 +109,26 @@ def test_an_extra_element_cannot_pose_as_one_of_ours() -> None:
 def test_what_lsl_does_not_carry_is_refused() -> None:
     with pytest.raises(ValueError, match="LSL carries"):
         write_info(StreamInfo(Signal("Amp", 250.0, (3,), (), "", "complex64"), "amp-7"))
+
+
+def test_a_description_that_nests_without_end_is_refused_before_it_grows() -> None:
+    made = pylsl.StreamInfo("deep", "EEG", 2, 100, "float32", "deep-1")
+    node = made.desc()
+    for _ in range(5000):
+        node = node.append_child("a")
+    with pytest.raises(StreamMismatch, match="nests more than 64 elements"):
+        read_info(made)
+
+
+def test_labels_of_a_stream_are_on_one_line_and_seen() -> None:
+    made = pylsl.StreamInfo("amp", "EEG", 2, 100, "float32", "amp-1")
+    channels = made.desc().append_child("channels")
+    for label in ("O1\nstimulus", "=O\u202e2"):
+        channels.append_child("channel").append_child_value("label", label)
+    assert read_info(made).signal.channels == ("O1 stimulus", "=O�2")
+
+
+@pytest.mark.parametrize("rate", [1e300, 1e-300, 2e8])
+def test_a_rate_at_which_nothing_is_sampled_is_refused(rate: float) -> None:
+    with pytest.raises(StreamMismatch, match="Something imitates a stream"):
+        read_info(pylsl.StreamInfo("amp", "EEG", 1, rate, "float32", "amp-1"))
