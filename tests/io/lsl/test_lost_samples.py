@@ -78,6 +78,19 @@ def test_jittered_stamps_show_losses_that_are_longer_than_the_jitter(jitter: flo
     assert np.percentile(np.abs(times - true), 99) < max(jitter, 1e-4)
 
 
+@pytest.mark.parametrize(
+    ("rate", "every", "lost"), [(100, 100, 5), (100, 100, 1), (250, 250, 12), (1000, 300, 30)]
+)
+def test_a_stream_that_loses_samples_from_its_beginning_is_learnt_rightly(
+    rate: int, every: int, lost: int
+) -> None:
+    numbers = np.flatnonzero(np.arange(rate * 60) % every < every - lost)
+    true = 100 + numbers / rate
+    times, found = run(true, rate, 16)
+    assert sum(count for _, _, count in found) == np.ptp(numbers) + 1 - len(numbers)
+    assert np.abs(times - true)[4 * rate :].max() < 1e-4
+
+
 def test_one_percent_of_bluetooth_packets_lost_is_one_percent_said() -> None:
     rate, size, n = 256, 12, 256 * 300
     true, stamps = packets(rate, size, n, 0.01)
