@@ -93,10 +93,15 @@ def calibrate(
             else _record(loaded, calibrating, recordings, base, silent, output)
         )
         facts |= {"session": summary["session"], "recording": summary["recording"]}
-        if summary["status"] != "done" or summary["ended_by"] != "its end":
+        # A simulated participant has sent all that it had some moments before the end.
+        whole = ("done", "lost") if simulate else ("done",)
+        if summary["ended_by"] != "its end":
             _give_up(
                 f"the recording ended before the last block: {summary['ended_by']}", config, facts, output
             )
+        elif summary["status"] not in whole:
+            why = " ".join([*summary["told"], *summary["failures"]]) or "a program was started again"
+            _give_up(f"the recording is not whole: {why}", config, facts, output)
         recording = Path(summary["recording"])
     if recording.is_dir():
         recording = recording / "recording.xdf"

@@ -19,6 +19,7 @@ from bci.control.roster import Roster, own_markers
 from bci.control.session_rings import SessionRings
 from bci.control.session_specs import SessionSpecs
 from bci.control.supervisor import RIG_MARKS, Supervisor
+from bci.decoder.decoder import SETTLING
 from bci.decoder.spec import AT_CHANCE
 from bci.errors import DiskError
 from bci.io.files.folder import write_json, writing
@@ -304,14 +305,19 @@ class SessionPlan:
                 named("acquire", self.roster.stream_name(self.config.decoded_by(decoder)))
                 for decoder in self.config.feeds
             },
-            decoded={
-                name: programs[post].counters["reconstructions"] - programs[post].counters["invalid"]
-                for name, post in decoders.items()
-            },
+            decoded={name: _shown(outcome, post) for name, post in decoders.items()},
             ended=self._ended_sources(outcome.facts),
             recorded=recorded["samples"] + recorded["events"],
             came_back_s=self.rules.hung_after_s,
         )
+
+
+def _shown(outcome: SessionOutcome, decoder: str) -> int:
+    """Return how many reconstructions of a decoder could be shown; all count while its filters had not settled yet."""
+    counters = outcome.snapshot.programs[decoder].counters
+    newest = outcome.at_end.newest.get(decoder)
+    settling = newest is not None and newest.reason == SETTLING
+    return counters["reconstructions"] - (0 if settling else counters["invalid"])
 
 
 def _draw_latency(folder: Path, latency: Mapping[str, Any]) -> list[str]:

@@ -14,45 +14,36 @@ for the supervisor.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bci.control.crew import Crew, on_signals, wait_for_news
+from bci.control.lookout import Lookout
 from bci.control.plan import Plan, SessionOutcome
 from bci.control.shared_memory import SharedMemory
 from bci.control.silences import Silences
 from bci.control.snapshot import (
     FOLLOWING,
-    ProgramSnapshot,
-    ReconstructionSnapshot,
     SessionSnapshot,
     SessionState,
-    StreamSnapshot,
 )
 from bci.control.spawn import Child
-from bci.errors import DiskError, Overrun
+from bci.errors import DiskError
 from bci.io.files.folder import make_folder, write_json
 from bci.io.files.space import require_room
-from bci.memory.alarms import Alarm, alarms, failed, restarting
-from bci.memory.board import Board, State
+from bci.memory.board import Board
 from bci.memory.leftovers import remove_leftovers
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import write_mark
 from bci.memory.orders import HOLD, Acknowledgement, Order
 from bci.memory.program import Launch, log_to
-from bci.memory.ring import Ring
 from bci.signal.clock import Clock
-from bci.signal.types import FRAME_DTYPE, STAGES, MarkKind
+from bci.signal.types import MarkKind
 
 #: The ring that the supervisor itself writes, where a line has it: restarts, and that a session has latched.
 RIG_MARKS = "rig_marks"
-
-_ARRIVED, _PUBLISHED = STAGES.index("arrived"), STAGES.index("published")
 
 log = logging.getLogger("bci.supervisor")
 
@@ -115,7 +106,7 @@ class Supervisor:
         self._memory = SharedMemory(plan.key, plan.line, plan.make, self._open)
         self._silences: Silences | None = None
         self._at_end: SessionSnapshot
-        self._newest: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+        self._lookout: Lookout
         self.board: Board
         self.crew: Crew
 
@@ -146,6 +137,7 @@ class Supervisor:
                 spawn=self._spawn,
                 wait=self._wait,
             )
+            self._lookout = Lookout(self.plan, self._memory, self.board, self.crew)
             try:
                 self._prepare()
                 self._watch()
@@ -281,93 +273,17 @@ class Supervisor:
     def snapshot(self) -> SessionSnapshot:
         """Return how the session stands now."""
         now = self.clock.now()
-        infos = self.plan.streams
         return SessionSnapshot(
             name=self.plan.name,
             state=self.state,
             since=self.since,
             at=now,
             elapsed=now - self.started,
-            programs={post.name: self._program(post.name, now) for post in self.plan.line},
-            streams={
-                name: StreamSnapshot(
-                    infos[name].source_id, stream.signal.rate, stream.signal.shape, stream.samples.count
-                )
-                for name, stream in self._memory.streams.items()
-                if name in infos
-            },
-            newest=self._newest_of_all(),
+            programs=self._lookout.programs(now),
+            streams=self._lookout.streams(),
+            newest=self._lookout.newest(),
             latched=self.latched,
             ended_by=self.ended_by,
-            alarms=tuple(self._alarms(now)),
+            alarms=tuple(self._lookout.alarms(now, self.latched)),
             silences={} if self._silences is None else self._silences.copied(),
-        )
-
-    def _alarms(self, now: float) -> Iterator[Alarm]:
-        """Yield what is wrong now; to what the board says comes why a program was started again or given up."""
-        line, infos = self.plan.line, self.plan.streams
-        sources = {
-            post.name: infos[stream].source_id
-            for post in line.of_kind("acquire")
-            for stream in post.streams.values()
-            if stream in infos
-        }
-        for alarm in alarms(self.board, now, sources if len(sources) > 1 else None):
-            kind, _, name = alarm.key.partition(" ")
-            if name in self.crew.failures and kind in ("failed", "silent", "restart"):
-                alarm = failed(name, self.crew.failures[name])
-            elif kind == "failed" and name not in self.crew.troubles:
-                continue  # it is started again at once; until that is noticed there is no reason to tell
-            elif kind in ("failed", "restart") and name in self.crew.troubles:
-                alarm = restarting(name, self.crew.restarts[name])
-                alarm = replace(alarm, what=f"{name} {self.crew.troubles[name].rstrip('.')}. {alarm.what}")
-            elif kind == "held" and self.latched:
-                alarm = replace(alarm, what=f"{self.latched.partition(' ')[0]} is given up. {alarm.what}")
-            yield alarm
-
-    def _program(self, name: str, now: float) -> ProgramSnapshot:
-        row, child = self.board.row(name), self.children.get(name)
-        return ProgramSnapshot(
-            state=State(int(row["state"])).name.lower(),
-            pid=0 if child is None else int(child.process.pid or 0),
-            heart_age=now - float(row["beat"]),
-            counters=row.counts(),
-            refused=int(row["refused"]),
-            restarts=self.crew.restarts.get(name, 0),
-            failure=self.crew.failures.get(name, ""),
-        )
-
-    def _newest_of_all(self) -> dict[str, ReconstructionSnapshot]:
-        newest = {}
-        for post in self.plan.line:
-            ring = self._memory.rings.get(post.rings.get("frames", "")) if "frames" in post.writes else None
-            snapshot = None if ring is None else self._newest_in(post.name, ring)
-            if snapshot is not None:
-                newest[post.name] = snapshot
-        return newest
-
-    def _newest_in(self, name: str, ring: Ring) -> ReconstructionSnapshot | None:
-        """Return the newest reconstruction of a frame ring; None before the first."""
-        count = ring.count
-        if not count:
-            return None
-        latents = next(column for column in ring.columns if column.name == "latent")
-        place = self._newest.setdefault(
-            name,
-            {"info": np.zeros(1, FRAME_DTYPE), "latent": np.zeros((1, *latents.shape), latents.dtype)},
-        )
-        try:
-            ring.read_into(count - 1, place)
-        except Overrun:
-            return None
-        info = place["info"][0]
-        return ReconstructionSnapshot(
-            frame=count - 1,
-            valid=bool(info["valid"]),
-            reason=bytes(info["reason"]).decode(errors="replace"),
-            confidence=float(info["confidence"]),
-            latent=tuple(float(value) for value in place["latent"][0].ravel()),
-            last_sample=int(info["last_sample"]),
-            arrived=float(info["stamps"][_ARRIVED]),
-            published=float(info["stamps"][_PUBLISHED]),
         )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
+from bci.decoder.decoder import SETTLING
 from bci.decoder.parity import require_parity
 from bci.decoder.providers import Provider, machine, open_runner
 from bci.decoder.quantiser import Quantiser
@@ -226,7 +227,7 @@ class OnnxDecoder:
 
     def _unfit(self, window: Window, masked: float) -> str:
         if not window.settled:
-            return "settling"
+            return SETTLING
         if masked > self._masked_limit:
             return f"masked {100 * masked:.3g} % > {100 * self._masked_limit:.3g} %"
         if not np.isfinite(window.samples).all():

@@ -75,5 +75,5 @@ def test_without_the_extra_the_line_that_installs_it_is_said(
     for name in ("models.systems.alpha.calibrate", "models.systems.alpha.export", "models.export", "onnx"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ConfigError, match=r"needs the package 'onnx': .* pip install -e '\.\[cpu,train\]'"):
+    with pytest.raises(ConfigError, match=r"needs the package 'onnx', .* pip install .*\[train\]'"):
         tools(config(tmp_path))

@@ -230,7 +230,8 @@ def test_ctrl_c_ends_what_waits_at_once(
         status = terminal.end()
         assert time.monotonic() - began < 4.0
         assert "Traceback" not in terminal.screen.text, terminal.screen.text
-        assert status in (130, 0, 2), terminal.screen.text
+        # What is over already may be hit while the interpreter ends.
+        assert status in (130, 0, 2, -signal.SIGINT), terminal.screen.text
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="shared memory is listed on Linux alone")
