@@ -5,6 +5,7 @@ from typing import Any
 from bci.cli.output import Output, styled
 from bci.config.stream import StreamSettings
 from bci.errors import StreamNotFound, StreamTimeError
+from bci.io.files.formats.logs import collected
 from bci.io.lsl.address import Address
 from bci.io.lsl.source import LslSource
 from bci.io.survey import survey_stream
@@ -28,7 +29,9 @@ def listen(address: Address, settings: StreamSettings, output: Output) -> dict[s
         if len(source.signal.shape) > 1 or source.signal.rate < _SLOWEST:
             return {}
         try:
-            found = survey_stream(source, clock, _SECONDS)
+            # What the line would log of the stream is no matter here.
+            with collected("bci"):
+                found = survey_stream(source, clock, _SECONDS)
         except StreamNotFound as error:
             samples, warnings = 0, [str(error)]
         else:

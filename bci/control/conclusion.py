@@ -85,6 +85,12 @@ def judge(
         )
     if not recorded:
         sentences.append("Nothing was recorded: not one sample or event came.")
+    recorder = outcome.at_end.programs.get("record")
+    if recorder is not None and recorder.counters.get("implausible"):
+        sentences.append(
+            "The values were not plausible to the end: no brain moves as much, or as little, in the unit that "
+            "the stream states, so what was read means nothing. log.txt says by how much the channels moved."
+        )
     left_neutral = screen is not None and screen.counters.get("neutral", SHOWN_PICTURES) >= SHOWN_NEUTRAL
     if outcome.failures:
         status = failed

@@ -20,14 +20,14 @@ def ending(
     neutral: int = 0,
     failures: tuple[str, ...] = (),
     restarts: int = 0,
+    implausible: int = 0,
     **asked: Any,
 ) -> Conclusion:
     def program(**counters: int) -> ProgramSnapshot:
         return ProgramSnapshot("running", 1, 0.0, counters, 0, restarts, "")
 
-    snapshot = SessionSnapshot(
-        "s", SessionState.DONE, 0.0, 0.0, 9.0, {"display": program(neutral=neutral)}, silences=silences or {}
-    )
+    programs = {"display": program(neutral=neutral), "record": program(implausible=implausible)}
+    snapshot = SessionSnapshot("s", SessionState.DONE, 0.0, 0.0, 9.0, programs, silences=silences or {})
     outcome = SessionOutcome(Path(), snapshot, {}, list(failures), snapshot)
     given = {
         "names": NAMES,
@@ -46,6 +46,11 @@ def silent(seconds: float, now: bool, **more: Any) -> Silence:
 def test_a_session_without_trouble_is_done() -> None:
     assert ending() == Conclusion("done", [])
     assert EXIT_STATUS["done"] == 0
+
+
+def test_values_that_no_brain_gives_are_said_at_the_end() -> None:
+    (sentence,) = ending(implausible=1).sentences
+    assert "what was read means nothing" in sentence
 
 
 def test_a_session_that_ends_without_its_source_ends_in_the_safe_state() -> None:

@@ -1,0 +1,49 @@
+"""`bci check` listens to a live stream: values that no brain gives, and silence, are said before the session."""
+
+import threading
+import uuid
+
+import numpy as np
+import pytest
+
+from bci.cli.listening import listen
+from bci.cli.output import Output
+from bci.config.stream import StreamSettings
+from bci.io.lsl.address import Address
+from bci.io.lsl.source import LslOutlet
+from bci.memory.lsl_clock import LslClock
+from bci.signal.types import Signal
+
+SIGNAL = Signal("EEG", 100.0, (4,), ("Cz", "Pz", "Oz", "Fz"), "uV")
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [(1e-6, "a million times as much would fit"), (1.0, ""), (None, "sent nothing")],
+)
+def test_what_a_stream_cannot_be_is_said(
+    scale: float | None, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"listen-{uuid.uuid4().hex[:8]}"
+    noise = 20 * np.random.default_rng(1).normal(size=(10, 4)).astype(np.float32)
+    over = threading.Event()
+
+    def send(outlet: LslOutlet) -> None:
+        while not over.wait(0.1) and scale is not None:
+            outlet.push(noise * np.float32(scale), LslClock().now() + np.arange(-9, 1) / SIGNAL.rate)
+
+    with LslOutlet(SIGNAL, name, exact_stamps=True) as outlet:
+        sender = threading.Thread(target=send, args=(outlet,))
+        sender.start()
+        try:
+            found = listen(
+                Address(source_id=name), StreamSettings(source_id=name, timeout_s=20.0), Output(False)
+            )
+        finally:
+            over.set()
+            sender.join()
+    assert [words in warning for warning in found["warnings"]] == [True] * bool(words)
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("warning:" in said) == bool(words)
+    assert (found["samples"] > 0) == (scale is not None)
