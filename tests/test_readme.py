@@ -134,14 +134,22 @@ def test_the_demo_is_four_times_as_clear_as_the_participant_is_by_default():
     assert "That ratio is four times the participant's own default of 0.1" in WORDS
 
 
-def test_the_bundles_that_decode_epochs_are_two_and_of_a_simulated_subject():
+def test_the_bundles_that_draw_what_was_seen_are_two_and_of_a_simulated_subject():
     epochs = [bundle for bundle in map(Bundle.load, SHIPPED) if bundle.cut.needs_markers]
-    assert len(epochs) == 2
-    assert all(bundle.spec.scores["simulated"] for bundle in epochs)
-    assert (
-        "the only bundles that decode epochs, the two of the closed loop, were trained on one simulated"
-        in WORDS
-    )
+    drawing = [bundle for bundle in epochs if bundle.spec.result.kind == "picture"]
+    assert len(drawing) == 2
+    assert all(bundle.spec.scores["simulated"] for bundle in drawing)
+    assert "the bundles that do, the two of the closed loop, were trained on one simulated subject" in WORDS
+
+
+def test_the_score_of_the_flashes_is_that_in_its_bundle():
+    scores, row = scores_of("p300"), row_of("python -m benchmarks.p300")
+    short = {name: f"{value:.3f}".removeprefix("0") for name, value in (
+        ("auc", scores["auc"]), ("low", scores["shuffled"][0]), ("high", scores["shuffled"][2]),
+        ("three", scores["averaged"]["3"]["auc"]),
+    )}  # fmt: skip
+    assert f"AUC {short['auc']} (shuffled {short['low']}–{short['high']}" in row
+    assert f"mean of three flashes {short['three']}" in row
 
 
 def test_what_the_bundle_that_reads_people_wants_is_said():

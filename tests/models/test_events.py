@@ -15,8 +15,10 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import UNLIKE, OnnxDecoder
 from bci.errors import AtChance, ConfigError, RecordingError
 from bci.io.files.recording import chunks, open_recording
+from bci.io.files.xdf.writer import XdfWriter
+from bci.io.lsl.metadata import StreamInfo
 from bci.signal.clock import ManualClock
-from bci.signal.types import Event, Window
+from bci.signal.types import Event, Signal, Window
 from models.systems.events.readout import fit, softmax
 from models.systems.events.scoring import Predicted, area, area_by_fold, averaged, predict
 from models.systems.events.settings import load_events
@@ -325,3 +327,38 @@ def test_flashes_that_were_attended_are_told_from_others_in_a_real_recording(dat
     # The bundle that is shipped was made of the same recording, and states the same.
     shipped = Bundle.load(CONFIGS.parent / "models" / "bundles" / "p300")
     assert shipped.spec.scores["auc"] == pytest.approx(np.mean(area_by_fold(predicted)), abs=1e-3)
+
+
+def test_a_training_file_is_checked_by_cutting_what_it_names(tmp_path: Path) -> None:
+    path = settings(tmp_path)
+    system = system_of_file(path)
+    assert system.check(path, data_root=tmp_path) == [f"the recording one.npz below {tmp_path}"]
+    plant(tmp_path, strength=1.0)
+    assert system.check(path, data_root=tmp_path) == []
+    with pytest.raises(RecordingError, match="0 of 'right'"):
+        system.check(settings(tmp_path, **{'right = "2|3"': 'right = "9"'}), data_root=tmp_path)
+
+
+def test_the_recording_of_a_session_of_ours_is_trained_on_as_it_lies(tmp_path: Path) -> None:
+    stim = plant(tmp_path, strength=2.0)
+    data = np.load(tmp_path / "one.npz")["data"]
+    onsets = np.flatnonzero(stim)
+    names = {1: "stimulus 4 left-hand", 2: "stimulus 5 right-hand", 3: "stimulus 6 right-foot", 7: "fixation"}
+    info = StreamInfo(Signal("EEG", RATE, (3,), ("C3", "Cz", "C4"), "uV"), "amp", kind="EEG")
+    flips = StreamInfo(Signal("Flips", 0.0, (1,), dtype="str"), "bci-flips", kind="Markers")
+    with XdfWriter(tmp_path / "recording.xdf", ManualClock(1000.0)) as writer:
+        stream, markers = writer.add_stream(info), writer.add_stream(flips)
+        writer.write(stream, data, 1000 + np.arange(LENGTH) / RATE)
+        writer.write_texts(markers, [names[int(stim[at])] for at in onsets], 1000 + onsets / RATE)
+    path = settings(
+        tmp_path,
+        **{
+            'path = "one.npz"\nrate = 100\nchannels = ["C3", "Cz", "C4"]\nunit = "uV"': 'path = "recording.xdf"',
+            'left = "1"': 'left = "stimulus .* left-.*"',
+            'right = "2|3"': 'right = "stimulus .* right-.*"',
+        },
+    )
+    scores, bundle = train(tmp_path, path)
+    assert scores["auc"] > 0.95
+    assert scores["left_out"]["other markers"] == int((stim == 7).sum())
+    assert bundle.cut.needs_markers

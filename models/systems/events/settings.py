@@ -29,6 +29,8 @@ class RecordingSettings(Section):
     """Channel labels, for files that do not say."""
     unit: str | None = None
     """Unit of the values, for files that do not say."""
+    stream: str | None = None
+    """Which stream of an XDF file, by name, source id or number; needed where there are several."""
 
     @field_validator("path")
     @classmethod

@@ -18,13 +18,17 @@ def train(
 
 
 def check(path: Path, *, data_root: Path | None) -> list[str]:
-    """Read every recording, and cut its epochs."""
+    """Read the recordings, once all are there, and cut their epochs."""
     from models.settings import find_data_root
     from models.systems.events.settings import load_events
     from models.systems.events.trials import cut_trials, folds_of
 
     config = load_events(path)
-    folds_of(config, cut_trials(config, find_data_root(data_root)))
+    root = find_data_root(data_root, needed=False)
+    missing = [one.path for one in config.recordings if not (root / one.path).is_file()]
+    if missing:
+        return [f"the recording {name} below {root}" for name in missing]
+    folds_of(config, cut_trials(config, root))
     return []
 
 

@@ -127,7 +127,9 @@ def _open(config: EventsConfig, root: Path, place: int) -> tuple[Recording, str]
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    recording = open_recording(path, rate=settings.rate, channels=settings.channels, unit=settings.unit)
+    recording = open_recording(
+        path, rate=settings.rate, channels=settings.channels, unit=settings.unit, stream=settings.stream
+    )
     unit = recording.signal.unit
     if unit_key(unit) != unit_key(config.signal.unit):
         raise RecordingError(
