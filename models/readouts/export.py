@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.export import GraphParts, floats
 from models.readouts.fitted import FittedReadout
 from models.readouts.maps import Affine, Kernel, Map, Network
-from models.readouts.novelty import Limits, Novelty
+from models.readouts.novelty import FLOOR, Limits, Novelty
 from models.readouts.size import LatentSize
 from models.readouts.voxels import VoxelMask
 
@@ -73,7 +73,7 @@ def export_readout(
 
 
 def add_statistics(graph: GraphParts, novelty: Novelty, standardised: str) -> str:
-    """Add T, and Q where there is one, of standardised values, (batch, values); return their name, (batch, 1 or 2)."""
+    """Add T, and where there is one Q, and T/Q, of standardised values (batch, values); return the name: (batch, 1 or 3)."""
     k, p = len(novelty.variances), len(novelty.mean)
     graph.constant("usual", novelty.mean[None])
     graph.constant("axes", novelty.axes)
@@ -89,7 +89,13 @@ def add_statistics(graph: GraphParts, novelty: Novelty, standardised: str) -> st
     graph.constant("voxels_axis", np.array([1]))
     whole = graph.node("ReduceSumSquare", [about, "voxels_axis"], "whole", keepdims=1)
     sums = graph.node("MatMul", [squares, "sums"], "along_sums")
-    return graph.node("Add", [sums, graph.node("Mul", [whole, "per_voxel"], "per")], "statistics")
+    both = graph.node("Add", [sums, graph.node("Mul", [whole, "per_voxel"], "per")], "both")
+    graph.constant("first", np.array([0]))
+    graph.constant("second", np.array([1]))
+    graph.constant("least_power", FLOOR)
+    t = graph.node("Gather", [both, "first"], "t", axis=1)
+    q = graph.node("Max", [graph.node("Gather", [both, "second"], "q", axis=1), "least_power"], "some_q")
+    return graph.node("Concat", [both, graph.node("Div", [t, q], "shape")], "statistics", axis=1)
 
 
 def add_novelty(graph: GraphParts, statistics: str, limits: Limits, sure: str, chance: float) -> None:

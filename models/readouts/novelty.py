@@ -10,10 +10,12 @@ could be one of training (Jackson and Mudholkar 1979):
     Q &= \tfrac1p \big(\|x\|^2 - \textstyle\sum_i (a_i \cdot x)^2\big) \qquad \text{power beside them}
 
 Both have a lower limit too: a dead amplifier lies very near the mean of training, nearer than any brain does. Limits
-come from runs that were held out. The novelty is the largest of :math:`T/T_{high}, T_{low}/T, Q/Q_{high}, Q_{low}/Q`.
+come from runs that were held out. The ratio T/Q has limits too, and a gain leaves it as it is: noise that is as large
+as a trial has not its shape. The novelty is the largest share of a limit: :math:`T/T_{high}`, :math:`T_{low}/T` and so
+on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,10 +32,13 @@ _TAIL = 0.005
 
 #: How far the limits lie beyond those values, as a factor: another session has another gain and another noise than
 #: the held-out runs of one, by some tenth of its power, and between the simulated scanner's sessions by a quarter.
-_MARGIN = 1.5
+MARGIN = 1.5
+
+#: Of T, Q and T/Q: a gain is nothing to the ratio.
+_MARGINS = (MARGIN, MARGIN, 1.2)
 
 #: A statistic below this is what rounding leaves where there is nothing: no limit is drawn there.
-_FLOOR = 1e-4
+FLOOR = 1e-4
 
 #: The most axes, and the fewest trials for each.
 _MOST_AXES, _TRIALS_PER_AXIS = 160, 5
@@ -53,20 +58,17 @@ class Limits:
     high: Floats
 
     @classmethod
-    def of(cls, held_out: Floats) -> "Limits":
-        """Draw them around the statistics of held-out trials: (n, s)."""
+    def of(cls, held_out: Floats, margins: Sequence[float] = (MARGIN,)) -> "Limits":
+        """Draw them around the statistics of held-out trials, (n, s), by one factor, or one for each statistic."""
         low, high = np.quantile(held_out, [_TAIL, 1 - _TAIL], axis=0)
-        return cls(np.where(low > _FLOOR, low / _MARGIN, 0.0), np.maximum(high * _MARGIN, _FLOOR))
+        margin = np.asarray(margins)
+        return cls(np.where(low > FLOOR, low / margin, 0.0), np.maximum(high * margin, FLOOR))
 
     def __call__(self, statistics: Floats) -> Floats:
         """Return the novelty: (n, s) to (n,)."""
         above = (statistics / self.high).max(1)
         below = (self.low / np.maximum(statistics, np.finfo(np.float32).tiny)).max(1)
         return np.asarray(np.maximum(above, below))
-
-    def scaled(self, low: float, high: float) -> "Limits":
-        """Return limits for trials whose power may be so many times lower, at most 1, or higher, at least 1."""
-        return Limits(self.low * low, self.high * high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +83,7 @@ class Novelty:
     variances : (k,) float64
         Along the axes.
     limits : Limits
-        Of T, and of Q where the axes do not span all voxels.
+        Of T and, where the axes do not span all voxels, of Q and T/Q.
     """
 
     mean: Floats
@@ -104,8 +106,8 @@ class Novelty:
         parts = list(folds)
         fewest = min(int(np.count_nonzero(kept)) for kept, _ in parts)
         count = max(1, min(_MOST_AXES, fewest // _TRIALS_PER_AXIS, x.shape[1]))
-        held = [_statistics(x[out], *_axes(x[kept], count)) for kept, out in parts]
-        return cls(*_axes(x, count), Limits.of(np.concatenate(held)))
+        held_out = np.concatenate([_statistics(x[out], *_axes(x[kept], count)) for kept, out in parts])
+        return cls(*_axes(x, count), Limits.of(held_out, _MARGINS[: held_out.shape[1]]))
 
     def __call__(self, standard: Array) -> Floats:
         """Return the novelty of standardised trials: (n, voxels) to (n,); each trial for itself."""
@@ -114,8 +116,19 @@ class Novelty:
         )
 
     def scaled(self, low: float, high: float) -> "Novelty":
-        """Return it for trials that average more presentations, or fewer: see `Limits.scaled`."""
-        return replace(self, limits=self.limits.scaled(low, high))
+        """Return it for trials that average more presentations, or fewer.
+
+        Parameters
+        ----------
+        low, high : float
+            How many times less power a trial may have than one of training, at most 1, and how many times more.
+        """
+        lows, highs = np.full(3, low), np.full(3, high)
+        # Of what T and Q become, the ratio goes as far as both together.
+        lows[2], highs[2] = low / high, high / low
+        count = len(self.limits.low)
+        limits = Limits(self.limits.low * lows[:count], self.limits.high * highs[:count])
+        return replace(self, limits=limits)
 
 
 def _axes(x: Floats, count: int) -> tuple[Floats, Floats, Floats]:
@@ -126,7 +139,7 @@ def _axes(x: Floats, count: int) -> tuple[Floats, Floats, Floats]:
     gram = (c @ c.T if wide else c.T @ c) / n
     first = max(0, len(gram) - count)
     s, u = eigh(gram, subset_by_index=(first, len(gram) - 1), check_finite=False)
-    keep = s > max(float(s[-1]), _FLOOR) * len(gram) * np.finfo(np.float64).eps
+    keep = s > max(float(s[-1]), FLOOR) * len(gram) * np.finfo(np.float64).eps
     s, u = s[keep], u[:, keep]
     # Of the trials' Gram matrix, axis = c'u / √(n s); either way it is divided by √s.
     axes = c.T @ u / (np.sqrt(n) * s) if wide else u / np.sqrt(s)
@@ -134,11 +147,11 @@ def _axes(x: Floats, count: int) -> tuple[Floats, Floats, Floats]:
 
 
 def _statistics(x: Floats, mean: Floats, axes: Floats, variances: Floats) -> Floats:
-    """Return T, and Q where the axes leave something: (n, voxels) to (n, 1 or 2)."""
+    """Return T, and where the axes leave something Q and T/Q: (n, voxels) to (n, 1 or 3)."""
     c = x - mean
     squares = (c @ axes) ** 2
     t = squares.mean(1)
     if len(variances) == x.shape[1]:
         return t[:, None]
     q = np.maximum((c**2).sum(1) - squares @ variances, 0.0) / x.shape[1]
-    return np.stack([t, q], axis=1)
+    return np.stack([t, q, t / np.maximum(q, FLOOR)], axis=1)
