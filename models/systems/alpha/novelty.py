@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.export import GraphParts
 from models.readouts.export import add_novelty
-from models.readouts.novelty import Limits
+from models.readouts.novelty import MARGIN, Limits
 from models.systems.alpha.readout import FLOOR
 
 Floats = NDArray[np.float64]
@@ -28,6 +28,9 @@ Places = NDArray[np.intp]
 
 #: Share of a value's own variance that is added to it: so little of the windows are independent of each other.
 _RIDGE = 0.02
+
+#: Of the mean and of what moves: a gain changes the one, and nothing of the other.
+_MARGINS = (MARGIN, 1.25)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +89,7 @@ class StateNovelty:
             Every window is held out once, with its block.
         """
         held = [_statistics(windows[out], *_whitenings(windows[kept])) for kept, out in folds]
-        return cls(*_whitenings(windows), Limits.of(np.concatenate(held)))
+        return cls(*_whitenings(windows), Limits.of(np.concatenate(held), _MARGINS))
 
     def __call__(self, windows: NDArray[np.float32]) -> Floats:
         """Return the novelty: (n, length, channels, bands) float32 to (n,); each window for itself."""
