@@ -73,7 +73,7 @@ def export_readout(
 
 
 def add_statistics(graph: GraphParts, novelty: Novelty, standardised: str) -> str:
-    """Add T, and where there is one Q, and T/Q, of standardised values (batch, values); return the name: (batch, 1 or 3)."""
+    """Add T, and where there is one Q, and T/Q, of standardised values (batch, values); return their name."""
     k, p = len(novelty.variances), len(novelty.mean)
     graph.constant("usual", novelty.mean[None])
     graph.constant("axes", novelty.axes)
