@@ -1,7 +1,6 @@
 """A report on classes of events: what single trials and averages tell, beside shuffled classes, and mean responses."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.renderers import open_renderer
 from bci.errors import BundleError, RecordingError
 from bci.io.files.folder import plain
-from bci.io.files.page import facts, header, table
+from bci.io.files.page import escape, facts, header, table
 from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart
 from models.reports.decoded import Decoded
 from models.reports.writing import write_report
