@@ -25,8 +25,9 @@ _ENDINGS = {
 #: Units of keys whose names do not say them.
 _UNITS = {
     "seconds": "s", "rate": "Hz", "fresh_for": "s", "data_age_limit": "s", "heartbeat_limit": "s", "tr": "s",
-    "ReplaySettings.start": "s", "ReplaySettings.stop": "s", "Cut.start": "s", "Cut.stop": "s", "EpochSpec.start": "s",
-    "EpochSpec.stop": "s", "BandPass.low": "Hz", "BandPass.high": "Hz", "HighPass.low": "Hz", "LowPass.high": "Hz",
+    "ReplaySettings.start": "s", "ReplaySettings.stop": "s", "Cut.start": "s", "Cut.stop": "s",
+    "EpochSettings.start": "s", "EpochSettings.stop": "s", "EpochSpec.start": "s", "EpochSpec.stop": "s",
+    "BandPass.low": "Hz", "BandPass.high": "Hz", "HighPass.low": "Hz", "LowPass.high": "Hz",
     "Notch.frequency": "Hz", "BandPower.bands": "Hz", "GameSettings.rate": "", "GeneratorSettings.rate": "",
     "WindowSettings.length": "samples", "WindowSettings.hop": "samples", "WindowSpec.length": "samples",
     "WindowSpec.hop": "samples", "BandPower.block": "samples", "Covariance.block": "samples",
