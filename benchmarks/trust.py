@@ -23,7 +23,7 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.signal.clock import ManualClock
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
-from benchmarks.trust_inputs import REAL, REPORTED, inputs_of, planted_inputs
+from benchmarks.trust_inputs import REAL, REPORTED, has_inputs, inputs_of, planted_inputs
 from models.readouts.family import FAMILY, build_readout
 
 BUNDLES = Path(__file__).resolve().parent.parent / "models" / "bundles"
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="benchmarks.trust", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    shipped = sorted(folder.parent.name for folder in BUNDLES.glob("*/bundle.json"))
+    shipped = sorted(file.parent.name for file in BUNDLES.glob("*/bundle.json") if has_inputs(file))
     parser.add_argument("--bundle", nargs="*", default=shipped, help="folders in models/bundles")
     parser.add_argument("--readout", nargs="*", default=list(FAMILY), help="names of the family")
     parser.add_argument("--data", type=Path, help="root of the recordings")

@@ -3,6 +3,7 @@
 Each kind of input is a signal of the bundle's own channels, through the bundle's own pipeline and cut.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,12 @@ _LIKELY_UV = 8.5
 _ARTEFACT_SD, _ARTEFACT_SHARE, _ARTEFACT_S = 20.0, 0.05, 0.5
 
 Named = tuple[str, list[Window]]
+
+
+def has_inputs(description: Path) -> bool:
+    """Whether trials of a bundle are left that took no part in its training: bundle.json of a system known here."""
+    config = json.loads(description.read_text())["provenance"]["config"]
+    return config.get("kind") in (None, "hyper-insilico")
 
 
 def inputs_of(bundle: Bundle, data: Path | None, *, quick: bool = False) -> Iterator[Named]:
