@@ -242,8 +242,11 @@ class Dejitter:
         """Return by how much a block's numbers (n,) are too small: for holes that only now are plain."""
         tail, own = self._tail, np.zeros(len(stamps))
         self._tail = np.stack([numbers[-_TAIL:] - self._size, stamps[-_TAIL:]])
+        late = stamps - (numbers * self._slope + self._knot)
         if packet_ends(stamps, self._nominal) is not None:
             return own
+        if self.delays.begun and self.delays.ordered and (late > self.delays.longest).any():
+            return own  # what was late has been judged sample by sample
         both = np.concatenate([tail[1], stamps]), np.concatenate([tail[0], numbers])
         for after, missing in plain_holes(*both, self._nominal):
             self.missed += missing

@@ -165,7 +165,7 @@ class Delays:
         earliest = np.minimum.accumulate(delays)
         # Where more are missing shortly after, those before that decide for themselves.
         again = delays > earliest + self.spread + self.guard
-        if again[0 : (cut := int(again.argmax())) + 1].any():
+        if not self.ordered and again[0 : (cut := int(again.argmax())) + 1].any():
             delays, earliest, most = delays[:cut], earliest[:cut], cut
         if self.ordered:
             late = earliest < self.lowest + 0.5 * over
@@ -176,7 +176,12 @@ class Delays:
                 np.zeros(min(_OTHERS, len(delays)), bool), others[_OTHERS - 1 :] < 0.25 * self.spread
             ]
         passed = period * np.arange(len(delays))
-        lost = (delays[0] - earliest <= 0.5 * passed) & (passed >= period * (self._decides - 0.5))
+        # While delays still rise, as those of a chunk whose stamps are spread over a pause, nothing is decided.
+        number = np.arange(len(delays))
+        rises = np.r_[False, delays[1:] > np.maximum.accumulate(delays)[:-1] + self.guard]
+        since = number - np.maximum.accumulate(np.where(rises & self.ordered, number, 0))
+        steady = np.maximum.accumulate(delays) - delays <= 0.5 * period * since if self.ordered else True
+        lost = (delays[0] - earliest <= 0.5 * passed) & (since > self._decides - 0.5) & steady
         if len(delays) >= most:
             lost[most - 1] = True
         decided = late | lost

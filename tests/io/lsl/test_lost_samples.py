@@ -132,6 +132,20 @@ def test_samples_that_come_late_in_a_burst_are_not_lost(late: float) -> None:
     assert np.abs(times - true)[rate:].max() < 1e-3
 
 
+@pytest.mark.parametrize("pause", [0.005, 0.02])
+def test_a_chunk_whose_stamps_are_spread_over_a_pause_is_late_not_behind_a_loss(pause: float) -> None:
+    """A sender that stamps the samples of a chunk evenly since its last push, and is held up once."""
+    rate, chunk = 1000, 10
+    pushed = 100 + np.arange(1, 3001) * chunk / rate
+    pushed = np.maximum(
+        pushed, np.where(np.arange(3000) >= 2000, pushed[2000] + pause, 0) + np.arange(3000) * 1e-6
+    )
+    before = np.r_[100.0, pushed[:-1]]
+    share = np.arange(1, chunk + 1) / chunk
+    _, found = run((before[:, None] + (pushed - before)[:, None] * share).ravel(), rate, chunk)
+    assert found == []
+
+
 def test_a_packet_that_is_late_and_one_that_is_lost_are_told_apart() -> None:
     rate, size = 256, 12
     true, stamps = packets(rate, size, rate * 40, 0.005)
