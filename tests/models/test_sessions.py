@@ -58,6 +58,7 @@ def session(
                     "frame": 10 + i,
                     "flip": BEGAN + when,
                     "digest": DIGESTS[picture],
+                    "trial": -1,
                     "decoder": "",
                 }
             )
