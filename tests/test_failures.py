@@ -89,6 +89,12 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "decoder/test_onnx_decoder.py::test_a_window_with_too_much_masked_is_invalid",
         "stimuli/test_presenter.py::test_an_invalid_frame_hides_the_valid_one_before_it",
     ),
+    "the input is unlike": (
+        "decoder/test_novelty.py::test_a_window_unlike_training_is_invalid_with_a_reason_and_no_latent",
+        "models/test_trust.py::"
+        "test_the_shipped_decoders_of_faces_refuse_noise_artefacts_crossed_wires_and_dead_amplifiers",
+        "stimuli/test_presenter.py::test_an_invalid_frame_hides_the_valid_one_before_it",
+    ),
     "the stream says microvolts": (
         ALARMS, "live/test_amplitudes.py::test_volts_called_microvolts_are_said_once_and_when_they_are_mended",
     ),
