@@ -299,7 +299,7 @@ def test_every_readout_has_a_name_and_a_wrong_one_is_refused():
         assert hasattr(build_readout(name, **options.get(name, {})), "posterior")
     with pytest.raises(ConfigError, match=r"one of the readouts inverted-encoder, .* came 'rigde'"):
         build_readout("rigde")
-    with pytest.raises(ConfigError, match=r"'ridge' takes, came \['alpha'\]"):
+    with pytest.raises(ConfigError, match=r"'ridge' takes \(alphas\), came alpha.*did you mean 'alphas'\?"):
         build_readout("ridge", alpha=3.0)
     with pytest.raises(ConfigError, match="'components'"):
         build_readout("components-ridge")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bci.errors import ConfigError
+from bci.errors import ConfigError, DiskError
 from bci.io.files import replacing
 from bci.io.files.folder import write_whole
 from bci.io.files.replacing import replaced
@@ -87,6 +87,7 @@ def test_a_page_that_cannot_be_written_leaves_the_one_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskError, match=r"index\.html cannot be written: No space left"):
         write_whole(page, "after")
     assert page.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [page]
