@@ -245,7 +245,8 @@ class Dejitter:
         late = stamps - (numbers * self._slope + self._knot)
         if packet_ends(stamps, self._nominal) is not None:
             return own
-        if self.delays.begun and self.delays.ordered and (late > self.delays.longest).any():
+        judged = self.delays.chunked or (self.delays.ordered and (late > self.delays.longest).any())
+        if self.delays.begun and judged:
             return own  # what was late has been judged sample by sample
         both = np.concatenate([tail[1], stamps]), np.concatenate([tail[0], numbers])
         for after, missing in plain_holes(*both, self._nominal):

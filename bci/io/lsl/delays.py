@@ -28,6 +28,19 @@ _DISPLACED, _LEAST_DISPLACED = 3.0, 16
 #: How many samples may decide at most, in seconds.
 _DECIDES_S = 0.4
 
+#: Behind a loss delays stay longer; a sender that was held up is late for a chunk or some, and catches up a little with
+#: each. So a loss is one only after so many seconds, and so many chunks.
+_LASTS_S, _CHUNKS = 0.25, 4
+
+#: What is later by more seconds than that is no sample that waited.
+_CLOCK_S = 30.0
+
+#: Stamps that spread by less than this share of a period are as good as exact.
+_EXACT = 0.1
+
+#: From so many samples that share a delay on, they come in chunks.
+_SHARED = 2.0
+
 #: A rate so far from the stated one is no crystal's but that of a program that sleeps between samples, and is late for
 #: good when it oversleeps: a few samples less are no sign of a loss.
 _OFF_RATE = 0.03
@@ -73,6 +86,8 @@ class Delays:
         Whether no stamp is before the one of the sample before, as for stamps on arrival.
     packet : int
         Samples of a packet that share a stamp, or nearly; 1 where they do not, 0 where packets vary.
+    chunked : bool
+        Whether samples come in chunks that each have a delay of their own: then only losses longer than `unknown` tell.
     longest : float
         A sample later than this is held until it is known why.
     """
@@ -86,8 +101,9 @@ class Delays:
         """Forget everything."""
         self._blocks: deque[tuple[float, float, float]] = deque(maxlen=_MEMORY)
         self._unordered = 0.0
+        self._together = 1.0
         self.lowest = self.highest = 0.0
-        self.ordered, self.packet = True, 1
+        self.ordered, self.packet, self.chunked = True, 1, False
         self.longest = self._unknown
 
     def learn(self, delays: NDArray[np.float64], backwards: float, packet: int, usual: float) -> None:
@@ -101,10 +117,14 @@ class Delays:
         self.lowest = sorted(lows)[n // 2]
         self.highest = sorted(highs)[-2 if n > 2 else -1]
         self._unordered += (backwards - self._unordered) / n
-        self.ordered = self._unordered < _UNORDERED
+        self._together += (_together(delays) - self._together) / n
+        # Of chunks that each have a delay of their own, the earliest sample of one may lie before the last of another.
+        self.ordered = self._unordered < _UNORDERED or self._together >= _SHARED
         self.packet = packet
         sleeps = self.ordered and abs(sorted(periods)[n // 2] / self._period - 1) > _OFF_RATE
-        unknown = not self.begun or sleeps
+        # Chunks that each have a delay of their own, now longer, now shorter, say little of a few lost samples.
+        self.chunked = self._together >= _SHARED and packet <= 1 and self.spread > _EXACT * self._period
+        unknown = not self.begun or sleeps or self.chunked
         self.longest = self.highest + (max(self.guard, self._unknown) if unknown else self.guard)
 
     def displaced(self, delays: NDArray[np.float64]) -> float:
@@ -116,7 +136,7 @@ class Delays:
         n = len(delays)
         if self.ordered or len(self._blocks) < _LEAST or n < _LEAST_DISPLACED:
             return 0.0
-        error = self.spread / math.sqrt(12 * n)
+        error = self.spread / math.sqrt(12 * n / self._together)
         mean = float(delays.mean())
         return mean if abs(mean) > _DISPLACED * error else 0.0
 
@@ -146,7 +166,8 @@ class Delays:
     def smallest(self) -> int:
         """How many lost samples in a row are always found; fewer are where the jitter happens to allow it."""
         jitter = self.spread - (max(1, self.packet) - 1) * self._period
-        least = math.ceil((max(0.0, jitter) + self.guard) / self._period)
+        guard = max(self.guard, self._unknown) if self.chunked else self.guard
+        least = math.ceil((max(0.0, jitter) + guard) / self._period)
         return max(1, self.packet, least)
 
     def judge(self, delays: NDArray[np.float64], period: float, most: int) -> Lateness | None:
@@ -181,7 +202,9 @@ class Delays:
         rises = np.r_[False, delays[1:] > np.maximum.accumulate(delays)[:-1] + self.guard]
         since = number - np.maximum.accumulate(np.where(rises & self.ordered, number, 0))
         steady = np.maximum.accumulate(delays) - delays <= 0.5 * period * since if self.ordered else True
-        lost = (delays[0] - earliest <= 0.5 * passed) & (since > self._decides - 0.5) & steady
+        # No sender is held up that long: a clock was set, and there is nothing to wait for.
+        decides = _SURE if over > _CLOCK_S else self._decides
+        lost = (delays[0] - earliest <= 0.5 * passed) & (since > decides - 0.5) & steady
         if len(delays) >= most:
             lost[most - 1] = True
         decided = late | lost
@@ -196,8 +219,9 @@ class Delays:
         share = self.spread / self._period
         if self.packet > 1 and share - (self.packet - 1) > _VARIES * self.packet:
             return _PACKETS * self.packet
-        wanted = 2 * share if self.ordered else (6 * share / math.sqrt(12)) ** 2
-        return int(min(self._most, max(2, wanted)))
+        wanted = 2 * share if self.ordered else self._together * (6 * share / math.sqrt(12)) ** 2
+        chunks = _CHUNKS * self._together
+        return int(max(chunks, min(self._most, max(_LASTS_S / self._period, wanted))))
 
     def _missing(self, delays: NDArray[np.float64], period: float) -> int:
         if not self.ordered and len(delays) > 2:
@@ -212,6 +236,20 @@ class Delays:
             if abs(packets * self.packet * period - shift) <= jitter + period:
                 return packets * self.packet
         return missing
+
+
+def _together(delays: NDArray[np.float64]) -> float:
+    """Return how many samples share a delay, as those of a chunk do: 1 where each has its own.
+
+    Of delays x whose neighbours have nothing in common, the mean square of their steps is twice their variance; where
+    each is shared by c samples, it is that by c.
+    """
+    if len(delays) < 2 * _SURE:
+        return 1.0
+    steps = np.diff(delays)
+    squares = float((steps * steps).mean())
+    spread = 2 * float(delays.var())
+    return min(len(delays) / 4, max(1.0, spread / squares)) if squares > 0 else 1.0
 
 
 def plain_holes(
@@ -234,15 +272,15 @@ def plain_holes(
     cuts = np.flatnonzero(over > max(0.6 * period, _OUTSTANDING * float(np.median(np.abs(over))))) + 1
     if not 0 < len(cuts) < n / (2 * _SURE):
         return []
+    returns = bool((over < -0.6 * period).any())  # so what was late may not be late for good
     delays = stamps - period * numbers
     parts = np.split(delays, cuts)
+    earliest = np.minimum.accumulate(delays[::-1])[::-1]  # of all that follow
     holes = []
     for at, one, other in zip(cuts.tolist(), parts, parts[1:], strict=False):
-        if min(len(one), len(other)) < _SURE:
+        if min(len(one), len(other)) < _SURE or (returns and n - at < _LASTS_S / 2 / period):
             continue
-        shift = float(other.min() - one.min())
-        if float(other[0] - other.min()) > 0.5 * period * len(other):
-            continue  # what was late comes in a burst, and catches up
+        shift = float(min(other.min(), earliest[at]) - one.min())
         if shift > max(0.6 * period, 2 * float(np.ptp(one)), 2 * float(np.ptp(other))):
             holes.append((at, round(shift / period)))
     return holes

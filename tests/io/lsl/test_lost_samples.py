@@ -132,7 +132,7 @@ def test_samples_that_come_late_in_a_burst_are_not_lost(late: float) -> None:
     assert np.abs(times - true)[rate:].max() < 1e-3
 
 
-@pytest.mark.parametrize("pause", [0.005, 0.02])
+@pytest.mark.parametrize("pause", [0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
 def test_a_chunk_whose_stamps_are_spread_over_a_pause_is_late_not_behind_a_loss(pause: float) -> None:
     """A sender that stamps the samples of a chunk evenly since its last push, and is held up once."""
     rate, chunk = 1000, 10
@@ -144,6 +144,40 @@ def test_a_chunk_whose_stamps_are_spread_over_a_pause_is_late_not_behind_a_loss(
     share = np.arange(1, chunk + 1) / chunk
     _, found = run((before[:, None] + (pushed - before)[:, None] * share).ravel(), rate, chunk)
     assert found == []
+
+
+def sender(rate: int, chunk: int, style: str, noise: float, pauses: int, seed: int) -> Times:
+    """Return 40 s of stamps of a sender that loses nothing: late by `noise` s on average, held up some times.
+
+    What waited then comes at once. "spread" stamps the samples of a chunk evenly since the last push, "nominal" the
+    last one on the push and those before it a period apart, as liblsl does, "equal" all on the push.
+    """
+    random, n = np.random.default_rng(seed), 40 * rate // chunk
+    push = 100 + np.arange(1, n + 1) * chunk / rate + random.exponential(max(noise, 1e-12), n)
+    for _ in range(pauses):
+        at, lasts = random.integers(5 * rate // chunk, n), random.exponential(0.05) + 0.002
+        push[at:] = np.maximum(
+            push[at:], push[at] + lasts + np.arange(n - at) * random.choice([1e-6, 2e-5, 1e-4])
+        )
+    push = np.maximum.accumulate(push)
+    before = np.r_[100.0, push[:-1]]
+    place = np.arange(1, chunk + 1)
+    if style == "spread":
+        return (before[:, None] + (push - before)[:, None] * place / chunk).ravel()
+    if style == "nominal":
+        return (push[:, None] - (chunk - place) / rate).ravel()
+    return np.repeat(push, chunk)
+
+
+@pytest.mark.parametrize("style", ["spread", "nominal", "equal"])
+@pytest.mark.parametrize(("rate", "chunk"), [(1000, 10), (250, 1), (2500, 25), (160, 8), (256, 32), (500, 5)])
+def test_a_sender_on_a_busy_machine_loses_nothing(style: str, rate: int, chunk: int) -> None:
+    for noise in (0.0, 2e-4, 1e-3):
+        for pauses in (0, 10):
+            stamps = sender(rate, chunk, style, noise, pauses, seed=1)
+            _, found = run(stamps, rate, chunk)
+            gaps = [event for event in found if event[0] is MarkKind.GAP]
+            assert gaps == [], (noise, pauses)
 
 
 def test_a_packet_that_is_late_and_one_that_is_lost_are_told_apart() -> None:

@@ -309,7 +309,7 @@ def test_a_lost_packet_out_of_plain_stamps_is_marked_at_its_sample_before_the_sa
     source_id: str, stream: Stream, clock: ManualClock
 ) -> None:
     """The samples behind it are held until it is sure that they are not only late; they lose nothing by that."""
-    counts = np.delete(np.arange(1600), slice(1500, 1512))
+    counts = np.delete(np.arange(2000), slice(1500, 1512))
     known: list[tuple[MarkKind, int, int]] = []
     ring, commit = stream.samples, stream.samples.commit
 
