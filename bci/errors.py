@@ -137,11 +137,11 @@ class ProgramError(BciError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a question that names the known word nearest to `word`; nothing where none is near.
+    """Return in brackets a question that names the known word nearest to `word`; nothing where none is near.
 
     >>> nearest("spede", ["speed", "loop"]), nearest("moon", ["speed", "loop"])
-    ("; did you mean 'speed'?", '')
+    (" (did you mean 'speed'?)", '')
     """
     by_letters = {one.casefold(): one for one in known}
     close = difflib.get_close_matches(word.casefold()[:200], by_letters, n=1, cutoff=0.7)
-    return f"; did you mean {by_letters[close[0]]!r}?" if close else ""
+    return f" (did you mean {by_letters[close[0]]!r}?)" if close else ""

@@ -297,9 +297,14 @@ def test_every_readout_has_a_name_and_a_wrong_one_is_refused():
     options["components-encoder"] = {"components": 9}
     for name in FAMILY:
         assert hasattr(build_readout(name, **options.get(name, {})), "posterior")
-    with pytest.raises(ConfigError, match=r"one of the readouts inverted-encoder, .* came 'rigde'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"one of the readouts inverted-encoder, .* came 'rigde' \(did you mean 'ridge'\?\)\. N",
+    ):
         build_readout("rigde")
-    with pytest.raises(ConfigError, match=r"'ridge' takes \(alphas\), came alpha.*did you mean 'alphas'\?"):
+    with pytest.raises(
+        ConfigError, match=r"'ridge' takes \(alphas\), came alpha \(did you mean 'alphas'\?\)\.$"
+    ):
         build_readout("ridge", alpha=3.0)
     with pytest.raises(ConfigError, match="'components'"):
         build_readout("components-ridge")
