@@ -36,6 +36,8 @@ def test_the_shipped_decoders_of_faces_refuse_noise_artefacts_crossed_wires_and_
     assert all(row["met"] for row in judged), [row for row in judged if not row["met"]]
     session = next(row for row in rows if row["input"] == "another session")
     assert session["flagged"] <= trust.REFUSED
+    other = next(row for row in rows if row["input"] == "another subject")
+    assert other["flagged"] >= 0.95, other
 
 
 def test_the_eyes_open_decoder_refuses_noise_artefacts_mains_and_dead_amplifiers():
