@@ -102,11 +102,12 @@ def write_whole(path: Path, content: str | bytes) -> None:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
+        with writing(path):
+            partial.replace(path)
     except DiskError:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
-    partial.replace(path)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bci.errors import ConfigError
-from bci.io.files.folder import make_folder, plain, write_json
+from bci.errors import ConfigError, DiskError
+from bci.io.files.folder import make_folder, plain, write_json, write_whole
 
 
 def test_two_sessions_never_share_a_folder(tmp_path: Path) -> None:
@@ -41,3 +41,10 @@ def test_a_name_that_could_climb_is_no_part_of_a_path(tmp_path: Path, name: str)
     with pytest.raises(ConfigError, match=r"letters, digits, - and _ were expected"):
         make_folder(tmp_path / "out", name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_a_file_is_a_disk_error_that_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(DiskError, match=r"page\.html"):
+        write_whole(tmp_path / "page.html", "words")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
