@@ -42,9 +42,11 @@ def test_a_page_gets_no_tag_and_no_command() -> None:
     assert "<b>" not in page
 
 
-def test_a_log_gets_no_command_and_no_forged_line(tmp_path: Path) -> None:
+def test_a_log_gets_no_command_and_no_forged_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = logging.getLogger()
-    before, level = list(root.handlers), root.level
+    # Only the log may see these: what pytest keeps of a test cannot be sent to another process with \udcff in it.
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
     log_to(tmp_path / "log.txt", "acquire")
     try:
         logging.getLogger("bci.acquire").warning("the stream calls itself %s", HOSTILE)
@@ -53,8 +55,7 @@ def test_a_log_gets_no_command_and_no_forged_line(tmp_path: Path) -> None:
         except ValueError:
             logging.getLogger("bci.acquire").exception("as it came")
     finally:
-        for handler in set(root.handlers) - set(before):
-            root.removeHandler(handler)
+        for handler in root.handlers:
             handler.close()
         root.setLevel(level)
     text = (tmp_path / "log.txt").read_text(encoding="utf-8")
