@@ -113,7 +113,7 @@ class DisplayProgram:
         launch = Launch(
             "display",
             f"stimuli.display.{kind}",
-            {"kind": kind, "fresh_for": 3600.0} | spec,
+            {"kind": kind, "fresh_for": 600.0} | spec,
             str(folder),
             key + "b",
             rings={"frames": self.frames.handle, "shown": self.shown.handle},
