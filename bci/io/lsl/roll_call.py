@@ -42,7 +42,7 @@ def roll_call(addresses: Sequence[Address], timeout: float, clock: Clock) -> lis
     """
     deadline = clock.now() + timeout
     while True:
-        there = _look(_LOOK_S if addresses else timeout)
+        there = _look(_LOOK_S) if addresses else _gather(timeout)
         infos = readable(there.values())
         missing = [address for address in addresses if not choose(infos, address)]
         if not missing or clock.now() >= deadline:
@@ -65,6 +65,14 @@ def roll_call(addresses: Sequence[Address], timeout: float, clock: Clock) -> lis
 
 def _look(wait: float) -> dict[str, Any]:
     return {found.uid(): found for found in pylsl.resolve_streams(wait)}
+
+
+def _gather(seconds: float) -> dict[str, Any]:
+    """Return all streams that answer within so many real seconds; between looks, Ctrl-C is heard."""
+    there: dict[str, Any] = {}
+    for _ in range(max(1, round(seconds / _LOOK_S))):
+        there |= _look(min(_LOOK_S, seconds))
+    return there
 
 
 def _refuse_alike(meant: Sequence[StreamInfo], infos: Sequence[StreamInfo]) -> None:
