@@ -7,9 +7,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from bci.io.lsl.network import isolated_config
+
+# A property holds or it does not: how long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 # Before anything imports pylsl: a session id of our own keeps parallel runs and other people's streams apart.
 _LSL_CONFIG = Path(tempfile.mkdtemp(prefix="bci-tests-")) / "lsl_api.cfg"
