@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bci.errors import ConfigError
 
@@ -17,6 +17,35 @@ class Section(BaseModel):
     """A section of a training file: frozen, without unknown keys, infinities or NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RecordedFile(Section):
+    """A RecordedFile is one recording of a training file; what the recording says of itself need not be stated."""
+
+    path: str
+    """Below the data root, with forward slashes."""
+    rate: Positive | None = None
+    """Samples per second, for files that do not say (.npy, .npz)."""
+    channels: tuple[str, ...] | None = None
+    """Channel labels, for files that do not say."""
+    unit: str | None = None
+    """Unit of the values, for files that do not say."""
+
+    @field_validator("path")
+    @classmethod
+    def _stays_below_the_root(cls, path: str) -> str:
+        if Path(path).is_absolute() or ".." in Path(path).parts or not path:
+            raise ValueError("a recording is named by its path below the data root")
+        return path
+
+
+class ExpectedSignal(Section):
+    """An ExpectedSignal is the signal that a bundle will expect."""
+
+    channels: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Picked from the recordings by label."""
+    unit: str = "uV"
+    """Unit of the values."""
 
 
 def find_data_root(named: Path | None, *, needed: bool = True) -> Path:

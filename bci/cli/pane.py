@@ -67,6 +67,7 @@ class Pane(io.TextIOBase):
         self.trouble = ""
         self._stream = stream
 
+    # The base class has a plain attribute; here it is that of the stream behind.
     @property
     def encoding(self) -> str:  # type: ignore[override]
         """Name of the stream's encoding."""

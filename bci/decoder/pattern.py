@@ -10,6 +10,8 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+
+# The standard library's own parser: patterns mean what they mean to `re`. It is private, so a test compares with `re`.
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any

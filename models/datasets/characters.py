@@ -106,6 +106,7 @@ def _drawings(archive: Path) -> list[tuple[str, bytes]]:
                     "archive as it was published."
                 )
             members = [(info.filename, opened.read(info)) for info in drawings]
+    # The last two are zipfile's: a member that is encrypted, or compressed in a way that it does not know.
     except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         raise ConfigError(
             f"{archive}: expected a sound zip archive, came: {error}. Copy it again from where it was published."

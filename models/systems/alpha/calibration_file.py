@@ -24,8 +24,8 @@ from bci.io.shipped import locate
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_key
-from models.settings import Section
-from models.systems.alpha.settings import ReadoutSettings, SignalSettings, WindowSettings, window_shape
+from models.settings import ExpectedSignal, Section
+from models.systems.alpha.settings import ReadoutSettings, WindowSettings, window_shape
 
 #: The marker behind the last block.
 END = "end"
@@ -117,7 +117,7 @@ class CalibrationConfig(Section):
     blocks: BlockSettings = BlockSettings()
     states: Annotated[tuple[StateSettings, ...], Field(min_length=2, max_length=2)]
     """State 0, then state 1: the two ends of the base's latent."""
-    signal: SignalSettings | None = None
+    signal: ExpectedSignal | None = None
     pipeline: tuple[dict[str, JsonValue], ...] | None = None
     """Steps from signal to window, in place of the base's."""
     window: WindowSettings | None = None
@@ -145,7 +145,7 @@ class CalibrationConfig(Section):
 class Recipe:
     """A Recipe holds readout and pipeline to fit: the base bundle's, where the file states no other."""
 
-    signal: SignalSettings
+    signal: ExpectedSignal
     pipeline: tuple[dict[str, JsonValue], ...]
     window: WindowSettings
     readout: ReadoutSettings
@@ -178,7 +178,7 @@ def recipe_of(config: CalibrationConfig, base: Bundle) -> Recipe:
     signal = {"channels": list(base.signal.channels), "unit": base.signal.unit}
     try:
         return Recipe(
-            config.signal or check_settings(signal, SignalSettings, "its signal"),
+            config.signal or check_settings(signal, ExpectedSignal, "its signal"),
             config.pipeline or base.spec.pipeline,
             config.window or check_settings(base.spec.window.model_dump(), WindowSettings, "its window"),
             config.readout or check_settings(carried.get("readout", {}), ReadoutSettings, "its readout"),

@@ -9,36 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.errors import ConfigError
 from bci.signal.types import Signal
-from models.settings import Count, Positive, Section, Share
+from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section, Share
 
 
-class RecordingSettings(Section):
+class RecordingSettings(RecordedFile):
     """RecordingSettings describes one recording of one state."""
 
-    path: str
-    """Below the data root, with forward slashes."""
     state: Annotated[int, Field(ge=0, le=1)]
     """Which end of the latent path it stands for: 0 or 1."""
     label: str
     """What the state is called, e.g. "eyes closed"."""
-    rate: Positive | None = None
-    """Samples per second, for files that do not say (.npy)."""
-    channels: tuple[str, ...] | None = None
-    """Channel labels, for files that do not say."""
-    unit: str | None = None
-    """Unit of the values, for files that do not say."""
-
-    @field_validator("path")
-    @classmethod
-    def _stays_below_the_root(cls, path: str) -> str:
-        if Path(path).is_absolute() or ".." in Path(path).parts or not path:
-            raise ValueError("a recording is named by its path below the data root")
-        return path
 
 
 class SplitSettings(Section):
@@ -55,15 +40,6 @@ class SplitSettings(Section):
         if not (a < b <= c < d or c < d <= a < b):
             raise ValueError("train and test are two spans [from, to] that do not overlap")
         return self
-
-
-class SignalSettings(Section):
-    """SignalSettings describes the signal that the bundle will expect."""
-
-    channels: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Picked from the recordings by label."""
-    unit: str = "uV"
-    """Unit of the values."""
 
 
 class WindowSettings(Section):
@@ -128,7 +104,7 @@ class TrainingConfig(Section):
     """Of everything that is drawn at random: the same seed gives the same bundle."""
     recordings: Annotated[tuple[RecordingSettings, ...], Field(min_length=2)]
     split: SplitSettings = SplitSettings()
-    signal: SignalSettings
+    signal: ExpectedSignal
     pipeline: tuple[dict[str, JsonValue], ...]
     """Steps from signal to window, as a bundle holds them."""
     window: WindowSettings

@@ -8,45 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.decoder.pattern import MarkerPattern
 from bci.signal.types import Signal
-from models.settings import Count, Positive, Section
+from models.settings import Count, ExpectedSignal, RecordedFile, Section
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class RecordingSettings(Section):
-    """RecordingSettings describes one recording; what a file says of itself need not be stated."""
+class RecordingSettings(RecordedFile):
+    """RecordingSettings describes one recording with markers."""
 
-    path: str
-    """Below the data root, with forward slashes."""
-    rate: Positive | None = None
-    """Samples per second, for files that do not say (.npy, .npz)."""
-    channels: tuple[str, ...] | None = None
-    """Channel labels, for files that do not say."""
-    unit: str | None = None
-    """Unit of the values, for files that do not say."""
     stream: str | None = None
     """Which stream of an XDF file, by name, source id or number; needed where there are several."""
-
-    @field_validator("path")
-    @classmethod
-    def _stays_below_the_root(cls, path: str) -> str:
-        if Path(path).is_absolute() or ".." in Path(path).parts or not path:
-            raise ValueError("a recording is named by its path below the data root")
-        return path
-
-
-class SignalSettings(Section):
-    """SignalSettings describes the signal that the bundle will expect."""
-
-    channels: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Picked from the recordings by label."""
-    unit: str = "uV"
-    """Their unit."""
 
 
 class EpochSettings(Section):
@@ -83,7 +59,7 @@ class EventsConfig(Section):
     """Of the shuffles that chance is estimated by."""
     recordings: Annotated[tuple[RecordingSettings, ...], Field(min_length=1)]
     """In order of time."""
-    signal: SignalSettings
+    signal: ExpectedSignal
     pipeline: tuple[dict[str, JsonValue], ...] = ()
     """Steps from signal to epoch, as in a bundle."""
     epoch: EpochSettings
