@@ -21,7 +21,11 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-EXTRAS = {"demo": "cpu", "test": "cpu,bids,cluster,dev,train,peers", "setup": "cpu"}
+EXTRAS = {
+    "demo": "cpu",
+    "test": "cpu,bids,broker,cluster,dev,devices,eeg,fmri,page,peers,train",
+    "setup": "cpu",
+}
 #: The suite in two parts, side by side. Tests of real processes and streams mostly wait: two at a time, and served
 #: first. The others compute: they take what is left of the processor, each on one thread, or they crowd each other.
 PARTS = {
