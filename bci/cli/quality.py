@@ -53,7 +53,8 @@ def quality(
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of the values, where it does not say.")] = None,
     stream: Annotated[
-        str | None, typer.Option(help="Which stream of an XDF file, or array of a .npz.")
+        str | None,
+        typer.Option(help="Which stream of an XDF file, array of a .npz, or column of markers of a table."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="XDF, anything MNE opens (EDF, BDF, FIF …), .npy or .npz.")],
+    file: Annotated[
+        Path, typer.Argument(help="XDF, anything MNE opens (EDF, BDF, FIF …), .npy, .npz, .csv.")
+    ],
     speed: Annotated[str, typer.Option(help="Times real time, or max (needs --ring).")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end, until Ctrl-C.")] = False,
     start: Annotated[float, typer.Option(min=0, help="Second of the recording to begin at.")] = 0.0,

@@ -116,7 +116,7 @@ _SIGNS = (
 )
 
 _SUFFIXES = frozenset(
-    ".bdf .cnt .con .csv .edf .eeg .fif .gdf .mat .mff .npy .npz .set .sqd .vhdr .vmrk .xdf .xdfz".split()
+    ".bdf .cnt .con .csv .edf .eeg .fif .gdf .mat .mff .npy .npz .set .sqd .tsv .vhdr .vmrk .xdf .xdfz".split()
 )
 _PICTURES = frozenset(".bmp .jpeg .jpg .png .tif .tiff .webp".split())
 _SECTION = re.compile(r"\[\[?\s*([A-Za-z0-9_-]+)")

@@ -16,6 +16,7 @@ from bci.io.files.formats.edf_reader import open_edf
 from bci.io.files.formats.events_beside import with_events
 from bci.io.files.formats.file import FileRecording, text_at
 from bci.io.files.formats.mne_raw import open_mne
+from bci.io.files.formats.table import open_table
 from bci.io.files.regular import require_regular
 from bci.io.files.xdf.reader import open_xdf
 from bci.signal.quality.amplitude import implausible, measurable, moves
@@ -45,6 +46,8 @@ OPENERS: Mapping[str, Opener] = MappingProxyType(
     {
         ".npy": open_array,
         ".npz": open_array,
+        ".csv": open_table,
+        ".tsv": open_table,
         ".xdf": open_xdf,
         ".edf": open_edf,
         ".bdf": open_edf,
@@ -53,7 +56,7 @@ OPENERS: Mapping[str, Opener] = MappingProxyType(
 )
 
 #: Suffixes of files, by which a name that is not there is told from the name of a stream.
-SUFFIXES = frozenset(OPENERS) | frozenset(".bdf .cnt .csv .edf .fif .gdf .gz .mat .set .vhdr .xdfz".split())
+SUFFIXES = frozenset(OPENERS) | frozenset(".cnt .fif .gdf .gz .mat .set .xdfz".split())
 
 
 #: Suffixes of formats that are a folder: CTF, EGI.
@@ -118,7 +121,7 @@ def open_recording(
     stream: str | None = None,
     events: Path | None = None,
 ) -> Recording:
-    """Open a recorded signal: XDF, .npy, .npz, or anything that `mne.io.read_raw` opens.
+    """Open a recorded signal: XDF, .npy, .npz, a table (.csv, .tsv), or anything that `mne.io.read_raw` opens.
 
     Parameters
     ----------
@@ -132,7 +135,8 @@ def open_recording(
         Unit of the values, for a file that does not state it; must agree with one that does. Voltages read by MNE
         are always in microvolts, ``"uV"``.
     stream : str, optional
-        The stream of an XDF file to open (name, source id or stream id), or the array of a .npz.
+        The stream of an XDF file to open (name, source id or stream id), the array of a .npz, or the column of a table
+        that holds the markers.
     events : path, optional
         A file of events (``-eve.fif``, BIDS ``events.tsv``, a table) whose markers take the place of the recording's. A
         recording without markers takes those of such a file beside it, if one is named like it.
