@@ -5,24 +5,33 @@
     blank ──> stimulus ──> feedback ──> blank ──> …       what the display is asked for
       └── aborted: the stimulus never came, or the screen went neutral in its time
 
+Orders to start, pause, go on and abort come from the operator (`stimuli.controls`). No trial begins while the
+experiment waits or is paused, and none is late for it: the next one is planned when it goes on.
+
 Nothing here is timed by this program: parts of trials carry the session times at which the display is to show them. A
 stimulus that is a latent is drawn by the render program in the blank before it; one that is a text by the display.
 ``trials.csv`` gets a row per trial, on the disk before the next one begins. Started in the place of an engine that
 died, this one tells the protocol every recorded outcome again, so that it goes on where it was.
 """
 
+import math
+from collections.abc import Mapping
+from contextlib import closing
+
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.config.experiment import KeySettings
 from bci.errors import ConfigError
 from bci.memory.program import Program
 from bci.memory.ring import Ring
-from bci.memory.trial_parts import Phase, write_part
+from bci.memory.trial_parts import Phase, Stage, write_clear, write_part
+from stimuli.controls import Controls
 from stimuli.protocols import open_protocol
 from stimuli.rendered import Rendered
-from stimuli.trial_table import Past, TrialTable, read_past
+from stimuli.trial_table import Past, TrialRow, TrialTable, read_past
 from stimuli.trials import Ending, Latent, Outcome, Palette, Picture, Protocol, Text, Trial
-from stimuli.witness import Witness
+from stimuli.witness import NO_FEED, Witness
 
 #: From asking for a stimulus to its onset, at least: a display looks once in a flip.
 LEAD_S = 0.1
@@ -37,16 +46,16 @@ def main(program: Program) -> None:
     """Run the protocol to its end, then report ``finished``.
 
     Opens the rings of roles ``stimuli`` (written), ``shown`` and, of each decoder that feeds the display, ``frames``,
-    ``frames-2`` … (read); where there are any, ``requests`` (written) and ``drawn`` (read), for latents. Started in the
-    place of one that died, it calls the trial that was under way aborted and goes on with what the protocol then asks
-    for.
+    ``frames-2`` … (read); where there are any, ``requests`` (written) and ``drawn`` (read), for latents, and those of
+    `stimuli.controls.Controls`. Started in the place of one that died, it calls the trial that was under way aborted
+    and goes on with what the protocol then asks for.
 
     Spec: ``[experiment]`` of the session file; ``size``, (height, width) of the pictures; ``latent``, size of the
     generator's latent space, 0 where there is none; ``reading``, how many values a reading has; ``tail_s``, how long to
     wait after the last trial for what is decoded of it; ``feeds``, the place of the decoder that each phase shows among
     those frames, the first where it says nothing.
 
-    Report: ``trials``, ``aborted``, ``finished``.
+    Report: ``trials``, ``aborted``, ``finished``; ``aborted_by``, where the order to abort came from, if one came.
 
     Raises
     ------
@@ -64,44 +73,120 @@ def main(program: Program) -> None:
     trial, number = _replay(protocol, past), len(past.rows)
     aborted = sum(row.outcome.ending is Ending.ABORTED for row in past.rows)
     row = program.row
-    with TrialTable(program.folder) as table:
+    with TrialTable(program.folder) as table, closing(_controls(program)) as controls:
         # A flip can come up to half a refresh before the time it was asked for.
         witness = Witness(shown, frames, early_s=LEAD_S / 2, first_frames=past.frames)
-        witness.feeds |= {place: feeds.get(row.phase, 0) for place, row in enumerate(past.rows)}
+        witness.feeds |= {place: _feed(row, feeds) for place, row in enumerate(past.rows)}
         if trial is not None and number < program.inherited["begun"]:
             # Its predecessor's rows are in the tables; the trial that was under way is lost with it.
             witness.feeds[number] = feeds.get(trial.phase, 0)
             outcome = witness.lost(number, past.pending.get(number, ()))
             table.write(number, trial, outcome, frames=witness.frames_seen)
             aborted, number, trial = aborted + 1, number + 1, _next(protocol, outcome)
-        row["done"], row["aborted"] = number, aborted
+        row["done"], row["aborted"], controls.trial = number, aborted, number
         program.ready()
+        watch = _Watch(program, controls, witness)
         free_from = program.clock.now() + LEAD_S + spec["lead_in_s"]
-        while trial is not None and program.tick():
+        going = True
+        while trial is not None and going and controls.tick():
+            if controls.halted:
+                going = watch.until_running()
+                # The participant settles again, and so do filters.
+                free_from = program.clock.now() + LEAD_S + spec["lead_in_s"]
+                continue
             row["begun"] = number + 1
             feed = witness.feeds[number] = feeds.get(trial.phase, 0)
             lead = LEAD_S + DRAW_S * isinstance(trial.stimulus, Latent)
             start = max(program.clock.now() + lead, free_from + trial.blank_s)
-            image = _image(program, rendered, number, trial, start - LEAD_S, witness)
-            if image is not None or isinstance(trial.stimulus, Text):
+            image = _image(watch, rendered, number, trial, start - LEAD_S)
+            if controls.cut:
+                pass  # a pause or the end came before anything was asked for
+            elif image is not None or isinstance(trial.stimulus, Text):
                 ask(stimuli, number, trial, start, image, feed)
             elif program.tick():
                 program.log.error("the picture of trial %d did not come in time: it is aborted", number)
             free_from = start + trial.stimulus_s + trial.feedback_s
-            going = _sleep_until(program, free_from, witness)
-            outcome = witness.outcome(number, start, trial, cut_short=not going)
+            going = watch.until(free_from, answered=start if trial.until_answer else math.inf)
+            if controls.cut or (going and program.clock.now() < free_from):
+                write_clear(stimuli, number)
+                free_from = program.clock.now()
+            if controls.cut and controls.stage is Stage.PAUSED:
+                # What was read meanwhile is told with the next outcome: the protocol never hears of this trial.
+                outcome, going = witness.paused(number, start, trial), True
+            else:
+                outcome = witness.outcome(number, start, trial, controls.answers(), cut_short=not going)
             table.write(number, trial, outcome, start, witness.frames_seen)
             if not going:
                 break
             aborted, number = aborted + (outcome.ending is Ending.ABORTED), number + 1
-            row["done"], row["aborted"] = number, aborted
-            trial = _next(protocol, outcome)
-        going = _sleep_until(program, program.clock.now() + spec["tail_s"], witness)
+            row["done"], row["aborted"], controls.trial = number, aborted, number
+            if outcome.ending is not Ending.PAUSED:
+                trial = _next(protocol, outcome)
+        if trial is None:
+            controls.finish()
+        going = watch.for_the_tail(spec["tail_s"])
         late = witness.readings()
         table.write_late(reading for _, reading in sorted(late.items()) if reading.trial not in past.after)
-    program.report(trials=number, aborted=aborted, finished=going and trial is None)
-    while program.tick():
-        program.clock.sleep_until(program.clock.now() + _SLICE)
+        by = {"aborted_by": controls.aborted_by} if controls.aborted_by else {}
+        program.report(trials=number, aborted=aborted, finished=going and trial is None, **by)
+        while program.tick():
+            program.clock.sleep_until(program.clock.now() + _SLICE)
+
+
+class _Watch:
+    """The engine's waiting: it looks at the screen, at orders and at keys meanwhile."""
+
+    def __init__(self, program: Program, controls: Controls, witness: Witness) -> None:
+        self.program, self._controls, self._witness = program, controls, witness
+
+    def until(self, when: float, answered: float = math.inf) -> bool:
+        """Look until `when`, or for an answer from the time `answered` on; False when told to stop, or cut short."""
+        clock, controls = self.program.clock, self._controls
+        while clock.now() < when:
+            if not controls.tick() or controls.cut:
+                return False
+            if clock.now() >= answered and controls.answered_since(answered):
+                return True
+            clock.sleep_until(min(when, clock.now() + _SLICE))
+            self._witness.look()
+        return not controls.cut
+
+    def until_running(self) -> bool:
+        """Look until the experiment runs; False when told to stop, or when it is aborted."""
+        while self._controls.halted:
+            if not self.until_slice() or self._controls.stage is Stage.ABORTED:
+                return False
+        return True
+
+    def for_the_tail(self, seconds: float) -> bool:
+        """Look for so many seconds, whatever is ordered but to stop; False when told to."""
+        deadline = self.program.clock.now() + seconds
+        while self.program.clock.now() < deadline:
+            if not self.until_slice(deadline):
+                return False
+        return True
+
+    def until_slice(self, when: float = math.inf) -> bool:
+        """Look for one slice of time, at most until `when`; False when told to stop."""
+        going = self._controls.tick()
+        if going:
+            self.program.clock.sleep_until(min(when, self.program.clock.now() + _SLICE))
+            self._witness.look()
+        return going
+
+
+def _controls(program: Program) -> Controls:
+    spec = program.spec
+    return Controls(
+        program,
+        begin=spec.get("begin", "auto"),
+        on_pause=spec.get("on_pause", "finish"),
+        keys=spec.get("keys") or KeySettings().model_dump(),
+    )
+
+
+def _feed(row: TrialRow, feeds: Mapping[str, int]) -> int:
+    return NO_FEED if row.outcome.ending is Ending.PAUSED else feeds.get(row.phase, 0)
 
 
 def ask(
@@ -170,7 +255,8 @@ def _replay(protocol: Protocol, past: Past) -> Trial | None:
                 f"outcomes, the protocol now asks for {asked}. A protocol must give the same trials again: were its "
                 "files changed?"
             )
-        trial = _next(protocol, row.outcome)
+        if row.outcome.ending is not Ending.PAUSED:
+            trial = _next(protocol, row.outcome)
     return trial
 
 
@@ -182,25 +268,16 @@ def _next(protocol: Protocol, outcome: Outcome) -> Trial | None:
 
 
 def _image(
-    program: Program, rendered: Rendered | None, number: int, trial: Trial, deadline: float, witness: Witness
+    watch: _Watch, rendered: Rendered | None, number: int, trial: Trial, deadline: float
 ) -> NDArray[np.uint8] | None:
     """Return the pixels of a trial's stimulus; None where it is a text, or was not drawn by `deadline`."""
     if isinstance(trial.stimulus, Picture):
         return trial.stimulus.image
     if isinstance(trial.stimulus, Text) or rendered is None:
         return None
+    clock = watch.program.clock
     rendered.request(number, trial.number, trial.stimulus.latent)
-    while (image := rendered.take(number)) is None and program.clock.now() < deadline:
-        if not _sleep_until(program, min(deadline, program.clock.now() + _SLICE), witness):
+    while (image := rendered.take(number)) is None and clock.now() < deadline:
+        if not watch.until(min(deadline, clock.now() + _SLICE)):
             return None
     return image
-
-
-def _sleep_until(program: Program, when: float, witness: Witness) -> bool:
-    """Look at the screen until `when`; False when told to stop."""
-    while program.clock.now() < when:
-        if not program.tick():
-            return False
-        program.clock.sleep_until(min(when, program.clock.now() + _SLICE))
-        witness.look()
-    return True

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from bci.io.files.cells import read_rows, write_rows
 from bci.io.files.disk import AppendFile
-from stimuli.trials import Ending, Latent, Outcome, Reading, Trial
+from stimuli.trials import Answer, Ending, Latent, Outcome, Reading, Trial
 
 #: Columns of ``trials.csv``. `frames`: how many reconstructions had been looked at when the outcome was made, of each
-#: decoder that feeds the display.
+#: decoder that feeds the display. `type`: what sort of trial it is. `answers`: a JSON list of key and session seconds.
 FIELDS = (
     "trial", "stimulus", "name", "ending", "planned", "onset", "until", "confidence", "latent", "stimulus_latent",
-    "frames", "phase",
+    "frames", "phase", "type", "file", "answers",
 )  # fmt: skip
 
 #: Columns of ``readings.csv``. `outcome`: the trial whose outcome brought it; empty after the last trial.
@@ -86,6 +86,9 @@ class TrialTable:
             _list(trial.stimulus.latent) if isinstance(trial.stimulus, Latent) else "",
             " ".join(map(str, frames)),
             trial.phase,
+            trial.kind,
+            trial.file,
+            json.dumps([[answer.key, answer.time] for answer in outcome.answers]) if outcome.answers else "",
         )
         _append(self._trials, [row])
 
@@ -160,6 +163,7 @@ def read_past(folder: Path) -> Past:
             _latent(row["latent"]) if row["latent"] else None,
             float(row["confidence"]),
             _in_order(late.pop(number, {})),
+            tuple(Answer(key, time) for key, time in json.loads(row["answers"] or "[]")),
         )
         rows.append(TrialRow(int(row["stimulus"]), row["name"], outcome, row["phase"]))
     return Past(

@@ -16,6 +16,8 @@ class Ending(StrEnum):
 
     SHOWN = "shown"
     ABORTED = "aborted"
+    PAUSED = "paused"
+    """Cut short by a pause, and asked for again after it: the protocol never hears of this trial."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +79,14 @@ class Text:
 Stimulus = Picture | Latent | Text
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An Answer is a key that the participant pressed: its name, and session seconds of the look that found it down."""
+
+    key: str
+    time: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
     """One trial as a protocol asks for it.
@@ -93,6 +103,12 @@ class Trial:
         How long it is shown, how long reconstructions may be seen after it, how long nothing is shown before it.
     phase : str
         The phase of the experiment that it belongs to; empty where there is one. `stimuli.protocols` names it.
+    kind : str
+        What sort of trial it is, the ``trial_type`` of ``events.tsv``: stimulus, cue, rest, target …
+    file : str
+        The file that its picture came from; empty where there is none.
+    until_answer : bool
+        Whether a key of the participant's ends it before its time.
     """
 
     number: int
@@ -102,6 +118,9 @@ class Trial:
     feedback_s: float = 0.0
     blank_s: float = 0.0
     phase: str = ""
+    kind: str = "stimulus"
+    file: str = ""
+    until_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +180,8 @@ class Outcome:
         Its confidence; NaN for none.
     late : tuple of Reading
         What was read since the outcome before of trials that were over already: an epoch may end after its trial.
+    answers : tuple of Answer
+        The keys that the participant pressed since the outcome before, oldest first.
     """
 
     trial: int
@@ -169,6 +190,7 @@ class Outcome:
     latent: NDArray[np.float32] | None = None
     confidence: float = math.nan
     late: tuple[Reading, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
     @property
     def readings(self) -> tuple[Reading, ...]:

@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bci.errors import Overrun
 from bci.memory.ring import Ring
 from bci.signal.types import STAGES, Shown
-from stimuli.trials import Ending, Outcome, Reading, Trial
+from stimuli.trials import Answer, Ending, Outcome, Reading, Trial
 
 _ARRIVED = STAGES.index("arrived")
+
+#: The feed of a trial whose readings are of no use.
+NO_FEED = -1
 
 
 class Witness:
@@ -56,23 +60,42 @@ class Witness:
             self._changes.append((Shown(int(record["kind"])), int(record["frame"]), float(record["flip"])))
             self._at += 1
 
-    def outcome(self, number: int, start: float, trial: Trial, *, cut_short: bool = False) -> Outcome:
+    def paused(self, number: int, start: float, trial: Trial) -> Outcome:
+        """Say what became of a trial that a pause cut short; nothing that is read of it is told to the protocol."""
+        self.feeds[number] = NO_FEED
+        onset, _ = self._onset(start, trial)
+        return Outcome(number, Ending.PAUSED, onset)
+
+    def outcome(
+        self,
+        number: int,
+        start: float,
+        trial: Trial,
+        answers: tuple[Answer, ...] = (),
+        *,
+        cut_short: bool = False,
+    ) -> Outcome:
         """Say what became of the trial whose stimulus was due at `start` and which is now over."""
+        onset, broken = self._onset(start, trial)
+        ending = Ending.ABORTED if broken or cut_short or math.isnan(onset) else Ending.SHOWN
+        readings = self.readings()
+        own = readings.pop(number, None) or self._newest_window(
+            self._frames[self.feeds.get(number, 0)], onset
+        )
+        return replace(_outcome(number, ending, onset, own, readings.values()), answers=answers)
+
+    def _onset(self, start: float, trial: Trial) -> tuple[float, bool]:
+        """Return the flip that brought a stimulus, NaN for none, and whether the screen was neutral in its time."""
         self.look()
         changes = [change for change in self._changes if change[2] >= start - self._early_s]
         self._changes = []
-        onset, broken = math.nan, cut_short
+        onset, broken = math.nan, False
         for kind, frame, flip in changes:
             if kind is Shown.STIMULUS and frame == trial.number and math.isnan(onset):
                 onset = flip
             elif kind is Shown.NEUTRAL and flip < start + trial.stimulus_s:
                 broken = True
-        ending = Ending.ABORTED if broken or math.isnan(onset) else Ending.SHOWN
-        readings = self.readings()
-        own = readings.pop(number, None) or self._newest_window(
-            self._frames[self.feeds.get(number, 0)], onset
-        )
-        return _outcome(number, ending, onset, own, readings.values())
+        return onset, broken
 
     def lost(self, number: int, pending: Iterable[Reading] = ()) -> Outcome:
         """Say what became of a trial whose engine died in it; `pending` are late readings that were to come with it."""

@@ -17,9 +17,38 @@ from bci.memory.trial_parts import LONGEST_TEXT
 _Seconds = Annotated[float, Field(ge=0, le=600)]
 _Count = Annotated[int, Field(ge=1, le=100_000)]
 OptimiserName = Literal["cma", "full_cma", "sphere_cma", "genetic", "random"]
+KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 ]{0,19}$")]
 _Words = Annotated[str, Field(min_length=1)]
 #: What a phase of an experiment may be called.
 PhaseName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
+
+
+class KeySettings(BaseModel):
+    """Keys of an experiment, by the names that are printed on them, in small letters: a, 1, space, return, left."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    answers: Annotated[tuple[KeyName, ...], Field(max_length=40)] = ("space",)
+    """Keys by which the participant answers; they are recorded, and told to the protocol."""
+    start: KeyName = "return"
+    """Begins an experiment that waits for it."""
+    pause: KeyName = "p"
+    """Pauses, and goes on after a pause."""
+    abort: KeyName = "q"
+    """Ends the experiment at once."""
+    operator: bool = True
+    """Whether start, pause and abort are obeyed in the operator's window, the preview."""
+    participant: bool = False
+    """Whether they are obeyed in the participant's window."""
+
+    @model_validator(mode="after")
+    def _each_key_means_one_thing(self) -> Self:
+        keys = (*self.answers, self.start, self.pause, self.abort)
+        if len(set(keys)) < len(keys) or "escape" in keys:
+            raise ValueError(
+                f"each key means one thing, and escape closes the window; came {', '.join(keys)}"
+            )
+        return self
 
 
 class ProtocolSettings(BaseModel):
@@ -35,6 +64,12 @@ class ProtocolSettings(BaseModel):
     """Whether its stimuli are latents, which the session's bundle must draw."""
 
     protocol: str
+    begin: Literal["auto", "order"] = "auto"
+    """"auto" begins when everything is ready; "order" waits for the order to start, or for its key."""
+    on_pause: Literal["finish", "repeat"] = "finish"
+    """What a pause does to the trial under way: "finish" shows it to its end first, "repeat" cuts it short and shows it
+    again afterwards."""
+    keys: KeySettings = KeySettings()
     stimulus_s: Annotated[float, Field(gt=0, le=600)] = 0.5
     """How long a stimulus is shown."""
     feedback_s: _Seconds = 0.0

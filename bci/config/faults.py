@@ -64,6 +64,7 @@ KINDS = ("kind", "protocol")
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$": "up to 64 letters, digits, - and _, neither - nor _ first",
     r"^[a-z][a-z0-9_]{0,19}$": "up to 20 small letters, digits and _, a letter first",
+    r"^[a-z0-9][a-z0-9 ]{0,19}$": "the name of a key in small letters: a, 1, space, return, left",
     r"^[0-9a-f]{64}$": "64 hexadecimal digits",
 }
 

@@ -321,7 +321,7 @@ class SessionConfig(_Section):
 _NETWORK_NAME = {"stream": "; if that is its name on the network, say so with lsl_name", "decoder": ""}
 
 #: What other things of a recording are called.
-_TAKEN = frozenset({"stream", "markers", "decode", "record", "rig"})
+_TAKEN = frozenset({"stream", "markers", "decode", "record", "rig", "engine", "responses"})
 
 
 def _place(sections: Sequence[Any], name: str | None) -> int:

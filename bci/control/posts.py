@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from bci.control.line import Post, Spec, named
-from bci.memory.orders import HOLD, STOP
+from bci.memory.orders import ABORT, HOLD, PAUSE, RESUME, START, STOP
 
 #: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
 #: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
-#: (``neutral``, see `bci.memory.alarms`); how long the disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes
-#: it owes, and how long it lasts; how many streams are ``implausible``; whether a stream is ``mistimed``, by its first
-#: seconds.
+#: (``neutral``, see `bci.memory.alarms`); the ``stage`` of an experiment (`bci.memory.trial_parts.Stage`); how long the
+#: disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes it owes, and how long it lasts; how many streams are
+#: ``implausible``; whether a stream is ``mistimed``, by its first seconds.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
     "acquire": ("samples", "lost", "markers", "gone", "doubles", "mistimed"),
     "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
     "display": ("flips", "dropped", "neutral"),
-    "engine": ("begun", "done", "aborted"),
+    "engine": ("begun", "done", "aborted", "stage"),
     "render": ("drawn", "undrawn", "missed"),
     "publish": ("published", "lost"),
     "preview": ("trials", "lost"),
@@ -106,13 +106,14 @@ def decode(
 
 def display(kind: str, spec: Spec, *, frames: Sequence[str], stimuli: bool, offers: Sequence[str]) -> Post:
     """Return the post of the participant's screen, or of its headless twin, fed by the decoders of these `frames`."""
-    rings = roles("frames", frames) | {"shown": "shown"} | ({"stimuli": "stimuli"} if stimuli else {})
+    experiment = ("stimuli", "responses") if stimuli else ()
+    rings = roles("frames", frames) | {"shown": "shown"} | {ring: ring for ring in experiment}
     return Post(
         "display",
         _DISPLAYS[kind],
         spec,
         rings=rings,
-        writes=("shown",),
+        writes=("shown", *experiment[1:]),
         offers=offers,
         obeys=frozenset({STOP, HOLD}),
         finishes=True,
@@ -120,17 +121,22 @@ def display(kind: str, spec: Spec, *, frames: Sequence[str], stimuli: bool, offe
     )
 
 
-def engine(spec: Spec, *, frames: Sequence[str], latents: bool, after: Sequence[str]) -> Post:
-    """Return the post of the program that runs an experiment's protocol; `latents` that it shows are drawn for it."""
+def engine(spec: Spec, *, frames: Sequence[str], latents: bool, preview: bool, after: Sequence[str]) -> Post:
+    """Return the post of the program that runs an experiment's protocol; `latents` that it shows are drawn for it.
+
+    It looks at the keys that were pressed in the participant's window and, where there is a `preview`, in that.
+    """
     drawing, read = ("requests", "drawn") if latents else (), roles("frames", frames)
+    keys = ("responses", "operator_keys") if preview else ("responses",)
     return Post(
         "engine",
         "stimuli.engine",
         spec,
-        rings={"stimuli": "stimuli", "shown": "shown"} | read | {ring: ring for ring in drawing},
-        writes=("stimuli", *drawing[:1]),
-        looks=("shown", *read, *drawing[1:]),
+        rings={ring: ring for ring in ("stimuli", "shown", "engine_marks", *keys, *drawing)} | read,
+        writes=("stimuli", "engine_marks", *drawing[:1]),
+        looks=("shown", *keys, *read, *drawing[1:]),
         after=after,
+        obeys=frozenset({STOP, START, PAUSE, RESUME, ABORT}),
         counters=COUNTERS["engine"],
     )
 
@@ -167,7 +173,10 @@ def preview(spec: Spec, *, frames: Sequence[str], marks: Sequence[str]) -> Post:
         "preview",
         "stimuli.operator.preview",
         spec,
-        rings={"shown": "shown"} | roles("frames", frames) | roles("decode_marks", marks),
+        rings={"shown": "shown", "operator_keys": "operator_keys"}
+        | roles("frames", frames)
+        | roles("decode_marks", marks),
+        writes=("operator_keys",),
         dispensable=True,
         counters=COUNTERS["preview"],
     )

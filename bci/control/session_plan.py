@@ -104,11 +104,17 @@ class SessionPlan:
             for kind in ("frames", "decode_marks")
         )
         rings = self.roster.marker_rings()
+        experiment = ["responses", "engine_marks"] if config.experiment is not None else []
         line: list[Post] = []
         acquirers = [named("acquire", self.roster.stream_name(index)) for index in streams]
         if config.experiment is not None:
             latents = config.experiment.draws_latents
-            line.append(posts.engine(self._specs.engine, frames=frames, latents=latents, after=acquirers))
+            preview = config.preview is not None
+            line.append(
+                posts.engine(
+                    self._specs.engine, frames=frames, latents=latents, preview=preview, after=acquirers
+                )
+            )
             if latents:
                 line.append(posts.render(self._specs.decode(config.driver)))
         for index in streams:
@@ -163,9 +169,9 @@ class SessionPlan:
                 self._specs.record,
                 streams=[named("stream", self.roster.stream_name(index)) for index in streams]
                 + [name for name, _, _ in self.roster.all_sides()],
-                markers=list(rings.values()),
+                markers=[*rings.values(), *experiment[:1]],
                 decoders=[self.roster.decoder_name(index) for index in decoders],
-                rings=["shown", RIG_MARKS],
+                rings=["shown", RIG_MARKS, *experiment[1:]],
                 dispensable=config.recording.if_lost == "continue",
             )
         )
@@ -217,6 +223,8 @@ class SessionPlan:
             return "the recording has ended"
         if "engine" in self.line and facts["engine"].get("finished"):
             return "the experiment has ended"
+        if "engine" in self.line and (by := facts["engine"].get("aborted_by")):
+            return f"the experiment was aborted by {by}"
         return ""
 
     def summarise(self, outcome: SessionOutcome) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from bci.memory.frames import frame_columns, frames_capacity, shown_columns
 from bci.memory.marks import create_marks
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Capacity, Stream, plan_capacity
-from bci.memory.trial_parts import create_drawn, create_requests, create_stimuli
+from bci.memory.trial_parts import create_drawn, create_requests, create_responses, create_stimuli
 from bci.signal.types import Signal
 
 log = logging.getLogger("bci.supervisor")
@@ -47,6 +47,9 @@ class SessionRings:
                 segment, shown_columns(height, width, latent), self._roster.config.display.refresh_hz, readers
             ),
             "stimuli": lambda segment, readers: create_stimuli(segment, height, width),
+            "responses": lambda segment, readers: create_responses(segment),
+            "operator_keys": lambda segment, readers: create_responses(segment),
+            "engine_marks": lambda segment, readers: create_marks(segment, 1),
             "requests": lambda segment, readers: create_requests(segment, latent),
             "drawn": lambda segment, readers: create_drawn(segment, height, width),
             RIG_MARKS: lambda segment, readers: create_marks(segment, 1),

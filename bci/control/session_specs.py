@@ -92,7 +92,9 @@ class SessionSpecs:
             "caption": self._caption(),
         }
         if self._roster.config.experiment is not None:
-            spec |= {"engine": "engine", "flip_markers": True}
+            keys = self._roster.config.experiment.keys
+            orders = (keys.start, keys.pause, keys.abort) if keys.participant else ()
+            spec |= {"engine": "engine", "flip_markers": True, "keys": (*keys.answers, *orders)}
         if (preview := self._roster.config.preview) is not None:
             spec["operator"] = preview.model_dump(include={"kind", "monitor", "pairs"})
         return spec
@@ -120,7 +122,8 @@ class SessionSpecs:
     def preview(self) -> dict[str, Any]:
         """Return what the operator's preview is given."""
         assert self._roster.config.preview is not None
-        display = self._roster.config.display
+        display, experiment = self._roster.config.display, self._roster.config.experiment
+        keys = None if experiment is None else experiment.keys
         source = self.facts.get("source", {})
         who = f", {source['recording']}" if source.get("simulated") and source.get("recording") else ""
         return self._roster.config.preview.model_dump() | {
@@ -131,6 +134,7 @@ class SessionSpecs:
             if display.full_screen or display.kind == "headless"
             else display.size_px,
             "screen": display.kind != "headless",
+            "keys": (keys.start, keys.pause, keys.abort) if keys is not None and keys.operator else (),
         }
 
     def record(self) -> dict[str, Any]:
@@ -139,6 +143,9 @@ class SessionSpecs:
             posts.role("markers", place): {"source_id": marker.source_id or str(marker)}
             for place, marker in enumerate(self._roster.marker_rings())
         }
+        if self._roster.config.experiment is not None:
+            # What the participant presses in the window is a stream of markers too.
+            markers[posts.role("markers", len(markers))] = {"source_id": "bci-responses", "role": "responses"}
         streams = {
             posts.role("stream", index): asdict(self._roster.info(index))
             | {"role": self._roster.stream_name(index)}

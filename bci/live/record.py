@@ -31,7 +31,8 @@ def main(program: Program) -> None:
     """Record until told to stop, then drain what is left.
 
     Opens what was handed over of: streams ``stream``, ``stream-2`` …, marker rings ``markers``, ``markers-2`` …,
-    of each decoder ``frames`` and ``decode_marks``, ``frames-2`` and ``decode_marks-2`` …, ``shown`` and ``rig_marks``.
+    of each decoder ``frames`` and ``decode_marks``, ``frames-2`` and ``decode_marks-2`` …, ``shown``, ``rig_marks`` and
+    ``engine_marks``.
 
     Spec, all optional: ``streams`` and ``markers`` (by role, what the stream says of itself: ``source_id``,
     ``uid``, ``host``, ``kind``, ``name``, ``speed``, ``exact_stamps``, ``extra``; and ``role``, what it is called in
@@ -65,7 +66,7 @@ def main(program: Program) -> None:
         recorder.add_doings(
             **{
                 role: program.ring(role)
-                for role in ("frames", "shown", "decode_marks", "rig_marks")
+                for role in ("frames", "shown", "decode_marks", "rig_marks", "engine_marks")
                 if program.has(role)
             },
             others=others,

@@ -47,7 +47,7 @@ _LOOK_EVERY = 5.0
 _SHORT_S, _SHORT_EVERY = 3600.0, 300.0
 
 #: Who writes marks, besides the streams' own; the rig is the supervisor.
-_DECODE, _RECORD, _RIG = decoder_source(), "record", "rig"
+_DECODE, _RECORD, _RIG, _ENGINE = decoder_source(), "record", "rig", "engine"
 
 
 class Recorder:
@@ -143,6 +143,7 @@ class Recorder:
         shown: Ring | None = None,
         decode_marks: Ring | None = None,
         rig_marks: Ring | None = None,
+        engine_marks: Ring | None = None,
         others: Mapping[str, tuple[Ring, Ring]] | None = None,
     ) -> None:
         """Record what the rig does, in the tables and in the file; after all streams have been added.
@@ -151,20 +152,21 @@ class Recorder:
         ----------
         frames, decode_marks : Ring, optional
             The first decoder's reconstructions, and its marks.
-        shown, rig_marks : Ring, optional
-            The display's changes of picture, and the supervisor's marks.
+        shown, rig_marks, engine_marks : Ring, optional
+            The display's changes of picture, and the marks of the supervisor and of an experiment's engine.
         others : mapping of str to (Ring, Ring), optional
             Reconstructions and marks of further decoders, by their names.
         """
         others = others or {}
         further = {decoder_source(name): marks for name, (_, marks) in others.items()}
-        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG, *further)
+        engine = {_ENGINE: engine_marks} if engine_marks is not None else {}
+        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG, *further, *engine)
         _, marks_taker = self._tracks.own(tracks.marks_stream(sources, self._roles))
         table = self._table(table_file("marks"), MARK_FIELDS)
         for i, (role, ring, track) in enumerate(self._sources):
             also = _both(marks_taker(tracks.mark_values(i)), partial(self._take_offsets, track))
             self._readers.append(Drain(f"{role}_marks", ring, table, mark_rows(role), also, ring.oldest))
-        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks), *further.items()):
+        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks), *further.items(), *engine.items()):
             if doings is not None:
                 also = marks_taker(tracks.mark_values(sources.index(name)))
                 rows = mark_rows(name)

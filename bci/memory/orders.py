@@ -18,6 +18,9 @@ from typing import Any
 #: Kinds that the line knows: to end; to hold what is safe (a display: the neutral picture) from now on.
 STOP, HOLD = "stop", "hold"
 
+#: Kinds that the engine of an experiment knows: to begin one that waits for it, to pause and go on, to end it now.
+START, PAUSE, RESUME, ABORT = "start", "pause", "resume", "abort"
+
 #: What a program does on an order, given the order's payload.
 Handler = Callable[[Mapping[str, Any]], None]
 

@@ -9,15 +9,27 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.memory.events import event_columns
 from bci.memory.ring import Column, Ring
-from bci.signal.types import cut_text
+from bci.signal.types import Event, cut_text, event_record
 
 
 class Phase(IntEnum):
-    """A Phase is the kind of a part of a trial, by what it shows."""
+    """A Phase is the kind of a part of a trial, by what it shows; `CLEAR` takes back all that was asked for."""
 
     STIMULUS = 1
     FEEDBACK = 2
+    CLEAR = 3
+
+
+class Stage(IntEnum):
+    """A Stage is how far an experiment is, as the engine's row on the board says."""
+
+    RUNNING = 0
+    WAITING = 1
+    PAUSED = 2
+    ABORTED = 3
+    OVER = 4
 
 
 #: The longest text of a stimulus, bytes of UTF-8.
@@ -47,6 +59,12 @@ REQUEST_DTYPE = np.dtype([("request", "i8"), ("trial", "i8"), ("stimulus", "i8")
 #: Parts, and pictures, that may be asked for ahead of time.
 CAPACITY = 64
 
+#: What the text of a key's event begins with; its name follows.
+KEY = "key "
+
+#: Keys that stay readable; the engine looks fifty times a second.
+RESPONSES = 1024
+
 
 def stimulus_columns(height: int, width: int) -> tuple[Column, ...]:
     """Return the columns of a stimuli ring."""
@@ -68,6 +86,18 @@ def create_drawn(name: str, height: int, width: int) -> Ring:
     """Create the ring in which their pictures come back."""
     columns = (Column.of("image", "u1", (height, width, 3)), Column.of("request", REQUEST_DTYPE))
     return Ring.create(name, columns, CAPACITY, 8, readers=1)
+
+
+def create_responses(name: str) -> Ring:
+    """Create the ring in which a window says which keys were pressed in it."""
+    return Ring.create(name, event_columns(), RESPONSES, RESPONSES // 4, readers=1)
+
+
+def write_key(ring: Ring, key: str, time: float) -> None:
+    """Say in a ring of responses that a key was pressed, by its name, at a session time."""
+    place = ring.claim(1)
+    place["event"][0] = event_record(Event(time, KEY + key, 0, time))
+    ring.commit(1)
 
 
 def write_part(
@@ -124,6 +154,12 @@ def write_part(
     if image is not None:
         place["image"][0] = image
     ring.commit(1)
+
+
+def write_clear(ring: Ring, trial: int) -> None:
+    """Take back all parts that were asked for: from its next look on, the display shows the fixation target alone."""
+    never = float("inf")
+    write_part(ring, Phase.CLEAR, trial=trial, stimulus=-1, since=never, start=never, stop=never)
 
 
 def write_request(ring: Ring, latent: NDArray[np.float32], *, trial: int, stimulus: int) -> None:

@@ -64,7 +64,7 @@ class RecordedTrial:
         time of its marker.
     ending : "shown", "aborted" or ""
         What the engine says became of it: aborted where the stimulus never came, the screen went neutral in its time,
-        or the engine died; empty where no engine said.
+        a pause cut it short, or the engine died; empty where no engine said.
     frames : tuple of RecordedFrame
         What was decoded of its event, in order, with those that are invalid; empty for sliding windows.
     lost : str
@@ -225,7 +225,8 @@ class _Open:
             stimulus, name, flip = first.stimulus, first.name, first.time
         if row is not None:
             stimulus, name = int(row["stimulus"]), row["name"]
-            ending = "aborted" if row["ending"] == "aborted" else "shown"
+            # A trial that a pause cut short was aborted, and its stimulus asked for again.
+            ending = "shown" if row["ending"] == "shown" else "aborted"
             if row["latent"] and self.own:
                 latent, confidence = np.array(json.loads(row["latent"]), np.float32), float(row["confidence"])
         valid = [frame.latent for frame in self.frames if frame.valid]

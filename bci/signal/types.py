@@ -282,6 +282,9 @@ class MarkKind(IntEnum):
     EPOCH = 16
     EPOCH_LOST = 17
     UNSTAMPED = 18
+    BEGUN = 19
+    PAUSED = 20
+    ABORTED = 21
 
     @property
     def starts_segment(self) -> bool:
@@ -291,8 +294,9 @@ class MarkKind(IntEnum):
 
 _SEGMENT_STARTERS = frozenset({MarkKind.GAP, MarkKind.CLOCK_RESET, MarkKind.RECONNECT, MarkKind.OVERRUN})
 
-#: One mark in shared memory: `first` is the count of the first sample after it, `count` how many samples or
-#: windows it concerns, `value` its size in seconds, `detail` UTF-8.
+#: One mark in shared memory: `first` is the count of the first sample after it (of the engine's marks: the trial that
+#: was under way or comes next), `count` how many samples or windows it concerns, `value` its size in seconds, `detail`
+#: UTF-8.
 MARK_DTYPE = np.dtype(
     [("kind", "i4"), ("first", "i8"), ("count", "i8"), ("time", "f8"), ("value", "f8"), ("detail", "S96")]
 )

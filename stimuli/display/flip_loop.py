@@ -9,12 +9,14 @@ own delay comes on top (milliseconds, to be measured with the photodiode patch).
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from bci.io.lsl.markers import MarkerOutlet
 from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES
 from bci.memory.program import Program
+from bci.memory.trial_parts import write_key
 from bci.signal.types import Event, Shown
 from stimuli.display.album import Album
 from stimuli.display.canvas import Canvas
@@ -51,6 +53,10 @@ class Display(Protocol):
 
     def show(self, canvas: Canvas, changed: bool) -> float:
         """Flip to what `canvas` holds, `changed` since the last flip or not; return the flip's session time."""
+        ...
+
+    def pressed(self) -> Sequence[str]:
+        """Return the names of the keys pressed since the last call, in small letters."""
         ...
 
     def closed(self) -> bool:
@@ -99,6 +105,8 @@ class FlipLoop:
         self._album = album
         decoders = [feed.decoder for feed in spec.feeds]
         self._shown = ShownWriter(program.ring("shown"), pictures, spec.background, decoders)
+        self._keys = frozenset(spec.keys)
+        self._responses = program.ring("responses") if program.has("responses") else None
         self._presenter = Presenter.of(spec, program.board)
         self._markers = markers
         self._choice: Choice | None = None
@@ -136,11 +144,18 @@ class FlipLoop:
                 program.row["neutral"] = SHOWN_HELD
             now = clock.now()
             self._flip(self._presenter.choose(now, newest, part))
+            self._note_keys()
             closed = display.closed()
         # One flip more: its record says when the last picture of the run left the screen.
         display.wait()
         self._flip(self._presenter.end())
         program.report(**self.summary(), closed=closed)
+
+    def _note_keys(self) -> None:
+        """Write down the keys that were pressed, as far as they mean something."""
+        for key in self._display.pressed():
+            if self._responses is not None and key in self._keys:
+                write_key(self._responses, key, self._program.clock.now())
 
     def summary(self) -> dict[str, Any]:
         """Return what a session should know about the display's run so far."""

@@ -52,6 +52,10 @@ class HeadlessDisplay:
         """Return the session time at which a screen would have swapped buffers: now."""
         return self._clock.now()
 
+    def pressed(self) -> tuple[str, ...]:
+        """Return nothing: there are no keys to press."""
+        return ()
+
     def closed(self) -> bool:
         """Return False: there is nothing to close."""
         return False

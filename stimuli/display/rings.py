@@ -78,6 +78,10 @@ class StimulusReader:
                 self._next = overrun.first + overrun.lost
                 continue
             record = copy["part"][0]
+            if record["phase"] == Phase.CLEAR:
+                self._waiting.clear()
+                self._next += 1
+                continue
             name = bytes(record["name"]).decode(errors="replace")
             words = bytes(record["text"]).decode(errors="replace")
             text = Text(words, float(record["text_deg"])) if words else None

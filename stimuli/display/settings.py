@@ -52,6 +52,9 @@ class DisplaySpec(DisplaySettings):
     engine: str = ""
     """Program that asks for stimuli; empty when there is no experiment and every fresh frame is shown."""
 
+    keys: tuple[str, ...] = ()
+    """Names of the keys that are recorded when they are pressed in the window."""
+
     caption: str = ""
     """What was shown: headline of the contact sheet, title of a window; never on the participant's screen."""
 

@@ -21,6 +21,7 @@ from bci.memory.program import Program
 from bci.signal.clock import Clock
 from stimuli.display.canvas import Area, Canvas, gamma_table
 from stimuli.display.flip_loop import FlipLoop, open_markers, open_pictures
+from stimuli.display.keys import key_name
 from stimuli.display.monitors import Monitor, choose_monitor, monitors, open_video
 from stimuli.display.pacer import Pacer
 from stimuli.display.settings import DisplaySpec
@@ -63,6 +64,7 @@ class WindowDisplay:
         self._clock = clock
         self._pacer: Pacer | None = None
         self._rest = 0.0  # seconds to sleep after a flip
+        self._closed = False
         self._expected = 1.0 / spec.refresh_hz
         open_video()
         try:
@@ -159,12 +161,19 @@ class WindowDisplay:
         self._last = self._clock.now()
         return self._last
 
+    def pressed(self) -> list[str]:
+        """Return the names of the keys pressed since the last call, in small letters."""
+        keys = []
+        for event in pygame.event.get():
+            if event.type == pygame.KEYDOWN:
+                keys.append(key_name(event))
+            self._closed |= event.type == pygame.QUIT
+        self._closed |= "escape" in keys
+        return keys
+
     def closed(self) -> bool:
-        """Whether the user has closed the window or pressed Escape."""
-        return any(
-            event.type == pygame.QUIT or (event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE)
-            for event in pygame.event.get()
-        )
+        """Whether the user has closed the window or pressed Escape, by the last look at the keys."""
+        return self._closed
 
     def _blit(self, source: pygame.Surface, area: Area) -> None:
         rectangle = (area.left, area.top, area.width, area.height)

@@ -7,6 +7,7 @@ at any time; where the operator has a screen there is a window beside it.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -17,6 +18,8 @@ from PIL import Image
 from bci.errors import DisplayError
 from bci.memory.alarms import alarms
 from bci.memory.program import Program
+from bci.memory.trial_parts import write_key
+from stimuli.display.keys import key_name
 from stimuli.display.monitors import Monitor, choose_monitor, monitors
 from stimuli.operator.pair_sheet import draw_pairs, sheet_size
 from stimuli.operator.pairing import Pairing
@@ -35,8 +38,8 @@ class OperatorScreen(Protocol):
         """Show a sheet until the next one."""
         ...
 
-    def tend(self) -> None:
-        """Answer the operator, who may have closed it."""
+    def tend(self) -> Sequence[str]:
+        """Answer the operator, who may have closed it; return the names of the keys pressed since the last call."""
         ...
 
 
@@ -46,8 +49,9 @@ class NoScreen:
     def show(self, sheet: Image.Image) -> None:
         """Do nothing."""
 
-    def tend(self) -> None:
-        """Do nothing."""
+    def tend(self) -> tuple[str, ...]:
+        """Return nothing: there are no keys to press."""
+        return ()
 
 
 class PreviewWindow:
@@ -87,16 +91,18 @@ class PreviewWindow:
             self._surface.blit(drawn, (0, 0))
             pygame.display.flip()
 
-    def tend(self) -> None:
+    def tend(self) -> list[str]:
         """Close the window if the operator wants that; draw it again where another window has uncovered it."""
         if self._surface is None:
-            return
-        kinds = {event.type for event in pygame.event.get()}
+            return []
+        events = pygame.event.get()
+        kinds = {event.type for event in events}
         if pygame.QUIT in kinds:
             self._surface = None
             pygame.display.quit()
         elif pygame.WINDOWEXPOSED in kinds:
             pygame.display.flip()
+        return [key_name(event) for event in events if event.type == pygame.KEYDOWN]
 
     def __enter__(self) -> Self:
         return self
@@ -111,10 +117,11 @@ def main(program: Program) -> None:
     """Keep the preview up to date until told to stop.
 
     Opens the rings of roles ``shown``, and of each decoder that feeds the display ``frames`` and ``decode_marks``
-    (``frames-2`` …), and changes none of them.
+    (``frames-2`` …), and changes none of them; writes ``operator_keys``, where that was handed over.
 
     Spec: ``[preview]`` of the session file; ``decoders``, their places in the session; ``caption``;
-    ``participant_monitor`` (index or name), and ``screen``: whether the participant has one.
+    ``participant_monitor`` (index or name), ``screen``: whether the participant has one, and ``keys``: the names of
+    those that are passed on to the engine.
 
     Report: ``preview`` (the file), ``paired`` (trials with a reconstruction, of those that it shows).
     """
@@ -126,6 +133,7 @@ def main(program: Program) -> None:
         for kind in ("frames", "decode_marks")
     )
     pairing = Pairing(program.ring("shown"), frames, marks, keep=spec["pairs"])
+    keys = program.ring("operator_keys") if program.has("operator_keys") else None
     path = program.folder / FILE
     screen = open_screen(program)
     program.ready(window=isinstance(screen, PreviewWindow))
@@ -135,7 +143,9 @@ def main(program: Program) -> None:
     while going:
         program.clock.sleep_until(program.clock.now() + LOOK_EVERY)
         going = program.tick()
-        screen.tend()
+        for key in screen.tend():
+            if keys is not None and key in spec["keys"]:
+                write_key(keys, key, program.clock.now())
         changed = pairing.look()
         # Its own look at the board: what is wrong is seen here too, whatever became of the supervisor.
         wrong = [alarm.line for alarm in alarms(program.board, program.clock.now())] if going else []

@@ -12,7 +12,7 @@ from bci.errors import ConfigError
 def session(source: str = "replay", experiment: bool = True) -> Line:
     """Return the line of a session with everything in it."""
     line = [
-        posts.engine({}, frames=["frames"], latents=False, after=["acquire"]),
+        posts.engine({}, frames=["frames"], latents=False, preview=True, after=["acquire"]),
         posts.source("", source, {}, offers=["eeg"]),
         posts.acquire("", {}, stream="stream", markers=["markers"], takes=["eeg", "bci-flips"]),
         posts.decode("", {}, stream="stream", markers="markers", shown=True, sides={}),

@@ -54,6 +54,7 @@ class Stage:
         self.stimuli = create_stimuli(name + "t", *shape)
         self.board = Board.private({name: COUNTERS[name] for name in self.programs})
         self.pipe, self._child_pipe = multiprocessing.Pipe()
+        self.responses: Ring | None = None
         self.facts: dict[str, Any] = {}
         self._program: Program | None = None
         for program in ("acquire", "decode", "engine"):
@@ -74,7 +75,8 @@ class Stage:
             str(self.folder),
             "",
             rings={"frames": self.frames.handle, "shown": self.shown.handle}
-            | ({"stimuli": self.stimuli.handle} if spec.get("engine") else {}),
+            | ({"stimuli": self.stimuli.handle} if spec.get("engine") else {})
+            | ({} if self.responses is None else {"responses": self.responses.handle}),
         )
         if self._program is not None:
             self._program.close()  # its rings would be freed while views of them are still there

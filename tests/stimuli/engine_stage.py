@@ -1,6 +1,7 @@
 """A stage for the engine: real rings, a hand-turned clock, and a screen, a decoder and a renderer that follow it."""
 
 import math
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,19 @@ from numpy.typing import NDArray
 from bci.control.posts import COUNTERS
 from bci.memory.board import Board
 from bci.memory.frames import frame_columns, shown_columns, write_frame
+from bci.memory.marks import create_marks
+from bci.memory.orders import Order
 from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
-from bci.memory.trial_parts import Phase, create_drawn, create_requests, create_stimuli, write_drawn
+from bci.memory.trial_parts import (
+    Phase,
+    create_drawn,
+    create_requests,
+    create_responses,
+    create_stimuli,
+    write_drawn,
+    write_key,
+)
 from bci.signal.clock import ManualClock
 from bci.signal.types import Event, Reconstruction, Shown
 from stimuli import engine
@@ -79,13 +90,17 @@ class World(ManualClock):
         self.shown = Ring.create(name + "s", shown_columns(*SHAPE, LATENT), 256, 1)
         self.stimuli = create_stimuli(name + "t", *SHAPE)
         self.requests, self.drawn = create_requests(name + "q", LATENT), create_drawn(name + "g", *SHAPE)
+        self.marks = create_marks(name + "m", 1)
+        self.keys = {role: create_responses(name + role[0] + "k") for role in ("responses", "operator_keys")}
+        self.pipe, self._child_pipe = multiprocessing.Pipe()
         self.board = Board.private({"engine": COUNTERS["engine"]})
         self.parts: list[tuple[int, str, NDArray[np.uint8]]] = []
         self.feeds: list[int] = []
+        self.cleared: list[int] = []
         self.decoded: list[int] = []
         self.facts: dict[str, Any] = {}
         self._asked = self._requested = self._deaths = 0
-        self._script: list[tuple[float, int, Callable[[], None]]] = []
+        self._script: list[tuple[float, int, Callable[[], None], int]] = []
 
     # -- what follows the engine -------------------------------------------------------------------------
 
@@ -100,9 +115,26 @@ class World(ManualClock):
             due[2]()
         super().sleep_until(when)
 
-    def _at(self, time: float, act: Callable[[], None]) -> None:
+    def order(self, time: float, kind: str) -> None:
+        """Enter an order into the script."""
+        self._at(time, lambda: self.pipe.send(Order(kind)))
+
+    def press(self, time: float, key: str, window: str = "responses") -> None:
+        """Enter a key that is pressed in one of the windows."""
+        self._at(time, lambda: write_key(self.keys[window], key, self.now()))
+
+    def answers(self) -> list[tuple[str, str]]:
+        """Return kind and verdict of every order that the engine has answered."""
+        answers = []
+        while self.pipe.poll():
+            word, facts = self.pipe.recv()
+            if word == "acknowledged":
+                answers.append((facts["acknowledgement"].kind, str(facts["acknowledgement"].verdict)))
+        return answers
+
+    def _at(self, time: float, act: Callable[[], None], trial: int = -1) -> None:
         if math.isfinite(time):
-            self._script.append((time, len(self._script), act))
+            self._script.append((time, len(self._script), act, trial))
 
     def _look(self) -> None:
         for at in range(self._requested, self.requests.count):
@@ -116,16 +148,21 @@ class World(ManualClock):
         for at in range(self._asked, self.stimuli.count):
             place = self.stimuli.read(at, at + 1)
             part, image = place["part"][0].copy(), place["image"][0]
+            if part["phase"] == Phase.CLEAR:
+                self.cleared.append(int(part["trial"]))
+                self._script = [entry for entry in self._script if entry[3] != int(part["trial"])]
             if part["phase"] != Phase.STIMULUS:
                 continue
             name = bytes(part["name"]).decode()
             self.parts.append((int(part["trial"]), name, image))
             self.feeds.append(int(part["feed"]))
             flip = float(part["start"]) + 0.004
-            self._at(flip, lambda part=part, flip=flip: self._flip(part, flip))
+            trial = int(part["trial"])
+            self._at(flip, lambda part=part, flip=flip: self._flip(part, flip), trial)
             self._at(
                 flip + self._epoch_s,
                 lambda part=part, flip=flip, image=image: self._decode(part, flip, image),
+                trial,
             )
         self._asked = self.stimuli.count
 
@@ -164,7 +201,8 @@ class World(ManualClock):
             "frames": self.frames,
             "requests": self.requests,
             "drawn": self.drawn,
-        }
+            "engine_marks": self.marks,
+        } | self.keys
         if self._second is not None:
             rings["frames-2"] = self.second_frames
         launch = Launch(
@@ -176,7 +214,7 @@ class World(ManualClock):
             rings={role: ring.handle for role, ring in rings.items()},
             restart=self._deaths,
         )
-        program = _Engine(launch, None, self.board, self)
+        program = _Engine(launch, self._child_pipe, self.board, self)
         program.dies = dies  # type: ignore[method-assign]
         try:
             engine.main(program)
@@ -190,7 +228,18 @@ class World(ManualClock):
 
     def close(self) -> None:
         self.board.close()
-        for ring in (self.frames, self.second_frames, self.shown, self.stimuli, self.requests, self.drawn):
+        self.pipe.close()
+        self._child_pipe.close()
+        for ring in (
+            self.marks,
+            *self.keys.values(),
+            self.frames,
+            self.second_frames,
+            self.shown,
+            self.stimuli,
+            self.requests,
+            self.drawn,
+        ):
             ring.close()
 
 

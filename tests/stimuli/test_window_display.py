@@ -6,6 +6,8 @@ import pygame
 import pytest
 
 from bci.errors import DisplayError
+from bci.memory.trial_parts import create_responses
+from bci.signal.types import event_of
 from stimuli.display import headless, window
 from stimuli.display.canvas import Canvas
 from stimuli.display.monitors import Monitor
@@ -100,6 +102,25 @@ def test_closing_the_window_ends_the_program_and_tells_the_supervisor(stage, eve
     facts = stage.play(window.main, 100.0)
     assert facts["closed"] is True
     assert stage.clock.now() == pytest.approx(0.72, abs=0.021)
+
+
+def test_keys_that_mean_something_are_written_down_with_their_time(stage, segment_name):
+    def press(key: int) -> None:
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
+
+    for time, key in (
+        (0.5, pygame.K_SPACE),
+        (0.6, pygame.K_x),
+        (0.7, pygame.K_KP1),
+        (0.8, pygame.K_KP_ENTER),
+    ):
+        stage.clock.at(time, lambda key=key: press(key))
+    with create_responses(segment_name + "k") as responses:
+        stage.responses = responses
+        stage.play(window.main, 1.0, keys=("space", "1", "return"))
+        events = [event_of(record) for record in responses.read(0, responses.count)["event"]]
+    assert [event.text for event in events] == ["key space", "key 1", "key return"]
+    assert [event.time for event in events] == pytest.approx([0.5, 0.7, 0.8], abs=0.021)
 
 
 def test_where_there_is_no_screen_the_error_says_what_to_do(stage, monkeypatch):

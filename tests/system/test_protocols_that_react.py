@@ -1,5 +1,6 @@
 """Protocols with real programs: latents are drawn beside the line, also when the program that draws them dies."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -10,9 +11,14 @@ import pytest
 from sessions import finish, only_folder, rows_in, segments_of, start, wait_for
 from tiny_bundle import tiny_bundle
 
+from bci.config.session import parse_session
+from bci.control.session_plan import supervise
+from bci.control.snapshot import SessionState
+from bci.control.supervisor import Supervisor
 from bci.decoder.renderer import Artist
 from bci.decoder.spec import EpochSpec
 from bci.memory.frames import image_digest
+from bci.memory.orders import ABORT, PAUSE, RESUME, START, Order
 
 pytestmark = pytest.mark.system
 
@@ -69,3 +75,42 @@ def test_latents_are_drawn_shown_and_recorded_and_a_renderer_that_hangs_is_repla
     assert {row["trial"] for row in whole} == set(flips)
     assert len({row["digest"] for row in flips.values()}) > 2
     assert segments_of(session) == set()
+
+
+def test_an_experiment_begins_pauses_goes_on_and_ends_by_orders_and_the_recording_says_when(
+    tmp_path: Path,
+) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle", rate=160.0, length=32)
+    words = {"protocol": "text", "words": ["rest", "go"], "repeats": 50, "stimulus_s": 0.2, "blank_s": 0.1}
+    values = {
+        "name": "orders", "network": "machine",
+        "source": {"kind": "simulate"}, "decoder": {"bundle": str(bundle.folder)},
+        "display": {"kind": "headless", "max_png": 0, "contact_sheet": 0},
+        "experiment": words | {"lead_in_s": 0.2, "begin": "order", "on_pause": "repeat"},
+    }  # fmt: skip
+    steps = iter([(0.3, START), (1.5, PAUSE), (2.5, RESUME), (3.5, ABORT)])
+    due = next(steps)
+    orders: list[Order] = []
+
+    def observe(supervisor: Supervisor) -> object:
+        nonlocal due
+        if supervisor.state is SessionState.RUNNING and supervisor.snapshot().elapsed > due[0]:
+            orders.append(supervisor.order("engine", due[1]))
+            due = next(steps, (float("inf"), ""))
+        return supervisor.snapshot().elapsed > 20.0
+
+    supervisor = supervise(parse_session(values, tmp_path, "orders"), tmp_path / "out", observe)
+    summary = supervisor.run()
+    session = Path(summary["session"])
+    assert summary["ended_by"] == "the experiment was aborted by order", summary
+    assert [str(supervisor.answer(order).verdict) for order in orders] == ["done"] * 4
+    with (session / "marks.csv").open(newline="", encoding="utf-8") as file:
+        marks = [row for row in csv.DictReader(file) if row["source"] == "engine"]
+    assert [row["kind"] for row in marks] == ["begun", "paused", "resumed", "aborted"]
+    began, paused, resumed, aborted = (float(row["time"]) for row in marks)
+    with (session / "trials.csv").open(newline="", encoding="utf-8") as file:
+        onsets = [float(row["onset"]) for row in csv.DictReader(file) if row["ending"] == "shown"]
+    assert min(onsets) > began + 0.2
+    assert not [onset for onset in onsets if paused < onset < resumed + 0.2 or onset > aborted]
+    assert [onset for onset in onsets if onset < paused]
+    assert [onset for onset in onsets if onset > resumed]
