@@ -18,6 +18,7 @@
     ├── ProviderError           the compute provider asked for is not available or not exact enough
     ├── RingError               shared memory is missing, too small or of another layout
     │   └── Overrun             the writer has overtaken a reader
+    ├── MalformedCommand        a message to the control plane is no command
     ├── DisplayError            no such monitor, or the screen could not be opened
     └── ProgramError            a program of the line did not start, died or hung
 
@@ -126,6 +127,20 @@ class Overrun(RingError):
         super().__init__(message)
         self.first = first
         self.lost = lost
+
+
+class MalformedCommand(BciError):
+    """A message to the control plane is no command.
+
+    Parameters
+    ----------
+    id, kind : str
+        What could be read of it; empty where nothing could.
+    """
+
+    def __init__(self, message: str, id: str = "", kind: str = "") -> None:
+        super().__init__(message)
+        self.id, self.kind = id, kind
 
 
 class DisplayError(BciError):

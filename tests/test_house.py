@@ -60,6 +60,7 @@ RAW_TIME = {
     "bci/control/doctor.py": ({"perf_counter", "sleep"}, "it examines the machine's clocks and sleeps"),
     "bci/control/certify/breaking.py": ({"time"}, "the date and hour beside the session's time, for people"),
     "bci/control/certify/runs.py": ({"time"}, "the date and hour beside the session's time, for people"),
+    "bci/control/mqtt/wall_clock.py": ({"time"}, "commands come from computers that have no session clock"),
     "bci/io/files/capped.py": (
         {"monotonic"},
         "the limit of a child process that may hang; no session waits on it",

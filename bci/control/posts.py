@@ -32,6 +32,14 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+#: Those of them that say what is so now; all others only grow.
+GAUGES = frozenset(
+    {
+        *("gone", "doubles", "mistimed", "masked", "neutral", "stage"),
+        *("waiting", "refuses_ms", "slow_ms", "free_mb", "left_s", "implausible"),
+    }
+)
+
 _SOURCES = {"insilico": "bci.live.insilico"}
 _DISPLAYS = {"window": "stimuli.display.window", "headless": "stimuli.display.headless"}
 

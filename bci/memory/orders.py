@@ -21,6 +21,10 @@ STOP, HOLD = "stop", "hold"
 #: Kinds that the engine of an experiment knows: to begin one that waits for it, to pause and go on, to end it now.
 START, PAUSE, RESUME, ABORT = "start", "pause", "resume", "abort"
 
+#: Kinds that an operator's commands become: to show the neutral picture for now, and to show others again; to exchange
+#: a decoder's bundle (``path``); to change a number (``name``, ``value``).
+NEUTRAL, RELEASE, LOAD_BUNDLE, SET = "neutral", "release", "load_bundle", "set"
+
 #: What a program does on an order, given the order's payload.
 Handler = Callable[[Mapping[str, Any]], None]
 
