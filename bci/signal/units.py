@@ -33,6 +33,9 @@ _SPELLINGS = {
     for unit, prefixes in _PREFIXES.items()
     for prefix, base in itertools.product(prefixes, ("v", "volt", "volts"))
 }
+# mne-lsl states a power of ten of the unit that MNE has for the channel's type, which is the volt for these types.
+_POWERS: Mapping[str, str] = MappingProxyType({"0": "V", "-3": "mV", "-6": "uV", "-9": "nV"})
+_IN_VOLTS = frozenset({"eeg", "ecog", "seeg", "dbs", "eog", "emg", "ecg", "bio"})
 _NO_UNIT = frozenset(
     {"", "none", "n/a", "na", "boolean", "dimensionless", "unitless", "unknown", "counter", "aru"}
 )
@@ -49,6 +52,16 @@ def unit_name(spelling: str) -> str:
     key = spelling.strip(" \t\r\n\0").casefold()
     found = _SPELLINGS.get(key.replace(" ", "").replace("_", ""))
     return "" if key in _NO_UNIT else found or spelling.strip(" \t\r\n\0")
+
+
+def channel_unit(spelling: str, kind: str) -> str:
+    """Return the unit of a channel of a stated type; see `unit_name`. It may be stated as a power of ten of the volt.
+
+    >>> channel_unit("microvolts", "eeg"), channel_unit("-6", "EEG"), channel_unit("0", "eeg"), channel_unit("0", "mag")
+    ('uV', 'uV', 'V', '0')
+    """
+    power = _POWERS.get(spelling.strip()) if kind.strip().casefold() in _IN_VOLTS else None
+    return power or unit_name(spelling)
 
 
 def unit_in(header: bytes) -> str:

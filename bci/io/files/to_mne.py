@@ -15,7 +15,7 @@ from bci.errors import RecordingError
 from bci.io.files.formats.file import nested, text_at
 from bci.io.files.recording import Recording
 from bci.signal.labels import numbered
-from bci.signal.units import unit_name
+from bci.signal.units import channel_unit
 
 GAP = "BAD_gap"
 EDGE = "EDGE boundary"
@@ -143,7 +143,7 @@ def channels_of(recording: Recording, kind: str | None = None) -> tuple[Channel,
     channels = []
     for name, facts in zip(numbered(labels), described, strict=True):
         stated = KINDS.get((text_at(facts, "type") or text_at(header, "type")).casefold(), "misc")
-        unit = unit_name(text_at(facts, "unit")) or signal.unit
+        unit = channel_unit(text_at(facts, "unit"), text_at(facts, "type")) or signal.unit
         channel = Channel(name, stated if stated != "misc" or kind is None else kind, unit)
         if channel.kind in _VOLTAGES and unit not in _TO_VOLTS:
             raise RecordingError(

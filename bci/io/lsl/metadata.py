@@ -18,7 +18,7 @@ from bci.memory.liblsl import pylsl
 from bci.signal.foreign import on_one_line
 from bci.signal.rates import is_plausible
 from bci.signal.types import Signal
-from bci.signal.units import IN_FULL, unit_name
+from bci.signal.units import IN_FULL, channel_unit
 
 #: NumPy's name of each wire format; text has the name ``str``.
 FORMATS: Mapping[int, str] = MappingProxyType(
@@ -227,7 +227,9 @@ def _read_channels(node: Any, n: int) -> tuple[tuple[str, ...], str]:
         return (), ""
     labels = tuple(on_one_line(channel.child_value("label")) for channel in channels)
     # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
-    units = {unit_name(channel.child_value("unit")) for channel in channels} - {""}
+    units = {
+        channel_unit(channel.child_value("unit"), channel.child_value("type")) for channel in channels
+    } - {""}
     return labels if any(labels) else (), units.pop() if len(units) == 1 else "mixed" if units else ""
 
 

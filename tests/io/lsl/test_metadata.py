@@ -67,6 +67,8 @@ def test_a_stream_of_somebody_elses_plays_at_speed_one_with_stamps_to_smooth() -
 def test_a_trigger_channel_does_not_spoil_the_unit_and_two_units_are_mixed() -> None:
     trigger = {"label": "TRIG", "unit": "none"}
     assert read_info(foreign({"label": "Cz", "unit": "millivolts"}, trigger)).signal.unit == "mV"
+    power = {"label": "Cz", "unit": "-6", "type": "eeg"}
+    assert read_info(foreign(power, trigger)).signal.unit == "uV", "as mne-lsl states it"
     temperature = {"label": "Temp", "unit": "celsius"}
     assert read_info(foreign({"label": "Cz", "unit": "uV"}, temperature)).signal.unit == "mixed"
 

@@ -15,7 +15,7 @@ from bci.errors import RecordingError
 from bci.io.files.formats.file import listed, nested, text_at
 from bci.io.files.formats.units import NO_UNIT
 from bci.signal.types import Event, code_of, number_text
-from bci.signal.units import unit_name
+from bci.signal.units import channel_unit
 
 Info = Mapping[str, Any]
 
@@ -168,7 +168,7 @@ def described(
     rows = [c for c in nested(info, "desc", "channels", "channel") if isinstance(c, Mapping)]
     labels = [text_at(row, "label") for row in rows]
     # A trigger channel beside the data has no unit; it does not make the data's ambiguous.
-    units = {unit_name(text_at(row, "unit")) for row in rows} - {""}
+    units = {channel_unit(text_at(row, "unit"), text_at(row, "type")) for row in rows} - {""}
     if rows and len(rows) != n:
         defects.append(f"{len(rows)} channels are described, {n} are recorded; the names are not used")
     if len(rows) != n:

@@ -1,0 +1,95 @@
+"""Other people's programs, each in a process of its own: their copies of liblsl must not meet ours.
+
+``player SOURCE_ID`` is mne-lsl's PlayerLSL with a recording whose first channel is the sample's count;
+``keyboard SOURCE_ID`` sends a text every 0.25 s, as an experiment written in PsychoPy does;
+``listen SOURCE_ID COUNT FILE`` is mne-lsl's StreamLSL, which keeps COUNT samples and saves them with their times.
+Each prints ``up`` once it is there; the first two then go on until they are ended.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+LABELS = ("O1", "Oz", "O2", "Pz")
+RATE, SAMPLES = 200.0, 20_000
+MICROVOLT = 1e-6
+
+
+@contextlib.contextmanager
+def peer(*words: object) -> Iterator[subprocess.Popen[str]]:
+    """Run one of them; it is there when this is entered, and gone when it is left."""
+    command = [sys.executable, __file__, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            assert line == "up\n", f"the {words[0]} printed {line!r}, not 'up'"
+            yield process
+        finally:
+            process.kill()
+
+
+def _up() -> None:
+    print("up", flush=True)  # noqa: T201
+
+
+def player(source_id: str) -> None:
+    """Play a recording; the count of a sample is that many microvolts in its first channel."""
+    import mne
+    import numpy as np
+    from mne_lsl.player import PlayerLSL
+
+    values = np.random.default_rng(4).normal(0, 20 * MICROVOLT, (len(LABELS), SAMPLES))
+    values[0] = np.arange(SAMPLES) * MICROVOLT
+    raw = mne.io.RawArray(values, mne.create_info(list(LABELS), RATE, "eeg"), verbose="ERROR")
+    playing = PlayerLSL(raw, chunk_size=10, n_repeat=1, name="player", source_id=source_id, annotations=False)
+    # Its samples are volts unless it is told otherwise; then it states the power of ten.
+    playing.set_channel_units(dict.fromkeys(LABELS, "microvolts"))
+    playing.start()
+    _up()
+    threading.Event().wait()
+
+
+def keyboard(source_id: str) -> None:
+    """Send ``press 0``, ``press 1`` …, stamped when it is sent."""
+    import itertools
+
+    import pylsl
+
+    info = pylsl.StreamInfo("keyboard", "Markers", 1, pylsl.IRREGULAR_RATE, pylsl.cf_string, source_id)
+    outlet = pylsl.StreamOutlet(info)
+    _up()
+    for number in itertools.count():
+        outlet.push_sample([f"press {number}"])
+        threading.Event().wait(0.25)
+
+
+def listen(source_id: str, count: str, file: str) -> None:
+    """Keep the first samples of a stream that are received after it is there."""
+    import time
+
+    import numpy as np
+    from mne_lsl.stream import StreamLSL
+
+    wanted = int(count)
+    stream = StreamLSL(
+        bufsize=wanted if source_id.endswith("results") else wanted / RATE, source_id=source_id
+    )
+    stream.connect(acquisition_delay=None, timeout=60, processing_flags=None)
+    _up()
+    deadline, received = time.monotonic() + 60, 0
+    while received < wanted and time.monotonic() < deadline:
+        stream.acquire()
+        received = stream.n_new_samples
+        time.sleep(0.002)
+    data, times = stream.get_data()
+    np.savez(file, data=data.T, times=times, labels=stream.ch_names)
+    os._exit(0)  # liblsl complains of an inlet that is closed under a running stream
+
+
+if __name__ == "__main__":
+    {"player": player, "keyboard": keyboard, "listen": listen}[Path(sys.argv[1]).name](*sys.argv[2:])
