@@ -66,6 +66,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "publish": (f"{DIE}test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen",),
     "preview": ("system/test_closed_loop.py::test_a_session_goes_on_without_its_preview",),
+    "machine shut down": (f"{DIE}test_a_machine_that_shuts_down_ends_the_session_in_order",),
     "terminal closed": ("system/test_terminal.py::test_closing_the_terminal_ends_the_session_in_order",),
     "supervisor killed": (f"{DIE}test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_finished",),
     "supervisor hanging": (f"{DIE}test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen",),

@@ -12,7 +12,7 @@ from typing import Any, cast
 from bci import errors
 from bci.errors import BciError
 from bci.memory.orders import STOP, Acknowledgement, Order
-from bci.memory.program import Launch, run_program
+from bci.memory.program import HELD_BACK, Launch, run_program
 
 
 @contextlib.contextmanager
@@ -28,11 +28,11 @@ def _bare_main() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Spawn a child that Ctrl-C and the closing of the terminal do not reach before it knows what to do with them."""
+    """Spawn a child that no signal to end reaches before it knows what to do with it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ The supervisor spawns `run_program` with a `Launch`; the module named there must
 import gc
 import importlib
 import logging
+import math
 import os
 import select
 import signal
@@ -29,6 +30,12 @@ from bci.signal.clock import Clock
 from bci.signal.foreign import visible
 
 _BEAT_EVERY = 0.02
+
+#: Seconds that a program goes on after a SIGTERM, until the supervisor has ended those before it.
+ORDER_WITHIN = 10.0
+
+#: Signals that a program does not hear until it knows what to do with them.
+HELD_BACK = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGTERM") if hasattr(signal, name))
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,7 @@ class Program:
         self._refused = int(self.row["refused"])
         self.obeys(STOP, lambda payload: self._stop())
         self._next_beat = -1.0
+        self._ends_alone = math.inf
         self._has_news = _listener(pipe) if pipe is not None else None
 
     def stream(self, role: str) -> Stream:
@@ -177,7 +185,18 @@ class Program:
             self.row["beat"] = now
             self._next_beat = now + _BEAT_EVERY
             self._obey(now)
+            if now >= self._ends_alone and not self._stopping:
+                self.log.warning("told to end by SIGTERM, and no order came: ending")
+                self._stopping = True
         return not self._stopping
+
+    def await_order(self) -> None:
+        """Go on after a SIGTERM until the supervisor orders the end, for `ORDER_WITHIN` seconds at most.
+
+        A machine that shuts down sends it to all processes at once. Were each to end by itself, the recording would
+        miss what was on its way; the supervisor, which hears it too, ends them one after the other.
+        """
+        self._ends_alone = min(self._ends_alone, self.clock.now() + ORDER_WITHIN)
 
     def _obey(self, now: float) -> None:
         if self._pipe is None or self._has_news is None:
@@ -267,14 +286,15 @@ def run_program(launch: Launch, pipe: Connection) -> None:
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        # Held back since before this process was spawned, lest it died of them while it was loading.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGHUP])
     _send_foreign_lines_to(Path(launch.folder) / "log.txt")
     log_to(Path(launch.folder) / "log.txt", launch.name)
     board = Board.attach(launch.board)
     clock = LslClock()
     program = Program(launch, pipe, board, clock)
+    signal.signal(signal.SIGTERM, lambda number, frame: program.await_order())
+    if hasattr(signal, "pthread_sigmask"):
+        # Held back since before this process was spawned, lest it died of them while it was loading.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
     program.row["restarts"] = launch.restart
     program.row["state"] = State.LOADING
     program.tick()

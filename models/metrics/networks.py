@@ -1,8 +1,9 @@
 """Scores by trained networks, loaded from a folder the user names; without its weights a row reads "weights missing".
 
-Nothing is downloaded. Each network is one ONNX file in that folder, from pictures (n, 3, size, size) to features
-(n, …), normalised inside or by the constants below; ``lpips.onnx`` takes two pictures. A profile says at which size
-each network sees pictures: published tables differ in that, and their numbers cannot be compared across profiles.
+Nothing is downloaded, and what is there is tried in a capped child before it is opened here
+(`models.metrics.network_trial`). Each network is one ONNX file in that folder, from pictures (n, 3, size, size) to
+features (n, …), normalised inside or by the constants below; ``lpips.onnx`` takes two pictures. A profile says at which
+size each network sees pictures: published tables differ in that, and their numbers cannot be compared across profiles.
 
 FID, KID, the inception score and the FaceNet distance are defined for one network at one size (Inception's at 299²,
 FaceNet's at 160²) and one way to resize. Here a network sees pictures at the profile's size, and which weights a file
@@ -18,14 +19,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bci.decoder.providers import open_cpu_session
 from bci.errors import ConfigError, DataError
+from bci.io.files.capped import printable
 from models.metrics.distributions import class_divergence, frechet_distance, kernel_distance
 from models.metrics.identification import correlation_table, two_way
 from models.metrics.images import picture_pair, resize
 from models.metrics.latents import correlations, derangement
+from models.metrics.network_trial import try_network
 
 Floats = NDArray[np.float64]
 How = Literal["two-way", "distance", "unit distance", "pairwise", "fréchet", "kernel", "divergence"]
+
+#: Threads of a network; 0 is as many as there are cores.
+_THREADS = 0
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -158,14 +165,17 @@ def score_networks(
         mean = np.broadcast_to(np.asarray(training_mean, np.float64), a.shape)
         sides.append(picture_pair(a, mean)[1])
     sizes = PROFILES[profile]
-    rows = []
+    rows, tried = [], set[Path]()
     for one in SCORES:
         size = sizes.get(one.file, sizes[""])
         score = replace(one, name=one.name.format(size=size))
         path = weights / score.file if weights is not None else None
-        if path is None or not path.is_file():
+        if path is None or not path.exists():
             rows.append(NetworkRow(score.name, score.better, None, f"weights missing: {score.file}"))
             continue
+        if path not in tried:
+            try_network(path, 2 if score.how == "pairwise" else 1, size)
+            tried.add(path)
         rows.append(_row(score, path, [resize(side, size) for side in sides]))
     return rows
 
@@ -225,26 +235,16 @@ def _unit(rows: Floats) -> Floats:
 
 
 def _run(path: Path, *inputs: NDArray[np.float32]) -> Floats:
-    """Run a network picture by picture: (n, 3, size, size) to (n, …)."""
-    import onnxruntime
-
+    """Run a network that was tried, picture by picture: (n, 3, size, size) to (n, …)."""
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = open_cpu_session(path.read_bytes(), _THREADS)
         names = [given.name for given in session.get_inputs()]
-        if len(names) != len(inputs):
-            raise ConfigError(
-                f"expected {path.name} to take {len(inputs)} pictures, came a graph of {len(names)} inputs. "
-                "Export it anew."
-            )
         rows = [
             session.run(None, {name: side[[k]] for name, side in zip(names, inputs, strict=True)})[0]
             for k in range(len(inputs[0]))
         ]
-    except ConfigError:
-        raise
-    except Exception as error:  # ONNX Runtime's exceptions have no common base
+    except Exception as error:  # ONNX Runtime's exceptions share no base below Exception
         raise ConfigError(
-            f"expected {path} to be a network from (1, 3, {inputs[0].shape[2]}, {inputs[0].shape[3]}) to "
-            f"features, came: {error}. Export it for this profile, or take the file away."
+            f"{path}: expected features of every picture, came: {printable(error)}. Take the file away."
         ) from error
     return np.concatenate(rows).astype(np.float64)

@@ -19,7 +19,7 @@ import pytest
 from bci.errors import ConfigError
 from bci.memory.board import Board, State
 from bci.memory.orders import HOLD, STOP, Order, OrderVerdict
-from bci.memory.program import Launch, Program, run_program
+from bci.memory.program import HELD_BACK, ORDER_WITHIN, Launch, Program, run_program
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Stream
 from bci.signal.clock import ManualClock
@@ -188,6 +188,19 @@ def test_a_successor_goes_on_counting_what_was_refused(make: Callable[..., Bench
     assert second.row["refused"] == 6
 
 
+def test_after_a_sigterm_it_goes_on_until_the_order_comes_but_not_for_ever(
+    make: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = make()
+    bench.program.await_order()
+    assert bench.tick_after(ORDER_WITHIN - 1)
+    bench.program.await_order()  # a second one gives no more time
+    assert not bench.tick_after(1)
+    assert [record.message for record in caplog.records] == [
+        "told to end by SIGTERM, and no order came: ending"
+    ]
+
+
 def test_when_the_supervisor_is_gone_it_stops_and_says_so_once(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -318,11 +331,12 @@ class Life:
 def life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    interrupted = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in HELD_BACK}
     try:
         yield Life(tmp_path, monkeypatch)
     finally:
-        signal.signal(signal.SIGINT, interrupted)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         for handler in set(root.handlers) - set(handlers):
             root.removeHandler(handler)
             handler.close()

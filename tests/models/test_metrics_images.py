@@ -1,8 +1,11 @@
 """Picture scores have their pinned values, and a network's row says when its weights are missing."""
 
+import os
+
 import numpy as np
+import psutil
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from skimage.metrics import structural_similarity
 
 from bci.errors import ConfigError, DataError
@@ -127,12 +130,52 @@ def test_no_row_bears_the_name_of_a_score_that_is_defined_at_another_size(pair):
 def test_a_profile_sets_the_size_and_what_does_not_fit_is_named(tmp_path, pair):
     network(tmp_path / "alexnet_2.onnx", 1)
     truth = np.concatenate([pair[0], 1 - pair[0]])
-    with pytest.raises(ConfigError, match=r"alexnet_2\.onnx to be a network from \(1, 3, 256, 256\)"):
+    with pytest.raises(ConfigError, match=r"alexnet_2\.onnx: expected a network from \(1, 3, 256, 256\)"):
         score_networks(truth, truth, tmp_path, profile="mindeye")
     with pytest.raises(ConfigError, match="brain-diffuser, mindeye, came 'mine'"):
         score_networks(truth, truth, tmp_path, profile="mine")
     with pytest.raises(ConfigError, match="expected a folder of network weights"):
         score_networks(truth, truth, tmp_path / "nowhere")
+
+
+def save(path, nodes, name="in0", **constants):
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 224, 224])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("swav.onnx", r"GiB|loads and runs|expected a network"),
+        ("lpips.onnx", "expected a network of 2 pictures, came a graph of 1 inputs"),
+        ("clip_image.onnx", "expected a regular file, came a named pipe"),
+    ],
+)
+def test_a_network_from_elsewhere_is_tried_in_a_capped_child_and_refused_in_words(tmp_path, pair, name, said):
+    if name == "swav.onnx":  # 400 bytes that ask for 64 GiB
+        nodes = [
+            helper.make_node("ConstantOfShape", ["size"], ["zeros"]),
+            helper.make_node("ReduceSum", ["zeros"], ["none"], keepdims=0),
+            helper.make_node("GlobalAveragePool", ["in0"], ["mean"]),
+            helper.make_node("Add", ["mean", "none"], ["out"]),
+        ]
+        save(tmp_path / name, nodes, size=np.array([2**34]))
+    elif name == "lpips.onnx":
+        network(tmp_path / name, 1)
+    else:
+        os.mkfifo(tmp_path / name)
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(ConfigError, match=said):
+        score_networks(pair[0], pair[1], tmp_path)
+    assert psutil.Process().memory_info().rss < before + (200 << 20)
 
 
 def test_every_row_stands_beside_its_baselines():

@@ -192,6 +192,24 @@ def test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_f
         wait_for(lambda: segments_of(rig.folder) == set(), "the end of the shared memory")
 
 
+def test_a_machine_that_shuts_down_ends_the_session_in_order(rig_of: Callable[..., Rig]) -> None:
+    rig = rig_of(restarts=3, hung_after=10.0, when_latched="hold")
+    os.killpg(rig.process.pid, signal.SIGTERM)  # all processes at once, as init does
+    done = finish(rig.process)
+    assert done.status == 0, done.words
+    assert done.result["ended_by"] == "stopped by the operator"
+    assert done.result["restarts"] == {}
+    assert done.result["failures"] == []
+    assert "Traceback" not in done.words + rig.log
+    assert " died " not in rig.log
+    assert done.result["windows"] == done.result["reconstructions"] + done.result["skipped"]
+    assert done.result["programs"]["record"]["unrecorded"] == 0
+    verified = call("verify", rig.folder, "--json")
+    assert verified.result["damaged"] == 0
+    assert not list(rig.folder.glob("*.partial"))
+    assert segments_of(rig.folder) == set()
+
+
 def test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,10 +7,12 @@ Standard: bids-specification.readthedocs.io, EEG and iEEG; Pernet et al. 2019 (E
 """
 
 import json
+import os
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -67,7 +69,7 @@ def export_bids(
     line_frequency : float, optional
         Hz of the mains, if known.
     overwrite : bool
-        Whether files of the same subject, task, session and run may be replaced.
+        Whether files of the same subject, task, session and run may be replaced: once the new ones are whole.
 
     Returns
     -------
@@ -90,23 +92,24 @@ def export_bids(
     channels = channels_of(recording, kind)
     datatype = _datatype(recording, channels)
     placed, outside = places_of(recording)
-    path = mne_bids.BIDSPath(**entities, root=out, datatype=datatype)
-    there = sorted(path.directory.glob(f"{path.basename}_*"))
+    place = mne_bids.BIDSPath(**entities, root=out, datatype=datatype)
+    there = sorted(place.directory.glob(f"{place.basename}_*"))
     if there and not overwrite:
         raise ConfigError(
             f"{there[0]} is there already and is not overwritten: name another run, or say --overwrite"
         )
-    # Existing files that describe the whole data set are its owner's and are restored after MNE-BIDS has written.
-    kept = {p: p.read_bytes() for p in out.glob("*") if p.is_file() and p.name != "participants.tsv"}
-    _write(mne_bids, path, recording, channels, line_frequency, overwrite)
-    stem = path.directory / path.basename
-    _amend_channels(Path(f"{stem}_channels.tsv"), channels)
-    _write_events(stem, placed, recording.signal.rate)
-    _amend_sidecar(Path(f"{stem}_{datatype}.json"), recording, datatype)
-    for file, content in kept.items():
-        file.write_bytes(content)
-    if out / "dataset_description.json" not in kept:
-        _amend_description(out)
+    with _set_beside(out) as beside:
+        path = mne_bids.BIDSPath(**entities, root=beside, datatype=datatype)
+        _lend_tables(out, beside)
+        _write(mne_bids, path, recording, channels, line_frequency)
+        stem = path.directory / path.basename
+        _amend_channels(Path(f"{stem}_channels.tsv"), channels)
+        _write_events(stem, placed, recording.signal.rate)
+        _amend_sidecar(Path(f"{stem}_{datatype}.json"), recording, datatype)
+        if not (out / "dataset_description.json").exists():
+            _amend_description(beside, out.resolve().name)
+        _take_place(beside, out, there)
+    stem = place.directory / place.basename
     return {
         "file": str(Path(f"{stem}_{datatype}.vhdr")),
         "samples": recording.n,
@@ -115,6 +118,50 @@ def export_bids(
         "gaps": sum(p.text == GAP for p in placed),
         "events_outside": outside,
     }
+
+
+@contextmanager
+def _set_beside(out: Path) -> Iterator[Path]:
+    """Give an empty folder on the disk of `out`; what fails while a set is written leaves `out` as it was."""
+    parent = out.resolve().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        workshop = tempfile.TemporaryDirectory(prefix=".bci-bids-", dir=parent)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    with workshop:
+        yield Path(workshop.name)
+
+
+def _lend_tables(out: Path, beside: Path) -> None:
+    """Copy the tables that gain a line: of participants, and of scans."""
+    for table in (*out.glob("participants.*"), *out.glob("sub-*/**/*_scans.*")):
+        lent = beside / table.relative_to(out)
+        lent.parent.mkdir(parents=True, exist_ok=True)
+        lent.write_bytes(table.read_bytes())
+
+
+def _take_place(beside: Path, out: Path, replaced: Sequence[Path]) -> None:
+    """Move the files written beside into the data set, one after the other; each is whole at any time.
+
+    Files that describe the whole set and are there already are their owner's and stay.
+    """
+    new = [file for file in sorted(beside.rglob("*")) if file.is_file()]
+    taken = {file: out / file.relative_to(beside) for file in new}
+    try:
+        for file, place in taken.items():
+            if file.parent == beside and place.exists() and place.name != "participants.tsv":
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, place)
+        for stale in set(replaced) - set(taken.values()):
+            stale.unlink()
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"the data set in {out} cannot be written: {error.strerror or error}")
 
 
 def _mne_bids() -> Any:
@@ -144,7 +191,6 @@ def _write(
     recording: Recording,
     channels: Sequence[Channel],
     line_frequency: float | None,
-    overwrite: bool,
 ) -> None:
     """Write the data set's files with MNE-BIDS."""
     import mne
@@ -161,9 +207,10 @@ def _write(
         raw.set_channel_types({c.name: c.kind for c in channels}, on_unit_change="ignore", verbose="ERROR")
         raw.info["line_freq"] = line_frequency
         try:
-            mne_bids.write_raw_bids(raw, path, overwrite=overwrite, verbose="ERROR")
+            # Tables that were lent hold lines already; nothing else is there.
+            mne_bids.write_raw_bids(raw, path, overwrite=True, verbose="ERROR")
         except OSError as error:
-            raise ConfigError(f"the data set in {path.root} cannot be written: {error}") from error
+            raise _unwritable(path.root, error) from error
 
 
 def _amend_channels(path: Path, channels: Sequence[Channel]) -> None:
@@ -215,12 +262,12 @@ def _amend_sidecar(path: Path, recording: Recording, datatype: str) -> None:
     write_json(path, sidecar)
 
 
-def _amend_description(out: Path) -> None:
-    """Remove MNE-BIDS' placeholders from a new data set's description."""
-    path = out / "dataset_description.json"
+def _amend_description(folder: Path, name: str) -> None:
+    """Remove MNE-BIDS' placeholders from a new data set's description, and name the set."""
+    path = folder / "dataset_description.json"
     description = json.loads(path.read_text(encoding="utf-8"))
     description.pop("Authors", None)
-    description["Name"] = out.resolve().name
+    description["Name"] = name
     own = {"Name": "closed-loop-bci", "Version": version("closed-loop-bci")}
     description["GeneratedBy"] = [own, *description.get("GeneratedBy", [])]
     write_json(path, description)

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bci.cli.app import app
-from bci.errors import ConfigError, RecordingError
+from bci.errors import ConfigError, DiskError, RecordingError
 from bci.io.files.bids import export_bids
 from bci.io.files.recording import open_recording
 from bci.io.files.to_mne import channels_of, places_of, to_mne
@@ -155,6 +155,24 @@ def test_nothing_is_overwritten_unless_that_is_said(
             assert path.read_bytes() == content, path.name
     export_bids(recording, out, subject="01", task="rest", run="1", overwrite=True)
     assert len((out / "participants.tsv").read_text().splitlines()) == 3
+    assert not list(tmp_path.glob(".bci-bids-*"))
+
+
+def test_an_export_that_fails_leaves_the_old_files_as_they_were(
+    recorded: tuple[Path, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, recording = tmp_path / "bids", open_recording(recorded[0])
+    export_bids(recording, out, subject="01", task="rest")
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    def full(path: Path, rows: object) -> None:
+        raise DiskError("no space left")
+
+    monkeypatch.setattr("bci.io.files.bids._write_tsv", full)
+    with pytest.raises(DiskError):
+        export_bids(recording, out, subject="01", task="rest", overwrite=True)
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+    assert not list(tmp_path.glob(".bci-bids-*"))
 
 
 @pytest.mark.parametrize("label", ["../up", "a/b", "", "a-b", "a_b", ".."])
