@@ -28,6 +28,24 @@ def auc(labels: NDArray[np.bool_], scores: Floats) -> float:
     return float(above / (positive * negative))
 
 
+def class_area(scores: Floats, classes: NDArray[np.int64]) -> float:
+    """Return the area under the curve of classes by their scores, (n, k).
+
+    Of two classes it is that of the first against the second; of more, the mean of each against the best of the others.
+
+    >>> class_area(np.array([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0]]), np.array([0, 1, 1]))
+    0.75
+    """
+    k = scores.shape[1]
+    if k == 2:
+        return auc(classes == 0, scores[:, 0] - scores[:, 1])
+    areas = []
+    for one in range(k):
+        others = np.delete(scores, one, axis=1)
+        areas.append(auc(classes == one, scores[:, one] - others.max(axis=1)))
+    return float(np.mean(areas))
+
+
 def roc(labels: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
     """Return false and true positive rates as the threshold falls past every score: two (k,) arrays from 0 to 1."""
     order = np.argsort(-scores, kind="stable")

@@ -1,7 +1,6 @@
 """Classes of events: planted responses are found across folds, noise is not, and the bundle reads what was fitted."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from bci.io.files.xdf.writer import XdfWriter
 from bci.io.lsl.metadata import StreamInfo
 from bci.signal.clock import ManualClock
 from bci.signal.types import Event, Signal, Window
+from models.metrics.ranks import class_area
 from models.systems.events.readout import fit, softmax
-from models.systems.events.scoring import Predicted, area, area_by_fold, averaged, predict
-from models.systems.events.settings import load_events
+from models.systems.events.scoring import Predicted, area_by_fold, averaged, predict
+from models.systems.events.settings import BlockMeansSettings, load_events
 from models.systems.events.train import fit_all
 from models.systems.events.trials import cut_trials, folds_of
 from models.systems.registry import system_of_bundle, system_of_file
@@ -33,6 +33,7 @@ kind = "events"
 name = "planted"
 seed = 3
 folds = {folds}
+shuffles = 40
 
 [classes]
 left = "1"
@@ -99,13 +100,6 @@ def train(folder: Path, path: Path, even_at_chance: bool = False) -> tuple[dict[
         even_at_chance=even_at_chance,
     )
     return scores, Bundle.load(folder / "bundle")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _fewer_shuffles() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.systems.events.scoring.SHUFFLES", 40)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -264,8 +258,8 @@ def test_averages_are_of_one_class_and_one_fold() -> None:
 
 def test_the_area_of_three_classes_is_the_mean_of_each_against_the_others() -> None:
     classes = np.array([0, 0, 1, 1, 2, 2])
-    assert area(np.eye(3)[classes], classes) == 1.0
-    assert area(np.zeros((6, 3)), classes) == 0.5
+    assert class_area(np.eye(3)[classes], classes) == 1.0
+    assert class_area(np.zeros((6, 3)), classes) == 0.5
 
 
 def test_what_is_left_over_of_an_epoch_is_not_used() -> None:
@@ -273,7 +267,7 @@ def test_what_is_left_over_of_an_epoch_is_not_used() -> None:
     epochs = random.standard_normal((60, 11, 2)).astype(np.float32)
     classes = np.arange(60) % 3
     epochs[classes == 1, 3:6, 0] += 1.0
-    readout = fit(epochs, classes, 3, block=3)
+    readout = fit(epochs, classes, 3, BlockMeansSettings(block=3))
     assert readout.weights.shape == (3, 6)
     other = epochs.copy()
     other[:, 9:] = 99.0

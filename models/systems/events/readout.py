@@ -1,15 +1,17 @@
-r"""A readout of classes: block means of an epoch, a linear discriminant with a shrunk covariance, probabilities.
+r"""A readout of classes: features of an epoch, a linear discriminant with a shrunk covariance, probabilities.
 
 .. math:: p_k = \mathrm{softmax}_k\left((w_k \cdot x + b_k) / T\right)
 
-x are the means of every channel over short blocks; w and b are those of linear discriminant analysis with the
-covariance of Ledoit & Wolf (2004) and equal priors, as Blankertz et al. 2011 (NeuroImage 56, 814-825) advise for evoked
-potentials. The temperature T is fitted to predictions for trials that took no part in the fit. What lies outside the
-training trials is told by its novelty (`models.readouts.novelty`).
+x are features, block means (`models.systems.events.block_means`) or places in a tangent space
+(`models.systems.events.tangent`); w and b are those of linear discriminant analysis with the covariance of Ledoit &
+Wolf (2004) and equal priors, as Blankertz et al. 2011 (NeuroImage 56, 814-825) advise for evoked potentials. The
+temperature T is fitted to predictions for trials that took no part in the fit. What lies outside the training trials is
+told by its novelty (`models.readouts.novelty`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +21,28 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from models.export import GraphParts, floats
 from models.readouts.export import add_novelty, add_statistics
 from models.readouts.novelty import Novelty
+from models.systems.events.block_means import BlockMeans
+from models.systems.events.settings import BlockMeansSettings, TangentSpaceSettings
+from models.systems.events.tangent import TangentSpace
 from models.systems.events.trials import Fold
 
 Floats = NDArray[np.float64]
+
+
+#: Settings of what can be fitted; a choice among them is made first.
+Fittable = BlockMeansSettings | TangentSpaceSettings
+
+
+class Features(Protocol):
+    """A Features turns epochs into features, here and in a graph."""
+
+    def __call__(self, epochs: NDArray[np.floating[Any]]) -> Floats:
+        """Return features of epochs: (n, length, *shape) to (n, features)."""
+        ...
+
+    def add(self, graph: GraphParts, length: int) -> str:
+        """Add the features of ``window`` (1, length, *shape) to a graph; return their name, (1, features) float32."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +51,7 @@ class ClassReadout:
 
     Attributes
     ----------
-    block : int
-        Samples that are averaged into one feature a channel.
+    features : Features
     mean, scale : (features,) float64
         That features are standardised by.
     weights : (k, features) float64
@@ -40,7 +60,7 @@ class ClassReadout:
     temperature : float
     """
 
-    block: int
+    features: Features
     mean: Floats
     scale: Floats
     weights: Floats
@@ -49,21 +69,12 @@ class ClassReadout:
 
     def standardised(self, epochs: NDArray[np.float32]) -> Floats:
         """Return features of epochs, (n, length, *shape), with mean 0 and variance 1 in training: (n, features)."""
-        return (features_of(epochs, self.block) - self.mean) / self.scale
+        return (self.features(epochs) - self.mean) / self.scale
 
     def scores(self, epochs: NDArray[np.float32]) -> Floats:
         """Return the log-odds of each class up to a constant, (n, k), of epochs, (n, length, *shape)."""
         given: Floats = (self.standardised(epochs) @ self.weights.T + self.bias) / self.temperature
         return given
-
-
-def features_of(epochs: NDArray[np.float32], block: int) -> Floats:
-    """Return the means of `block` samples of each channel, (n, features); what is left over is not used."""
-    n, length = epochs.shape[:2]
-    blocks = length // block
-    rows = epochs.reshape(n, length, -1)[:, : blocks * block]
-    means: Floats = rows.reshape(n, blocks, block, -1).mean(axis=2, dtype=np.float64)
-    return means.reshape(n, -1)
 
 
 def softmax(scores: Floats) -> Floats:
@@ -73,9 +84,20 @@ def softmax(scores: Floats) -> Floats:
     return shares
 
 
-def fit(epochs: NDArray[np.float32], classes: NDArray[np.int64], k: int, block: int) -> ClassReadout:
-    """Fit a readout of `k` classes to epochs, (n, length, *shape), averaging `block` samples into a feature."""
-    features = features_of(epochs, block)
+def fit(epochs: NDArray[np.float32], classes: NDArray[np.int64], k: int, settings: Fittable) -> ClassReadout:
+    """Fit a readout of `k` classes to epochs, (n, length, *shape).
+
+    Raises
+    ------
+    ConfigError
+        If the features cannot be fitted.
+    """
+    given: Features
+    if isinstance(settings, TangentSpaceSettings):
+        given = TangentSpace.fit(epochs, classes, settings.filters)
+    else:
+        given = BlockMeans(settings.block)
+    features = given(epochs)
     mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-12)
     # Frequent classes say more about the covariance; afterwards every class is as likely as another.
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
@@ -86,7 +108,7 @@ def fit(epochs: NDArray[np.float32], classes: NDArray[np.int64], k: int, block: 
         weights = np.concatenate([-weights, weights]) / 2
         bias = np.concatenate([-bias, bias]) / 2
     log_priors = np.log(analysis.priors_)
-    return ClassReadout(block, mean, scale, weights, bias - (log_priors - log_priors.mean()))
+    return ClassReadout(given, mean, scale, weights, bias - (log_priors - log_priors.mean()))
 
 
 def fit_novelty(readout: ClassReadout, epochs: NDArray[np.float32], folds: Sequence[Fold]) -> Novelty:
@@ -97,16 +119,6 @@ def fit_novelty(readout: ClassReadout, epochs: NDArray[np.float32], folds: Seque
         kept[fold.fit], out[fold.score] = True, True
         masks.append((kept, out))
     return Novelty.fit(readout.standardised(epochs), masks)
-
-
-def cross_predict(
-    epochs: NDArray[np.float32], classes: NDArray[np.int64], folds: Sequence[Fold], k: int, block: int
-) -> Floats:
-    """Return the log-odds, (n, k), of each trial by a readout that never saw its fold."""
-    scores = np.full((len(epochs), k), np.nan)
-    for fold in folds:
-        scores[fold.score] = fit(epochs[fold.fit], classes[fold.fit], k, block).scores(epochs[fold.score])
-    return scores
 
 
 def fit_temperature(scores: Floats, classes: NDArray[np.int64]) -> float:
@@ -134,15 +146,9 @@ def export(readout: ClassReadout, novelty: Novelty, shape: Sequence[int]) -> byt
     shape : sequence of int
         Of one epoch: (length, *features).
     """
-    k, block = len(readout.bias), readout.block
-    blocks = shape[0] // block
+    k = len(readout.bias)
     graph = GraphParts()
     for name, value in {
-        "first": np.array([0]),
-        "end": np.array([blocks * block]),
-        "time": np.array([1]),
-        "in_blocks": np.array([1, blocks, block, -1]),
-        "within": np.array([2]),
         "mean": readout.mean[None],
         "scale": readout.scale[None],
         "weights": readout.weights.T / readout.temperature,
@@ -150,11 +156,8 @@ def export(readout: ClassReadout, novelty: Novelty, shape: Sequence[int]) -> byt
         "classes": np.array([1]),
     }.items():
         graph.constant(name, value)
-    graph.node("Slice", ["window", "first", "end", "time"], "whole_blocks")
-    graph.node("Reshape", ["whole_blocks", "in_blocks"], "blocks")
-    graph.node("ReduceMean", ["blocks", "within"], "means", keepdims=0)
-    graph.node("Flatten", ["means"], "features", axis=1)
-    graph.node("Sub", ["features", "mean"], "centred")
+    features = readout.features.add(graph, shape[0])
+    graph.node("Sub", [features, "mean"], "centred")
     graph.node("Div", ["centred", "scale"], "standardised")
     graph.node("Gemm", ["standardised", "weights", "bias"], "log_odds")
     graph.node("Softmax", ["log_odds"], "probabilities", axis=1)

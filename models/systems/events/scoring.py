@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metrics.ranks import auc
-from models.systems.events.readout import cross_predict
+from models.metrics.ranks import class_area
+from models.systems.events.choice import Choice, describe, settle
+from models.systems.events.readout import fit
 from models.systems.events.settings import EventsConfig
 from models.systems.events.trials import EventTrials, Fold
 
@@ -21,8 +22,6 @@ Floats = NDArray[np.float64]
 
 #: Curves go to averages of so many trials.
 MOST_AVERAGED = 5
-#: Readouts fitted to shuffled classes.
-SHUFFLES = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,32 +32,29 @@ class Predicted:
     ----------
     scores : (n, k) float64
     classes, fold : (n,) int64
+    choices : tuple of Choice
+        Of each fold: the readout that was fitted.
     """
 
     scores: Floats
     classes: NDArray[np.int64]
     fold: NDArray[np.int64]
+    choices: tuple[Choice, ...] = ()
 
 
 def predict(config: EventsConfig, trials: EventTrials, folds: Sequence[Fold]) -> Predicted:
     """Predict each trial by a readout that never saw its fold."""
-    scores = cross_predict(trials.epochs, trials.classes, folds, len(config.labels), config.readout.block)
+    k = len(config.labels)
+    scores = np.full((len(trials), k), np.nan)
     fold = np.empty(len(trials), np.int64)
+    choices = []
     for place, part in enumerate(folds):
+        choice = settle(config.readout, trials, part.fit, k)
+        readout = fit(trials.epochs[part.fit], trials.classes[part.fit], k, choice.readout)
+        scores[part.score] = readout.scores(trials.epochs[part.score])
         fold[part.score] = place
-    return Predicted(scores, trials.classes, fold)
-
-
-def area(scores: Floats, classes: NDArray[np.int64]) -> float:
-    """Return the area under the curve, the mean over classes where there are more than two; NaN without one of them."""
-    k = scores.shape[1]
-    if k == 2:
-        return auc(classes == 0, scores[:, 0] - scores[:, 1])
-    areas = []
-    for one in range(k):
-        others = np.delete(scores, one, axis=1)
-        areas.append(auc(classes == one, scores[:, one] - others.max(axis=1)))
-    return float(np.mean(areas))
+        choices.append(choice)
+    return Predicted(scores, trials.classes, fold, tuple(choices))
 
 
 def area_by_fold(predicted: Predicted) -> list[float]:
@@ -67,7 +63,7 @@ def area_by_fold(predicted: Predicted) -> list[float]:
     for fold in np.unique(predicted.fold):
         own = predicted.fold == fold
         if len(np.unique(predicted.classes[own])) == predicted.scores.shape[1]:
-            areas.append(area(predicted.scores[own], predicted.classes[own]))
+            areas.append(class_area(predicted.scores[own], predicted.classes[own]))
     return areas
 
 
@@ -94,10 +90,10 @@ def score(
     dict
         ``auc`` (mean over folds), ``auc_folds``, ``auc_together`` (all trials ranked together), ``balanced_accuracy``,
         ``shuffled`` (low, mean, high of the middle 95 % over readouts fitted and scored with shuffled classes), ``p``,
-        ``averaged`` (by the number of trials: ``auc``, ``n`` and the middle 95 % of shuffled ones), ``trials`` (by
-        class), ``left_out``.
+        ``readouts`` (of each fold, with what was tried where there was a choice), ``averaged`` (by the number of
+        trials: ``auc``, ``n`` and the middle 95 % of shuffled ones), ``trials`` (by class), ``left_out``.
     """
-    shuffles = SHUFFLES if shuffles is None else shuffles
+    shuffles = config.shuffles if shuffles is None else shuffles
     predicted = predict(config, trials, folds)
     observed = area_by_fold(predicted)
     curve = {n: averaged(predicted, n) for n in range(1, MOST_AVERAGED + 1)}
@@ -114,7 +110,7 @@ def score(
     return {
         "auc": mean,
         "auc_folds": observed,
-        "auc_together": area(predicted.scores, predicted.classes),
+        "auc_together": class_area(predicted.scores, predicted.classes),
         "balanced_accuracy": float(np.mean(right)),
         "shuffled": _middle(null[1]),
         "p": (1 + sum(value >= mean for value in null[1])) / (1 + shuffles),
@@ -122,6 +118,9 @@ def score(
             str(n): {"auc": _mean(area_by_fold(part)), "n": len(part.classes), "shuffled": _middle(null[n])}
             for n, part in curve.items()
         },
+        "readouts": [
+            {"fitted": describe(choice.readout), "tried": dict(choice.areas)} for choice in predicted.choices
+        ],
         "trials": {label: int((trials.classes == one).sum()) for one, label in enumerate(config.labels)},
         "left_out": dict(trials.left_out),
     }

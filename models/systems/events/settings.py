@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.decoder.pattern import MarkerPattern
@@ -40,11 +40,51 @@ class EpochSettings(Section):
         return self
 
 
-class ReadoutSettings(Section):
-    """ReadoutSettings describes the readout: means over short blocks of the epoch, and a linear discriminant."""
+class BlockMeansSettings(Section):
+    """BlockMeansSettings describes a readout of the means over short blocks of the epoch, and a linear discriminant."""
 
+    name: Literal["block_means"] = "block_means"
+    """Means over blocks."""
     block: Count = 1
     """Samples of the pipeline's output that are averaged into one feature a channel; what is left over is not used."""
+
+
+class TangentSpaceSettings(Section):
+    """TangentSpaceSettings describes a readout of covariances: xDAWN filters, tangent space, linear discriminant."""
+
+    name: Literal["tangent_space"]
+    """How an epoch varies together with the classes' mean responses (needs the extra eeg)."""
+    filters: Annotated[int, Field(ge=1, le=64)] = 4
+    """Spatial filters for each class; at most as many as there are channels."""
+
+
+Fittable = Annotated[BlockMeansSettings | TangentSpaceSettings, Field(discriminator="name")]
+
+
+class ChosenSettings(Section):
+    """ChosenSettings describes a choice of readout, made inside the training data on parts that are held out."""
+
+    name: Literal["chosen"]
+    """The best of several, by what each reads of parts of the training data that it did not see."""
+    among: Annotated[tuple[Fittable, ...], Field(min_length=2, max_length=16)]
+    """What is chosen among, as `[[readout.among]]`."""
+    parts: Annotated[int, Field(ge=2, le=20)] = 4
+    """Contiguous parts of the training data, each held out once."""
+
+
+def _name_of(readout: Any) -> str:
+    """Return the name of a readout; one that states none is of block means."""
+    if isinstance(readout, Mapping):
+        return str(readout.get("name", "block_means"))
+    return str(getattr(readout, "name", ""))
+
+
+ReadoutSettings = Annotated[
+    Annotated[BlockMeansSettings, Tag("block_means")]
+    | Annotated[TangentSpaceSettings, Tag("tangent_space")]
+    | Annotated[ChosenSettings, Tag("chosen")],
+    Discriminator(_name_of),
+]
 
 
 class EventsConfig(Section):
@@ -65,9 +105,11 @@ class EventsConfig(Section):
     epoch: EpochSettings
     classes: Annotated[dict[Label, str], Field(min_length=2, max_length=64)]
     """By its label, the regular expression that the whole text of a marker of each class matches."""
-    readout: ReadoutSettings = ReadoutSettings()
+    readout: ReadoutSettings = BlockMeansSettings()
     folds: Annotated[int, Field(ge=2, le=100)] | Literal["recordings"] = 5
     """Contiguous folds over all epochs, or each recording a fold of its own."""
+    shuffles: Annotated[int, Field(ge=19, le=10_000)] = 200
+    """Readouts fitted to shuffled classes, which chance is estimated by."""
     picture: tuple[Count, Count] = (64, 96)
     """Height and width of the bars that it draws, pixels."""
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.card import write_card
 from bci.decoder.result import ClassesResult
@@ -28,9 +30,11 @@ from bci.signal.pipeline import Pipeline
 from models.provenance import versions
 from models.readouts.novelty import Novelty
 from models.settings import find_data_root
+from models.systems.events.choice import settle
 from models.systems.events.readout import ClassReadout, export, fit, fit_novelty, fit_temperature
 from models.systems.events.scoring import predict, score
 from models.systems.events.settings import EventsConfig, load_events
+from models.systems.events.tangent import TangentSpace
 from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
 from models.systems.system import check_worth
 
@@ -103,7 +107,9 @@ def worth(scores: dict[str, Any]) -> tuple[bool, str]:
 
 def fit_all(config: EventsConfig, trials: EventTrials, folds: list[Fold]) -> ClassReadout:
     """Fit the readout to all trials, with the temperature of predictions for trials that were not fitted on."""
-    fitted = fit(trials.epochs, trials.classes, len(config.labels), config.readout.block)
+    k = len(config.labels)
+    choice = settle(config.readout, trials, np.arange(len(trials)), k)
+    fitted = fit(trials.epochs, trials.classes, k, choice.readout)
     predicted = predict(config, trials, folds)
     return replace(fitted, temperature=fit_temperature(predicted.scores, trials.classes))
 
@@ -137,7 +143,9 @@ def bundle_of(
             data=dict(trials.data),
             config=config.model_dump(mode="json"),
             seeds={"all": config.seed},
-            versions=versions(_PACKAGES),
+            versions=versions(
+                (*_PACKAGES, "pyriemann") if isinstance(readout.features, TangentSpace) else _PACKAGES
+            ),
         ),
         scores={key: value for key, value in scores.items() if key not in ("left_out", "trials")},
     )

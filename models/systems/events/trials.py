@@ -210,13 +210,7 @@ def folds_of(config: EventsConfig, trials: EventTrials) -> Sequence[Fold]:
         parts = np.array_split(rows, config.folds)
     folds = []
     for part in parts:
-        apart = np.ones(len(trials), bool)
-        apart[part] = False
-        for run in np.unique(trials.run[part]):
-            own = part[trials.run[part] == run]
-            first, last = trials.start[own].min(), trials.end[own].max()
-            apart &= ~((trials.run == run) & (trials.end > first) & (trials.start < last))
-        fit = rows[apart]
+        fit = apart_from(trials, part)
         missing = [label for k, label in enumerate(config.labels) if not (trials.classes[fit] == k).any()]
         if missing or not len(part):
             raise RecordingError(
@@ -225,3 +219,14 @@ def folds_of(config: EventsConfig, trials: EventTrials) -> Sequence[Fold]:
             )
         folds.append(Fold(fit, part))
     return folds
+
+
+def apart_from(trials: EventTrials, part: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the rows that are not of a contiguous part and share no sample with the stretch that it covers."""
+    apart = np.ones(len(trials), bool)
+    apart[part] = False
+    for run in np.unique(trials.run[part]):
+        own = part[trials.run[part] == run]
+        first, last = trials.start[own].min(), trials.end[own].max()
+        apart &= ~((trials.run == run) & (trials.end > first) & (trials.start < last))
+    return np.flatnonzero(apart)
