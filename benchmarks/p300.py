@@ -43,7 +43,7 @@ def live(
 ) -> dict[str, Any]:
     """Train on all but a fold, play the recording through the line, and score what was decoded of the fold."""
     classes = trials.classes
-    readout = fit(trials.epochs[fold.fit], classes[fold.fit], len(config.labels), config.readout)
+    readout = fit(trials, fold.fit, config.readout)
     novelty = fit_novelty(readout, trials.epochs[fold.fit], inner(fold))
     bundle = save_bundle(work / "bundle", *bundle_of(config, trials, readout, novelty, {}))
     (recording,) = config.recordings

@@ -31,9 +31,18 @@ class GraphParts:
         self.constants: dict[str, NDArray[Any]] = {}
 
     def constant(self, name: str, value: object, dtype: type = np.float32) -> str:
-        """Keep a constant: integers as int64, all else in single precision unless told."""
+        """Keep a constant: integers as int64, all else in single precision unless told.
+
+        Raises
+        ------
+        ValueError
+            If another constant has this name: one would silently take the place of the other.
+        """
         array = np.asarray(value)
-        self.constants[name] = array.astype(np.int64 if array.dtype.kind == "i" else dtype)
+        array = array.astype(np.int64 if array.dtype.kind == "i" else dtype)
+        kept = self.constants.setdefault(name, array)
+        if kept.dtype != array.dtype or not np.array_equal(kept, array):
+            raise ValueError(f"two constants of a graph are called {name!r}: give one of them another name")
         return name
 
     def node(self, operator: str, inputs: "Sequence[str]", output: str, **attributes: object) -> str:

@@ -75,14 +75,53 @@ def add_logarithm(graph: GraphParts, matrix: str, size: int, least: float) -> st
     return graph.node("Add", [grown, shift], f"{matrix}_log")
 
 
+def add_inverse_root(graph: GraphParts, matrix: str, size: int, least: float) -> str:
+    """Add the inverse square root of one matrix, (size, size) float64; see `add_logarithm`."""
+    identity = graph.constant(f"{matrix}_identity", np.eye(size), np.float64)
+    ends = graph.constant(f"{matrix}_ends", np.array([0, 1]))
+    norm = graph.node("ReduceL2", [matrix, ends], f"{matrix}_norm", keepdims=1)
+    scaled = graph.node("Div", [matrix, norm], f"{matrix}_scaled")
+    _, inverse = _add_roots(graph, scaled, identity, f"{matrix}_root", least)
+    return graph.node(
+        "Div", [inverse, graph.node("Sqrt", [norm], f"{matrix}_size")], f"{matrix}_inverse_root"
+    )
+
+
+def add_largest_eigenvalue(graph: GraphParts, matrix: str, squarings: int = 16) -> str:
+    """Add the largest eigenvalue of one positive semidefinite matrix, (size, size) float64, as (1, 1).
+
+    The matrix, scaled to trace 1 and squared again and again, becomes the projection on its first eigenvector; of two
+    eigenvalues that differ by less than the projection tells, the value lies between them.
+    """
+    ends = graph.constant(f"{matrix}_both", np.array([0, 1]))
+    least = graph.constant(
+        f"{matrix}_least", np.finfo(np.float64).tiny, np.float64
+    )  # a matrix of zeros has 0
+    power = matrix
+    for turn in range(squarings + 1):
+        if turn:
+            power = graph.node("MatMul", [power, power], f"{matrix}_square{turn}")
+        norm = graph.node("ReduceL2", [power, ends], f"{matrix}_norm{turn}", keepdims=1)
+        size = graph.node("Max", [norm, least], f"{matrix}_size{turn}")
+        power = graph.node("Div", [power, size], f"{matrix}_power{turn}")
+    # A projection has norm 1: its product with the matrix, summed, is the eigenvalue.
+    product = graph.node("Mul", [power, matrix], f"{matrix}_along")
+    return graph.node("ReduceSum", [product, ends], f"{matrix}_largest", keepdims=1)
+
+
 def _add_root(graph: GraphParts, matrix: str, identity: str, name: str, least: float) -> str:
     """Add the square root of a matrix whose eigenvalues lie between `least` and 1."""
+    return _add_roots(graph, matrix, identity, name, least)[0]
+
+
+def _add_roots(graph: GraphParts, matrix: str, identity: str, name: str, least: float) -> tuple[str, str]:
+    """Add the square root of a matrix whose eigenvalues lie between `least` and 1, and its inverse."""
     y, z = matrix, identity
     for turn in range(_turns(least)):
         half = graph.node("Gemm", [z, y, identity], f"{name}_t{turn}", alpha=-0.5, beta=1.5)
         y = graph.node("MatMul", [y, half], f"{name}_y{turn}")
         z = graph.node("MatMul", [half, z], f"{name}_z{turn}")
-    return y
+    return y, z
 
 
 def _turns(least: float) -> int:

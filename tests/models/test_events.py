@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 pytest.importorskip("sklearn", reason="training needs the extra train")
 
+from planted_trials import event_trials
+
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import UNLIKE, OnnxDecoder
 from bci.errors import AtChance, ConfigError, RecordingError
@@ -267,7 +269,7 @@ def test_what_is_left_over_of_an_epoch_is_not_used() -> None:
     epochs = random.standard_normal((60, 11, 2)).astype(np.float32)
     classes = np.arange(60) % 3
     epochs[classes == 1, 3:6, 0] += 1.0
-    readout = fit(epochs, classes, 3, BlockMeansSettings(block=3))
+    readout = fit(event_trials(epochs, classes, ("a", "b", "c")), np.arange(60), BlockMeansSettings(block=3))
     assert readout.weights.shape == (3, 6)
     other = epochs.copy()
     other[:, 9:] = 99.0

@@ -1,5 +1,6 @@
 """Block means: the means of every channel over short blocks of an epoch are its features (Blankertz et al. 2011)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +26,9 @@ class BlockMeans:
         means: Floats = rows.reshape(n, blocks, self.block, -1).mean(axis=2, dtype=np.float64)
         return means.reshape(n, -1)
 
-    def add(self, graph: GraphParts, length: int) -> str:
-        """Add the features of ``window`` (1, length, *shape) to a graph; return their name, (1, features) float32."""
-        blocks = length // self.block
+    def add(self, graph: GraphParts, shape: Sequence[int]) -> str:
+        """Add the features of ``window`` (1, *shape) to a graph; return their name, (1, features) float32."""
+        blocks = shape[0] // self.block
         for name, value in {
             "block_first": np.array([0]),
             "block_end": np.array([blocks * self.block]),

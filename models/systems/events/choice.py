@@ -28,7 +28,7 @@ class Choice:
     areas: Mapping[str, float]
 
 
-def settle(readout: Fittable | ChosenSettings, trials: EventTrials, rows: NDArray[np.intp], k: int) -> Choice:
+def settle(readout: Fittable | ChosenSettings, trials: EventTrials, rows: NDArray[np.intp]) -> Choice:
     """Choose the readout of these rows of trials.
 
     Each contiguous part of the rows is held out once; rows that share a sample with it are not fitted on.
@@ -40,6 +40,7 @@ def settle(readout: Fittable | ChosenSettings, trials: EventTrials, rows: NDArra
     """
     if not isinstance(readout, ChosenSettings):
         return Choice(readout, {})
+    k = len(trials.labels)
     areas: list[list[float]] = [[] for _ in readout.among]
     for part in np.array_split(rows, readout.parts):
         kept = np.intersect1d(rows, apart_from(trials, part), assume_unique=True)
@@ -52,7 +53,7 @@ def settle(readout: Fittable | ChosenSettings, trials: EventTrials, rows: NDArra
         if len(np.unique(trials.classes[part])) < k:
             continue
         for place, settings in enumerate(readout.among):
-            fitted = fit(trials.epochs[kept], trials.classes[kept], k, settings)
+            fitted = fit(trials, kept, settings)
             areas[place].append(class_area(fitted.scores(trials.epochs[part]), trials.classes[part]))
     if not areas[0]:
         raise RecordingError(

@@ -22,15 +22,20 @@ from models.export import GraphParts, floats
 from models.readouts.export import add_novelty, add_statistics
 from models.readouts.novelty import Novelty
 from models.systems.events.block_means import BlockMeans
-from models.systems.events.settings import BlockMeansSettings, TangentSpaceSettings
+from models.systems.events.canonical import CanonicalCorrelation
+from models.systems.events.settings import (
+    BlockMeansSettings,
+    CanonicalCorrelationSettings,
+    TangentSpaceSettings,
+)
 from models.systems.events.tangent import TangentSpace
-from models.systems.events.trials import Fold
+from models.systems.events.trials import EventTrials, Fold
 
 Floats = NDArray[np.float64]
 
 
 #: Settings of what can be fitted; a choice among them is made first.
-Fittable = BlockMeansSettings | TangentSpaceSettings
+Fittable = BlockMeansSettings | TangentSpaceSettings | CanonicalCorrelationSettings
 
 
 class Features(Protocol):
@@ -40,8 +45,8 @@ class Features(Protocol):
         """Return features of epochs: (n, length, *shape) to (n, features)."""
         ...
 
-    def add(self, graph: GraphParts, length: int) -> str:
-        """Add the features of ``window`` (1, length, *shape) to a graph; return their name, (1, features) float32."""
+    def add(self, graph: GraphParts, shape: Sequence[int]) -> str:
+        """Add the features of ``window`` (1, *shape) to a graph; return their name, (1, features) float32."""
         ...
 
 
@@ -84,15 +89,21 @@ def softmax(scores: Floats) -> Floats:
     return shares
 
 
-def fit(epochs: NDArray[np.float32], classes: NDArray[np.int64], k: int, settings: Fittable) -> ClassReadout:
-    """Fit a readout of `k` classes to epochs, (n, length, *shape).
+def fit(trials: EventTrials, rows: NDArray[np.intp], settings: Fittable) -> ClassReadout:
+    """Fit a readout of classes to some rows of trials.
 
     Raises
     ------
     ConfigError
         If the features cannot be fitted.
     """
+    epochs, classes, k = trials.epochs[rows], trials.classes[rows], len(trials.labels)
     given: Features
+    if isinstance(settings, CanonicalCorrelationSettings):
+        frequencies = [settings.frequencies[label] for label in trials.labels]
+        return _untrained(
+            CanonicalCorrelation.of(frequencies, settings.harmonics, epochs.shape[1], trials.rate), epochs, k
+        )
     if isinstance(settings, TangentSpaceSettings):
         given = TangentSpace.fit(epochs, classes, settings.filters)
     else:
@@ -109,6 +120,16 @@ def fit(epochs: NDArray[np.float32], classes: NDArray[np.int64], k: int, setting
         bias = np.concatenate([-bias, bias]) / 2
     log_priors = np.log(analysis.priors_)
     return ClassReadout(given, mean, scale, weights, bias - (log_priors - log_priors.mean()))
+
+
+def _untrained(correlation: CanonicalCorrelation, epochs: NDArray[np.float32], k: int) -> ClassReadout:
+    """Return a readout whose log-odds are the correlations; the power of the channels counts for nothing."""
+    features = correlation(epochs)
+    mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-12)
+    # Correlations are compared as they are: what standardising takes from them, the weights give back.
+    weights = np.zeros((k, features.shape[1]))
+    weights[:, :k] = np.diag(scale[:k])
+    return ClassReadout(correlation, mean, scale, weights, mean[:k].copy())
 
 
 def fit_novelty(readout: ClassReadout, epochs: NDArray[np.float32], folds: Sequence[Fold]) -> Novelty:
@@ -156,7 +177,7 @@ def export(readout: ClassReadout, novelty: Novelty, shape: Sequence[int]) -> byt
         "classes": np.array([1]),
     }.items():
         graph.constant(name, value)
-    features = readout.features.add(graph, shape[0])
+    features = readout.features.add(graph, shape)
     graph.node("Sub", [features, "mean"], "centred")
     graph.node("Div", ["centred", "scale"], "standardised")
     graph.node("Gemm", ["standardised", "weights", "bias"], "log_odds")

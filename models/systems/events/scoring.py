@@ -6,7 +6,7 @@ would that flashes each choice several times.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,13 +44,12 @@ class Predicted:
 
 def predict(config: EventsConfig, trials: EventTrials, folds: Sequence[Fold]) -> Predicted:
     """Predict each trial by a readout that never saw its fold."""
-    k = len(config.labels)
-    scores = np.full((len(trials), k), np.nan)
+    scores = np.full((len(trials), len(trials.labels)), np.nan)
     fold = np.empty(len(trials), np.int64)
     choices = []
     for place, part in enumerate(folds):
-        choice = settle(config.readout, trials, part.fit, k)
-        readout = fit(trials.epochs[part.fit], trials.classes[part.fit], k, choice.readout)
+        choice = settle(config.readout, trials, part.fit)
+        readout = fit(trials, part.fit, choice.readout)
         scores[part.score] = readout.scores(trials.epochs[part.score])
         fold[part.score] = place
         choices.append(choice)
@@ -132,10 +131,7 @@ def _shuffled(trials: EventTrials, random: np.random.Generator) -> EventTrials:
     for run in np.unique(trials.run):
         own = np.flatnonzero(trials.run == run)
         classes[own] = classes[random.permutation(own)]
-    return EventTrials(
-        trials.epochs, classes, trials.run, trials.start, trials.end, trials.index, trials.left_out, trials.signal,
-        trials.data,
-    )  # fmt: skip
+    return replace(trials, classes=classes)
 
 
 def _mean(areas: Sequence[float]) -> float:

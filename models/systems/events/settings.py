@@ -13,7 +13,7 @@ from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 from bci.config.toml import check_settings, read_toml
 from bci.decoder.pattern import MarkerPattern
 from bci.signal.types import Signal
-from models.settings import Count, ExpectedSignal, RecordedFile, Section
+from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -53,12 +53,26 @@ class TangentSpaceSettings(Section):
     """TangentSpaceSettings describes a readout of covariances: xDAWN filters, tangent space, linear discriminant."""
 
     name: Literal["tangent_space"]
-    """How an epoch varies together with the classes' mean responses (needs the extra eeg)."""
-    filters: Annotated[int, Field(ge=1, le=64)] = 4
-    """Spatial filters for each class; at most as many as there are channels."""
+    """How the channels of an epoch vary together, with the classes' mean responses or without (needs the extra eeg)."""
+    filters: Annotated[int, Field(ge=0, le=64)] = 4
+    """Spatial filters for each class; at most as many as there are channels. With 0, the covariance of the channels
+    alone, for rhythms that are not locked to the event, such as imagined movement."""
 
 
-Fittable = Annotated[BlockMeansSettings | TangentSpaceSettings, Field(discriminator="name")]
+class CanonicalCorrelationSettings(Section):
+    """CanonicalCorrelationSettings describes a readout of responses to flicker; nothing of it is trained."""
+
+    name: Literal["canonical_correlation"]
+    """How well each class's frequency and its harmonics fit the epoch (Lin et al. 2006)."""
+    frequencies: Annotated[dict[Label, Positive], Field(min_length=2, max_length=64)]
+    """Of each class, by its label, Hz."""
+    harmonics: Annotated[int, Field(ge=1, le=8)] = 2
+    """The frequency itself, and its multiples up to this one."""
+
+
+Fittable = Annotated[
+    BlockMeansSettings | TangentSpaceSettings | CanonicalCorrelationSettings, Field(discriminator="name")
+]
 
 
 class ChosenSettings(Section):
@@ -82,6 +96,7 @@ def _name_of(readout: Any) -> str:
 ReadoutSettings = Annotated[
     Annotated[BlockMeansSettings, Tag("block_means")]
     | Annotated[TangentSpaceSettings, Tag("tangent_space")]
+    | Annotated[CanonicalCorrelationSettings, Tag("canonical_correlation")]
     | Annotated[ChosenSettings, Tag("chosen")],
     Discriminator(_name_of),
 ]
@@ -115,6 +130,14 @@ class EventsConfig(Section):
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:
+        for readout in getattr(self.readout, "among", (self.readout,)):
+            if isinstance(readout, CanonicalCorrelationSettings) and set(readout.frequencies) != set(
+                self.classes
+            ):
+                raise ValueError(
+                    f"readout.frequencies: expected one for each class, {', '.join(self.classes)}; "
+                    f"came those of {', '.join(readout.frequencies)}"
+                )
         if self.folds == "recordings" and len(self.recordings) < 2:
             raise ValueError('folds = "recordings" needs at least two of them')
         for label, pattern in self.classes.items():

@@ -7,9 +7,12 @@ point C of a Riemannian manifold, and its place in the tangent space at the mean
 
 .. math:: \log(M^{-1/2} C M^{-1/2}), \qquad \text{upper triangle, off the diagonal times } \sqrt 2
 
-pyriemann fits filters and mean; what is fitted is a few matrices, so that reading needs it neither here nor live.
+Without filters and mean responses Z is the channels themselves, and C how they vary together: what tells rhythms that
+are not locked to the event (Barachant et al. 2012). pyriemann fits filters and mean; what is fitted is a few matrices,
+so that reading needs it neither here nor live.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +27,8 @@ Floats = NDArray[np.float64]
 
 #: The smallest eigenvalue that a graph allows for is this share of the smallest in training.
 _MARGIN = 1e-2
+#: Of the mean power of a channel in training.
+_FLOOR = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,11 +38,14 @@ class TangentSpace:
     Attributes
     ----------
     filters : (channels, q) float64
-        Spatial filters of all classes.
-    prototypes : (length, q) float64
-        Mean responses of the classes through their filters, less their means over time.
-    whitener : (2q, 2q) float64
+        Spatial filters of all classes, or the identity.
+    prototypes : (length, r) float64
+        Mean responses of the classes through their filters, less their means over time; r is q or 0.
+    whitener : (p, p) float64
+        p = q + r.
         Inverse square root of the mean covariance of training.
+    floor : float
+        Power that is added to every channel, so that a dead amplifier has a covariance; in the unit squared.
     least : float
         Smallest eigenvalue of a whitened covariance that a graph allows for, as a share of its norm.
     """
@@ -45,13 +53,14 @@ class TangentSpace:
     filters: Floats
     prototypes: Floats
     whitener: Floats
+    floor: float
     least: float
 
     @classmethod
     def fit(
         cls, epochs: NDArray[np.floating[Any]], classes: NDArray[np.int64], filters: int
     ) -> "TangentSpace":
-        """Fit to epochs, (n, length, *shape), with so many filters for each class.
+        """Fit to epochs, (n, length, *shape), with so many filters for each class; 0 takes the channels as they are.
 
         Raises
         ------
@@ -71,31 +80,34 @@ class TangentSpace:
             raise ConfigError(
                 f"expected at most as many filters as channels, {rows.shape[2]}, came readout.filters = {filters}"
             )
-        xdawn = Xdawn(nfilter=filters, estimator="lwf").fit(rows.transpose(0, 2, 1), classes)
-        spatial: Floats = np.ascontiguousarray(np.asarray(xdawn.filters_).T)
-        prototypes = np.concatenate(
-            [
-                rows[classes == one].mean(axis=0) @ spatial[:, place * filters : (place + 1) * filters]
-                for place, one in enumerate(np.unique(classes))
-            ],
-            axis=1,
-        )
-        prototypes -= prototypes.mean(axis=0)
-        unfitted = cls(spatial, prototypes, np.eye(2 * spatial.shape[1]), 0.0)
+        spatial, prototypes = np.eye(rows.shape[2]), np.empty((rows.shape[1], 0))
+        if filters:
+            xdawn = Xdawn(nfilter=filters, estimator="lwf").fit(rows.transpose(0, 2, 1), classes)
+            spatial = np.ascontiguousarray(np.asarray(xdawn.filters_).T)
+            prototypes = np.concatenate(
+                [
+                    rows[classes == one].mean(axis=0) @ spatial[:, place * filters : (place + 1) * filters]
+                    for place, one in enumerate(np.unique(classes))
+                ],
+                axis=1,
+            )
+            prototypes -= prototypes.mean(axis=0)
+        unfitted = cls(spatial, prototypes, np.eye(spatial.shape[1] + prototypes.shape[1]), 0.0, 0.0)
         covariances = unfitted.covariances(epochs)
+        floor = _FLOOR * float(np.trace(covariances, axis1=1, axis2=2).mean()) / covariances.shape[1]
         whitener = inverse_root(mean_riemann(covariances))
         values = np.linalg.eigvalsh(whitener @ covariances @ whitener)
         least = (values[:, 0] / np.sqrt((values**2).sum(axis=1))).min()
-        return cls(spatial, prototypes, whitener, float(least * _MARGIN))
+        return cls(spatial, prototypes, whitener, floor, float(least * _MARGIN))
 
     def covariances(self, epochs: NDArray[np.floating[Any]]) -> Floats:
-        """Return the shrunk covariances of epochs stacked on the prototypes: (n, length, *shape) to (n, 2q, 2q)."""
+        """Return the shrunk covariances of epochs stacked on the prototypes: (n, length, *shape) to (n, p, p)."""
         virtual = _rows(epochs) @ self.filters
         virtual -= virtual.mean(axis=1, keepdims=True)
         still = np.broadcast_to(self.prototypes, (len(virtual), *self.prototypes.shape))
         stacked = np.concatenate([still, virtual], axis=2)
         length, p = stacked.shape[1:]
-        plain = np.swapaxes(stacked, 1, 2) @ stacked / length
+        plain = np.swapaxes(stacked, 1, 2) @ stacked / length + self.floor * np.eye(p)
         mean = np.trace(plain, axis1=1, axis2=2)[:, None, None] / p
         spread = (plain**2).mean(axis=(1, 2), keepdims=True)
         share = np.minimum((spread + mean**2) / ((length + 1) * (spread - mean**2 / p)), 1.0)
@@ -103,19 +115,19 @@ class TangentSpace:
         return shrunk
 
     def __call__(self, epochs: NDArray[np.floating[Any]]) -> Floats:
-        """Return features of epochs: (n, length, *shape) to (n, p(p + 1)/2) with p = 2q."""
+        """Return features of epochs: (n, length, *shape) to (n, p(p + 1)/2)."""
         logarithms = logarithm(self.whitener @ self.covariances(epochs) @ self.whitener)
         rows, columns = np.triu_indices(len(self.whitener))
         features: Floats = logarithms[:, rows, columns] * np.where(rows == columns, 1.0, np.sqrt(2.0))
         return features
 
-    def add(self, graph: GraphParts, length: int) -> str:
-        """Add the features of ``window`` (1, length, *shape) to a graph; return their name, (1, features) float32."""
-        p = len(self.whitener)
+    def add(self, graph: GraphParts, shape: Sequence[int]) -> str:
+        """Add the features of ``window`` (1, *shape) to a graph; return their name, (1, features) float32."""
+        length, p = shape[0], len(self.whitener)
         rows, columns = np.triu_indices(p)
         constants: dict[str, Floats | float] = {
             "filters": self.filters,
-            "prototypes": self.prototypes,
+            **({"prototypes": self.prototypes} if self.prototypes.size else {}),
             "whitener": self.whitener,
             "per_sample": 1 / length,
             "per_channel": 1 / p,
@@ -123,6 +135,7 @@ class TangentSpace:
             "denominator": length + 1.0,
             "whole_share": 1.0,
             "eye": np.eye(p),
+            "floor": self.floor * np.eye(p),
             "weights_of_places": np.where(rows == columns, 1.0, np.sqrt(2.0))[None],
         }
         for name, value in constants.items():
@@ -141,9 +154,11 @@ class TangentSpace:
         add("MatMul", ["samples", "filters"], "filtered")
         add("ReduceMean", ["filtered", "time_axis"], "filtered_mean", keepdims=1)
         add("Sub", ["filtered", "filtered_mean"], "virtual")
-        add("Concat", ["prototypes", "virtual"], "stacked", axis=1)
+        # A graph's constant cannot be empty.
+        add("Concat", ["prototypes", "virtual"] if self.prototypes.size else ["virtual"], "stacked", axis=1)
         add("Transpose", ["stacked"], "stacked_turned", perm=[1, 0])
-        add("Mul", [add("MatMul", ["stacked_turned", "stacked"], "products"), "per_sample"], "plain")
+        add("Mul", [add("MatMul", ["stacked_turned", "stacked"], "products"), "per_sample"], "bare")
+        add("Add", ["bare", "floor"], "plain")
         add(
             "Mul",
             [

@@ -107,9 +107,8 @@ def worth(scores: dict[str, Any]) -> tuple[bool, str]:
 
 def fit_all(config: EventsConfig, trials: EventTrials, folds: list[Fold]) -> ClassReadout:
     """Fit the readout to all trials, with the temperature of predictions for trials that were not fitted on."""
-    k = len(config.labels)
-    choice = settle(config.readout, trials, np.arange(len(trials)), k)
-    fitted = fit(trials.epochs, trials.classes, k, choice.readout)
+    rows = np.arange(len(trials))
+    fitted = fit(trials, rows, settle(config.readout, trials, rows).readout)
     predicted = predict(config, trials, folds)
     return replace(fitted, temperature=fit_temperature(predicted.scores, trials.classes))
 

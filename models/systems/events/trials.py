@@ -45,6 +45,10 @@ class EventTrials:
         What the bundle will expect.
     data : mapping of str to str
         SHA-256 of every recording, by its path.
+    labels : tuple of str
+        The classes.
+    rate : float
+        Samples of an epoch per second.
     """
 
     epochs: NDArray[np.float32]
@@ -56,6 +60,8 @@ class EventTrials:
     left_out: Mapping[str, int]
     signal: Signal
     data: Mapping[str, str]
+    labels: tuple[str, ...]
+    rate: float
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -94,12 +100,15 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
             f"expected at least 2 trials of each class, came {', '.join(few)}; left out: {dict(left_out) or 'none'}. "
             f"The markers there: {seen}. Set [classes] to match them."
         )
+    signal = config.expected(rates[0])
     return EventTrials(
         np.stack([row.samples for row in rows]),
         *(np.array(column, np.int64) for column in zip(*(row.facts for row in rows), strict=True)),
         left_out=dict(left_out),
-        signal=config.expected(rates[0]),
+        signal=signal,
         data={settings.path: digest for settings, (_, digest) in zip(config.recordings, opened, strict=True)},
+        labels=config.labels,
+        rate=pipeline.output(signal).rate,
     )
 
 

@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 
 pytest.importorskip("pyriemann", reason="the tangent space needs the extra eeg")
 
+from planted_trials import event_trials
+
 from bci.errors import ConfigError, RecordingError
 from models.matrix_functions import logarithm
 from models.readouts.novelty import Novelty
 from models.systems.events.choice import settle
 from models.systems.events.readout import export, fit, softmax
-from models.systems.events.settings import BlockMeansSettings, ChosenSettings, TangentSpaceSettings
+from models.systems.events.settings import (
+    BlockMeansSettings,
+    CanonicalCorrelationSettings,
+    ChosenSettings,
+    TangentSpaceSettings,
+)
 from models.systems.events.tangent import TangentSpace
 from models.systems.events.trials import EventTrials
 
@@ -38,10 +45,7 @@ def planted(together: bool, seed: int = 0) -> tuple[NDArray[np.float32], NDArray
 
 
 def as_trials(epochs: NDArray[np.float32], classes: NDArray[np.int64]) -> EventTrials:
-    start = np.arange(len(epochs)) * 50
-    zeros = np.zeros(len(epochs), np.int64)
-    signal: Any = None
-    return EventTrials(epochs, classes, zeros, start, start + LENGTH, start, {}, signal, {})
+    return event_trials(epochs, classes, ("a", "b"))
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -63,7 +67,7 @@ def test_features_are_pyriemanns(together: bool) -> None:
 )
 def test_the_graph_gives_what_was_fitted(settings: BlockMeansSettings | TangentSpaceSettings) -> None:
     epochs, classes = planted(together=False)
-    readout = fit(epochs, classes, 2, settings)
+    readout = fit(as_trials(epochs, classes), np.arange(N), settings)
     halves = [(np.arange(N) < 60, np.arange(N) >= 60), (np.arange(N) >= 60, np.arange(N) < 60)]
     novelty = Novelty.fit(readout.standardised(epochs), halves)
     session = onnxruntime.InferenceSession(
@@ -76,6 +80,71 @@ def test_the_graph_gives_what_was_fitted(settings: BlockMeansSettings | TangentS
     np.testing.assert_allclose(
         np.concatenate([one[2] for one in given]), novelty(readout.standardised(wild)), rtol=1e-3
     )
+
+
+def test_without_filters_the_channels_themselves_vary_together() -> None:
+    epochs, classes = planted(together=True)
+    settings = TangentSpaceSettings(name="tangent_space", filters=0)
+    readout = fit(as_trials(epochs, classes), np.arange(80), settings)
+    assert readout.weights.shape == (2, CHANNELS * (CHANNELS + 1) // 2)
+    assert (readout.scores(epochs[80:]).argmax(axis=1) == classes[80:]).mean() > 0.9
+
+
+def flickering(n: int = 60, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return epochs of 2 s at 50 Hz that follow 5, 8 or 11 Hz, at phases and electrodes of their own."""
+    random = np.random.default_rng(seed)
+    classes, seconds = np.arange(n) % 3, np.arange(100) / 50
+    phase = 2 * np.pi * np.array([5.0, 8.0, 11.0])[classes][:, None] * seconds + random.uniform(0, 6, (n, 1))
+    epochs = random.standard_normal((n, 100, 4)) + np.sin(phase)[..., None] * random.standard_normal(
+        (n, 1, 4)
+    )
+    # An average reference: one electrode is the sum of the others.
+    epochs[:, :, 3] = -epochs[:, :, :3].sum(axis=2)
+    return epochs.astype(np.float32), classes
+
+
+FLICKER = CanonicalCorrelationSettings(
+    name="canonical_correlation", frequencies={"slow": 5.0, "middle": 8.0, "fast": 11.0}
+)
+
+
+def test_flicker_is_told_without_training_and_by_its_label_not_its_place() -> None:
+    epochs, classes = flickering()
+    trials = event_trials(epochs, classes, ("slow", "middle", "fast"))
+    untrained = fit(trials, np.arange(3), FLICKER).scores(epochs)
+    assert (untrained.argmax(axis=1) == classes).mean() > 0.9
+    turned = event_trials(epochs, 2 - classes, ("fast", "middle", "slow"))
+    assert (fit(turned, np.arange(3), FLICKER).scores(epochs).argmax(axis=1) == 2 - classes).mean() > 0.9
+
+
+def test_correlations_are_those_of_the_definition() -> None:
+    epochs, classes = flickering(6)
+    readout = fit(event_trials(epochs, classes, ("slow", "middle", "fast")), np.arange(6), FLICKER)
+    waves = np.concatenate(
+        [f(2 * np.pi * 5.0 * h * np.arange(100)[:, None] / 50) for h in (1, 2) for f in (np.sin, np.cos)], 1
+    )
+    for epoch, given in zip(epochs, readout.features(epochs), strict=True):
+        # Of three electrodes: the fourth is their sum, and adds nothing.
+        bases = [np.linalg.qr(side - side.mean(axis=0))[0] for side in (epoch[:, :3].astype(float), waves)]
+        exact = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)[0]
+        assert given[0] == pytest.approx(exact, abs=1e-5)
+
+
+def test_the_graph_of_flicker_gives_what_was_computed_a_dead_amplifier_included() -> None:
+    epochs, classes = flickering()
+    readout = fit(event_trials(epochs, classes, ("slow", "middle", "fast")), np.arange(60), FLICKER)
+    halves = [(np.arange(60) < 30, np.arange(60) >= 30), (np.arange(60) >= 30, np.arange(60) < 30)]
+    novelty = Novelty.fit(readout.standardised(epochs), halves)
+    session = onnxruntime.InferenceSession(
+        export(readout, novelty, epochs.shape[1:]), providers=["CPUExecutionProvider"]
+    )
+    for epoch in (*epochs, epochs[0] * 1e4):
+        probabilities, _, unlike = session.run(None, {"window": epoch[None]})
+        np.testing.assert_allclose(probabilities, softmax(readout.scores(epoch[None])), atol=1e-5)
+        np.testing.assert_allclose(unlike, novelty(readout.standardised(epoch[None])), rtol=1e-3)
+    probabilities, _, unlike = session.run(None, {"window": np.zeros_like(epochs[:1])})
+    assert np.isfinite(probabilities).all()
+    assert unlike > 1
 
 
 def test_logarithms_of_matrices_in_a_graph_are_those_of_eigenvalues() -> None:
@@ -113,7 +182,7 @@ def test_the_readout_that_suits_the_planted_classes_is_chosen(together: bool, wi
     epochs, classes = planted(together)
     among = (BlockMeansSettings(block=4), TangentSpaceSettings(name="tangent_space", filters=2))
     settings = ChosenSettings(name="chosen", among=among)
-    choice = settle(settings, as_trials(epochs, classes), np.arange(N), 2)
+    choice = settle(settings, as_trials(epochs, classes), np.arange(N))
     assert choice.readout.name == wins, choice.areas
     assert len(choice.areas) == 2
 
@@ -123,10 +192,10 @@ def test_a_choice_never_looks_at_other_trials() -> None:
     rows = np.arange(80)
     among = (BlockMeansSettings(block=4), TangentSpaceSettings(name="tangent_space", filters=2))
     settings = ChosenSettings(name="chosen", among=among)
-    before = settle(settings, as_trials(epochs, classes), rows, 2)
+    before = settle(settings, as_trials(epochs, classes), rows)
     changed = epochs.copy()
     changed[80:] = 1e3
-    assert settle(settings, as_trials(changed, classes), rows, 2) == before
+    assert settle(settings, as_trials(changed, classes), rows) == before
 
 
 def test_too_few_trials_or_channels_are_refused_in_words() -> None:
@@ -137,7 +206,7 @@ def test_too_few_trials_or_channels_are_refused_in_words() -> None:
         name="chosen", among=(BlockMeansSettings(block=4), BlockMeansSettings(block=8)), parts=4
     )
     with pytest.raises(RecordingError, match=r"readout\.parts"):
-        settle(settings, as_trials(epochs, classes), np.arange(4), 2)
+        settle(settings, as_trials(epochs, classes), np.arange(4))
 
 
 def test_a_training_file_without_a_readouts_name_means_block_means(tmp_path: Path) -> None:
