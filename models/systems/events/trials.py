@@ -1,6 +1,5 @@
 """Trials of known classes: the epochs around the markers of recordings, cut by the code of a live session."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.files.recording import Recording, chunks, open_recording
+from bci.io.files.recording import Recording, chunks
 from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
-from bci.signal.units import unit_key
+from models.datasets.recordings import open_recordings
 from models.systems.events.settings import EventsConfig
 
 #: Samples handed to the pipeline at once; the result does not depend on it.
@@ -76,13 +75,7 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
         If a recording is missing, cannot be read, is of another rate or unit, or there are fewer than two trials of a
         class.
     """
-    opened = [_open(config, root, place) for place in range(len(config.recordings))]
-    rates = sorted({recording.signal.rate for recording, _ in opened})
-    if len(rates) > 1:
-        raise RecordingError(
-            f"expected recordings of one rate, came {', '.join(f'{rate:g} Hz' for rate in rates)}. "
-            "Train on those of one rate."
-        )
+    opened, rate = open_recordings(config.recordings, root, config.signal.unit)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     picked = Pipeline((Pick(config.signal.channels), *pipeline.steps))
     left_out: Counter[str] = Counter()
@@ -100,7 +93,7 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
             f"expected at least 2 trials of each class, came {', '.join(few)}; left out: {dict(left_out) or 'none'}. "
             f"The markers there: {seen}. Set [classes] to match them."
         )
-    signal = config.expected(rates[0])
+    signal = config.expected(rate)
     return EventTrials(
         np.stack([row.samples for row in rows]),
         *(np.array(column, np.int64) for column in zip(*(row.facts for row in rows), strict=True)),
@@ -124,30 +117,6 @@ class _Row:
     @property
     def facts(self) -> tuple[int, int, int, int, int]:
         return self.place, self.run, self.start, self.end, self.index
-
-
-def _open(config: EventsConfig, root: Path, place: int) -> tuple[Recording, str]:
-    settings = config.recordings[place]
-    path = root / settings.path
-    if not path.is_file():
-        raise RecordingError(
-            f"expected the recording {settings.path} below {root}, and there is none. "
-            "Name the folder that the paths start from with --data or BCI_DATA."
-        )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    recording = open_recording(
-        path, rate=settings.rate, channels=settings.channels, unit=settings.unit, stream=settings.stream
-    )
-    unit = recording.signal.unit
-    if unit_key(unit) != unit_key(config.signal.unit):
-        raise RecordingError(
-            f"{settings.path}: expected a recording in {config.signal.unit}, came {unit or 'no unit'}. "
-            "State its unit under [[recordings]]."
-        )
-    if recording.n is None:
-        raise RecordingError(f"{settings.path}: expected a recording with an end, came one without")
-    return recording, digest
 
 
 def _cut(

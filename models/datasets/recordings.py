@@ -1,0 +1,83 @@
+"""The recordings of a training file: opened, of one rate and unit, and known by their hashes."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from bci.errors import RecordingError
+from bci.io.files.recording import Recording, open_recording
+from bci.signal.units import unit_key
+from models.settings import RecordedFile
+
+Opened = tuple[Recording, str]
+
+
+def open_recordings(files: Sequence[RecordedFile], root: Path, unit: str) -> tuple[list[Opened], float]:
+    """Open recordings; return each with its SHA-256, and their rate.
+
+    Parameters
+    ----------
+    files : sequence of RecordedFile
+        Paths start at `root`.
+    root : Path
+        The data root.
+    unit : str
+        What they must be in.
+
+    Raises
+    ------
+    RecordingError
+        If one is missing, cannot be read, has no end, is of another unit or rate, or holds what another holds.
+    """
+    opened = [_open(settings, root, unit) for settings in files]
+    rates = sorted({recording.signal.rate for recording, _ in opened})
+    if len(rates) > 1:
+        raise RecordingError(
+            f"expected recordings of one rate, came {', '.join(f'{rate:g} Hz' for rate in rates)}. "
+            "Train on those of one rate."
+        )
+    _require_different(files, opened)
+    return opened, rates[0]
+
+
+def _open(settings: RecordedFile, root: Path, unit: str) -> Opened:
+    path = root / settings.path
+    if not path.is_file():
+        raise RecordingError(
+            f"expected the recording {settings.path} below {root}, and there is none. "
+            "Name the folder that the paths start from with --data or BCI_DATA."
+        )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    recording = open_recording(
+        path,
+        rate=settings.rate,
+        channels=settings.channels,
+        unit=settings.unit,
+        stream=getattr(settings, "stream", None),
+    )
+    has = recording.signal.unit
+    if unit_key(has) != unit_key(unit):
+        raise RecordingError(
+            f"{settings.path}: expected a recording in {unit}, came {has or 'no unit'}. "
+            "State its unit under [[recordings]]."
+        )
+    if recording.n is None:
+        raise RecordingError(f"{settings.path}: expected a recording with an end, came one without")
+    return recording, digest
+
+
+def _require_different(files: Sequence[RecordedFile], opened: Sequence[Opened]) -> None:
+    """Refuse a run that is a copy of another, whatever its name: folds would score what they were fitted to."""
+    seen: dict[str, str] = {}
+    for settings, (recording, _) in zip(files, opened, strict=True):
+        samples = hashlib.sha256(str(recording.signal.shape).encode())
+        n = recording.n or 0
+        for first in range(0, n, 1 << 16):
+            samples.update(recording.read(first, min(first + (1 << 16), n)).tobytes())
+        other = seen.setdefault(samples.hexdigest(), settings.path)
+        if other != settings.path:
+            raise RecordingError(
+                f"{settings.path} holds the very samples of {other}: expected different recordings, came a copy. "
+                "Name each once."
+            )

@@ -1,0 +1,143 @@
+"""A report on a number: what is read of windows held out, beside the true one and beside the number shifted in time."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci.decoder.bundle import Bundle
+from bci.decoder.renderers import open_renderer
+from bci.errors import BundleError, RecordingError
+from bci.io.files.folder import plain
+from bci.io.files.page import escape, facts, header
+from models.reports.charts import GREY, TEAL, Line, chart
+from models.reports.decoded import Decoded
+from models.reports.writing import write_report
+from models.settings import find_data_root
+from models.systems.numbers.readout import cross_predict
+from models.systems.numbers.settings import NumbersConfig, parse_numbers
+from models.systems.numbers.train import score
+from models.systems.numbers.trials import Fold, NumberTrials, contiguous_folds, cut_windows
+from models.systems.system import Progress
+
+#: Levels of the number that stand for pictures in a comparison.
+_LEVELS = 4
+
+
+def open_trials(bundle: Bundle, data_root: Path | None) -> tuple[NumbersConfig, NumberTrials, list[Fold]]:
+    """Cut the windows again that a bundle was trained on.
+
+    Raises
+    ------
+    BundleError
+        If the bundle does not say how it was trained.
+    RecordingError
+        If a recording is missing, or is not the one that it was trained on.
+    """
+    provenance = bundle.spec.provenance
+    if provenance.config.get("kind") != "numbers":
+        raise BundleError(f"bundle {bundle.name!r} does not say how it was trained: expected kind 'numbers'")
+    config = parse_numbers(dict(provenance.config), f"the provenance of bundle {bundle.name!r}")
+    trials = cut_windows(config, find_data_root(data_root))
+    changed = [path for path, digest in trials.data.items() if provenance.data.get(path) != digest]
+    if changed:
+        raise RecordingError(
+            f"{changed[0]}: expected the recording that bundle {bundle.name!r} was trained on, came another of that "
+            "name. Name the folder of the recordings with --data."
+        )
+    return config, trials, contiguous_folds(trials, np.arange(len(trials)), config.folds)
+
+
+def cross_predicted(bundle: Bundle, data_root: Path | None) -> Decoded:
+    """Return each window as it is read without its fold; its picture is that of the middle of its quarter."""
+    config, trials, folds = open_trials(bundle, data_root)
+    predicted = cross_predict(trials, folds, config.readout)
+    edges = np.quantile(trials.values, np.linspace(0, 1, _LEVELS + 1)[1:-1])
+    which = np.searchsorted(edges, trials.values)
+    levels = np.array([trials.values[which == one].mean() for one in range(_LEVELS)], np.float32)[:, None]
+    draw = open_renderer(bundle.spec.result, bundle.image_size)
+    seen = np.stack([draw(level) for level in levels])
+    read = predicted.astype(np.float32)[:, None]
+    return Decoded(
+        names=tuple(f"{level:.3g}" for level in levels[:, 0]),
+        latents=levels,
+        seen=seen,
+        predicted=read,
+        which=which,
+        confidence=np.full(len(trials), max(0.0, float(bundle.spec.scores.get("r2", 0.0) or 0.0))),  # type: ignore[arg-type]
+        averaged=np.stack([read[which == one].mean(axis=0) for one in range(_LEVELS)]),
+        how="mean of all windows of a quarter",
+        mean_picture=seen.mean(axis=0) / 255,
+        mean_of="the quarters",
+        simulated=False,
+    )
+
+
+def evaluate(bundle: Bundle, out: Path, data_root: Path | None, progress: Progress) -> dict[str, Any]:
+    """Score a bundle's readout on folds that it did not see, and write the page.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Of this system.
+    out : Path
+        Folder of ``index.html`` and ``report.json``.
+    data_root : Path or None
+        Folder that recordings' paths start from.
+    progress : callable
+        Takes the share done, 0 to 1, and a line of text.
+
+    Returns
+    -------
+    dict
+        What `models.systems.numbers.train.score` returns; ``as_stated``, whether the bundle states the same
+        correlation; ``page``.
+    """
+    progress(0.0, "cutting windows")
+    config, trials, folds = open_trials(bundle, data_root)
+    progress(0.2, "scoring, beside the number shifted in time")
+    scores = score(config, trials, folds)
+    predicted = cross_predict(trials, folds, config.readout)
+    stated = bundle.spec.scores.get("r")
+    report: dict[str, Any] = plain(
+        {
+            **scores,
+            "bundle": bundle.name,
+            "hash": bundle.hash,
+            "as_stated": isinstance(stated, float) and abs(stated - scores["r"]) < 1e-9,
+        }
+    )
+    low, _, high = report["shifted"]
+    informed = report["r"] > high
+    seconds = (trials.end / trials.signal.rate).tolist()
+    name = config.target.name + (f" ({config.target.unit})" if config.target.unit else "")
+    lines = [
+        Line("true", seconds, trials.values.tolist(), GREY, dots=False),
+        Line("read, without its fold", seconds, predicted.tolist(), TEAL, dots=False),
+    ]
+    listed = [
+        ("Recordings", ", ".join(trials.data)),
+        ("Windows", str(len(trials))),
+        (
+            "Folds",
+            f"{config.folds} contiguous parts; windows that share a sample with a scored one were not fitted on",
+        ),
+        ("Share of the variance read", f"{report['r2']:.3f}"),
+        ("Penalties chosen", ", ".join(f"{penalty:g}" for penalty in report["penalties"])),
+        ("Left out", ", ".join(f"{n} {why}" for why, n in sorted(report["left_out"].items())) or "none"),
+        ("Hash", report["hash"]),
+    ]
+    parts = [
+        header("Report on a decoder", bundle.name, bundle.spec.title or f"hash {bundle.hash}"),
+        f'<section class="verdict {"passed" if informed else "void"}"><strong>'
+        f"{'The number is read' if informed else 'No information'}</strong><p>Correlation {report['r']:.3f} of what is "
+        f"read with {escape(name)}, each window without its fold; with the number shifted in time {low:.3f} to "
+        f"{high:.3f}, p {report['p']:.4f}.</p></section>",
+        "<h2>What is read, beside the true number</h2>"
+        + chart(lines, title=name, x_label="seconds of the recording", y_label=name, size=(760, 300)),
+        "<h2>What was tested</h2>" + facts(listed),
+        "<footer>The same figures for machines: report.json beside this page.</footer>",
+    ]
+    page = write_report(out, f"Report: {bundle.name}", parts, report)
+    progress(1.0, "done")
+    return report | {"page": str(page)}

@@ -1,0 +1,103 @@
+"""A training file of a number: recordings that hold it in a channel, windows, a ridge regression, in TOML.
+
+Paths of recordings start at the data root: the folder named with ``--data``, else ``$BCI_DATA``, else
+``../shared/data``. The file as read goes into the bundle's provenance, from which evaluation makes the folds again.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from bci.config.toml import check_settings, read_toml
+from bci.signal.types import Signal
+from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section
+
+
+class TargetSettings(Section):
+    """TargetSettings describes the number that is read."""
+
+    channel: str
+    """The channel of the recordings that holds it."""
+    name: str
+    """What it is called on the screen."""
+    unit: str = ""
+    """Its unit; empty when it has none."""
+
+
+class WindowSettings(Section):
+    """WindowSettings gives windows in samples of the pipeline's output."""
+
+    length: Count
+    """How many samples are read at once."""
+    hop: Count = 1
+    """How many samples from one window to the next."""
+
+
+class RidgeSettings(Section):
+    """RidgeSettings describes the readout: means of a window, or their logarithms, and ridge regression."""
+
+    log: bool = True
+    """Whether the logarithm of the means is taken, for powers."""
+    penalties: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=32)] = (
+        1.0,
+        10.0,
+        100.0,
+        1000.0,
+    )
+    """Penalties of standardised features that are tried; the best is chosen inside the training data."""
+
+
+class NumbersConfig(Section):
+    """One training file."""
+
+    kind: Literal["numbers"]
+    name: str
+    """What the bundle is called."""
+    title: str = ""
+    """One sentence about it."""
+    recordings: Annotated[tuple[RecordedFile, ...], Field(min_length=1)]
+    """In order of time."""
+    signal: ExpectedSignal
+    target: TargetSettings
+    pipeline: tuple[dict[str, JsonValue], ...] = ()
+    """Steps from signal to window, as in a bundle."""
+    window: WindowSettings
+    readout: RidgeSettings = RidgeSettings()
+    folds: Annotated[int, Field(ge=2, le=100)] = 5
+    """Contiguous folds over all windows."""
+    shortest_shift_s: Positive = 2.0
+    """Chance is the score of the number shifted in time by at least this much, seconds."""
+    picture: tuple[Count, Count] = (64, 64)
+    """Height and width of the bar that it draws, pixels."""
+
+    @model_validator(mode="after")
+    def _does_not_read_what_it_is_to_tell(self) -> Self:
+        if self.target.channel in self.signal.channels:
+            raise ValueError(
+                f"target.channel {self.target.channel!r} is among signal.channels: a decoder would read the number "
+                "itself"
+            )
+        return self
+
+    def expected(self, rate: float) -> Signal:
+        """Return the signal that a bundle made of recordings of this rate expects."""
+        channels = self.signal.channels
+        return Signal("LFP", rate, (len(channels),), channels, self.signal.unit)
+
+
+def load_numbers(path: Path) -> NumbersConfig:
+    """Read a training file.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, no TOML, or has a wrong or unknown key; every one is named.
+    """
+    return parse_numbers(read_toml(path, "training"), str(path))
+
+
+def parse_numbers(values: Mapping[str, Any], name: str) -> NumbersConfig:
+    """Check the values of a training file; `name` is said in errors."""
+    return check_settings(dict(values), NumbersConfig, name)

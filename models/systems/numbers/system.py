@@ -1,0 +1,66 @@
+"""A number, described as a system for commands and reports."""
+
+from pathlib import Path
+from typing import Any
+
+from bci.decoder.bundle import Bundle
+from models.reports.decoded import Decoded
+from models.systems.system import Progress, System
+
+
+def train(
+    path: Path, out: Path, *, data_root: Path | None, progress: Progress, even_at_chance: bool = False
+) -> dict[str, Any]:
+    """Fit a readout to the windows of every recording; score it on folds that it did not see."""
+    from models.systems.numbers.train import train_numbers
+
+    return train_numbers(path, out, data_root, progress, even_at_chance)
+
+
+def check(path: Path, *, data_root: Path | None) -> list[str]:
+    """Read the recordings, once all are there, and cut their windows."""
+    from models.settings import find_data_root
+    from models.systems.numbers.settings import load_numbers
+    from models.systems.numbers.trials import cut_windows
+
+    config = load_numbers(path)
+    root = find_data_root(data_root, needed=False)
+    missing = [one.path for one in config.recordings if not (root / one.path).is_file()]
+    if missing:
+        return [f"the recording {name} below {root}" for name in missing]
+    cut_windows(config, root)
+    return []
+
+
+def held_out(bundle: Bundle, *, data_root: Path | None, progress: Progress) -> Decoded:
+    """Cut the windows again, and predict each by a readout that never saw its fold."""
+    from models.systems.numbers.evaluate import cross_predicted
+
+    return cross_predicted(bundle, data_root)
+
+
+def own_report(
+    bundle: Bundle, out: Path, *, data_root: Path | None, weights: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Report on a number: correlation, its course beside the true one; no metric needs `weights`."""
+    from models.systems.numbers.evaluate import evaluate
+
+    return evaluate(bundle, out, data_root, progress)
+
+
+def settings() -> Any:
+    """Return the model of its training file."""
+    from models.systems.numbers.settings import NumbersConfig
+
+    return NumbersConfig
+
+
+SYSTEM = System(
+    kind="numbers",
+    about="a number that a recording holds beside its signal, read from sliding windows and drawn as a bar",
+    train=train,
+    held_out=held_out,
+    own_report=own_report,
+    check=check,
+    settings=settings,
+)

@@ -1,0 +1,142 @@
+"""Windows with the number that stood at the end of each, cut by the code of a live session."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import RecordingError
+from bci.io.files.recording import chunks
+from bci.signal.pipeline import Pick, Pipeline
+from bci.signal.types import Signal
+from bci.signal.windows import windows
+from models.datasets.recordings import open_recordings
+from models.systems.numbers.settings import NumbersConfig
+
+Floats = NDArray[np.float64]
+
+#: Samples handed to the pipeline at once; the result does not depend on it.
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumberTrials:
+    """A NumberTrials holds windows of the signal and the number at the newest sample of each, in order of time.
+
+    Attributes
+    ----------
+    windows : (n, length, *output.shape) float32
+        As a live decoder gets them.
+    values : (n,) float64
+        The number.
+    run : (n,) int64
+        Which recording.
+    end : (n,) int64
+        Source sample of that recording, one past the newest behind the window.
+    span : int
+        Source samples that a window is computed from, filter memory aside.
+    left_out : mapping of str to int
+        Windows that are not used, by reason: ``unsettled``, ``bad``, ``no number``.
+    signal : Signal
+        What the bundle will expect.
+    data : mapping of str to str
+        SHA-256 of every recording, by its path.
+    """
+
+    windows: NDArray[np.float32]
+    values: Floats
+    run: NDArray[np.int64]
+    end: NDArray[np.int64]
+    span: int
+    left_out: Mapping[str, int]
+    signal: Signal
+    data: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds from one window to the next."""
+        steps = np.diff(self.end[self.run == self.run[0]])
+        return float(np.median(steps)) / self.signal.rate
+
+
+def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
+    """Cut the windows of every recording of a training file.
+
+    Raises
+    ------
+    RecordingError
+        If a recording is missing, cannot be read, is of another rate or unit, lacks the number's channel, or is too
+        short.
+    """
+    opened, rate = open_recordings(config.recordings, root, config.signal.unit)
+    signal = config.expected(rate)
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    picked = Pipeline((Pick(config.signal.channels), *pipeline.steps))
+    left_out: Counter[str] = Counter()
+    rows, values, runs, ends = [], [], [], []
+    for run, (recording, _) in enumerate(opened):
+        if config.target.channel not in recording.signal.channels:
+            raise RecordingError(
+                f"{config.recordings[run].path}: expected the number in a channel {config.target.channel!r}, came "
+                f"{', '.join(recording.signal.channels[:12])}. Set target.channel."
+            )
+        column = recording.signal.channels.index(config.target.channel)
+        feed = chunks(recording, _CHUNK, 0, recording.n)
+        for window in windows(feed, picked, length=config.window.length, hop=config.window.hop):
+            value = float(recording.read(window.last_sample, window.last_sample + 1)[0, column])
+            reason = "" if window.settled else "unsettled"
+            if window.bad.any():
+                reason = "bad"
+            elif not np.isfinite(value):
+                reason = "no number"
+            if reason:
+                left_out[reason] += 1
+                continue
+            rows.append(window.samples.astype(np.float32))
+            values.append(value)
+            runs.append(run)
+            ends.append(window.last_sample + 1)
+    if len(rows) < 10 * config.folds:
+        raise RecordingError(
+            f"expected at least {10 * config.folds} windows for {config.folds} folds, came {len(rows)}; left out: "
+            f"{dict(left_out) or 'none'}. Record longer, or set window and folds smaller."
+        )
+    return NumberTrials(
+        np.stack(rows),
+        np.array(values),
+        np.array(runs, np.int64),
+        np.array(ends, np.int64),
+        config.window.length * picked.ratio(opened[0][0].signal),
+        dict(left_out),
+        signal,
+        {settings.path: digest for settings, (_, digest) in zip(config.recordings, opened, strict=True)},
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """A Fold is one split of the windows: rows to fit on, and rows to score on."""
+
+    fit: NDArray[np.intp]
+    score: NDArray[np.intp]
+
+
+def contiguous_folds(trials: NumberTrials, rows: NDArray[np.intp], n: int) -> list[Fold]:
+    """Return contiguous folds of some rows; windows that share a sample with a scored one are not fitted on."""
+    folds = []
+    for part in np.array_split(rows, n):
+        apart = np.setdiff1d(rows, part)
+        for run in np.unique(trials.run[part]):
+            own = trials.end[part[trials.run[part] == run]]
+            near = (trials.end[apart] > own.min() - trials.span) & (
+                trials.end[apart] < own.max() + trials.span
+            )
+            apart = apart[~(near & (trials.run[apart] == run))]
+        folds.append(Fold(apart, part))
+    return folds
