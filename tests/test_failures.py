@@ -127,6 +127,8 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "record HAS FAILED": (ALARMS,),
     "LATCHED SAFE": (ALARMS, LATCHED),
     "3 channels masked": (ALARMS,),
+    "neutral by command": (ALARMS,),
+    "no broker": (ALARMS,),
     "VALUES NOT PLAUSIBLE": (ALARMS,),
     "DISK REFUSES": (ALARMS,),
     "disk full in": (ALARMS,),

@@ -98,6 +98,10 @@ def run(
     ],
     seconds: Seconds = None,
     headless: Headless = False,
+    control: Annotated[
+        bool,
+        typer.Option("--control", help="Take commands over MQTT, from this machine: see bci control."),
+    ] = False,
     out: Out = Path("sessions"),
     json: Json = False,
 ) -> None:
@@ -112,6 +116,10 @@ def run(
     if headless:
         display = session.display.model_copy(update={"kind": "headless"})
         session = session.model_copy(update={"display": display})
+    if control and not session.control.on:
+        session = session.model_copy(
+            update={"control": session.control.model_copy(update={"broker": "embedded"})}
+        )
     conduct(session, out, seconds, output)
 
 
@@ -129,7 +137,10 @@ def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Out
     from bci.control.supervisor import Supervisor
 
     with Watch(config, output) as watch:
-        summary = Supervisor(plan, out, watch).run()
+        supervisor = Supervisor(plan, out, watch)
+        if config.control.on:
+            output.say(f"It takes commands: bci control {supervisor.folder} stop, neutral, mark … (--help)")
+        summary = supervisor.run()
     summary |= report(config, summary, output)
     output.result(summary)
     if EXIT_STATUS[summary["status"]]:

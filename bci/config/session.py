@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 
+from bci.config.control import ControlSettings
 from bci.config.display import DisplaySettings
 from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
@@ -145,6 +146,7 @@ class SessionConfig(_Section):
     """What the session fixes beyond its bundles: design, reference volume, masks, labels of channels."""
     recording: RecordingSettings = RecordingSettings()
     supervision: SupervisionSettings = SupervisionSettings()
+    control: ControlSettings = ControlSettings()
     limits: Limits = Limits()
 
     @field_serializer("sources", "streams", "decoders", "publications")
@@ -362,6 +364,7 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
             "sources": sources,
             "experiment": experiment and experiment.placed(folder),
             "run": run and run.placed(folder),
+            "control": config.control.placed(folder),
         }
     )
 

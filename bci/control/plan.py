@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from bci.config.control import ControlSettings
 from bci.control.line import Line, Post
 from bci.control.snapshot import SessionSnapshot
 from bci.io.lsl.metadata import StreamInfo
@@ -70,6 +71,11 @@ class Plan(Protocol):
     @property
     def rules(self) -> Rules:
         """When a program is started again, and what happens when it is given up."""
+        ...
+
+    @property
+    def control(self) -> ControlSettings:
+        """How far the session can be commanded from outside."""
         ...
 
     @property

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from bci.control.line import Post, Spec, named
-from bci.memory.orders import ABORT, HOLD, PAUSE, RESUME, START, STOP
+from bci.control.snapshot_ring import SNAPSHOTS
+from bci.memory.orders import ABORT, ANSWERED, HOLD, NEUTRAL, PAUSE, RELEASE, RESUME, SET, START, STOP
 
 #: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
 #: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
 #: (``neutral``, see `bci.memory.alarms`); the ``stage`` of an experiment (`bci.memory.trial_parts.Stage`); how long the
 #: disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes it owes, and how long it lasts; how many streams are
-#: ``implausible``; whether a stream is ``mistimed``, by its first seconds.
+#: ``implausible``; whether a stream is ``mistimed``, by its first seconds; whether the control plane is ``connected``.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
     "acquire": ("samples", "lost", "markers", "gone", "doubles", "mistimed"),
@@ -30,13 +31,18 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
         "left_s",
         "implausible",
     ),
+    "broker": (),
+    "control": (
+        *("commands", "done", "expired", "unknown", "refused", "failed", "malformed", "repeated"),
+        *("unanswered", "connected", "connections"),
+    ),
 }
 
 #: Those of them that say what is so now; all others only grow.
 GAUGES = frozenset(
     {
         *("gone", "doubles", "mistimed", "masked", "neutral", "stage"),
-        *("waiting", "refuses_ms", "slow_ms", "free_mb", "left_s", "implausible"),
+        *("waiting", "refuses_ms", "slow_ms", "free_mb", "left_s", "implausible", "connected"),
     }
 )
 
@@ -123,7 +129,7 @@ def display(kind: str, spec: Spec, *, frames: Sequence[str], stimuli: bool, offe
         rings=rings,
         writes=("shown", *experiment[1:]),
         offers=offers,
-        obeys=frozenset({STOP, HOLD}),
+        obeys=frozenset({STOP, HOLD, NEUTRAL, RELEASE, SET}),
         finishes=True,
         counters=COUNTERS["display"],
     )
@@ -212,4 +218,23 @@ def record(
         dispensable=dispensable,
         finishes=True,
         counters=COUNTERS["record"],
+    )
+
+
+def broker(spec: Spec) -> Post:
+    """Return the post of the session's own MQTT broker."""
+    return Post("broker", "bci.control.mqtt.broker", spec, dispensable=True, counters=COUNTERS["broker"])
+
+
+def control(spec: Spec) -> Post:
+    """Return the post of the program that speaks MQTT; nothing in the line waits for it."""
+    return Post(
+        "control",
+        "bci.control.mqtt.plane",
+        spec,
+        rings={SNAPSHOTS: SNAPSHOTS},
+        looks=(SNAPSHOTS,),
+        dispensable=True,
+        obeys=frozenset({STOP, ANSWERED}),
+        counters=COUNTERS["control"],
     )

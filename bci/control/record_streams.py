@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from bci.config.control import ControlSettings
 from bci.control import posts
 from bci.control.conclusion import judge
 from bci.control.environment import describe_environment
@@ -135,6 +136,7 @@ class RecordingPlan:
         self.name = name
         self.key = "bci" + uuid.uuid4().hex[:8]
         self.rules = Rules(RESTARTS, _HUNG_AFTER, "end")
+        self.control = ControlSettings()
         numbers = [one for one in found if one[1].signal.dtype != "str"]
         texts = [one for one in found if one[1].signal.dtype == "str"]
         self._numbers = {posts.role("stream", i): one for i, one in enumerate(numbers)}

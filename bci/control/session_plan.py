@@ -13,11 +13,13 @@ from bci.control import posts
 from bci.control.conclusion import Conclusion, judge
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
+from bci.control.mqtt.installed import require_mqtt
 from bci.control.plan import Facts, Rules, SessionOutcome
 from bci.control.preview import require_pairs
 from bci.control.roster import Roster, own_markers
 from bci.control.session_rings import SessionRings
 from bci.control.session_specs import SessionSpecs
+from bci.control.snapshot_ring import SNAPSHOTS
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.decoder.decoder import SETTLING
 from bci.decoder.spec import AT_CHANCE
@@ -78,13 +80,15 @@ class SessionPlan:
         self.key = "bci" + uuid.uuid4().hex[:8]
         rules = config.supervision
         self.rules = Rules(rules.restarts, rules.hung_after_s, rules.when_latched)
+        self.control = config.control
         self.roster = Roster(config, self.key)
         if config.preview is not None:
             for index in config.feeds:
                 require_pairs(self.roster.bundles[index])
         self._specs, self._rings = SessionSpecs(self.roster), SessionRings(self.roster)
         self._written = False
-        self.line = self._specs.line = Line(self._posts(), outside=(RIG_MARKS,))
+        outside = (RIG_MARKS, SNAPSHOTS) if config.control.on else (RIG_MARKS,)
+        self.line = self._specs.line = Line(self._posts(), outside=outside)
 
     @property
     def streams(self) -> Mapping[str, StreamInfo]:
@@ -177,7 +181,16 @@ class SessionPlan:
         )
         # The facts of a stream that programs need are known when the source that makes it is ready.
         sources = tuple(post.name for post in line if post.kind == "source")
+        line += self._control_posts()
         return [post if post.kind == "source" else _later(post, sources) for post in line]
+
+    def _control_posts(self) -> list[Post]:
+        """Return the programs of the control plane; listed last, they stop last."""
+        if not self.control.on:
+            return []
+        require_mqtt(embedded=self.control.embedded)
+        control = posts.control(self._specs.control)
+        return [control, posts.broker(self._specs.broker)] if self.control.embedded else [control]
 
     def begin(self, folder: Path) -> None:
         """Keep what the session fixes beyond its bundles, where decoders and reproduction find it."""
@@ -273,6 +286,7 @@ class SessionPlan:
             "latency_ms": latency,
             "streams": streams,
             "decoders": decoders,
+            **({"control": dict(counters["control"])} if self.control.on else {}),
             "programs": dict(outcome.facts),
         }
 

@@ -7,6 +7,7 @@ from functools import partial
 from bci.control.line import named
 from bci.control.roster import Roster
 from bci.control.shared_memory import plan_buffer
+from bci.control.snapshot_ring import SNAPSHOTS, create_snapshots
 from bci.control.supervisor import RIG_MARKS
 from bci.memory.events import create_events
 from bci.memory.frames import frame_columns, frames_capacity, shown_columns
@@ -53,6 +54,7 @@ class SessionRings:
             "requests": lambda segment, readers: create_requests(segment, latent),
             "drawn": lambda segment, readers: create_drawn(segment, height, width),
             RIG_MARKS: lambda segment, readers: create_marks(segment, 1),
+            SNAPSHOTS: lambda segment, readers: create_snapshots(segment, max(1, readers)),
         }
         for index in range(len(self._roster.config.streams)):
             makers[named("stream", self._roster.stream_name(index))] = partial(self._make_stream, index)

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 from bci.control import posts
+from bci.control.health import SESSION_NODE
 from bci.control.line import Line, named
+from bci.control.mqtt.ports import free_port
 from bci.control.roster import Roster, own_markers
 from bci.control.shared_memory import segment_of
 from bci.io.lsl.address import Address
@@ -135,6 +138,29 @@ class SessionSpecs:
             else display.size_px,
             "screen": display.kind != "headless",
             "keys": (keys.start, keys.pause, keys.abort) if keys is not None and keys.operator else (),
+        }
+
+    def broker(self) -> dict[str, Any]:
+        """Return what the session's own broker is given; one that is started again gets the same port."""
+        return {"host": self._roster.config.control.host, "port": self._broker_port}
+
+    @cached_property
+    def _broker_port(self) -> int:
+        return self._roster.config.control.host_port or free_port()
+
+    def control(self) -> dict[str, Any]:
+        """Return what the program that speaks MQTT is given."""
+        settings = self._roster.config.control
+        return {
+            "host": settings.host,
+            "port": self._broker_port,
+            "tls": settings.tls,
+            "ca": settings.ca and str(settings.ca),
+            "username": settings.username,
+            "password_file": settings.password_file and str(settings.password_file),
+            "clock_skew_s": settings.clock_skew_s,
+            "health_hz": settings.health_hz,
+            "nodes": [SESSION_NODE, *(post.name for post in self.line)],
         }
 
     def record(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import multiprocessing
 import signal
 import sys
 import types
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
@@ -54,6 +55,8 @@ class Child:
         What it said when it failed, or what its exit status says; empty while all is well.
     answers : dict of str to Acknowledgement
         What became of the orders it was sent, by their ids.
+    requests : deque of mapping
+        What it asks of the supervisor, not yet taken up; see `bci.memory.program.Program.request`.
     """
 
     def __init__(self, launch: Launch) -> None:
@@ -62,6 +65,7 @@ class Child:
         self.facts: dict[str, Any] = {}
         self.failure = ""
         self.answers: dict[str, Acknowledgement] = {}
+        self.requests: deque[Mapping[str, Any]] = deque()
         self.expected = False
         """Whether the failure is one of `bci.errors`: its message is for the experimenter."""
         context = multiprocessing.get_context("spawn")
@@ -95,6 +99,8 @@ class Child:
                 elif kind == "acknowledged":
                     answer: Acknowledgement = facts["acknowledgement"]
                     self.answers[answer.order] = answer
+                elif kind == "request":
+                    self.requests.append(facts)
                 else:
                     self.failure = f"{facts['error']}: {facts['message']}"
                     self.expected = bool(facts["expected"])

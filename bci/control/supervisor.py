@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from bci.control.command_desk import CONTROL, CommandDesk
 from bci.control.crew import Crew, on_signals, wait_for_news
 from bci.control.lookout import Lookout
 from bci.control.plan import Plan, SessionOutcome
@@ -29,6 +30,7 @@ from bci.control.snapshot import (
     SessionSnapshot,
     SessionState,
 )
+from bci.control.snapshot_ring import SNAPSHOTS, SnapshotWriter
 from bci.control.spawn import Child
 from bci.errors import DiskError
 from bci.io.files.folder import make_folder, write_json
@@ -105,6 +107,8 @@ class Supervisor:
         self._open = ExitStack()
         self._memory = SharedMemory(plan.key, plan.line, plan.make, self._open)
         self._silences: Silences | None = None
+        self._desk: CommandDesk | None = None
+        self._snapshots: SnapshotWriter | None = None
         self._at_end: SessionSnapshot
         self._lookout: Lookout
         self.board: Board
@@ -138,6 +142,8 @@ class Supervisor:
                 wait=self._wait,
             )
             self._lookout = Lookout(self.plan, self._memory, self.board, self.crew)
+            if CONTROL in self.plan.line:
+                self._desk = CommandDesk(self, self.plan.line, self.plan.control)
             try:
                 self._prepare()
                 self._watch()
@@ -189,14 +195,27 @@ class Supervisor:
         self.plan.begin(self.folder)
         for name in sorted(line.outside):
             self._memory.require(name)
+        if SNAPSHOTS in self._memory.rings:
+            self._snapshots = SnapshotWriter(self._memory.rings[SNAPSHOTS])
         for stage in line.stages:
             for post in stage:
                 self.crew.launch(self._memory.launch(post, str(self.folder), board))
             names = [post.name for post in stage]
-            self.crew.await_ready(names, lambda: self._stop)
+            self.crew.await_ready(names, self._asked_to_stop)
             facts = {name: self.children[name].ready or {} for name in names}
             self.plan.ready(stage, facts, self.folder)
         self._become(SessionState.READY)
+
+    def _asked_to_stop(self) -> bool:
+        self._hear_and_show()
+        return self._stop
+
+    def _hear_and_show(self) -> None:
+        """Carry out what was commanded, and show how the session stands; neither ever waits."""
+        if self._desk is not None:
+            self._desk.poll()
+        if self._snapshots is not None:
+            self._snapshots.offer(self.clock.now(), self.state, self.snapshot)
 
     # -- running -----------------------------------------------------------------------------------------
 
@@ -207,6 +226,7 @@ class Supervisor:
         self._become(SessionState.RUNNING)
         while not self.ended_by:
             self.crew.listen()
+            self._hear_and_show()
             self._silences.look(self.clock.now())
             if self._observe is not None and self._observe(self) is True:
                 self.ended_by = "its end"
@@ -232,9 +252,11 @@ class Supervisor:
                 self._latch(why)
 
     def _note_restart(self, name: str, n: int, why: str) -> None:
-        self._mark(MarkKind.RESTART, f"{name} {why}", count=n)
+        self.mark(MarkKind.RESTART, f"{name} {why}", count=n)
         if self.latched and HOLD in self.plan.line[name].obeys:
             self.crew.order(name, HOLD)
+        if self._desk is not None:
+            self._desk.stand_again(name)
 
     def _latch(self, why: str) -> None:
         """Have the neutral picture held for good; a line that shows nothing ends instead."""
@@ -243,13 +265,13 @@ class Supervisor:
             self.latched = why
             self._become(SessionState.LATCHED)
             log.critical("latched safe: the neutral picture is held until the session is ended (%s)", why)
-            self._mark(MarkKind.LATCHED, why)
+            self.mark(MarkKind.LATCHED, why)
             for name in screens:
                 self.crew.order(name, HOLD)
         if not screens or self.plan.rules.when_latched == "end":
             self.ended_by = why
 
-    def _mark(self, kind: MarkKind, detail: str, count: int = 0) -> None:
+    def mark(self, kind: MarkKind, detail: str, count: int = 0) -> None:
         """Write a mark of the rig's own into the recording, at the sample where the first stream is now."""
         if RIG_MARKS in self._memory.rings:
             streams = self._memory.streams
@@ -263,6 +285,10 @@ class Supervisor:
         self._become(SessionState.STOPPING)
         for post in self.plan.line.stopping:
             self.crew.stop(post.name, finishes=post.finishes)
+            if self._desk is not None:
+                self._desk.turn_away()
+            if self._snapshots is not None:
+                self._snapshots.offer(self.clock.now(), self.state, self.snapshot)
             for name in post.written:
                 # Also where the writer died: its readers then drain what is there and end.
                 self._memory.finish(name)

@@ -21,7 +21,7 @@ SLOW_S = 1.0
 SHORT_S = 30 * 60.0
 
 #: What `display` shows, by its counter ``neutral``.
-SHOWN_PICTURES, SHOWN_NEUTRAL, SHOWN_HELD = 0, 1, 2
+SHOWN_PICTURES, SHOWN_NEUTRAL, SHOWN_HELD, SHOWN_WITHHELD = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,17 @@ def alarms(board: Board, now: float, names: Mapping[str, str] | None = None) -> 
                     urgent=False,
                 )
             )
+        elif kind == "control" and row["state"] == State.RUNNING and not _shows(row, "connected"):
+            found.append(
+                Alarm(
+                    "no broker",
+                    "no broker: commands do not arrive",
+                    "The control plane has no connection to its broker: commands do not arrive. The session goes on.",
+                    "Start the broker again: the connection comes back by itself. Ctrl-C ends the session.",
+                    urgent=False,
+                    over="commands arrive",
+                )
+            )
         elif kind == "record":
             found += [*_of_disk(row), *_of_amplitude(row)]
     return found
@@ -144,6 +155,15 @@ def _held(sees: int | None) -> Iterator[Alarm]:
             "LATCHED SAFE: held neutral, end the session",
             "The participant sees the neutral picture for good; recording goes on.",
             "Press Ctrl-C to end the session, and look into log.txt before the next one.",
+        )
+    elif sees == SHOWN_WITHHELD:
+        yield Alarm(
+            "withheld",
+            "neutral by command",
+            "The participant sees the neutral picture because a command has asked for it; recording goes on.",
+            "Send the command release to show pictures again.",
+            urgent=False,
+            over="the neutral picture is released",
         )
 
 

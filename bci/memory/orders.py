@@ -9,6 +9,7 @@ An order whose time is over is refused, and so is one of a kind that the program
 time is refused without a further acknowledgement. The program's row on the board counts what it refused.
 """
 
+import math
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ START, PAUSE, RESUME, ABORT = "start", "pause", "resume", "abort"
 #: Kinds that an operator's commands become: to show the neutral picture for now, and to show others again; to exchange
 #: a decoder's bundle (``path``); to change a number (``name``, ``value``).
 NEUTRAL, RELEASE, LOAD_BUNDLE, SET = "neutral", "release", "load_bundle", "set"
+
+#: What the supervisor sends to the control plane: the ``answer`` to a command to a ``node``.
+ANSWERED = "answered"
 
 #: What a program does on an order, given the order's payload.
 Handler = Callable[[Mapping[str, Any]], None]
@@ -72,12 +76,15 @@ class Acknowledgement:
         Whether it was carried out.
     detail : str
         Why not, to a person.
+    at : float
+        When it was taken up, session seconds.
     """
 
     order: str
     kind: str
     verdict: OrderVerdict
     detail: str = ""
+    at: float = field(default=math.nan, compare=False)
 
 
 class Inbox:
@@ -122,4 +129,4 @@ class Inbox:
             except ValueError as error:
                 verdict, detail = OrderVerdict.FAILED, str(error)
         self.refused += verdict is not OrderVerdict.DONE
-        return Acknowledgement(order.id, order.kind, verdict, detail)
+        return Acknowledgement(order.id, order.kind, verdict, detail, now)

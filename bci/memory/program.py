@@ -175,6 +175,10 @@ class Program:
         """Tell the supervisor facts for the session's summary; the last word on each key counts."""
         self._send("report", facts)
 
+    def request(self, **facts: Any) -> None:
+        """Ask something of the supervisor; what becomes of it comes as an order."""
+        self._send("request", facts)
+
     def tick(self) -> bool:
         """Beat the heart and look for orders; False when it is time to stop.
 

@@ -285,6 +285,7 @@ class MarkKind(IntEnum):
     BEGUN = 19
     PAUSED = 20
     ABORTED = 21
+    COMMAND = 22
 
     @property
     def starts_segment(self) -> bool:

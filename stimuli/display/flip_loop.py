@@ -9,12 +9,13 @@ own delay comes on top (milliseconds, to be measured with the photodiode patch).
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from bci.io.lsl.markers import MarkerOutlet
-from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES
+from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES, SHOWN_WITHHELD
+from bci.memory.orders import NEUTRAL, RELEASE, SET
 from bci.memory.program import Program
 from bci.memory.trial_parts import write_key
 from bci.signal.types import Event, Shown
@@ -125,6 +126,9 @@ class FlipLoop:
         program, display, canvas = self._program, self._display, self.canvas
         clock = program.clock
         program.holds()
+        program.obeys(NEUTRAL, lambda payload: self._withhold(True))
+        program.obeys(RELEASE, lambda payload: self._withhold(False))
+        program.obeys(SET, self._set)
         program.ready(
             driver=display.driver,
             refresh_hz=display.refresh_hz,
@@ -150,6 +154,20 @@ class FlipLoop:
         display.wait()
         self._flip(self._presenter.end())
         program.report(**self.summary(), closed=closed)
+
+    def _withhold(self, withheld: bool) -> None:
+        """Show the neutral picture for now, or no longer; said at once, for it may be on the screen already."""
+        self._presenter.withhold(withheld)
+        if withheld:
+            self._program.row["neutral"] = SHOWN_WITHHELD
+        elif self._choice is not None:
+            self._program.row["neutral"] = _what_is_seen(self._choice)
+        self._program.log.info("neutral picture %s by command", "asked for" if withheld else "released")
+
+    def _set(self, payload: Mapping[str, Any]) -> None:
+        """Change a limit, as an order says."""
+        self._presenter.limit(str(payload["name"]), float(payload["value"]))
+        self._program.log.info("%s is now %g s", payload["name"], payload["value"])
 
     def _note_keys(self) -> None:
         """Write down the keys that were pressed, as far as they mean something."""
@@ -216,7 +234,8 @@ def _what_is_seen(choice: Choice) -> int:
     """Return what the board says of a picture; see `bci.memory.alarms`."""
     if choice.kind is not Shown.NEUTRAL:
         return SHOWN_PICTURES
-    return SHOWN_HELD if choice.cause is Cause.HELD else SHOWN_NEUTRAL
+    by_order = {Cause.HELD: SHOWN_HELD, Cause.WITHHELD: SHOWN_WITHHELD}
+    return SHOWN_NEUTRAL if choice.cause is None else by_order.get(choice.cause, SHOWN_NEUTRAL)
 
 
 def open_pictures(program: Program) -> Pictures:

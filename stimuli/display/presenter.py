@@ -14,7 +14,7 @@ the newest frame, reads the programs' rows, and answers with a `Choice`.
 In an experiment the engine's parts come first: a stimulus is shown in its time while hearts beat and data are
 young, frames are shown in times of feedback only, and otherwise nothing but the fixation target.
 
-The rules, in the order in which they are checked: there is no order to hold neutral; there is a frame; every
+The rules, in the order in which they are checked: there is no order to hold or show neutral; there is a frame; every
 watched program's heart beats; the data are young; the frame is valid; the frame is fresh. Neutral is left only
 by a frame that has not been shown yet: what was doubted once does not come back, and no frame is shown as new
 twice.
@@ -22,7 +22,7 @@ twice.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -42,6 +42,7 @@ class Cause(StrEnum):
     INVALID = "invalid frame"
     FRAME_AGE = "frame age"
     HELD = "held"
+    WITHHELD = "withheld"
     END = "end"
 
 
@@ -113,6 +114,10 @@ class Choice:
     text: Text | None = None
 
 
+#: Which rule of a feed a limit of the session file is.
+_LIMITS = {"fresh_for": "fresh_seconds", "data_age_limit": "data_age_limit"}
+
+
 @dataclass(frozen=True, slots=True)
 class FeedRules:
     """FeedRules hold what one decoder's pictures must keep to be shown.
@@ -166,7 +171,7 @@ class Presenter:
         self._part: TrialPart | None = None
         self._feed = 0
         self._last_shown = [-1] * len(self._feeds)
-        self._held = False
+        self._held = self._withheld = False
         self.choice: Choice | None = None
 
     @classmethod
@@ -245,6 +250,31 @@ class Presenter:
         """Show nothing but neutral from the next flip on, whatever comes."""
         self._held = True
 
+    def withhold(self, withheld: bool) -> None:
+        """Show neutral from the next flip on, for as long as the operator wants it; or end that."""
+        self._withheld = withheld
+
+    def limit(self, name: str, seconds: float) -> None:
+        """Change one of the limits, ``fresh_for``, ``data_age_limit`` or ``heartbeat_limit``, of all decoders.
+
+        Raises
+        ------
+        ValueError
+            If there is no such limit, or no time above 0 is given.
+        """
+        if not (seconds > 0 and math.isfinite(seconds)):
+            raise ValueError(f"{name} is a time above 0 s; {seconds:g} came")
+        if name == "heartbeat_limit":
+            self._heartbeat_limit = seconds
+            return
+        if name not in _LIMITS:
+            raise ValueError(
+                f"the display has no limit {name!r}; it has heartbeat_limit, {', '.join(_LIMITS)}"
+            )
+        changed: dict[str, Any] = {_LIMITS[name]: seconds}
+        self._feeds = tuple(replace(rules, **changed) for rules in self._feeds)
+        self._rules = self._feeds[self._feed]
+
     def end(self) -> Choice:
         """Fall back to neutral because the run is over."""
         if self.choice is None or self.choice.kind is not Shown.NEUTRAL:
@@ -253,7 +283,7 @@ class Presenter:
 
     def _doubt(self, now: float, newest: Frame | None, part: TrialPart | None) -> tuple[Cause, str] | None:
         """Return the first rule that forbids showing `newest`, and what it found."""
-        if newest is None and not self._held:
+        if newest is None and not (self._held or self._withheld):
             return Cause.NO_FRAME, "before the first frame"
         dead = self._dead(now)
         if dead is not None or newest is None:
@@ -278,6 +308,8 @@ class Presenter:
         # Ages are compared as `not (age <= limit)`: a NaN, which stands for never, is too old.
         if self._held:
             return Cause.HELD, "the session is latched safe"
+        if self._withheld:
+            return Cause.WITHHELD, "the operator has asked for it"
         for name, row in self._rules.hearts.items():
             age = now - float(row["beat"])
             if not age <= self._heartbeat_limit:

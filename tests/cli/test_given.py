@@ -45,6 +45,7 @@ TAKES: dict[str, tuple[tuple[Kind, ...], tuple[str, ...], tuple[str, ...]]] = {
     "compare": ((COMPARISON_FILE,), ("compare",), ("--out", "new")),
     "info": ((BUNDLE,), ("info",), ()),
     "evaluate": ((BUNDLE, SESSION), ("evaluate",), ()),
+    "control": ((SESSION,), ("control",), ("stop",)),
     "latency": ((SESSION,), ("latency",), ()),
     "reproduce": ((SESSION,), ("reproduce",), ()),
     "verify": ((SESSION, RECORDED, RECORDING), ("verify",), ()),

@@ -7,8 +7,8 @@ import pytest
 from commands import call
 
 COMMANDS = (
-    "demo", "run", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor", "info", "latency",
-    "quality", "certify", "new", "train", "calibrate", "evaluate", "compare",
+    "demo", "run", "control", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor", "info",
+    "latency", "quality", "certify", "new", "train", "calibrate", "evaluate", "compare",
 )  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def test_each_command_explains_itself_and_offers_json(command: str) -> None:
         (["demo", "--recording", "nowhere.edf"], "no such file"),
         (["run", "nowhere.toml"], "nowhere.toml"),
         (["info", "nowhere"], "nowhere"),
+        (["control", "nowhere", "stop"], "nowhere"),
         (["latency", "nowhere"], "nowhere"),
         (["check", "nowhere.toml"], "nowhere.toml"),
         (["replay", "nowhere.edf"], "nowhere.edf"),

@@ -1,5 +1,6 @@
 """The supervisor, with programs that are none: the test says how they fare, and turns the clock."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bci.config.control import ControlSettings
 from bci.control.line import Line, Post
 from bci.control.plan import Facts, Rules, SessionOutcome
 from bci.control.snapshot import SessionSnapshot, SessionState
@@ -38,6 +40,7 @@ class PlantedChild:
         self.facts: dict[str, Any] = {}
         self.orders: list[Order] = []
         self.answers: dict[str, Acknowledgement] = {}
+        self.requests: deque[dict[str, Any]] = deque()
         self.row, self.clock = row, clock
 
     def beat(self) -> None:
@@ -70,6 +73,7 @@ class PlantedPlan:
 
     name, key = "planted", ""
     rules = Rules(restarts=1, hung_after_s=2.0, when_latched="hold")
+    control = ControlSettings()
 
     def __init__(self, key: str) -> None:
         self.key = key

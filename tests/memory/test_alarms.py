@@ -6,27 +6,31 @@ from collections.abc import Iterator
 import pytest
 
 from bci.control.posts import COUNTERS
-from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES, Alarm, alarms, data_silence
+from bci.memory.alarms import (
+    SHOWN_HELD,
+    SHOWN_NEUTRAL,
+    SHOWN_PICTURES,
+    SHOWN_WITHHELD,
+    Alarm,
+    alarms,
+    data_silence,
+)
 from bci.memory.board import Board, State
 
 LIMIT = 0.5
-PROGRAMS = ("acquire", "acquire:emg", "decode", "display", "record")
+PROGRAMS = ("acquire", "acquire:emg", "decode", "display", "record", "control")
 
 
 @pytest.fixture
 def board() -> Iterator[Board]:
     """A session in which all is well at second 100."""
-    with Board.private(
-        {
-            name: COUNTERS[name.partition(":")[0]]
-            for name in ("acquire", "acquire:emg", "decode", "display", "record")
-        }
-    ) as board:
+    with Board.private({name: COUNTERS[name.partition(":")[0]] for name in PROGRAMS}) as board:
         for name in board.programs:
             row = board.row(name)
             row["state"], row["beat"] = State.RUNNING, 99.98
             if name.startswith("acquire"):
                 row["data"], row["data_limit"] = 99.99, LIMIT
+        board.row("control")["connected"] = 1
         yield board
 
 
@@ -104,6 +108,8 @@ def test_a_source_that_is_gone_is_told_from_one_that_is_silent(board: Board) -> 
         ("decode", {"masked": 3}, "3 channels masked", False),
         ("decode", {"masked": 1}, "1 channel masked", False),
         ("display", {"neutral": SHOWN_HELD}, "LATCHED SAFE: held neutral, end the session", True),
+        ("display", {"neutral": SHOWN_WITHHELD}, "neutral by command", False),
+        ("control", {"connected": 0}, "no broker: commands do not arrive", False),
         ("record", {"refuses_ms": 2300, "waiting": 3_400_000}, "DISK REFUSES 2.3 s", True),
         ("record", {"slow_ms": 1200}, "DISK SLOW 1.2 s", True),
         ("record", {"implausible": 1}, "VALUES NOT PLAUSIBLE: wrong unit?", True),

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from bci.errors import ConfigError, DisplayError
-from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES
+from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES, SHOWN_WITHHELD
 from bci.memory.board import State
-from bci.memory.orders import HOLD, Order
+from bci.memory.orders import HOLD, NEUTRAL, RELEASE, SET, Order
 from bci.signal.types import STAGES, Shown
 from stimuli.display import headless
 from stimuli.display.canvas import Canvas
@@ -231,3 +231,21 @@ def test_what_the_participant_sees_is_on_the_board_also_when_neutral_is_held_tha
     stage.clock.at(0.7, lambda: stage.pipe.send(Order(HOLD)))
     stage.play(headless.main, 1.0)
     assert seen == {0.05: SHOWN_NEUTRAL, 0.2: SHOWN_PICTURES, 0.6: SHOWN_NEUTRAL, 0.9: SHOWN_HELD}
+
+
+def test_the_neutral_picture_by_order_until_it_is_released_and_limits_by_order(stage):
+    row, seen = stage.board.row("display"), {}
+    stage.frames_at(0.1, 0.2, 0.3, 0.4, 0.5)
+    for at, order in (
+        (0.22, Order(NEUTRAL)),
+        (0.42, Order(RELEASE)),
+        (0.61, Order(SET, {"name": "gain", "value": 1})),
+    ):
+        stage.clock.at(at, lambda order=order: stage.pipe.send(order))
+    for at in (0.21, 0.35, 0.55):
+        stage.clock.at(at, lambda at=at: seen.update({at: row["neutral"]}))
+    stage.play(headless.main, 0.7)
+    assert seen == {0.21: SHOWN_PICTURES, 0.35: SHOWN_WITHHELD, 0.55: SHOWN_PICTURES}
+    words = [what for _, what in shown(stage)]
+    assert words == ["before the first frame", 0, 1, "the operator has asked for it", 3, 4, "the run is over"]
+    assert row["refused"] == 1, "there is no limit of that name"

@@ -191,3 +191,38 @@ def test_once_ordered_to_hold_neutral_nothing_else_is_shown(presenter):
     presenter.hold()
     assert presenter.choose(100.0, frame(2)).cause is Cause.HELD
     assert presenter.choose(100.0, frame(3)).kind is Shown.NEUTRAL
+
+
+def test_pictures_that_were_withheld_come_back_with_the_next_frame(presenter):
+    presenter.choose(100.0, frame(1))
+    presenter.withhold(True)
+    choice = presenter.choose(100.0, frame(2))
+    assert (choice.kind, choice.cause) == (Shown.NEUTRAL, Cause.WITHHELD)
+    presenter.withhold(False)
+    assert presenter.choose(100.0, frame(1)).kind is Shown.NEUTRAL, "what was doubted once does not come back"
+    assert presenter.choose(100.0, frame(3)).frame == 3
+
+
+def test_the_latch_is_stronger_than_a_release(presenter):
+    presenter.hold()
+    presenter.withhold(True)
+    presenter.withhold(False)
+    assert presenter.choose(100.0, frame(2)).cause is Cause.HELD
+
+
+def test_a_limit_can_be_changed_while_pictures_are_shown(board, presenter):
+    assert presenter.choose(100.2, frame(1)).kind is Shown.FRAME
+    presenter.limit("fresh_for", 0.1)
+    assert presenter.choose(100.2, frame(2)).cause is Cause.FRAME_AGE
+    presenter.limit("fresh_for", 0.3)
+    assert presenter.choose(100.2, frame(3)).kind is Shown.FRAME
+    presenter.limit("heartbeat_limit", 0.15)
+    assert presenter.choose(100.2, frame(4)).cause is Cause.HEARTBEAT
+    for name, seconds in (
+        ("gamma", 1.0),
+        ("fresh_for", 0.0),
+        ("fresh_for", math.nan),
+        ("heartbeat_limit", -1.0),
+    ):
+        with pytest.raises(ValueError, match=name):
+            presenter.limit(name, seconds)

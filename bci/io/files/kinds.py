@@ -44,7 +44,8 @@ GENERATOR = Kind(
 )
 SESSION = Kind(
     "a session's folder",
-    "`bci latency`, `bci evaluate`, `bci reproduce`, `bci verify`, `bci export` and `bci quality` take it",
+    "`bci latency`, `bci evaluate`, `bci reproduce`, `bci verify`, `bci export` and `bci quality` take it, and while "
+    "it runs `bci control`",
 )
 RECORDED = Kind(
     "a folder of `bci record`",
@@ -95,6 +96,7 @@ _SIGNS = (
             "publish",
             "recording",
             "supervision",
+            "control",
             "limits",
         },
     ),
