@@ -60,6 +60,14 @@ RAW_TIME = {
     "bci/control/doctor.py": ({"perf_counter", "sleep"}, "it examines the machine's clocks and sleeps"),
     "bci/control/certify/breaking.py": ({"time"}, "the date and hour beside the session's time, for people"),
     "bci/control/certify/runs.py": ({"time"}, "the date and hour beside the session's time, for people"),
+    "bci/control/mqtt/broker.py": (
+        {"sleep"},
+        "an event loop pauses between looks at orders, by its own clock",
+    ),
+    "bci/control/mqtt/plane.py": (
+        {"sleep"},
+        "an event loop pauses between looks at orders, by its own clock",
+    ),
     "bci/control/mqtt/wall_clock.py": ({"time"}, "commands come from computers that have no session clock"),
     "bci/io/files/capped.py": (
         {"monotonic"},

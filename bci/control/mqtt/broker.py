@@ -1,7 +1,7 @@
 """The broker program is an MQTT broker for this machine alone, so that nothing need be installed to command a session.
 
-It listens on the loopback interface and nowhere else: whoever may log into this computer may command the session. A
-laboratory's network takes a broker of its own, with encryption and logins (``configs/mosquitto``).
+It listens on the loopback interface and nowhere else: every program and every user of this computer may command the
+session. A laboratory's network takes a broker of its own, with encryption and logins (``configs/mosquitto``).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The Journal is ``control.csv``: every command of a session with its time, id, kind, payload and answer."""
+"""The CommandJournal is ``control.csv``: every command of a session with its time, id, kind, payload and answer."""
 
 import contextlib
 import csv
@@ -18,7 +18,7 @@ MOST_ROWS = 100_000
 _KEPT = 200
 
 
-class Journal:
+class CommandJournal:
     """The journal of one session; a successor of a killed program goes on in the same file.
 
     Parameters

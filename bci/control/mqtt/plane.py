@@ -24,7 +24,7 @@ from bci.control.health import SESSION_NODE, health
 from bci.control.mqtt.commands import CommandAnswer, NodeHealth, NodeState
 from bci.control.mqtt.connection import BrokerAddress, connect
 from bci.control.mqtt.gate import Gate, Judgement
-from bci.control.mqtt.journal import Journal
+from bci.control.mqtt.journal import CommandJournal
 from bci.control.mqtt.topics import Topic, TopicChannel, commands_to
 from bci.control.mqtt.wall_clock import wall_clock
 from bci.control.snapshot import SessionSnapshot, SessionState
@@ -86,7 +86,7 @@ class ControlPlane:
         self._nodes: list[str] = list(program.spec["nodes"])
         self._snapshots = program.ring(SNAPSHOTS)
         self._gate = Gate(self._session, program.clock, wall_clock, float(program.spec["clock_skew_s"]))
-        self._journal = Journal(program.folder / "control.csv")
+        self._journal = CommandJournal(program.folder / "control.csv")
         for answer in self._journal.answers():
             self._gate.remember(answer)
         self._every = 1.0 / float(program.spec["health_hz"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bci.control.mqtt.commands import CommandAnswer, CommandVerdict, make_command
 from bci.control.mqtt.gate import Judgement
-from bci.control.mqtt.journal import JOURNAL_FIELDS, MOST_ROWS, Journal
+from bci.control.mqtt.journal import JOURNAL_FIELDS, MOST_ROWS, CommandJournal
 
 DONE = CommandAnswer(id="a1", kind="mark", verdict=CommandVerdict.DONE, at=12.5, acted=3.25)
 BAD = CommandAnswer(id="", kind="=cmd", verdict=CommandVerdict.MALFORMED, detail="no\nJSON", at=12.0)
@@ -18,13 +18,13 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_each_command_and_each_answer_is_a_row_and_a_successor_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "control.csv"
-    journal = Journal(path)
+    journal = CommandJournal(path)
     command = make_command("mark", issued=12.0, text="a cough")
     journal.heard(3.0, Judgement("session", command, let_in=True), b"")
     journal.heard(3.1, Judgement("session", answer=BAD), b"\x00\xff=1+1")
     journal.answered(3.2, "session", DONE)
     journal.close()
-    successor = Journal(path)
+    successor = CommandJournal(path)
     assert list(successor.answers()) == [DONE]
     successor.answered(4.0, "display", DONE)
     successor.close()
@@ -41,13 +41,13 @@ def test_each_command_and_each_answer_is_a_row_and_a_successor_goes_on(tmp_path:
 def test_a_damaged_row_is_no_answer(tmp_path: Path) -> None:
     path = tmp_path / "control.csv"
     path.write_text(",".join(JOURNAL_FIELDS) + "\n1,session,a1,mark,,perhaps,,,1,0\n1,session,a1\n", "utf-8")
-    journal = Journal(path)
+    journal = CommandJournal(path)
     assert list(journal.answers()) == []
     journal.close()
 
 
 def test_a_flood_fills_no_disk(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "control.csv")
+    journal = CommandJournal(tmp_path / "control.csv")
     journal._rows = MOST_ROWS
     journal.heard(3.1, Judgement("session", answer=BAD), b"x")
     journal.heard(3.2, Judgement("session", make_command("stop", issued=1.0), let_in=True), b"")
