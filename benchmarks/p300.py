@@ -20,11 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from bci.config.session import parse_session
-from bci.control.session_plan import supervise
 from bci.decoder.bundle import save_bundle
-from bci.session.recorded import RecordedSession
-from bci.session.reproduce import reproduce
+from benchmarks.live_folds import inner_folds, play
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.metrics.ranks import auc
 from models.settings import find_data_root
@@ -44,29 +41,18 @@ def live(
     """Train on all but a fold, play the recording through the line, and score what was decoded of the fold."""
     classes = trials.classes
     readout = fit(trials, fold.fit, config.readout)
-    novelty = fit_novelty(readout, trials.epochs[fold.fit], inner(fold))
+    novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold))
     bundle = save_bundle(work / "bundle", *bundle_of(config, trials, readout, novelty, {}))
     (recording,) = config.recordings
-    source = {
-        "kind": "replay", "file": str(root / recording.path), "rate": recording.rate, "unit": recording.unit,
-        "channels": list(recording.channels or ()), "speed": speed,
-    }  # fmt: skip
-    values = {
-        "name": "p300", "network": "machine", "source": source, "decoder": {"bundle": str(bundle.folder)},
-        "display": {"kind": "headless", "max_png": 0, "contact_sheet": 0},
-    }  # fmt: skip
-    summary = supervise(parse_session(values, work, "benchmarks.p300"), work / "sessions").run()
-    folder = Path(summary["session"])
-    recorded = RecordedSession.read(folder)
-    frames = list(recorded.frames)
-    decoding, again = recorded.decoding(), reproduce(folder)
-    whole = len(frames) + len(decoding.lost) == len(trials) and not decoding.lost
+    played = play(bundle, recording, root, work, speed)
+    frames = list(played.frames)
+    whole = len(frames) == len(trials) and not played.lost
     row: dict[str, Any] = {
         "frames": len(frames),
-        "lost": len(decoding.lost),
-        "reproduced": bool(again["reproduced"]) and again["equal"] == again["frames"] == len(frames),
-        "samples_lost": summary["samples_lost"],
-        "status": summary["status"],
+        "lost": played.lost,
+        "reproduced": played.reproduced,
+        "samples_lost": played.samples_lost,
+        "status": played.status,
     }
     if not whole:
         return row | {"auc": float("nan"), "offline": float("nan"), "invalid": float("nan"), "text": False}
@@ -83,12 +69,6 @@ def live(
         "invalid": float(1 - good.mean()),
         "text": [text == target for text in texts] == attended.tolist(),
     }
-
-
-def inner(fold: Fold) -> list[Fold]:
-    """Return folds within the trials that a fold is fitted on, by their places there."""
-    rows = np.arange(len(fold.fit))
-    return [Fold(np.setdiff1d(rows, part), part) for part in np.array_split(rows, 5)]
 
 
 def judge(

@@ -1,0 +1,99 @@
+"""A recording played through the whole line with a bundle that never saw it, and what the live decoder wrote of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci.config.session import parse_session
+from bci.control.session_plan import supervise
+from bci.decoder.bundle import Bundle
+from bci.session.frames import RecordedFrame
+from bci.session.recorded import RecordedSession
+from bci.session.reproduce import reproduce
+from models.settings import RecordedFile
+from models.systems.events.readout import ClassReadout
+from models.systems.events.trials import EventTrials, Fold
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A Played is what a session wrote.
+
+    Attributes
+    ----------
+    frames : sequence of RecordedFrame
+        In order.
+    lost : int
+        Events without an epoch.
+    reproduced : bool
+        Whether every frame, decoded again, is equal to the bit.
+    samples_lost : int
+    status : str
+    """
+
+    frames: Sequence[RecordedFrame]
+    lost: int
+    reproduced: bool
+    samples_lost: int
+    status: str
+
+
+def play(bundle: Bundle, recording: RecordedFile, root: Path, work: Path, speed: float) -> Played:
+    """Play a recording through source, Lab Streaming Layer, acquisition, decoder, display and recorder."""
+    source: dict[str, Any] = {"kind": "replay", "file": str(root / recording.path), "speed": speed}
+    if recording.rate is not None:
+        source["rate"] = recording.rate
+    if recording.unit is not None:
+        source["unit"] = recording.unit
+    if recording.channels is not None:
+        source["channels"] = list(recording.channels)
+    values = {
+        "name": bundle.name, "network": "machine", "source": source, "decoder": {"bundle": str(bundle.folder)},
+        "display": {"kind": "headless", "max_png": 0, "contact_sheet": 0},
+    }  # fmt: skip
+    summary: Mapping[str, Any] = supervise(parse_session(values, work, "benchmarks"), work / "sessions").run()
+    folder = Path(summary["session"])
+    recorded = RecordedSession.read(folder)
+    frames, again = list(recorded.frames), reproduce(folder)
+    return Played(
+        frames,
+        len(recorded.decoding().lost),
+        bool(again["reproduced"]) and again["equal"] == again["frames"] == len(frames),
+        summary["samples_lost"],
+        summary["status"],
+    )
+
+
+def inner_folds(fold: Fold, n: int = 5) -> list[Fold]:
+    """Return folds within the trials that a fold is fitted on, by their places there."""
+    rows = np.arange(len(fold.fit))
+    return [Fold(np.setdiff1d(rows, part), part) for part in np.array_split(rows, n)]
+
+
+def scored_live(
+    played: Played, trials: EventTrials, rows: np.ndarray[Any, Any], readout: ClassReadout
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Pair the frames of one recording with its trials.
+
+    Returns
+    -------
+    rows : (m,) int
+        Trials of the recording whose frame is valid.
+    live : (m, k)
+        Log-probabilities that the live decoder wrote.
+    offline : (m, k)
+        Of the same readout, offline.
+    """
+    by_index = {int(trials.end[row]): int(row) for row in rows}
+    pairs = [
+        (by_index[frame.last_sample + 1], frame.latent)
+        for frame in played.frames
+        if frame.valid and frame.last_sample + 1 in by_index
+    ]
+    places = np.array([place for place, _ in pairs], int)
+    live = np.log(np.maximum(np.array([latent for _, latent in pairs], np.float64), 1e-30))
+    offline = readout.scores(trials.epochs[places])
+    return places, live, offline - np.log(np.exp(offline).sum(axis=1, keepdims=True))
