@@ -8,26 +8,29 @@
 
 An order comes from the supervisor or from a key in a window; both do the same. Each is a row of ``controls.csv``, on
 the disk when it has been carried out, and a mark of the recording. A restarted engine reads them: an experiment that
-was paused still is.
+was paused still is. What the participant pressed, and when the fixation target changed, is kept in ``responses.csv``.
 """
 
-import io
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from bci.errors import Overrun
-from bci.io.files.cells import read_rows, write_rows
-from bci.io.files.disk import AppendFile
 from bci.memory.marks import write_mark
 from bci.memory.orders import ABORT, PAUSE, RESUME, START
 from bci.memory.program import Program
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import KEY, Stage
-from bci.signal.types import MarkKind, event_of
+from bci.signal.types import Event, MarkKind, event_of
+from stimuli.part_table import PartTable, read_parts
 from stimuli.trials import Answer
 
 #: Columns of ``controls.csv``: session seconds, what was ordered, who by, the trial under way or next.
 FIELDS = ("time", "order", "by", "trial")
+
+#: Columns of ``responses.csv``: session seconds, a key of the participant's or what the fixation target did, the trial.
+RESPONSE_FIELDS = ("time", "event", "trial")
+
+#: The role of the ring that the participant's window writes.
+PARTICIPANTS = "responses"
 
 #: What each order needs, where it leads, what the recording says, and why it is refused elsewhere.
 _ORDERS: Mapping[str, tuple[frozenset[Stage], Stage, MarkKind, str]] = {
@@ -72,9 +75,9 @@ class Controls:
         self._repeats = on_pause == "repeat"
         self._marks = program.ring("engine_marks") if program.has("engine_marks") else None
         self._windows = [
-            _Window(program.ring(role), answers, orders)
+            _Window(program.ring(role), role == PARTICIPANTS, answers, orders)
             for role, answers, orders in (
-                ("responses", _names(keys["answers"]), bool(keys["participant"])),
+                (PARTICIPANTS, _names(keys["answers"]), bool(keys["participant"])),
                 ("operator_keys", (), bool(keys["operator"])),
             )
             if program.has(role)
@@ -84,12 +87,10 @@ class Controls:
         self.trial = 0
         self.aborted_by = ""
         self.stage = Stage.WAITING if begin == "order" else Stage.RUNNING
-        number = 1
-        while (path := _path(program.folder, number)).exists():
-            self._recall(path)
-            number += 1
-        self._file = AppendFile(path)
-        self._append(FIELDS)
+        for row in read_parts(program.folder, "controls"):
+            self._become(_ORDERS[row["order"]][1], row["by"])
+        self._orders = PartTable(program.folder, "controls", FIELDS)
+        self._responses: PartTable | None = None
         for kind in _ORDERS:
             program.obeys(kind, self._handler(kind))
         program.row["stage"] = self.stage
@@ -108,9 +109,14 @@ class Controls:
         """Beat the heart, obey orders and keys; False when the program is to stop."""
         going = self._program.tick()
         for window in self._windows:
-            for name, time in window.pressed():
+            for event in window.look():
+                if window.is_participants:
+                    self._write_down(event)
+                if not event.text.startswith(KEY):
+                    continue
+                name = event.text.removeprefix(KEY)
                 if name in window.answers:
-                    self._answers.append(Answer(name, time))
+                    self._answers.append(Answer(name, event.time))
                 if window.orders:
                     self._press(name)
         return going
@@ -136,7 +142,7 @@ class Controls:
         if self.stage not in needs:
             raise ValueError(f"the experiment {why}: it is {self.stage.name.lower()}, so there is no {kind}")
         now = self._program.clock.now()
-        self._append((now, kind, by, self.trial))
+        self._orders.append([(now, kind, by, self.trial)])
         if self._marks is not None:
             write_mark(self._marks, mark, self.trial, time=now, detail=f"{kind} by {by}")
         self._program.log.info("%s by %s, at trial %d", kind, by, self.trial)
@@ -148,8 +154,10 @@ class Controls:
             self._become(Stage.OVER, "")
 
     def close(self) -> None:
-        """Close the table."""
-        self._file.close()
+        """Close the tables."""
+        self._orders.close()
+        if self._responses is not None:
+            self._responses.close()
 
     def _become(self, stage: Stage, by: str) -> None:
         self.stage = stage
@@ -168,44 +176,34 @@ class Controls:
         if kind is not None and self.stage in _ORDERS[kind][0]:
             self.take(kind, f"key {name}")
 
-    def _recall(self, path: Path) -> None:
-        text = path.read_bytes().decode()
-        for row in read_rows(text[: text.rfind("\n") + 1]):
-            self._become(_ORDERS[row["order"]][1], row["by"])
-
-    def _append(self, row: Sequence[object]) -> None:
-        text = io.StringIO(newline="")
-        write_rows(text, [row])
-        self._file.append(text.getvalue().encode())
-        self._file.sync()
+    def _write_down(self, event: Event) -> None:
+        if self._responses is None:
+            self._responses = PartTable(self._program.folder, "responses", RESPONSE_FIELDS)
+        self._responses.append([(event.time, event.text, self.trial)], sync=False)
 
 
 class _Window:
     """The keys that are pressed in one window."""
 
-    def __init__(self, ring: Ring, answers: Sequence[str], orders: bool) -> None:
+    def __init__(self, ring: Ring, is_participants: bool, answers: Sequence[str], orders: bool) -> None:
         self._ring, self._at = ring, ring.count
+        self.is_participants = is_participants
         self.answers, self.orders = frozenset(answers), orders
 
-    def pressed(self) -> list[tuple[str, float]]:
-        """Return name and session time of each key that was pressed since the last call."""
-        keys: list[tuple[str, float]] = []
+    def look(self) -> list[Event]:
+        """Return what was written down in it since the last look."""
+        events: list[Event] = []
         while self._at < self._ring.count:
             try:
-                record = self._ring.read(self._at, self._at + 1)["event"][0]
+                event = event_of(self._ring.read(self._at, self._at + 1)["event"][0])
             except Overrun as overrun:
                 self._at = overrun.first + overrun.lost
                 continue
             self._at += 1
-            event = event_of(record)
-            if event is not None and event.text.startswith(KEY):
-                keys.append((event.text.removeprefix(KEY), event.time))
-        return keys
+            if event is not None:
+                events.append(event)
+        return events
 
 
 def _names(keys: object) -> Sequence[str]:
     return tuple(map(str, keys)) if isinstance(keys, list | tuple) else ()
-
-
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"controls{f'-{number}' if number > 1 else ''}.csv"

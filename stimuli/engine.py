@@ -21,16 +21,20 @@ from contextlib import closing
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.config.experiment import KeySettings
+from bci.config.protocol import KeySettings
 from bci.errors import ConfigError
 from bci.memory.program import Program
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import Phase, Stage, write_clear, write_part
 from stimuli.controls import Controls
+from stimuli.feedback_table import FeedbackTable
+from stimuli.fixation_task import FixationTask
+from stimuli.live_feedback import LiveFeedback, at_first
 from stimuli.protocols import open_protocol
+from stimuli.protocols.own import keep_own
 from stimuli.rendered import Rendered
 from stimuli.trial_table import Past, TrialRow, TrialTable, read_past
-from stimuli.trials import Ending, Latent, Outcome, Palette, Picture, Protocol, Text, Trial
+from stimuli.trials import Ending, Latent, Live, Outcome, Palette, Picture, Protocol, Text, Trial
 from stimuli.witness import NO_FEED, Witness
 
 #: From asking for a stimulus to its onset, at least: a display looks once in a flip.
@@ -71,9 +75,14 @@ def main(program: Program) -> None:
     protocol = open_protocol(spec, palette)
     past = read_past(program.folder)
     trial, number = _replay(protocol, past), len(past.rows)
+    keep_own(spec["protocol"], program.folder)
     aborted = sum(row.outcome.ending is Ending.ABORTED for row in past.rows)
     row = program.row
-    with TrialTable(program.folder) as table, closing(_controls(program)) as controls:
+    with (
+        TrialTable(program.folder) as table,
+        closing(_controls(program)) as controls,
+        closing(FeedbackTable(program.folder)) as feedback,
+    ):
         # A flip can come up to half a refresh before the time it was asked for.
         witness = Witness(shown, frames, early_s=LEAD_S / 2, first_frames=past.frames)
         witness.feeds |= {place: _feed(row, feeds) for place, row in enumerate(past.rows)}
@@ -85,7 +94,8 @@ def main(program: Program) -> None:
             aborted, number, trial = aborted + 1, number + 1, _next(protocol, outcome)
         row["done"], row["aborted"], controls.trial = number, aborted, number
         program.ready()
-        watch = _Watch(program, controls, witness)
+        task = spec.get("fixation_task")
+        watch = _Watch(program, controls, witness, task and FixationTask(task, stimuli, program.restart))
         free_from = program.clock.now() + LEAD_S + spec["lead_in_s"]
         going = True
         while trial is not None and going and controls.tick():
@@ -96,17 +106,23 @@ def main(program: Program) -> None:
                 continue
             row["begun"] = number + 1
             feed = witness.feeds[number] = feeds.get(trial.phase, 0)
-            lead = LEAD_S + DRAW_S * isinstance(trial.stimulus, Latent)
+            first = at_first(trial)
+            lead = LEAD_S + DRAW_S * isinstance(first.stimulus, Latent)
             start = max(program.clock.now() + lead, free_from + trial.blank_s)
-            image = _image(watch, rendered, number, trial, start - LEAD_S)
+            image = _image(watch, rendered, number, first, start - LEAD_S)
             if controls.cut:
                 pass  # a pause or the end came before anything was asked for
-            elif image is not None or isinstance(trial.stimulus, Text):
-                ask(stimuli, number, trial, start, image, feed)
+            elif image is not None or isinstance(first.stimulus, Text):
+                ask(stimuli, number, first, start, image, feed)
+                if isinstance(trial.stimulus, Live):
+                    watch.feedback = LiveFeedback(
+                        program.clock, stimuli, feedback, witness, rendered, number, trial, start, feed
+                    )
             elif program.tick():
                 program.log.error("the picture of trial %d did not come in time: it is aborted", number)
             free_from = start + trial.stimulus_s + trial.feedback_s
             going = watch.until(free_from, answered=start if trial.until_answer else math.inf)
+            watch.feedback = None
             if controls.cut or (going and program.clock.now() < free_from):
                 write_clear(stimuli, number)
                 free_from = program.clock.now()
@@ -136,8 +152,11 @@ def main(program: Program) -> None:
 class _Watch:
     """The engine's waiting: it looks at the screen, at orders and at keys meanwhile."""
 
-    def __init__(self, program: Program, controls: Controls, witness: Witness) -> None:
-        self.program, self._controls, self._witness = program, controls, witness
+    def __init__(
+        self, program: Program, controls: Controls, witness: Witness, task: FixationTask | None
+    ) -> None:
+        self.program, self._controls, self._witness, self._task = program, controls, witness, task
+        self.feedback: LiveFeedback | None = None
 
     def until(self, when: float, answered: float = math.inf) -> bool:
         """Look until `when`, or for an answer from the time `answered` on; False when told to stop, or cut short."""
@@ -149,10 +168,16 @@ class _Watch:
                 return True
             clock.sleep_until(min(when, clock.now() + _SLICE))
             self._witness.look()
+            if self._task is not None:
+                self._task.look(clock.now())
+            if self.feedback is not None:
+                self.feedback.look()
         return not controls.cut
 
     def until_running(self) -> bool:
         """Look until the experiment runs; False when told to stop, or when it is aborted."""
+        if self._task is not None:
+            self._task.rest()
         while self._controls.halted:
             if not self.until_slice() or self._controls.stage is Stage.ABORTED:
                 return False
@@ -273,7 +298,7 @@ def _image(
     """Return the pixels of a trial's stimulus; None where it is a text, or was not drawn by `deadline`."""
     if isinstance(trial.stimulus, Picture):
         return trial.stimulus.image
-    if isinstance(trial.stimulus, Text) or rendered is None:
+    if not isinstance(trial.stimulus, Latent) or rendered is None:
         return None
     clock = watch.program.clock
     rendered.request(number, trial.number, trial.stimulus.latent)

@@ -5,20 +5,17 @@ trial, ``readings.csv`` a row for each reading that came after its trial, with t
 restarted engine writes ``trials-2.csv``, ``readings-2.csv`` and so on; a row is on the disk when it has been written.
 """
 
-import io
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.files.cells import read_rows, write_rows
-from bci.io.files.disk import AppendFile
+from stimuli.part_table import PartTable, read_parts
 from stimuli.trials import Answer, Ending, Latent, Outcome, Reading, Trial
 
 #: Columns of ``trials.csv``. `frames`: how many reconstructions had been looked at when the outcome was made, of each
@@ -42,13 +39,8 @@ class TrialTable:
     """
 
     def __init__(self, folder: Path) -> None:
-        number = 1
-        while _path(folder, "trials", number).exists():
-            number += 1
-        self._trials = AppendFile(_path(folder, "trials", number))
-        self._readings = AppendFile(_path(folder, "readings", number))
-        _append(self._trials, [FIELDS])
-        _append(self._readings, [READING_FIELDS])
+        self._trials = PartTable(folder, "trials", FIELDS)
+        self._readings = PartTable(folder, "readings", READING_FIELDS)
 
     def write(
         self,
@@ -90,14 +82,14 @@ class TrialTable:
             trial.file,
             json.dumps([[answer.key, answer.time] for answer in outcome.answers]) if outcome.answers else "",
         )
-        _append(self._trials, [row])
+        self._trials.append([row])
 
     def write_late(self, readings: Iterable[Reading], outcome: int | None = None) -> None:
         """Append readings of trials that were over; `outcome` is the trial whose outcome brings them, if any does."""
         brought_by = "" if outcome is None else outcome
         rows = [(r.trial, brought_by, float(r.confidence), _list(r.latent)) for r in readings]
         if rows:
-            _append(self._readings, rows)
+            self._readings.append(rows)
 
     def __enter__(self) -> "TrialTable":
         return self
@@ -146,7 +138,7 @@ def read_past(folder: Path) -> Past:
     """
     late: defaultdict[int, dict[int, Reading]] = defaultdict(dict)
     after = set()
-    for row in _rows(folder, "readings"):
+    for row in read_parts(folder, "readings"):
         reading = Reading(int(row["trial"]), _latent(row["latent"]), float(row["confidence"]))
         if row["outcome"]:
             late[int(row["outcome"])][reading.trial] = reading
@@ -154,7 +146,7 @@ def read_past(folder: Path) -> Past:
             after.add(reading.trial)
     rows: list[TrialRow] = []
     frames: tuple[int, ...] = ()
-    for row in _rows(folder, "trials"):
+    for row in read_parts(folder, "trials"):
         number, frames = int(row["trial"]), tuple(map(int, row["frames"].split()))
         outcome = Outcome(
             number,
@@ -175,20 +167,6 @@ def _in_order(readings: Mapping[int, Reading]) -> tuple[Reading, ...]:
     return tuple(readings[trial] for trial in sorted(readings))
 
 
-def _path(folder: Path, table: str, number: int) -> Path:
-    return folder / f"{table}{f'-{number}' if number > 1 else ''}.csv"
-
-
-def _rows(folder: Path, table: str) -> Iterator[Mapping[str, str]]:
-    number = 1
-    while (path := _path(folder, table, number)).exists():
-        # Line ends as they were written.
-        text = path.read_bytes().decode()
-        # The last row of an engine that was killed while it wrote may have been cut.
-        yield from read_rows(text[: text.rfind("\n") + 1])
-        number += 1
-
-
 def _list(latent: NDArray[np.float32]) -> str:
     """Return a latent as a JSON list that gives its float32 back exactly."""
     return json.dumps([float(value) for value in latent])
@@ -196,10 +174,3 @@ def _list(latent: NDArray[np.float32]) -> str:
 
 def _latent(text: str) -> NDArray[np.float32]:
     return np.array(json.loads(text), np.float32)
-
-
-def _append(file: AppendFile, rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO(newline="")
-    write_rows(text, rows)
-    file.append(text.getvalue().encode())
-    file.sync()

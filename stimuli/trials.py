@@ -1,9 +1,10 @@
 """Trials: what a protocol asks for, what became of it, and what it may be made of."""
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,8 +76,37 @@ class Text:
             )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """What a `Live` stimulus shows from now on, the value that this stands for, and the value that was read for it."""
+
+    stimulus: Picture | Latent
+    value: float
+    read: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Live:
+    """A stimulus that is drawn anew, while it is shown, of what the decoder reads.
+
+    Attributes
+    ----------
+    draw : callable
+        Takes what was read last, (d,) float32, None for nothing, or nothing that is fresh, and the seconds since the
+        stimulus was due; returns what to show.
+    update_s : float
+        Shortest time from one picture to the next.
+    fresh_s : float
+        A reading whose data arrived longer ago is none.
+    """
+
+    draw: Callable[[NDArray[np.float32] | None, float], Drawn]
+    update_s: float = 0.2
+    fresh_s: float = 1.0
+
+
 #: What a trial shows.
-Stimulus = Picture | Latent | Text
+Stimulus = Picture | Latent | Text | Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +127,7 @@ class Trial:
         The stimulus' number in its set; the marker of its flip reads ``stimulus <number> <name>``.
     name : str
         What it is called.
-    stimulus : Picture, Latent or Text
+    stimulus : Picture, Latent, Text or Live
         What is shown.
     stimulus_s, feedback_s, blank_s : float
         How long it is shown, how long reconstructions may be seen after it, how long nothing is shown before it.
@@ -121,6 +151,18 @@ class Trial:
     kind: str = "stimulus"
     file: str = ""
     until_answer: bool = False
+
+
+def timed(spec: Mapping[str, Any], number: int, name: str, stimulus: Stimulus, **changes: Any) -> Trial:
+    """Return a trial with the times of ``[experiment]``; `changes` are other attributes of `Trial`.
+
+    >>> spec = {"stimulus_s": 0.5, "feedback_s": 0.0, "blank_s": 1.0}
+    >>> trial = timed(spec, 3, "left", Text("left"), kind="cue", stimulus_s=2.0)
+    >>> trial.number, trial.stimulus_s, trial.blank_s, trial.kind
+    (3, 2.0, 1.0, 'cue')
+    """
+    times = {name: spec[name] for name in ("stimulus_s", "feedback_s", "blank_s")}
+    return Trial(number, name, stimulus, **(times | changes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bci.errors import Overrun
 from bci.memory.ring import Ring
 from bci.signal.types import STAGES, Shown
@@ -96,6 +99,28 @@ class Witness:
             elif kind is Shown.NEUTRAL and flip < start + trial.stimulus_s:
                 broken = True
         return onset, broken
+
+    def newest(self, feed: int, since: float) -> tuple[int, NDArray[np.float32] | None]:
+        """Return number and latent of a decoder's newest reconstruction, -1 and None unless it is valid and fresh.
+
+        Parameters
+        ----------
+        feed : int
+            Which of the decoders that feed the display.
+        since : float
+            When its data must have arrived at the earliest, session seconds.
+        """
+        ring = self._frames[feed]
+        if not ring.count:
+            return -1, None
+        try:
+            frame = ring.read(ring.count - 1, ring.count)
+        except Overrun:
+            return -1, None
+        info = frame["info"][0]
+        if not info["valid"] or not info["stamps"][_ARRIVED] >= since:
+            return -1, None
+        return ring.count - 1, frame["latent"][0].copy()
 
     def lost(self, number: int, pending: Iterable[Reading] = ()) -> Outcome:
         """Say what became of a trial whose engine died in it; `pending` are late readings that were to come with it."""

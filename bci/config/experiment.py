@@ -7,104 +7,29 @@ are the modules of `stimuli.protocols`.
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from bci.config.numbers import Seed
 from bci.config.paths import PathText
-from bci.io.shipped import locate
+from bci.config.protocol import Count, PictureFolderSettings, ProtocolSettings
+from bci.config.protocols import (
+    ImagerySettings,
+    NeurofeedbackSettings,
+    OddballSettings,
+    OwnProtocolSettings,
+    PerceptionSettings,
+)
 from bci.memory.trial_parts import LONGEST_TEXT
 
-_Seconds = Annotated[float, Field(ge=0, le=600)]
-_Count = Annotated[int, Field(ge=1, le=100_000)]
 OptimiserName = Literal["cma", "full_cma", "sphere_cma", "genetic", "random"]
-KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 ]{0,19}$")]
 _Words = Annotated[str, Field(min_length=1)]
-#: What a phase of an experiment may be called.
-PhaseName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,19}$")]
 
 
-class KeySettings(BaseModel):
-    """Keys of an experiment, by the names that are printed on them, in small letters: a, 1, space, return, left."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    answers: Annotated[tuple[KeyName, ...], Field(max_length=40)] = ("space",)
-    """Keys by which the participant answers; they are recorded, and told to the protocol."""
-    start: KeyName = "return"
-    """Begins an experiment that waits for it."""
-    pause: KeyName = "p"
-    """Pauses, and goes on after a pause."""
-    abort: KeyName = "q"
-    """Ends the experiment at once."""
-    operator: bool = True
-    """Whether start, pause and abort are obeyed in the operator's window, the preview."""
-    participant: bool = False
-    """Whether they are obeyed in the participant's window."""
-
-    @model_validator(mode="after")
-    def _each_key_means_one_thing(self) -> Self:
-        keys = (*self.answers, self.start, self.pause, self.abort)
-        if len(set(keys)) < len(keys) or "escape" in keys:
-            raise ValueError(
-                f"each key means one thing, and escape closes the window; came {', '.join(keys)}"
-            )
-        return self
-
-
-class ProtocolSettings(BaseModel):
-    """ProtocolSettings holds the settings that all protocols share: the times of a trial.
-
-    The display stamps every stimulus with its flip and publishes it as a marker ``stimulus <number> <name>``, which is
-    recorded and around which a bundle may decode epochs.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    draws_latents: ClassVar[bool] = False
-    """Whether its stimuli are latents, which the session's bundle must draw."""
-
-    protocol: str
-    begin: Literal["auto", "order"] = "auto"
-    """"auto" begins when everything is ready; "order" waits for the order to start, or for its key."""
-    on_pause: Literal["finish", "repeat"] = "finish"
-    """What a pause does to the trial under way: "finish" shows it to its end first, "repeat" cuts it short and shows it
-    again afterwards."""
-    keys: KeySettings = KeySettings()
-    stimulus_s: Annotated[float, Field(gt=0, le=600)] = 0.5
-    """How long a stimulus is shown."""
-    feedback_s: _Seconds = 0.0
-    """How long, after it, reconstructions are shown to the participant; 0 for never."""
-    blank_s: _Seconds = 1.0
-    """How long only the fixation target is shown before each stimulus."""
-    lead_in_s: _Seconds = 2.0
-    """How long, beside that, it is shown before the first one: filters settle, and so does the participant."""
-    phases: Annotated[tuple[PhaseName, ...], Field(max_length=100)] = ()
-    """Names of the experiment's phases: the protocol runs once in each, in this order. ``[display.decoders]`` may show
-    the pictures of another decoder in each. Without names the experiment is one phase."""
-
-    def placed(self, folder: Path) -> Self:
-        """Return the same settings with paths that are relative to `folder`."""
-        return self
-
-
-class _PictureFolder(ProtocolSettings):
-    """Settings of a protocol whose stimuli come from a folder of pictures."""
-
-    folder: PathText
-    """Folder of the pictures (PNG, JPEG, BMP, TIFF, WebP), or the name of a shipped one: faces."""
-    seed: Seed = 0
-    """Which random order."""
-
-    def placed(self, folder: Path) -> Self:
-        """Return the same settings with the pictures' folder where it is, beside the file or elsewhere."""
-        return self.model_copy(update={"folder": locate(self.folder, folder, "stimuli")})
-
-
-class ImagesSettings(_PictureFolder):
+class ImagesSettings(PictureFolderSettings):
     """The pictures of a folder, each shown as often, and time for feedback after each."""
 
     protocol: Literal["images"] = "images"
-    repeats: _Count = 1
+    repeats: Count = 1
     """How often each is shown."""
     order: Literal["random", "sorted"] = "random"
     """Random, each block of trials holding every picture once, or as the file names sort."""
@@ -118,9 +43,9 @@ class LatentsSettings(ProtocolSettings):
     protocol: Literal["latents"]
     pattern: Literal["random", "direction"] = "random"
     """"random": standard normal points. "direction": evenly spaced points of one straight line through the origin."""
-    points: _Count = 24
+    points: Count = 24
     """How many points."""
-    repeats: _Count = 1
+    repeats: Count = 1
     """How often each is shown."""
     order: Literal["random", "sorted"] = "random"
     """Random, each block of trials holding every point once, or by number: of a direction, from end to end."""
@@ -131,7 +56,7 @@ class LatentsSettings(ProtocolSettings):
     """Which points or which direction, and which random order."""
 
 
-class StaircaseSettings(_PictureFolder):
+class StaircaseSettings(PictureFolderSettings):
     """Pictures whose contrast follows what is read of them: the lowest contrast at which they still can be read.
 
     Beside the pictures lies ``latents.json``, the latent of each by its name.
@@ -148,7 +73,7 @@ class StaircaseSettings(_PictureFolder):
     random."""
     reversals: Annotated[int, Field(ge=2, le=1000)] = 8
     """After how many changes of direction the experiment ends."""
-    trials: _Count = 200
+    trials: Count = 200
     """After how many trials it ends at the latest."""
 
 
@@ -160,7 +85,7 @@ class TextSettings(ProtocolSettings):
     """What is written, one entry a stimulus; "\\n" begins a new line."""
     size_deg: Annotated[float, Field(gt=0, le=45)] = 1.5
     """Height of a line, degrees of visual angle."""
-    repeats: _Count = 1
+    repeats: Count = 1
     """How often each is shown."""
     order: Literal["random", "sorted"] = "random"
     """Random, each block of trials holding every entry once, or as they are listed."""
@@ -226,9 +151,13 @@ class EvolutionSettings(ProtocolSettings):
 
 
 def _protocol_of(settings: Any) -> Any:
-    if isinstance(settings, dict):
-        return settings.get("protocol", "images")
-    return getattr(settings, "protocol", None)
+    name = (
+        settings.get("protocol", "images")
+        if isinstance(settings, dict)
+        else getattr(settings, "protocol", None)
+    )
+    # A protocol of the experimenter's own is a file, or a module with a dot in its name.
+    return "own" if isinstance(name, str) and "." in name else name
 
 
 #: The ``[experiment]`` section.
@@ -237,6 +166,11 @@ ExperimentSettings = Annotated[
     | Annotated[LatentsSettings, Tag("latents")]
     | Annotated[StaircaseSettings, Tag("staircase")]
     | Annotated[TextSettings, Tag("text")]
-    | Annotated[EvolutionSettings, Tag("evolution")],
+    | Annotated[EvolutionSettings, Tag("evolution")]
+    | Annotated[PerceptionSettings, Tag("perception")]
+    | Annotated[ImagerySettings, Tag("imagery")]
+    | Annotated[NeurofeedbackSettings, Tag("neurofeedback")]
+    | Annotated[OddballSettings, Tag("oddball")]
+    | Annotated[OwnProtocolSettings, Tag("own")],
     Discriminator(_protocol_of),
 ]

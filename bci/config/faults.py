@@ -65,6 +65,8 @@ _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$": "up to 64 letters, digits, - and _, neither - nor _ first",
     r"^[a-z][a-z0-9_]{0,19}$": "up to 20 small letters, digits and _, a letter first",
     r"^[a-z0-9][a-z0-9 ]{0,19}$": "the name of a key in small letters: a, 1, space, return, left",
+    r"^([^\x00-\x1f]+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)+)$": "a Python file or a module, flicker.py or my_lab.flicker",
+    r"^[A-Za-z]{0,3}[0-9]{1,5}$": "a code, up to three letters and one to five digits, as 01 or S07: no name, no date",
     r"^[0-9a-f]{64}$": "64 hexadecimal digits",
 }
 
@@ -186,14 +188,12 @@ class _Place:
 
     def tag_key(self) -> str:
         """Return the key that tells the branches of a union apart."""
-        shared = [{n for n, field in kind.model_fields.items() if _tags(field)} for kind in self._branches()]
-        common = set.intersection(*shared) if shared else set()
-        return next((name for name in (*KINDS, *sorted(common)) if name in common), "")
+        return next((key for key in KINDS if any(_tags_of(kind, key) for kind in self._branches())), "")
 
     def tags(self) -> list[str]:
         """Return the values of that key."""
         key = self.tag_key()
-        return [tag for kind in self._branches() if key for tag in _tags(kind.model_fields[key])]
+        return [tag for kind in self._branches() if key for tag in _tags_of(kind, key)]
 
     def _branches(self) -> list[type[BaseModel]]:
         return [kind for kind in self.kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
@@ -251,7 +251,7 @@ def _is_table(kind: Any) -> bool:
 
 def _is_branch(kind: Any, label: int | str) -> bool:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        tags = {tag for field in kind.model_fields.values() for tag in _tags(field)}
+        tags = {tag for key in KINDS for tag in _tags_of(kind, key)}
         return kind.__name__ == label or label in tags
     return str(label).startswith(getattr(kind, "__name__", str(kind)))
 
@@ -259,6 +259,11 @@ def _is_branch(kind: Any, label: int | str) -> bool:
 def _tags(field: FieldInfo) -> list[str]:
     """Return the words that a field may hold, where it lists them."""
     return list(map(str, get_args(field.annotation))) if get_origin(field.annotation) is Literal else []
+
+
+def _tags_of(kind: type[BaseModel], key: str) -> list[str]:
+    """Return the words that a key of a model may hold; none where it has no such key, or the key may be any text."""
+    return _tags(kind.model_fields[key]) if key in kind.model_fields else []
 
 
 def _described(pattern: str) -> str:

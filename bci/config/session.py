@@ -33,6 +33,9 @@ from bci.io.files.folder import NAME
 from bci.io.lsl.address import Address
 from bci.io.shipped import locate
 
+#: What a participant or a visit may be called: a label as BIDS has it, too short and too plain to be a name or a date.
+SubjectLabel = Annotated[str, Field(pattern=r"^[A-Za-z]{0,3}[0-9]{1,5}$")]
+
 SafeName = Annotated[str, Field(pattern=NAME)]
 
 
@@ -59,6 +62,15 @@ class DecoderSettings(_Section):
     markers: str | None = None
     """Source id or name of the marker stream that it cuts epochs around; absent means the first of its stream's, or the
     flips of an [experiment]."""
+
+
+class SubjectSettings(_Section):
+    """Who takes part, by codes alone: no name, no date of birth, no address stands in a session's folder."""
+
+    id: SubjectLabel
+    """Code of the participant, up to three letters and then one to five digits: 01, S07, sub012."""
+    session: SubjectLabel | None = None
+    """Code of the visit, written in the same way."""
 
 
 class PublishSettings(_Section):
@@ -130,6 +142,7 @@ class SessionConfig(_Section):
 
     name: SafeName
     """Letters, digits, - and _; the session's folder is named after it."""
+    subject: SubjectSettings | None = None
     network: Literal["machine", "lab"] = "lab"
     """Whether its streams are looked for on this machine alone or in the laboratory's network."""
     seconds: Lasting | None = None

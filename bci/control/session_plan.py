@@ -23,13 +23,14 @@ from bci.control.snapshot_ring import SNAPSHOTS
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.decoder.decoder import SETTLING
 from bci.decoder.spec import AT_CHANCE
-from bci.errors import DiskError
+from bci.errors import DiskError, RecordingError
 from bci.io.files.folder import write_json, writing
 from bci.io.files.run import save_run
 from bci.io.lsl.metadata import StreamInfo
 from bci.live.sides import side_role
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
+from bci.session.events_table import write_events
 from bci.session.latency import latency_table
 from bci.session.latency_picture import latency_picture
 from bci.signal.clock import Clock
@@ -263,6 +264,8 @@ class SessionPlan:
         names = self._stream_names()
         latency = latency_table(folder)
         failures = [*outcome.failures, *_draw_latency(folder, latency)]
+        experiment, unwritten = self._write_events(folder)
+        failures += unwritten
         conclusion = self._judge(replace(outcome, failures=failures))
         return {
             "session": str(folder),
@@ -287,8 +290,18 @@ class SessionPlan:
             "streams": streams,
             "decoders": decoders,
             **({"control": dict(counters["control"])} if self.control.on else {}),
+            **experiment,
             "programs": dict(outcome.facts),
         }
+
+    def _write_events(self, folder: Path) -> tuple[dict[str, Any], list[str]]:
+        """Leave the table of an experiment's events; return what the summary says of it, and why there is none."""
+        if self.config.experiment is None:
+            return {}, []
+        try:
+            return {"experiment": write_events(folder)}, []
+        except (RecordingError, DiskError) as error:
+            return {}, [str(error)]
 
     def _at_chance(self) -> list[str]:
         """Return a sentence for each decoder that was written although it read nothing."""

@@ -97,6 +97,8 @@ class SessionSpecs:
         if self._roster.config.experiment is not None:
             keys = self._roster.config.experiment.keys
             orders = (keys.start, keys.pause, keys.abort) if keys.participant else ()
+            if (task := self._roster.config.experiment.fixation_task) is not None:
+                spec["fixation_change"] = task.change
             spec |= {"engine": "engine", "flip_markers": True, "keys": (*keys.answers, *orders)}
         if (preview := self._roster.config.preview) is not None:
             spec["operator"] = preview.model_dump(include={"kind", "monitor", "pairs"})

@@ -15,11 +15,17 @@ from bci.signal.types import Event, cut_text, event_record
 
 
 class Phase(IntEnum):
-    """A Phase is the kind of a part of a trial, by what it shows; `CLEAR` takes back all that was asked for."""
+    """A Phase is the kind of a part of a trial, by what it shows.
+
+    `CLEAR` takes back all that was asked for; `UPDATE` shows another picture of the stimulus that is on the screen;
+    `TARGET` is no part of a trial: the fixation target is changed while it is due.
+    """
 
     STIMULUS = 1
     FEEDBACK = 2
     CLEAR = 3
+    UPDATE = 4
+    TARGET = 5
 
 
 class Stage(IntEnum):
@@ -59,8 +65,8 @@ REQUEST_DTYPE = np.dtype([("request", "i8"), ("trial", "i8"), ("stimulus", "i8")
 #: Parts, and pictures, that may be asked for ahead of time.
 CAPACITY = 64
 
-#: What the text of a key's event begins with; its name follows.
-KEY = "key "
+#: Texts of the events in a ring of responses: a key, its name following, and the fixation target, changed and back.
+KEY, CHANGED, BACK = "key ", "fixation changed", "fixation back"
 
 #: Keys that stay readable; the engine looks fifty times a second.
 RESPONSES = 1024
@@ -93,10 +99,10 @@ def create_responses(name: str) -> Ring:
     return Ring.create(name, event_columns(), RESPONSES, RESPONSES // 4, readers=1)
 
 
-def write_key(ring: Ring, key: str, time: float) -> None:
-    """Say in a ring of responses that a key was pressed, by its name, at a session time."""
+def write_response(ring: Ring, text: str, time: float) -> None:
+    """Say in a ring of responses what happened at a session time: `KEY` and a key's name, `CHANGED` or `BACK`."""
     place = ring.claim(1)
-    place["event"][0] = event_record(Event(time, KEY + key, 0, time))
+    place["event"][0] = event_record(Event(time, text, 0, time))
     ring.commit(1)
 
 

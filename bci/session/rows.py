@@ -78,6 +78,22 @@ def trial_rows(folder: Path) -> list[dict[str, str]]:
     return _each_once([read_rows(numbers[number]) for number in sorted(numbers)], "trials", folder)
 
 
+def experiment_rows(folder: Path, table: str) -> list[dict[str, str]]:
+    """Return the rows of ``"controls"`` or ``"responses"`` over all parts, in order; none where nothing was written.
+
+    Raises
+    ------
+    RecordingError
+        If a file is no table.
+    """
+    rows: list[dict[str, str]] = []
+    number = 1
+    while (path := folder / f"{table}{f'-{number}' if number > 1 else ''}.csv").is_file():
+        rows += read_rows(path)
+        number += 1
+    return rows
+
+
 def _checked(rows: list[dict[str, str]], table: str, path: Path) -> list[dict[str, str]]:
     """Refuse a row whose columns of numbers hold something else; empty ones say nothing, as in older sessions."""
     columns = [(name, kind) for name, kind in NUMBERS[table].items() if rows and name in rows[0]]

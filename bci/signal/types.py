@@ -332,6 +332,8 @@ class Shown(IntEnum):
     FRAME = 1
     FIXATION = 2
     STIMULUS = 3
+    UPDATE = 4
+    """Another picture of the stimulus before: feedback of what is read."""
 
 
 #: One change of picture on the screen: `frame` is the count in the frame ring, or the number of a stimulus (-1 when

@@ -71,7 +71,11 @@ def nearest(source: int, target: int) -> NDArray[np.intp]:
     return ((2 * np.arange(target) + 1) * source // (2 * target)).astype(np.intp)
 
 
-def fixation_target(diameter: int) -> tuple[Pixels, NDArray[np.bool_]]:
+#: The cross of the fixation target, red, green, blue: as it is, and as a fixation task changes it.
+CROSS = {"white": (255, 255, 255), "dim": (96, 96, 96), "red": (255, 0, 0)}
+
+
+def fixation_target(diameter: int, cross_color: str = "white") -> tuple[Pixels, NDArray[np.bool_]]:
     """Return the pixels (d, d, 3) of a fixation target and where it covers the picture (d, d).
 
     A black disc, a white cross through it and a black point in the middle: of the shapes compared by Thaler,
@@ -83,8 +87,8 @@ def fixation_target(diameter: int) -> tuple[Pixels, NDArray[np.bool_]]:
     arm = diameter / 6.0
     cross = (np.abs(across)[:, None] <= arm) | (np.abs(across)[None, :] <= arm)
     covers = distance <= diameter / 2.0
-    white = covers & cross & (distance > arm)
-    return np.repeat(np.where(white, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2), covers
+    light = (covers & cross & (distance > arm))[:, :, None]
+    return np.where(light, np.array(CROSS[cross_color], np.uint8), np.uint8(0)), covers
 
 
 class Canvas:
@@ -100,6 +104,8 @@ class Canvas:
         The screen's pixels per centimetre.
     image_shape : (int, int)
         Height and width of the pictures that will be drawn.
+    fixation_change : str
+        What the fixation target's cross becomes when it is changed; one of `CROSS`.
 
     Attributes
     ----------
@@ -124,6 +130,7 @@ class Canvas:
         size: tuple[int, int],
         pixels_per_cm: float,
         image_shape: tuple[int, int],
+        fixation_change: str = "dim",
     ) -> None:
         width, height = size
         distance = settings.viewing_distance_cm
@@ -152,12 +159,14 @@ class Canvas:
         self._texts: dict[Text, tuple[Area, Pixels]] = {}
         self._text_area: Area | None = None
         self.changed: tuple[Area, ...] = ()
-        self._fixation: tuple[Pixels, Pixels, NDArray[np.bool_]] | None = None
+        self._fixation: tuple[Pixels, tuple[Pixels, Pixels], NDArray[np.bool_]] | None = None
         if settings.fixation:
             diameter = min(pixels(settings.fixation_deg, distance, pixels_per_cm), width, height)
             target, covers = fixation_target(diameter)
+            other, _ = fixation_target(diameter, fixation_change)
+            targets = self._corrected(target), self._corrected(other)
             middle = Area((width - diameter) // 2, (height - diameter) // 2, diameter, diameter)
-            self._fixation = middle.of(self.pixels), self._corrected(target), covers[:, :, None]
+            self._fixation = middle.of(self.pixels), targets, covers[:, :, None]
         self.draw(None, white=False)
 
     def prepare(self, text: Text) -> Pixels:
@@ -196,7 +205,9 @@ class Canvas:
         picture[inside] = grey[np.ix_(rows[inside[0].ravel()], columns[inside[1].ravel()])]
         return picture
 
-    def draw(self, image: Pixels | None, *, white: bool, text: Text | None = None) -> None:
+    def draw(
+        self, image: Pixels | None, *, white: bool, text: Text | None = None, changed: bool = False
+    ) -> None:
         """Draw one picture, or one text, into `pixels`.
 
         Parameters
@@ -208,6 +219,8 @@ class Canvas:
             Whether the photodiode patch is white or black.
         text : Text, optional
             Drawn instead of the picture, without the fixation target, which would cover its middle.
+        changed : bool
+            Whether the fixation target is drawn as a fixation task changes it.
         """
         before = self._text_area
         if before is not None:
@@ -222,9 +235,9 @@ class Canvas:
             np.take(self._wide, self._rows, axis=0, out=self._scaled, mode="clip")
             self._picture[:] = self._scaled
         if self._fixation is not None:
-            place, target, covers = self._fixation
+            place, targets, covers = self._fixation
             if text is None:
-                np.copyto(place, target, where=covers)
+                np.copyto(place, targets[changed], where=covers)
             else:
                 place[:] = self._background
         if text is not None:

@@ -17,7 +17,7 @@ from bci.io.lsl.markers import MarkerOutlet
 from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES, SHOWN_WITHHELD
 from bci.memory.orders import NEUTRAL, RELEASE, SET
 from bci.memory.program import Program
-from bci.memory.trial_parts import write_key
+from bci.memory.trial_parts import BACK, CHANGED, KEY, write_response
 from bci.signal.types import Event, Shown
 from stimuli.display.album import Album
 from stimuli.display.canvas import Canvas
@@ -111,11 +111,12 @@ class FlipLoop:
         self._presenter = Presenter.of(spec, program.board)
         self._markers = markers
         self._choice: Choice | None = None
-        self._white = False
+        self._white = self._target = False
         self._neutral_since = math.nan
         self._neutral_seconds = 0.0
         self._neutral_causes: Counter[str] = Counter()
-        self.canvas = Canvas(spec, display.size, display.pixels_per_cm, pictures.frames.image_shape)
+        shape = pictures.frames.image_shape
+        self.canvas = Canvas(spec, display.size, display.pixels_per_cm, shape, spec.fixation_change)
         if pictures.stimuli is not None:
             pictures.stimuli.prepare_text = self.canvas.prepare
         self.times = FlipTimes(display.refresh_hz)
@@ -147,7 +148,8 @@ class FlipLoop:
                 # Said here, not with the picture: that may have been the neutral one already.
                 program.row["neutral"] = SHOWN_HELD
             now = clock.now()
-            self._flip(self._presenter.choose(now, newest, part))
+            target = stimuli is not None and stimuli.target_changed(now)
+            self._flip(self._presenter.choose(now, newest, part), target)
             self._note_keys()
             closed = display.closed()
         # One flip more: its record says when the last picture of the run left the screen.
@@ -173,7 +175,7 @@ class FlipLoop:
         """Write down the keys that were pressed, as far as they mean something."""
         for key in self._display.pressed():
             if self._responses is not None and key in self._keys:
-                write_key(self._responses, key, self._program.clock.now())
+                write_response(self._responses, KEY + key, self._program.clock.now())
 
     def summary(self) -> dict[str, Any]:
         """Return what a session should know about the display's run so far."""
@@ -186,12 +188,19 @@ class FlipLoop:
             "neutral_causes": dict(self._neutral_causes),
         }
 
-    def _flip(self, choice: Choice) -> None:
+    def _flip(self, choice: Choice, target: bool = False) -> None:
         changed = choice is not self._choice
+        # Behind a text there is no target that could be seen to change.
+        target &= choice.text is None
+        turned = target is not self._target
         if changed:
             self._white = not self._white
-            self.canvas.draw(self._pictures.of(choice), white=self._white, text=choice.text)
-        flip = self._display.show(self.canvas, changed)
+        if changed or turned:
+            self._target = target
+            self.canvas.draw(self._pictures.of(choice), white=self._white, text=choice.text, changed=target)
+        flip = self._display.show(self.canvas, changed or turned)
+        if turned:
+            self._note_target(flip)
         interval = self.times.add(flip)
         if self._choice is not None and self._choice.kind is Shown.NEUTRAL:
             self._neutral_seconds += interval
@@ -203,6 +212,14 @@ class FlipLoop:
         before = self._program.inherited
         row["flips"] = before["flips"] + self.times.flips
         row["dropped"] = before["dropped"] + self.times.dropped
+
+    def _note_target(self, flip: float) -> None:
+        """Record that the fixation target has changed, or is as before."""
+        text = CHANGED if self._target else BACK
+        if self._responses is not None:
+            write_response(self._responses, text, flip)
+        if self._markers is not None:
+            self._markers.push(Event(flip, text))
 
     def _tell(self, choice: Choice, flip: float) -> None:
         """Record that `choice` has replaced what was on the screen before."""
@@ -219,6 +236,8 @@ class FlipLoop:
                 log.info("frame %d ends %.2f s of neutral picture", choice.frame, flip - self._neutral_since)
         elif choice.kind is Shown.STIMULUS:
             text = f"stimulus {choice.frame} {choice.reason}"
+        elif choice.kind is Shown.UPDATE:
+            text = f"update {choice.frame} {choice.reason}"
         elif choice.kind is Shown.FIXATION:
             text = "fixation"
         else:

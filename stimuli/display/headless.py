@@ -125,7 +125,7 @@ def write_frames(program: Program, canvas: Canvas, album: Album) -> int:
     folder.mkdir(exist_ok=True)
     for page in album.changes:
         program.tick()  # the run is over, but the supervisor must not take this program for hung
-        pictured = page.choice.kind in (Shown.FRAME, Shown.STIMULUS)
+        pictured = page.choice.kind in (Shown.FRAME, Shown.STIMULUS, Shown.UPDATE)
         canvas.draw(page.image if pictured else None, white=page.white, text=page.choice.text)
         Image.fromarray(canvas.pixels).save(folder / f"{page.number:06d}.png", compress_level=1)
     return len(album.changes)
@@ -135,7 +135,7 @@ def _tile(page: Page, start: float) -> Tile:
     seconds = 0.0 if math.isnan(start) else page.time - start
     if page.choice.kind is Shown.FRAME:
         return Tile(seconds, page.image, page.latent, page.confidence)
-    if page.choice.kind is Shown.STIMULUS:
+    if page.choice.kind in (Shown.STIMULUS, Shown.UPDATE):
         return Tile(seconds, page.image, page.latent[:0], reason=f"stimulus {page.choice.reason}")
     title = "fixation" if page.choice.kind is Shown.FIXATION else "neutral picture"
     return Tile(seconds, None, page.latent[:0], reason=page.choice.reason, title=title)

@@ -212,7 +212,7 @@ class Presenter:
         if part is not None and part.feed != self._feed:
             self._feed = part.feed
             self._rules = self._feeds[part.feed]
-        if self._engine is not None and (part is None or part.phase is Phase.STIMULUS):
+        if self._engine is not None and (part is None or part.phase is not Phase.FEEDBACK):
             return self._choose_stimulus(now, part)
         self._part = part
         doubt = self._doubt(now, newest, part)
@@ -238,10 +238,12 @@ class Presenter:
         elif part is None:
             kind, number, cause, reason = Shown.FIXATION, -1, None, "between trials"
         else:
-            kind, number, cause, reason = Shown.STIMULUS, part.stimulus, None, part.name
+            shown = Shown.UPDATE if part.phase is Phase.UPDATE else Shown.STIMULUS
+            kind, number, cause, reason = shown, part.stimulus, None, part.name
         # Neutral stays neutral for its first reason; a stimulus of another trial is another one.
-        if before is None or before.kind is not kind or (kind is Shown.STIMULUS and part is not part_before):
-            text = part.text if part is not None and kind is Shown.STIMULUS else None
+        drawn = kind in (Shown.STIMULUS, Shown.UPDATE)
+        if before is None or before.kind is not kind or (drawn and part is not part_before):
+            text = part.text if part is not None and drawn else None
             self.choice = Choice(kind, number, cause, reason, -1 if part is None else part.trial, text)
         assert self.choice is not None
         return self.choice

@@ -52,6 +52,7 @@ class StimulusReader:
             )
         self._ring = ring
         self._waiting: deque[tuple[TrialPart, float, float, NDArray[np.uint8]]] = deque()
+        self._changes: deque[tuple[float, float]] = deque()
         self._next = ring.count  # what was asked for before this display was started is over
         self.lost = 0
         self.image: NDArray[np.uint8] = np.zeros((*image_shape, 3), np.uint8)
@@ -69,6 +70,19 @@ class StimulusReader:
                 self.image = image
         return due
 
+    def target_changed(self, now: float) -> bool:
+        """Return whether the fixation target is to be changed now."""
+        while self._changes and self._changes[0][1] <= now:
+            self._changes.popleft()
+        return bool(self._changes) and self._changes[0][0] <= now
+
+    def _take_note(self, phase: Phase, record: Any) -> None:
+        if phase is Phase.TARGET:
+            self._changes.append((float(record["start"]), float(record["stop"])))
+        else:
+            self._waiting.clear()
+            self._changes.clear()
+
     def _take(self) -> None:
         while self._next < self._ring.count:
             try:
@@ -78,10 +92,14 @@ class StimulusReader:
                 self._next = overrun.first + overrun.lost
                 continue
             record = copy["part"][0]
-            if record["phase"] == Phase.CLEAR:
-                self._waiting.clear()
+            phase = Phase(int(record["phase"]))
+            if phase in (Phase.CLEAR, Phase.TARGET):
                 self._next += 1
+                self._take_note(phase, record)
                 continue
+            if phase is Phase.UPDATE:
+                # The one before will not be seen again.
+                self._waiting = deque(one for one in self._waiting if one[0].phase is not Phase.UPDATE)
             name = bytes(record["name"]).decode(errors="replace")
             words = bytes(record["text"]).decode(errors="replace")
             text = Text(words, float(record["text_deg"])) if words else None
@@ -89,7 +107,7 @@ class StimulusReader:
             if text is not None and self.prepare_text is not None:
                 image = self.prepare_text(text)
             part = TrialPart(
-                Phase(int(record["phase"])),
+                phase,
                 int(record["trial"]),
                 int(record["stimulus"]),
                 name,
@@ -112,7 +130,7 @@ class Pictures:
         """Return the pixels (height, width, 3) of a choice, until the next one; None where only fixation is drawn."""
         if choice.kind is Shown.FRAME:
             return self.frames.image
-        if choice.kind is Shown.STIMULUS and self.stimuli is not None:
+        if choice.kind in (Shown.STIMULUS, Shown.UPDATE) and self.stimuli is not None:
             return self.stimuli.image
         return None
 

@@ -1,7 +1,7 @@
 """A DisplaySpec is the specification of a display program: the session file's settings, and facts of this session."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -51,6 +51,9 @@ class DisplaySpec(DisplaySettings):
 
     engine: str = ""
     """Program that asks for stimuli; empty when there is no experiment and every fresh frame is shown."""
+
+    fixation_change: Literal["dim", "red"] = "dim"
+    """What the fixation target's cross becomes when an experiment lets it change."""
 
     keys: tuple[str, ...] = ()
     """Names of the keys that are recorded when they are pressed in the window."""

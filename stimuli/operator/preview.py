@@ -18,7 +18,7 @@ from PIL import Image
 from bci.errors import DisplayError
 from bci.memory.alarms import alarms
 from bci.memory.program import Program
-from bci.memory.trial_parts import write_key
+from bci.memory.trial_parts import KEY, write_response
 from stimuli.display.keys import key_name
 from stimuli.display.monitors import Monitor, choose_monitor, monitors
 from stimuli.operator.pair_sheet import draw_pairs, sheet_size
@@ -145,7 +145,7 @@ def main(program: Program) -> None:
         going = program.tick()
         for key in screen.tend():
             if keys is not None and key in spec["keys"]:
-                write_key(keys, key, program.clock.now())
+                write_response(keys, KEY + key, program.clock.now())
         changed = pairing.look()
         # Its own look at the board: what is wrong is seen here too, whatever became of the supervisor.
         wrong = [alarm.line for alarm in alarms(program.board, program.clock.now())] if going else []

@@ -5,6 +5,8 @@ A protocol is three things under one name: its settings, a model of `bci.config.
 session file's ``[experiment]`` section, checked and with its defaults, `palette` what trials may be made of. Its
 ``count(spec)`` says how many trials there will be, None where the protocol decides that as it goes.
 
+One of the experimenter's own is a file, or a module, that the session file names: `stimuli.protocols.own`.
+
 A protocol must give the same trials whenever it is told the same outcomes: after a restart the engine tells it those
 that were recorded.
 """
@@ -15,12 +17,16 @@ from dataclasses import replace
 from typing import Any, cast
 
 from bci.errors import ConfigError
+from stimuli.protocols.own import load_own, own_settings
 from stimuli.trials import Palette, Protocol
 
 #: Name in the session file -> module.
 PROTOCOLS = {
-    name: f"stimuli.protocols.{name}" for name in ("evolution", "images", "latents", "staircase", "text")
-}
+    name: f"stimuli.protocols.{name}"
+    for name in (
+        "evolution", "imagery", "images", "latents", "neurofeedback", "oddball", "perception", "staircase", "text",
+    )
+}  # fmt: skip
 
 
 def open_protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
@@ -31,7 +37,8 @@ def open_protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
     ConfigError
         If there is none of that name, or its settings cannot be used with what the session's bundle can show and read.
     """
-    module, phases = _module(spec), tuple(spec.get("phases") or ())
+    module, spec = _module(spec)
+    phases = tuple(spec.get("phases") or ())
     if not phases:
         return cast("Protocol", module.protocol(spec, palette))
     # All are opened now: what cannot be shown is refused before the first trial.
@@ -46,7 +53,9 @@ def count(spec: Mapping[str, Any]) -> int | None:
     ConfigError
         As `open_protocol`, for a name that is not there.
     """
-    trials = cast("int | None", _module(spec).count(spec))
+    module, spec = _module(spec)
+    counted = getattr(module, "count", None)
+    trials = None if counted is None else cast("int | None", counted(spec))
     return trials if trials is None else trials * max(1, len(spec.get("phases") or ()))
 
 
@@ -63,8 +72,12 @@ def _in_phases(protocols: dict[int, Protocol], phases: Sequence[str]) -> Protoco
                 break
 
 
-def _module(spec: Mapping[str, Any]) -> Any:
+def _module(spec: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Return the module of a protocol, and its spec: of one's own, with its own settings checked."""
     name = str(spec["protocol"])
+    if "." in name:
+        module = load_own(name)
+        return module, {**spec, **own_settings(module, spec.get("settings") or {}, name)}
     if name not in PROTOCOLS:
         raise ConfigError(f"there is no protocol {name!r}; there are {', '.join(sorted(PROTOCOLS))}")
-    return importlib.import_module(PROTOCOLS[name])
+    return importlib.import_module(PROTOCOLS[name]), spec

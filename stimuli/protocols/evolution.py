@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bci.errors import ConfigError
 from stimuli.evolution import OPTIMISERS, Optimiser
 from stimuli.evolution.fitness import Fitness, make_fitness
-from stimuli.trials import Ending, Latent, Outcome, Palette, Protocol, Trial
+from stimuli.trials import Ending, Latent, Outcome, Palette, Protocol, Trial, timed
 
 
 def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
@@ -170,14 +170,7 @@ def _shuffled(candidates: list[Candidate], random: np.random.Generator) -> list[
 
 
 def _trial(spec: Mapping[str, Any], candidate: Candidate) -> Trial:
-    return Trial(
-        candidate.number,
-        candidate.name,
-        Latent(candidate.latent),
-        stimulus_s=spec["stimulus_s"],
-        feedback_s=spec["feedback_s"],
-        blank_s=spec["blank_s"],
-    )
+    return timed(spec, candidate.number, candidate.name, Latent(candidate.latent))
 
 
 def _take(outcome: Outcome, candidate: Candidate, by_trial: dict[int, Candidate], fitness: Fitness) -> None:

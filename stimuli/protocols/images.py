@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stimuli.protocols.order import order
-from stimuli.protocols.pictures import load_pictures, picture_paths
-from stimuli.trials import Palette, Picture, Protocol, Trial
+from stimuli.protocols.pictures import PictureSet, picture_paths
+from stimuli.trials import Palette, Protocol
 
 
 def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
@@ -22,8 +19,7 @@ def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
     ConfigError
         If the folder holds no picture, or one that cannot be read; all are read before the first trial.
     """
-    names, images = load_pictures(Path(spec["folder"]), palette.size)
-    return _trials(spec, names, images)
+    return _trials(spec, PictureSet.load(Path(spec["folder"]), palette.size))
 
 
 def count(spec: Mapping[str, Any]) -> int:
@@ -31,13 +27,6 @@ def count(spec: Mapping[str, Any]) -> int:
     return len(picture_paths(Path(spec["folder"]))) * int(spec["repeats"])
 
 
-def _trials(spec: Mapping[str, Any], names: list[str], images: NDArray[np.uint8]) -> Protocol:
-    for number in order(len(images), spec["repeats"], spec["order"], spec["seed"]):
-        yield Trial(
-            number,
-            names[number],
-            Picture(images[number]),
-            stimulus_s=spec["stimulus_s"],
-            feedback_s=spec["feedback_s"],
-            blank_s=spec["blank_s"],
-        )
+def _trials(spec: Mapping[str, Any], pictures: PictureSet) -> Protocol:
+    for number in order(len(pictures.names), spec["repeats"], spec["order"], spec["seed"]):
+        yield pictures.trial(spec, number)

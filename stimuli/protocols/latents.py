@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from stimuli.protocols.order import order
-from stimuli.trials import Latent, Palette, Protocol, Trial
+from stimuli.trials import Latent, Palette, Protocol, timed
 
 
 def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
@@ -60,11 +60,4 @@ def points(spec: Mapping[str, Any], d: int) -> NDArray[np.float32]:
 
 def _trials(spec: Mapping[str, Any], latents: NDArray[np.float32]) -> Protocol:
     for number in order(len(latents), spec["repeats"], spec["order"], spec["seed"]):
-        yield Trial(
-            number,
-            f"{spec['pattern']}-{number}",
-            Latent(latents[number]),
-            stimulus_s=spec["stimulus_s"],
-            feedback_s=spec["feedback_s"],
-            blank_s=spec["blank_s"],
-        )
+        yield timed(spec, number, f"{spec['pattern']}-{number}", Latent(latents[number]))

@@ -1,7 +1,9 @@
 """The pictures of a folder, as stimuli of one size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from PIL import Image
 from bci.errors import ConfigError
 from bci.io.files.picture import read_picture
 from bci.io.files.regular import read_json
+from stimuli.trials import Picture, Trial, timed
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -49,6 +52,28 @@ def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArr
     for place, path in enumerate(paths):
         images[place] = _fit(read_picture(path, ConfigError), size)
     return [path.stem for path in paths], images
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PictureSet:
+    """The pictures of a folder: names without suffix, (n, height, width, 3) uint8 pixels, and files."""
+
+    names: list[str]
+    images: NDArray[np.uint8]
+    files: list[str]
+
+    @classmethod
+    def load(cls, folder: Path, size: tuple[int, int]) -> Self:
+        """Read every picture of a folder, as `load_pictures`."""
+        names, images = load_pictures(folder, size)
+        # The folder's own name: the path to it may hold that of a person.
+        return cls(names, images, [f"{path.parent.name}/{path.name}" for path in picture_paths(folder)])
+
+    def trial(self, spec: Mapping[str, Any], number: int, **changes: Any) -> Trial:
+        """Return the trial that shows one of them, with the times of ``[experiment]``; see `stimuli.trials.timed`."""
+        return timed(
+            spec, number, self.names[number], Picture(self.images[number]), file=self.files[number], **changes
+        )
 
 
 def load_latents(folder: Path, names: Sequence[str], d: int) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from bci.errors import ConfigError
 from stimuli.protocols.order import order
 from stimuli.protocols.pictures import load_latents, load_pictures
-from stimuli.trials import Ending, Palette, Picture, Protocol, Trial
+from stimuli.trials import Ending, Palette, Picture, Protocol, timed
 
 _GREY = 128
 
@@ -132,13 +132,11 @@ def _trials(
     number = next(numbers)
     shown: dict[int, int] = {}
     for _ in range(spec["trials"]):
-        outcome = yield Trial(
+        outcome = yield timed(
+            spec,
             number,
             f"{names[number]} {stairs.contrast:.3g}",
             Picture(faded(images[number], stairs.contrast)),
-            stimulus_s=spec["stimulus_s"],
-            feedback_s=spec["feedback_s"],
-            blank_s=spec["blank_s"],
         )
         if outcome.ending is Ending.SHOWN:
             shown[outcome.trial] = number

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stimuli.protocols.order import order
-from stimuli.trials import Palette, Protocol, Text, Trial
+from stimuli.trials import Palette, Protocol, Text, timed
 
 
 def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
@@ -14,14 +14,7 @@ def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
     """
     for number in order(len(spec["words"]), spec["repeats"], spec["order"], spec["seed"]):
         words = spec["words"][number]
-        yield Trial(
-            number,
-            " ".join(words.split()),
-            Text(words, spec["size_deg"]),
-            stimulus_s=spec["stimulus_s"],
-            feedback_s=spec["feedback_s"],
-            blank_s=spec["blank_s"],
-        )
+        yield timed(spec, number, " ".join(words.split()), Text(words, spec["size_deg"]))
 
 
 def count(spec: Mapping[str, Any]) -> int:

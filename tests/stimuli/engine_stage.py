@@ -17,13 +17,14 @@ from bci.memory.orders import Order
 from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import (
+    KEY,
     Phase,
     create_drawn,
     create_requests,
     create_responses,
     create_stimuli,
     write_drawn,
-    write_key,
+    write_response,
 )
 from bci.signal.clock import ManualClock
 from bci.signal.types import Event, Reconstruction, Shown
@@ -121,7 +122,7 @@ class World(ManualClock):
 
     def press(self, time: float, key: str, window: str = "responses") -> None:
         """Enter a key that is pressed in one of the windows."""
-        self._at(time, lambda: write_key(self.keys[window], key, self.now()))
+        self._at(time, lambda: write_response(self.keys[window], KEY + key, self.now()))
 
     def answers(self) -> list[tuple[str, str]]:
         """Return kind and verdict of every order that the engine has answered."""

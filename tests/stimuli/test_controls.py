@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from engine_stage import World
 
-from bci.config.experiment import KeySettings
+from bci.config.protocol import KeySettings
 from bci.memory.marks import read_marks
 from bci.memory.orders import ABORT, PAUSE, RESUME, START
 from bci.memory.trial_parts import Stage

@@ -8,9 +8,10 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from PIL import Image
+from protocol_settings import settings
 
 from bci.config.experiment import ExperimentSettings
-from bci.config.session import load_session, parse_session
+from bci.config.session import load_session
 from bci.errors import ConfigError
 from stimuli.protocols import PROTOCOLS, count, open_protocol
 from stimuli.protocols.latents import points
@@ -18,16 +19,6 @@ from stimuli.trials import Ending, Latent, Outcome, Palette, Text
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 PALETTE = Palette((8, 8), latent=16, reading=16)
-
-
-def settings(**experiment: Any) -> dict[str, Any]:
-    """Return a protocol's settings with their defaults, as a session file would give them."""
-    values = {
-        "name": "a", "stream": {"source_id": "s"}, "decoder": {"bundle": "b"}, "experiment": experiment,
-    }  # fmt: skip
-    experiment_settings = parse_session(values, Path("/lab"), "a session").experiment
-    assert experiment_settings is not None
-    return experiment_settings.model_dump()
 
 
 def pictures(folder: Path) -> Path:
@@ -40,7 +31,10 @@ def pictures(folder: Path) -> Path:
 
 def test_every_protocol_has_settings_a_module_and_an_example() -> None:
     models = [get_args(tagged)[0] for tagged in get_args(get_args(ExperimentSettings)[0])]
-    assert {model.model_fields["protocol"].annotation.__args__[0] for model in models} == set(PROTOCOLS)
+    # One is for protocols of one's own, which have names of their own.
+    names = [get_args(model.model_fields["protocol"].annotation) for model in models]
+    assert {name[0] for name in names if name} == set(PROTOCOLS)
+    assert len(names) == len(PROTOCOLS) + 1
     sessions = [load_session(path) for path in CONFIGS.glob("*.toml") if "[experiment]" in path.read_text()]
     assert {session.experiment.protocol for session in sessions if session.experiment} == set(PROTOCOLS)
 
@@ -59,7 +53,11 @@ def test_an_experiment_without_a_protocol_shows_images_and_old_files_stay_readab
         ({"protocol": "text", "words": [" "]}, ["1 to 480 bytes"]),
         (
             {"protocol": "latents", "folder": "faces"},
-            ["experiment.folder", "no such key", "'images', 'staircase' or 'evolution' have it"],
+            [
+                "experiment.folder",
+                "no such key",
+                "'perception', 'imagery', 'neurofeedback' or 'oddball' have it",
+            ],
         ),
         ({"folder": "faces", "reversals": 3}, ["experiment.reversals", "no such key", "'staircase' has it"]),
     ],
@@ -77,6 +75,8 @@ def test_a_protocol_is_counted_without_being_run(tmp_path: Path) -> None:
     assert count(settings(protocol="latents", points=5, repeats=4)) == 20
     assert count(settings(protocol="text", words=["left", "right"], repeats=2)) == 4
     assert count(settings(protocol="staircase", folder=str(tmp_path))) is None
+    assert count(settings(protocol="imagery", words=["left", "right"], repeats=3)) == 18
+    assert count(settings(protocol="neurofeedback", blocks=4)) == 12
 
 
 def test_text_shows_every_word_as_often_in_an_order_that_the_seed_fixes() -> None:

@@ -1,0 +1,257 @@
+"""The table of a session's events as BIDS has it: ``events.tsv``, with ``events.json`` that says what its columns are.
+
+A row for each trial that was on the screen, for each key of the participant's, for each change of the fixation target,
+and for each order to the experiment. Onsets are seconds from the first sample of the session's first stream, by the
+session's clock: the column ``recorded_time`` of ``bci export``. They are flips, not the times that were asked for.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.io.files.folder import write_json, write_whole
+from bci.session.detection import Detection, detect
+from bci.session.recorded import RecordedSession
+from bci.session.rows import experiment_rows
+from bci.session.tables import Row, table_file
+
+#: What each column says.
+COLUMNS: Mapping[str, str] = {
+    "onset": "Seconds from the first sample of the session's first stream to the flip that brought the stimulus, by "
+    "the session's clock; of a key, to the look that found it pressed.",
+    "duration": "Seconds until the screen showed something else than this trial's stimulus; 0 of what has no duration.",
+    "trial_type": "What sort of event: stimulus, cue, rest … as the protocol says, fixation_change, response, or an "
+    "order to the experiment (start, pause, resume, abort).",
+    "stim_file": "The file that the stimulus came from.",
+    "response_time": "Seconds from the onset to the participant's first answer, before the next trial.",
+    "value": "The number of the stimulus in its set.",
+    "sample": "The sample of the session's first stream that is nearest to the onset, counted from 0.",
+    "name": "What the stimulus is called, the key, or who gave the order.",
+    "trial": "The trial's number, counted from 0.",
+    "ending": "shown, aborted (the stimulus left the screen before its time), or paused (a pause cut the trial short, "
+    "and its stimulus was shown again later).",
+    "phase": "The phase of the experiment.",
+    "read": "What the decoder read of the trial: its first value.",
+    "confidence": "How sure the decoder was of it, 0 to 1.",
+}
+
+NAME, DESCRIPTION = "events.tsv", "events.json"
+
+#: A table up to this size is read whole for the times of samples; of a larger one so many rows are.
+_WHOLE, _ROWS = 4 << 20, 400
+
+_NOTHING = "n/a"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleTimes:
+    """SampleTimes tell the session time of each sample of a stream, by those of some of them.
+
+    Attributes
+    ----------
+    counts, times : (n,) float64
+        Counts of samples, ascending, and the session seconds of each; at least two.
+    """
+
+    counts: NDArray[np.float64]
+    times: NDArray[np.float64]
+
+    @property
+    def first(self) -> float:
+        """When the first sample was, session seconds."""
+        return float(self.times[0] - self.counts[0] * self._step)
+
+    def sample_at(self, time: float) -> int:
+        """Return the count of the sample nearest to a session time."""
+        if time < self.times[0]:
+            return max(0, round((time - self.first) / self._step))
+        if time > self.times[-1]:
+            return round(float(self.counts[-1]) + (time - float(self.times[-1])) / self._step)
+        return round(float(np.interp(time, self.times, self.counts)))
+
+    @property
+    def _step(self) -> float:
+        return float(np.median(np.diff(self.times) / np.diff(self.counts)))
+
+
+@dataclass(slots=True)
+class _Event:
+    """One row, its onset and duration in session seconds."""
+
+    onset: float
+    duration: float
+    trial_type: str
+    cells: dict[str, Any] = field(default_factory=dict)
+
+
+def write_events(folder: Path) -> dict[str, Any]:
+    """Write both files of a session with an experiment; return what the summary says of its events.
+
+    Raises
+    ------
+    RecordingError
+        If the session had no experiment, or a table is missing or not whole.
+    DiskError
+        If the disk does not take them.
+    """
+    session = RecordedSession.read(folder)
+    settings = session.experiment()
+    clock = sample_times(session)
+    responses = [(float(row["time"]), row["event"]) for row in experiment_rows(folder, "responses")]
+    trials = list(_trials(session))
+    changes = _changes(responses)
+    answers = [
+        (time, text.removeprefix("key "))
+        for time, text in responses
+        if text.removeprefix("key ") in (settings.get("keys") or {}).get("answers", ())
+    ]
+    scores = _scores(settings, trials, changes, [time for time, _ in answers])
+    keys = [_Event(time, 0.0, "response", {"name": key}) for time, key in answers]
+    orders = [
+        _Event(float(row["time"]), 0.0, row["order"], {"name": row["by"], "trial": row["trial"]})
+        for row in experiment_rows(folder, "controls")
+    ]
+    events = sorted([*trials, *changes, *keys, *orders], key=lambda event: event.onset)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_cells(event, clock) for event in events)
+    write_whole(folder / NAME, text.getvalue().encode())
+    described: dict[str, Any] = {name: {"Description": words} for name, words in COLUMNS.items()}
+    for name in ("onset", "duration", "response_time"):
+        described[name]["Units"] = "s"
+    write_json(folder / DESCRIPTION, described | {"Experiment": dict(settings), "Scores": scores})
+    return {"events": len(events), **scores}
+
+
+def sample_times(session: RecordedSession) -> SampleTimes | None:
+    """Return the times of samples of a session's first stream, by what its decoders left; None where they left nothing.
+
+    Every reconstruction says which sample was its newest, and when that was. A large table is looked at in some places.
+    """
+    by_count: dict[int, float] = {}
+    for decoder in [None, *session.decoders]:
+        if session.ran(decoder).stream is not None:
+            continue
+        for row in _some_rows(session, decoder):
+            if int(row["last_sample"]) >= 0 and math.isfinite(float(row["data"])):
+                by_count[int(row["last_sample"])] = float(row["data"])
+    if len(by_count) < 2:
+        return None
+    counts = np.array(sorted(by_count), np.float64)
+    times = np.maximum.accumulate(np.array([by_count[int(count)] for count in counts]))
+    return SampleTimes(counts, times)
+
+
+def _some_rows(session: RecordedSession, decoder: str | None) -> Iterator[Row]:
+    path = session.folder / table_file("frames", decoder)
+    if not path.is_file() or path.stat().st_size <= _WHOLE:
+        yield from session.table("frames", decoder)
+        return
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.readline().decode()
+        for offset in np.linspace(file.tell(), size, _ROWS, endpoint=False).astype(int):
+            file.seek(int(offset))
+            if offset > len(header):
+                file.readline()  # the rest of a row
+            if (line := file.readline()).endswith(b"\n"):
+                yield from csv.DictReader(io.StringIO(header + line.decode(), newline=""))
+
+
+def _trials(session: RecordedSession) -> Iterator[_Event]:
+    """Yield the trials that were on the screen."""
+    shown = session.table("shown")
+    times = [float(row["flip"]) for row in shown]
+    ends: dict[int, tuple[float, float]] = {}
+    for row, begin, end in zip(shown, times, [*times[1:], math.nan], strict=True):
+        trial = int(row["trial"] or -1)
+        if row["kind"] in ("stimulus", "update") and trial >= 0:
+            ends[trial] = ends.get(trial, (begin, end))[0], end
+    for row in session.table("trials"):
+        number = int(row["trial"])
+        if number not in ends:
+            continue
+        onset, end = ends[number]
+        answers = [float(time) for _, time in json.loads(row.get("answers") or "[]")]
+        late = [time - onset for time in answers if time >= onset]
+        latent = json.loads(row["latent"]) if row["latent"] else []
+        yield _Event(
+            onset,
+            end - onset,
+            row.get("type") or "stimulus",
+            {
+                "stim_file": row.get("file") or _NOTHING,
+                "response_time": min(late, default=math.nan),
+                "value": row["stimulus"],
+                "name": " ".join(row["name"].split()),
+                "trial": number,
+                "ending": row["ending"],
+                "phase": row.get("phase") or _NOTHING,
+                "read": latent[0] if latent else math.nan,
+                "confidence": float(row["confidence"]),
+            },
+        )
+
+
+def _changes(responses: Sequence[tuple[float, str]]) -> list[_Event]:
+    """Return the changes of the fixation target, each until it was as before."""
+    changes: list[_Event] = []
+    for time, text in responses:
+        if text == "fixation changed":
+            changes.append(_Event(time, math.nan, "fixation_change"))
+        elif text == "fixation back" and changes and math.isnan(changes[-1].duration):
+            changes[-1].duration = time - changes[-1].onset
+    return changes
+
+
+def _scores(
+    settings: Mapping[str, Any], trials: Sequence[_Event], changes: Sequence[_Event], answers: Sequence[float]
+) -> dict[str, Any]:
+    """Score the answers to catch trials and to changes of the fixation target; one to neither is a false alarm."""
+    task = settings.get("fixation_task")
+    catches = [event for event in trials if event.trial_type == "catch"]
+    scores: dict[str, Any] = {}
+    left = list(answers)
+    for name, targets, within in (
+        ("catch", catches, settings.get("answer_within_s")),
+        ("fixation_task", changes, (task or {}).get("answer_within_s")),
+    ):
+        if not targets or within is None:
+            continue
+        detection = detect([event.onset for event in targets], left, float(within))
+        for event, time in zip(targets, detection.response_times, strict=True):
+            event.cells["response_time"] = math.nan if time is None else time
+        left = [answer for place, answer in enumerate(left) if place not in detection.answered]
+        scores[name] = _score(detection)
+    return scores | ({"false_alarms": len(left)} if scores else {})
+
+
+def _score(detection: Detection) -> dict[str, Any]:
+    return {
+        "hits": detection.hits,
+        "misses": detection.misses,
+        "median_response_s": detection.median_response_s,
+    }
+
+
+def _cells(event: _Event, clock: SampleTimes | None) -> list[str]:
+    placed: dict[str, Any] = {"onset": math.nan, "sample": _NOTHING}
+    if clock is not None:
+        placed = {"onset": round(event.onset - clock.first, 6), "sample": clock.sample_at(event.onset)}
+    cells = event.cells | placed | {"duration": event.duration, "trial_type": event.trial_type}
+    return [_cell(cells.get(name, _NOTHING)) for name in COLUMNS]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".") if math.isfinite(value) else _NOTHING
+    return str(value).replace("\t", " ") or _NOTHING
