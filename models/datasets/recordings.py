@@ -40,6 +40,11 @@ def open_recordings(files: Sequence[RecordedFile], root: Path, unit: str) -> tup
     return opened, rates[0]
 
 
+def defects_of(opened: Sequence[Opened]) -> tuple[str, ...]:
+    """Return what recordings say of themselves, each sentence behind the name of its recording."""
+    return tuple(f"{recording.name}: {words}" for recording, _ in opened for words in recording.defects)
+
+
 def _open(settings: RecordedFile, root: Path, unit: str) -> Opened:
     path = root / settings.path
     if not path.is_file():

@@ -4,7 +4,7 @@ Each lies in a folder of its own, ``models/systems/<name>/``, whose ``system.py`
 ``SYSTEM``. `models.systems.registry` finds it; commands and reports know systems by these promises alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,6 +122,45 @@ class Check(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FoundData:
+    """A FoundData is what a training file's recordings hold.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Of the table: the recording, what is counted of it.
+    rows : tuple of tuple
+        A recording each, and their sum.
+    left_out : mapping of str to int
+        What is not used, by its reason.
+    defects : tuple of str
+        What the recordings say of themselves, a sentence each.
+    figure : str
+        HTML: the mean response of each class, or the course of a number.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    left_out: Mapping[str, int]
+    defects: tuple[str, ...]
+    figure: str
+
+
+class FindData(Protocol):
+    """A FindData opens what a training file names, as training will, and says what it found.
+
+    Raises
+    ------
+    BciError
+        If it cannot be used.
+    """
+
+    def __call__(self, path: Path, *, data_root: Path | None) -> FoundData:
+        """Return what the recordings of the training file at `path` hold."""
+        ...
+
+
 class Comparable(Protocol):
     """A Comparable gives the training trials of a file, for a comparison of readouts."""
 
@@ -193,6 +232,8 @@ class System:
         How a training file is tried without training.
     settings : callable, optional
         Returns the model of its training file, for the reference of keys.
+    find_data : FindData, optional
+        None where training data are not read from recordings with markers or numbers.
     comparable : Comparable, optional
         None where its training trials are not in runs, or have no latents.
     calibrating : Calibrating, optional
@@ -209,6 +250,7 @@ class System:
     oracle: Oracle | None = None
     own_report: Report | None = None
     settings: Callable[[], type[BaseModel]] | None = None
+    find_data: FindData | None = None
     comparable: Comparable | None = None
     calibrating: Calibrating | None = None
     extra: str = "train"

@@ -8,7 +8,7 @@ from commands import call
 
 COMMANDS = (
     "demo", "run", "control", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor", "info",
-    "latency", "quality", "certify", "new", "train", "calibrate", "evaluate", "compare",
+    "latency", "quality", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
 )  # fmt: skip
 
 

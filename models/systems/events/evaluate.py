@@ -1,6 +1,6 @@
 """A report on classes of events: what single trials and averages tell, beside shuffled classes, and mean responses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,16 @@ from bci.decoder.renderers import open_renderer
 from bci.errors import BundleError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header, table
-from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart
+from models.reports.charts import GREY, Line, chart
 from models.reports.decoded import Decoded
 from models.reports.writing import write_report
 from models.settings import find_data_root
+from models.systems.events.figures import mean_responses
 from models.systems.events.readout import softmax
 from models.systems.events.scoring import predict, score
 from models.systems.events.settings import EventsConfig, parse_events
 from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
 from models.systems.system import Progress
-
-_COLOURS = (TEAL, OCHRE, PLUM, "#5b8c3e", "#3e5b8c", GREY)
 
 
 def open_trials(bundle: Bundle, data_root: Path | None) -> tuple[EventsConfig, EventTrials, list[Fold]]:
@@ -108,7 +107,7 @@ def evaluate(bundle: Bundle, out: Path, data_root: Path | None, progress: Progre
         header("Report on a decoder", bundle.name, bundle.spec.title or f"hash {bundle.hash}"),
         _verdict(report),
         _averages(report),
-        _responses(config, trials),
+        mean_responses(config, trials),
         _tested(config, report, trials),
         "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
@@ -144,38 +143,6 @@ def _averages(report: Mapping[str, Any]) -> str:
         lines, title="Area under the curve", x_label="consecutive trials of one class, averaged", y_range=(0.3, 1.0),
         size=(560, 280),
     )  # fmt: skip
-
-
-def _responses(config: EventsConfig, trials: EventTrials) -> str:
-    """Return the mean response of each class at the place where two of them differ most for their spread."""
-    rows = trials.epochs.reshape(len(trials), trials.epochs.shape[1], -1).astype(np.float64)
-    means = np.stack([rows[trials.classes == one].mean(axis=0) for one in range(len(config.labels))])
-    spread = np.sqrt(np.mean([rows[trials.classes == one].var(axis=0) for one in range(len(means))], axis=0))
-    apart = (means.max(axis=0) - means.min(axis=0)) / np.maximum(spread, 1e-12)
-    _, column = np.unravel_index(int(apart.argmax()), apart.shape)
-    seconds = np.linspace(config.epoch.start, config.epoch.stop, rows.shape[1], endpoint=False).tolist()
-    counts = np.bincount(trials.classes)
-    lines = []
-    for one, label in enumerate(config.labels):
-        own = means[one, :, column]
-        error = rows[trials.classes == one][:, :, column].std(axis=0) / np.sqrt(counts[one])
-        colour = _COLOURS[one % len(_COLOURS)]
-        low, high = (own - error).tolist(), (own + error).tolist()
-        lines.append(Line(label, seconds, own.tolist(), colour, low, high, dots=False))
-    features = _names(trials, rows.shape[2])
-    return (
-        f"<h2>Mean responses</h2><p>At {escape(features[int(column)])}, where they differ most for their spread; "
-        "± one standard error, after the pipeline.</p>"
-        + chart(
-            lines, title="Mean response", x_label="seconds from the event", y_label=trials.signal.unit,
-            size=(760, 300),
-        )
-    )  # fmt: skip
-
-
-def _names(trials: EventTrials, n: int) -> Sequence[str]:
-    channels = trials.signal.channels
-    return channels if len(channels) == n else [f"feature {place}" for place in range(n)]
 
 
 def _tested(config: EventsConfig, report: Mapping[str, Any], trials: EventTrials) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bci.decoder.bundle import Bundle
 from models.reports.decoded import Decoded
-from models.systems.system import Progress, System
+from models.systems.system import FoundData, Progress, System
 
 
 def train(
@@ -48,6 +48,13 @@ def own_report(
     return evaluate(bundle, out, data_root, progress)
 
 
+def find_data(path: Path, *, data_root: Path | None) -> FoundData:
+    """Say what the recordings hold, as training will use it."""
+    from models.systems.events.found import find_events
+
+    return find_events(path, data_root)
+
+
 def settings() -> Any:
     """Return the model of its training file."""
     from models.systems.events.settings import EventsConfig
@@ -63,4 +70,5 @@ SYSTEM = System(
     own_report=own_report,
     check=check,
     settings=settings,
+    find_data=find_data,
 )

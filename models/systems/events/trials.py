@@ -13,7 +13,7 @@ from bci.io.files.recording import Recording, chunks
 from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
-from models.datasets.recordings import open_recordings
+from models.datasets.recordings import defects_of, open_recordings
 from models.systems.events.settings import EventsConfig
 
 #: Samples handed to the pipeline at once; the result does not depend on it.
@@ -48,6 +48,8 @@ class EventTrials:
         The classes.
     rate : float
         Samples of an epoch per second.
+    defects : tuple of str
+        What the recordings say of themselves, a sentence each.
     """
 
     epochs: NDArray[np.float32]
@@ -61,6 +63,7 @@ class EventTrials:
     data: Mapping[str, str]
     labels: tuple[str, ...]
     rate: float
+    defects: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -102,6 +105,7 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
         data={settings.path: digest for settings, (_, digest) in zip(config.recordings, opened, strict=True)},
         labels=config.labels,
         rate=pipeline.output(signal).rate,
+        defects=defects_of(opened),
     )
 
 

@@ -10,10 +10,10 @@ from bci.decoder.renderers import open_renderer
 from bci.errors import BundleError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header
-from models.reports.charts import GREY, TEAL, Line, chart
 from models.reports.decoded import Decoded
 from models.reports.writing import write_report
 from models.settings import find_data_root
+from models.systems.numbers.figures import called, course
 from models.systems.numbers.readout import cross_predict
 from models.systems.numbers.settings import NumbersConfig, parse_numbers
 from models.systems.numbers.train import score
@@ -109,12 +109,7 @@ def evaluate(bundle: Bundle, out: Path, data_root: Path | None, progress: Progre
     )
     low, _, high = report["shifted"]
     informed = report["r"] > high
-    seconds = (trials.end / trials.signal.rate).tolist()
-    name = config.target.name + (f" ({config.target.unit})" if config.target.unit else "")
-    lines = [
-        Line("true", seconds, trials.values.tolist(), GREY, dots=False),
-        Line("read, without its fold", seconds, predicted.tolist(), TEAL, dots=False),
-    ]
+    name = called(config)
     listed = [
         ("Recordings", ", ".join(trials.data)),
         ("Windows", str(len(trials))),
@@ -133,8 +128,7 @@ def evaluate(bundle: Bundle, out: Path, data_root: Path | None, progress: Progre
         f"{'The number is read' if informed else 'No information'}</strong><p>Correlation {report['r']:.3f} of what is "
         f"read with {escape(name)}, each window without its fold; with the number shifted in time {low:.3f} to "
         f"{high:.3f}, p {report['p']:.4f}.</p></section>",
-        "<h2>What is read, beside the true number</h2>"
-        + chart(lines, title=name, x_label="seconds of the recording", y_label=name, size=(760, 300)),
+        "<h2>What is read, beside the true number</h2>" + course(config, trials, predicted),
         "<h2>What was tested</h2>" + facts(listed),
         "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]

@@ -13,7 +13,7 @@ from bci.io.files.recording import chunks
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
 from bci.signal.windows import windows
-from models.datasets.recordings import open_recordings
+from models.datasets.recordings import defects_of, open_recordings
 from models.systems.numbers.settings import NumbersConfig
 
 Floats = NDArray[np.float64]
@@ -44,6 +44,8 @@ class NumberTrials:
         What the bundle will expect.
     data : mapping of str to str
         SHA-256 of every recording, by its path.
+    defects : tuple of str
+        What the recordings say of themselves, a sentence each.
     """
 
     windows: NDArray[np.float32]
@@ -54,6 +56,7 @@ class NumberTrials:
     left_out: Mapping[str, int]
     signal: Signal
     data: Mapping[str, str]
+    defects: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -116,6 +119,7 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
         dict(left_out),
         signal,
         {settings.path: digest for settings, (_, digest) in zip(config.recordings, opened, strict=True)},
+        defects_of(opened),
     )
 
 

@@ -1,0 +1,41 @@
+"""What the recordings of a training file of events hold: trials by class and recording, what is left out, and why."""
+
+from pathlib import Path
+
+import numpy as np
+
+from models.settings import find_data_root
+from models.systems.events.figures import mean_responses
+from models.systems.events.settings import load_events
+from models.systems.events.trials import cut_trials, folds_of
+from models.systems.system import FoundData
+
+
+def find_events(path: Path, data_root: Path | None) -> FoundData:
+    """Cut the epochs of every recording, and count them.
+
+    Raises
+    ------
+    ConfigError
+        If the file or the data root cannot be used.
+    RecordingError
+        If a recording cannot be used, or there are too few trials.
+    """
+    config = load_events(path)
+    trials = cut_trials(config, find_data_root(data_root))
+    folds_of(config, trials)
+    k = len(trials.labels)
+    counts = [np.bincount(trials.classes[trials.run == run], minlength=k) for run in range(len(trials.data))]
+    rows = [
+        (name, *map(int, count), int(count.sum())) for name, count in zip(trials.data, counts, strict=True)
+    ]
+    if len(rows) > 1:
+        whole = np.sum(counts, axis=0)
+        rows.append(("all", *map(int, whole), int(whole.sum())))
+    return FoundData(
+        columns=("recording", *trials.labels, "trials"),
+        rows=tuple(rows),
+        left_out=dict(trials.left_out),
+        defects=trials.defects,
+        figure=mean_responses(config, trials),
+    )

@@ -1,0 +1,24 @@
+"""Figures of a number: its course, beside what is read of it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.reports.charts import GREY, TEAL, Line, chart
+from models.systems.numbers.settings import NumbersConfig
+from models.systems.numbers.trials import NumberTrials
+
+
+def called(config: NumbersConfig) -> str:
+    """Return the name of the number with its unit."""
+    return config.target.name + (f" ({config.target.unit})" if config.target.unit else "")
+
+
+def course(config: NumbersConfig, trials: NumberTrials, predicted: NDArray[np.float64] | None = None) -> str:
+    """Draw the number over the windows of the first recording, and what was read of each, (n,), where it is given."""
+    own = trials.run == trials.run[0]
+    seconds = (trials.end[own] / trials.signal.rate).tolist()
+    lines = [Line("true", seconds, trials.values[own].tolist(), GREY, dots=False)]
+    if predicted is not None:
+        lines.append(Line("read, without its fold", seconds, predicted[own].tolist(), TEAL, dots=False))
+    name = called(config)
+    return chart(lines, title=name, x_label="seconds of the recording", y_label=name, size=(760, 300))
