@@ -33,8 +33,8 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     ),
     "broker": (),
     "control": (
-        *("commands", "done", "expired", "unknown", "refused", "failed", "malformed", "repeated"),
-        *("unanswered", "connected", "connections"),
+        *("commands", "done", "expired", "unknown", "declined", "failed", "malformed", "repeated"),
+        *("unanswered", "strays", "connected", "connections"),
     ),
 }
 

@@ -12,6 +12,7 @@ notice.
 """
 
 import asyncio
+import contextlib
 import math
 import random
 from collections import deque
@@ -21,7 +22,7 @@ from typing import Any
 import aiomqtt
 
 from bci.control.health import SESSION_NODE, health
-from bci.control.mqtt.commands import CommandAnswer, NodeHealth, NodeState
+from bci.control.mqtt.commands import CommandAnswer, CommandVerdict, NodeHealth, NodeState
 from bci.control.mqtt.connection import BrokerAddress, connect
 from bci.control.mqtt.gate import Gate, Judgement
 from bci.control.mqtt.journal import CommandJournal
@@ -97,6 +98,8 @@ class ControlPlane:
         self._turned_away: deque[tuple[str, CommandAnswer]] = deque()
         self._has_answers = asyncio.Event()
         self._ending = False
+        # amqtt drops a connection that is made while another client subscribes: ours are made one after the other.
+        self._door = asyncio.Lock()
 
     async def run(self) -> None:
         """Work until told to stop; say farewell."""
@@ -181,10 +184,13 @@ class ControlPlane:
         """
         topic = str(Topic(self._session, node, TopicChannel.STATE))
         will = aiomqtt.Will(topic, NodeState(state=LOST).model_dump_json(), qos=1, retain=True)
-        async with connect(self._address, will=will) as client:
+        async with contextlib.AsyncExitStack() as opened:
+            async with self._door:
+                client = await opened.enter_async_context(connect(self._address, will=will))
+                if node == SESSION_NODE:
+                    await client.subscribe(commands_to(self._session), qos=1)
             tasks = [asyncio.create_task(self._publish(node, client))]
             if node == SESSION_NODE:
-                await client.subscribe(commands_to(self._session), qos=1)
                 self._program.row["connected"] = 1
                 self._program.row["connections"] += 1
                 self._program.log.info(
@@ -247,7 +253,12 @@ class ControlPlane:
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         """Judge each message as it comes; nothing here waits."""
+        asked_for = commands_to(self._session)
         async for message in client.messages:
+            if not message.topic.matches(asked_for):
+                # amqtt gives each new client what is retained for the subscriptions of all others.
+                self._program.row["strays"] += 1
+                continue
             payload = message.payload
             raw = bytes(payload) if isinstance(payload, bytes | bytearray) else str(payload or "").encode()
             self._judge(str(message.topic), raw, retained=bool(message.retain))
@@ -264,9 +275,14 @@ class ControlPlane:
             if judgement.answer is not None:
                 self._answers.append((judgement.node, judgement.answer))
         elif judgement.answer is not None:
-            row[str(judgement.answer.verdict)] += 1
+            self._count(judgement.answer)
             self._turn_away(judgement, judgement.answer)
         self._has_answers.set()
+
+    def _count(self, answer: CommandAnswer) -> None:
+        # Every program's row counts the orders that it refused under that name.
+        refused = answer.verdict is CommandVerdict.REFUSED
+        self._program.row["declined" if refused else str(answer.verdict)] += 1
 
     def _turn_away(self, judgement: Judgement, answer: CommandAnswer) -> None:
         if len(self._turned_away) < _MOST_WAITING:
@@ -278,7 +294,7 @@ class ControlPlane:
         """Take in the supervisor's answer to a command."""
         node, answer = str(payload["node"]), payload["answer"]
         self._gate.remember(answer)
-        self._program.row[str(answer.verdict)] += 1
+        self._count(answer)
         self._journal.answered(self._program.clock.now(), node, answer)
         self._answers.append((node, answer))
         self._has_answers.set()
