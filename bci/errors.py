@@ -4,6 +4,7 @@
 
     BciError                    exit status 2: the message says what was expected, what came, what to do
     ├── ConfigError             a session file, an option or a path cannot be used
+    │   └── StimulationRefused  phosphenes: charges that do not cancel, or currents above an electrode's limit
     ├── StreamError             a Lab Streaming Layer stream cannot be used
     │   ├── StreamNotFound      nothing with that source id is on the network
     │   ├── StreamMismatch      another rate, channel count, unit or type than the session or bundle expects
@@ -45,6 +46,10 @@ class BciError(Exception):
 
 class ConfigError(BciError):
     """A session file, an option or a path cannot be used."""
+
+
+class StimulationRefused(ConfigError):
+    """A stimulation whose charges do not cancel, or that is above the limits of an electrode."""
 
 
 class StreamError(BciError):

@@ -52,21 +52,27 @@ def direction_neuron(seed: int) -> Neuron:
 def pixel_neuron(seed: int, generator: GeneratorPackage) -> Neuron:
     """Return a unit of a random network that sees what the generator draws; rates in no unit of their own.
 
-    First layer: 64 filters of 8 × 8 pixels at steps of 4, rectified and pooled over 3 × 3; second: one rectified random
-    unit.
+    First layer: 64 filters of 8 × 8 pixels at steps of 4, rectified and pooled over 3 × 3; second: one random unit,
+    rectified at its mean input over pictures of random latents, as a layer behind batch normalisation is. At zero, one
+    unit in some ten is silent for every picture, and the others answer to any.
     """
     random = np.random.default_rng([seed, 78])
     filters = random.standard_normal((64, 64)) / 8
     filters -= filters.mean(axis=1, keepdims=True)
     readout = random.standard_normal(5 * 5 * 64) / 40
 
-    def rates(latents: Floats) -> Floats:
+    def inputs(latents: Floats) -> Floats:
         grey = generator.draw(latents.astype(np.float32)).mean(axis=3) / 128 - 1
         patches = np.lib.stride_tricks.sliding_window_view(grey, (8, 8), axis=(1, 2))[:, ::4, ::4]
         first = np.maximum(patches.reshape(len(grey), 15, 15, 64) @ filters.T, 0)
         pooled = first.reshape(len(grey), 5, 3, 5, 3, 64).mean(axis=(2, 4))
-        answer: Floats = np.maximum(pooled.reshape(len(grey), -1) @ readout, 0)
-        return answer
+        total: Floats = pooled.reshape(len(grey), -1) @ readout
+        return total
+
+    threshold = inputs(random.standard_normal((256, generator.spec.latent))).mean()
+
+    def rates(latents: Floats) -> Floats:
+        return np.maximum(inputs(latents) - threshold, 0)
 
     return rates
 

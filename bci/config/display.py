@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bci.config.numbers import Age, Centimetres
+from bci.config.phosphenes import PhospheneSettings
 from bci.errors import ConfigError
 
 #: A picture made from sliding windows stays fresh for this many hops, or `FRESH_SECONDS` if that is longer.
@@ -90,6 +91,9 @@ class DisplaySettings(BaseModel):
 
     gamma: _Exponent | _Table | None = None
     """The screen's exponent, or a table of 256 levels, that every pixel is corrected by; none leaves them."""
+
+    phosphenes: PhospheneSettings | None = None
+    """Show pictures as phosphenes, as the bearer of a visual prosthesis would see them."""
 
     fresh_for: Age | None = None
     """Seconds after its newest sample arrived that a picture may be shown; none means 3 hops or 0.25 s,

@@ -163,6 +163,7 @@ def shown_rows(decoders: Sequence[str] = ("",)) -> Rows:
                 *(float(t) for t in shown["info"]["stamps"]),
                 int(shown["trial"]),
                 decoders[int(shown["decoder"])],
+                bytes(shown["mode"]).decode(),
             )
 
     return rows

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
+from bci.config.phosphenes import PhospheneSettings
+from bci.config.toml import check_settings
 from bci.errors import BundleError, BundleMismatch, RecordingError
 from bci.io.files.run import read_run
 from bci.session.facts import EXPECTED, read_facts
@@ -32,8 +34,9 @@ from bci.session.rows import recorder_rows, trial_rows
 from bci.session.samples import RecordedStream
 from bci.session.tables import RECORDER_TABLES, decoder_source, table_file
 from bci.session.trials import Flip, RecordedTrial, join_trials, read_flips, trials_by_flip
+from bci.signal.phosphenes.view import PhospheneView
 from bci.signal.run import Run
-from bci.signal.types import Event, Signal
+from bci.signal.types import Event, Shown, Signal
 
 if TYPE_CHECKING:
     from bci.decoder.bundle import Bundle
@@ -257,6 +260,22 @@ class RecordedSession:
             for row in self.table("shown")
             if row["kind"] == "frame" and row["frame"] and self.fed_by(row) == decoder
         }
+
+    def phosphenes(self, image_shape: tuple[int, int]) -> PhospheneView | None:
+        """Return how pictures of this height and width were seen where reconstructions were shown as phosphenes.
+
+        Raises
+        ------
+        ConfigError
+            If the session's settings of them are damaged.
+        """
+        display = self.config.get("display") or {}
+        if not display.get("phosphenes"):
+            return None
+        settings = check_settings(
+            display["phosphenes"], PhospheneSettings, "the session's [display.phosphenes]"
+        )
+        return settings.open(image_shape, display["image_deg"]) if settings.show(Shown.FRAME) else None
 
     def fed_by(self, row: Mapping[str, str]) -> str | None:
         """Return the decoder that fed the display at a row of ``shown``; None for the first.

@@ -30,6 +30,7 @@ from bci.memory.lsl_clock import LslClock
 from bci.session.agreement import Latents, differing, one_level, pixels_within
 from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
+from bci.signal.phosphenes.view import PhospheneView
 from bci.signal.types import Reconstruction, Window, cut_text
 
 #: What latents may differ by in another environment, relative to the largest.
@@ -133,8 +134,9 @@ def reproduce(
     again.warm_up()
     on_screen = session.shown(decoder)
     opened = screen(folder, session.config, bundle.image_size) if screen is not None and on_screen else None
-    pictures = _Pictures(on_screen, opened)
-    compared = _Comparison()
+    view = session.phosphenes(bundle.image_size)
+    pictures = _Pictures(on_screen, opened, as_phosphenes=view is not None)
+    compared = _Comparison(view)
     began, spent = clock.now(), time.process_time()
     seconds = _decode_again(session, decoder, bundle, again, compared, pictures)
     took, spent = clock.now() - began, time.process_time() - spent
@@ -174,8 +176,17 @@ def reproduce(
 
 @dataclass
 class _Comparison:
-    """A _Comparison accumulates the differences between frames."""
+    """A _Comparison accumulates the differences between frames.
 
+    Attributes
+    ----------
+    view : PhospheneView or None
+        How reconstructions were seen, where as phosphenes.
+    digests : dict of int to str
+        What was to be seen of each frame that must be equal, by its number.
+    """
+
+    view: PhospheneView | None = None
     frames: int = 0
     equal: int = 0
     approximate: int = 0
@@ -200,7 +211,8 @@ class _Comparison:
         if not exact:
             self.approximate += 1
             return
-        self.digests[then.number] = digest
+        seen = digest if self.view is None else image_digest(self.view(now.image, now.image.shape[:2]))
+        self.digests[then.number] = seen
         if not same:
             self.unequal.append(then.number)
 
@@ -208,7 +220,10 @@ class _Comparison:
 class _Pictures:
     """The pictures that a display left on disk, compared with those made again."""
 
-    def __init__(self, shown: Mapping[int, tuple[int, str]], screen: Screen | None) -> None:
+    def __init__(
+        self, shown: Mapping[int, tuple[int, str]], screen: Screen | None, *, as_phosphenes: bool = False
+    ) -> None:
+        self._as_phosphenes = as_phosphenes
         self.shares: list[float] = []
         self.within = 0
         self._screen = screen
@@ -228,7 +243,12 @@ class _Pictures:
         """Compare them: what was shown must lie between what one level less and one level more would show."""
         for number, image in self._again.items():
             assert self._screen is not None
-            low, high = (self._screen.drawn(one_level(image, by)) for by in (-1, 1))
+            if self._as_phosphenes:
+                # Edges of a picture that is one level lighter are no lighter: what is seen is compared itself.
+                seen = self._screen.drawn(image)
+                low, high = one_level(seen, -1), one_level(seen, 1)
+            else:
+                low, high = (self._screen.drawn(one_level(image, by)) for by in (-1, 1))
             share, enough = pixels_within(low, self._screen.stored(self._changes[number]), high)
             self.shares.append(share)
             self.within += enough

@@ -10,7 +10,7 @@ FRAME_FIELDS = (
     "frame", "first", "last_sample", "skipped", "valid", "reason", "confidence", "latent", "digest",
     "window_digest", *STAGES[:5], "event_time", "event_raw", "event_code", "event", "trial",
 )  # fmt: skip
-SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial", "decoder")
+SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial", "decoder", "mode")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
 
 #: The columns of each table that hold numbers, and what reads one.

@@ -338,7 +338,7 @@ class Shown(IntEnum):
 
 #: One change of picture on the screen: `frame` is the count in the frame ring, or the number of a stimulus (-1 when
 #: neither), `trial` the experiment's trial that the picture belongs to (-1 when none), `decoder` the place in the
-#: session of the decoder that fed the display.
+#: session of the decoder that fed the display, `mode` how the picture was shown: ``phosphenes``, or empty for as it is.
 SHOWN_DTYPE = np.dtype(
     [
         ("kind", "i4"),
@@ -347,9 +347,13 @@ SHOWN_DTYPE = np.dtype(
         ("decoder", "i4"),
         ("flip", "f8"),
         ("reason", "S96"),
+        ("mode", "S16"),
         ("info", FRAME_DTYPE),
     ]
 )
+
+#: The mode of a picture that was shown as phosphenes.
+PHOSPHENES = "phosphenes"
 
 
 def stamps_record(stamps: Mapping[str, float]) -> NDArray[np.float64]:

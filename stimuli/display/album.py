@@ -37,7 +37,7 @@ class Page:
     white : bool
         Whether the photodiode patch was white.
     image : (height, width, 3) uint8
-        The frame's or stimulus's pixels; meaningless where neither was on the screen.
+        The frame's or stimulus's pixels, of a look as they were seen; meaningless where neither was on the screen.
     latent : (d,) float32
         The frame's latent; meaningless for anything else.
     """
@@ -112,10 +112,15 @@ class Album:
         )
         self._current = page
         if (at := len(self.changes)) < self._change_store.room:
-            if image is not None:
-                self._change_store.put(at, page.image, page.latent)
+            # What a screen shows of it is drawn again at the end, in the screen's own pixels.
+            if (original := self._pictures.original(choice)) is not None:
+                self._change_store.put(at, original, page.latent)
             image, latent = self._change_store.get(at)
             self.changes.append(replace(page, image=image, latent=latent))
+
+    def as_phosphenes(self, page: Page) -> bool:
+        """Whether a change is shown as phosphenes; its pixels are those of the picture before that."""
+        return bool(self._pictures.mode(page.choice))
 
     def flip(self, flip: float) -> None:
         """Remember what is on the screen at session time `flip` if a look is due.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bci.config.display import DisplaySettings
 from bci.errors import DisplayError
 from bci.io.lettering import lettering_within
+from bci.signal.phosphenes.view import PhospheneView
 from stimuli.display.visual_angle import pixels
 from stimuli.trials import Text
 
@@ -117,6 +118,8 @@ class Canvas:
         Where the photodiode patch stands.
     changed : tuple of Area
         What the last `draw` may have changed.
+    phosphenes : PhospheneView or None
+        How pictures are seen where the settings show them as phosphenes.
 
     Raises
     ------
@@ -156,6 +159,11 @@ class Canvas:
         self._wide = np.empty((image_shape[0], columns, 3), np.uint8)
         self._scaled = np.empty((rows, columns, 3), np.uint8)
         self._image_shape = image_shape
+        self.phosphenes: PhospheneView | None = None
+        if settings.phosphenes is not None:
+            self.phosphenes = settings.phosphenes.open(image_shape, settings.image_deg)
+            # Its matrix is made now, not at the first flip.
+            self.phosphenes(np.zeros((*image_shape, 3), np.uint8), (rows, columns))
         self._texts: dict[Text, tuple[Area, Pixels]] = {}
         self._text_area: Area | None = None
         self.changed: tuple[Area, ...] = ()
@@ -206,7 +214,13 @@ class Canvas:
         return picture
 
     def draw(
-        self, image: Pixels | None, *, white: bool, text: Text | None = None, changed: bool = False
+        self,
+        image: Pixels | None,
+        *,
+        white: bool,
+        text: Text | None = None,
+        changed: bool = False,
+        phosphenes: bool = False,
     ) -> None:
         """Draw one picture, or one text, into `pixels`.
 
@@ -221,6 +235,8 @@ class Canvas:
             Drawn instead of the picture, without the fixation target, which would cover its middle.
         changed : bool
             Whether the fixation target is drawn as a fixation task changes it.
+        phosphenes : bool
+            Whether the picture is drawn as it is seen through `phosphenes`.
         """
         before = self._text_area
         if before is not None:
@@ -228,6 +244,9 @@ class Canvas:
         self._text_area = None
         if image is None or text is not None:
             self._picture[:] = self._background
+        elif phosphenes and self.phosphenes is not None:
+            seen = self.phosphenes(image, (self.image_area.height, self.image_area.width))
+            self._picture[:] = self._corrected(seen)
         else:
             if self._table is not None:
                 image = np.take(self._table, image, out=self._graded, mode="clip")

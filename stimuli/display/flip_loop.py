@@ -197,7 +197,13 @@ class FlipLoop:
             self._white = not self._white
         if changed or turned:
             self._target = target
-            self.canvas.draw(self._pictures.of(choice), white=self._white, text=choice.text, changed=target)
+            self.canvas.draw(
+                self._pictures.original(choice),
+                white=self._white,
+                text=choice.text,
+                changed=target,
+                phosphenes=bool(self._pictures.mode(choice)),
+            )
         flip = self._display.show(self.canvas, changed or turned)
         if turned:
             self._note_target(flip)
@@ -257,12 +263,13 @@ def _what_is_seen(choice: Choice) -> int:
     return SHOWN_NEUTRAL if choice.cause is None else by_order.get(choice.cause, SHOWN_NEUTRAL)
 
 
-def open_pictures(program: Program) -> Pictures:
+def open_pictures(program: Program, spec: DisplaySpec) -> Pictures:
     """Open what there is to show: the frames of each decoder, and stimuli where the session has an experiment."""
     frames = Frames([FrameReader(program.ring(role)) for role in program.roles("frames")])
     if not program.has("stimuli"):
-        return Pictures(frames)
-    return Pictures(frames, StimulusReader(program.ring("stimuli"), frames.image_shape))
+        return Pictures(frames, None, spec.phosphenes, spec.image_deg)
+    stimuli = StimulusReader(program.ring("stimuli"), frames.image_shape)
+    return Pictures(frames, stimuli, spec.phosphenes, spec.image_deg)
 
 
 def open_markers(spec: DisplaySpec) -> AbstractContextManager[MarkerOutlet | None]:

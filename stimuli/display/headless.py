@@ -64,7 +64,7 @@ class HeadlessDisplay:
 def main(program: Program) -> None:
     """Show without a screen until told to stop, then write the pictures."""
     spec = DisplaySpec.of(program.spec)
-    pictures = open_pictures(program)
+    pictures = open_pictures(program, spec)
     album = Album(pictures, spec.refresh_hz, changes=spec.max_png, looks=spec.contact_sheet)
     with open_markers(spec) as markers:
         loop = FlipLoop(program, spec, pictures, HeadlessDisplay(spec, program.clock), album, markers)
@@ -126,7 +126,12 @@ def write_frames(program: Program, canvas: Canvas, album: Album) -> int:
     for page in album.changes:
         program.tick()  # the run is over, but the supervisor must not take this program for hung
         pictured = page.choice.kind in (Shown.FRAME, Shown.STIMULUS, Shown.UPDATE)
-        canvas.draw(page.image if pictured else None, white=page.white, text=page.choice.text)
+        canvas.draw(
+            page.image if pictured else None,
+            white=page.white,
+            text=page.choice.text,
+            phosphenes=album.as_phosphenes(page),
+        )
         Image.fromarray(canvas.pixels).save(folder / f"{page.number:06d}.png", compress_level=1)
     return len(album.changes)
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.config.phosphenes import PhospheneSettings
 from bci.errors import Overrun, RingError
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import Phase
-from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, STAGES, Shown, cut_text, event_record
+from bci.signal.types import FRAME_DTYPE, PHOSPHENES, SHOWN_DTYPE, STAGES, Shown, cut_text, event_record
 from stimuli.display.frames import Frames
 from stimuli.display.presenter import Choice, TrialPart
 from stimuli.trials import Text
@@ -120,14 +121,52 @@ class StimulusReader:
 
 
 class Pictures:
-    """Pictures gives the pixels of choices: the newest frame, or the stimulus that is due."""
+    """Pictures gives the pixels of choices: the newest frame, or the stimulus that is due.
 
-    def __init__(self, frames: Frames, stimuli: StimulusReader | None = None) -> None:
+    Parameters
+    ----------
+    frames : Frames
+        Of each decoder that feeds the display.
+    stimuli : StimulusReader, optional
+        In an experiment.
+    phosphenes : PhospheneSettings, optional
+        What is shown as phosphenes.
+    image_deg : float
+        The longer side of a picture on the screen, degrees.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        stimuli: StimulusReader | None = None,
+        phosphenes: PhospheneSettings | None = None,
+        image_deg: float = 8.0,
+    ) -> None:
         self.frames = frames
         self.stimuli = stimuli
+        self._phosphenes = phosphenes
+        self._view = None if phosphenes is None else phosphenes.open(frames.image_shape, image_deg)
+        self._seen: tuple[Choice | None, NDArray[np.uint8] | None] = (None, None)
+
+    def mode(self, choice: Choice) -> str:
+        """Return how a choice is shown: `PHOSPHENES`, or empty for as it is."""
+        shown_so = self._phosphenes is not None and choice.text is None and self._phosphenes.show(choice.kind)
+        return PHOSPHENES if shown_so else ""
 
     def of(self, choice: Choice) -> NDArray[np.uint8] | None:
-        """Return the pixels (height, width, 3) of a choice, until the next one; None where only fixation is drawn."""
+        """Return what is seen of a choice, (height, width, 3), until the next one; None where only fixation is drawn.
+
+        As phosphenes it has the size of the decoder's pictures, whatever that of the screen.
+        """
+        image = self.original(choice)
+        if image is None or self._view is None or not self.mode(choice):
+            return image
+        if self._seen[0] is not choice:
+            self._seen = choice, self._view(image, self.frames.image_shape)
+        return self._seen[1]
+
+    def original(self, choice: Choice) -> NDArray[np.uint8] | None:
+        """Return the pixels of a choice before they are shown as phosphenes."""
         if choice.kind is Shown.FRAME:
             return self.frames.image
         if choice.kind in (Shown.STIMULUS, Shown.UPDATE) and self.stimuli is not None:
@@ -184,6 +223,7 @@ class ShownWriter:
         record["kind"], record["frame"], record["flip"] = choice.kind, choice.frame, flip
         record["trial"], record["decoder"] = choice.trial, self._decoders[self._frames.feed]
         record["reason"] = cut_text(choice.reason, 96)
+        record["mode"] = self._pictures.mode(choice).encode()
         image = self._pictures.of(choice)
         place["image"][0] = self._background if image is None else image
         if choice.kind is Shown.FRAME:

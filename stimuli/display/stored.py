@@ -6,6 +6,7 @@ from pathlib import Path
 from bci.config.display import DisplaySettings
 from bci.errors import RecordingError
 from bci.io.files.picture import read_pixels
+from bci.signal.types import Shown
 from stimuli.display.canvas import Canvas, Pixels
 
 
@@ -58,6 +59,8 @@ class StoredScreen:
         return self._canvas.image_area.of(whole)
 
     def drawn(self, image: Pixels) -> Pixels:
-        """Return the pixels that stand in that place when `image` is shown."""
-        self._canvas.draw(image, white=False)
+        """Return the pixels that stand in that place when `image`, a reconstruction, is shown."""
+        phosphenes = self._settings.phosphenes
+        as_phosphenes = phosphenes is not None and phosphenes.show(Shown.FRAME)
+        self._canvas.draw(image, white=False, phosphenes=as_phosphenes)
         return self._canvas.image_area.of(self._canvas.pixels).copy()

@@ -245,5 +245,5 @@ def main(program: Program) -> None:
         open_markers(spec) as markers,
         WindowDisplay(spec, program.clock, program.tick, program.log) as display,
     ):
-        pictures = open_pictures(program)
+        pictures = open_pictures(program, spec)
         FlipLoop(program, spec, pictures, display, markers=markers).run()
