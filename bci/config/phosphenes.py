@@ -8,7 +8,7 @@ from bci.errors import StimulationRefused
 from bci.signal.phosphenes.features import Feature
 from bci.signal.phosphenes.grid import Layout
 from bci.signal.phosphenes.pulses import PulseTrain
-from bci.signal.phosphenes.view import Limit, PhospheneView
+from bci.signal.phosphenes.view import ElectrodeLimit, PhospheneView
 from bci.signal.types import Shown
 
 _Microamperes = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
@@ -98,7 +98,9 @@ class PhospheneSettings(_Section):
             threshold_ua=self.threshold_ua,
             feature=self.feature,
             layout=self.layout,
-            limits=[Limit(one.electrodes, one.amplitude_ua, one.frequency_hz) for one in self.limits],
+            limits=[
+                ElectrodeLimit(one.electrodes, one.amplitude_ua, one.frequency_hz) for one in self.limits
+            ],
         )
 
     def show(self, kind: Shown) -> bool:

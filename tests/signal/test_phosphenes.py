@@ -7,7 +7,7 @@ from bci.errors import StimulationRefused
 from bci.signal.phosphenes.features import FEATURES, Feature, brightness, edges, saliency
 from bci.signal.phosphenes.grid import A_DEG, K_MM, Layout, make_grid
 from bci.signal.phosphenes.pulses import PulseTrain, imbalance
-from bci.signal.phosphenes.view import Limit, PhospheneView
+from bci.signal.phosphenes.view import ElectrodeLimit, PhospheneView
 
 TRAIN = PulseTrain(80.0, 300.0)
 SHAPE = (32, 48)
@@ -97,7 +97,7 @@ def test_currents_lie_between_threshold_and_limit_and_light_is_where_the_picture
 
 
 def test_each_electrode_keeps_its_own_limits_and_a_broken_one_is_dark() -> None:
-    limits = [Limit((0, 1), 50.0), Limit((2,), 0.0), Limit((3,), 80.0, 150.0)]
+    limits = [ElectrodeLimit((0, 1), 50.0), ElectrodeLimit((2,), 0.0), ElectrodeLimit((3,), 80.0, 150.0)]
     view = PhospheneView(
         SHAPE, 8.0, 12, TRAIN, feature="brightness", layout="even", threshold_ua=20.0, limits=limits
     )
@@ -112,9 +112,15 @@ def test_each_electrode_keeps_its_own_limits_and_a_broken_one_is_dark() -> None:
 
 
 @pytest.mark.parametrize(
-    "limit", [Limit((12,), 40.0), Limit((-1,), 40.0), Limit((0,), 81.0), Limit((0,), 40.0, 301.0)]
+    "limit",
+    [
+        ElectrodeLimit((12,), 40.0),
+        ElectrodeLimit((-1,), 40.0),
+        ElectrodeLimit((0,), 81.0),
+        ElectrodeLimit((0,), 40.0, 301.0),
+    ],
 )
-def test_a_limit_above_that_of_all_or_of_no_electrode_is_refused(limit: Limit) -> None:
+def test_a_limit_above_that_of_all_or_of_no_electrode_is_refused(limit: ElectrodeLimit) -> None:
     with pytest.raises(StimulationRefused, match="expected limits"):
         PhospheneView(SHAPE, 8.0, 12, TRAIN, limits=[limit])
     with pytest.raises(StimulationRefused, match="threshold"):

@@ -31,8 +31,8 @@ Values = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A Limit is the highest current and frequency of some electrodes; a current of 0 switches them off."""
+class ElectrodeLimit:
+    """An ElectrodeLimit is the highest current and frequency of some electrodes; a current of 0 switches them off."""
 
     electrodes: tuple[int, ...]
     amplitude_ua: float
@@ -72,7 +72,7 @@ class PhospheneView:
         Current below which nothing is seen.
     feature, layout
         See `bci.signal.phosphenes.features` and `bci.signal.phosphenes.grid`.
-    limits : sequence of Limit
+    limits : sequence of ElectrodeLimit
         Electrodes that may give less.
 
     Attributes
@@ -96,7 +96,7 @@ class PhospheneView:
         threshold_ua: float = 20.0,
         feature: Feature = "edges",
         layout: Layout = "cortex",
-        limits: Sequence[Limit] = (),
+        limits: Sequence[ElectrodeLimit] = (),
     ) -> None:
         if not 0 <= threshold_ua < train.amplitude_ua:
             raise StimulationRefused(
@@ -143,7 +143,7 @@ class PhospheneView:
         """Return what is seen of a picture, (height, width, 3), as a picture of another size, (*shape, 3)."""
         return self.percept(self.stimulate(image), shape)
 
-    def _restrict(self, limit: Limit) -> None:
+    def _restrict(self, limit: ElectrodeLimit) -> None:
         which = np.asarray(limit.electrodes, np.intp)
         if len(which) and not 0 <= which.min() <= which.max() < len(self.grid):
             raise StimulationRefused(
