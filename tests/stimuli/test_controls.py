@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from engine_stage import World
+from PIL import Image
+from protocol_settings import settings
 
 from bci.config.protocol import KeySettings
 from bci.memory.marks import read_marks
@@ -167,3 +169,61 @@ def test_keys_that_mean_two_things_are_refused() -> None:
         KeySettings(answers=("p",))
     with pytest.raises(ValueError, match="escape closes the window"):
         KeySettings(abort="escape")
+
+
+FIXED: dict[str, dict[str, Any]] = {
+    "imagery": {"words": ("left", "right"), "repeats": 2, "imagine_s": 0.3, "rest_s": 0.2},
+    "oddball": {"words": ("A", "B", "C"), "targets": 2, "repeats": 2, "cue_s": 0.3, "stimulus_s": 0.1, "blank_s": 0.1},
+    "perception": {"blocks": 2, "jitter_s": 0.3, "catch": 0.2, "instruction": "Look.", "instruction_s": 0.5},
+}  # fmt: skip
+
+
+def pictures(folder: Path) -> str:
+    """Write four pictures; return their folder."""
+    for number in range(4):
+        Image.new("RGB", (6, 4), (60 * number, 0, 0)).save(folder / f"{number}.png")
+    return str(folder)
+
+
+@pytest.mark.parametrize("protocol", FIXED)
+def test_an_order_follows_from_the_session_file_also_through_a_pause_and_a_death(
+    make_world: Callable[[], World], protocol: str, tmp_path: Path
+) -> None:
+    folder = {"folder": pictures(tmp_path)} if protocol == "perception" else {}
+    spec = settings(protocol=protocol, **({"stimulus_s": 0.2, "blank_s": 0.2} | FIXED[protocol] | folder))
+    whole, broken = make_world(), make_world()
+    assert whole.run(**spec)
+    broken.order(3.0, PAUSE)
+    broken.order(9.0, RESUME)
+    assert not broken.run(lambda: broken.now() > 12.0, **spec | {"on_pause": "repeat"})
+    assert broken.run(**spec | {"on_pause": "repeat"})
+
+    def asked(world: World) -> list[tuple[str, str, str]]:
+        return [
+            (row["stimulus"], row["name"], row["type"])
+            for row in rows(world.folder, "trials")
+            if row["ending"] != "paused"
+        ]
+
+    assert asked(broken) == asked(whole)
+    endings = [row["ending"] for row in rows(broken.folder, "trials")]
+    assert endings.count("paused") <= 1
+    assert endings.count("aborted") == 1
+    assert {row["ending"] for row in rows(whole.folder, "trials")} == {"shown"}
+
+
+def test_a_key_of_the_participant_s_ends_an_instruction_and_is_told_as_an_answer(
+    make_world: Callable[[], World], tmp_path: Path
+) -> None:
+    world = make_world()
+    for time in (1.0, 3.0):  # the first one comes before there is anything to be read
+        world.press(time, "space")
+    times = {"instruction_s": 60.0, "stimulus_s": 0.2, "blank_s": 0.2}
+    assert world.run(
+        **settings(protocol="perception", folder=pictures(tmp_path), instruction="Look.", **times)
+    )
+    first, second, *_ = rows(world.folder, "trials")
+    assert (first["type"], first["ending"]) == ("instruction", "shown")
+    assert first["answers"].count("space") == 2
+    assert 3.0 < float(second["onset"]) < 3.4
+    assert world.cleared == [0]

@@ -21,8 +21,9 @@ from bci.memory.marks import create_marks, write_mark
 from bci.memory.orders import STOP, Order
 from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
+from bci.memory.trial_parts import create_responses
 from bci.signal.clock import ManualClock
-from bci.signal.types import Event, MarkKind, Reconstruction, Shown
+from bci.signal.types import Event, MarkKind, Reconstruction, Shown, event_of
 from stimuli.display.monitors import Monitor
 from stimuli.operator import preview
 from stimuli.operator.pair_sheet import Pair, draw_pairs, sheet_size
@@ -209,6 +210,35 @@ def test_the_file_is_whole_at_any_time_and_nothing_on_the_rings_is_changed(
     assert told["ready"]["window"] is False
     assert told["report"]["paired"] == 1
     assert (line.shown.count, line.frames.count, line.marks.count) == (1, 1, 0)
+
+
+def test_keys_in_the_operator_s_window_are_passed_on_as_far_as_they_mean_something(
+    tmp_path: Path, segment_name: str, monkeypatch: pytest.MonkeyPatch, line: Line
+) -> None:
+    near, far = multiprocessing.Pipe()
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    spec = {
+        "kind": "window", "monitor": None, "pairs": 8, "caption": "loop", "decoders": (0,), "participant_monitor": 0,
+        "participant_size": None, "screen": True, "keys": ("p", "q"),
+    }  # fmt: skip
+
+    def press(key: int) -> None:
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
+
+    clock = Turning(
+        {0.5: lambda: press(pygame.K_p), 0.8: lambda: press(pygame.K_x), 1.2: lambda: near.send(Order(STOP))}
+    )
+    with create_responses(segment_name + "o") as keys:
+        rings = {
+            "shown": line.shown.handle, "frames": line.frames.handle, "decode_marks": line.marks.handle,
+            "operator_keys": keys.handle,
+        }  # fmt: skip
+        launch = Launch("preview", "", spec, str(tmp_path), "", rings=rings)
+        program = Program(launch, far, Board.private({"preview": COUNTERS["preview"]}), clock)
+        preview.main(program)
+        program.close()
+        events = [event_of(record) for record in keys.read(0, keys.count)["event"]]
+    assert [event.text for event in events if event] == ["key p"]
 
 
 def test_a_sheet_grows_by_rows_and_keeps_room_for_what_will_come() -> None:
