@@ -170,34 +170,36 @@ def _some_rows(session: RecordedSession, decoder: str | None) -> Iterator[Row]:
 def _trials(session: RecordedSession) -> Iterator[_Event]:
     """Yield the trials that were on the screen."""
     shown = session.table("shown")
-    times = [float(row["flip"]) for row in shown]
+    flips = [float(row["flip"]) for row in shown]
     ends: dict[int, tuple[float, float]] = {}
-    for row, begin, end in zip(shown, times, [*times[1:], math.nan], strict=True):
+    for row, begin, end in zip(shown, flips, [*flips[1:], math.nan], strict=True):
         trial = int(row["trial"] or -1)
         if row["kind"] in ("stimulus", "update") and trial >= 0:
             ends[trial] = ends.get(trial, (begin, end))[0], end
+    late = {int(row["trial"]): row for row in experiment_rows(session.folder, "readings")}
     for row in session.table("trials"):
         number = int(row["trial"])
         if number not in ends:
             continue
         onset, end = ends[number]
         answers = [float(time) for _, time in json.loads(row.get("answers") or "[]")]
-        late = [time - onset for time in answers if time >= onset]
-        latent = json.loads(row["latent"]) if row["latent"] else []
+        times = [time - onset for time in answers if time >= onset]
+        reading = late.get(number, row) if not row["latent"] else row
+        latent = json.loads(reading["latent"] or "[]")
         yield _Event(
             onset,
             end - onset,
             row.get("type") or "stimulus",
             {
                 "stim_file": row.get("file") or _NOTHING,
-                "response_time": min(late, default=math.nan),
+                "response_time": min(times, default=math.nan),
                 "value": row["stimulus"],
                 "name": " ".join(row["name"].split()),
                 "trial": number,
                 "ending": row["ending"],
                 "phase": row.get("phase") or _NOTHING,
                 "read": latent[0] if latent else math.nan,
-                "confidence": float(row["confidence"]),
+                "confidence": float(reading["confidence"]),
             },
         )
 

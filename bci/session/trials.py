@@ -17,6 +17,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -76,6 +77,10 @@ class RecordedTrial:
         were decoded; there the frames say what was read, and in older sessions the row may hold the trial's before.
     engine_confidence : float
         Its confidence; NaN for none.
+    kind : str
+        What sort of trial it was, as the protocol says: stimulus, cue, target …
+    file : str
+        The file that its picture came from, as the engine says; empty where it does not.
     """
 
     number: int
@@ -88,6 +93,13 @@ class RecordedTrial:
     late: bool = False
     engine_latent: NDArray[np.float32] | None = None
     engine_confidence: float = math.nan
+    kind: str = "stimulus"
+    file: str = ""
+
+    @property
+    def picture(self) -> str:
+        """The name of the picture that was shown: its file's, else the stimulus'."""
+        return PurePosixPath(self.file).stem or self.name
 
     @property
     def frame(self) -> RecordedFrame | None:
@@ -108,7 +120,12 @@ class RecordedTrial:
 
     @property
     def left_out(self) -> str:
-        """Why it says nothing about the decoder: aborted, invalid, no epoch, not decoded; empty where it does."""
+        """Why it says nothing about the decoder: no picture, aborted, invalid, no epoch, not decoded; empty if it does.
+
+        An instruction or another text, which a protocol shows beside its stimuli, is no picture.
+        """
+        if self.kind != "stimulus" and not self.file:
+            return "no picture"
         if self.ending == "aborted":
             return "aborted"
         if self.latent is not None:
@@ -242,6 +259,8 @@ class _Open:
             late=bool(valid) and ending == "shown" and not in_row,
             engine_latent=latent if slides else None,
             engine_confidence=confidence if slides else math.nan,
+            kind=(row or {}).get("type") or "stimulus",
+            file=(row or {}).get("file") or "",
         )
 
 

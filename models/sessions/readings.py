@@ -58,7 +58,7 @@ def read_trials(folder: Path) -> list[Reading]:
 def readings_of(trials: Sequence[RecordedTrial]) -> list[Reading]:
     """Return what was read in each trial that says something about the decoder."""
     return [
-        Reading(trial.name, trial.latent, trial.confidence)
+        Reading(trial.picture, trial.latent, trial.confidence)
         for trial in trials
         if trial.latent is not None and not trial.left_out
     ]

@@ -16,7 +16,7 @@ from bci.session.detection import detect
 from bci.session.events_table import sample_times, write_events
 from bci.session.recorded import RecordedSession
 from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS
-from stimuli.trial_table import FIELDS
+from stimuli.trial_table import FIELDS, READING_FIELDS
 
 #: The first sample was at 100 s of the session's clock, 250 a second; the amplifier's clock runs fast by 40 ppm.
 FIRST, STEP = 100.0, (1 - 40e-6) / 250
@@ -62,13 +62,15 @@ def session(tmp_path: Path) -> Path:
         trials.append(
             {
                 "trial": number, "stimulus": stimulus, "name": name, "ending": ending, "type": kind, "onset": flip,
-                "latent": "[0.75]" if ending == "shown" else "", "confidence": 0.9 if ending == "shown" else "nan",
+                "latent": "[0.75]" if number in (0, 1, 3) else "", "confidence": 0.9 if number in (0, 1, 3) else "nan",
                 "file": f"faces/{name}.png", "answers": json.dumps([["space", time] for time in answers] or []),
             }
         )  # fmt: skip
     write(tmp_path / "shown.csv", SHOWN_FIELDS, [{"change": k} | flip for k, flip in enumerate(flips)])
     write(tmp_path / "marks.csv", MARK_FIELDS, [])
     write(tmp_path / "trials.csv", FIELDS, trials)
+    readings = [{"trial": 4, "outcome": "", "confidence": 0.5, "latent": "[0.25]"}]
+    write(tmp_path / "readings.csv", READING_FIELDS, readings)
     orders = [(114.1, "pause", "key p", 2), (129.0, "resume", "order", 3)]
     write(
         tmp_path / "controls.csv",
@@ -114,6 +116,8 @@ def test_the_table_holds_trials_answers_changes_and_orders_in_order_of_time(sess
     assert (first["duration"], first["value"], first["name"]) == ("0.5", "4", "face-4")
     assert first["stim_file"] == "faces/face-4.png"
     assert (first["read"], first["confidence"], first["response_time"]) == ("0.75", "0.9", "n/a")
+    # What is read after its trial was over is read all the same.
+    assert [(row["read"], row["confidence"]) for row in rows if row["trial"] == "4"] == [("0.25", "0.5")]
     assert float(caught["response_time"]) == pytest.approx(0.62)
     assert (key["duration"], key["name"], key["value"]) == ("0", "space", "n/a")
     assert (paused["ending"], paused["read"]) == ("paused", "n/a")

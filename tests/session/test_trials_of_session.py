@@ -89,3 +89,16 @@ def test_trials_without_a_number_stand_where_their_time_is() -> None:
     rows = [asked(0, 1, 10.0), asked(1, 1, math.nan, "aborted"), asked(2, 2, 12.0)]
     trials = join_trials(rows, flips, Decoding([], {}))
     assert [(trial.number, trial.stimulus) for trial in trials] == [(0, 1), (1, 1), (-1, 5), (2, 2)]
+
+
+def test_a_trial_is_of_the_picture_that_its_file_says_and_an_instruction_is_of_none() -> None:
+    rows = [
+        asked(0, 3, 10.0, type="target", file="faces/face-3.png", name="target face-3"),
+        asked(1, 3, 12.0, type="instruction", name="instruction"),
+        asked(2, 3, 14.0, type="stimulus", name="left hand"),
+        asked(3, 3, 16.0, "paused", type="catch", file="faces/face-3.png"),
+    ]
+    trials = join_trials(rows, [], Decoding([], {}))
+    assert [(trial.picture, trial.left_out) for trial in trials] == [
+        ("face-3", "not decoded"), ("instruction", "no picture"), ("left hand", "not decoded"), ("face-3", "aborted"),
+    ]  # fmt: skip
