@@ -45,9 +45,10 @@ unit = {toml(signal.unit or "uV")}
 step = "flat"
 seconds = 0.5
 
-# Power of the alpha rhythm (band 0) and of all around it (band 1), a value every tenth of a second.
+# Covariance of the channels in the alpha rhythm (band 0) and in all around it (band 1), one every tenth of a second:
+# its diagonal is the power that is read, the rest tells input unlike training.
 [[pipeline]]
-step = "band_power"
+step = "band_covariance"
 bands = [[8.0, 13.0], [2.0, 30.0]]
 block = {block}
 order = 2

@@ -16,7 +16,7 @@ import numpy as np
 from bci.errors import ConfigError, nearest
 from bci.signal.run import Run
 from bci.signal.step import Kernel, RunStep, SideKernel, Step
-from bci.signal.steps.features import BandPower, Covariance
+from bci.signal.steps.features import BandCovariance, BandPower, Covariance
 from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
 from bci.signal.steps.masking import Artefact, Flat, Saturation
 from bci.signal.steps.montage import Bipolar, CommonAverage, Pick, Relabel, Scale
@@ -29,7 +29,7 @@ __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
 #: Every step a bundle may name.
 STEPS: tuple[type[Any], ...] = (
     BandPass, HighPass, LowPass, Notch, Decimate, CommonAverage, Bipolar, Pick, Scale, Saturation, Flat,
-    Artefact, BandPower, Covariance, Relabel, MaskVolume, Dvars,
+    Artefact, BandPower, BandCovariance, Covariance, Relabel, MaskVolume, Dvars,
 )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ young, frames are shown in times of feedback only, and otherwise nothing but the
 The rules, in the order in which they are checked: there is no order to hold or show neutral; there is a frame; every
 watched program's heart beats; the data are young; the frame is valid; the frame is fresh. Neutral is left only
 by a frame that has not been shown yet: what was doubted once does not come back, and no frame is shown as new
-twice.
+twice. It keeps the reason that it came with, but for one: that there was no frame yet gives way to what is wrong with
+those that came.
 """
 
 import math
@@ -26,6 +27,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from bci.decoder.decoder import SETTLING
 from bci.memory.board import Board
 from bci.memory.trial_parts import Phase
 from bci.signal.types import Shown
@@ -217,13 +219,23 @@ class Presenter:
         self._part = part
         doubt = self._doubt(now, newest, part)
         if doubt is not None:
-            if self.choice is None or self.choice.kind is not Shown.NEUTRAL:
+            if self.choice is None or self.choice.kind is not Shown.NEUTRAL or self._tells_more(newest, doubt[0]):
                 self.choice = Choice(Shown.NEUTRAL, -1, *doubt)
         elif newest is not None and newest.number > self._last_shown[self._feed]:
             self._last_shown[self._feed] = newest.number
             self.choice = Choice(Shown.FRAME, newest.number, trial=-1 if part is None else part.trial)
         assert self.choice is not None
         return self.choice
+
+    def _tells_more(self, newest: Frame | None, cause: Cause) -> bool:
+        """Whether the screen is neutral since there was no frame, and there is a reason that tells more now.
+
+        Neutral stays neutral for its first reason. But "before the first frame" would stand over a whole session whose
+        every frame is refused; filters that settle are a beginning still.
+        """
+        assert self.choice is not None
+        settling = newest is not None and newest.reason == SETTLING
+        return self.choice.cause is Cause.NO_FRAME and cause is not Cause.NO_FRAME and not settling
 
     def _choose_stimulus(self, now: float, part: TrialPart | None) -> Choice:
         """Decide between a stimulus, the fixation target and neutral."""

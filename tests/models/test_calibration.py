@@ -24,7 +24,7 @@ from models.systems.alpha.readout import RelativePower
 ROOT = Path(__file__).resolve().parents[2]
 RATE, SECONDS, PAIRS, LEFT_OUT = 100.0, 8.0, 5, 2.0
 CHANNELS = ("1", "2", "3")
-PIPELINE = ({"step": "band_power", "bands": [[8.0, 13.0], [2.0, 30.0]], "block": 10, "order": 2},)
+PIPELINE = ({"step": "band_covariance", "bands": [[8.0, 13.0], [2.0, 30.0]], "block": 10, "order": 2},)
 
 TEXT = """
 name = "mine"

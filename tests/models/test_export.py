@@ -46,8 +46,8 @@ def readout():
 
 def test_the_readout_graph_gives_what_numpy_gives(readout):
     source = np.random.default_rng(6)
-    model = export_state_readout(readout, (10, 8, 4))
-    windows = np.exp(source.normal(1, 2, (50, 10, 8, 4))).astype(np.float32)
+    model = export_state_readout(readout, (10, 8, 32))
+    windows = np.exp(source.normal(1, 2, (50, 10, 8, 32))).astype(np.float32)
     windows[3] = 0.0  # a silent electrode: the logarithm has a floor
     expected, confidence = readout.predict(windows), readout.confidence(windows)
     assert expected.std() > 0.2
@@ -80,7 +80,7 @@ def test_the_path_stands_still_beyond_its_ends(generator):
 
 
 def test_an_export_is_one_plain_file_that_says_nothing_about_its_machine(generator, readout):
-    for model in (export_generator(generator, 1), export_state_readout(readout, (10, 8, 4))):
+    for model in (export_generator(generator, 1), export_state_readout(readout, (10, 8, 32))):
         facts = read_facts(model, "export")
         assert facts.control_flow == ()
         assert not facts.external

@@ -1,17 +1,27 @@
 """The readout finds a planted state, its probabilities mean what they say, and no fold has seen another."""
 
 import numpy as np
+import onnxruntime
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from bci.errors import ConfigError
 from models.metrics.probability import calibration
 from models.metrics.ranks import auc
+from models.systems.alpha.export import export_state_readout
 from models.systems.alpha.fitting import StateEstimator, Trials, fit_linear, fit_sigmoid
+from models.systems.alpha.novelty import StateNovelty
 from models.systems.alpha.readout import RelativePower, class_confidence
 
 LENGTH, HOP, RATIO = 5, 1, 16
 FEATURES = RelativePower((0, 1), 2)
+
+
+def covariances(power):
+    """Return (n, length, channels, bands · channels) of channels that have nothing in common but their `power`."""
+    n, length, channels, bands = power.shape
+    own = power[..., None] * np.eye(channels, dtype=np.float32)[:, None]
+    return own.reshape(n, length, channels, bands * channels)
 
 
 def trials(effect=1.0, n=150, runs=(0, 1), seed=0, gain=None):
@@ -32,7 +42,11 @@ def trials(effect=1.0, n=150, runs=(0, 1), seed=0, gain=None):
             start.append(k * HOP * RATIO)
     start = np.array(start)
     return Trials(
-        np.array(windows, np.float32), np.array(states), np.array(run), start, start + LENGTH * RATIO
+        covariances(np.array(windows, np.float32)),
+        np.array(states),
+        np.array(run),
+        start,
+        start + LENGTH * RATIO,
     )
 
 
@@ -99,6 +113,47 @@ def test_windows_that_share_samples_with_a_held_out_block_are_not_fitted_on():
 def test_a_run_that_is_too_short_for_the_folds_is_refused():
     with pytest.raises(ConfigError, match="ask for fewer folds"):
         estimator(folds=3, margin=40 * RATIO).fit(trials(n=30))
+
+
+def test_two_crossed_wires_are_told_and_a_gain_is_not():
+    # Four neighbours record one rhythm, unequally, and little of their own.
+    source = np.random.default_rng(9)
+
+    def cut(n):
+        rhythm = np.exp(0.4 * source.normal(size=(n, LENGTH, 1))) * source.normal(size=(n, LENGTH, 16))
+        own = 0.15 * source.normal(size=(n, LENGTH, 4, 16))
+        samples = rhythm[:, :, None] * np.array([1.0, 1.3, 0.9, 1.2])[:, None] + own
+        return (np.einsum("nlct,nldt->nlcd", samples, samples) / 16).astype(np.float32)
+
+    folds = [
+        (np.flatnonzero(np.arange(300) % 5 != k), np.flatnonzero(np.arange(300) % 5 == k)) for k in range(5)
+    ]
+    novelty = StateNovelty.fit(cut(300), folds)
+    fresh = cut(200)
+    crossed = fresh[:, :, [1, 0, 2, 3]][..., [1, 0, 2, 3]]
+    assert (novelty(fresh) > 1).mean() <= 0.02
+    assert (novelty(1.2 * fresh) > 1).mean() <= 0.05
+    assert (novelty(crossed) > 1).mean() >= 0.95
+    # An electrode that is bridged to its neighbour has no component of its own.
+    assert (novelty(fresh[:, :, [0, 0, 2, 3]][..., [0, 0, 2, 3]]) > 1).mean() >= 0.95
+
+
+def test_the_graph_gives_the_novelty_that_numpy_gives():
+    planted = trials(effect=2.0, n=120)
+    fitted = estimator().fit(planted)
+    model = export_state_readout(fitted.readout_, planted.windows.shape[1:], fitted.novelty_)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    noise = covariances(np.random.default_rng(3).uniform(1e3, 9e3, (20, LENGTH, 3, 3)).astype(np.float32))
+    windows = np.concatenate([planted.windows[:20], noise, np.zeros_like(noise[:1])])
+    given = [session.run(["novelty", "confidence"], {"window": one[None]}) for one in windows]
+    novelty, confidence = np.concatenate(given, axis=1)
+    # Of a dead amplifier nothing moves but rounding: a lower limit over that is huge, whatever it is.
+    np.testing.assert_allclose(novelty[:-1], fitted.novelty_(windows[:-1]), rtol=2e-3)
+    assert min(novelty[-1], fitted.novelty_(windows[-1:])[0]) > 1e6
+    unlike = novelty > 1
+    assert unlike[20:].all()
+    assert (confidence[unlike] == 0.5).all()
+    np.testing.assert_allclose(confidence[~unlike], fitted.readout_.confidence(windows)[~unlike], atol=1e-5)
 
 
 def test_scores_that_say_nothing_become_a_guess():

@@ -13,6 +13,7 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BciError, BundleError, ConfigError, RecordingError
 from bci.io.files.recording import chunks, open_recording
 from bci.signal.clock import ManualClock
+from bci.signal.pipeline import Pipeline
 from bci.signal.windows import windows
 from models.systems.alpha.evaluate import evaluate, held_out_of
 from models.systems.alpha.heldout import decode_held_out
@@ -42,7 +43,7 @@ unit = "uV"
 [signal]
 channels = ["O1", "Oz", "O2"]
 [[pipeline]]
-step = "band_power"
+step = "band_covariance"
 bands = [[4.0, 7.5], [8.0, 13.0], [2.0, 30.0]]
 block = 10
 [window]
@@ -212,6 +213,17 @@ def test_another_recording_under_the_same_name_is_refused(trained, root, tmp_pat
         evaluate(folder / "bundle", tmp_path)
 
 
+def test_a_bundle_that_looks_at_each_channel_alone_is_to_be_trained_again(trained):
+    folder, _, _ = trained
+    bundle = Bundle.load(folder / "bundle")
+    last = bundle.spec.pipeline[-1] | {"step": "band_power"}
+    before = bundle.spec.model_copy(update={"pipeline": (*bundle.spec.pipeline[:-1], last)})
+    with pytest.raises(
+        BundleError, match=r"'planted': expected a pipeline that ends in .*train it again: bci train"
+    ):
+        held_out_of(replace(bundle, spec=before, pipeline=Pipeline.from_json(before.pipeline)))
+
+
 def test_a_bundle_without_its_training_file_cannot_be_evaluated(trained):
     folder, _, _ = trained
     bundle = Bundle.load(folder / "bundle")
@@ -235,7 +247,13 @@ def test_a_bundle_without_its_training_file_cannot_be_evaluated(trained):
         ),
         ("reference = 2", "reference = 3", ConfigError, "bands up to number 3"),
         ("length = 10\n", "length = 390\n", RecordingError, "usable windows of each state"),
-        ('step = "band_power"', 'step = "band_pwer"', ConfigError, "band_pwer"),
+        ('step = "band_covariance"', 'step = "band_covarance"', ConfigError, "band_covarance"),
+        (
+            'step = "band_covariance"',
+            'step = "band_power"',
+            ConfigError,
+            "ends in a band_covariance step, came band_power",
+        ),
         ("rate = 100.0", "rate = -1", ConfigError, r"recordings\.0\.rate"),
         ("threads = 1", "threads = 1\nstart = [0.0]", ConfigError, "one number for each of closure"),
     ],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bci.signal.pipeline import STEPS, Pipeline
 from bci.signal.step import Step
-from bci.signal.steps.features import BandPower, Covariance
+from bci.signal.steps.features import BandCovariance, BandPower, Covariance
 from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
 from bci.signal.steps.masking import Artefact, Flat, Saturation
 from bci.signal.steps.montage import Bipolar, CommonAverage, Pick, Relabel, Scale
@@ -37,6 +37,7 @@ BOXES: list[Step] = [
     Artefact(80.0, 0.03),
     BandPower(((4, 8), (8, 13)), 10),
     BandPower(((8, 13),), 7, log=True),
+    BandCovariance(((4, 8), (8, 13)), 10),
     Covariance(12),
     Relabel((("Fz", "A1"),)),
     Dvars(),

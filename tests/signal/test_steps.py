@@ -9,7 +9,7 @@ from bci.errors import ConfigError
 from bci.signal.labels import label_key
 from bci.signal.pipeline import Pipeline
 from bci.signal.step import TOLERANCE, Step
-from bci.signal.steps.features import BandPower, Covariance
+from bci.signal.steps.features import BandCovariance, BandPower, Covariance
 from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
 from bci.signal.steps.masking import Artefact, Flat, Saturation
 from bci.signal.steps.montage import Bipolar, Pick, Scale
@@ -130,6 +130,19 @@ def test_covariance_equals_numpy_block_by_block() -> None:
     out = run(Covariance(40), samples).samples
     expected = [np.cov(samples[k * 40 : (k + 1) * 40].astype("f8").T) for k in range(3)]
     assert np.allclose(out, expected, rtol=1e-5)
+
+
+def test_band_covariance_has_the_power_of_each_channel_and_what_two_have_in_common() -> None:
+    samples = sines(10.5, 10.5) + np.random.default_rng(3).normal(0, 3, (len(sines(1, 1)), 2))
+    bands = ((8, 13), (20, 30))
+    out, power = run(BandCovariance(bands, 50), samples), run(BandPower(bands, 50), samples).samples
+    covariance = out.samples.reshape(len(out.samples), 2, 2, 2)
+    assert out.signal.unit == "uV^2"
+    assert np.allclose(np.diagonal(covariance, axis1=1, axis2=3), np.swapaxes(power, 1, 2), rtol=1e-6)
+    assert np.array_equal(covariance[:, 0, :, 1], covariance[:, 1, :, 0])
+    common = covariance[-5:].mean(axis=0)[0, :, 1]
+    assert common[0] == pytest.approx(50, rel=0.1)  # amplitude 10 in both channels
+    assert abs(common[1]) < 1  # noise of two channels has nothing in common
 
 
 def test_channels_are_found_by_label_however_it_is_spelt() -> None:

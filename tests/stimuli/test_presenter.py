@@ -101,6 +101,15 @@ def test_an_invalid_frame_hides_the_valid_one_before_it(presenter):
     assert choice.reason == "frame 1 is invalid: all channels flat"
 
 
+def test_before_the_first_frame_gives_way_to_why_those_that_came_are_refused(presenter):
+    presenter.choose(100.0, None)
+    assert presenter.choose(100.0, frame(0, valid=False, reason="settling")).cause is Cause.NO_FRAME
+    refused = presenter.choose(100.0, frame(1, valid=False, reason="unlike what the decoder was trained on"))
+    assert refused.reason == "frame 1 is invalid: unlike what the decoder was trained on"
+    # From then on neutral keeps its reason: one change of picture, one line of the log.
+    assert presenter.choose(100.0, frame(2, valid=False, reason="masked 30 % > 20 %")) is refused
+
+
 @pytest.mark.parametrize("arrived", [math.nan, 100.5])
 def test_a_frame_with_an_impossible_arrival_is_not_shown(presenter, arrived):
     assert presenter.choose(100.0, frame(arrived=arrived)).cause is Cause.FRAME_AGE

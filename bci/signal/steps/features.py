@@ -1,6 +1,7 @@
 """Features: band power and covariance over blocks of fixed length, counted from sample zero."""
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,8 +19,8 @@ _MOST_BANDS = 200
 _MOST_HELD = 50_000_000
 
 
-def _check_block(step: "BandPower | Covariance", signal: Signal, bands: int = 1) -> None:
-    held = step.block * signal.shape[0] * bands
+def _check_block(step: "BandPower | BandCovariance | Covariance", signal: Signal, bands: int = 1) -> None:
+    held = max(step.block, signal.shape[0]) * signal.shape[0] * bands
     if held > _MOST_HELD:
         raise ConfigError(
             f"{type(step).__name__}: a block of {step.block} samples of {signal.shape[0]} channels in {bands} "
@@ -98,18 +99,11 @@ class BandPower:
     """Whether the natural logarithm is taken."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bands", tuple((float(low), float(high)) for low, high in self.bands))
-        if not 1 <= len(self.bands) <= _MOST_BANDS:
-            raise ConfigError(f"BandPower: name 1 to {_MOST_BANDS} bands, not {len(self.bands)}")
+        object.__setattr__(self, "bands", _as_bands(self))
 
     def output(self, signal: Signal) -> Signal:
         """Return the features as a signal of ``rate / block``."""
-        check_regular(self, signal)
-        check_channels(self, signal)
-        check_whole(self, 1, 1_000_000, block=self.block)
-        _check_block(self, signal, len(self.bands))
-        for low, high in self.bands:
-            BandPass(low, high, self.order).output(signal)
+        _check_bands(self, signal)
         unit = f"{signal.unit}^2" if signal.unit and not self.log else ""
         return replace(
             signal, rate=signal.rate / self.block, shape=(signal.shape[0], len(self.bands)), unit=unit
@@ -121,10 +115,59 @@ class BandPower:
         return _Power(self, signal)
 
 
-class _Power:
-    def __init__(self, step: BandPower, signal: Signal) -> None:
+@dataclass(frozen=True)
+class BandCovariance:
+    """BandCovariance computes the mean product of each two channels in each of `bands`, over blocks of `block` samples.
+
+    Output: samples of shape ``(channels, bands · channels)``, one a block, in the unit squared: of band b, the columns
+    ``b · channels`` to ``(b + 1) · channels`` hold the covariance, whose diagonal is what `BandPower` gives. No mean is
+    removed: a band-pass leaves none.
+    """
+
+    bands: tuple[tuple[Hertz, Hertz], ...]
+    """Lower and upper edge of each."""
+    block: int
+    """How many samples each value is of."""
+    order: int = 4
+    """Of the band-pass filters."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bands", _as_bands(self))
+
+    def output(self, signal: Signal) -> Signal:
+        """Return the covariances as a signal of ``rate / block``."""
+        _check_bands(self, signal)
+        n = signal.shape[0]
+        unit = f"{signal.unit}^2" if signal.unit else ""
+        return replace(signal, rate=signal.rate / self.block, shape=(n, n * len(self.bands)), unit=unit)
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return the covariances at rest."""
+        self.output(signal)
+        return _BandCovariances(self, signal)
+
+
+def _as_bands(step: BandPower | BandCovariance) -> tuple[tuple[float, float], ...]:
+    bands = tuple((float(low), float(high)) for low, high in step.bands)
+    if not 1 <= len(bands) <= _MOST_BANDS:
+        raise ConfigError(f"{type(step).__name__}: name 1 to {_MOST_BANDS} bands, not {len(bands)}")
+    return bands
+
+
+def _check_bands(step: BandPower | BandCovariance, signal: Signal) -> None:
+    check_regular(step, signal)
+    check_channels(step, signal)
+    check_whole(step, 1, 1_000_000, block=step.block)
+    _check_block(step, signal, len(step.bands))
+    for low, high in step.bands:
+        BandPass(low, high, step.order).output(signal)
+
+
+class _BandBlocks:
+    """_BandBlocks filters a signal into bands and cuts each into blocks."""
+
+    def __init__(self, step: BandPower | BandCovariance, signal: Signal) -> None:
         self.ratio = step.block
-        self._log = step.log
         self._filters = [BandPass(low, high, step.order).start(signal) for low, high in step.bands]
         self.settle = max(f.settle for f in self._filters) + step.block
         channels = signal.shape[0]
@@ -140,18 +183,34 @@ class _Power:
         self._flags.reset(first)
         self._memory.reset()
 
-    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
-        powers = []
+    def cut(self, samples: Samples) -> Iterator[NDArray[np.float64]]:
+        """Yield of each band the blocks completed by these samples, (m, channels, size)."""
         for band, blocks in zip(self._filters, self._blocks, strict=True):
             filtered, _ = band(samples, None)
-            cut = blocks(filtered)
             # Time last and contiguous, so that each block is summed alike however many there are.
-            rows = np.ascontiguousarray(np.moveaxis(cut, 1, -1))
-            powers.append(np.square(rows).mean(axis=-1))
-        power = np.stack(powers, axis=-1)
+            yield np.ascontiguousarray(np.moveaxis(blocks(filtered), 1, -1))
+
+    def flags(self, bad: Flags | None, n: int) -> Flags | None:
+        """Return the flags of the blocks completed by the next `n` samples."""
+        return self._flags(self._memory(bad, n), n)
+
+
+class _Power(_BandBlocks):
+    def __init__(self, step: BandPower, signal: Signal) -> None:
+        super().__init__(step, signal)
+        self._log = step.log
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        power = np.stack([np.square(rows).mean(axis=-1) for rows in self.cut(samples)], axis=-1)
         if self._log:
             power = np.log(np.maximum(power, 1e-12))
-        return power, self._flags(self._memory(bad, len(samples)), len(samples))
+        return power, self.flags(bad, len(samples))
+
+
+class _BandCovariances(_BandBlocks):
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        bands = [_products(rows) / self.ratio for rows in self.cut(samples)]
+        return np.concatenate(bands, axis=-1), _of_every_row(self.flags(bad, len(samples)))
 
 
 @dataclass(frozen=True)
@@ -195,11 +254,17 @@ class _Covariances:
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
         rows = np.ascontiguousarray(np.moveaxis(self._blocks(samples), 1, -1))
         rows -= rows.mean(axis=-1, keepdims=True)
-        products = np.empty((len(rows), rows.shape[1], rows.shape[1]))
-        for k, block in enumerate(rows):
-            np.einsum("it,jt->ij", block, block, out=products[k], optimize=False)
-        flags = self._flags(bad, len(samples))
-        if flags is not None:
-            # Each row of a covariance involves every channel, so one bad channel marks all rows.
-            flags = np.repeat(flags.any(axis=1, keepdims=True), flags.shape[1], axis=1)
-        return products / self._denominator, flags
+        return _products(rows) / self._denominator, _of_every_row(self._flags(bad, len(samples)))
+
+
+def _products(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums of products of each two channels: (m, channels, size) to (m, channels, channels)."""
+    products = np.empty((len(rows), rows.shape[1], rows.shape[1]))
+    for k, block in enumerate(rows):
+        np.einsum("it,jt->ij", block, block, out=products[k], optimize=False)
+    return products
+
+
+def _of_every_row(flags: Flags | None) -> Flags | None:
+    """Mark all rows where one channel is bad, since each row of a covariance involves every channel."""
+    return None if flags is None else np.repeat(flags.any(axis=1, keepdims=True), flags.shape[1], axis=1)

@@ -203,7 +203,7 @@ class Plan:
     pipeline : Pipeline
         From that signal on.
     shape : tuple of int
-        Of a window: length, channels, bands.
+        Of a window: length, channels, bands · channels.
     """
 
     recipe: Recipe
@@ -241,9 +241,7 @@ def plan_of(config: CalibrationConfig, base: Bundle, came: Signal) -> Plan:
         )
     signal = Signal(base.signal.name, came.rate, (len(wanted.channels),), wanted.channels, wanted.unit)
     pipeline = Pipeline.from_json([dict(step) for step in recipe.pipeline])
-    plan = Plan(
-        recipe, signal, pipeline, window_shape(recipe.readout, recipe.window, pipeline.output(signal))
-    )
+    plan = Plan(recipe, signal, pipeline, window_shape(recipe.readout, recipe.window, pipeline, signal))
     plan.picked.output(came)
     return plan
 

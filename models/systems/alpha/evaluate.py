@@ -23,7 +23,7 @@ from models.settings import find_data_root
 from models.systems.alpha.heldout import HeldOut, decode_held_out
 from models.systems.alpha.recordings import StateRecording, open_states
 from models.systems.alpha.report import headline
-from models.systems.alpha.settings import TrainingConfig, parse_training
+from models.systems.alpha.settings import TrainingConfig, parse_training, window_shape
 
 
 def evaluate(
@@ -131,9 +131,14 @@ def held_out_of(bundle: Bundle) -> TrainingConfig:
             "Evaluate a bundle made by bci train."
         )
     try:
-        return parse_training(carried, f"the training configuration in bundle {bundle.name!r}")
+        config = parse_training(carried, f"the training configuration in bundle {bundle.name!r}")
     except ConfigError as error:
         raise BundleError(str(error)) from None
+    try:
+        window_shape(config.readout, config.window, bundle.pipeline, bundle.signal)
+    except ConfigError as error:
+        raise BundleError(f"bundle {bundle.name!r}: {error} Then train it again: bci train.") from None
+    return config
 
 
 def blocks_of(run: NDArray[np.int64], rate: float, config: TrainingConfig) -> Blocks:

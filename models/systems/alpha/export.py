@@ -12,7 +12,7 @@ from models.systems.alpha.readout import FLOOR, StateReadout
 def export_state_readout(
     readout: StateReadout, window: Sequence[int], novelty: StateNovelty | None = None
 ) -> bytes:
-    """Write a readout as a graph from ``window`` (1, length, channels, bands).
+    """Write a readout as a graph from ``window`` (1, length, channels, bands · channels).
 
     It gives ``latent`` (1, 1), ``confidence`` (1,), which is one half where the window is unlike those of training, and
     ``novelty`` (1,), which is above 1 there.
@@ -22,11 +22,12 @@ def export_state_readout(
     readout : StateReadout
         What was fitted.
     window : sequence of int
-        Shape of one window: length, channels, bands.
+        Shape of one window: length, channels, bands · channels.
     novelty : StateNovelty, optional
         What tells windows unlike those of training; without it no window is looked at.
     """
-    length, channels, bands = window
+    length, channels, columns = window
+    bands = columns // channels
     # log-power (1, channels, bands) times this (bands, features): plus one for the band, minus one for the reference.
     contrast = np.zeros((bands, len(readout.features.bands)), np.float32)
     for column, band in enumerate(readout.features.bands):
@@ -36,6 +37,9 @@ def export_state_readout(
     graph = GraphParts()
     for name, value in {
         "time": np.array([1]),
+        "by_band": np.array([1, channels, bands, channels]),
+        "diagonal": np.eye(channels)[None, :, None],
+        "other_channel": np.array([3]),
         "floor": FLOOR,
         "contrast": contrast,
         "mean": score.mean[None],
@@ -49,7 +53,10 @@ def export_state_readout(
     }.items():
         graph.constant(name, value)
     for operator, inputs, output, settings in (
-        ("ReduceMean", ["window", "time"], "power", {"keepdims": 0}),
+        ("ReduceMean", ["window", "time"], "covariance", {"keepdims": 0}),
+        ("Reshape", ["covariance", "by_band"], "covariance_by_band", {}),
+        ("Mul", ["covariance_by_band", "diagonal"], "channels_alone", {}),
+        ("ReduceSum", ["channels_alone", "other_channel"], "power", {"keepdims": 0}),
         ("Max", ["power", "floor"], "positive", {}),
         ("Log", ["positive"], "log_power", {}),
         ("MatMul", ["log_power", "contrast"], "relative", {}),
@@ -69,6 +76,6 @@ def export_state_readout(
     if novelty is None:
         graph.node("Identity", ["sure"], "confidence")
     else:
-        novelty.add(graph, "sure", (length, channels, bands))
+        novelty.add(graph, "sure", tuple(window))
         given.append(floats("novelty", [1]))
-    return graph.finish("state_readout", floats("window", [1, length, channels, bands]), given)
+    return graph.finish("state_readout", floats("window", [1, length, channels, columns]), given)

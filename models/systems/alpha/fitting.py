@@ -27,8 +27,8 @@ class Trials:
 
     Attributes
     ----------
-    windows : (n, length, channels, bands) float32
-        Band power.
+    windows : (n, length, channels, bands · channels) float32
+        Covariance in each band.
     states : (n,) bool
         True for state 1.
     run : (n,) int64
@@ -120,7 +120,7 @@ class StateEstimator:
         return self
 
     def predict(self, windows: NDArray[np.float32]) -> Floats:
-        """Return latents: (n, length, channels, bands) float32 to (n, 1) in 0 to 1."""
+        """Return latents: (n, length, channels, bands · channels) float32 to (n, 1) in 0 to 1."""
         return self.readout_.predict(windows)
 
     def cross_predict(self, trials: Trials) -> Floats:

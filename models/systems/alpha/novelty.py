@@ -1,15 +1,20 @@
-r"""A StateNovelty says how far a window of band power lies outside those of training: above 1 it is unlike them.
+r"""A StateNovelty says how far a window lies outside those of training: above 1 it is unlike them.
 
 The readout looks at relative power alone, so noise of any amplitude has a place on its scale. The novelty looks at what
-the readout leaves out: of the log power :math:`l_{tf}` of each channel and band, f, in each block of time, t,
+the readout leaves out: how electrodes go together. Neighbours record nearly the same, so what differs between them is
+small, in directions that belong to this cap and this order of wires. Of the covariance :math:`C_b` of each band, with
+the principal axes :math:`v_{bk}` that it has in training, the log power of each component k in each block of time t is
+:math:`l_{tf} = \log(v_{bk} \cdot C_{tb} v_{bk})`, f = (b, k), and
 
 .. math::
 
-    T_m = \tfrac1F \|W_m (\bar l - \mu_m)\|^2, \qquad
-    T_d = \tfrac1{nF} \textstyle\sum_t \|W_d (l_t - \bar l)\|^2
+    T_c = \tfrac1F \|W_c (\bar l - \mu_c)\|^2, \qquad
+    T_m = \tfrac1{nF} \textstyle\sum_t \|W_m (l_t - \bar l)\|^2
 
-the Mahalanobis distance of a window's mean, and the mean one of what moves inside it. Electrodes over one cortex rise
-and fall together and keep their order of size; noise of the amplifier does neither, and the mains do not move at all.
+are the Mahalanobis distance of a window's mean, and the mean one of what moves inside it. A third, :math:`T_e`, is the
+first one with the power of the electrodes themselves in place of the components'. Noise of the amplifier has as much
+power in the smallest component as in the largest, electrodes in another order spill the largest into all, and the
+mains, which are the same everywhere, lift all electrodes in one band and not in the other.
 """
 
 from collections.abc import Sequence
@@ -29,8 +34,12 @@ Places = NDArray[np.intp]
 #: Share of a value's own variance that is added to it: so little of the windows are independent of each other.
 _RIDGE = 0.02
 
-#: Of the mean and of what moves: a gain changes the one, and nothing of the other.
-_MARGINS = (MARGIN, 1.25)
+#: Of the components' mean, of the electrodes', and of what moves: a gain changes the means, and nothing that moves.
+_MARGINS = (MARGIN, MARGIN, 1.25)
+
+#: Share of the mean power of all channels that is added to that of each component: a component without power of its
+#: own (an average reference, two bridged electrodes) would be rounding alone.
+_FILL = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,19 +71,89 @@ class Whitening:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Powers:
+    """Powers are those of the principal components of the channels in each band, and of the channels themselves.
+
+    Attributes
+    ----------
+    matrix : (channels · bands · channels, 2 · bands · channels) float64
+        From one block's covariances, flat, to the power of each component, then of each channel, by band.
+    """
+
+    matrix: Floats
+
+    @classmethod
+    def of(cls, windows: NDArray[np.float32]) -> "Powers":
+        """Take them from training, (n, length, channels, bands · channels); each window counts alike."""
+        n, _, channels, _ = windows.shape
+        means = windows.mean(1, dtype=np.float64).reshape(n, channels, -1, channels)
+        bands = means.shape[2]
+        matrix = np.zeros((channels, bands, channels, 2, bands, channels))
+        fill = _FILL / channels * np.eye(channels)
+        for band in range(bands):
+            covariances = means[:, :, band]
+            powers = np.maximum(np.trace(covariances, axis1=1, axis2=2), FLOOR)
+            _, axes = np.linalg.eigh((covariances / powers[:, None, None]).mean(0))
+            for kind, columns in enumerate((axes, np.eye(channels))):
+                products = np.einsum("ik,jk->ijk", columns, columns)
+                matrix[:, band, :, kind, band] = products + fill[:, :, None]
+        return cls(matrix.reshape(channels * bands * channels, -1))
+
+    def __call__(self, windows: NDArray[np.float32]) -> Floats:
+        """Return logarithms: (n, length, channels, bands · channels) to (n, length, 2 · bands · channels)."""
+        power = windows.reshape(*windows.shape[:2], -1).astype(np.float64) @ self.matrix
+        return np.asarray(np.log(np.maximum(power, FLOOR)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """Statistics are the three distances of a window from those of training.
+
+    Attributes
+    ----------
+    powers : Powers
+        What they look at.
+    components, channels : Whitening
+        Of the mean log power of a window's components, and of its channels.
+    moves : Whitening
+        Of the deviations of the components from that mean.
+    """
+
+    powers: Powers
+    components: Whitening
+    channels: Whitening
+    moves: Whitening
+
+    @classmethod
+    def of(cls, windows: NDArray[np.float32]) -> "Statistics":
+        """Take them from training, (n, length, channels, bands · channels)."""
+        powers = Powers.of(windows)
+        components, channels = np.split(powers(windows), 2, axis=2)
+        mean = components.mean(1)
+        moves = Whitening.of((components - mean[:, None]).reshape(-1, components.shape[2]))
+        return cls(powers, Whitening.of(mean), Whitening.of(channels.mean(1)), moves)
+
+    def __call__(self, windows: NDArray[np.float32]) -> Floats:
+        """Return them: (n, length, channels, bands · channels) to (n, 3)."""
+        components, channels = np.split(self.powers(windows), 2, axis=2)
+        mean = components.mean(1)
+        moves = self.moves(components - mean[:, None]).mean(1)
+        return np.stack([self.components(mean), self.channels(channels.mean(1)), moves], axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class StateNovelty:
     """A StateNovelty is fitted to the windows of training.
 
     Attributes
     ----------
-    means, moves : Whitening
-        Of a window's mean log power, and of the deviations from it.
+    statistics : Statistics
+        How far a window lies from those of training.
     limits : Limits
-        Of both statistics.
+        Of each statistic.
     """
 
-    means: Whitening
-    moves: Whitening
+    statistics: Statistics
     limits: Limits
 
     @classmethod
@@ -83,20 +162,20 @@ class StateNovelty:
 
         Parameters
         ----------
-        windows : (n, length, channels, bands) float32
-            Band power, the signal's unit squared.
+        windows : (n, length, channels, bands · channels) float32
+            Covariance in each band, the signal's unit squared.
         folds : sequence of (fitted, held out) indices
             Every window is held out once, with its block.
         """
-        held = [_statistics(windows[out], *_whitenings(windows[kept])) for kept, out in folds]
-        return cls(*_whitenings(windows), Limits.of(np.concatenate(held), _MARGINS))
+        held = [Statistics.of(windows[kept])(windows[out]) for kept, out in folds]
+        return cls(Statistics.of(windows), Limits.of(np.concatenate(held), _MARGINS))
 
     def __call__(self, windows: NDArray[np.float32]) -> Floats:
-        """Return the novelty: (n, length, channels, bands) float32 to (n,); each window for itself."""
-        return self.limits(_statistics(windows, self.means, self.moves))
+        """Return the novelty: (n, length, channels, bands · channels) float32 to (n,); each window for itself."""
+        return self.limits(self.statistics(windows))
 
     def add(self, graph: GraphParts, sure: str, shape: tuple[int, ...]) -> None:
-        """Add ``novelty`` and ``confidence`` to a graph that takes ``window`` (1, length, channels, bands).
+        """Add ``novelty`` and ``confidence`` to a graph that takes ``window`` (1, length, channels, bands · channels).
 
         Parameters
         ----------
@@ -105,48 +184,30 @@ class StateNovelty:
         sure : str
             Name of the confidence in what is like training, (1,); chance is one half.
         shape : tuple of int
-            Of a window: length, channels, bands.
+            Of a window: length, channels, bands · channels.
         """
-        length, f = shape[0], len(self.means.mean)
-        graph.constant("by_block", np.array([1, length, f]))
-        graph.constant("everything", np.array([1, 2]))
-        graph.constant("usual_mean", self.means.mean[None, None])
-        graph.constant("white_mean", self.means.matrix)
-        graph.constant("white_moves", self.moves.matrix)
-        graph.constant("per_value", np.array([[1 / f, 1 / (f * length)]]))
-        blocks = graph.node("Max", ["window", "floor"], "blocks")
-        blocks = graph.node("Reshape", [graph.node("Log", [blocks], "log_blocks"), "by_block"], "log_rows")
+        of = self.statistics
+        length, f = shape[0], len(of.moves.mean)
+        none = np.zeros((f, f))
+        graph.constant("by_block", np.array([1, length, len(of.powers.matrix)]))
+        graph.constant("to_powers", of.powers.matrix)
+        graph.constant("usual_mean", np.concatenate([of.components.mean, of.channels.mean])[None, None])
+        graph.constant("white_mean", np.block([[of.components.matrix, none], [none, of.channels.matrix]]))
+        # Deviations from a window's own mean have mean 0, in training as here; those of channels are not looked at.
+        graph.constant("white_moves", np.concatenate([of.moves.matrix, none]))
+        graph.constant("per_value", np.repeat(np.array([[1 / f, 0, 0], [0, 1 / f, 0]]), f, axis=0))
+        graph.constant("per_move", np.repeat(np.array([[0, 0, 1 / (f * length)]]), f, axis=0))
+        rows = graph.node("Reshape", ["window", "by_block"], "rows")
+        power = graph.node("MatMul", [rows, "to_powers"], "powers")
+        blocks = graph.node("Log", [graph.node("Max", [power, "floor"], "powers_floored")], "log_powers")
         mean = graph.node("ReduceMean", [blocks, "time"], "window_mean", keepdims=1)
-        # Deviations from a window's own mean have mean 0, in training as here.
         moves = graph.node(
             "MatMul", [graph.node("Sub", [blocks, mean], "moves"), "white_moves"], "moves_white"
         )
         about = graph.node("Sub", [mean, "usual_mean"], "mean_about")
         about = graph.node("MatMul", [about, "white_mean"], "mean_white")
-        powers = [
-            graph.node("ReduceSumSquare", [white, "everything"], f"{white}_power", keepdims=0)
-            for white in (about, moves)
-        ]
-        graph.constant("side_by_side", np.array([1, 1]))
-        columns = [graph.node("Reshape", [power, "side_by_side"], f"{power}_column") for power in powers]
-        both = graph.node("Concat", columns, "powers", axis=1)
-        add_novelty(graph, graph.node("Mul", [both, "per_value"], "statistics"), self.limits, sure, 0.5)
-
-
-def _log_power(windows: NDArray[np.float32]) -> Floats:
-    """Return log power by block: (n, length, channels, bands) to (n, length, channels · bands)."""
-    log: Floats = np.log(np.maximum(windows.astype(np.float64), FLOOR))
-    return log.reshape(*windows.shape[:2], -1)
-
-
-def _whitenings(windows: NDArray[np.float32]) -> tuple[Whitening, Whitening]:
-    log = _log_power(windows)
-    mean = log.mean(1)
-    return Whitening.of(mean), Whitening.of((log - mean[:, None]).reshape(-1, log.shape[2]))
-
-
-def _statistics(windows: NDArray[np.float32], means: Whitening, moves: Whitening) -> Floats:
-    """Return both statistics: (n, length, channels, bands) to (n, 2)."""
-    log = _log_power(windows)
-    mean = log.mean(1)
-    return np.stack([means(mean), moves(log - mean[:, None]).mean(1)], axis=1)
+        sums = []
+        for white, weights in ((about, "per_value"), (moves, "per_move")):
+            whole = graph.node("ReduceSumSquare", [white, "time"], f"{white}_squares", keepdims=0)
+            sums.append(graph.node("MatMul", [whole, weights], f"{white}_statistics"))
+        add_novelty(graph, graph.node("Add", sums, "statistics"), self.limits, sure, 0.5)

@@ -1,6 +1,7 @@
 r"""A StateReadout computes the probability of one of two states from relative band power.
 
-For one window of power :math:`P_{tcb}` (time, channel, band), with :math:`r` the broad reference band:
+Windows are those of a `bci.signal.steps.features.BandCovariance`, whose diagonal is the power of each channel. For one
+window of power :math:`P_{tcb}` (time, channel, band), with :math:`r` the broad reference band:
 
 .. math::
 
@@ -25,6 +26,13 @@ Floats = NDArray[np.float64]
 FLOOR = 1e-6
 
 
+def channel_power(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the power of each channel: (n, length, channels, bands · channels) to (n, length, channels, bands)."""
+    n, length, channels, _ = windows.shape
+    by_band = windows.reshape(n, length, channels, -1, channels)
+    return np.swapaxes(np.diagonal(by_band, axis1=2, axis2=4), 2, 3)
+
+
 @dataclass(frozen=True, slots=True)
 class RelativePower:
     """RelativePower computes the features: log power of some bands over a reference band, per channel.
@@ -45,15 +53,15 @@ class RelativePower:
 
         Parameters
         ----------
-        windows : (n, length, channels, bands) float32
-            Band power, the signal's unit squared.
+        windows : (n, length, channels, bands · channels) float32
+            Covariance in each band, the signal's unit squared.
 
         Returns
         -------
         (n, channels · len(bands)) float64
             Bands of one channel together.
         """
-        log = np.log(np.maximum(windows.mean(1, dtype=np.float64), FLOOR))
+        log = np.log(np.maximum(channel_power(windows).mean(1, dtype=np.float64), FLOOR))
         relative = log[..., list(self.bands)] - log[..., [self.reference]]
         flat: Floats = relative.reshape(len(windows), -1)
         return flat
@@ -102,14 +110,14 @@ class Sigmoid:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateReadout:
-    """A StateReadout maps windows of band power to the latent and its confidence."""
+    """A StateReadout maps windows of covariances in bands to the latent and its confidence."""
 
     features: RelativePower
     score: LinearScore
     calibrate: Sigmoid
 
     def predict(self, windows: NDArray[np.float32]) -> Floats:
-        """Return latents: (n, length, channels, bands) float32 to (n, 1) float64 in 0 to 1."""
+        """Return latents: (n, length, channels, bands · channels) float32 to (n, 1) float64 in 0 to 1."""
         return self.calibrate(self.score(self.features(windows)))[:, None]
 
     def confidence(self, windows: NDArray[np.float32]) -> Floats:

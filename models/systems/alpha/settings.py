@@ -13,6 +13,8 @@ from pydantic import Field, JsonValue, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.errors import ConfigError
+from bci.signal.pipeline import Pipeline, step_name
+from bci.signal.steps.features import BandCovariance
 from bci.signal.types import Signal
 from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section, Share
 
@@ -55,7 +57,7 @@ class ReadoutSettings(Section):
     """ReadoutSettings describes the readout: relative band power, shrinkage discriminant, calibrated probability."""
 
     bands: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Which bands of the pipeline's BandPower step are features: log of each over `reference`."""
+    """Which bands of the pipeline's BandCovariance step are features: log of each over `reference`."""
     reference: Annotated[int, Field(ge=0)]
     """The broad band that they are divided by, so that a change of gain changes nothing."""
     single: Annotated[int, Field(ge=0)]
@@ -140,18 +142,29 @@ def parse_training(values: Mapping[str, Any], name: str) -> TrainingConfig:
     return check_settings(values, TrainingConfig, name)
 
 
-def window_shape(readout: ReadoutSettings, window: WindowSettings, output: Signal) -> tuple[int, int, int]:
-    """Return (length, channels, bands) of the windows that a readout gets.
+def window_shape(
+    readout: ReadoutSettings, window: WindowSettings, pipeline: Pipeline, signal: Signal
+) -> tuple[int, int, int]:
+    """Return (length, channels, bands · channels) of the windows that a readout gets.
 
     Raises
     ------
     ConfigError
-        If the pipeline's output does not end in power of the bands that the readout names.
+        If the pipeline does not fit the signal, or does not end in covariances of the bands that the readout names.
     """
-    named = max(*readout.bands, readout.reference, readout.single)
-    if len(output.shape) != 2 or output.shape[1] <= named or min(readout.bands) < 0:
+    last = pipeline.steps[-1] if pipeline.steps else None
+    if not isinstance(last, BandCovariance):
+        came = step_name(type(last)) if last else "none"
         raise ConfigError(
-            f"[readout] names bands up to number {named}, counted from 0; the pipeline gives samples of shape "
-            f"{output.shape}, expected (channels, bands). Let it end in a band_power step with these bands."
+            f"expected a pipeline that ends in a band_covariance step, came {came}. Let it end in one, with the bands "
+            "that [readout] counts from 0: band_power gives the power of each channel alone, by which crossed wires "
+            "could not be told."
         )
-    return (window.length, output.shape[0], output.shape[1])
+    named = max(*readout.bands, readout.reference, readout.single)
+    if len(last.bands) <= named or min(readout.bands) < 0:
+        raise ConfigError(
+            f"[readout] names bands up to number {named}, counted from 0; the pipeline ends in "
+            f"{len(last.bands)}. Give band_covariance these bands."
+        )
+    channels, columns = pipeline.output(signal).shape
+    return (window.length, channels, columns)

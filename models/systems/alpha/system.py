@@ -50,9 +50,8 @@ def check(path: Path, *, data_root: Path | None) -> list[str]:
     missing = [one.path for one in config.recordings if not (root / one.path).is_file()]
     if missing:
         return [f"the recording {name} below {root}" for name in missing]
-    window_shape(
-        config.readout, config.window, pipeline.output(expected_signal(config, open_states(config, root)))
-    )
+    signal = expected_signal(config, open_states(config, root))
+    window_shape(config.readout, config.window, pipeline, signal)
     return []
 
 

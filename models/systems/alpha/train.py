@@ -102,7 +102,7 @@ def train(
     warnings = [f"{r.settings.path}: {defect}" for r in recordings for defect in r.recording.defects]
     signal = expected_signal(config, recordings)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
-    window = window_shape(config.readout, config.window, pipeline.output(signal))
+    window = window_shape(config.readout, config.window, pipeline, signal)
     trials = _training_windows(config, recordings, pipeline, signal)
     say(0.03, "fitting the readout")
     estimator, judged = _fit_readout(config, trials, pipeline.start(signal), say)
