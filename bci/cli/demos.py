@@ -9,6 +9,12 @@ from bci.io.shipped import SHIPPED
 #: Single-trial signal-to-noise ratio of the simulated participant: clearly above chance, clearly below perfect.
 SNR = 0.4
 
+#: What is said of a ratio at which trials are refused: some at 1.2, nearly all at 2.
+TOO_CLEAR = (
+    f" That is much clearer than the {SNR:g} that its decoder was trained on: it refuses trials unlike those, and the "
+    "screen stays neutral."
+)
+
 #: The example that each demonstration is.
 _CLOSED_LOOP, _ALPHA = "hyper-insilico.toml", "demo.toml"
 

@@ -88,6 +88,7 @@ def demo(
             f"A SIMULATED participant looks at faces and answers with EEG, single trials at a signal-to-noise ratio of "
             f"{ratio:g}"
             + (": noise alone, so there is nothing to read." if ratio == 0 else " (--snr 0 is noise alone).")
+            + (demos.TOO_CLEAR if ratio > 2 * demos.SNR else "")
         )
     conduct(config, out, seconds, output)
 

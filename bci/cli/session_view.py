@@ -1,5 +1,8 @@
 """The terminal's view of a session that has ended: what happened, how it went, in tables."""
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,15 @@ from bci.cli.words import latency_rows
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
+from bci.decoder.decoder import SETTLING
+from bci.decoder.onnx import UNLIKE
+from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
 from bci.sim.eeg import AlphaSimulator
 
 STATES = ("open", "closed")
+
+_DIGIT = re.compile(r"\d")
 
 
 def planted_states(config: SessionConfig) -> AlphaSimulator | None:
@@ -37,6 +45,9 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
     output.say(styled("bold", origin), f", until {summary['ended_by']}")
     for sentence in summary["told"]:
         output.say(styled("bold yellow", sentence))
+    refused = refusals(RecordedSession.read(folder).frames)
+    if refused:
+        output.say(styled("bold yellow", refused))
     for failure in summary["failures"]:
         output.say(styled("bold red", "failed:"), f" {failure}")
     for program, times in summary["restarts"].items():
@@ -77,6 +88,25 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
         + (f"   what the screen showed: {sheet}" if sheet.exists() and sheet.stat().st_size else "")
     )
     return ({"planted": planted} if planted else {}) | ({"identification": scores} if scores else {})
+
+
+def refusals(frames: Sequence[RecordedFrame]) -> str:
+    """Return a sentence on the reconstructions that were refused, other than of filters that settle; none were: ""."""
+    reasons = Counter(
+        _DIGIT.split(frame.reason)[0].strip() or "no reason given"
+        for frame in frames
+        if not frame.valid and frame.reason != SETTLING
+    )
+    if not reasons:
+        return ""
+    why = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+    advice = (
+        " Look at the electrodes (bci quality); where they are well, the bundle is for another participant or another "
+        "amplifier (bci calibrate)."
+        if UNLIKE in reasons
+        else ""
+    )
+    return f"{reasons.total()} of {len(frames)} reconstructions were refused, and not shown: {why}.{advice}"
 
 
 def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:

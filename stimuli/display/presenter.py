@@ -219,7 +219,11 @@ class Presenter:
         self._part = part
         doubt = self._doubt(now, newest, part)
         if doubt is not None:
-            if self.choice is None or self.choice.kind is not Shown.NEUTRAL or self._tells_more(newest, doubt[0]):
+            if (
+                self.choice is None
+                or self.choice.kind is not Shown.NEUTRAL
+                or self._tells_more(newest, doubt[0])
+            ):
                 self.choice = Choice(Shown.NEUTRAL, -1, *doubt)
         elif newest is not None and newest.number > self._last_shown[self._feed]:
             self._last_shown[self._feed] = newest.number

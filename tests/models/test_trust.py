@@ -86,6 +86,21 @@ def test_trials_that_average_more_or_fewer_presentations_are_not_taken_for_forei
     assert encoder.frozen(4).unlike(draw(200, 1)[0]).mean() > 0.9
 
 
+def test_an_answer_several_times_as_strong_as_in_training_is_refused_though_its_shape_is_the_same():
+    rng = np.random.default_rng(8)
+    weights = rng.standard_normal((12, 240)) * np.sqrt(0.4 / 12)
+
+    def draw(n, times):
+        z = rng.standard_normal((n, 12))
+        return np.sqrt(times) * z @ weights + rng.standard_normal((n, 240)), z
+
+    frozen = LinearReadout(Ridge()).fit(*draw(300, 1)).frozen()
+    refused = [frozen.unlike(draw(200, times)[0]).mean() for times in (1, 1.3, 10)]
+    assert refused[0] <= 0.02
+    assert refused[1] <= 0.05
+    assert refused[2] >= 0.9
+
+
 def test_a_statistic_that_is_nothing_but_rounding_has_no_limit():
     limits = Limits.of(np.column_stack([np.linspace(0.9, 1.1, 100), np.full(100, 1e-9)]))
     assert limits.low[1] == 0
