@@ -14,10 +14,10 @@ from bci.cli.words import latency_rows
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.decoder.bundle import Bundle
-from bci.decoder.decoder import SETTLING
 from bci.decoder.onnx import UNLIKE
 from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
+from bci.signal.types import SETTLING
 from bci.sim.eeg import AlphaSimulator
 
 STATES = ("open", "closed")

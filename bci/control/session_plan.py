@@ -21,7 +21,6 @@ from bci.control.session_rings import SessionRings
 from bci.control.session_specs import SessionSpecs
 from bci.control.snapshot_ring import SNAPSHOTS
 from bci.control.supervisor import RIG_MARKS, Supervisor
-from bci.decoder.decoder import SETTLING
 from bci.decoder.spec import AT_CHANCE
 from bci.errors import DiskError, RecordingError
 from bci.io.files.folder import write_json, writing
@@ -34,6 +33,7 @@ from bci.session.events_table import write_events
 from bci.session.latency import latency_table
 from bci.session.latency_picture import latency_picture
 from bci.signal.clock import Clock
+from bci.signal.types import SETTLING
 
 _log = logging.getLogger("bci.session_plan")
 

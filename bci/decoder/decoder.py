@@ -5,9 +5,6 @@ from typing import Any, Protocol
 
 from bci.signal.types import Reconstruction, Window
 
-#: Why a reconstruction is invalid whose filters still remember the start of the stream, or a gap.
-SETTLING = "settling"
-
 
 class Decoder(Protocol):
     """A Decoder turns a window into a reconstruction."""

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
-from bci.decoder.decoder import SETTLING
 from bci.decoder.parity import require_parity
 from bci.decoder.providers import Provider, machine, open_runner
 from bci.decoder.quantiser import Quantiser
@@ -23,7 +22,7 @@ from bci.decoder.spec import Precision
 from bci.errors import BundleMismatch, ProviderError
 from bci.io.lettering import lettering_version
 from bci.signal.clock import Clock
-from bci.signal.types import Reconstruction, Window
+from bci.signal.types import SETTLING, Reconstruction, Window
 
 #: Windows of zeros decoded before the first real one. On a CPU only the first is slow (2 ms against 0.6 with the
 #: demo's sizes); on CUDA algorithm choice and graph capture take the first few. The rest is margin.

@@ -200,6 +200,10 @@ INTERVALS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
+#: Why a reconstruction is invalid whose filters still remember the start of the stream, or a gap.
+SETTLING = "settling"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reconstruction:
     """A Reconstruction is a decoder's result for one window.

@@ -27,10 +27,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from bci.decoder.decoder import SETTLING
 from bci.memory.board import Board
 from bci.memory.trial_parts import Phase
-from bci.signal.types import Shown
+from bci.signal.types import SETTLING, Shown
 from stimuli.display.settings import DisplaySpec
 from stimuli.trials import Text
 
