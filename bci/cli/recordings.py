@@ -263,9 +263,17 @@ def _stored_screen(folder: Path, config: Mapping[str, Any], image_size: tuple[in
 def export(
     recording: Annotated[Path, typer.Argument(help="A session's folder, last, or an XDF file.")],
     out: Annotated[Path, typer.Option(help="The BIDS data set: a new folder, or one to add to.")],
-    subject: Annotated[str, typer.Option(help="Label of the participant: letters and digits.")],
     task: Annotated[str, typer.Option(help="Label of the task: letters and digits.")],
-    session: Annotated[str | None, typer.Option(help="Label of the session, if there are several.")] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            help="Label of the participant: letters and digits; [subject] id of a session if left out."
+        ),
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(help="Label of the session, if there are several; [subject] session if left out."),
+    ] = None,
     run: Annotated[str | None, typer.Option(help="Label of the run, if there are several.")] = None,
     stream: Annotated[str | None, typer.Option(help="Which signal, where there are several.")] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of the values, where the file does not say.")] = None,
@@ -292,6 +300,7 @@ def export(
 
     recording = find_given(recording, "bci export", SESSION, RECORDED, RECORDING)
     opened = open_recording(part_of(recording), stream=stream, unit=unit)
+    subject, session = _labels(recording, subject, session)
     result = export_bids(
         opened,
         out,
@@ -312,6 +321,28 @@ def export(
     for defect in opened.defects:
         output.say(f"  {defect}")
     output.result({**result, "defects": opened.defects})
+
+
+def _labels(recording: Path, subject: str | None, session: str | None) -> tuple[str, str | None]:
+    """Return the labels of participant and session, as given or as the session file has them.
+
+    Raises
+    ------
+    ConfigError
+        If nothing says who took part.
+    """
+    if subject is not None:
+        return subject, session
+    codes: dict[str, str | None] = {}
+    if (recording / "config.json").is_file():
+        from bci.session.recorded import RecordedSession
+
+        codes = RecordedSession(recording).config.get("subject") or {}
+    if (label := codes.get("id")) is None:
+        raise ConfigError(
+            f"{recording} does not say who took part: expected the participant's label. Give it with --subject."
+        )
+    return label, session or codes.get("session")
 
 
 def part_of(recording: Path) -> Path:

@@ -33,7 +33,7 @@ COLUMNS: Mapping[str, str] = {
     "stim_file": "The file that the stimulus came from.",
     "response_time": "Seconds from the onset to the participant's first answer, before the next trial.",
     "value": "The number of the stimulus in its set.",
-    "sample": "The sample of the session's first stream that is nearest to the onset, counted from 0.",
+    "sample": "The first sample of the session's first stream at or after the onset, counted from 0.",
     "name": "What the stimulus is called, the key, or who gave the order.",
     "trial": "The trial's number, counted from 0.",
     "ending": "shown, aborted (the stimulus left the screen before its time), or paused (a pause cut the trial short, "
@@ -70,12 +70,14 @@ class SampleTimes:
         return float(self.times[0] - self.counts[0] * self._step)
 
     def sample_at(self, time: float) -> int:
-        """Return the count of the sample nearest to a session time."""
+        """Return the count of the first sample at or after a session time, to a thousandth of a sample."""
         if time < self.times[0]:
-            return max(0, round((time - self.first) / self._step))
-        if time > self.times[-1]:
-            return round(float(self.counts[-1]) + (time - float(self.times[-1])) / self._step)
-        return round(float(np.interp(time, self.times, self.counts)))
+            place = max(0.0, (time - self.first) / self._step)
+        elif time > self.times[-1]:
+            place = float(self.counts[-1]) + (time - float(self.times[-1])) / self._step
+        else:
+            place = float(np.interp(time, self.times, self.counts))
+        return math.ceil(round(place, 3))
 
     @property
     def _step(self) -> float:

@@ -249,6 +249,13 @@ def test_the_command_exports_a_session_and_ends_with_one_line(
     again = CliRunner().invoke(app, words)
     assert isinstance(again.exception, ConfigError)
     assert "--overwrite" in str(again.exception)
+    unsaid = [word for word in words if word not in ("--subject", "01")]
+    nobody = CliRunner().invoke(app, unsaid)
+    assert isinstance(nobody.exception, ConfigError)
+    assert "Give it with --subject" in str(nobody.exception)
+    (tmp_path / "config.json").write_text(json.dumps({"subject": {"id": "S07", "session": "2"}}))
+    assert CliRunner().invoke(app, unsaid).exit_code == 0
+    assert (tmp_path / "bids" / "sub-S07" / "ses-2" / "eeg" / "sub-S07_ses-2_task-rest_events.tsv").is_file()
     (tmp_path / "recording-2.xdf").write_bytes(recorded[0].read_bytes())
     several = CliRunner().invoke(app, words)
     assert isinstance(several.exception, ConfigError)
