@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.config.control import ControlSettings
 from bci.config.display import DisplaySettings
 from bci.config.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
 from bci.control.session_plan import SessionPlan
@@ -49,6 +50,7 @@ def measure_line(
     seconds: float,
     recorder: str = "bci.live.record",
     supervision: SupervisionSettings | None = None,
+    control: ControlSettings | None = None,
     disturb: Callable[[Supervisor, float], None] = _undisturbed,
     inspect: Callable[[Path, str], Mapping[str, Any]] = _nothing,
 ) -> Measurement:
@@ -64,6 +66,8 @@ def measure_line(
         Module of the record program.
     supervision : SupervisionSettings, optional
         Other rules for which program counts as hung.
+    control : ControlSettings, optional
+        How the session can be commanded.
     disturb : callable
         Called about ten times a second with the supervisor and the seconds since the measured span began.
     inspect : callable
@@ -91,6 +95,7 @@ def measure_line(
             decoder=DecoderSettings(bundle=bundle),
             display=DisplaySettings(kind="headless"),
             supervision=supervision or SupervisionSettings(),
+            control=control or ControlSettings(),
         )
         meter = _Meter(stage, warm_up, seconds, disturb)
         plan = SessionPlan(config)

@@ -31,6 +31,9 @@ from bci.signal.foreign import visible
 
 _BEAT_EVERY = 0.02
 
+#: Seconds between two looks for orders: a display then obeys at its next flip, not at the one after.
+_LOOK_EVERY = 0.005
+
 #: Seconds that a program goes on after a SIGTERM, until the supervisor has ended those before it.
 ORDER_WITHIN = 10.0
 
@@ -121,7 +124,7 @@ class Program:
         self._loading = True
         self._refused = int(self.row["refused"])
         self.obeys(STOP, lambda payload: self._stop())
-        self._next_beat = -1.0
+        self._next_beat = self._next_look = -1.0
         self._ends_alone = math.inf
         self._has_news = _listener(pipe) if pipe is not None else None
 
@@ -188,6 +191,8 @@ class Program:
         if now >= self._next_beat:
             self.row["beat"] = now
             self._next_beat = now + _BEAT_EVERY
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_EVERY
             self._obey(now)
             if now >= self._ends_alone and not self._stopping:
                 self.log.warning("told to end by SIGTERM, and no order came: ending")
