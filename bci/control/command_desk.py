@@ -48,6 +48,10 @@ CONTROL = "control"
 #: How long a program may take to answer an order beyond the command's own time, seconds.
 _PATIENCE = 1.0
 
+#: And to load a bundle, which is answered when the bundle has taken over: its graphs are tried in a capped process, and
+#: its filters must have settled.
+_PATIENCE_LOADING = 120.0
+
 #: What a program's answer to an order means for the command.
 _VERDICTS: Mapping[OrderVerdict, CommandVerdict] = {
     OrderVerdict.DONE: CommandVerdict.DONE,
@@ -208,7 +212,7 @@ class CommandDesk:
         if program not in self._session.children:
             raise _Declined(CommandVerdict.REFUSED, f"{program} is not started yet")
         order = self._session.order(program, kind, payload, within=within)
-        until = self._session.clock.now() + within
+        until = self._session.clock.now() + within + (_PATIENCE_LOADING if kind == LOAD_BUNDLE else _PATIENCE)
         self._pending[command.id] = _Pending(node, command, program, order, until)
 
     def _as_order(self, node: str, command: Command) -> tuple[str, str, Mapping[str, Any]]:
@@ -284,7 +288,7 @@ class CommandDesk:
             if verdict is CommandVerdict.DONE:
                 self._stand(pending)
             self._settle(pending.node, pending.command, verdict, answer.detail, acted=answer.at)
-        elif self._session.clock.now() > pending.until + _PATIENCE:
+        elif self._session.clock.now() > pending.until:
             why = f"{pending.program} did not answer; whether it acted is not known"
             self._settle(pending.node, pending.command, CommandVerdict.FAILED, why)
 

@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 
 from bci.control.line import Post, Spec, named
 from bci.control.snapshot_ring import SNAPSHOTS
-from bci.memory.orders import ABORT, ANSWERED, HOLD, NEUTRAL, PAUSE, RELEASE, RESUME, SET, START, STOP
+from bci.memory.orders import (
+    ABORT,
+    ANSWERED,
+    HOLD,
+    LOAD_BUNDLE,
+    NEUTRAL,
+    PAUSE,
+    RELEASE,
+    RESUME,
+    SET,
+    START,
+    STOP,
+)
 
 #: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
 #: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
@@ -115,6 +127,7 @@ def decode(
         looks=("shown",) if shown else (),
         waits=("stream",),
         counters=COUNTERS["decode"],
+        obeys=frozenset({STOP, LOAD_BUNDLE}),
     )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from bci.decoder.bundle import Bundle
 from bci.decoder.cut import LiveRings
 from bci.decoder.onnx import OnnxDecoder
-from bci.io.files.run import read_run
+from bci.errors import BundleMismatch
 from bci.live.sides import Sides
+from bci.live.swap import Swap, last_bundle
 from bci.memory.frames import window_digest, write_frame
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
@@ -25,7 +26,7 @@ def main(program: Program) -> None:
     flips from the ring of role ``shown`` where there is one. What steps say beside the samples goes to streams of roles
     ``side-NAME``. Resets, overruns, epochs and passed-over windows go to the ring of role ``decode_marks``. What the
     session fixes beyond the bundle is read from its folder. Started in the place of one that died, it goes on with the
-    first sample that its predecessor had not used.
+    first sample that its predecessor had not used, and with the bundle that it ran last (`bci.live.swap`).
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
     (what becomes of input unlike the training data).
@@ -33,7 +34,12 @@ def main(program: Program) -> None:
     spec, clock, row = program.spec, program.clock, program.row
     stream = program.stream("stream")
     frames, marks = program.ring("frames"), program.ring("decode_marks")
-    bundle = Bundle.load(spec["bundle"])
+    index, path, identity = last_bundle(program, frames) if program.restart else (0, "", "")
+    bundle = Bundle.load(path or spec["bundle"])
+    if identity and bundle.hash != identity:
+        raise BundleMismatch(
+            f"the decoder that died ran bundle {identity[:12]}, {path} holds {bundle.hash[:12]} now. Put it back."
+        )
     decoder = OnnxDecoder(bundle, provider=spec["provider"], unlike=spec.get("unlike", "refuse"), clock=clock)
     decoder.warm_up()
     first, reset = 0, "start"
@@ -46,8 +52,8 @@ def main(program: Program) -> None:
         since=_time_of(stream, first) if program.restart else -math.inf,
         handled=int(row["windows"]),
     )
-    cutter = bundle.cut.live(stream, bundle.adapt(stream.signal, read_run(program.folder)), rings)
-    sides = Sides(program, cutter.pipeline)
+    swap = Swap(program, stream, bundle, decoder, rings, frames, index)
+    sides = Sides(program, swap.cutter.pipeline)
     before = {counter: int(row[counter]) for counter in ("windows", "reconstructions", "skipped", "invalid")}
     invalid = 0
     program.ready(environment=decoder.environment)
@@ -58,18 +64,18 @@ def main(program: Program) -> None:
         write_mark(marks, MarkKind.OVERRUN, first, count=lost, time=clock.now())
 
     def count() -> None:
-        row["windows"] = before["windows"] + cutter.windows
-        row["reconstructions"] = before["reconstructions"] + cutter.yielded
-        row["skipped"] = before["skipped"] + cutter.skipped
+        row["windows"] = before["windows"] + swap.windows
+        row["reconstructions"] = before["reconstructions"] + swap.yielded
+        row["skipped"] = before["skipped"] + swap.skipped
         row["invalid"] = before["invalid"] + invalid
 
     slot = program.slot("stream")
     for chunk in follow(stream, bundle.cut.grid, program.tick, overrun, first=first, reset=reset, slot=slot):
         if chunk.reset:
             write_mark(marks, MarkKind.PIPELINE_RESET, chunk.first, time=clock.now(), detail=chunk.reset)
-        for window in cutter.push(chunk):
+        for window in swap.push(chunk):
             cut = clock.now()
-            frame = decoder.decode(window)
+            frame = swap.decoder.decode(window)
             stamps = {
                 **frame.stamps,
                 "data": float(window.times[-1]),
@@ -78,7 +84,7 @@ def main(program: Program) -> None:
                 "published": clock.now(),
             }
             digest = window_digest(window) if spec["audit"] else b""
-            write_frame(frames, dataclasses.replace(frame, stamps=stamps), digest)
+            write_frame(frames, dataclasses.replace(frame, stamps=stamps), digest, swap.index)
             invalid += not frame.valid
             # Only now: the picture is out, and nothing waits for it.
             row["masked"] = 0 if window.bad is None else int(np.count_nonzero(window.bad.any(axis=0)))
@@ -87,7 +93,7 @@ def main(program: Program) -> None:
         sides.write(chunk)
         row["samples"] = chunk.end
         count()
-    cutter.finish()
+    swap.finish()
     sides.finish()
     count()
     frames.finish()

@@ -133,6 +133,7 @@ def frame_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
             window.hex() if any(window) else "",
             *(float(t) for t in info["stamps"][:5]),
             *_event_fields(event_of(info["event"])),
+            int(info["bundle"]),
         )
 
 

@@ -47,7 +47,7 @@ def image_digest(image: NDArray[np.uint8]) -> str:
     return hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).hexdigest()
 
 
-def write_frame(ring: Ring, reconstruction: Reconstruction, digest: bytes = b"") -> int:
+def write_frame(ring: Ring, reconstruction: Reconstruction, digest: bytes = b"", bundle: int = 0) -> int:
     """Publish one reconstruction; return its number in the ring.
 
     Parameters
@@ -58,6 +58,8 @@ def write_frame(ring: Ring, reconstruction: Reconstruction, digest: bytes = b"")
         The reconstruction.
     digest : bytes
         Digest of its window, where the session audits; at most 16 bytes.
+    bundle : int
+        Which of the decoder's bundles made it: 0 for the one it began with.
     """
     place = ring.claim(1)
     place["image"][0] = reconstruction.image
@@ -72,6 +74,7 @@ def write_frame(ring: Ring, reconstruction: Reconstruction, digest: bytes = b"")
         stamps_record(reconstruction.stamps),
         np.frombuffer(digest.ljust(16, b"\0"), "u1"),
         event_record(reconstruction.event),
+        bundle,
     )
     return ring.commit(1) - 1
 

@@ -29,8 +29,11 @@ NEUTRAL, RELEASE, LOAD_BUNDLE, SET = "neutral", "release", "load_bundle", "set"
 #: What the supervisor sends to the control plane: the ``answer`` to a command to a ``node``.
 ANSWERED = "answered"
 
-#: What a program does on an order, given the order's payload.
-Handler = Callable[[Mapping[str, Any]], None]
+#: How far an order is that takes its time: False while under way, True when done; a `ValueError` refuses it.
+Progress = Callable[[], bool]
+
+#: What a program does on an order, given the order's payload; it returns how far it is, if it takes its time.
+Handler = Callable[[Mapping[str, Any]], Progress | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Acknowledgement:
     detail : str
         Why not, to a person.
     at : float
-        When it was taken up, session seconds.
+        When it was carried out or refused, session seconds.
     """
 
     order: str
@@ -100,9 +103,13 @@ class Inbox:
         self.refused = 0
         self._handlers: dict[str, Handler] = {}
         self._seen: set[str] = set()
+        self._under_way: dict[str, tuple[Order, Progress]] = {}
 
     def obey(self, kind: str, handler: Handler) -> None:
-        """Carry out orders of a kind by calling `handler` with their payload; a `ValueError` refuses the order."""
+        """Carry out orders of a kind by calling `handler` with their payload; a `ValueError` refuses the order.
+
+        What takes its time returns a `Progress`, which `settle` asks until the order is done or refused.
+        """
         self._handlers[kind] = handler
 
     def obeys(self, kind: str) -> bool:
@@ -110,7 +117,10 @@ class Inbox:
         return kind in self._handlers
 
     def take(self, order: Order, now: float) -> Acknowledgement | None:
-        """Carry out an order, or refuse it; return the answer, None for an order that was answered before."""
+        """Carry out an order, or refuse it; return the answer.
+
+        None for an order that came before, and for one that is under way now: see `waits_for` and `settle`.
+        """
         if order.id in self._seen:
             self.refused += 1
             return None
@@ -125,8 +135,31 @@ class Inbox:
             detail = f"it was to be carried out {now - order.expires:.3f} s ago at the latest"
         else:
             try:
-                handler(order.payload)
+                progress = handler(order.payload)
             except ValueError as error:
                 verdict, detail = OrderVerdict.FAILED, str(error)
+            else:
+                if progress is not None:
+                    self._under_way[order.id] = (order, progress)
+                    return None
         self.refused += verdict is not OrderVerdict.DONE
         return Acknowledgement(order.id, order.kind, verdict, detail, now)
+
+    def waits_for(self, order: str) -> bool:
+        """Return whether the order of this id is under way."""
+        return order in self._under_way
+
+    def settle(self, now: float) -> list[Acknowledgement]:
+        """Return the answers to orders that were under way and are not any more."""
+        answers = []
+        for order, progress in list(self._under_way.values()):
+            verdict, detail = OrderVerdict.DONE, ""
+            try:
+                if not progress():
+                    continue
+            except ValueError as error:
+                verdict, detail = OrderVerdict.FAILED, str(error)
+                self.refused += 1
+            del self._under_way[order.id]
+            answers.append(Acknowledgement(order.id, order.kind, verdict, detail, now))
+        return answers

@@ -23,7 +23,7 @@ from typing import Any
 from bci.errors import BciError, DiskError
 from bci.memory.board import Board, State
 from bci.memory.lsl_clock import LslClock
-from bci.memory.orders import HOLD, STOP, Handler, Inbox, Order
+from bci.memory.orders import HOLD, STOP, Acknowledgement, Handler, Inbox, Order
 from bci.memory.ring import Ring, RingHandle
 from bci.memory.stream import Stream, StreamHandle
 from bci.signal.clock import Clock
@@ -194,6 +194,8 @@ class Program:
         if now >= self._next_look:
             self._next_look = now + _LOOK_EVERY
             self._obey(now)
+            for answer in self._inbox.settle(now):
+                self._acknowledge(answer)
             if now >= self._ends_alone and not self._stopping:
                 self.log.warning("told to end by SIGTERM, and no order came: ending")
                 self._stopping = True
@@ -222,12 +224,16 @@ class Program:
             self._early.append(order)
             return
         answer = self._inbox.take(order, now)
-        self.row["refused"] = self._refused + self._inbox.refused
-        if answer is None:
+        if answer is not None:
+            self._acknowledge(answer)
+        elif not self._inbox.waits_for(order.id):
+            self.row["refused"] = self._refused + self._inbox.refused
             self.log.warning("order %s to %s came twice: refused", order.id, order.kind)
-            return
+
+    def _acknowledge(self, answer: Acknowledgement) -> None:
+        self.row["refused"] = self._refused + self._inbox.refused
         if answer.detail:
-            self.log.warning("order to %s refused (%s): %s", order.kind, answer.verdict, answer.detail)
+            self.log.warning("order to %s refused (%s): %s", answer.kind, answer.verdict, answer.detail)
         self._send("acknowledged", {"acknowledgement": answer})
 
     def _stop(self) -> None:

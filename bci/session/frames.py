@@ -33,6 +33,8 @@ class RecordedFrame:
         The event that its epoch was cut around; None for a sliding window.
     stamps : mapping of str to float
         Session seconds of the stages up to *published*; NaN where the row has none.
+    bundle : int
+        Which of the decoder's bundles made it: 0 for the one it began with (see `bci.session.swaps`).
     """
 
     number: int
@@ -46,6 +48,7 @@ class RecordedFrame:
     event: Event | None = None
     first: int = -1
     stamps: Mapping[str, float] = field(default_factory=dict)
+    bundle: int = 0
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -69,6 +72,7 @@ class RecordedFrame:
                 event=_frame_event(row),
                 first=int(row["first"]),
                 stamps={stage: float(row[stage] or "nan") for stage in STAGES[:5]},
+                bundle=int(row.get("bundle") or 0),
             )
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise RecordingError(
@@ -109,6 +113,8 @@ class Decoding:
         The event of each of them.
     lost : sequence of LostEpoch
         Events that no epoch could be cut around.
+    swaps : mapping of int to int
+        Of each bundle that took over while the session ran: count of the sample that its pipeline began with.
     """
 
     frames: Sequence[RecordedFrame]
@@ -116,6 +122,7 @@ class Decoding:
     epochs: Sequence[int] = ()
     events: Sequence[Event] = ()
     lost: Sequence[LostEpoch] = ()
+    swaps: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -148,12 +155,15 @@ class Decoding:
             If a mark is not whole, or nothing tells which event belongs to which frame.
         """
         resets: dict[int, str] = {}
+        swaps: dict[int, int] = {}
         cut: dict[tuple[int, float, str], Event] = {}
         lost: dict[tuple[float, str], LostEpoch] = {}
         try:
             for mark in marks:
                 if mark["kind"] == "pipeline_reset":
                     resets[int(mark["first"])] = mark["detail"]
+                elif mark["kind"] == "swapped":
+                    swaps[int(float(mark["value"]))] = int(mark["first"])
                 elif mark["kind"] == "epoch":
                     # Marked twice where the decoder died before the frame was out: it was cut again at its sample.
                     event = _event(mark, mark["detail"], trials)
@@ -172,7 +182,7 @@ class Decoding:
         decoded = {(frame.event.raw, frame.event.text) for frame in frames if frame.event is not None}
         # A successor may call lost what its predecessor had decoded, or what it has cut again itself.
         without_frame = [one for key, one in lost.items() if key not in decoded]
-        return cls(frames, resets, epochs, events, without_frame)
+        return cls(frames, resets, epochs, events, without_frame, swaps)
 
 
 def _frame_event(row: Row) -> Event | None:

@@ -7,11 +7,12 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bci.errors import RecordingError
+from bci.session.swaps import LoadedBundle
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ class RanDecoder:
     unlike: str
     stream: str | None
     environment: Mapping[str, Any]
+
+    def after(self, loaded: LoadedBundle) -> "RanDecoder":
+        """Return the same decoder as it ran with a bundle that it loaded later."""
+        environment = {
+            **self.environment,
+            "bundle": {"folder": Path(loaded.path).name, "hash": loaded.hash},
+            "decoder": loaded.environment,
+        }
+        return replace(self, bundle=Path(loaded.path), hash=loaded.hash, environment=environment)
 
     @classmethod
     def of(

@@ -32,6 +32,7 @@ from bci.session.part import Part
 from bci.session.ran import RanDecoder, first_name
 from bci.session.rows import recorder_rows, trial_rows
 from bci.session.samples import RecordedStream
+from bci.session.swaps import LoadedBundle, read_swaps, swaps_path
 from bci.session.tables import RECORDER_TABLES, decoder_source, table_file
 from bci.session.trials import Flip, RecordedTrial, join_trials, read_flips, trials_by_flip
 from bci.signal.phosphenes.view import PhospheneView
@@ -114,15 +115,26 @@ class RecordedSession:
         settings: Mapping[str, Any] = experiment
         return settings
 
-    def ran(self, decoder: str | None = None) -> RanDecoder:
+    def ran(self, decoder: str | None = None, index: int = 0) -> RanDecoder:
         """Return a decoder as it ran: its bundle, its stream, its environment; the first when none is named.
+
+        `index` says which of its bundles, where they were exchanged while it ran (see `swaps`).
 
         Raises
         ------
         RecordingError
             If there was none of that name, or the session does not say what it was.
         """
-        return RanDecoder.of(self.folder, self.config, self.environment, decoder)
+        ran = RanDecoder.of(self.folder, self.config, self.environment, decoder)
+        if index == 0:
+            return ran
+        swaps = self.swaps(decoder)
+        if index > len(swaps):
+            raise RecordingError(
+                f"{swaps_path(self.folder, self._canonical(decoder))}: expected bundle {index}, which made frames of "
+                f"this session, came {len(swaps)} entries. Put the file back."
+            )
+        return ran.after(swaps[index - 1])
 
     @property
     def driver(self) -> str | None:
@@ -140,8 +152,12 @@ class RecordedSession:
         """Return the decoder whose reconstructions were shown in a phase of the experiment; None for the first."""
         return self._canonical(self._feed_of_phase[phase]) if phase in self._feed_of_phase else self.driver
 
-    def bundle(self, path: Path | None = None, decoder: str | None = None) -> "Bundle":
-        """Load the bundle that a decoder ran.
+    def swaps(self, decoder: str | None = None) -> Sequence[LoadedBundle]:
+        """Return the bundles that a decoder loaded while the session ran, in order; the first is number 1."""
+        return read_swaps(self.folder, self._canonical(decoder))
+
+    def bundle(self, path: Path | None = None, decoder: str | None = None, index: int = 0) -> "Bundle":
+        """Load a bundle that a decoder ran.
 
         Parameters
         ----------
@@ -149,6 +165,8 @@ class RecordedSession:
             Where it is now, if not where it was.
         decoder : str, optional
             Which decoder, where there were several; the first when absent.
+        index : int
+            Which of its bundles, where they were exchanged while it ran; 0 for the one that it began with.
 
         Raises
         ------
@@ -159,8 +177,10 @@ class RecordedSession:
         """
         from bci.decoder.bundle import Bundle
 
-        ran = self.ran(decoder)
+        ran = self.ran(decoder, index)
         bundle = Bundle.load(path or ran.bundle)
+        if path is not None and self.swaps(decoder) and bundle.hash != ran.hash:
+            bundle = Bundle.load(ran.bundle)  # the one named is another of those that it ran
         if bundle.hash != ran.hash:
             raise BundleMismatch(
                 f"the session ran bundle {ran.hash[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "

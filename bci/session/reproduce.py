@@ -25,6 +25,7 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder, Unlike
 from bci.decoder.parity import LATENT_TOLERANCE
 from bci.decoder.providers import Provider
+from bci.errors import RecordingError
 from bci.memory.frames import image_digest, window_digest
 from bci.memory.lsl_clock import LslClock
 from bci.session.agreement import Latents, differing, one_level, pixels_within
@@ -97,11 +98,11 @@ def reproduce(
     Returns
     -------
     dict
-        Of the reconstructions: ``frames`` (recorded), ``equal`` (latent, confidence, picture, validity and its reason
-        the same to the bit), ``missing`` (rest on samples that were not recorded), ``unrecorded`` (numbers that are not
-        in the table), ``approximate`` (come after samples that were not recorded, see the module), ``unequal``
-        (numbers of the others that are not equal, the first twenty), ``max_difference`` (largest difference of a
-        latent, relative to the largest latent).
+        Of the reconstructions: ``frames`` (recorded), ``bundles`` (hashes of those that made them, in order),
+        ``equal`` (latent, confidence, picture, validity and its reason the same to the bit), ``missing`` (rest on
+        samples that were not recorded), ``unrecorded`` (numbers that are not in the table), ``approximate`` (come after
+        samples that were not recorded, see the module), ``unequal`` (numbers of the others that are not equal, the
+        first twenty), ``max_difference`` (largest difference of a latent, relative to the largest latent).
 
         Of the screen: ``shown`` (changes of picture that showed one of them), ``shown_equal`` (those whose pixels are
         the same to the bit); ``images`` (stored pictures that were compared), ``images_within`` (those within
@@ -123,25 +124,39 @@ def reproduce(
     """
     session = RecordedSession.read(folder)
     clock = LslClock()
-    ran, recorded = session.ran(decoder), session.decoding(decoder)
-    bundle = session.bundle(bundle_path, decoder)
-    again = OnnxDecoder(
-        bundle,
-        clock=clock,
-        provider=provider or cast("Provider", ran.provider),
-        unlike=cast("Unlike", ran.unlike),
-    )
-    again.warm_up()
+    recorded = session.decoding(decoder)
+    ran_by = {
+        index: session.ran(decoder, index)
+        for index in sorted({0, *(frame.bundle for frame in recorded.frames)})
+    }
+    bundles = {index: session.bundle(bundle_path, decoder, index) for index in ran_by}
+    again = {
+        index: OnnxDecoder(
+            bundle,
+            clock=clock,
+            provider=provider or cast("Provider", ran_by[index].provider),
+            unlike=cast("Unlike", ran_by[index].unlike),
+        )
+        for index, bundle in bundles.items()
+    }
+    for one in again.values():
+        one.warm_up()
     on_screen = session.shown(decoder)
-    opened = screen(folder, session.config, bundle.image_size) if screen is not None and on_screen else None
-    view = session.phosphenes(bundle.image_size)
+    size = bundles[0].image_size
+    opened = screen(folder, session.config, size) if screen is not None and on_screen else None
+    view = session.phosphenes(size)
     pictures = _Pictures(on_screen, opened, as_phosphenes=view is not None)
     compared = _Comparison(view)
     began, spent = clock.now(), time.process_time()
-    seconds = _decode_again(session, decoder, bundle, again, compared, pictures)
+    seconds = max(
+        _decode_again(session, decoder, index, bundles[index], again[index], compared, pictures)
+        for index in bundles
+    )
     took, spent = clock.now() - began, time.process_time() - spent
     pictures.compare()
-    differs = differing(ran.environment, again.environment)
+    differs: dict[str, Any] = {}
+    for index, one in again.items():
+        differs |= differing(ran_by[index].environment, one.environment)
     # Of what was shown, only frames of which every bit can be asked for.
     shown = [(number, digest) for number, digest in on_screen.values() if number in compared.digests]
     shown_equal = sum(digest == compared.digests[number] for number, digest in shown)
@@ -153,6 +168,7 @@ def reproduce(
     return {
         "session": str(folder),
         "frames": len(recorded.frames),
+        "bundles": [bundle.hash for bundle in bundles.values()],
         "equal": compared.equal,
         "missing": missing,
         "unrecorded": unrecorded,
@@ -257,21 +273,23 @@ class _Pictures:
 def _decode_again(
     session: RecordedSession,
     which: str | None,
+    index: int,
     bundle: Bundle,
     decoder: OnnxDecoder,
     compared: _Comparison,
     pictures: _Pictures,
 ) -> float:
-    """Decode every window that the session decoded, as far as its samples were recorded; return their seconds."""
+    """Decode every window that one bundle decoded, as far as its samples were recorded; return the samples' seconds."""
     made: defaultdict[int, list[RecordedFrame]] = defaultdict(list)
     recorded, stream = session.decoding(which), session.ran(which).stream
     for then in recorded.frames:
-        made[then.last_sample].append(then)
+        if then.bundle == index:
+            made[then.last_sample].append(then)
     signal = session.signal(stream)
     cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), recorded.events, recorded.epochs)
     pipeline = cutter.pipeline
     forgotten = _FORGOTTEN * pipeline.settle
-    feed = Feed(session, which)
+    feed = Feed(session, which, index)
     for chunk in feed:
         for window in cutter.push(chunk):
             if window.last_sample not in made:
@@ -296,6 +314,8 @@ class Feed:
         What was recorded.
     decoder : str, optional
         Which decoder; the first when absent.
+    bundle : int
+        Which of its bundles: the samples from the one on that its pipeline began with.
 
     Attributes
     ----------
@@ -305,18 +325,31 @@ class Feed:
         Handed on so far.
     """
 
-    def __init__(self, session: RecordedSession, decoder: str | None = None) -> None:
+    def __init__(self, session: RecordedSession, decoder: str | None = None, bundle: int = 0) -> None:
         self.hole: int | None = None
         self.samples = 0
         self._stream = session.stream(session.ran(decoder).stream)
-        self._resets = session.decoding(decoder).resets
+        decoding = session.decoding(decoder)
+        self._begin = 0
+        self._resets = dict(decoding.resets)
+        if bundle:
+            if bundle not in decoding.swaps:
+                raise RecordingError(
+                    f"marks.csv of {session.folder}: a mark swapped of bundle {bundle} was expected, none came. Was "
+                    "the file edited?"
+                )
+            self._begin = decoding.swaps[bundle]
+            self._resets.setdefault(self._begin, "swap")
 
     def __iter__(self) -> Iterator[Window]:
         signal, resets = self._stream.signal, self._resets
         places = sorted(resets)
-        at = 0
-        for first, samples in self._stream.pieces():
-            end = first + len(samples)
+        at = self._begin
+        for start, samples in self._stream.pieces():
+            end = start + len(samples)
+            if end <= self._begin:
+                continue
+            first = max(start, self._begin)
             inside = places[bisect_right(places, first) : bisect_left(places, end)]
             for a, b in itertools.pairwise((first, *inside, end)):
                 if a in resets:
@@ -326,7 +359,7 @@ class Feed:
                 at = b
                 self.samples += b - a
                 bad = np.zeros((b - a, *signal.flag_shape), bool)
-                part = samples[a - first : b - first].reshape(b - a, *signal.shape)
+                part = samples[a - start : b - start].reshape(b - a, *signal.shape)
                 yield Window(
                     signal, a, part, np.arange(a, b) / signal.rate, bad, b - 1, reset=resets.get(a, "")
                 )

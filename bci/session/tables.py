@@ -8,14 +8,16 @@ from bci.signal.types import STAGES
 
 FRAME_FIELDS = (
     "frame", "first", "last_sample", "skipped", "valid", "reason", "confidence", "latent", "digest",
-    "window_digest", *STAGES[:5], "event_time", "event_raw", "event_code", "event", "trial",
+    "window_digest", *STAGES[:5], "event_time", "event_raw", "event_code", "event", "trial", "bundle",
 )  # fmt: skip
 SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial", "decoder", "mode")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
 
 #: The columns of each table that hold numbers, and what reads one.
 NUMBERS: Mapping[str, Mapping[str, type[int] | type[float]]] = {
-    "frames": dict.fromkeys(("frame", "first", "last_sample", "skipped", "valid", "event_code", "trial"), int)
+    "frames": dict.fromkeys(
+        ("frame", "first", "last_sample", "skipped", "valid", "event_code", "trial", "bundle"), int
+    )
     | dict.fromkeys(("confidence", *STAGES[:5], "event_time", "event_raw"), float),
     "shown": dict.fromkeys(("change", "frame", "trial"), int) | dict.fromkeys(("flip", *STAGES), float),
     "marks": dict.fromkeys(("first", "count"), int) | dict.fromkeys(("time", "value"), float),

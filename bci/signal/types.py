@@ -290,6 +290,7 @@ class MarkKind(IntEnum):
     PAUSED = 20
     ABORTED = 21
     COMMAND = 22
+    SWAPPED = 23
 
     @property
     def starts_segment(self) -> bool:
@@ -313,7 +314,8 @@ EVENT_DTYPE = np.dtype(
 )
 
 #: Provenance of one frame in the frame ring; `digest` is of the window, zeros unless the session audits; `event` is the
-#: one that an epoch was cut around.
+#: one that an epoch was cut around; `bundle` is which of the decoder's bundles made it, 0 the one it began
+#: with.
 FRAME_DTYPE = np.dtype(
     [
         ("first", "i8"),
@@ -325,6 +327,7 @@ FRAME_DTYPE = np.dtype(
         ("stamps", "f8", (len(STAGES),)),
         ("digest", "u1", (16,)),
         ("event", EVENT_DTYPE),
+        ("bundle", "i4"),
     ]
 )
 
