@@ -150,12 +150,15 @@ class _Meter:
         return {name: (after[name] - before[name]) / (end - start) for name in before}
 
 
-def make_bundle(folder: Path, signal: Signal, feed: Feed) -> None:
+_TITLE = "Brightness by the power between 8 and 30 Hz; made for a benchmark."
+
+
+def make_bundle(folder: Path, signal: Signal, feed: Feed, *, title: str = _TITLE) -> None:
     """Write a bundle for the feed: 8 to 30 Hz, then one graph from the windows' power to a brightness."""
     pipeline = Pipeline([BandPass(8.0, 30.0)])
     spec = BundleSpec(
         name="full-line",
-        title="Brightness by the power between 8 and 30 Hz; made for a benchmark.",
+        title=title,
         signal=SignalSpec(
             name=signal.name, rate=signal.rate, shape=signal.shape, channels=signal.channels, unit=signal.unit
         ),

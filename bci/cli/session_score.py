@@ -23,7 +23,7 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
         return {}
     try:
         session = RecordedSession.read(folder)
-        _require_pictures(session.bundle(decoder=session.driver))
+        _require_pictures(session.sole_bundle(session.driver))
         trials = session.trials(session.driver)
         scores: dict[str, Any] = score(readings_of(trials), known_latents(shown.folder))
     except RecordingError as error:
@@ -47,7 +47,7 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
     session = RecordedSession.read(folder)
-    _require_pictures(session.bundle(decoder=session.driver))
+    _require_pictures(session.sole_bundle(session.driver))
     experiment = session.experiment()
     if "folder" not in experiment:
         raise RecordingError(

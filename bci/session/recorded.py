@@ -188,6 +188,24 @@ class RecordedSession:
             )
         return bundle
 
+    def sole_bundle(self, decoder: str | None = None) -> "Bundle":
+        """Load the bundle that made all of a decoder's reconstructions, for what can speak of one only.
+
+        Raises
+        ------
+        RecordingError
+            If there were several, because they were exchanged while it ran.
+        BundleError, BundleMismatch
+            As `bundle`.
+        """
+        if swaps := self.decoding(decoder).swaps:
+            raise RecordingError(
+                f"{self.folder}: expected reconstructions of one bundle, came those of {1 + len(swaps)}: it was "
+                f"exchanged at sample {', '.join(map(str, swaps.values()))}. One score would mix them; see the column "
+                "bundle of frames.csv. `bci reproduce` takes them all."
+            )
+        return self.bundle(decoder=decoder)
+
     # -- tables ------------------------------------------------------------------------------------------
 
     @property

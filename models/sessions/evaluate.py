@@ -81,7 +81,7 @@ def evaluate_session(
     say = progress or (lambda done, text: None)
     session = RecordedSession.read(folder)
     config, stimuli = session.config, _stimuli(session)
-    bundle = session.bundle(decoder=session.driver)
+    bundle = session.sole_bundle(session.driver)
     if bundle.spec.result.kind != "picture":
         raise RecordingError(
             f"{folder}: its bundle {bundle.name!r} gives {bundle.spec.result}, which cannot be compared with pictures. "

@@ -114,7 +114,7 @@ def evaluate_evolution(
         raise RecordingError(
             f"{folder}: expected at least 3 generations, came {generations}: nothing has evolved yet. Run it longer."
         )
-    experiment, bundle = session.experiment(), session.bundle(decoder=session.driver)
+    experiment, bundle = session.experiment(), session.sole_bundle(session.driver)
     target = _target(experiment)
     names = [name for name in dict.fromkeys(one.optimiser for one in proposals) if name != REFERENCE]
     last = generations - max(1, generations // 3)

@@ -120,6 +120,11 @@ def test_each_stretch_reproduces_with_the_bundle_that_made_it(swapped: Swapped) 
     assert not result["differing"]
 
 
+def test_one_score_is_not_made_of_two_bundles(swapped: Swapped) -> None:
+    with pytest.raises(RecordingError, match="came those of 2"):
+        RecordedSession.read(swapped.folder).sole_bundle()
+
+
 def test_without_its_list_of_bundles_a_session_does_not_reproduce(swapped: Swapped) -> None:
     path = swaps_path(swapped.folder)
     kept = path.read_bytes()
