@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.io.files.cells import write_rows
 from bci.io.files.folder import write_json, write_whole
 from bci.session.detection import Detection, detect
 from bci.session.recorded import RecordedSession
@@ -123,9 +124,7 @@ def write_events(folder: Path) -> dict[str, Any]:
     ]
     events = sorted([*trials, *changes, *keys, *orders], key=lambda event: event.onset)
     text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(_cells(event, clock) for event in events)
+    write_rows(text, [tuple(COLUMNS), *(_cells(event, clock) for event in events)], tabs=True)
     write_whole(folder / NAME, text.getvalue().encode())
     described: dict[str, Any] = {name: {"Description": words} for name, words in COLUMNS.items()}
     for name in ("onset", "duration", "response_time"):
@@ -195,7 +194,7 @@ def _trials(session: RecordedSession) -> Iterator[_Event]:
             {
                 "stim_file": row.get("file") or _NOTHING,
                 "response_time": min(times, default=math.nan),
-                "value": row["stimulus"],
+                "value": int(row["stimulus"]),
                 "name": " ".join(row["name"].split()),
                 "trial": number,
                 "ending": row["ending"],
@@ -247,7 +246,7 @@ def _score(detection: Detection) -> dict[str, Any]:
     }
 
 
-def _cells(event: _Event, clock: SampleTimes | None) -> list[str]:
+def _cells(event: _Event, clock: SampleTimes | None) -> list[str | float]:
     placed: dict[str, Any] = {"onset": math.nan, "sample": _NOTHING}
     if clock is not None:
         placed = {"onset": round(event.onset - clock.first, 6), "sample": clock.sample_at(event.onset)}
@@ -255,7 +254,11 @@ def _cells(event: _Event, clock: SampleTimes | None) -> list[str]:
     return [_cell(cells.get(name, _NOTHING)) for name in COLUMNS]
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> str | float:
+    """Return a number rounded to microseconds, or a text; what is not known is ``n/a``."""
     if isinstance(value, float):
-        return f"{value:.6f}".rstrip("0").rstrip(".") if math.isfinite(value) else _NOTHING
-    return str(value).replace("\t", " ") or _NOTHING
+        if not math.isfinite(value):
+            return _NOTHING
+        rounded = round(value, 6)
+        return int(rounded) if rounded.is_integer() else rounded
+    return value if isinstance(value, int) else str(value).replace("\t", " ") or _NOTHING

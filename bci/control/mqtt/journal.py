@@ -1,13 +1,13 @@
 """The CommandJournal is ``control.csv``: every command of a session with its time, id, kind, payload and answer."""
 
 import contextlib
-import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from bci.control.mqtt.commands import CommandAnswer, CommandVerdict
 from bci.control.mqtt.gate import Judgement
+from bci.io.files.cells import read_rows, write_rows
 
 JOURNAL_FIELDS = ("time", "node", "id", "kind", "payload", "verdict", "detail", "acted", "at", "repeated")
 
@@ -34,27 +34,25 @@ class CommandJournal:
         self._path = path
         self._file = path.open("a", newline="", encoding="utf-8")
         self._rows = 0
-        self._writer = csv.writer(self._file)
         if fresh:
-            self._writer.writerow(JOURNAL_FIELDS)
+            write_rows(self._file, [JOURNAL_FIELDS])
             self._file.flush()
 
     def answers(self) -> Iterator[CommandAnswer]:
         """Yield what the supervisor had answered before this journal was opened again; damaged rows are left out."""
-        with self._path.open(newline="", encoding="utf-8", errors="replace") as file:
-            for row in csv.DictReader(file):
-                try:
-                    if not row["payload"] and row["verdict"]:
-                        yield CommandAnswer(
-                            id=row["id"],
-                            kind=row["kind"],
-                            verdict=CommandVerdict(row["verdict"]),
-                            detail=row["detail"],
-                            at=float(row["at"]),
-                            acted=float(row["acted"]) if row["acted"] else None,
-                        )
-                except (KeyError, TypeError, ValueError):
-                    continue
+        for row in read_rows(self._path.read_text(encoding="utf-8", errors="replace")):
+            try:
+                if not row["payload"] and row["verdict"]:
+                    yield CommandAnswer(
+                        id=row["id"],
+                        kind=row["kind"],
+                        verdict=CommandVerdict(row["verdict"]),
+                        detail=row["detail"],
+                        at=float(row["at"]),
+                        acted=float(row["acted"]) if row["acted"] else None,
+                    )
+            except (KeyError, TypeError, ValueError):
+                continue
 
     def heard(self, time: float, judgement: Judgement, payload: bytes) -> None:
         """Write down a message: with its answer, or open where the supervisor has still to give it.
@@ -98,9 +96,9 @@ class CommandJournal:
             else f"{answer.acted:.6f}"
         )
         at = "" if answer is None else f"{answer.at:.6f}"
-        row = (f"{time:.6f}", node, id, _plain(kind), text, verdict, _plain(detail), acted, at, int(repeated))
+        row = (f"{time:.6f}", node, id, kind, text, str(verdict), detail, acted, at, int(repeated))
         try:
-            self._writer.writerow(row)
+            write_rows(self._file, [row])
             self._file.flush()
         except OSError:
             self.unwritten += 1
@@ -109,9 +107,3 @@ class CommandJournal:
         """Close the file."""
         with contextlib.suppress(OSError):
             self._file.close()
-
-
-def _plain(text: str) -> str:
-    """Return text of a stranger as one line that no terminal and no spreadsheet takes for a command of its own."""
-    line = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return "'" + line if line[:1] in ("=", "+", "-", "@") else line

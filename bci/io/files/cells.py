@@ -48,9 +48,10 @@ def text_of(cell: str) -> str:
     return _ESCAPED.sub(_read, cell[1:]) if cell[:1] == _QUOTE else cell
 
 
-def write_rows(file: Any, rows: Iterable[Sequence[Any]]) -> None:
-    """Append rows to a text file; texts become cells, numbers stay as they are."""
-    csv.writer(file).writerows(
+def write_rows(file: Any, rows: Iterable[Sequence[Any]], *, tabs: bool = False) -> None:
+    """Append rows to a text file, with commas or `tabs`; texts become cells, numbers stay as they are."""
+    between, end = ("\t", "\n") if tabs else (",", "\r\n")
+    csv.writer(file, delimiter=between, lineterminator=end).writerows(
         [cell(value) if isinstance(value, str) else value for value in row] for row in rows
     )
 

@@ -33,7 +33,7 @@ def test_each_command_and_each_answer_is_a_row_and_a_successor_goes_on(tmp_path:
     assert [row["verdict"] for row in table] == ["", "malformed", "done", "done"]
     assert table[0]["kind"] == "mark"
     assert "a cough" in table[0]["payload"]
-    assert (table[1]["kind"], table[1]["detail"]) == ("'=cmd", "no?JSON"), "no formula, one line"
+    assert (table[1]["kind"], table[1]["detail"]) == ("'=cmd", "'no\\nJSON"), "no formula, one line"
     assert table[1]["payload"] == repr(b"\x00\xff=1+1")
     assert table[2]["acted"] == "3.250000"
 
