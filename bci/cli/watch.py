@@ -27,6 +27,7 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.result import Result
 from bci.decoder.spec import AT_CHANCE
 from bci.memory.alarms import Alarm, lasted
+from bci.memory.trial_parts import Stage
 
 if TYPE_CHECKING:
     from bci.control.snapshot import ReconstructionSnapshot, SessionSnapshot
@@ -36,6 +37,14 @@ if TYPE_CHECKING:
 OLD_S = 1.5
 
 _URGENT, _NOTE, _GOOD = "bold white on red", "bold yellow", "green"
+
+
+#: What the operator must know of an experiment that does not run.
+_STAGES = {
+    Stage.WAITING: ", waits for the order to start",
+    Stage.PAUSED: ", paused",
+    Stage.ABORTED: ", aborted",
+}
 
 
 class Watch:
@@ -101,13 +110,15 @@ class Watch:
         words = clock_face(done) + (f" of {clock_face(total)}" if total is not None else "")
         trial = ""
         if self._config.experiment is not None:
-            trials = session.programs["engine"].counters["done"]
+            engine = session.programs["engine"].counters
+            trials = engine["done"]
             if self._trials is None:
                 trial = f"trial {trials + 1}"
             else:
                 trial = f"trial {min(trials + 1, self._trials)} of {self._trials}"
                 if total is None:
                     total, done = float(self._trials), float(trials)
+            trial += _STAGES.get(Stage(engine["stage"]), "")
         row = Table.grid(padding=(0, 2))
         row.add_row(Text(words), ProgressBar(total=total, completed=done, width=24, pulse=False), Text(trial))
         return row if total is not None else Text("  ".join(filter(None, (words, trial, "Ctrl-C ends it"))))

@@ -1,5 +1,6 @@
 """The live lines say what is wrong first, whole at 80 columns, and nothing old as if it were new."""
 
+import dataclasses
 import io
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from bci.cli.watch import Watch
 from bci.config.session import SessionConfig, parse_session
 from bci.control.snapshot import ProgramSnapshot, ReconstructionSnapshot, SessionSnapshot, SessionState
 from bci.memory.alarms import Alarm
+from bci.memory.trial_parts import Stage
 
 WHY = "acquire StreamMismatch: " + "expected 160 Hz, came 250 Hz; " * 5
 NO_DATA = Alarm(
@@ -152,3 +154,25 @@ def test_where_there_is_no_terminal_each_trouble_is_a_line(
     lines = file.getvalue().splitlines()
     assert "0:19  No data. Look at the amplifier." in lines
     assert "0:20  data again, after 13 s" in lines
+
+
+def test_an_experiment_that_waits_or_is_paused_says_so(
+    config: SessionConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = parse_session(
+        {"name": "s", "stream": {"source_id": "amp-1"}, "decoder": {"bundle": str(config.decoder.bundle)},
+         "experiment": {"protocol": "text", "words": ["go"], "repeats": 9}}, Path("/lab"), "s.toml",
+    )  # fmt: skip
+    paper = terminal(monkeypatch)
+    with Watch(words, Output()) as watch:
+        for stage, line in (
+            (Stage.WAITING, "trial 3 of 9, waits for the order to start"),
+            (Stage.PAUSED, "trial 3 of 9, paused"),
+            (Stage.RUNNING, "trial 3 of 9"),
+        ):
+            now = session(7.0)
+            engine = ProgramSnapshot("running", 1, 0.0, {"done": 2, "stage": stage}, 0, 0, "")
+            watch.show(dataclasses.replace(now, programs={**now.programs, "engine": engine}))
+            watch._live.refresh()
+            rows = [row.rstrip() for row in seen(paper).text.splitlines() if "trial 3" in row]
+            assert rows[-1].endswith(line), rows
