@@ -15,6 +15,7 @@ PAGE = (ROOT / "docs" / "failures.md").read_text("utf-8")
 DECODE, LSL, SOURCES = "live/test_decode.py::", "io/lsl/test_lsl.py::", "system/test_sources.py::"
 SILENT, HEADLESS = "memory/test_alarms.py::", "stimuli/test_headless.py::"
 LOST = "io/lsl/test_lost_samples.py::"
+COMMANDED = "system/test_commanded_session.py::"
 DIE = "system/test_when_things_die.py::"
 KILLED = f"{DIE}test_whoever_is_killed_or_frozen_is_started_again_and_the_pictures_come_back"
 LATCHED = f"{DIE}test_after_the_last_restart_the_session_is_latched_safe_until_it_is_ended"
@@ -67,6 +68,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "publish": (f"{DIE}test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen",),
     "preview": ("system/test_closed_loop.py::test_a_session_goes_on_without_its_preview",),
     "machine shut down": (f"{DIE}test_a_machine_that_shuts_down_ends_the_session_in_order",),
+    "broker": (f"{COMMANDED}test_the_data_path_does_not_notice",),
+    "control": (
+        f"{COMMANDED}test_the_data_path_does_not_notice",
+        f"{COMMANDED}test_a_command_acts_once_and_is_answered_with_the_time_of_the_act",
+    ),
     "terminal closed": ("system/test_terminal.py::test_closing_the_terminal_ends_the_session_in_order",),
     "supervisor killed": (f"{DIE}test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_finished",),
     "supervisor hanging": (f"{DIE}test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen",),
@@ -179,7 +185,7 @@ def test_the_tests_of_a_line_are_there(line: str) -> None:
 
 #: What stands for anything in words that are quoted: numbers, names of programs, three dots.
 ANYTHING = re.compile(
-    r"-?\d[\d.]*|…|'[^']*'|\b(acquire|decode|display|record|engine|render|publish|preview|channels|yet)\b"
+    r"-?\d[\d.]*|…|'[^']*'|\b(acquire|decode|display|record|engine|render|publish|preview|broker|control|channels|yet)\b"
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from bci.config.control import ControlSettings
 from bci.control.line import Line, Post
+from bci.control.mqtt.commands import make_command
 from bci.control.plan import Facts, Rules, SessionOutcome
 from bci.control.snapshot import SessionSnapshot, SessionState
 from bci.control.supervisor import RIG_MARKS, Supervisor
@@ -19,7 +20,7 @@ from bci.io.lsl.metadata import StreamInfo
 from bci.memory.board import Row, State
 from bci.memory.frames import frame_columns, write_frame
 from bci.memory.marks import create_marks, read_marks
-from bci.memory.orders import HOLD, STOP, Acknowledgement, Order, OrderVerdict
+from bci.memory.orders import HOLD, NEUTRAL, STOP, Acknowledgement, Order, OrderVerdict
 from bci.memory.program import Launch
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
@@ -450,3 +451,32 @@ def test_what_was_received_last_does_not_become_young_while_its_program_is_start
     for snapshot in taken:
         assert "no data acquire" in {alarm.key for alarm in snapshot.alarms}
     assert taken[1].silences["acquire"].times == 1
+
+
+def test_commands_are_carried_out_by_the_supervisor_and_hold_for_a_screen_that_is_started_again(
+    segment_name: str, tmp_path: Path
+) -> None:
+    bench = Bench(segment_name, tmp_path)
+    display = bench.plan.line.changed("display", obeys=frozenset({STOP, HOLD, NEUTRAL}))
+    bench.plan.line = Line([*display, Post("control", "m")], outside=[RIG_MARKS])
+
+    def command(kind: str) -> Callable[[], object]:
+        def act() -> None:
+            request = {
+                "node": "session",
+                "command": make_command(kind, issued=0.0),
+                "until": bench.clock.now() + 5,
+            }
+            bench.newest("control").requests.append(request)
+
+        return act
+
+    bench.run(command("neutral"), lambda: None, bench.die("display"), command("stop"), lambda: None)
+    assert bench.orders("display") == [["neutral"], ["neutral", "stop"]]
+    assert bench.supervisor.ended_by == "stopped by the operator"
+    answers = [
+        order.payload["answer"] for order in bench.newest("control").orders if order.kind == "answered"
+    ]
+    assert [(answer.kind, answer.verdict) for answer in answers] == [("neutral", "done"), ("stop", "done")]
+    details = [detail for kind, detail in bench.marks if kind is MarkKind.COMMAND]
+    assert details[0] == "neutral", "what was commanded stands in the recording"
