@@ -9,7 +9,8 @@ to luck. The seeds of the optimisers are paired.
 
 ::
 
-    python -m benchmarks.evolution [--quick] [--json]
+    python -m benchmarks.evolution [--quick] [--neurons pixels] [--json]
+    python -m benchmarks.evolution --session SESSION    # the proposals of a live session, made again from its tables
 """
 
 import argparse
@@ -22,9 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.session.recorded import RecordedSession
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.generators.package import GeneratorPackage
 from stimuli.evolution import OPTIMISERS
+from stimuli.evolution.replay import propose_again
 from stimuli.protocols.evolution import Evolution
 
 POPULATION, GENERATIONS, D = 40, 75, 512
@@ -179,15 +182,29 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     return header, lines
 
 
+def compare_proposals(folder: Path) -> int:
+    """Say how many latents that a session showed are proposed again from its tables; 1 where one is not."""
+    replayed = propose_again(folder, RecordedSession.read(folder).experiment())
+    print(f"{replayed.equal} of {replayed.shown} latents equal, bit for bit")
+    print_last_line({"shown": replayed.shown, "equal": replayed.equal})
+    return int(replayed.equal != replayed.shown)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run it from the command line; 1 where a target is missed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="the direction neuron alone, 8 seeds with noise")
+    parser.add_argument("--neurons", nargs="+", choices=("direction", "pixels"), help="these alone")
+    parser.add_argument(
+        "--session", type=Path, help="propose again what a live session proposed, and compare"
+    )
     parser.add_argument("--json", action="store_true", help="the last line alone")
     asked = parser.parse_args(words)
-    neurons = ("direction",) if asked.quick else ("direction", "pixels")
+    if asked.session is not None:
+        return compare_proposals(asked.session)
+    neurons = asked.neurons or (("direction",) if asked.quick else ("direction", "pixels"))
     rows = measure(neurons, {0.0: 4, 0.5: 8} if asked.quick else SEEDS)
     checks = judge(rows)
     facts = machine_facts(["cma"])

@@ -119,7 +119,7 @@ class _Rehearsal:
         from stimuli.trials import Palette
 
         settings = experiment.model_dump()
-        open_protocol(settings, Palette(**self.roster.driver.palette)).close()
+        open_protocol(settings, Palette(**self.roster.palette)).close()
         trials = count(settings)
         many = "as many trials as it takes" if trials is None else f"{trials} trials"
         self.say(f"experiment {experiment.protocol}: {many}")

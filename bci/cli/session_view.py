@@ -36,8 +36,9 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
     folder = Path(summary["session"])
     source = config.source
     at = f", SNR {source.snr:g}" if isinstance(source, InSilicoSettings) and source.snr is not None else ""
+    kind = source.modality if isinstance(source, InSilicoSettings) else "eeg"
     origin = (
-        f"SIMULATED EEG{at} (nothing here is a measurement of a brain)"
+        f"SIMULATED {'fMRI' if kind == 'fmri' else kind.upper()}{at} (nothing here is a measurement of a brain)"
         if summary["simulated"]
         else (f"the recording {summary['recording']}" if summary["recording"] else "the live stream")
     )

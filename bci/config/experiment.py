@@ -19,6 +19,7 @@ from bci.config.protocols import (
     OwnProtocolSettings,
     PerceptionSettings,
 )
+from bci.io.shipped import locate
 from bci.memory.trial_parts import LONGEST_TEXT
 
 OptimiserName = Literal["cma", "full_cma", "sphere_cma", "genetic", "random"]
@@ -132,12 +133,19 @@ class EvolutionSettings(ProtocolSettings):
     """Towards: the name of the picture, without its suffix."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """How often a picture is shown of which nothing is read, before it counts as the mean of its generation."""
+    drawn_by: PathText | None = None
+    """Another bundle, whose generator draws the pictures; absent means the session's own. So a bundle that reads a
+    firing rate, a band's power or a region's mean can be what pictures are selected by."""
     seed: Seed = 0
     """Which random numbers the optimisers draw, and which order."""
 
     def placed(self, folder: Path) -> Self:
-        """Return the same settings with `folder` before the picture's folder, where that is relative."""
-        return self if self.folder is None else self.model_copy(update={"folder": folder / self.folder})
+        """Return the same settings with the paths where they are, beside the file or, of a bundle, elsewhere."""
+        places = {
+            "folder": None if self.folder is None else folder / self.folder,
+            "drawn_by": None if self.drawn_by is None else locate(self.drawn_by, folder, "bundles"),
+        }
+        return self.model_copy(update=places)
 
     @model_validator(mode="after")
     def _something_is_to_grow(self) -> Self:

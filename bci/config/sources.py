@@ -105,7 +105,7 @@ class InSilicoSettings(_Source):
     """A simulated participant who looks at what the display really flips, and answers."""
 
     kind: Literal["insilico"]
-    modality: Literal["eeg", "lfp", "fmri"] = "eeg"
+    modality: Literal["eeg", "lfp", "spikes", "fmri"] = "eeg"
     """What is recorded of it."""
     subject: Annotated[int, Field(ge=0, lt=2**31)] = 1
     """Whose anatomy, tuning and noise; a decoder fits the subject it was trained on."""
@@ -114,11 +114,11 @@ class InSilicoSettings(_Source):
     snr: Ratio | None = None
     """Single-trial signal-to-noise ratio, a ratio of variances; 0 answers with noise alone."""
     units: Annotated[int, Field(ge=16, le=100_000)] | None = None
-    """Early and higher units, or voxels."""
+    """Early and higher units, or voxels; of spikes, channels."""
     tr: Annotated[float, Field(ge=0.05, le=3600)] = 1.5
     """Seconds from volume to volume, of fMRI."""
     rate: Rate | None = None
-    """Samples per second of electrodes."""
+    """Samples per second of electrodes; of spikes, bins in which they are counted."""
     reference: PathText | None = None
     """Pictures (.npy, uint8) over which responses are scaled; a decoder's training names the same."""
     permute_channels: Seed | None = None
@@ -175,7 +175,7 @@ class InSilicoSpec(InSilicoSettings, _Published):
     model_config = ConfigDict(strict=True)
 
     kind: Literal["insilico"] = "insilico"
-    modality: Literal["eeg", "lfp", "fmri"]
+    modality: Literal["eeg", "lfp", "spikes", "fmri"]
     reference: Annotated[Path, Field(strict=False)] | None = None
     background: Annotated[int, Field(ge=0, le=255)] | None = None
     """Grey level of the empty screen."""

@@ -1,6 +1,7 @@
 """A Roster names who takes part in one session: streams, markers and decoders, and what is known of each."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from bci.config.session import SessionConfig
 from bci.control import posts
@@ -52,6 +53,9 @@ class Roster:
         for index in range(len(config.decoders)):
             self.events_of(index)
         self._require_one_size()
+        drawn_by = getattr(config.experiment, "drawn_by", None)
+        self.artist = self.driver if drawn_by is None else Bundle.load(drawn_by)
+        self._require_drawable()
         self._infos: dict[int, StreamInfo] = {}
 
     @property
@@ -217,6 +221,20 @@ class Roster:
                     f"{first.latent_size} values, {other.name!r} {other.image_size[1]} × {other.image_size[0]} of "
                     f"{other.latent_size}. Leave one of them out, or train both on one generator."
                 )
+
+    @property
+    def palette(self) -> dict[str, Any]:
+        """What stimuli can be made of: the fields of `stimuli.trials.Palette`."""
+        return self.driver.palette | {"latent": self.artist.palette["latent"]}
+
+    def _require_drawable(self) -> None:
+        """Refuse a bundle that draws stimuli of another size than the display shows."""
+        if self.artist.image_size != self.driver.image_size:
+            raise ConfigError(
+                f"[experiment] drawn_by: expected a bundle that draws pictures of {self.driver.image_size[1]} × "
+                f"{self.driver.image_size[0]} pixels, as {self.driver.name!r} has, came {self.artist.name!r} with "
+                f"{self.artist.image_size[1]} × {self.artist.image_size[0]}. Name another one."
+            )
 
     def speed(self, stream: int) -> float:
         """Return how fast a stream is played; a participant in silico has its screen before it has its stream."""

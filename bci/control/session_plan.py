@@ -121,7 +121,7 @@ class SessionPlan:
                 )
             )
             if latents:
-                line.append(posts.render(self._specs.decode(config.driver)))
+                line.append(posts.render(self._specs.render))
         for index in streams:
             line.append(
                 posts.acquire(
@@ -222,6 +222,8 @@ class SessionPlan:
         if len(ran) > 1:
             names = [str(settings.name) for settings in self.config.decoders]
             environment |= {"decoders": dict(zip(names, ran, strict=True))}
+        if (artist := self.roster.artist) is not self.roster.driver:
+            environment |= {"drawn_by": {"folder": artist.folder.name, "hash": artist.hash}}
         write_json(folder / "environment.json", environment)
 
     def ended(self, facts: Facts, elapsed: float) -> str:

@@ -51,7 +51,7 @@ class SessionRings:
             "responses": lambda segment, readers: create_responses(segment),
             "operator_keys": lambda segment, readers: create_responses(segment),
             "engine_marks": lambda segment, readers: create_marks(segment, 1),
-            "requests": lambda segment, readers: create_requests(segment, latent),
+            "requests": lambda segment, readers: create_requests(segment, self._roster.artist.latent_size),
             "drawn": lambda segment, readers: create_drawn(segment, height, width),
             RIG_MARKS: lambda segment, readers: create_marks(segment, 1),
             SNAPSHOTS: lambda segment, readers: create_snapshots(segment, max(1, readers)),

@@ -87,6 +87,11 @@ class SessionSpecs:
             "unlike": settings.unlike,
         }
 
+    def render(self) -> dict[str, Any]:
+        """Return what the program that draws latents is given."""
+        bundle, driver = self._roster.artist, self._roster.config.decoders[self._roster.config.driver]
+        return {"bundle": str(bundle.folder), "provider": driver.provider}
+
     def display(self) -> dict[str, Any]:
         """Return what the display is given."""
         config = self._roster.config
@@ -120,7 +125,7 @@ class SessionSpecs:
         """Return what the engine of an experiment is given."""
         assert self._roster.config.experiment is not None
         tail = _SETTLE + max(bundle.cut.tail_s for bundle in self._roster.bundles)
-        palette = self._roster.driver.palette
+        palette = self._roster.palette
         feeds = {"feeds": self._roster.config.feed_of_phase}
         return self._roster.config.experiment.model_dump() | palette | feeds | {"tail_s": tail}
 

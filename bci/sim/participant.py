@@ -21,16 +21,17 @@ from bci.sim.electrodes import ElectrodeParticipant
 from bci.sim.observer import Observer
 from bci.sim.seeds import session_seed
 from bci.sim.sensors import probe, scalp
+from bci.sim.spikes import SpikingParticipant
 from bci.sim.threads import one_thread
 from bci.sim.voxels import VoxelParticipant
 
-Kind = Literal["fmri", "eeg", "lfp"]
+Kind = Literal["fmri", "eeg", "lfp", "spikes"]
 
 #: Default signal-to-noise ratio of single trials: what studies report (fMRI: the median voxel).
-DEFAULT_SNR = {"fmri": 0.05, "eeg": 0.1, "lfp": 0.1}
+DEFAULT_SNR = {"fmri": 0.05, "eeg": 0.1, "lfp": 0.1, "spikes": 1.0}
 
 #: Default number of units; in a scanner each is a voxel.
-DEFAULT_UNITS = {"fmri": 2048, "eeg": 512, "lfp": 512}
+DEFAULT_UNITS = {"fmri": 2048, "eeg": 512, "lfp": 512, "spikes": 64}
 
 
 class Participant(Protocol):
@@ -41,7 +42,7 @@ class Participant(Protocol):
     signal : Signal
         Rate, channels and unit of the samples that `read` returns.
     kind : str
-        ``"fMRI"``, ``"EEG"`` or ``"LFP"``.
+        ``"fMRI"``, ``"EEG"``, ``"LFP"`` or ``"Spikes"``.
     simulated : bool
         Always True.
     observer : Observer
@@ -90,12 +91,12 @@ def make_participant(
     jitter_deg: float = 0.12,
     lapse_rate: float = 0.02,
     adaptation: float = 0.2,
-) -> VoxelParticipant | ElectrodeParticipant:
+) -> VoxelParticipant | ElectrodeParticipant | SpikingParticipant:
     """Make a participant.
 
     Parameters
     ----------
-    kind : "fmri", "eeg" or "lfp"
+    kind : "fmri", "eeg", "lfp" or "spikes"
         What is recorded.
     subject : int
         Number of the participant, which fixes anatomy, tuning and noise.
@@ -104,7 +105,7 @@ def make_participant(
     snr : float, optional
         Single-trial signal-to-noise ratio, a ratio of variances; 0 for a null run. By default `DEFAULT_SNR`.
     units : int, optional
-        Early and higher units, half of each; in a scanner, voxels.
+        Early and higher units, half of each; in a scanner, voxels; of spikes, channels.
     reference : (n, h, w, 3) uint8, optional
         Pictures over which responses are scaled: the ratio holds for pictures as varied as these.
     background : int
@@ -112,7 +113,7 @@ def make_participant(
     tr : float
         Seconds from volume to volume.
     rate : float, optional
-        Samples per second of electrodes; by default 250 on the scalp, 1250 for a probe.
+        Samples per second of electrodes; by default 250 on the scalp, 1250 for a probe; of spikes, bins, 100.
     jitter_deg : float
         Standard deviation of the eye's position.
     lapse_rate : float
@@ -139,6 +140,10 @@ def make_participant(
             snr = DEFAULT_SNR[kind] if snr is None else snr
             if kind == "fmri":
                 return VoxelParticipant(observer, subject, snr=snr, tr=tr)
+            if kind == "spikes":
+                return SpikingParticipant(
+                    observer, subject, snr=snr, **({} if rate is None else {"rate": rate})
+                )
             make = scalp if kind == "eeg" else probe
             return ElectrodeParticipant(
                 observer, subject, lambda n, rng: make(n, rng, *(() if rate is None else (rate,))), snr=snr

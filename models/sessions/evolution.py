@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.decoder.bundle import Bundle
 from bci.decoder.renderer import Artist
-from bci.errors import RecordingError
+from bci.errors import BundleError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header, picture, table
 from bci.session.recorded import RecordedSession
@@ -105,7 +106,7 @@ def evaluate_evolution(
     RecordingError
         If the folder is no such session, or holds fewer than three generations.
     BundleError
-        If the bundle that it ran is not there any more.
+        If a bundle that it ran is not there any more.
     """
     session = RecordedSession.read(folder)
     proposals = proposals_of(session)
@@ -140,7 +141,7 @@ def evaluate_evolution(
             "above_references": _above(late(name), late(REFERENCE), random, permutations),
             "target": None if target is None else _alike(centre, target),
         }
-    draw = artist(bundle)
+    draw = artist(_drawn_by(session) or bundle)
     report: dict[str, Any] = plain(
         {
             "session": str(folder),
@@ -160,6 +161,25 @@ def evaluate_evolution(
     ]
     page = write_report(out or folder / FOLDER, f"Evolution: {folder.name}", parts, report)
     return report | {"page": str(page)}
+
+
+def _drawn_by(session: RecordedSession) -> Bundle | None:
+    """Return the bundle that drew the pictures; None where the one that was read by did.
+
+    Raises
+    ------
+    BundleError
+        If it is not there any more, or is another one now.
+    """
+    if (path := session.experiment().get("drawn_by")) is None:
+        return None
+    bundle = Bundle.load(path)
+    if bundle.hash != session.environment.get("drawn_by", {}).get("hash"):
+        raise BundleError(
+            f"{path}: expected the bundle that drew the pictures of {session.folder}, came another one, hash "
+            f"{bundle.hash[:12]}. Put the old one back."
+        )
+    return bundle
 
 
 def _fitness(experiment: Mapping[str, Any]) -> Callable[[NDArray[np.float32]], float]:

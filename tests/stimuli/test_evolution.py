@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bci.errors import ConfigError
 from stimuli.evolution import OPTIMISERS
 from stimuli.evolution.fitness import make_fitness
+from stimuli.evolution.replay import propose_again
 from stimuli.evolution.sphere import SphereCma
 from stimuli.protocols import count, open_protocol
 from stimuli.protocols.evolution import Candidate, Generation
@@ -228,3 +229,18 @@ def test_an_engine_that_died_goes_on_with_the_proposals_of_one_that_did_not(
     assert {name: again[name] for name in generation} == {name: first[name] for name in generation}
     assert len(first.keys() & again.keys()) > 50
     assert all(again.values())
+    for world in (whole, broken):
+        replayed = propose_again(world.folder, spec)
+        assert replayed.equal == replayed.shown == len(stimuli_of(world)) > 50
+    # What was read decides: with another reading the next generation is another one.
+    table = whole.folder / "trials.csv"
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    read = [row for row in rows if row["latent"] and row["name"].startswith("cma")]
+    read[0]["latent"] = "[1000.0, 0.0, 0.0, 0.0]"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    forged = propose_again(whole.folder, spec)
+    assert 14 <= forged.equal < forged.shown
