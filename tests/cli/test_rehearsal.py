@@ -16,6 +16,7 @@ from tiny_bundle import model, tensor, tiny_bundle
 
 from bci.cli.rehearsal import rehearse
 from bci.config.session import load_session
+from bci.config.sources import SimulateSettings
 from bci.decoder.spec import EpochSpec
 from bci.errors import BundleError
 from bci.io.files.xdf.verify import verify
@@ -250,3 +251,13 @@ def test_a_file_that_check_passes_runs(tmp_path: Path, write: Callable[..., Path
     assert call("check", file, "--json").result["ok"]
     done = call("run", file, "--out", tmp_path, "--json")
     assert done.status == 0, done.words
+
+
+# The others have the bundles of these two.
+@pytest.mark.parametrize(("name", "trials"), [("perception", 56), ("neurofeedback", 6)])
+def test_the_examples_of_protocols_fit_their_bundles(name: str, trials: int, tmp_path: Path) -> None:
+    config = load_session(ROOT / "configs" / f"{name}.toml")
+    sections: dict[str, Any] = {"display": config.display.model_copy(update={"kind": "headless"})}
+    if name == "neurofeedback":  # whose recording need not be here
+        sections["sources"] = (SimulateSettings(kind="simulate"),)
+    assert rehearse(config.with_sections(**sections), tmp_path).facts["trials"] == trials

@@ -75,6 +75,10 @@ def test_a_protocol_is_counted_without_being_run(tmp_path: Path) -> None:
     assert count(settings(protocol="latents", points=5, repeats=4)) == 20
     assert count(settings(protocol="text", words=["left", "right"], repeats=2)) == 4
     assert count(settings(protocol="staircase", folder=str(tmp_path))) is None
+    for name, trials in (("imagery", 18), ("oddball", 100), ("perception", 56), ("neurofeedback", 6)):
+        example = load_session(CONFIGS / f"{name}.toml").experiment
+        assert example is not None
+        assert count(example.model_dump()) == trials
     assert count(settings(protocol="imagery", words=["left", "right"], repeats=3)) == 18
     assert count(settings(protocol="neurofeedback", blocks=4)) == 12
 
