@@ -14,8 +14,8 @@ from bci.io.files.kinds import SESSION
 #: What the value of a command is called in its payload.
 _VALUES = {"mark": "text", "load_bundle": "path", "set": "name"}
 
-#: Seconds beyond a command's own time that its answer may take.
-_PATIENCE = 3.0
+#: Seconds beyond a command's own time that its answer may take; a bundle is loaded and settled before it is given.
+_PATIENCE, _PATIENCE_LOADING = 3.0, 123.0
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +72,8 @@ def control(
         values["value"] = to
     made = make_command(command, issued=wall_clock(), expires_s=expires, **values)
     address, name = broker_of(folder)
-    answer = ask(address, name, node, made, expires + _PATIENCE)
+    patience = _PATIENCE_LOADING if command == "load_bundle" else _PATIENCE
+    answer = ask(address, name, node, made, expires + patience)
     output.say(f"{answer.kind}: {answer.verdict}" + (f". {answer.detail}" if answer.detail else ""))
     output.result(answer.model_dump(mode="json"))
     if answer.verdict is not CommandVerdict.DONE:

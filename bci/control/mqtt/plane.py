@@ -40,6 +40,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 4.0
 #: Seconds between two looks at orders and at the ring of snapshots.
 _LOOK = 0.02
 
+#: Seconds between two looks at whether a node's state has changed.
+_STATE_EVERY = 0.1
+
 #: Answers to commands that were turned away, waiting to be published; beyond that they are dropped, and counted.
 _MOST_WAITING = 256
 
@@ -109,6 +112,9 @@ class ControlPlane:
         connections = [asyncio.create_task(self._keep_connected(node)) for node in self._nodes]
         while program.tick():
             self._look()
+            for connection in connections:
+                if connection.done():
+                    connection.result()  # none ends before the session does, but by a fault that must be seen
             await asyncio.sleep(_LOOK)
         self._say_farewell()
         await asyncio.wait(connections, timeout=_FAREWELL)
@@ -232,7 +238,7 @@ class ControlPlane:
                     health_topic, NodeHealth(at=wall_clock(), values=values).model_dump_json()
                 )
                 due = max(due + self._every, clock.now())
-            await asyncio.sleep(min(self._every, 0.05))
+            await asyncio.sleep(min(self._every, _STATE_EVERY))
 
     async def _acknowledge(self, client: aiomqtt.Client) -> None:
         """Publish answers: those to what was let in first, each until the broker has it."""
