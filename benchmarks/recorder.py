@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from bci.config.session import SupervisionSettings
+from bci.config.programs import SupervisionSettings
 from bci.control.supervisor import Supervisor
 from benchmarks.contenders.stalled_recorder import STALL_S
 from benchmarks.full_line import measure_line

@@ -33,7 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.config.display import DisplaySettings
-from bci.config.session import DecoderSettings, SessionConfig, StreamSettings, SupervisionSettings
+from bci.config.programs import DecoderSettings, SupervisionSettings
+from bci.config.session import SessionConfig
+from bci.config.stream import StreamSettings
 from bci.control.session_plan import SessionPlan
 from bci.control.supervisor import Supervisor
 from bci.io.lsl.source import describe

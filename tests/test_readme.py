@@ -13,7 +13,7 @@ from commands import call
 
 from bci.cli import demos
 from bci.config.display import DisplaySettings
-from bci.config.session import DecoderSettings
+from bci.config.programs import DecoderSettings
 from bci.control.conclusion import EXIT_STATUS
 from bci.decoder.bundle import Bundle
 from bci.sim.participant import DEFAULT_SNR

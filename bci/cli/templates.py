@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from bci.config.display import DisplaySettings
 from bci.config.experiment import ImagesSettings, TextSettings
 from bci.config.keys import keys_of_model
+from bci.config.programs import DecoderSettings
 from bci.config.record import RecordFile
-from bci.config.session import DecoderSettings, SessionConfig
+from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, SimulateSettings
 from bci.config.stream import StreamSettings
 

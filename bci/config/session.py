@@ -16,11 +16,18 @@ from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
 from bci.config.numbers import Lasting
 from bci.config.on_the_network import of_others, require_apart
-from bci.config.paths import PathText
+from bci.config.programs import (
+    DecoderSettings,
+    PreviewSettings,
+    PublishSettings,
+    RecordingSettings,
+    SessionSection,
+    SubjectSettings,
+    SupervisionSettings,
+)
 from bci.config.run import RunSettings
 from bci.config.sources import (
     InSilicoSettings,
-    PartName,
     ReplaySettings,
     SimulateSettings,
     SinesSettings,
@@ -33,89 +40,7 @@ from bci.io.files.folder import NAME
 from bci.io.lsl.address import Address
 from bci.io.shipped import locate
 
-#: What a participant or a visit may be called: a label as BIDS has it, too short and too plain to be a name or a date.
-SubjectLabel = Annotated[str, Field(pattern=r"^[A-Za-z]{0,3}[0-9]{1,5}$")]
-
 SafeName = Annotated[str, Field(pattern=NAME)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DecoderSettings(_Section):
-    """The bundle that decodes, and where it computes: one ``[decoder]``, or several ``[[decoder]]`` with names."""
-
-    name: PartName | None = None
-    """What it is called in this session; needed where there are several."""
-    bundle: PathText
-    """Folder of the bundle, or the name of a shipped one: alpha, hyper-insilico, hyper-insilico-fmri."""
-    provider: Literal["cpu", "cuda"] = "cpu"
-    """Asking for cuda where there is none is an error, never a silent change to the CPU."""
-    audit: bool = False
-    """Record a digest of every decoded window's samples as well (for certification; costs 1 ms per MB)."""
-    unlike: Literal["refuse", "keep"] = "refuse"
-    """What becomes of input unlike what the bundle was trained on: "refuse" makes it invalid, and the screen neutral;
-    "keep" decodes it at a confidence no better than chance, for null runs."""
-    stream: PartName | None = None
-    """Name of the stream that it decodes; absent means the first."""
-    markers: str | None = None
-    """Source id or name of the marker stream that it cuts epochs around; absent means the first of its stream's, or the
-    flips of an [experiment]."""
-
-
-class SubjectSettings(_Section):
-    """Who takes part, by codes alone: no name, no date of birth, no address stands in a session's folder."""
-
-    id: SubjectLabel
-    """Code of the participant, up to three letters and then one to five digits: 01, S07, sub012."""
-    session: SubjectLabel | None = None
-    """Code of the visit, written in the same way."""
-
-
-class PublishSettings(_Section):
-    """Results offered to other tools over Lab Streaming Layer: one ``[publish]``, or one ``[[publish]]`` a decoder."""
-
-    decoder: PartName | None = None
-    """Name of the decoder whose results these are; absent means the first."""
-    source_id: str
-    """Source id of the stream of latents, confidence and provenance."""
-    pixels: bool = False
-    """Publish the pictures too, as a second stream."""
-
-
-class PreviewSettings(_Section):
-    """PreviewSettings describes the operator's preview of stimuli beside reconstructions."""
-
-    kind: Literal["auto", "window", "file"] = "auto"
-    """"window" opens one of its own, "file" keeps ``preview.png`` in the session's folder up to date and nothing else,
-    "auto" opens a window where there is a second monitor. The file is written in any case."""
-    monitor: int | str | None = None
-    """Which monitor, by index or by name; absent means the first that is not the participant's, if there is one."""
-    pairs: Annotated[int, Field(ge=1, le=200)] = 24
-    """How many of the newest trials it shows."""
-
-
-class RecordingSettings(_Section):
-    """RecordingSettings decides what happens when recording fails."""
-
-    on_disk_error: Literal["stop", "continue"] = "stop"
-    """When the disk refuses for longer than a few seconds: "stop" counts as the recorder's death, "continue" goes on
-    without recording and counts what is lost. Either is said loudly."""
-    if_lost: Literal["continue", "safe"] = "continue"
-    """What the participant sees once the recorder is dead for good: the experiment, or the neutral picture."""
-
-
-class SupervisionSettings(_Section):
-    """SupervisionSettings decides what happens when a program dies or hangs."""
-
-    restarts: Annotated[int, Field(ge=0, le=100)] = 3
-    """How often each program is started again in one session; after that the session latches safe."""
-    hung_after_s: Annotated[float, Field(ge=0.5, le=60)] = 3.0
-    """Seconds without a heartbeat after which a program counts as hung; it is then killed and started again."""
-    when_latched: Literal["hold", "end"] = "hold"
-    """Latched safe, the session holds the neutral picture until it is ended; or it ends at once."""
-
 
 _Item = TypeVar("_Item")
 
@@ -131,7 +56,7 @@ def _listed(value: Any) -> Any:
 Several = Annotated[tuple[_Item, ...], BeforeValidator(_listed)]
 
 
-class SessionConfig(_Section):
+class SessionConfig(SessionSection):
     """One experiment.
 
     A section of which there may be several is written ``[stream]`` where there is one and ``[[stream]]`` where there

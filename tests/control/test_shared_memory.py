@@ -8,7 +8,7 @@ from tiny_bundle import tiny_bundle
 from typer.testing import CliRunner
 
 from bci.cli.app import app
-from bci.config.session import StreamSettings
+from bci.config.stream import StreamSettings
 from bci.control.shared_memory import plan_buffer
 from bci.decoder.bundle import Bundle
 from bci.decoder.spec import EpochSpec
