@@ -139,6 +139,9 @@ class SessionSpecs:
         return self._roster.config.preview.model_dump() | {
             "caption": self._caption() + who,
             "decoders": self._roster.config.feeds,
+            "evolution": experiment.model_dump()
+            if experiment is not None and experiment.protocol == "evolution"
+            else None,
             "participant_monitor": display.monitor,
             "participant_size": None
             if display.full_screen or display.kind == "headless"

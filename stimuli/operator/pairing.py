@@ -17,6 +17,7 @@ from typing import Any
 from bci.errors import Overrun
 from bci.memory.ring import Ring
 from bci.signal.types import MarkKind, Shown
+from stimuli.operator.fitness_curve import FitnessCurve
 from stimuli.operator.pair_sheet import Pair
 
 
@@ -34,6 +35,8 @@ class Pairing:
         is paired with what the decoder read that it shows.
     keep : int
         How many trials to remember.
+    curve : FitnessCurve, optional
+        Told what was read of each trial, where pictures evolve.
 
     Attributes
     ----------
@@ -44,8 +47,15 @@ class Pairing:
     """
 
     def __init__(
-        self, shown: Ring, frames: Mapping[int, Ring], marks: Mapping[int, Ring], *, keep: int
+        self,
+        shown: Ring,
+        frames: Mapping[int, Ring],
+        marks: Mapping[int, Ring],
+        *,
+        keep: int,
+        curve: FitnessCurve | None = None,
     ) -> None:
+        self._curve = curve
         self.pairs: deque[Pair] = deque(maxlen=keep)
         self.trials = self.lost = 0
         self._shown, self._frames, self._marks = shown, frames, marks
@@ -87,9 +97,12 @@ class Pairing:
         if not info["valid"]:
             reason = bytes(info["reason"]).decode(errors="replace")
             return self._answer(decoder, flip, trouble=f"invalid: {reason}")
-        return self._answer(
-            decoder, flip, read=columns["image"][0].copy(), confidence=float(info["confidence"])
-        )
+        read = columns["image"][0].copy()
+        known = self._answer(decoder, flip, read=read, confidence=float(info["confidence"]))
+        if known and self._curve is not None:
+            (name,) = {pair.name for pair in self.pairs if pair.flip == flip and pair.decoder == decoder}
+            self._curve.add(name, columns["latent"][0])
+        return known
 
     def _answer(self, decoder: int, flip: float, **facts: Any) -> bool:
         """Update the trial of a flip with its result; False where the trial is another decoder's, or forgotten."""

@@ -21,6 +21,7 @@ from bci.memory.program import Program
 from bci.memory.trial_parts import KEY, write_response
 from stimuli.display.keys import key_name
 from stimuli.display.monitors import Monitor, choose_monitor, monitors
+from stimuli.operator.fitness_curve import HEIGHT, FitnessCurve, with_curve
 from stimuli.operator.pair_sheet import draw_pairs, sheet_size
 from stimuli.operator.pairing import Pairing
 from stimuli.operator.placing import choose, has_room, side_by_side
@@ -120,6 +121,7 @@ def main(program: Program) -> None:
     (``frames-2`` …), and changes none of them; writes ``operator_keys``, where that was handed over.
 
     Spec: ``[preview]`` of the session file; ``decoders``, their places in the session; ``caption``;
+    ``evolution``: ``[experiment]`` where pictures evolve, whose fitness is drawn below the pairs;
     ``participant_monitor`` (index or name), ``screen``: whether the participant has one, and ``keys``: the names of
     those that are passed on to the engine.
 
@@ -132,7 +134,11 @@ def main(program: Program) -> None:
         dict(zip(spec["decoders"], map(program.ring, program.roles(kind)), strict=True))
         for kind in ("frames", "decode_marks")
     )
-    pairing = Pairing(program.ring("shown"), frames, marks, keep=spec["pairs"])
+    curve = None
+    if (evolution := spec.get("evolution")) is not None:
+        (reading,) = (c.shape[0] for c in frames[spec["decoders"][0]].columns if c.name == "latent")
+        curve = FitnessCurve.of(evolution, reading)
+    pairing = Pairing(program.ring("shown"), frames, marks, keep=spec["pairs"], curve=curve)
     keys = program.ring("operator_keys") if program.has("operator_keys") else None
     path = program.folder / FILE
     screen = open_screen(program)
@@ -163,6 +169,7 @@ def main(program: Program) -> None:
                 room=spec["pairs"],
                 alarms=wrong,
             )
+            sheet = with_curve(sheet, curve)
             if changed:
                 screen.show(sheet)
             if due:
@@ -184,7 +191,8 @@ def open_screen(program: Program) -> OperatorScreen:
         if monitor is None:
             pygame.display.quit()
             return NoScreen()
-        size = sheet_size(spec["pairs"])
+        width, height = sheet_size(spec["pairs"])
+        size = width, height + HEIGHT * (spec.get("evolution") is not None)
         window = PreviewWindow(monitor, size, f"Operator's preview: {spec['caption']}")
         beside = spec["participant_size"]  # None where it has no window of its own to stand beside
         if (

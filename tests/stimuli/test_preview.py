@@ -26,6 +26,7 @@ from bci.signal.clock import ManualClock
 from bci.signal.types import Event, MarkKind, Reconstruction, Shown, event_of
 from stimuli.display.monitors import Monitor
 from stimuli.operator import preview
+from stimuli.operator.fitness_curve import HEIGHT, FitnessCurve, with_curve
 from stimuli.operator.pair_sheet import Pair, draw_pairs, sheet_size
 from stimuli.operator.pairing import Pairing
 from stimuli.operator.placing import GAP, choose, has_room, side_by_side
@@ -42,15 +43,17 @@ class Line:
         self.marks = create_marks(name + "d", readers=1)
         self.trials = 0
 
-    def pairing(self, keep: int = 8) -> Pairing:
-        return Pairing(self.shown, {0: self.frames}, {0: self.marks}, keep=keep)
+    def pairing(self, keep: int = 8, curve: FitnessCurve | None = None) -> Pairing:
+        return Pairing(self.shown, {0: self.frames}, {0: self.marks}, keep=keep, curve=curve)
 
-    def flip(self, level: int, when: float, kind: Shown = Shown.STIMULUS, decoder: int = 0) -> None:
+    def flip(
+        self, level: int, when: float, kind: Shown = Shown.STIMULUS, decoder: int = 0, name: str | None = None
+    ) -> None:
         place = self.shown.claim(1)
         place["image"][0] = level
         place["shown"]["kind"], place["shown"]["flip"] = kind, when
         place["shown"]["decoder"] = decoder
-        place["shown"]["reason"] = f"face-{level}".encode()
+        place["shown"]["reason"] = (name or f"face-{level}").encode()
         place["shown"]["trial"] = self.trials if kind is Shown.STIMULUS else -1
         self.trials += kind is Shown.STIMULUS
         self.shown.commit(1)
@@ -58,10 +61,12 @@ class Line:
     def lose(self, when: float) -> None:
         write_mark(self.marks, MarkKind.EPOCH_LOST, -1, time=when, value=when, detail="gap: stimulus 0 face")
 
-    def decode(self, flip: float, level: int, *, valid: bool = True, confidence: float = 0.5) -> None:
+    def decode(
+        self, flip: float, level: int, *, valid: bool = True, confidence: float = 0.5, read: float = 0.0
+    ) -> None:
         frame = Reconstruction(
             np.full((SIDE, SIDE, 3), level, np.uint8),
-            np.zeros(2, np.float32),
+            np.full(2, read, np.float32),
             confidence,
             valid,
             "" if valid else "masked 30 % > 20 %",
@@ -108,6 +113,26 @@ def test_a_stimulus_is_paired_with_its_own_epoch_and_not_with_the_newest_frame(l
     line.decode(101.0, 21, confidence=math.nan)
     assert pairing.look()
     assert lines(pairing) == ["confidence 0.50", "confidence none"]
+
+
+def test_the_fitness_of_what_was_read_is_gathered_by_optimiser_and_generation_and_drawn(line: Line) -> None:
+    curve = FitnessCurve.of({"fitness": "value", "value": 1}, reading=2)
+    pairing = line.pairing(curve=curve)
+    fitness = {"cma-0-0": 1.0, "cma-0-1": 3.0, "random-0-0": 2.0, "reference-0-0": 1.5, "cma-1-0": 6.0}
+    for k, (name, value) in enumerate(fitness.items()):
+        line.flip(k, 100.0 + k, name=name)
+        line.decode(100.0 + k, k, read=value)
+    line.flip(9, 200.0, name="cma-1-1")
+    line.decode(200.0, 9, read=90.0, valid=False)
+    pairing.look()
+    assert curve.means == {"cma": [(0, 2.0), (1, 6.0)], "random": [(0, 2.0)], "reference": [(0, 1.5)]}
+    sheet = draw_pairs(pairing.pairs, "evolve", "newest", room=8)
+    both = with_curve(sheet, curve)
+    assert both.size == (sheet.width, sheet.height + HEIGHT)
+    below = np.asarray(both)[sheet.height :]
+    assert (below == (0x1F, 0x6F, 0x78)).all(axis=2).sum() > 400, "the line of the first optimiser"
+    assert with_curve(sheet, None) is sheet
+    assert FitnessCurve.of({"fitness": "value", "value": 1}, reading=2).draw(300).size == (300, HEIGHT)
 
 
 def test_a_trial_is_paired_with_what_the_decoder_read_that_it_shows(line: Line, segment_name: str) -> None:
