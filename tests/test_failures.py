@@ -106,6 +106,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
         ALARMS, "live/test_amplitudes.py::test_volts_called_microvolts_are_said_once_and_when_they_are_mended",
     ),
     "a second program claims": (f"{SOURCES}test_a_double_that_appears_is_marked_and_the_first_source_goes_on", ALARMS),
+    "markers come from another computer": (
+        "live/test_acquire.py::test_markers_whose_time_is_not_known_well_enough_are_marked_and_counted",
+        "io/lsl/test_markers.py::"
+        "test_the_clock_of_another_computer_and_how_well_it_is_known_stand_in_event_and_marks",
+    ),
     "the stream came back with another rate": (
         f"{SOURCES}test_a_source_that_comes_back_as_another_is_refused",
         f"{SOURCES}test_the_program_ends_with_a_clear_word_when_its_source_comes_back_rerated",
@@ -128,6 +133,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "NO DATA 12 s": (UNPLUGGED, f"{SILENT}test_a_source_that_is_silent_is_said_with_what_the_participant_sees"),
     "NO DATA yet": (f"{SILENT}test_a_stream_that_never_sent_anything_is_silent_from_the_beginning",),
     "SECOND SOURCE": (ALARMS,),
+    "MARKERS UNCERTAIN": (ALARMS,),
     "decode starts again": (ALARMS,),
     "decode SILENT": (ALARMS,),
     "record HAS FAILED": (ALARMS,),

@@ -94,6 +94,9 @@ class StreamSettings(_Section):
     """The shared memory that its samples may take; what would take more is held for fewer seconds, never below 2."""
     markers: Annotated[tuple[MarkerSettings, ...], BeforeValidator(_as_table)] = ()
     """A marker stream to take along, or several: source ids, or tables such as ``{ name = "Crown Markers" }``."""
+    marker_uncertainty_limit_s: Wait = 0.005
+    """Markers of another computer whose time may be wrong by more, because the clocks could not be compared better, are
+    marked ``uncertain``, counted, and said to the operator."""
 
     @property
     def part(self) -> str | None:

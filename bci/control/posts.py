@@ -25,7 +25,7 @@ from bci.memory.orders import (
 #: ``implausible``; whether a stream is ``mistimed``, by its first seconds; whether the control plane is ``connected``.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
-    "acquire": ("samples", "lost", "markers", "gone", "doubles", "mistimed"),
+    "acquire": ("samples", "lost", "markers", "uncertain", "gone", "doubles", "mistimed"),
     "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
     "display": ("flips", "dropped", "neutral"),
     "engine": ("begun", "done", "aborted", "stage"),

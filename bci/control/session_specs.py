@@ -74,6 +74,7 @@ class SessionSpecs:
             "strict": True,
             "data_age_limit": self._roster.data_age_limit(stream),
             "markers": self._roster.markers[stream],
+            "marker_uncertainty_limit": settings.marker_uncertainty_limit_s,
             "grid": (cuts[0].grid.start, cuts[0].grid.step) if cuts else None,
         }
 

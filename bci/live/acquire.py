@@ -4,6 +4,7 @@ It never drops a sample silently and never waits for a reader. While it waits fo
 after a loss, its heart beats on.
 """
 
+import math
 from contextlib import ExitStack
 from typing import Any
 
@@ -32,14 +33,15 @@ def main(program: Program) -> None:
 
     Spec: ``source_id`` (of the stream; an `Address` where it takes more to tell it), ``timeout`` (seconds to look for
     each), ``data_age_limit`` (seconds of silence that count as stalled); optional ``markers`` (the same of each, in the
-    order of their rings), ``stated`` (see `bci.io.lsl.stated`), ``gap_tolerance`` (seconds) and ``strict`` (see
+    order of their rings), ``marker_uncertainty_limit`` (seconds: events whose time may be wrong by more are marked
+    ``uncertain``), ``stated`` (see `bci.io.lsl.stated`), ``gap_tolerance`` (seconds) and ``strict`` (see
     `LslSource`) and ``grid`` (start, step: counts at which windows end).
 
     Ready facts: ``host``, ``uid``, ``speed`` of the stream. Report: ``samples`` (written by this
-    process), ``lost``, ``duplicates``, ``markers``, ``markers_cut``, and how often each kind of mark was written
-    (``gaps``, ``clock_resets``, ``stalls``, ``reconnects``, ``doubles``); of a regular stream ``time_fault`` (what is
-    wrong with its time, in words), ``jitter_ms`` and ``finds_losses_of`` (how many lost samples in a row are always
-    found), as far as its stamps told.
+    process), ``lost``, ``duplicates``, ``markers``, ``markers_cut``, ``markers_uncertain``, and how often each kind of
+    mark was written (``gaps``, ``clock_resets``, ``stalls``, ``reconnects``, ``doubles``); of a regular stream
+    ``time_fault`` (what is wrong with its time, in words), ``jitter_ms`` and ``finds_losses_of`` (how many lost samples
+    in a row are always found), as far as its stamps told.
 
     Raises
     ------
@@ -83,6 +85,7 @@ def _connect_markers(program: Program, open_: ExitStack) -> list[tuple[MarkerSou
             program.clock,
             timeout=program.spec["timeout"],
             between=lambda: _between(program),
+            uncertainty_limit=program.spec.get("marker_uncertainty_limit", math.inf),
         )
         pairs.append((open_.enter_context(source), ring))
     return pairs
@@ -125,7 +128,7 @@ def _acquire(
 ) -> None:
     """Pull until told to stop."""
     row, clock = program.row, program.clock
-    lost_before = int(row["lost"])
+    lost_before, uncertain_before = int(row["lost"]), int(row["uncertain"])
     owes: float | None = None
     began = clock.now()
     going = True
@@ -147,12 +150,27 @@ def _acquire(
         for received, ring in markers:
             if received.pull_into(ring):
                 row["markers"] = sum(ring.count for _, ring in markers)
+            for note in received.take_notes():
+                row["uncertain"] = uncertain_before + sum(one.uncertain for one, _ in markers)
+                if note.kind is MarkKind.UNCERTAIN:
+                    program.log.warning("the time of a marker is not known well enough: %s", note.detail)
+                else:
+                    program.log.info("markers' clock: offset %.6f s %s", note.value, note.detail)
+                if stream is not None:
+                    stream.mark(
+                        note.kind,
+                        stream.samples.count,
+                        time=note.time,
+                        value=note.value,
+                        detail=note.detail,
+                    )
 
 
 def _summary(source: LslSource | IrregularSource | None, markers: list[MarkerSource]) -> dict[str, Any]:
     words = {
         "markers": sum(received.received for received in markers),
         "markers_cut": sum(received.cut for received in markers),
+        "markers_uncertain": sum(received.uncertain for received in markers),
     }
     if source is None:
         return words

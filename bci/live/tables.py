@@ -134,6 +134,7 @@ def frame_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
             *(float(t) for t in info["stamps"][:5]),
             *_event_fields(event_of(info["event"])),
             int(info["bundle"]),
+            float(info["event"]["uncertainty"]) if info["event"]["length"] >= 0 else "",
         )
 
 

@@ -238,6 +238,15 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
             "Correct it in the amplifier's program: markers fall on other samples, filters are off.",
             over=f"the time{of} can be used",
         )
+    if count := _shows(row, "uncertain"):
+        yield Alarm(
+            f"uncertain {name}",
+            f"MARKERS UNCERTAIN{whose}: {count}",
+            f"The time of {count} marker{'s' * (count != 1)} could be wrong by more than marker_uncertainty_limit_s: "
+            "the clock of the computer that sends them could not be compared well enough.",
+            "Connect the two computers by cable, not by radio; marks uncertain in marks.csv say which markers.",
+            urgent=False,
+        )
     if _shows(row, "doubles"):
         yield Alarm(
             f"double {name}",

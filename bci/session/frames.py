@@ -195,6 +195,7 @@ def _frame_event(row: Row) -> Event | None:
         code=int(row["event_code"]),
         raw=float(row["event_raw"]),
         trial=int(row["trial"]),
+        uncertainty=float(row.get("event_uncertainty") or "nan"),
     )
 
 

@@ -115,6 +115,9 @@ class Event:
         The sender's own stamp.
     trial : int
         Number of the experiment's trial whose stimulus this is, counted from 0; -1 when it belongs to none.
+    uncertainty : float
+        The most that `time` may be wrong by for want of knowing the sender's clock, seconds; 0 where the sender reads
+        the clock that the session reads, NaN where it is not known. Not compared: the same event stays the same.
     """
 
     time: float
@@ -122,6 +125,7 @@ class Event:
     code: int = 0
     raw: float = float("nan")
     trial: int = -1
+    uncertainty: float = field(default=float("nan"), compare=False, repr=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -291,6 +295,8 @@ class MarkKind(IntEnum):
     ABORTED = 21
     COMMAND = 22
     SWAPPED = 23
+    MARKER_OFFSET = 24
+    UNCERTAIN = 25
 
     @property
     def starts_segment(self) -> bool:
@@ -310,7 +316,15 @@ MARK_DTYPE = np.dtype(
 #: One event in shared memory; text longer than the field is cut, and `length` is that of all of it in bytes, -1 where
 #: there is no event.
 EVENT_DTYPE = np.dtype(
-    [("time", "f8"), ("raw", "f8"), ("code", "i8"), ("trial", "i8"), ("length", "i4"), ("text", "S244")]
+    [
+        ("time", "f8"),
+        ("raw", "f8"),
+        ("code", "i8"),
+        ("trial", "i8"),
+        ("length", "i4"),
+        ("text", "S244"),
+        ("uncertainty", "f8"),
+    ]
 )
 
 #: Provenance of one frame in the frame ring; `digest` is of the window, zeros unless the session audits; `event` is the
@@ -368,7 +382,7 @@ def stamps_record(stamps: Mapping[str, float]) -> NDArray[np.float64]:
     return np.array([stamps.get(stage, np.nan) for stage in STAGES])
 
 
-def event_record(event: Event | None) -> tuple[float, float, int, int, int, bytes]:
+def event_record(event: Event | None) -> tuple[float, float, int, int, int, bytes, float]:
     """Return what `EVENT_DTYPE` holds of an event; `event_of` reads it again.
 
     >>> event_of(np.array(event_record(Event(2.5, "left", 7, 1.5, trial=3)), EVENT_DTYPE))
@@ -385,10 +399,11 @@ def event_record(event: Event | None) -> tuple[float, float, int, int, int, byte
         event.trial,
         len(event.text.encode()),
         cut_text(event.text, EVENT_DTYPE["text"].itemsize),
+        event.uncertainty,
     )
 
 
-_NO_EVENT = (float("nan"), float("nan"), 0, -1, -1, b"")
+_NO_EVENT = (float("nan"), float("nan"), 0, -1, -1, b"", float("nan"))
 
 
 def event_of(record: Any) -> Event | None:
@@ -396,7 +411,14 @@ def event_of(record: Any) -> Event | None:
     if record["length"] < 0:
         return None
     text = bytes(record["text"]).rstrip(b"\0").decode(errors="replace")
-    return Event(float(record["time"]), text, int(record["code"]), float(record["raw"]), int(record["trial"]))
+    return Event(
+        float(record["time"]),
+        text,
+        int(record["code"]),
+        float(record["raw"]),
+        int(record["trial"]),
+        float(record["uncertainty"]),
+    )
 
 
 def cut_text(text: str, size: int) -> bytes:

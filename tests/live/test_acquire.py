@@ -16,6 +16,7 @@ import pytest
 
 from bci.control.posts import COUNTERS
 from bci.errors import StreamMismatch, StreamNotFound, StreamTimeError
+from bci.io.lsl.clock_offset import ClockOffset
 from bci.io.lsl.markers import MarkerOutlet
 from bci.io.lsl.source import LslOutlet
 from bci.live import acquire
@@ -27,7 +28,7 @@ from bci.memory.orders import STOP, Order
 from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
-from bci.signal.types import Event, MarkKind, Signal
+from bci.signal.types import Event, MarkKind, Signal, event_of
 
 pytestmark = pytest.mark.system
 
@@ -233,6 +234,35 @@ def test_markers_are_taken_along(make: Callable[..., Bench]) -> None:
         bench.run(script)
     assert bench.markers.read(0, 3)["event"]["text"].tolist() == [b"T0", b"T1", b"T2"]
     assert (bench.told["report"]["markers"], bench.told["report"]["markers_cut"]) == (3, 0)
+
+
+def test_markers_whose_time_is_not_known_well_enough_are_marked_and_counted(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bci.io.lsl.markers.measured_offset", lambda inlet: ClockOffset(-2.0, 0.02))
+    marker_id = f"markers-{uuid.uuid4().hex[:8]}"
+    bench = make(markers=[marker_id], marker_uncertainty_limit=0.005)
+
+    def script() -> None:
+        bench.until_ready()
+        markers.push(Event(START, "far away"))
+        bench.until(lambda: bench.row["uncertain"] == 1)
+
+    with (
+        LslOutlet(SIGNAL, bench.source_id, exact_stamps=True),
+        MarkerOutlet("events", marker_id) as markers,
+    ):
+        bench.run(script)
+    event = event_of(bench.markers.read(0, 1)["event"][0])
+    assert event is not None
+    assert (event.time, event.uncertainty) == (START - 2.0, 0.02)
+    marks, _ = read_marks(bench.stream.marks, 0)
+    kinds = (MarkKind.MARKER_OFFSET, MarkKind.UNCERTAIN)
+    assert [(m["kind"], m["value"], m["detail"].decode()) for m in marks if m["kind"] in kinds] == [
+        (MarkKind.MARKER_OFFSET, -2.0, f"±20.00 ms: {marker_id}"),
+        (MarkKind.UNCERTAIN, 0.02, "±20.00 ms: far away"),
+    ]
+    assert bench.told["report"]["markers_uncertain"] == 1
 
 
 def test_a_source_that_is_not_there_is_an_error(make: Callable[..., Bench]) -> None:

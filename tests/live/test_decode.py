@@ -54,7 +54,7 @@ class Bench:
     def mark(self, *texts_and_times: tuple[str, float]) -> None:
         for text, time in texts_and_times:
             record = np.zeros(1, EVENT_DTYPE)
-            record[0] = (time, time + 100, 0, -1, len(text), text.encode())
+            record[0] = (time, time + 100, 0, -1, len(text), text.encode(), 0.001)
             self.markers.write(event=record)
 
     def run(self, restart: int = 0, **rings: Any) -> None:

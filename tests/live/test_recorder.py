@@ -98,7 +98,7 @@ def test_everything_of_a_session_is_in_one_file_with_its_provenance(
         push(stream, 30)
         recorder.step()
         marker = np.zeros(1, EVENT_DTYPE)
-        marker[0] = (60.2, 60.2 - OFFSET, 3, -1, 3, "µ3".encode())
+        marker[0] = (60.2, 60.2 - OFFSET, 3, -1, 3, "µ3".encode(), 0.0)
         markers.write(event=marker)
         stream.mark(MarkKind.GAP, 30, count=5, time=60.5, value=0.05, detail="five missing")
         push(stream, 20)

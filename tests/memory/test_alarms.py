@@ -105,6 +105,8 @@ def test_a_source_that_is_gone_is_told_from_one_that_is_silent(board: Board) -> 
     [
         ("acquire", {"mistimed": 1}, "TIME OF STREAM WRONG", True),
         ("acquire", {"doubles": 1}, "SECOND SOURCE", True),
+        ("acquire", {"uncertain": 1}, "MARKERS UNCERTAIN: 1", False),
+        ("acquire", {"uncertain": 7}, "MARKERS UNCERTAIN: 7", False),
         ("decode", {"masked": 3}, "3 channels masked", False),
         ("decode", {"masked": 1}, "1 channel masked", False),
         ("display", {"neutral": SHOWN_HELD}, "LATCHED SAFE: held neutral, end the session", True),

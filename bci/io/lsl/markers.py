@@ -2,24 +2,27 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from bci.errors import StreamMismatch
 from bci.io.lsl.address import Address
+from bci.io.lsl.clock_offset import measured_offset
 from bci.io.lsl.connection import differences
 from bci.io.lsl.discovery import NO_ANSWER, WAIT, StreamWatch, double, find, no_answer, nothing, search
 from bci.io.lsl.inlet import plain_offset
 from bci.io.lsl.metadata import StreamInfo, read_info
+from bci.io.lsl.offset import OFFSET_STEP
 from bci.io.lsl.outlet import Outlet
 from bci.memory.closing import Closing
 from bci.memory.events import LONGEST_TEXT
 from bci.memory.liblsl import pylsl
 from bci.memory.ring import Ring
 from bci.signal.clock import Clock
-from bci.signal.types import EVENT_DTYPE, Event, Signal, code_of, event_record, number_text
+from bci.signal.types import EVENT_DTYPE, Event, MarkKind, Signal, code_of, event_record, number_text
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,19 @@ class MarkerOutlet(Outlet):
         self._outlet.push_sample([marker.text if self._text else marker.code], marker.time)
 
 
+class MarkerNote(NamedTuple):
+    """What is to be marked in the recording about the time of markers.
+
+    ``MARKER_OFFSET``: the offset of the sender's clock that is in force from now on, as `value`. ``UNCERTAIN``: an
+    event whose uncertainty, `value`, is above the limit. Both in seconds; `time` is the session's.
+    """
+
+    kind: MarkKind
+    time: float
+    value: float
+    detail: str
+
+
 class MarkerSource(Closing):
     """One marker stream, received; connected when constructed, a context manager.
 
@@ -75,11 +91,17 @@ class MarkerSource(Closing):
         Seconds to look for it, by the session clock.
     between : callable
         Called between waits of at most 0.1 s while connecting; may raise to give up.
+    uncertainty_limit : float
+        Seconds: markers whose time may be wrong by more are noted and counted.
 
     Attributes
     ----------
     info : StreamInfo
         What the stream says of itself.
+    uncertainty : float
+        The most that the comparison of clocks in force may be wrong by, seconds; 0 for a sender on the same clock.
+    uncertain : int
+        Markers whose uncertainty was above the limit.
     received, cut : int
         Markers received; those whose text did not fit into a ring's record.
 
@@ -98,14 +120,18 @@ class MarkerSource(Closing):
         *,
         timeout: float = 5.0,
         between: Callable[[], None] = nothing,
+        uncertainty_limit: float = math.inf,
     ) -> None:
         deadline = clock.now() + timeout
         self._address = Address.of(address)
         info = find(self._address, timeout, clock, between)
         self.info = read_info(info)
         refuse_signal(self.info)
-        self.received = self.cut = 0
-        self._offset = 0.0
+        self.received = self.cut = self.uncertain = 0
+        self.uncertainty = math.nan
+        self._limit = uncertainty_limit
+        self._offset, self._noted = 0.0, (math.nan, math.nan)
+        self._notes: list[MarkerNote] = []
         self._clock = clock
         self._look_at = clock.now()
         self._watch: StreamWatch | None = None
@@ -142,7 +168,17 @@ class MarkerSource(Closing):
             # Its sender may be gone: it is looked for sooner, for what a new one sends is lost until it is found.
             self._look_at = min(self._look_at, self._clock.now() + _LOOK_SOON)
         self.received += len(markers)
+        for marker in markers:
+            if marker.uncertainty > self._limit:
+                self.uncertain += 1
+                what = f"±{1e3 * marker.uncertainty:.2f} ms: {marker.text}"
+                self._notes.append(MarkerNote(MarkKind.UNCERTAIN, marker.time, marker.uncertainty, what))
         return markers
+
+    def take_notes(self) -> list[MarkerNote]:
+        """Return what is to be marked since the last time."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def pull_into(self, ring: Ring) -> int:
         """Write the markers that have arrived into a ring of `event_columns`; return how many."""
@@ -208,10 +244,24 @@ class MarkerSource(Closing):
     def _know_offset(self) -> bool:
         """Compare clocks; after a sender has come back this takes some tenths of a second."""
         try:
-            self._offset = plain_offset(float(self._inlet.time_correction(0.0)), self.info.host)
+            measured = measured_offset(self._inlet)
         except NO_ANSWER:
             return False
+        self._offset = plain_offset(measured.seconds, self.info.host)
+        # On one clock nothing is corrected, so nothing of the correction can be wrong.
+        self.uncertainty = measured.uncertainty if self._offset else 0.0
+        self._note_offset()
         return True
+
+    def _note_offset(self) -> None:
+        """Note the comparison of clocks in force, when it has moved or became twice as uncertain, or half."""
+        offset, uncertainty = self._noted
+        steady = 0.5 * uncertainty <= self.uncertainty <= 2 * uncertainty
+        if abs(self._offset - offset) <= OFFSET_STEP and steady:
+            return
+        self._noted = self._offset, self.uncertainty
+        what = f"±{1e3 * self.uncertainty:.2f} ms: {self.info.source_id or self.info.signal.name}"
+        self._notes.append(MarkerNote(MarkKind.MARKER_OFFSET, self._clock.now(), self._offset, what))
 
     def _read(self, values: Any, stamp: float) -> Event:
         if self.info.signal.dtype == "str":
@@ -219,7 +269,7 @@ class MarkerSource(Closing):
             text = "\t".join(bytes(value).decode(errors="backslashreplace") for value in values)
         else:
             text = "\t".join(map(number_text, np.asarray(values, self.info.signal.dtype)))
-        return Event(stamp + self._offset, text, code_of(text), stamp)
+        return Event(stamp + self._offset, text, code_of(text), stamp, uncertainty=self.uncertainty)
 
     def close(self) -> None:
         """Disconnect."""

@@ -12,6 +12,7 @@ import pytest
 from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
 from bci.io.files.xdf.wire import stream_header
 from bci.io.lsl.address import Address
+from bci.io.lsl.clock_offset import ClockOffset, measured_offset
 from bci.io.lsl.discovery import describe
 from bci.io.lsl.markers import MarkerOutlet, MarkerSource
 from bci.io.lsl.metadata import parse_info
@@ -20,7 +21,7 @@ from bci.io.lsl.stated import Stated
 from bci.memory.events import LONGEST_TEXT, create_events
 from bci.memory.ring import Ring
 from bci.signal.clock import ManualClock
-from bci.signal.types import Event, Signal
+from bci.signal.types import Event, MarkKind, Signal
 
 pytestmark = pytest.mark.system
 
@@ -289,3 +290,45 @@ def test_a_sender_without_a_source_id_that_comes_back_is_heard_again(
                 clock.advance(0.05)
                 assert time.monotonic() < deadline, "waited in vain"
             assert {m.text for m in markers} == {"after"}
+
+
+def test_the_clock_of_another_computer_and_how_well_it_is_known_stand_in_event_and_marks(
+    source_id: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = [ClockOffset(2.0, 0.0004)]
+    monkeypatch.setattr("bci.io.lsl.markers.measured_offset", lambda inlet: planted[-1])
+    with (
+        MarkerOutlet("events", source_id) as outlet,
+        MarkerSource(source_id, clock, uncertainty_limit=0.005) as source,
+    ):
+        outlet.push(Event(10.0, "by cable"))
+        (near,) = receive(source, 1)
+        # The link becomes bad, and is compared again; the offset drifts by less than is worth a mark.
+        planted.append(ClockOffset(2.00001, 0.02))
+        outlet.push(Event(11.0, "by radio"))
+        (far,) = receive(source, 1)
+        planted.append(ClockOffset(2.003, 0.019))
+        source.pull()
+        notes = source.take_notes()
+    assert (near.time, near.raw, near.uncertainty) == (12.0, 10.0, 0.0004)
+    assert (far.time, far.uncertainty) == (13.00001, 0.02)
+    assert [(note.kind, note.value) for note in notes] == [
+        (MarkKind.MARKER_OFFSET, 2.0),
+        (MarkKind.MARKER_OFFSET, 2.00001),
+        (MarkKind.UNCERTAIN, 0.02),
+        (MarkKind.MARKER_OFFSET, 2.003),
+    ]
+    assert notes[2].detail == "±20.00 ms: by radio"
+    assert (source.uncertain, source.take_notes()) == (1, [])
+
+
+def test_a_sender_on_this_computer_is_certain_and_liblsl_says_how_well_it_compared(
+    source_id: str, clock: ManualClock
+) -> None:
+    with MarkerOutlet("events", source_id) as outlet, MarkerSource(source_id, clock) as source:
+        measured = measured_offset(source._inlet, 5.0)
+        outlet.push(Event(10.0, "here"))
+        (marker,) = receive(source, 1)
+    assert abs(measured.seconds) < 1e-3
+    assert 0 < measured.uncertainty < 0.05
+    assert marker.uncertainty == 0.0
