@@ -84,12 +84,12 @@ def _states(bundle: Bundle, data: Path | None) -> Iterator[Named]:
         _channels(bundle, recording.recording, *recording.span(config.split.test)) for recording in recordings
     ]
     for kinds in zip(*(_spoilt(bundle.signal, part) for part in parts), strict=True):
-        yield kinds[0][0], [window for _, samples in kinds for window in _cut(bundle, samples)]
+        yield kinds[0][0], [window for _, samples in kinds for window in sliding(bundle, samples)]
     root = find_data_root(data)
     for path in (root / "eegmmidb_S001").glob("S001R03.edf"):
         other = open_recording(path)
         assert other.n is not None
-        yield f"{REPORTED}session (S001R03)", _cut(bundle, _channels(bundle, other, 0, other.n))
+        yield f"{REPORTED}session (S001R03)", sliding(bundle, _channels(bundle, other, 0, other.n))
     for path in sorted((root / "ssvep_exo_s12").glob("*_raw.fif"))[:1]:
         other = open_recording(path, unit=bundle.signal.unit)
         assert other.n is not None
@@ -97,7 +97,7 @@ def _states(bundle: Bundle, data: Path | None) -> Iterator[Named]:
         # This set declares a thousand times too much, with an offset.
         samples = (samples - samples.mean(0)) * (_LIKELY_UV / samples.std())
         samples = resample_poly(samples, round(bundle.signal.rate), round(other.signal.rate), axis=0)
-        yield f"{REPORTED}subject (SSVEP set)", _cut(bundle, samples.astype(np.float32))
+        yield f"{REPORTED}subject (SSVEP set)", sliding(bundle, samples.astype(np.float32))
 
 
 def _channels(bundle: Bundle, recording: Recording, first: int, end: int) -> Samples:
@@ -107,7 +107,7 @@ def _channels(bundle: Bundle, recording: Recording, first: int, end: int) -> Sam
     return np.ascontiguousarray(recording.read(first, end)[:, columns])
 
 
-def _cut(bundle: Bundle, samples: Samples) -> list[Window]:
+def sliding(bundle: Bundle, samples: Samples) -> list[Window]:
     """Cut sliding windows of the bundle's own channels."""
 
     def feed() -> Iterator[Window]:

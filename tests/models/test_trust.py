@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import OnnxDecoder
+from bci.signal.clock import ManualClock
+from bci.signal.labels import label_key
+from bci.sim.eeg import AlphaSimulator
 from benchmarks import trust
-from benchmarks.trust_inputs import REAL, planted_inputs
+from benchmarks.trust_inputs import REAL, planted_inputs, sliding
 from models.readouts.bayes import InvertedEncoder
 from models.readouts.family import FAMILY
 from models.readouts.linear import LinearReadout
@@ -46,6 +50,18 @@ def test_the_eyes_open_decoder_refuses_noise_artefacts_crossed_wires_mains_and_d
     rows = trust.measure_bundle(trust.BUNDLES / "alpha", DATA)
     assert len(rows) >= 11
     assert all(row["met"] is not False for row in rows), [row for row in rows if row["met"] is False]
+
+
+def test_the_simulated_eyes_of_the_demo_are_like_those_that_the_decoder_was_trained_on():
+    bundle = Bundle.load(trust.BUNDLES / "alpha")
+    simulator = AlphaSimulator(1, seconds=40.0)
+    keys = [label_key(label) for label in simulator.signal.channels]
+    columns = [keys.index(label_key(label)) for label in bundle.signal.channels]
+    samples = np.ascontiguousarray(simulator.read(0, simulator.n)[:, columns])
+    decoder = OnnxDecoder(bundle, clock=ManualClock())
+    frames = [decoder.decode(window) for window in sliding(bundle, samples) if window.settled]
+    assert len(frames) > 350
+    assert np.mean([not frame.valid for frame in frames]) <= 0.1
 
 
 def test_every_shipped_bundle_tells_novelty_and_beats_chance():

@@ -37,9 +37,10 @@ _RIDGE = 0.02
 #: Of the components' mean, of the electrodes', and of what moves: a gain changes the means, and nothing that moves.
 _MARGINS = (MARGIN, MARGIN, 1.25)
 
-#: Share of the mean power of all channels that is added to that of each component: a component without power of its
-#: own (an average reference, two bridged electrodes) would be rounding alone.
-_FILL = 1e-4
+#: Share of the mean power of all channels that is added to that of each component. Below a tenth of it lies what
+#: sensors have of their own, which another head, another cap and the simulator have too, each in its way; and a
+#: component without power (an average reference, two bridged electrodes) would be rounding alone.
+_FILL = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
