@@ -84,9 +84,9 @@ def steps() -> list[tuple[str, type]]:
 
 def readouts() -> Iterator[tuple[str, tuple[type, ...], list[str]]]:
     """Yield every readout: its name, the classes that its options are settings of, and the options."""
-    from models.readouts.family import FAMILY, classes_of, options_of
+    from models.readouts.family import FAMILY, WITH_GENERATOR, classes_of, options_of
 
-    for name in FAMILY:
+    for name in (*FAMILY, *WITH_GENERATOR):
         yield name, classes_of(name), options_of(name)
 
 

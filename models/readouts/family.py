@@ -68,12 +68,26 @@ FAMILY: Mapping[str, Build] = MappingProxyType(
 )
 
 
+def _dreamed(**options: Any) -> Readout:
+    from models.readouts.dreamed import Dreamed
+
+    return Dreamed(**options)
+
+
+#: Readouts that know the generator whose latents they read: they take it beside their options.
+WITH_GENERATOR: Mapping[str, Build] = MappingProxyType({"dreamed": _dreamed})
+
+
 def classes_of(name: str) -> tuple[type, ...]:
     """Return the classes whose settings are the options of a readout."""
     if name == "dense" or name.startswith("network-"):
         from models.readouts.gradient import Schedule
 
         return (Schedule,)
+    if name in WITH_GENERATOR:
+        from models.readouts.dreamed import Dreamed
+
+        return (Dreamed,)
     return _CLASSES[name]
 
 
@@ -105,16 +119,18 @@ _CLASSES: Mapping[str, tuple[type, ...]] = MappingProxyType(
 )
 
 #: Settings of those classes that the name of the readout decides.
-_NOT_SAID = frozenset({"then"})
+_NOT_SAID = frozenset({"then", "generator"})
 
 
-def build_readout(name: str, **options: Any) -> Readout:
+def build_readout(name: str, *, generator: Any = None, **options: Any) -> Readout:
     """Build an unfitted readout.
 
     Parameters
     ----------
     name : str
-        One of `FAMILY`.
+        One of `FAMILY` or `WITH_GENERATOR`.
+    generator : GeneratorPackage, optional
+        That drew the pictures, for readouts that know it.
     **options
         Of its solver or class; of the schedule for ``dense`` and the networks.
 
@@ -123,10 +139,11 @@ def build_readout(name: str, **options: Any) -> Readout:
     ConfigError
         If there is no such readout, or it takes no such option.
     """
-    if name not in FAMILY:
+    known_names = {**FAMILY, **WITH_GENERATOR}
+    if name not in known_names:
         raise ConfigError(
-            f"expected one of the readouts {', '.join(FAMILY)}, came {name!r}{nearest(name, FAMILY)}. Name one of "
-            "them."
+            f"expected one of the readouts {', '.join(known_names)}, came {name!r}{nearest(name, known_names)}. Name "
+            "one of them."
         )
     known = options_of(name)
     if unknown := [option for option in options if option not in known]:
@@ -134,8 +151,14 @@ def build_readout(name: str, **options: Any) -> Readout:
         raise ConfigError(
             f"expected options that the readout {name!r} takes ({', '.join(known) or 'none'}), came {said}."
         )
+    if name in WITH_GENERATOR:
+        if generator is None:
+            raise ConfigError(
+                f"the readout {name!r} needs the generator of its latents, and there is none here"
+            )
+        options["generator"] = generator
     try:
-        return FAMILY[name](**options)
+        return known_names[name](**options)
     except (TypeError, KeyError) as error:
         raise ConfigError(
             f"expected options that the readout {name!r} takes, came {sorted(options)}: {error}. "

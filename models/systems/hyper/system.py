@@ -61,9 +61,9 @@ def check(path: Path, *, data_root: Path | None) -> list[str]:
     from models.systems.hyper.settings import load_hyper
 
     config = load_hyper(path)
-    GeneratorPackage.load(config.generator)
+    package = GeneratorPackage.load(config.generator)
     Pipeline.from_json([dict(step) for step in config.pipeline])
-    build_readout(config.readout.name, **dict(config.readout.options))
+    build_readout(config.readout.name, generator=package, **dict(config.readout.options))
     return []
 
 

@@ -91,7 +91,7 @@ def train_hyper(
     other = participant_of(config, reference, HELD_OUT)
     held = answers(config, other, pictures[plan.shown], latents[plan.shown])
     say(0.75, "fitting the readout")
-    mask, readout = _fit(config, fitted)
+    mask, readout = _fit(config, fitted, package)
     brain = mask(held.brain) if mask else held.brain
     scores, claim = _score(config, readout, brain, held.latents, random)
     worth = headline(scores)
@@ -102,7 +102,9 @@ def train_hyper(
     )
     say(0.9, "exporting")
     spec, files = bundle_of(config, package, participant.signal, readout, mask, scores, claim, novelty)
-    files["training.json"] = training_record(config, fitted, held, lambda part: _predictor(config, part))
+    files["training.json"] = training_record(
+        config, fitted, held, lambda part: _predictor(config, part, package)
+    )
     # The stimuli take their place only once the bundle that goes with them has.
     with replaced(config.stimuli) as stimuli:
         write_stimuli(stimuli, pictures[plan.test], latents[plan.test], reference)
@@ -110,16 +112,16 @@ def train_hyper(
     return scores
 
 
-def _fit(config: HyperConfig, fitted: Set) -> tuple[VoxelMask | None, Readout]:
+def _fit(config: HyperConfig, fitted: Set, package: GeneratorPackage) -> tuple[VoxelMask | None, Readout]:
     """Choose voxels and fit the readout, on the trials given alone."""
     mask = _mask(config, fitted)
-    readout = build_readout(config.readout.name, **config.readout.options)
+    readout = build_readout(config.readout.name, generator=package, **config.readout.options)
     readout.fit(mask(fitted.brain) if mask else fitted.brain, fitted.latents, runs=fitted.runs)
     return mask, readout
 
 
-def _predictor(config: HyperConfig, part: Set) -> Callable[[Floats], Floats]:
-    mask, readout = _fit(config, part)
+def _predictor(config: HyperConfig, part: Set, package: GeneratorPackage) -> Callable[[Floats], Floats]:
+    mask, readout = _fit(config, part, package)
     return lambda brain: readout.predict(mask(brain) if mask else brain)
 
 

@@ -1,0 +1,1 @@
+"""Encoding models: how a brain answers pictures, and trials dreamed by them."""

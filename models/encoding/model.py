@@ -1,0 +1,93 @@
+r"""An encoding model predicts the answers of a brain to pictures, and says how they scatter about the prediction.
+
+.. math:: y = W^T \phi + b + e, \qquad e \sim N(0, \Sigma)
+
+:math:`\phi` are standardised features of the picture; every component of the answer has a ridge penalty of its own,
+chosen by leaving single trials out. :math:`\Sigma` is the covariance of the errors for trials of runs that took no part
+in the fit, shrunk as Ledoit and Wolf (2004).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.covariance import LedoitWolf
+
+from models.readouts.folds import run_folds
+from models.readouts.scaling import Standard
+
+Floats = NDArray[np.float64]
+Runs = NDArray[np.intp]
+
+#: Penalties that are tried, of features scaled to one unit of power in all.
+_PENALTIES = tuple(10.0**power for power in range(-3, 4))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodingModel:
+    """An EncodingModel holds what was fitted.
+
+    Attributes
+    ----------
+    features : Standard
+        By which features are standardised.
+    weights : (features, components) float64
+        Of standardised features over the root of their number.
+    mean : (components,) float64
+    noise : (components, components) float64
+        Covariance of a single trial's answer about its prediction.
+    explained : (components,) float64
+        Share of the variance of each component that is predicted of runs held out; below 0 where prediction does harm.
+    """
+
+    features: Standard
+    weights: Floats
+    mean: Floats
+    noise: Floats
+    explained: Floats
+
+    @classmethod
+    def fit(
+        cls, features: NDArray[np.float32], answers: Floats, runs: Runs, folds: int = 6
+    ) -> "EncodingModel":
+        """Fit to features, (n, features), and answers, (n, components), of runs, (n,)."""
+        standard = Standard.of(features)
+        errors = np.empty_like(answers)
+        rows = cls._scaled(standard, features)
+        for kept, out in run_folds(runs, folds):
+            mean = answers[kept].mean(axis=0)
+            errors[out] = answers[out] - mean - rows[out] @ _ridge(rows[kept], answers[kept] - mean)
+        mean = answers.mean(axis=0)
+        weights = _ridge(rows, answers - mean)
+        power = ((answers - mean) ** 2).mean(axis=0)
+        explained = 1 - (errors**2).mean(axis=0) / np.where(power > 0, power, 1.0)
+        return cls(standard, weights, mean, LedoitWolf().fit(errors).covariance_, explained)
+
+    def __call__(self, features: NDArray[np.float32]) -> Floats:
+        """Return the answers that are expected to pictures of these features: (n, features) to (n, components)."""
+        answers: Floats = self._scaled(self.features, features) @ self.weights + self.mean
+        return answers
+
+    @staticmethod
+    def _scaled(standard: Standard, features: NDArray[np.float32]) -> Floats:
+        rows: Floats = standard.forward(features.astype(np.float64)) / np.sqrt(features.shape[1])
+        return rows
+
+
+def _ridge(rows: Floats, answers: Floats) -> Floats:
+    """Return weights, (features, components), each component with the penalty that predicts left-out trials best."""
+    values, axes = np.linalg.eigh(rows @ rows.T)
+    values = np.maximum(values, 0)
+    along = axes.T @ answers
+    errors = []
+    for penalty in _PENALTIES:
+        kept = values / (values + penalty)
+        left_out = (answers - axes @ (kept[:, None] * along)) / (1 - (axes**2 @ kept))[:, None]
+        errors.append((left_out**2).sum(axis=0))
+    best = np.argmin(errors, axis=0)
+    weights = np.empty((rows.shape[1], answers.shape[1]))
+    for place, penalty in enumerate(_PENALTIES):
+        own = best == place
+        if own.any():
+            weights[:, own] = rows.T @ (axes @ (along[:, own] / (values + penalty)[:, None]))
+    return weights
