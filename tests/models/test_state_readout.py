@@ -143,7 +143,7 @@ def test_the_graph_gives_the_novelty_that_numpy_gives():
     fitted = estimator().fit(planted)
     model = export_state_readout(fitted.readout_, planted.windows.shape[1:], fitted.novelty_)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    noise = covariances(np.random.default_rng(3).uniform(1e3, 9e3, (20, LENGTH, 3, 3)).astype(np.float32))
+    noise = covariances(np.random.default_rng(3).uniform(1e9, 9e9, (20, LENGTH, 3, 3)).astype(np.float32))
     windows = np.concatenate([planted.windows[:20], noise, np.zeros_like(noise[:1])])
     given = [session.run(["novelty", "confidence"], {"window": one[None]}) for one in windows]
     novelty, confidence = np.concatenate(given, axis=1)
