@@ -26,6 +26,7 @@ import numpy as np
 from bci.cli import demos
 from bci.cli.session_score import score_scrambled
 from bci.decoder.bundle import Bundle
+from bci.io.shipped import SHIPPED
 from bci.session.reproduce import reproduce
 from bci.signal.types import INTERVALS
 from benchmarks.insilico_twin import Twin, other_session, twin_of
@@ -80,7 +81,7 @@ def run(
     folder: Path, repeats: int, *, snr: float = SNR, session: int = 2, more: str = "", unlike: str = "refuse"
 ) -> dict[str, Any]:
     """Run one live session; return its last line."""
-    faces, bundle = demos.shipped("stimuli", "faces"), demos.shipped("bundles", "hyper-insilico")
+    faces, bundle = SHIPPED["stimuli"] / "faces", SHIPPED["bundles"] / "hyper-insilico"
     config = folder / "session.toml"
     values = {name: seconds / SPEED for name, seconds in _TIMES.items()}
     config.write_text(
@@ -103,8 +104,8 @@ def run(
 
 def others(repeats: int, sessions: int) -> list[float]:
     """Return the two-way score of other sessions, offline."""
-    faces = demos.shipped("stimuli", "faces")
-    bundle = Bundle.load(demos.shipped("bundles", "hyper-insilico"))
+    faces = SHIPPED["stimuli"] / "faces"
+    bundle = Bundle.load(SHIPPED["bundles"] / "hyper-insilico")
     config = {
         "source": {
             "modality": "eeg",
@@ -151,7 +152,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="end with one machine-readable line")
     options = parser.parse_args()
     repeats, sessions, seeds = (1, 3, 3) if options.quick else (6, 12, 40)
-    latents = known_latents(demos.shipped("stimuli", "faces"))
+    latents = known_latents(SHIPPED["stimuli"] / "faces")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         progress(f"a live session of {24 * repeats} trials, {SPEED:g} times real time …")
