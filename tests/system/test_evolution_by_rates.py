@@ -1,0 +1,48 @@
+"""Pictures evolve by a simulated neuron's rate: one bundle reads, another draws, and all is proposed again."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from sessions import bci
+
+from bci.io.shipped import SHIPPED
+from stimuli.evolution.replay import propose_again
+
+pytestmark = pytest.mark.system
+
+
+def test_what_the_optimisers_are_told_is_the_rate_and_what_they_propose_is_drawn(tmp_path: Path) -> None:
+    text = (SHIPPED["configs"] / "evolve-rates.toml").read_text(encoding="utf-8")
+    changes = {
+        '"../models': f'"{SHIPPED["bundles"].parent.as_posix()}',
+        'kind = "window"': 'kind = "headless"',
+        '["cma", "genetic", "random"]': '["cma"]',
+        "population = 20": "population = 4",
+        "generations = 48": "generations = 2",
+        "lead_in_s = 2.0": "lead_in_s = 0.2",
+    }
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    config = tmp_path / "evolve.toml"
+    config.write_text(text, encoding="utf-8")
+    done = bci("run", config, "--out", tmp_path / "out", "--json")
+    assert done.result["ended_by"] == "the experiment has ended", done.words
+    trials = [row for row in done.table("trials") if row["ending"] == "shown"]
+    assert {row["name"].split("-")[1] for row in trials} == {"0", "1"}
+    assert {len(json.loads(row["stimulus_latent"])) for row in trials} == {64}
+    frames = [row for row in done.table("frames") if row["valid"] == "1"]
+    assert len(frames) >= 12
+    # Spikes of 20 bins, of 10 ms each: a rate in steps of five.
+    assert all(
+        value % 5 == pytest.approx(0, abs=1e-3) for row in frames for value in json.loads(row["latent"])
+    )
+    environment = json.loads((done.folder / "environment.json").read_text(encoding="utf-8"))
+    assert environment["drawn_by"]["folder"] == "hyper-insilico"
+    experiment = json.loads((done.folder / "config.json").read_text(encoding="utf-8"))["experiment"]
+    replayed = propose_again(done.folder, experiment)
+    assert replayed.equal == replayed.shown >= 14
+    with Image.open(done.folder / "preview.png") as preview:
+        assert preview.size[1] > 300
