@@ -157,3 +157,12 @@ def test_limits_stand_in_the_session_file_and_a_misspelt_one_is_named(tmp_path: 
         config_of(tmp_path, limits={"total_p9_ms": 80})
     with pytest.raises(ConfigError, match=r"limits\.late_flips_percent"):
         config_of(tmp_path, limits={"late_flips_percent": 101})
+
+
+def test_a_simulated_source_is_refused_by_no_guard_and_the_rigs_own_source_is() -> None:
+    shipped = Path(__file__).resolve().parents[2] / "models" / "bundles" / "alpha"
+    config = config_of(shipped, source={"kind": "simulate"}, display={"kind": "headless"})
+    rig = prepare(config)
+    assert [decoder.unlike for decoder in rig.config.decoders] == ["keep"]
+    assert any("unlike training" in note for note in rig.notes)
+    assert [decoder.unlike for decoder in config.decoders] == ["refuse"]

@@ -1,9 +1,10 @@
 """A Rig is what is certified: a session file, with a source whose samples are known."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bci.config.programs import DecoderSettings
 from bci.config.session import SessionConfig
 from bci.config.sources import ReplaySettings, SimulateSettings, SinesSettings
 from bci.config.stream import StreamSettings
@@ -105,11 +106,18 @@ def prepare(
             f"No screen: the display ran the same program against a clock of {config.display.refresh_hz:g} Hz, so "
             "nothing here speaks of a monitor."
         )
-    words, simulated = [], True
+    words, simulated, known = [], True, set[int]()
     for index in range(len(config.streams)):
         said, config, real = _known(config, index, bundles, notes, own=source == "rig")
         words.append(f"{config.streams[index].name}: {said}" if len(config.streams) > 1 else said)
         simulated &= not real
+        if not real:
+            known.add(index)
+    if any(bundle.spec.novelty and config.decoded_by(i) in known for i, bundle in enumerate(bundles)):
+        config = config.with_sections(decoders=_keeping(config, known))
+        notes.append(
+            "What is unlike training was decoded all the same: a simulated source is no participant."
+        )
     for decoder in config.decoders:
         if decoder.provider != "cpu":
             notes.append(f"Decoded with {decoder.provider}.")
@@ -118,6 +126,14 @@ def prepare(
         plan.roster.seconds_per_hop(i) / _speed(config, config.decoded_by(i)) for i in range(len(bundles))
     ]
     return Rig(config, bundles, plan.line, max(hops), "; ".join(words), simulated, tuple(notes))
+
+
+def _keeping(config: SessionConfig, known: Collection[int]) -> tuple[DecoderSettings, ...]:
+    """Return the decoders; those of simulated streams refuse nothing as unlike training, which is no fault of a rig."""
+    return tuple(
+        decoder.model_copy(update={"unlike": "keep"}) if config.decoded_by(i) in known else decoder
+        for i, decoder in enumerate(config.decoders)
+    )
 
 
 def _speed(config: SessionConfig, stream: int) -> float:
