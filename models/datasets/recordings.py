@@ -1,9 +1,10 @@
 """The recordings of a training file: opened, of one rate and unit, and known by their hashes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bci.decoder.bundle import Bundle
 from bci.errors import RecordingError
 from bci.io.files.recording import Recording, open_recording
 from bci.signal.units import unit_key
@@ -45,7 +46,31 @@ def defects_of(opened: Sequence[Opened]) -> tuple[str, ...]:
     return tuple(f"{recording.name}: {words}" for recording, _ in opened for words in recording.defects)
 
 
-def _open(settings: RecordedFile, root: Path, unit: str) -> Opened:
+def require_trained_on(bundle: Bundle, data: Mapping[str, str]) -> None:
+    """Refuse recordings, SHA-256 by path, that are not those that a bundle was trained on.
+
+    Raises
+    ------
+    RecordingError
+        If one is another of the same name.
+    """
+    trained = bundle.spec.provenance.data
+    changed = [path for path, digest in data.items() if trained.get(path) != digest]
+    if changed:
+        raise RecordingError(
+            f"{changed[0]}: expected the recording that bundle {bundle.name!r} was trained on, came another of that "
+            "name. Name the folder of the recordings with --data."
+        )
+
+
+def open_file(settings: RecordedFile, root: Path) -> Opened:
+    """Open one recording, whose path starts at `root`; return it with its SHA-256.
+
+    Raises
+    ------
+    RecordingError
+        If it is missing or cannot be read, or does not say what is needed to read it.
+    """
     path = root / settings.path
     if not path.is_file():
         raise RecordingError(
@@ -54,13 +79,15 @@ def _open(settings: RecordedFile, root: Path, unit: str) -> Opened:
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    stream = getattr(settings, "stream", None)
     recording = open_recording(
-        path,
-        rate=settings.rate,
-        channels=settings.channels,
-        unit=settings.unit,
-        stream=getattr(settings, "stream", None),
+        path, rate=settings.rate, channels=settings.channels, unit=settings.unit, stream=stream
     )
+    return recording, digest
+
+
+def _open(settings: RecordedFile, root: Path, unit: str) -> Opened:
+    recording, digest = open_file(settings, root)
     has = recording.signal.unit
     if unit_key(has) != unit_key(unit):
         raise RecordingError(

@@ -1,6 +1,5 @@
 """Recordings of known states, and the windows of their training and test parts."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.files.recording import Recording, chunks, open_recording
+from bci.io.files.recording import Recording, chunks
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal, Window
 from bci.signal.windows import windows
+from models.datasets.recordings import open_file
 from models.systems.alpha.settings import RecordingSettings, TrainingConfig
 
 #: Samples handed to the pipeline at once. The result does not depend on it, the speed does.
@@ -61,19 +61,7 @@ def open_states(config: TrainingConfig, root: Path) -> list[StateRecording]:
     RecordingError
         If a file is missing or cannot be read, or does not say what is needed to read it.
     """
-    opened = []
-    for settings in config.recordings:
-        path = root / settings.path
-        if not path.is_file():
-            raise RecordingError(
-                f"expected the recording {settings.path} below {root}, and there is none. "
-                "Name the folder that the paths start from with --data or BCI_DATA."
-            )
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        recording = open_recording(path, rate=settings.rate, channels=settings.channels, unit=settings.unit)
-        opened.append(StateRecording(settings, recording, digest))
-    return opened
+    return [StateRecording(settings, *open_file(settings, root)) for settings in config.recordings]
 
 
 def source_span(window: Window, ratio: int) -> tuple[int, int]:

@@ -8,9 +8,10 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.renderers import open_renderer
-from bci.errors import BundleError, RecordingError
+from bci.errors import BundleError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header, table
+from models.datasets.recordings import require_trained_on
 from models.reports.charts import GREY, Line, chart
 from models.reports.decoded import Decoded
 from models.reports.writing import write_report
@@ -38,12 +39,7 @@ def open_trials(bundle: Bundle, data_root: Path | None) -> tuple[EventsConfig, E
         raise BundleError(f"bundle {bundle.name!r} does not say how it was trained: expected kind 'events'")
     config = parse_events(dict(provenance.config), f"the provenance of bundle {bundle.name!r}")
     trials = cut_trials(config, find_data_root(data_root))
-    changed = [path for path, digest in trials.data.items() if provenance.data.get(path) != digest]
-    if changed:
-        raise RecordingError(
-            f"{changed[0]}: expected the recording that bundle {bundle.name!r} was trained on, came another of that "
-            "name. Name the folder of the recordings with --data."
-        )
+    require_trained_on(bundle, trials.data)
     return config, trials, list(folds_of(config, trials))
 
 

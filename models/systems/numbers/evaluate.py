@@ -7,9 +7,10 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.renderers import open_renderer
-from bci.errors import BundleError, RecordingError
+from bci.errors import BundleError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header
+from models.datasets.recordings import require_trained_on
 from models.reports.decoded import Decoded
 from models.reports.writing import write_report
 from models.settings import find_data_root
@@ -39,12 +40,7 @@ def open_trials(bundle: Bundle, data_root: Path | None) -> tuple[NumbersConfig, 
         raise BundleError(f"bundle {bundle.name!r} does not say how it was trained: expected kind 'numbers'")
     config = parse_numbers(dict(provenance.config), f"the provenance of bundle {bundle.name!r}")
     trials = cut_windows(config, find_data_root(data_root))
-    changed = [path for path, digest in trials.data.items() if provenance.data.get(path) != digest]
-    if changed:
-        raise RecordingError(
-            f"{changed[0]}: expected the recording that bundle {bundle.name!r} was trained on, came another of that "
-            "name. Name the folder of the recordings with --data."
-        )
+    require_trained_on(bundle, trials.data)
     return config, trials, contiguous_folds(trials, np.arange(len(trials)), config.folds)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci.errors import RecordingError
-from bci.io.files.formats.words import decode_text
+from bci.io.files.formats.words import decode_text, number_in
 from bci.io.files.regular import LARGEST_TEXT, require_regular
 from bci.signal.types import code_of
 
@@ -91,7 +91,7 @@ def read_table(path: Path) -> EventTable:
         raise RecordingError(f"{path.name} has more than {_MOST} lines: no table of events")
     rows, placeless = [], 0
     for fields in csv.reader(lines[1:], delimiter=divider):
-        place = _number(_field(fields, at), comma=divider != ",")
+        place = number_in(_field(fields, at), comma=divider != ",")
         if math.isnan(place):
             placeless += 1
             continue
@@ -111,11 +111,3 @@ def _field(fields: list[str], at: int | None) -> str:
     """Return a field; empty where the row has none, or says that nothing is known."""
     text = fields[at].strip() if at is not None and at < len(fields) else ""
     return "" if text.casefold() in _NOTHING else text
-
-
-def _number(text: str, *, comma: bool) -> float:
-    try:
-        value = float(text.replace(",", ".") if comma else text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from bci.io.files.formats.file import FileRecording, listed, markers_in
-from bci.io.files.formats.words import decode_text
+from bci.io.files.formats.words import decode_text, number_in
 from bci.io.files.regular import require_regular
 from bci.signal.rates import is_plausible
 from bci.signal.types import Event, Signal, code_of
@@ -46,7 +46,7 @@ class _Table:
     def column(self, at: int) -> Floats:
         """Return one column as numbers, (n,); NaN where a cell holds none."""
         comma = self.divider != ","
-        return np.array([_number(cell, comma=comma) for cell in self.cells(at)])
+        return np.array([number_in(cell, comma=comma) for cell in self.cells(at)])
 
     def cells(self, at: int) -> Iterator[str]:
         for fields in csv.reader(self.lines, delimiter=self.divider):
@@ -133,7 +133,7 @@ def _read(path: Path) -> _Table:
     header = lines[0] if lines else ""
     divider = max("\t,;", key=header.count)
     names = tuple(name.strip() for name in next(csv.reader([header], delimiter=divider), []))
-    numeric = sum(not math.isnan(_number(name, comma=divider != ",")) for name in names)
+    numeric = sum(not math.isnan(number_in(name, comma=divider != ",")) for name in names)
     if not names or numeric * 2 > len(names):
         raise RecordingError(
             f"{path.name}: expected a first row that names the columns, came {header[:80]!r}. "
@@ -239,14 +239,6 @@ def _all_numbers(table: _Table, at: int, values: Floats) -> bool:
         not math.isnan(value) or cell.casefold() in _NOTHING
         for value, cell in zip(values.tolist(), table.cells(at), strict=True)
     )
-
-
-def _number(text: str, *, comma: bool) -> float:
-    try:
-        value = float(text.replace(",", ".") if comma else text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
 
 
 def _key(name: str) -> str:

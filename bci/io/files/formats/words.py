@@ -5,6 +5,7 @@ by the characters that are frequent in them, which in a Latin text would be rows
 Windows' Latin code page.
 """
 
+import math
 from collections.abc import Sequence
 
 #: The first bytes of the frequent characters of GB 2312 (level 1), its punctuation, and of full-width letters.
@@ -71,3 +72,16 @@ def _encoding_of(text: bytes) -> str:
         if encoding == "shift_jis" and any(pair[0] in (0x82, 0x83) and pair[1] >= 0x9F for pair in pairs):
             return encoding
     return "cp1252"
+
+
+def number_in(text: str, *, comma: bool) -> float:
+    """Return the number that a cell of text holds, with a decimal comma if asked for; NaN where it holds none.
+
+    >>> number_in("1,5", comma=True), number_in("n/a", comma=False)
+    (1.5, nan)
+    """
+    try:
+        value = float(text.replace(",", ".") if comma else text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
