@@ -67,6 +67,10 @@ def test_the_simulated_eyes_of_the_demo_are_like_those_that_the_decoder_was_trai
 def test_every_shipped_bundle_tells_novelty_and_beats_chance():
     for folder in trust.BUNDLES.glob("*/bundle.json"):
         spec = Bundle.load(folder.parent).spec
+        if spec.provenance.config.get("kind") == "measure":
+            # Nothing of a measure was fitted: there is no training that input could be unlike, and it claims nothing.
+            assert spec.confidence.kind == "none", folder
+            continue
         assert spec.novelty is not None, folder
         assert spec.scores["beats_chance"] is True, folder
 
