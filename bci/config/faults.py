@@ -96,7 +96,11 @@ def describe_errors(error: ValidationError, settings: type[BaseModel]) -> str:
             case "json_invalid":
                 sentence = f"expected JSON, came something else ({ctx.get('error', '')})"
             case "union_tag_invalid" | "union_tag_not_found" as kind:
-                tag, tags = place.tag_key(), place.tags()
+                tag = place.tag_key()
+                # Kinds that are told by a function of the section's own are listed by the error alone.
+                tags = place.tags() or [
+                    one.strip(" '") for one in str(ctx.get("expected_tags", "")).split(",")
+                ]
                 key = ".".join(filter(None, (*place.path, tag)))
                 came = ctx.get("tag") if kind == "union_tag_invalid" else None
                 sentence = f"expected {_either(map(repr, tags))}" + (

@@ -18,6 +18,8 @@ OPTIONAL = (
     ("Training", "train", "torch", "sessions run, training does not"),
     ("BIDS", "bids", "mne-bids", "sessions run, bci export does not"),
     ("EEGLAB", "eeglab", "pymatreader", "recordings play, .set files in MATLAB's version 7.3 do not"),
+    ("Control", "broker", "aiomqtt", "sessions run, bci run --control does not"),
+    ("Riemannian readouts", "eeg", "pyriemann", "other readouts are trained"),
     ("Cluster", "cluster", "distributed", "bci compare runs on this machine alone"),
 )
 

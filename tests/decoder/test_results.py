@@ -167,7 +167,7 @@ def test_a_picture_is_described_as_it_always_was(make_bundle: Make, tmp_path: Pa
     others = {
         folder.name: spec.result.kind for folder, spec in specs.items() if spec.result.kind != "picture"
     }
-    assert others == {"p300": "classes"}
+    assert others == {"p300": "classes", "rates": "number"}
     assert len(specs) - len(others) >= 3
     for folder, spec in specs.items():
         described = json.loads((folder / "bundle.json").read_text())

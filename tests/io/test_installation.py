@@ -49,7 +49,7 @@ def test_the_extras_that_are_named_exist() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     for _, extra, package, _ in doctor.OPTIONAL:
         assert any(requirement.startswith(package) for requirement in extras[extra]), extra
-    imported = "aiomqtt", "panel", "bokeh"
+    imported = "panel", "bokeh"
     code = "\n".join(
         path.read_text("utf-8")
         for room in ("bci", "models", "stimuli")

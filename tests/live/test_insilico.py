@@ -152,7 +152,7 @@ def test_a_long_pause_is_made_up_for_in_pieces(reference: Path, shown: Ring) -> 
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ({"modality": "meg"}, "modality: expected 'eeg', 'lfp' or 'fmri', came 'meg'"),
+        ({"modality": "meg"}, "modality: expected 'eeg', 'lfp', 'spikes' or 'fmri', came 'meg'"),
         ({"modality": "eeg", "snrr": 1}, "snrr: there is no such key"),
         ({}, "modality: it is required"),
         ({"modality": "eeg", "snr": "high"}, "snr: expected a number, came 'high'"),

@@ -24,6 +24,7 @@ from models.metrics import (
 )
 from models.metrics.identification import correlation_table, headline, identify, n_way, two_way
 from models.metrics.latents import LATENT_SCORES, cosine, profile_correlation, r_squared, scaled_r_squared
+from models.metrics.ranks import class_area
 from models.metrics.table import latent_rows, picture_rows
 
 STIMULI, REPEATS, D = 8, 3, 33
@@ -263,6 +264,16 @@ def test_features_of_networks_that_do_not_vary_identify_as_a_guess_does():
     assert networks._values("two-way", x, still).tolist() == [0.5] * 6
     assert np.isnan(networks._values("distance", x, still)).all()
     assert np.isnan(networks._values("unit distance", x, 0 * still)).all()
+
+
+def test_classes_that_nothing_tells_apart_have_half_the_area_and_nan_has_none():
+    classes = np.array([0, 1, 2] * 4)
+    for k in (2, 3):
+        own = classes[classes < k]
+        assert class_area(np.zeros((len(own), k)), own) == 0.5
+        broken = rng().standard_normal((len(own), k))
+        broken[1, 0] = np.nan
+        assert math.isnan(class_area(broken, own))
 
 
 def test_every_public_score_is_under_test_here():

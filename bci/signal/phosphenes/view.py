@@ -11,15 +11,18 @@ size of picture holds all Gaussians, so that a percept is one product.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from bci.errors import StimulationRefused
 from bci.signal.phosphenes.features import FEATURES, Feature
 from bci.signal.phosphenes.grid import ElectrodeGrid, Layout, make_grid
 from bci.signal.phosphenes.pulses import PulseTrain
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 #: A Gaussian ends after this many standard deviations.
 _REACH = 3.0
@@ -116,7 +119,7 @@ class PhospheneView:
         # An electrode conveys what lies halfway to its neighbours.
         pooled = np.maximum(self.grid.apart / 2, image_deg / max(image_shape) / 2)
         pools = self._gaussians(image_shape, pooled, whole=True)
-        self._pools: csr_array = csr_array(pools.T)
+        self._pools: csr_array = pools.T.tocsr()
         self._percepts: dict[tuple[int, int], csr_array] = {}
 
     def stimulate(self, image: Image) -> Stimulation:
@@ -160,7 +163,7 @@ class PhospheneView:
 
     def _gaussians(
         self, shape: tuple[int, int], sizes: NDArray[np.float64], whole: bool = False
-    ) -> csr_array:
+    ) -> "csr_array":
         """Return how much of each phosphene reaches each pixel: (height · width, n).
 
         A Gaussian smaller than a pixel is spread over it, with as much light in all; `whole`, it sums to 1.
@@ -177,6 +180,9 @@ class PhospheneView:
             values.append(patch.ravel())
             pixels.append((rows[:, None] * width + columns[None, :]).ravel())
             owners.append(np.full(patch.size, owner))
+        # Every program reads the settings of a session, few show phosphenes: only those load scipy.
+        from scipy.sparse import csr_array
+
         entries = np.concatenate(values).astype(np.float32)
         where = (np.concatenate(pixels), np.concatenate(owners))
         return csr_array((entries, where), shape=(height * width, len(self.grid)))
