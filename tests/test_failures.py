@@ -87,6 +87,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "samples come late in a burst": (f"{LOST}test_samples_that_come_late_in_a_burst_are_not_lost",),
     "the stream's time is wrong": (
+        f"{LSL}test_a_stream_of_another_rate_is_refused_within_three_seconds_of_its_first_sample",
         "live/test_acquire.py::test_a_stream_of_another_clock_unit_or_rate_is_refused_or_said",
         "signal/test_stamping.py::*",
     ),

@@ -256,7 +256,7 @@ class LslSource(Closing):
             behind["arrived"][:n].fill(now)
             if n < room:
                 raw, times = raw[:n_all], times[:n_all]
-            expected = expected and self._stamps.regular(raw)
+            expected = expected and self._stamps.regular(self._opening.seconds(raw))
             decided = n_all if expected else self._stamp(stream, inlet, raw, times, now, last=given_up)
             if held.n or decided < n_all:
                 held.keep(places, decided, n_all)
@@ -265,7 +265,7 @@ class LslSource(Closing):
                 # Checked while the waiting reader wakes up: whether any of these samples must not enter a filter.
                 ring.vouch(count, good=all_measured(places["samples"][:decided]))
             if expected:
-                self._stamps.take(raw)
+                self._stamps.take(self._opening.seconds(raw))
             self.received += decided
         if n:
             # Samples that came sooner than their rate allows were there already, and more may be.
@@ -345,14 +345,17 @@ class LslSource(Closing):
     ) -> int:
         """Fill in the times of the samples about to be committed, mark what their stamps show; return how many."""
         first = stream.samples.count
-        unstamped = give_stamps(raw, now - inlet.offset)
+        unstamped = give_stamps(raw, (now - inlet.offset) * self._opening.scale)
         if len(unstamped):
             self._mark(stream, MarkKind.UNSTAMPED, int(unstamped[0]), len(unstamped), time=now)
+        sent = self._opening.seconds(raw)
+        if not last and self._judged and self._opening.doubts(self._stamps.newest, sent):
+            return 0
         fresh, self._fresh = self._fresh, False
         if fresh:
             self._stamps.restart()
             self._shift(stream, inlet.offset, now)
-        events, decided = self._stamps(raw, times, last=last)
+        events, decided = self._stamps(sent, times, last=last)
         if fresh and first:
             last = stream.samples.view(first - 1, first)["times"][0]
             since = float(times[0] - last)
@@ -385,11 +388,16 @@ class LslSource(Closing):
 
     def _judge_time(self, stream: Stream, inlet: Inlet, raw: Times, now: float) -> None:
         """Compare the first seconds of a connection with the session clock."""
+        scale = self._opening.scale
         try:
             words = self._opening.add(raw, now, inlet.offset)
         except StreamTimeError as error:
             self._mark(stream, MarkKind.REFUSED, time=now, detail=str(error))
             raise
+        if self._opening.scale != scale:
+            # The stamps so far were read in another unit: from here on their line is another.
+            self._stamps.restart()
+            self._shift(stream, inlet.offset, now)
         if words:
             log.warning("stream %s: %s", self.info.source_id, words)
 

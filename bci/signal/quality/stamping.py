@@ -28,6 +28,9 @@ _UNITS = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
 #: Two stamps are of one packet if they are closer than this share of a period.
 _TOGETHER = 0.25
 
+#: Packets have fewer samples than that, but for those of very fast streams.
+_PACKET = 256
+
 #: Clocks that differ by less than a day and a half from the time of day show the time of day somewhere.
 _DAY_S = 1.5 * 86400
 
@@ -99,7 +102,16 @@ def _scale(went: float, took: float) -> float:
     """Return by how much stamps count faster than seconds, if that is a unit of time: 1, 1e3, 1e6 or 1e9."""
     if took < SOON_S / 2 or went <= 0:
         return 1.0
-    return next((scale for scale in _UNITS if 0.4 < went / took / scale < 2.5), 1.0)
+    return unit_of(went / took)
+
+
+def unit_of(pace: float) -> float:
+    """Return how many of the unit that stamps count make a second, where they pass `pace` times faster than seconds.
+
+    >>> unit_of(990.0), unit_of(1.1), unit_of(40.0)
+    (1000.0, 1.0, 1.0)
+    """
+    return next((scale for scale in _UNITS if 0.4 < pace / scale < 2.5), 1.0)
 
 
 def _of_clock(stamps: Times, arrived: Times, scale: float, time_of_day: float) -> Stamping | None:
@@ -148,6 +160,22 @@ def _of_rate(stamps: Times, arrived: Times, rate: float, took: float) -> Stampin
     if off[0] > UNEVEN_RATE and took >= ENOUGH_S:
         return Stamping(note=f"{by_stamps * rate:.4g} samples a second by the stamps, {rate:g} as stated")
     return Stamping()
+
+
+def in_seconds(stamps: Times, rate: float) -> tuple[float, str]:
+    """Return by what stamps (n,) of a stream of `rate` have to be divided to be seconds, and what they count.
+
+    >>> in_seconds(np.arange(500) * 4.0, 250.0), in_seconds(np.arange(500) * 0.0043, 250.0)
+    ((1000.0, 'milliseconds'), (1.0, 'seconds'))
+    """
+    steps = np.diff(stamps)
+    went = float(stamps[-1] - stamps[0]) / max(1, len(steps)) * rate
+    # A clock that was set, or a long pause, says nothing of the unit: the usual pace must say the same.
+    # It is taken over more samples than a packet has, which share one stamp.
+    lag = max(1, min(len(stamps) // 5, max(len(stamps) // 20, _PACKET)))
+    usual = float(np.median(stamps[lag:] - stamps[:-lag])) / lag * rate if len(steps) else 1.0
+    scale = unit_of(went)
+    return (scale, _UNITS[scale]) if scale != 1 and scale == unit_of(usual) else (1.0, "seconds")
 
 
 def pace_of(stamps: NDArray[np.float64], together: float, rate: float) -> float:

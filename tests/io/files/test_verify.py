@@ -191,6 +191,25 @@ def test_gaps_lost_samples_and_stamps_that_run_backwards_are_counted(tmp_path: P
     assert any("20 samples were lost before they could be recorded" in note for note in report.notes)
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e3, 1e9])
+def test_gaps_are_counted_by_the_streams_own_rule_in_whatever_unit_it_is_stamped(
+    tmp_path: Path, unit: float
+) -> None:
+    """Three samples lost out of a steady stream are a gap; packets that are stamped on arrival are none."""
+    late = np.random.default_rng(1).uniform(0, 0.01, 40)
+    kept = np.delete(np.arange(1000), slice(700, 703))
+    packets = np.repeat(np.maximum.accumulate(10 + (np.arange(40) + 1) * 32 / planted.RATE + late), 32)
+    path = tmp_path / "a.xdf"
+    with XdfWriter(path, ManualClock()) as writer:
+        steady, bursts = writer.add_stream(planted.eeg()), writer.add_stream(planted.eeg(name="bursts"))
+        for stream, stamps in ((steady, 10 + kept / planted.RATE), (bursts, packets)):
+            for first in range(0, len(stamps), 50):
+                chunk = stamps[first : first + 50] * unit
+                writer.write(stream, planted.values(len(chunk)), chunk, first)
+    amp, other = verify(path).streams
+    assert (amp.samples, amp.gaps, other.samples, other.gaps) == (997, 1, 1280, 0)
+
+
 def test_a_file_that_was_cut_off_is_not_called_finished(tmp_path: Path) -> None:
     path = tmp_path / "a.xdf"
     planted.record(path)

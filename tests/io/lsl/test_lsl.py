@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import bci.io.lsl.inlet
-from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
+from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound, StreamTimeError
 from bci.io.lsl.markers import MarkerOutlet
 from bci.io.lsl.source import LslOutlet, LslSource, describe, visible
 from bci.memory.marks import read_marks
@@ -287,6 +287,55 @@ def test_a_gap_inside_a_chunk_is_marked_at_its_sample_before_the_samples_are_the
         (gap,) = records[records["kind"] == MarkKind.GAP]
         assert gap["value"] == pytest.approx(5e-3)
         assert gap["time"] == START + 42 / 1000
+
+
+def stamped_by(
+    source: LslSource,
+    outlet: LslOutlet,
+    stream: Stream,
+    clock: ManualClock,
+    lost: slice,
+    unit: float,
+    pace: float,
+) -> float:
+    """Send 4 s in chunks of 50 while the clock is turned as time passes; return when the last one was received."""
+    began = clock.now()
+    numbers = np.delete(np.arange(4000), lost)
+    for at in range(0, len(numbers), 50):
+        chunk = numbers[at : at + 50]
+        clock.advance(began + chunk[-1] / SIGNAL.rate / pace - clock.now())
+        push(outlet, chunk, (began + chunk / SIGNAL.rate / pace) * unit)
+        got = 0  # what has come is written, or held
+        while got < len(chunk):
+            before = stream.samples.count + source._held.n
+            source.pull_into(stream, 0.05)
+            got += stream.samples.count + source._held.n - before
+    return clock.now() - began
+
+
+def test_of_a_stream_in_milliseconds_what_was_lost_is_counted_and_nothing_else(
+    source_id: str, stream: Stream, clock: ManualClock
+) -> None:
+    with LslOutlet(SIGNAL, source_id) as outlet, LslSource(source_id, clock=clock) as source:
+        stamped_by(source, outlet, stream, clock, slice(2500, 2512), 1e3, 1.0)
+        assert source.mistimed
+        assert "milliseconds" in source.stamping.fault
+        assert (source.lost, marks(stream)) == (12, [(MarkKind.GAP, 2500, 12)])
+        # A file holds the stamps as they were sent.
+        assert stream.samples.view(3000, 3001)["raw"][0] == pytest.approx((100.0 + 3.012) * 1e3)
+
+
+def test_a_stream_of_another_rate_is_refused_within_three_seconds_of_its_first_sample(
+    source_id: str, stream: Stream, clock: ManualClock
+) -> None:
+    with (
+        LslOutlet(SIGNAL, source_id) as outlet,
+        LslSource(source_id, clock=clock, strict=True) as source,
+        pytest.raises(StreamTimeError, match=r"1000 samples a second were expected, 800"),
+    ):
+        stamped_by(source, outlet, stream, clock, slice(0), 1.0, 0.8)
+    assert clock.now() - 100.0 <= 3.0
+    assert marks(stream)[-1][0] is MarkKind.REFUSED
 
 
 def test_duplicates_and_clock_resets_are_marked_and_every_sample_is_kept(

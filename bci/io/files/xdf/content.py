@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bci.io.files import safe_xml
 from bci.io.files.checksums import ChunkSum
 from bci.io.files.xdf.framing import BOUNDARY, OF_A_STREAM, Tag, read_number
+from bci.io.files.xdf.gaps import Gaps
 from bci.io.files.xdf.layout import FORMATS, STAMP_BYTES, Layout
 from bci.io.files.xdf.wire import sample_dtype
 
@@ -88,14 +89,6 @@ class Header:
         """Samples per second, 0 when irregular."""
         return self.layout.rate
 
-    @property
-    def longest_step(self) -> float:
-        """Seconds between two stamps that are no gap yet; infinite when irregular."""
-        if not self.rate:
-            return math.inf
-        tolerance = 0.5 / self.rate if self.exact else max(10 / self.rate, 0.1)
-        return (1 / self.rate + tolerance) / self.speed
-
 
 @dataclass(slots=True)
 class StreamState:
@@ -103,21 +96,26 @@ class StreamState:
 
     Attributes
     ----------
-    samples, gaps, backwards, missing : int
-        Samples read; steps between stamps that are gaps, or negative; samples that the rig's own count passes over.
+    samples, backwards, missing : int
+        Samples read; steps between stamps that are negative; samples that the rig's own count passes over.
+    gaps : Gaps
+        Gaps in its stamps, by its own rule.
     footer : bool
         Whether its footer has been read; `footer_count` is the number of samples it states.
     """
 
     header: Header
     samples: int = 0
-    gaps: int = 0
     backwards: int = 0
     missing: int = 0
     footer: bool = False
     footer_count: int | None = None
     last: float = math.nan
     next: int | None = None
+    gaps: Gaps = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gaps = Gaps(self.header.rate, self.header.speed, self.header.exact)
 
     def add(self, stamps: NDArray[np.float64], line: ChunkSum | None) -> None:
         """Count samples, and compare their stamps and counts with those before."""
@@ -129,7 +127,7 @@ class StreamState:
             return
         steps = np.diff(stamps, prepend=self.last)
         self.backwards += int(np.count_nonzero(steps < 0))
-        self.gaps += int(np.count_nonzero(steps > self.header.longest_step))
+        self.gaps.add(stamps)
         self.samples += len(stamps)
         self.last = float(stamps[-1])
 
@@ -137,6 +135,7 @@ class StreamState:
         """Pass over a damaged chunk: its samples count as damaged, neither as a gap nor as missing."""
         self.last = math.nan
         self.next = line.first + line.samples
+        self.gaps.skip()
 
 
 @dataclass(slots=True)

@@ -20,7 +20,8 @@ from bci.io.files.formats.logs import collected
 from bci.io.files.formats.sandbox import SMALL, try_file
 from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
 from bci.io.files.xdf.streams import choose, described, is_own, markers_of, nominal_of, speed_of
-from bci.io.files.xdf.times import in_seconds, taken
+from bci.io.files.xdf.times import taken
+from bci.signal.quality.stamping import in_seconds
 from bci.signal.rates import is_plausible
 from bci.signal.types import Event, Signal, Times
 from bci.signal.units import unit_name

@@ -21,9 +21,6 @@ Times = NDArray[np.float64]
 #: Below so many samples the stream's period is a better slope than one fitted to their jitter.
 _FEW = 32
 
-#: What stamps may count instead of seconds.
-_UNITS = {1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
-
 #: A line through the ends of packets needs so many; it lies below all but so many of a hundred.
 _LEAST_PACKETS, _EARLIEST = 4, 2
 
@@ -78,23 +75,6 @@ def taken(
         return np.concatenate([p if np.all(np.diff(p) > 0) else _line(p, 1 / rate) for p in pieces]), runs
     period = _period(stamps, rate)
     return np.concatenate([_line(piece, period) for piece in pieces]), runs
-
-
-def in_seconds(stamps: Times, rate: float) -> tuple[float, str]:
-    """Return by what stamps (n,) of a stream of `rate` have to be divided to be seconds, and what they count.
-
-    >>> in_seconds(np.arange(500) * 4.0, 250.0), in_seconds(np.arange(500) * 0.0043, 250.0)
-    ((1000.0, 'milliseconds'), (1.0, 'seconds'))
-    """
-    steps = np.diff(stamps)
-    went = float(stamps[-1] - stamps[0]) / max(1, len(steps)) * rate
-    # A clock that was set, or a long pause, says nothing of the unit: the usual pace must say the same.
-    lag = max(1, len(stamps) // 20)
-    usual = float(np.median(stamps[lag:] - stamps[:-lag])) / lag * rate if len(steps) else 1.0
-    for scale, unit in _UNITS.items():
-        if all(0.4 < pace / scale < 2.5 for pace in (went, usual)):
-            return scale, unit
-    return 1.0, "seconds"
 
 
 def _period(stamps: Times, rate: float) -> float:

@@ -118,7 +118,7 @@ def _report(path: Path, walk: Walk, findings: _Findings) -> Report:
             name=state.header.name,
             samples=state.samples,
             lost=findings.lost.get(stream, 0),
-            gaps=state.gaps,
+            gaps=state.gaps.count(),
             missing=state.missing,
             backwards=state.backwards,
             footer=state.footer,
