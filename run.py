@@ -26,10 +26,10 @@ EXTRAS = {
     "test": "cpu,bids,broker,cluster,dev,devices,eeg,fmri,page,peers,train",
     "setup": "cpu",
 }
-#: The suite in two parts, side by side. Tests of real processes and streams mostly wait: two at a time, and served
+#: The suite in two parts, side by side. Tests of real processes and streams mostly wait: three at a time, and served
 #: first. The others compute: they take what is left of the processor, each on one thread, or they crowd each other.
 PARTS = {
-    "system": ["-m", "system", "-n", "2", "--dist", "worksteal", "tests"],
+    "system": ["-m", "system", "-n", "3", "--dist", "worksteal", "tests"],
     "others": ["-m", "not system", "-n", str(min(os.cpu_count() or 1, 8)), "--dist", "worksteal"],
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

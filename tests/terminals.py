@@ -107,6 +107,8 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
         def own_terminal() -> None:
+            # Behind `nohup` or `&` Ctrl-C is ignored, and children inherit that; a person's terminal never ignores it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.setsid()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
