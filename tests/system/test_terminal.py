@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -111,6 +112,12 @@ def last_live(text: str) -> str:
     return "\n".join(text.splitlines()[-4:])
 
 
+def silence_in(text: str) -> float:
+    """Return the seconds without data that the newest live line says, else 0; a busy screen skips some."""
+    seconds = re.findall(r"NO DATA ([\d.]+) s, neutral", last_live(text))
+    return float(seconds[-1]) if seconds else 0.0
+
+
 def test_an_unplugged_amplifier_is_seen_at_once_and_the_session_ends_with_status_3(
     tmp_path: Path, amplifier: Amplifier
 ) -> None:
@@ -122,7 +129,7 @@ def test_an_unplugged_amplifier_is_seen_at_once_and_the_session_ends_with_status
         # The limit is 0.5 s; the screen is drawn ten times a second, on a machine that does other things too.
         assert seen_after < 2.0
         assert "41" in terminal.screen.style_of("NO DATA").split(";"), "not on red"
-        terminal.until(lambda text: "NO DATA 2.5 s, neutral" in text, "the silence growing")
+        terminal.until(lambda text: silence_in(text) >= 2.5, "the silence growing")
         live = last_live(terminal.screen.text)
         assert "confidence" not in live
         assert "nothing read for" in live
@@ -133,7 +140,7 @@ def test_an_unplugged_amplifier_is_seen_at_once_and_the_session_ends_with_status
         terminal.until(lambda text: "data again" in text and "confidence" in last_live(text), "the return")
         amplifier.process.kill()
         terminal.until(lambda text: "gone from the network" in " ".join(text.split()), "the loss")
-        terminal.until(lambda text: "NO DATA 1.5 s, neutral" in text, "the silence again")
+        terminal.until(lambda text: 1.5 <= silence_in(text) < 2.5, "the silence again")
         terminal.press_ctrl_c()
         assert terminal.end() == 3
         text = terminal.screen.text
