@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bci.errors import Overrun
 from bci.memory.marks import write_mark
 from bci.memory.orders import ABORT, PAUSE, RESUME, START
-from bci.memory.program import Program
+from bci.memory.program import PROMPTLY, Program
 from bci.memory.ring import Ring
 from bci.memory.trial_parts import KEY, Stage
 from bci.signal.types import Event, MarkKind, event_of
@@ -91,6 +91,7 @@ class Controls:
             self._become(_ORDERS[row["order"]][1], row["by"])
         self._orders = PartTable(program.folder, "controls", FIELDS)
         self._responses: PartTable | None = None
+        program.looks_every = PROMPTLY
         for kind in _ORDERS:
             program.obeys(kind, self._handler(kind))
         program.row["stage"] = self.stage

@@ -31,8 +31,11 @@ from bci.signal.foreign import visible
 
 _BEAT_EVERY = 0.02
 
-#: Seconds between two looks for orders: a display then obeys at its next flip, not at the one after.
-_LOOK_EVERY = 0.005
+#: Seconds between two looks for orders, each a call of the system: most of a hop's programs have none to hurry for.
+_LOOK_EVERY = 0.02
+
+#: The same for programs that a person waits for: a display then obeys at its next flip, not at the one after.
+PROMPTLY = 0.005
 
 #: Seconds that a program goes on after a SIGTERM, until the supervisor has ended those before it.
 ORDER_WITHIN = 10.0
@@ -97,6 +100,8 @@ class Program:
         When its module and all that this needs had been imported, session seconds; told with the ready facts.
     held : bool
         Whether the supervisor has ordered to hold what is safe; see `holds`.
+    looks_every : float
+        Seconds between two looks for orders; `PROMPTLY` for programs that a person waits for.
     orphaned : bool
         Whether the supervisor is gone: an order to stop that everybody gets at once.
     log : logging.Logger
@@ -125,6 +130,7 @@ class Program:
         self._refused = int(self.row["refused"])
         self.obeys(STOP, lambda payload: self._stop())
         self._next_beat = self._next_look = -1.0
+        self.looks_every = _LOOK_EVERY
         self._ends_alone = math.inf
         self._has_news = _listener(pipe) if pipe is not None else None
 
@@ -192,7 +198,7 @@ class Program:
             self.row["beat"] = now
             self._next_beat = now + _BEAT_EVERY
         if now >= self._next_look:
-            self._next_look = now + _LOOK_EVERY
+            self._next_look = now + self.looks_every
             self._obey(now)
             for answer in self._inbox.settle(now):
                 self._acknowledge(answer)

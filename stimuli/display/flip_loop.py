@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from bci.io.lsl.markers import MarkerOutlet
 from bci.memory.alarms import SHOWN_HELD, SHOWN_NEUTRAL, SHOWN_PICTURES, SHOWN_WITHHELD
 from bci.memory.orders import NEUTRAL, RELEASE, SET
-from bci.memory.program import Program
+from bci.memory.program import PROMPTLY, Program
 from bci.memory.trial_parts import BACK, CHANGED, KEY, write_response
 from bci.signal.types import Event, Shown
 from stimuli.display.album import Album
@@ -127,6 +127,7 @@ class FlipLoop:
         program, display, canvas = self._program, self._display, self.canvas
         clock = program.clock
         program.holds()
+        program.looks_every = PROMPTLY
         program.obeys(NEUTRAL, lambda payload: self._withhold(True))
         program.obeys(RELEASE, lambda payload: self._withhold(False))
         program.obeys(SET, self._set)
