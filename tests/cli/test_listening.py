@@ -26,12 +26,17 @@ def test_what_a_stream_cannot_be_is_said(
     scale: float | None, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"listen-{uuid.uuid4().hex[:8]}"
-    noise = 20 * np.random.default_rng(1).normal(size=(10, 4)).astype(np.float32)
+    noise = 20 * np.random.default_rng(1).normal(size=(10_000, 4)).astype(np.float32)
     over = threading.Event()
 
     def send(outlet: LslOutlet) -> None:
+        clock, sent = LslClock(), 0
+        start = clock.now()
+        # All that is due, however late this thread is served: the stream has no gap.
         while not over.wait(0.1) and scale is not None:
-            outlet.push(noise * np.float32(scale), LslClock().now() + np.arange(-9, 1) / SIGNAL.rate)
+            due = min(int((clock.now() - start) * SIGNAL.rate), len(noise))
+            outlet.push(noise[sent:due] * np.float32(scale), start + np.arange(sent, due) / SIGNAL.rate)
+            sent = due
 
     with LslOutlet(SIGNAL, name, exact_stamps=True) as outlet:
         sender = threading.Thread(target=send, args=(outlet,))

