@@ -60,11 +60,15 @@ class Bench:
         self.stamps: list[float] = []
         self.marks: list[float] = []
         self.sent = 0
+        self.began = 0.0
 
     def push(self) -> None:
         """Send 25 samples on both amplifiers, whose first channel is the count, and a marker."""
         count = np.arange(self.sent, self.sent + 25)
-        times = self.clock.now() + (np.arange(25) - 24) / RATE
+        if not self.stamps:
+            self.began = self.clock.now() - 24 / RATE
+        # Evenly spaced, however late this is called: a sender that skipped time would have lost samples.
+        times = self.began + count / RATE
         for i, amp in enumerate(self.amps.values()):
             amp.push((count[:, None] + np.arange(CHANNELS) / 16 + i / 256).astype("f4"), times)
         self.keys.push(Event(float(times[0]), f"press {self.sent}"))
