@@ -30,7 +30,7 @@ from stimuli.controls import Controls
 from stimuli.feedback_table import FeedbackTable
 from stimuli.fixation_task import FixationTask
 from stimuli.live_feedback import LiveFeedback, at_first
-from stimuli.protocols import open_protocol
+from stimuli.protocols import count, open_protocol
 from stimuli.protocols.own import keep_own
 from stimuli.rendered import Rendered
 from stimuli.trial_table import Past, TrialRow, TrialTable, read_past
@@ -93,6 +93,7 @@ def main(program: Program) -> None:
             table.write(number, trial, outcome, frames=witness.frames_seen)
             aborted, number, trial = aborted + 1, number + 1, _next(protocol, outcome)
         row["done"], row["aborted"], controls.trial = number, aborted, number
+        row["planned"] = count(spec) or 0
         program.ready()
         task = spec.get("fixation_task")
         watch = _Watch(program, controls, witness, task and FixationTask(task, stimuli, program.restart))

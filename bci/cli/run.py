@@ -10,6 +10,7 @@ import typer
 from bci.cli import demos
 from bci.cli.given import find_given
 from bci.cli.output import Output, use
+from bci.config.page import PageSettings
 from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
 from bci.io.files.kinds import RECORDING, SESSION_FILE
@@ -103,6 +104,13 @@ def run(
         bool,
         typer.Option("--control", help="Take commands over MQTT, from this machine: see bci control."),
     ] = False,
+    page: Annotated[
+        bool,
+        typer.Option("--page", help="Show the operator's page in a browser on this machine: see bci page."),
+    ] = False,
+    page_port: Annotated[
+        int | None, typer.Option(min=1024, max=65535, help="Port of the page; 5006 if it is free.")
+    ] = None,
     out: Out = Path("sessions"),
     json: Json = False,
 ) -> None:
@@ -121,6 +129,11 @@ def run(
         session = session.model_copy(
             update={"control": session.control.model_copy(update={"broker": "embedded"})}
         )
+    if page or page_port is not None:
+        served = session.page or PageSettings()
+        if page_port is not None:
+            served = served.model_copy(update={"port": page_port})
+        session = session.model_copy(update={"page": served})
     conduct(session, out, seconds, output)
 
 
@@ -141,6 +154,8 @@ def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Out
         supervisor = Supervisor(plan, out, watch)
         if config.control.on:
             output.say(f"It takes commands: bci control {supervisor.folder} stop, neutral, mark … (--help)")
+        if plan.page_url:
+            output.say(f"The operator's page: {plan.page_url}")
         summary = supervisor.run()
     summary |= report(config, summary, output)
     output.result(summary)

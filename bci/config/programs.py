@@ -1,6 +1,6 @@
 """Sections of a session file on its programs and its participant: decoder, publish, preview, recording, supervision.
 
-Streams, sources, display, experiment and control have modules of their own; `bci.config.session` puts all together.
+Streams, sources, display, experiment, control and page have modules of their own; `bci.config.session` joins all.
 """
 
 from typing import Annotated, Literal

@@ -16,6 +16,7 @@ from bci.config.experiment import ExperimentSettings
 from bci.config.limits import Limits
 from bci.config.numbers import Lasting
 from bci.config.on_the_network import of_others, require_apart
+from bci.config.page import PageSettings
 from bci.config.programs import (
     DecoderSettings,
     PreviewSettings,
@@ -85,6 +86,7 @@ class SessionConfig(SessionSection):
     recording: RecordingSettings = RecordingSettings()
     supervision: SupervisionSettings = SupervisionSettings()
     control: ControlSettings = ControlSettings()
+    page: PageSettings | None = None
     limits: Limits = Limits()
 
     @field_serializer("sources", "streams", "decoders", "publications")
@@ -303,6 +305,7 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
             "experiment": experiment and experiment.placed(folder),
             "run": run and run.placed(folder),
             "control": config.control.placed(folder),
+            "page": config.page and config.page.placed(folder),
         }
     )
 

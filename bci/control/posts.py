@@ -20,15 +20,17 @@ from bci.memory.orders import (
 
 #: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
 #: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
-#: (``neutral``, see `bci.memory.alarms`); the ``stage`` of an experiment (`bci.memory.trial_parts.Stage`); how long the
-#: disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes it owes, and how long it lasts; how many streams are
-#: ``implausible``; whether a stream is ``mistimed``, by its first seconds; whether the control plane is ``connected``.
+#: (``neutral``, see `bci.memory.alarms`); the ``stage`` of an experiment (`bci.memory.trial_parts.Stage`) and how many
+#: trials are ``planned``, 0 where its protocol decides as it goes; how many browsers have the page ``open``; how long
+#: the disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes it owes, and how long it lasts; how many streams
+#: are ``implausible``; whether a stream is ``mistimed``, by its first seconds; whether the control plane is
+#: ``connected``.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
     "acquire": ("samples", "lost", "markers", "uncertain", "gone", "doubles", "mistimed"),
     "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
     "display": ("flips", "dropped", "neutral"),
-    "engine": ("begun", "done", "aborted", "stage"),
+    "engine": ("begun", "done", "aborted", "stage", "planned"),
     "render": ("drawn", "undrawn", "missed"),
     "publish": ("published", "lost"),
     "preview": ("trials", "lost"),
@@ -43,6 +45,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
         "left_s",
         "implausible",
     ),
+    "page": ("open", "updates", "rejected"),
     "broker": (),
     "control": (
         *("commands", "done", "expired", "unknown", "declined", "failed", "malformed", "repeated"),
@@ -53,7 +56,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
 #: Those of them that say what is so now; all others only grow.
 GAUGES = frozenset(
     {
-        *("gone", "doubles", "mistimed", "masked", "neutral", "stage"),
+        *("gone", "doubles", "mistimed", "masked", "neutral", "stage", "planned", "open"),
         *("waiting", "refuses_ms", "slow_ms", "free_mb", "left_s", "implausible", "connected"),
     }
 )
@@ -232,6 +235,11 @@ def record(
         finishes=True,
         counters=COUNTERS["record"],
     )
+
+
+def page(spec: Spec) -> Post:
+    """Return the post of the operator's page: it finds what it looks at by the session's directory, and only looks."""
+    return Post("page", "bci.control.page.program", spec, dispensable=True, counters=COUNTERS["page"])
 
 
 def broker(spec: Spec) -> Post:

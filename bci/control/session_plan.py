@@ -14,6 +14,7 @@ from bci.control.conclusion import Conclusion, judge
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
 from bci.control.mqtt.installed import require_mqtt
+from bci.control.page.installed import require_page
 from bci.control.plan import Facts, Rules, SessionOutcome
 from bci.control.preview import require_pairs
 from bci.control.roster import Roster, own_markers
@@ -88,13 +89,17 @@ class SessionPlan:
                 require_pairs(self.roster.bundles[index])
         self._specs, self._rings = SessionSpecs(self.roster), SessionRings(self.roster)
         self._written = False
-        outside = (RIG_MARKS, SNAPSHOTS) if config.control.on else (RIG_MARKS,)
-        self.line = self._specs.line = Line(self._posts(), outside=outside)
+        self.line = self._specs.line = Line(self._posts(), outside=(RIG_MARKS, SNAPSHOTS))
 
     @property
     def streams(self) -> Mapping[str, StreamInfo]:
         """What each stream in shared memory says of itself, as far as that is known."""
         return self.roster.infos
+
+    @property
+    def page_url(self) -> str:
+        """Where the operator's page will be; empty where there is none."""
+        return self._specs.page_url if self.config.page is not None else ""
 
     def make(self, name: str, segment: str, readers: int) -> Ring | Stream:
         """Make a ring or a stream of the line; see `bci.control.plan.Plan`."""
@@ -183,6 +188,9 @@ class SessionPlan:
         # The facts of a stream that programs need are known when the source that makes it is ready.
         sources = tuple(post.name for post in line if post.kind == "source")
         line += self._control_posts()
+        if config.page is not None:
+            require_page()
+            line.append(posts.page(self._specs.page))
         return [post if post.kind == "source" else _later(post, sources) for post in line]
 
     def _control_posts(self) -> list[Post]:

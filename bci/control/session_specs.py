@@ -5,6 +5,8 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
+from bci.config.control import is_loopback
+from bci.config.page import PORT
 from bci.control import posts
 from bci.control.health import SESSION_NODE
 from bci.control.line import Line, named
@@ -173,6 +175,26 @@ class SessionSpecs:
             "health_hz": settings.health_hz,
             "nodes": [SESSION_NODE, *(post.name for post in self.line)],
         }
+
+    def page(self) -> dict[str, Any]:
+        """Return what the operator's page is given; one that is started again gets the same port."""
+        settings = self._roster.config.page
+        assert settings is not None
+        return settings.model_dump(mode="json") | {"port": self._page_port}
+
+    @property
+    def page_url(self) -> str:
+        """Where a browser on this machine finds the operator's page."""
+        settings = self._roster.config.page
+        assert settings is not None
+        host = "localhost" if is_loopback(settings.address) else settings.address
+        return f"{'https' if settings.certificate else 'http'}://{host}:{self._page_port}/"
+
+    @cached_property
+    def _page_port(self) -> int:
+        settings = self._roster.config.page
+        assert settings is not None
+        return settings.port or free_port(PORT)
 
     def record(self) -> dict[str, Any]:
         """Return what the recorder is given."""

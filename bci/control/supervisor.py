@@ -21,6 +21,7 @@ from typing import Any
 
 from bci.control.command_desk import CONTROL, CommandDesk
 from bci.control.crew import Crew, on_signals, wait_for_news
+from bci.control.directory import Directory, StreamPlace
 from bci.control.lookout import Lookout
 from bci.control.plan import Plan, SessionOutcome
 from bci.control.shared_memory import SharedMemory
@@ -149,6 +150,7 @@ class Supervisor:
                 self._watch()
             finally:
                 self._stop_all()
+                Directory.remove(self.folder)
             failures = self.crew.describe_failures()
             outcome = SessionOutcome(self.folder, self.snapshot(), self.crew.facts(), failures, self._at_end)
             summary = self.plan.summarise(outcome)
@@ -197,6 +199,7 @@ class Supervisor:
             self._memory.require(name)
         if SNAPSHOTS in self._memory.rings:
             self._snapshots = SnapshotWriter(self._memory.rings[SNAPSHOTS])
+            self._list_rings()
         for stage in line.stages:
             for post in stage:
                 self.crew.launch(self._memory.launch(post, str(self.folder), board))
@@ -204,7 +207,29 @@ class Supervisor:
             self.crew.await_ready(names, self._asked_to_stop)
             facts = {name: self.children[name].ready or {} for name in names}
             self.plan.ready(stage, facts, self.folder)
+            if self._snapshots is not None:
+                self._list_rings()
         self._become(SessionState.READY)
+
+    def _list_rings(self) -> None:
+        """Say in the session's folder where its rings are, for programs that look and were not started from here."""
+        infos = self.plan.streams
+        directory = Directory(
+            board=self.plan.key + "b",
+            rings={name: ring.handle.name for name, ring in self._memory.rings.items()},
+            streams={
+                name: StreamPlace(
+                    stream.samples.handle.name,
+                    stream.signal,
+                    infos[name].source_id if name in infos else name,
+                )
+                for name, stream in self._memory.streams.items()
+            },
+        )
+        try:
+            directory.write(self.folder)
+        except DiskError as error:
+            log.error("the session cannot be looked at from outside: %s", error)
 
     def _asked_to_stop(self) -> bool:
         self._hear_and_show()

@@ -136,6 +136,11 @@ class Board(Closing):
         """Open the board another process created."""
         return cls(Ring.attach(name))
 
+    @classmethod
+    def look(cls, name: str) -> Self:
+        """Open the board another process created, to look at and for nothing else; see `Ring.look`."""
+        return cls(Ring.look(name))
+
     def row(self, program: str) -> Row:
         """Return the live record of `program`: `FIELDS` and its own counters.
 

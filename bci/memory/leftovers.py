@@ -15,13 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bci.memory.segment import HEADER_WORDS, MAGIC
+from bci.memory.segment import HEADER_WORDS, MAGIC, PLACE
 
 if sys.platform != "win32":
     import fcntl
-
-#: Where Linux keeps shared memory, as files. Elsewhere there is no list of it, or it goes with its last process.
-PLACE = Path("/dev/shm")
 
 
 @dataclass(frozen=True)

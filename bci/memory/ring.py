@@ -38,6 +38,7 @@ from bci.memory.segment import (
     ODD,
     VOUCHED,
     Column,
+    SeenSegment,
     check_free,
     dtype_from_json,
     lay_out,
@@ -45,6 +46,7 @@ from bci.memory.segment import (
     measure,
     open_segment,
     round_up,
+    see_segment,
 )
 from bci.memory.wakeup import Wakeup, new_wakeup
 
@@ -94,7 +96,7 @@ class Ring(Closing):
     def __init__(
         self,
         buffer: memoryview,
-        segment: shared_memory.SharedMemory | None,
+        segment: shared_memory.SharedMemory | SeenSegment | None,
         owner: bool,
         wakeups: tuple[Wakeup, ...] = (),
         held: int | None = None,
@@ -194,6 +196,26 @@ class Ring(Closing):
         assert segment.buf is not None
         map_pages(segment.buf)
         return cls(segment.buf, segment, owner=False, wakeups=wakeups, held=hold(name))
+
+    @classmethod
+    def look(cls, name: str) -> Self:
+        """Open a ring that another process created, to look at and for nothing else.
+
+        Its memory is mapped read-only, so no fault of a program that looks can reach the writer. It cannot wait.
+
+        Raises
+        ------
+        RingError
+            If there is no such segment.
+        """
+        try:
+            segment = see_segment(name)
+        except (FileNotFoundError, ValueError):  # an empty segment is one that is being made, or removed
+            raise RingError(
+                f"no shared memory named {name!r}: its session has ended or never started"
+            ) from None
+        assert segment.buf is not None
+        return cls(segment.buf, segment, owner=False, held=hold(name))
 
     @property
     def handle(self) -> RingHandle:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, shared_memory
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +24,9 @@ MAGIC = 0x0342434952494E47  # "BCIRING", layout 3
 HEADER_WORDS = 10  # magic, layout length, capacity, max_window, readers, claimed, count, closed, vouched, odd
 CLAIMED, COUNT, CLOSED, VOUCHED, ODD = 5, 6, 7, 8, 9
 ALIGN = 64
+
+#: Where Linux keeps shared memory, as files. Elsewhere there is no list of it, or it goes with its last process.
+PLACE = Path("/dev/shm")
 NOT_WAITING = -1
 
 
@@ -62,6 +66,40 @@ def open_segment(name: str) -> shared_memory.SharedMemory:
         return shared_memory.SharedMemory(name, track=False)
     with _untracked():
         return shared_memory.SharedMemory(name)
+
+
+class SeenSegment:
+    """A SeenSegment is shared memory that can be read and not written: what is done with it cannot reach its writer.
+
+    Attributes
+    ----------
+    name : str
+        As its creator called it.
+    buf : memoryview
+        Its bytes, read-only.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        with (PLACE / name).open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.buf: memoryview | None = memoryview(self._map)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self.buf is not None:
+            self.buf.release()
+            self.buf = None
+            self._map.close()
+
+    def unlink(self) -> None:
+        """Refuse: its creator alone unlinks it."""
+        raise RingError(f"shared memory {self.name!r} is only looked at here; its creator removes it")
+
+
+def see_segment(name: str) -> SeenSegment | shared_memory.SharedMemory:
+    """Open shared memory for reading alone; for writing too where this system keeps it elsewhere than in files."""
+    return SeenSegment(name) if PLACE.is_dir() else open_segment(name)
 
 
 def map_pages(buffer: memoryview) -> None:

@@ -165,7 +165,7 @@ class Stream(Closing):
         capacity = capacity or plan_capacity(signal, seconds)
         samples = Ring.create(name, _columns(signal), capacity.samples, capacity.longest, readers)
         try:
-            marks = create_marks(name + "m", readers)
+            marks = create_marks(marks_of(name), readers)
         except BaseException:
             samples.close()
             raise
@@ -182,6 +182,16 @@ class Stream(Closing):
     def attach(cls, handle: StreamHandle) -> Self:
         """Open a stream that the supervisor created."""
         return cls(handle.signal, Ring.attach(handle.samples), Ring.attach(handle.marks))
+
+    @classmethod
+    def look(cls, name: str, signal: Signal) -> Self:
+        """Open a stream that another process created as `name`, to look at and for nothing else; see `Ring.look`."""
+        samples = Ring.look(name)
+        try:
+            return cls(signal, samples, Ring.look(marks_of(name)))
+        except BaseException:
+            samples.close()
+            raise
 
     @property
     def handle(self) -> StreamHandle:
@@ -214,6 +224,11 @@ class Stream(Closing):
         """Let go of the rings."""
         self.samples.close()
         self.marks.close()
+
+
+def marks_of(name: str) -> str:
+    """Return what the ring of marks beside a stream's samples is called in shared memory."""
+    return name + "m"
 
 
 def _columns(signal: Signal) -> tuple[Column, ...]:

@@ -31,7 +31,7 @@ from bci.session.frames import Decoding, RecordedFrame
 from bci.session.part import Part
 from bci.session.ran import RanDecoder, first_name
 from bci.session.rows import recorder_rows, trial_rows
-from bci.session.samples import RecordedStream
+from bci.session.samples import RecordedStream, stream_names
 from bci.session.swaps import LoadedBundle, read_swaps, swaps_path
 from bci.session.tables import RECORDER_TABLES, decoder_source, table_file
 from bci.session.trials import Flip, RecordedTrial, join_trials, read_flips, trials_by_flip
@@ -353,6 +353,10 @@ class RecordedSession:
             If there is none of that name, or a recording has no checksums beside it, which hold the counts.
         """
         return RecordedStream(self.folder, self.recordings, name)
+
+    def stream_names(self) -> list[str]:
+        """Return the names of the streams of numbers in its recording, by which `stream` finds them."""
+        return stream_names(self.recordings)
 
     def signal(self, stream: str | None = None) -> Signal:
         """Return what the samples of a stream are.

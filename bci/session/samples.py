@@ -8,6 +8,7 @@ is the same sample.
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bci.io.files import safe_xml
 from bci.io.files.checksums import ChunkSum, HeaderCopy, read_sums, sums_path
 from bci.io.files.xdf.content import Header, read_values
 from bci.io.files.xdf.framing import Tag
-from bci.io.files.xdf.walk import Walk
+from bci.io.files.xdf.walk import Piece, Walk
 from bci.io.lsl.metadata import StreamInfo, parse_info
 from bci.session.session_time import load_stream
 from bci.signal.types import Signal, Times
@@ -168,6 +169,33 @@ class RecordedStream:
         if gathered:
             yield first, np.concatenate(gathered)
 
+    def between(self, first: int, end: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield what there is of some samples, in order, without reading the rest: as `pieces`, a chunk at a time.
+
+        Parameters
+        ----------
+        first, end : int
+            Counts of the first, and of the one after the last.
+        """
+        at = first
+        for place, lines in self._lines:
+            wanted = [line for line in lines if line.first < end and line.first + line.samples > at]
+            if not wanted:
+                continue
+            with Walk(place.path) as walk:
+                for line in wanted:
+                    piece = walk.listed(line)
+                    if piece.trouble or line.first + line.samples <= at:
+                        continue
+                    samples = self._values(place, walk, piece)
+                    start = max(at, line.first)
+                    yield start, samples[start - line.first : end - line.first]
+                    at = min(end, line.first + line.samples)
+
+    @cached_property
+    def _lines(self) -> list[tuple[_Place, list[ChunkSum]]]:
+        return [(place, _chunk_lines(place)) for place in self._places]
+
     def stretches(self) -> Iterator[Stretch]:
         """Yield the samples with their times on the session's clock, a stretch without a gap at a time.
 
@@ -235,16 +263,20 @@ class RecordedStream:
                         or not line.samples
                     ):
                         continue
-                    try:
-                        samples = read_values(place.header, walk.content(piece))
-                    except ValueError as error:
-                        raise RecordingError(
-                            f"{place.path.name}, byte {piece.offset}: {error}. Run `bci verify`."
-                        ) from None
+                    samples = self._values(place, walk, piece)
                     known = max(0, end - line.first)
                     if known < len(samples):
                         yield line.first + known, samples[known:]
                         end = line.first + len(samples)
+
+    @staticmethod
+    def _values(place: _Place, walk: Walk, piece: Piece) -> NDArray[Any]:
+        try:
+            return read_values(place.header, walk.content(piece))
+        except ValueError as error:
+            raise RecordingError(
+                f"{place.path.name}, byte {piece.offset}: {error}. Run `bci verify`."
+            ) from None
 
 
 def cover(spans: list[tuple[int, int]]) -> Coverage:
@@ -279,6 +311,26 @@ def _all_lines(path: Path) -> Iterator[ChunkSum]:
 def _chunk_lines(place: _Place) -> list[ChunkSum]:
     """Return the lines of the checksums that are about samples of one stream of a file."""
     return [line for line in _all_lines(place.path) if line.stream == place.id and line.samples]
+
+
+def stream_names(paths: Sequence[Path]) -> list[str]:
+    """Return what the streams of numbers in recordings are called, by role, in the order of the recorder.
+
+    Raises
+    ------
+    RecordingError
+        If a recording has no checksums beside it.
+    """
+    names: dict[str, None] = {}
+    for path in paths:
+        if path.stat().st_size or sums_path(path).is_file():
+            headers, roles = _streams_in(path)
+            names |= {
+                roles.get(i) or header.source_id: None
+                for i, header in sorted(headers.items())
+                if header.kind != "string"
+            }
+    return list(names)
 
 
 def _streams_in(path: Path) -> tuple[dict[int, Header], dict[int, str]]:

@@ -47,6 +47,7 @@ TAKES: dict[str, tuple[tuple[Kind, ...], tuple[str, ...], tuple[str, ...]]] = {
     "evaluate": ((BUNDLE, SESSION), ("evaluate",), ()),
     "control": ((SESSION,), ("control",), ("stop",)),
     "latency": ((SESSION,), ("latency",), ()),
+    "page": ((SESSION,), ("page",), ()),
     "reproduce": ((SESSION,), ("reproduce",), ()),
     "verify": ((SESSION, RECORDED, RECORDING), ("verify",), ()),
     "export": (

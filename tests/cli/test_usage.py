@@ -7,8 +7,8 @@ import pytest
 from commands import call
 
 COMMANDS = (
-    "demo", "run", "control", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor", "info",
-    "latency", "quality", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
+    "demo", "run", "control", "page", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor",
+    "info", "latency", "quality", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ def test_each_command_explains_itself_and_offers_json(command: str) -> None:
         (["info", "nowhere"], "nowhere"),
         (["control", "nowhere", "stop"], "nowhere"),
         (["latency", "nowhere"], "nowhere"),
+        (["page", "nowhere"], "nowhere"),
         (["check", "nowhere.toml"], "nowhere.toml"),
         (["replay", "nowhere.edf"], "nowhere.edf"),
         (["evaluate", "nowhere"], "nowhere"),

@@ -58,10 +58,14 @@ def ask(address: BrokerAddress, session: str, node: str, command: Command, wait_
     ProgramError
         If the broker cannot be reached, or no answer comes.
     """
-    return asyncio.run(_ask(address, Topic(session, node, TopicChannel.COMMAND), command, wait_s))
+    return asyncio.run(ask_in_loop(address, session, node, command, wait_s))
 
 
-async def _ask(address: BrokerAddress, topic: Topic, command: Command, wait_s: float) -> CommandAnswer:
+async def ask_in_loop(
+    address: BrokerAddress, session: str, node: str, command: Command, wait_s: float
+) -> CommandAnswer:
+    """Send a command and return its answer, as `ask`, from within a loop of events."""
+    topic = Topic(session, node, TopicChannel.COMMAND)
     acks = str(Topic(topic.session, topic.node, TopicChannel.ACK))
     try:
         async with asyncio.timeout(wait_s), connect(address) as client:

@@ -45,7 +45,7 @@ GENERATOR = Kind(
 SESSION = Kind(
     "a session's folder",
     "`bci latency`, `bci evaluate`, `bci reproduce`, `bci verify`, `bci export` and `bci quality` take it, and while "
-    "it runs `bci control`",
+    "it runs `bci control`; `bci page` opens it in a browser",
 )
 RECORDED = Kind(
     "a folder of `bci record`",

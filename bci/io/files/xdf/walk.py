@@ -108,7 +108,7 @@ class Walk:
                     self.bad_lines += 1
                 case ChunkSum():
                     yield from self._unlisted(at, min(line.offset, self._size))
-                    yield self._listed(line)
+                    yield self.listed(line)
                     at = line.offset + line.length
         yield from self._unlisted(at, self._size)
 
@@ -131,8 +131,8 @@ class Walk:
         self._file.seek(piece.offset)
         return self._file.read(piece.length)
 
-    def _listed(self, line: ChunkSum) -> Piece:
-        """Return the chunk that a line of the checksums is about."""
+    def listed(self, line: ChunkSum) -> Piece:
+        """Return the chunk that a line of the checksums is about, wherever the walk is."""
         end = line.offset + line.length
         if end > self._size:
             there = max(0, self._size - line.offset)

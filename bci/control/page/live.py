@@ -1,0 +1,441 @@
+"""A LiveModel is a running session as its page draws it: read from shared memory that it can only look at.
+
+It has no reader's slot on any ring, so no writer ever wakes it or waits for it, and its memory is mapped read-only.
+What it looks at too late to find is left out of the drawing, and of the averages counted.
+"""
+
+import contextlib
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.control.directory import Directory
+from bci.control.line import kind_of, named
+from bci.control.page.evoked import Evoked, EvokedResponse
+from bci.control.page.facts import PageFacts
+from bci.control.page.model import COLUMNS, SIDE_SAMPLES, SPECTRUM_S, GapBand, SideCurve, channel_labels
+from bci.control.page.moment import (
+    Banner,
+    Level,
+    Moment,
+    PagePicture,
+    banner_of,
+    confidence_words,
+    counters_of,
+    newest_lines,
+    nodes_of,
+    progress_of,
+)
+from bci.control.page.spectrum import Spectrum, spectrum
+from bci.control.page.stages import AT_DISPLAY, BEFORE_DISPLAY, StageHistogram, StageTimes
+from bci.control.page.traces import TracePicture, Traces
+from bci.control.snapshot import SessionSnapshot, SessionState
+from bci.control.snapshot_ring import SNAPSHOTS, newest_snapshot
+from bci.errors import BciError, Overrun, RingError
+from bci.memory.alarms import lasted
+from bci.memory.marks import read_marks
+from bci.memory.ring import Ring
+from bci.memory.stream import Stream
+from bci.signal.clock import Clock
+from bci.signal.types import FRAME_DTYPE, SHOWN_DTYPE, Event, MarkKind, Shown, Signal, event_of
+
+#: Lines of the log that are shown, and how much of the file's end is read for them, bytes.
+LOG_LINES, _LOG_BYTES = 60, 16_384
+
+#: Events whose samples have not all come yet; the oldest is given up beyond that.
+_MOST_PENDING = 64
+
+#: Gaps and silences that are remembered.
+_GAPS = 64
+
+#: Seconds between two looks for rings, facts and log lines.
+_SLOW = 1.0
+
+
+class LiveModel:
+    """See `bci.control.page.model.PageModel`.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's.
+    clock : Clock
+        The session clock.
+    seconds : float
+        How much of the signals is shown at once.
+    no_commands : callable, optional
+        Returns why the session cannot be commanded, empty where it can.
+    """
+
+    span = None
+
+    def __init__(
+        self, folder: Path, clock: Clock, seconds: float = 10.0, no_commands: Callable[[], str] = str
+    ) -> None:
+        self._folder, self._clock, self._seconds = folder, clock, seconds
+        self._no_commands = no_commands
+        self._directory: Directory | None = None
+        self._rings: dict[str, Ring] = {}
+        self._streams: dict[str, _StreamSight] = {}
+        self._main: list[str] = []
+        self._read: dict[str, int] = {}
+        self._evoked: Evoked | None = None
+        self._pending: deque[Event] = deque()
+        self._facts: PageFacts | None = None
+        self._stage_times = StageTimes({})
+        self._log: list[str] = []
+        self._due = -math.inf
+        self.snapshot: SessionSnapshot | None = None
+        self.now = clock.now()
+
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended."""
+        done = self.snapshot is not None and self.snapshot.state is SessionState.DONE
+        return done or (self._directory is not None and Directory.read(self._folder) is None)
+
+    @property
+    def streams(self) -> dict[str, Signal]:
+        """Streams of samples by name; what steps say beside them is in `sides`."""
+        return {name: self._streams[name].signal for name in self._main}
+
+    def close(self) -> None:
+        """Let go of all that was opened."""
+        for sight in self._streams.values():
+            sight.stream.close()
+        for ring in self._rings.values():
+            ring.close()
+        self._streams.clear()
+        self._rings.clear()
+        self._main.clear()
+
+    # -- looking -----------------------------------------------------------------------------------------
+
+    def seek(self, at: float) -> None:
+        """Do nothing: what runs is shown as it is now."""
+
+    def look(self) -> None:
+        """Take in what is new."""
+        self.now = self._clock.now()
+        if self.now >= self._due:
+            self._due = self.now + _SLOW
+            self._look_for_rings()
+            self._log = self._newest_log_lines()
+            if self._facts is None and (facts := PageFacts.of(self._folder)) is not None:
+                self._facts, self._stage_times = facts, StageTimes(facts.budgets)
+        if SNAPSHOTS in self._rings:
+            self.snapshot = newest_snapshot(self._rings[SNAPSHOTS]) or self.snapshot
+        for sight in self._streams.values():
+            sight.look()
+        self._take_stage_times()
+        self._take_events()
+
+    def _look_for_rings(self) -> None:
+        """Open what the session's directory names by now; rings are made one after the other as it starts."""
+        try:
+            directory = Directory.read(self._folder)
+        except BciError:
+            return
+        if directory is None or directory == self._directory:
+            return
+        self._directory = directory
+        for name, segment in directory.rings.items():
+            if name not in self._rings and kind_of(name).rstrip("-0123456789") in _LOOKED_AT:
+                with contextlib.suppress(RingError):
+                    self._rings[name] = Ring.look(segment)
+                    # What happened before the page was there is no news, and may be gone already.
+                    self._read[name] = self._rings[name].count if name != "shown" else 0
+        for name, place in directory.streams.items():
+            if name not in self._streams:
+                with contextlib.suppress(RingError):
+                    self._streams[name] = _StreamSight(
+                        Stream.look(place.segment, place.signal), self._seconds
+                    )
+        self._main = [name for name in self._streams if kind_of(name) == "stream"]
+        if self._evoked is None and self._main:
+            evoked = Evoked(self._streams[self._main[0]].signal)
+            self._evoked = evoked if evoked.usable else None
+
+    def _newest_log_lines(self) -> list[str]:
+        try:
+            with (self._folder / "log.txt").open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - _LOG_BYTES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return []
+        return [line for line in newest_lines(text, LOG_LINES) if line]
+
+    def _new_records(self, name: str, column: str) -> NDArray[np.void]:
+        """Return the records of a ring that are new since the last look; those that are gone are passed over."""
+        ring = self._rings[name]
+        end = ring.count
+        first = max(self._read[name], ring.oldest, end - ring.max_window)
+        self._read[name] = end
+        try:
+            records = ring.view(first, end)[column].copy()
+            ring.check(first)
+        except (Overrun, ValueError):
+            return np.empty(0, SHOWN_DTYPE)
+        return records
+
+    def _take_stage_times(self) -> None:
+        for name in self._rings:
+            if kind_of(name) == "frames":
+                for info in self._new_records(name, "info"):
+                    if info["valid"]:
+                        self._stage_times.add(info["stamps"], BEFORE_DISPLAY)
+        if "shown" in self._rings:
+            for record in self._new_records("shown", "shown"):
+                if record["kind"] == Shown.FRAME:
+                    self._stage_times.add(record["info"]["stamps"], AT_DISPLAY)
+
+    def _take_events(self) -> None:
+        """Take in new events, and average those whose samples are all there."""
+        if self._evoked is None:
+            return
+        for name in self._rings:
+            if name.startswith("markers"):
+                events = (event_of(record) for record in self._new_records(name, "event"))
+                self._pending.extend(event for event in events if event is not None)
+        while len(self._pending) > _MOST_PENDING:
+            self._pending.popleft()
+            self._evoked.miss()
+        sight = self._streams[self._main[0]]
+        for event in list(self._pending):
+            if sight.average(event, self._evoked):
+                self._pending.remove(event)
+
+    # -- what is drawn -----------------------------------------------------------------------------------
+
+    def moment(self) -> Moment:
+        """Return all but the curves."""
+        snapshot = self.snapshot
+        if snapshot is None:
+            banner = banner_of(None, self.now)
+            return Moment(self._folder.name, math.nan, math.nan, banner, log=self._log)
+        over = self.over and snapshot.state is not SessionState.DONE
+        banner = Banner(Level.IDLE, "Ended", snapshot.ended_by) if over else banner_of(snapshot, self.now)
+        lasts = self._facts.lasts if self._facts is not None else None
+        return Moment(
+            name=self._folder.name,
+            elapsed=snapshot.elapsed,
+            lasts=math.nan if lasts is None else lasts,
+            banner=banner,
+            alarms=snapshot.alarms,
+            nodes=nodes_of(snapshot),
+            counters=counters_of(snapshot),
+            progress=progress_of(snapshot),
+            pictures=[*self._on_the_screen(), *self._what_was_read(snapshot)],
+            log=self._log,
+            no_commands=self._no_commands() if banner.level is not Level.IDLE else "the session does not run",
+        )
+
+    def _on_the_screen(self) -> list[PagePicture]:
+        ring = self._rings.get("shown")
+        if ring is None or not ring.count:
+            return []
+        place = {"image": _like(ring, "image"), "shown": np.zeros(1, SHOWN_DTYPE)}
+        try:
+            ring.read_into(ring.count - 1, place)
+        except Overrun:
+            return []
+        record = place["shown"][0]
+        kind = Shown(int(record["kind"]))
+        reason = bytes(record["reason"]).decode(errors="replace")
+        words = SHOWN_WORDS[kind] + (f": {reason}" if reason else "")
+        if record["trial"] >= 0:
+            words += f" · trial {int(record['trial']) + 1}"
+        level = Level.NOTE if kind is Shown.NEUTRAL else Level.GOOD
+        return [PagePicture("On the screen", place["image"][0], words, level)]
+
+    def _what_was_read(self, snapshot: SessionSnapshot) -> list[PagePicture]:
+        pictures = []
+        several = len(snapshot.newest) > 1
+        for program, newest in snapshot.newest.items():
+            ring = self._rings.get(named("frames", program.partition(":")[2]))
+            title = "Read" + (f" by {program.partition(':')[2] or 'the first decoder'}" if several else "")
+            if ring is None or not ring.count:
+                continue
+            latents = _like(ring, "latent")
+            place = {"image": _like(ring, "image"), "latent": latents, "info": np.zeros(1, FRAME_DTYPE)}
+            try:
+                ring.read_into(ring.count - 1, place)
+            except Overrun:
+                continue
+            info = place["info"][0]
+            if not info["valid"]:
+                reason = bytes(info["reason"]).decode(errors="replace")
+                pictures.append(PagePicture(title, None, f"not valid: {reason}", Level.NOTE))
+                continue
+            age = self.now - newest.published
+            described = self._facts.describe(program, latents[0].tolist()) if self._facts is not None else ""
+            words = [described, confidence_words(float(info["confidence"]))]
+            words += [f"{lasted(age)} ago"] if age > 1.5 else []
+            pictures.append(
+                PagePicture(title, place["image"][0], " · ".join(filter(None, words)), Level.GOOD)
+            )
+        return pictures
+
+    def traces(self, stream: str, channels: slice) -> TracePicture | None:
+        """Return some channels of a stream; None while there is nothing."""
+        sight = self._streams.get(stream)
+        return None if sight is None else sight.traces.picture(channels, self.now)
+
+    def seconds(self, stream: str) -> float:
+        """Return how much of a stream is shown at once."""
+        return self._streams[stream].traces.seconds
+
+    def gaps(self, stream: str) -> Sequence[GapBand]:
+        """Return where data of a stream are missing."""
+        sight = self._streams.get(stream)
+        return [] if sight is None else sight.gaps(self.now)
+
+    def spectrum(self, stream: str, channels: slice) -> Spectrum | None:
+        """Return the spectrum of some channels of a stream."""
+        sight = self._streams.get(stream)
+        return None if sight is None else sight.spectrum(channels)
+
+    def evoked(self) -> Sequence[EvokedResponse]:
+        """Return the running averages of the first stream."""
+        return [] if self._evoked is None else self._evoked.responses()
+
+    def stage_times(self) -> Sequence[StageHistogram]:
+        """Return how long the stages of the newest reconstructions took."""
+        return self._stage_times.histograms()
+
+    def sides(self) -> Sequence[SideCurve]:
+        """Return what steps say beside the samples."""
+        return [sight.curve(name) for name, sight in self._streams.items() if name not in self._main]
+
+
+#: What is on the participant's screen.
+SHOWN_WORDS = {
+    Shown.NEUTRAL: "the neutral picture",
+    Shown.FRAME: "a reconstruction",
+    Shown.FIXATION: "the fixation target",
+    Shown.STIMULUS: "a stimulus",
+    Shown.UPDATE: "feedback",
+}
+
+#: Kinds of rings that are looked at.
+_LOOKED_AT = frozenset({SNAPSHOTS, "frames", "shown", "markers"})
+
+
+def _like(ring: Ring, name: str) -> NDArray[np.generic]:
+    column = next(column for column in ring.columns if column.name == name)
+    return np.zeros((1, *column.shape), column.dtype)
+
+
+class _StreamSight:
+    """One stream as it is looked at."""
+
+    def __init__(self, stream: Stream, seconds: float) -> None:
+        self.stream, self.signal = stream, stream.signal
+        self.traces = Traces(stream.signal, seconds, COLUMNS)
+        ring = stream.samples
+        self._at = max(ring.oldest, ring.count - ring.max_window)
+        self._marks_read = 0
+        self._gaps: deque[GapBand] = deque(maxlen=_GAPS)
+
+    def look(self) -> None:
+        """Take in the newest samples and marks; what is too old to be whole is passed over."""
+        ring = self.stream.samples
+        end = ring.count
+        # Half of the ring is left to the writer: what is closer to it may be overwritten while it is read.
+        at = max(self._at, ring.oldest, end - ring.capacity // 2)
+        while at < end:
+            upto = min(end, at + ring.max_window)
+            try:
+                view = ring.view(at, upto)
+                samples, times = view["samples"], view["times"].copy()
+                self.traces.add(at, samples, times)
+                ring.check(at)
+            except Overrun:
+                break  # what was drawn of it may be torn; it leaves the screen in seconds
+            at = upto
+        self._at = end
+        marks, self._marks_read = self._new_marks()
+        for mark in marks:
+            kind = MarkKind(int(mark["kind"]))
+            if kind.starts_segment or kind is MarkKind.STALLED:
+                self._gaps.append(gap_band(kind, float(mark["time"]), float(mark["value"])))
+
+    def _new_marks(self) -> tuple[NDArray[np.void], int]:
+        try:
+            return read_marks(self.stream.marks, self._marks_read)
+        except Overrun:
+            return np.empty(0, np.void), self.stream.marks.count
+
+    def gaps(self, now: float) -> list[GapBand]:
+        """Return the gaps that are in sight at a time."""
+        return [band for band in self._gaps if band.stop >= now - self.traces.seconds]
+
+    def spectrum(self, channels: slice) -> Spectrum | None:
+        """Return the spectrum of the newest seconds."""
+        ring, rate = self.stream.samples, self.signal.rate
+        end = ring.count
+        n = min(int(SPECTRUM_S * rate), ring.max_window, end - ring.oldest)
+        if not rate or n < 16:
+            return None
+        try:
+            view = ring.view(end - n, end)["samples"]
+            samples = view.reshape(n, -1)[:, channels].copy()
+            ring.check(end - n)
+        except (Overrun, ValueError):
+            return None
+        return spectrum(samples, rate)
+
+    def average(self, event: Event, evoked: Evoked) -> bool:
+        """Average an event in, or give it up; False while its samples are still to come."""
+        ring = self.stream.samples
+        end = ring.count
+        first = max(ring.oldest, end - ring.max_window)
+        if end == first:
+            return False
+        try:
+            view = ring.view(first, end)
+            needed = evoked.needed(event, view["times"], first)
+            if needed is None:
+                # After the newest sample it may still come; before the oldest it is gone.
+                if event.time <= float(view["times"][0]):
+                    evoked.miss()
+                    return True
+                return False
+            start, stop = needed
+            if stop > end:
+                return False
+            if start < first:
+                evoked.miss()
+                return True
+            part = slice(start - first, stop - first)
+            samples, times = view["samples"][part].copy(), view["times"][part].copy()
+            ring.check(first)
+        except (Overrun, ValueError):
+            return False
+        evoked.add(event, samples, times)
+        return True
+
+    def curve(self, name: str) -> SideCurve:
+        """Return the newest of what a step says."""
+        ring = self.stream.samples
+        end = ring.count
+        first = max(ring.oldest, end - min(SIDE_SAMPLES, ring.max_window))
+        labels = channel_labels(self.signal)
+        try:
+            read = ring.read(first, end)
+        except (Overrun, ValueError):
+            read = {"times": np.empty(0), "samples": np.empty((0, len(labels)))}
+        values = np.asarray(read["samples"], np.float64).reshape(len(read["times"]), -1)
+        return SideCurve(name, labels, read["times"], values)
+
+
+def gap_band(kind: MarkKind, time: float, value: float) -> GapBand:
+    """Return what a mark says of missing data: `time` is when data came again, `value` how long they were away."""
+    # Of a clock that was set the value is by how much: nothing is missing there.
+    away = kind is not MarkKind.CLOCK_RESET and math.isfinite(value) and value > 0
+    lasted_s = value if away else 0.0
+    return GapBand(time - lasted_s, time, kind.name.lower().replace("_", " "))

@@ -1,0 +1,269 @@
+"""A Moment is a session as its page shows it at one time, all but the curves: a live one and a recorded one alike."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.control.line import kind_of
+from bci.control.snapshot import SessionSnapshot, SessionState
+from bci.memory.alarms import SHOWN_HELD, SHOWN_PICTURES, Alarm, lasted
+from bci.memory.trial_parts import Stage
+
+#: A snapshot older than this says that the supervisor does not answer, seconds.
+STALE_S = 3.0
+
+
+class Level(StrEnum):
+    """A Level is how a thing stands, which decides its colour."""
+
+    GOOD = "good"
+    NOTE = "note"
+    """The operator should know it; nothing is lost."""
+    URGENT = "urgent"
+    """Something is lost, or the participant sees the neutral picture."""
+    IDLE = "idle"
+    """Neither good nor bad: not begun, or over."""
+
+
+@dataclass(frozen=True)
+class Banner:
+    """A Banner says in one line how the session is, and below it why."""
+
+    level: Level
+    title: str
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Node is one program: its name, how far it is in a few words, and how that is."""
+
+    name: str
+    words: str
+    level: Level
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A Counter is one number of the session, and how that is."""
+
+    label: str
+    value: str
+    level: Level = Level.IDLE
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A Progress is how far an experiment is: trials over, of them aborted, planned in all, and what it does now."""
+
+    done: int
+    aborted: int
+    planned: int
+    words: str
+
+
+@dataclass(frozen=True, eq=False)
+class PagePicture:
+    """A picture as the page shows it.
+
+    Attributes
+    ----------
+    title : str
+        What it is.
+    image : (height, width, 3) uint8 or None
+        Its pixels; None where there are none.
+    words : str
+        What is said of it.
+    level : Level
+        ``NOTE`` where it is not valid.
+    """
+
+    title: str
+    image: NDArray[np.uint8] | None
+    words: str
+    level: Level = Level.IDLE
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What a page shows, all but the curves.
+
+    Attributes
+    ----------
+    name : str
+        The session's.
+    elapsed, lasts : float
+        Seconds that it has run, and that it is to run; NaN where that is not known.
+    banner : Banner
+        How it is.
+    alarms : sequence of Alarm
+        What is wrong, most urgent first; in the same words as in the terminal.
+    nodes : sequence of Node
+        Its programs.
+    counters : sequence of Counter
+        Its numbers.
+    progress : Progress or None
+        How far its experiment is; None where it has none.
+    pictures : sequence of PagePicture
+        What is on the participant's screen, and what each decoder read last.
+    log : sequence of str
+        The newest lines of its log, oldest first.
+    no_commands : str
+        Why it cannot be commanded; empty where it can.
+    """
+
+    name: str
+    elapsed: float
+    lasts: float
+    banner: Banner
+    alarms: Sequence[Alarm] = ()
+    nodes: Sequence[Node] = ()
+    counters: Sequence[Counter] = ()
+    progress: Progress | None = None
+    pictures: Sequence[PagePicture] = ()
+    log: Sequence[str] = ()
+    no_commands: str = ""
+
+
+_PLAIN = {
+    SessionState.PREPARING: "Preparing",
+    SessionState.READY: "Ready",
+    SessionState.RUNNING: "Running",
+    SessionState.LATCHED: "Latched safe",
+    SessionState.STOPPING: "Ending",
+    SessionState.DONE: "Ended",
+}
+
+_STAGES = {
+    Stage.RUNNING: "running",
+    Stage.WAITING: "waits for the order to start",
+    Stage.PAUSED: "paused",
+    Stage.ABORTED: "aborted",
+    Stage.OVER: "over",
+}
+
+
+def banner_of(snapshot: SessionSnapshot | None, now: float) -> Banner:
+    """Return how a session is, from its newest snapshot at a time in session seconds."""
+    if snapshot is None:
+        return Banner(Level.IDLE, "Preparing", "The session's programs are being started.")
+    age = now - snapshot.at
+    live = snapshot.state in (SessionState.RUNNING, SessionState.LATCHED)
+    if live and age > STALE_S:
+        return Banner(
+            Level.URGENT,
+            "The supervisor does not answer",
+            f"The session was last heard of {lasted(age)} ago. What is below is as old where its age is not said.",
+        )
+    urgent = [alarm for alarm in snapshot.alarms if alarm.urgent]
+    if snapshot.latched:
+        return Banner(Level.URGENT, _PLAIN[SessionState.LATCHED], f"{snapshot.latched}.")
+    if not live:
+        return Banner(Level.IDLE, _PLAIN[snapshot.state], snapshot.ended_by)
+    if snapshot.alarms:
+        first = snapshot.alarms[0]
+        more = len(snapshot.alarms) - 1
+        title = first.line + (f" · and {more} more" if more else "")
+        return Banner(Level.URGENT if urgent else Level.NOTE, title, f"{first.what} {first.do}")
+    shows = snapshot.programs["display"].counters.get("neutral") if "display" in snapshot.programs else None
+    return Banner(Level.GOOD, "All is well", _SEES.get(shows, "") if shows is not None else "")
+
+
+_SEES = {
+    SHOWN_PICTURES: "The participant sees pictures.",
+    SHOWN_HELD: "The participant sees the neutral picture.",
+}
+
+
+def nodes_of(snapshot: SessionSnapshot) -> list[Node]:
+    """Return the programs of a session."""
+    nodes = []
+    for name, program in snapshot.programs.items():
+        level = Level.GOOD if program.state == "running" else Level.IDLE
+        words = program.state
+        if program.failure:
+            level, words = Level.URGENT, f"given up: {program.failure}"
+        elif program.state == "failed":
+            level = Level.URGENT
+        elif program.state in ("ready", "running") and program.heart_age > 1.0:
+            level, words = Level.URGENT, f"silent {lasted(program.heart_age)}"
+        elif program.restarts:
+            level, words = Level.NOTE, f"{program.state}, restart {program.restarts}"
+        nodes.append(Node(name, words, level))
+    return nodes
+
+
+def counters_of(snapshot: SessionSnapshot) -> list[Counter]:
+    """Return the numbers of a session that an operator watches."""
+
+    def total(kind: str, counter: str) -> int | None:
+        values = [
+            program.counters[counter]
+            for name, program in snapshot.programs.items()
+            if kind_of(name) == kind and counter in program.counters
+        ]
+        return sum(values) if values else None
+
+    lost = sum(total(kind, "lost") or 0 for kind in ("acquire", "decode"))
+    numbers = (
+        ("samples", total("acquire", "samples"), Level.IDLE),
+        ("samples lost", lost, Level.URGENT),
+        ("not recorded", total("record", "lost"), Level.URGENT),
+        ("reconstructions", total("decode", "reconstructions"), Level.IDLE),
+        ("windows skipped", total("decode", "skipped"), Level.NOTE),
+        ("invalid", total("decode", "invalid"), Level.IDLE),
+        ("channels masked", total("decode", "masked"), Level.NOTE),
+        ("flips", total("display", "flips"), Level.IDLE),
+        ("flips dropped", total("display", "dropped"), Level.NOTE),
+        ("orders refused", sum(program.refused for program in snapshot.programs.values()), Level.NOTE),
+        ("restarts", sum(snapshot.restarts.values()), Level.NOTE),
+    )
+    return [counter(label, value, level) for label, value, level in numbers if value is not None]
+
+
+def counter(label: str, value: int, level: Level) -> Counter:
+    """Return a counter that is of a level where it is not zero."""
+    return Counter(label, f"{value:,}".replace(",", "\u2009"), level if value else Level.IDLE)
+
+
+def progress_of(snapshot: SessionSnapshot) -> Progress | None:
+    """Return how far the experiment of a session is; None where it has none."""
+    engine = snapshot.programs.get("engine")
+    if engine is None or "done" not in engine.counters:
+        return None
+    counts = engine.counters
+    return Progress(
+        counts["done"],
+        counts["aborted"],
+        counts.get("planned", 0),
+        _STAGES.get(Stage(counts["stage"]), "") if engine.state == "running" else engine.state,
+    )
+
+
+def confidence_words(confidence: float) -> str:
+    """Return a confidence in words.
+
+    >>> confidence_words(0.731), confidence_words(float("nan"))
+    ('confidence 0.73', 'no confidence claimed')
+    """
+    return "no confidence claimed" if math.isnan(confidence) else f"confidence {confidence:.2f}"
+
+
+def newest_lines(text: str, count: int) -> list[str]:
+    """Return the last lines of a text, the first of them whole."""
+    return text.split("\n")[1:][-count - 1 :] if text.count("\n") > count else text.split("\n")
+
+
+def worst(levels: Iterable[Level]) -> Level:
+    """Return the level that most wants to be seen.
+
+    >>> worst([Level.GOOD, Level.NOTE]), worst([])
+    (<Level.NOTE: 'note'>, <Level.GOOD: 'good'>)
+    """
+    order = (Level.URGENT, Level.NOTE, Level.IDLE, Level.GOOD)
+    given = set(levels)
+    return next((level for level in order if level in given), Level.GOOD)
