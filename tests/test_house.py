@@ -68,6 +68,11 @@ RAW_TIME = {
         {"sleep"},
         "an event loop pauses between looks at orders, by its own clock",
     ),
+    "bci/control/page/login.py": ({"sleep"}, "an event loop lets a wrong password wait, by its own clock"),
+    "bci/control/page/program.py": (
+        {"sleep"},
+        "an event loop pauses between looks at orders, by its own clock",
+    ),
     "bci/control/mqtt/wall_clock.py": ({"time"}, "commands come from computers that have no session clock"),
     "bci/io/files/capped.py": (
         {"monotonic"},

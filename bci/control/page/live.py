@@ -20,9 +20,9 @@ from bci.control.page.facts import PageFacts
 from bci.control.page.model import COLUMNS, SIDE_SAMPLES, SPECTRUM_S, GapBand, SideCurve, channel_labels
 from bci.control.page.moment import (
     Banner,
-    Level,
-    Moment,
+    PageMoment,
     PagePicture,
+    Tone,
     banner_of,
     confidence_words,
     counters_of,
@@ -32,7 +32,7 @@ from bci.control.page.moment import (
 )
 from bci.control.page.spectrum import Spectrum, spectrum
 from bci.control.page.stages import AT_DISPLAY, BEFORE_DISPLAY, StageHistogram, StageTimes
-from bci.control.page.traces import TracePicture, Traces
+from bci.control.page.traces import DrawnTraces, TracePicture
 from bci.control.snapshot import SessionSnapshot, SessionState
 from bci.control.snapshot_ring import SNAPSHOTS, newest_snapshot
 from bci.errors import BciError, Overrun, RingError
@@ -211,16 +211,16 @@ class LiveModel:
 
     # -- what is drawn -----------------------------------------------------------------------------------
 
-    def moment(self) -> Moment:
+    def moment(self) -> PageMoment:
         """Return all but the curves."""
         snapshot = self.snapshot
         if snapshot is None:
             banner = banner_of(None, self.now)
-            return Moment(self._folder.name, math.nan, math.nan, banner, log=self._log)
+            return PageMoment(self._folder.name, math.nan, math.nan, banner, log=self._log)
         over = self.over and snapshot.state is not SessionState.DONE
-        banner = Banner(Level.IDLE, "Ended", snapshot.ended_by) if over else banner_of(snapshot, self.now)
+        banner = Banner(Tone.IDLE, "Ended", snapshot.ended_by) if over else banner_of(snapshot, self.now)
         lasts = self._facts.lasts if self._facts is not None else None
-        return Moment(
+        return PageMoment(
             name=self._folder.name,
             elapsed=snapshot.elapsed,
             lasts=math.nan if lasts is None else lasts,
@@ -231,7 +231,7 @@ class LiveModel:
             progress=progress_of(snapshot),
             pictures=[*self._on_the_screen(), *self._what_was_read(snapshot)],
             log=self._log,
-            no_commands=self._no_commands() if banner.level is not Level.IDLE else "the session does not run",
+            no_commands=self._no_commands() if banner.level is not Tone.IDLE else "the session does not run",
         )
 
     def _on_the_screen(self) -> list[PagePicture]:
@@ -249,7 +249,7 @@ class LiveModel:
         words = SHOWN_WORDS[kind] + (f": {reason}" if reason else "")
         if record["trial"] >= 0:
             words += f" · trial {int(record['trial']) + 1}"
-        level = Level.NOTE if kind is Shown.NEUTRAL else Level.GOOD
+        level = Tone.NOTE if kind is Shown.NEUTRAL else Tone.GOOD
         return [PagePicture("On the screen", place["image"][0], words, level)]
 
     def _what_was_read(self, snapshot: SessionSnapshot) -> list[PagePicture]:
@@ -269,15 +269,13 @@ class LiveModel:
             info = place["info"][0]
             if not info["valid"]:
                 reason = bytes(info["reason"]).decode(errors="replace")
-                pictures.append(PagePicture(title, None, f"not valid: {reason}", Level.NOTE))
+                pictures.append(PagePicture(title, None, f"not valid: {reason}", Tone.NOTE))
                 continue
             age = self.now - newest.published
             described = self._facts.describe(program, latents[0].tolist()) if self._facts is not None else ""
             words = [described, confidence_words(float(info["confidence"]))]
             words += [f"{lasted(age)} ago"] if age > 1.5 else []
-            pictures.append(
-                PagePicture(title, place["image"][0], " · ".join(filter(None, words)), Level.GOOD)
-            )
+            pictures.append(PagePicture(title, place["image"][0], " · ".join(filter(None, words)), Tone.GOOD))
         return pictures
 
     def traces(self, stream: str, channels: slice) -> TracePicture | None:
@@ -335,7 +333,7 @@ class _StreamSight:
 
     def __init__(self, stream: Stream, seconds: float) -> None:
         self.stream, self.signal = stream, stream.signal
-        self.traces = Traces(stream.signal, seconds, COLUMNS)
+        self.traces = DrawnTraces(stream.signal, seconds, COLUMNS)
         ring = stream.samples
         self._at = max(ring.oldest, ring.count - ring.max_window)
         self._marks_read = 0

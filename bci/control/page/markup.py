@@ -1,4 +1,4 @@
-"""Markup is a Moment as HTML; every word that comes from outside is escaped, so that no stream's name is a tag."""
+"""Markup is a PageMoment as HTML; every word that comes from outside is escaped, so that no stream's name is a tag."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ from html import escape
 
 from PIL import Image
 
-from bci.control.page.moment import Counter, Level, Moment, Node, PagePicture, Progress
+from bci.control.page.moment import Counter, Node, PageMoment, PagePicture, Progress, Tone
 from bci.control.page.style import FAINT, GROUND, INK
 from bci.memory.alarms import Alarm
 from bci.signal.foreign import visible
@@ -35,7 +35,7 @@ def plain(words: str) -> str:
     return escape(visible(words))
 
 
-def banner(moment: Moment) -> str:
+def banner(moment: PageMoment) -> str:
     """Return the banner: how the session is, how long it has run, how far its experiment is."""
     of = f" of {clock_face(moment.lasts)}" if math.isfinite(moment.lasts) else ""
     share = min(1.0, moment.elapsed / moment.lasts) if of and math.isfinite(moment.elapsed) else math.nan
@@ -98,8 +98,8 @@ def alarms(given: Sequence[Alarm]) -> str:
     return _card("Alarms", rows or _nothing("none"))
 
 
-def _level(alarm: Alarm) -> Level:
-    return Level.URGENT if alarm.urgent else Level.NOTE
+def _level(alarm: Alarm) -> Tone:
+    return Tone.URGENT if alarm.urgent else Tone.NOTE
 
 
 def counters(given: Iterable[Counter]) -> str:
@@ -115,7 +115,7 @@ def nodes(given: Iterable[Node]) -> str:
     """Return the programs."""
     rows = "".join(
         f'<tr><td><span class="dot" style="background:{GROUND[one.level]}"></span>{plain(one.name)}</td>'
-        f'<td style="color:{INK[one.level] if one.level is not Level.GOOD else FAINT}">{plain(one.words)}</td></tr>'
+        f'<td style="color:{INK[one.level] if one.level is not Tone.GOOD else FAINT}">{plain(one.words)}</td></tr>'
         for one in given
     )
     return _card("Programs", f"<table>{rows}</table>" if rows else _nothing("none yet"))

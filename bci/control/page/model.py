@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.control.page.evoked import EvokedResponse
-from bci.control.page.moment import Moment
+from bci.control.page.moment import PageMoment
 from bci.control.page.spectrum import Spectrum
 from bci.control.page.stages import StageHistogram
 from bci.control.page.traces import TracePicture
@@ -94,7 +94,7 @@ class PageModel(Protocol):
         """Show a finished session at another time, session seconds; of one that runs, do nothing."""
         ...
 
-    def moment(self) -> Moment:
+    def moment(self) -> PageMoment:
         """Return all but the curves."""
         ...
 

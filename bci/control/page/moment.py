@@ -1,4 +1,4 @@
-"""A Moment is a session as its page shows it at one time, all but the curves: a live one and a recorded one alike."""
+"""A PageMoment is a session as its page shows it at one time, all but the curves: live and recorded ones alike."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,8 +17,8 @@ from bci.memory.trial_parts import Stage
 STALE_S = 3.0
 
 
-class Level(StrEnum):
-    """A Level is how a thing stands, which decides its colour."""
+class Tone(StrEnum):
+    """A Tone is how a thing stands, which decides its colour."""
 
     GOOD = "good"
     NOTE = "note"
@@ -33,7 +33,7 @@ class Level(StrEnum):
 class Banner:
     """A Banner says in one line how the session is, and below it why."""
 
-    level: Level
+    level: Tone
     title: str
     sentence: str = ""
 
@@ -44,7 +44,7 @@ class Node:
 
     name: str
     words: str
-    level: Level
+    level: Tone
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Counter:
 
     label: str
     value: str
-    level: Level = Level.IDLE
+    level: Tone = Tone.IDLE
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,18 @@ class PagePicture:
         Its pixels; None where there are none.
     words : str
         What is said of it.
-    level : Level
+    level : Tone
         ``NOTE`` where it is not valid.
     """
 
     title: str
     image: NDArray[np.uint8] | None
     words: str
-    level: Level = Level.IDLE
+    level: Tone = Tone.IDLE
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class PageMoment:
     """What a page shows, all but the curves.
 
     Attributes
@@ -150,27 +150,27 @@ _STAGES = {
 def banner_of(snapshot: SessionSnapshot | None, now: float) -> Banner:
     """Return how a session is, from its newest snapshot at a time in session seconds."""
     if snapshot is None:
-        return Banner(Level.IDLE, "Preparing", "The session's programs are being started.")
+        return Banner(Tone.IDLE, "Preparing", "The session's programs are being started.")
     age = now - snapshot.at
     live = snapshot.state in (SessionState.RUNNING, SessionState.LATCHED)
     if live and age > STALE_S:
         return Banner(
-            Level.URGENT,
+            Tone.URGENT,
             "The supervisor does not answer",
             f"The session was last heard of {lasted(age)} ago. What is below is as old where its age is not said.",
         )
     urgent = [alarm for alarm in snapshot.alarms if alarm.urgent]
     if snapshot.latched:
-        return Banner(Level.URGENT, _PLAIN[SessionState.LATCHED], f"{snapshot.latched}.")
+        return Banner(Tone.URGENT, _PLAIN[SessionState.LATCHED], f"{snapshot.latched}.")
     if not live:
-        return Banner(Level.IDLE, _PLAIN[snapshot.state], snapshot.ended_by)
+        return Banner(Tone.IDLE, _PLAIN[snapshot.state], snapshot.ended_by)
     if snapshot.alarms:
         first = snapshot.alarms[0]
         more = len(snapshot.alarms) - 1
         title = first.line + (f" · and {more} more" if more else "")
-        return Banner(Level.URGENT if urgent else Level.NOTE, title, f"{first.what} {first.do}")
+        return Banner(Tone.URGENT if urgent else Tone.NOTE, title, f"{first.what} {first.do}")
     shows = snapshot.programs["display"].counters.get("neutral") if "display" in snapshot.programs else None
-    return Banner(Level.GOOD, "All is well", _SEES.get(shows, "") if shows is not None else "")
+    return Banner(Tone.GOOD, "All is well", _SEES.get(shows, "") if shows is not None else "")
 
 
 _SEES = {
@@ -183,16 +183,16 @@ def nodes_of(snapshot: SessionSnapshot) -> list[Node]:
     """Return the programs of a session."""
     nodes = []
     for name, program in snapshot.programs.items():
-        level = Level.GOOD if program.state == "running" else Level.IDLE
+        level = Tone.GOOD if program.state == "running" else Tone.IDLE
         words = program.state
         if program.failure:
-            level, words = Level.URGENT, f"given up: {program.failure}"
+            level, words = Tone.URGENT, f"given up: {program.failure}"
         elif program.state == "failed":
-            level = Level.URGENT
+            level = Tone.URGENT
         elif program.state in ("ready", "running") and program.heart_age > 1.0:
-            level, words = Level.URGENT, f"silent {lasted(program.heart_age)}"
+            level, words = Tone.URGENT, f"silent {lasted(program.heart_age)}"
         elif program.restarts:
-            level, words = Level.NOTE, f"{program.state}, restart {program.restarts}"
+            level, words = Tone.NOTE, f"{program.state}, restart {program.restarts}"
         nodes.append(Node(name, words, level))
     return nodes
 
@@ -210,24 +210,24 @@ def counters_of(snapshot: SessionSnapshot) -> list[Counter]:
 
     lost = sum(total(kind, "lost") or 0 for kind in ("acquire", "decode"))
     numbers = (
-        ("samples", total("acquire", "samples"), Level.IDLE),
-        ("samples lost", lost, Level.URGENT),
-        ("not recorded", total("record", "lost"), Level.URGENT),
-        ("reconstructions", total("decode", "reconstructions"), Level.IDLE),
-        ("windows skipped", total("decode", "skipped"), Level.NOTE),
-        ("invalid", total("decode", "invalid"), Level.IDLE),
-        ("channels masked", total("decode", "masked"), Level.NOTE),
-        ("flips", total("display", "flips"), Level.IDLE),
-        ("flips dropped", total("display", "dropped"), Level.NOTE),
-        ("orders refused", sum(program.refused for program in snapshot.programs.values()), Level.NOTE),
-        ("restarts", sum(snapshot.restarts.values()), Level.NOTE),
+        ("samples", total("acquire", "samples"), Tone.IDLE),
+        ("samples lost", lost, Tone.URGENT),
+        ("not recorded", total("record", "lost"), Tone.URGENT),
+        ("reconstructions", total("decode", "reconstructions"), Tone.IDLE),
+        ("windows skipped", total("decode", "skipped"), Tone.NOTE),
+        ("invalid", total("decode", "invalid"), Tone.IDLE),
+        ("channels masked", total("decode", "masked"), Tone.NOTE),
+        ("flips", total("display", "flips"), Tone.IDLE),
+        ("flips dropped", total("display", "dropped"), Tone.NOTE),
+        ("orders refused", sum(program.refused for program in snapshot.programs.values()), Tone.NOTE),
+        ("restarts", sum(snapshot.restarts.values()), Tone.NOTE),
     )
     return [counter(label, value, level) for label, value, level in numbers if value is not None]
 
 
-def counter(label: str, value: int, level: Level) -> Counter:
+def counter(label: str, value: int, level: Tone) -> Counter:
     """Return a counter that is of a level where it is not zero."""
-    return Counter(label, f"{value:,}".replace(",", "\u2009"), level if value else Level.IDLE)
+    return Counter(label, f"{value:,}".replace(",", "\u2009"), level if value else Tone.IDLE)
 
 
 def progress_of(snapshot: SessionSnapshot) -> Progress | None:
@@ -258,12 +258,12 @@ def newest_lines(text: str, count: int) -> list[str]:
     return text.split("\n")[1:][-count - 1 :] if text.count("\n") > count else text.split("\n")
 
 
-def worst(levels: Iterable[Level]) -> Level:
+def worst(levels: Iterable[Tone]) -> Tone:
     """Return the level that most wants to be seen.
 
-    >>> worst([Level.GOOD, Level.NOTE]), worst([])
-    (<Level.NOTE: 'note'>, <Level.GOOD: 'good'>)
+    >>> worst([Tone.GOOD, Tone.NOTE]), worst([])
+    (<Tone.NOTE: 'note'>, <Tone.GOOD: 'good'>)
     """
-    order = (Level.URGENT, Level.NOTE, Level.IDLE, Level.GOOD)
+    order = (Tone.URGENT, Tone.NOTE, Tone.IDLE, Tone.GOOD)
     given = set(levels)
-    return next((level for level in order if level in given), Level.GOOD)
+    return next((level for level in order if level in given), Tone.GOOD)

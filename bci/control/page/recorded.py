@@ -24,18 +24,18 @@ from bci.control.page.model import COLUMNS, SIDE_SAMPLES, SPECTRUM_S, GapBand, S
 from bci.control.page.moment import (
     Banner,
     Counter,
-    Level,
-    Moment,
     Node,
+    PageMoment,
     PagePicture,
     Progress,
+    Tone,
     confidence_words,
     counter,
 )
 from bci.control.page.redrawing import Redrawing, file_picture
 from bci.control.page.spectrum import Spectrum, spectrum
 from bci.control.page.stages import AT_DISPLAY, BEFORE_DISPLAY, KEPT, StageHistogram, StageTimes
-from bci.control.page.traces import TracePicture, Traces
+from bci.control.page.traces import DrawnTraces, TracePicture
 from bci.errors import BciError
 from bci.memory.alarms import Alarm, lasted
 from bci.session.frames import RecordedFrame
@@ -54,22 +54,22 @@ _AVERAGED = 200
 _RECENT_S = 10.0
 
 #: Marks that say that something went wrong, and how badly.
-_TROUBLES: Mapping[str, Level] = {
-    "gap": Level.URGENT,
-    "overrun": Level.URGENT,
-    "stalled": Level.URGENT,
-    "lost": Level.URGENT,
-    "latched": Level.URGENT,
-    "reconnect": Level.NOTE,
-    "clock_reset": Level.NOTE,
-    "restart": Level.NOTE,
-    "refused": Level.NOTE,
-    "double": Level.NOTE,
-    "uncertain": Level.NOTE,
-    "epoch_lost": Level.NOTE,
-    "command": Level.NOTE,
-    "swapped": Level.NOTE,
-    "skipped": Level.NOTE,
+_TROUBLES: Mapping[str, Tone] = {
+    "gap": Tone.URGENT,
+    "overrun": Tone.URGENT,
+    "stalled": Tone.URGENT,
+    "lost": Tone.URGENT,
+    "latched": Tone.URGENT,
+    "reconnect": Tone.NOTE,
+    "clock_reset": Tone.NOTE,
+    "restart": Tone.NOTE,
+    "refused": Tone.NOTE,
+    "double": Tone.NOTE,
+    "uncertain": Tone.NOTE,
+    "epoch_lost": Tone.NOTE,
+    "command": Tone.NOTE,
+    "swapped": Tone.NOTE,
+    "skipped": Tone.NOTE,
 }
 
 
@@ -137,11 +137,11 @@ class RecordedModel:
 
     # -- words -------------------------------------------------------------------------------------------
 
-    def moment(self) -> Moment:
+    def moment(self) -> PageMoment:
         """Return all but the curves."""
         start, stop = self.span or (0.0, 0.0)
         alarms = self._alarms()
-        return Moment(
+        return PageMoment(
             name=self._session.folder.resolve().name,
             elapsed=self.now - start,
             lasts=stop - start,
@@ -165,11 +165,11 @@ class RecordedModel:
         how = f"Recorded; it ended: {summary.get('ended_by') or 'without a summary'}."
         row = self._row_now()
         if alarms:
-            level = Level.URGENT if any(alarm.urgent for alarm in alarms) else Level.NOTE
+            level = Tone.URGENT if any(alarm.urgent for alarm in alarms) else Tone.NOTE
             return Banner(level, alarms[0].line, f"{alarms[0].what} {how}")
         if row is not None and row["kind"] == Shown.NEUTRAL.name.lower():
-            return Banner(Level.NOTE, "Neutral picture", f"{row['reason']}. {how}")
-        return Banner(Level.GOOD, "All was well", how)
+            return Banner(Tone.NOTE, "Neutral picture", f"{row['reason']}. {how}")
+        return Banner(Tone.GOOD, "All was well", how)
 
     def _alarms(self) -> list[Alarm]:
         """Return what went wrong in the seconds before."""
@@ -188,7 +188,7 @@ class RecordedModel:
                     f"{words}, {lasted(ago)} before",
                     row["detail"] or f"{words} at sample {row['first']}.",
                     "",
-                    urgent=level is Level.URGENT,
+                    urgent=level is Tone.URGENT,
                     age=ago,
                 )
             )
@@ -205,7 +205,7 @@ class RecordedModel:
         for name in summary.get("programs", {}):
             times = restarts.get(name, 0)
             words = f"restarted {times} ×" if times else "ran"
-            nodes.append(Node(name, words, Level.NOTE if times else Level.IDLE))
+            nodes.append(Node(name, words, Tone.NOTE if times else Tone.IDLE))
         return nodes
 
     def _counters(self) -> list[Counter]:
@@ -224,15 +224,15 @@ class RecordedModel:
                 lost += int(row["count"])
         changes = int(np.searchsorted(self._flips, self.now, "right"))
         numbers = [
-            counter("samples lost", lost, Level.URGENT),
-            counter("reconstructions", made, Level.IDLE),
-            counter("windows skipped", skipped, Level.NOTE),
-            counter("invalid", invalid, Level.IDLE),
-            counter("changes of picture", changes, Level.IDLE),
+            counter("samples lost", lost, Tone.URGENT),
+            counter("reconstructions", made, Tone.IDLE),
+            counter("windows skipped", skipped, Tone.NOTE),
+            counter("invalid", invalid, Tone.IDLE),
+            counter("changes of picture", changes, Tone.IDLE),
         ]
         if self._session.summary is not None:
             dropped = int(self._session.summary.get("dropped_flips", 0))
-            numbers.append(counter("flips dropped, in all", dropped, Level.NOTE))
+            numbers.append(counter("flips dropped, in all", dropped, Tone.NOTE))
         return numbers
 
     def _past(self, program: str) -> int:
@@ -304,7 +304,7 @@ class RecordedModel:
             image = self._stimulus_picture(row)
         if row.get("trial") not in (None, "", "-1"):
             words += f" · trial {int(row['trial']) + 1}"
-        level = Level.NOTE if kind is Shown.NEUTRAL else Level.GOOD
+        level = Tone.NOTE if kind is Shown.NEUTRAL else Tone.GOOD
         return [PagePicture("On the screen", image, words, level)]
 
     def _frame_picture(self, program: str, number: int) -> NDArray[np.uint8] | None:
@@ -340,13 +340,13 @@ class RecordedModel:
             title = "Read" + (f" by {name or 'the first decoder'}" if len(self._frames) > 1 else "")
             frame = frames[past - 1]
             if not frame.valid:
-                pictures.append(PagePicture(title, None, f"not valid: {frame.reason}", Level.NOTE))
+                pictures.append(PagePicture(title, None, f"not valid: {frame.reason}", Tone.NOTE))
                 continue
             age = self.now - float(self._published[program][past - 1])
             words = [self._facts.describe(program, frame.latent.tolist()), confidence_words(frame.confidence)]
             words += [f"{lasted(age)} before"] if age > 1.5 else []
             image = self._redrawing[program].picture(frame.latent)
-            pictures.append(PagePicture(title, image, " · ".join(filter(None, words)), Level.GOOD))
+            pictures.append(PagePicture(title, image, " · ".join(filter(None, words)), Tone.GOOD))
         return pictures
 
     # -- curves ------------------------------------------------------------------------------------------
@@ -446,13 +446,13 @@ class _RecordedSight:
         self._stream, self._asked = stream, seconds
         self.signal = stream.signal
         self._counts, self._times = _clock(stream, frames, self.signal)
-        self._drawn: tuple[float, Traces] | None = None
+        self._drawn: tuple[float, DrawnTraces] | None = None
 
     @property
     def seconds(self) -> float:
         """How much is shown at once."""
         return (
-            Traces(self.signal, self._asked, COLUMNS).seconds
+            DrawnTraces(self.signal, self._asked, COLUMNS).seconds
             if self._drawn is None
             else self._drawn[1].seconds
         )
@@ -474,10 +474,10 @@ class _RecordedSight:
         counts = np.concatenate([at + np.arange(len(samples)) for at, samples in pieces])
         return np.concatenate([samples for _, samples in pieces]), counts
 
-    def traces(self, now: float) -> Traces:
+    def traces(self, now: float) -> DrawnTraces:
         """Return the columns of what is shown at a time."""
         if self._drawn is None or self._drawn[0] != now:
-            drawn = Traces(self.signal, self._asked, COLUMNS)
+            drawn = DrawnTraces(self.signal, self._asked, COLUMNS)
             end = self.count_at(now)
             for at, samples in self._stream.between(max(0, self.count_at(now - drawn.seconds) - 1), end):
                 if len(samples):

@@ -1,10 +1,10 @@
 """The style of the page: few colours, each with one meaning, and a type that is read from two metres away."""
 
-from bci.control.page.moment import Level
+from bci.control.page.moment import Tone
 
 #: Colour of each level: as the ground of a banner, and as a word or a line.
-GROUND = {Level.GOOD: "#2f7d5b", Level.NOTE: "#b7791f", Level.URGENT: "#b3261e", Level.IDLE: "#56616d"}
-INK = {Level.GOOD: "#2f7d5b", Level.NOTE: "#96600f", Level.URGENT: "#b3261e", Level.IDLE: "#3d4650"}
+GROUND = {Tone.GOOD: "#2f7d5b", Tone.NOTE: "#b7791f", Tone.URGENT: "#b3261e", Tone.IDLE: "#56616d"}
+INK = {Tone.GOOD: "#2f7d5b", Tone.NOTE: "#96600f", Tone.URGENT: "#b3261e", Tone.IDLE: "#3d4650"}
 
 TRACE, MASKED, BAND, GRID, FAINT = "#1f4e79", "#b9c0c7", "#b3261e", "#e6e9ec", "#7b8794"
 

@@ -1,4 +1,4 @@
-"""Traces are what of a stream's newest seconds is drawn: the least and the greatest value in each column of pixels.
+"""DrawnTraces are what is drawn of a stream: the least and the greatest value in each column of pixels.
 
 A line through a thousandth of the samples would hide a spike between two of them; the range of each column hides none,
 and costs a browser the same for 100 samples a second as for 30,000.
@@ -56,7 +56,7 @@ class TracePicture:
         return np.insert(times, breaks, np.nan), np.insert(values, breaks, np.nan)
 
 
-class Traces:
+class DrawnTraces:
     """The newest columns of one stream, kept up to date sample by sample.
 
     Parameters

@@ -13,7 +13,7 @@ from bci.control.page import markup
 from bci.control.page.buttons import CommandButtons, Send
 from bci.control.page.figures import EvokedFigure, SideFigure, SpectrumFigure, StageFigure, TraceFigure
 from bci.control.page.model import PageModel, channel_labels
-from bci.control.page.moment import Banner, Level, Moment
+from bci.control.page.moment import Banner, PageMoment, Tone
 from bci.control.page.style import PAGE, SHEET
 
 #: Channels that are shown at once.
@@ -25,12 +25,12 @@ WORDS_HZ, CURVES_HZ = 4.0, 1.0
 _GAINS = ("¼", "½", "1", "2", "4")
 
 #: What stands in the banner of a browser that has lost its session.
-_LOST = Moment(
+_LOST = PageMoment(
     "",
     math.nan,
     math.nan,
     Banner(
-        Level.IDLE,
+        Tone.IDLE,
         "No connection",
         "This page has ended, or its session. What is below is the last that was seen; the session does not depend "
         "on its page. Reload to look again.",

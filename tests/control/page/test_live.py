@@ -11,7 +11,7 @@ from test_moment import LOSS, WELL
 
 from bci.control.directory import Directory, StreamPlace
 from bci.control.page.live import LiveModel
-from bci.control.page.moment import Level
+from bci.control.page.moment import Tone
 from bci.control.snapshot import ReconstructionSnapshot, SessionSnapshot, SessionState
 from bci.control.snapshot_ring import SnapshotWriter, create_snapshots
 from bci.errors import RingError
@@ -173,7 +173,7 @@ def test_alarms_commands_and_the_end_are_said(rig: Rig) -> None:
     rig.model.look()
     moment = rig.model.moment()
     assert moment.alarms == (LOSS,)
-    assert moment.banner.level is Level.URGENT
+    assert moment.banner.level is Tone.URGENT
     assert list(moment.log) == ["one", "two"]
     assert math.isnan(moment.lasts)
     assert not rig.model.over

@@ -10,10 +10,10 @@ from bci.control.page import markup
 from bci.control.page.metrics import metrics_text
 from bci.control.page.moment import (
     Banner,
-    Level,
-    Moment,
+    PageMoment,
     PagePicture,
     Progress,
+    Tone,
     banner_of,
     counters_of,
     nodes_of,
@@ -42,27 +42,27 @@ LOSS = Alarm("no data", "NO DATA 12 s, neutral", "Nothing comes.", "Look at the 
 @pytest.mark.parametrize(
     ("snapshot", "now", "level", "words"),
     [
-        (None, 0.0, Level.IDLE, "Preparing"),
-        (WELL, 100.1, Level.GOOD, "All is well"),
-        (dataclasses.replace(WELL, alarms=(NOTE,)), 100.1, Level.NOTE, "2 channels masked"),
-        (dataclasses.replace(WELL, alarms=(LOSS, NOTE)), 100.1, Level.URGENT, "NO DATA 12 s"),
-        (WELL, 110.0, Level.URGENT, "supervisor does not answer"),
+        (None, 0.0, Tone.IDLE, "Preparing"),
+        (WELL, 100.1, Tone.GOOD, "All is well"),
+        (dataclasses.replace(WELL, alarms=(NOTE,)), 100.1, Tone.NOTE, "2 channels masked"),
+        (dataclasses.replace(WELL, alarms=(LOSS, NOTE)), 100.1, Tone.URGENT, "NO DATA 12 s"),
+        (WELL, 110.0, Tone.URGENT, "supervisor does not answer"),
         (
             dataclasses.replace(WELL, state=SessionState.LATCHED, latched="decode died"),
             100.1,
-            Level.URGENT,
+            Tone.URGENT,
             "Latched safe",
         ),
         (
             dataclasses.replace(WELL, state=SessionState.DONE, ended_by="stopped by the operator"),
             500.0,
-            Level.IDLE,
+            Tone.IDLE,
             "Ended",
         ),
     ],
 )
 def test_the_banner_has_the_colour_of_the_worst(
-    snapshot: SessionSnapshot | None, now: float, level: Level, words: str
+    snapshot: SessionSnapshot | None, now: float, level: Tone, words: str
 ) -> None:
     banner = banner_of(snapshot, now)
     assert banner.level is level
@@ -71,9 +71,9 @@ def test_the_banner_has_the_colour_of_the_worst(
 
 def test_losses_are_urgent_and_zeros_are_quiet() -> None:
     counters = {one.label: one for one in counters_of(WELL)}
-    assert (counters["samples lost"].value, counters["samples lost"].level) == ("3", Level.URGENT)
-    assert counters["windows skipped"].level is Level.NOTE
-    assert counters["flips dropped"].level is Level.IDLE
+    assert (counters["samples lost"].value, counters["samples lost"].level) == ("3", Tone.URGENT)
+    assert counters["windows skipped"].level is Tone.NOTE
+    assert counters["flips dropped"].level is Tone.IDLE
     assert counters["samples"].value == "12\u2009345"
 
 
@@ -87,7 +87,7 @@ def test_a_program_that_is_silent_started_again_or_given_up_says_so() -> None:
     }
     nodes = {one.name: one for one in nodes_of(dataclasses.replace(WELL, programs=programs))}
     assert [node.level for node in nodes.values()] == [
-        Level.GOOD, Level.URGENT, Level.NOTE, Level.URGENT, Level.IDLE,
+        Tone.GOOD, Tone.URGENT, Tone.NOTE, Tone.URGENT, Tone.IDLE,
     ]  # fmt: skip
     assert "restart 2" in nodes["c"].words
     assert "no disk" in nodes["d"].words
@@ -102,7 +102,7 @@ def test_progress_is_the_engines() -> None:
 def test_every_word_from_outside_is_escaped() -> None:
     bad = '<img src=x onerror="alert(1)">\x1b[2J'
     alarm = Alarm("a", bad, bad, bad)
-    moment = Moment(bad, 1.0, 2.0, Banner(Level.NOTE, bad, bad), progress=Progress(1, 0, 2, bad))
+    moment = PageMoment(bad, 1.0, 2.0, Banner(Tone.NOTE, bad, bad), progress=Progress(1, 0, 2, bad))
     pages = [
         markup.banner(moment),
         markup.alarms([alarm]),

@@ -1,9 +1,9 @@
-"""Traces hold the range of every column, however the samples come, and show where time was interrupted."""
+"""DrawnTraces hold the range of every column, however the samples come, and show where time was interrupted."""
 
 import numpy as np
 import pytest
 
-from bci.control.page.traces import TracePicture, Traces, unusable
+from bci.control.page.traces import DrawnTraces, TracePicture, unusable
 from bci.signal.types import Signal
 
 RATE = 1000.0
@@ -11,7 +11,7 @@ SIGNAL = Signal("eeg", RATE, (3,), ("a", "b", "c"), "uV")
 ALL = slice(0, 3)
 
 
-def feed(traces: Traces, samples: np.ndarray, times: np.ndarray, first: int, sizes: list[int]) -> None:
+def feed(traces: DrawnTraces, samples: np.ndarray, times: np.ndarray, first: int, sizes: list[int]) -> None:
     at = 0
     while at < len(samples):
         n = sizes[at % len(sizes)]
@@ -26,7 +26,7 @@ def test_columns_do_not_depend_on_chunking(sizes: list[int], first: int) -> None
     samples = rng.normal(size=(5000, 3)).astype(np.float32)
     samples[4321, 1] = 99.0
     times = 50.0 + np.arange(5000) / RATE
-    traces = Traces(SIGNAL, 2.0, 100)
+    traces = DrawnTraces(SIGNAL, 2.0, 100)
     feed(traces, samples, times, first, sizes)
     picture = traces.picture(ALL, times[-1])
     edges = np.searchsorted(times, picture.times - 1e-9)
@@ -39,7 +39,7 @@ def test_columns_do_not_depend_on_chunking(sizes: list[int], first: int) -> None
 
 
 def test_a_gap_interrupts_the_line_and_so_does_a_stretch_that_was_not_looked_at() -> None:
-    traces = Traces(SIGNAL, 4.0, 200)
+    traces = DrawnTraces(SIGNAL, 4.0, 200)
     samples = np.ones((1000, 3), np.float32)
     traces.add(0, samples, np.arange(1000) / RATE)
     traces.add(1000, samples, 1.5 + np.arange(1000) / RATE)
@@ -55,7 +55,7 @@ def test_what_is_no_number_is_left_out_and_what_shows_nothing_is_told() -> None:
     samples = np.random.default_rng(1).normal(size=(1000, 3)).astype(np.float32)
     samples[:, 1] = 7.0
     samples[300:400, 2] = np.nan
-    traces = Traces(SIGNAL, 1.0, 100)
+    traces = DrawnTraces(SIGNAL, 1.0, 100)
     traces.add(0, samples, np.arange(1000) / RATE)
     picture = traces.picture(ALL, 1.0)
     assert unusable(picture).tolist() == [False, True, True]
@@ -64,7 +64,7 @@ def test_what_is_no_number_is_left_out_and_what_shows_nothing_is_told() -> None:
 
 
 def test_old_columns_leave_as_time_goes_on_though_no_sample_comes() -> None:
-    traces = Traces(SIGNAL, 1.0, 100)
+    traces = DrawnTraces(SIGNAL, 1.0, 100)
     traces.add(0, np.ones((1000, 3), np.float32), np.arange(1000) / RATE)
     assert len(traces.picture(ALL, 1.0).times) == 100
     assert 49 <= len(traces.picture(ALL, 1.5).times) <= 52
@@ -73,7 +73,7 @@ def test_old_columns_leave_as_time_goes_on_though_no_sample_comes() -> None:
 
 def test_volumes_and_slow_streams_are_shown_for_long_enough_to_see_something() -> None:
     bold = Signal("bold", 0.5, (2, 2, 2))
-    traces = Traces(bold, 10.0, 500)
+    traces = DrawnTraces(bold, 10.0, 500)
     assert traces.seconds == 120.0
     traces.add(0, np.arange(80, dtype=np.float32).reshape(10, 2, 2, 2), np.arange(10) * 2.0)
     picture = traces.picture(slice(0, 8), 20.0)
