@@ -4,12 +4,12 @@ import base64
 import io
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from PIL import Image
 
 from bci.control.page.moment import Counter, Node, PageMoment, PagePicture, Progress, Tone
 from bci.control.page.style import FAINT, GROUND, INK
+from bci.io.files.page import escape
 from bci.memory.alarms import Alarm
 from bci.signal.foreign import visible
 
