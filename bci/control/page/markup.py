@@ -11,7 +11,6 @@ from bci.control.page.moment import Counter, Node, PageMoment, PagePicture, Prog
 from bci.control.page.style import FAINT, GROUND, INK
 from bci.io.files.page import escape
 from bci.memory.alarms import Alarm
-from bci.signal.foreign import visible
 
 
 def clock_face(seconds: float) -> str:
@@ -32,7 +31,7 @@ def plain(words: str) -> str:
     >>> plain("<b>amp</b>")
     '&lt;b&gt;amp&lt;/b&gt;'
     """
-    return escape(visible(words))
+    return escape(words)
 
 
 def banner(moment: PageMoment) -> str:
