@@ -2,7 +2,7 @@
 
 import typer
 
-from bci.cli import calibrate, certify, control, data, new, page, quality, run
+from bci.cli import calibrate, certify, control, data, generators, new, page, quality, run
 from bci.cli import inspect as look
 from bci.cli import recordings as keep
 from bci.cli import replay as play
@@ -16,5 +16,19 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for module in (new, run, control, page, play, keep, certify, look, quality, data, learn, calibrate):
+for module in (
+    new,
+    run,
+    control,
+    page,
+    play,
+    keep,
+    certify,
+    look,
+    quality,
+    data,
+    learn,
+    calibrate,
+    generators,
+):
     module.register(app)

@@ -20,10 +20,10 @@ from bci.io.files.capped import ChildLimits, ask
 #: Seconds that a trial may take; a demo bundle takes 0.2.
 TIME_LIMIT_S = 60.0
 
-# Python, NumPy and ONNX Runtime map 0.2 GiB; the rest is for activations.
-_BASE_BYTES = 2 * 2**30
-# Weights are held as bytes, parsed, optimised and pre-packed at the same time.
-_PER_BYTE = 8
+#: Bytes for any graph: Python, NumPy and ONNX Runtime map 0.2 GiB; the rest is for activations.
+BASE_BYTES = 2 * 2**30
+#: Bytes for each byte of a file: weights are held as bytes, parsed, optimised and pre-packed at the same time.
+PER_BYTE = 8
 
 
 def chain_of(spec: BundleSpec, window: tuple[int, ...], precision: Precision = "float32") -> Chain:
@@ -86,7 +86,7 @@ def probe(
     files = {name for chain in chains for _, name, _ in chain.graphs}
     arrays = sum(4 * math.prod(shape) for chain in chains for shape in chain.sizes().values())
     limits = ChildLimits(
-        memory=_BASE_BYTES + _PER_BYTE * (sum((folder / name).stat().st_size for name in files) + arrays),
+        memory=BASE_BYTES + PER_BYTE * (sum((folder / name).stat().st_size for name in files) + arrays),
         seconds=time_limit_s,
         expected="graphs that load and run",
         advice="Do not use it, or reduce its networks.",

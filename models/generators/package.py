@@ -3,7 +3,7 @@
 ::
 
     generator.json   input and output, rule for its latents, provenance, scores, hashes
-    generator.onnx   latent (n, d) → image (n, 3, height, width), any n, the rule not applied
+    generator.onnx   latent (n, d) → image (n, 3, height, width), any n or one, the rule not applied
     card.md          the same for people
     training.json    what was seen at each look, samples.png a sheet of pictures
 
@@ -183,7 +183,8 @@ def _read(folder: Path) -> tuple[GeneratorSpec, str]:
 
 def _at_once(spec: GeneratorSpec) -> int:
     """Return how many latents go through the graph in one run."""
-    return max(1, min(_AT_ONCE, _MOST_PICTURES // (12 * spec.image.height * spec.image.width)))
+    fitting = max(1, min(_AT_ONCE, _MOST_PICTURES // (12 * spec.image.height * spec.image.width)))
+    return spec.batch or fitting
 
 
 def _try_graph(folder: Path, spec: GeneratorSpec) -> None:

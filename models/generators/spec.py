@@ -24,13 +24,16 @@ class GeneratorSpec(Section):
     name, title : str
         The generator's name, and one sentence about it.
     architecture : mapping
-        Kind and settings, as `models.generators.interface.build` takes them.
+        Kind and settings, as `models.generators.interface.build` takes them; of kind ``imported`` how a file from
+        elsewhere was read, which nothing builds again.
     latent : int
         d.
     image : ImageSpec
         Size of the pictures and the values that mean black and full brightness.
     rule, limit : str, float
         What a decoded latent passes before it is drawn: kept, rescaled to norm √d, or truncated to ± limit.
+    batch : int
+        How many latents the graph takes at once: 1, or 0 for any number.
     provenance : Provenance
         Pictures, configuration, seeds, versions.
     scores : mapping
@@ -47,6 +50,7 @@ class GeneratorSpec(Section):
     image: ImageSpec
     rule: Rule = "keep"
     limit: float = Field(default=2.0, gt=0)
+    batch: Literal[0, 1] = 0
     provenance: Provenance = Provenance()
     scores: dict[str, JsonValue] = Field(default_factory=dict)
     files: dict[FileName, Sha256] = Field(default_factory=dict)

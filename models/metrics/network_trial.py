@@ -7,15 +7,13 @@ child and answers one request (`bci.io.files.capped`).
 from pathlib import Path
 from typing import Any
 
+from bci.decoder.probe import BASE_BYTES, PER_BYTE
 from bci.decoder.wire import read_facts
 from bci.errors import BundleError, ConfigError
 from bci.io.files.capped import ChildLimits, answer, ask, printable
 from bci.io.files.regular import require_regular
 
 _SECONDS = 120.0
-_BASE_BYTES = 2 * 2**30
-#: Of the child's memory, for each byte of the file: weights are held as bytes, parsed, optimised and pre-packed.
-_PER_BYTE = 8
 
 
 def try_network(path: Path, pictures: int, size: int) -> None:
@@ -36,7 +34,7 @@ def try_network(path: Path, pictures: int, size: int) -> None:
         If it is no network from so many pictures to features, or wants more memory or time than it may have.
     """
     limits = ChildLimits(
-        memory=_BASE_BYTES + _PER_BYTE * require_regular(path, ConfigError),
+        memory=BASE_BYTES + PER_BYTE * require_regular(path, ConfigError),
         seconds=_SECONDS,
         expected="a network that loads and runs",
         advice="Take the file away, or export a smaller network.",

@@ -9,6 +9,7 @@ from commands import call
 COMMANDS = (
     "demo", "run", "control", "page", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor",
     "info", "latency", "quality", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
+    "import-generator",
 )  # fmt: skip
 
 
@@ -36,6 +37,7 @@ def test_each_command_explains_itself_and_offers_json(command: str) -> None:
         (["control", "nowhere", "stop"], "nowhere"),
         (["latency", "nowhere"], "nowhere"),
         (["page", "nowhere"], "nowhere"),
+        (["import-generator", "nowhere.onnx", "--out", "out"], "nowhere.onnx"),
         (["check", "nowhere.toml"], "nowhere.toml"),
         (["replay", "nowhere.edf"], "nowhere.edf"),
         (["evaluate", "nowhere"], "nowhere"),
