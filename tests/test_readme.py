@@ -31,7 +31,7 @@ CODE = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"```.*?```", "", README,
 LINES = [" ".join(code.split()) for code in CODE] + [
     line.split("#")[0].strip() for fence in FENCES for line in fence.splitlines()
 ]
-VERBS = sorted({match[1] for line in LINES if (match := re.match(r"(?:\.venv/bin/)?bci (\w+)", line))})
+VERBS = sorted({match[1] for line in LINES if (match := re.match(r"(?:\.venv/bin/)?bci ([\w-]+)", line))})
 SHIPPED = sorted(path.parent for path in (ROOT / "models" / "bundles").glob("*/bundle.json"))
 
 
@@ -59,9 +59,9 @@ def test_every_command_is_one_and_takes_the_options_that_stand_behind_it(verb):
 
 
 def test_every_command_there_is_stands_in_readme():
-    listed = set(re.findall(r"^│ ([a-z]+) ", call("--help").words, re.M)) - {"help"}
+    listed = set(re.findall(r"^│ ([a-z-]+) ", call("--help").words, re.M)) - {"help"}
     assert len(listed) > 15
-    assert listed <= set(re.findall(r"\bbci ([a-z]+)", " ".join(LINES)))
+    assert listed <= set(re.findall(r"\bbci ([a-z-]+)", " ".join(LINES)))
 
 
 def test_exit_statuses_are_those_of_a_session():
