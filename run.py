@@ -34,7 +34,7 @@ PARTS = {
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 #: Debian packages that some system tests need, and the program that shows that each is there.
-DEBIAN = {"mosquitto": "mosquitto", "xvfb": "Xvfb"}
+DEBIAN = {"chromium": "chromium", "chromium-driver": "chromedriver", "mosquitto": "mosquitto", "xvfb": "Xvfb"}
 
 
 def main(words: list[str]) -> int:

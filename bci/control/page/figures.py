@@ -73,7 +73,7 @@ class TraceFigure:
 
     def __init__(self, height: int) -> None:
         self.drawn = _figure("Signals", height, x_range=Range1d(-10, 0), y_range=Range1d(-16, 1))
-        self._lines = ColumnDataSource({"x": [], "y": []})
+        self._lines = ColumnDataSource({"x": [], "y": []}, name="traces")
         self._grey = ColumnDataSource({"x": [], "y": []})
         self._gaps = ColumnDataSource({"left": [], "right": [], "why": []})
         self.drawn.quad(

@@ -1,0 +1,156 @@
+"""A Browser is headless Chromium that shows one of our pages: with it tests look and click, and benchmarks draw.
+
+It resolves no name but this machine's own, so a page that needs the network shows that it does, and it writes down
+what every page asks for.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+#: Names that distributions give the program and its driver.
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+#: Returns the first element that `matches`, through the shadow roots that Bokeh nests.
+_FIND = """
+const matches = new Function("element", "return " + arguments[0]);
+const look = root => {
+  for (const element of root.querySelectorAll("*")) {
+    if (matches(element)) return element;
+    const inside = element.shadowRoot ? look(element.shadowRoot) : null;
+    if (inside) return inside;
+  }
+  return null;
+};
+return look(document);
+"""
+
+
+def what_is_missing() -> str:
+    """Return what a Browser needs and this machine lacks; empty where it has all."""
+    try:
+        import selenium  # noqa: F401
+    except ImportError:
+        return "selenium (pip install selenium)"
+    if _chromium() is None or shutil.which("chromedriver") is None:
+        return "Chromium and its driver (Debian: apt-get install chromium chromium-driver)"
+    return ""
+
+
+class Browser:
+    """A Browser as `open_browser` yields it.
+
+    Attributes
+    ----------
+    driver : selenium.webdriver.Chrome
+        What Selenium offers.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self._entries: list[dict[str, Any]] = []
+
+    def show(self, url: str) -> None:
+        """Open a page, and return when it has loaded."""
+        self.driver.get(url)
+
+    def find(self, condition: str) -> Any:
+        """Return the first element for which an expression of JavaScript about ``element`` holds; None without one."""
+        return self.driver.execute_script(_FIND, condition)
+
+    def button(self, label: str) -> Any:
+        """Return the button with a label; None where there is none."""
+        return self.find(
+            f"element.tagName === 'BUTTON' && element.textContent.trim() === {json.dumps(label)}"
+        )
+
+    def text(self, condition: str) -> str:
+        """Return the words of an element; empty where it is not there."""
+        element = self.find(condition)
+        return (
+            ""
+            if element is None
+            else str(self.driver.execute_script("return arguments[0].innerText", element))
+        )
+
+    def columns(self, name: str) -> dict[str, list[float]]:
+        """Return what a figure's source of data holds in the browser; empty before it is there."""
+        script = """
+        const source = window.Bokeh?.documents[0]?.get_model_by_name(arguments[0]);
+        if (!source) return {};
+        const plain = values => Array.from(values, value => Number.isFinite(value) ? value : null);
+        return Object.fromEntries(Object.entries(source.data).map(([key, values]) => [key, plain(values)]));
+        """
+        found: dict[str, list[float]] = self.driver.execute_script(script, name)
+        return found
+
+    def requests(self) -> list[str]:
+        """Return the addresses of all that was asked for since it was opened, web sockets included."""
+        return [
+            str(entry["params"]["request"]["url"] if "request" in entry["params"] else entry["params"]["url"])
+            for entry in self._log()
+            if entry["method"] in ("Network.requestWillBeSent", "Network.webSocketCreated")
+        ]
+
+    def complaints(self) -> list[str]:
+        """Return what its console says went wrong."""
+        return [
+            str(entry["message"]) for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"
+        ]
+
+    def pids(self) -> list[int]:
+        """Return its processes, the driver's among them."""
+        driver = psutil.Process(self.driver.service.process.pid)
+        return [driver.pid, *(child.pid for child in driver.children(recursive=True))]
+
+    def pin(self, cores: list[int]) -> None:
+        """Let all its processes run on some cores only (Linux)."""
+        for pid in self.pids():
+            psutil.Process(pid).cpu_affinity(cores)
+
+    def _log(self) -> list[dict[str, Any]]:
+        self._entries += [
+            json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
+        ]
+        return self._entries
+
+
+@contextmanager
+def open_browser(size: tuple[int, int] = (1280, 1230)) -> Iterator[Browser]:
+    """Run a browser of its own, with a window of `size` pixels and nothing kept of earlier ones."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(_chromium())
+    with tempfile.TemporaryDirectory(prefix="bci-browser-", ignore_cleanup_errors=True) as profile:
+        for word in (
+            *("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "no-first-run"),
+            *("disable-background-networking", "disable-component-update", "disable-sync", "no-proxy-server"),
+            "host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+            f"window-size={size[0]},{size[1]}",
+            f"user-data-dir={profile}",
+        ):
+            options.add_argument(f"--{word}")
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+        driver = webdriver.Chrome(
+            options=options, service=Service(executable_path=shutil.which("chromedriver"))
+        )
+        try:
+            driver.set_page_load_timeout(60)
+            # Its own first page asks for things too, and goes on to until another stands there.
+            driver.get("about:blank")
+            driver.get_log("performance")
+            yield Browser(driver)
+        finally:
+            driver.quit()
+
+
+def _chromium() -> Path | None:
+    return next((Path(found) for name in _PROGRAMS if (found := shutil.which(name))), None)
