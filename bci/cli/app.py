@@ -2,7 +2,7 @@
 
 import typer
 
-from bci.cli import calibrate, certify, control, data, generators, new, page, quality, run
+from bci.cli import calibrate, certify, control, data, device, generators, new, page, quality, run
 from bci.cli import inspect as look
 from bci.cli import recordings as keep
 from bci.cli import replay as play
@@ -27,6 +27,7 @@ for module in (
     look,
     quality,
     data,
+    device,
     learn,
     calibrate,
     generators,

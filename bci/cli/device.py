@@ -92,7 +92,7 @@ def device(
                 "lost": player.lost,
                 "resets": player.resets,
                 "reopened": player.reopened,
-            }  # fmt: skip
+            }
         )
 
 

@@ -9,7 +9,7 @@ from commands import call
 COMMANDS = (
     "demo", "run", "control", "page", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor",
     "info", "latency", "quality", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
-    "import-generator",
+    "import-generator", "device",
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Packets: what a board hands over in bursts, numbered by its counter and given times by number and rate.
 
 A sample is stamped when it arrives, which can be late and never early. Its number is not late: so the time of sample
-`n` is ``anchor + n / rate``, with the anchor at the earliest that the arrivals of the last seconds allow. Numbers that the
-board's counter leaves out are samples that were lost; they keep their places.
+`n` is ``anchor + n / rate``, with the anchor at the earliest that the arrivals of the last seconds allow. Numbers that
+the board's counter leaves out are samples that were lost; they keep their places.
 """
 
 import math
@@ -17,7 +17,7 @@ WINDOW_S = 4.0
 #: Two samples are stamped at least so many periods apart.
 _LEAST_STEP = 0.25
 
-#: A counter that stands for so many lost samples at once says something else: another counting, or a board that restarted.
+#: A step of the counter that stands for more lost samples at once says something else: a board that began anew.
 _MOST_LOST_S = 2.0
 
 
@@ -93,7 +93,7 @@ class Packets:
 
 
 class Counter:
-    """A Counter reads a board's own count: what it counts by, to and how many samples share a number are seen, not known.
+    """A Counter reads a board's own count: what it counts by and to, and how many samples share a number, are seen.
 
     Parameters
     ----------
