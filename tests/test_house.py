@@ -74,7 +74,7 @@ RAW_TIME = {
         "an event loop pauses between looks at orders, by its own clock",
     ),
     "bci/control/mqtt/wall_clock.py": ({"time"}, "commands come from computers that have no session clock"),
-    "bci/io/devices/board.py": ({"time"}, "BrainFlow stamps samples with the time of day"),
+    "bci/io/devices/amplifier.py": ({"time"}, "BrainFlow stamps samples with the time of day"),
     "bci/io/files/capped.py": (
         {"monotonic"},
         "the limit of a child process that may hang; no session waits on it",

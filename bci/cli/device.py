@@ -54,7 +54,7 @@ def device(
     """
     output = use(json)
     with needing("devices", "reading an amplifier"):
-        from bci.io.devices.board import Board, board_names
+        from bci.io.devices.amplifier import Amplifier, board_names
 
         if board is None:
             known = board_names()
@@ -71,7 +71,7 @@ def device(
             "master_board": master_board,
         }  # fmt: skip
         name = source_id or f"brainflow-{board.lower()}"
-        with DevicePlayer(lambda: Board(board, clock, connection), clock, name) as player:
+        with DevicePlayer(lambda: Amplifier(board, clock, connection), clock, name) as player:
             first = player.groups[0].signal
             output.say(
                 styled("bold", name),

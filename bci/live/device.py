@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bci.errors import StreamError
-from bci.io.devices.board import Board, Group, Handed
+from bci.io.devices.amplifier import Amplifier, Group, Handed
 from bci.io.devices.packets import Packets
 from bci.io.lsl.markers import MarkerOutlet
 from bci.io.lsl.outlet import LslOutlet
@@ -35,9 +35,9 @@ class DevicePlayer(Closing):
         How often the board was opened again.
     """
 
-    def __init__(self, open_board: Callable[[], Board], clock: Clock, source_id: str) -> None:
+    def __init__(self, open_board: Callable[[], Amplifier], clock: Clock, source_id: str) -> None:
         self._open, self._clock = open_board, clock
-        self._board: Board | None = open_board()
+        self._board: Amplifier | None = open_board()
         self.groups: list[Group] = self._board.groups
         self._packets = Packets(self._board.rate)
         names = [source_id, *(f"{source_id}-{group.name}" for group in self.groups[1:])]

@@ -8,7 +8,7 @@ import pytest
 from commands import call
 
 from bci.errors import StreamError
-from bci.io.devices.board import Board, Group, Handed, board_number, groups_of
+from bci.io.devices.amplifier import Amplifier, Group, Handed, board_number, groups_of
 from bci.io.lsl.markers import MarkerSource
 from bci.io.lsl.source import LslSource
 from bci.live.device import SILENT_S, DevicePlayer
@@ -109,7 +109,7 @@ def test_a_lost_board_is_said_and_tried_again(
 def test_brainflows_own_synthetic_board_arrives_over_the_network() -> None:
     clock = LslClock()
     with (
-        DevicePlayer(lambda: Board("synthetic", clock, {}), clock, "test-device-real") as player,
+        DevicePlayer(lambda: Amplifier("synthetic", clock, {}), clock, "test-device-real") as player,
         LslSource("test-device-real", clock=clock, timeout=10) as source,
         MarkerSource("test-device-real-markers", clock=clock, timeout=10) as markers,
     ):

@@ -39,7 +39,7 @@ class Packets:
 
     def __init__(self, rate: float) -> None:
         self._period = 1.0 / rate
-        self._count = Counter(max(1, round(_MOST_LOST_S * rate)))
+        self._count = BoardCount(max(1, round(_MOST_LOST_S * rate)))
         self._next = 0
         self._newest = -math.inf
         self._anchors: deque[tuple[float, float]] = deque()  # arrival and anchor, the anchors rising
@@ -92,8 +92,8 @@ class Packets:
             self._anchors.popleft()
 
 
-class Counter:
-    """A Counter reads a board's own count: what it counts by and to, and how many samples share a number, are seen.
+class BoardCount:
+    """A BoardCount reads a board's own count: what it counts by and to, and how many samples share a number, are seen.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Counter:
 
     Examples
     --------
-    >>> counter = Counter(100)
+    >>> counter = BoardCount(100)
     >>> [counter.missing(n) for n in (253, 254, 255, 0, 1, 4)]
     [0, 0, 0, 0, 0, 2]
     """

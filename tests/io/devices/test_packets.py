@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from bci.io.devices.packets import Counter, Packets
+from bci.io.devices.packets import BoardCount, Packets
 
 RATE = 250.0
 
@@ -78,6 +78,6 @@ def test_lost_samples_keep_their_places() -> None:
     ],
 )
 def test_counters_as_boards_have_them(numbers: list[float], lost: int, resets: int) -> None:
-    counter = Counter(500)
+    counter = BoardCount(500)
     assert sum(counter.missing(float(n)) for n in numbers) == lost
     assert (counter.lost, counter.resets) == (lost, resets)

@@ -1,4 +1,4 @@
-"""A Board is an amplifier that BrainFlow knows, read directly: its channels, units, rate, markers and stamps.
+"""An Amplifier is a board that BrainFlow knows, read directly: its channels, units, rate, markers and stamps.
 
 BrainFlow hands out a table of rows: channels in microvolts, motion in g and degrees a second, a counter, a stamp of the
 time of day at which each sample arrived, and a row for markers (BrainFlow's documentation, "Data Format
@@ -171,8 +171,8 @@ def _electrodes(description: Mapping[str, Any], name: str, rate: float) -> Group
     )
 
 
-class Board(Closing):
-    """A Board delivers samples from when it is made until it is closed.
+class Amplifier(Closing):
+    """An Amplifier delivers samples from when it is made until it is closed.
 
     Parameters
     ----------
