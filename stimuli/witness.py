@@ -27,7 +27,7 @@ class Witness:
     shown : Ring
         The display's changes of picture.
     frames : sequence of Ring
-        The reconstructions of each decoder that feeds the display.
+        The reconstructions of each decoder that feeds the display; none in a session that collects.
     early_s : float
         How long before the time it was asked for a flip may come and still be this stimulus', seconds.
     first_frames : sequence of int
@@ -82,9 +82,10 @@ class Witness:
         onset, broken = self._onset(start, trial)
         ending = Ending.ABORTED if broken or cut_short or math.isnan(onset) else Ending.SHOWN
         readings = self.readings()
-        own = readings.pop(number, None) or self._newest_window(
-            self._frames[self.feeds.get(number, 0)], onset
-        )
+        feed = self.feeds.get(number, 0)
+        own = readings.pop(number, None)
+        if own is None and feed < len(self._frames):
+            own = self._newest_window(self._frames[feed], onset)
         return replace(_outcome(number, ending, onset, own, readings.values()), answers=answers)
 
     def _onset(self, start: float, trial: Trial) -> tuple[float, bool]:
@@ -110,6 +111,8 @@ class Witness:
         since : float
             When its data must have arrived at the earliest, session seconds.
         """
+        if feed >= len(self._frames):
+            return -1, None
         ring = self._frames[feed]
         if not ring.count:
             return -1, None

@@ -178,14 +178,25 @@ def latency(
     decoded, the wait for the answer itself (of blood, seconds) is said apart.
     """
     output = use(json)
-    from bci.session.latency import latency_table, response_wait
+    from bci.session.latency import latency_table, response_wait, stimulus_wait
     from bci.session.latency_picture import latency_picture
     from bci.session.onset import true_onset
+    from bci.session.recorded import RecordedSession
 
     session = find_given(session, "bci latency", SESSION)
     table = latency_table(session)
-    output.table("Milliseconds per stage", *latency_rows(table))
-    output.explain("p50 flip")
+    collects = RecordedSession.read(session).collects
+    if collects:
+        output.say("This session collects: nothing was decoded, so no stage of decoding took any time.")
+    else:
+        output.table("Milliseconds per stage", *latency_rows(table))
+        output.explain("p50 flip")
+    stimuli = stimulus_wait(session)
+    if stimuli["n"]:
+        output.say(
+            f"stimuli, from the time that each was asked for to its flip: p50 {stimuli['p50']:.1f} ms, p99 "
+            f"{stimuli['p99']:.1f} ms, {stimuli['n']} trials"
+        )
     waited = response_wait(session)
     if waited["n"]:
         output.say(
@@ -193,9 +204,10 @@ def latency(
             f"p99 {waited['p99'] / 1e3:.3g} s, {waited['n']} epochs. It is the response's own time and the bundle's "
             "choice of epoch; no stage holds it and nothing is subtracted."
         )
-    picture = session / "latency.png"
-    latency_picture(session, picture)
-    output.say(f"picture: {picture}")
+    picture = None if collects else session / "latency.png"
+    if picture is not None:
+        latency_picture(session, picture)
+        output.say(f"picture: {picture}")
     onset = true_onset(session, photodiode, photodiode_stream, photodiode_channel)
     for sentence in onset.sentences():
         output.say(sentence)
@@ -204,7 +216,8 @@ def latency(
             "session": str(session),
             "latency_ms": table,
             "response_wait_ms": waited,
-            "picture": str(picture),
+            "stimulus_wait_ms": stimuli,
+            "picture": picture and str(picture),
             "onset_ms": onset.result(),
         }
     )

@@ -168,6 +168,9 @@ def reproduce(
 ) -> None:
     """Decode a recorded session again, offline, and compare every reconstruction with what was made and shown live.
 
+    Of a session that collected, without a decoder, the recording's checksums are verified, and whether the pictures
+    that were shown are those that lie in its folder.
+
     On the same machine with the same libraries all must be equal, bit for bit. Elsewhere the result says which
     library differs, whether the latents are within the stated tolerance, and, where the session stored pictures,
     whether those are. Exit status 3 when they are not.
@@ -180,6 +183,11 @@ def reproduce(
         raise ConfigError(f"--provider {provider!r}: cpu or cuda was expected")
     session = find_given(session, "bci reproduce", SESSION)
     bundle = bundle and find_given(bundle, "bci reproduce --bundle", BUNDLE)
+    if RecordedSession.read(session).collects:
+        from bci.cli.collected import verify_collected
+
+        _conclude(verify_collected(session, output), output)
+        return
     chosen = cast('Literal["cpu", "cuda"] | None', provider)
     others = RecordedSession.read(session).decoders if decoder is None else []
     if others and bundle is not None:
@@ -195,8 +203,13 @@ def reproduce(
         )
         _say_reproduced(results[name], output)
     result = results[decoder]
-    output.result(result | ({"decoders": {name: results[name] for name in others}} if others else {}))
-    if not all(one["reproduced"] for one in results.values()):
+    result |= {"decoders": {name: results[name] for name in others}} if others else {}
+    _conclude(result | {"reproduced": all(one["reproduced"] for one in results.values())}, output)
+
+
+def _conclude(result: dict[str, Any], output: Output) -> None:
+    output.result(result)
+    if not result["reproduced"]:
         raise typer.Exit(SAFE)
 
 

@@ -73,7 +73,10 @@ class _Rehearsal:
 
     def run(self) -> Rehearsed:
         config, bundles = self.config, self.roster.bundles
-        facts: dict[str, Any] = {"bundle": bundles[0].hash}
+        facts: dict[str, Any] = {"bundle": bundles[0].hash} if bundles else {}
+        if not bundles:
+            height, width = self.roster.image_size
+            self.say(f"decoder   none: this session collects, with pictures of {width} × {height} pixels")
         for decoder, bundle in zip(config.decoders, bundles, strict=True):
             which = f" ({decoder.name})" if decoder.name else ""
             self.say(f"bundle    {decoder.bundle.name}{which}, sound, hash {bundle.hash[:12]}")
@@ -153,7 +156,7 @@ class _Rehearsal:
         signal, speed, facts = self._source(stream, decoding)
         for bundle in decoding:
             bundle.adapt(signal, roster.run)
-        if any(config.decoded_by(index) == stream for index in config.feeds):
+        if signal.rate and stream in (config.shown_stream, *map(config.decoded_by, config.feeds)):
             # Refuses a limit that would turn the screen neutral between two samples.
             config.display.data_age_seconds_at(1 / (signal.rate * speed))
         buffer = plan_buffer(signal, speed, config.streams[stream], roster.held(stream))

@@ -19,7 +19,7 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
     from models.sessions.readings import LATENTS, count_left_out, known_latents, readings_of, score
 
     shown = config.experiment
-    if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
+    if not config.decoders or not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
         return {}
     try:
         session = RecordedSession.read(folder)
@@ -47,6 +47,7 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 
     session = RecordedSession.read(folder)
+    session.require_read()
     _require_pictures(session.sole_bundle(session.driver))
     experiment = session.experiment()
     if "folder" not in experiment:

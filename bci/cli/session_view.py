@@ -27,7 +27,7 @@ _DIGIT = re.compile(r"\d")
 
 def planted_states(config: SessionConfig) -> AlphaSimulator | None:
     """Return the simulator whose planted state is known, or None where the source is real."""
-    source = config.source_of(config.decoded_by(0))
+    source = config.source_of(config.decoded_by(0)) if config.decoders else None
     return AlphaSimulator(source.seed) if isinstance(source, SimulateSettings) else None
 
 
@@ -46,7 +46,8 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
     output.say(styled("bold", origin), f", until {summary['ended_by']}")
     for sentence in summary["told"]:
         output.say(styled("bold yellow", sentence))
-    refused = refusals(RecordedSession.read(folder).frames)
+    recorded = RecordedSession.read(folder)
+    refused = refusals(recorded.frames)
     if refused:
         output.say(styled("bold yellow", refused))
     for failure in summary["failures"]:
@@ -56,15 +57,20 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
             styled("bold yellow", f"{program} died and was started again {times}×"),
             f": see {folder / 'log.txt'}",
         )
+    windows = (
+        f"{summary['windows']} windows = {summary['reconstructions']} reconstructions + "
+        f"{summary['skipped']} skipped; "
+    )
     counted = (
-        f"{summary['windows']} windows = {summary['reconstructions']} reconstructions + {summary['skipped']} skipped; "
+        f"{'' if recorded.collects else windows}"
         f"{summary['samples_lost']} of {summary['samples']} samples lost; "
         f"{summary['flips']} flips, {summary['dropped_flips']} dropped"
     )
     output.say(counted)
     output.explain(counted)
-    output.table("Milliseconds per stage", *latency_rows(summary["latency_ms"]))
-    output.explain("p50")
+    if not recorded.collects:
+        output.table("Milliseconds per stage", *latency_rows(summary["latency_ms"]))
+        output.explain("p50")
     planted = compare_with_planted(config, folder)
     if planted:
         output.table(
@@ -82,7 +88,7 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
         say_score(scores, output)
     pairs = folder / "preview.png"
     if pairs.exists():
-        output.say(f"seen above read, every trial: {pairs}")
+        output.say(f"{'seen' if recorded.collects else 'seen above read'}, every trial: {pairs}")
     sheet = folder / "contact_sheet.png"
     output.say(
         f"session: {folder}"
@@ -118,7 +124,7 @@ def compare_with_planted(config: SessionConfig, folder: Path) -> dict[str, Any]:
     frames = [frame for frame in RecordedSession.read(folder).frames if frame.valid]
     if not frames:
         return {}
-    bundle = Bundle.load(config.decoder.bundle)
+    bundle = Bundle.load(config.decoders[0].bundle)
     rate = simulator.signal.rate
     half_window = bundle.length * bundle.pipeline.ratio(bundle.signal) / rate / 2
     seconds = np.array([frame.last_sample for frame in frames]) / rate - half_window

@@ -176,7 +176,9 @@ def _session(
     from models.sessions.evaluate import evaluate_session
     from models.sessions.evolution import evaluate_evolution
 
-    experiment = RecordedSession.read(folder).config.get("experiment") or {}
+    session = RecordedSession.read(folder)
+    session.require_read()
+    experiment = session.config.get("experiment") or {}
     if experiment.get("protocol") == "evolution":
         evolved: dict[str, Any] = evaluate_evolution(folder, out)
         return evolved

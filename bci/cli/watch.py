@@ -86,7 +86,9 @@ class Watch:
             styled(_URGENT if alarm.urgent else _NOTE, alarm.line) for alarm in session.alarms
         ]
         rows.append(self._how_far(session))
-        rows += self._decoded(session)
+        rows += (
+            self._decoded(session) if self._bundles else [Text("nothing is decoded: this session collects")]
+        )
         self._live.update(Group(*rows))
 
     def _say_what_changed(self, session: "SessionSnapshot") -> None:

@@ -18,6 +18,7 @@ AGE_SECONDS = 0.5
 
 _Level = Annotated[int, Field(ge=0, le=255)]
 _Degrees = Annotated[float, Field(gt=0, lt=180, allow_inf_nan=False)]
+_Pixels = Annotated[int, Field(ge=1, le=4096)]
 _Side = Annotated[int, Field(ge=16, le=16384)]
 # Every wait of a program ends within 0.1 s, so a screen slower than 10 Hz could not beat its heart in time.
 _Hertz = Annotated[float, Field(ge=10, le=1000, allow_inf_nan=False)]
@@ -63,6 +64,10 @@ class DisplaySettings(BaseModel):
 
     image_deg: _Degrees = 8.0
     """The picture's longer side."""
+
+    picture_px: tuple[_Pixels, _Pixels] | None = None
+    """Width and height of pictures in pixels, in a session without a decoder, which says it otherwise; absent means 256
+    by 256. Pictures of other proportions are cut to it around the middle."""
 
     background: _Level = 128
     """Grey level around the picture, and of the neutral picture."""

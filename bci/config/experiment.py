@@ -53,8 +53,16 @@ class LatentsSettings(ProtocolSettings):
     spread: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Random: standard deviation of every coordinate. Direction: distance of both ends from the origin, in units of √d,
     the length of a typical standard normal latent of d coordinates."""
+    drawn_by: PathText | None = None
+    """A bundle whose generator draws the pictures; absent means the session's own. A session without a decoder, which
+    collects answers to a generator's pictures, names it here."""
     seed: Seed = 0
     """Which points or which direction, and which random order."""
+
+    def placed(self, folder: Path) -> Self:
+        """Return the same settings with the bundle where it is, beside the file or elsewhere."""
+        drawn_by = None if self.drawn_by is None else locate(self.drawn_by, folder, "bundles")
+        return self.model_copy(update={"drawn_by": drawn_by})
 
 
 class StaircaseSettings(PictureFolderSettings):
@@ -62,6 +70,8 @@ class StaircaseSettings(PictureFolderSettings):
 
     Beside the pictures lies ``latents.json``, the latent of each by its name.
     """
+
+    reads: ClassVar[bool] = True
 
     protocol: Literal["staircase"]
     start: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -107,6 +117,7 @@ class EvolutionSettings(ProtocolSettings):
     """Pictures of the session's generator that evolve: those that the brain answers to most have offspring."""
 
     draws_latents: ClassVar[bool] = True
+    reads: ClassVar[bool] = True
 
     protocol: Literal["evolution"]
     optimisers: Annotated[tuple[OptimiserName, ...], Field(min_length=1, max_length=5)] = ("cma",)

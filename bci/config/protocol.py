@@ -92,6 +92,8 @@ class ProtocolSettings(BaseModel):
 
     draws_latents: ClassVar[bool] = False
     """Whether its stimuli are latents, which the session's bundle must draw."""
+    reads: ClassVar[bool] = False
+    """Whether it goes by what is read, so that a session that shows it must decode."""
 
     protocol: str
     begin: Literal["auto", "order"] = "auto"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -101,6 +101,8 @@ class NeurofeedbackSettings(ProtocolSettings):
     Control runs look the same to the participant and to the operator's preview: "sham" shows a surrogate, "yoked" what
     another session showed. ``feedback.csv`` in the session's folder says what was read and what was shown.
     """
+
+    reads: ClassVar[bool] = True
 
     protocol: Literal["neurofeedback"]
     feedback: Literal["real", "sham", "yoked"] = "real"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 
+from bci.config.collecting import require_collectable
 from bci.config.control import ControlSettings
 from bci.config.display import DisplaySettings
 from bci.config.experiment import ExperimentSettings
@@ -76,7 +77,8 @@ class SessionConfig(SessionSection):
     sources: Several[SourceSettings] = Field((), alias="source")
     """Who makes the streams; for a stream that no source feeds an amplifier's own program does."""
     streams: Several[StreamSettings] = Field((StreamSettings(),), alias="stream")
-    decoders: Several[DecoderSettings] = Field(alias="decoder")
+    decoders: Several[DecoderSettings] = Field((), alias="decoder")
+    """What reads the streams; a session without any collects: it shows an experiment's stimuli and records."""
     display: DisplaySettings = DisplaySettings()
     publications: Several[PublishSettings] = Field((), alias="publish")
     experiment: ExperimentSettings | None = None
@@ -94,6 +96,12 @@ class SessionConfig(SessionSection):
         return None if not sections else sections[0] if len(sections) == 1 else sections
 
     @model_validator(mode="after")
+    def _something_to_do(self) -> "SessionConfig":
+        if not self.decoders:
+            require_collectable(self)
+        return self
+
+    @model_validator(mode="after")
     def _something_to_preview(self) -> "SessionConfig":
         if self.preview is not None and self.experiment is None:
             raise ValueError(
@@ -105,8 +113,8 @@ class SessionConfig(SessionSection):
     def _everything_has_its_name(self) -> "SessionConfig":
         self._streams_are_called()
         for kind, sections in (("stream", self.streams), ("decoder", self.decoders)):
-            if not sections:
-                raise ValueError(f"a session has at least one [{kind}], and this one's list is empty")
+            if not sections and kind == "stream":
+                raise ValueError("a session has at least one [stream], and this one's list is empty")
             names = [section.name for section in sections]
             if len(names) > 1 and None in names:
                 raise ValueError(f"there are {len(names)} [[{kind}]]: each needs a name, to be told apart by")
@@ -127,7 +135,7 @@ class SessionConfig(SessionSection):
             for name in named:
                 if name is not None and name not in known:
                     raise ValueError(
-                        f"{what} names {name!r}; there are the {kind}s {', '.join(map(str, known))}"
+                        f"{what} names {name!r}; there are the {kind}s {', '.join(map(str, known)) or 'none'}"
                     )
         for what, places in (
             ("[source] feed the stream", [self.stream_index(s.feeds) for s in self.sources]),
@@ -194,7 +202,7 @@ class SessionConfig(SessionSection):
 
     @property
     def decoder(self) -> DecoderSettings:
-        """The first decoder, or the only one."""
+        """The first decoder, or the only one; a session that collects has none (`decoders` is empty)."""
         return self.decoders[0]
 
     @property
@@ -204,8 +212,13 @@ class SessionConfig(SessionSection):
 
     @property
     def driver(self) -> int:
-        """Which decoder drives the display where no phase has another: its place among `decoders`."""
+        """Which decoder drives the display where no phase has another: its place among `decoders`, if there are any."""
         return self.decoder_index(self.display.decoder)
+
+    @property
+    def shown_stream(self) -> int:
+        """The stream that the screen rests on: that of the `driver`, of a session without a decoder the first."""
+        return self.decoded_by(self.driver) if self.decoders else 0
 
     def address_of(self, stream: int) -> Address | None:
         """Return what a stream of another program is found by; None where nothing says."""
@@ -214,12 +227,16 @@ class SessionConfig(SessionSection):
     @property
     def feeds(self) -> tuple[int, ...]:
         """The decoders whose pictures are shown in some phase, the `driver` first: their places among `decoders`."""
+        if not self.decoders:
+            return ()
         others = [self.decoder_index(name) for name in self.display.decoders.values()]
         return tuple(dict.fromkeys([self.driver, *others]))
 
     @property
     def feed_of_phase(self) -> dict[str, int]:
-        """The place among `feeds` of the decoder that each phase of the experiment shows."""
+        """The place among `feeds` of the decoder that each phase of the experiment shows; none without a decoder."""
+        if not self.decoders:
+            return {}
         phases = self.experiment.phases if self.experiment is not None else ()
         names = {phase: self.display.decoders.get(phase, self.display.decoder) for phase in phases}
         return {phase: self.feeds.index(self.decoder_index(name)) for phase, name in names.items()}

@@ -1,8 +1,10 @@
 """A Roster names who takes part in one session: streams, markers and decoders, and what is known of each."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from bci.config.collecting import PICTURE_PX
 from bci.config.session import SessionConfig
 from bci.control import posts
 from bci.control.line import named
@@ -32,7 +34,11 @@ class Roster:
     Attributes
     ----------
     bundles : tuple of Bundle
-        Each decoder's.
+        Each decoder's; none in a session that collects.
+    artist : Bundle or None
+        What draws latents that are shown: the `driver`, or another one that the experiment names.
+    image_size : (int, int)
+        Height and width of the pictures on the screen.
     run : Run
         What the session fixes beyond them.
     markers : tuple of tuple of Address
@@ -55,7 +61,7 @@ class Roster:
         self._require_one_size()
         drawn_by = getattr(config.experiment, "drawn_by", None)
         self.artist = self.driver if drawn_by is None else Bundle.load(drawn_by)
-        self._require_drawable()
+        self.image_size = self._image_size()
         self._infos: dict[int, StreamInfo] = {}
 
     @property
@@ -64,9 +70,14 @@ class Roster:
         return self.config.name
 
     @property
-    def driver(self) -> Bundle:
-        """The bundle whose pictures the screen shows."""
-        return self.bundles[self.config.driver]
+    def driver(self) -> Bundle | None:
+        """The bundle whose pictures the screen shows; None in a session without a decoder, which collects."""
+        return self.bundles[self.config.driver] if self.bundles else None
+
+    @property
+    def latent_size(self) -> int:
+        """How many values stand beside each picture on the screen: those of a reading; 0 without a decoder."""
+        return 0 if self.driver is None else self.driver.latent_size
 
     def decoders_of(self, stream: int) -> list[int]:
         """Return which decoders decode a stream."""
@@ -156,7 +167,7 @@ class Roster:
         given = self.config.streams[stream].marker_addresses
         if given:
             return given
-        first = stream == self.config.decoded_by(self.config.driver)
+        first = stream == self.config.shown_stream
         if first and self.config.experiment is not None:
             # The display's flips are what epochs are cut around; it is there before acquire looks for them.
             return (Address(self.config.display.flip_stream),)
@@ -204,16 +215,18 @@ class Roster:
     def data_age_limit(self, stream: int) -> float | None:
         """Return after how long without data a stream counts as stalled; the default where nothing is shown of it."""
         shown = [index for index in self.config.feeds if self.config.decoded_by(index) == stream]
-        if not shown:
+        if not shown and (self.bundles or stream != self.config.shown_stream):
             return None
         # Volumes come seconds apart: what is late for an amplifier is in time for a scanner.
-        rate = self.bundles[shown[0]].signal.rate
+        rate = self.bundles[shown[0]].signal.rate if shown else self.info(stream).signal.rate
+        if not rate:
+            return None
         return self.config.display.data_age_seconds_at(1 / (rate * self.info(stream).speed))
 
     def _require_one_size(self) -> None:
         """Refuse bundles that cannot take turns on one screen."""
-        first, *others = (self.bundles[index] for index in self.config.feeds)
-        for other in others:
+        feeds = [self.bundles[index] for index in self.config.feeds]
+        for first, other in itertools.pairwise(feeds):
             if (other.image_size, other.latent_size) != (first.image_size, first.latent_size):
                 raise ConfigError(
                     "[display.decoders]: decoders that take turns on the screen make pictures and latents of one size; "
@@ -225,11 +238,31 @@ class Roster:
     @property
     def palette(self) -> dict[str, Any]:
         """What stimuli can be made of: the fields of `stimuli.trials.Palette`."""
-        return self.driver.palette | {"latent": self.artist.palette["latent"]}
+        latent = 0 if self.artist is None else self.artist.palette["latent"]
+        return {"size": self.image_size, "latent": latent, "reading": self.latent_size}
+
+    def _image_size(self) -> tuple[int, int]:
+        """Return height and width of the pictures on the screen; refuse what draws or asks for another size."""
+        asked = self.config.display.picture_px
+        fixed = self.driver or self.artist
+        if fixed is None:
+            width, height = asked or (PICTURE_PX, PICTURE_PX)
+            return height, width
+        if asked is not None and asked != fixed.image_size[::-1]:
+            raise ConfigError(
+                f"[display] picture_px: expected {fixed.image_size[1]} × {fixed.image_size[0]}, the size of the "
+                f"pictures of bundle {fixed.name!r}, came {asked[0]} × {asked[1]}. Leave it out: the bundle says it."
+            )
+        self._require_drawable()
+        return fixed.image_size
 
     def _require_drawable(self) -> None:
         """Refuse a bundle that draws stimuli of another size than the display shows."""
-        if self.artist.image_size != self.driver.image_size:
+        if (
+            self.driver is not None
+            and self.artist is not None
+            and self.artist.image_size != self.driver.image_size
+        ):
             raise ConfigError(
                 f"[experiment] drawn_by: expected a bundle that draws pictures of {self.driver.image_size[1]} × "
                 f"{self.driver.image_size[0]} pixels, as {self.driver.name!r} has, came {self.artist.name!r} with "

@@ -226,11 +226,12 @@ class SessionPlan:
                 decoders, self.config.decoders, self.roster.bundles, strict=True
             )
         ]
-        environment = describe_environment() | ran[0]
+        environment = describe_environment() | (ran[0] if ran else {})
         if len(ran) > 1:
             names = [str(settings.name) for settings in self.config.decoders]
             environment |= {"decoders": dict(zip(names, ran, strict=True))}
-        if (artist := self.roster.artist) is not self.roster.driver:
+        artist = self.roster.artist
+        if artist is not None and artist is not self.roster.driver:
             environment |= {"drawn_by": {"folder": artist.folder.name, "hash": artist.hash}}
         write_json(folder / "environment.json", environment)
 
@@ -268,32 +269,32 @@ class SessionPlan:
             }
             for index, settings in enumerate(self.config.streams)
         }
-        first = counters[named("decode", self.roster.decoder_name(0))]
-        decoded = counters[named("acquire", self.roster.stream_name(self.config.decoded_by(0)))]
+        first: Mapping[str, int] = counters.get(named("decode", ""), {})
+        received = self.config.decoded_by(0) if self.config.decoders else self.config.shown_stream
         source = self._specs.facts.get("source", {})
         names = self._stream_names()
         latency = latency_table(folder)
-        failures = [*outcome.failures, *_draw_latency(folder, latency)]
+        failures = [*outcome.failures, *(_draw_latency(folder, latency) if self.config.decoders else ())]
         experiment, unwritten = self._write_events(folder)
         failures += unwritten
         conclusion = self._judge(replace(outcome, failures=failures))
         return {
             "session": str(folder),
             "status": conclusion.status,
-            "told": [*self._at_chance(), *conclusion.sentences],
+            "told": [*self._at_chance(), *self._collected(counters), *conclusion.sentences],
             "ended_by": snapshot.ended_by,
             "latched": snapshot.latched,
             "failures": failures,
             "restarts": snapshot.restarts,
             "simulated": bool(source.get("simulated")),
             "recording": source.get("recording", ""),
-            **{key: first[key] for key in ("windows", "reconstructions", "skipped", "invalid")},
-            "samples": decoded["samples"],
+            **{key: first.get(key, 0) for key in ("windows", "reconstructions", "skipped", "invalid")},
+            "samples": counters[named("acquire", self.roster.stream_name(received))]["samples"],
             "no_data": {
                 names[program]: silence.as_json() for program, silence in outcome.at_end.silences.items()
             },
             "samples_lost": sum(counts["lost"] for counts in (*streams.values(), *decoders.values())),
-            "buffer": self._rings.buffers[self.config.decoded_by(0)].facts(),
+            "buffer": self._rings.buffers[received].facts(),
             "flips": counters["display"]["flips"],
             "dropped_flips": counters["display"]["dropped"],
             "latency_ms": latency,
@@ -321,6 +322,15 @@ class SessionPlan:
             if bundle.spec.at_chance
         ]
 
+    def _collected(self, counters: Mapping[str, Mapping[str, int]]) -> list[str]:
+        """Return what a session without a decoder is for, and how many trials it has shown."""
+        if self.config.decoders:
+            return []
+        engine = counters["engine"]
+        shown = engine["done"] - engine["aborted"]
+        aborted = f", {engine['aborted']} aborted" if engine["aborted"] else ""
+        return [f"Nothing was decoded: this session collects. {shown} trials were shown{aborted}."]
+
     def _stream_names(self) -> dict[str, str]:
         """Return the source id of what each acquire program receives."""
         return {
@@ -347,8 +357,8 @@ class SessionPlan:
             outcome,
             names=self._stream_names(),
             shown={
-                named("acquire", self.roster.stream_name(self.config.decoded_by(decoder)))
-                for decoder in self.config.feeds
+                named("acquire", self.roster.stream_name(stream))
+                for stream in (self.config.shown_stream, *map(self.config.decoded_by, self.config.feeds))
             },
             decoded={name: _shown(outcome, post) for name, post in decoders.items()},
             ended=self._ended_sources(outcome.facts),

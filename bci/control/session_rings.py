@@ -41,8 +41,9 @@ class SessionRings:
 
     def _plan_rings(self) -> dict[str, Callable[[str, int], Ring | Stream]]:
         """Return what makes each ring, given its segment's name and how many programs wait on it."""
-        height, width = self._roster.driver.image_size
-        latent = self._roster.driver.latent_size
+        height, width = self._roster.image_size
+        latent = self._roster.latent_size
+        drawn = 0 if self._roster.artist is None else self._roster.artist.latent_size
         makers: dict[str, Callable[[str, int], Ring | Stream]] = {
             "shown": lambda segment, readers: _pictures(
                 segment, shown_columns(height, width, latent), self._roster.config.display.refresh_hz, readers
@@ -51,7 +52,7 @@ class SessionRings:
             "responses": lambda segment, readers: create_responses(segment),
             "operator_keys": lambda segment, readers: create_responses(segment),
             "engine_marks": lambda segment, readers: create_marks(segment, 1),
-            "requests": lambda segment, readers: create_requests(segment, self._roster.artist.latent_size),
+            "requests": lambda segment, readers: create_requests(segment, drawn),
             "drawn": lambda segment, readers: create_drawn(segment, height, width),
             RIG_MARKS: lambda segment, readers: create_marks(segment, 1),
             SNAPSHOTS: lambda segment, readers: create_snapshots(segment, max(1, readers)),

@@ -92,15 +92,19 @@ class SessionSpecs:
 
     def render(self) -> dict[str, Any]:
         """Return what the program that draws latents is given."""
-        bundle, driver = self._roster.artist, self._roster.config.decoders[self._roster.config.driver]
-        return {"bundle": str(bundle.folder), "provider": driver.provider}
+        bundle, config = self._roster.artist, self._roster.config
+        assert bundle is not None
+        provider = config.decoders[config.driver].provider if config.decoders else "cpu"
+        return {"bundle": str(bundle.folder), "provider": provider}
 
     def display(self) -> dict[str, Any]:
         """Return what the display is given."""
         config = self._roster.config
+        height, width = self._roster.image_size
         spec = config.display.model_dump(exclude={"decoder", "decoders"}) | {
-            "feeds": [self._feed(decoder) for decoder in config.feeds],
+            "feeds": [self._feed(decoder) for decoder in config.feeds] or [self._no_feed()],
             "caption": self._caption(),
+            "picture_px": (width, height),
         }
         if self._roster.config.experiment is not None:
             keys = self._roster.config.experiment.keys
@@ -124,10 +128,23 @@ class SessionSpecs:
             "data_from": (acquirer,),
         }
 
+    def _no_feed(self) -> dict[str, Any]:
+        """Return what the display is given in place of a decoder: stimuli are shown while the first stream comes."""
+        stream = self._roster.config.shown_stream
+        acquirer = named("acquire", self._roster.stream_name(stream))
+        limit = self._roster.data_age_limit(stream)
+        return {
+            "hop_seconds": 0.0,
+            "data_age_limit": limit,
+            "watch": (acquirer,),
+            # What comes at no fixed rate may be silent for long.
+            "data_from": () if limit is None else (acquirer,),
+        }
+
     def engine(self) -> dict[str, Any]:
         """Return what the engine of an experiment is given."""
         assert self._roster.config.experiment is not None
-        tail = _SETTLE + max(bundle.cut.tail_s for bundle in self._roster.bundles)
+        tail = _SETTLE + max((bundle.cut.tail_s for bundle in self._roster.bundles), default=0.0)
         palette = self._roster.palette
         feeds = {"feeds": self._roster.config.feed_of_phase}
         return self._roster.config.experiment.model_dump() | palette | feeds | {"tail_s": tail}
@@ -226,9 +243,9 @@ class SessionSpecs:
 
     def _caption(self) -> str:
         """Say in a few words what will be shown, and plainly whether it is simulated."""
-        driver = self._roster.config.decoded_by(self._roster.config.driver)
-        source = self.facts.get(named("source", self._roster.stream_name(driver)), {})
+        stream = self._roster.config.shown_stream
+        source = self.facts.get(named("source", self._roster.stream_name(stream)), {})
         if source.get("simulated"):
-            kind = getattr(self._roster.config.source_of(driver), "modality", "eeg")
+            kind = getattr(self._roster.config.source_of(stream), "modality", "eeg")
             return f"{self._roster.name}: SIMULATED {'fMRI' if kind == 'fmri' else kind.upper()}"
-        return f"{self._roster.name}: {source.get('recording') or self._roster.source_id(driver)}"
+        return f"{self._roster.name}: {source.get('recording') or self._roster.source_id(stream)}"

@@ -5,7 +5,6 @@ and for each order to the experiment. Onsets are seconds from the first sample o
 session's clock: the column ``recorded_time`` of ``bci export``. They are flips, not the times that were asked for.
 """
 
-import csv
 import io
 import json
 import math
@@ -14,15 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bci.io.files.cells import write_rows
 from bci.io.files.folder import write_json, write_whole
 from bci.session.detection import Detection, detect
 from bci.session.recorded import RecordedSession
 from bci.session.rows import experiment_rows
-from bci.session.tables import Row, table_file
+from bci.session.sample_times import SampleTimes, sample_times
 
 #: What each column says.
 COLUMNS: Mapping[str, str] = {
@@ -46,43 +42,7 @@ COLUMNS: Mapping[str, str] = {
 
 NAME, DESCRIPTION = "events.tsv", "events.json"
 
-#: A table up to this size is read whole for the times of samples; of a larger one so many rows are.
-_WHOLE, _ROWS = 4 << 20, 400
-
 _NOTHING = "n/a"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SampleTimes:
-    """SampleTimes tell the session time of each sample of a stream, by those of some of them.
-
-    Attributes
-    ----------
-    counts, times : (n,) float64
-        Counts of samples, ascending, and the session seconds of each; at least two.
-    """
-
-    counts: NDArray[np.float64]
-    times: NDArray[np.float64]
-
-    @property
-    def first(self) -> float:
-        """When the first sample was, session seconds."""
-        return float(self.times[0] - self.counts[0] * self._step)
-
-    def sample_at(self, time: float) -> int:
-        """Return the count of the first sample at or after a session time, to a thousandth of a sample."""
-        if time < self.times[0]:
-            place = max(0.0, (time - self.first) / self._step)
-        elif time > self.times[-1]:
-            place = float(self.counts[-1]) + (time - float(self.times[-1])) / self._step
-        else:
-            place = float(np.interp(time, self.times, self.counts))
-        return math.ceil(round(place, 3))
-
-    @property
-    def _step(self) -> float:
-        return float(np.median(np.diff(self.times) / np.diff(self.counts)))
 
 
 @dataclass(slots=True)
@@ -131,41 +91,6 @@ def write_events(folder: Path) -> dict[str, Any]:
         described[name]["Units"] = "s"
     write_json(folder / DESCRIPTION, described | {"Experiment": dict(settings), "Scores": scores})
     return {"events": len(events), **scores}
-
-
-def sample_times(session: RecordedSession) -> SampleTimes | None:
-    """Return the times of samples of a session's first stream, by what its decoders left; None where they left nothing.
-
-    Every reconstruction says which sample was its newest, and when that was. A large table is looked at in some places.
-    """
-    by_count: dict[int, float] = {}
-    for decoder in [None, *session.decoders]:
-        if session.ran(decoder).stream is not None:
-            continue
-        for row in _some_rows(session, decoder):
-            if int(row["last_sample"]) >= 0 and math.isfinite(float(row["data"])):
-                by_count[int(row["last_sample"])] = float(row["data"])
-    if len(by_count) < 2:
-        return None
-    counts = np.array(sorted(by_count), np.float64)
-    times = np.maximum.accumulate(np.array([by_count[int(count)] for count in counts]))
-    return SampleTimes(counts, times)
-
-
-def _some_rows(session: RecordedSession, decoder: str | None) -> Iterator[Row]:
-    path = session.folder / table_file("frames", decoder)
-    if not path.is_file() or path.stat().st_size <= _WHOLE:
-        yield from session.table("frames", decoder)
-        return
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        header = file.readline().decode()
-        for offset in np.linspace(file.tell(), size, _ROWS, endpoint=False).astype(int):
-            file.seek(int(offset))
-            if offset > len(header):
-                file.readline()  # the rest of a row
-            if (line := file.readline()).endswith(b"\n"):
-                yield from csv.DictReader(io.StringIO(header + line.decode(), newline=""))
 
 
 def _trials(session: RecordedSession) -> Iterator[_Event]:

@@ -77,6 +77,21 @@ def latency_table(session: Path) -> dict[str, Percentiles]:
     return {name: percentiles(seconds) for name, seconds in intervals(session).items()}
 
 
+def stimulus_wait(session: Path) -> Percentiles:
+    """Return the percentiles of the time from when a stimulus was asked for to its flip, milliseconds.
+
+    Without an experiment there is none, and n is 0.
+
+    Raises
+    ------
+    RecordingError
+        As `intervals`.
+    """
+    rows = RecordedSession.read(session).table("trials")
+    waits = [float(row["onset"]) - float(row["planned"]) for row in rows if row["ending"] == "shown"]
+    return percentiles(np.array(waits, np.float64))
+
+
 def response_wait(session: Path) -> Percentiles:
     """Return the percentiles of the time from an event to the newest sample of its epoch, milliseconds.
 

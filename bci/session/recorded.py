@@ -29,7 +29,7 @@ from bci.io.files.run import read_run
 from bci.session.facts import EXPECTED, read_facts
 from bci.session.frames import Decoding, RecordedFrame
 from bci.session.part import Part
-from bci.session.ran import RanDecoder, first_name
+from bci.session.ran import RanDecoder, first_name, sections
 from bci.session.rows import recorder_rows, trial_rows
 from bci.session.samples import RecordedStream, stream_names
 from bci.session.swaps import LoadedBundle, read_swaps, swaps_path
@@ -99,6 +99,28 @@ class RecordedSession:
             return True
         return bool(self.recordings) and self.stream().info.extra.get("simulated") == "true"
 
+    @property
+    def collects(self) -> bool:
+        """Whether it ran no decoder: it showed stimuli and recorded, and nothing was read."""
+        if not (self.folder / "config.json").is_file():
+            return False
+        return "decoder" in self.config and not sections(self.config, "decoder")
+
+    def require_read(self) -> None:
+        """Refuse a session in which nothing was decoded.
+
+        Raises
+        ------
+        RecordingError
+            If it ran no decoder.
+        """
+        if self.collects:
+            raise RecordingError(
+                f"{self.folder} holds no reconstructions: its session file names no decoder, so it collected stimuli "
+                "and samples. Train on it (sessions = [...] in a training file; bci data shows what it holds), or name "
+                "a session that decoded."
+            )
+
     def experiment(self) -> Mapping[str, Any]:
         """Return the session file's ``[experiment]``.
 
@@ -123,8 +145,9 @@ class RecordedSession:
         Raises
         ------
         RecordingError
-            If there was none of that name, or the session does not say what it was.
+            If there was none of that name, or no decoder at all, or the session does not say what it was.
         """
+        self.require_read()
         ran = RanDecoder.of(self.folder, self.config, self.environment, decoder)
         if index == 0:
             return ran
@@ -146,6 +169,8 @@ class RecordedSession:
     @property
     def feeds(self) -> list[str | None]:
         """The decoders whose reconstructions were shown in some phase, the `driver` first; None for the first one."""
+        if self.collects:
+            return []
         return list(dict.fromkeys([self.driver, *map(self._canonical, self._feed_of_phase.values())]))
 
     def feed_of(self, phase: str) -> str | None:
@@ -399,6 +424,8 @@ class RecordedSession:
 
     def _read_table(self, name: str, decoder: str | None) -> list[dict[str, str]]:
         if name in RECORDER_TABLES:
+            if name == "frames" and self.collects:
+                return []
             if not Part.all_in(self.folder):
                 raise RecordingError(f"{self.folder / table_file(name, decoder)} is missing. {EXPECTED}")
             return recorder_rows(self.folder, name, decoder)

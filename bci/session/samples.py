@@ -60,8 +60,8 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A stream in one file of the session."""
+class Place:
+    """A Place is a stream in one file of the session: the file, the stream's id in it, and its header."""
 
     path: Path
     id: int
@@ -106,6 +106,11 @@ class RecordedStream:
     name : str, optional
         Role (``"stream-2"``), source id or name; the first stream when absent.
 
+    Attributes
+    ----------
+    places : list of Place
+        Where its samples are, in order.
+
     Raises
     ------
     RecordingError
@@ -115,7 +120,7 @@ class RecordedStream:
 
     def __init__(self, folder: Path, paths: Sequence[Path], name: str | None = None) -> None:
         self._folder = folder
-        self._places: list[_Place] = []
+        self.places: list[Place] = []
         held: dict[str, None] = {}
         for path in paths:
             if not path.stat().st_size and not sums_path(path).is_file():
@@ -124,8 +129,8 @@ class RecordedStream:
             number = _choose(headers, roles, name, path)
             held |= {roles.get(i) or header.source_id: None for i, header in headers.items()}
             if number is not None:
-                self._places.append(_Place(path, number, headers[number]))
-        if not self._places and name is not None:
+                self.places.append(Place(path, number, headers[number]))
+        if not self.places and name is not None:
             raise RecordingError(
                 f"stream {name!r} was expected in the recording of {folder}, which holds {', '.join(held) or 'none'}. "
                 "Name one of these, or its source id."
@@ -140,9 +145,9 @@ class RecordedStream:
         RecordingError
             If there is no recording, or none that says so.
         """
-        if not self._places:
+        if not self.places:
             raise RecordingError(f"{self._folder} holds no recording of a stream (recording.xdf)")
-        return parse_info(self._places[0].header.xml)
+        return parse_info(self.places[0].header.xml)
 
     @property
     def signal(self) -> Signal:
@@ -193,8 +198,8 @@ class RecordedStream:
                     at = min(end, line.first + line.samples)
 
     @cached_property
-    def _lines(self) -> list[tuple[_Place, list[ChunkSum]]]:
-        return [(place, _chunk_lines(place)) for place in self._places]
+    def _lines(self) -> list[tuple[Place, list[ChunkSum]]]:
+        return [(place, _chunk_lines(place)) for place in self.places]
 
     def stretches(self) -> Iterator[Stretch]:
         """Yield the samples with their times on the session's clock, a stretch without a gap at a time.
@@ -208,7 +213,7 @@ class RecordedStream:
             If a file is damaged.
         """
         end, last, reset = 0, -np.inf, "start"
-        for place in self._places:
+        for place in self.places:
             lines = _chunk_lines(place)
             until = max((line.offset + line.length for line in _all_lines(place.path)), default=0)
             loaded = load_stream(place.path, place.is_it, break_s=_GAP_S, break_samples=1, until=until)
@@ -243,7 +248,7 @@ class RecordedStream:
             If they hold none.
         """
         spans = [
-            (line.first, line.first + line.samples) for place in self._places for line in _chunk_lines(place)
+            (line.first, line.first + line.samples) for place in self.places for line in _chunk_lines(place)
         ]
         if not spans:
             raise RecordingError(f"{self._folder} holds no recording of samples with checksums beside it")
@@ -251,7 +256,7 @@ class RecordedStream:
 
     def _chunks(self) -> Iterator[tuple[int, NDArray[Any]]]:
         end = 0
-        for place in self._places:
+        for place in self.places:
             with Walk(place.path) as walk:
                 for piece in walk:
                     line = piece.line
@@ -270,7 +275,7 @@ class RecordedStream:
                         end = line.first + len(samples)
 
     @staticmethod
-    def _values(place: _Place, walk: Walk, piece: Piece) -> NDArray[Any]:
+    def _values(place: Place, walk: Walk, piece: Piece) -> NDArray[Any]:
         try:
             return read_values(place.header, walk.content(piece))
         except ValueError as error:
@@ -308,7 +313,7 @@ def _all_lines(path: Path) -> Iterator[ChunkSum]:
     yield from (line for line in read_sums(sums_path(path)) if isinstance(line, ChunkSum))
 
 
-def _chunk_lines(place: _Place) -> list[ChunkSum]:
+def _chunk_lines(place: Place) -> list[ChunkSum]:
     """Return the lines of the checksums that are about samples of one stream of a file."""
     return [line for line in _all_lines(place.path) if line.stream == place.id and line.samples]
 

@@ -98,8 +98,13 @@ class RecordedTrial:
 
     @property
     def picture(self) -> str:
-        """The name of the picture that was shown: its file's, else the stimulus'."""
-        return PurePosixPath(self.file).stem or self.name
+        """The name of the picture that was shown: its file's, within the folder of pictures, else the stimulus'."""
+        path = PurePosixPath(self.file)
+        return (
+            PurePosixPath(*path.parts[1:] or path.parts).with_suffix("").as_posix()
+            if self.file
+            else self.name
+        )
 
     @property
     def frame(self) -> RecordedFrame | None:

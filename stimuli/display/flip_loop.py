@@ -178,6 +178,11 @@ class FlipLoop:
             if self._responses is not None and key in self._keys:
                 write_response(self._responses, KEY + key, self._program.clock.now())
 
+    @property
+    def decoded(self) -> bool:
+        """Whether a decoder feeds this display."""
+        return self._frames.fed
+
     def summary(self) -> dict[str, Any]:
         """Return what a session should know about the display's run so far."""
         return {
@@ -265,8 +270,11 @@ def _what_is_seen(choice: Choice) -> int:
 
 
 def open_pictures(program: Program, spec: DisplaySpec) -> Pictures:
-    """Open what there is to show: the frames of each decoder, and stimuli where the session has an experiment."""
-    frames = Frames([FrameReader(program.ring(role)) for role in program.roles("frames")])
+    """Open what there is to show: the frames of each decoder, and stimuli where the session has an experiment.
+
+    Of a session without a decoder the spec says the size of the pictures.
+    """
+    frames = Frames([FrameReader(program.ring(role)) for role in program.roles("frames")], spec.picture_px)
     if not program.has("stimuli"):
         return Pictures(frames, None, spec.phosphenes, spec.image_deg)
     stimuli = StimulusReader(program.ring("stimuli"), frames.image_shape)

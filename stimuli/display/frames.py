@@ -124,7 +124,9 @@ class Frames:
     Parameters
     ----------
     readers : sequence of FrameReader
-        One a decoder; the first one feeds the display until `choose` says otherwise.
+        One a decoder; the first one feeds the display until `choose` says otherwise. None where nothing is decoded.
+    picture_px : (int, int), optional
+        Width and height of the pictures of a display that no decoder feeds.
 
     Attributes
     ----------
@@ -134,48 +136,70 @@ class Frames:
     Raises
     ------
     RingError
-        If their pictures or latents differ in size: one screen shows them.
+        If their pictures or latents differ in size: one screen shows them; or if nothing says it.
     """
 
-    def __init__(self, readers: Sequence[FrameReader]) -> None:
+    def __init__(self, readers: Sequence[FrameReader], picture_px: tuple[int, int] | None = None) -> None:
         sizes = {(reader.image_shape, reader.latent_size) for reader in readers}
         if len(sizes) > 1:
             raise RingError(
                 f"decoders that feed one display make pictures and latents of one size; these: {sorted(sizes)}"
             )
         self._readers = tuple(readers)
-        self._reader = self._readers[0]
         self.feed = 0
-        self.image_shape, self.latent_size = self._reader.image_shape, self._reader.latent_size
+        if sizes:
+            ((self.image_shape, self.latent_size),) = sizes
+        elif picture_px is not None:
+            self.image_shape, self.latent_size = picture_px[::-1], 0
+        else:
+            raise RingError(
+                "no decoder feeds this display, and picture_px does not say the size of its pictures"
+            )
+        # What is shown of frames that there never are: dark, of no values.
+        height, width = self.image_shape
+        self._nothing: dict[str, NDArray[Any]] = {
+            "image": np.zeros((height, width, 3), np.uint8),
+            "latent": np.zeros(self.latent_size, np.float32),
+            "info": np.zeros(1, FRAME_DTYPE),
+        }
+
+    @property
+    def fed(self) -> bool:
+        """Whether there is a decoder at all."""
+        return bool(self._readers)
+
+    @property
+    def _reader(self) -> FrameReader | None:
+        return self._readers[self.feed] if self._readers else None
 
     def choose(self, feed: int) -> None:
         """Let another decoder feed the display."""
-        self.feed, self._reader = feed, self._readers[feed]
-        self._reader.resume()
+        self.feed = feed
+        self._readers[feed].resume()
 
     def take(self, clock: Clock) -> Frame | None:
         """Take the newest frame of the decoder that feeds the display; see `FrameReader.take`."""
-        return self._reader.take(clock)
+        return None if self._reader is None else self._reader.take(clock)
 
     @property
     def newest(self) -> Frame | None:
         """The frame last taken from the decoder that feeds the display."""
-        return self._reader.newest
+        return None if self._reader is None else self._reader.newest
 
     @property
     def image(self) -> NDArray[np.uint8]:
         """Pixels (height, width, 3) of its newest frame; valid until the next one is taken."""
-        return self._reader.image
+        return self._nothing["image"] if self._reader is None else self._reader.image
 
     @property
     def latent(self) -> NDArray[np.float32]:
         """Latent (d,) of its newest frame; valid until the next one is taken."""
-        return self._reader.latent
+        return self._nothing["latent"] if self._reader is None else self._reader.latent
 
     @property
     def info(self) -> NDArray[Any]:
         """Provenance (1,) of its newest frame; valid until the next one is taken."""
-        return self._reader.info
+        return self._nothing["info"] if self._reader is None else self._reader.info
 
     @property
     def taken(self) -> int:

@@ -89,7 +89,9 @@ def write_contact_sheet(path: Path, spec: DisplaySpec, album: Album, loop: FlipL
         there_were = album.trials.trials
         some = f"{len(pairs)} of {there_were}, evenly over the run"
         of = f"all {there_were}" if len(pairs) == there_were else some
-        return save_whole(draw_pairs(pairs, title, f"single trials, {of}   ·   {flips}"), path)
+        return save_whole(
+            draw_pairs(pairs, title, f"single trials, {of}   ·   {flips}", read=loop.decoded), path
+        )
     subtitle = (
         f"{flips}   ·   {facts['shown_frames']} pictures shown   ·   "
         f"neutral for {facts['neutral_seconds']:.1f} s"

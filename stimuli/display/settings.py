@@ -20,8 +20,9 @@ class FeedSpec(BaseModel):
     decoder: int = 0
     """The decoder's place in the session."""
 
-    hop_seconds: _Seconds | None = None
-    """Seconds between two decoded windows; sets how long a picture stays fresh where `fresh_for` does not."""
+    hop_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Seconds between two decoded windows; sets how long a picture stays fresh where `fresh_for` does not. 0 where
+    nothing is decoded."""
 
     data_age_limit: _Seconds | None = None
     """Seconds without new data after which its stream counts as stalled; none means 0.5 s."""

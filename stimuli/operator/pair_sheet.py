@@ -61,15 +61,21 @@ class Pair:
         return "confidence " + ("none" if math.isnan(self.confidence) else f"{self.confidence:.2f}")
 
 
-def sheet_size(pairs: int) -> tuple[int, int]:
-    """Return width and height of a sheet of so many pairs, pixels."""
+def sheet_size(pairs: int, *, read: bool = True) -> tuple[int, int]:
+    """Return width and height of a sheet of so many pairs, pixels; without what was `read`, of stimuli alone."""
     rows = max(1, -(-pairs // PER_ROW))
     width = 2 * _MARGIN + _LABELS + PER_ROW * (SIDE + _GAP) - _GAP
-    return width, _TOP + rows * _row_height() + _MARGIN
+    return width, _TOP + rows * _row_height(read) + _MARGIN
 
 
 def draw_pairs(
-    pairs: Sequence[Pair], title: str, subtitle: str, room: int = 0, alarms: Sequence[str] = ()
+    pairs: Sequence[Pair],
+    title: str,
+    subtitle: str,
+    room: int = 0,
+    alarms: Sequence[str] = (),
+    *,
+    read: bool = True,
 ) -> Image.Image:
     """Draw a sheet.
 
@@ -83,8 +89,10 @@ def draw_pairs(
         How many pairs the sheet has room for, where more will come.
     alarms : sequence of str
         What is wrong now: white on red across the top, in place of headline and line.
+    read : bool
+        Whether anything reads; where nothing does, a stimulus stands above its name.
     """
-    sheet = Image.new("RGB", sheet_size(max(room, len(pairs))), _PAPER)
+    sheet = Image.new("RGB", sheet_size(max(room, len(pairs)), read=read), _PAPER)
     draw = ImageDraw.Draw(sheet)
     bold, plain, small = (ImageFont.load_default(size) for size in (18, 13, 12))
     if alarms:
@@ -96,12 +104,16 @@ def draw_pairs(
         draw.text((_MARGIN, 31), subtitle, _FAINT, plain)
     for place, pair in enumerate(pairs):
         left = _MARGIN + _LABELS + place % PER_ROW * (SIDE + _GAP)
-        top = _TOP + place // PER_ROW * _row_height()
+        top = _TOP + place // PER_ROW * _row_height(read)
         if place % PER_ROW == 0:
             draw.text((_MARGIN, top + SIDE // 2 - 6), "seen", _FAINT, small)
-            draw.text((_MARGIN, top + SIDE + 4 + SIDE // 2 - 6), "read", _FAINT, small)
         sheet.paste(_square(pair.seen), (left, top))
         below = top + SIDE + 4
+        if not read:
+            draw.text((left, below - 2), _fitted(draw, pair.name, small), _FAINT, small)
+            continue
+        if place % PER_ROW == 0:
+            draw.text((_MARGIN, below + SIDE // 2 - 6), "read", _FAINT, small)
         if pair.read is None:
             draw.rectangle((left, below, left + SIDE - 1, below + SIDE - 1), _EMPTY)
         else:
@@ -111,8 +123,8 @@ def draw_pairs(
     return sheet
 
 
-def _row_height() -> int:
-    return 2 * SIDE + 4 + _LINE + _GAP
+def _row_height(read: bool) -> int:
+    return SIDE + (SIDE + 4) * read + _LINE + _GAP
 
 
 def _square(image: Pixels) -> Image.Image:

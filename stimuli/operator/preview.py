@@ -168,6 +168,7 @@ def main(program: Program) -> None:
                 f"single trials, the newest {len(pairing.pairs)} of {pairing.trials} so far",
                 room=spec["pairs"],
                 alarms=wrong,
+                read=bool(frames),
             )
             sheet = with_curve(sheet, curve)
             if changed:

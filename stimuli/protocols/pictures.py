@@ -34,7 +34,7 @@ def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArr
     Returns
     -------
     names : list of str
-        File names without their suffix.
+        File names without their suffix; of a picture in a folder below, that folder's name and a slash before it.
     images : (n, height, width, 3) uint8
         The pictures, grey ones as RGB.
 
@@ -51,7 +51,7 @@ def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArr
     images = np.empty((len(paths), *size, 3), np.uint8)
     for place, path in enumerate(paths):
         images[place] = _fit(read_picture(path, ConfigError), size)
-    return [path.stem for path in paths], images
+    return [name_in(folder, path) for path in paths], images
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +67,8 @@ class PictureSet:
         """Read every picture of a folder, as `load_pictures`."""
         names, images = load_pictures(folder, size)
         # The folder's own name: the path to it may hold that of a person.
-        return cls(names, images, [f"{path.parent.name}/{path.name}" for path in picture_paths(folder)])
+        files = [f"{folder.name}/{path.relative_to(folder).as_posix()}" for path in picture_paths(folder)]
+        return cls(names, images, files)
 
     def trial(self, spec: Mapping[str, Any], number: int, **changes: Any) -> Trial:
         """Return the trial that shows one of them, with the times of ``[experiment]``; see `stimuli.trials.timed`."""
@@ -115,8 +116,24 @@ def load_latents(folder: Path, names: Sequence[str], d: int) -> NDArray[np.float
 
 
 def picture_paths(folder: Path) -> list[Path]:
-    """Return the files of a folder that are pictures by their names, sorted; none where there is no folder."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES) if folder.is_dir() else []
+    """Return the files that are pictures by their names, sorted: of a folder, and of the folders in it, its classes.
+
+    There are none where there is no folder. What begins with a dot is hidden.
+    """
+    if not folder.is_dir():
+        return []
+    below = [p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    files = [p for place in (folder, *below) for p in place.iterdir() if p.suffix.lower() in SUFFIXES]
+    return sorted(p for p in files if not p.name.startswith("."))
+
+
+def name_in(folder: Path, path: Path) -> str:
+    """Return what a picture of a folder is called.
+
+    >>> name_in(Path("pictures"), Path("pictures/cats/01.png")), name_in(Path("pictures"), Path("pictures/01.png"))
+    ('cats/01', '01')
+    """
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def _fit(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:

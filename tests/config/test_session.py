@@ -124,7 +124,8 @@ def test_a_session_that_is_written_again_says_what_it_said(tmp_path: Path) -> No
     ("changes", "words"),
     [
         ({"decoder": [{"bundle": "x"}, {"bundle": "y"}]}, r"there are 2 \[\[decoder\]\]: each needs a name"),
-        ({"decoder": []}, r"at least one \[decoder\]"),
+        ({"decoder": []}, r"neither \[decoder\] nor \[experiment\]"),
+        ({"stream": []}, r"at least one \[stream\]"),
         (
             {"decoder": [{"name": "eyes", "bundle": "x"}, {"name": "eyes", "bundle": "y"}]},
             r"two \[\[decoder\]\] have one name: eyes, eyes",

@@ -186,3 +186,61 @@ def test_acquire_is_told_what_finds_its_streams_and_what_is_stated_of_them(
     assert told["markers"] == (Address("keys"), Address(name="Crown Markers"))
     assert (told["stated"], told["gap_tolerance"]) == (Stated(("O1", "Oz", "O2"), "uV"), 0.25)
     assert made.line["decode"].rings["markers"] == "markers-2"
+
+
+COLLECT = {"protocol": "text", "words": ["go"]}
+
+
+def collecting(**sections: Any) -> SessionPlan:
+    """Plan a session without a decoder."""
+    values = {
+        "name": "collect", "stream": {"source_id": "amp"}, "display": {"kind": "headless"}, "experiment": COLLECT,
+        "preview": {"kind": "file"},
+    }  # fmt: skip
+    return SessionPlan(SessionConfig.model_validate(values | sections))
+
+
+def test_a_session_without_a_decoder_shows_records_and_takes_the_flips_along() -> None:
+    made = collecting()
+    assert [post.name for post in made.line] == ["engine", "acquire", "display", "preview", "record"]
+    assert made.line["acquire"].takes == ["amp", "bci-flips"]
+    assert not [ring for post in made.line for ring in post.rings.values() if "frames" in ring]
+    made.roster.info = lambda stream: SimpleNamespace(  # type: ignore[method-assign]
+        speed=1.0, signal=SimpleNamespace(rate=100.0)
+    )
+    told = made.line["display"].specify()
+    assert told["picture_px"] == (256, 256)
+    # Without data or a receiver of it, a stimulus would be shown for nothing.
+    (feed,) = told["feeds"]
+    assert (feed["watch"], feed["data_from"], feed["data_age_limit"]) == (("acquire",), ("acquire",), 0.5)
+    assert made.line["engine"].specify()["reading"] == 0
+
+
+def test_a_stream_at_no_fixed_rate_may_be_silent_while_stimuli_are_shown() -> None:
+    made = collecting()
+    made.roster.info = lambda stream: SimpleNamespace(  # type: ignore[method-assign]
+        speed=1.0, signal=SimpleNamespace(rate=0.0)
+    )
+    (feed,) = made.line["display"].specify()["feeds"]
+    assert (feed["data_from"], feed["data_age_limit"]) == ((), None)
+
+
+def test_pictures_of_a_session_that_collects_have_the_size_that_it_asks_for(
+    bundles: dict[str, Bundle],
+) -> None:
+    assert collecting(display={"kind": "headless", "picture_px": [64, 48]}).roster.image_size == (48, 64)
+    with pytest.raises(
+        ConfigError, match=r"picture_px: expected \d+ × \d+, the size of the pictures of bundle"
+    ):
+        plan(bundles, {}, {}, display={"kind": "headless", "picture_px": [64, 48]})
+
+
+def test_latents_that_are_collected_are_drawn_by_the_bundle_that_is_named(bundles: dict[str, Bundle]) -> None:
+    drawn_by = str(bundles["windows"].folder)
+    made = collecting(experiment={"protocol": "latents", "drawn_by": drawn_by})
+    assert made.roster.image_size == bundles["windows"].image_size
+    assert (made.roster.palette["latent"], made.roster.palette["reading"]) == (
+        bundles["windows"].latent_size,
+        0,
+    )
+    assert made.line["render"].specify() == {"bundle": drawn_by, "provider": "cpu"}

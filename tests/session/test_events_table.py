@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from bci.errors import RecordingError
-from bci.session import events_table
+from bci.session import sample_times as module
 from bci.session.detection import detect
-from bci.session.events_table import sample_times, write_events
+from bci.session.events_table import write_events
 from bci.session.recorded import RecordedSession
+from bci.session.sample_times import sample_times
 from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS
 from stimuli.trial_table import FIELDS, READING_FIELDS
 
@@ -135,8 +136,8 @@ def test_the_times_of_samples_of_a_large_table_are_those_of_all_its_rows(
     session: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = sample_times(RecordedSession.read(session))
-    monkeypatch.setattr(events_table, "_WHOLE", 100)
-    monkeypatch.setattr(events_table, "_ROWS", 20)
+    monkeypatch.setattr(module, "_WHOLE", 100)
+    monkeypatch.setattr(module, "_ROWS", 20)
     some = sample_times(RecordedSession.read(session))
     assert whole is not None
     assert some is not None

@@ -182,3 +182,23 @@ def test_an_engine_in_the_place_of_another_goes_on_in_the_phase_it_was_in(
     assert world.feeds == [1, 1, 0, 0]
     assert [(phase, confidence) for phase, confidence, _ in told(tmp_path)][:2] == [("doing", "0.2")] * 2
     assert told(tmp_path)[-1][:2] == ("imagining", "0.1")
+
+
+def test_a_display_that_no_decoder_feeds_shows_stimuli_while_data_come(board: Board) -> None:
+    feed = {"hop_seconds": 0.0, "watch": ("acquire",), "data_from": ("acquire",)}
+    screen = Presenter.of(DisplaySpec.of({"feeds": [feed], "engine": "engine"}), board)
+    stimulus = TrialPart(Phase.STIMULUS, 0, 3, "cat", since=9.9)
+    assert screen.choose(10.0, None, stimulus).kind is Shown.STIMULUS
+    assert screen.choose(10.1, None, None).kind is Shown.FIXATION
+    board.row("acquire")["data"] = 9.0
+    assert screen.choose(10.2, None, stimulus).cause is Cause.DATA_AGE
+
+
+def test_frames_of_no_decoder_have_the_size_that_the_session_states() -> None:
+    frames = Frames([], (12, 8))
+    assert (frames.image_shape, frames.latent_size, frames.fed) == ((8, 12), 0, False)
+    assert frames.take(ManualClock(1.0)) is None
+    assert frames.newest is None
+    assert (frames.image.shape, frames.taken, frames.superseded) == ((8, 12, 3), 0, 0)
+    with pytest.raises(RingError, match="picture_px does not say"):
+        Frames([])

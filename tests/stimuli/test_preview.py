@@ -273,6 +273,17 @@ def test_a_sheet_grows_by_rows_and_keeps_room_for_what_will_come() -> None:
     assert sheet_size(1)[1] < sheet_size(9)[1]
 
 
+def test_a_sheet_of_a_session_that_reads_nothing_shows_stimuli_and_their_names() -> None:
+    pair = Pair(0, "cats/01", np.full((8, 8, 3), 200, np.uint8), 1.0)
+    sheet = draw_pairs([pair] * 9, "title", "line", read=False)
+    assert sheet.size == sheet_size(9, read=False)
+    assert sheet.size[1] < sheet_size(9)[1]
+    pixels = np.asarray(sheet)
+    assert (pixels == 200).all(axis=2).sum() >= 9 * 96 * 96
+    other = draw_pairs([Pair(0, "dogs/02", pair.seen, 1.0)] * 9, "title", "line", read=False)
+    assert (np.asarray(other) != pixels).any()
+
+
 @pytest.mark.parametrize(
     ("monitors", "wanted", "kind", "chosen"),
     [

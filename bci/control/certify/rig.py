@@ -87,6 +87,11 @@ def prepare(
     BciError
         If a bundle cannot be loaded or decodes epochs, or nothing simulates what it expects.
     """
+    if not config.decoders:
+        raise ConfigError(
+            f"session {config.name!r} has no [decoder]: what is certified is the way from a sample to the picture that "
+            "is read of it. Name a session file with a decoder of sliding windows."
+        )
     notes: list[str] = []
     bundles = tuple(Bundle.load(decoder.bundle) for decoder in config.decoders)
     for bundle in bundles:

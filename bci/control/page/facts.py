@@ -52,7 +52,8 @@ class PageFacts:
                 bundles[named("decode", str(name) if place else "")] = session.bundle(decoder=name)
         with contextlib.suppress(BciError, ValueError, KeyError, TypeError):
             display = DisplaySettings.model_validate(session.config["display"])
-            bundle = next(iter(bundles.values()))
+            if not (bundle := next(iter(bundles.values()), None)):
+                return cls(lasts)  # a session that collects, or a bundle that was moved
             source = next(iter(sections(session.config, "source")), {})
             rate = bundle.signal.rate * float(source.get("speed") or 1.0)
             hop = bundle.hop * bundle.pipeline.ratio(bundle.signal) / rate
