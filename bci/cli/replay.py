@@ -63,6 +63,7 @@ def replay(
     # Imported only now, so that --help does not load NumPy and liblsl.
     from bci.io.files.recording import open_recording
     from bci.live.replay import Player
+    from bci.live.timetable import MARGIN
     from bci.memory.lsl_clock import LslClock
 
     file = find_given(file, "bci replay", RECORDING)
@@ -93,7 +94,16 @@ def replay(
                 finished = player.play(tick)
             except KeyboardInterrupt:
                 finished = False
-        output.say(f"{player.sent} samples, {player.markers_sent} markers sent; {player.late} samples late")
+        left_out = player.timetable.left_out
+        markers = (
+            f"{player.markers_sent} of {player.markers_sent + left_out}" if left_out else player.markers_sent
+        )
+        output.say(f"{player.sent} samples, {markers} markers sent; {player.late} samples late")
+        if left_out:
+            output.say(
+                styled("bold yellow", f"{left_out} marker{'s' if left_out > 1 else ''} not played:"),
+                f" more than {MARGIN:g} s from every sample; --events FILE plays others in their place",
+            )
         output.result(
             {
                 "source_id": name,
@@ -101,6 +111,7 @@ def replay(
                 "speed": player.speed,
                 "sent": player.sent,
                 "markers": player.markers_sent,
+                "markers_left_out": left_out,
                 "late": player.late,
                 "given_up": player.given_up,
                 "defects": list(recording.defects),

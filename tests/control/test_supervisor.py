@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -265,6 +266,13 @@ def test_without_a_screen_that_can_hold_the_session_ends(bench: Bench) -> None:
     assert bench.supervisor.ended_by == (
         "display died with exit status -9, after 1 restart: nothing can be shown"
     )
+
+
+def test_a_session_that_is_told_so_ends_at_once_where_another_is_latched(bench: Bench) -> None:
+    bench.plan.rules = replace(bench.plan.rules, when_latched="end")
+    bench.run(bench.die("decode"), bench.die("decode"), lambda: pytest.fail("it went on"))
+    assert bench.supervisor.ended_by == "decode died with exit status -9, after 1 restart"
+    assert bench.orders("display") == [["hold", "stop"]]
 
 
 def test_a_session_goes_on_without_what_is_dispensable(bench: Bench) -> None:
