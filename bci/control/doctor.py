@@ -20,6 +20,7 @@ OPTIONAL = (
     ("EEGLAB", "eeglab", "pymatreader", "recordings play, .set files in MATLAB's version 7.3 do not"),
     ("Control", "broker", "aiomqtt", "sessions run, bci run --control does not"),
     ("Riemannian readouts", "eeg", "pyriemann", "other readouts are trained"),
+    ("Amplifiers", "devices", "brainflow", "sessions run, bci device does not"),
     ("Cluster", "cluster", "distributed", "bci compare runs on this machine alone"),
 )
 
@@ -58,6 +59,7 @@ def examine() -> list[Finding]:
         *_shared_memory(),
         _onnx(),
         _screen(),
+        *_network(),
         *_extras(),
     ]
 
@@ -168,6 +170,29 @@ def _screen() -> Finding:
             "Screen", f"none (driver {driver})", False, "sessions run with --headless", needed=False
         )
     return Finding("Screen", f"driver {driver}: {sizes}", True)
+
+
+def _network() -> list[Finding]:
+    """Examine what decides whether streams of other machines are seen."""
+    try:
+        from bci.io.lsl.surroundings import look_around
+
+        around = look_around()
+    except RuntimeError:
+        return []  # without liblsl, which has a finding of its own
+    where = ", ".join(
+        f"{i.name} {' '.join(i.addresses)}{'' if i.kind == 'network' else f' ({i.kind})'}"
+        for i in around.interfaces
+        if i.up and i.kind != "loopback"
+    )
+    hints = around.hints()
+    streams = around.streams or ()
+    return [
+        Finding("Network", where or "no interface is up", not hints, "; ".join(hints), needed=False),
+        Finding("LSL on this machine", f"a stream of its own is {'' if around.own else 'not '}found", bool(around.own),
+                "a firewall on this machine stops LSL: let Python in", needed=False),
+        Finding("Streams", "; ".join(streams) or "none visible", True),
+    ]  # fmt: skip
 
 
 def _extras() -> list[Finding]:

@@ -64,6 +64,14 @@ class Silences:
         """Return them as they are now."""
         return {name: replace(silence) for name, silence in self.of.items()}
 
+    def missing(self, seconds: float) -> list[str]:
+        """Return the programs whose stream has been silent for so long without a break, and still is."""
+        return [
+            name
+            for name, silence in self.of.items()
+            if silence.now and silence.seconds - self._before[name] >= seconds
+        ]
+
     def look(self, now: float) -> None:
         """Take in how it stands at a time in session seconds; to be called some times a second."""
         for name, row in self._rows.items():

@@ -33,7 +33,8 @@ from bci.control.snapshot import (
 )
 from bci.control.snapshot_ring import SNAPSHOTS, SnapshotWriter
 from bci.control.spawn import Child
-from bci.errors import DiskError
+from bci.control.surroundings import NetworkSnapshot
+from bci.errors import DiskError, StreamNotFound
 from bci.io.files.folder import make_folder, write_json
 from bci.io.files.space import require_room
 from bci.memory.board import Board
@@ -47,6 +48,9 @@ from bci.signal.types import MarkKind
 
 #: The ring that the supervisor itself writes, where a line has it: restarts, and that a session has latched.
 RIG_MARKS = "rig_marks"
+
+#: After so many seconds without data, how the network stands is kept.
+_MISSING_S = 2.0
 
 log = logging.getLogger("bci.supervisor")
 
@@ -66,6 +70,8 @@ class Supervisor:
         The session clock.
     spawn, wait : callable, optional
         The boundary to real processes; see `bci.control.crew.Crew`.
+    network : callable, optional
+        Keeps how the network stood when a stream was missing.
 
     Attributes
     ----------
@@ -92,6 +98,7 @@ class Supervisor:
         *,
         spawn: Callable[[Launch], Child] = Child,
         wait: Callable[[Sequence[Child], float], object] = wait_for_news,
+        network: Callable[[Path], NetworkSnapshot] = NetworkSnapshot,
     ) -> None:
         self.plan = plan
         self.clock: Clock = clock or LslClock()
@@ -102,6 +109,7 @@ class Supervisor:
         self.started = float("nan")
         self.ended_by = ""
         self.latched = ""
+        self._network = network(self.folder)
         self._observe = observe
         self._spawn, self._wait = spawn, wait
         self._stop = False
@@ -148,8 +156,12 @@ class Supervisor:
             try:
                 self._prepare()
                 self._watch()
+            except StreamNotFound:
+                self._network.take("a stream was not found")
+                raise
             finally:
                 self._stop_all()
+                self._network.close()
                 Directory.remove(self.folder)
             failures = self.crew.describe_failures()
             outcome = SessionOutcome(self.folder, self.snapshot(), self.crew.facts(), failures, self._at_end)
@@ -253,6 +265,8 @@ class Supervisor:
             self.crew.listen()
             self._hear_and_show()
             self._silences.look(self.clock.now())
+            if missing := self._silences.missing(_MISSING_S):
+                self._network.take(f"{', '.join(missing)} without data for {_MISSING_S:g} s")
             if self._observe is not None and self._observe(self) is True:
                 self.ended_by = "its end"
             elif self._stop:

@@ -143,6 +143,19 @@ class PlantedPlan:
         return {"state": outcome.snapshot.state, "failures": outcome.failures}
 
 
+class PlantedNetwork:
+    """Keeps why it was to look around."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def take(self, why: str) -> None:
+        self.asked += [] if self.asked else [why]
+
+    def close(self) -> None:
+        self.asked.append("closed")
+
+
 class Bench:
     """A session of planted programs; `script` is what happens, a step each tenth of a second."""
 
@@ -154,6 +167,7 @@ class Bench:
         self.silent: set[str] = set()
         self.states: list[SessionState] = []
         self.marks: list[tuple[MarkKind, str]] = []
+        self.network = PlantedNetwork()
         self.supervisor = Supervisor(
             self.plan,
             out,
@@ -161,6 +175,7 @@ class Bench:
             self.clock,
             spawn=self.spawn,  # type: ignore[arg-type]
             wait=self.wait,  # type: ignore[arg-type]
+            network=lambda folder: self.network,  # type: ignore[arg-type,return-value]
         )
 
     def spawn(self, launch: Launch) -> PlantedChild:
@@ -294,6 +309,7 @@ def test_a_program_that_fails_at_its_start_ends_what_was_begun(bench: Bench) -> 
     bench.supervisor._spawn = fail  # type: ignore[assignment]
     with pytest.raises(StreamNotFound, match="amp-1"):
         bench.run()
+    assert bench.network.asked == ["a stream was not found", "closed"]
     assert bench.supervisor.state is SessionState.DONE
     assert not any(child.alive for children in bench.held.values() for child in children)
 
@@ -400,6 +416,7 @@ def test_silence_and_alarms_are_in_the_snapshot(bench: Bench) -> None:
     assert [alarm.line for alarm in taken[0].alarms] == ["NO DATA 1.0 s"]
     assert taken[1].silences["acquire"].now
     assert taken[1].silences["acquire"].seconds == pytest.approx(3.0, abs=0.2)
+    assert bench.network.asked == ["acquire without data for 2 s", "closed"]
     outcome = bench.plan.outcome
     assert outcome is not None
     assert outcome.at_end.silences["acquire"].times == 1

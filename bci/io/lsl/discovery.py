@@ -124,7 +124,8 @@ def not_found(address: Address, timeout: float) -> StreamNotFound:
     )
     return StreamNotFound(
         f"no LSL stream with {address.words} within {timeout:g} s; visible: {names or 'none'}. "
-        "Check the amplifier's LSL app and the firewall, or name another stream."
+        "Check the amplifier's LSL app and the firewall (`bci doctor` says what of this machine may hide a stream), or "
+        "name another stream."
     )
 
 
