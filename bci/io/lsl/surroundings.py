@@ -188,7 +188,7 @@ def kind_of_interface(name: str, addresses: Sequence[str]) -> str:
 
 
 def _sends_multicast(address: str) -> bool:
-    """Return whether the system takes an empty packet to LSL's group from this address; nobody answers one."""
+    """Return whether the system takes an empty packet to LSL's group from this address; no program answers one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         try:
             sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
