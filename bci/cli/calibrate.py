@@ -207,6 +207,7 @@ def _record(
             name=config.name,
             timeout=stream.timeout_s,
             buffer_s=stream.buffer_s,
+            marker_uncertainty_limit_s=stream.marker_uncertainty_limit_s,
             observe=cueing,
             clock=clock,
         )
@@ -326,6 +327,10 @@ def _show(found: Any, output: Output) -> None:
         f"{test['windows']} windows in {test['blocks']} blocks, {test['windows_left_out']} left out; "
         f"each pair of blocks predicted by a readout that never saw it"
     )
+    if test["blocks_left_out"]:
+        output.say(
+            f"{test['blocks_left_out']} blocks left out: the time of their cue was not known well enough (uncertain)"
+        )
     output.table(
         "What it is worth",
         ("", "score", "95 % interval", "chance", "shuffled blocks", "95 % below"),

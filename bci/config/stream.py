@@ -11,6 +11,7 @@ from bci.config.sources import PART_NAME
 from bci.errors import ConfigError
 from bci.io.lsl.address import Address
 from bci.io.lsl.stated import Stated
+from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S
 from bci.memory.stream import BUFFER_MB
 
 
@@ -94,9 +95,9 @@ class StreamSettings(_Section):
     """The shared memory that its samples may take; what would take more is held for fewer seconds, never below 2."""
     markers: Annotated[tuple[MarkerSettings, ...], BeforeValidator(_as_table)] = ()
     """A marker stream to take along, or several: source ids, or tables such as ``{ name = "Crown Markers" }``."""
-    marker_uncertainty_limit_s: Wait = 0.005
+    marker_uncertainty_limit_s: Wait = MARKER_UNCERTAINTY_LIMIT_S
     """Markers of another computer whose time may be wrong by more, because the clocks could not be compared better, are
-    marked ``uncertain``, counted, and said to the operator."""
+    marked ``uncertain``, counted, said to the operator, and left out of evaluation and calibration."""
 
     @property
     def part(self) -> str | None:

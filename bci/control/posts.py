@@ -18,6 +18,9 @@ from bci.memory.orders import (
     STOP,
 )
 
+#: The ring of marks of a program that receives markers alone.
+MARKER_MARKS = "marker_marks"
+
 #: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
 #: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
 #: (``neutral``, see `bci.memory.alarms`); the ``stage`` of an experiment (`bci.memory.trial_parts.Stage`) and how many
@@ -95,10 +98,19 @@ def source(name: str, kind: str, spec: Spec, offers: Sequence[str]) -> Post:
 
 
 def acquire(
-    name: str, spec: Spec, *, stream: str | None, markers: Sequence[str], takes: Sequence[str]
+    name: str,
+    spec: Spec,
+    *,
+    stream: str | None,
+    markers: Sequence[str],
+    takes: Sequence[str],
+    marks: str | None = None,
 ) -> Post:
-    """Return the post of a program that receives a stream, or markers alone, into shared memory."""
-    rings = roles("markers", markers)
+    """Return the post of a program that receives a stream, or markers alone, into shared memory.
+
+    `marks` is the ring for what is to be marked of markers alone; a stream has one of its own.
+    """
+    rings = roles("markers", markers) | ({"marks": marks} if marks else {})
     streams = {"stream": stream} if stream else {}
     return Post(
         named("acquire", name),

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from bci.config.control import ControlSettings
 from bci.control import posts
-from bci.control.conclusion import judge
+from bci.control.conclusion import judge, uncertain_words
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, kind_of
 from bci.control.plan import Facts, Rules, SessionOutcome
@@ -30,7 +30,7 @@ from bci.io.files.folder import write_json
 from bci.io.lsl.address import Address
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.roll_call import roll_call
-from bci.memory.events import create_events
+from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S, create_events
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import create_marks
 from bci.memory.ring import Ring
@@ -53,6 +53,7 @@ def record_streams(
     timeout: float = 5.0,
     buffer_s: float = 12.0,
     on_disk_error: Literal["stop", "continue"] = "stop",
+    marker_uncertainty_limit_s: float = MARKER_UNCERTAINTY_LIMIT_S,
     observe: Callable[[Mapping[str, int]], object] | None = None,
     clock: Clock | None = None,
 ) -> dict[str, Any]:
@@ -75,6 +76,8 @@ def record_streams(
         Seconds a sample stays readable in shared memory.
     on_disk_error : "stop" or "continue"
         Whether a disk that is full ends the recording.
+    marker_uncertainty_limit_s : float
+        Markers of another computer whose time may be wrong by more are marked ``uncertain``, and counted.
     observe : callable, optional
         Called about ten times a second with ``received``, ``safe`` and ``lost`` samples, and the ``markers`` received;
         True ends the recording.
@@ -87,8 +90,8 @@ def record_streams(
         ``session`` (the folder), ``status`` (see `bci.control.conclusion.Conclusion`) and sentences on it (``told``),
         ``ended_by``, ``failures``, ``restarts``, ``no_data`` (for how long each signal was silent), ``events``,
         ``recording`` (path), ``samples`` (recorded and safe), ``samples_lost``, ``markers`` (text, received),
-        ``streams`` (facts by address), ``marker_streams`` (markers recorded of each, by address) and ``programs``; also
-        written to ``summary.json``.
+        ``markers_uncertain`` (of them), ``streams`` (facts by address), ``marker_streams`` (markers recorded of each,
+        by address) and ``programs``; also written to ``summary.json``.
 
     Raises
     ------
@@ -101,7 +104,13 @@ def record_streams(
     clock = clock or LslClock()
     found = roll_call([Address.parse(text) for text in source_ids], timeout, clock)
     plan = RecordingPlan(
-        found, name=name, seconds=seconds, timeout=timeout, buffer_s=buffer_s, on_disk_error=on_disk_error
+        found,
+        name=name,
+        seconds=seconds,
+        timeout=timeout,
+        buffer_s=buffer_s,
+        on_disk_error=on_disk_error,
+        marker_uncertainty_limit_s=marker_uncertainty_limit_s,
     )
 
     def look(supervisor: Supervisor) -> object:
@@ -119,7 +128,7 @@ class RecordingPlan:
     ----------
     found : sequence of (Address, StreamInfo)
         The streams.
-    name, seconds, timeout, buffer_s, on_disk_error
+    name, seconds, timeout, buffer_s, on_disk_error, marker_uncertainty_limit_s
         As `record_streams` takes them.
     """
 
@@ -132,6 +141,7 @@ class RecordingPlan:
         timeout: float = 5.0,
         buffer_s: float = 12.0,
         on_disk_error: Literal["stop", "continue"] = "stop",
+        marker_uncertainty_limit_s: float = MARKER_UNCERTAINTY_LIMIT_S,
     ) -> None:
         self.name = name
         self.key = "bci" + uuid.uuid4().hex[:8]
@@ -144,6 +154,7 @@ class RecordingPlan:
         self.streams = {role: info for role, (_, info) in self._numbers.items()}
         self._seconds, self._timeout, self._buffer_s = seconds, timeout, buffer_s
         self._on_disk_error = on_disk_error
+        self._marker_uncertainty_limit_s = marker_uncertainty_limit_s
         self._buffers: dict[str, Capacity] = {}
         self._written = False
         self.line = Line(self._posts(), outside=(RIG_MARKS,))
@@ -156,9 +167,18 @@ class RecordingPlan:
             line.append(posts.acquire(name, spec, stream=role, markers=[], takes=[str(address)]))
         if self._markers:
             addresses = [address for address, _ in self._markers.values()]
-            spec = {"timeout": self._timeout, "markers": addresses}
+            spec = {
+                "timeout": self._timeout,
+                "markers": addresses,
+                "marker_uncertainty_limit": self._marker_uncertainty_limit_s,
+            }
+            rings = list(self._markers)
             takes = list(map(str, addresses))
-            line.append(posts.acquire("markers", spec, stream=None, markers=list(self._markers), takes=takes))
+            line.append(
+                posts.acquire(
+                    "markers", spec, stream=None, markers=rings, takes=takes, marks=posts.MARKER_MARKS
+                )
+            )
         facts = {
             "streams": {role: asdict(info) for role, info in self.streams.items()},
             "markers": {
@@ -167,7 +187,12 @@ class RecordingPlan:
             "on_disk_error": self._on_disk_error,
         }
         line.append(
-            posts.record(facts, streams=list(self.streams), markers=list(self._markers), rings=[RIG_MARKS])
+            posts.record(
+                facts,
+                streams=list(self.streams),
+                markers=list(self._markers),
+                rings=[RIG_MARKS, *([posts.MARKER_MARKS] if self._markers else [])],
+            )
         )
         return line
 
@@ -180,7 +205,7 @@ class RecordingPlan:
             level = logging.WARNING if capacity.shortened else logging.INFO
             log.log(level, "of %s, shared memory holds %s", info.source_id, capacity)
             return Stream.create(segment, info.signal, readers=max(1, readers), capacity=capacity)
-        if name == RIG_MARKS:
+        if name in (RIG_MARKS, posts.MARKER_MARKS):
             return create_marks(segment, 1)
         return create_events(segment, max(1, readers))
 
@@ -223,7 +248,7 @@ class RecordingPlan:
         return {
             "session": str(outcome.folder),
             "status": conclusion.status,
-            "told": conclusion.sentences,
+            "told": [*self._uncertain(counts), *conclusion.sentences],
             "ended_by": snapshot.ended_by,
             "failures": outcome.failures,
             "restarts": snapshot.restarts,
@@ -235,6 +260,7 @@ class RecordingPlan:
             },
             "samples_lost": counts["lost"],
             "markers": counts["markers"],
+            "markers_uncertain": counts["uncertain"],
             "streams": {address: facts[name] for name, address in names.items()},
             "marker_streams": {
                 str(address): recorded.get(role, 0) for role, (address, _) in self._markers.items()
@@ -243,12 +269,19 @@ class RecordingPlan:
             "programs": dict(facts),
         }
 
+    def _uncertain(self, counts: Mapping[str, int]) -> list[str]:
+        if not counts["uncertain"]:
+            return []
+        words = uncertain_words(counts, self._marker_uncertainty_limit_s)
+        return [f"{words} They are left out of calibration and training, and stand in markers.csv."]
+
 
 def _counts(counters: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
     acquired = [own for name, own in counters.items() if kind_of(name) == "acquire"]
     return {
         "received": sum(own["samples"] for own in acquired),
         "markers": sum(own["markers"] for own in acquired),
+        "uncertain": sum(own["uncertain"] for own in acquired),
         "safe": counters["record"]["samples"],
         "lost": counters["record"]["lost"] + sum(own["lost"] for own in acquired),
     }

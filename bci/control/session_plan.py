@@ -10,7 +10,7 @@ from typing import Any
 
 from bci.config.session import SessionConfig
 from bci.control import posts
-from bci.control.conclusion import Conclusion, judge
+from bci.control.conclusion import Conclusion, judge, uncertain_words
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
 from bci.control.mqtt.installed import require_mqtt
@@ -275,13 +275,20 @@ class SessionPlan:
         names = self._stream_names()
         latency = latency_table(folder)
         failures = [*outcome.failures, *(_draw_latency(folder, latency) if self.config.decoders else ())]
-        experiment, unwritten = self._write_events(folder)
+        experiment, unwritten = self._write_events(
+            folder, sum(counts["markers"] for counts in streams.values())
+        )
         failures += unwritten
         conclusion = self._judge(replace(outcome, failures=failures))
         return {
             "session": str(folder),
             "status": conclusion.status,
-            "told": [*self._at_chance(), *self._collected(counters), *conclusion.sentences],
+            "told": [
+                *self._at_chance(),
+                *self._collected(counters),
+                *self._uncertain(streams),
+                *conclusion.sentences,
+            ],
             "ended_by": snapshot.ended_by,
             "latched": snapshot.latched,
             "failures": failures,
@@ -305,12 +312,12 @@ class SessionPlan:
             "programs": dict(outcome.facts),
         }
 
-    def _write_events(self, folder: Path) -> tuple[dict[str, Any], list[str]]:
-        """Leave the table of an experiment's events; return what the summary says of it, and why there is none."""
-        if self.config.experiment is None:
+    def _write_events(self, folder: Path, markers: int) -> tuple[dict[str, Any], list[str]]:
+        """Leave the table of events, if there were any; return what the summary says of it, and why there is none."""
+        if self.config.experiment is None and not markers:
             return {}, []
         try:
-            return {"experiment": write_events(folder)}, []
+            return {"events" if self.config.experiment is None else "experiment": write_events(folder)}, []
         except (RecordingError, DiskError) as error:
             return {}, [str(error)]
 
@@ -330,6 +337,18 @@ class SessionPlan:
         shown = engine["done"] - engine["aborted"]
         aborted = f", {engine['aborted']} aborted" if engine["aborted"] else ""
         return [f"Nothing was decoded: this session collects. {shown} trials were shown{aborted}."]
+
+    def _uncertain(self, streams: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Return a sentence for each stream with markers whose time is not known well enough."""
+        limits = {
+            settings.name or "stream": settings.marker_uncertainty_limit_s for settings in self.config.streams
+        }
+        return [
+            f"{uncertain_words(counts, limits[name])} They are left out of evaluation and calibration, and stand in "
+            "events.tsv with status uncertain."
+            for name, counts in streams.items()
+            if counts["uncertain"]
+        ]
 
     def _stream_names(self) -> dict[str, str]:
         """Return the source id of what each acquire program receives."""

@@ -12,6 +12,7 @@ from bci.io.lsl.discovery import WAIT
 from bci.io.lsl.irregular import IrregularSource
 from bci.io.lsl.markers import MarkerSource
 from bci.io.lsl.source import LslSource
+from bci.memory.marks import write_mark
 from bci.memory.program import Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream
@@ -28,8 +29,9 @@ class _Stopped(Exception):
 def main(program: Program) -> None:
     """Write the stream of role ``stream``, and markers into the rings of roles ``markers``, ``markers-2`` and so on.
 
-    Without a stream of that role it receives markers alone: quiet streams share one program. A stream whose signal has
-    no rate is received without a grid or a limit of silence.
+    Without a stream of that role it receives markers alone: quiet streams share one program; what is to be marked of
+    their times goes into a ring of role ``marks``, where it has one. A stream whose signal has no rate is received
+    without a grid or a limit of silence.
 
     Spec: ``source_id`` (of the stream; an `Address` where it takes more to tell it), ``timeout`` (seconds to look for
     each), ``data_age_limit`` (seconds of silence that count as stalled); optional ``markers`` (the same of each, in the
@@ -129,6 +131,7 @@ def _acquire(
     """Pull until told to stop."""
     row, clock = program.row, program.clock
     lost_before, uncertain_before = int(row["lost"]), int(row["uncertain"])
+    marks = stream.marks if stream is not None else program.ring("marks") if program.has("marks") else None
     owes: float | None = None
     began = clock.now()
     going = True
@@ -156,14 +159,9 @@ def _acquire(
                     program.log.warning("the time of a marker is not known well enough: %s", note.detail)
                 else:
                     program.log.info("markers' clock: offset %.6f s %s", note.value, note.detail)
-                if stream is not None:
-                    stream.mark(
-                        note.kind,
-                        stream.samples.count,
-                        time=note.time,
-                        value=note.value,
-                        detail=note.detail,
-                    )
+                if marks is not None:
+                    first = 0 if stream is None else stream.samples.count
+                    write_mark(marks, note.kind, first, time=note.time, value=note.value, detail=note.detail)
 
 
 def _summary(source: LslSource | IrregularSource | None, markers: list[MarkerSource]) -> dict[str, Any]:

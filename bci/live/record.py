@@ -1,8 +1,8 @@
 """The record program: drains every ring of a session to disk; it may lag, it never blocks the line.
 
 ``recording.xdf`` holds samples as they were sent, markers, and what the rig did (see `bci.live.tracks`), with
-checksums and a manifest beside it; the tables ``frames.csv``, ``shown.csv`` and ``marks.csv`` hold the same
-doings in words (see `bci.live.tables`).
+checksums and a manifest beside it; the tables ``frames.csv``, ``shown.csv``, ``marks.csv`` and ``markers.csv`` hold the
+same doings in words (see `bci.live.tables`).
 """
 
 import math
@@ -31,8 +31,8 @@ def main(program: Program) -> None:
     """Record until told to stop, then drain what is left.
 
     Opens what was handed over of: streams ``stream``, ``stream-2`` …, marker rings ``markers``, ``markers-2`` …,
-    of each decoder ``frames`` and ``decode_marks``, ``frames-2`` and ``decode_marks-2`` …, ``shown``, ``rig_marks`` and
-    ``engine_marks``.
+    of each decoder ``frames`` and ``decode_marks``, ``frames-2`` and ``decode_marks-2`` …, ``shown``, ``rig_marks``,
+    ``engine_marks`` and ``marker_marks``.
 
     Spec, all optional: ``streams`` and ``markers`` (by role, what the stream says of itself: ``source_id``,
     ``uid``, ``host``, ``kind``, ``name``, ``speed``, ``exact_stamps``, ``extra``; and ``role``, what it is called in
@@ -66,7 +66,7 @@ def main(program: Program) -> None:
         recorder.add_doings(
             **{
                 role: program.ring(role)
-                for role in ("frames", "shown", "decode_marks", "rig_marks", "engine_marks")
+                for role in ("frames", "shown", "decode_marks", "rig_marks", "engine_marks", "marker_marks")
                 if program.has(role)
             },
             others=others,

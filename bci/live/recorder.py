@@ -8,7 +8,7 @@ segment.
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -23,11 +23,18 @@ from bci.io.lsl.metadata import StreamInfo
 from bci.live import tracks
 from bci.live.backlog import Backlog
 from bci.live.ring_reader import RingReader, Take
-from bci.live.tables import Drain, Rows, Table, frame_rows, mark_rows, shown_rows
+from bci.live.tables import Drain, Rows, Table, frame_rows, mark_rows, marker_rows, shown_rows
 from bci.memory.ring import Columns, Ring
 from bci.memory.stream import Stream
 from bci.session.part import Part
-from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS, decoder_source, table_file
+from bci.session.tables import (
+    FRAME_FIELDS,
+    MARK_FIELDS,
+    MARKER_FIELDS,
+    SHOWN_FIELDS,
+    decoder_source,
+    table_file,
+)
 from bci.signal.clock import Clock
 from bci.signal.types import MARK_DTYPE, MarkKind, Signal
 
@@ -47,7 +54,7 @@ _LOOK_EVERY = 5.0
 _SHORT_S, _SHORT_EVERY = 3600.0, 300.0
 
 #: Who writes marks, besides the streams' own; the rig is the supervisor.
-_DECODE, _RECORD, _RIG, _ENGINE = decoder_source(), "record", "rig", "engine"
+_DECODE, _RECORD, _RIG, _ENGINE, _MARKERS = decoder_source(), "record", "rig", "engine", "markers"
 
 
 class Recorder:
@@ -135,7 +142,8 @@ class Recorder:
         track, take = self._tracks.markers(info, first)
         self._roles[track] = role
         self._marker_names.add(role)
-        self._readers.append(RingReader(role, ring, take, most=1000, first=first))
+        rows = partial(_write_rows, self._marker_table, marker_rows(role))
+        self._readers.append(RingReader(role, ring, _both(take, rows), most=1000, first=first))
 
     def add_doings(
         self,
@@ -144,6 +152,7 @@ class Recorder:
         decode_marks: Ring | None = None,
         rig_marks: Ring | None = None,
         engine_marks: Ring | None = None,
+        marker_marks: Ring | None = None,
         others: Mapping[str, tuple[Ring, Ring]] | None = None,
     ) -> None:
         """Record what the rig does, in the tables and in the file; after all streams have been added.
@@ -154,19 +163,22 @@ class Recorder:
             The first decoder's reconstructions, and its marks.
         shown, rig_marks, engine_marks : Ring, optional
             The display's changes of picture, and the marks of the supervisor and of an experiment's engine.
+        marker_marks : Ring, optional
+            The marks of a program that receives markers alone.
         others : mapping of str to (Ring, Ring), optional
             Reconstructions and marks of further decoders, by their names.
         """
         others = others or {}
         further = {decoder_source(name): marks for name, (_, marks) in others.items()}
-        engine = {_ENGINE: engine_marks} if engine_marks is not None else {}
-        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG, *further, *engine)
+        single = {_ENGINE: engine_marks} if engine_marks is not None else {}
+        single |= {_MARKERS: marker_marks} if marker_marks is not None else {}
+        sources = (*(role for role, _, _ in self._sources), _DECODE, _RECORD, _RIG, *further, *single)
         _, marks_taker = self._tracks.own(tracks.marks_stream(sources, self._roles))
         table = self._table(table_file("marks"), MARK_FIELDS)
         for i, (role, ring, track) in enumerate(self._sources):
             also = _both(marks_taker(tracks.mark_values(i)), partial(self._take_offsets, track))
             self._readers.append(Drain(f"{role}_marks", ring, table, mark_rows(role), also, ring.oldest))
-        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks), *further.items(), *engine.items()):
+        for name, doings in ((_DECODE, decode_marks), (_RIG, rig_marks), *further.items(), *single.items()):
             if doings is not None:
                 also = marks_taker(tracks.mark_values(sources.index(name)))
                 rows = mark_rows(name)
@@ -372,6 +384,10 @@ class Recorder:
     def _resume(self) -> int:
         """Return the first count of the next stream that no part of this session holds."""
         return self._part.streams_before.get(len(self._readers) + 1, 0)
+
+    @cached_property
+    def _marker_table(self) -> Table:
+        return self._table(table_file("markers"), MARKER_FIELDS)
 
     def _table(self, name: str, fields: Sequence[str]) -> Table:
         table = Table(self._part.path(name), fields, self._open_file)

@@ -2,7 +2,7 @@
 
 ``frames.csv`` holds every reconstruction with its latent, confidence, provenance, stage stamps and the digest of
 its pixels, ``shown.csv`` every change of picture on the screen with its flip stamp, ``marks.csv`` gaps, resets,
-skips and losses.
+skips and losses, ``markers.csv`` every marker as it was received, with what its time may be wrong by.
 """
 
 import io
@@ -185,5 +185,17 @@ def mark_rows(source: str) -> Rows:
                 float(mark["value"]),
                 bytes(mark["detail"]).decode(),
             )
+
+    return rows
+
+
+def marker_rows(source: str) -> Rows:
+    """Return what turns markers that were received into rows of `MARKER_FIELDS`."""
+
+    def rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
+        for i, record in enumerate(columns["event"]):
+            event = event_of(record)
+            if event is not None:
+                yield (source, first + i, event.time, event.raw, event.uncertainty, event.code, event.text)
 
     return rows

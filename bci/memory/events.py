@@ -7,6 +7,9 @@ from bci.signal.types import EVENT_DTYPE
 CAPACITY = 4096
 LONGEST_TEXT = EVENT_DTYPE["text"].itemsize
 
+#: Where a session states no limit, events are marked uncertain whose time may be wrong by more, seconds.
+MARKER_UNCERTAINTY_LIMIT_S = 0.005
+
 
 def event_columns() -> tuple[Column, ...]:
     """Return the columns of a ring of events."""

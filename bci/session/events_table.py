@@ -1,8 +1,10 @@
 """The table of a session's events as BIDS has it: ``events.tsv``, with ``events.json`` that says what its columns are.
 
 A row for each trial that was on the screen, for each key of the participant's, for each change of the fixation target,
-and for each order to the experiment. Onsets are seconds from the first sample of the session's first stream, by the
-session's clock: the column ``recorded_time`` of ``bci export``. They are flips, not the times that were asked for.
+for each order to the experiment, and for each marker of another program that was received. Onsets are seconds from the
+first sample of the session's first stream, by the session's clock: the column ``recorded_time`` of ``bci export``. They
+are flips, not the times that were asked for; of a marker from another computer a column says by how much its onset may
+be wrong.
 """
 
 import io
@@ -25,19 +27,23 @@ COLUMNS: Mapping[str, str] = {
     "onset": "Seconds from the first sample of the session's first stream to the flip that brought the stimulus, by "
     "the session's clock; of a key, to the look that found it pressed.",
     "duration": "Seconds until the screen showed something else than this trial's stimulus; 0 of what has no duration.",
-    "trial_type": "What sort of event: stimulus, cue, rest … as the protocol says, fixation_change, response, or an "
-    "order to the experiment (start, pause, resume, abort).",
+    "trial_type": "What sort of event: stimulus, cue, rest … as the protocol says, fixation_change, response, an "
+    "order to the experiment (start, pause, resume, abort), or marker: one that another program sent.",
     "stim_file": "The file that the stimulus came from.",
     "response_time": "Seconds from the onset to the participant's first answer, before the next trial.",
     "value": "The number of the stimulus in its set.",
     "sample": "The first sample of the session's first stream at or after the onset, counted from 0.",
-    "name": "What the stimulus is called, the key, or who gave the order.",
+    "name": "What the stimulus is called, the key, who gave the order, or the marker's text.",
     "trial": "The trial's number, counted from 0.",
     "ending": "shown, aborted (the stimulus left the screen before its time), or paused (a pause cut the trial short, "
     "and its stimulus was shown again later).",
     "phase": "The phase of the experiment.",
     "read": "What the decoder read of the trial: its first value.",
     "confidence": "How sure the decoder was of it, 0 to 1.",
+    "uncertainty": "The most that the onset of a marker may be wrong by, because the clock of the computer that sent "
+    "it is known no better; 0 where it reads the clock of the session.",
+    "status": "uncertain where that is more than the session file's marker_uncertainty_limit_s: such an event is left "
+    "out of evaluation and calibration.",
 }
 
 NAME, DESCRIPTION = "events.tsv", "events.json"
@@ -56,17 +62,17 @@ class _Event:
 
 
 def write_events(folder: Path) -> dict[str, Any]:
-    """Write both files of a session with an experiment; return what the summary says of its events.
+    """Write both files of a session with an experiment, or with markers; return what the summary says of its events.
 
     Raises
     ------
     RecordingError
-        If the session had no experiment, or a table is missing or not whole.
+        If a table is missing or not whole.
     DiskError
         If the disk does not take them.
     """
     session = RecordedSession.read(folder)
-    settings = session.experiment()
+    settings: Mapping[str, Any] = session.config.get("experiment") or {}
     clock = sample_times(session)
     responses = [(float(row["time"]), row["event"]) for row in experiment_rows(folder, "responses")]
     trials = list(_trials(session))
@@ -82,12 +88,12 @@ def write_events(folder: Path) -> dict[str, Any]:
         _Event(float(row["time"]), 0.0, row["order"], {"name": row["by"], "trial": row["trial"]})
         for row in experiment_rows(folder, "controls")
     ]
-    events = sorted([*trials, *changes, *keys, *orders], key=lambda event: event.onset)
+    events = sorted([*trials, *changes, *keys, *orders, *_markers(session)], key=lambda event: event.onset)
     text = io.StringIO(newline="")
     write_rows(text, [tuple(COLUMNS), *(_cells(event, clock) for event in events)], tabs=True)
     write_whole(folder / NAME, text.getvalue().encode())
     described: dict[str, Any] = {name: {"Description": words} for name, words in COLUMNS.items()}
-    for name in ("onset", "duration", "response_time"):
+    for name in ("onset", "duration", "response_time", "uncertainty"):
         described[name]["Units"] = "s"
     write_json(folder / DESCRIPTION, described | {"Experiment": dict(settings), "Scores": scores})
     return {"events": len(events), **scores}
@@ -98,7 +104,7 @@ def _trials(session: RecordedSession) -> Iterator[_Event]:
     shown = session.table("shown")
     flips = [float(row["flip"]) for row in shown]
     ends: dict[int, tuple[float, float]] = {}
-    for row, begin, end in zip(shown, flips, [*flips[1:], math.nan], strict=True):
+    for row, begin, end in zip(shown, flips, [*flips[1:], math.nan][: len(flips)], strict=True):
         trial = int(row["trial"] or -1)
         if row["kind"] in ("stimulus", "update") and trial >= 0:
             ends[trial] = ends.get(trial, (begin, end))[0], end
@@ -128,6 +134,21 @@ def _trials(session: RecordedSession) -> Iterator[_Event]:
                 "confidence": float(reading["confidence"]),
             },
         )
+
+
+def _markers(session: RecordedSession) -> Iterator[_Event]:
+    """Yield the markers that other programs sent; those of the session's own display are its trials, and its keys."""
+    own = {flip.time for flip in session.flips}
+    for row in session.table("markers"):
+        time = float(row["time"])
+        if row["source"] == "responses" or float(row["raw"]) in own:
+            continue
+        cells = {"name": " ".join(row["text"].split()), "value": int(row["code"]) or _NOTHING}
+        known = {
+            "uncertainty": float(row["uncertainty"]),
+            "status": "uncertain" if time in session.uncertain else _NOTHING,
+        }
+        yield _Event(time, 0.0, "marker", cells | known)
 
 
 def _changes(responses: Sequence[tuple[float, str]]) -> list[_Event]:

@@ -14,7 +14,7 @@ they are one session again. It is the one reader of a session's folder: whatever
 Each is read when it is first asked for, and refuses with the file that is missing or not whole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -250,7 +250,7 @@ class RecordedSession:
         Parameters
         ----------
         name : str
-            ``"frames"``, ``"shown"``, ``"marks"`` or ``"trials"``.
+            ``"frames"``, ``"shown"``, ``"marks"``, ``"markers"`` (none in sessions without them) or ``"trials"``.
         decoder : str, optional
             Whose frames, where there were several decoders; the first one's when absent.
 
@@ -365,7 +365,12 @@ class RecordedSession:
         decoder = self._canonical(decoder)
         rows = self.table("trials")
         own = {int(row["trial"]) for row in rows if self.feed_of(row.get("phase") or "") == decoder}
-        return join_trials(rows, self.flips, self.decoding(decoder), own)
+        return join_trials(rows, self.flips, self.decoding(decoder), own, self.uncertain)
+
+    @cached_property
+    def uncertain(self) -> Collection[float]:
+        """Times of the markers that were marked uncertain: they may be wrong by more than the session file allows."""
+        return {float(row["time"]) for row in self.table("marks") if row["kind"] == "uncertain"}
 
     # -- samples -----------------------------------------------------------------------------------------
 
@@ -431,7 +436,7 @@ class RecordedSession:
             return recorder_rows(self.folder, name, decoder)
         if name != "trials":
             raise ValueError(
-                f"a session has the tables frames, shown, marks and trials; {name!r} was asked for"
+                f"a session has the tables frames, shown, marks, markers and trials; {name!r} was asked for"
             )
         rows = trial_rows(self.folder)
         if not rows and (self.folder / "config.json").is_file() and self.config.get("experiment"):

@@ -13,6 +13,7 @@ FRAME_FIELDS = (
 )  # fmt: skip
 SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial", "decoder", "mode")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
+MARKER_FIELDS = ("source", "count", "time", "raw", "uncertainty", "code", "text")
 
 #: The columns of each table that hold numbers, and what reads one.
 NUMBERS: Mapping[str, Mapping[str, type[int] | type[float]]] = {
@@ -22,13 +23,14 @@ NUMBERS: Mapping[str, Mapping[str, type[int] | type[float]]] = {
     | dict.fromkeys(("confidence", *STAGES[:5], "event_time", "event_raw", "event_uncertainty"), float),
     "shown": dict.fromkeys(("change", "frame", "trial"), int) | dict.fromkeys(("flip", *STAGES), float),
     "marks": dict.fromkeys(("first", "count"), int) | dict.fromkeys(("time", "value"), float),
+    "markers": dict.fromkeys(("count", "code"), int) | dict.fromkeys(("time", "raw", "uncertainty"), float),
 }
 
 #: A row of a table, by column, as it stands there.
 Row = Mapping[str, str]
 
 #: The tables that a recorder writes; ``trials.csv`` is the engine's own.
-RECORDER_TABLES = ("frames", "shown", "marks")
+RECORDER_TABLES = ("frames", "shown", "marks", "markers")
 
 #: What a decoder beside the first may be called: no hyphen, which is kept for the numbers of parts.
 DECODER_NAME = r"[a-z][a-z0-9_]*"

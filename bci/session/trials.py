@@ -81,6 +81,8 @@ class RecordedTrial:
         What sort of trial it was, as the protocol says: stimulus, cue, target …
     file : str
         The file that its picture came from, as the engine says; empty where it does not.
+    uncertain : bool
+        Whether the time of its event may be wrong by more than the session file allows.
     """
 
     number: int
@@ -95,6 +97,7 @@ class RecordedTrial:
     engine_confidence: float = math.nan
     kind: str = "stimulus"
     file: str = ""
+    uncertain: bool = False
 
     @property
     def picture(self) -> str:
@@ -125,14 +128,17 @@ class RecordedTrial:
 
     @property
     def left_out(self) -> str:
-        """Why it says nothing about the decoder: no picture, aborted, invalid, no epoch, not decoded; empty if it does.
+        """Why it says nothing about the decoder; empty if it does.
 
-        An instruction or another text, which a protocol shows beside its stimuli, is no picture.
+        One of: no picture, aborted, uncertain time, invalid, no epoch, not decoded. An instruction or another text,
+        which a protocol shows beside its stimuli, is no picture.
         """
         if self.kind != "stimulus" and not self.file:
             return "no picture"
         if self.ending == "aborted":
             return "aborted"
+        if self.uncertain:
+            return "uncertain time"
         if self.latent is not None:
             return ""
         if self.frames:
@@ -179,7 +185,11 @@ def read_flips(shown: Iterable[Row], trials: Sequence[Row]) -> list[Flip]:
 
 
 def join_trials(
-    rows: Sequence[Row], flips: Sequence[Flip], decoding: Decoding, own: Collection[int] | None = None
+    rows: Sequence[Row],
+    flips: Sequence[Flip],
+    decoding: Decoding,
+    own: Collection[int] | None = None,
+    uncertain: Collection[float] = (),
 ) -> list[RecordedTrial]:
     """Return the trials of a session, in order of time.
 
@@ -193,6 +203,8 @@ def join_trials(
         What the decoder left.
     own : collection of int, optional
         The trials that showed this decoder's reconstructions, so that their rows hold what it read; all when absent.
+    uncertain : collection of float
+        Times of the events that may be wrong by more than the session file allows.
     """
     asked = {int(row["trial"]): row for row in rows}
     open_trials: dict[int | Event | Flip, _Open] = {
@@ -219,7 +231,9 @@ def join_trials(
         if (one := place(lost.event)) is not None:
             one.lost = lost.reason
     slides = not decoding.epochs and all(frame.event is None for frame in decoding.frames)
-    trials = [one.close(key if isinstance(key, int) else -1, slides) for key, one in open_trials.items()]
+    trials = [
+        one.close(key if isinstance(key, int) else -1, slides, uncertain) for key, one in open_trials.items()
+    ]
     return _in_order(trials)
 
 
@@ -234,7 +248,7 @@ class _Open:
     frames: list[RecordedFrame] = field(default_factory=list)
     lost: str = ""
 
-    def close(self, number: int, slides: bool) -> RecordedTrial:
+    def close(self, number: int, slides: bool, uncertain: Collection[float]) -> RecordedTrial:
         row = self.row
         ending: Literal["shown", "aborted", ""] = ""
         latent, confidence = None, math.nan
@@ -266,6 +280,7 @@ class _Open:
             engine_confidence=confidence if slides else math.nan,
             kind=(row or {}).get("type") or "stimulus",
             file=(row or {}).get("file") or "",
+            uncertain=self.event is not None and self.event.time in uncertain,
         )
 
 

@@ -117,7 +117,8 @@ class Event:
         Number of the experiment's trial whose stimulus this is, counted from 0; -1 when it belongs to none.
     uncertainty : float
         The most that `time` may be wrong by for want of knowing the sender's clock, seconds; 0 where the sender reads
-        the clock that the session reads, NaN where it is not known. Not compared: the same event stays the same.
+        the clock that the session reads, NaN where it is not known. In a recording only markers bear one that were
+        marked uncertain. Not compared: the same event stays the same.
     """
 
     time: float

@@ -23,7 +23,7 @@ from bci.live import acquire
 from bci.memory.board import Board, State
 from bci.memory.events import create_events
 from bci.memory.lsl_clock import LslClock
-from bci.memory.marks import read_marks
+from bci.memory.marks import create_marks, read_marks
 from bci.memory.orders import STOP, Order
 from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
@@ -46,20 +46,20 @@ class Bench:
         self.stream = opened.enter_context(Stream.create(name, SIGNAL, seconds=4.0))
         self.markers: Ring = opened.enter_context(create_events(name + "k", readers=1))
         self.board = opened.enter_context(Board.private({"acquire": COUNTERS["acquire"]}))
-        self.pipe, far_end = Pipe()
+        self.pipe, self.far_end = Pipe()
         self.told: dict[str, dict[str, Any]] = {}
         self.source_id = f"source-{uuid.uuid4().hex[:8]}"
-        spec = {"source_id": self.source_id, "timeout": 30.0, "data_age_limit": 0.5} | spec
+        self.spec = {"source_id": self.source_id, "timeout": 30.0, "data_age_limit": 0.5} | spec
         launch = Launch(
             "acquire",
             "bci.live.acquire",
-            spec,
+            self.spec,
             str(folder),
             "",
             streams={"stream": self.stream.handle},
             rings={"markers": self.markers.handle},
         )
-        self.program = Program(launch, far_end, self.board, LslClock())
+        self.program = Program(launch, self.far_end, self.board, LslClock())
         opened.callback(self.program.close)
 
     @property
@@ -263,6 +263,31 @@ def test_markers_whose_time_is_not_known_well_enough_are_marked_and_counted(
         (MarkKind.UNCERTAIN, 0.02, "±20.00 ms: far away"),
     ]
     assert bench.told["report"]["markers_uncertain"] == 1
+
+
+def test_of_markers_alone_the_marks_go_into_a_ring_of_their_own(
+    tmp_path: Path, segment_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bci.io.lsl.markers.measured_offset", lambda inlet: ClockOffset(-2.0, 0.02))
+    marker_id = f"markers-{uuid.uuid4().hex[:8]}"
+    with ExitStack() as opened:
+        marks = opened.enter_context(create_marks(segment_name + "u", readers=1))
+        bench = Bench(tmp_path, segment_name, opened, markers=[marker_id], marker_uncertainty_limit=0.005)
+        rings = {"markers": bench.markers.handle, "marks": marks.handle}
+        launch = Launch("acquire", "bci.live.acquire", bench.spec, str(tmp_path), "", rings=rings)
+        bench.program = Program(launch, bench.far_end, bench.board, LslClock())
+        opened.callback(bench.program.close)
+
+        def script() -> None:
+            bench.until_ready()
+            markers.push(Event(START, "far away"))
+            bench.until(lambda: bench.row["uncertain"] == 1)
+
+        with MarkerOutlet("events", marker_id) as markers:
+            bench.run(script)
+        written, _ = read_marks(marks, 0)
+        found = [(m["kind"], m["time"], m["value"]) for m in written]
+    assert (MarkKind.UNCERTAIN, START - 2.0, 0.02) in found
 
 
 def test_a_source_that_is_not_there_is_an_error(make: Callable[..., Bench]) -> None:

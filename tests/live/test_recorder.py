@@ -12,7 +12,7 @@ import pyxdf
 
 from bci.errors import DiskError
 from bci.io.files.checksums import manifest_path, read_manifest
-from bci.io.files.recording import open_recording
+from bci.io.files.recording import is_uncertain, open_recording
 from bci.io.files.xdf.verify import verify
 from bci.live import backlog
 from bci.live.recorder import Recorder
@@ -23,7 +23,16 @@ from bci.memory.marks import mark_columns, write_mark
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Stream
 from bci.signal.clock import ManualClock
-from bci.signal.types import EVENT_DTYPE, SHOWN_DTYPE, MarkKind, Reconstruction, Shown, Signal
+from bci.signal.types import (
+    EVENT_DTYPE,
+    SHOWN_DTYPE,
+    Event,
+    MarkKind,
+    Reconstruction,
+    Shown,
+    Signal,
+    event_record,
+)
 
 LOG = logging.getLogger("recorder under test")
 SIGNAL = Signal("amp", 100.0, (4,), ("a", "b", "c", "d"), "uV")
@@ -174,6 +183,41 @@ def test_everything_of_a_session_is_in_one_file_with_its_provenance(
         50,
         0,
     )
+
+
+def test_a_marker_of_uncertain_time_is_known_by_it_in_the_table_and_in_the_file(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    stream, markers = stream_of(5.0), Ring.private(event_columns(), 64, 16)
+    marks = Ring.private(mark_columns(), 64, 16)
+    with Recorder(tmp_path, clock, LOG) as recorder:
+        recorder.add_stream("stream", stream, FACTS)
+        recorder.add_markers("markers", markers, {"source_id": "keys", "name": "keyboard"})
+        recorder.add_doings(marker_marks=marks)
+        stream.mark(MarkKind.CLOCK_OFFSET, 0, time=59.9, value=OFFSET)
+        push(stream, 200)
+        for k, uncertainty in enumerate((0.0004, 0.02, 0.0004)):
+            time = 60.5 + 0.01 * k
+            event = Event(time, f"flash {k}", 0, time - OFFSET, uncertainty=uncertainty)
+            record = np.zeros(1, EVENT_DTYPE)
+            record[0] = event_record(event)
+            markers.write(event=record)
+        write_mark(marks, MarkKind.UNCERTAIN, 0, time=60.51, value=0.02, detail="±20.00 ms: flash 1")
+        finish(recorder)
+    rows = table(tmp_path, "markers.csv")
+    assert {row["source"] for row in rows} == {"markers"}
+    assert [(row["count"], row["text"], row["uncertainty"]) for row in rows] == [
+        ("0", "flash 0", "0.0004"), ("1", "flash 1", "0.02"), ("2", "flash 2", "0.0004"),
+    ]  # fmt: skip
+    assert [float(row["time"]) - float(row["raw"]) for row in rows] == pytest.approx([OFFSET] * 3)
+    assert [row["source"] for row in table(tmp_path, "marks.csv") if row["kind"] == "uncertain"] == [
+        "markers"
+    ]
+    read = open_recording(tmp_path / "recording.xdf").markers
+    assert [(event.text, is_uncertain(event)) for event in read] == [
+        ("flash 0", False), ("flash 1", True), ("flash 2", False),
+    ]  # fmt: skip
+    assert read[1].uncertainty == 0.02
 
 
 def test_a_disk_that_stalls_for_five_seconds_loses_nothing_and_is_announced(

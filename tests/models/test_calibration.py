@@ -11,12 +11,13 @@ from tiny_bundle import tiny_bundle
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleError, ConfigError, RecordingError
+from bci.io.files.formats.file import FileRecording
 from bci.io.files.recording import chunks, open_recording
 from bci.signal.clock import ManualClock
 from bci.signal.windows import windows
 from models.systems.alpha.calibrate import Calibration, calibrate
 from models.systems.alpha.calibration_file import CalibrationConfig, load_calibration, plan_of, recipe_of
-from models.systems.alpha.cued import cued_blocks, cut_cued
+from models.systems.alpha.cued import cued_blocks, cut_cued, uncertain_cues
 from models.systems.alpha.evaluate import evaluate
 from models.systems.alpha.fitting import StateEstimator, Trials
 from models.systems.alpha.readout import RelativePower
@@ -190,6 +191,19 @@ def test_only_what_lies_inside_a_block_behind_its_left_out_start_is_used(
     assert (trials.start >= firsts[block]).all()
     assert (trials.end <= ends[block]).all()
     assert np.array_equal(trials.states, block % 2 == 1)
+
+
+def test_a_block_whose_cue_is_of_uncertain_time_is_left_out_and_counted(
+    config: CalibrationConfig, base: Bundle, place: Path
+) -> None:
+    recording = open_recording(record(place, "uncertain", alpha=2.0))
+    assert isinstance(recording, FileRecording)
+    whole = cued_blocks(config, recording)
+    cue = next(marker for marker in recording.markers if marker.text == config.states[1].label)
+    markers = [replace(cue, uncertainty=0.02) if one is cue else one for one in recording.markers]
+    spoilt = replace(recording, markers=tuple(markers))
+    assert cued_blocks(config, spoilt) == [whole[0], *whole[2:]]
+    assert (uncertain_cues(config, recording), uncertain_cues(config, spoilt)) == (0, 1)
 
 
 @pytest.mark.parametrize(

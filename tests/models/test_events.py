@@ -1,6 +1,7 @@
 """Classes of events: planted responses are found across folds, noise is not, and the bundle reads what was fitted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from planted_trials import event_trials
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import UNLIKE, OnnxDecoder
 from bci.errors import AtChance, ConfigError, RecordingError
+from bci.io.files.formats.file import FileRecording
 from bci.io.files.recording import chunks, open_recording
 from bci.io.files.xdf.writer import XdfWriter
 from bci.io.lsl.metadata import StreamInfo
 from bci.signal.clock import ManualClock
 from bci.signal.types import Event, Signal, Window
+from models.datasets.recordings import open_recordings
 from models.metrics.ranks import class_area
+from models.systems.events import trials as trials_module
 from models.systems.events.readout import fit, softmax
 from models.systems.events.scoring import Predicted, area_by_fold, averaged, predict
 from models.systems.events.settings import BlockMeansSettings, load_events
@@ -123,6 +127,23 @@ def test_a_planted_response_is_found_and_averages_tell_more(
     assert scores["averaged"]["5"]["auc"] >= scores["averaged"]["1"]["auc"]
     assert sum(scores["trials"].values()) + sum(scores["left_out"].values()) == 97
     assert scores["left_out"]["other markers"] > 0
+
+
+def test_a_marker_of_uncertain_time_is_left_out_of_training_and_counted(
+    trained: tuple[Path, dict[str, Any], Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _, _ = trained
+    config = load_events(folder / "planted.toml")
+    whole = cut_trials(config, folder)
+    ((recording, digest),), rate = open_recordings(config.recordings, folder, "uV")
+    assert isinstance(recording, FileRecording)
+    place = [k for k, event in enumerate(recording.markers) if event.text in "123"][20]
+    markers = [replace(e, uncertainty=0.02) if k == place else e for k, e in enumerate(recording.markers)]
+    spoilt = replace(recording, markers=tuple(markers))
+    monkeypatch.setattr(trials_module, "open_recordings", lambda *_: ([(spoilt, digest)], rate))
+    trials = cut_trials(config, folder)
+    assert trials.left_out == {**whole.left_out, "uncertain time": 1}
+    assert len(np.setdiff1d(whole.index, trials.index)) == len(whole) - len(trials) == 1
 
 
 def test_in_noise_nothing_is_found(tmp_path: Path) -> None:

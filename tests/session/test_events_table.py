@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bci.errors import RecordingError
 from bci.session import sample_times as module
 from bci.session.detection import detect
 from bci.session.events_table import write_events
 from bci.session.recorded import RecordedSession
 from bci.session.sample_times import sample_times
-from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS
+from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, MARKER_FIELDS, SHOWN_FIELDS
 from stimuli.trial_table import FIELDS, READING_FIELDS
 
 #: The first sample was at 100 s of the session's clock, 250 a second; the amplifier's clock runs fast by 40 ppm.
@@ -160,15 +159,46 @@ def test_a_session_without_reconstructions_has_events_without_a_place_among_the_
     assert len(events(session)) == 12
 
 
-def test_a_session_without_an_experiment_has_none(session: Path) -> None:
-    (session / "config.json").write_text(json.dumps({"decoder": {"bundle": "b"}}))
-    with pytest.raises(RecordingError, match=r"no \[experiment\]"):
-        write_events(session)
-
-
 def test_an_answer_counts_for_one_target_and_only_in_its_time() -> None:
     found = detect([1.0, 1.4, 9.0], [0.5, 1.6, 1.7, 10.1], within_s=1.0)
     assert found.response_times == (pytest.approx(0.6), pytest.approx(0.3), None)
     assert (found.hits, found.misses, sorted(found.answered)) == (2, 1, [1, 2])
     assert found.median_response_s == pytest.approx(0.45)
     assert detect([], [1.0], 1.0).median_response_s is None
+
+
+def test_markers_of_another_computer_stand_in_the_table_with_what_their_time_may_be_wrong_by(
+    session: Path,
+) -> None:
+    markers = [
+        (0, 120.0, 7.25, 0.0004, "2"),
+        (1, 121.0, 8.25, 0.02, "one\ttwo"),
+        (2, 132.0, 132.0, 0.0, "stimulus 1 face-1"),  # the session's own display
+    ]
+    fields = ("source", "count", "time", "raw", "uncertainty", "text")
+    rows = [dict(zip(fields, ("markers", *row), strict=True)) | {"code": 2 - row[0]} for row in markers]
+    rows.append(rows[0] | {"source": "responses", "text": "key space"})
+    write(session / "markers.csv", MARKER_FIELDS, rows)
+    mark = {"source": "stream", "kind": "uncertain", "first": 0, "count": 0, "time": 121.0, "value": 0.02}
+    write(session / "marks.csv", MARK_FIELDS, [mark])
+    write_events(session)
+    found = [row for row in events(session) if row["trial_type"] == "marker"]
+    assert [(row["name"], row["uncertainty"], row["status"]) for row in found] == [
+        ("2", "0.0004", "n/a"),
+        ("one two", "0.02", "uncertain"),
+    ]
+    assert [row["value"] for row in found] == ["2", "1"]
+    assert float(found[0]["onset"]) == pytest.approx(20.0, abs=1e-5)
+    described = json.loads((session / "events.json").read_text(encoding="utf-8"))
+    assert described["uncertainty"]["Units"] == "s"
+
+
+def test_a_session_without_an_experiment_has_a_table_of_its_markers(session: Path) -> None:
+    (session / "config.json").write_text(json.dumps({"decoder": {"bundle": "b"}}))
+    for name in ("trials", "readings", "controls", "responses", "shown"):
+        (session / f"{name}.csv").unlink()
+    write(session / "shown.csv", SHOWN_FIELDS, [])
+    row = dict(zip(MARKER_FIELDS, ("markers", 0, 120.0, 7.25, 0.0004, 2, "2"), strict=True))
+    write(session / "markers.csv", MARKER_FIELDS, [row])
+    assert write_events(session) == {"events": 1}
+    assert [row["name"] for row in events(session)] == ["2"]

@@ -102,3 +102,14 @@ def test_a_trial_is_of_the_picture_that_its_file_says_and_an_instruction_is_of_n
     assert [(trial.picture, trial.left_out) for trial in trials] == [
         ("face-3", "not decoded"), ("instruction", "no picture"), ("left hand", "not decoded"), ("face-3", "aborted"),
     ]  # fmt: skip
+
+
+def test_a_trial_whose_event_is_of_uncertain_time_is_left_out() -> None:
+    certain, uncertain = (
+        Event(time, f"stimulus {k} face-{k}", raw=time - 3.0) for k, time in ((1, 10.1), (2, 12.1))
+    )
+    decoding = Decoding([frame(0, certain), frame(1, uncertain)], {}, [100, 300], [certain, uncertain])
+    trials = join_trials([], [], decoding, uncertain={12.1})
+    assert [(trial.uncertain, trial.left_out) for trial in trials] == [(False, ""), (True, "uncertain time")]
+    # What the session file lets pass is scored, however large it is.
+    assert [trial.left_out for trial in join_trials([], [], decoding)] == ["", ""]

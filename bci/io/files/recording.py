@@ -228,6 +228,15 @@ def chunks(
             reset = "gap"
 
 
+def is_uncertain(marker: Event) -> bool:
+    """Whether the session that recorded a marker marked its time as not known well enough.
+
+    >>> [is_uncertain(Event(1.0, "2", uncertainty=by)) for by in (math.nan, 0.0, 0.02)]
+    [False, False, True]
+    """
+    return marker.uncertainty > 0
+
+
 def sample_at(recording: Recording, seconds: float) -> int:
     """Return the first sample taken at `seconds` or later; the recording's length when there is none."""
     low = 0

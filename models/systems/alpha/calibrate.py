@@ -25,7 +25,7 @@ from models.metrics.probability import balanced_accuracy, brier
 from models.metrics.ranks import auc
 from models.provenance import versions
 from models.systems.alpha.calibration_file import CalibrationConfig, Recipe, plan_of
-from models.systems.alpha.cued import cut_cued, pairs_of
+from models.systems.alpha.cued import cut_cued, pairs_of, uncertain_cues
 from models.systems.alpha.export import export_state_readout
 from models.systems.alpha.fitting import StateEstimator, Trials
 from models.systems.alpha.judging import judge
@@ -129,7 +129,12 @@ def calibrate(
     # Nothing of the recording is left that the limits did not see: its own windows, by limits of held-out blocks.
     flagged = float((estimator.novelty_(trials.windows) > 1.0).mean())
     name = f"{path.resolve().parent.name}/{path.name}"
-    scores["test"] |= {"windows_left_out": dropped, "recording": name, "simulated": recording.simulated}
+    scores["test"] |= {
+        "windows_left_out": dropped,
+        "blocks_left_out": uncertain_cues(config, recording),
+        "recording": name,
+        "simulated": recording.simulated,
+    }
     scores["confidence"] = judged.report["cross_predicted"] | {"claimed": judged.claim.kind != "none"}
     spec = base.spec.model_copy(
         update={

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.files.recording import Recording, chunks, sample_at
+from bci.io.files.recording import Recording, chunks, is_uncertain, sample_at
 from bci.signal.windows import windows
 from models.systems.alpha.calibration_file import END, CalibrationConfig, Plan
 from models.systems.alpha.fitting import Trials
@@ -29,6 +29,8 @@ class CuedBlock:
 def cued_blocks(config: CalibrationConfig, recording: Recording) -> list[CuedBlock]:
     """Return the blocks that the recording's markers cue, in order; other markers are passed over.
 
+    A block whose cue is of uncertain time is left out; the block before ends there all the same.
+
     Raises
     ------
     RecordingError
@@ -43,8 +45,14 @@ def cued_blocks(config: CalibrationConfig, recording: Recording) -> list[CuedBlo
     return [
         CuedBlock(states[marker.text], starts[k] + left_out, starts[k + 1])
         for k, marker in enumerate(cues)
-        if marker.text != END and starts[k] + left_out < starts[k + 1]
+        if marker.text != END and not is_uncertain(marker) and starts[k] + left_out < starts[k + 1]
     ]
+
+
+def uncertain_cues(config: CalibrationConfig, recording: Recording) -> int:
+    """Return how many blocks are left out because the time of their cue is not known well enough."""
+    labels = {state.label for state in config.states}
+    return sum(marker.text in labels and is_uncertain(marker) for marker in recording.markers)
 
 
 def pairs_of(states: NDArray[np.bool_], block: NDArray[np.int64]) -> NDArray[np.int64]:

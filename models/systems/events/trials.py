@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.files.recording import Recording, chunks
+from bci.io.files.recording import Recording, chunks, is_uncertain
 from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
@@ -130,6 +130,9 @@ def _cut(
     patterns = config.patterns()
     wanted = []
     for event in recording.markers:
+        if is_uncertain(event):
+            left_out["uncertain time"] += 1
+            continue
         labels = [label for label, pattern in patterns.items() if pattern.matches(event.text)]
         if len(labels) > 1:
             raise RecordingError(

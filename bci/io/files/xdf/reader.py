@@ -21,6 +21,7 @@ from bci.io.files.formats.sandbox import SMALL, try_file
 from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
 from bci.io.files.xdf.streams import choose, described, is_own, markers_of, nominal_of, speed_of
 from bci.io.files.xdf.times import taken
+from bci.io.files.xdf.uncertain import with_uncertainty
 from bci.signal.quality.stamping import in_seconds
 from bci.signal.rates import is_plausible
 from bci.signal.types import Event, Signal, Times
@@ -126,7 +127,7 @@ def open_xdf(
         signal=signal,
         n=len(samples),
         block=lambda first, end: samples[first:end],
-        markers=tuple(markers),
+        markers=tuple(with_uncertainty(markers, loaded, zero, speed)),
         defects=tuple(defects),
         segments=segments,
         stamps=(times - zero) * speed,
