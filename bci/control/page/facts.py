@@ -1,7 +1,9 @@
 """PageFacts are what a session's files say once its decoders are ready: its limits, and the words for its results."""
 
 import contextlib
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -35,10 +37,15 @@ class PageFacts:
     budgets: Mapping[str, float] = field(default_factory=dict)
     bundles: "Mapping[str, Bundle]" = field(default_factory=dict)
 
+    @staticmethod
+    def there(folder: Path) -> bool:
+        """Whether a session's folder says them by now."""
+        return all((folder / name).is_file() for name in ("config.json", "environment.json"))
+
     @classmethod
     def of(cls, folder: Path) -> Self | None:
         """Return those of a session's folder; None while it does not say them yet."""
-        if not all((folder / name).is_file() for name in ("config.json", "environment.json")):
+        if not cls.there(folder):
             return None
         session = RecordedSession(folder)
         budgets: dict[str, float] = {}
@@ -67,3 +74,34 @@ class PageFacts:
         """Return what a decoder read in a few words; empty where its bundle is not known."""
         bundle = self.bundles.get(program)
         return "" if bundle is None or not latent else bundle.spec.result.describe(latent)
+
+
+class FactsReader:
+    """Reads the facts of a session in a thread of its own, for bundles are tried: seconds on a busy machine.
+
+    A page that waited for them would answer no browser meanwhile, and its heart would stand still.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: Future[PageFacts | None] | None = None
+
+    def __call__(self) -> PageFacts | None:
+        """Return them; None while the session does not say them yet, or they are being read."""
+        if self._read is None:
+            if not PageFacts.there(self._folder):
+                return None
+            self._read = Future()
+            threading.Thread(target=self._fill, args=(self._read,), name="page facts", daemon=True).start()
+        return self._read.result() if self._read.done() else None
+
+    def _fill(self, read: "Future[PageFacts | None]") -> None:
+        try:
+            read.set_result(PageFacts.of(self._folder))
+        except BaseException as error:  # raised again where the facts are asked for
+            read.set_exception(error)

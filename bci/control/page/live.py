@@ -69,12 +69,19 @@ class LiveModel:
         How much of the signals is shown at once.
     no_commands : callable, optional
         Returns why the session cannot be commanded, empty where it can.
+    facts : callable, optional
+        Returns what the session's files say, None while they do not; read at once where it is not given.
     """
 
     span = None
 
     def __init__(
-        self, folder: Path, clock: Clock, seconds: float = 10.0, no_commands: Callable[[], str] = str
+        self,
+        folder: Path,
+        clock: Clock,
+        seconds: float = 10.0,
+        no_commands: Callable[[], str] = str,
+        facts: Callable[[], PageFacts | None] | None = None,
     ) -> None:
         self._folder, self._clock, self._seconds = folder, clock, seconds
         self._no_commands = no_commands
@@ -85,6 +92,7 @@ class LiveModel:
         self._read: dict[str, int] = {}
         self._evoked: Evoked | None = None
         self._pending: deque[Event] = deque()
+        self._read_facts = facts or (lambda: PageFacts.of(folder))
         self._facts: PageFacts | None = None
         self._stage_times = StageTimes({})
         self._log: list[str] = []
@@ -125,7 +133,7 @@ class LiveModel:
             self._due = self.now + _SLOW
             self._look_for_rings()
             self._log = self._newest_log_lines()
-            if self._facts is None and (facts := PageFacts.of(self._folder)) is not None:
+            if self._facts is None and (facts := self._read_facts()) is not None:
                 self._facts, self._stage_times = facts, StageTimes(facts.budgets)
         if SNAPSHOTS in self._rings:
             self.snapshot = newest_snapshot(self._rings[SNAPSHOTS]) or self.snapshot

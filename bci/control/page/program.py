@@ -8,6 +8,7 @@ import asyncio
 import os
 
 from bci.config.page import PageSettings
+from bci.control.page.facts import FactsReader
 from bci.control.page.live import LiveModel
 from bci.control.page.sending import CommandSender
 from bci.control.page.server import PageServer
@@ -45,9 +46,16 @@ def main(program: Program) -> None:
 async def _serve(program: Program) -> None:
     settings = PageSettings.model_validate(program.spec)
     sender = CommandSender(program.folder)
-    model = LiveModel(program.folder, program.clock, settings.seconds, sender.why_not)
+    facts = FactsReader(program.folder)
+    model = LiveModel(program.folder, program.clock, settings.seconds, sender.why_not, facts)
     server = PageServer(
-        settings, program.folder.name, lambda: model, lambda: model.snapshot, send=sender.send
+        settings,
+        program.folder.name,
+        lambda: model,
+        lambda: model.snapshot,
+        send=sender.send,
+        # A page is drawn in one piece; its heart beats between the parts.
+        beat=program.tick,
     )
     write_json(program.folder / FILE, {"url": server.url})
     program.ready(url=server.url)

@@ -58,6 +58,8 @@ class PageServer:
         Sends the session a command; None where it cannot be commanded at all.
     page : bool
         Whether the page itself is served, or the numbers alone.
+    beat : callable, optional
+        Called between the parts of a page that is being made, which takes longer than a heart may stand still.
 
     Attributes
     ----------
@@ -83,7 +85,9 @@ class PageServer:
         *,
         send: Send | None = None,
         page: bool = True,
+        beat: Callable[[], object] = bool,
     ) -> None:
+        self._beat = beat
         self._settings, self._session = settings, session
         self._model, self._newest, self._send = model, newest, send
         self.updates = self.rejected = 0
@@ -190,6 +194,7 @@ class PageServer:
             updates_hz=self._settings.updates_hz,
             send=self._send if model.span is None else None,
             counted=self._count,
+            beat=self._beat,
         )
 
     def _count(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bci.config.page import PageSettings
 from bci.control.directory import Directory
+from bci.control.page.facts import FactsReader
 from bci.control.page.live import LiveModel
 from bci.control.page.model import PageModel
 from bci.control.page.recorded import RecordedModel
@@ -51,7 +52,7 @@ async def _serve(folder: Path, settings: PageSettings, page: bool, on_ready: Cal
     sender, clock = CommandSender(folder), LslClock()
     live: LiveModel | None = None
     if Directory.read(folder) is not None:
-        live = LiveModel(folder, clock, settings.seconds, sender.why_not)
+        live = LiveModel(folder, clock, settings.seconds, sender.why_not, FactsReader(folder))
         live.look()
         if live.over or live.snapshot is None:  # its supervisor was killed: what it left is a recording
             live.close()

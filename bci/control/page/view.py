@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from bokeh.document import Document
 from bokeh.events import ConnectionLost
@@ -21,6 +21,8 @@ CHANNELS = 16
 
 #: How often a second words, and slow curves, are drawn anew.
 WORDS_HZ, CURVES_HZ = 4.0, 1.0
+
+_Figure = TypeVar("_Figure")
 
 _GAINS = ("¼", "½", "1", "2", "4")
 
@@ -53,6 +55,8 @@ class PageView:
         Sends a command to the session; None where none can be sent.
     counted : callable
         Called at each update.
+    beat : callable
+        Called between the parts while it is made.
     """
 
     def __init__(
@@ -63,17 +67,19 @@ class PageView:
         updates_hz: float,
         send: Send | None,
         counted: Callable[[], None] = lambda: None,
+        beat: Callable[[], object] = bool,
     ) -> None:
-        self._document, self._model, self._counted = document, model, counted
+        self._document, self._model, self._counted, self._beat = document, model, counted, beat
         self._hz = updates_hz
         self._ticks = 0
         self._stream, self._first = "", 0
         self._texts = {
             name: _div(name) for name in ("banner", "pictures", "alarms", "counters", "nodes", "log")
         }
-        self._traces = TraceFigure(470)
-        self._spectrum, self._evoked, self._stages = SpectrumFigure(270), EvokedFigure(270), StageFigure(270)
-        self._sides = SideFigure(220)
+        self._traces = self._made(TraceFigure, 470)
+        self._spectrum = self._made(SpectrumFigure, 270)
+        self._evoked, self._stages = self._made(EvokedFigure, 270), self._made(StageFigure, 270)
+        self._sides = self._made(SideFigure, 220)
         self._sides.drawn.visible = False
         self._which = Select(title="", options=[], width=160, visible=False, name="stream")
         self._which.on_change("value", lambda attr, old, new: self._choose(new))
@@ -85,9 +91,13 @@ class PageView:
         self._back.on_click(lambda: self._turn(-CHANNELS))
         self._on.on_click(lambda: self._turn(CHANNELS))
         self._buttons = CommandButtons(document, send) if send is not None else None
+        self._beat()
         document.title = "Session"
         document.template = PAGE
-        document.add_root(self._laid_out())
+        layout = self._laid_out()
+        self._beat()
+        document.add_root(layout)
+        self._beat()
         document.js_on_event(
             ConnectionLost,
             CustomJS(
@@ -98,6 +108,11 @@ class PageView:
         self.draw()
         if model.span is None:
             document.add_periodic_callback(self.draw, max(20, int(1000 / updates_hz)))
+
+    def _made(self, kind: Callable[[int], _Figure], height: int) -> _Figure:
+        drawn = kind(height)
+        self._beat()
+        return drawn
 
     def _laid_out(self) -> Any:
         labels = [Div(text=words, stylesheets=[SHEET]) for words in ("channels", "gain", "evoked at")]
@@ -192,6 +207,7 @@ class PageView:
         every = self._model.span is not None or self._ticks == 0
         self._offer_streams()
         self._draw_signals()
+        self._beat()
         if every or self._is_due(WORDS_HZ):
             self._draw_words()
         if every or self._is_due(CURVES_HZ):
