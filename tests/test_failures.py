@@ -21,6 +21,7 @@ COMMANDED = "system/test_commanded_session.py::"
 DIE = "system/test_when_things_die.py::"
 KILLED = f"{DIE}test_whoever_is_killed_or_frozen_is_started_again_and_the_pictures_come_back"
 LATCHED = f"{DIE}test_after_the_last_restart_the_session_is_latched_safe_until_it_is_ended"
+BESIDE = f"{DIE}test_neither_a_dead_publisher_nor_a_broken_page_nor_a_hanging_supervisor_changes_what_is_seen"
 UNPLUGGED = (
     "system/test_terminal.py::test_an_unplugged_amplifier_is_seen_at_once_and_the_session_ends_with_status_3"
 )
@@ -72,7 +73,8 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "live/test_render.py::test_every_latent_is_drawn_once_in_order_also_by_a_successor",
         "stimuli/test_engine.py::test_latents_are_drawn_ahead_of_time_and_one_that_is_not_aborts_its_trial",
     ),
-    "publish": (f"{DIE}test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen",),
+    "publish": (BESIDE,),
+    "page": (BESIDE,),
     "preview": ("system/test_closed_loop.py::test_a_session_goes_on_without_its_preview",),
     "machine shut down": (f"{DIE}test_a_machine_that_shuts_down_ends_the_session_in_order",),
     "broker": (f"{COMMANDED}test_the_data_path_does_not_notice",),
@@ -82,7 +84,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "terminal closed": ("system/test_terminal.py::test_closing_the_terminal_ends_the_session_in_order",),
     "supervisor killed": (f"{DIE}test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_finished",),
-    "supervisor hanging": (f"{DIE}test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen",),
+    "supervisor hanging": (BESIDE,),
     "everything killed": (
         "system/test_terminal.py::test_what_a_session_leaves_that_was_killed_with_everything_is_removed_by_the_doctor",
         "system/test_session_recording.py::test_what_was_called_recorded_is_on_disk_after_every_program_was_killed_at_once",

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,6 +68,10 @@ class Rig:
         """Return the processes that have played a program, oldest first."""
         return [int(pid) for pid in re.findall(rf" {program} started as process (\d+)", self.log)]
 
+    def page_url(self) -> str:
+        """Return where the operator's page is now."""
+        return str(json.loads((self.folder / "page.json").read_text("utf-8"))["url"])
+
     def shown(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("shown*.csv")))
 
@@ -77,9 +82,10 @@ class Rig:
     def break_and_wait(self, victim: str, fault: Callable[[int], None]) -> int:
         """Break a program, wait until pictures are back; return how often the screen went neutral."""
         before, neutrals = len(self.pids(victim)), self.neutrals()
+        mended = self.log.count(f"{victim} works again")
         fault(self.pids(victim)[-1])
         wait_for(lambda: len(self.pids(victim)) > before, f"a restart of {victim}")
-        wait_for(lambda: f"{victim} works again" in self.log, f"{victim} working again")
+        wait_for(lambda: self.log.count(f"{victim} works again") > mended, f"{victim} working again")
         frames, shown = self.rows("frames"), self.rows("shown")
         wait_for(lambda: self.rows("frames") > frames + 5 and self.rows("shown") > shown + 5, "pictures")
         return self.neutrals() - neutrals
@@ -213,14 +219,20 @@ def test_a_machine_that_shuts_down_ends_the_session_in_order(rig_of: Callable[..
     assert segments_of(rig.folder) == set()
 
 
-def test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen(
+def test_neither_a_dead_publisher_nor_a_broken_page_nor_a_hanging_supervisor_changes_what_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing in the line waits for either of them."""
-    monkeypatch.setattr(sys.modules[__name__], "CONFIG", CONFIG + '[publish]\nsource_id = "faults-results"\n')
+    """Nothing in the line waits for any of them."""
+    beside = '[publish]\nsource_id = "faults-results"\n[page]\n'
+    monkeypatch.setattr(sys.modules[__name__], "CONFIG", CONFIG + beside)
     rig = Rig(tmp_path, restarts=3, hung_after=2.0, when_latched="hold")
     try:
         assert rig.break_and_wait("publish", kill) == 0
+        url = rig.page_url()
+        for fault in (kill, freeze):
+            assert rig.break_and_wait("page", fault) == 0
+            assert rig.page_url() == url, "a browser that reloads finds it again"
+            assert "bci_program_restarts_total" in numbers_at(url)
         before, neutrals = rig.rows("shown"), rig.neutrals()
         freeze(rig.process.pid)
         wait_for(lambda: rig.rows("shown") > before + 20, "pictures without a supervisor")
@@ -231,6 +243,17 @@ def test_neither_a_dead_publisher_nor_a_hanging_supervisor_changes_what_is_seen(
         if rig.process.poll() is None:
             os.killpg(rig.process.pid, signal.SIGKILL)
     assert done.status == 4, done.words
-    assert done.result["restarts"] == {"publish": 1}
+    assert done.result["restarts"] == {"publish": 1, "page": 2}
     assert re.search(r"ERROR publish .*restart 1 of 3", rig.log)
+    assert re.search(r"ERROR page died .*restart 1 of 3", rig.log)
+    assert re.search(r"ERROR page hung: no heartbeat .*restart 2 of 3", rig.log)
+    assert done.result["samples_lost"] == 0
+    assert done.result["windows"] == done.result["reconstructions"] + done.result["skipped"]
+    assert done.result["programs"]["record"]["unrecorded"] == 0
     assert call("verify", rig.folder, "--json").status == 0
+
+
+def numbers_at(url: str) -> str:
+    """Return what the page's program tells a collector."""
+    with urllib.request.urlopen(f"{url}metrics", timeout=10) as answer:
+        return str(answer.read(), "utf-8")
