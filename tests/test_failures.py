@@ -216,7 +216,7 @@ def test_the_tests_of_a_line_are_there(line: str) -> None:
 
 #: What stands for anything in words that are quoted: numbers, names of programs, three dots.
 ANYTHING = re.compile(
-    r"-?\d[\d.]*|…|'[^']*'|\b(acquire|decode|display|record|engine|render|publish|preview|broker|control|channels|yet|STREAM)\b"
+    r"-?\d[\d.]*|…|'[^']*'|\b(acquire|decode|display|record|engine|render|publish|preview|page|broker|control|channels|yet|STREAM)\b"
 )
 
 
