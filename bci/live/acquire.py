@@ -43,7 +43,8 @@ def main(program: Program) -> None:
     process), ``lost``, ``duplicates``, ``markers``, ``markers_cut``, ``markers_uncertain``, and how often each kind of
     mark was written (``gaps``, ``clock_resets``, ``stalls``, ``reconnects``, ``doubles``); of a regular stream
     ``time_fault`` (what is wrong with its time, in words), ``jitter_ms`` and ``finds_losses_of`` (how many lost samples
-    in a row are always found), as far as its stamps told.
+    in a row are always found), as far as its stamps told, and ``first_held_s`` (seconds for which its first samples
+    were held until their stamps were understood: about half a second of packets stamped on arrival, else nearly none).
 
     Raises
     ------
@@ -195,6 +196,7 @@ def _time(source: LslSource) -> dict[str, Any]:
     known = delays is not None and delays.known
     return {
         "time_fault": source.stamping.fault,
+        "first_held_s": round(source.first_held, 3),
         "jitter_ms": 1e3 * delays.spread if delays is not None and known else None,
         "finds_losses_of": 1 if delays is None else delays.smallest if known else None,
     }

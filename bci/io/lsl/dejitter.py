@@ -36,7 +36,7 @@ _LEAST_BLOCK = 8
 FEW = 32
 
 #: Two stamps that many periods apart are those of one packet; and this share of such steps makes packets of a stream.
-_TOGETHER, _PACKETS = 0.25, 0.4
+TOGETHER, PACKETS = 0.25, 0.4
 
 #: So many samples before a block are looked at with it: a hole may lie between the two.
 _TAIL = 8
@@ -133,6 +133,23 @@ class Dejitter:
             return False
         self._lay(out)
         return True
+
+    def begin(self, stamps: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+        """Write the times of a segment's first samples (n,), which come in packets, some of whose ends are among them.
+
+        They are not given as they came: the line through the ends of the packets holds for them too.
+        """
+        n = len(stamps)
+        self._origin = float(stamps[0])
+        stamps = stamps - self._origin
+        numbers = np.arange(n, dtype=np.float64)
+        self._take_block(stamps, numbers, None)
+        line = self._mean_line(numbers) + min(self._early)
+        np.add(line, self._origin, out=out)
+        self.delays.learn(stamps - line, *self._looks(stamps))
+        self._tail = np.stack([numbers[-_TAIL:] - n, stamps[-_TAIL:]])
+        self._first, self._blocks = n, 1
+        self._knot, self._slope = self._line(n), self.period
 
     def late(self, stamps: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return by how much the stamps of the next samples are later than the line in force, seconds."""
@@ -320,7 +337,7 @@ class Dejitter:
         steps = stamps[1:] - stamps[:-1]
         backwards = float(np.count_nonzero(steps < 0)) / len(steps)
         if self.packets:
-            sizes = np.diff(np.flatnonzero(steps >= _TOGETHER * self._nominal))
+            sizes = np.diff(np.flatnonzero(steps >= TOGETHER * self._nominal))
             if not len(sizes):
                 return backwards, self.delays.packet if self.delays.packet != 1 else 0, np.nan
             usual = int(np.bincount(sizes).argmax())
@@ -345,7 +362,7 @@ def packet_ends(stamps: NDArray[np.float64], period: float) -> NDArray[np.int64]
     (array([3, 7]), None)
     """
     steps = stamps[1:] - stamps[:-1]
-    near = _TOGETHER * period
-    if len(steps) < 2 or np.count_nonzero(np.abs(steps) < near) < _PACKETS * len(steps):
+    near = TOGETHER * period
+    if len(steps) < 2 or np.count_nonzero(np.abs(steps) < near) < PACKETS * len(steps):
         return None
     return np.flatnonzero(steps >= near)

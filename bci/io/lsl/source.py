@@ -51,6 +51,9 @@ QUANTUM_S = 0.01
 #: What is held is decided by what there is when so many seconds bring nothing more.
 SILENT_S = 0.25
 
+#: So long it may be while the first packets are held until it is known how they are stamped: they may be far apart.
+BEGINS_SILENT_S = 1.0
+
 #: Of a stream of fewer samples a second the first seconds do not show whether its time is right.
 _LEAST_JUDGED = 2.0
 
@@ -112,6 +115,8 @@ class LslSource(Closing):
         Samples written; samples missing, by their stamps; samples with the stamp of the one before.
     newest : float
         When the newest sample was in our hands, session seconds; NaN before the first.
+    first_held : float
+        For how many seconds the first samples of a connection were held at most, until their stamps were understood.
     marked : Counter of MarkKind
         Marks written, by kind.
     data_age_limit : float
@@ -171,10 +176,13 @@ class LslSource(Closing):
 
         self.received = self.lost = self.duplicates = self.doubles = 0
         self.newest = math.nan
+        self.first_held = 0.0
         self.marked: Counter[MarkKind] = Counter()
         self._said: dict[MarkKind, float] = {}
         self._heard = self._looked = clock.now()
         self._fresh = True  # the next sample is the first of a connection
+        self._began = math.nan  # when the first sample of a connection came, as long as it is not written
+        self._rejoins = False  # the next sample written is the first of one that is not the first
         self._stalled = False
         self._doubles: set[str] = set()
 
@@ -217,7 +225,8 @@ class LslSource(Closing):
         real seconds have passed. While the source is lost, takes one step of at most 0.1 s towards finding it.
 
         A sample that is later than any before is held back, with those behind it, until they tell whether it was only
-        late; `last` says that none will be waited for.
+        late; `last` says that none will be waited for. So are the first packets of a stream that is stamped when they
+        arrive, until it is known how late they are (`bci.io.lsl.beginning`).
 
         Returns
         -------
@@ -247,7 +256,8 @@ class LslSource(Closing):
         behind = held.put_back(places)
         n, lost = self._patience.pull(inlet, behind["samples"], behind["raw"], timeout, due)
         now = self._clock.now()
-        given_up = last or lost or (not n and now - self._heard > SILENT_S)
+        silent = BEGINS_SILENT_S if self._stamps.waits_for_packets else SILENT_S
+        given_up = last or lost or (not n and now - self._heard > silent)
         decided = 0
         if n and self._judged and self._opening.open:
             self._judge_time(stream, inlet, behind["raw"][:n], now)
@@ -355,8 +365,12 @@ class LslSource(Closing):
         if fresh:
             self._stamps.restart()
             self._shift(stream, inlet.offset, now)
+            self._rejoins, self._began = first > 0, now
         events, decided = self._stamps(sent, times, last=last)
-        if fresh and first:
+        if decided and self._began <= now:
+            self.first_held, self._began = max(self.first_held, now - self._began), math.nan
+        if self._rejoins and decided:
+            self._rejoins = False
             last = stream.samples.view(first - 1, first)["times"][0]
             since = float(times[0] - last)
             missing = max(0, round(since / self._stamps.period) - 1)

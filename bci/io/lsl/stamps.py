@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import StreamError
+from bci.io.lsl.beginning import Beginning
 from bci.io.lsl.dejitter import FEW, Dejitter
 from bci.io.lsl.delays import Delays
 from bci.io.lsl.offset import Offset
@@ -83,6 +84,9 @@ class Stamps:
         self._nominal = 1 / (rate * speed)
         self._longest = self._nominal + self.tolerance
         self._dejitter = None if exact else Dejitter(rate * speed, self.tolerance)
+        self._beginning = None
+        if self._dejitter is not None and not self._stepwise:
+            self._beginning = Beginning(self._nominal, self._dejitter.left)
         self.longest_hold = max(2, round(LONGEST_HOLD_S * rate * speed))
         self._offset = Offset(rate * speed)
         self.newest = math.nan
@@ -95,6 +99,11 @@ class Stamps:
     def period(self) -> float:
         """Seconds between two samples: fitted where the stamps are not exact, else nominal."""
         return self._nominal if self._dejitter is None else self._dejitter.period
+
+    @property
+    def waits_for_packets(self) -> bool:
+        """Whether the first packets of a segment are held until it is known how late they are stamped."""
+        return self._beginning is not None and self._beginning.waits
 
     @property
     def delays(self) -> Delays | None:
@@ -267,10 +276,21 @@ class Stamps:
     ) -> tuple[list[Irregularity], int]:
         """Compare each stamp with the line through those before it."""
         dejitter = self._dejitter
+        beginning = self._beginning
         assert dejitter is not None
+        assert beginning is not None
         events: list[Irregularity] = []
         done, n = 0, len(raw)
         while done < n:
+            if beginning.open:
+                first = beginning.look(raw[done:], min(2 * dejitter.left, self.longest_hold), last)
+                if first is None:
+                    break
+                if first:
+                    self._note_repeats(events, done, self._steps(raw[done : done + first]))
+                    self._begin(raw[done : done + first], out[done : done + first])
+                    done += first
+                    continue
             if dejitter.overdue:
                 events.append(self._lost(done, dejitter.overdue))
             if dejitter.missed:
@@ -289,8 +309,7 @@ class Stamps:
                 done += cut
             elif steps[0] < -self.tolerance:
                 events.append(self._reset(done, float(steps[0])))
-                self._accept(piece[:1], out[done : done + 1])
-                done += 1
+                self.newest = math.nan
             else:
                 held = dejitter.late(raw[done : done + self.longest_hold])
                 found = dejitter.delays.judge(held, self.period, len(held) if last else self.longest_hold)
@@ -300,6 +319,9 @@ class Stamps:
                     self._pardoned = found.seen
                 else:
                     events.append(self._lost(done, found.missing))
+        if done < n:
+            # Where something is said of a sample that is held, it needs a time.
+            out[done] = raw.item(done) + self._offset.seconds
         return events, done
 
     def _steps(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -361,6 +383,15 @@ class Stamps:
         self._latest = 0.0
         if self._dejitter is not None:
             self._dejitter.restart()
+        if self._beginning is not None:
+            self._beginning.restart()
+
+    def _begin(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+        """Correct the stamps of a segment's first samples, which come in packets."""
+        assert self._dejitter is not None
+        self._dejitter.begin(raw, out)
+        self.newest = raw.item(-1)
+        self._offset.add(out)
 
     def _accept(
         self, raw: NDArray[np.float64], out: NDArray[np.float64], late: NDArray[np.float64] | None = None

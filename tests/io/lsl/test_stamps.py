@@ -153,9 +153,9 @@ def test_an_offset_that_jumps_is_a_clock_reset() -> None:
         Irregularity(MarkKind.CLOCK_RESET, 0, 0, -603.0),
         Irregularity(MarkKind.CLOCK_OFFSET, 0, 0, -600.0),
     ]
-    times = np.empty(1)
-    stamps(np.array([2.0]), times)
-    assert times[0] == 2.0 - 600.0
+    times = np.empty(2)
+    assert stamps(np.array([2.0, 2.01]), times) == ([], 2)
+    assert times.tolist() == [2.0 - 600.0, 2.01 - 600.0]
 
 
 def test_after_a_restart_no_step_is_a_gap() -> None:
