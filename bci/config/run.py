@@ -21,9 +21,12 @@ class RunSettings(BaseModel):
     design: PathText | None = None
     """Planned events: a tab-separated table with onset, duration (seconds) and trial_type, as BIDS has it."""
     reference: PathText | None = None
-    """The volume that others are aligned to: one .npy file (x, y, z)."""
+    """The volume that others are aligned to: one NIfTI file, or a .npy file (x, y, z) and `affine`."""
+    affine: tuple[tuple[float, ...], ...] | None = None
+    """Four rows of four numbers, from voxels to millimetre (x to the right, y forward, z up); by default
+    that of a NIfTI reference."""
     masks: dict[_Label, PathText] = Field(default_factory=dict)
-    """Masks by name, each a .npy file (x, y, z) of zeros and ones."""
+    """Masks by name, each a NIfTI or .npy file (x, y, z) of zeros and ones, on the reference's grid."""
     channels: dict[_Label, _Label] = Field(default_factory=dict)
     """The stream's label of a channel to the bundle's, where they differ: ``channels = { A1 = "O1" }``."""
 
@@ -46,5 +49,9 @@ class RunSettings(BaseModel):
             If one cannot be read, or holds something else; named.
         """
         return load_run(
-            design=self.design, reference=self.reference, masks=self.masks, channel_map=self.channels
+            design=self.design,
+            reference=self.reference,
+            masks=self.masks,
+            channel_map=self.channels,
+            affine=self.affine,
         )

@@ -23,6 +23,7 @@ from bci.signal.steps.montage import Bipolar, CommonAverage, Pick, Relabel, Scal
 from bci.signal.types import Flags, Samples, Signal, Times, Window
 from bci.signal.volumes.dvars import Dvars
 from bci.signal.volumes.mask import MaskVolume
+from bci.signal.volumes.motion import MotionCorrection
 
 __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
 
@@ -30,6 +31,7 @@ __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
 STEPS: tuple[type[Any], ...] = (
     BandPass, HighPass, LowPass, Notch, Decimate, CommonAverage, Bipolar, Pick, Scale, Saturation, Flat,
     Artefact, BandPower, BandCovariance, Covariance, Relabel, MaskVolume, Dvars,
+    MotionCorrection,
 )  # fmt: skip
 
 

@@ -53,12 +53,15 @@ class Run:
         Named choices of voxels.
     channel_map : mapping of str to str
         The stream's label of a channel to the bundle's, where they differ.
+    affine : (4, 4) float64 or None
+        From voxels of the session's volumes to world coordinates in millimetre: x to the right, y forward, z up (RAS).
     """
 
     design: Design | None = None
     reference: NDArray[np.float32] | None = None
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     channel_map: Mapping[str, str] = field(default_factory=dict)
+    affine: NDArray[np.float64] | None = None
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """Return a mask by its name: (x, y, z) bool.
@@ -76,6 +79,22 @@ class Run:
                 f"expected a mask {name!r} in the session's [run] masks, came {names}. Name its file there."
             ) from None
 
+    def aligned_to(self) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the reference volume (x, y, z) and its affine (4, 4).
+
+        Raises
+        ------
+        ConfigError
+            If the session does not give both.
+        """
+        if self.reference is None or self.affine is None:
+            missing = "reference volume" if self.reference is None else "affine"
+            raise ConfigError(
+                f"expected the volume that others are aligned to, and its affine; came no {missing}. Name a NIfTI file "
+                "in [run] reference, or a .npy file and the four rows of [run] affine."
+            )
+        return self.reference, self.affine
+
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each part that there is, by its name: ``design``, ``reference``, ``masks.NAME``, ``channel_map``.
@@ -89,6 +108,8 @@ class Run:
             parts["design"] = _digest(times, "\n".join(self.design.conditions))
         if self.reference is not None:
             parts["reference"] = _digest(self.reference)
+        if self.affine is not None:
+            parts["affine"] = _digest(self.affine)
         for name, mask in sorted(self.masks.items()):
             parts[f"masks.{name}"] = _digest(mask)
         if self.channel_map:

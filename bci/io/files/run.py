@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from bci.errors import ConfigError, RecordingError
 from bci.io.files.folder import write_json
 from bci.io.files.npy import load_array, load_arrays
-from bci.io.files.regular import read_json, read_text
+from bci.io.files.regular import read_json, read_text, require_regular
+from bci.io.installation import missing_extra
 from bci.signal.run import NO_RUN, Design, Run
+from bci.signal.volumes.rigid import GRID_MM, voxel_sizes_mm
 
 #: In a session's folder: hashes and names, and the arrays.
 FACTS, ARRAYS = "run.json", "run.npz"
@@ -25,6 +27,7 @@ def load_run(
     reference: Path | None = None,
     masks: Mapping[str, Path] | None = None,
     channel_map: Mapping[str, str] | None = None,
+    affine: Sequence[Sequence[float]] | None = None,
 ) -> Run:
     """Read the Run of a session from its files.
 
@@ -33,22 +36,27 @@ def load_run(
     design : Path, optional
         A tab-separated table with the columns ``onset``, ``duration`` (seconds) and ``trial_type``, as BIDS has it.
     reference : Path, optional
-        One volume (x, y, z) in a .npy file.
+        One volume (x, y, z) in a .npy file, or in a NIfTI file, which has an affine too.
     masks : mapping of str to Path, optional
-        Volumes (x, y, z) of truth values or of zeros and ones, each in a .npy file.
+        Volumes (x, y, z) of truth values or of zeros and ones, each in a .npy or NIfTI file on the reference's grid.
     channel_map : mapping of str to str, optional
         The stream's label of a channel to the bundle's.
+    affine : sequence of four rows, optional
+        From voxels to millimetre; by default the reference's, where it is a NIfTI file.
 
     Raises
     ------
     ConfigError
         If a file cannot be read, or holds something else; named.
     """
+    volume, own = (None, None) if reference is None else _volume(reference)
+    grid = own if affine is None else _affine(affine)
     return Run(
         design=None if design is None else read_design(design),
-        reference=None if reference is None else _volume(reference).astype(np.float32),
-        masks={name: _mask(path) for name, path in (masks or {}).items()},
+        reference=None if volume is None else volume.astype(np.float32),
+        masks={name: _mask(path, grid) for name, path in (masks or {}).items()},
         channel_map=dict(channel_map or {}),
+        affine=grid,
     )
 
 
@@ -91,6 +99,8 @@ def save_run(run: Run, folder: Path) -> None:
     arrays: dict[str, Any] = {f"masks.{name}": mask for name, mask in run.masks.items()}
     if run.reference is not None:
         arrays["reference"] = run.reference
+    if run.affine is not None:
+        arrays["affine"] = run.affine
     facts: dict[str, Any] = {"hashes": run.hashes, "channel_map": dict(run.channel_map)}
     if run.design is not None:
         arrays["design"] = np.stack([run.design.onsets, run.design.durations])
@@ -126,6 +136,7 @@ def read_run(folder: Path) -> Run:
                 if name.startswith("masks.")
             },
             channel_map=facts["channel_map"],
+            affine=arrays.get("affine"),
         )
         wanted = dict(facts["hashes"])
     except (
@@ -148,21 +159,58 @@ def read_run(folder: Path) -> Run:
     return run
 
 
-def _volume(path: Path) -> NDArray[Any]:
-    volume = load_array(
-        path, lambda words: ConfigError(f"cannot read the volume: {words} Expected a .npy file.")
-    )
+def _volume(path: Path) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    """Return one volume (x, y, z), and its affine where the file has one."""
+    if path.name.endswith((".nii", ".nii.gz")):
+        volume, affine = _nifti(path)
+    else:
+        volume, affine = load_array(path, _refusal), None
     if volume.ndim != 3:
         raise ConfigError(f"{path}: expected one volume (x, y, z) of numbers, came shape {volume.shape}")
     if not np.isfinite(volume.astype(np.float64)).all():
         raise ConfigError(f"{path}: expected finite values, came others. Mask or fill them first.")
-    return volume
+    return volume, affine
 
 
-def _mask(path: Path) -> NDArray[np.bool_]:
-    volume = _volume(path)
+def _refusal(words: str) -> ConfigError:
+    return ConfigError(f"cannot read the volume: {words} Expected a .npy or a NIfTI file.")
+
+
+def _nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    try:
+        from bci.io.volumes.nifti import walk_nifti
+    except ImportError as error:
+        raise ConfigError(missing_extra("reading NIfTI files", "nibabel", ["fmri"])) from error
+    require_regular(path, _refusal)
+    try:
+        volumes = walk_nifti(path)
+        first = next(volumes)
+        if next(volumes, None) is not None:
+            raise ConfigError(f"{path}: expected one volume, came a run of several. Give one, or their mean.")
+    except RecordingError as error:
+        raise _refusal(f"{path}: {error}") from None
+    return first.data, first.series.affine
+
+
+def _affine(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    if [len(row) for row in rows] != [4, 4, 4, 4]:
+        raise ConfigError(
+            f"[run] affine: expected four rows of four numbers, came {[list(row) for row in rows]}"
+        )
+    affine = np.array(rows, np.float64)
+    voxel_sizes_mm(affine)
+    return affine
+
+
+def _mask(path: Path, grid: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+    volume, own = _volume(path)
     if not np.isin(volume, (0, 1)).all() or not volume.any():
         raise ConfigError(
             f"{path}: expected a mask of zeros and ones with at least one voxel, came other values"
+        )
+    if grid is not None and own is not None and not np.allclose(own, grid, atol=GRID_MM):
+        raise ConfigError(
+            f"{path}: expected a mask on the reference's grid\n{grid}\ncame one on\n{own}\nResample it to the "
+            "reference first: voxels would be taken from elsewhere, or from the other side."
         )
     return volume.astype(bool)

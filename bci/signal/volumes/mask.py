@@ -39,7 +39,7 @@ class MaskVolume:
     def start(self, signal: Signal) -> Kernel:
         """Return a stage that refuses its first sample: without a session there is no mask."""
         self.output(signal)
-        return _Unbound(self.mask)
+        return UnboundMask(self.mask)
 
     def with_run(self, run: Run) -> Step:
         """Return the step with the session's mask.
@@ -80,7 +80,9 @@ class _Masked:
         return _Take(np.flatnonzero(self.mask), self.mask.shape)
 
 
-class _Unbound:
+class UnboundMask:
+    """An UnboundMask stands for a step whose mask is not known yet, and refuses samples."""
+
     ratio = 1
     settle = 0
 
@@ -91,6 +93,7 @@ class _Unbound:
         """Have nothing to forget."""
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        """Refuse samples: ConfigError."""
         raise ConfigError(
             f"this pipeline takes the voxels of mask {self._mask!r}, which only a session fixes: name its file in "
             "[run] masks, or call Pipeline.for_run first"

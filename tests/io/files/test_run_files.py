@@ -95,3 +95,43 @@ def test_a_file_that_is_no_array_is_refused(tmp_path: Path) -> None:
         load_run(masks={"brain": tmp_path / "mask.npy"})
     with pytest.raises(ConfigError, match="cannot read the volume"):
         load_run(reference=tmp_path / "nothing.npy")
+
+
+def test_a_nifti_reference_brings_its_affine_and_masks_lie_on_its_grid(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    affine = np.array([[-3.0, 0, 0, 90], [0, 3, 0, -80], [0, 0, 4, -60], [0, 0, 0, 1]])
+    mirrored = affine @ np.diag([-1.0, 1, 1, 1])
+    values = np.arange(24.0, dtype="f4").reshape(4, 3, 2)
+    for name, volume, grid in (
+        ("reference", values, affine),
+        ("brain", (values > 11).astype("u1"), affine),
+        ("mirrored", (values > 11).astype("u1"), mirrored),
+        ("series", np.stack([values, values], axis=3), affine),
+    ):
+        nibabel.save(nibabel.Nifti1Image(volume, grid), tmp_path / f"{name}.nii.gz")
+    run = load_run(reference=tmp_path / "reference.nii.gz", masks={"brain": tmp_path / "brain.nii.gz"})
+    assert run.affine is not None
+    assert np.allclose(run.affine, affine)
+    assert np.array_equal(run.mask("brain"), values > 11)
+    save_run(run, tmp_path)
+    again = read_run(tmp_path)
+    assert again.hashes == run.hashes
+    assert "affine" in run.hashes
+    with pytest.raises(ConfigError, match=r"mirrored.*expected a mask on the reference's grid"):
+        load_run(reference=tmp_path / "reference.nii.gz", masks={"brain": tmp_path / "mirrored.nii.gz"})
+    with pytest.raises(ConfigError, match="came a run of several"):
+        load_run(reference=tmp_path / "series.nii.gz")
+    (tmp_path / "torn.nii").write_bytes(b"n+1" * 200)
+    for name in ("torn", "missing"):
+        with pytest.raises(ConfigError, match=r"cannot read the volume: .*\.nii"):
+            load_run(reference=tmp_path / f"{name}.nii")
+
+
+def test_rows_of_an_affine_stand_for_a_file_without_one(tmp_path: Path) -> None:
+    rows = [[3.0, 0, 0, 0], [0, 3.0, 0, 0], [0, 0, 4.0, 0], [0, 0, 0, 1.0]]
+    run = load_run(**planted(tmp_path), affine=rows)
+    assert run.affine is not None
+    assert run.affine.tolist() == rows
+    for wrong in (rows[:3], [[0.0] * 4] * 4):
+        with pytest.raises(ConfigError, match="affine"):
+            load_run(**planted(tmp_path), affine=wrong)

@@ -1,0 +1,233 @@
+"""MotionCorrection follows the head: from volumes to rows of the voxels of a mask, each where its tissue now is.
+
+Only these voxels are interpolated, once, and after the motion is known. A volume whose motion cannot be trusted
+(`MotionFault`) is handed on as it lies, with every voxel marked: it is said, never corrected in silence.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError, DataError
+from bci.signal.run import Run
+from bci.signal.step import Kernel, Step, check_positive, check_volume
+from bci.signal.types import Flags, Samples, Signal
+from bci.signal.volumes.mask import MaskVolume, UnboundMask
+from bci.signal.volumes.realign import LARGEST_DEG, LARGEST_MM, Motion, MotionFault, Realigner
+from bci.signal.volumes.rigid import PARAMETERS, Affine, moved, voxel_sizes_mm
+from bci.signal.volumes.sampling import check_interpolation, inside, sampled, smoothed
+
+#: Columns of the side output: millimetre, radian, millimetre, then pure numbers.
+COLUMNS = (*PARAMETERS, "framewise_displacement", "correlation", "overlap", "fault")
+
+#: Radius of the sphere on which a rotation counts as a displacement, millimetre (Power et al. 2012).
+HEAD_RADIUS_MM = 50.0
+
+
+def framewise_displacement(parameters: NDArray[np.float64], before: NDArray[np.float64]) -> float:
+    """Return the six changes summed, millimetre, rotations as arcs of 50 mm (Power et al. 2012, NeuroImage 59:2142).
+
+    >>> framewise_displacement(np.array([0.1, 0, 0, 0, 0.01, 0]), np.zeros(6))
+    0.6
+    """
+    change = np.abs(parameters - before)
+    return float(change[:3].sum() + HEAD_RADIUS_MM * change[3:].sum())
+
+
+@dataclass(frozen=True)
+class MotionCorrection:
+    """MotionCorrection realigns each volume to the session's reference and takes the voxels of a mask.
+
+    Its side output ``motion`` has a row for each volume: `COLUMNS`. The framewise displacement is NaN for the first
+    volume after a reset, and where this volume or the one before has a fault.
+    """
+
+    mask: str
+    """Name of the mask in the session's ``[run] masks``, on the reference's grid."""
+    voxels: int
+    """Number of voxels in the mask; a decoder's size depends on it."""
+    interpolation: str = "cubic"
+    """Spline between voxels: linear, quadratic or cubic."""
+    smooth_mm: float = 0.0
+    """FWHM of a Gaussian by which volumes are smoothed before voxels are taken, millimetre; motion is found without."""
+    largest_mm: float = LARGEST_MM
+    """Translation beyond which a volume is marked and not corrected."""
+    largest_deg: float = LARGEST_DEG
+    """Rotation beyond which a volume is marked and not corrected."""
+    sha256: str = ""
+    """Hash that the mask must have; empty where any mask of the right size will do."""
+
+    def output(self, signal: Signal) -> Signal:
+        """Return the row of voxels."""
+        check_volume(self, signal)
+        check_interpolation(self.interpolation)
+        check_positive(
+            self,
+            smooth_mm=self.smooth_mm or 1.0,
+            largest_mm=self.largest_mm,
+            largest_deg=self.largest_deg,
+        )
+        return self._taken().output(signal)
+
+    def _taken(self) -> MaskVolume:
+        return MaskVolume(self.mask, self.voxels, self.sha256)
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return a stage that refuses its first sample: without a session there is no reference and no mask."""
+        self.output(signal)
+        return UnboundMask(self.mask)
+
+    def with_run(self, run: Run) -> Step:
+        """Return the step with the session's reference volume, affine and mask.
+
+        Raises
+        ------
+        ConfigError
+            If one is missing, or they do not fit each other or the decoder.
+        """
+        self._taken().with_run(run)
+        reference, affine = run.aligned_to()
+        mask = np.asarray(run.mask(self.mask), bool)
+        voxel_sizes_mm(affine)
+        if reference.shape != mask.shape:
+            raise ConfigError(
+                f"the reference volume has the shape {reference.shape}, and mask {self.mask!r} {mask.shape}. Give a "
+                "mask on the reference's grid."
+            )
+        return _Aligned(self, reference, affine, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class _Aligned:
+    """An _Aligned is a `MotionCorrection` with what the session fixes."""
+
+    settings: MotionCorrection
+    reference: NDArray[np.float32]
+    affine: Affine
+    mask: NDArray[np.bool_]
+
+    def output(self, signal: Signal) -> Signal:
+        if signal.shape != self.reference.shape:
+            raise ConfigError(
+                f"the reference volume has the shape {self.reference.shape}, and the volumes of {signal.name!r} "
+                f"{signal.shape}. Give a reference of this series."
+            )
+        return replace(self.settings.output(signal), dtype="float32")
+
+    def start(self, signal: Signal) -> Kernel:
+        self.output(signal)
+        try:
+            realigner = Realigner(
+                self.reference,
+                self.affine,
+                largest_mm=self.settings.largest_mm,
+                largest_deg=self.settings.largest_deg,
+            )
+        except DataError as error:
+            raise ConfigError(f"the reference volume of [run]: {error}") from None
+        reslicer = Reslicer(self.mask, self.affine, self.settings.interpolation, self.settings.smooth_mm)
+        return _Following(realigner, reslicer, signal)
+
+
+@dataclass(frozen=True, eq=False)
+class Reslicer:
+    """A Reslicer takes the voxels of a mask out of a volume that has moved.
+
+    Attributes
+    ----------
+    mask : (x, y, z) bool
+        On the reference's grid.
+    affine : (4, 4) float64
+        From its voxels to world coordinates.
+    interpolation : str
+        One of `sampling.INTERPOLATIONS`.
+    smooth_mm : float
+        FWHM of a Gaussian that volumes are smoothed by first; 0 for none.
+    """
+
+    mask: NDArray[np.bool_]
+    affine: Affine
+    interpolation: str = "cubic"
+    smooth_mm: float = 0.0
+    _points: NDArray[np.float64] = field(init=False)
+    _to_voxels: Affine = field(init=False)
+
+    def __post_init__(self) -> None:
+        places = np.argwhere(self.mask).astype(np.float64)
+        object.__setattr__(self, "_points", moved(places, self.affine))
+        object.__setattr__(self, "_to_voxels", np.linalg.inv(self.affine))
+
+    def __call__(
+        self, volume: NDArray[Any], motion: Affine, bad: Flags | None = None
+    ) -> tuple[NDArray[np.float32], Flags]:
+        """Return the values (voxels,), and which of them the volume does not vouch for.
+
+        Parameters
+        ----------
+        volume : (x, y, z) array
+        motion : (4, 4) float64
+            As `Motion.matrix`.
+        bad : (x, y, z) bool, optional
+            Voxels that must not be trusted; what lies beside one is not trusted either.
+        """
+        places = moved(moved(self._points, motion), self._to_voxels).T
+        flags = ~inside(places, volume.shape, -0.5)
+        if bad is not None and bad.any():
+            flags |= sampled(bad.astype(np.float32), places) > 0.0
+        if self.smooth_mm:
+            volume = smoothed(volume, self.smooth_mm, voxel_sizes_mm(self.affine))
+        return sampled(volume, places, self.interpolation), flags
+
+
+class _Following:
+    ratio = 1
+    settle = 0
+
+    def __init__(self, realigner: Realigner, reslicer: Reslicer, signal: Signal) -> None:
+        self.side = Signal("motion", signal.rate, (len(COLUMNS),), COLUMNS, "", "float64")
+        self._realigner, self._reslicer = realigner, reslicer
+        self._voxels = int(reslicer.mask.sum())
+        self._before: Motion | None = None
+        self._first = self._next = 0
+        self._rows: list[NDArray[np.float64]] = []
+
+    def reset(self, first: int) -> None:
+        """Forget the motion before."""
+        self._before = None
+        self._first = self._next = first
+        self._rows.clear()
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        rows = np.empty((len(samples), self._voxels), np.float32)
+        flags = np.zeros(rows.shape, bool)
+        for place, volume in enumerate(samples):
+            # One layout of memory, so that sums over a volume do not depend on how it came.
+            volume = np.ascontiguousarray(volume, np.float32)
+            motion = self._realigner(volume)
+            self._rows.append(self._row(motion))
+            self._before = motion
+            trusted = motion.fault is MotionFault.NONE
+            rows[place], flags[place] = self._reslicer(
+                volume, motion.matrix if trusted else np.eye(4), None if bad is None else bad[place]
+            )
+            flags[place] |= not trusted
+        self._next += len(samples)
+        return rows, flags if flags.any() else None
+
+    def _row(self, motion: Motion) -> NDArray[np.float64]:
+        sound = self._before is not None and not self._before.fault and not motion.fault
+        displaced = (
+            framewise_displacement(motion.parameters, self._before.parameters)
+            if self._before is not None and sound
+            else np.nan
+        )
+        quality = (displaced, motion.correlation, motion.overlap, float(motion.fault))
+        return np.concatenate([motion.parameters, quality])
+
+    def take_side(self) -> tuple[int, Samples]:
+        """Return the rows since the last time, and the count of the first."""
+        first, self._first = self._first, self._next
+        rows, self._rows = np.array(self._rows).reshape(-1, len(COLUMNS)), []
+        return first, rows
