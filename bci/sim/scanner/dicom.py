@@ -159,7 +159,9 @@ def make_csa(tags: Mapping[str, Sequence[str]]) -> bytes:
     """Return a CSA header of the second kind with these tags, laid out as `bci.io.volumes.csa` says."""
     parts = [b"SV10\4\3\2\1", struct.pack("<2I", len(tags), 77)]
     for name, values in tags.items():
-        kind = b"SH\0\0" if any("*" in value for value in values) else b"FD\0\0"
+        kind = b"US\0\0" if all(value.isdigit() for value in values) else b"FD\0\0"
+        if any("*" in value for value in values):
+            kind = b"SH\0\0"
         parts.append(struct.pack("<64si4siii", name.encode(), len(values), kind, 4, max(6, len(values)), 77))
         for text in [*values, *[""] * (6 - len(values))]:
             raw = text.encode() + b"\0" if text else b""
