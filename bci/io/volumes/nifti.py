@@ -93,7 +93,7 @@ def _volumes(path: Path, image: Any) -> Iterator[Volume]:
     series = ImagingSeries(
         uid, (int(shape[0]), int(shape[1]), int(shape[2])), np.asarray(image.affine, np.float64),
         tr if tr > 0 else float("nan"), dtype, _slice_times(header, unit), shape[3] if len(shape) == 4 else 0,
-        kind="NIfTI",
+        kind="NIfTI", numbered=len(shape) == 3 and number is not None,
     )  # fmt: skip
     if len(shape) == 3:
         index = int(number.group(1)) if number is not None else 0

@@ -40,7 +40,7 @@ class SliceAssembler:
     """
 
     def __init__(self, patience: float) -> None:
-        self._patience = patience
+        self.patience = patience
         self._open: dict[int, _Open] = {}
         self._given: set[int] = set()
         self._heights: list[float] = []
@@ -81,9 +81,9 @@ class SliceAssembler:
             volume = self._open[index]
             tr = next(iter(volume.slices.values())).series.tr
             wait = (
-                self._patience
+                self.patience
                 if max(self._open) > index or self._later(index)
-                else self._patience + max(tr, 0.0)
+                else self.patience + max(tr, 0.0)
             )
             if not now - volume.heard < wait:
                 yield from self._give(index)

@@ -40,6 +40,8 @@ class ImagingSeries:
         The scanner's number of the series; 0 where unknown.
     kind : str
         What it was read from, in words: ``"Siemens mosaic"``.
+    numbered : bool
+        Whether files' names number its volumes, from 0 or from 1, so that the first to come tells where they begin.
     """
 
     uid: str
@@ -51,6 +53,7 @@ class ImagingSeries:
     total: int = 0
     number: int = 0
     kind: str = ""
+    numbered: bool = False
 
     def differences(self, other: "ImagingSeries") -> list[str]:
         """Return in words how the geometry of `other` differs; empty where both are on one grid."""
