@@ -2,7 +2,7 @@
 
 import typer
 
-from bci.cli import calibrate, certify, control, data, device, generators, new, page, quality, run
+from bci.cli import calibrate, certify, control, data, device, generators, new, page, quality, run, volumes
 from bci.cli import inspect as look
 from bci.cli import recordings as keep
 from bci.cli import replay as play
@@ -21,6 +21,7 @@ for module in (
     run,
     control,
     page,
+    volumes,
     play,
     keep,
     certify,

@@ -8,7 +8,7 @@ from commands import call
 
 COMMANDS = (
     "demo", "run", "control", "page", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor",
-    "info", "latency", "quality", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
+    "info", "latency", "quality", "volumes", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
     "import-generator", "device",
 )  # fmt: skip
 
@@ -72,6 +72,18 @@ def test_demos_that_contradict_each_other_are_refused(tmp_path: Path, words: tup
     assert done.status == 2
     assert done.result["error"] == "ConfigError"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["watch", "replay", "info"])
+def test_each_command_about_volumes_explains_itself_and_offers_json(verb: str) -> None:
+    assert verb in call("volumes", "--help").words
+    done = call("volumes", verb, "--help")
+    assert done.status == 0
+    assert "--json" in done.words
+    assert len(done.words.split()) > 40
+    done = call("volumes", verb, "nowhere", "--json")
+    assert done.status == 2, done.words
+    assert "nowhere" in done.result["message"]
 
 
 def test_a_misspelt_option_is_status_2() -> None:

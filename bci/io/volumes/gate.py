@@ -27,6 +27,9 @@ MOST_GAP = 1000
 #: Volumes that wait for one before them: so many, and so many bytes.
 _MOST_HELD, _MOST_HELD_BYTES = 32, 256e6
 
+#: Less than this is this machine's own doing, and late for no one, however fast a run is played; seconds.
+_LEAST_LATE_S = 0.25
+
 #: By how much of a TR a scanner's own times may differ from it before they are not believed.
 _TIME_TOLERANCE = 0.2
 
@@ -198,8 +201,9 @@ class VolumeGate:
         while self.next in self._held:
             volume, arrived = self._held.pop(self.next)
             behind = self._behind_pace(volume.index, arrived)
-            status = VolumeStatus.LATE if behind > self.tr else VolumeStatus.OK
-            note = f"{behind:.2f} s behind the pace of the run" if behind > self.tr else ""
+            late = behind > max(self.tr, _LEAST_LATE_S)
+            status = VolumeStatus.LATE if late else VolumeStatus.OK
+            note = f"{behind:.2f} s behind the pace of the run" if late else ""
             if not volume.whole:
                 assert volume.absent is not None
                 status, note = VolumeStatus.PARTIAL, f"{int(volume.absent.sum())} slices are missing"

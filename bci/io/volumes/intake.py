@@ -1,7 +1,8 @@
 """The Intake takes images as they come and says what became of each: which run it belongs to, its place, its status.
 
 A new series begins a new run at once when none is under way, when that one is complete, or when nothing of it has come
-for three TRs. Until then its volumes are foreign; those that came last are kept, and take their places when it begins.
+for three TRs. Until then its volumes are foreign; those that came last are kept, and take their places when it begins,
+which takes two of them, or one that comes when the run before is over.
 """
 
 import math
@@ -111,7 +112,8 @@ class Intake:
                 placed += self._take(volume, now)
         if self._gate is not None:
             placed += self._gate.tick(now)
-        if self._kept and self._is_over(now):
+        # One stray volume begins no run behind the back of one that is over; a second says that it goes on.
+        if len({volume.index for volume, _ in self._kept}) > 1 and self._is_over(now):
             placed += self._take_over(now)
         return placed
 

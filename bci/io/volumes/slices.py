@@ -32,6 +32,8 @@ class SliceAssembler:
     ----------
     patience : float
         Seconds to wait for a slice.
+    most_open : float
+        Volumes that are under way at a time, at most; of files on disk that may be all of a run.
 
     Attributes
     ----------
@@ -39,7 +41,8 @@ class SliceAssembler:
         Slices that came more than once.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, most_open: float = _MOST_OPEN) -> None:
+        self._most_open = most_open
         self.patience = patience
         self._open: dict[int, _Open] = {}
         self._given: set[int] = set()
@@ -72,7 +75,7 @@ class SliceAssembler:
             self._size = len(self._heights)
         if self._size:
             yield from self._complete()
-        if len(self._open) > _MOST_OPEN:
+        if len(self._open) > self._most_open:
             yield from self._give(min(self._open))
 
     def tick(self, now: float) -> Iterator[Volume]:

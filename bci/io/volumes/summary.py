@@ -1,0 +1,72 @@
+"""What a run on disk is: read from the first volume to the last, and said in numbers."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bci.errors import RecordingError
+from bci.io.volumes.run_on_disk import volumes_of
+
+#: By how much slice times of two volumes may differ, seconds.
+_SAME_TIME = 0.01
+
+
+def summarise(run: Path, number: int | None = None) -> dict[str, Any]:
+    """Return what a run holds: its size, affine, TR, slice times, which places are missing, what else is not right.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be read, or holds no volume.
+    """
+    indices, partial, spacing, faults = [], [], [], []
+    first = before = None
+    low, high = math.inf, -math.inf
+    changed = 0
+    for volume in volumes_of(run, number):
+        first = first or volume
+        faults += [f"volume {volume.index}: {words}" for words in first.series.differences(volume.series)]
+        changed += _differ(first.series.slice_times, volume.series.slice_times)
+        indices.append(volume.index)
+        if not volume.whole:
+            partial.append(volume.index)
+        low, high = min(low, float(volume.data.min())), max(high, float(volume.data.max()))
+        if before is not None and volume.index == before.index + 1:
+            spacing.append(volume.acquired - before.acquired)
+        before = volume
+    if first is None:
+        raise RecordingError(
+            f"{run} holds no whole volume" + ("." if number is None else f" of series {number}.")
+        )
+    series = first.series
+    if changed:
+        faults.append(f"{changed} volumes have other slice times than the first")
+    there = set(indices)
+    measured = [value for value in spacing if math.isfinite(value) and value > 0]
+    return {
+        "series": series.number,
+        "kind": series.kind,
+        "volumes": len(there),
+        "promised": series.total or None,
+        "missing": sorted(set(range(max(there) + 1)) - there),
+        "partial": partial,
+        "doubles": len(indices) - len(there),
+        "shape": list(series.shape),
+        "voxel_mm": np.linalg.norm(series.affine[:3, :3], axis=0).round(4).tolist(),
+        "affine": series.affine.round(4).tolist(),
+        "tr": series.tr if math.isfinite(series.tr) else None,
+        "spacing_s": float(np.median(measured)) if measured else None,
+        "slice_times": [round(time, 4) for time in series.slice_times],
+        "values": [low, high],
+        "dtype": series.dtype,
+        "faults": faults,
+    }
+
+
+def _differ(ours: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
+    """Whether slice times differ; the first volume of a multiband run may bear those of a single band."""
+    if len(ours) != len(theirs):
+        return True
+    return any(abs(a - b) > _SAME_TIME for a, b in zip(ours, theirs, strict=True))
