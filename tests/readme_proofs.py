@@ -1,7 +1,7 @@
 """What each sentence of README rests on: the tests that try it, or a command that stands in README itself.
 
-A new sentence gets a line here, by its first words: ``file of tests::test``, or ``$ command``. Rows of tables need none:
-their command stands in them, or above the table.
+A new sentence gets a line here, by its first words: ``file of tests::test``, or ``$ command``. Rows of tables need
+none: their command stands in them, or above the table.
 """
 
 LIVE = "system/test_same_live_and_offline.py::"

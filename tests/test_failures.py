@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from proofs import is_there
+from sentences import blocks, sentences
 
 from bci.control.conclusion import EXIT_STATUS
 from bci.signal.types import MarkKind
@@ -172,6 +173,68 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "12 NOT RECORDED": (ALARMS,),
 }  # fmt: skip
 
+PRESENTER, RECORDED = (
+    "stimuli/test_presenter.py::",
+    (
+        "system/test_session_recording.py::test_every_sample_decision_and_flip_of_a_session_is_in_its_recording"
+    ),
+)
+
+#: By the first words of each sentence between the tables, the tests in which it is so.
+SAID: dict[str, tuple[str, ...]] = {
+    "Whatever breaks": (
+        f"{PRESENTER}test_whatever_happens_a_picture_is_shown_only_while_every_rule_holds_and_never_twice",
+        "stimuli/test_canvas.py::test_the_neutral_picture_is_the_background_and_the_fixation_target_alone",
+    ),
+    "An old picture never stands": (
+        f"{PRESENTER}test_a_frame_on_the_screen_leaves_it_when_it_grows_old",
+        f"{PRESENTER}test_a_program_is_trusted_up_to_its_limit_and_not_beyond",
+    ),
+    "The one exception is a display that hangs": PROVEN["display hanging"],
+    "The operator is told at once": (
+        UNPLUGGED, "stimuli/test_preview.py::test_an_unplugged_amplifier_is_seen_in_the_preview_too",
+        "cli/test_watch.py::test_an_unplugged_amplifier_is_the_first_thing_seen_and_its_last_picture_is_not",
+    ),
+    "What these lines mean": ("test_failures.py::test_every_line_of_the_code_has_its_row_on_the_page",),
+    "Three places record": (RECORDED,),
+    "the screen, and `shown.csv`": (RECORDED,),
+    "the log, `log.txt`": (UNPLUGGED,),
+    "the recording, `recording.xdf`": (RECORDED, KILLED),
+    "and the exit status": ("test_failures.py::test_the_exit_statuses_are_those_of_the_code",),
+    "`bci certify CONFIG --faults`": (
+        "system/test_several_streams.py::test_each_program_of_it_is_broken_and_what_must_be_seen_is_seen",
+        "system/test_certify.py::test_a_decoder_that_is_killed_is_seen_as_the_table_says",
+        "control/test_certification_breaking.py::"
+        "test_one_program_is_killed_again_and_again_until_the_session_latches_and_that_is_watched",
+    ),
+    "It closes no terminal": ("system/test_certify.py::test_a_decoder_that_is_killed_is_seen_as_the_table_says",),
+    "A program that dies is started again": (
+        "control/test_crew.py::test_a_program_that_died_is_started_again_and_is_told_that_it_is_a_successor",
+        "control/test_crew.py::test_a_program_whose_heart_has_stopped_is_killed_first",
+        "control/test_crew.py::test_after_its_restarts_a_program_is_given_up_once",
+    ),
+    "The new program goes on": PROVEN["decode"],
+    "After the last restart": (
+        LATCHED, f"{PRESENTER}test_once_ordered_to_hold_neutral_nothing_else_is_shown",
+        "control/test_supervisor.py::test_a_session_that_is_told_so_ends_at_once_where_another_is_latched",
+    ),
+    "The log says `latched safe": (
+        LATCHED,
+        "control/test_supervisor.py::"
+        "test_a_program_given_up_latches_the_session_and_the_screen_is_ordered_to_hold",
+    ),
+    "A rig that has latched": (LATCHED,),
+    "`bci verify SESSION`": (
+        "io/files/test_verify.py::test_it_says_what_is_damaged_and_what_can_still_be_used",
+        "io/files/test_verify.py::test_repair_saves_everything_else",
+    ),
+    "`bci reproduce SESSION`": (
+        "session/test_reproduce.py::test_a_session_full_of_faults_is_equal_to_the_bit",
+        "session/test_reproduce.py::test_a_forged_frame_is_noticed",
+    ),
+    "`marks.csv` lists": ("test_failures.py::test_every_kind_of_mark_that_tells_of_a_failure_stands_on_the_page",),
+}  # fmt: skip
+
 
 def lines() -> list[list[str]]:
     """Return the cells of every line of every table but its head."""
@@ -200,9 +263,15 @@ def test_every_line_has_its_tests_and_no_test_is_of_a_line_that_is_gone() -> Non
     assert sorted(of.values()) == sorted(PROVEN), "a line is gone, or two lines have the tests of one"
 
 
-@pytest.mark.parametrize("line", PROVEN)
+@pytest.mark.parametrize("line", [*PROVEN, *SAID])
 def test_the_tests_of_a_line_are_there(line: str) -> None:
-    assert [place for place in PROVEN[line] if not is_there(place)] == []
+    assert [place for place in (PROVEN | SAID)[line] if not is_there(place)] == []
+
+
+def test_every_sentence_between_the_tables_has_its_tests() -> None:
+    said = [sentence for block in blocks(PAGE) if isinstance(block, str) for sentence in sentences(block)]
+    of = [next((words for words in SAID if sentence.startswith(words)), sentence) for sentence in said]
+    assert sorted(of) == sorted(SAID)
 
 
 #: What stands for anything in words that are quoted: numbers, names of programs, three dots.
