@@ -201,6 +201,13 @@ SAID: dict[str, tuple[str, ...]] = {
     "the log, `log.txt`": (UNPLUGGED,),
     "the recording, `recording.xdf`": (RECORDED, KILLED),
     "and the exit status": ("test_failures.py::test_the_exit_statuses_are_those_of_the_code",),
+    "When a stream is not found": (
+        "control/test_surroundings.py::test_a_session_keeps_it_once_and_the_line_does_not_wait",
+        "control/test_surroundings.py::test_what_may_hide_a_stream_is_said",
+    ),
+    "`bci doctor` says the same": (
+        "control/test_surroundings.py::test_a_real_look_finds_this_machine_and_its_streams",
+    ),
     "`bci certify CONFIG --faults`": (
         "system/test_several_streams.py::test_each_program_of_it_is_broken_and_what_must_be_seen_is_seen",
         "system/test_certify.py::test_a_decoder_that_is_killed_is_seen_as_the_table_says",
@@ -271,7 +278,10 @@ def test_the_tests_of_a_line_are_there(line: str) -> None:
 def test_every_sentence_between_the_tables_has_its_tests() -> None:
     said = [sentence for block in blocks(PAGE) if isinstance(block, str) for sentence in sentences(block)]
     of = [next((words for words in SAID if sentence.startswith(words)), sentence) for sentence in said]
-    assert sorted(of) == sorted(SAID)
+    assert [sentence for sentence in of if sentence not in SAID] == [], (
+        "sentences that are not in SAID, with their tests"
+    )
+    assert sorted(of) == sorted(SAID), "a sentence is gone"
 
 
 #: What stands for anything in words that are quoted: numbers, names of programs, three dots.
