@@ -1,12 +1,18 @@
 """A Browser is headless Chromium that shows one of our pages: with it tests look and click, and benchmarks draw.
 
 It resolves no name but this machine's own, so a page that needs the network shows that it does, and it writes down
-what every page asks for.
+what every page asks for. As a program of its own it shows a page for some seconds, on one core:
+
+::
+
+    python -m benchmarks.browser URL SECONDS CORE
 """
 
 import json
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,3 +160,18 @@ def open_browser(size: tuple[int, int] = (1280, 1230)) -> Iterator[Browser]:
 
 def _chromium() -> Path | None:
     return next((Path(found) for name in _PROGRAMS if (found := shutil.which(name))), None)
+
+
+def main(url: str, seconds: float, core: int) -> None:
+    """Show a page for so many seconds, everything of the browser on one core."""
+    end = time.monotonic() + seconds
+    with open_browser() as browser:
+        browser.pin([core])
+        browser.show(url)
+        browser.pin([core])  # processes that were started meanwhile by unpinned threads
+        while time.monotonic() < end:
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bci.config.control import ControlSettings
 from bci.config.display import DisplaySettings
+from bci.config.page import PageSettings
 from bci.config.programs import DecoderSettings, SupervisionSettings
 from bci.config.session import SessionConfig
 from bci.config.stream import StreamSettings
@@ -53,6 +54,7 @@ def measure_line(
     recorder: str = "bci.live.record",
     supervision: SupervisionSettings | None = None,
     control: ControlSettings | None = None,
+    page: PageSettings | None = None,
     disturb: Callable[[Supervisor, float], None] = _undisturbed,
     inspect: Callable[[Path, str], Mapping[str, Any]] = _nothing,
 ) -> Measurement:
@@ -70,6 +72,8 @@ def measure_line(
         Other rules for which program counts as hung.
     control : ControlSettings, optional
         How the session can be commanded.
+    page : PageSettings, optional
+        Where its page is served; without it there is none.
     disturb : callable
         Called about ten times a second with the supervisor and the seconds since the measured span began.
     inspect : callable
@@ -98,6 +102,7 @@ def measure_line(
             display=DisplaySettings(kind="headless"),
             supervision=supervision or SupervisionSettings(),
             control=control or ControlSettings(),
+            page=page,
         )
         meter = _Meter(stage, warm_up, seconds, disturb)
         plan = SessionPlan(config)
