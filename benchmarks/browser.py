@@ -128,8 +128,11 @@ class Browser:
 
 
 @contextmanager
-def open_browser(size: tuple[int, int] = (1280, 1230)) -> Iterator[Browser]:
-    """Run a browser of its own, with a window of `size` pixels and nothing kept of earlier ones."""
+def open_browser(size: tuple[int, int] = (1280, 1230), *, log: bool = True) -> Iterator[Browser]:
+    """Run a browser of its own, with a window of `size` pixels and nothing kept of earlier ones.
+
+    Without a `log` it has no requests and complaints to tell, and costs no more than a person's.
+    """
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -144,7 +147,8 @@ def open_browser(size: tuple[int, int] = (1280, 1230)) -> Iterator[Browser]:
             f"user-data-dir={profile}",
         ):
             options.add_argument(f"--{word}")
-        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+        if log:
+            options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         driver = webdriver.Chrome(
             options=options, service=Service(executable_path=shutil.which("chromedriver"))
         )
@@ -152,7 +156,8 @@ def open_browser(size: tuple[int, int] = (1280, 1230)) -> Iterator[Browser]:
             driver.set_page_load_timeout(60)
             # Its own first page asks for things too, and goes on to until another stands there.
             driver.get("about:blank")
-            driver.get_log("performance")
+            if log:
+                driver.get_log("performance")
             yield Browser(driver)
         finally:
             driver.quit()
@@ -165,7 +170,7 @@ def _chromium() -> Path | None:
 def main(url: str, seconds: float, core: int) -> None:
     """Show a page for so many seconds, everything of the browser on one core."""
     end = time.monotonic() + seconds
-    with open_browser() as browser:
+    with open_browser(log=False) as browser:
         browser.pin([core])
         browser.show(url)
         browser.pin([core])  # processes that were started meanwhile by unpinned threads

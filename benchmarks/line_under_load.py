@@ -11,8 +11,8 @@ A round is two whole sessions of 384 channels at 2.5 kHz, windows every 10 ms, t
 ========  =========================================================================================================
 alone     source, acquire, decode, headless display, record
 loaded    the same with control plane, embedded broker and the operator's page; headless Chromium shows the page, all
-          its processes on the machine's last core; another program publishes 1,000 messages a second to the broker
-          and reads them again (`benchmarks.busy_broker`)
+          its processes on the machine's last core; another program, on the same core, publishes 1,000 messages a
+          second to the broker and reads them again (`benchmarks.busy_broker`)
 ========  =========================================================================================================
 
 The figure is the time from the push of a window's newest sample to the window in the decoder's hands; the verdict is
@@ -23,6 +23,7 @@ It disturbs whatever else runs on the machine, and is disturbed by it: the load 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -33,6 +34,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bci.config.control import ControlSettings
 from bci.config.page import PageSettings
 from bci.control.mqtt.ports import free_port
@@ -40,7 +43,7 @@ from bci.control.supervisor import Supervisor
 from bci.errors import ConfigError
 from benchmarks.browser import what_is_missing
 from benchmarks.full_line import measure_line
-from benchmarks.measurement import Measurement
+from benchmarks.measurement import Measurement, cpu_seconds
 from benchmarks.report import (
     machine_facts,
     median_range,
@@ -57,6 +60,9 @@ WARM_UP = 12.0
 
 #: Messages a second.
 MESSAGES = 1000.0
+
+#: Programs of the session that stand beside its line.
+BESIDE = ("page", "control", "broker")
 
 #: Seconds for which the load goes on beyond the measured span, whose end the session sees a little late.
 _MARGIN = 2.0
@@ -77,45 +83,58 @@ class Load:
 
     def __init__(self, seconds: float, folder: Path) -> None:
         self._seconds, self._out = seconds, folder / "busy.json"
-        self._programs: list[subprocess.Popen[bytes]] = []
+        self._programs: dict[str, subprocess.Popen[bytes]] = {}
         self._open: list[int] = []
         self._updates: list[int] = []
+        self._cpu: list[tuple[float, dict[str, float]]] = []
 
     def __call__(self, supervisor: Supervisor, now: float) -> None:
         """Start them once; within the measured span note how many browsers show the page."""
         if not self._programs:
             seconds = self._seconds - now + _MARGIN
             url = json.loads((supervisor.folder / "page.json").read_text("utf-8"))["url"]
-            core = (
-                max(os.sched_getaffinity(0))
-                if hasattr(os, "sched_getaffinity")
-                else (os.cpu_count() or 1) - 1
-            )
-            self._begin("benchmarks.browser", url, seconds, core)
-            self._begin("benchmarks.busy_broker", supervisor.folder, MESSAGES, seconds, self._out)
+            core = (psutil.cpu_count() or 1) - 1
+            self._begin("browser", url, seconds, core)
+            self._begin("busy_broker", supervisor.folder, MESSAGES, seconds, self._out)
+            if hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(self._programs["busy_broker"].pid, {core})
+        if len(self._cpu) < 2 and now >= len(self._cpu) * self._seconds:
+            self._cpu.append((now, self._cpu_seconds(supervisor)))
         if 0 <= now < self._seconds:
             row = supervisor.board.row("page")
             self._open.append(int(row["open"]))
             self._updates.append(int(row["updates"]))
 
-    def _begin(self, module: str, *words: object) -> None:
-        self._programs.append(subprocess.Popen([sys.executable, "-m", module, *map(str, words)]))
+    def _begin(self, name: str, *words: object) -> None:
+        command = [sys.executable, "-m", f"benchmarks.{name}", *map(str, words)]
+        self._programs[name] = subprocess.Popen(command)
+
+    def _cpu_seconds(self, supervisor: Supervisor) -> dict[str, float]:
+        """Return what each program beside the line has used so far."""
+        used = {name: cpu_seconds(supervisor.children[name].process.pid or 0) for name in BESIDE}
+        for name, program in self._programs.items():
+            with contextlib.suppress(psutil.Error):
+                whole = psutil.Process(program.pid)
+                used[name] = sum(cpu_seconds(one.pid) for one in (whole, *whole.children(recursive=True)))
+        return used
 
     def facts(self) -> dict[str, Any]:
         """Return what the load was, once both programs have ended."""
-        for program in self._programs:
+        for program in self._programs.values():
             program.wait(60)
+        (start, before), (end, after) = self._cpu
         busy = json.loads(self._out.read_text("utf-8"))
         return {
             "messages_hz": busy["sent"] / busy["seconds"],
             "read_again_hz": busy["received"] / busy["seconds"],
             "always_open": bool(self._open) and min(self._open) >= 1,
+            "cpu": {name: (after[name] - before[name]) / (end - start) for name in before if name in after},
             "updates_hz": (self._updates[-1] - self._updates[0]) / self._seconds if self._updates else 0.0,
         }
 
     def end(self) -> None:
         """End them if they are still there."""
-        for program in self._programs:
+        for program in self._programs.values():
             if program.poll() is None:
                 program.terminate()
                 program.wait(20)
@@ -219,7 +238,8 @@ def main() -> int:
             f"round {turn + 1}/{number}: alone p50 {one.alone['p50']:.3f}, p99 {one.alone['p99']:.2f} ms; loaded p50 "
             f"{one.loaded['p50']:.3f}, p99 {one.loaded['p99']:.2f} ms; {one.load['messages_hz']:.0f} messages/s sent, "
             f"{one.load['read_again_hz']:.0f} read; page drawn {one.load['updates_hz']:.1f} times/s, open throughout: "
-            f"{one.load['always_open']}; load average {os.getloadavg()[0]:.1f}"
+            f"{one.load['always_open']}; load average {os.getloadavg()[0]:.1f}; cores used: "
+            + ", ".join(f"{name} {share:.2f}" for name, share in one.load["cpu"].items())
         )
     feed = FEEDS[options.feed]
     return _report(rounds, str(feed), 1e3 * feed.hop / feed.rate)
