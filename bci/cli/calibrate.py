@@ -208,6 +208,7 @@ def _record(
             timeout=stream.timeout_s,
             buffer_s=stream.buffer_s,
             marker_uncertainty_limit_s=stream.marker_uncertainty_limit_s,
+            latency_s=stream.latency_s,
             observe=cueing,
             clock=clock,
         )

@@ -158,7 +158,9 @@ def info(
 
 
 def latency(
-    session: Annotated[Path, typer.Argument(help="A session's folder, or last.")],
+    session: Annotated[
+        Path, typer.Argument(help="A session's folder, or last; with --loopback a session file.")
+    ],
     photodiode: Annotated[
         Path | None, typer.Option(help="XDF file recorded meanwhile that the photodiode's stream is in.")
     ] = None,
@@ -168,6 +170,30 @@ def latency(
     photodiode_channel: Annotated[
         str | None, typer.Option(help="Its channel's label, where the session file does not say.")
     ] = None,
+    loopback: Annotated[
+        bool,
+        typer.Option(
+            "--loopback",
+            help="Measure how late the amplifier's stamps are: run this session file, the patch turning.",
+        ),
+    ] = False,
+    pulse_markers: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure the same in a recorded session by pulses of a line (TTL) or a sound: the markers that say "
+            "when each came, as a regular expression."
+        ),
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="The amplifier's channel that records the pulses.")
+    ] = None,
+    pulses: Annotated[int, typer.Option(min=10, max=10_000, help="How often the patch turns.")] = 100,
+    longest: Annotated[
+        float, typer.Option(min=0.05, max=1.0, help="The longest latency that is looked for, seconds.")
+    ] = 0.5,
+    out: Annotated[Path, typer.Option(help="Folder in which the folder of --loopback is made.")] = Path(
+        "sessions"
+    ),
     json: Json = False,
 ) -> None:
     """Show where the time went in a recorded session, stage by stage, and draw it into `latency.png`.
@@ -176,8 +202,24 @@ def latency(
     *decode*, *publish*, *handover* (to the display's hands), *flip* (waiting for the screen), *total*. A flip is the
     buffer swap; where a photodiode was recorded, the time from there to light is said as well. Where epochs are
     decoded, the wait for the answer itself (of blood, seconds) is said apart.
+
+    With **--loopback** it measures the amplifier's own latency: how much later its stamps say that a sample was taken
+    than it was. A photodiode on the patch is plugged into one of its channels; the patch turns, and the report says how
+    late the channel shows it, how much that varies, how many pulses were missed, and the line to put into the session
+    file, `[stream] latency_s`, with which every stamp of the stream is corrected. What the screen adds after the flip
+    is in it. **--pulse-markers** does it with pulses of another kind.
     """
     output = use(json)
+    if loopback or pulse_markers is not None:
+        from bci.cli.loopback import judge_session, run_loopback
+
+        if loopback:
+            file = find_given(session, "bci latency --loopback", SESSION_FILE)
+            output.result(run_loopback(file, channel, pulses, longest, out, output))
+        else:
+            folder = find_given(session, "bci latency --pulse-markers", SESSION)
+            output.result(judge_session(folder, channel, pulse_markers, longest, output))
+        return
     from bci.session.latency import latency_table, response_wait, stimulus_wait
     from bci.session.latency_picture import latency_picture
     from bci.session.onset import true_onset

@@ -84,6 +84,9 @@ class StreamSettings(_Section):
     rename: Mapping[_Label, _Label] = Field(default_factory=dict)
     """The stream's label of a channel to its label here, ``rename = { A1 = "O1" }``; ``"#3"`` is the third channel,
     where that has none."""
+    latency_s: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How much later its stamps say that a sample was taken than it was, as ``bci latency --loopback`` measures it; it
+    is subtracted from every stamp of the stream, live and in the recording."""
     gap_tolerance_s: Wait | None = None
     """By how much the time between two samples may exceed their period before samples count as missing; absent means
     what the stream's own jitter allows."""
@@ -117,7 +120,7 @@ class StreamSettings(_Section):
     @property
     def stated(self) -> Stated:
         """What takes the place of what the stream says of itself."""
-        return Stated(self.channels, self.unit, self.rename)
+        return Stated(self.channels, self.unit, self.rename, self.latency_s)
 
     def address(self, *, alone: bool) -> Address | None:
         """Return what it is found by, None where nothing says; `alone` says that the session has no other stream."""
@@ -133,7 +136,7 @@ class StreamSettings(_Section):
         ConfigError
             Naming the keys.
         """
-        others = ("lsl_name", "type", "host", "channels", "unit", "rename")
+        others = ("lsl_name", "type", "host", "channels", "unit", "rename", "latency_s")
         if given := [key for key in others if getattr(self, key)]:
             raise ConfigError(
                 f"[stream] {', '.join(given)}: said of a stream that another program sends, and a [source] makes this "

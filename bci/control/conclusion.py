@@ -126,15 +126,3 @@ def _of_silence(name: str, silence: Silence, seen: bool) -> str:
         f"{'is' if silence.now else 'and after is'} recorded, and marks.csv says where it is missing. Look at the "
         "amplifier, its cable and its program; leave trials of that time out."
     )
-
-
-def uncertain_words(counts: Mapping[str, int], limit_s: float) -> str:
-    """Return a sentence on markers whose time is not known well enough.
-
-    >>> uncertain_words({"uncertain": 1, "markers": 40}, 0.005)
-    'The time of 1 of 40 markers could be wrong by more than marker_uncertainty_limit_s, 5 ms.'
-    """
-    return (
-        f"The time of {counts['uncertain']} of {counts['markers']} markers could be wrong by more than "
-        f"marker_uncertainty_limit_s, {1e3 * limit_s:g} ms."
-    )

@@ -20,16 +20,18 @@ from typing import Any, Literal
 
 from bci.config.control import ControlSettings
 from bci.control import posts
-from bci.control.conclusion import judge, uncertain_words
+from bci.control.conclusion import judge
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, kind_of
 from bci.control.plan import Facts, Rules, SessionOutcome
+from bci.control.stream_words import uncertain_words
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.errors import ConfigError
 from bci.io.files.folder import write_json
 from bci.io.lsl.address import Address
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.roll_call import roll_call
+from bci.io.lsl.stated import Stated
 from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S, create_events
 from bci.memory.lsl_clock import LslClock
 from bci.memory.marks import create_marks
@@ -54,6 +56,7 @@ def record_streams(
     buffer_s: float = 12.0,
     on_disk_error: Literal["stop", "continue"] = "stop",
     marker_uncertainty_limit_s: float = MARKER_UNCERTAINTY_LIMIT_S,
+    latency_s: float = 0.0,
     observe: Callable[[Mapping[str, int]], object] | None = None,
     clock: Clock | None = None,
 ) -> dict[str, Any]:
@@ -78,6 +81,8 @@ def record_streams(
         Whether a disk that is full ends the recording.
     marker_uncertainty_limit_s : float
         Markers of another computer whose time may be wrong by more are marked ``uncertain``, and counted.
+    latency_s : float
+        By how much the stamps of every signal are late, as `bci latency --loopback` measured it; they are corrected.
     observe : callable, optional
         Called about ten times a second with ``received``, ``safe`` and ``lost`` samples, and the ``markers`` received;
         True ends the recording.
@@ -111,6 +116,7 @@ def record_streams(
         buffer_s=buffer_s,
         on_disk_error=on_disk_error,
         marker_uncertainty_limit_s=marker_uncertainty_limit_s,
+        latency_s=latency_s,
     )
 
     def look(supervisor: Supervisor) -> object:
@@ -128,7 +134,7 @@ class RecordingPlan:
     ----------
     found : sequence of (Address, StreamInfo)
         The streams.
-    name, seconds, timeout, buffer_s, on_disk_error, marker_uncertainty_limit_s
+    name, seconds, timeout, buffer_s, on_disk_error, marker_uncertainty_limit_s, latency_s
         As `record_streams` takes them.
     """
 
@@ -142,6 +148,7 @@ class RecordingPlan:
         buffer_s: float = 12.0,
         on_disk_error: Literal["stop", "continue"] = "stop",
         marker_uncertainty_limit_s: float = MARKER_UNCERTAINTY_LIMIT_S,
+        latency_s: float = 0.0,
     ) -> None:
         self.name = name
         self.key = "bci" + uuid.uuid4().hex[:8]
@@ -155,6 +162,7 @@ class RecordingPlan:
         self._seconds, self._timeout, self._buffer_s = seconds, timeout, buffer_s
         self._on_disk_error = on_disk_error
         self._marker_uncertainty_limit_s = marker_uncertainty_limit_s
+        self._stated = Stated(latency_s=latency_s)
         self._buffers: dict[str, Capacity] = {}
         self._written = False
         self.line = Line(self._posts(), outside=(RIG_MARKS,))
@@ -162,7 +170,12 @@ class RecordingPlan:
     def _posts(self) -> list[Post]:
         line = []
         for i, (role, (address, _)) in enumerate(self._numbers.items()):
-            spec = {"source_id": address, "timeout": self._timeout, "data_age_limit": None}
+            spec = {
+                "source_id": address,
+                "stated": self._stated,
+                "timeout": self._timeout,
+                "data_age_limit": None,
+            }
             name = str(i + 1) if i else ""
             line.append(posts.acquire(name, spec, stream=role, markers=[], takes=[str(address)]))
         if self._markers:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bci.config.session import SessionConfig
 from bci.control import posts
-from bci.control.conclusion import Conclusion, judge, uncertain_words
+from bci.control.conclusion import Conclusion, judge
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
 from bci.control.mqtt.installed import require_mqtt
@@ -21,6 +21,7 @@ from bci.control.roster import Roster, own_markers
 from bci.control.session_rings import SessionRings
 from bci.control.session_specs import SessionSpecs
 from bci.control.snapshot_ring import SNAPSHOTS
+from bci.control.stream_words import stream_sentences
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.decoder.spec import AT_CHANCE
 from bci.errors import DiskError, RecordingError
@@ -264,6 +265,7 @@ class SessionPlan:
             settings.name or "stream": dict(counters[named("acquire", self.roster.stream_name(index))])
             | {
                 "source_id": self.roster.source_id(index),
+                "latency_s": settings.latency_s,
                 "markers_from": [str(address) for address in self.roster.markers[index]],
                 "buffer": self._rings.buffers[index].facts(),
             }
@@ -286,7 +288,7 @@ class SessionPlan:
             "told": [
                 *self._at_chance(),
                 *self._collected(counters),
-                *self._uncertain(streams),
+                *stream_sentences(self.config.streams, streams),
                 *conclusion.sentences,
             ],
             "ended_by": snapshot.ended_by,
@@ -337,18 +339,6 @@ class SessionPlan:
         shown = engine["done"] - engine["aborted"]
         aborted = f", {engine['aborted']} aborted" if engine["aborted"] else ""
         return [f"Nothing was decoded: this session collects. {shown} trials were shown{aborted}."]
-
-    def _uncertain(self, streams: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """Return a sentence for each stream with markers whose time is not known well enough."""
-        limits = {
-            settings.name or "stream": settings.marker_uncertainty_limit_s for settings in self.config.streams
-        }
-        return [
-            f"{uncertain_words(counts, limits[name])} They are left out of evaluation and calibration, and stand in "
-            "events.tsv with status uncertain."
-            for name, counts in streams.items()
-            if counts["uncertain"]
-        ]
 
     def _stream_names(self) -> dict[str, str]:
         """Return the source id of what each acquire program receives."""

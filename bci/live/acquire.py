@@ -101,6 +101,7 @@ def _connect(program: Program, stream: Stream, open_: ExitStack) -> LslSource | 
             IrregularSource(
                 spec["source_id"],
                 clock=program.clock,
+                stated=spec.get("stated"),
                 expect=stream.signal,
                 timeout=spec["timeout"],
                 between=lambda: _between(program),

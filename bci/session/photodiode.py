@@ -21,12 +21,10 @@ Seconds = NDArray[np.float64]
 
 #: Light comes after a flip, at most so much later; a stamp that was taken late may lie a little behind the light.
 EARLIEST, LATEST = -0.005, 0.25
+REACH = (EARLIEST, LATEST)
 
 #: Share of the step between dark and light by which the threshold for one lies above the other's.
 HYSTERESIS = 0.25
-
-#: Levels are looked for this far around a sample, seconds.
-_AROUND = LATEST
 
 #: Stamps further apart than this are a gap in the photodiode's signal, seconds and sample periods.
 _GAP_S, _GAP_PERIODS = 0.02, 3.5
@@ -147,22 +145,14 @@ def onset(light: NDArray[Any], times: Seconds, flips: Seconds) -> Onset:
     flips : (m,) float64
         Session seconds of the flips that changed the patch, increasing.
     """
-    light, times, flips = (np.asarray(array, np.float64) for array in (light, times, flips))
-    # What is no number, or stamped before the sample before it, says nothing about when.
-    newest = np.maximum.accumulate(np.append(-np.inf, times[:-1]))
-    usable = np.isfinite(light) & (times > newest)
-    light, times = light[usable], times[usable]
-    pieces = _pieces(times)
-    seen = np.zeros(len(flips), bool)
-    for first, end in pieces:
-        seen |= (flips + EARLIEST >= times[first]) & (flips + LATEST <= times[end - 1])
+    light, times, flips = usable(light, times, flips)
+    seen = recorded_at(times, flips)
     outside = int(np.count_nonzero(~seen))
     if not seen.any():
         return Onset(np.empty(0), np.empty(0, bool), outside=outside)
     edges = find_edges(light, times, step_size(light, times, flips[seen]))
-    offset, ambiguous = usual_offset(flips[seen], edges.times)
     # Flips whose light may have been missed for want of a recording still own the light that was seen.
-    pairs = match(flips + offset, edges.times)
+    pairs, ambiguous = pair_edges(edges, flips, seen=seen)
     stray = np.ones(len(edges.times), bool)
     stray[pairs[:, 1]] = False
     # Light before the first flip, or after the last, belongs to no flip.
@@ -178,18 +168,60 @@ def onset(light: NDArray[Any], times: Seconds, flips: Seconds) -> Onset:
     )
 
 
-def step_size(light: NDArray[np.float64], times: Seconds, flips: Seconds) -> float:
+def usable(light: NDArray[Any], times: Seconds, flips: Seconds) -> tuple[Seconds, Seconds, Seconds]:
+    """Return a signal and its times without what is no number, or stamped before the sample before it; and the flips.
+
+    All (n,) or (m,) float64.
+    """
+    light, times, flips = (np.asarray(array, np.float64) for array in (light, times, flips))
+    newest = np.maximum.accumulate(np.append(-np.inf, times[:-1]))
+    good = np.isfinite(light) & (times > newest)
+    return light[good], times[good], flips
+
+
+def recorded_at(times: Seconds, flips: Seconds, reach: tuple[float, float] = REACH) -> NDArray[np.bool_]:
+    """Return (m,) whether the signal was recorded without a gap as long as a flip's change may come, in `reach`."""
+    seen = np.zeros(len(flips), bool)
+    for first, end in _pieces(times):
+        seen |= (flips + reach[0] >= times[first]) & (flips + reach[1] <= times[end - 1])
+    return seen
+
+
+def pair_edges(
+    edges: Edges, flips: Seconds, reach: tuple[float, float] = REACH, seen: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.intp], bool]:
+    """Pair flips with edges by the offset that most have; see `match`. Also whether another offset would do as well.
+
+    Parameters
+    ----------
+    edges : Edges
+        Where the signal changed.
+    flips : (m,) float64
+        Seconds, increasing.
+    reach : (float, float)
+        So much before, and after, its flip an edge may come.
+    seen : (m,) bool, optional
+        The flips by which the offset is found; all when absent.
+    """
+    known = flips if seen is None else flips[seen]
+    offset, ambiguous = usual_offset(known, edges.times, reach)
+    return match(flips + offset, edges.times), ambiguous
+
+
+def step_size(
+    light: NDArray[np.float64], times: Seconds, flips: Seconds, reach: tuple[float, float] = REACH
+) -> float:
     """Return the size of the step between dark and light: the median, over flips, of the range around them."""
-    first = np.searchsorted(times, flips + EARLIEST)
-    end = np.searchsorted(times, flips + LATEST, side="right")
+    first = np.searchsorted(times, flips + reach[0])
+    end = np.searchsorted(times, flips + reach[1], side="right")
     ranges = [float(np.ptp(light[a:b])) for a, b in zip(first, end, strict=True) if b > a]
     return float(np.median(ranges)) if ranges else 0.0
 
 
-def find_edges(light: NDArray[np.float64], times: Seconds, step: float) -> Edges:
+def find_edges(light: NDArray[np.float64], times: Seconds, step: float, around_s: float = LATEST) -> Edges:
     """Return where the light crossed the middle between its local levels.
 
-    A local level is the lowest, and the highest, within a quarter of a second around; where they lie less than
+    A local level is the lowest, and the highest, within `around_s` on both sides; where they lie less than
     half of `step` apart the light holds still. A crossing counts once it has passed the middle by half of
     `HYSTERESIS`, and is timed, between two samples, where it passed the middle itself.
 
@@ -201,20 +233,24 @@ def find_edges(light: NDArray[np.float64], times: Seconds, step: float) -> Edges
         Seconds, increasing; no edge is found across a gap.
     step : float
         Size of the step between dark and light.
+    around_s : float
+        How far around a sample its levels are looked for, seconds.
     """
     at: list[Seconds] = []
     rising: list[NDArray[np.bool_]] = []
     for first, end in _pieces(times):
         if end - first < 3 or step <= 0:
             continue
-        edge, up = _edges_in(light[first:end], times[first:end], step)
+        edge, up = _edges_in(light[first:end], times[first:end], step, around_s)
         at.append(edge)
         rising.append(up)
     return Edges(np.concatenate([np.empty(0), *at]), np.concatenate([np.empty(0, bool), *rising]))
 
 
-def _edges_in(x: NDArray[np.float64], times: Seconds, step: float) -> tuple[Seconds, NDArray[np.bool_]]:
-    size = 2 * max(1, round(_AROUND * (len(times) - 1) / (times[-1] - times[0]))) + 1
+def _edges_in(
+    x: NDArray[np.float64], times: Seconds, step: float, around_s: float
+) -> tuple[Seconds, NDArray[np.bool_]]:
+    size = 2 * max(1, round(around_s * (len(times) - 1) / (times[-1] - times[0]))) + 1
     low, high = minimum_filter1d(x, size), maximum_filter1d(x, size)
     middle, span = (low + high) / 2, high - low
     band = HYSTERESIS / 2 * span
@@ -234,19 +270,19 @@ def _edges_in(x: NDArray[np.float64], times: Seconds, step: float) -> tuple[Seco
     return times[before] + np.clip(share, 0, 1) * (times[after] - times[before]), up
 
 
-def usual_offset(flips: Seconds, edges: Seconds) -> tuple[float, bool]:
+def usual_offset(flips: Seconds, edges: Seconds, reach: tuple[float, float] = REACH) -> tuple[float, bool]:
     """Return the offset that most flips have to some edge, and whether another would do as well.
 
     Of offsets that do as well the shortest is taken.
     """
-    first = np.searchsorted(edges, flips + EARLIEST)
-    end = np.searchsorted(edges, flips + LATEST, side="right")
+    first = np.searchsorted(edges, flips + reach[0])
+    end = np.searchsorted(edges, flips + reach[1], side="right")
     offsets = np.concatenate(
         [np.empty(0), *(edges[a:b] - flip for flip, a, b in zip(flips, first, end, strict=True))]
     )
     if not len(offsets):
         return 0.0, False
-    bins = np.arange(EARLIEST, LATEST + 2 * _BIN, _BIN)
+    bins = np.arange(reach[0], reach[1] + 2 * _BIN, _BIN)
     counts = np.histogram(offsets, bins)[0].astype(float)
     # Three bins together: the edges of the bins mean nothing.
     counts = np.convolve(counts, np.ones(3), "same")

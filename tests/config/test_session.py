@@ -212,6 +212,9 @@ def test_markers_are_found_by_source_id_or_by_other_words() -> None:
             "stream.markers.0: .*needs a source id, a name",
         ),
         ({"stream": {"source_id": "a\nb"}}, "printable"),
+        ({"stream": {"source_id": "a", "latency_s": -0.02}}, "latency_s"),
+        ({"stream": {"source_id": "a", "latency_s": 1.5}}, "latency_s"),
+        ({"source": {"kind": "simulate"}, "stream": {"latency_s": 0.02}}, r"\[stream\] latency_s: said of"),
     ],
 )
 def test_a_stream_that_cannot_be_meant_so_is_refused_in_words(

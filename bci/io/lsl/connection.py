@@ -126,9 +126,12 @@ class Connector:
             one = alive[0]
             self._seen = read_info(one)
             try:
-                yield from itertools.islice(Inlet.opening(one, self._buffer_s, self._admit), _PATIENCE)
+                yield from itertools.islice(self._opening(one), _PATIENCE)
             except pylsl.util.LostError:
                 yield None
+
+    def _opening(self, one: pylsl.StreamInfo) -> Iterator[Inlet | None]:
+        return Inlet.opening(one, self._buffer_s, self._admit, self._stated.correct)
 
     def _admit(self, info: StreamInfo) -> StreamInfo:
         """Refuse a stream that does not fit, before any data are requested; return it with what is stated of it."""

@@ -21,6 +21,9 @@ SAME_CLOCK = 0.05
 
 _LOST = -2
 
+#: Takes the offset of a sender's clock, seconds, and returns what is added to its stamps.
+Correct = Callable[[float], float]
+
 #: What is kept of a stream without a rate of its own, samples a second.
 _IRREGULAR_HZ = 1000.0
 
@@ -46,12 +49,13 @@ class Inlet:
     info : StreamInfo
         The stream's description.
     offset : float
-        Seconds to add to the sender's stamps to get ours, when last compared.
+        Seconds to add to the sender's stamps to get ours, when last compared, corrected by what is stated.
     """
 
-    def __init__(self, info: StreamInfo, inlet: Any, offset: float) -> None:
+    def __init__(self, info: StreamInfo, inlet: Any, offset: float, correct: Correct) -> None:
         self.info = info
-        self.offset = plain_offset(offset, info.host)
+        self._correct = correct
+        self.offset = correct(plain_offset(offset, info.host))
         self._inlet = inlet
         self._pull = _PULL(ctypes.cast(inlet.do_pull_chunk, ctypes.c_void_p).value or 0)
         self._handle = inlet.obj.value
@@ -61,7 +65,11 @@ class Inlet:
 
     @classmethod
     def opening(
-        cls, found: Any, buffer_s: float, admit: Callable[[StreamInfo], StreamInfo]
+        cls,
+        found: Any,
+        buffer_s: float,
+        admit: Callable[[StreamInfo], StreamInfo],
+        correct: Correct = lambda offset: offset,
     ) -> Iterator[Self | None]:
         """Connect step by step: yield None after each wait of at most 0.1 s that brought nothing, then the inlet.
 
@@ -73,6 +81,8 @@ class Inlet:
             Seconds of samples that liblsl keeps until they are pulled; beyond that it drops the oldest silently.
         admit : callable
             Called with the description before any data are requested; returns it as it is used, or raises to refuse it.
+        correct : callable
+            Makes what is added to the stamps of the offset between the clocks (`bci.io.lsl.stated.Stated.correct`).
 
         Raises
         ------
@@ -94,7 +104,7 @@ class Inlet:
             yield None
         while _or_none(_open, inlet, WAIT) is None:
             yield None
-        yield cls(info, inlet, offset)
+        yield cls(info, inlet, offset, correct)
 
     def pull(self, samples: NDArray[Any], stamps: NDArray[np.float64], timeout: float) -> tuple[int, bool]:
         """Block inside liblsl until `samples` is full or `timeout` seconds have passed.
@@ -145,7 +155,8 @@ class Inlet:
     def compare_clocks(self) -> float:
         """Return the newest estimate of `offset`; liblsl renews it every two seconds."""
         try:
-            self.offset = plain_offset(float(self._inlet.time_correction(0.0)), self.info.host)
+            measured = float(self._inlet.time_correction(0.0))
+            self.offset = self._correct(plain_offset(measured, self.info.host))
         except NO_ANSWER:
             # The outlet is lost; the next pull will report it.
             return self.offset

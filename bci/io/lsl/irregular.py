@@ -15,6 +15,7 @@ from bci.io.lsl.connection import Connector, changes
 from bci.io.lsl.discovery import WAIT, nothing
 from bci.io.lsl.inlet import Inlet
 from bci.io.lsl.metadata import StreamInfo
+from bci.io.lsl.stated import Stated
 from bci.memory.closing import Closing
 from bci.memory.stream import Stream
 from bci.signal.clock import Clock
@@ -35,6 +36,8 @@ class IrregularSource(Closing):
         What it must say of itself; a text is its source id.
     clock : Clock
         The session clock.
+    stated : Stated, optional
+        What takes the place of what it says of itself.
     expect : Signal, optional
         What the stream must be; by default what it says at first. It must stay that after a restart.
     timeout : float
@@ -70,13 +73,14 @@ class IrregularSource(Closing):
         address: Address | str,
         *,
         clock: Clock,
+        stated: Stated | None = None,
         expect: Signal | None = None,
         timeout: float = 5.0,
         buffer_s: float = 30.0,
         between: Callable[[], None] = nothing,
     ) -> None:
         self._clock = clock
-        self._connector = Connector(Address.of(address), expect, buffer_s, clock, regular=False)
+        self._connector = Connector(Address.of(address), expect, buffer_s, clock, stated, regular=False)
         inlet = self._connector.connect(timeout, between)
         self._inlet: Inlet | None = inlet
         self.info: StreamInfo = inlet.info

@@ -1,4 +1,4 @@
-"""Stated is what a session states of a stream that the stream itself leaves out, or says wrongly: labels and unit."""
+"""Stated is what a session states of a stream that it leaves out, or says wrongly: labels, unit, lateness of stamps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ _PLACE = "#"
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """Stated holds labels, a unit and new labels, each of which takes the place of what the stream says.
+    """Stated holds labels, a unit, new labels, which take the place of what the stream says, and its latency.
 
     Attributes
     ----------
@@ -30,14 +30,26 @@ class Stated:
         Unit of the values in any spelling; empty leaves the stream's own.
     rename : mapping of str to str
         A channel's label in the stream, or ``#3`` for the third, to its label here; other channels keep theirs.
+    latency_s : float
+        How much later its stamps say that a sample was taken than it was, 0 to 1 s: what `bci latency --loopback`
+        measured. It is subtracted with the clock's offset, so whoever applies the offset has it corrected.
     """
 
     channels: tuple[str, ...] = ()
     unit: str = ""
     rename: Mapping[str, str] = field(default_factory=dict)
+    latency_s: float = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self.channels or self.unit or self.rename)
+        return bool(self.channels or self.unit or self.rename or self.latency_s)
+
+    def correct(self, offset: float) -> float:
+        """Return what to add to a stream's stamps, seconds, of the offset of its sender's clock.
+
+        >>> Stated(latency_s=0.25).correct(-7.5)
+        -7.75
+        """
+        return offset - self.latency_s
 
     def apply(self, info: "StreamInfo") -> "StreamInfo":
         """Return a stream's description with what is stated in it, for the line and for the recording's header.
@@ -47,7 +59,11 @@ class Stated:
         StreamMismatch
             If the stream has another number of channels, or none of a label that is to be renamed.
         """
-        if not self:
+        if self.latency_s:
+            words = f"{self.latency_s:g}"
+            desc = _with_text(info.desc, "latency_s", words)
+            info = replace(info, extra={**info.extra, "latency_s": words}, desc=desc)
+        if not (self.channels or self.unit or self.rename):
             return info
         signal = info.signal
         if self.channels:
@@ -89,10 +105,8 @@ def _described(desc: str, signal: Signal, kind: str) -> str:
     >>> _described("<desc><cap>m</cap></desc>", Signal("amp", 1.0, (1,), ("Oz",), "uV"), "EEG")[:63]
     '<desc><cap>m</cap><channels><channel><label>Oz</label><unit>mic'
     """
-    try:
-        root = safe_xml.parse(desc.encode()) if desc else ElementTree.Element("desc")
-    except ValueError:
-        # liblsl hands on names of elements that XML does not allow; then what was understood has to do.
+    root = _parsed(desc)
+    if root is None:
         return ""
     channels = root.find("channels")
     if channels is None:
@@ -110,6 +124,28 @@ def _described(desc: str, signal: Signal, kind: str) -> str:
         if channel.find("type") is None:
             _say(channel, "type", kind)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _with_text(desc: str, key: str, text: str) -> str:
+    """Return a stream's own description with one more element; nothing where it has none.
+
+    >>> _with_text("<desc><cap>m</cap></desc>", "latency_s", "0.02")
+    '<desc><cap>m</cap><latency_s>0.02</latency_s></desc>'
+    """
+    root = _parsed(desc) if desc else None
+    if root is None:
+        return ""
+    _say(root, key, text)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _parsed(desc: str) -> ElementTree.Element | None:
+    """Return a description, an empty one where there is none; None for one that is no XML."""
+    try:
+        return safe_xml.parse(desc.encode()) if desc else ElementTree.Element("desc")
+    except ValueError:
+        # liblsl hands on names of elements that XML does not allow; then what was understood has to do.
+        return None
 
 
 def _say(channel: ElementTree.Element, key: str, text: str) -> None:

@@ -16,7 +16,7 @@ from bci.io.lsl.clock_offset import ClockOffset, measured_offset
 from bci.io.lsl.discovery import describe
 from bci.io.lsl.markers import MarkerOutlet, MarkerSource
 from bci.io.lsl.metadata import parse_info
-from bci.io.lsl.source import LslSource
+from bci.io.lsl.source import LslOutlet, LslSource
 from bci.io.lsl.stated import Stated
 from bci.memory.events import LONGEST_TEXT, create_events
 from bci.memory.ring import Ring
@@ -246,6 +246,22 @@ def test_what_is_stated_takes_the_place_of_what_a_stream_leaves_out(
     kept = parse_info(stream_header(said))
     assert (kept.signal.channels, kept.signal.unit) == (("O1", "Oz", "O2"), "uV")
     assert kept.extra == {"cap": "medium"}
+
+
+def test_a_latency_that_is_stated_is_taken_off_every_stamp_and_kept_with_the_stream(
+    source_id: str, clock: ManualClock
+) -> None:
+    signal = Signal("amp", 100.0, (1,), ("Oz",), "uV")
+    with (
+        LslOutlet(signal, source_id, exact_stamps=True) as outlet,
+        LslSource(source_id, clock=clock, stated=Stated(latency_s=0.25), timeout=60.0) as source,
+    ):
+        outlet.push(np.zeros((3, 1), "f4"), 100.0 + np.arange(3) / 100)
+        window = source.pull(60.0)
+        assert source.info.extra["latency_s"] == "0.25"
+    assert window is not None
+    assert window.times == pytest.approx(99.75 + np.arange(len(window.times)) / 100)
+    assert parse_info(stream_header(source.info)).extra["latency_s"] == "0.25"
 
 
 def test_a_channel_without_a_label_is_one_label_less(source_id: str) -> None:
