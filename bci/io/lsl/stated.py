@@ -32,7 +32,7 @@ class Stated:
         A channel's label in the stream, or ``#3`` for the third, to its label here; other channels keep theirs.
     latency_s : float
         How much later its stamps say that a sample was taken than it was, 0 to 1 s: what `bci latency --loopback`
-        measured. It is subtracted with the clock's offset, so whoever applies the offset has it corrected.
+        measured. It is subtracted with the clock's offset: a reader that applies the offset corrects it, too.
     """
 
     channels: tuple[str, ...] = ()
