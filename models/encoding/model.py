@@ -4,14 +4,14 @@ r"""An encoding model predicts the answers of a brain to pictures, and says how 
 
 :math:`\phi` are standardised features of the picture; every component of the answer has a ridge penalty of its own,
 chosen by leaving single trials out. :math:`\Sigma` is the covariance of the errors for trials of runs that took no part
-in the fit, shrunk as Ledoit and Wolf (2004).
+in the fit, shrunk towards a multiple of the unit matrix: by a stated share, or as Ledoit and Wolf (2004).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import LedoitWolf
+from sklearn.covariance import LedoitWolf, ShrunkCovariance
 
 from models.readouts.folds import run_folds
 from models.readouts.scaling import Standard
@@ -19,8 +19,11 @@ from models.readouts.scaling import Standard
 Floats = NDArray[np.float64]
 Runs = NDArray[np.intp]
 
-#: Penalties that are tried, of features scaled to one unit of power in all.
-_PENALTIES = tuple(10.0**power for power in range(-3, 4))
+#: Penalties that are tried, of features scaled to one unit of power in all. The largest leave nothing: what a component
+#: does not answer to is predicted as its mean.
+_PENALTIES = tuple(10.0**power for power in range(-2, 6))
+#: Pictures whose answers are predicted at once.
+_BATCH = 5000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +39,8 @@ class EncodingModel:
     mean : (components,) float64
     noise : (components, components) float64
         Covariance of a single trial's answer about its prediction.
+    predicted : (n, components) float64
+        Of the trials that it was fitted to, each by a fit without its run.
     explained : (components,) float64
         Share of the variance of each component that is predicted of runs held out; below 0 where prediction does harm.
     """
@@ -44,34 +49,58 @@ class EncodingModel:
     weights: Floats
     mean: Floats
     noise: Floats
+    predicted: Floats
     explained: Floats
 
     @classmethod
     def fit(
-        cls, features: NDArray[np.float32], answers: Floats, runs: Runs, folds: int = 6
+        cls,
+        features: NDArray[np.float32],
+        answers: Floats,
+        runs: Runs,
+        folds: int = 6,
+        shrinkage: float | None = None,
     ) -> "EncodingModel":
-        """Fit to features, (n, features), and answers, (n, components), of runs, (n,)."""
+        """Fit to features, (n, features), and answers, (n, components), of runs, (n,).
+
+        Parameters
+        ----------
+        features, answers, runs : arrays
+        folds : int
+            Parts of whole runs that are held out in turn.
+        shrinkage : float, optional
+            Of the noise covariance, 0 to 1; without it, as Ledoit and Wolf (2004).
+        """
         standard = Standard.of(features)
-        errors = np.empty_like(answers)
-        rows = cls._scaled(standard, features)
+        predicted, rows = np.empty_like(answers), cls._scaled(standard, features)
         for kept, out in run_folds(runs, folds):
             mean = answers[kept].mean(axis=0)
-            errors[out] = answers[out] - mean - rows[out] @ _ridge(rows[kept], answers[kept] - mean)
+            predicted[out] = mean + rows[out] @ _ridge(rows[kept], answers[kept] - mean)
         mean = answers.mean(axis=0)
         weights = _ridge(rows, answers - mean)
         power = ((answers - mean) ** 2).mean(axis=0)
+        errors = answers - predicted
         explained = 1 - (errors**2).mean(axis=0) / np.where(power > 0, power, 1.0)
-        return cls(standard, weights, mean, LedoitWolf().fit(errors).covariance_, explained)
+        return cls(standard, weights, mean, _covariance(errors, shrinkage), predicted, explained)
 
     def __call__(self, features: NDArray[np.float32]) -> Floats:
         """Return the answers that are expected to pictures of these features: (n, features) to (n, components)."""
-        answers: Floats = self._scaled(self.features, features) @ self.weights + self.mean
-        return answers
+        parts = np.array_split(features, 1 + len(features) // _BATCH)
+        return np.concatenate(
+            [self._scaled(self.features, part) @ self.weights + self.mean for part in parts]
+        )
 
     @staticmethod
     def _scaled(standard: Standard, features: NDArray[np.float32]) -> Floats:
         rows: Floats = standard.forward(features.astype(np.float64)) / np.sqrt(features.shape[1])
         return rows
+
+
+def _covariance(errors: Floats, shrinkage: float | None) -> Floats:
+    """Return the shrunk covariance of errors about their mean: (n, components) to (components, components)."""
+    fitted = LedoitWolf() if shrinkage is None else ShrunkCovariance(shrinkage=shrinkage)
+    covariance: Floats = fitted.fit(errors).covariance_
+    return covariance
 
 
 def _ridge(rows: Floats, answers: Floats) -> Floats:

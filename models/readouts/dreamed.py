@@ -1,7 +1,7 @@
 r"""A readout that learns in an encoding model's dreams, where ridge from brain to latent learns from real trials alone.
 
 Of every training trial the *picture* is known, of cortex how it answers pictures, and a generator can draw any number
-of them. So an encoding model is fitted to the real trials (`models.encoding.model`); latents z from the generator's
+of them. So an encoding model is fitted to the real trials (`models.encoding.white`); latents z from the generator's
 prior are drawn, and the answers m(z) to their pictures predicted. With answers whitened by the noise of single trials,
 the best linear reading of a dreamed trial :math:`m(z) + e, e \sim N(0, t I)`, has a closed form:
 
@@ -11,19 +11,22 @@ The noise temperature t stands for what the encoding model itself does not know.
 out, and so is whether to dream at all: where the dream reads worse than ridge, ridge is taken. Both scores are kept.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import ConfigError, DataError
 from models.encoding.dreams import Dreams, dream
-from models.encoding.features import BANKS, features_of
-from models.encoding.model import EncodingModel
+from models.encoding.features import BANKS, Pictures, features_of
+from models.encoding.white import WhiteEncoding
 from models.generators.package import GeneratorPackage
+from models.readouts.dream_trials import DreamedTrials
 from models.readouts.folds import held_out_folds
 from models.readouts.interface import Readout, Training
-from models.readouts.maps import Affine
+from models.readouts.maps import Affine, Map
 from models.readouts.recalibration import Recalibration
 from models.readouts.scaling import Standard
 from models.readouts.solvers import Ridge
@@ -44,19 +47,33 @@ class DreamChoice:
     Attributes
     ----------
     taken : str
-        ``dreamed``, or ``direct`` for ridge.
-    temperature : float
-        Of the noise.
+        Name of the possibility.
     cosines : dict of str to float
-        Mean cosine with the true latent, by possibility: the temperatures, and ``direct``.
+        Mean cosine with the true latent, by possibility: temperatures of the linear readout, networks where there are
+        any, and ``direct``, which is ridge.
+    trials : int
+        How many held-out trials they were compared on.
     explained : float
-        Largest share of a component's variance that the encoding model predicts of runs held out.
+        Largest share of an axis' variance that the encoding model predicts of runs held out.
     """
 
     taken: str
-    temperature: float
     cosines: dict[str, float]
+    trials: int
     explained: float
+
+    @property
+    def dreamed(self) -> bool:
+        """Whether the readout learned in dreams."""
+        return self.taken != DIRECT
+
+    def __str__(self) -> str:
+        """Return the choice in words, for a report."""
+        best = max((name for name in self.cosines if name != DIRECT), key=self.cosines.__getitem__)
+        return (
+            f"{self.taken}; on {self.trials} trials of runs held out of the training the dreamed readout reads a mean "
+            f"cosine of {self.cosines[best]:.3f} ({best}), ridge without dreams {self.cosines[DIRECT]:.3f}"
+        )
 
 
 class Dreamed(Readout):
@@ -69,7 +86,9 @@ class Dreamed(Readout):
     dreams : int
         How many pictures are dreamed.
     components : int
-        Principal components of the brain data that are read.
+        Principal components of the brain data that are looked at.
+    axes : int
+        Axes in them that are read.
     banks : sequence of str
         Features of pictures; see `models.encoding.features.BANKS`.
     seed : int
@@ -79,31 +98,34 @@ class Dreamed(Readout):
     ----------
     choice_ : DreamChoice
         After `fit`.
-    encoding_ : EncodingModel
-        After `fit`, of the principal components.
+    encoding_ : WhiteEncoding
+        After `fit`.
     """
 
     choice_: DreamChoice
-    encoding_: EncodingModel
+    encoding_: WhiteEncoding
+    _voxels: Standard
 
     def __init__(
         self,
         generator: GeneratorPackage,
         dreams: int = 20_000,
         components: int = 150,
+        axes: int = 60,
         banks: tuple[str, ...] | list[str] = tuple(BANKS),
         seed: int = 0,
     ) -> None:
-        if dreams < 100 or components < 1:
+        if dreams < 100 or components < 1 or axes < 1:
             raise ConfigError(
-                f"expected at least 100 dreams and one component, came dreams = {dreams}, components = {components}"
+                f"expected at least 100 dreams, one component and one axis, came dreams = {dreams}, components = "
+                f"{components}, axes = {axes}"
             )
-        self.generator, self.dreams, self.components = generator, dreams, components
+        self.generator, self.dreams, self.components, self.axes = generator, dreams, components, axes
         self.banks, self.seed = tuple(banks), seed
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str, str]:
         """Return the fewest trials: components are estimated from them."""
-        return 20, "Dreamed", "an encoding model is fitted to runs and scored on others"
+        return 20, type(self).__name__, "an encoding model is fitted to runs and scored on others"
 
     def learn(self, training: Training) -> None:
         """Fit the encoding model, dream, choose, and measure the error on runs held out."""
@@ -118,62 +140,71 @@ class Dreamed(Readout):
         y = scale.forward(np.asarray(training.latents, np.float64))
         features = features_of(self.generator.draw(training.latents.astype(np.float32)), self.banks)
         dreams = dream(self.generator, self.dreams, self.seed, self.banks)
-        possible = [*(f"{temperature:g}" for temperature in TEMPERATURES), DIRECT]
-        predicted = {name: np.empty(y.shape) for name in possible}
-        for kept, out in held_out_folds(training.runs, y, _FOLDS):
+        predicted: dict[str, Floats] = {}
+        tested = np.zeros(len(x), bool)
+        for kept, out in islice(held_out_folds(training.runs, y, _FOLDS), self._folds()):
             runs = np.unique(training.runs[kept], return_inverse=True)[1]
-            dreamed, _ = self._solve(x[kept], features[kept], runs, dreams, scale)
-            direct = Ridge().solve(x[kept], y[kept], runs)
-            maps = [*dreamed, Affine(direct.weights, direct.intercept)]
-            for name, map_ in zip(possible, maps, strict=True):
-                predicted[name][out] = map_(x[out])
-        cosines = {name: _mean_cosine(y, predicted[name]) for name in possible}
-        best = max(possible, key=lambda name: cosines[name])
-        maps, self.encoding_ = self._solve(x, features, training.runs, dreams, scale)
-        if best == DIRECT:
-            solution = Ridge().solve(x, y, training.runs)
-            found = Affine(solution.weights, solution.intercept)
-        else:
-            found = maps[possible.index(best)]
+            trials = self._dreamed(x[kept], features[kept], runs, dreams, scale)
+            for name, map_ in self._readings(trials, x[kept], y[kept], runs):
+                predicted.setdefault(name, np.zeros(y.shape))[out] = map_(x[out])
+            tested |= out
+        cosines = {name: _mean_cosine(y[tested], one[tested]) for name, one in predicted.items()}
+        best = max(cosines, key=cosines.__getitem__)
+        trials = self._dreamed(x, features, training.runs, dreams, scale)
+        self.encoding_, self._voxels = trials.encoding, voxels
+        found = dict(self._readings(trials, x, y, training.runs, only=best))[best]
         self.choice_ = DreamChoice(
-            taken=DIRECT if best == DIRECT else "dreamed",
-            temperature=float("nan") if best == DIRECT else float(best),
-            cosines=cosines,
-            explained=float(self.encoding_.explained.max()),
+            best, cosines, int(np.count_nonzero(tested)), float(self.encoding_.model.explained.max())
         )
-        recalibration = Recalibration.of(y, predicted[best], y.mean(axis=0))
+        recalibration = Recalibration.of(y[tested], predicted[best][tested], y.mean(axis=0))
         self.collapse_ = recalibration.collapse
         self._fitted = recalibration.readout(voxels, scale, found)
 
-    def _solve(
+    def log_likelihood(self, brain: ArrayLike, pictures: Pictures, *, repeats: int = 1) -> Floats:
+        """Return the log likelihood of candidate pictures by the encoding model: (n, voxels), (k, …) to (n, k).
+
+        Up to a constant of each trial; the largest of a row identifies the picture (Kay et al. 2008).
+
+        Raises
+        ------
+        DataError
+            If it is not fitted.
+        """
+        self._require_fit("encoding_")
+        x = self._voxels.forward(np.asarray(brain, np.float64))
+        return self.encoding_.log_likelihood(x, features_of(pictures, self.banks), repeats)
+
+    def _folds(self) -> int:
+        """Return how many of the folds are held out."""
+        return _FOLDS
+
+    def _dreamed(
         self,
         x: Floats,
         features: NDArray[np.float32],
         runs: NDArray[np.intp],
         dreams: Dreams,
         scale: Standard,
-    ) -> tuple[list[Affine], EncodingModel]:
-        """Return the map at each temperature, and the encoding model behind them."""
-        middle = x.mean(axis=0)
-        _, sizes, axes = np.linalg.svd(x - middle, full_matrices=False)
-        count = min(self.components, int(np.count_nonzero(sizes > sizes[0] * 1e-6)))
-        project = axes[:count].T / sizes[:count] * np.sqrt(len(x))
-        model = EncodingModel.fit(features, (x - middle) @ project, runs)
-        answers = model(dreams.features)
-        centre = answers.mean(axis=0)
-        values, vectors = np.linalg.eigh(model.noise)
-        whiten = vectors / np.sqrt(values) @ vectors.T
-        white = (answers - centre) @ whiten
-        latents = scale.forward(dreams.latents.astype(np.float64))
-        mean = latents.mean(axis=0)
-        second, cross = white.T @ white / len(white), white.T @ (latents - mean) / len(white)
-        into = project @ whiten
-        start = (middle @ project + centre) @ whiten
-        maps = []
-        for temperature in TEMPERATURES:
-            reading = np.linalg.solve(second + temperature * np.eye(count), cross)
-            maps.append(Affine(into @ reading, mean - start @ reading))
-        return maps, model
+    ) -> DreamedTrials:
+        """Fit the encoding model to these trials, and predict the answers to the dreams."""
+        encoding = WhiteEncoding.fit(x, features, runs, components=self.components, axes=self.axes)
+        return DreamedTrials.of(encoding, dreams, scale)
+
+    def _readings(
+        self,
+        trials: DreamedTrials,
+        x: Floats,
+        y: Floats,
+        runs: NDArray[np.intp],
+        only: str | None = None,
+    ) -> Iterator[tuple[str, Map]]:
+        """Yield every possibility by its name, fitted to dreams and to the real trials given."""
+        linear = {f"linear, temperature {t:g}": t for t in TEMPERATURES}
+        if only is None or only in linear:
+            yield from zip(linear, trials.linear(list(linear.values())), strict=True)
+        if only is None or only == DIRECT:
+            direct = Ridge().solve(x, y, runs)
+            yield DIRECT, Affine(direct.weights, direct.intercept)
 
 
 def _mean_cosine(truth: Floats, predicted: Floats) -> float:

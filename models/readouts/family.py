@@ -74,8 +74,16 @@ def _dreamed(**options: Any) -> Readout:
     return Dreamed(**options)
 
 
+def _dreamed_network(**options: Any) -> Readout:
+    from models.readouts.dreamed_network import DreamedNetwork
+
+    return DreamedNetwork(**options)
+
+
 #: Readouts that know the generator whose latents they read: they take it beside their options.
-WITH_GENERATOR: Mapping[str, Build] = MappingProxyType({"dreamed": _dreamed})
+WITH_GENERATOR: Mapping[str, Build] = MappingProxyType(
+    {"dreamed": _dreamed, "dreamed-network": _dreamed_network}
+)
 
 
 def classes_of(name: str) -> tuple[type, ...]:
@@ -84,10 +92,15 @@ def classes_of(name: str) -> tuple[type, ...]:
         from models.readouts.gradient import Schedule
 
         return (Schedule,)
-    if name in WITH_GENERATOR:
+    if name == "dreamed":
         from models.readouts.dreamed import Dreamed
 
         return (Dreamed,)
+    if name == "dreamed-network":
+        from models.readouts.dream_schedule import DreamSchedule
+        from models.readouts.dreamed_network import DreamedNetwork
+
+        return (DreamedNetwork, DreamSchedule)
     return _CLASSES[name]
 
 
@@ -119,7 +132,7 @@ _CLASSES: Mapping[str, tuple[type, ...]] = MappingProxyType(
 )
 
 #: Settings of those classes that the name of the readout decides.
-_NOT_SAID = frozenset({"then", "generator"})
+_NOT_SAID = frozenset({"then", "generator", "schedule"})
 
 
 def build_readout(name: str, *, generator: Any = None, **options: Any) -> Readout:

@@ -1,11 +1,14 @@
 """Readouts that learn in dreams: better than ridge where pictures tell more than latents, ridge where they do not."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 
 pytest.importorskip("sklearn", reason="training needs the extra train")
 
@@ -13,10 +16,17 @@ from bci.errors import ConfigError, DataError
 from models.encoding.dreams import dream
 from models.encoding.features import BANKS, features_of
 from models.encoding.model import EncodingModel
+from models.encoding.white import WhiteEncoding
 from models.generators.package import GeneratorPackage
 from models.metrics.latents import cosine
+from models.readouts.dream_schedule import DreamSchedule
+from models.readouts.dream_trials import DreamedTrials
 from models.readouts.dreamed import DIRECT, Dreamed
+from models.readouts.dreamed_network import DreamedNetwork
+from models.readouts.export import export_readout
 from models.readouts.family import build_readout
+from models.readouts.fitted import FittedReadout
+from models.readouts.scaling import Standard
 
 ROOT = Path(__file__).resolve().parents[2]
 N, VOXELS = 180, 40
@@ -53,11 +63,94 @@ def test_it_reads_trials_that_it_never_saw_better_than_ridge(
     readout = fitted(package, brain[:N], latents[:N])
     ridge = build_readout("ridge").fit(brain[:N], latents[:N], runs=RUNS)
     ours, theirs = (cosine(latents[N:], one.predict(brain[N:])).mean() for one in (readout, ridge))
-    assert readout.choice_.taken == "dreamed"
+    assert readout.choice_.dreamed
     assert ours > theirs + 0.03, (ours, theirs, readout.choice_)
     assert readout.choice_.cosines[DIRECT] < max(readout.choice_.cosines.values())
     low, high = readout.posterior(brain[N:]).interval(0.9)
     assert 0.84 < ((latents[N:] >= low) & (latents[N:] <= high)).mean() < 0.95
+
+
+def test_a_network_reads_them_too_says_how_surely_and_is_exported_as_it_was_fitted(
+    package: GeneratorPackage, planted: tuple[NDArray[np.float64], NDArray[np.float32]]
+) -> None:
+    pytest.importorskip("torch", reason="networks need the extra train")
+    brain, latents = planted
+    options = OPTIONS | {"hidden": 32, "steps": 120, "batch": 64, "folds": 2, "tuning": 9}
+    readout = build_readout("dreamed-network", generator=package, **options)
+    assert isinstance(readout, DreamedNetwork)
+    readout.fit(brain[:N], latents[:N], runs=RUNS)
+    cosines = readout.choice_.cosines
+    # Every stop on the way is a possibility: runs held out choose among them, and the linear readouts and ridge.
+    stops = [f"network, {steps} steps" for steps in (40, 80, 120)]
+    stops += [f"network, 120 steps and {steps} on real trials" for steps in (3, 6, 9)]
+    assert [name for name in cosines if name.startswith("network")] == stops
+    assert readout.choice_.trials == 60
+    assert readout.choice_.taken == max(cosines, key=cosines.__getitem__)
+    assert cosines[stops[2]] > cosines[DIRECT] + 0.03, readout.choice_
+    low, high = readout.posterior(brain[N:]).interval(0.9)
+    assert 0.84 < ((latents[N:] >= low) & (latents[N:] <= high)).mean() < 0.95
+
+
+def test_a_network_of_answers_is_exported_as_one_of_voxels(
+    package: GeneratorPackage, planted: tuple[NDArray[np.float64], NDArray[np.float32]]
+) -> None:
+    pytest.importorskip("torch", reason="networks need the extra train")
+    from models.readouts.dream_training import networks
+
+    brain, latents = planted
+    voxels, scale = Standard.of(brain[:N]), Standard.of(latents[:N].astype(np.float64))
+    x, y = voxels.forward(brain), scale.forward(latents.astype(np.float64))
+    features = features_of(package.draw(latents[:N]), ["brightness"])
+    encoding = WhiteEncoding.fit(x[:N], features, RUNS, components=30, axes=20)
+    trials = DreamedTrials.of(encoding, dream(package, 600, 3, ["brightness"]), scale)
+    schedule = DreamSchedule(hidden=32, steps=120, batch=64, tuning=9)
+    real = trials.real(x[:N]), (y[:N] - trials.mean).astype(np.float32)
+    last = "network, 120 steps and 9 on real trials"
+    ((name, layers),) = networks(trials, *real, schedule, only=last)
+    assert name == last
+    network = FittedReadout(voxels, scale, trials.network(layers), np.eye(y.shape[1]))
+    # The whitening is folded into the first layer: what reads answers and what reads voxels say the same.
+    hidden = trials.real(x[N:])
+    for number, (weights, bias) in enumerate(layers):
+        hidden = (np.maximum(hidden, 0) if number else hidden) @ weights + bias
+    np.testing.assert_allclose(network.standard(brain[N:]), hidden + trials.mean, atol=1e-4)
+    test = brain[N:].astype(np.float32)
+    session = InferenceSession(export_readout(network, batch=len(test)))
+    (read,) = session.run(["latent"], {"brain": test})
+    np.testing.assert_allclose(read, network.predict(test), atol=1e-5)
+    assert cosine(latents[N:], read).mean() > 0.1
+
+
+def test_pictures_are_identified_by_their_likelihood(
+    package: GeneratorPackage, planted: tuple[NDArray[np.float64], NDArray[np.float32]]
+) -> None:
+    brain, latents = planted
+    readout = fitted(package, brain[:N], latents[:N])
+    candidates = package.draw(latents[N : N + 24])
+    logs = readout.log_likelihood(brain[N : N + 24], candidates)
+    assert logs.shape == (24, 24)
+    assert (logs.argmax(axis=1) == np.arange(24)).mean() > 0.5
+    # More presentations, more sureness: the order stays, the differences grow.
+    np.testing.assert_allclose(readout.log_likelihood(brain[N:][:24], candidates, repeats=3), 3 * logs)
+
+
+def test_the_family_names_the_network_without_torch() -> None:
+    code = (
+        "import sys; from models.readouts.family import options_of; import models.readouts.dreamed_network; "
+        "assert 'steps' in options_of('dreamed-network') and 'schedule' not in options_of('dreamed-network'); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("steps", 0), ("batch", 1), ("folds", 6), ("temperature", -1.0)]
+)
+def test_an_impossible_schedule_is_refused_by_its_option(
+    package: GeneratorPackage, option: str, value: float
+) -> None:
+    with pytest.raises(ConfigError, match=f"came {option} = {value}"):
+        build_readout("dreamed-network", generator=package, **{option: value})
 
 
 def test_where_pictures_tell_nothing_ridge_is_taken(

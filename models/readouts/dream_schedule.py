@@ -1,0 +1,40 @@
+"""A DreamSchedule holds width and length of a network's training in dreams; it needs no torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DreamSchedule:
+    """A DreamSchedule is how a network learns from dreams, and then from real trials.
+
+    Attributes
+    ----------
+    hidden : int
+        Width of each of the two hidden layers.
+    steps : int
+        The most updates on dreams.
+    batch : int
+        Dreams of one update; each is a dream with fresh noise.
+    rate : float
+        The highest rate of AdamW; it rises over the first third and falls to nothing at the last step.
+    decay : float
+        Weight decay.
+    temperature : float
+        Of the dreams' noise.
+    checks : int
+        How often on the way it is looked at; runs held out choose where it stops.
+    tuning : int
+        The most updates on batches of which half are real trials.
+    seed : int
+        Of first weights, batches and noise.
+    """
+
+    hidden: int = 512
+    steps: int = 3000
+    batch: int = 256
+    rate: float = 2e-3
+    decay: float = 0.01
+    temperature: float = 1.0
+    checks: int = 3
+    tuning: int = 120
+    seed: int = 0
