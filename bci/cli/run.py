@@ -11,9 +11,10 @@ from bci.cli import demos
 from bci.cli.given import find_given
 from bci.cli.output import Output, use
 from bci.config.page import PageSettings
+from bci.config.programs import DecoderSettings
 from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
-from bci.io.files.kinds import RECORDING, SESSION_FILE
+from bci.io.files.kinds import BUNDLE, RECORDING, SESSION_FILE
 
 Seconds = Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")]
 Headless = Annotated[
@@ -100,6 +101,10 @@ def run(
     ],
     seconds: Seconds = None,
     headless: Headless = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(help="Decode with this bundle: what a session that collected without one has become."),
+    ] = None,
     control: Annotated[
         bool,
         typer.Option("--control", help="Take commands over MQTT, from this machine: see bci control."),
@@ -122,6 +127,8 @@ def run(
     """
     output = use(json)
     session = load_session(find_given(config, "bci run", SESSION_FILE))
+    if bundle is not None:
+        session = decoding(session, find_given(bundle, "bci run --bundle", BUNDLE))
     if headless:
         display = session.display.model_copy(update={"kind": "headless"})
         session = session.model_copy(update={"display": display})
@@ -135,6 +142,28 @@ def run(
             served = served.model_copy(update={"port": page_port})
         session = session.model_copy(update={"page": served})
     conduct(session, out, seconds, output)
+
+
+def decoding(session: SessionConfig, bundle: Path) -> SessionConfig:
+    """Return a session whose only decoder, or that it had not, is this bundle.
+
+    Raises
+    ------
+    ConfigError
+        If it has several, so that it is not said which one is meant.
+    """
+    if len(session.decoders) > 1:
+        names = ", ".join(str(decoder.name) for decoder in session.decoders)
+        raise ConfigError(
+            f"--bundle names one decoder, and session {session.name!r} has {len(session.decoders)}: {names}. Name it "
+            "in the session file."
+        )
+    settings = session.decoders[0] if session.decoders else DecoderSettings(bundle=bundle)
+    # The bundle says the size of pictures.
+    display = session.display.model_copy(update={"picture_px": None})
+    return session.with_sections(
+        decoders=(settings.model_copy(update={"bundle": bundle.resolve()}),), display=display
+    )
 
 
 def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Output) -> None:

@@ -19,7 +19,11 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
     from models.sessions.readings import LATENTS, count_left_out, known_latents, readings_of, score
 
     shown = config.experiment
-    if not config.decoders or not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
+    if not config.decoders or shown is None:
+        return {}
+    if Bundle.load(config.decoders[config.driver].bundle).spec.result.kind == "classes":
+        return _score_classes(folder)
+    if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
         return {}
     try:
         session = RecordedSession.read(folder)
@@ -30,6 +34,22 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
         return {"headline": f"not scored: {error}", "informed": False}
     left_out = count_left_out(trials)
     return scores | ({"left_out": left_out} if left_out else {})
+
+
+def _score_classes(folder: Path) -> dict[str, Any]:
+    """Return what single trials tell of classes; why not, where a session whose pictures have classes has too few."""
+    from bci.session.recorded import RecordedSession
+    from models.sessions.classes import class_readings, knows_classes, score_classes
+
+    try:
+        session = RecordedSession.read(folder)
+        bundle = session.sole_bundle(session.driver)
+        if not knows_classes(session, bundle):
+            return {}
+        scores: dict[str, Any] = score_classes(class_readings(session, bundle))
+    except RecordingError as error:
+        return {"headline": f"not scored: {error}", "informed": False}
+    return scores
 
 
 def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
@@ -83,10 +103,16 @@ def say_score(found: dict[str, Any], output: Output) -> None:
     """Say it: every score beside what guessing gives."""
     output.say("")
     output.say(styled("bold", found["headline"]))
-    if "two_way" not in found or found.get("unread"):
+    if "by_class" not in found and ("two_way" not in found or found.get("unread")):
         return
     if left_out := found.get("left_out"):
         output.say("left out: " + ", ".join(f"{n} {why}" for why, n in sorted(left_out.items())))
+    if "by_class" in found:
+        by_class = [(label, row["trials"], f"{row['right']:.1%}") for label, row in found["by_class"].items()]
+        output.table(
+            f"Which class was shown? {found['trials']} single trials", ("", "trials", "right"), by_class
+        )
+        return
     k = found["pictures"]
     rows = [
         _row("told from one other picture", found, "two_way", 1 / 2),

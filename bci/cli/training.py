@@ -157,7 +157,10 @@ def evaluate(
     if "headline" in report:
         from bci.cli.session_score import say_score
 
-        say_score({**report, **report["test"], **report["identification"]["single trials"]}, output)
+        of_pictures = (
+            {**report["test"], **report["identification"]["single trials"]} if "test" in report else {}
+        )
+        say_score({**report, **of_pictures}, output)
         if report["simulated"]:
             output.say("The participant is simulated: nothing here is a measurement of a brain.")
     else:
@@ -187,6 +190,11 @@ def _session(
         again = reproduce(folder)
     except BciError as error:
         again = {"trouble": str(error)}
+    if session.sole_bundle(session.driver).spec.result.kind == "classes":
+        from models.sessions.classes import evaluate_classes
+
+        read: dict[str, Any] = evaluate_classes(folder, out, reproduced=again)
+        return read
     report: dict[str, Any] = evaluate_session(folder, out, reproduced=again, weights=weights, progress=step)
     return report
 

@@ -240,6 +240,8 @@ def _described(spec: BundleSpec, hashes: Mapping[str, str]) -> dict[str, Any]:
     if spec.result.kind == "picture":
         # The default is not written: older releases read such a bundle, and a picture's bytes stay what they were.
         del described["result"]
+    if getattr(spec.result, "pictures", "") is None:
+        del described["result"]["pictures"]  # bars, as always: older releases read them
     if spec.novelty is None:
         del described["novelty"]
     return described

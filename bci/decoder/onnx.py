@@ -98,7 +98,9 @@ class OnnxDecoder:
         self._quantise = Quantiser(bundle.spec.image)
         self._result = bundle.spec.result
         self._render = (
-            open_renderer(self._result, bundle.image_size) if self._result.kind != "picture" else None
+            open_renderer(self._result, bundle.image_size, bundle.read)
+            if self._result.kind != "picture"
+            else None
         )
         self._claim = bundle.spec.confidence
         self._masked_limit = bundle.spec.masked_limit

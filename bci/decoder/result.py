@@ -81,16 +81,20 @@ class _Probabilities(_Result):
 
 
 class ClassesResult(_Probabilities):
-    """Probabilities of classes, drawn as one bar each.
+    """Probabilities of classes, drawn as one bar each, or as pictures of the classes.
 
     Attributes
     ----------
     labels : tuple of str
         The classes, in the order of the graph's output ``probabilities``, (1, k) float32, which sums to 1.
+    pictures : str or None
+        The file of the bundle that holds a picture of each class, (k, height, width, 3) uint8, NumPy's format; None for
+        bars.
     """
 
     kind: Literal["classes"]
     labels: Annotated[tuple[Label, ...], Field(min_length=2, max_length=64)]
+    pictures: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}\.npy$")] | None = None
 
     @property
     def labels_in_order(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ the offsets that were measured meanwhile, and jitter is removed between holes as
 
 import csv
 import io
+import itertools
 import math
 import struct
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from bci.io.files.xdf.framing import Tag
 from bci.io.files.xdf.times import taken
 from bci.io.files.xdf.walk import Walk
 from bci.session.recorded import RecordedSession
-from bci.session.samples import Place
+from bci.session.samples import Place, RecordedStream
 from bci.session.tables import Row, table_file
 
 #: A table up to this size is read whole for the times of samples; of a larger one so many rows are.
@@ -30,6 +31,9 @@ _WHOLE, _ROWS = 4 << 20, 400
 
 #: Of each run without a hole so many times are kept: between them a straight line.
 _KEPT = 400
+
+#: A recorder that was started again goes on where the one before ended, if its first stamp is no later, seconds.
+_GOES_ON_S = 0.5
 
 Times = NDArray[np.float64]
 
@@ -114,26 +118,66 @@ def _some_rows(session: RecordedSession, decoder: str | None) -> Iterator[Row]:
 
 def _by_recording(session: RecordedSession) -> SampleTimes | None:
     counts, times = [], []
-    for place in session.stream().places if session.recordings else ():
-        every, stamps = _stamps(place)
-        if not len(every):
-            continue
-        header = place.header
-        holes = (np.flatnonzero(np.diff(every) != 1) + 1).tolist()
-        runs: Sequence[tuple[int, int]] = [(0, len(every))]
-        if header.rate:
-            rate = header.rate * header.speed
-            stamps, runs = taken(stamps, rate, exact=header.exact, known=holes)
-        for first, end in runs:
-            kept = np.unique(np.linspace(first, end - 1, min(_KEPT, end - first)).round().astype(int))
-            counts.append(every[kept])
-            times.append(stamps[kept])
+    for run in runs_of(session.stream()) if session.recordings else ():
+        kept = np.unique(np.linspace(0, len(run.times) - 1, min(_KEPT, len(run.times))).round().astype(int))
+        counts.append(run.first + kept)
+        times.append(run.times[kept])
     known = np.concatenate(counts) if counts else np.empty(0)
     if len(known) < 2:
         return None
-    # A recorder that was started again may hold samples that its predecessor held too.
-    known, places = np.unique(known, return_index=True)
-    return SampleTimes(known.astype(np.float64), np.maximum.accumulate(np.concatenate(times)[places]))
+    return SampleTimes(known.astype(np.float64), np.maximum.accumulate(np.concatenate(times)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimedRun:
+    """Samples without a hole between them.
+
+    Attributes
+    ----------
+    first : int
+        The rig's count of the first.
+    times : (n,) float64
+        Session seconds of each.
+    goes_on : bool
+        Whether they follow those before without a hole, in the file of a recorder that was started again.
+    """
+
+    first: int
+    times: Times
+    goes_on: bool = False
+
+
+def runs_of(stream: RecordedStream) -> Iterator[TimedRun]:
+    """Yield the times of a recorded stream's samples, a run without a hole at a time; its samples are not read.
+
+    Holes are where the live line finds them too: where stamps are further apart than their jitter allows, and where a
+    recorder has missed samples. A recorder that was started again may hold samples that its predecessor held; they are
+    given once.
+
+    Raises
+    ------
+    RecordingError
+        If a file is damaged.
+    """
+    end, last = 0, -math.inf
+    for place in stream.places:
+        counts, stamps = _stamps(place)
+        new = counts >= end
+        counts, stamps = counts[new], stamps[new]
+        if not len(counts):
+            continue
+        header = place.header
+        holes = (np.flatnonzero(np.diff(counts) != 1) + 1).tolist()
+        runs: Sequence[tuple[int, int]] = [
+            (low, high) for low, high in itertools.pairwise([0, *holes, len(counts)])
+        ]
+        if header.rate:
+            stamps, runs = taken(stamps, header.rate * header.speed, exact=header.exact, known=holes)
+        for low, high in runs:
+            first, step = int(counts[low]), float(stamps[low]) - last
+            goes_on = low == 0 and first == end and 0 <= step <= _GOES_ON_S
+            yield TimedRun(first, stamps[low:high], goes_on)
+            end, last = int(counts[high - 1]) + 1, float(stamps[high - 1])
 
 
 def _stamps(place: Place) -> tuple[NDArray[np.int64], Times]:

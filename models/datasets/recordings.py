@@ -30,14 +30,26 @@ def open_recordings(files: Sequence[RecordedFile], root: Path, unit: str) -> tup
     RecordingError
         If one is missing, cannot be read, has no end, is of another unit or rate, or holds what another holds.
     """
-    opened = [_open(settings, root, unit) for settings in files]
+    return require_alike([open_file(settings, root) for settings in files], [one.path for one in files], unit)
+
+
+def require_alike(opened: list[Opened], names: Sequence[str], unit: str) -> tuple[list[Opened], float]:
+    """Return recordings, by their names, and their rate, if they are of one unit and rate and no copies.
+
+    Raises
+    ------
+    RecordingError
+        As `open_recordings`.
+    """
+    for name, (recording, _) in zip(names, opened, strict=True):
+        _require_unit(name, recording, unit)
     rates = sorted({recording.signal.rate for recording, _ in opened})
     if len(rates) > 1:
         raise RecordingError(
             f"expected recordings of one rate, came {', '.join(f'{rate:g} Hz' for rate in rates)}. "
             "Train on those of one rate."
         )
-    _require_different(files, opened)
+    _require_different(names, opened)
     return opened, rates[0]
 
 
@@ -86,30 +98,28 @@ def open_file(settings: RecordedFile, root: Path) -> Opened:
     return recording, digest
 
 
-def _open(settings: RecordedFile, root: Path, unit: str) -> Opened:
-    recording, digest = open_file(settings, root)
+def _require_unit(name: str, recording: Recording, unit: str) -> None:
     has = recording.signal.unit
     if unit_key(has) != unit_key(unit):
         raise RecordingError(
-            f"{settings.path}: expected a recording in {unit}, came {has or 'no unit'}. "
-            "State its unit under [[recordings]]."
+            f"{name}: expected a recording in {unit}, came {has or 'no unit'}. "
+            "State its unit under [[recordings]], or in [signal] that of the recording."
         )
     if recording.n is None:
-        raise RecordingError(f"{settings.path}: expected a recording with an end, came one without")
-    return recording, digest
+        raise RecordingError(f"{name}: expected a recording with an end, came one without")
 
 
-def _require_different(files: Sequence[RecordedFile], opened: Sequence[Opened]) -> None:
+def _require_different(names: Sequence[str], opened: Sequence[Opened]) -> None:
     """Refuse a run that is a copy of another, whatever its name: folds would score what they were fitted to."""
     seen: dict[str, str] = {}
-    for settings, (recording, _) in zip(files, opened, strict=True):
+    for name, (recording, _) in zip(names, opened, strict=True):
         samples = hashlib.sha256(str(recording.signal.shape).encode())
         n = recording.n or 0
         for first in range(0, n, 1 << 16):
             samples.update(recording.read(first, min(first + (1 << 16), n)).tobytes())
-        other = seen.setdefault(samples.hexdigest(), settings.path)
-        if other != settings.path:
+        other = seen.setdefault(samples.hexdigest(), name)
+        if other != name:
             raise RecordingError(
-                f"{settings.path} holds the very samples of {other}: expected different recordings, came a copy. "
+                f"{name} holds the very samples of {other}: expected different recordings, came a copy. "
                 "Name each once."
             )

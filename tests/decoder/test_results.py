@@ -1,5 +1,6 @@
 """A bundle need not make a picture: probabilities, a number and a word are results too, drawn by small renderers."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from bci.cli.app import app
 from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.renderers import open_renderer
+from bci.decoder.renderers.blend import Blend, class_pictures_file, read_class_pictures
 from bci.decoder.renderers.paper import FRAME, INK, PAPER
 from bci.decoder.result import ClassesResult, NumberResult, PictureResult, TextResult
 from bci.decoder.spec import BundleSpec, GraphSpec
@@ -220,3 +222,24 @@ def test_float16_readouts_are_compared_by_their_values(tmp_path: Path) -> None:
     windows: list[NDArray[np.float32]] = [np.full(shape, value, np.float32) for value in (0.5, -1.0)]
     decoder = OnnxDecoder(bundle, clock=ManualClock(), precision="float16", parity=windows)
     assert decoder.decode(window(bundle, 0.5)).valid
+
+
+def test_classes_drawn_as_pictures_are_the_pictures_where_certain_and_grey_where_guessed() -> None:
+    pictures = np.random.default_rng(1).integers(0, 256, (3, 4, 5, 3), np.uint8)
+    draw = Blend(read_class_pictures(class_pictures_file(pictures), 3, (4, 5)))
+    for place in range(3):
+        np.testing.assert_array_equal(draw(np.eye(3, dtype=np.float32)[place]), pictures[place])
+    guess = draw(np.full(3, 1 / 3, np.float32))
+    assert (guess == guess[0, 0, 0]).all()
+    # Nothing jumps where another class becomes the most probable.
+    steps = [draw(np.array([p, 1 - p, 0], np.float32)).astype(int) for p in np.linspace(0, 1, 101)]
+    assert max(np.abs(a - b).max() for a, b in itertools.pairwise(steps)) <= 5
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", b"\x93NUMPY nonsense", class_pictures_file(np.zeros((2, 4, 5, 3), np.uint8))],
+)
+def test_pictures_of_classes_that_do_not_fit_are_refused(content: bytes) -> None:
+    with pytest.raises(BundleError, match="expected the pictures of 3 classes"):
+        read_class_pictures(content, 3, (4, 5))

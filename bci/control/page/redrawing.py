@@ -49,7 +49,7 @@ class Redrawing:
             return None
         if bundle.spec.result.kind == "picture":
             return Artist(bundle).draw
-        render: Any = open_renderer(bundle.spec.result, bundle.image_size)
+        render: Any = open_renderer(bundle.spec.result, bundle.image_size, bundle.read)
         return lambda latent: np.asarray(render(latent), np.uint8)
 
 

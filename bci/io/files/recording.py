@@ -148,7 +148,7 @@ def open_recording(
         of the arguments above.
     """
     path = Path(path)
-    return _judged(with_events(_open(path, rate, channels, unit, stream), path, events))
+    return judged(with_events(_open(path, rate, channels, unit, stream), path, events))
 
 
 def _open(
@@ -170,8 +170,11 @@ def _open(
         raise RecordingError(f"{path} cannot be read: {error}") from error
 
 
-def _judged(recording: FileRecording) -> FileRecording:
-    """Add a sentence to the defects where channels move by what no brain gives: the unit is probably misstated."""
+def judged(recording: FileRecording) -> FileRecording:
+    """Return a recording with a sentence among its defects where channels move by what no brain gives.
+
+    Its unit is probably misstated then.
+    """
     if not measurable(recording.signal):
         return recording
     second = min(round(recording.signal.rate), recording.n)

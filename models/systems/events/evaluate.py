@@ -15,8 +15,8 @@ from models.datasets.recordings import require_trained_on
 from models.reports.charts import GREY, Line, chart
 from models.reports.decoded import Decoded
 from models.reports.writing import write_report
-from models.settings import find_data_root
 from models.systems.events.figures import mean_responses
+from models.systems.events.own_data import root_of
 from models.systems.events.readout import softmax
 from models.systems.events.scoring import predict, score
 from models.systems.events.settings import EventsConfig, parse_events
@@ -38,7 +38,7 @@ def open_trials(bundle: Bundle, data_root: Path | None) -> tuple[EventsConfig, E
     if provenance.config.get("kind") != "events":
         raise BundleError(f"bundle {bundle.name!r} does not say how it was trained: expected kind 'events'")
     config = parse_events(dict(provenance.config), f"the provenance of bundle {bundle.name!r}")
-    trials = cut_trials(config, find_data_root(data_root))
+    trials = cut_trials(config, root_of(config, data_root))
     require_trained_on(bundle, trials.data)
     return config, trials, list(folds_of(config, trials))
 
@@ -48,7 +48,7 @@ def cross_predicted(bundle: Bundle, data_root: Path | None) -> Decoded:
     config, trials, folds = open_trials(bundle, data_root)
     predicted = predict(config, trials, folds)
     pure = np.eye(len(config.labels), dtype=np.float32)
-    draw = open_renderer(bundle.spec.result, bundle.image_size)
+    draw = open_renderer(bundle.spec.result, bundle.image_size, bundle.read)
     seen = np.stack([draw(one) for one in pure])
     probabilities = softmax(predicted.scores).astype(np.float32)
     return Decoded(
@@ -62,7 +62,7 @@ def cross_predicted(bundle: Bundle, data_root: Path | None) -> Decoded:
         how="mean of all trials of a class",
         mean_picture=seen.mean(axis=0) / 255,
         mean_of="the classes",
-        simulated=False,
+        simulated=trials.simulated,
     )
 
 
@@ -96,11 +96,15 @@ def evaluate(bundle: Bundle, out: Path, data_root: Path | None, progress: Progre
             **scores,
             "bundle": bundle.name,
             "hash": bundle.hash,
+            "simulated": trials.simulated,
             "as_stated": isinstance(stated, float) and abs(stated - scores["auc"]) < 1e-9,
         }
     )
     parts = [
         header("Report on a decoder", bundle.name, bundle.spec.title or f"hash {bundle.hash}"),
+        '<p class="notice">The participant is simulated. Nothing on this page is a measurement of a brain.</p>'
+        if trials.simulated
+        else "",
         _verdict(report),
         _averages(report),
         mean_responses(config, trials),

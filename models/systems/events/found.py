@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.settings import find_data_root
 from models.systems.events.figures import mean_responses
-from models.systems.events.settings import load_events
+from models.systems.events.own_data import open_events
 from models.systems.events.trials import cut_trials, folds_of
 from models.systems.system import FoundData
 
@@ -21,8 +20,8 @@ def find_events(path: Path, data_root: Path | None) -> FoundData:
     RecordingError
         If a recording cannot be used, or there are too few trials.
     """
-    config = load_events(path)
-    trials = cut_trials(config, find_data_root(data_root))
+    config, root = open_events(path, data_root)
+    trials = cut_trials(config, root)
     folds_of(config, trials)
     k = len(trials.labels)
     counts = [np.bincount(trials.classes[trials.run == run], minlength=k) for run in range(len(trials.data))]
@@ -33,7 +32,7 @@ def find_events(path: Path, data_root: Path | None) -> FoundData:
         whole = np.sum(counts, axis=0)
         rows.append(("all", *map(int, whole), int(whole.sum())))
     return FoundData(
-        columns=("recording", *trials.labels, "trials"),
+        columns=("session" if config.data else "recording", *trials.labels, "trials"),
         rows=tuple(rows),
         left_out=dict(trials.left_out),
         defects=trials.defects,

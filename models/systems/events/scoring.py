@@ -99,7 +99,11 @@ def score(
     random = np.random.default_rng(config.seed)
     null: dict[int, list[float]] = {n: [] for n in curve}
     for _ in range(shuffles):
-        shuffled = _shuffled(trials, random)
+        shuffled = (
+            _pictures_shuffled(trials, folds, random)
+            if config.folds == "pictures"
+            else _shuffled(trials, random)
+        )
         guessed = predict(config, shuffled, folds)
         for n in curve:
             null[n].append(_mean(area_by_fold(averaged(guessed, n))))
@@ -131,6 +135,21 @@ def _shuffled(trials: EventTrials, random: np.random.Generator) -> EventTrials:
     for run in np.unique(trials.run):
         own = np.flatnonzero(trials.run == run)
         classes[own] = classes[random.permutation(own)]
+    return replace(trials, classes=classes)
+
+
+def _pictures_shuffled(
+    trials: EventTrials, folds: Sequence[Fold], random: np.random.Generator
+) -> EventTrials:
+    """Return the same epochs with the classes of whole pictures exchanged, within each fold of pictures.
+
+    Trials of one picture stay of one class: what tells pictures apart, but no classes, is then no better than chance.
+    """
+    classes = trials.classes.copy()
+    for fold in folds:
+        pictures, first = np.unique(trials.shown[fold.score], return_index=True)
+        exchanged = trials.classes[fold.score][first][random.permutation(len(pictures))]
+        classes[fold.score] = exchanged[np.searchsorted(pictures, trials.shown[fold.score])]
     return replace(trials, classes=classes)
 
 

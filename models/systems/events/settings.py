@@ -5,6 +5,7 @@ Paths of recordings start at the data root: the folder named with ``--data``, el
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,8 +13,13 @@ from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.decoder.pattern import MarkerPattern
+from bci.session.trials import stimulus_of
 from bci.signal.types import Signal
+from models.datasets.session_settings import SessionsSettings
 from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section
+
+#: What the marker of every stimulus matches.
+ANY_STIMULUS = r"stimulus \d+ .*"
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -102,6 +108,15 @@ ReadoutSettings = Annotated[
 ]
 
 
+class DrawSettings(Section):
+    """DrawSettings describes how what is read is drawn, where bars are not wanted."""
+
+    pictures: Annotated[dict[Label, str], Field(min_length=2, max_length=64)]
+    """Of each class, by its label, the file of a picture, below the data root, else below the folder in which the
+    command runs. A class that is certain is its picture, guessing an even grey. Other proportions are cut around
+    the middle."""
+
+
 class EventsConfig(Section):
     """One training file."""
 
@@ -112,24 +127,50 @@ class EventsConfig(Section):
     """One sentence about it."""
     seed: int = 0
     """Of the shuffles that chance is estimated by."""
-    recordings: Annotated[tuple[RecordingSettings, ...], Field(min_length=1)]
+    recordings: tuple[RecordingSettings, ...] = ()
     """In order of time."""
+    data: SessionsSettings | None = None
+    """Sessions of ours, in place of recordings."""
     signal: ExpectedSignal
     pipeline: tuple[dict[str, JsonValue], ...] = ()
     """Steps from signal to epoch, as in a bundle."""
     epoch: EpochSettings
-    classes: Annotated[dict[Label, str], Field(min_length=2, max_length=64)]
-    """By its label, the regular expression that the whole text of a marker of each class matches."""
+    classes: Annotated[dict[Label, str], Field(max_length=64, default_factory=dict)]
+    """By its label, the regular expression that the whole text of a marker of each class matches. Of sessions the
+    pictures' folders, or a table, may say the classes instead ([data] classes)."""
+    pictures: Annotated[dict[str, Label], Field(default_factory=dict)]
+    """Of sessions whose classes a table says, as it was read: the class of each picture. Not to be written."""
     readout: ReadoutSettings = BlockMeansSettings()
-    folds: Annotated[int, Field(ge=2, le=100)] | Literal["recordings"] = 5
-    """Contiguous folds over all epochs, or each recording a fold of its own."""
+    folds: Annotated[int, Field(ge=2, le=100)] | Literal["recordings", "pictures"] = 5
+    """Contiguous folds over all epochs; "recordings": each recording, or session, a fold of its own; "pictures": up to
+    five folds, in which no picture (no text of a marker) that is scored was fitted on."""
     shuffles: Annotated[int, Field(ge=19, le=10_000)] = 200
     """Readouts fitted to shuffled classes, which chance is estimated by."""
     picture: tuple[Count, Count] = (64, 96)
-    """Height and width of the bars that it draws, pixels."""
+    """Height and width of what it draws, pixels: bars, or the pictures of [draw]."""
+    draw: DrawSettings | None = None
+    """Pictures of the classes, in place of bars."""
+
+    @model_validator(mode="after")
+    def _from_recordings_or_sessions(self) -> Self:
+        if bool(self.recordings) == (self.data is not None):
+            raise ValueError(
+                "expected [[recordings]], or [data] with sessions, came "
+                + ("both" if self.recordings else "neither")
+            )
+        if len(self.classes) < 2 and (self.recordings or self.classes):
+            raise ValueError(f"classes: expected at least 2, came {len(self.classes)}")
+        return self
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:
+        if not self.classes:
+            return self
+        if self.draw is not None and set(self.draw.pictures) != set(self.classes):
+            raise ValueError(
+                f"draw.pictures: expected one for each class, {', '.join(self.classes)}; came those of "
+                f"{', '.join(self.draw.pictures)}"
+            )
         for readout in getattr(self.readout, "among", (self.readout,)):
             if isinstance(readout, CanonicalCorrelationSettings) and set(readout.frequencies) != set(
                 self.classes
@@ -138,7 +179,7 @@ class EventsConfig(Section):
                     f"readout.frequencies: expected one for each class, {', '.join(self.classes)}; "
                     f"came those of {', '.join(readout.frequencies)}"
                 )
-        if self.folds == "recordings" and len(self.recordings) < 2:
+        if self.folds == "recordings" and self.recordings and len(self.recordings) < 2:
             raise ValueError('folds = "recordings" needs at least two of them')
         for label, pattern in self.classes.items():
             try:
@@ -156,8 +197,21 @@ class EventsConfig(Section):
         """Return what the markers of each class match."""
         return {label: MarkerPattern(pattern) for label, pattern in self.classes.items()}
 
+    def labels_of(self, marker: str) -> list[str]:
+        """Return the classes that a marker is of: one, none of another marker, or wrongly several."""
+        if not self.pictures:
+            return [label for label, pattern in self._matchers.items() if pattern.matches(marker)]
+        _, name = stimulus_of(marker) or (-1, "")
+        return [self.pictures[name]] if name in self.pictures else []
+
+    @cached_property
+    def _matchers(self) -> Mapping[str, MarkerPattern]:
+        return self.patterns()
+
     def any_class(self) -> str:
         """Return the regular expression of the markers of all classes together."""
+        if self.pictures:
+            return ANY_STIMULUS
         return "|".join(f"({pattern})" for pattern in self.classes.values())
 
     def expected(self, rate: float) -> Signal:

@@ -20,6 +20,7 @@ def train(
 def check(path: Path, *, data_root: Path | None) -> list[str]:
     """Read the recordings, once all are there, and cut their epochs."""
     from models.settings import find_data_root
+    from models.systems.events.own_data import written_out
     from models.systems.events.settings import load_events
     from models.systems.events.trials import cut_trials, folds_of
 
@@ -28,6 +29,7 @@ def check(path: Path, *, data_root: Path | None) -> list[str]:
     missing = [one.path for one in config.recordings if not (root / one.path).is_file()]
     if missing:
         return [f"the recording {name} below {root}" for name in missing]
+    config = written_out(config, root)
     folds_of(config, cut_trials(config, root))
     return []
 

@@ -5,15 +5,18 @@ probabilities are made likely on. The bundle's own readout is fitted to all of t
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.card import write_card
+from bci.decoder.renderers.blend import class_pictures_file
 from bci.decoder.result import ClassesResult
 from bci.decoder.spec import (
     CARD,
@@ -26,19 +29,24 @@ from bci.decoder.spec import (
     Provenance,
     SignalSpec,
 )
+from bci.errors import ConfigError
+from bci.io.files.picture import read_picture
 from bci.signal.pipeline import Pipeline
 from models.provenance import versions
 from models.readouts.novelty import Novelty
-from models.settings import find_data_root
 from models.systems.events.choice import settle
+from models.systems.events.own_data import open_events
 from models.systems.events.readout import ClassReadout, export, fit, fit_novelty, fit_temperature
 from models.systems.events.scoring import predict, score
-from models.systems.events.settings import EventsConfig, load_events
+from models.systems.events.settings import EventsConfig
 from models.systems.events.tangent import TangentSpace
 from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
 from models.systems.system import check_worth
 
 Progress = Callable[[float, str], None]
+
+#: The file of a bundle with the pictures of its classes.
+_PICTURES = "classes.npy"
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "mne", "onnx", "onnxruntime")
 
@@ -77,17 +85,20 @@ def train_events(
     BundleError
         If `out` holds something else than a bundle.
     """
-    config = load_events(path)
+    config, root = open_events(path, data_root)
     require_place(out)
     progress(0.0, "cutting epochs")
-    trials = cut_trials(config, find_data_root(data_root))
+    trials = cut_trials(config, root)
     folds = folds_of(config, trials)
     progress(0.2, "scoring, beside shuffled classes")
     scores = score(config, trials, folds)
     scores |= check_worth(*worth(scores), even_at_chance)
     progress(0.9, "fitting, exporting")
     readout = fit_all(config, trials, folds)
-    spec, files = bundle_of(config, trials, readout, fit_novelty(readout, trials.epochs, folds), scores)
+    drawn = class_pictures(config, root)
+    spec, files = bundle_of(
+        config, trials, readout, fit_novelty(readout, trials.epochs, folds), scores, drawn
+    )
     files |= {
         CARD: write_card(spec),
         "training.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
@@ -105,7 +116,7 @@ def worth(scores: dict[str, Any]) -> tuple[bool, str]:
     )
 
 
-def fit_all(config: EventsConfig, trials: EventTrials, folds: list[Fold]) -> ClassReadout:
+def fit_all(config: EventsConfig, trials: EventTrials, folds: Sequence[Fold]) -> ClassReadout:
     """Fit the readout to all trials, with the temperature of predictions for trials that were not fitted on."""
     rows = np.arange(len(trials))
     fitted = fit(trials, rows, settle(config.readout, trials, rows).readout)
@@ -114,9 +125,15 @@ def fit_all(config: EventsConfig, trials: EventTrials, folds: list[Fold]) -> Cla
 
 
 def bundle_of(
-    config: EventsConfig, trials: EventTrials, readout: ClassReadout, novelty: Novelty, scores: dict[str, Any]
+    config: EventsConfig,
+    trials: EventTrials,
+    readout: ClassReadout,
+    novelty: Novelty,
+    scores: dict[str, Any],
+    drawn: NDArray[np.uint8] | None = None,
 ) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
-    """Describe the bundle of a fitted readout, and write its graph."""
+    """Describe the bundle of a fitted readout, and write its graph; `drawn` are the pictures of its classes, if any."""
+    pictures = None if drawn is None else _PICTURES
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     height, width = config.picture
     spec = BundleSpec(
@@ -127,7 +144,7 @@ def bundle_of(
         window=EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers=config.any_class()),
         latent=len(config.labels),
         image=ImageSpec(height=height, width=width, low=0.0, high=1.0),
-        result=ClassesResult(kind="classes", labels=config.labels),
+        result=ClassesResult(kind="classes", labels=config.labels, pictures=pictures),
         graphs=(GraphSpec(file="readout.onnx", role="readout"),),
         confidence=ConfidenceSpec(
             kind="classifier",
@@ -148,4 +165,27 @@ def bundle_of(
         ),
         scores={key: value for key, value in scores.items() if key not in ("left_out", "trials")},
     )
-    return spec, {"readout.onnx": export(readout, novelty, trials.epochs.shape[1:])}
+    files: dict[str, bytes | str | Path] = {"readout.onnx": export(readout, novelty, trials.epochs.shape[1:])}
+    if drawn is not None:
+        files[_PICTURES] = class_pictures_file(drawn)
+    return spec, files
+
+
+def class_pictures(config: EventsConfig, root: Path) -> NDArray[np.uint8] | None:
+    """Return the picture of each class, (k, height, width, 3) uint8, in the order of the classes; None for bars.
+
+    Raises
+    ------
+    ConfigError
+        If one is not there, or no picture.
+    """
+    if config.draw is None:
+        return None
+    height, width = config.picture
+    drawn = []
+    for label in config.labels:
+        name = config.draw.pictures[label]
+        place = next((base / name for base in (root, Path()) if (base / name).is_file()), Path(name))
+        picture = ImageOps.fit(read_picture(place, ConfigError), (width, height), Image.Resampling.LANCZOS)
+        drawn.append(np.asarray(picture))
+    return np.stack(drawn)
