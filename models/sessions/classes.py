@@ -6,7 +6,7 @@ are not independent.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
-from bci.errors import RecordingError
+from bci.errors import BundleError, ConfigError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header, table
 from bci.session.latency import latency_table
@@ -26,6 +26,7 @@ from models.reports.figures import number, p_value, share
 from models.reports.writing import write_report
 from models.sessions.page import latency_section, live_section
 from models.sessions.readings import count_left_out
+from models.systems.registry import system_of_bundle
 
 FOLDER = "report"
 
@@ -76,11 +77,12 @@ def class_readings(session: RecordedSession, bundle: Bundle) -> ClassReadings:
         )
     trials = session.trials(session.driver)
     left_out = Counter(count_left_out(trials))
+    label_of = _classes_of(bundle)
     rows: list[tuple[NDArray[Any], int, str]] = []
     for trial in trials:
         if trial.left_out or trial.latent is None:
             continue
-        label = _label(trial, bundle)
+        label = label_of(trial)
         if label not in result.labels:
             left_out["of no class"] += 1
             continue
@@ -106,19 +108,20 @@ def class_readings(session: RecordedSession, bundle: Bundle) -> ClassReadings:
 def knows_classes(session: RecordedSession, bundle: Bundle) -> bool:
     """Whether anything tells the class of what a session showed: a P300 decoder's says nothing of pictures."""
     labels = getattr(bundle.spec.result, "labels", ())
-    return any(_label(trial, bundle) in labels for trial in session.trials(session.driver))
+    label_of = _classes_of(bundle)
+    return any(label_of(trial) in labels for trial in session.trials(session.driver))
 
 
-def _label(trial: RecordedTrial, bundle: Bundle) -> str:
-    """Return the class of what a trial showed; empty where nothing says."""
-    config = bundle.spec.provenance.config
-    if config.get("kind") == "events":
-        from models.systems.events.settings import parse_events
-
-        stated = parse_events(dict(config), f"the provenance of bundle {bundle.name!r}")
-        labels = stated.labels_of(f"stimulus {trial.stimulus} {trial.name}")
-        return labels[0] if len(labels) == 1 else ""
-    return trial.name.rpartition("/")[0]
+def _classes_of(bundle: Bundle) -> Callable[[RecordedTrial], str]:
+    """Return what tells the class of a trial: the bundle's system, else the folder of the picture; empty for none."""
+    try:
+        class_of = system_of_bundle(bundle).class_of
+    except (BundleError, ConfigError):
+        class_of = None
+    if class_of is None:
+        return lambda trial: trial.name.rpartition("/")[0]
+    tell = class_of
+    return lambda trial: tell(bundle, f"stimulus {trial.stimulus} {trial.name}")
 
 
 def score_classes(readings: ClassReadings, seed: int = 0, permutations: int = 1000) -> dict[str, Any]:

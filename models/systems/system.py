@@ -234,6 +234,9 @@ class System:
         Returns the model of its training file, for the reference of keys.
     find_data : FindData, optional
         None where training data are not read from recordings with markers or numbers.
+    class_of : callable, optional
+        Returns the class that a marker is of, as one of its bundles was trained; empty for none. None where the system
+        reads no classes of events.
     comparable : Comparable, optional
         None where its training trials are not in runs, or have no latents.
     calibrating : Calibrating, optional
@@ -251,6 +254,7 @@ class System:
     own_report: Report | None = None
     settings: Callable[[], type[BaseModel]] | None = None
     find_data: FindData | None = None
+    class_of: Callable[[Bundle, str], str] | None = None
     comparable: Comparable | None = None
     calibrating: Calibrating | None = None
     extra: str = "train"

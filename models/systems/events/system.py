@@ -64,6 +64,15 @@ def settings() -> Any:
     return EventsConfig
 
 
+def class_of(bundle: Bundle, marker: str) -> str:
+    """Return the class that a marker is of, as the bundle was trained; empty for none."""
+    from models.systems.events.settings import parse_events
+
+    config = parse_events(dict(bundle.spec.provenance.config), f"the provenance of bundle {bundle.name!r}")
+    labels = config.labels_of(marker)
+    return labels[0] if len(labels) == 1 else ""
+
+
 SYSTEM = System(
     kind="events",
     about="classes of events, read from the epochs around them and drawn as a bar each",
@@ -73,4 +82,5 @@ SYSTEM = System(
     check=check,
     settings=settings,
     find_data=find_data,
+    class_of=class_of,
 )
