@@ -96,7 +96,7 @@ def _of_recording(
     from bci.io.survey import survey_recording
 
     path = part_of(path)
-    if not path.is_file():
+    if not path.exists():
         raise ConfigError(f"{path}: there is no such file")
     recording = open_recording(path, **said)
     for defect in recording.defects:

@@ -83,7 +83,10 @@ def describe_errors(error: ValidationError, settings: type[BaseModel]) -> str:
     """
     faults: dict[str, list[str]] = {}
     values: dict[str, Any] = {}
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
+        if item["type"] == "too_short" and any(_lies_in(other["loc"], item["loc"]) for other in items):
+            continue  # an item that is refused is not counted: that it is one is said already
         place = _Place(settings, item["loc"])
         key, ctx = ".".join(place.path) or "the file", item.get("ctx", {})
         match item["type"]:
@@ -118,6 +121,10 @@ def describe_errors(error: ValidationError, settings: type[BaseModel]) -> str:
                 continue
         faults.setdefault(key, []).append(f"={sentence}")
     return "\n".join(line for key, said in faults.items() for line in _lines(key, said, values.get(key)))
+
+
+def _lies_in(loc: Sequence[int | str], whole: Sequence[int | str]) -> bool:
+    return len(loc) > len(whole) and loc[: len(whole)] == whole
 
 
 def _lines(key: str, said: Sequence[str], value: Any) -> Iterator[str]:

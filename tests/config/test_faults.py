@@ -188,6 +188,18 @@ def test_a_fault_says_what_was_expected_what_came_and_what_is_nearest(
     assert words in str(raised.value).replace(".0.", ".").replace(".0:", ":")
 
 
+def test_a_list_whose_items_are_refused_is_not_called_too_short() -> None:
+    values = read_toml(ROOT / "configs" / "alpha-train.toml", "training")
+    for recording in values["recordings"]:
+        recording["path"] = "/elsewhere/a.edf"
+    with pytest.raises(ConfigError) as caught:
+        check_settings(values, TrainingConfig, "it")
+    assert "recordings.0.path" in str(caught.value)
+    assert "a list of at least" not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"recordings: expected a list of at least \d, came \[\]"):
+        check_settings(values | {"recordings": []}, TrainingConfig, "it")
+
+
 def test_a_long_value_is_cut() -> None:
     with pytest.raises(ConfigError) as raised:
         check_settings(session(network="moon" * 1000), SessionConfig, "it")

@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 from bci.errors import ConfigError, RecordingError
 from bci.io.files.brainvision import write_brainvision
+from bci.io.files.cells import cell
 from bci.io.files.folder import write_json
 from bci.io.files.formats.file import text_at
 from bci.io.files.formats.logs import collected
@@ -34,7 +36,8 @@ _EVENTS: Mapping[str, str] = {
     "onset": "When the event was, in seconds from the first sample of the file: its place among the samples over the "
     "sampling rate. Pauses in the recording take no time here; see 'recorded_time'.",
     "duration": "Seconds; 0 where the recording states none.",
-    "trial_type": f"The marker as it was sent; {GAP!r} where samples are missing.",
+    "trial_type": f"The marker as it was sent; {GAP!r} where samples are missing. A text that a spreadsheet would take "
+    "for a formula, or that holds what cannot be seen, begins with ' and is written as in Python: '=1+1, 'a\\x1bb.",
     "value": "The whole number that the marker is, if it is one.",
     "sample": "The first sample at or after the event, counted from 0.",
     "recorded_time": "When the event was, in seconds from the first sample by the recording's own clock.",
@@ -89,7 +92,8 @@ def export_bids(
     for name, label in entities.items():
         if label is not None and not _LABEL.fullmatch(label):
             raise ConfigError(f"--{name} {label!r}: letters and digits alone were expected, as BIDS has it")
-    channels = channels_of(recording, kind)
+    # The same label in every file of the set, and a formula in none.
+    channels = [replace(channel, name=cell(channel.name)) for channel in channels_of(recording, kind)]
     datatype = _datatype(recording, channels)
     placed, outside = places_of(recording)
     place = mne_bids.BIDSPath(**entities, root=out, datatype=datatype)
@@ -230,7 +234,7 @@ def _write_events(stem: Path, placed: Sequence[Placed], rate: float) -> None:
         [
             repr(p.position / rate),
             "0",
-            " ".join(p.text.split()) or "n/a",
+            cell(" ".join(p.text.split())) or "n/a",
             str(p.code) if p.code or p.text.strip() == "0" else "n/a",
             str(int(-(-p.position // 1))),
             repr(round(p.time, 9)),

@@ -51,7 +51,10 @@ def read_header(
         )
         shape, fortran, dtype = read(file, max_header_size=LONGEST_HEADER)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, EOFError) as error:
-        raise refuse(f"{name} is not a NumPy array file, or its header is damaged: {error}") from error
+        raise refuse(
+            f"{name} is not a NumPy array file, or its header is damaged. Get it again from its origin, or save it "
+            "with numpy.save."
+        ) from error
     if dtype.kind not in kinds:
         why = (
             "it would need pickle, which can run code" if dtype.hasobject else "only real numbers can be read"

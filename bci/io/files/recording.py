@@ -180,9 +180,15 @@ def judged(recording: FileRecording) -> FileRecording:
     second = min(round(recording.signal.rate), recording.n)
     # Not the start alone: amplifiers settle there.
     at = np.linspace(0, recording.n - second, min(_LOOKED_AT, recording.n // second), dtype=np.int64)
-    found = [moves(recording.read(int(first), int(first) + second)) for first in at]
+    found, numbers = [], False
+    for first in at:
+        samples = recording.read(int(first), int(first) + second)
+        found.append(moves(samples))
+        numbers = numbers or bool(np.isfinite(samples).any())
     usual = float(np.nanmedian(found)) if np.isfinite(found).any() else np.nan
     words = implausible(usual, recording.signal.unit, text_at(recording.header, "type"))
+    if not numbers:
+        words = "the channels hold no number (NaN alone) in any of the seconds that were looked at"
     return replace(recording, defects=(*recording.defects, words)) if words else recording
 
 

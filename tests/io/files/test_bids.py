@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import warnings
 from pathlib import Path
 
 import made_files as made
@@ -77,6 +78,36 @@ def test_what_is_exported_is_read_back_equal(recorded: tuple[Path, np.ndarray], 
     assert np.array_equal((raw.get_data().T * 1e6).astype(np.float32), samples)
     found = [(a["onset"] * planted.RATE, a["description"]) for a in raw.annotations]
     assert found == [(pytest.approx(p, abs=1e-6), t.replace("\t", " ")) for p, t in PLACES]
+
+
+def test_no_table_of_the_set_holds_a_formula_or_what_cannot_be_seen(tmp_path: Path) -> None:
+    labels = ["=1+1", "a\x1b[31mred", "\u202eabc", "@SUM(1)", "+1", "face"]
+    values = (20 * np.random.default_rng(5).normal(size=(1000, 1))).astype(np.float32)
+    desc = (
+        "<channels><channel><label>=HYPERLINK(1)</label><unit>uV</unit><type>EEG</type></channel></channels>"
+    )
+    (tmp_path / "a.xdf").write_bytes(
+        made.xdf(
+            made.header(1, "amp", 1, 100.0, desc=desc),
+            made.samples(1, values, 50 + np.arange(1000) / 100),
+            made.header(2, "m", 1, 0.0, kind="string", content="Markers"),
+            made.texts(2, labels, 51.0 + np.arange(len(labels))),
+        )
+    )
+    export_bids(open_recording(tmp_path / "a.xdf"), tmp_path / "bids", subject="01", task="t", kind="eeg")
+    folder = tmp_path / "bids" / "sub-01" / "eeg"
+    for table in (tmp_path / "bids").rglob("*.tsv"):
+        text = table.read_text("utf-8")
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        cells = [one for line in text.splitlines() for one in line.split("\t")]
+        assert [one for one in cells if one[:1] in "=@+" and one] == [], table.name
+    header = folder / "sub-01_task-t_eeg.vhdr"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert mne.io.read_raw_brainvision(header, verbose="ERROR").ch_names == ["'=HYPERLINK(1)"]
+    events = open_recording(header, events=folder / "sub-01_task-t_events.tsv").markers
+    assert [event.text for event in events] == labels
 
 
 def test_nothing_is_made_up(recorded: tuple[Path, np.ndarray], tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from made_files import tal, write_brainvision, write_edf
 
 from bci.config.session import load_session
 from bci.errors import RecordingError
+from bci.io.files.cells import cell
 from bci.io.files.formats.events_beside import beside
+from bci.io.files.formats.events_table import read_table
 from bci.io.files.recording import open_recording
 
 RNG = np.random.default_rng(24)
@@ -127,6 +129,15 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, name: str, content: byte
     (tmp_path / name).write_bytes(content)
     with pytest.raises(RecordingError, match=words):
         open_recording(path)
+
+
+def test_a_label_that_we_had_to_escape_is_the_one_that_was_sent_and_a_foreign_one_stays(
+    tmp_path: Path,
+) -> None:
+    labels = ["=1+1", "a\x1b[2J", "\u202eb", "'quoted", "'tis", "-1"]
+    rows = [f"{i}\t{cell(label) if label != chr(39) + 'tis' else label}\n" for i, label in enumerate(labels)]
+    (tmp_path / "e.tsv").write_text("onset\ttrial_type\n" + "".join(rows), encoding="utf-8")
+    assert [row.text for row in read_table(tmp_path / "e.tsv").rows] == labels
 
 
 def test_only_files_that_are_named_like_the_recording_are_taken(tmp_path: Path) -> None:

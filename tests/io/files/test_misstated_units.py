@@ -34,6 +34,13 @@ def test_microvolts_called_something_else_are_said(tmp_path: Path, unit: str, fi
     assert all(fits in words for words in found.amplitude.reasons)
 
 
+def test_channels_without_one_number_are_said_and_flat_ones_are_not_that(tmp_path: Path) -> None:
+    for value, said in ((np.nan, True), (0.0, False)):
+        np.save(tmp_path / "a.npy", np.full((500, 2), value, np.float32))
+        defects = open_recording(tmp_path / "a.npy", rate=100, unit="uV").defects
+        assert any("no number" in words for words in defects) == said
+
+
 def test_real_recordings_that_state_a_wrong_unit_are_said_and_no_others(data: Path) -> None:
     misstated = {
         str(next((data / "ecog_lfp_grip").rglob("*.vhdr"))): "a millionth of it",

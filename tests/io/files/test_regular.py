@@ -116,6 +116,7 @@ def test_no_command_waits_for_a_pipe(tmp_path: Path, verb: str, called: str) -> 
     result = CliRunner().invoke(app, words)
     assert isinstance(result.exception, BciError | SystemExit), result.exception
     assert result.exit_code != 0
+    assert "no such file" not in str(result.exception), "it is there"
     assert not (tmp_path / "out").exists()
 
 

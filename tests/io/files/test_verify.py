@@ -332,6 +332,14 @@ def test_a_file_larger_than_memory_is_checked_in_little(tmp_path: Path) -> None:
     assert path.stat().st_size > 4 * limit
 
 
+def test_a_file_that_holds_no_stream_is_not_called_sound(tmp_path: Path) -> None:
+    for content in (b"XDF:", made.xdf()):
+        (tmp_path / "a.xdf").write_bytes(content)
+        report = verify(tmp_path / "a.xdf")
+        assert not report.sound
+        assert "holds no stream" in " ".join(report.sentences())
+
+
 def test_what_is_no_xdf_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.xdf").write_bytes(b"something else entirely")
     with pytest.raises(RecordingError, match="does not begin like an XDF file"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci.errors import RecordingError
+from bci.io.files.cells import cell, text_of
 from bci.io.files.formats.words import decode_text, number_in
 from bci.io.files.regular import LARGEST_TEXT, require_regular
 from bci.signal.types import code_of
@@ -110,4 +111,10 @@ def _column(names: list[str], wanted: tuple[str, ...]) -> int | None:
 def _field(fields: list[str], at: int | None) -> str:
     """Return a field; empty where the row has none, or says that nothing is known."""
     text = fields[at].strip() if at is not None and at < len(fields) else ""
-    return "" if text.casefold() in _NOTHING else text
+    return "" if text.casefold() in _NOTHING else _as_sent(text)
+
+
+def _as_sent(text: str) -> str:
+    """Return the text that a cell of ours stands for; a foreign cell that merely begins with ' stays as it is."""
+    sent = text_of(text)
+    return sent if cell(sent) == text else text

@@ -146,13 +146,19 @@ def unique(labels: Sequence[str], defects: list[str]) -> tuple[str, ...]:
     return numbered(labels)
 
 
+#: A name that is longer is cut where it is listed, characters.
+_LONGEST_NAME = 60
+
+
 def listed(names: Sequence[str], most: int = 8) -> str:
     """Return names separated by commas, at most `most` of them.
 
     >>> listed(["a", "b", "c"], most=2)
     'a, b and 1 more'
     """
-    text = ", ".join(names[:most])
+    text = ", ".join(
+        name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names[:most]
+    )
     return text if len(names) <= most else f"{text} and {len(names) - most} more"
 
 

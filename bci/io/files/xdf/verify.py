@@ -126,6 +126,8 @@ def _report(path: Path, walk: Walk, findings: _Findings) -> Report:
         for stream, state in sorted(states.items())
     )
     notes, closed = _beside(path, walk)
+    if not streams:
+        notes.append("it holds no stream: nothing was recorded in it, or its beginning is lost")
     whole = not findings.damaged
     for _, state in sorted(states.items()):
         name = repr(state.header.name)
