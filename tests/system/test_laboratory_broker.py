@@ -99,6 +99,17 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def waits_for_no_acknowledgement(client: aiomqtt.Client) -> bool:
+    """Whether a small message is sent at once, also while the one before it is on its way."""
+    opened = client._client.socket()
+    return bool(opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+
+def test_no_example_holds_a_command_back() -> None:
+    for example in EXAMPLES.glob("*.conf"):
+        assert "set_tcp_nodelay true" in example.read_text("utf-8").splitlines(), example
+
+
 def address(laboratory: tuple[Path, int], user: str, **changes: object) -> BrokerAddress:
     folder, port = laboratory
     values = {"host": "localhost", "port": port, "tls": True, "ca": folder / "ca.crt", "username": user}
@@ -139,6 +150,8 @@ def test_an_operator_commands_a_rig_answers_and_a_viewer_looks(laboratory: tuple
         rig, operator, viewer = (connect(address(laboratory, user)) for user in USERS)
         async with rig, operator, viewer:
             clients = dict(zip(USERS, (rig, operator, viewer), strict=True))
+            for client in clients.values():
+                assert waits_for_no_acknowledgement(client)
             listening = [asyncio.create_task(listen(user, client)) for user, client in clients.items()]
             for client in clients.values():
                 await client.subscribe("bci/v1/demo/+/state", qos=1)

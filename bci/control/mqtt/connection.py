@@ -1,6 +1,7 @@
 """A BrokerAddress is where a session's broker is and how one logs in; `connect` opens a connection to it."""
 
 import logging
+import socket
 import ssl
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +18,9 @@ TIMEOUT = 5.0
 
 #: Seconds from ping to ping: one and a half of it after a client has fallen silent, the broker publishes its last will.
 KEEPALIVE = 5
+
+#: Small messages are sent at once, not when what was sent before them is acknowledged: that takes up to 40 ms.
+_AT_ONCE = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 #: What the library says of a connection that comes and goes is said by us, once.
 _QUIET = logging.getLogger("bci.mqtt.library")
@@ -110,6 +114,7 @@ def connect(address: BrokerAddress, *, will: aiomqtt.Will | None = None, **optio
         will=will,
         timeout=TIMEOUT,
         keepalive=KEEPALIVE,
+        socket_options=[_AT_ONCE],
         logger=_QUIET,
         **options,
     )

@@ -7,20 +7,18 @@ looked at, so an hour opens as fast as a minute.
 import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.control.line import named
-from bci.control.page.evoked import AFTER_S, BEFORE_S, Evoked, EvokedResponse
+from bci.control.page.evoked import AFTER_S, Evoked, EvokedResponse
 from bci.control.page.facts import PageFacts
-from bci.control.page.live import LOG_LINES, SHOWN_WORDS, gap_band
-from bci.control.page.model import COLUMNS, SIDE_SAMPLES, SPECTRUM_S, GapBand, SideCurve, channel_labels
+from bci.control.page.live import SHOWN_WORDS
+from bci.control.page.model import GapBand, SideCurve
 from bci.control.page.moment import (
     Banner,
     Counter,
@@ -32,45 +30,28 @@ from bci.control.page.moment import (
     confidence_words,
     counter,
 )
+from bci.control.page.recorded_log import RecordedLog
+from bci.control.page.recorded_marks import RecordedMarks
+from bci.control.page.recorded_sight import RecordedSight
 from bci.control.page.redrawing import Redrawing, file_picture
-from bci.control.page.spectrum import Spectrum, spectrum
+from bci.control.page.spectrum import Spectrum
 from bci.control.page.stages import AT_DISPLAY, BEFORE_DISPLAY, KEPT, StageHistogram, StageTimes
-from bci.control.page.traces import DrawnTraces, TracePicture
+from bci.control.page.traces import TracePicture
 from bci.errors import BciError
 from bci.memory.alarms import Alarm, lasted
-from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
 from bci.session.samples import RecordedStream
 from bci.session.tables import Row
-from bci.signal.types import STAGES, Event, MarkKind, Shown, Signal
+from bci.signal.types import STAGES, Event, Shown, Signal
 
 #: The kind of a stream that a step writes beside the samples.
 _SIDE = "Quality"
 
+#: Marks whose counts are samples that never came or were never seen.
+_LOSSES = ("gap", "overrun", "reconnect")
+
 #: Events that are averaged: so many before the time that is shown.
 _AVERAGED = 200
-
-#: For how long a mark of what went wrong stands among the alarms, seconds.
-_RECENT_S = 10.0
-
-#: Marks that say that something went wrong, and how badly.
-_TROUBLES: Mapping[str, Tone] = {
-    "gap": Tone.URGENT,
-    "overrun": Tone.URGENT,
-    "stalled": Tone.URGENT,
-    "lost": Tone.URGENT,
-    "latched": Tone.URGENT,
-    "reconnect": Tone.NOTE,
-    "clock_reset": Tone.NOTE,
-    "restart": Tone.NOTE,
-    "refused": Tone.NOTE,
-    "double": Tone.NOTE,
-    "uncertain": Tone.NOTE,
-    "epoch_lost": Tone.NOTE,
-    "command": Tone.NOTE,
-    "swapped": Tone.NOTE,
-    "skipped": Tone.NOTE,
-}
 
 
 class RecordedModel:
@@ -94,8 +75,7 @@ class RecordedModel:
         self._facts = PageFacts.of(session.folder) or PageFacts()
         self._shown = session.table("shown")
         self._flips = np.array([float(row["flip"]) for row in self._shown])
-        self._marks = [row for row in session.table("marks") if row["time"] not in ("", "nan")]
-        self._mark_times = np.array([float(row["time"]) for row in self._marks])
+        self._marks = RecordedMarks(session.table("marks"))
         self._frames = {
             named("decode", name or ""): list(session.frames_of(name)) for name in (None, *session.decoders)
         }
@@ -104,7 +84,7 @@ class RecordedModel:
             for program, frames in self._frames.items()
         }
         self._redrawing = {program: Redrawing(self._facts.bundles.get(program)) for program in self._frames}
-        self._sights: dict[str, _RecordedSight] = {}
+        self._sights: dict[str, RecordedSight] = {}
         self._evoked: tuple[int, Evoked] | None = None
         begin = min(
             (times[0] for times in (self._flips, *self._published.values()) if len(times)), default=0.0
@@ -140,7 +120,7 @@ class RecordedModel:
     def moment(self) -> PageMoment:
         """Return all but the curves."""
         start, stop = self.span or (0.0, 0.0)
-        alarms = self._alarms()
+        alarms = self._marks.alarms(self.now)
         return PageMoment(
             name=self._session.folder.resolve().name,
             elapsed=self.now - start,
@@ -151,7 +131,7 @@ class RecordedModel:
             counters=self._counters(),
             progress=self._progress(),
             pictures=[*self._on_the_screen(), *self._what_was_read()],
-            log=self._log_until_now(),
+            log=self._log.until(stop - self.now),
             no_commands="the session is over",
         )
 
@@ -171,36 +151,9 @@ class RecordedModel:
             return Banner(Tone.NOTE, "Neutral picture", f"{row['reason']}. {how}")
         return Banner(Tone.GOOD, "All was well", how)
 
-    def _alarms(self) -> list[Alarm]:
-        """Return what went wrong in the seconds before."""
-        first = int(np.searchsorted(self._mark_times, self.now - _RECENT_S))
-        end = int(np.searchsorted(self._mark_times, self.now, "right"))
-        alarms = []
-        for row in reversed(self._marks[first:end]):
-            level = _TROUBLES.get(row["kind"])
-            if level is None:
-                continue
-            ago = self.now - float(row["time"])
-            words = f"{row['source']}: {row['kind'].replace('_', ' ')}"
-            alarms.append(
-                Alarm(
-                    f"{row['kind']} {row['source']} {row['time']}",
-                    f"{words}, {lasted(ago)} before",
-                    row["detail"] or f"{words} at sample {row['first']}.",
-                    "",
-                    urgent=level is Tone.URGENT,
-                    age=ago,
-                )
-            )
-        return sorted(alarms, key=lambda alarm: not alarm.urgent)
-
     def _nodes(self) -> list[Node]:
         summary = self._session.summary or {}
-        restarts: dict[str, int] = {}
-        for row in self._marks[: int(np.searchsorted(self._mark_times, self.now, "right"))]:
-            if row["kind"] == MarkKind.RESTART.name.lower():
-                name = row["detail"].partition(" ")[0]
-                restarts[name] = restarts.get(name, 0) + 1
+        restarts = self._marks.restarts(self.now)
         nodes = []
         for name in summary.get("programs", {}):
             times = restarts.get(name, 0)
@@ -210,23 +163,16 @@ class RecordedModel:
 
     def _counters(self) -> list[Counter]:
         """Return the numbers as they stood."""
-        skipped = invalid = made = 0
+        invalid = made = 0
         for program, frames in self._frames.items():
             past = frames[: self._past(program)]
             made += len(past)
             invalid += sum(not frame.valid for frame in past)
-        until = int(np.searchsorted(self._mark_times, self.now, "right"))
-        lost = 0
-        for row in self._marks[:until]:
-            if row["kind"] == "skipped":
-                skipped += int(row["count"])
-            elif row["kind"] in ("gap", "overrun", "reconnect"):
-                lost += int(row["count"])
         changes = int(np.searchsorted(self._flips, self.now, "right"))
         numbers = [
-            counter("samples lost", lost, Tone.URGENT),
+            counter("samples lost", self._marks.count(_LOSSES, self.now), Tone.URGENT),
             counter("reconstructions", made, Tone.IDLE),
-            counter("windows skipped", skipped, Tone.NOTE),
+            counter("windows skipped", self._marks.count(("skipped",), self.now), Tone.NOTE),
             counter("invalid", invalid, Tone.IDLE),
             counter("changes of picture", changes, Tone.IDLE),
         ]
@@ -261,33 +207,8 @@ class RecordedModel:
         return Progress(done, aborted, len(self._trials), "recorded")
 
     @cached_property
-    def _log(self) -> tuple[list[str], NDArray[np.float64]]:
-        """Lines of the log, and when each was written, seconds before the last of them."""
-        try:
-            text = (self._session.folder / "log.txt").read_text("utf-8", errors="replace")
-        except OSError:
-            return [], np.empty(0)
-        lines = [line for line in text.split("\n") if line]
-        times, last = [], math.nan
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                last = datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").timestamp()
-            times.append(last)
-        return lines, np.array(times)
-
-    def _log_until_now(self) -> list[str]:
-        """Return the lines until now; the log has the wall's clock, whose end is about that of the flips."""
-        lines, times = self._log
-        if not lines or not np.isfinite(times).any():
-            return lines[-LOG_LINES:]
-        ending = next((t for line, t in zip(lines, times, strict=True) if "INFO ending: " in line), times[-1])
-        stop = self.span[1] if self.span else self.now
-        end = (
-            int(np.searchsorted(times, ending + (self.now - stop), "right"))
-            if self.now < stop
-            else len(lines)
-        )
-        return lines[max(0, end - LOG_LINES) : end]
+    def _log(self) -> RecordedLog:
+        return RecordedLog(self._session.folder / "log.txt")
 
     # -- pictures ----------------------------------------------------------------------------------------
 
@@ -351,12 +272,12 @@ class RecordedModel:
 
     # -- curves ------------------------------------------------------------------------------------------
 
-    def _sight(self, stream: str) -> "_RecordedSight | None":
+    def _sight(self, stream: str) -> RecordedSight | None:
         if stream not in self._recorded:
             return None
         if stream not in self._sights:
             frames = next(iter(self._frames.values())) if stream == next(iter(self._recorded)) else []
-            self._sights[stream] = _RecordedSight(self._recorded[stream], frames, self._seconds)
+            self._sights[stream] = RecordedSight(self._recorded[stream], frames, self._seconds)
         return self._sights[stream]
 
     def traces(self, stream: str, channels: slice) -> TracePicture | None:
@@ -371,22 +292,12 @@ class RecordedModel:
 
     def gaps(self, stream: str) -> Sequence[GapBand]:
         """Return where data of a stream are missing in the time that is shown."""
-        bands = []
-        for row in self._marks:
-            kind = MarkKind[row["kind"].upper()]
-            if row["source"] == stream and (kind.starts_segment or kind is MarkKind.STALLED):
-                bands.append(gap_band(kind, float(row["time"]), float(row["value"] or "nan")))
-        start = self.now - self.seconds(stream)
-        return [band for band in bands if band.stop >= start and band.start <= self.now]
+        return self._marks.gaps(stream, self.now - self.seconds(stream), self.now)
 
     def spectrum(self, stream: str, channels: slice) -> Spectrum | None:
         """Return the spectrum of some channels of a stream."""
         sight = self._sight(stream)
-        if sight is None or not sight.signal.rate:
-            return None
-        end = sight.count_at(self.now)
-        samples, _ = sight.read(end - int(SPECTRUM_S * sight.signal.rate), end)
-        return spectrum(samples.reshape(len(samples), -1)[:, channels], sight.signal.rate)
+        return None if sight is None else sight.spectrum(channels, self.now)
 
     @cached_property
     def _events(self) -> list[Event]:
@@ -428,98 +339,5 @@ class RecordedModel:
 
     def sides(self) -> Sequence[SideCurve]:
         """Return what steps said beside the samples."""
-        curves = []
-        for name in self._recorded:
-            if name not in self.streams and (sight := self._sight(name)) is not None:
-                end = sight.count_at(self.now)
-                samples, counts = sight.read(end - SIDE_SAMPLES, end)
-                labels = channel_labels(sight.signal)
-                values = np.asarray(samples, np.float64).reshape(len(samples), -1)
-                curves.append(SideCurve(name, labels, sight.times(counts), values))
-        return curves
-
-
-class _RecordedSight:
-    """One recorded stream as it is looked at: its counts and times, and what is between two of them."""
-
-    def __init__(self, stream: RecordedStream, frames: Sequence[RecordedFrame], seconds: float) -> None:
-        self._stream, self._asked = stream, seconds
-        self.signal = stream.signal
-        self._counts, self._times = _clock(stream, frames, self.signal)
-        self._drawn: tuple[float, DrawnTraces] | None = None
-
-    @property
-    def seconds(self) -> float:
-        """How much is shown at once."""
-        return (
-            DrawnTraces(self.signal, self._asked, COLUMNS).seconds
-            if self._drawn is None
-            else self._drawn[1].seconds
-        )
-
-    def count_at(self, time: float) -> int:
-        """Return the count of the sample after a time, session seconds."""
-        return round(float(_line(time, self._times, self._counts, self.signal.rate or 1.0))) + 1
-
-    def times(self, counts: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the times of samples, session seconds."""
-        rate = self.signal.rate or 1.0
-        return np.asarray(_line(counts, self._counts, self._times, 1 / rate), np.float64)
-
-    def read(self, first: int, end: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the samples between two counts, as far as they are there, and their counts."""
-        pieces = [(at, samples) for at, samples in self._stream.between(max(0, first), end) if len(samples)]
-        if not pieces:
-            return np.empty((0, *self.signal.shape), np.float32), np.empty(0, np.int64)
-        counts = np.concatenate([at + np.arange(len(samples)) for at, samples in pieces])
-        return np.concatenate([samples for _, samples in pieces]), counts
-
-    def traces(self, now: float) -> DrawnTraces:
-        """Return the columns of what is shown at a time."""
-        if self._drawn is None or self._drawn[0] != now:
-            drawn = DrawnTraces(self.signal, self._asked, COLUMNS)
-            end = self.count_at(now)
-            for at, samples in self._stream.between(max(0, self.count_at(now - drawn.seconds) - 1), end):
-                if len(samples):
-                    drawn.add(at, samples, self.times(at + np.arange(len(samples))))
-            self._drawn = now, drawn
-        return self._drawn[1]
-
-    def average(self, event: Event, evoked: Evoked) -> None:
-        """Average an event in."""
-        around = self.count_at(event.time - 2 * BEFORE_S), self.count_at(event.time + AFTER_S + BEFORE_S)
-        samples, counts = self.read(*around)
-        times = self.times(counts)
-        needed = evoked.needed(event, times, int(counts[0])) if len(counts) else None
-        if needed is None:
-            evoked.miss()
-            return
-        inside = (counts >= needed[0]) & (counts < needed[1])
-        if int(inside.sum()) != needed[1] - needed[0]:
-            evoked.miss()
-            return
-        evoked.add(event, samples[inside], times[inside])
-
-
-def _clock(
-    stream: RecordedStream, frames: Sequence[RecordedFrame], signal: Signal
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return counts of samples with their session times: of those that reconstructions rest on, else of all."""
-    pairs = sorted({(frame.last_sample, frame.stamps.get("data", math.nan)) for frame in frames})
-    known = np.array([pair for pair in pairs if math.isfinite(pair[1])], float).reshape(-1, 2)
-    if len(known) < 2:
-        ends = [
-            (stretch.first + place, stretch.times[place])
-            for stretch in stream.stretches()
-            for place in (0, len(stretch.times) - 1)
-        ]
-        known = np.array(ends, float).reshape(-1, 2)
-    if not len(known):
-        known = np.zeros((1, 2))
-    return known[:, 0], np.maximum.accumulate(known[:, 1])
-
-
-def _line(x: Any, xs: NDArray[np.float64], ys: NDArray[np.float64], slope: float) -> Any:
-    """Return y at x between known points, and beyond them with a stated slope."""
-    inside = np.interp(x, xs, ys)
-    return inside + slope * (np.minimum(x - xs[0], 0) + np.maximum(x - xs[-1], 0))
+        names = [name for name in self._recorded if name not in self.streams]
+        return [sight.curve(name, self.now) for name in names if (sight := self._sight(name)) is not None]
