@@ -277,7 +277,9 @@ class RecordedModel:
             return None
         if stream not in self._sights:
             frames = next(iter(self._frames.values())) if stream == next(iter(self._recorded)) else []
-            self._sights[stream] = RecordedSight(self._recorded[stream], frames, self._seconds)
+            recorded = self._recorded[stream]
+            jumps = self._marks.resumptions(stream, recorded.signal.rate)
+            self._sights[stream] = RecordedSight(recorded, frames, jumps, self._seconds)
         return self._sights[stream]
 
     def traces(self, stream: str, channels: slice) -> TracePicture | None:

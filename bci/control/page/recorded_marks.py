@@ -94,5 +94,20 @@ class RecordedMarks:
         for row in self._rows:
             kind = MarkKind[row["kind"].upper()]
             if row["source"] == stream and (kind.starts_segment or kind is MarkKind.STALLED):
-                bands.append(gap_band(kind, float(row["time"]), float(row["value"] or "nan")))
+                bands.append(gap_band(*_what(row)))
         return [band for band in bands if band.stop >= start and band.start <= now]
+
+    def resumptions(self, stream: str, rate: float) -> list[tuple[int, float]]:
+        """Return where a stream's time jumps: counts of samples, with their session times, on either side."""
+        known = []
+        for row in self._rows:
+            if row["source"] == stream and MarkKind[row["kind"].upper()].starts_segment:
+                first, band = int(row["first"]), gap_band(*_what(row))
+                known.append((first, band.stop))
+                if first and band.start < band.stop:
+                    known.append((first - 1, band.start - 1 / rate if rate else band.start))
+        return known
+
+
+def _what(row: Row) -> tuple[MarkKind, float, float]:
+    return MarkKind[row["kind"].upper()], float(row["time"]), float(row["value"] or "nan")

@@ -16,7 +16,7 @@ from bci.control.page.spectrum import Spectrum, spectrum
 from bci.control.page.traces import DrawnTraces
 from bci.session.frames import RecordedFrame
 from bci.session.samples import RecordedStream
-from bci.signal.types import Event, Signal
+from bci.signal.types import Event
 
 
 class RecordedSight:
@@ -28,6 +28,8 @@ class RecordedSight:
         It.
     frames : sequence of RecordedFrame
         Reconstructions that rest on it: they say at which session time its samples were.
+    resumptions : sequence of (int, float)
+        Counts of samples around its gaps, with their session times: between reconstructions time jumps there.
     seconds : float
         How much of it is shown at once.
 
@@ -37,10 +39,16 @@ class RecordedSight:
         What the samples are.
     """
 
-    def __init__(self, stream: RecordedStream, frames: Sequence[RecordedFrame], seconds: float) -> None:
+    def __init__(
+        self,
+        stream: RecordedStream,
+        frames: Sequence[RecordedFrame],
+        resumptions: Sequence[tuple[int, float]],
+        seconds: float,
+    ) -> None:
         self._stream, self._asked = stream, seconds
         self.signal = stream.signal
-        self._counts, self._times = _clock(stream, frames, self.signal)
+        self._counts, self._times = _clock(stream, frames, resumptions)
         self._drawn: tuple[float, DrawnTraces] | None = None
 
     @property
@@ -112,11 +120,13 @@ class RecordedSight:
 
 
 def _clock(
-    stream: RecordedStream, frames: Sequence[RecordedFrame], signal: Signal
+    stream: RecordedStream, frames: Sequence[RecordedFrame], resumptions: Sequence[tuple[int, float]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return counts of samples with their session times: of those that reconstructions rest on, else of all."""
-    pairs = sorted({(frame.last_sample, frame.stamps.get("data", math.nan)) for frame in frames})
-    known = np.array([pair for pair in pairs if math.isfinite(pair[1])], float).reshape(-1, 2)
+    pairs = {(frame.last_sample, frame.stamps.get("data", math.nan)) for frame in frames}
+    if pairs:
+        pairs |= set(resumptions)
+    known = np.array(sorted(pair for pair in pairs if math.isfinite(pair[1])), float).reshape(-1, 2)
     if len(known) < 2:
         ends = [
             (stretch.first + place, stretch.times[place])
