@@ -49,6 +49,7 @@ class Lost:
 class _Waiting:
     event: Event
     index: int | None
+    told: bool = False
 
 
 class Epochs:
@@ -115,6 +116,15 @@ class Epochs:
         """
         given = [*indices, *[None] * (len(markers) - len(indices))]
         self._waiting += [_Waiting(event, index) for event, index in zip(markers, given, strict=True)]
+        if self.pipeline.hears_events:
+            # Each event is told before the first sample after it is run, whatever the chunks.
+            for part in _single(chunk):
+                self._tell(part)
+                yield from self._push(part)
+        else:
+            yield from self._push(chunk)
+
+    def _push(self, chunk: Window) -> Iterator[Epoch]:
         out = self.pipeline(chunk)
         if out.reset:
             yield from self._settle_before_reset()
@@ -133,6 +143,24 @@ class Epochs:
         """Count every open marker as lost: the signal has ended."""
         self._lose(self._waiting, "gap")
         self._waiting = []
+
+    def _tell(self, part: Window) -> None:
+        """Tell the pipeline of the events up to the one sample that comes next, in the order of time."""
+        if part.reset or not self._parts or self._parts[-1].end != part.first:
+            return  # what begins a segment makes the pipeline forget: tell before the sample after it
+        for one in sorted(self._waiting, key=lambda waiting: waiting.event.time):
+            time = one.event.time
+            if one.told or (time > part.times[0] if one.index is None else one.index > part.first):
+                continue
+            index = one.index
+            if index is None:
+                index = self._nearest(min(time, float(self._parts[-1].times[-1])))
+                if index is not None and abs(part.times[0] - time) < abs(self._time(index) - time):
+                    index = part.first
+            if index is not None and index >= self._parts[0].first:
+                at = float(part.times[0]) if index == part.first else self._time(index)
+                self.pipeline.begin_trial(index, time - at)
+                one.told = True
 
     def _settle_before_reset(self) -> Iterator[Epoch]:
         """Complete or lose the markers of the segment that has ended."""
@@ -220,6 +248,21 @@ class Epochs:
             end * ratio - 1,
             settled=(first + 1) * ratio - 1 >= self.pipeline.settled_from,
             event=event,
+        )
+
+
+def _single(chunk: Window) -> Iterator[Window]:
+    """Yield the samples of a chunk one at a time."""
+    for place in range(len(chunk.samples)):
+        here = slice(place, place + 1)
+        yield replace(
+            chunk,
+            first=chunk.first + place,
+            samples=chunk.samples[here],
+            times=chunk.times[here],
+            bad=chunk.bad[here],
+            last_sample=chunk.first + place,
+            reset=chunk.reset if place == 0 else "",
         )
 
 

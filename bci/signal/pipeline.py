@@ -15,7 +15,7 @@ import numpy as np
 
 from bci.errors import ConfigError, nearest
 from bci.signal.run import Run
-from bci.signal.step import Kernel, RunStep, SideKernel, Step
+from bci.signal.step import EventKernel, Kernel, ListeningKernel, RunStep, SideKernel, Step
 from bci.signal.steps.features import BandCovariance, BandPower, Covariance
 from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
 from bci.signal.steps.masking import Artefact, Flat, Saturation
@@ -24,6 +24,7 @@ from bci.signal.types import Flags, Samples, Signal, Times, Window
 from bci.signal.volumes.dvars import Dvars
 from bci.signal.volumes.mask import MaskVolume
 from bci.signal.volumes.motion import MotionCorrection
+from bci.signal.volumes.trial_betas import TrialBetas
 
 __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
 
@@ -31,7 +32,7 @@ __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
 STEPS: tuple[type[Any], ...] = (
     BandPass, HighPass, LowPass, Notch, Decimate, CommonAverage, Bipolar, Pick, Scale, Saturation, Flat,
     Artefact, BandPower, BandCovariance, Covariance, Relabel, MaskVolume, Dvars,
-    MotionCorrection,
+    MotionCorrection, TrialBetas,
 )  # fmt: skip
 
 
@@ -192,20 +193,62 @@ class RunningPipeline:
         self.output = pipeline.output(signal)
         self.plain = not pipeline.steps
         self._kernels: list[Kernel] = []
-        #: Kernels with a side output, and how many source samples make one sample of it.
+        #: Kernels with a side output, and how many source samples make one sample of it; what each said since it
+        #: was last taken.
         self._speakers: list[tuple[SideKernel, int]] = []
+        self._said: list[list[tuple[int, Samples]]] = []
+        #: For each kernel: itself as one that hears, the speaker that it hears, and its own place among speakers.
+        self._links: list[tuple[ListeningKernel | None, int, int]] = []
         self.ratio, self.settle = 1, 0
         for step in pipeline.steps:
             kernel = step.start(signal)
-            if isinstance(kernel, SideKernel):
-                self._speakers.append((kernel, self.ratio))
+            self._link(kernel)
             signal = step.output(signal)
             self._kernels.append(kernel)
             self.settle += kernel.settle * self.ratio
             self.ratio *= kernel.ratio
+        self._told = [one for one in self._kernels if isinstance(one, EventKernel) and one.hears_events]
+        if self._told and self.ratio != 1:
+            raise ConfigError(
+                "a pipeline that is told of events must not decimate: take the step that does out"
+            )
         self.settled_from = 0
         self._next = -1
         self._held: Samples = np.zeros((1, *self.signal.shape), self.signal.dtype)
+
+    def _link(self, kernel: Kernel) -> None:
+        """Note what a kernel hears and whether it speaks.
+
+        Raises
+        ------
+        ConfigError
+            If what it needs is not said before it, once for each of its samples.
+        """
+        listener = kernel if isinstance(kernel, ListeningKernel) and kernel.hears else None
+        heard = speaks = -1
+        if listener is not None:
+            names = [one.side.name if ratio == self.ratio else "" for one, ratio in self._speakers]
+            if listener.hears not in names:
+                raise ConfigError(
+                    f"a step of this pipeline needs {listener.hears!r} for each of its samples, which no step before "
+                    "it gives: put the step that does before it, with no decimation between them, or set motion = false"
+                )
+            heard = names.index(listener.hears)
+        if isinstance(kernel, SideKernel):
+            speaks = len(self._speakers)
+            self._speakers.append((kernel, self.ratio))
+            self._said.append([])
+        self._links.append((listener, heard, speaks))
+
+    @property
+    def hears_events(self) -> bool:
+        """Whether a step wants to be told of events; then samples are run one at a time (`begin_trial`)."""
+        return bool(self._told)
+
+    def begin_trial(self, index: int, lag_s: float) -> None:
+        """Tell of an event at `lag_s` seconds after output sample `index`, the newest or the next one at the latest."""
+        for kernel in self._told:
+            kernel.begin_trial(index, lag_s)
 
     @property
     def sides(self) -> tuple[Signal, ...]:
@@ -214,8 +257,12 @@ class RunningPipeline:
 
     def take_sides(self, chunk: Window) -> Iterator[Window]:
         """Yield the side outputs for `chunk`, which was run last; in the order of `sides`."""
-        for kernel, ratio in self._speakers:
-            first, samples = kernel.take_side()
+        for (kernel, ratio), said in zip(self._speakers, self._said, strict=True):
+            first = said[0][0] if said else 0
+            samples = (
+                np.concatenate([rows for _, rows in said]) if said else np.zeros((0, *kernel.side.shape))
+            )
+            said.clear()
             times = chunk.times if ratio == 1 else chunk.times[-(chunk.first + 1) % ratio :: ratio]
             n = len(samples)
             bad = np.zeros((n, *kernel.side.flag_shape), bool)
@@ -226,6 +273,8 @@ class RunningPipeline:
         self._next = first
         self._held = np.zeros((1, *self.signal.shape), self.signal.dtype)
         self.settled_from = first + self.settle
+        for said in self._said:
+            said.clear()
         for kernel in self._kernels:
             kernel.reset(first)
             first //= kernel.ratio
@@ -266,8 +315,12 @@ class RunningPipeline:
         self._next += len(times)
         samples, bad = self._finite(chunk)
         if self._kernels:
-            for kernel in self._kernels:
+            for kernel, (listener, heard, speaks) in zip(self._kernels, self._links, strict=True):
+                if listener is not None:
+                    listener.hear(self._said[heard][-1][1])
                 samples, bad = kernel(samples, bad)
+                if speaks >= 0:
+                    self._said[speaks].append(self._speakers[speaks][0].take_side())
             samples = samples.astype(np.float32)
         if ratio > 1:
             times = times[-(chunk.first + 1) % ratio :: ratio]

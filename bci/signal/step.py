@@ -110,6 +110,40 @@ class SideKernel(Protocol):
         ...
 
 
+@runtime_checkable
+class ListeningKernel(Protocol):
+    """A ListeningKernel uses the second output of a stage before it.
+
+    Attributes
+    ----------
+    hears : str
+        Name of that output's signal; empty when it needs none.
+    """
+
+    hears: str
+
+    def hear(self, rows: Samples) -> None:
+        """Take the rows (n, ...) that belong to the next n samples, before these."""
+        ...
+
+
+@runtime_checkable
+class EventKernel(Protocol):
+    """An EventKernel is told of the events that epochs are cut around.
+
+    Attributes
+    ----------
+    hears_events : bool
+        Whether it wants to be.
+    """
+
+    hears_events: bool
+
+    def begin_trial(self, index: int, lag_s: float) -> None:
+        """Take an event at `lag_s` after sample `index`, its nearest, before a later sample than the event is run."""
+        ...
+
+
 def check_positive(step: object, **settings: Any) -> None:
     """Raise ConfigError unless every setting is a finite number above zero."""
     for name, value in settings.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from bci.errors import ConfigError
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Flags, Lender, Samples, Signal, Times, Window
 
@@ -99,6 +100,10 @@ class Windows:
         if length < 1 or hop < 1:
             raise ValueError(f"a window has a length and a hop of at least 1 sample, got {length} and {hop}")
         self.pipeline = pipeline.start(signal)
+        if self.pipeline.hears_events:
+            raise ConfigError(
+                "a step of this pipeline is told of events, and sliding windows have none: cut epochs"
+            )
         self.length, self.hop = length, hop
         self.source_start = length * self.pipeline.ratio
         self.source_step = hop * self.pipeline.ratio

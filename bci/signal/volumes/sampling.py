@@ -52,7 +52,7 @@ def gaussian_kernel(sigma: float) -> NDArray[np.float64]:
     """Return the weights, an odd number of them with the sum 1, of a Gaussian with `sigma` in voxels.
 
     >>> gaussian_kernel(0.5).round(3).tolist()
-    [0.0, 0.106, 0.786, 0.106, 0.0]
+    [0.0, 0.106, 0.787, 0.106, 0.0]
     """
     reach = max(1, math.ceil(TRUNCATE * sigma))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

@@ -1,0 +1,232 @@
+"""TrialBetas turns rows of voxels into the beta of each trial: a pipeline's last step before epochs of one volume.
+
+At every volume it gives the beta of the newest trial whose wait is over, of the volumes up to this one. An epoch of
+one volume that begins `wait_s` after the onset holds exactly that trial's beta. The wait is that of blood, and belongs
+to no latency of the machine.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError
+from bci.signal.run import Design, Run
+from bci.signal.step import Kernel, Seconds, Step, check_channels, check_positive, check_regular, check_whole
+from bci.signal.types import Flags, Samples, Signal
+from bci.signal.volumes.motion import HEAD_RADIUS_MM
+from bci.signal.volumes.responses import Drift, ResponseGrid, drifts
+from bci.signal.volumes.single_trials import BetaKind, SingleTrials
+
+#: A volume of which a larger part must not be trusted is left out of the model.
+MOST_BAD = 0.5
+
+#: A voxel of whose volumes a larger part was marked has betas that are marked.
+MOST_MARKED = 0.1
+
+#: The longest run, volumes: a design of so many rows is built for each beta.
+LONGEST = 20_000
+
+
+@dataclass(frozen=True)
+class TrialBetas:
+    """TrialBetas estimates a beta for each trial in each voxel (LSS), causally; see `single_trials.SingleTrials`.
+
+    A volume more than half of whose voxels are marked (the head has moved too far) is left out of the model, and a beta
+    is marked while fewer than `freedom` degrees of freedom are left. It remembers the run: a gap begins a new model,
+    with onsets where they were.
+    """
+
+    wait_s: Seconds
+    """From the onset of a trial to the volume at which its beta is given."""
+    volumes: int
+    """Volumes of the planned run, over which responses and drifts are laid."""
+    onsets: str = "design"
+    """Where onsets are from: ``design``, planned in the session's ``[run] design``, or ``events``, the markers that
+    epochs are cut around."""
+    duration_s: Seconds = 0.0
+    """How long a trial lasts whose onset is an event; a design has durations of its own."""
+    kind: str = "beta"
+    """What is given: beta, t or z."""
+    motion: bool = True
+    """Whether the six parameters of the MotionCorrection before are nuisance of the model."""
+    drift: str = "cosine"
+    """Slow courses in the model: cosine, polynomial or none."""
+    cutoff_s: Seconds = 128.0
+    """Shortest period that cosines take for drift."""
+    order: int = 2
+    """Highest power of polynomials."""
+    freedom: int = 10
+    """Degrees of freedom that must be left for a beta that is trusted."""
+
+    def output(self, signal: Signal) -> Signal:
+        """Return a signal of betas, as many as voxels."""
+        check_channels(self, signal)
+        check_regular(self, signal)
+        check_positive(self, wait_s=self.wait_s, cutoff_s=self.cutoff_s, duration_s=self.duration_s or 1.0)
+        check_whole(self, 3, LONGEST, volumes=self.volumes)
+        check_whole(self, 0, 20, order=self.order)
+        check_whole(self, 1, LONGEST, freedom=self.freedom)
+        for name, value, choices in (
+            ("onsets", self.onsets, ("design", "events")),
+            ("kind", self.kind, get_args(BetaKind)),
+            ("drift", self.drift, get_args(Drift)),
+        ):
+            if value not in choices:
+                raise ConfigError(f"TrialBetas: {name} must be one of {', '.join(choices)}, got {value!r}")
+        return replace(signal, unit=self.kind, dtype="float32")
+
+    def start(self, signal: Signal) -> Kernel:
+        """Return the stage at work; one with a design of a session needs `with_run` first."""
+        self.output(signal)
+        if self.onsets == "design":
+            raise ConfigError(
+                "this pipeline estimates betas of planned trials, which only a session fixes: name a table in [run] "
+                "design, or call Pipeline.for_run first"
+            )
+        return _Estimating(self, signal, None)
+
+    def with_run(self, run: Run) -> Step:
+        """Return the step with the session's design.
+
+        Raises
+        ------
+        ConfigError
+            If it needs one and there is none.
+        """
+        if self.onsets == "events":
+            return self
+        if run.design is None:
+            raise ConfigError(
+                'expected planned trials in [run] design, came none. Name a table there, or set onsets = "events" in '
+                "the bundle's step."
+            )
+        return _Planned(self, run.design)
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """A _Planned is a `TrialBetas` with the session's design."""
+
+    settings: TrialBetas
+    design: Design
+
+    def output(self, signal: Signal) -> Signal:
+        out = self.settings.output(signal)
+        places = [_place(onset, signal.rate) for onset in self.design.onsets]
+        if any(after <= before for before, after in pairwise(places)):
+            raise ConfigError(
+                "expected planned onsets in order, a volume or more apart, came closer ones. Give one trial a volume."
+            )
+        if places and not 0 <= min(places) <= max(places) < self.settings.volumes:
+            raise ConfigError(
+                f"expected planned onsets within the {self.settings.volumes} volumes of the run "
+                f"({self.settings.volumes / signal.rate:g} s), came {self.design.onsets.min():g} to "
+                f"{self.design.onsets.max():g} s"
+            )
+        return out
+
+    def start(self, signal: Signal) -> Kernel:
+        self.output(signal)
+        return _Estimating(self.settings, signal, self.design)
+
+
+def _place(onset_s: float, rate: float) -> int:
+    """Return the volume nearest to an onset, the earlier of two: where an epoch puts it as well.
+
+    >>> [_place(onset, 0.5) for onset in (4.0, 4.9, 5.0, 5.1)]
+    [2, 2, 2, 3]
+    """
+    return math.ceil(onset_s * rate - 0.5)
+
+
+@dataclass(eq=False)
+class _Due:
+    """A _Due is a trial whose beta is given at volume `volume`, the last that it waits for."""
+
+    number: int
+    volume: int
+
+
+class _Estimating:
+    ratio = 1
+    settle = 0
+
+    def __init__(self, settings: TrialBetas, signal: Signal, design: Design | None) -> None:
+        self.hears = "motion" if settings.motion else ""
+        self.hears_events = design is None
+        self._settings, self._design = settings, design
+        self._tr_s = 1.0 / signal.rate
+        self._wait = round(settings.wait_s * signal.rate)
+        self._voxels = signal.shape[0]
+        self._grid = ResponseGrid(settings.volumes, self._tr_s)
+        kind: Drift = settings.drift  # type: ignore[assignment]  # checked by output
+        slow = drifts(kind, settings.volumes, self._tr_s, settings.cutoff_s, settings.order)
+        self._steady = np.column_stack([np.ones(settings.volumes), slow])
+        self._heard: Samples = np.zeros((0, 6))
+        self.reset(0)
+
+    def reset(self, first: int) -> None:
+        """Forget the volumes; planned trials and the count of volumes stay."""
+        columns = self._steady.shape[1] + (6 if self.hears else 0)
+        self._fit = SingleTrials(self._grid, columns, self._voxels)
+        self._next = first
+        self._due: list[_Due] = []
+        self._marked: NDArray[np.int_] = np.zeros(self._voxels, int)
+        self._beta: NDArray[np.float32] = np.zeros(self._voxels, np.float32)
+        self._beta_bad: Flags = np.ones(self._voxels, bool)
+        if self._design is not None:
+            for onset, duration in zip(self._design.onsets, self._design.durations, strict=True):
+                self._tell(_place(onset, 1.0 / self._tr_s), onset, duration)
+
+    def begin_trial(self, index: int, lag_s: float) -> None:
+        """Tell of an event at `lag_s` after volume `index`, its nearest; called in order."""
+        # To a microsecond: sums of stamps end beside the points of the fine grid that they mean.
+        self._tell(index, round(index * self._tr_s + lag_s, 6), self._settings.duration_s)
+
+    def _tell(self, index: int, onset_s: float, duration_s: float) -> None:
+        self._due.append(_Due(self._fit.begin(float(onset_s), float(duration_s)), index + self._wait))
+
+    def hear(self, rows: Samples) -> None:
+        """Take the motion of the next volumes, (n, 6 or more)."""
+        arcs = np.array([1.0, 1.0, 1.0, HEAD_RADIUS_MM, HEAD_RADIUS_MM, HEAD_RADIUS_MM])
+        self._heard = np.asarray(rows[:, :6], np.float64) * arcs
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        out = np.empty((len(samples), self._voxels), np.float32)
+        flags = np.empty(out.shape, bool)
+        for place, row in enumerate(samples):
+            volume, marked = self._next, None if bad is None else bad[place]
+            self._next += 1
+            if volume < self._settings.volumes:
+                self._take(volume, row, marked, self._heard[place : place + 1])
+                self._give(volume)
+            else:
+                self._beta_bad = np.ones(self._voxels, bool)
+            out[place], flags[place] = self._beta, self._beta_bad
+        return out, flags if flags.any() else None
+
+    def _take(self, volume: int, row: Samples, marked: Flags | None, motion: Samples) -> None:
+        if marked is not None:
+            if marked.mean() > MOST_BAD:
+                return
+            self._marked += marked
+        self._fit.add(volume, np.concatenate([self._steady[volume], *motion]), np.ascontiguousarray(row))
+
+    def _give(self, volume: int) -> None:
+        ready = [due for due in self._due if due.volume <= volume]
+        self._due = [due for due in self._due if due.volume > volume]
+        for due in ready:
+            kind: BetaKind = self._settings.kind  # type: ignore[assignment]
+            beta = None
+            if due is ready[-1] and self._fit.degrees_of_freedom(due.number) >= self._settings.freedom:
+                beta = self._fit.estimate(due.number, kind)
+            self._fit.forget(due.number)
+            if beta is None:
+                self._beta_bad = np.ones(self._voxels, bool)
+                continue
+            self._beta = beta.astype(np.float32)
+            self._beta_bad = self._marked > MOST_MARKED * self._fit.volumes
