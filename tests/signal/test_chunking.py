@@ -18,7 +18,7 @@ from bci.signal.types import Signal, Window
 from bci.signal.volumes.dvars import Dvars
 from bci.signal.volumes.mask import MaskVolume
 from bci.signal.volumes.motion import MotionCorrection
-from bci.signal.volumes.trial_betas import TrialBetas
+from bci.signal.volumes.trial_betas import SingleTrialBetas
 from bci.signal.windows import Windows, windows
 
 RATE, N = 200.0, 700
@@ -110,7 +110,7 @@ def assert_same(one: list[Window], other: list[Window]) -> None:
 
 def test_every_kind_of_step_is_under_test() -> None:
     # What takes volumes is tried in tests/signal/test_run.py and tests/signal/volumes.
-    assert {type(box) for box in BOXES} == set(STEPS) - {MaskVolume, MotionCorrection, TrialBetas}
+    assert {type(box) for box in BOXES} == set(STEPS) - {MaskVolume, MotionCorrection, SingleTrialBetas}
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=repr)

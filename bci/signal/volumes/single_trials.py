@@ -183,13 +183,12 @@ class SingleTrials:
         own = np.array(trial.innovations)
         others: Array = np.array([one.innovations for one in self._trials]).sum(axis=0) - own
         products = np.vstack([trial.product, self._together - trial.product])
-        columns = np.column_stack([own, others])
+        columns: Array = np.column_stack([own, others])
         size = float(np.linalg.norm(trial.column[self._places]))
         if others @ others <= (TOLD_APART * size) ** 2:  # no other trial has begun: no column of the model
             columns, products = columns[:, :1], products[:1]
-        triangle = np.linalg.qr(
-            columns[:, ::-1], mode="r"
-        )  # the trial last: its part that the others have not
+        # The trial stands last, so that the last pivot is its part that the others have not.
+        _, triangle = np.linalg.qr(columns[:, ::-1])
         if not size or abs(triangle[-1, -1]) <= TOLD_APART * size:
             return None
         inverse = np.linalg.inv(triangle)

@@ -1,4 +1,4 @@
-"""TrialBetas turns rows of voxels into the beta of each trial: a pipeline's last step before epochs of one volume.
+"""SingleTrialBetas turns rows of voxels into the beta of each trial: the last step before epochs of one volume.
 
 At every volume it gives the beta of the newest trial whose wait is over, of the volumes up to this one. An epoch of
 one volume that begins `wait_s` after the onset holds exactly that trial's beta. The wait is that of blood, and belongs
@@ -32,8 +32,8 @@ LONGEST = 20_000
 
 
 @dataclass(frozen=True)
-class TrialBetas:
-    """TrialBetas estimates a beta for each trial in each voxel (LSS), causally; see `single_trials.SingleTrials`.
+class SingleTrialBetas:
+    """SingleTrialBetas estimates a beta for each trial in each voxel (LSS), causally; see `single_trials.SingleTrials`.
 
     A volume more than half of whose voxels are marked (the head has moved too far) is left out of the model, and a beta
     is marked while fewer than `freedom` degrees of freedom are left. It remembers the run: a gap begins a new model,
@@ -76,7 +76,9 @@ class TrialBetas:
             ("drift", self.drift, get_args(Drift)),
         ):
             if value not in choices:
-                raise ConfigError(f"TrialBetas: {name} must be one of {', '.join(choices)}, got {value!r}")
+                raise ConfigError(
+                    f"SingleTrialBetas: {name} must be one of {', '.join(choices)}, got {value!r}"
+                )
         return replace(signal, unit=self.kind, dtype="float32")
 
     def start(self, signal: Signal) -> Kernel:
@@ -109,9 +111,9 @@ class TrialBetas:
 
 @dataclass(frozen=True, eq=False)
 class _Planned:
-    """A _Planned is a `TrialBetas` with the session's design."""
+    """A _Planned is a `SingleTrialBetas` with the session's design."""
 
-    settings: TrialBetas
+    settings: SingleTrialBetas
     design: Design
 
     def output(self, signal: Signal) -> Signal:
@@ -155,7 +157,7 @@ class _Estimating:
     ratio = 1
     settle = 0
 
-    def __init__(self, settings: TrialBetas, signal: Signal, design: Design | None) -> None:
+    def __init__(self, settings: SingleTrialBetas, signal: Signal, design: Design | None) -> None:
         self.hears = "motion" if settings.motion else ""
         self.hears_events = design is None
         self._settings, self._design = settings, design

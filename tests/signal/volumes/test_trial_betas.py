@@ -19,7 +19,7 @@ from bci.signal.volumes.motion import HEAD_RADIUS_MM, MotionCorrection
 from bci.signal.volumes.realign import brain
 from bci.signal.volumes.responses import ResponseGrid, drifts
 from bci.signal.volumes.rigid import matrix_of, voxel_sizes_mm
-from bci.signal.volumes.trial_betas import TrialBetas
+from bci.signal.volumes.trial_betas import SingleTrialBetas
 from bci.signal.windows import Windows
 from bci.sim.scanner.head import head_affine, head_volume
 
@@ -30,8 +30,8 @@ DESIGN = Design(np.array(ONSETS), np.full(len(ONSETS), 1.0), ("picture",) * len(
 EVENTS = [Event(100 + onset, "picture") for onset in ONSETS]
 GRID = ResponseGrid(N, TR)
 TRUTH = np.random.default_rng(0).normal(20, 8, (len(ONSETS), VOXELS))
-PLANNED = TrialBetas(7.5, N, motion=False, drift="polynomial", order=1)
-TOLD = TrialBetas(7.5, N, "events", 1.0, motion=False, drift="polynomial", order=1)
+PLANNED = SingleTrialBetas(7.5, N, motion=False, drift="polynomial", order=1)
+TOLD = SingleTrialBetas(7.5, N, "events", 1.0, motion=False, drift="polynomial", order=1)
 
 
 def values(noise: float = 2.0) -> NDArray[np.float32]:
@@ -57,7 +57,7 @@ def chunks(samples: NDArray[np.float32], sizes: Sequence[int], gap: int = -1) ->
 
 
 def cut(
-    step: TrialBetas,
+    step: SingleTrialBetas,
     given: list[Window],
     events: Sequence[Event] = EVENTS,
     indices: Sequence[int] = (),
@@ -86,7 +86,7 @@ def by_definition(number: int, volume: int, samples: NDArray[np.float32]) -> NDA
 
 
 @pytest.mark.parametrize("step", [PLANNED, TOLD], ids=["planned", "told"])
-def test_each_epoch_holds_the_beta_of_its_trial(step: TrialBetas) -> None:
+def test_each_epoch_holds_the_beta_of_its_trial(step: SingleTrialBetas) -> None:
     samples = values()
     got = cut(step, chunks(samples, [7]))
     assert len(got) == len(ONSETS)
@@ -109,7 +109,9 @@ def test_betas_are_near_the_planted_ones() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4), step=st.sampled_from([PLANNED, TOLD]))
-def test_epochs_do_not_depend_on_chunking_or_on_when_events_come(sizes: list[int], step: TrialBetas) -> None:
+def test_epochs_do_not_depend_on_chunking_or_on_when_events_come(
+    sizes: list[int], step: SingleTrialBetas
+) -> None:
     samples = values()
     whole = cut(step, chunks(samples, [N]))
     for parts in (cut(step, chunks(samples, sizes)), cut(step, chunks(samples, [1]), spread=True)):
@@ -156,7 +158,7 @@ def test_a_volume_that_must_not_be_trusted_is_left_out() -> None:
 
 
 def test_after_the_planned_run_nothing_is_given() -> None:
-    short = TrialBetas(7.5, 60, "events", 1.0, motion=False, drift="none")
+    short = SingleTrialBetas(7.5, 60, "events", 1.0, motion=False, drift="none")
     pipeline = Pipeline([short])
     running = pipeline.start(ROWS)
     for chunk in chunks(values(), [N]):
@@ -175,7 +177,7 @@ def test_after_the_planned_run_nothing_is_given() -> None:
     ],
 )
 def test_settings_that_cannot_be_are_refused(change: dict[str, Any], words: str) -> None:
-    step = TrialBetas(**({"wait_s": 7.5, "volumes": N, "motion": False} | change))
+    step = SingleTrialBetas(**({"wait_s": 7.5, "volumes": N, "motion": False} | change))
     with pytest.raises(ConfigError, match=words):
         step.output(ROWS)
 
@@ -192,7 +194,7 @@ def test_what_the_session_does_not_give_is_named() -> None:
     with pytest.raises(ConfigError, match="within the 80 volumes of the run"):
         Pipeline([PLANNED]).for_run(Run(design=late)).start(ROWS)
     with pytest.raises(ConfigError, match="needs 'motion' for each of its samples"):
-        Pipeline([TrialBetas(7.5, N, "events")]).start(ROWS)
+        Pipeline([SingleTrialBetas(7.5, N, "events")]).start(ROWS)
     with pytest.raises(ConfigError, match="must not decimate"):
         Pipeline([Decimate(2, 1), TOLD]).start(ROWS)
     with pytest.raises(ConfigError, match="sliding windows have none"):
@@ -221,7 +223,7 @@ def test_from_volumes_to_betas_with_motion_as_nuisance() -> None:
             for i in range(n)
         ]
     ).astype("f4")
-    steps = [MotionCorrection("brain", voxels), TrialBetas(9.0, n, "events", 1.0, drift="none")]
+    steps = [MotionCorrection("brain", voxels), SingleTrialBetas(9.0, n, "events", 1.0, drift="none")]
     signal = Signal("voxels", 1 / TR, SHAPE)
     run = Run(reference=STILL, affine=AFFINE, masks={"brain": mask})
     cutter = Epochs(signal, Pipeline(steps).for_run(run), start=9.0, stop=9.0 + TR)
