@@ -141,7 +141,7 @@ def send(device: Device, loss: float, seconds: float, seed: int) -> Sent:
 
 
 def _runs(n: int, share: float, length: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Return which of n are lost, in runs of a geometric length; none of the first five seconds, nor the last."""
+    """Return which of n are lost, in runs of a geometric length; none of the first sixtieth, nor the last."""
     lost = np.zeros(n, bool)
     begins = rng.random(n) < share / length
     lengths = rng.geometric(1 / length, n)

@@ -41,6 +41,15 @@ TOGETHER, PACKETS = 0.25, 0.4
 #: So many samples before a block are looked at with it: a hole may lie between the two.
 _TAIL = 8
 
+#: What is missing of the first packets differs from whole ones by no more than such a share of one.
+_NEARLY_WHOLE = 0.25
+
+#: And packets behind it for so many seconds tell that it was lost: one alone may be late.
+_STAYS_S = 0.125
+
+#: A slope is believed beside the nominal one from so many of its standard errors on.
+_BELIEVED = 2.0
+
 #: Over so many blocks the earliest packet is looked for.
 _EARLIEST_OF = 16
 
@@ -99,20 +108,37 @@ class Dejitter:
         self._origin = 0.0
         self._newest = -np.inf
         self._knot, self._slope = 0.0, self._nominal
-        self._weight = self._mean_i = self._mean_t = self._s_ii = self._s_it = 0.0
+        self._weight = self._mean_i = self._mean_t = self._s_ii = self._s_it = self._s_tt = self._seen = 0.0
+        self._period = self._nominal
         self.packets = False
         self.overdue = 0
         self._last: tuple[float, float] | None = (
             None  # number and stamp of the last sample of the block before
         )
-        self._early: deque[float] = deque(maxlen=_EARLIEST_OF)
+        self._early: deque[NDArray[np.float64]] = deque(maxlen=_EARLIEST_OF)
+        self._earliest = 0.0  # how far from the line through the ends of packets the earliest of them lies
         self.delays.restart()
 
     @property
     def period(self) -> float:
         """Seconds between two samples: fitted, or nominal before the first fit."""
-        fitted = self._s_it / self._s_ii if self._s_ii and self._weight >= _LEAST_BLOCK else 0.0
-        return fitted if fitted > 0 else self._nominal
+        return self._period
+
+    def _fit_period(self) -> float:
+        """Return the slope of the line, drawn to the nominal one as far as chance explains that they differ.
+
+        A crystal is as good as stated, but for some parts in a million, and a slope through few stamps is not. The
+        difference d, with a standard error e, counts for (1 - (ke)²/d²), not below 0 (James and Stein 1961).
+        """
+        if self._weight < _LEAST_BLOCK or not self._s_ii:
+            return self._nominal
+        fitted = self._s_it / self._s_ii
+        if fitted <= 0:
+            return self._nominal
+        off = fitted - self._nominal
+        noise = max(0.0, self._s_tt - fitted * self._s_it) / self._seen
+        error = _BELIEVED * _BELIEVED * noise / self._s_ii
+        return self._nominal + off * max(0.0, 1 - error / (off * off)) if off else fitted
 
     @property
     def begun(self) -> bool:
@@ -134,22 +160,31 @@ class Dejitter:
         self._lay(out)
         return True
 
-    def begin(self, stamps: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    def begin(self, stamps: NDArray[np.float64], out: NDArray[np.float64]) -> list[tuple[int, int]]:
         """Write the times of a segment's first samples (n,), which come in packets, some of whose ends are among them.
 
         They are not given as they came: the line through the ends of the packets holds for them too.
+
+        Returns
+        -------
+        list of (int, int)
+            Holes among them: samples before it, samples missing.
         """
         n = len(stamps)
         self._origin = float(stamps[0])
         stamps = stamps - self._origin
         numbers = np.arange(n, dtype=np.float64)
+        holes = lost_packets(stamps, self._nominal)
+        for after, missing in holes:
+            numbers[after:] += missing
         self._take_block(stamps, numbers, None)
-        line = self._mean_line(numbers) + min(self._early)
+        line = self._mean_line(numbers) + self._earliest
         np.add(line, self._origin, out=out)
         self.delays.learn(stamps - line, *self._looks(stamps))
-        self._tail = np.stack([numbers[-_TAIL:] - n, stamps[-_TAIL:]])
-        self._first, self._blocks = n, 1
-        self._knot, self._slope = self._line(n), self.period
+        self._first, self._blocks = int(numbers[-1]) + 1, 1
+        self._tail = np.stack([numbers[-_TAIL:] - self._first, stamps[-_TAIL:]])
+        self._knot, self._slope = self._line(self._first), self.period
+        return holes
 
     def late(self, stamps: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return by how much the stamps of the next samples are later than the line in force, seconds."""
@@ -249,7 +284,7 @@ class Dejitter:
         self._slope = max(0.0, (self._line(here + self._size) - self._knot) / self._size)
         if len(stamps) > 1 and self._weight:
             # By the line that is in force from now on, as the delays of the next block will be.
-            line = self._mean_line(first + numbers) + min(self._early, default=0.0)
+            line = self._mean_line(first + numbers) + self._earliest
             self.delays.learn(stamps - line, *self._looks(stamps))
         self._at = self._got = 0
         self._holes.clear()
@@ -260,7 +295,10 @@ class Dejitter:
         tail, own = self._tail, np.zeros(len(stamps))
         self._tail = np.stack([numbers[-_TAIL:] - self._size, stamps[-_TAIL:]])
         late = stamps - (numbers * self._slope + self._knot)
-        if packet_ends(stamps, self._nominal) is not None:
+        if (ends := packet_ends(stamps, self._nominal)) is not None:
+            for after, missing in self._missed_packets(late, ends):
+                own[after:] += missing
+                self.missed += missing
             return own
         judged = self.delays.chunked or (self.delays.ordered and (late > self.delays.longest).any())
         if self.delays.begun and judged:
@@ -273,6 +311,21 @@ class Dejitter:
             self._loosen(1)
             self._tail[0] += own[-_TAIL:] - own[-1]
         return own
+
+    def _missed_packets(self, late: NDArray[np.float64], ends: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Return the packets lost in or before a block, as (samples before them, samples missing).
+
+        A sender that was held up has caught up within a block; so packets that all end as late as behind lost ones are
+        behind lost ones. Steps within the block are looked for while no packet is judged by itself.
+        """
+        size = self.delays.packet
+        if not self.packets or size < 2:
+            return []
+        delays = np.r_[max(0.0, self.delays.lowest), late[ends]]
+        holes = lost_between(delays, size * self.period)
+        within = not self.delays.begun
+        places = np.r_[0, ends + 1]
+        return [(int(places[place - 1]), whole * size) for place, whole in holes if within or place == 1]
 
     def _settle(self, late: NDArray[np.float64]) -> None:
         """Look whether the last block was displaced as a whole: where the half of it is, something happened within."""
@@ -303,12 +356,26 @@ class Dejitter:
         self.packets = ends is not None
         if ends is not None:
             self._moments(stamps[ends], numbers[ends])
-            if len(ends):
-                self._early.append(float((stamps[ends] - self._mean_line(numbers[ends])).min()))
+            self._keep_early(stamps[ends], numbers[ends])
         else:
             self._early.clear()
+            self._earliest = 0.0
             self._moments(*((own, own_numbers) if kept is None else (own[kept], own_numbers[kept])))
         self._last = (float(numbers[-1]), float(stamps[-1]))
+
+    def _keep_early(self, stamps: NDArray[np.float64], numbers: NDArray[np.float64]) -> None:
+        """Keep the two earliest packets of a block, and find when the earliest of all would come.
+
+        That is before the earliest seen, by about as much as this is before the next: 2 x(1) - x(2), with a mean error
+        that is small beside that of x(1) where few were seen (Robson and Whitlock 1964).
+        """
+        if len(stamps):
+            first = np.argsort(stamps - self._mean_line(numbers))[:2]
+            self._early.append(np.stack([numbers[first], stamps[first]]))
+        if self._early:
+            ends = np.concatenate(self._early, axis=1)
+            one, *others = np.sort(ends[1] - self._mean_line(ends[0]))[:3].tolist()
+            self._earliest = 2 * one - others[0] if len(others) == 2 else one
 
     def _moments(self, stamps: NDArray[np.float64], numbers: NDArray[np.float64]) -> None:
         """Add stamps to the moments about the joint mean (Chan, Golub and LeVeque 1983), the past ones faded."""
@@ -318,6 +385,8 @@ class Dejitter:
         self._weight = total
         self._s_ii *= self._forget
         self._s_it *= self._forget
+        self._s_tt *= self._forget
+        self._seen = self._seen * self._forget + size
         if not size:
             return
         mean_t, mean_i = float(stamps.sum()) / size, float(numbers.sum()) / size
@@ -325,9 +394,12 @@ class Dejitter:
         between = weight * size / total
         d_i, d_t = mean_i - self._mean_i, mean_t - self._mean_t
         self._s_ii += float((centred * centred).sum()) + between * d_i * d_i
-        self._s_it += float((centred * (stamps - mean_t)).sum()) + between * d_i * d_t
+        off = stamps - mean_t
+        self._s_it += float((centred * off).sum()) + between * d_i * d_t
+        self._s_tt += float((off * off).sum()) + between * d_t * d_t
         self._mean_i += d_i * size / total
         self._mean_t += d_t * size / total
+        self._period = self._fit_period()
 
     def _looks(self, stamps: NDArray[np.float64]) -> tuple[float, int, float]:
         """Return the share of steps backwards, the size of packets, and the usual seconds between two samples.
@@ -350,7 +422,7 @@ class Dejitter:
         return np.asarray(self._mean_t + self.period * (i - self._mean_i), np.float64)
 
     def _line(self, i: float) -> float:
-        return self._mean_t + self.period * (i - self._mean_i) + min(self._early, default=0.0)
+        return self._mean_t + self.period * (i - self._mean_i) + self._earliest
 
 
 def packet_ends(stamps: NDArray[np.float64], period: float) -> NDArray[np.int64] | None:
@@ -366,3 +438,42 @@ def packet_ends(stamps: NDArray[np.float64], period: float) -> NDArray[np.int64]
     if len(steps) < 2 or np.count_nonzero(np.abs(steps) < near) < PACKETS * len(steps):
         return None
     return np.flatnonzero(steps >= near)
+
+
+def lost_packets(stamps: NDArray[np.float64], period: float) -> list[tuple[int, int]]:
+    """Return the packets that are missing in a segment's first stamps (n,): (samples before them, samples missing).
+
+    Where packets are all of one size, and all behind one are later than all before it by whole ones, those were lost;
+    what follows for less than an eighth of a second says nothing.
+
+    >>> lost_packets(np.repeat([1.0, 1.4, 2.2, 2.6], 4), 0.1)
+    [(8, 4)]
+    """
+    ends = packet_ends(stamps, period)
+    if ends is None or len(ends) < 2 or len(sizes := np.unique(np.diff(ends))) != 1:
+        return []
+    size, starts = int(sizes[0]), ends + 1
+    # The first packet may not be whole, and the last one has not ended: one tells by its end, others when they begin.
+    delays = np.r_[stamps[ends[0]], stamps[starts]] - period * np.r_[ends[0], ends + size]
+    holes = lost_between(delays, size * period)
+    return [(int(starts[place - 1]), whole * size) for place, whole in holes]
+
+
+def lost_between(delays: NDArray[np.float64], length: float) -> list[tuple[int, int]]:
+    """Return the places in delays (n,) of packets of `length` seconds where whole ones were lost, and how many.
+
+    All behind such a place are later than all before it by whole packets, as far as packets jitter.
+
+    >>> lost_between(np.array([0.0, 0.01, 0.8, 0.81, 0.79]), 0.4)
+    [(2, 2)]
+    """
+    delays, holes = delays.copy(), []
+    for place in range(1, len(delays)):
+        before, behind = delays[:place], delays[place:]
+        packets = float(behind.min() - before.min()) / length
+        whole = round(packets)
+        plain = behind.min() - before.max() > 0.5 * length and abs(packets - whole) <= _NEARLY_WHOLE
+        if plain and len(behind) * length >= _STAYS_S:
+            holes.append((place, whole))
+            behind -= whole * length
+    return holes

@@ -48,6 +48,9 @@ _OFF_RATE = 0.03
 #: Packets whose delay varies by more than this share of their length are told from lost ones by so many of them.
 _VARIES, _PACKETS = 0.25, 8
 
+#: A loss that is off whole packets by less than this share of one is one of whole packets.
+_WHOLE = 0.125
+
 #: Share of steps backwards from which the jitter counts as two-sided: the delays of stamps on arrival keep order.
 _UNORDERED = 0.01
 
@@ -233,7 +236,10 @@ class Delays:
             packets = max(1, round(missing / self.packet))
             jitter = max(0.0, self.spread - (self.packet - 1) * period)
             # Packets are lost whole: what differs from whole ones by no more than they jitter are whole ones.
-            if abs(packets * self.packet * period - shift) <= jitter + period:
+            if (
+                abs(packets * self.packet * period - shift)
+                <= max(jitter, _WHOLE * self.packet * period) + period
+            ):
                 return packets * self.packet
         return missing
 

@@ -288,7 +288,10 @@ class Stamps:
                     break
                 if first:
                     self._note_repeats(events, done, self._steps(raw[done : done + first]))
-                    self._begin(raw[done : done + first], out[done : done + first])
+                    for after, missing in self._begin(raw[done : done + first], out[done : done + first]):
+                        events.append(
+                            Irregularity(MarkKind.GAP, done + after, missing, missing * self.period)
+                        )
                     done += first
                     continue
             if dejitter.overdue:
@@ -386,12 +389,13 @@ class Stamps:
         if self._beginning is not None:
             self._beginning.restart()
 
-    def _begin(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-        """Correct the stamps of a segment's first samples, which come in packets."""
+    def _begin(self, raw: NDArray[np.float64], out: NDArray[np.float64]) -> list[tuple[int, int]]:
+        """Correct the stamps of a segment's first samples, which come in packets; return the holes among them."""
         assert self._dejitter is not None
-        self._dejitter.begin(raw, out)
+        holes = self._dejitter.begin(raw, out)
         self.newest = raw.item(-1)
         self._offset.add(out)
+        return holes
 
     def _accept(
         self, raw: NDArray[np.float64], out: NDArray[np.float64], late: NDArray[np.float64] | None = None

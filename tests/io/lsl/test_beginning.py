@@ -105,3 +105,49 @@ def test_the_first_times_do_not_depend_on_chunking(size: int, sizes: list[int], 
     whole, _, _ = handed_on(stamps, 250, [len(stamps)])
     times, _, _ = handed_on(stamps, 250, sizes)
     assert np.array_equal(times, whole)
+
+
+@pytest.mark.parametrize(
+    ("size", "hole"), [(8, (40, 8)), (8, (64, 24)), (32, (64, 32)), (64, (64, 64)), (64, (128, 128))]
+)
+def test_packets_lost_among_the_first_are_counted_where_they_were(size: int, hole: tuple[int, int]) -> None:
+    true, stamps = arrived(250, size, 2500, 0.01)
+    kept = np.r_[0 : hole[0], hole[0] + hole[1] : len(true)]
+    times, _, said = handed_on(stamps[kept], 250, [8])
+    assert said == [(MarkKind.GAP, *hole)]
+    assert np.abs(times - true[kept]).max() < 0.011
+
+
+@pytest.mark.parametrize("late", [0.03, 0.06, 0.1, 0.2])
+def test_a_late_packet_among_the_first_is_not_taken_for_a_lost_one(late: float) -> None:
+    true, stamps = arrived(250, 8, 2500, 0.002)
+    for first in (16, 64, 88, 112, 120):
+        held_up = stamps.copy()
+        held_up[first:] = np.maximum(
+            held_up[first:], stamps[first] + late + np.arange(len(true) - first) * 1e-6
+        )
+        times, _, said = handed_on(held_up, 250, [8])
+        assert said == []
+        assert np.abs(times - true).max() < 0.02
+
+
+@pytest.mark.parametrize("off", [-0.04, -1e-4, 1e-4, 0.01])
+def test_a_rate_off_the_stated_one_is_found_all_the_same(off: float) -> None:
+    """The stated rate is believed only as long as the stamps do not speak against it."""
+    number = np.arange(250 * 40)
+    true = 100 + number / 250 * (1 + off)
+    stamps = true + np.random.default_rng(0).uniform(-0.005, 0.005, len(true))
+    times, _, said = handed_on(stamps, 250, [25])
+    assert said == []
+    assert np.abs(times - true)[2500:].max() < 0.0025
+
+
+@pytest.mark.parametrize("lost_at", [136, 184, 240, 256])
+def test_a_packet_lost_before_it_is_known_how_late_they_are_is_counted_within_a_block(lost_at: int) -> None:
+    true, stamps = arrived(250, 8, 5000, 0.01)
+    kept = np.r_[0:lost_at, lost_at + 16 : len(true)]
+    times, _, said = handed_on(stamps[kept], 250, [8])
+    ((kind, place, count),) = said
+    assert (kind, count) == (MarkKind.GAP, 16)
+    assert lost_at <= place <= lost_at + 250
+    assert np.abs(times - true[kept])[place:].max() < 0.01
