@@ -50,6 +50,9 @@ _STAYS_S = 0.125
 #: A slope is believed beside the nominal one from so many of its standard errors on.
 _BELIEVED = 2.0
 
+#: So many samples since the last hole say enough of where stamps lie before the next.
+_LEAST_BEFORE = 30
+
 #: Over so many blocks the earliest packet is looked for.
 _EARLIEST_OF = 16
 
@@ -103,6 +106,7 @@ class Dejitter:
         self._holes: list[tuple[int, int]] = []  # after so many of them, so many samples are missing
         self._blocks = 0  # blocks completed
         self._first = 0  # number of the current block's first sample
+        self._past = np.empty((2, 0))  # numbers and stamps of the last two blocks
         self._tail = np.empty((2, 0))  # numbers and stamps of the last samples of the block before
         self.missed = 0
         self._origin = 0.0
@@ -184,6 +188,7 @@ class Dejitter:
         self._first, self._blocks = int(numbers[-1]) + 1, 1
         self._tail = np.stack([numbers[-_TAIL:] - self._first, stamps[-_TAIL:]])
         self._knot, self._slope = self._line(self._first), self.period
+        self._past = np.stack([numbers, stamps])
         return holes
 
     def late(self, stamps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -193,6 +198,28 @@ class Dejitter:
         inside = end <= self._size
         numbers = self._ramp[self._at : end] if inside else np.arange(self._at, end, dtype=np.float64)
         return np.asarray(stamps - (numbers * self._slope + self._knot + origin), np.float64)
+
+    def ahead(self, stamps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how much the stamps of the next samples are later than the line that goes on from here, seconds.
+
+        Within a block the line is bent to meet the newest fit at its end: that would mislead beyond it.
+        """
+        start = self._origin if self._blocks or self._got else float(stamps[0])
+        start += self._knot + self._at * self._slope
+        return np.asarray(stamps - (start + self._period * np.arange(len(stamps))), np.float64)
+
+    def behind(self) -> NDArray[np.float64]:
+        """Return the same of the samples before the next one: of one to three blocks, or since the last hole.
+
+        A few samples since the last hole would say too little.
+        """
+        numbers = np.r_[self._past[0], self._numbers() + self._first]
+        stamps = np.r_[self._past[1], self._block[: self._got]]
+        line = self._knot + self._at * self._slope + self._period * (numbers - self._first - self._at)
+        late = np.asarray(stamps - line, np.float64)
+        holes = np.flatnonzero(np.diff(numbers) > 1)
+        since = late[int(holes[-1]) + 1 :] if len(holes) else late
+        return since if len(since) >= _LEAST_BEFORE else late
 
     def take(self, stamps: NDArray[np.float64]) -> None:
         """Learn from the stamps of samples whose times were expected."""
@@ -276,6 +303,8 @@ class Dejitter:
                 self._settle(late)
             some = not self._blocks or 2 * np.count_nonzero(in_time) < len(stamps)
             self._take_block(stamps, first + numbers, None if some or in_time.all() else in_time)
+        past = np.stack([first + numbers, stamps])
+        self._past = np.concatenate([self._past[:, -self._size :], past], axis=1)
         self._first = here = first + size
         if self._blocks:
             self._knot += self._slope * size

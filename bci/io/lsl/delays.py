@@ -8,6 +8,7 @@ delays behind it tell which it is: a stamp can be late and never early.
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ _SURE, _OUTSTANDING = 4, 6.0
 
 #: So many samples behind a late one tell, where the jitter is two-sided, whether it alone was late.
 _OTHERS = 4
+
+#: Jitter of less than so many standard deviations from end to end has bounds: evenly spread, 3.5.
+_BOUNDED = 4.0
 
 #: So many standard errors from their mean, delays are displaced.
 _DISPLACED, _LEAST_DISPLACED = 3.0, 16
@@ -105,6 +109,7 @@ class Delays:
         self._blocks: deque[tuple[float, float, float]] = deque(maxlen=_MEMORY)
         self._unordered = 0.0
         self._together = 1.0
+        self._deviation = 0.0
         self.lowest = self.highest = 0.0
         self.ordered, self.packet, self.chunked = True, 1, False
         self.longest = self._unknown
@@ -120,6 +125,7 @@ class Delays:
         self.lowest = sorted(lows)[n // 2]
         self.highest = sorted(highs)[-2 if n > 2 else -1]
         self._unordered += (backwards - self._unordered) / n
+        self._deviation += (float(delays.std()) - self._deviation) / n
         self._together += (_together(delays) - self._together) / n
         # Of chunks that each have a delay of their own, the earliest sample of one may lie before the last of another.
         self.ordered = self._unordered < _UNORDERED or self._together >= _SHARED
@@ -173,7 +179,13 @@ class Delays:
         least = math.ceil((max(0.0, jitter) + guard) / self._period)
         return max(1, self.packet, least)
 
-    def judge(self, delays: NDArray[np.float64], period: float, most: int) -> Lateness | None:
+    def judge(
+        self,
+        delays: NDArray[np.float64],
+        period: float,
+        most: int,
+        before: Callable[[], NDArray[np.float64]] | None = None,
+    ) -> Lateness | None:
         """Say whether samples are missing before a late one; None as long as that is open.
 
         Parameters
@@ -184,11 +196,13 @@ class Delays:
             Seconds between samples.
         most : int
             After so many samples it is decided by what there is.
+        before : callable, optional
+            Gives the delays of the samples before the late one; they are asked for where the jitter is two-sided.
         """
         over = float(delays[0]) - self.highest
         earliest = np.minimum.accumulate(delays)
         # Where more are missing shortly after, those before that decide for themselves.
-        again = delays > earliest + self.spread + self.guard
+        again = delays > earliest + self.spread + (0.5 * self.guard if self._bounded else self.guard)
         if not self.ordered and again[0 : (cut := int(again.argmax())) + 1].any():
             delays, earliest, most = delays[:cut], earliest[:cut], cut
         if self.ordered:
@@ -214,7 +228,21 @@ class Delays:
         at = int(decided.argmax())
         if not decided[at]:
             return None
-        return Lateness(0 if late[at] else self._missing(delays[: at + 1], period), at + 1)
+        return Lateness(0 if late[at] else self._missing(delays[: at + 1], period, before), at + 1)
+
+    def _middle(self, delays: NDArray[np.float64]) -> float:
+        """Return where delays (n,) lie: halfway between the extremes where jitter has bounds, else in the mean.
+
+        Of n values of even spread W the extremes tell that to W/n, the mean to W/√(12n).
+        """
+        if self._bounded:
+            return float(delays.min() + delays.max()) / 2
+        return float(delays.mean())
+
+    @property
+    def _bounded(self) -> bool:
+        """Whether the jitter is spread evenly between bounds, more or less, and has no tails."""
+        return self.spread < _BOUNDED * self._deviation
 
     @property
     def _decides(self) -> int:
@@ -226,10 +254,19 @@ class Delays:
         chunks = _CHUNKS * self._together
         return int(max(chunks, min(self._most, max(_LASTS_S / self._period, wanted))))
 
-    def _missing(self, delays: NDArray[np.float64], period: float) -> int:
-        if not self.ordered and len(delays) > 2:
-            # The first one was taken because it is late, so it says too much.
-            return max(0, round(float(delays[1:].mean()) / period))
+    def _missing(
+        self,
+        delays: NDArray[np.float64],
+        period: float,
+        before: Callable[[], NDArray[np.float64]] | None,
+    ) -> int:
+        if not self.ordered:
+            # The first one was taken because it is late, so it says too much, if there are others.
+            shift = self._middle(delays[1:] if len(delays) > 2 else delays)
+            if before is not None and len(earlier := before()) > 2:
+                # The line may lie a little off; what came before the hole was taken by the same one.
+                shift -= self._middle(earlier)
+            return max(0, round(shift / period))
         shift = float(delays.min()) - self.lowest
         missing = max(0, round(shift / period))
         if self.packet > 1:

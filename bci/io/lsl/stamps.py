@@ -314,8 +314,10 @@ class Stamps:
                 events.append(self._reset(done, float(steps[0])))
                 self.newest = math.nan
             else:
-                held = dejitter.late(raw[done : done + self.longest_hold])
-                found = dejitter.delays.judge(held, self.period, len(held) if last else self.longest_hold)
+                held = dejitter.ahead(raw[done : done + self.longest_hold])
+                found = dejitter.delays.judge(
+                    held, self.period, len(held) if last else self.longest_hold, dejitter.behind
+                )
                 if found is None:
                     break
                 if not found.missing:

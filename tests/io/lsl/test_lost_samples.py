@@ -78,6 +78,23 @@ def test_jittered_stamps_show_losses_that_are_longer_than_the_jitter(jitter: flo
     assert np.percentile(np.abs(times - true), 99) < max(jitter, 1e-4)
 
 
+@pytest.mark.parametrize("shape", ["uniform", "normal"])
+def test_how_many_are_lost_in_wide_jitter_is_told_to_the_sample(shape: str) -> None:
+    """Evenly spread over ten periods, or normal: a hole every 1.6 s, longer than the jitter."""
+    rate, random = 250, np.random.default_rng(2)
+    lengths = random.integers(11, 40, 100)
+    numbers = without(rate * 180, *((2500 + 400 * turn, int(lost)) for turn, lost in enumerate(lengths)))
+    true = 100 + numbers / rate
+    off = random.uniform(-0.02, 0.02, len(true)) if shape == "uniform" else random.normal(0, 0.004, len(true))
+    times, found = run(true + off, rate)
+    gaps = np.array([(place, count) for kind, place, count in found if kind is MarkKind.GAP])
+    planted = np.flatnonzero(np.diff(numbers) > 1) + 1
+    counts = [gaps[np.abs(gaps[:, 0] - place) < 125, 1].sum() for place in planted]
+    assert np.mean(counts == lengths) >= 0.9
+    assert np.abs(counts - lengths).sum() <= 0.01 * lengths.sum()
+    assert np.percentile(np.abs(times - true), 99) < 0.005
+
+
 @pytest.mark.parametrize(
     ("rate", "every", "lost"), [(100, 100, 5), (100, 100, 1), (250, 250, 12), (1000, 300, 30)]
 )
@@ -195,9 +212,10 @@ HOLED = without(3000, (900, 3), (1400, 1), (2200, 30), (2210, 1), (2300, 60))
 JITTERED = 100 + HOLED / 250 + np.random.default_rng(5).uniform(0, 3e-3, len(HOLED))
 _TRUE, _STAMPS = packets(250, 16, 3200, 0.01)
 PACKETS = _STAMPS[without(len(_STAMPS), (1600, 16), (2400, 48))]
+WIDE = 100 + HOLED / 250 + np.random.default_rng(6).uniform(-0.02, 0.02, len(HOLED))
 
 
-@pytest.mark.parametrize("stamps", [JITTERED, PACKETS], ids=["jittered", "packets"])
+@pytest.mark.parametrize("stamps", [JITTERED, WIDE, PACKETS], ids=["jittered", "wide", "packets"])
 @settings(deadline=None, max_examples=25)
 @given(sizes=st.lists(st.integers(1, 300), min_size=1, max_size=6))
 def test_neither_times_nor_gaps_depend_on_chunking(stamps: Times, sizes: list[int]) -> None:
