@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from bci.config.adaptive import ExpectedInformationSettings
 from bci.config.numbers import Seed
 from bci.config.paths import PathText
 from bci.config.protocol import Count, PictureFolderSettings, ProtocolSettings
@@ -190,6 +191,7 @@ ExperimentSettings = Annotated[
     | Annotated[ImagerySettings, Tag("imagery")]
     | Annotated[NeurofeedbackSettings, Tag("neurofeedback")]
     | Annotated[OddballSettings, Tag("oddball")]
+    | Annotated[ExpectedInformationSettings, Tag("expected_information")]
     | Annotated[OwnProtocolSettings, Tag("own")],
     Discriminator(_protocol_of),
 ]

@@ -40,7 +40,7 @@ def read_folder(
     """
     if not folder.is_dir():
         raise ConfigError(f"expected a folder of pictures, came {folder}, which is none. Correct the path.")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = picture_files(folder)
     if not paths:
         raise ConfigError(
             f"expected pictures ({', '.join(sorted(SUFFIXES))}) in {folder}, came none. Correct the path."
@@ -64,6 +64,11 @@ def read_folder(
             + f"{more}\nRepair them or move them elsewhere; nothing is left out silently."
         )
     return images
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and the folders below it, sorted, by their suffixes."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def read_picture(path: Path, size: int) -> NDArray[np.uint8]:

@@ -24,7 +24,8 @@ from stimuli.trials import Palette, Protocol
 PROTOCOLS = {
     name: f"stimuli.protocols.{name}"
     for name in (
-        "evolution", "imagery", "images", "latents", "neurofeedback", "oddball", "perception", "staircase", "text",
+        "evolution", "expected_information", "imagery", "images", "latents", "neurofeedback", "oddball", "perception",
+        "staircase", "text",
     )
 }  # fmt: skip
 

@@ -19,6 +19,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 #: Beside the pictures of a folder: the latent of each, by its name.
 LATENTS = "latents.json"
+#: The same of features that early vision answers to; `models.encoding.candidates` writes them.
+FEATURES = "features.json"
 
 
 def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArray[np.uint8]]:
@@ -98,21 +100,37 @@ def load_latents(folder: Path, names: Sequence[str], d: int) -> NDArray[np.float
     ConfigError
         If the file is not there, or does not give as many numbers for each picture.
     """
-    path = folder / LATENTS
-    try:
-        rows = read_json(path, ConfigError)
-        latents = np.array([rows[name] for name in names], np.float32)
-    except (ConfigError, ValueError, TypeError, KeyError) as error:
+    latents = load_numbers(folder, names)
+    if latents.shape[1] != d:
         raise ConfigError(
-            f"[experiment] folder {folder}: expected the latent of every picture in {LATENTS}, came: {error}. Choose a "
-            "folder of pictures that a generator drew."
-        ) from None
-    if latents.shape != (len(names), d) or not np.isfinite(latents).all():
-        raise ConfigError(
-            f"{path}: expected {d} numbers for each picture, as many as the bundle reads, came an array of shape "
-            f"{latents.shape}. Choose the pictures of the bundle's own generator."
+            f"{folder / LATENTS}: expected {d} numbers for each picture, as many as the bundle reads, came an array of "
+            f"shape {latents.shape}. Choose the pictures of the bundle's own generator."
         )
     return latents
+
+
+def load_numbers(folder: Path, names: Sequence[str], file: str = LATENTS) -> NDArray[np.float32]:
+    """Read the numbers of each picture of a folder, (n, as many as there are) float32: latents, or features.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not there, or does not give equally many finite numbers for each picture.
+    """
+    what, from_ = {
+        LATENTS: ("latent", "Choose a folder of pictures that a generator drew."),
+        FEATURES: ("features", f"Write them with `python -m models.encoding.candidates {folder}`."),
+    }[file]
+    try:
+        rows = read_json(folder / file, ConfigError)
+        numbers = np.array([rows[name] for name in names], np.float32)
+        if numbers.ndim != 2 or not numbers.shape[1] or not np.isfinite(numbers).all():
+            raise ValueError(f"an array of shape {numbers.shape}, or numbers that are not finite")
+    except (ConfigError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(
+            f"[experiment] folder {folder}: expected the {what} of every picture in {file}, came: {error}. {from_}"
+        ) from None
+    return numbers
 
 
 def picture_paths(folder: Path) -> list[Path]:

@@ -56,7 +56,7 @@ def test_an_experiment_without_a_protocol_shows_images_and_old_files_stay_readab
             [
                 "experiment.folder",
                 "no such key",
-                "'perception', 'imagery', 'neurofeedback' or 'oddball' have it",
+                "'neurofeedback', 'oddball' or 'expected_information' have it",
             ],
         ),
         ({"folder": "faces", "reversals": 3}, ["experiment.reversals", "no such key", "'staircase' has it"]),

@@ -1,0 +1,197 @@
+"""Expected information: how many trials it saves, beside random order, until a brain's answers are known as well.
+
+A planted brain answers pictures that the shipped face generator draws of 64 latents. "linear": each of 24 values is a
+fixed direction of the latent. "pictures": each is a fixed combination of features of the drawn picture (brightness,
+colour, Gabor energy), and the protocol takes answers as linear in the latent, or in 64 components of these features.
+Noise, as large as what is answered, is correlated between values. Latents are independent normal ones ("normal"), or
+lie in forty unequal heaps, as photographs do ("heaps"). Of 600 candidates 240 are shown, none twice, in the order of
+the protocol and at random; both see the same brain, candidates and noise. Every ten trials 100 other pictures say what
+is known: the error of the predicted answers (1 is what their mean says), and how often a single noisy answer is
+likelier of its own picture than of 23 others.
+
+::
+
+    python -m benchmarks.expected_information [--quick] [--json]
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.io.shipped import SHIPPED
+from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
+from models.encoding.candidates import components_of
+from models.encoding.features import BANKS, features_of
+from models.generators.package import GeneratorPackage
+from stimuli.protocols.expected_information import Chooser, scaled
+from stimuli.trials import Ending, Outcome
+
+POOLS = ("normal", "heaps")
+#: What the brain answers, and what the protocol takes its answers to depend on.
+BRAINS = (("linear", "latents"), ("pictures", "latents"), ("pictures", "pictures"))
+ORDERS = ("expected_information", "random")
+CANDIDATES, TRIALS, EVERY, HELD_OUT, AMONG, ANSWERS, HEAPS = 600, 240, 10, 100, 24, 24, 40
+SEEDS = 8
+#: What is to be reached: the error, and the share told apart.
+ERROR, APART = 0.5, 0.75
+
+Floats = NDArray[np.float64]
+
+
+def draw_latents(pool: str, d: int, random: np.random.Generator) -> Floats:
+    """Return latents of the candidates and of the pictures held out, (n, d); the k-th heap holds a share of 1/k."""
+    n = CANDIDATES + HELD_OUT
+    single: Floats = random.standard_normal((n, d))
+    if pool == "normal":
+        return single
+    share = 1 / np.arange(1, HEAPS + 1)
+    which = random.choice(HEAPS, n, p=share / share.sum())
+    heaps: Floats = random.standard_normal((HEAPS, d))[which]
+    return 0.9 * heaps + np.sqrt(1 - 0.9**2) * single
+
+
+@lru_cache(maxsize=2)
+def world(pool: str, seed: int) -> tuple[Floats, Floats, NDArray[np.float32]]:
+    """Return latents, standardised features of their pictures, and components of these."""
+    generator = GeneratorPackage.load(SHIPPED["bundles"] / "dcgan-faces")
+    latents = draw_latents(pool, generator.spec.latent, np.random.default_rng([seed, 91]))
+    pictures = generator.draw(latents.astype(np.float32))
+    features = features_of(pictures, list(BANKS)).astype(np.float64)
+    spread = features.std(axis=0)
+    return (
+        latents,
+        (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1),
+        components_of(pictures, 64),
+    )
+
+
+def told_apart(predicted: Floats, answers: Floats, noise: Floats) -> float:
+    """Return the share of answers, (n, k), that are likelier of their own picture than of the others of `AMONG`."""
+    inverse, hits, tried = np.linalg.inv(noise), 0, 0
+    for first in range(0, len(answers) - AMONG + 1, AMONG):
+        rows = slice(first, first + AMONG)
+        away = answers[rows, None] - predicted[None, rows]
+        distance = np.einsum("ijk,kl,ijl->ij", away, inverse, away, optimize=True)
+        hits += int((distance.argmin(axis=1) == np.arange(AMONG)).sum())
+        tried += AMONG
+    return hits / tried
+
+
+def run(pool: str, brain: str, by: str, choose: str, seed: int) -> dict[str, list[float]]:
+    """Return the error and the share told apart after each `EVERY` trials."""
+    latents, features, components = world(pool, seed)
+    random = np.random.default_rng([seed, 92])
+    rows = latents if brain == "linear" else features
+    answers = rows @ random.standard_normal((rows.shape[1], ANSWERS))
+    answers = (answers - answers.mean(axis=0)) / answers.std(axis=0)
+    shared = random.standard_normal((4, ANSWERS))
+    factor = np.linalg.cholesky(0.5 * np.eye(ANSWERS) + 0.5 * shared.T @ shared / 4)
+    noise = random.standard_normal((TRIALS + len(answers), ANSWERS)) @ factor.T
+    numbers = latents.astype(np.float32) if by == "latents" else components
+    choice = Chooser({"choose": choose, "repeats": 1, "seed": seed}, numbers[:CANDIDATES], ANSWERS)
+    held, true = scaled(numbers, of=numbers[:CANDIDATES])[CANDIDATES:], answers[CANDIDATES:]
+    measured = true + noise[TRIALS + CANDIDATES :]
+    result: dict[str, list[float]] = {"error": [], "apart": []}
+    for trial in range(TRIALS):
+        number = choice.next()
+        assert number is not None
+        read = (answers[number] + noise[trial]).astype(np.float32)
+        choice.take(number, Outcome(trial, Ending.SHOWN, float(trial), read, 1.0))
+        if (trial + 1) % EVERY == 0:
+            predicted = held @ choice.known.weights
+            result["error"].append(
+                float(((predicted - true) ** 2).sum() / ((true - true.mean(axis=0)) ** 2).sum())
+            )
+            result["apart"].append(told_apart(predicted, measured, choice.known.noise))
+    return result
+
+
+def trials_until(values: Sequence[float], wanted: float) -> float:
+    """Return after how many trials a course has passed a value, between two looks; NaN where it never has.
+
+    A course that falls is given with its sign turned, as the value.
+    """
+    for place, value in enumerate(values):
+        if value >= wanted:
+            if place == 0:
+                return float(EVERY)
+            share = (wanted - values[place - 1]) / (value - values[place - 1])
+            return float(EVERY * (place + share))
+    return float("nan")
+
+
+def measure(seeds: int) -> list[dict[str, Any]]:
+    """Return a row for each pool, brain, order and seed."""
+    rows = []
+    for pool in POOLS:
+        for seed in range(seeds):
+            progress(f"{pool}, seed {seed}")
+            for brain, by in BRAINS:
+                for choose in ORDERS:
+                    course = run(pool, brain, by, choose, seed)
+                    rows.append(
+                        {"pool": pool, "brain": brain, "by": by, "choose": choose, "seed": seed, **course}
+                        | {"until_error": trials_until([-e for e in course["error"]], -ERROR)}
+                        | {"until_apart": trials_until(course["apart"], APART)}
+                    )
+    return rows
+
+
+def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return the medians over seeds, both orders side by side."""
+    header = [
+        "candidates", "brain answers, taken as linear in", f"trials to error {ERROR:g}", "random",
+        f"trials to {APART:.0%} of {AMONG}", "random", "error after 60", "random", "after 240", "random",
+    ]  # fmt: skip
+    lines = []
+    for pool in POOLS:
+        for brain, by in BRAINS:
+            line = [pool, f"{brain}, {by}"]
+            for of in (
+                lambda row: row["until_error"],
+                lambda row: row["until_apart"],
+                lambda row: row["error"][60 // EVERY - 1],
+                lambda row: row["error"][-1],
+            ):
+                for choose in ORDERS:
+                    own = [
+                        of(row)
+                        for row in rows
+                        if (row["pool"], row["brain"], row["by"], row["choose"]) == (pool, brain, by, choose)
+                    ]
+                    line.append(_median(own))
+            lines.append(line)
+    return header, lines
+
+
+def _median(values: Sequence[float]) -> str:
+    """Return the median, with what was never reached as more than all; a dash where that is the median."""
+    middle = float(np.median(np.where(np.isnan(values), np.inf, values)))
+    return "-" if np.isinf(middle) else f"{middle:.0f}" if middle > 2 else f"{middle:.2f}"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run it from the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="two seeds")
+    parser.add_argument("--json", action="store_true", help="the last line alone")
+    asked = parser.parse_args(words)
+    rows = measure(2 if asked.quick else SEEDS)
+    facts = machine_facts(["scipy"])
+    if not asked.json:
+        print_machine(facts)
+        print_table(*table(rows))
+        print("medians over seeds; -: more than half of them never")
+    print_last_line({"rows": rows, "machine": facts})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
