@@ -98,6 +98,16 @@ def open_file(settings: RecordedFile, root: Path) -> Opened:
     return recording, digest
 
 
+def digest_of(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of files together, each with its name."""
+    whole = hashlib.sha256()
+    for path in paths:
+        whole.update(path.name.encode() + b"\0")
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()
+
+
 def _require_unit(name: str, recording: Recording, unit: str) -> None:
     has = recording.signal.unit
     if unit_key(has) != unit_key(unit):

@@ -11,15 +11,34 @@ from models.settings import Section
 FOLDERS = "folders"
 
 
-class SessionsSettings(Section):
-    """SessionsSettings names sessions of ours: what `bci run` left, with a decoder or without.
+class BidsSettings(Section):
+    """BidsSettings names recordings of a BIDS data set; the rows of events.tsv are markers (needs the extra bids)."""
 
-    Each is a path, or a pattern such as ``sessions/*-collect``, below the data root, else below the folder in which the
-    command runs, as ``bci run --out`` is. Trials that were aborted are left out and counted.
+    folder: Annotated[str, Field(min_length=1)]
+    """The data set, below the data root, else below the folder in which the command runs."""
+    subject: str | None = None
+    """Whose recordings, without ``sub-``; needed where the data set has several participants."""
+    session: str | None = None
+    """Of which visit; absent means all."""
+    task: str | None = None
+    """Of which task; absent means all."""
+    runs: tuple[str, ...] = ()
+    """Which runs; absent means all."""
+    files: tuple[str, ...] = ()
+    """The recordings, by their paths in the data set, as they were found. Not to be written."""
+
+
+class SessionsSettings(Section):
+    """SessionsSettings names sessions of ours: what `bci run` left, with a decoder or without; or a BIDS data set.
+
+    Each session is a path, or a pattern such as ``sessions/*-collect``, below the data root, else below the folder in
+    which the command runs, as ``bci run --out`` is. Trials that were aborted are left out and counted.
     """
 
-    sessions: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
+    sessions: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
     """Folders of sessions, in order of time; each is a run. All of one participant."""
+    bids: BidsSettings | None = None
+    """Recordings of a BIDS data set, in place of sessions; [classes] says what `trial_type` is of which class."""
     stream: str | None = None
     """Which stream of theirs, by role or source id, where they have several; absent means the first."""
     classes: Annotated[str, Field(min_length=1)] = FOLDERS
@@ -36,6 +55,14 @@ class SessionsSettings(Section):
             if not path or ".." in PurePath(path).parts:
                 raise ValueError(f"a session is named by its path, without ..; came {path!r}")
         return sessions
+
+    @model_validator(mode="after")
+    def _sessions_or_a_data_set(self) -> Self:
+        if bool(self.sessions) == (self.bids is not None):
+            raise ValueError(
+                f"expected sessions, or bids, came {'both' if self.sessions else 'neither'}: name what was recorded"
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_table_or_folders(self) -> Self:

@@ -5,7 +5,6 @@ asked for, have none and are counted. What is read of them must be of one partic
 """
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from bci.session.sample_times import runs_of
 from bci.session.samples import RecordedStream
 from bci.session.trials import RecordedTrial
 from bci.signal.types import Event, Times
+from models.datasets.recordings import digest_of
 from models.datasets.session_settings import SessionsSettings
 
 #: What a trial is that shows a picture as such, and not an instruction or a repeat to be answered.
@@ -159,7 +159,7 @@ def _whole(stream: RecordedStream, name: str) -> tuple[Times, NDArray[np.float32
     if not n or sum(map(len, samples)) != n:
         raise RecordingError(
             f"{name}: expected a recording with a time for each sample, came {n} times and {sum(map(len, samples))} "
-            "samples. Run `bci verify` on it."
+            "samples. Is it being recorded still? If not, run `bci verify` on it."
         )
     segments: list[tuple[int, int]] = []
     for run in runs:
@@ -192,13 +192,8 @@ def _missing(session: RecordedSession, settings: SessionsSettings) -> tuple[str,
 
 
 def _digest(folder: Path, session: RecordedSession) -> str:
-    whole = hashlib.sha256()
     tables = [path for pattern in _TABLES for path in sorted(folder.glob(pattern))]
-    for path in (*session.recordings, *tables):
-        whole.update(path.name.encode() + b"\0")
-        with path.open("rb") as file:
-            whole.update(hashlib.file_digest(file, "sha256").digest())
-    return whole.hexdigest()
+    return digest_of([*session.recordings, *tables])
 
 
 def _require_one_subject(opened: Sequence[OpenSession]) -> None:

@@ -133,7 +133,7 @@ def test_what_tells_pictures_but_no_classes_is_at_chance(
     random = np.random.default_rng(5)
     names = [f"{kind}/{i:02}" for kind in ("cats", "dogs") for i in range(4)]
     answers = {name: 6 * random.standard_normal(3) for name in names}
-    collected_session(tmp_path / "s", stimuli, 64, latents=answers)
+    collected_session(tmp_path / "s", stimuli, 48, latents=answers)
     config, base = open_events(training('["s"]', folds='"pictures"'), tmp_path)
     trials = cut_trials(config, base)
     by_picture = score(config, trials, list(folds_of(config, trials)))
@@ -232,7 +232,7 @@ def test_too_few_trials_are_refused_with_their_number(
         (
             {"classes": '[[recordings]]\npath = "x.npy"\n[classes]\na = "1"\nb = "2"'},
             ConfigError,
-            r"\[\[recordings\]\], or \[data\] with sessions, came both",
+            r"\[\[recordings\]\], or \[data\] with sessions or bids, came both",
         ),
     ],
 )

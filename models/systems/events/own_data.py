@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bci.errors import RecordingError
 from bci.io.shipped import locate
+from models.datasets.bids import find_bids
 from models.datasets.session_settings import FOLDERS
 from models.datasets.sessions import (
     STIMULUS,
@@ -45,6 +46,10 @@ def written_out(config: EventsConfig, root: Path) -> EventsConfig:
     """Return a training file whose sessions are named one by one, and whose classes say what markers they are of."""
     if config.data is None:
         return config
+    if config.data.bids is not None:
+        files = tuple(find_bids(config.data.bids, root))
+        bids = config.data.bids.model_copy(update={"files": files})
+        return config.model_copy(update={"data": config.data.model_copy(update={"bids": bids})})
     data = config.data.model_copy(update={"sessions": tuple(find_sessions(config.data, root))})
     if config.classes:
         return config.model_copy(update={"data": data})

@@ -16,7 +16,7 @@ from models.metrics.ranks import class_area
 from models.systems.events.choice import Choice, describe, settle
 from models.systems.events.readout import fit
 from models.systems.events.settings import EventsConfig
-from models.systems.events.trials import EventTrials, Fold
+from models.systems.events.trials import EventTrials, Fold, folds_of
 
 Floats = NDArray[np.float64]
 
@@ -99,12 +99,11 @@ def score(
     random = np.random.default_rng(config.seed)
     null: dict[int, list[float]] = {n: [] for n in curve}
     for _ in range(shuffles):
-        shuffled = (
-            _pictures_shuffled(trials, folds, random)
-            if config.folds == "pictures"
-            else _shuffled(trials, random)
-        )
-        guessed = predict(config, shuffled, folds)
+        if config.folds == "pictures":
+            shuffled = _pictures_shuffled(trials, random)
+            guessed = predict(config, shuffled, folds_of(config, shuffled))
+        else:
+            guessed = predict(config, _shuffled(trials, random), folds)
         for n in curve:
             null[n].append(_mean(area_by_fold(averaged(guessed, n))))
     chosen = predicted.scores.argmax(axis=1)
@@ -138,19 +137,14 @@ def _shuffled(trials: EventTrials, random: np.random.Generator) -> EventTrials:
     return replace(trials, classes=classes)
 
 
-def _pictures_shuffled(
-    trials: EventTrials, folds: Sequence[Fold], random: np.random.Generator
-) -> EventTrials:
-    """Return the same epochs with the classes of whole pictures exchanged, within each fold of pictures.
+def _pictures_shuffled(trials: EventTrials, random: np.random.Generator) -> EventTrials:
+    """Return the same epochs with the classes of whole pictures exchanged; folds are made anew of them.
 
     Trials of one picture stay of one class: what tells pictures apart, but no classes, is then no better than chance.
     """
-    classes = trials.classes.copy()
-    for fold in folds:
-        pictures, first = np.unique(trials.shown[fold.score], return_index=True)
-        exchanged = trials.classes[fold.score][first][random.permutation(len(pictures))]
-        classes[fold.score] = exchanged[np.searchsorted(pictures, trials.shown[fold.score])]
-    return replace(trials, classes=classes)
+    pictures, first = np.unique(trials.shown, return_index=True)
+    exchanged = trials.classes[first][random.permutation(len(pictures))]
+    return replace(trials, classes=exchanged[np.searchsorted(pictures, trials.shown)])
 
 
 def _mean(areas: Sequence[float]) -> float:

@@ -155,10 +155,11 @@ class EventsConfig(Section):
     def _from_recordings_or_sessions(self) -> Self:
         if bool(self.recordings) == (self.data is not None):
             raise ValueError(
-                "expected [[recordings]], or [data] with sessions, came "
+                "expected [[recordings]], or [data] with sessions or bids, came "
                 + ("both" if self.recordings else "neither")
             )
-        if len(self.classes) < 2 and (self.recordings or self.classes):
+        stated = self.recordings or self.classes or (self.data is not None and self.data.bids is not None)
+        if len(self.classes) < 2 and stated:
             raise ValueError(f"classes: expected at least 2, came {len(self.classes)}")
         return self
 

@@ -13,6 +13,7 @@ from bci.io.files.recording import Recording, chunks, is_uncertain
 from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
+from models.datasets.bids import open_bids
 from models.datasets.recordings import Opened, defects_of, open_recordings, require_alike
 from models.datasets.sessions import open_sessions
 from models.systems.events.settings import EventsConfig
@@ -127,6 +128,9 @@ def _opened(
     if config.data is None:
         opened, rate = open_recordings(config.recordings, root, config.signal.unit)
         return [settings.path for settings in config.recordings], opened, rate
+    if config.data.bids is not None:
+        names, found = open_bids(config.data.bids, root, config.signal.channels)
+        return names, *require_alike(found, names, config.signal.unit)
     sessions = open_sessions(config.data, root)
     for one in sessions:
         left_out.update(one.left_out)
