@@ -247,6 +247,9 @@ def _say_reproduced(result: Mapping[str, Any], output: Output) -> None:
     output.say(
         f"{result['shown_equal']} of {result['shown']} pictures shown have the very pixels made again (by digest)"
     )
+    if result["adaptations"]:
+        equal = result["adaptations_equal"]
+        output.say(f"{equal} of {result['adaptations']} changes of its adaptation are the same to the bit")
     if result["images"]:
         output.say(
             f"{result['images_within']} of {result['images']} stored pictures are within one level on 99.9 % of "

@@ -3,12 +3,14 @@
 Streams, sources, display, experiment, control and page have modules of their own; `bci.config.session` joins all.
 """
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bci.config.paths import PathText
 from bci.config.sources import PartName
+from bci.io.shipped import locate
 
 #: What a participant or a visit may be called: a label as BIDS has it, too short and too plain to be a name or a date.
 SubjectLabel = Annotated[str, Field(pattern=r"^[A-Za-z]{0,3}[0-9]{1,5}$")]
@@ -18,6 +20,28 @@ class SessionSection(BaseModel):
     """A SessionSection refuses keys that it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AdaptationSettings(SessionSection):
+    """Scale and offset of a decoder's latents follow the trials whose stimuli have known latents, as they come."""
+
+    latents: PathText | None = None
+    """JSON with the latent of each stimulus by its name; absent means ``latents.json`` in the experiment's folder."""
+    memory: Annotated[float, Field(gt=1, le=1e6)] = 60.0
+    """Trials over which the past fades to 1/e."""
+    trust: Annotated[float, Field(gt=0, le=1e6)] = 10.0
+    """Trials' worth of belief that nothing has changed."""
+    scale: Literal["common", "each"] = "common"
+    """One scale for all latents, or one for each."""
+    begin: PathText | None = None
+    """An earlier session's folder: begin with the scale and offset that fit it; absent means 1 and 0."""
+
+    def placed(self, folder: Path) -> Self:
+        """Return it with its files where they are: in `folder`, or under ``$BCI_DATA``."""
+        names = ("latents", "begin")
+        return self.model_copy(
+            update={name: path and locate(path, folder) for name in names for path in (getattr(self, name),)}
+        )
 
 
 class DecoderSettings(SessionSection):
@@ -36,9 +60,17 @@ class DecoderSettings(SessionSection):
     "keep" decodes it at a confidence no better than chance, for null runs."""
     stream: PartName | None = None
     """Name of the stream that it decodes; absent means the first."""
+    adaptation: AdaptationSettings | None = None
+    """Follow a drift of what is read; absent means off. Each change is recorded, and made again by `bci reproduce`."""
     markers: str | None = None
     """Source id or name of the marker stream that it cuts epochs around; absent means the first of its stream's, or the
     flips of an [experiment]."""
+
+    def placed(self, folder: Path) -> Self:
+        """Return it with its bundle and files where they are: in `folder`, shipped, or under ``$BCI_DATA``."""
+        adaptation = self.adaptation and self.adaptation.placed(folder)
+        bundle = locate(self.bundle, folder, "bundles")
+        return self.model_copy(update={"bundle": bundle, "adaptation": adaptation})
 
 
 class SubjectSettings(SessionSection):

@@ -309,10 +309,7 @@ def parse_session(values: dict[str, Any], folder: Path, name: str) -> SessionCon
         config = check_settings(values, SessionConfig, name)
     except ConfigError as error:
         raise ConfigError(_as_written(str(error), values)) from None
-    decoders = tuple(
-        decoder.model_copy(update={"bundle": locate(decoder.bundle, folder, "bundles")})
-        for decoder in config.decoders
-    )
+    decoders = tuple(decoder.placed(folder) for decoder in config.decoders)
     sources = tuple(_beside(source, folder) for source in config.sources)
     experiment, run = config.experiment, config.run
     return config.model_copy(

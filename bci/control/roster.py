@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bci.config.collecting import PICTURE_PX
@@ -9,11 +11,13 @@ from bci.config.session import SessionConfig
 from bci.control import posts
 from bci.control.line import named
 from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import require_adaptable
 from bci.errors import ConfigError
 from bci.io.lsl.address import Address
 from bci.io.lsl.connection import refuse_unlike_signal
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.source import describe
+from bci.session.adapted import LATENTS, AdaptationPlan, adaptation_signal, last_state, read_truth
 from bci.signal.run import NO_RUN
 from bci.signal.types import Signal
 
@@ -41,6 +45,8 @@ class Roster:
         Height and width of the pictures on the screen.
     run : Run
         What the session fixes beyond them.
+    adaptations : dict of str to AdaptationPlan
+        What the adaptation of a decoder begins with, by the decoder's name; empty for the first.
     markers : tuple of tuple of Address
         The marker streams that are taken along with each stream.
 
@@ -62,6 +68,11 @@ class Roster:
         drawn_by = getattr(config.experiment, "drawn_by", None)
         self.artist = self.driver if drawn_by is None else Bundle.load(drawn_by)
         self.image_size = self._image_size()
+        self.adaptations = {
+            self.decoder_name(index): plan
+            for index in range(len(config.decoders))
+            if (plan := self._adaptation_of(index)) is not None
+        }
         self._infos: dict[int, StreamInfo] = {}
 
     @property
@@ -107,7 +118,10 @@ class Roster:
     def sides(self, decoder: int) -> tuple[Signal, ...]:
         """Return what the steps of a decoder's pipeline say beside the samples."""
         bundle = self.bundles[decoder]
-        return bundle.pipeline.start(bundle.signal).sides
+        said = bundle.pipeline.start(bundle.signal).sides
+        if self.config.decoders[decoder].adaptation is None:
+            return said
+        return (*said, adaptation_signal(bundle.spec.latent))
 
     def side_name(self, decoder: int, side: Signal) -> str:
         """Return what a side output's stream is called in the line and in the recording."""
@@ -120,6 +134,32 @@ class Roster:
             for decoder in range(len(self.bundles))
             for side in self.sides(decoder)
         ]
+
+    def _adaptation_of(self, decoder: int) -> AdaptationPlan | None:
+        """Read what a decoder's adaptation begins with; None where it has none.
+
+        Raises
+        ------
+        BciError
+            If its bundle cannot be adapted, the stimuli's latents are not known, or the earlier session is not whole.
+        """
+        own = self.config.decoders[decoder]
+        settings, bundle = own.adaptation, self.bundles[decoder]
+        if settings is None:
+            return None
+        require_adaptable(bundle, own.provider)
+        folder: Path | None = getattr(self.config.experiment, "folder", None)
+        latents = settings.latents or (folder and Path(folder) / LATENTS)
+        if latents is None:
+            raise ConfigError(
+                "[decoder.adaptation]: expected latents, a JSON file with the latent of each stimulus by its name, or "
+                "an [experiment] whose folder has latents.json; came neither. Name the file, or leave adaptation out."
+            )
+        truth = read_truth(latents, bundle.spec.latent)
+        plan = AdaptationPlan(settings.memory, settings.trust, settings.scale == "common", truth)
+        if settings.begin is None:
+            return plan
+        return replace(plan, state=last_state(settings.begin, plan, self.decoder_name(decoder) or None))
 
     def events_of(self, decoder: int) -> str | None:
         """Return the ring of the events that a decoder cuts epochs around; None where it needs none.

@@ -31,6 +31,7 @@ from bci.io.lsl.metadata import StreamInfo
 from bci.live.sides import side_role
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
+from bci.session.adapted import write_plans
 from bci.session.events_table import write_events
 from bci.session.latency import latency_table
 from bci.session.latency_picture import latency_picture
@@ -207,6 +208,7 @@ class SessionPlan:
         for sentence in self._at_chance():
             _log.warning("%s", sentence)
         save_run(self.roster.run, folder)
+        write_plans(folder, self.roster.adaptations)
 
     def ready(self, stage: Sequence[Post], told: Facts, folder: Path) -> None:
         """Take in what programs told when they were ready; write down what ran once every decoder is."""

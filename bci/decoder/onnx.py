@@ -12,10 +12,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.decoder.adaptation import Adaptation
 from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
 from bci.decoder.parity import require_parity
-from bci.decoder.providers import Provider, machine, open_runner
+from bci.decoder.providers import CpuRunner, Provider, machine, open_runner
 from bci.decoder.quantiser import Quantiser
 from bci.decoder.renderers import open_renderer
 from bci.decoder.spec import Precision
@@ -55,6 +56,8 @@ class OnnxDecoder:
     unlike : str
         What becomes of a window whose novelty is above 1, where the bundle tells it: ``refuse`` makes it invalid;
         ``keep`` leaves it valid, at a confidence no better than chance, for null runs.
+    adaptation : Adaptation, optional
+        Corrects latents between readout and generator; whoever decodes has it learn (`learn`).
     parity : sequence of arrays, each (length, *output.shape) float32
         Windows on which float16 must agree with float32 before it is accepted; needed for float16.
 
@@ -87,6 +90,7 @@ class OnnxDecoder:
         provider: Provider = "cpu",
         precision: Precision = "float32",
         unlike: Unlike = "refuse",
+        adaptation: Adaptation | None = None,
         parity: Sequence[NDArray[np.float32]] = (),
     ) -> None:
         self.bundle = bundle
@@ -105,6 +109,8 @@ class OnnxDecoder:
         self._claim = bundle.spec.confidence
         self._masked_limit = bundle.spec.masked_limit
         self._refuses = bundle.spec.novelty is not None and unlike == "refuse"
+        self.adaptation = adaptation
+        self._read = np.full(bundle.spec.latent, np.nan, np.float32)
         self._open(provider, precision)
         if precision == "float16":
             self._accept_float16(provider, parity)
@@ -114,6 +120,10 @@ class OnnxDecoder:
         chain = bundle.chain(precision)
         models = [(role, bundle.read(name), bundle.facts[name]) for role, name, _ in chain.graphs]
         self._runner = open_runner(provider, models, chain, bundle.spec.options)
+        if self.adaptation is not None:
+            require_adaptable(bundle, provider)
+            assert isinstance(self._runner, CpuRunner)  # or it was refused
+            self._runner.correct = self.adaptation.correct
         #: What must be equal for the same window to give the same bits; goes to the session's folder.
         self.environment: dict[str, Any] = {
             "bundle": bundle.hash,
@@ -183,6 +193,8 @@ class OnnxDecoder:
         if not window.intact:
             return self._invalid(window, "overwritten while it was decoded", reached)
         latent = outputs["latent"][0]
+        if "read" in outputs:
+            self._read = outputs["read"][0]
         given = float(outputs["confidence"][0]) if "confidence" in outputs else math.nan
         image, trouble = self._draw(outputs, latent)
         if image is None:
@@ -206,6 +218,15 @@ class OnnxDecoder:
             reached,
             window.event,
         )
+
+    def learn(self, frame: Reconstruction) -> bool:
+        """Let the adaptation learn from the trial decoded last, once its reconstruction is published.
+
+        Returns whether it did: there is an adaptation, the reconstruction is valid, and its stimulus' latent is known.
+        """
+        if self.adaptation is None or not frame.valid or frame.event is None:
+            return False
+        return self.adaptation.learn(frame.event.text, self._read)
 
     def raw(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Return what the graphs give for one window, unconverted and unchecked.
@@ -264,6 +285,26 @@ class OnnxDecoder:
             reached,
             window.event,
         )
+
+
+def require_adaptable(bundle: Bundle, provider: Provider) -> None:
+    """Refuse an adaptation where there is nothing to correct, or nothing to learn from.
+
+    Raises
+    ------
+    BundleMismatch
+        If the bundle decodes no epochs, reads no picture's latent, is one graph, or does not run on the processor.
+    """
+    roles = {graph.role for graph in bundle.spec.graphs}
+    why = ""
+    if bundle.spec.result.kind != "picture" or roles != {"readout", "generator"}:
+        why = "a readout of latents and a generator that draws them, came " + ", ".join(sorted(roles))
+    elif not bundle.cut.needs_markers:
+        why = "epochs around stimuli, whose latents are known, came sliding windows"
+    elif provider != "cpu":
+        why = f"the provider cpu, where a latent can be corrected on its way, came {provider}"
+    if why:
+        raise BundleMismatch(f"[decoder.adaptation] of bundle {bundle.name!r}: expected {why}. Leave it out.")
 
 
 def _are_probabilities(values: NDArray[np.float32]) -> bool:

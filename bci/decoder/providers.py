@@ -133,6 +133,9 @@ def open_cpu_session(model: bytes, threads: int) -> Any:
 class CpuRunner:
     """Runs the graphs on the CPU, on as many threads as the bundle says and no more."""
 
+    #: What a latent, (1, d), passes between the readout and the generator; ``read`` then holds it as it was.
+    correct: Callable[[Floats], Floats] | None = None
+
     def __init__(self, models: Models, chain: Chain, options: Options) -> None:
         self._steps = [
             (open_cpu_session(model, options.cpu.threads).run, INPUT[role], chain.outputs(role))
@@ -155,6 +158,9 @@ class CpuRunner:
             for run, taken, given in self._steps:
                 for name, array in zip(given, run(given, {taken: tensors[taken]}), strict=True):
                     tensors[name] = array
+                if self.correct is not None and taken == self._taken:
+                    tensors["read"] = tensors["latent"]
+                    tensors["latent"] = self.correct(tensors["latent"])
         except Exception as error:
             raise ProviderError(_stopped("CPUExecutionProvider", error)) from error
         return tensors

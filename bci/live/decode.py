@@ -9,6 +9,7 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.cut import LiveRings
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleMismatch
+from bci.live.adapting import Changes
 from bci.live.sides import Sides
 from bci.live.swap import Swap, last_bundle
 from bci.memory.frames import window_digest, write_frame
@@ -24,9 +25,10 @@ def main(program: Program) -> None:
 
     A bundle that decodes epochs takes their events from the ring of role ``markers``, and the trials of an experiment's
     flips from the ring of role ``shown`` where there is one. What steps say beside the samples goes to streams of roles
-    ``side-NAME``. Resets, overruns, epochs and passed-over windows go to the ring of role ``decode_marks``. What the
-    session fixes beyond the bundle is read from its folder. Started in the place of one that died, it goes on with the
-    first sample that its predecessor had not used, and with the bundle that it ran last (`bci.live.swap`).
+    ``side-NAME``, and each change of an adaptation to ``side-adaptation``. Resets, overruns, epochs and passed-over
+    windows go to the ring of role ``decode_marks``. What the session fixes beyond the bundle is read from its folder.
+    Started in the place of one that died, it goes on with the first sample that its predecessor had not used, and with
+    the bundle that it ran last (`bci.live.swap`).
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
     (what becomes of input unlike the training data).
@@ -40,7 +42,14 @@ def main(program: Program) -> None:
         raise BundleMismatch(
             f"the decoder that died ran bundle {identity[:12]}, {path} holds {bundle.hash[:12]} now. Put it back."
         )
-    decoder = OnnxDecoder(bundle, provider=spec["provider"], unlike=spec.get("unlike", "refuse"), clock=clock)
+    changes = Changes(program)
+    decoder = OnnxDecoder(
+        bundle,
+        provider=spec["provider"],
+        unlike=spec.get("unlike", "refuse"),
+        adaptation=changes.adaptation,
+        clock=clock,
+    )
     decoder.warm_up()
     first, reset = 0, "start"
     if program.restart:
@@ -87,6 +96,8 @@ def main(program: Program) -> None:
             write_frame(frames, dataclasses.replace(frame, stamps=stamps), digest, swap.index)
             invalid += not frame.valid
             # Only now: the picture is out, and nothing waits for it.
+            if decoder.learn(frame):
+                changes.write(window)
             row["masked"] = 0 if window.bad is None else int(np.count_nonzero(window.bad.any(axis=0)))
             if window.skipped:
                 write_mark(marks, MarkKind.SKIPPED, window.last_sample, count=window.skipped, time=cut)
@@ -95,6 +106,7 @@ def main(program: Program) -> None:
         count()
     swap.finish()
     sides.finish()
+    changes.finish()
     count()
     frames.finish()
     marks.finish()

@@ -20,7 +20,7 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.cut import LiveCutter, LiveRings
 from bci.decoder.exchange import require_exchangeable
 from bci.decoder.onnx import OnnxDecoder
-from bci.errors import BciError
+from bci.errors import BciError, BundleMismatch
 from bci.io.files.run import read_run
 from bci.memory.marks import write_mark
 from bci.memory.orders import Progress
@@ -209,6 +209,12 @@ class Swap:
             If it may not run, or the list cannot be written.
         """
         self._retired = None
+        if self.decoder.adaptation is not None:
+            raise BundleMismatch(
+                "expected a decoder that is not adapted, came one that follows the latents of its bundle: another "
+                "bundle's "
+                "are others. End the session, and begin one with the new bundle."
+            )
         spec = self.program.spec
         bundle = Bundle.load(path)
         require_exchangeable(self.bundle, bundle)

@@ -154,7 +154,7 @@ class RecordedSession:
         swaps = self.swaps(decoder)
         if index > len(swaps):
             raise RecordingError(
-                f"{swaps_path(self.folder, self._canonical(decoder))}: expected bundle {index}, which made frames of "
+                f"{swaps_path(self.folder, self.canonical(decoder))}: expected bundle {index}, which made frames of "
                 f"this session, came {len(swaps)} entries. Put the file back."
             )
         return ran.after(swaps[index - 1])
@@ -164,22 +164,22 @@ class RecordedSession:
         """The decoder that fed the display in phases that name no other, and is scored; None for the first."""
         if not (self.folder / "config.json").is_file():
             return None
-        return self._canonical((self.config.get("display") or {}).get("decoder"))
+        return self.canonical((self.config.get("display") or {}).get("decoder"))
 
     @property
     def feeds(self) -> list[str | None]:
         """The decoders whose reconstructions were shown in some phase, the `driver` first; None for the first one."""
         if self.collects:
             return []
-        return list(dict.fromkeys([self.driver, *map(self._canonical, self._feed_of_phase.values())]))
+        return list(dict.fromkeys([self.driver, *map(self.canonical, self._feed_of_phase.values())]))
 
     def feed_of(self, phase: str) -> str | None:
         """Return the decoder whose reconstructions were shown in a phase of the experiment; None for the first."""
-        return self._canonical(self._feed_of_phase[phase]) if phase in self._feed_of_phase else self.driver
+        return self.canonical(self._feed_of_phase[phase]) if phase in self._feed_of_phase else self.driver
 
     def swaps(self, decoder: str | None = None) -> Sequence[LoadedBundle]:
         """Return the bundles that a decoder loaded while the session ran, in order; the first is number 1."""
-        return read_swaps(self.folder, self._canonical(decoder))
+        return read_swaps(self.folder, self.canonical(decoder))
 
     def bundle(self, path: Path | None = None, decoder: str | None = None, index: int = 0) -> "Bundle":
         """Load a bundle that a decoder ran.
@@ -259,7 +259,7 @@ class RecordedSession:
         RecordingError
             If it is missing although something of it was recorded, or a row is not whole.
         """
-        decoder = self._canonical(decoder)
+        decoder = self.canonical(decoder)
         key = table_file(name, decoder)
         if key not in self._rows:
             self._rows[key] = self._read_table(name, decoder)
@@ -273,7 +273,7 @@ class RecordedSession:
         RecordingError
             If a table is missing or not whole.
         """
-        decoder = self._canonical(decoder)
+        decoder = self.canonical(decoder)
         if decoder not in self._decodings:
             source = decoder_source(decoder)
             self._decodings[decoder] = Decoding.of(
@@ -317,7 +317,7 @@ class RecordedSession:
         mapping of int to (int, str)
             Count of the change: the frame's number, and the digest of its pixels.
         """
-        decoder = self._canonical(decoder)
+        decoder = self.canonical(decoder)
         return {
             int(row["change"]): (int(row["frame"]), row["digest"])
             for row in self.table("shown")
@@ -362,7 +362,7 @@ class RecordedSession:
         RecordingError
             If a table is missing or not whole.
         """
-        decoder = self._canonical(decoder)
+        decoder = self.canonical(decoder)
         rows = self.table("trials")
         own = {int(row["trial"]) for row in rows if self.feed_of(row.get("phase") or "") == decoder}
         return join_trials(rows, self.flips, self.decoding(decoder), own, self.uncertain)
@@ -448,7 +448,7 @@ class RecordedSession:
                 )
         return rows
 
-    def _canonical(self, decoder: str | None) -> str | None:
+    def canonical(self, decoder: str | None) -> str | None:
         """Return None for the first decoder, also where it is called by its name; others have tables of their own."""
         if decoder is not None and (self.folder / "config.json").is_file():
             return None if decoder == first_name(self.config, "decoder") else decoder

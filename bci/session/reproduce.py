@@ -28,6 +28,7 @@ from bci.decoder.providers import Provider
 from bci.errors import RecordingError
 from bci.memory.frames import image_digest, window_digest
 from bci.memory.lsl_clock import LslClock
+from bci.session.adapted import read_changes, read_plan
 from bci.session.agreement import Latents, differing, one_level, pixels_within
 from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
@@ -104,6 +105,8 @@ def reproduce(
         samples that were not recorded, see the module), ``unequal`` (numbers of the others that are not equal, the
         first twenty), ``max_difference`` (largest difference of a latent, relative to the largest latent).
 
+        Of an adaptation: ``adaptations`` (changes recorded), ``adaptations_equal`` (those made again to the bit).
+
         Of the screen: ``shown`` (changes of picture that showed one of them), ``shown_equal`` (those whose pixels are
         the same to the bit); ``images`` (stored pictures that were compared), ``images_within`` (those within
         one level on 99.9 % of their pixels), ``least_share`` (the lowest share of such pixels, None without any).
@@ -130,12 +133,14 @@ def reproduce(
         for index in sorted({0, *(frame.bundle for frame in recorded.frames)})
     }
     bundles = {index: session.bundle(bundle_path, decoder, index) for index in ran_by}
+    adapted = _Adapted(session, decoder)
     again = {
         index: OnnxDecoder(
             bundle,
             clock=clock,
             provider=provider or cast("Provider", ran_by[index].provider),
             unlike=cast("Unlike", ran_by[index].unlike),
+            adaptation=adapted.adaptation,
         )
         for index, bundle in bundles.items()
     }
@@ -149,7 +154,7 @@ def reproduce(
     compared = _Comparison(view)
     began, spent = clock.now(), time.process_time()
     seconds = max(
-        _decode_again(session, decoder, index, bundles[index], again[index], compared, pictures)
+        _decode_again(session, decoder, index, bundles[index], again[index], adapted, compared, pictures)
         for index in bundles
     )
     took, spent = clock.now() - began, time.process_time() - spent
@@ -164,7 +169,7 @@ def reproduce(
     numbers = {then.number for then in recorded.frames}
     unrecorded = max(numbers, default=-1) + 1 - len(numbers)
     within = missing == unrecorded == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
-    exact = not compared.unequal and shown_equal == len(shown)
+    exact = not compared.unequal and shown_equal == len(shown) and not adapted.unequal
     return {
         "session": str(folder),
         "frames": len(recorded.frames),
@@ -175,6 +180,8 @@ def reproduce(
         "approximate": compared.approximate,
         "unequal": compared.unequal[:_MOST_LISTED],
         "max_difference": compared.latents.difference,
+        "adaptations": len(adapted.recorded),
+        "adaptations_equal": adapted.equal,
         "shown": len(shown),
         "shown_equal": shown_equal,
         "images": len(pictures.shares),
@@ -233,6 +240,47 @@ class _Comparison:
             self.unequal.append(then.number)
 
 
+class _Adapted:
+    """A session's adaptation, made again: learned from the trials that were learned from, and compared.
+
+    Attributes
+    ----------
+    adaptation : Adaptation or None
+        As the session began it.
+    recorded : dict of int to array
+        The states after each change, by the newest source sample of its trial.
+    equal, unequal : int
+        Changes made again that are the same to the bit, and those that should be and are not.
+    """
+
+    def __init__(self, session: RecordedSession, decoder: str | None) -> None:
+        plan = read_plan(session.folder, session.canonical(decoder))
+        self.adaptation = None if plan is None else plan.open()
+        self.recorded = {} if plan is None else read_changes(session, session.canonical(decoder))
+        self._samples = sorted(self.recorded)
+        self._newest = -1
+        self.equal = self.unequal = 0
+
+    def before(self, window: Window) -> None:
+        """Put in place what was learned from trials that cannot be decoded again."""
+        at = bisect_left(self._samples, window.last_sample)
+        if self.adaptation is not None and at and self._samples[at - 1] > self._newest:
+            self._newest = self._samples[at - 1]
+            self.adaptation.drift.restore(self.recorded[self._newest])
+
+    def after(self, window: Window, frame: Reconstruction, decoder: OnnxDecoder, *, exact: bool) -> None:
+        """Learn from a trial decoded again, if it was learned from, and compare; then go on with what was recorded."""
+        then = self.recorded.get(window.last_sample)
+        if self.adaptation is None or then is None:
+            return
+        decoder.learn(frame)
+        same = np.array_equal(self.adaptation.drift.state, then, equal_nan=True)
+        self.equal += same
+        self.unequal += exact and not same
+        self._newest = window.last_sample
+        self.adaptation.drift.restore(then)
+
+
 class _Pictures:
     """The pictures that a display left on disk, compared with those made again."""
 
@@ -276,6 +324,7 @@ def _decode_again(
     index: int,
     bundle: Bundle,
     decoder: OnnxDecoder,
+    adapted: "_Adapted",
     compared: _Comparison,
     pictures: _Pictures,
 ) -> float:
@@ -297,7 +346,9 @@ def _decode_again(
             after = np.inf if feed.hole is None else (window.first + 1) * pipeline.ratio - 1 - feed.hole
             if after < forgotten:
                 continue
+            adapted.before(window)
             now = decoder.decode(window)
+            adapted.after(window, now, decoder, exact=feed.hole is None or not forgotten)
             # Two events on one sample give this window twice, and all its frames are compared at the first.
             for then in made.pop(window.last_sample):
                 compared.add(then, window, now, exact=feed.hole is None or not forgotten)

@@ -13,7 +13,6 @@ A stimulus that no experiment showed, but another program with markers of its ow
 
 import json
 import math
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +25,8 @@ from numpy.typing import NDArray
 from bci.errors import RecordingError
 from bci.session.frames import Decoding, RecordedFrame
 from bci.session.tables import Row
+from bci.signal.markers import stimulus_of
 from bci.signal.types import Event
-
-#: The display's marker of a stimulus: its number in the set, and its name.
-_STIMULUS = re.compile(r"stimulus (\d+) (.*)", re.DOTALL)
 
 #: A flip can come up to half a refresh before the time it was asked for, seconds; the engine allows as much.
 _EARLY_S = 0.05
@@ -144,16 +141,6 @@ class RecordedTrial:
         if self.frames:
             return "invalid"
         return "no epoch" if self.lost else "not decoded"
-
-
-def stimulus_of(marker: str) -> tuple[int, str] | None:
-    """Return number and name of the stimulus that a marker speaks of; None for other markers.
-
-    >>> stimulus_of("stimulus 3 face-3"), stimulus_of("frame 3")
-    ((3, 'face-3'), None)
-    """
-    match = _STIMULUS.fullmatch(marker)
-    return None if match is None else (int(match[1]), match[2])
 
 
 def read_flips(shown: Iterable[Row], trials: Sequence[Row]) -> list[Flip]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from bci.errors import RecordingError
 from bci.io.files.regular import read_json
 from bci.session.recorded import RecordedSession
-from bci.session.trials import RecordedTrial, stimulus_of
+from bci.session.trials import RecordedTrial
+from bci.signal.markers import stimulus_of
 from models.metrics.identification import headline, identify
 
 #: Beside the pictures of a folder: the latent of each, by its name.

@@ -53,6 +53,8 @@ def grey_faces(tmp_path: Path, n: int) -> Path:
     folder.mkdir()
     for number in range(n):
         Image.fromarray(np.full((6, 8, 3), 60 * number, np.uint8)).save(folder / f"face-{number}.png")
+    latents = {f"face-{number}": [number, -1] for number in range(n)}
+    (folder / "latents.json").write_text(json.dumps(latents))
     return folder
 
 
@@ -60,7 +62,8 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
     bundle = epochs_bundle(tmp_path)
     folder = grey_faces(tmp_path, 3)
     config = tmp_path / "loop.toml"
-    config.write_text(CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder))))
+    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
+    config.write_text(text.replace("[display]", "adaptation = { memory = 20 }\n[display]"))
     done = bci("run", config, "--out", tmp_path / "out", "--json")
     assert done.status == 0, done.words
     assert done.result["ended_by"] == "the experiment has ended"
@@ -93,6 +96,8 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
     again = call("reproduce", done.folder, "--json")
     assert again.status == 0, again.words
     assert again.result["equal"] == again.result["frames"] == len(frames)
+    valid = [frame for frame in frames if frame["valid"] == "1"]
+    assert again.result["adaptations"] == again.result["adaptations_equal"] == len(valid) > 0
     assert call("verify", done.folder, "--json").result["damaged"] == 0
 
 
@@ -156,6 +161,7 @@ modality = "fmri"
 units = 16
 [decoder]
 bundle = {bundle}
+adaptation = {{ memory = 20 }}
 [display]
 kind = "headless"
 max_png = 0
