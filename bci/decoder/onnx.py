@@ -57,7 +57,7 @@ class OnnxDecoder:
         What becomes of a window whose novelty is above 1, where the bundle tells it: ``refuse`` makes it invalid;
         ``keep`` leaves it valid, at a confidence no better than chance, for null runs.
     adaptation : Adaptation, optional
-        Corrects latents between readout and generator; whoever decodes has it learn (`learn`).
+        Corrects latents between readout and generator; the decode program has it learn (`learn`).
     parity : sequence of arrays, each (length, *output.shape) float32
         Windows on which float16 must agree with float32 before it is accepted; needed for float16.
 
