@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.adaptation import Adaptation, Drift
+from bci.decoder.adaptation import Drift, OnlineAdaptation
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.signal.clock import ManualClock
@@ -55,7 +55,7 @@ def decode(
     truth = {
         f"{k:03d}": np.asarray(row, np.float64) for k, row in enumerate(held.plan.latents[held.plan.test])
     }
-    adaptation = Adaptation(Drift(bundle.spec.latent), truth) if adapt else None
+    adaptation = OnlineAdaptation(Drift(bundle.spec.latent), truth) if adapt else None
     decoder = OnnxDecoder(bundle, clock=ManualClock(), unlike="keep", adaptation=adaptation)
     latents = []
     for window, picture in zip(windows, which, strict=True):

@@ -178,8 +178,8 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Adaptation:
-    """An Adaptation is a drift that is followed by trials whose stimuli have known latents.
+class OnlineAdaptation:
+    """An OnlineAdaptation is a drift that is followed by trials whose stimuli have known latents.
 
     Attributes
     ----------

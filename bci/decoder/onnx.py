@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.adaptation import Adaptation
 from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
 from bci.decoder.parity import require_parity
@@ -56,7 +55,7 @@ class OnnxDecoder:
     unlike : str
         What becomes of a window whose novelty is above 1, where the bundle tells it: ``refuse`` makes it invalid;
         ``keep`` leaves it valid, at a confidence no better than chance, for null runs.
-    adaptation : Adaptation, optional
+    adaptation : OnlineAdaptation, optional
         Corrects latents between readout and generator; the decode program has it learn (`learn`).
     parity : sequence of arrays, each (length, *output.shape) float32
         Windows on which float16 must agree with float32 before it is accepted; needed for float16.
@@ -90,7 +89,7 @@ class OnnxDecoder:
         provider: Provider = "cpu",
         precision: Precision = "float32",
         unlike: Unlike = "refuse",
-        adaptation: Adaptation | None = None,
+        adaptation: OnlineAdaptation | None = None,
         parity: Sequence[NDArray[np.float32]] = (),
     ) -> None:
         self.bundle = bundle

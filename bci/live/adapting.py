@@ -21,7 +21,7 @@ class Changes:
 
     Attributes
     ----------
-    adaptation : Adaptation or None
+    adaptation : OnlineAdaptation or None
         What corrects the decoder's latents.
     """
 

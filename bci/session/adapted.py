@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.adaptation import Adaptation, Drift, state_size
+from bci.decoder.adaptation import Drift, OnlineAdaptation, state_size
 from bci.errors import ConfigError, RecordingError
 from bci.io.files.folder import write_json
 from bci.io.files.regular import Refuse, read_json
@@ -50,7 +50,7 @@ class AdaptationPlan:
     truth: Mapping[str, list[float]]
     state: list[float] | None = None
 
-    def open(self) -> Adaptation:
+    def open(self) -> OnlineAdaptation:
         """Return the adaptation as the session begins it.
 
         Raises
@@ -63,7 +63,7 @@ class AdaptationPlan:
         drift = Drift(d, memory=self.memory, trust=self.trust, common=self.common)
         if self.state is not None:
             drift.restore(self.state).renewed()
-        return Adaptation(drift, truth)
+        return OnlineAdaptation(drift, truth)
 
 
 def read_truth(path: Path, d: int) -> dict[str, list[float]]:

@@ -245,7 +245,7 @@ class _Adapted:
 
     Attributes
     ----------
-    adaptation : Adaptation or None
+    adaptation : OnlineAdaptation or None
         As the session began it.
     recorded : dict of int to array
         The states after each change, by the newest source sample of its trial.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_bundle import CHANNELS, tiny_bundle
 
-from bci.decoder.adaptation import Adaptation, Drift, state_size
+from bci.decoder.adaptation import Drift, OnlineAdaptation, state_size
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder, require_adaptable
 from bci.decoder.spec import EpochSpec
@@ -54,7 +54,7 @@ def test_the_mean_of_the_stimuli_shown_is_not_read_in_every_trial() -> None:
 
 
 def test_nothing_is_changed_before_anything_is_learned() -> None:
-    adaptation = Adaptation(Drift(D), {})
+    adaptation = OnlineAdaptation(Drift(D), {})
     latent = np.ones((1, D), np.float32)
     assert adaptation.correct(latent) is latent
     assert not adaptation.learn("stimulus 3 unknown", latent[0])
@@ -119,7 +119,7 @@ def test_a_decoder_draws_the_corrected_latent_and_learns_behind_it(tmp_path: Pat
     d = bundle.spec.latent
     truth = {"a": np.full(d, 2.0), "b": np.full(d, -1.0)}
     plain = OnnxDecoder(bundle, clock=ManualClock())
-    decoder = OnnxDecoder(bundle, clock=ManualClock(), adaptation=Adaptation(Drift(d, trust=1), truth))
+    decoder = OnnxDecoder(bundle, clock=ManualClock(), adaptation=OnlineAdaptation(Drift(d, trust=1), truth))
     random = np.random.default_rng(0)
     for trial in range(6):
         name = "ab"[trial % 2]
