@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.decoder.adaptation import OnlineAdaptation
 from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
 from bci.decoder.parity import require_parity
