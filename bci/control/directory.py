@@ -47,14 +47,14 @@ class Directory:
     streams: Mapping[str, StreamPlace]
 
     def write(self, folder: Path) -> None:
-        """Write it into a session's folder, whole or not at all.
+        """Write it into a session's folder, whole or not at all; what it names is gone after a loss of power.
 
         Raises
         ------
         DiskError
             If the disk refuses.
         """
-        write_json(folder / FILE, asdict(self))
+        write_json(folder / FILE, asdict(self), durable=False)
 
     @classmethod
     def read(cls, folder: Path) -> "Directory | None":

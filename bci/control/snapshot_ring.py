@@ -22,7 +22,7 @@ SNAPSHOTS = "snapshots"
 _ROOM = 1 << 16
 
 #: Seconds from one to the next, while the session's state stays the same.
-_EVERY = 0.2
+SNAPSHOT_EVERY = 0.2
 
 _log = logging.getLogger("bci.supervisor")
 
@@ -61,7 +61,7 @@ class SnapshotWriter:
         """
         if now < self._due and state is self._state:
             return
-        self._due, self._state = now + _EVERY, state
+        self._due, self._state = now + SNAPSHOT_EVERY, state
         text = _as_text(take())
         if len(text) <= _ROOM:
             self._ring.write(text=[text])

@@ -118,6 +118,7 @@ class Supervisor:
         self._silences: Silences | None = None
         self._desk: CommandDesk | None = None
         self._snapshots: SnapshotWriter | None = None
+        self._listed: Directory | None = None
         self._at_end: SessionSnapshot
         self._lookout: Lookout
         self.board: Board
@@ -238,6 +239,9 @@ class Supervisor:
                 for name, stream in self._memory.streams.items()
             },
         )
+        if directory == self._listed:
+            return
+        self._listed = directory
         try:
             directory.write(self.folder)
         except DiskError as error:

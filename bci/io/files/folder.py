@@ -74,19 +74,21 @@ def make_folder(out: Path, name: str) -> Path:
     raise ConfigError(f"{out} holds a hundred sessions of this second; name another folder with --out")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all; NaN becomes null.
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Write a JSON file whole or not at all; NaN becomes null. `durable` as in `write_whole`.
 
     Raises
     ------
     DiskError
         As `write_whole`.
     """
-    write_whole(path, json.dumps(plain(value), indent=1, ensure_ascii=False))
+    write_whole(path, json.dumps(plain(value), indent=1, ensure_ascii=False), durable=durable)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes, *, durable: bool = True) -> None:
     """Write a file, text as UTF-8, whole or not at all: beside its place, then flush, fsync, rename.
+
+    What means nothing any more after a loss of power need not be `durable`: it does not wait for the disk.
 
     Raises
     ------
@@ -101,7 +103,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
         with writing(path), partial.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         with writing(path):
             partial.replace(path)
     except DiskError:

@@ -1,6 +1,7 @@
 """A session's folder is new, and its files are whole and plain."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +49,15 @@ def test_a_folder_in_the_place_of_a_file_is_a_disk_error_that_leaves_nothing(tmp
     with pytest.raises(DiskError, match=r"page\.html"):
         write_whole(tmp_path / "page.html", "words")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_only_what_must_outlast_a_loss_of_power_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[int] = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    write_json(tmp_path / "fleeting.json", {"a": 1}, durable=False)
+    assert waited == []
+    write_json(tmp_path / "lasting.json", {"a": 1})
+    assert len(waited) == 1
+    assert (tmp_path / "fleeting.json").read_bytes() == (tmp_path / "lasting.json").read_bytes()
