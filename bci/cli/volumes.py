@@ -50,6 +50,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     volumes.command()(watch)
     volumes.command()(replay)
+    volumes.command()(receive)
+    volumes.command()(send)
     volumes.command()(info)
     app.add_typer(volumes)
 
@@ -67,7 +69,13 @@ def watch(
     poll: Annotated[
         bool, typer.Option("--poll", help="Only look; ask the operating system for no notifications.")
     ] = False,
-    wait: Wait = 3.0,
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0.01, max=1000, help="Times real time at which files come, of a run that is replayed."
+        ),
+    ] = 1.0,
+    wait: Wait = 30.0,
     seconds: Seconds = None,
     json: Json = False,
 ) -> None:
@@ -83,11 +91,11 @@ def watch(
         from bci.io.volumes.intake import Intake
 
     clock = _clock()
-    intake = Intake(tr=tr, patience=patience, delay=delay, first_number=first_number)
+    intake = Intake(tr=tr, patience=patience, delay=delay, speed=speed, first_number=first_number)
     with WatchedFolder(folder, clock, notify=not poll, existing=existing) as source:
         how = "notified and looked at" if source.notified else "looked at every tenth of a second"
         output.say(f"watching {folder}, {how}. Ctrl-C ends it.")
-        with _node(output, source, intake, clock, source_id, 1.0, wait) as node:
+        with _node(output, source, intake, clock, source_id, speed, wait) as node:
 
             def go_on() -> bool:
                 source.give_up = intake.patience
@@ -144,6 +152,103 @@ def replay(
         except KeyboardInterrupt:
             pass
     _report(output, node, {"run": str(run), "finished": source.over, "played": source.given})
+
+
+def receive(
+    protocol: Annotated[
+        str, typer.Argument(help="dicom (a scanner stores its images here) or tcp (see docs/fmri.md).")
+    ],
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Else 11112 of dicom, 15010 of tcp.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 opens it to the network.")
+    ] = "127.0.0.1",
+    title: Annotated[str, typer.Option(help="Of dicom: this receiver's application entity title.")] = "BCI",
+    sender: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="Of dicom: a title that may send; several times for several."),
+    ] = None,
+    tr: Tr = None,
+    patience: Patience = None,
+    delay: Delay = None,
+    source_id: SourceId = "bci-volumes",
+    wait: Wait = 30.0,
+    seconds: Seconds = None,
+    json: Json = False,
+) -> None:
+    """Receive volumes that a scanner sends over the network, and publish each run as it comes.
+
+    **dicom** is a DICOM storage provider: one association may stay open for a whole session, and one that calls another
+    title than --title, or whose own is not named by --from, is refused. **tcp** takes the messages that `bci volumes
+    send` sends. Both listen on this machine alone unless --host says otherwise; neither is encrypted, so open them
+    only to a network of the laboratory's own. Places and statuses are those of `bci volumes watch`. Needs the `fmri`
+    extra.
+    """
+    output = use(json)
+    if protocol not in ("dicom", "tcp"):
+        raise ConfigError(f"expected dicom or tcp, came {protocol!r}.")
+    with needing("fmri", "receiving volumes"):
+        from bci.io.volumes import storage, tcp
+        from bci.io.volumes.intake import Intake
+
+    clock = _clock()
+    intake = Intake(tr=tr, patience=patience, delay=delay)
+    source: Any
+    if protocol == "dicom":
+        source = storage.DicomReceiver(storage.PORT if port is None else port, title, sender or (), host)
+    else:
+        source = tcp.TcpReceiver(tcp.PORT if port is None else port, host)
+    with source:
+        output.say(f"listening for {protocol} at {host} port {source.port}. Ctrl-C ends it.")
+        with _node(output, source, intake, clock, source_id, 1.0, wait) as node:
+            _run(node, clock, seconds, lambda: True)
+        _report(output, node, {"protocol": protocol, "port": source.port})
+
+
+def send(
+    run: Annotated[Path, typer.Argument(help="A folder of DICOM or NIfTI files, or one file.")],
+    to: Annotated[str, typer.Argument(help="HOST:PORT of `bci volumes receive tcp`.")] = "127.0.0.1:15010",
+    tr: Tr = None,
+    speed: Annotated[float, typer.Option(min=0.01, max=1000, help="Times real time.")] = 1.0,
+    series: Series = None,
+    json: Json = False,
+) -> None:
+    """Push a run over TCP at the pace of its TR: how a scanner's own program hands its volumes over.
+
+    Each volume is a message with its series, affine, TR and place, and is answered; the format is in docs/fmri.md and
+    in `bci.io.volumes.wire`, whose `pack_volume` a scanner's program may call. Needs the `fmri` extra.
+    """
+    output = use(json)
+    with needing("fmri", "reading volumes"):
+        from bci.io.volumes.played import PlayedVolumes
+        from bci.io.volumes.run_on_disk import volumes_of
+    from bci.io.volumes.tcp import TcpSender
+
+    host, _, port = to.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ConfigError(f"expected HOST:PORT, came {to!r}.")
+    if not run.exists():
+        raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
+    played = volumes_of(run, series)
+    first = next(played, None)
+    if first is None:
+        raise ConfigError(f"{run} holds no whole volume.")
+    stated = _pace(first.series.tr, tr, run)
+    clock = _clock()
+    sent = 0
+    with TcpSender(host, int(port)) as sender:
+        source = PlayedVolumes(_behind(first, played), clock, stated / speed)
+        try:
+            while not source.over:
+                for volume in source.poll():
+                    sender.send(_paced(volume, stated / speed))
+                    sent += 1
+                source.wait(0.05)
+        except KeyboardInterrupt:
+            pass
+    output.say(f"{sent} volumes sent to {to}")
+    output.result({"run": str(run), "to": to, "sent": sent, "finished": source.over})
 
 
 def info(
@@ -227,6 +332,13 @@ def _pace(stated: float, given: float | None, run: Path) -> float:
     if not stated > 0:
         raise ConfigError(f"the files of {run} do not say their TR; expected --tr SECONDS.")
     return stated
+
+
+def _paced(volume: Any, tr: float) -> Any:
+    """Return a volume whose series says the pace at which it is sent."""
+    from dataclasses import replace
+
+    return replace(volume, series=_with_tr(volume.series, tr), acquired=float("nan"))
 
 
 def _with_tr(series: Any, tr: float) -> Any:

@@ -20,6 +20,9 @@ WAIT_S = 0.05
 #: Seconds that a run's first volumes wait for a consumer: Lab Streaming Layer sends none what came before it connected.
 CONSUMER_WAIT_S = 3.0
 
+#: Seconds that they then wait for one of the records too: a consumer of both connects one after the other.
+_BOTH_S = 1.0
+
 #: Seconds that a run's streams stay after their last volume before the next run's take their place.
 _LINGER_S = 1.0
 
@@ -87,6 +90,7 @@ class VolumeNode(Closing):
         self._bytes = 0
         self._pushed = self._opened = clock.now()
         self._met = False
+        self._seen: float | None = None
         self.outlet: VolumeOutlet | None = None
         self.counts: Counter[VolumeStatus] = Counter()
         self.sent = self.runs = 0
@@ -114,9 +118,8 @@ class VolumeNode(Closing):
         """Put a run's streams on the network before its first volume; return whether a consumer came in time."""
         self._open(series, self._clock.now())
         assert self.outlet is not None
-        while not self.outlet.has_consumers and self._clock.now() - self._opened < self._consumer_wait:
+        while not self._is_met(self.outlet, self._clock.now()):
             self._clock.sleep_until(self._clock.now() + WAIT_S)
-        self._met = True
         return self.outlet.has_consumers
 
     def linger(self) -> None:
@@ -157,20 +160,26 @@ class VolumeNode(Closing):
                     return
                 self._open(series, now)
             outlet = self.outlet
-            if outlet is not None and not self._met:
-                self._met = outlet.has_consumers
-                patient = now - self._opened < self._consumer_wait and self._bytes < _MOST_WAITING
-                if not self._met and patient:
-                    return
-                self._met = True
+            if outlet is not None and not self._is_met(outlet, now):
+                return
             self._push(self._waiting.popleft())
             self._pushed = now
+
+    def _is_met(self, outlet: VolumeOutlet, now: float) -> bool:
+        """Whether volumes need not wait for consumers any longer."""
+        if self._met:
+            return True
+        if self._seen is None and outlet.has_consumers:
+            self._seen = now
+        both = self._seen is not None and (outlet.has_consumers_of_both or now - self._seen >= _BOTH_S)
+        self._met = both or now - self._opened >= self._consumer_wait or self._bytes >= _MOST_WAITING
+        return self._met
 
     def _open(self, series: ImagingSeries, now: float) -> None:
         if self.outlet is not None:
             self.outlet.close()
         self.outlet = VolumeOutlet(series, self._source_id, self._speed)
-        self._opened, self._met = now, False
+        self._opened, self._met, self._seen = now, False, None
         self.runs += 1
         log.info(
             "series %d: %s volumes of %s every %g s on %s",

@@ -72,19 +72,6 @@ def read_dicom(content: bytes) -> list[Volume] | list[SliceImage]:
         raise RecordingError(f"no whole DICOM image: {type(error).__name__}: {error}") from None
 
 
-def dataset_pieces(dataset: Any) -> list[Volume] | list[SliceImage]:
-    """Return the volumes, or the slice, of a `pydicom.Dataset` that came over a network, with its file meta.
-
-    Raises
-    ------
-    RecordingError
-        As `read_dicom`.
-    """
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return read_dicom(buffer.getvalue())
-
-
 def _read(dataset: Any) -> list[Volume] | list[SliceImage]:
     if dataset.get("Modality", "MR") != "MR":
         raise RecordingError(f"an image of magnetic resonance was expected, came one of {dataset.Modality}")

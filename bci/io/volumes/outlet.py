@@ -50,7 +50,7 @@ class VolumeOutlet(Closing):
 
     def __init__(self, series: ImagingSeries, source_id: str, speed: float = 1.0) -> None:
         self.series = series
-        run = f"{source_id}-{hashlib.sha256(series.uid.encode()).hexdigest()[:10]}"
+        run = run_source_id(source_id, series)
         self.source_id, self.meta_source_id = run, f"{run}-meta"
         self.signal = Signal(RAW, 1 / series.tr, series.shape)
         facts = describe(series) | {"meta_source_id": self.meta_source_id}
@@ -66,6 +66,11 @@ class VolumeOutlet(Closing):
         """Whether a consumer receives the volumes now."""
         return self._raw.has_consumers
 
+    @property
+    def has_consumers_of_both(self) -> bool:
+        """Whether volumes and records are both received now."""
+        return self._raw.has_consumers and self._meta.has_consumers
+
     def push(self, placed: PlacedVolume) -> None:
         """Send the record of a volume, then the volume, where it is in the stream."""
         stamp = placed.stamp if placed.seq >= 0 else placed.arrived
@@ -77,6 +82,11 @@ class VolumeOutlet(Closing):
         """Take both streams from the network."""
         self._raw.close()
         self._meta.close()
+
+
+def run_source_id(source_id: str, series: ImagingSeries) -> str:
+    """Return the source id of a run's ``BOLD-raw``: another one for each series, and the same each time."""
+    return f"{source_id}-{hashlib.sha256(series.uid.encode()).hexdigest()[:10]}"
 
 
 def values_of(placed: PlacedVolume, shape: tuple[int, int, int]) -> NDArray[np.float32]:
