@@ -124,6 +124,15 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "the stream says microvolts": (
         ALARMS, "live/test_amplitudes.py::test_volts_called_microvolts_are_said_once_and_when_they_are_mended",
     ),
+    "a volume of a scanner is missing": (
+        "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_and_counted",
+        "live/test_scanner_in_trouble.py::test_a_fault_has_its_status_and_the_others_are_ok",
+    ),
+    "the record of how a volume came": (
+        "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_and_counted",
+        "io/volumes/test_joining.py::"
+        "test_a_volume_whose_record_is_missing_for_half_a_tr_is_untold_and_the_next_are_joined",
+    ),
     "a second program claims": (f"{SOURCES}test_a_double_that_appears_is_marked_and_the_first_source_goes_on", ALARMS),
     "markers come from another computer": (
         "live/test_acquire.py::test_markers_whose_time_is_not_known_well_enough_are_marked_and_counted",

@@ -5,13 +5,14 @@ after a loss, its heart beats on.
 """
 
 import math
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from bci.io.lsl.discovery import WAIT
 from bci.io.lsl.irregular import IrregularSource
 from bci.io.lsl.markers import MarkerSource
 from bci.io.lsl.source import LslSource
+from bci.live.volume_records import VolumeRecords, has_records
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
 from bci.memory.ring import Ring
@@ -44,7 +45,8 @@ def main(program: Program) -> None:
     mark was written (``gaps``, ``clock_resets``, ``stalls``, ``reconnects``, ``doubles``); of a regular stream
     ``time_fault`` (what is wrong with its time, in words), ``jitter_ms`` and ``finds_losses_of`` (how many lost samples
     in a row are always found), as far as its stamps told, and ``first_held_s`` (seconds for which its first samples
-    were held until their stamps were understood: about half a second of packets stamped on arrival, else nearly none).
+    were held until their stamps were understood: about half a second of packets stamped on arrival, else nearly none);
+    where records of volumes come on another stream, ``volumes``: how many had which status (`VolumeRecords`).
 
     Raises
     ------
@@ -64,10 +66,14 @@ def main(program: Program) -> None:
             return
         facts = {} if source is None else {"host": source.info.host, "uid": source.info.uid}
         program.ready(**facts, speed=1.0 if source is None else source.speed)
+        records = None
+        if source is not None and stream is not None and has_records(source.info):
+            records = open_.enter_context(VolumeRecords(program.clock, lambda: _between(program)))
         try:
-            _acquire(program, source, stream, markers)
+            _acquire(program, source, stream, markers, records)
         finally:
-            program.report(**_summary(source, [received for received, _ in markers]))
+            volumes = {} if records is None else {"volumes": dict(records.counts)}
+            program.report(**_summary(source, [received for received, _ in markers]), **volumes)
     # Only after an ordered stop: the ring of a program that failed may be taken up by its successor.
     if stream is not None:
         stream.samples.finish()
@@ -129,6 +135,7 @@ def _acquire(
     source: LslSource | IrregularSource | None,
     stream: Stream | None,
     markers: list[tuple[MarkerSource, Ring]],
+    records: VolumeRecords | None,
 ) -> None:
     """Pull until told to stop."""
     row, clock = program.row, program.clock
@@ -146,6 +153,11 @@ def _acquire(
             row["samples"] = stream.samples.count
             row["lost"] = lost_before + source.lost
             row["data"] = source.newest
+        if records is not None and source is not None and stream is not None:
+            if not source.gone and going:
+                with suppress(_Stopped):  # the next tick says so too, and what has arrived is still taken
+                    records.follow(source.info, stream)
+            records.mark(stream)
         if source is not None:
             row["gone"], row["doubles"] = source.gone, source.doubles
             row["mistimed"] = source.mistimed

@@ -298,6 +298,8 @@ class MarkKind(IntEnum):
     SWAPPED = 23
     MARKER_OFFSET = 24
     UNCERTAIN = 25
+    VOLUME = 26
+    UNTOLD = 27
 
     @property
     def starts_segment(self) -> bool:

@@ -17,7 +17,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from bci.errors import ConfigError, RecordingError, StreamError
 from bci.io.volumes.dicom import read_dicom
-from bci.io.volumes.inbox import Inbox
+from bci.io.volumes.received import ReceivedImages
 from bci.memory.closing import Closing
 
 log = logging.getLogger("bci.volumes")
@@ -30,7 +30,7 @@ _TAKEN, _NOT_UNDERSTOOD, _NO_ROOM = 0x0000, 0xC000, 0xA700
 _STORED = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 
 
-class DicomReceiver(Inbox, Closing):
+class DicomReceiver(ReceivedImages, Closing):
     """A DicomReceiver listens for a scanner, on this machine unless told otherwise.
 
     Parameters
@@ -55,7 +55,7 @@ class DicomReceiver(Inbox, Closing):
     def __init__(
         self, port: int = PORT, title: str = TITLE, senders: Sequence[str] = (), host: str = "127.0.0.1"
     ) -> None:
-        Inbox.__init__(self)
+        ReceivedImages.__init__(self)
         for one in (title, *senders):
             if not (0 < len(one.strip()) <= 16 and one.isascii() and one.isprintable() and "\\" not in one):
                 raise ConfigError(

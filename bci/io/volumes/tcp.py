@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from bci.errors import RecordingError, StreamError
-from bci.io.volumes.inbox import Inbox
+from bci.io.volumes.received import ReceivedImages
 from bci.io.volumes.volume import Volume
 from bci.io.volumes.wire import pack_answer, pack_volume, receive_answer, receive_volume
 from bci.memory.closing import Closing
@@ -21,7 +21,7 @@ PORT = 15010
 _MOST_CONNECTIONS, _LOOK_S = 4, 0.2
 
 
-class TcpReceiver(Inbox, Closing):
+class TcpReceiver(ReceivedImages, Closing):
     """A TcpReceiver listens for senders of volumes, on this machine unless told otherwise.
 
     Parameters
@@ -45,7 +45,7 @@ class TcpReceiver(Inbox, Closing):
     """
 
     def __init__(self, port: int = PORT, host: str = "127.0.0.1") -> None:
-        Inbox.__init__(self)
+        ReceivedImages.__init__(self)
         self.refused = 0
         try:
             self._socket = socket.create_server((host, port))

@@ -1,4 +1,4 @@
-"""An Inbox passes images from the threads that receive them to the node that places them, and never holds too many."""
+"""ReceivedImages pass images from the threads that receive them to the node that places them; there are never too many."""
 
 import threading
 from collections import deque
@@ -10,8 +10,8 @@ from bci.io.volumes.volume import SliceImage, Volume
 MOST_BYTES = 512e6
 
 
-class Inbox:
-    """An Inbox is an image source that threads put images into.
+class ReceivedImages:
+    """ReceivedImages are an image source that threads put images into.
 
     Attributes
     ----------
