@@ -1,4 +1,4 @@
-"""ReceivedImages pass images from the threads that receive them to the node that places them; there are never too many."""
+"""ReceivedImages pass images from the threads that receive them to the node that places them, within bounds."""
 
 import threading
 from collections import deque
