@@ -29,10 +29,10 @@ class DreamSchedule:
         Of first weights, batches and noise.
     """
 
-    hidden: int = 512
-    steps: int = 3000
+    hidden: int = 256
+    steps: int = 2000
     batch: int = 256
-    rate: float = 2e-3
+    rate: float = 3e-3
     decay: float = 0.01
     temperature: float = 1.0
     checks: int = 3

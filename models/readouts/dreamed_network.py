@@ -46,7 +46,7 @@ class DreamedNetwork(Dreamed):
     def __init__(
         self,
         generator: GeneratorPackage,
-        dreams: int = 40_000,
+        dreams: int = 20_000,
         components: int = 150,
         axes: int = 60,
         banks: tuple[str, ...] | list[str] = tuple(BANKS),

@@ -45,6 +45,20 @@ class Posterior:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HeldOutLatents:
+    """A HeldOutLatents is what fits that never saw a training trial read of it, for choices made on validation.
+
+    Attributes
+    ----------
+    truth, predicted : (n, d) float64
+        In the latents' own units; predicted as the fitted readout would, its gain included.
+    """
+
+    truth: Array
+    predicted: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FittedReadout:
     """A FittedReadout predicts each trial from that trial alone.
 
@@ -60,6 +74,8 @@ class FittedReadout:
         Whether a confidence may be claimed: not by a readout whose answers hardly depend on what was measured.
     novelty : Novelty, optional
         How far a trial lies outside those of training; without it no trial is looked at.
+    held_out : HeldOutLatents, optional
+        Of training trials; None where a readout does not hold any out.
     uncertainty : float
         The trace of the covariance; infinite where nothing is claimed, so that the confidence is 0.
     """
@@ -70,6 +86,7 @@ class FittedReadout:
     covariance: Floats
     claims: bool = True
     novelty: Novelty | None = None
+    held_out: HeldOutLatents | None = None
     uncertainty: float = field(init=False)
 
     def __post_init__(self) -> None:

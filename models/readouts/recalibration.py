@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.readouts.collapse import Collapse, diagnose
-from models.readouts.fitted import FittedReadout, spread
+from models.readouts.fitted import FittedReadout, HeldOutLatents, spread
 from models.readouts.maps import Map
 from models.readouts.scaling import Standard
 
@@ -46,6 +46,8 @@ class Recalibration:
         By what the variance that the readout states itself is multiplied, and what is added to it then.
     collapse : Collapse
         Diagnosis of the predictions as they were made, before the gain.
+    truth, answers : (n, d), optional
+        Of the held-out trials, in the latents' standard units; the answers after the gain.
     """
 
     centre: Floats
@@ -54,6 +56,8 @@ class Recalibration:
     factor: Floats
     excess: Floats
     collapse: Collapse
+    truth: Array | None = None
+    answers: Array | None = None
 
     @classmethod
     def of(
@@ -75,7 +79,8 @@ class Recalibration:
         missed = np.diag(covariance)
         own = missed if stated is None else np.maximum(stated, np.finfo(np.float64).tiny)
         factor = np.minimum(missed / own, _INEXACT)
-        return cls(centre, gain, covariance, factor, np.maximum(missed - factor * own, 0.0), diagnose(z, p))
+        excess = np.maximum(missed - factor * own, 0.0)
+        return cls(centre, gain, covariance, factor, excess, diagnose(z, p), truth, centre + gain * p)
 
     @classmethod
     def none(cls, latents: Array) -> "Recalibration":
@@ -103,4 +108,9 @@ class Recalibration:
             root = np.sqrt(self.factor)
             covariance = root[:, None] * covariance * root + np.diag(self.excess)
         shrunk = found.shrunk(self.gain, self.centre)
-        return FittedReadout(voxels, latents, shrunk, covariance, claims=not self.collapse.collapsed)
+        held_out = None
+        if self.truth is not None and self.answers is not None:
+            held_out = HeldOutLatents(latents.back(self.truth), latents.back(self.answers))
+        return FittedReadout(
+            voxels, latents, shrunk, covariance, claims=not self.collapse.collapsed, held_out=held_out
+        )

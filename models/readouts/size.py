@@ -5,8 +5,8 @@ a short latent as an average picture. ``rescale`` gives every latent the length 
 ``truncate`` limits each value to ±`bound`, ``keep`` does nothing. Which is best is a matter of pictures: `choose_size`
 chooses on validation trials. Score latents before it, pictures after it.
 
-Not wired: no training file names a rule or lets one be chosen, so every readout that `bci train` exports keeps the
-length. A generator's package has a rule of its own (`models.generators.rules`), which is in force wherever it draws.
+`size_by_pictures` is what training in silico calls. A generator's package has a rule of its own
+(`models.generators.rules`), which is in force wherever it draws.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import DataError
+from models.encoding.features import BANKS, features_of
+from models.generators.package import GeneratorPackage
+from models.metrics.identification import correlation_table, n_way
 from models.metrics.latents import pair
+from models.readouts.fitted import HeldOutLatents
+from models.readouts.scaling import Standard
 
 Floats = NDArray[np.float64]
+
+#: Validation trials whose pictures are drawn, and among how many pictures each is identified.
+_MOST, _WAYS = 240, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +93,35 @@ def choose_size(
         )
     names = [size.kind if size.kind != "truncate" else f"truncate {size.bound:g}" for size in tried]
     return tried[int(np.argmax(scores))], dict(zip(names, scores, strict=True))
+
+
+def size_by_pictures(
+    package: GeneratorPackage, held_out: HeldOutLatents
+) -> tuple[LatentSize, dict[str, float]]:
+    """Choose the rule by which held-out trials of the training are best identified from the pictures drawn.
+
+    A picture is identified among 24 by the correlation of its features (`models.encoding.features`), in units of their
+    deviation over the pictures that were seen.
+
+    Parameters
+    ----------
+    package : GeneratorPackage
+    held_out : HeldOutLatents
+        Of training trials.
+
+    Returns
+    -------
+    best, scores
+        As of `choose_size`.
+    """
+    _, first = np.unique(held_out.truth, axis=0, return_index=True)
+    few = np.sort(first)[np.unique(np.linspace(0, len(first) - 1, min(_MOST, len(first))).astype(int))]
+    seen = features_of(package.draw(held_out.truth[few].astype(np.float32)), tuple(BANKS))
+    scale = Standard.of(seen)
+
+    def identified(_: Floats, latents: Floats) -> float:
+        read = features_of(package.draw(latents.astype(np.float32)), tuple(BANKS))
+        table = correlation_table(scale.forward(seen), scale.forward(read))
+        return float(n_way(table, min(_WAYS, len(few))).mean())
+
+    return choose_size(held_out.truth[few], held_out.predicted[few], identified)

@@ -26,6 +26,7 @@ from models.generators.package import GeneratorPackage
 from models.provenance import versions
 from models.readouts.export import export_readout, from_window
 from models.readouts.interface import Readout
+from models.readouts.size import LatentSize
 from models.readouts.voxels import VoxelMask
 from models.systems.hyper.settings import HyperConfig
 
@@ -75,6 +76,7 @@ def bundle_of(
     signal: Signal,
     readout: Readout,
     mask: VoxelMask | None,
+    size: LatentSize,
     scores: dict[str, Any],
     claim: ConfidenceSpec,
     novelty: NoveltySpec,
@@ -87,6 +89,8 @@ def bundle_of(
         Signal of the participant.
     readout, mask
         As fitted; `mask` where only some voxels are read.
+    size : LatentSize
+        What is done to the length of a latent before it is drawn.
     scores, claim, novelty
         Scores on held-out pictures, the claim of confidence, and how input unlike training is told.
     """
@@ -117,7 +121,7 @@ def bundle_of(
         scores=scores,
     )
     graph = from_window(
-        export_readout(readout.frozen(1), mask=mask),
+        export_readout(readout.frozen(1), mask=mask, size=size),
         shape,
         mean=config.epoch.mean,
         claims=claim.kind != "none",

@@ -36,6 +36,8 @@ class HyperConfig(Section):
     voxels: VoxelSettings | None = None
     """Without it every channel is read."""
     readout: ReadoutSettings = ReadoutSettings()
+    size: Literal["chosen", "keep", "rescale"] = "keep"
+    """What is done to the length of what is read before it is drawn; chosen, on held-out trials of the training."""
 
     @model_validator(mode="after")
     def _voxels_have_one_value(self) -> Self:

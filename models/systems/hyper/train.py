@@ -19,14 +19,17 @@ from scipy.stats import spearmanr
 
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.spec import ConfidenceSpec, NoveltySpec
+from bci.errors import ConfigError
 from bci.io.files.replacing import replaced
 from models.generators.package import GeneratorPackage
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
 from models.metrics.identification import headline, identify
 from models.metrics.latents import cosine, r_squared
 from models.readouts.collapse import diagnose
+from models.readouts.dreamed import Dreamed
 from models.readouts.family import build_readout
 from models.readouts.interface import Readout
+from models.readouts.size import LatentSize, size_by_pictures
 from models.readouts.voxels import VoxelMask, choose_voxels
 from models.systems.hyper.bundle import bundle_of, require_stimuli_place, write_stimuli
 from models.systems.hyper.settings import HyperConfig, load_hyper
@@ -93,7 +96,11 @@ def train_hyper(
     say(0.75, "fitting the readout")
     mask, readout = _fit(config, fitted, package)
     brain = mask(held.brain) if mask else held.brain
-    scores, claim = _score(config, readout, brain, held.latents, random)
+    size, sizes = _size(config, readout, package)
+    scores, claim = _score(config, readout, size, brain, held.latents, random)
+    scores |= {"size": size.kind} | ({"sizes": sizes} if sizes else {})
+    if isinstance(readout, Dreamed):
+        scores["choice"] = str(readout.choice_)
     worth = headline(scores)
     scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
     novelty = NoveltySpec(
@@ -101,9 +108,14 @@ def train_hyper(
         flagged=float(readout.frozen(1).unlike(brain).mean()),
     )
     say(0.9, "exporting")
-    spec, files = bundle_of(config, package, participant.signal, readout, mask, scores, claim, novelty)
+    spec, files = bundle_of(config, package, participant.signal, readout, mask, size, scores, claim, novelty)
     files["training.json"] = training_record(
-        config, fitted, held, lambda part: _predictor(config, part, package)
+        config,
+        fitted,
+        held,
+        lambda part: (
+            _predictor(mask, readout) if part is fitted else _predictor(*_fit(config, part, package))
+        ),
     )
     # The stimuli take their place only once the bundle that goes with them has.
     with replaced(config.stimuli) as stimuli:
@@ -120,8 +132,22 @@ def _fit(config: HyperConfig, fitted: Set, package: GeneratorPackage) -> tuple[V
     return mask, readout
 
 
-def _predictor(config: HyperConfig, part: Set, package: GeneratorPackage) -> Callable[[Floats], Floats]:
-    mask, readout = _fit(config, part, package)
+def _size(
+    config: HyperConfig, readout: Readout, package: GeneratorPackage
+) -> tuple[LatentSize, dict[str, float]]:
+    """Return the rule for the length of latents, and where it was chosen what each reaches on validation."""
+    if config.size != "chosen":
+        return LatentSize(config.size), {}
+    held_out = readout.frozen().held_out
+    if held_out is None:
+        raise ConfigError(
+            f"size = 'chosen' is chosen on held-out trials of the training, and the readout {config.readout.name!r} "
+            "holds none out. Say size = 'keep' or 'rescale'."
+        )
+    return size_by_pictures(package, held_out)
+
+
+def _predictor(mask: VoxelMask | None, readout: Readout) -> Callable[[Floats], Floats]:
     return lambda brain: readout.predict(mask(brain) if mask else brain)
 
 
@@ -139,10 +165,15 @@ def _mask(config: HyperConfig, fitted: Set) -> VoxelMask | None:
 
 
 def _score(
-    config: HyperConfig, readout: Readout, brain: Floats, latents: Floats, random: np.random.Generator
+    config: HyperConfig,
+    readout: Readout,
+    size: LatentSize,
+    brain: Floats,
+    latents: Floats,
+    random: np.random.Generator,
 ) -> tuple[dict[str, Any], ConfidenceSpec]:
     """Score single trials of pictures that were not trained on, beside chance and shuffled pairs."""
-    predicted = readout.predict(brain)
+    predicted = size(readout.predict(brain))
     candidates, which = np.unique(latents, axis=0, return_inverse=True)
     # Trials of one picture are not independent: confidence and error are compared by picture.
     error, confidence = (

@@ -37,7 +37,7 @@ def training_record(config: HyperConfig, fitted: Set, held: Set, fit: Fit) -> st
     fitted, held : Set
         Training trials, and those of other pictures.
     fit : callable
-        Chooses voxels and fits the readout, on the trials that it is given alone.
+        Chooses voxels and fits the readout, on the trials that it is given alone; `fitted` itself comes last.
     """
     record = {
         "config": config.model_dump(mode="json", exclude={"generator", "stimuli"}),
@@ -62,7 +62,9 @@ def learning_curve(fitted: Set, held: Set, fit: Fit) -> list[dict[str, Any]]:
     candidates, which = np.unique(held.latents, axis=0, return_inverse=True)
     curve: list[dict[str, Any]] = []
     for every in _EVERY:
-        part = Set(fitted.brain[::every], fitted.latents[::every], fitted.runs[::every])
+        part = fitted
+        if every > 1:
+            part = Set(fitted.brain[::every], fitted.latents[::every], fitted.runs[::every])
         try:
             predicted = fit(part)(held.brain)
         except BciError as error:
