@@ -15,6 +15,7 @@ from models.generators.package import package_of
 from models.reports.body import Body
 from models.reports.charts import GREY, OCHRE, TEAL, Line, chart
 from models.reports.decoded import Decoded
+from models.reports.sizes import sizes_section
 from models.reports.writing import PAGE, write_report
 
 
@@ -27,6 +28,7 @@ def report_bundle(
     oracle_note: str = "",
     facts: Sequence[tuple[str, str]] = (),
     more: Mapping[str, Any] | None = None,
+    last: str = "",
     weights: Path | None = None,
     seed: int = 0,
     permutations: int = 1000,
@@ -50,6 +52,8 @@ def report_bundle(
         Of how the trials came about, for the page.
     more : mapping, optional
         What the system adds to the report for machines.
+    last : str
+        HTML of the system's own, before what was tested.
     weights : Path, optional
         Folder of the networks that some metrics need.
     seed : int
@@ -96,6 +100,7 @@ def report_bundle(
                     beside=[(f"oracle, {name}", row) for name, row in best.items()],
                     note=oracle_note,
                     chart=learning_chart(bundle),
+                    last=sizes_section(decoded, draw, bundle.spec.scores) + last,
                     facts=facts,
                 ),
                 f"<footer>The same figures for machines: report.json beside this page ({PAGE}).</footer>",

@@ -46,6 +46,7 @@ name = "tiny"
 seed = 1
 generator = "generator"
 stimuli = "stimuli"
+size = "chosen"
 [participant]
 modality = "eeg"
 snr = 8.0
@@ -129,6 +130,30 @@ def test_single_trials_of_pictures_never_trained_on_are_identified(
     assert bundle.window_shape == (20, 64)
     assert len(list((root / "stimuli").glob("*.png"))) == 10
     assert len(json.loads((root / "stimuli" / "latents.json").read_text())) == 10
+
+
+def test_the_size_of_what_is_read_is_chosen_on_training_trials_and_stored(
+    trained: tuple[Path, dict[str, Any]], trained_fmri: tuple[Path, dict[str, Any]]
+) -> None:
+    root, scores = trained
+    sizes = scores["sizes"]
+    assert list(sizes) == ["keep", "rescale", *(f"truncate {bound:g}" for bound in (1, 1.5, 2, 2.5))]
+    assert scores["size"] == max(sizes, key=sizes.__getitem__).split()[0]
+    assert dict(Bundle.load(root / "bundle").spec.scores)["size"] == scores["size"]
+    assert trained_fmri[1]["size"] == "keep"
+    assert "sizes" not in trained_fmri[1]
+
+
+def test_a_size_that_is_stated_is_that_of_every_latent(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    text = CONFIG.replace('"generator"', f'"{trained[0] / "generator"}"').replace('"chosen"', '"rescale"')
+    (tmp_path / "tiny.toml").write_text(text)
+    train_hyper(tmp_path / "tiny.toml", tmp_path / "bundle")
+    bundle = Bundle.load(tmp_path / "bundle")
+    window = np.random.default_rng(0).standard_normal(bundle.window_shape).astype(np.float32)
+    latent = OnnxDecoder(bundle, clock=ManualClock()).raw(window)["latent"]
+    assert np.linalg.norm(latent) == pytest.approx(bundle.spec.latent**0.5, rel=1e-5)
 
 
 def test_training_leaves_its_settings_data_and_learning_curve(trained: tuple[Path, dict[str, Any]]) -> None:

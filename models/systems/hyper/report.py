@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from bci.decoder.bundle import Bundle
+from models.encoding.maps import encoding_maps
+from models.generators.package import package_of
 from models.insilico.heldout import HeldOut, decode_held_out
 from models.insilico.oracle import held_out_oracle
+from models.insilico.training_trials import training_trials
 from models.metrics.latents import cosine
 from models.provenance import processor, what_differs
 from models.reports.bundle import report_bundle
+from models.reports.encoding import encoding_section
 from models.systems.hyper.heldout import config_of, make_again
 
 
@@ -60,6 +64,7 @@ def evaluate_hyper(
         oracle_note=_oracle_note(held),
         facts=_facts(bundle, held, again),
         more={"again": again},
+        last=_encoding(bundle, say) if out is not None else "",
         weights=weights,
         seed=seed,
         permutations=permutations,
@@ -80,6 +85,21 @@ def _again(bundle: Bundle, held: HeldOut, now: float) -> dict[str, Any]:
         "pictures_by": held.drawn_by,
         "differs": "" if same else what_differs(_record(bundle), processor()),
     }
+
+
+def _encoding(bundle: Bundle, say: Callable[[float, str], None]) -> str:
+    """Return the encoding maps of a dreamed readout, of its training trials made again; nothing of another."""
+    config, package = config_of(bundle), package_of(bundle)
+    if not config.readout.name.startswith("dreamed") or package is None:
+        return ""
+    say(0.4, "mapping what answers to what")
+    trials = training_trials(config, config.seed, package).trials
+    pictures = package.draw(trials.stimuli.latents[trials.shown])
+    maps = encoding_maps(pictures, trials.brain, trials.runs)
+    start, rate = config.epoch.start, bundle.pipeline.output(bundle.signal).rate
+    count = 1 if config.epoch.mean else bundle.window_shape[0]
+    channels = bundle.signal.channels or tuple(f"voxel {k}" for k in range(bundle.window_shape[1]))
+    return encoding_section(maps, channels, [start + k / rate for k in range(count)])
 
 
 def _record(bundle: Bundle) -> Mapping[str, Any]:
@@ -112,6 +132,7 @@ def _facts(bundle: Bundle, held: HeldOut, again: Mapping[str, Any]) -> list[tupl
         ),
         ("Trials", f"made again from the bundle's configuration and seed; {comparison}"),
         ("Pictures", f"drawn by {held.drawn_by}"),
+        *([("Dreams", str(bundle.spec.scores["choice"]))] if "choice" in bundle.spec.scores else []),
         ("Collapse", str(bundle.spec.scores.get("collapse", "not diagnosed"))),
     ]
 

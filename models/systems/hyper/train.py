@@ -113,9 +113,7 @@ def train_hyper(
         config,
         fitted,
         held,
-        lambda part: (
-            _predictor(mask, readout) if part is fitted else _predictor(*_fit(config, part, package))
-        ),
+        lambda part: _predictor(*((mask, readout) if part is fitted else _fit(config, part, package)), size),
     )
     # The stimuli take their place only once the bundle that goes with them has.
     with replaced(config.stimuli) as stimuli:
@@ -147,8 +145,8 @@ def _size(
     return size_by_pictures(package, held_out)
 
 
-def _predictor(mask: VoxelMask | None, readout: Readout) -> Callable[[Floats], Floats]:
-    return lambda brain: readout.predict(mask(brain) if mask else brain)
+def _predictor(mask: VoxelMask | None, readout: Readout, size: LatentSize) -> Callable[[Floats], Floats]:
+    return lambda brain: size(readout.predict(mask(brain) if mask else brain))
 
 
 def _mask(config: HyperConfig, fitted: Set) -> VoxelMask | None:
