@@ -14,11 +14,13 @@ out, and so is whether to dream at all: where the dream reads worse than ridge, 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import ConfigError, DataError
+from models.encoding.choice import choose_banks
 from models.encoding.dreams import Dreams, dream
 from models.encoding.features import BANKS, Pictures, features_of
 from models.encoding.white import WhiteEncoding
@@ -38,6 +40,8 @@ TEMPERATURES = (0.3, 1.0, 3.0, 10.0)
 #: Folds of whole runs and stimuli on which the choice is made and the error measured.
 _FOLDS = 5
 DIRECT = "direct"
+#: Of banks, that they are chosen.
+CHOSEN = "chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ class Dreamed(Readout):
     axes : int
         Axes in them that are read.
     banks : sequence of str
-        Features of pictures; see `models.encoding.features.BANKS`.
+        Features of pictures; see `models.encoding.features.BANKS`. ``chosen`` tries all, and drops those without which
+        pictures are told apart better in training runs held out (`models.encoding.choice`).
     seed : int
         Of the dreams.
 
@@ -100,10 +105,16 @@ class Dreamed(Readout):
         After `fit`.
     encoding_ : WhiteEncoding
         After `fit`.
+    banks_ : tuple of str
+        After `fit`: the features that were taken.
+    told_ : dict of str to float
+        After `fit`, where they were chosen: nats a trial that each set of banks tells of pictures in runs held out.
     """
 
     choice_: DreamChoice
     encoding_: WhiteEncoding
+    banks_: tuple[str, ...]
+    told_: dict[str, float]
     _voxels: Standard
 
     def __init__(
@@ -112,16 +123,19 @@ class Dreamed(Readout):
         dreams: int = 20_000,
         components: int = 150,
         axes: int = 60,
-        banks: tuple[str, ...] | list[str] = tuple(BANKS),
+        banks: tuple[str, ...] | list[str] | Literal["chosen"] = tuple(BANKS),
         seed: int = 0,
     ) -> None:
+        if isinstance(banks, str) and banks != CHOSEN:
+            raise ConfigError(f"expected banks = a list of {', '.join(BANKS)}, or {CHOSEN!r}, came {banks!r}")
         if dreams < 100 or components < 1 or axes < 1:
             raise ConfigError(
                 f"expected at least 100 dreams, one component and one axis, came dreams = {dreams}, components = "
                 f"{components}, axes = {axes}"
             )
         self.generator, self.dreams, self.components, self.axes = generator, dreams, components, axes
-        self.banks, self.seed = tuple(banks), seed
+        self.banks = banks if isinstance(banks, str) else tuple(banks)
+        self.seed = seed
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str, str]:
         """Return the fewest trials: components are estimated from them."""
@@ -138,8 +152,8 @@ class Dreamed(Readout):
         voxels, scale = Standard.of(training.brain), Standard.of(training.latents)
         x = voxels.forward(np.asarray(training.brain, np.float64))
         y = scale.forward(np.asarray(training.latents, np.float64))
-        features = features_of(self.generator.draw(training.latents.astype(np.float32)), self.banks)
-        dreams = dream(self.generator, self.dreams, self.seed, self.banks)
+        features = self._features(x, self.generator.draw(training.latents.astype(np.float32)), training.runs)
+        dreams = dream(self.generator, self.dreams, self.seed, self.banks_)
         predicted: dict[str, Floats] = {}
         tested = np.zeros(len(x), bool)
         for kept, out in islice(held_out_folds(training.runs, y, _FOLDS), self._folds()):
@@ -172,7 +186,17 @@ class Dreamed(Readout):
         """
         self._require_fit("encoding_")
         x = self._voxels.forward(np.asarray(brain, np.float64))
-        return self.encoding_.log_likelihood(x, features_of(pictures, self.banks), repeats)
+        return self.encoding_.log_likelihood(x, features_of(pictures, self.banks_), repeats)
+
+    def _features(self, x: Floats, pictures: Pictures, runs: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the features of the training pictures, and take their banks."""
+        self.told_ = {}
+        if isinstance(self.banks, tuple):
+            self.banks_ = self.banks
+            return features_of(pictures, self.banks)
+        by_bank = {name: features_of(pictures, [name]) for name in BANKS}
+        self.banks_, self.told_ = choose_banks(x, by_bank, runs, components=self.components, axes=self.axes)
+        return np.concatenate([by_bank[name] for name in self.banks_], axis=1)
 
     def _folds(self) -> int:
         """Return how many of the folds are held out."""

@@ -9,7 +9,7 @@ as a network from voxels to latents.
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +28,14 @@ Floats = NDArray[np.float64]
 class DreamedNetwork(Dreamed):
     """A DreamedNetwork is a network fitted to dreamed trials, or a linear readout where that reads better.
 
+    Its further options are those of `models.readouts.dream_schedule.DreamSchedule`, whose seed is that of the dreams.
+
     Parameters
     ----------
     generator, dreams, components, axes, banks, seed
         As of `Dreamed`.
     folds : int
         How many fifths of the runs are held out in turn, with a network of its own each.
-    **schedule
-        Of `models.readouts.dream_schedule.DreamSchedule`, but its seed.
 
     Raises
     ------
@@ -49,7 +49,7 @@ class DreamedNetwork(Dreamed):
         dreams: int = 20_000,
         components: int = 150,
         axes: int = 60,
-        banks: tuple[str, ...] | list[str] = tuple(BANKS),
+        banks: tuple[str, ...] | list[str] | Literal["chosen"] = tuple(BANKS),
         seed: int = 0,
         folds: int = 3,
         **schedule: Any,

@@ -13,6 +13,7 @@ from onnxruntime import InferenceSession
 pytest.importorskip("sklearn", reason="training needs the extra train")
 
 from bci.errors import ConfigError, DataError
+from models.encoding.choice import choose_banks
 from models.encoding.dreams import dream
 from models.encoding.features import BANKS, features_of
 from models.encoding.model import EncodingModel
@@ -134,6 +135,23 @@ def test_pictures_are_identified_by_their_likelihood(
     assert (logs.argmax(axis=1) == np.arange(24)).mean() > 0.5
     # More presentations, more sureness: the order stays, the differences grow.
     np.testing.assert_allclose(readout.log_likelihood(brain[N:][:24], candidates, repeats=3), 3 * logs)
+
+
+def test_banks_are_chosen_by_what_they_tell_in_runs_held_out(
+    package: GeneratorPackage, planted: tuple[NDArray[np.float64], NDArray[np.float32]]
+) -> None:
+    brain, latents = planted
+    x = Standard.of(brain[:N]).forward(brain[:N])
+    features = {"brightness": features_of(package.draw(latents[:N]), ["brightness"])}
+    features["noise"] = np.random.default_rng(0).standard_normal((N, 300)).astype(np.float32)
+    banks, told = choose_banks(x, features, RUNS, components=30, axes=20)
+    assert banks == ("brightness",)
+    assert list(told) == ["brightness + noise", "noise", "brightness"]
+    assert told["brightness"] > told["brightness + noise"] > told["noise"]
+    assert told["brightness"] > 0.5
+    assert abs(told["noise"]) < 0.3
+    with pytest.raises(ConfigError, match="or 'chosen', came 'all'"):
+        build_readout("dreamed", generator=package, banks="all")
 
 
 def test_the_family_names_the_network_without_torch() -> None:
