@@ -118,6 +118,16 @@ def test_programs_that_filter_nothing_do_not_wait_for_scipy_s_signal_package() -
     assert done.returncode == 0, done.stderr
 
 
+def test_help_waits_for_nothing_that_it_does_not_print() -> None:
+    code = (
+        "import sys, bci.cli.app\n"
+        "late = {'numpy', 'pydantic', 'pylsl', 'psutil'} & set(sys.modules)\n"
+        "assert not late, f'imported before a command needs it: {late}'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_text_is_read_as_a_style() -> None:
     """What is printed in colour is `styled`: a bracket in a path, a label or a repair line is never markup."""
     marked = re.compile(r"\[/\w*\]|rich\.markup|\[(bold|red|green|yellow)\b[\w ]*\]")

@@ -17,7 +17,6 @@ from bci.cli.output import Output, styled, use, words
 from bci.cli.run import SAFE, Json
 from bci.errors import BciError, ConfigError, ProgramError
 from bci.io.files.kinds import CALIBRATION_FILE, RECORDED, RECORDING, SESSION
-from bci.io.lsl.network import join
 
 if TYPE_CHECKING:
     from bci.decoder.bundle import Bundle
@@ -74,6 +73,8 @@ def calibrate(
     config = find_given(config, "bci calibrate", CALIBRATION_FILE)
     fit, loaded, calibrating = tools(config)
     needed = [] if simulate or recording is not None else [loaded.stream.address]
+    from bci.io.lsl.network import join
+
     join("machine" if simulate else loaded.network, f"bci-{os.getpid()}", needed)
     from bci.decoder.bundle import Bundle, require_place
 

@@ -10,11 +10,11 @@ import typer
 from bci.cli.given import find_given
 from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Headless, Json, has_screen
-from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
 from bci.io.files.kinds import SESSION_FILE
 
 if TYPE_CHECKING:
+    from bci.config.session import SessionConfig
     from bci.control.certify.certificate import Certificate
 
 #: SDL drivers that open a window without a screen.
@@ -58,6 +58,8 @@ def certify(
     what the participant saw, what was recorded and what the operator was told. Exit status 3 when it does not pass.
     """
     output = use(json)
+    from bci.config.session import load_session
+
     session = load_session(find_given(config, "bci certify", SESSION_FILE))
     _refuse_blind(session, headless)
     from bci.io.lsl.network import join
@@ -91,7 +93,7 @@ def certify(
         raise typer.Exit(SAFE)
 
 
-def _refuse_blind(session: SessionConfig, headless: bool) -> None:
+def _refuse_blind(session: "SessionConfig", headless: bool) -> None:
     """Refuse to certify a window that no screen shows.
 
     Raises

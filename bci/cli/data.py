@@ -13,7 +13,6 @@ from bci.cli.training import DataRoot
 from bci.errors import ConfigError
 from bci.io.files.folder import plain
 from bci.io.files.kinds import TRAINING_FILE
-from bci.io.files.page import escape, header
 
 
 def register(app: typer.Typer) -> None:
@@ -56,6 +55,7 @@ def data(
         "columns": found.columns, "rows": found.rows, "left_out": dict(found.left_out), "defects": found.defects,
     }  # fmt: skip
     if out is not None:
+        from bci.io.files.page import escape, header
         from models.reports.writing import write_report
 
         said = "".join(f"<p>{escape(words)}</p>" for words in (f"left out: {left}", *found.defects))

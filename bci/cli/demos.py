@@ -1,10 +1,11 @@
 """Demonstrations are the shipped examples of session files, made shorter: no file, no hardware and no screen needed."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bci.config.session import SessionConfig, parse_session
-from bci.config.toml import read_toml
 from bci.io.shipped import SHIPPED
+
+if TYPE_CHECKING:
+    from bci.config.session import SessionConfig
 
 #: Single-trial signal-to-noise ratio of the simulated participant: clearly above chance, clearly below perfect.
 SNR = 0.4
@@ -22,7 +23,7 @@ _CLOSED_LOOP, _ALPHA = "hyper-insilico.toml", "demo.toml"
 _TIMES = {"stimulus_s": None, "feedback_s": None, "blank_s": None, "lead_in_s": 2.0}
 
 
-def closed_loop(snr: float, *, headless: bool, speed: float, seed: int) -> SessionConfig:
+def closed_loop(snr: float, *, headless: bool, speed: float, seed: int) -> "SessionConfig":
     """Return the closed loop in silico: ``configs/hyper-insilico.toml``, every face once.
 
     Parameters
@@ -46,16 +47,20 @@ def closed_loop(snr: float, *, headless: bool, speed: float, seed: int) -> Sessi
     return _session(values | {"preview": {"kind": "file" if headless else "window"}}, headless)
 
 
-def alpha(source: dict[str, Any], *, headless: bool) -> SessionConfig:
+def alpha(source: dict[str, Any], *, headless: bool) -> "SessionConfig":
     """Return the line on the alpha rhythm: an eye that is open or closed, from a simulator or a recording."""
     return _session({"source": source, "decoder": _example(_ALPHA)["decoder"]}, headless)
 
 
 def _example(name: str) -> dict[str, Any]:
+    from bci.config.toml import read_toml
+
     return read_toml(SHIPPED["configs"] / name, "session")
 
 
-def _session(values: dict[str, Any], headless: bool) -> SessionConfig:
+def _session(values: dict[str, Any], headless: bool) -> "SessionConfig":
+    from bci.config.session import parse_session
+
     common = {
         "name": "demo",
         "network": "machine",

@@ -9,7 +9,6 @@ from bci.cli.given import SETTINGS, find_given
 from bci.cli.output import styled, use
 from bci.cli.run import Json
 from bci.cli.words import latency_rows
-from bci.config.session import load_session
 from bci.io.files.kinds import BUNDLE, SESSION, SESSION_FILE, kind_of
 
 
@@ -77,6 +76,8 @@ def check(
 
         output.result({"ok": True, **check_file(config, kind, output)})
         return
+    from bci.config.session import load_session
+
     session = load_session(config)
     from bci.cli.rehearsal import rehearse
 

@@ -8,7 +8,6 @@ import typer
 from bci.cli.given import find_given
 from bci.cli.output import Output, use
 from bci.cli.run import Json
-from bci.config.page import PORT, PageSettings
 from bci.errors import ConfigError
 from bci.io.files.kinds import SESSION
 
@@ -54,6 +53,7 @@ def page(
         _watch(folder, output)
         return
     require_page()
+    from bci.config.page import PORT, PageSettings
     from bci.control.mqtt.ports import free_port
     from bci.control.page.standing import serve
 

@@ -3,18 +3,18 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bci.cli import demos
 from bci.cli.given import find_given
 from bci.cli.output import Output, use
-from bci.config.page import PageSettings
-from bci.config.programs import DecoderSettings
-from bci.config.session import SessionConfig, load_session
 from bci.errors import ConfigError
 from bci.io.files.kinds import BUNDLE, RECORDING, SESSION_FILE
+
+if TYPE_CHECKING:
+    from bci.config.session import SessionConfig
 
 Seconds = Annotated[float | None, typer.Option(min=0.5, help="End after this many seconds.")]
 Headless = Annotated[
@@ -126,6 +126,9 @@ def run(
     first with `bci check`.
     """
     output = use(json)
+    from bci.config.page import PageSettings
+    from bci.config.session import load_session
+
     session = load_session(find_given(config, "bci run", SESSION_FILE))
     if bundle is not None:
         session = decoding(session, find_given(bundle, "bci run --bundle", BUNDLE))
@@ -144,7 +147,7 @@ def run(
     conduct(session, out, seconds, output)
 
 
-def decoding(session: SessionConfig, bundle: Path) -> SessionConfig:
+def decoding(session: "SessionConfig", bundle: Path) -> "SessionConfig":
     """Return a session whose only decoder, or that it had not, is this bundle.
 
     Raises
@@ -158,6 +161,8 @@ def decoding(session: SessionConfig, bundle: Path) -> SessionConfig:
             f"--bundle names one decoder, and session {session.name!r} has {len(session.decoders)}: {names}. Name it "
             "in the session file."
         )
+    from bci.config.programs import DecoderSettings
+
     settings = session.decoders[0] if session.decoders else DecoderSettings(bundle=bundle)
     # The bundle says the size of pictures.
     display = session.display.model_copy(update={"picture_px": None})
@@ -166,7 +171,7 @@ def decoding(session: SessionConfig, bundle: Path) -> SessionConfig:
     )
 
 
-def conduct(config: SessionConfig, out: Path, seconds: float | None, output: Output) -> None:
+def conduct(config: "SessionConfig", out: Path, seconds: float | None, output: Output) -> None:
     """Run a session, show it while it runs, say how it went, and exit with its status."""
     from bci.cli.rehearsal import rehearse
     from bci.cli.session_view import report

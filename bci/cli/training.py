@@ -10,7 +10,6 @@ from bci.cli.given import find_given
 from bci.cli.needing import needing
 from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Json
-from bci.decoder.spec import AT_CHANCE
 from bci.errors import AtChance, BciError, ConfigError
 from bci.io.files.folder import path_name
 from bci.io.files.kinds import BUNDLE, COMPARISON_FILE, SESSION, TRAINING_FILE
@@ -91,6 +90,8 @@ def train(
         output.say(styled("bold yellow", "warning:"), f" {warning}")
     output.say(f"bundle written: {out}")
     if scores.get("beats_chance") is False:
+        from bci.decoder.spec import AT_CHANCE
+
         output.say(styled("bold red", AT_CHANCE), ": the bundle says so wherever it is used")
     output.facts("Scores", scores)
     output.result(scores)

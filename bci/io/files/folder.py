@@ -2,14 +2,13 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bci.errors import ConfigError, DiskError
 
@@ -125,6 +124,7 @@ def writing(path: Path) -> Iterator[None]:
 def plain(value: Any) -> Any:
     """Return `value` as JSON can hold it: NumPy scalars as numbers, NaN as None, paths as text.
 
+    >>> import numpy as np
     >>> plain({"a": np.float32(0.5), "b": [float("nan")]})
     {'a': 0.5, 'b': [None]}
     """
@@ -132,8 +132,9 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    if isinstance(value, np.generic):
+    # Without importing NumPy, which takes longer than what most commands do with this.
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
         return plain(value.item())
     if isinstance(value, float):
-        return value if np.isfinite(value) else None
+        return value if math.isfinite(value) else None
     return value if isinstance(value, str | int | bool) or value is None else str(value)
