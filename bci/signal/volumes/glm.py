@@ -15,7 +15,7 @@ from bci.errors import DataError
 Rows = NDArray[np.floating]
 
 #: Columns of length 1 count as told apart from each other by singular values above this.
-INDEPENDENT = 1e-6
+INDEPENDENT = 1e-5
 
 
 class IncrementalGlm:
