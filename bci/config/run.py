@@ -25,6 +25,9 @@ class RunSettings(BaseModel):
     affine: tuple[tuple[float, ...], ...] | None = None
     """Four rows of four numbers, from voxels to millimetre (x to the right, y forward, z up); by default
     that of a NIfTI reference."""
+    trained_reference: PathText | None = None
+    """The reference volume of the session that the decoder was trained on, a NIfTI file, registered to today's; masks
+    lie on its grid then."""
     masks: dict[_Label, PathText] = Field(default_factory=dict)
     """Masks by name, each a NIfTI or .npy file (x, y, z) of zeros and ones, on the reference's grid."""
     channels: dict[_Label, _Label] = Field(default_factory=dict)
@@ -36,6 +39,7 @@ class RunSettings(BaseModel):
             update={
                 "design": self.design and locate(self.design, folder),
                 "reference": self.reference and locate(self.reference, folder),
+                "trained_reference": self.trained_reference and locate(self.trained_reference, folder),
                 "masks": {name: locate(path, folder) for name, path in self.masks.items()},
             }
         )
@@ -54,4 +58,5 @@ class RunSettings(BaseModel):
             masks=self.masks,
             channel_map=self.channels,
             affine=self.affine,
+            trained_reference=self.trained_reference,
         )

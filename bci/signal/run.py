@@ -40,6 +40,25 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TrainedGrid:
+    """A TrainedGrid is the grid of the session that a decoder was trained on, found again in today's reference volume.
+
+    Attributes
+    ----------
+    affine : (4, 4) float64
+        From its voxels, and those of the session's masks, to its world coordinates, millimetre.
+    to_today : (4, 4) float64
+        From its world coordinates to those of today's reference volume: the registration.
+    reference : (x, y, z) float32
+        That session's reference volume.
+    """
+
+    affine: NDArray[np.float64]
+    to_today: NDArray[np.float64]
+    reference: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """A Run holds what a session fixes beyond its bundle.
 
@@ -55,6 +74,8 @@ class Run:
         The stream's label of a channel to the bundle's, where they differ.
     affine : (4, 4) float64 or None
         From voxels of the session's volumes to world coordinates in millimetre: x to the right, y forward, z up (RAS).
+    trained : TrainedGrid or None
+        Where the masks lie on the grid of the training session, not of today's reference.
     """
 
     design: Design | None = None
@@ -62,6 +83,7 @@ class Run:
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     channel_map: Mapping[str, str] = field(default_factory=dict)
     affine: NDArray[np.float64] | None = None
+    trained: TrainedGrid | None = None
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """Return a mask by its name: (x, y, z) bool.
@@ -110,6 +132,9 @@ class Run:
             parts["reference"] = _digest(self.reference)
         if self.affine is not None:
             parts["affine"] = _digest(self.affine)
+        if self.trained is not None:
+            grid = np.stack([self.trained.affine, self.trained.to_today])
+            parts["trained"] = _digest(grid, _digest(self.trained.reference))
         for name, mask in sorted(self.masks.items()):
             parts[f"masks.{name}"] = _digest(mask)
         if self.channel_map:

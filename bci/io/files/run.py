@@ -8,17 +8,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from bci.errors import ConfigError, RecordingError
+from bci.errors import ConfigError, DataError, RecordingError
 from bci.io.files.folder import write_json
 from bci.io.files.npy import load_array, load_arrays
 from bci.io.files.regular import read_json, read_text, require_regular
 from bci.io.installation import missing_extra
-from bci.signal.run import NO_RUN, Design, Run
+from bci.signal.run import NO_RUN, Design, Run, TrainedGrid
+from bci.signal.volumes.registration import edges_picture, laid_on, register
 from bci.signal.volumes.rigid import GRID_MM, voxel_sizes_mm
 
 #: In a session's folder: hashes and names, and the arrays.
 FACTS, ARRAYS = "run.json", "run.npz"
+
+#: In a session's folder, where a training session's reference was registered: the edges of both.
+PICTURE = "registration.png"
 
 
 def load_run(
@@ -28,6 +33,7 @@ def load_run(
     masks: Mapping[str, Path] | None = None,
     channel_map: Mapping[str, str] | None = None,
     affine: Sequence[Sequence[float]] | None = None,
+    trained_reference: Path | None = None,
 ) -> Run:
     """Read the Run of a session from its files.
 
@@ -43,6 +49,9 @@ def load_run(
         The stream's label of a channel to the bundle's.
     affine : sequence of four rows, optional
         From voxels to millimetre; by default the reference's, where it is a NIfTI file.
+    trained_reference : Path, optional
+        The reference volume of the session that the decoder was trained on, a NIfTI file. Masks lie on its grid then,
+        and it is registered to today's.
 
     Raises
     ------
@@ -51,12 +60,15 @@ def load_run(
     """
     volume, own = (None, None) if reference is None else _volume(reference)
     grid = own if affine is None else _affine(affine)
+    trained = None if trained_reference is None else _trained(trained_reference, volume, grid)
+    masks_grid = grid if trained is None else trained.affine
     return Run(
         design=None if design is None else read_design(design),
         reference=None if volume is None else volume.astype(np.float32),
-        masks={name: _mask(path, grid) for name, path in (masks or {}).items()},
+        masks={name: _mask(path, masks_grid) for name, path in (masks or {}).items()},
         channel_map=dict(channel_map or {}),
         affine=grid,
+        trained=trained,
     )
 
 
@@ -101,6 +113,10 @@ def save_run(run: Run, folder: Path) -> None:
         arrays["reference"] = run.reference
     if run.affine is not None:
         arrays["affine"] = run.affine
+    if run.trained is not None:
+        arrays["trained"] = np.stack([run.trained.affine, run.trained.to_today])
+        arrays["trained.reference"] = run.trained.reference
+        _save_picture(run, folder / PICTURE)
     facts: dict[str, Any] = {"hashes": run.hashes, "channel_map": dict(run.channel_map)}
     if run.design is not None:
         arrays["design"] = np.stack([run.design.onsets, run.design.durations])
@@ -137,6 +153,7 @@ def read_run(folder: Path) -> Run:
             },
             channel_map=facts["channel_map"],
             affine=arrays.get("affine"),
+            trained=_read_trained(arrays),
         )
         wanted = dict(facts["hashes"])
     except (
@@ -157,6 +174,44 @@ def read_run(folder: Path) -> Run:
             f"Put {ARRAYS} back as it was."
         )
     return run
+
+
+def _trained(path: Path, today: NDArray[Any] | None, affine: NDArray[np.float64] | None) -> TrainedGrid:
+    """Register the training session's reference volume to today's."""
+    if today is None or affine is None:
+        raise ConfigError(
+            "[run] trained_reference is registered to today's reference volume, and its affine: name a NIfTI file in "
+            "[run] reference"
+        )
+    volume, own = _volume(path)
+    if own is None:
+        raise ConfigError(f"{path}: expected a NIfTI file, which has an affine, came a .npy file")
+    try:
+        found = register(volume, own, today, affine)
+    except DataError as error:
+        raise ConfigError(f"{path} could not be registered to today's reference volume: {error}") from None
+    if found.fault:
+        raise ConfigError(
+            f"{path} could not be registered to today's reference volume: {found.fault}. Compare the two in a viewer; "
+            "train anew if the head lies elsewhere."
+        )
+    return TrainedGrid(own, found.matrix, volume.astype(np.float32))
+
+
+def _read_trained(arrays: Mapping[str, NDArray[Any]]) -> TrainedGrid | None:
+    if "trained" not in arrays:
+        return None
+    affine, to_today = arrays["trained"]
+    return TrainedGrid(affine, to_today, arrays["trained.reference"])
+
+
+def _save_picture(run: Run, path: Path) -> None:
+    """Write the edges of both reference volumes, for a person who checks the registration."""
+    if run.trained is None or run.reference is None or run.affine is None:
+        return
+    shape = run.trained.reference.shape
+    laid = laid_on(shape, run.trained.affine, run.reference, run.affine, run.trained.to_today)
+    Image.fromarray(edges_picture(run.trained.reference, laid, run.trained.affine)).save(path)
 
 
 def _volume(path: Path) -> tuple[NDArray[Any], NDArray[np.float64] | None]:

@@ -49,15 +49,32 @@ class MaskVolume:
         ConfigError
             If there is none of that name, or another one than the decoder was made with.
         """
-        mask = np.asarray(run.mask(self.mask), bool)
-        count, digest = int(mask.sum()), run.hashes[f"masks.{self.mask}"]
-        if count != self.voxels or (self.sha256 and self.sha256 != digest):
+        if run.trained is not None:
             raise ConfigError(
-                f"mask {self.mask!r}: the decoder expects {self.voxels} voxels"
-                f"{f', SHA-256 {self.sha256[:12]}…' if self.sha256 else ''}; the session's has {count}, "
-                f"{digest[:12]}…. Give the mask that the decoder was made with."
+                f"mask {self.mask!r} lies on the grid of the training session, and MaskVolume takes voxels as they lie "
+                "today. Use a decoder with MotionCorrection, or leave [run] trained_reference out."
             )
+        mask = session_mask(run, self.mask, self.voxels, self.sha256)
         return _Masked(self, mask)
+
+
+def session_mask(run: Run, name: str, voxels: int, sha256: str = "") -> NDArray[np.bool_]:
+    """Return a mask (x, y, z) of the session that is the one a decoder was made with.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name, or another one.
+    """
+    mask = np.asarray(run.mask(name), bool)
+    count, digest = int(mask.sum()), run.hashes[f"masks.{name}"]
+    if count != voxels or (sha256 and sha256 != digest):
+        raise ConfigError(
+            f"mask {name!r}: the decoder expects {voxels} voxels"
+            f"{f', SHA-256 {sha256[:12]}…' if sha256 else ''}; the session's has {count}, "
+            f"{digest[:12]}…. Give the mask that the decoder was made with."
+        )
+    return mask
 
 
 @dataclass(frozen=True, eq=False)

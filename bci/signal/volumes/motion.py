@@ -14,7 +14,7 @@ from bci.errors import ConfigError, DataError
 from bci.signal.run import Run
 from bci.signal.step import Kernel, Step, check_positive, check_volume
 from bci.signal.types import Flags, Samples, Signal
-from bci.signal.volumes.mask import MaskVolume, UnboundMask
+from bci.signal.volumes.mask import MaskVolume, UnboundMask, session_mask
 from bci.signal.volumes.realign import LARGEST_DEG, LARGEST_MM, Motion, MotionFault, Realigner
 from bci.signal.volumes.rigid import PARAMETERS, Affine, moved, voxel_sizes_mm
 from bci.signal.volumes.sampling import check_interpolation, inside, sampled, smoothed
@@ -69,10 +69,7 @@ class MotionCorrection:
             largest_mm=self.largest_mm,
             largest_deg=self.largest_deg,
         )
-        return self._taken().output(signal)
-
-    def _taken(self) -> MaskVolume:
-        return MaskVolume(self.mask, self.voxels, self.sha256)
+        return MaskVolume(self.mask, self.voxels).output(signal)
 
     def start(self, signal: Signal) -> Kernel:
         """Return a stage that refuses its first sample: without a session there is no reference and no mask."""
@@ -87,16 +84,16 @@ class MotionCorrection:
         ConfigError
             If one is missing, or they do not fit each other or the decoder.
         """
-        self._taken().with_run(run)
+        mask = session_mask(run, self.mask, self.voxels, self.sha256)
         reference, affine = run.aligned_to()
-        mask = np.asarray(run.mask(self.mask), bool)
         voxel_sizes_mm(affine)
-        if reference.shape != mask.shape:
+        if run.trained is None and reference.shape != mask.shape:
             raise ConfigError(
                 f"the reference volume has the shape {reference.shape}, and mask {self.mask!r} {mask.shape}. Give a "
                 "mask on the reference's grid."
             )
-        return _Aligned(self, reference, affine, mask)
+        grid = affine if run.trained is None else run.trained.to_today @ run.trained.affine
+        return _Aligned(self, reference, affine, mask, np.asarray(grid, np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +104,8 @@ class _Aligned:
     reference: NDArray[np.float32]
     affine: Affine
     mask: NDArray[np.bool_]
+    grid: Affine
+    """From the mask's voxels to world coordinates of the reference."""
 
     def output(self, signal: Signal) -> Signal:
         if signal.shape != self.reference.shape:
@@ -127,7 +126,9 @@ class _Aligned:
             )
         except DataError as error:
             raise ConfigError(f"the reference volume of [run]: {error}") from None
-        reslicer = Reslicer(self.mask, self.affine, self.settings.interpolation, self.settings.smooth_mm)
+        reslicer = Reslicer(
+            self.mask, self.affine, self.settings.interpolation, self.settings.smooth_mm, grid=self.grid
+        )
         return _Following(realigner, reslicer, signal)
 
 
@@ -138,25 +139,28 @@ class Reslicer:
     Attributes
     ----------
     mask : (x, y, z) bool
-        On the reference's grid.
+        On the reference's grid, or on `grid`.
     affine : (4, 4) float64
-        From its voxels to world coordinates.
+        From the volumes' voxels to world coordinates.
     interpolation : str
         One of `sampling.INTERPOLATIONS`.
     smooth_mm : float
         FWHM of a Gaussian that volumes are smoothed by first; 0 for none.
+    grid : (4, 4) float64, optional
+        From the mask's voxels to world coordinates, where they are others than the volumes'.
     """
 
     mask: NDArray[np.bool_]
     affine: Affine
     interpolation: str = "cubic"
     smooth_mm: float = 0.0
+    grid: Affine | None = None
     _points: NDArray[np.float64] = field(init=False)
     _to_voxels: Affine = field(init=False)
 
     def __post_init__(self) -> None:
         places = np.argwhere(self.mask).astype(np.float64)
-        object.__setattr__(self, "_points", moved(places, self.affine))
+        object.__setattr__(self, "_points", moved(places, self.affine if self.grid is None else self.grid))
         object.__setattr__(self, "_to_voxels", np.linalg.inv(self.affine))
 
     def __call__(

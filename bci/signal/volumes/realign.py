@@ -37,8 +37,14 @@ EDGE = 1.0
 #: Fractions of an even spread in three dimensions: powers of the inverse of the root of ``x⁴ = x + 1``.
 _RECURRENCE = 1.2207440846057596 ** -np.arange(1.0, 4.0)
 
+#: Length over which a field of brightness is laid out, millimetre: about the radius of a head.
+FIELD_MM = 80.0
+
 #: A step that moves no point of the brain by more than this, in millimetre, ends a level: the coarse one, the fine one.
 ENOUGH_MM = (0.5, 0.005)
+
+#: A level that ends for want of steps has settled when its last one was below this, millimetre.
+SETTLED_MM = 0.05
 
 #: Least part of the points that must still lie within the volume, and least correlation with the reference.
 LEAST_OVERLAP, LEAST_CORRELATION = 0.6, 0.95
@@ -104,8 +110,9 @@ class _Level:
         World positions.
     values : (n,) float64
         The smoothed reference there.
-    columns : (n, 8) float64
-        1, value, and the value's change with each of six small motions: translation, rotation about the centre.
+    columns : (n, 2 + u + 6) float64
+        1, value, value times each of u slow courses of brightness, and the value's change with each of six small
+        motions: translation, rotation about the centre.
     """
 
     fwhm_mm: float
@@ -131,6 +138,11 @@ class Realigner:
         As `COARSE` and `FINE`, in that order.
     largest_mm, largest_deg : float
         Beyond these a motion has the fault of being large.
+    least_correlation : float
+        Below this a volume has the fault of being unlike the reference.
+    uneven : bool
+        Whether volumes may be brighter in one place and darker in another than the reference, by a field of the second
+        order: as under another position of the coil.
 
     Raises
     ------
@@ -154,6 +166,8 @@ class Realigner:
         levels: tuple[tuple[float, float, int], ...] = (COARSE, FINE),
         largest_mm: float = LARGEST_MM,
         largest_deg: float = LARGEST_DEG,
+        least_correlation: float = LEAST_CORRELATION,
+        uneven: bool = False,
     ) -> None:
         volume = np.asarray(reference, np.float32)
         _check_reference(volume, mask)
@@ -162,6 +176,8 @@ class Realigner:
         self._to_voxels = np.linalg.inv(self._affine)
         self._shape = volume.shape
         self._limits = largest_mm, largest_deg
+        self._least_correlation = least_correlation
+        self._uneven = uneven
         where = brain(volume, self._voxel_mm) if mask is None else np.asarray(mask, bool)
         if not where.any():
             raise DataError(
@@ -193,7 +209,8 @@ class Realigner:
         per_mm = per_voxel @ self._to_voxels[:3, :3]
         turning = np.cross(points - self.centre, per_mm)
         values = sampled(soft, places).astype(np.float64)
-        columns = np.column_stack([np.ones(len(points)), values, per_mm, turning])
+        slow = values[:, None] * _fields((points - self.centre) / FIELD_MM)[:, : 9 if self._uneven else 0]
+        columns = np.column_stack([np.ones(len(points)), values, slow, per_mm, turning])
         sizes = np.linalg.norm(columns, axis=0)
         if len(points) < 100 or np.linalg.cond(columns / np.maximum(sizes, 1e-30)) > 1e4:
             raise DataError(
@@ -216,41 +233,54 @@ class Realigner:
         places = (voxels + beside).T
         return np.asarray(places[:, inside(places, self._shape, EDGE)])
 
-    def __call__(self, volume: VolumeArray, start: Affine | None = None) -> Motion:
+    def __call__(
+        self, volume: VolumeArray, start: Affine | None = None, affine: Affine | None = None
+    ) -> Motion:
         """Return how a volume (x, y, z) lies to the reference; begin at `start`, or at no motion.
+
+        Parameters
+        ----------
+        volume : (x, y, z) array
+        start : (4, 4) float64, optional
+            Where to begin, as `Motion.matrix`.
+        affine : (4, 4) float64, optional
+            The volume's own, where it has another grid than the reference.
 
         Raises
         ------
         DataError
-            If its shape is not the reference's.
+            If it has no affine of its own, and its shape is not the reference's.
         """
-        if volume.shape != self._shape:
+        if affine is None and volume.shape != self._shape:
             raise DataError(
                 f"expected a volume of the reference's shape {self._shape}, came {volume.shape}. It is of another "
                 "series."
             )
+        own = self._affine if affine is None else np.asarray(affine, np.float64)
+        sizes: NDArray[np.float64] = voxel_sizes_mm(own)
+        to_voxels: Affine = np.asarray(np.linalg.inv(own), np.float64)
         motion = np.eye(4) if start is None else np.array(start, np.float64)
         total, settled, overlap, correlation = 0, False, 0.0, 0.0
         for level in self._levels:
             settled = False
-            soft = smoothed(volume, level.fwhm_mm, self._voxel_mm)
-            for step in self._steps(level, soft, motion):
+            soft = smoothed(volume, level.fwhm_mm, sizes)
+            for step in self._steps(level, soft, motion, to_voxels):
                 total += 1
                 motion, overlap, correlation, size = step
-                settled = size < level.enough_mm
-                if settled:
+                settled = size < max(level.enough_mm, SETTLED_MM)
+                if size < level.enough_mm:
                     break
         parameters = parameters_of(motion, self.centre)
         fault, words = self._fault(motion, parameters, settled, overlap, correlation)
         return Motion(motion, parameters, correlation, overlap, total, fault, words)
 
     def _steps(
-        self, level: _Level, soft: VolumeArray, motion: Affine
+        self, level: _Level, soft: VolumeArray, motion: Affine, to_voxels: Affine
     ) -> Iterator[tuple[Affine, float, float, float]]:
         """Yield the motion after each step, overlap and correlation before it, and its size in millimetre."""
         for _ in range(level.steps):
-            places = moved(moved(level.points, motion), self._to_voxels).T
-            within = inside(places, self._shape, EDGE)
+            places = moved(moved(level.points, motion), to_voxels).T
+            within = inside(places, soft.shape, EDGE)
             overlap = float(within.mean())
             if overlap < 0.1:
                 return
@@ -259,8 +289,9 @@ class Realigner:
             solved = _solve(columns, seen)
             if solved is None:
                 return
-            correlation = float(np.corrcoef(seen[within], level.values[within])[0, 1])
-            small = matrix_of(solved, self.centre)
+            predicted = level.columns[within, :-6] @ solved[:-6]
+            correlation = float(np.corrcoef(seen[within], predicted)[0, 1])
+            small = matrix_of(solved[-6:] / solved[1], self.centre)
             motion = motion @ np.linalg.inv(small)
             size = float(displacement(level.points, small, np.eye(4)).max())
             yield motion, overlap, correlation, size
@@ -283,21 +314,24 @@ class Realigner:
                 MotionFault.OVERLAP,
                 f"{overlap:.0%} of the head in the volume, expected {LEAST_OVERLAP:.0%}",
             )
-        if not correlation >= LEAST_CORRELATION:
-            return MotionFault.UNLIKE, f"correlation {correlation:.2f}, expected {LEAST_CORRELATION:g}"
+        if not correlation >= self._least_correlation:
+            return MotionFault.UNLIKE, f"correlation {correlation:.2f}, expected {self._least_correlation:g}"
         return (MotionFault.NONE, "") if settled else (MotionFault.UNSETTLED, "no convergence")
 
 
 def _solve(columns: NDArray[np.float64], seen: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return the small motion (6,) that explains what is seen best; None where none does."""
+    """Return the weights of the columns that explain best what is seen; None where it is not the reference's like."""
     try:
-        offset_gain_motion = np.linalg.solve(columns.T @ columns, columns.T @ seen)
+        weights = np.linalg.solve(columns.T @ columns, columns.T @ seen)
     except np.linalg.LinAlgError:
         return None
-    gain = offset_gain_motion[1]
-    if not np.isfinite(offset_gain_motion).all() or gain <= 0.05:
-        return None
-    return np.asarray(offset_gain_motion[2:] / gain)
+    return np.asarray(weights) if np.isfinite(weights).all() and weights[1] > 0.05 else None
+
+
+def _fields(at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the nine terms of the first and second order of positions (n, 3): (n, 9)."""
+    x, y, z = at.T
+    return np.column_stack([x, y, z, x * y, y * z, z * x, x * x, y * y, z * z])
 
 
 def brain(volume: VolumeArray, voxel_mm: NDArray[np.float64]) -> NDArray[np.bool_]:

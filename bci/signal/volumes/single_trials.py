@@ -26,6 +26,9 @@ BetaKind = Literal["beta", "t", "z"]
 #: A response is told apart when this part of it, or more, is neither nuisance nor the others.
 TOLD_APART = 1e-6
 
+#: Columns of length 1 are alike when their smallest singular value is below this part of the largest.
+ALIKE = 1e-10
+
 Array = NDArray[np.float64]
 
 #: Volumes that are kept for trials that are told after they began.
@@ -164,10 +167,15 @@ class SingleTrials:
         return np.column_stack([own, together, *np.array(self._rows).reshape(len(places), -1).T])
 
     def degrees_of_freedom(self, number: int) -> int:
-        """Return how many volumes are there beyond what the model of a trial explains."""
+        """Return how many volumes are there beyond what the model of a trial explains; 0 while columns are alike.
+
+        Slow drifts over a whole run are alike in its first minute, and no beta is what it seems then.
+        """
         columns = self.design(number)
-        sizes = np.linalg.norm(columns, axis=0)
-        return len(columns) - int(np.linalg.matrix_rank(columns / np.where(sizes > 0, sizes, 1.0)))
+        columns = columns[:, np.abs(columns).sum(axis=0) > 0]
+        values = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), compute_uv=False)
+        alike = values.size == 0 or len(columns) < columns.shape[1] or values[-1] < ALIKE * values[0]
+        return 0 if alike else len(columns) - columns.shape[1]
 
     def estimate(self, number: int, kind: BetaKind = "beta") -> Array | None:
         """Return what the volumes so far say of a trial, (voxels,); None while its response cannot be told apart.
@@ -194,9 +202,11 @@ class SingleTrials:
         inverse = np.linalg.inv(triangle)
         covariance = (inverse @ inverse.T)[::-1, ::-1]
         beta = covariance[0] @ products
+        if kind == "beta":
+            return np.asarray(beta)
         freedom = self.degrees_of_freedom(number)
-        if kind == "beta" or freedom < 1:
-            return beta if kind == "beta" else None
+        if freedom < 1:
+            return None
         explained = np.einsum("cv,cv->v", covariance @ products, products)
         error = np.sqrt(np.maximum(self._squares - explained, 0.0) / freedom * covariance[0, 0])
         t = np.divide(beta, error, out=np.zeros_like(beta), where=error > 0)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from bci.errors import ConfigError, RecordingError
-from bci.io.files.run import ARRAYS, FACTS, load_run, read_run, save_run
+from bci.io.files.run import ARRAYS, FACTS, PICTURE, load_run, read_run, save_run
 from bci.signal.run import NO_RUN
+from bci.signal.volumes.rigid import matrix_of
+from bci.sim.scanner.head import head_affine, head_volume
 
 TABLE = "onset\tduration\ttrial_type\n0\t1.5\tface\n6.1\t1.5\thouse\n"
 
@@ -135,3 +137,23 @@ def test_rows_of_an_affine_stand_for_a_file_without_one(tmp_path: Path) -> None:
     for wrong in (rows[:3], [[0.0] * 4] * 4):
         with pytest.raises(ConfigError, match="affine"):
             load_run(**planted(tmp_path), affine=wrong)
+
+
+def test_a_training_sessions_reference_is_registered_to_todays_and_pictured(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    shape = (32, 36, 22)
+    affine = head_affine(shape, (6.0, 6.0, 6.0))
+    six = np.array([5.0, -4.0, 3.0, 0.05, 0.0, 0.08])
+    trained, today = head_volume(shape, affine), head_volume(shape, affine, matrix_of(six, np.zeros(3)))
+    for name, volume in (("trained", trained), ("today", today), ("mirrored", today[::-1])):
+        nibabel.save(nibabel.Nifti1Image(np.ascontiguousarray(volume), affine), tmp_path / f"{name}.nii")
+    run = load_run(reference=tmp_path / "today.nii", trained_reference=tmp_path / "trained.nii")
+    assert run.trained is not None
+    assert np.allclose(run.trained.to_today, matrix_of(six, np.zeros(3)), atol=0.1)
+    save_run(run, tmp_path)
+    assert read_run(tmp_path).hashes == run.hashes
+    assert (tmp_path / PICTURE).stat().st_size > 500
+    with pytest.raises(ConfigError, match=r"could not be registered.*left for right"):
+        load_run(reference=tmp_path / "mirrored.nii", trained_reference=tmp_path / "trained.nii")
+    with pytest.raises(ConfigError, match="registered to today's reference volume, and its affine"):
+        load_run(trained_reference=tmp_path / "trained.nii")
