@@ -6,6 +6,7 @@ session. A laboratory's network takes a broker of its own, with encryption and l
 
 import asyncio
 import logging
+import os
 
 from bci.config.control import is_loopback
 from bci.errors import ConfigError, ProgramError
@@ -13,6 +14,9 @@ from bci.memory.program import Program
 
 #: How many may be connected at once.
 _MOST_CLIENTS = 100
+
+#: How much nicer than the line's programs it is.
+_NICE = 10
 
 
 def main(program: Program) -> None:
@@ -30,6 +34,8 @@ def main(program: Program) -> None:
         raise ConfigError(
             f"the embedded broker listens on this machine alone; {host} is not it. Use mosquitto."
         )
+    if hasattr(os, "nice"):
+        os.nice(_NICE)  # the line comes first: others may send a broker more than a session does
     asyncio.run(_serve(program, host, port))
 
 
