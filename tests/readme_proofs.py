@@ -6,6 +6,7 @@ none: their command stands in them, or above the table.
 
 LIVE = "system/test_same_live_and_offline.py::"
 DIE = "system/test_when_things_die.py::"
+BROWSER = "system/test_page_in_a_browser.py::"
 KILLED = f"{DIE}test_whoever_is_killed_or_frozen_is_started_again_and_the_pictures_come_back"
 LATCHED = f"{DIE}test_after_the_last_restart_the_session_is_latched_safe_until_it_is_ended"
 RECORDED = (
@@ -124,6 +125,18 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "In the first two lines only": (STREAMS,),
     "With everything on": ("$ python -m benchmarks.stream_latency --contenders floor,line --rounds 2 --seconds 5",),
     # using it
+    "`bci run configs/demo.toml --control --page` serves": (
+        f"{BROWSER}test_sixteen_channels_are_drawn_where_a_person_sees_them",
+        "control/page/test_live.py::test_pictures_words_and_times_are_those_of_the_rings",
+    ),
+    "It needs no network": (
+        f"{BROWSER}test_no_request_leaves_the_pages_own_host",
+        f"{DIE}test_neither_a_dead_publisher_nor_a_broken_page_nor_a_hanging_supervisor_changes_what_is_seen",
+    ),
+    "A finished session opens in it too": (
+        "control/page/test_recorded_page.py::"
+        "test_signals_are_those_that_were_sent_up_to_the_time_that_is_shown",
+    ),
     "The first of `bci certify": ("$ bci certify configs/demo.toml --faults",),
     "Each has `--help`": ("cli/test_usage.py::test_each_command_explains_itself_and_offers_json",),
     "Exit status": (f"{README}test_exit_statuses_are_those_of_a_session",),
