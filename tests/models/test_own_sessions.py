@@ -298,3 +298,17 @@ def test_pictures_of_classes_that_are_none_are_refused(
 
     with pytest.raises(error, match=words):
         class_pictures(*open_events(training(classes=f"[draw.pictures]\n{draw}"), root))
+
+
+def test_of_few_trials_a_bundle_is_written_without_the_averages_that_there_are_not(
+    training: Callable[..., Path], tmp_path: Path
+) -> None:
+    collected_session(tmp_path / "s", pictures(tmp_path / "pets", each=6), 24)
+    path = training('["s"]', folds='"pictures"')
+    scores = system_of_file(path).train(
+        path, tmp_path / "bundle", data_root=tmp_path, progress=lambda done, text: None
+    )
+    # Five folds of two pictures or so, each seen twice: no five trials of a class in any.
+    assert scores["auc"] > scores["shuffled"][2]
+    assert "1" in scores["averaged"]
+    assert "5" not in scores["averaged"]

@@ -90,7 +90,8 @@ def score(
         ``auc`` (mean over folds), ``auc_folds``, ``auc_together`` (all trials ranked together), ``balanced_accuracy``,
         ``shuffled`` (low, mean, high of the middle 95 % over readouts fitted and scored with shuffled classes), ``p``,
         ``readouts`` (of each fold, with what was tried where there was a choice), ``averaged`` (by the number of
-        trials: ``auc``, ``n`` and the middle 95 % of shuffled ones), ``trials`` (by class), ``left_out``.
+        trials, as far as each fold has as many: ``auc``, ``n`` and the middle 95 % of shuffled ones), ``trials`` (by
+        class), ``left_out``.
     """
     shuffles = config.shuffles if shuffles is None else shuffles
     predicted = predict(config, trials, folds)
@@ -119,6 +120,7 @@ def score(
         "averaged": {
             str(n): {"auc": _mean(area_by_fold(part)), "n": len(part.classes), "shuffled": _middle(null[n])}
             for n, part in curve.items()
+            if area_by_fold(part) and np.isfinite(null[n]).any()
         },
         "readouts": [
             {"fitted": describe(choice.readout), "tried": dict(choice.areas)} for choice in predicted.choices

@@ -9,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.files.recording import Recording, chunks, is_uncertain
-from bci.signal.epochs import Epochs
+from bci.io.files.recording import Recording, is_uncertain
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
 from models.datasets.bids import open_bids
+from models.datasets.epochs import usable_epochs
 from models.datasets.recordings import Opened, defects_of, open_recordings, require_alike
 from models.datasets.sessions import open_sessions
 from models.systems.events.settings import EventsConfig
-
-#: Samples handed to the pipeline at once; the result does not depend on it.
-_CHUNK = 256
 
 Integers = NDArray[np.int64]
 
@@ -178,34 +175,28 @@ def _cut(
             wanted.append((event, config.labels.index(labels[0])))
         else:
             left_out["other markers"] += 1
-    cutter = Epochs(recording.signal, pipeline, start=config.epoch.start, stop=config.epoch.stop)
     place_of = {event.text: place for event, place in wanted}
     ratio = pipeline.ratio(recording.signal)
-    waiting = [event for event, _ in wanted]
-    n = recording.n or 0
-    for chunk in chunks(recording, _CHUNK, 0, n):
-        for epoch in cutter.push(chunk, waiting):
-            window = epoch.window
-            reason = "" if window.settled else "unsettled"
-            if window.bad.any():
-                reason = "bad"
-            if reason:
-                left_out[reason] += 1
-                continue
-            end = window.last_sample + 1
-            yield _Row(
-                window.samples.astype(np.float32),
-                place_of[epoch.event.text],
-                run,
-                end - len(window.samples) * ratio,
-                end,
-                epoch.index,
-                epoch.event.text,
-            )
-        waiting = []
-    cutter.finish()
-    for lost in cutter.lost:
-        left_out[lost.reason] += 1
+    cut = usable_epochs(
+        recording,
+        pipeline,
+        [event for event, _ in wanted],
+        left_out,
+        start=config.epoch.start,
+        stop=config.epoch.stop,
+    )
+    for epoch in cut:
+        window = epoch.window
+        end = window.last_sample + 1
+        yield _Row(
+            window.samples.astype(np.float32),
+            place_of[epoch.event.text],
+            run,
+            end - len(window.samples) * ratio,
+            end,
+            epoch.index,
+            epoch.event.text,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
