@@ -1,5 +1,6 @@
 """An EpochCut cuts the samples around events; each wanted event ends as an epoch or as a counted loss."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -62,6 +63,17 @@ class MarkedEpochs:
         What it goes through first.
     rings : LiveRings
         Events, marks, and what the display showed.
+
+
+    Attributes
+    ----------
+    seen : int
+        How far it has read the ring of events.
+    newest : float
+        Time of the newest wanted event among them.
+    until : float
+        Session time from which events are another's: while one takes the place of another (`wait`, `take_over`,
+        `replace`) both share the rings, and each event is of one of them.
     """
 
     def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline, rings: LiveRings) -> None:
@@ -71,7 +83,12 @@ class MarkedEpochs:
         self._events, self._marks = rings.events, rings.marks
         self._trial_of = TrialLookup(rings.shown) if rings.shown is not None else None
         self._since, self._handled = rings.since, rings.handled
-        self._read = self._reported = self._passed = 0
+        self.seen = self._reported = self._passed = 0
+        # Which events are its own where two share a ring: from one session time on, to before another.
+        self._from, self.until = -math.inf, math.inf
+        self._waits, self._alone, self.newest = False, True, -math.inf
+        # Which events are its own, where two of them share a ring: from one session time to before another.
+        self._from, self.until, self._alone = -math.inf, math.inf, True
         self.windows = self.yielded = self.skipped = 0
 
     @property
@@ -90,24 +107,59 @@ class MarkedEpochs:
         self._report_lost()
         self.windows = self.yielded + self.skipped
 
+    def wait(self) -> None:
+        """Look at no event until `take_over` says which are its own; samples go through the pipeline meanwhile."""
+        self._waits, self._alone = True, False
+
+    def take_over(self, other: "MarkedEpochs", time: float) -> None:
+        """Divide the events: those before a session time are the other's, those from there on its own.
+
+        The time is put off to behind the newest event that the other one has seen.
+        """
+        time = max(time, math.nextafter(other.newest, math.inf))
+        other.until = self._from = time
+        self.seen, self._waits = other.seen, False
+
+    def replace(self, other: "MarkedEpochs") -> None:
+        """Be alone from now on: the other ends, and what still comes of its events is lost."""
+        other.finish()
+        for event in self._wanted_between(other.seen, self.seen):
+            if event.time < self._from:
+                self._lose(event, "late")
+        self._alone = True
+
     def _new_events(self) -> list[Event]:
-        """Return the events that have come and are wanted."""
-        end = self._events.count
-        if end == self._read:
+        """Return the events that have come, are wanted, and are its own."""
+        if self._waits:
             return []
-        first = max(self._read, self._events.oldest)
-        self._read = end
+        end = self._events.count
+        wanted = self._wanted_between(self.seen, end)
+        self.seen = end
+        own = []
+        for event in wanted:
+            self.newest = max(self.newest, event.time)
+            if event.time < self._since:
+                self._handled -= 1
+                if self._handled < 0:
+                    self._lose(event, "restart")
+            elif event.time < self._from:
+                if self._alone:
+                    self._lose(event, "late")
+            elif event.time < self.until:
+                own.append(event)
+        return own
+
+    def _wanted_between(self, first: int, end: int) -> list[Event]:
+        """Return the wanted events of some counts of the ring, as far as it still holds them."""
+        first = max(first, self._events.oldest)
+        if first >= end:
+            return []
         wanted = []
         for record in self._events.read(first, end)["event"]:
             event = event_of(record)
             if event is not None and self._wanted.matches(event.text):
                 wanted.append(self._with_trial(event))
-        for event in wanted:
-            if event.time < self._since:
-                self._handled -= 1
-                if self._handled < 0:
-                    self._lose(event, "restart")
-        return [event for event in wanted if event.time >= self._since]
+        return wanted
 
     def _with_trial(self, event: Event) -> Event:
         trial = self._trial_of(event.raw) if self._trial_of is not None else -1

@@ -2,10 +2,12 @@
 
 What the rest of the line was built for must stay: the size of a picture and of a latent (rings), the kind of result and
 the names of its values (published streams), the grid that windows end on (what the decoder is woken for, how long a
-picture is fresh). Free are the pipeline between, the readout, the generator, the confidence and what is said of them.
+picture is fresh), the events and samples that epochs are cut around (how many are to come, where they were put). Free
+are the pipeline between, the readout, the generator, the confidence and what is said of them.
 """
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.spec import EpochSpec
 from bci.errors import BundleMismatch
 
 
@@ -21,6 +23,7 @@ def require_exchangeable(running: Bundle, new: Bundle) -> None:
         f"{what}: {one} runs, {other} came"
         for what, one, other in (
             ("the cut", _cut(running), _cut(new)),
+            ("samples a second that the pipeline gives", _rate(running), _rate(new)),
             ("grid of windows, source samples", _grid(running), _grid(new)),
             ("size of pictures", _by(running.image_size), _by(new.image_size)),
             ("size of the latent", running.latent_size, new.latent_size),
@@ -30,10 +33,6 @@ def require_exchangeable(running: Bundle, new: Bundle) -> None:
         )
         if one != other
     ]
-    if running.cut.needs_markers:
-        faults.append(
-            "the running bundle decodes epochs around events; only sliding windows can be exchanged"
-        )
     if _sides(running) != "none":
         faults.append("steps of the running bundle write streams of their own, which can have one writer")
     if faults:
@@ -45,7 +44,16 @@ def require_exchangeable(running: Bundle, new: Bundle) -> None:
 
 
 def _cut(bundle: Bundle) -> str:
-    return "epochs around events" if bundle.cut.needs_markers else "sliding windows"
+    window = bundle.spec.window
+    if isinstance(window, EpochSpec):
+        return f"epochs from {window.start:g} to {window.stop:g} s around {window.markers!r}"
+    return "sliding windows"
+
+
+def _rate(bundle: Bundle) -> str:
+    # Epochs are recorded by counts of it. Of sliding windows the grid says what has to be equal.
+    rate = bundle.pipeline.start(bundle.signal).output.rate
+    return f"{rate:g}" if bundle.cut.needs_markers else "any"
 
 
 def _grid(bundle: Bundle) -> str:

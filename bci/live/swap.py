@@ -6,8 +6,10 @@
           ─> every chunk goes through both pipelines; the new one began at a stated sample    │ the old one decodes
           ─> the first window whose filters have settled                                     │ the new one decodes it
 
-Both cut the same grid, so the count of windows goes on as if nothing had happened. A bundle that fails a check leaves
-the old one where it is. What a thread can disturb is Python's lock: while it works, the lock changes hands more often.
+Both cut the same grid, so the count of windows goes on as if nothing had happened. Of epochs, each event is of one
+bundle: once the new filters have settled a time is fixed, events before it stay with the old one, and the exchange is
+between two epochs. A bundle that fails a check leaves the old one where it is. What a thread can disturb is Python's
+lock: while it works, the lock changes hands more often.
 """
 
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.cut import LiveCutter, LiveRings
+from bci.decoder.epoch_cut import MarkedEpochs
 from bci.decoder.exchange import require_exchangeable
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BciError, BundleMismatch
@@ -121,6 +124,8 @@ class Swap:
         #: The one before: letting go of its graphs takes time, and is left to the thread that loads the next.
         self._retired: _Running | None = None
         self._before = {"windows": 0, "yielded": 0, "skipped": 0}
+        #: Whether events are divided between two bundles that decode epochs.
+        self._shares_events = False
         program.obeys("load_bundle", self._order)
 
     @property
@@ -146,17 +151,17 @@ class Swap:
     @property
     def windows(self) -> int:
         """Windows that could be formed."""
-        return self._before["windows"] + self.cutter.windows
+        return self._total("windows")
 
     @property
     def yielded(self) -> int:
         """Windows that were given out."""
-        return self._before["yielded"] + self.cutter.yielded
+        return self._total("yielded")
 
     @property
     def skipped(self) -> int:
         """Windows that were passed over."""
-        return self._before["skipped"] + self.cutter.skipped
+        return self._total("skipped")
 
     def push(self, chunk: Window) -> Iterator[Window]:
         """Take the next samples; give what is to be decoded now, by `decoder` as it then is."""
@@ -164,6 +169,9 @@ class Swap:
         successor = self._next
         if successor is None:
             yield from self.cutter.push(chunk)
+            return
+        if isinstance(self.cutter, MarkedEpochs) and isinstance(successor.cutter, MarkedEpochs):
+            yield from self._push_epochs(chunk, successor, self.cutter, successor.cutter)
             return
         window = next(self.cutter.push(chunk), None)
         if self._next_began < 0:
@@ -182,6 +190,31 @@ class Swap:
     def finish(self) -> None:
         """Count what can never be decoded: the signal has ended."""
         self.cutter.finish()
+        if self._shares_events:
+            assert self._next is not None
+            self._next.cutter.finish()
+
+    def _push_epochs(
+        self, chunk: Window, successor: _Running, old: MarkedEpochs, new: MarkedEpochs
+    ) -> Iterator[Window]:
+        """Give the epochs of both bundles; the first one of the new bundle ends the old one."""
+        yield from old.push(chunk)
+        if self._next_began < 0:
+            self._next_began = chunk.first
+            new.wait()
+            chunk = replace(chunk, reset=chunk.reset or RESET)
+        for window in new.push(chunk):
+            if self._running is not successor:
+                self._shares_events = False
+                new.replace(old)
+                self._take_over(successor)
+            yield window
+        settled = new.pipeline.settled_from
+        if self._running is not successor and not self._shares_events and chunk.end > settled:
+            since = float(chunk.times[max(0, settled - chunk.first)])
+            # One output sample more: an event is put on the nearest.
+            new.take_over(old, since + (1 - successor.bundle.cut.offset) / new.pipeline.output.rate)
+            self._shares_events = True
 
     # -- the exchange ------------------------------------------------------------------------------------
 
@@ -196,7 +229,9 @@ class Swap:
         def progress() -> bool:
             if loading.refusal:
                 raise ValueError(loading.refusal)
-            return loading.running is not None and loading.running is self._running
+            # Epochs may be far apart: it is answered once the next event is the new bundle's.
+            ready = self._shares_events and loading.running is self._next
+            return loading.running is not None and (ready or loading.running is self._running)
 
         return progress
 
@@ -239,6 +274,10 @@ class Swap:
         pipeline = bundle.adapt(self._stream.signal, self._run)
         return _Running(index, bundle, decoder, bundle.cut.live(self._stream, pipeline, self._rings))
 
+    def _total(self, counter: str) -> int:
+        both = (self.cutter, self._next.cutter) if self._shares_events and self._next else (self.cutter,)
+        return self._before[counter] + sum(int(getattr(cutter, counter)) for cutter in both)
+
     def _look_at_the_loader(self) -> None:
         loading = self._loading
         if loading is None or self._next is not None:
@@ -250,8 +289,10 @@ class Swap:
 
     def _take_over(self, successor: _Running) -> None:
         old, new = self._running.cutter, successor.cutter
+        slides = not successor.bundle.cut.needs_markers
         for counter in self._before:
-            self._before[counter] += getattr(old, counter) - getattr(new, counter)
+            # Windows that both counted are counted once; epochs are of one or the other.
+            self._before[counter] += getattr(old, counter) - (getattr(new, counter) if slides else 0)
         write_mark(
             self._rings.marks,
             MarkKind.SWAPPED,
