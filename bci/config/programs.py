@@ -3,6 +3,7 @@
 Streams, sources, display, experiment, control and page have modules of their own; `bci.config.session` joins all.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -65,6 +66,9 @@ class DecoderSettings(SessionSection):
     markers: str | None = None
     """Source id or name of the marker stream that it cuts epochs around; absent means the first of its stream's, or the
     flips of an [experiment]."""
+    events: Mapping[str, str] = {}
+    """Where the session's markers are called otherwise than those that the bundle was trained on: a marker as the
+    bundle knows it = the regular expression that the session's must match. Then epochs are cut around these alone."""
 
     def placed(self, folder: Path) -> Self:
         """Return it with its bundle and files where they are: in `folder`, shipped, or under ``$BCI_DATA``."""

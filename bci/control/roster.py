@@ -11,7 +11,10 @@ from bci.config.session import SessionConfig
 from bci.control import posts
 from bci.control.line import named
 from bci.decoder.bundle import Bundle
+from bci.decoder.marker_names import MarkerNames
 from bci.decoder.onnx import require_adaptable
+from bci.decoder.pattern import MarkerPattern
+from bci.decoder.spec import EpochSpec
 from bci.errors import ConfigError
 from bci.io.lsl.address import Address
 from bci.io.lsl.connection import refuse_unlike_signal
@@ -171,7 +174,14 @@ class Roster:
         """
         bundle, settings = self.bundles[decoder], self.config.decoders[decoder]
         if not bundle.cut.needs_markers:
+            if settings.events:
+                raise ConfigError(
+                    f"[decoder.events] names markers, and bundle {bundle.name!r} decodes sliding windows. Leave it out."
+                )
             return None
+        window = bundle.spec.window
+        if settings.events and isinstance(window, EpochSpec):
+            MarkerNames(settings.events).require_known(MarkerPattern(window.markers), bundle.name)
         ids = [marker for of_stream in self.markers for marker in of_stream]
         if settings.markers is not None:
             named = [m for m in ids if settings.markers in (str(m), m.name)]

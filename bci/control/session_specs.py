@@ -88,6 +88,7 @@ class SessionSpecs:
             "provider": settings.provider,
             "audit": settings.audit,
             "unlike": settings.unlike,
+            "events": dict(settings.events),
         }
 
     def render(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bci.decoder.marker_names import MarkerNames
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream
 from bci.signal.pipeline import Pipeline, RunningPipeline
@@ -83,6 +84,8 @@ class LiveRings:
         Time of the first sample that is new to this cutter, session seconds; earlier events were the predecessor's.
     handled : int
         How many of those the predecessor had dealt with.
+    names : MarkerNames or None
+        Which events are wanted, where the session calls them otherwise than the bundle.
     """
 
     marks: Ring
@@ -90,6 +93,7 @@ class LiveRings:
     shown: Ring | None = None
     since: float = float("-inf")
     handled: int = 0
+    names: MarkerNames | None = None
 
 
 class Cut(Protocol):

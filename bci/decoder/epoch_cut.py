@@ -79,7 +79,7 @@ class MarkedEpochs:
     def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline, rings: LiveRings) -> None:
         assert rings.events is not None
         self._epochs = Epochs(signal, pipeline, start=spec.start, stop=spec.stop)
-        self._wanted = MarkerPattern(spec.markers)
+        self._wanted = rings.names or MarkerPattern(spec.markers)
         self._events, self._marks = rings.events, rings.marks
         self._trial_of = TrialLookup(rings.shown) if rings.shown is not None else None
         self._since, self._handled = rings.since, rings.handled

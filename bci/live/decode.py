@@ -7,6 +7,7 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.cut import LiveRings
+from bci.decoder.marker_names import MarkerNames
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleMismatch
 from bci.live.adapting import Changes
@@ -31,7 +32,7 @@ def main(program: Program) -> None:
     the bundle that it ran last (`bci.live.swap`).
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
-    (what becomes of input unlike the training data).
+    (what becomes of input unlike the training data), ``events`` (see `bci.decoder.marker_names`).
     """
     spec, clock, row = program.spec, program.clock, program.row
     stream = program.stream("stream")
@@ -60,6 +61,7 @@ def main(program: Program) -> None:
         shown=program.ring("shown") if program.has("shown") else None,
         since=_time_of(stream, first) if program.restart else -math.inf,
         handled=int(row["windows"]),
+        names=MarkerNames(spec["events"]) if spec.get("events") else None,
     )
     swap = Swap(program, stream, bundle, decoder, rings, frames, index)
     sides = Sides(program, swap.cutter.pipeline)

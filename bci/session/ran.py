@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ class RanDecoder:
         Name of the stream that it decoded; None for the first.
     environment : mapping
         The session's ``environment.json``, ``bundle`` and ``decoder`` being this decoder's.
+    events : mapping of str to str
+        Which markers of the session stood for those that the bundle was trained on (`bci.decoder.marker_names`); empty
+        where they were called alike.
     """
 
     bundle: Path
@@ -41,6 +44,7 @@ class RanDecoder:
     unlike: str
     stream: str | None
     environment: Mapping[str, Any]
+    events: Mapping[str, str] = field(default_factory=dict)
 
     def after(self, loaded: LoadedBundle) -> "RanDecoder":
         """Return the same decoder as it ran with a bundle that it loaded later."""
@@ -87,6 +91,7 @@ class RanDecoder:
             settings.get("unlike", "refuse"),
             None if stream == first else stream,
             own,
+            settings.get("events") or {},
         )
 
 

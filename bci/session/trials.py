@@ -28,6 +28,9 @@ from bci.session.tables import Row
 from bci.signal.markers import stimulus_of
 from bci.signal.types import Event
 
+#: Sorts of trials that are stimuli, pictures or not.
+_STIMULI = frozenset({"stimulus", "target", "nontarget"})
+
 #: A flip can come up to half a refresh before the time it was asked for, seconds; the engine allows as much.
 _EARLY_S = 0.05
 
@@ -128,9 +131,9 @@ class RecordedTrial:
         """Why it says nothing about the decoder; empty if it does.
 
         One of: no picture, aborted, uncertain time, invalid, no epoch, not decoded. An instruction or another text,
-        which a protocol shows beside its stimuli, is no picture.
+        which a protocol shows beside its stimuli, is no picture; a letter that flashes in an oddball is a stimulus.
         """
-        if self.kind != "stimulus" and not self.file:
+        if self.kind not in _STIMULI and not self.file:
             return "no picture"
         if self.ending == "aborted":
             return "aborted"

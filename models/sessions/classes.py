@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.marker_names import MarkerNames
 from bci.errors import BundleError, ConfigError, RecordingError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header, table
@@ -77,7 +78,7 @@ def class_readings(session: RecordedSession, bundle: Bundle) -> ClassReadings:
         )
     trials = session.trials(session.driver)
     left_out = Counter(count_left_out(trials))
-    label_of = _classes_of(bundle)
+    label_of = _classes_of(session, bundle)
     rows: list[tuple[NDArray[Any], int, str]] = []
     for trial in trials:
         if trial.left_out or trial.latent is None:
@@ -108,11 +109,11 @@ def class_readings(session: RecordedSession, bundle: Bundle) -> ClassReadings:
 def knows_classes(session: RecordedSession, bundle: Bundle) -> bool:
     """Whether anything tells the class of what a session showed: a P300 decoder's says nothing of pictures."""
     labels = getattr(bundle.spec.result, "labels", ())
-    label_of = _classes_of(bundle)
+    label_of = _classes_of(session, bundle)
     return any(label_of(trial) in labels for trial in session.trials(session.driver))
 
 
-def _classes_of(bundle: Bundle) -> Callable[[RecordedTrial], str]:
+def _classes_of(session: RecordedSession, bundle: Bundle) -> Callable[[RecordedTrial], str]:
     """Return what tells the class of a trial: the bundle's system, else the folder of the picture; empty for none."""
     try:
         class_of = system_of_bundle(bundle).class_of
@@ -120,8 +121,9 @@ def _classes_of(bundle: Bundle) -> Callable[[RecordedTrial], str]:
         class_of = None
     if class_of is None:
         return lambda trial: trial.name.rpartition("/")[0]
-    tell = class_of
-    return lambda trial: tell(bundle, f"stimulus {trial.stimulus} {trial.name}")
+    tell, events = class_of, session.ran(session.driver).events
+    named = MarkerNames(events).trained_as if events else str
+    return lambda trial: tell(bundle, named(f"stimulus {trial.stimulus} {trial.name}"))
 
 
 def score_classes(readings: ClassReadings, seed: int = 0, permutations: int = 1000) -> dict[str, Any]:

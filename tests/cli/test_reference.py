@@ -58,6 +58,7 @@ def test_every_key_of_every_example_stands_in_the_reference() -> None:
                     "channels",
                     "classes",
                     "decoders",
+                    "events",
                     "frequencies",
                 ):  # their keys are names of the reader's own
                     yield from keys(below)

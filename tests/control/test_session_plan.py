@@ -145,6 +145,19 @@ def test_a_decoder_takes_the_events_of_its_stream_or_those_it_names(bundles: dic
         plan(bundles, epochs | {"markers": "pedal"})
 
 
+def test_markers_of_a_session_stand_for_those_that_a_bundle_knows(bundles: dict[str, Bundle]) -> None:
+    made = plan(bundles, {"bundle": "epochs", "events": {"go": "flash [12]"}})
+    assert made.line["decode"].specify()["events"] == {"go": "flash [12]"}
+    for events, words in (
+        ({"stay": "flash"}, r"names 'stay'; bundle .* cuts epochs around markers that match 'go"),
+        ({"go": "(flash"}, "is no regular expression"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            plan(bundles, {"bundle": "epochs", "events": events})
+    with pytest.raises(ConfigError, match="decodes sliding windows"):
+        plan(bundles, {"bundle": "windows", "events": {"1": "flash"}})
+
+
 def test_a_decoder_of_epochs_without_any_events_is_refused(bundles: dict[str, Bundle]) -> None:
     decoder = {"bundle": bundles["epochs"].folder}
     # What a simulator sends beside its samples is no event.

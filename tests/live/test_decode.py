@@ -57,12 +57,12 @@ class Bench:
             record[0] = (time, time + 100, 0, -1, len(text), text.encode(), 0.001)
             self.markers.write(event=record)
 
-    def run(self, restart: int = 0, **rings: Any) -> None:
-        """Decode what is there to its end."""
+    def run(self, restart: int = 0, events: dict[str, str] | None = None, **rings: Any) -> None:
+        """Decode what is there to its end; `events` name the session's markers."""
         self.stream.samples.finish()
         launch = Launch(
             "decode", "bci.live.decode",
-            {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": False},
+            {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": False, "events": events or {}},
             str(self.folder), self.key + "b", {"stream": self.stream.handle},
             {"frames": self.frames.handle, "decode_marks": self.marks.handle, "markers": self.markers.handle, **rings},
             {"stream": 0}, restart,
@@ -156,6 +156,21 @@ def test_each_wanted_marker_becomes_an_epoch_or_a_counted_loss(bench: Bench) -> 
     assert bench.marked(MarkKind.EPOCH) == [(100, "flash 1"), (300, "flash 2"), (400, "flash 3")]
     assert bench.marked(MarkKind.EPOCH_LOST) == [(-1, "gap: flash too late")]
     assert (bench.row["windows"], bench.row["reconstructions"], bench.row["skipped"]) == (4, 3, 1)
+
+
+RECORDED = {"window": EpochSpec(start=-0.1, stop=0.2, markers="2|1"), "length": 30}
+
+
+@pytest.mark.parametrize("bench", [RECORDED], indirect=True)
+def test_flashes_of_an_oddball_stand_for_the_markers_that_a_bundle_was_trained_on(bench: Bench) -> None:
+    names = {"2": r"stimulus \d+ target .*", "1": r"stimulus \d+ nontarget .*"}
+    bench.mark(
+        ("stimulus 3 cue D", 1.0), ("stimulus 1 nontarget B", 2.0), ("2", 2.5), ("stimulus 3 target D", 3.004)
+    )
+    bench.write()
+    bench.run(events=names)
+    assert bench.marked(MarkKind.EPOCH) == [(200, "stimulus 1 nontarget B"), (300, "stimulus 3 target D")]
+    assert (bench.row["windows"], bench.row["reconstructions"]) == (2, 2)
 
 
 @pytest.mark.parametrize("bench", [EPOCHS], indirect=True)

@@ -1,5 +1,6 @@
 """A session is scored by class: chance exchanges whole pictures, and few trials are said to be few."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.result import ClassesResult
 from bci.decoder.spec import EpochSpec
 from bci.errors import RecordingError
+from bci.io.shipped import SHIPPED
+from bci.session.ran import RanDecoder
 from models.sessions.classes import ClassReadings, class_readings, knows_classes, score_classes
 
 
@@ -72,8 +75,12 @@ class _Session:
     folder = Path("planted")
     driver = None
 
-    def __init__(self, trials: list[object]) -> None:
+    def __init__(self, trials: list[object], **events: str) -> None:
         self._trials = trials
+        self._events = events
+
+    def ran(self, decoder: None) -> RanDecoder:
+        return RanDecoder(Path("b"), "0", "cpu", "refuse", None, {}, self._events)
 
     def trials(self, decoder: None) -> list[object]:
         return self._trials
@@ -120,3 +127,15 @@ def test_too_few_trials_are_said_with_their_numbers(bundle: Bundle) -> None:
     with pytest.raises(RecordingError, match=r"2 trials of two classes.*came 1 of 'cats', 2 of 'dogs'"):
         class_readings(session, bundle)  # type: ignore[arg-type]
     assert not knows_classes(_Session([_trial("owl/1")]), bundle)  # type: ignore[arg-type]
+
+
+def test_flashes_of_an_oddball_are_of_the_classes_of_a_decoder_that_was_trained_on_other_markers() -> None:
+    p300 = Bundle.load(SHIPPED["bundles"] / "p300")
+    flashes = [("target D", "target"), ("nontarget B", "nontarget"), ("cue D", "cue")]
+    trials = [replace(_trial(name, kind), file="") for name, kind in 3 * flashes]  # type: ignore[type-var]
+    names = {"2": r"stimulus \d+ target .*", "1": r"stimulus \d+ nontarget .*"}
+    found = class_readings(_Session(trials, **names), p300)  # type: ignore[arg-type]
+    assert [p300.spec.result.labels_in_order[place] for place in found.classes] == 3 * ["target", "other"]
+    assert found.left_out == {"no picture": 3}
+    # By its own names it knows none of them.
+    assert not knows_classes(_Session(trials), p300)  # type: ignore[arg-type]
