@@ -70,7 +70,7 @@ def main(program: Program) -> None:
     stimuli, shown = (program.ring(role) for role in ("stimuli", "shown"))
     frames = [program.ring(role) for role in program.roles("frames")]
     rendered = Rendered(program.ring("requests"), program.ring("drawn")) if program.has("requests") else None
-    palette = Palette(tuple(spec["size"]), spec["latent"], spec["reading"])
+    palette = Palette(tuple(spec["size"]), spec["latent"], spec["reading"], spec.get("second_latent", 0))
     feeds = spec.get("feeds") or {}
     protocol = open_protocol(spec, palette)
     past = read_past(program.folder)
@@ -302,7 +302,7 @@ def _image(
     if not isinstance(trial.stimulus, Latent) or rendered is None:
         return None
     clock = watch.program.clock
-    rendered.request(number, trial.number, trial.stimulus.latent)
+    rendered.request(number, trial.number, trial.stimulus.latent, trial.stimulus.generator)
     while (image := rendered.take(number)) is None and clock.now() < deadline:
         if not watch.until(min(deadline, clock.now() + _SLICE)):
             return None

@@ -21,9 +21,9 @@ class Rendered:
         self._requests, self._drawn = requests, drawn
         self._at = drawn.count
 
-    def request(self, trial: int, stimulus: int, latent: NDArray[np.float32]) -> None:
-        """Ask for the picture of a latent, (d,), that trial number `trial` will show."""
-        write_request(self._requests, latent, trial=trial, stimulus=stimulus)
+    def request(self, trial: int, stimulus: int, latent: NDArray[np.float32], generator: int = 0) -> None:
+        """Ask for the picture that a generator draws of a latent, (d,), for trial number `trial` to show."""
+        write_request(self._requests, latent, trial=trial, stimulus=stimulus, generator=generator)
 
     def take(self, trial: int) -> NDArray[np.uint8] | None:
         """Return the picture (height, width, 3) that was asked for this trial, None while it has not come."""

@@ -42,9 +42,12 @@ class Latent:
     ----------
     latent : (d,) float32
         The point.
+    generator : int
+        Whose space: 0, or 1 for the second generator of a session that has two.
     """
 
     latent: NDArray[np.float32]
+    generator: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +180,14 @@ class Palette:
         Size of the generator's latent space; 0 where the session's bundle has no generator of its own.
     reading : int
         How many values a reading has.
+    second_latent : int
+        Size of the second generator's latent space; 0 where the session has none.
     """
 
     size: tuple[int, int]
     latent: int = 0
     reading: int = 0
+    second_latent: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -148,6 +148,9 @@ class EvolutionSettings(ProtocolSettings):
     drawn_by: PathText | None = None
     """Another bundle, whose generator draws the pictures; absent means the session's own. So a bundle that reads a
     firing rate, a band's power or a region's mean can be what pictures are selected by."""
+    also_drawn_by: PathText | None = None
+    """A bundle with a second generator: every optimiser searches its latent space too, in the same generations, so that
+    the two generators can be compared. What it proposes there is called ``cma@2``."""
     seed: Seed = 0
     """Which random numbers the optimisers draw, and which order."""
 
@@ -156,6 +159,7 @@ class EvolutionSettings(ProtocolSettings):
         places = {
             "folder": None if self.folder is None else folder / self.folder,
             "drawn_by": None if self.drawn_by is None else locate(self.drawn_by, folder, "bundles"),
+            "also_drawn_by": self.also_drawn_by and locate(self.also_drawn_by, folder, "bundles"),
         }
         return self.model_copy(update=places)
 
@@ -163,6 +167,11 @@ class EvolutionSettings(ProtocolSettings):
     def _something_is_to_grow(self) -> Self:
         if len(set(self.optimisers)) < len(self.optimisers):
             raise ValueError(f"an optimiser is named twice: {', '.join(self.optimisers)}")
+        if self.also_drawn_by is not None and len(self.optimisers) > 2:
+            raise ValueError(
+                "also_drawn_by: expected at most 2 optimisers, each of which then searches two spaces, came "
+                f"{len(self.optimisers)}"
+            )
         if self.fitness == "towards" and (self.folder is None or self.picture is None):
             raise ValueError(
                 'fitness = "towards" needs the folder and the name of a picture: folder, picture'

@@ -44,6 +44,8 @@ class Roster:
         Each decoder's; none in a session that collects.
     artist : Bundle or None
         What draws latents that are shown: the `driver`, or another one that the experiment names.
+    second_artist : Bundle or None
+        Another generator that draws in turn with it, where the experiment names one.
     image_size : (int, int)
         Height and width of the pictures on the screen.
     run : Run
@@ -70,6 +72,8 @@ class Roster:
         self._require_one_size()
         drawn_by = getattr(config.experiment, "drawn_by", None)
         self.artist = self.driver if drawn_by is None else Bundle.load(drawn_by)
+        also = getattr(config.experiment, "also_drawn_by", None)
+        self.second_artist = None if also is None else Bundle.load(also)
         self.image_size = self._image_size()
         self.adaptations = {
             self.decoder_name(index): plan
@@ -288,8 +292,15 @@ class Roster:
     @property
     def palette(self) -> dict[str, Any]:
         """What stimuli can be made of: the fields of `stimuli.trials.Palette`."""
-        latent = 0 if self.artist is None else self.artist.palette["latent"]
-        return {"size": self.image_size, "latent": latent, "reading": self.latent_size}
+        latent, second = (
+            0 if artist is None else artist.palette["latent"] for artist in (self.artist, self.second_artist)
+        )
+        return {
+            "size": self.image_size,
+            "latent": latent,
+            "second_latent": second,
+            "reading": self.latent_size,
+        }
 
     def _image_size(self) -> tuple[int, int]:
         """Return height and width of the pictures on the screen; refuse what draws or asks for another size."""
@@ -307,17 +318,15 @@ class Roster:
         return fixed.image_size
 
     def _require_drawable(self) -> None:
-        """Refuse a bundle that draws stimuli of another size than the display shows."""
-        if (
-            self.driver is not None
-            and self.artist is not None
-            and self.artist.image_size != self.driver.image_size
-        ):
-            raise ConfigError(
-                f"[experiment] drawn_by: expected a bundle that draws pictures of {self.driver.image_size[1]} × "
-                f"{self.driver.image_size[0]} pixels, as {self.driver.name!r} has, came {self.artist.name!r} with "
-                f"{self.artist.image_size[1]} × {self.artist.image_size[0]}. Name another one."
-            )
+        """Refuse bundles that draw stimuli of another size than the display shows."""
+        first = self.driver or self.artist
+        for key, artist in (("drawn_by", self.artist), ("also_drawn_by", self.second_artist)):
+            if first is not None and artist is not None and artist.image_size != first.image_size:
+                raise ConfigError(
+                    f"[experiment] {key}: expected a bundle that draws pictures of {first.image_size[1]} × "
+                    f"{first.image_size[0]} pixels, as {first.name!r} has, came {artist.name!r} with "
+                    f"{artist.image_size[1]} × {artist.image_size[0]}. Name another one."
+                )
 
     def speed(self, stream: int) -> float:
         """Return how fast a stream is played; a participant in silico has its screen before it has its stream."""

@@ -236,6 +236,8 @@ class SessionPlan:
         artist = self.roster.artist
         if artist is not None and artist is not self.roster.driver:
             environment |= {"drawn_by": {"folder": artist.folder.name, "hash": artist.hash}}
+        if (second := self.roster.second_artist) is not None:
+            environment |= {"also_drawn_by": {"folder": second.folder.name, "hash": second.hash}}
         write_json(folder / "environment.json", environment)
 
     def ended(self, facts: Facts, elapsed: float) -> str:

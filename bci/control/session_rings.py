@@ -43,7 +43,8 @@ class SessionRings:
         """Return what makes each ring, given its segment's name and how many programs wait on it."""
         height, width = self._roster.image_size
         latent = self._roster.latent_size
-        drawn = 0 if self._roster.artist is None else self._roster.artist.latent_size
+        artists = (self._roster.artist, self._roster.second_artist)
+        drawn = max(0 if artist is None else artist.latent_size for artist in artists)
         makers: dict[str, Callable[[str, int], Ring | Stream]] = {
             "shown": lambda segment, readers: _pictures(
                 segment, shown_columns(height, width, latent), self._roster.config.display.refresh_hz, readers

@@ -96,7 +96,12 @@ class SessionSpecs:
         bundle, config = self._roster.artist, self._roster.config
         assert bundle is not None
         provider = config.decoders[config.driver].provider if config.decoders else "cpu"
-        return {"bundle": str(bundle.folder), "provider": provider}
+        second = self._roster.second_artist
+        return {
+            "bundle": str(bundle.folder),
+            "second_bundle": None if second is None else str(second.folder),
+            "provider": provider,
+        }
 
     def display(self) -> dict[str, Any]:
         """Return what the display is given."""

@@ -23,7 +23,8 @@ def main(program: Program) -> None:
     A latent of which the generator makes no picture, because a value is not finite, is answered too, without one.
     Started in the place of one that died, it goes on behind the newest request that was answered.
 
-    Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``).
+    Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``); optional ``second_bundle`` (folder), whose generator
+    draws the latents of requests that say so.
 
     Report: ``drawn``, ``undrawn``, ``missed``.
 
@@ -36,14 +37,15 @@ def main(program: Program) -> None:
     """
     spec, row = program.spec, program.row
     requests, drawn = program.ring("requests"), program.ring("drawn")
-    bundle = Bundle.load(spec["bundle"])
-    artist = Artist(bundle, spec["provider"])
-    for _ in range(WARM_UP):
-        artist.draw(np.zeros(bundle.latent_size, np.float32))
+    bundles = [Bundle.load(path) for key in ("bundle", "second_bundle") if (path := spec.get(key))]
+    artists = [Artist(bundle, spec["provider"]) for bundle in bundles]
+    for bundle, artist in zip(bundles, artists, strict=True):
+        for _ in range(WARM_UP):
+            artist.draw(np.zeros(bundle.latent_size, np.float32))
     at = 0
     if drawn.count:
         at = int(drawn.read(drawn.count - 1, drawn.count)["request"][0]["request"]) + 1
-    program.ready(environment=artist.environment)
+    program.ready(environment=artists[0].environment)
     while program.tick():
         requests.wait(at + 1, slot=program.slot("requests"))
         while at < requests.count:
@@ -54,7 +56,8 @@ def main(program: Program) -> None:
                 program.log.error("drawing fell behind: %d latents were never drawn", overrun.lost)
                 at = overrun.first + overrun.lost
                 continue
-            image = artist.draw(place["latent"][0])
+            which = int(place["request"][0]["generator"])
+            image = artists[which].draw(place["latent"][0][: bundles[which].latent_size])
             if image is None:
                 program.log.error("trial %d: its latent gives no picture", place["request"][0]["trial"])
             write_drawn(drawn, place["request"][0], image)

@@ -59,8 +59,11 @@ PART_DTYPE = np.dtype(
     ]
 )
 
-#: A latent to be drawn for a trial; the same record stands beside its picture, `drawn` 1 where there is one.
-REQUEST_DTYPE = np.dtype([("request", "i8"), ("trial", "i8"), ("stimulus", "i8"), ("drawn", "u1")])
+#: A latent to be drawn for a trial; the same record stands beside its picture, `drawn` 1 where there is one;
+#: `generator` says which one draws it: 0, or 1 for the second of a session that has two.
+REQUEST_DTYPE = np.dtype(
+    [("request", "i8"), ("trial", "i8"), ("stimulus", "i8"), ("drawn", "u1"), ("generator", "u1")]
+)
 
 #: Parts, and pictures, that may be asked for ahead of time.
 CAPACITY = 64
@@ -168,11 +171,14 @@ def write_clear(ring: Ring, trial: int) -> None:
     write_part(ring, Phase.CLEAR, trial=trial, stimulus=-1, since=never, start=never, stop=never)
 
 
-def write_request(ring: Ring, latent: NDArray[np.float32], *, trial: int, stimulus: int) -> None:
-    """Ask for the picture of a latent, (d,), that a trial will show."""
+def write_request(
+    ring: Ring, latent: NDArray[np.float32], *, trial: int, stimulus: int, generator: int = 0
+) -> None:
+    """Ask for the picture of a latent, (d,), that a trial will show; of the smaller of two spaces it is filled up."""
     place = ring.claim(1)
-    place["latent"][0] = latent
-    place["request"][0] = (ring.count, trial, stimulus, 0)
+    place["latent"][0] = 0
+    place["latent"][0][: len(latent)] = latent
+    place["request"][0] = (ring.count, trial, stimulus, 0, generator)
     ring.commit(1)
 
 
@@ -180,5 +186,6 @@ def write_drawn(ring: Ring, request: np.void, image: NDArray[np.uint8] | None) -
     """Answer a request, a record of `REQUEST_DTYPE`, with its picture (height, width, 3), None where there is none."""
     place = ring.claim(1)
     place["image"][0] = 0 if image is None else image
-    place["request"][0] = (request["request"], request["trial"], request["stimulus"], image is not None)
+    place["request"][0] = request
+    place["request"][0]["drawn"] = image is not None
     ring.commit(1)

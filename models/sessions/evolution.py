@@ -28,6 +28,8 @@ from models.sessions.readings import known_latents
 
 FOLDER = "report"
 REFERENCE = "reference"
+#: What the name of an optimiser ends with that searched the second generator's space (`stimuli.protocols.evolution`).
+_SECOND = "@2"
 #: Pictures in a row: five optimisers, and what they evolve towards.
 _PICTURES = 6
 _COLOURS = (TEAL, OCHRE, PLUM, "#5b8c3e", "#3e5b8c")
@@ -139,9 +141,10 @@ def evaluate_evolution(
             if name != "random"
             else None,
             "above_references": _above(late(name), late(REFERENCE), random, permutations),
-            "target": None if target is None else _alike(centre, target),
+            "target": None if target is None or name.endswith(_SECOND) else _alike(centre, target),
         }
-    draw = artist(_drawn_by(session) or bundle)
+    draw, second = artist(_drawn_by(session) or bundle), _drawn_by(session, "also_drawn_by")
+    also = None if second is None else artist(second)
     report: dict[str, Any] = plain(
         {
             "session": str(folder),
@@ -156,25 +159,25 @@ def evaluate_evolution(
         header("Report on an evolution", folder.name, f"Decoder {bundle.name}, hash {bundle.hash}"),
         _words(report),
         _curves(proposals, generations, names),
-        _pictures(proposals, generations, names, draw, target),
+        _pictures(proposals, generations, names, (draw, also), target),
         _table(report),
     ]
     page = write_report(out or folder / FOLDER, f"Evolution: {folder.name}", parts, report)
     return report | {"page": str(page)}
 
 
-def _drawn_by(session: RecordedSession) -> Bundle | None:
-    """Return the bundle that drew the pictures; None where the one that was read by did.
+def _drawn_by(session: RecordedSession, key: str = "drawn_by") -> Bundle | None:
+    """Return the bundle that drew the pictures, or the second one; None where the one that was read by did.
 
     Raises
     ------
     BundleError
         If it is not there any more, or is another one now.
     """
-    if (path := session.experiment().get("drawn_by")) is None:
+    if (path := session.experiment().get(key)) is None:
         return None
     bundle = Bundle.load(path)
-    if bundle.hash != session.environment.get("drawn_by", {}).get("hash"):
+    if bundle.hash != session.environment.get(key, {}).get("hash"):
         raise BundleError(
             f"{path}: expected the bundle that drew the pictures of {session.folder}, came another one, hash "
             f"{bundle.hash[:12]}. Put the old one back."
@@ -278,10 +281,11 @@ def _pictures(
     proposals: Sequence[Proposal],
     generations: int,
     names: Sequence[str],
-    draw: Artist | None,
+    artists: tuple[Artist | None, Artist | None],
     target: NDArray[np.float32] | None,
 ) -> str:
     """Return what each optimiser came to: the picture of the mean latent of its first, middle and last generation."""
+    draw, also = artists
     if draw is None:
         return "<p>No pictures: the bundle has no generator of its own.</p>"
     columns = [*names, *(["towards"] if target is not None else [])]
@@ -295,11 +299,10 @@ def _pictures(
             for name in names
         ] + ([target] if target is not None else [])
         cells.append(f'<div class="side">generation {generation}</div>')
-        images = draw(np.stack(means).astype(np.float32))
-        cells += [
-            picture(image, f"{name}, generation {generation}")
-            for name, image in zip(columns, images, strict=True)
-        ]
+        for name, mean in zip(columns, means, strict=True):
+            own = also if also is not None and name.endswith(_SECOND) else draw
+            (image,) = own(mean[None].astype(np.float32))
+            cells.append(picture(image, f"{name}, generation {generation}"))
         cells += spare
     return "<h2>Pictures of the mean latent</h2>" + grid("pairs", "".join(cells), _PICTURES)
 

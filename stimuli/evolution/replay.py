@@ -11,6 +11,7 @@ import numpy as np
 from bci.errors import RecordingError
 from stimuli.part_table import read_parts
 from stimuli.protocols import open_protocol
+from stimuli.protocols.evolution import SECOND
 from stimuli.trial_table import read_past
 from stimuli.trials import Ending, Latent, Palette
 
@@ -49,8 +50,14 @@ def propose_again(folder: Path, experiment: Mapping[str, Any]) -> Replayed:
         raise RecordingError(
             f"{folder}: expected a session in which pictures evolved and something was read, came another. Name one."
         )
-    sizes = max(map(len, latents)), max(len(one.latent) for one in readings if one.latent is not None)
-    protocol = open_protocol(experiment, Palette((1, 1), latent=sizes[0], reading=sizes[1]))
+    # Which space a latent is of, its name says.
+    spaces = [f"{SECOND}-" in row["name"] for row in rows]
+    first, second = (
+        max((len(latent) for latent, other in zip(latents, spaces, strict=True) if other is which), default=0)
+        for which in (False, True)
+    )
+    reading = max(len(one.latent) for one in readings if one.latent is not None)
+    protocol = open_protocol(experiment, Palette((1, 1), first, reading, second))
     trial, equal = next(protocol, None), 0
     for row, latent in zip(past.rows, latents, strict=True):
         if trial is None or not isinstance(trial.stimulus, Latent):

@@ -6,6 +6,9 @@ shown the last reconstructions of the others arrive. A picture of which nothing 
 the screen `attempts` times; after that it counts as the mean of its generation. Then each optimiser is told the fitness
 of its own.
 
+With a second generator every optimiser searches its latent space as well, apart from the first, and both take turns in
+every generation; what is proposed there bears the name ``cma@2``. References are of the first.
+
 A trial is named after its optimiser, generation and place, ``cma-12-7``; the number of its stimulus counts all that was
 proposed. The same outcomes give the same proposals, so a session that goes on after a restart repeats none.
 """
@@ -21,6 +24,9 @@ from bci.errors import ConfigError
 from stimuli.evolution import OPTIMISERS, Optimiser
 from stimuli.evolution.fitness import Fitness, make_fitness
 from stimuli.trials import Ending, Latent, Outcome, Palette, Protocol, Trial, timed
+
+#: What is added to the name of an optimiser that searches the second generator's space.
+SECOND = "@2"
 
 
 def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
@@ -38,12 +44,18 @@ def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
             '[experiment] protocol "evolution": expected a bundle with a generator graph, came one without, which '
             "cannot draw latents. Name another bundle in [decoder], or another protocol."
         )
-    return _trials(spec, palette.latent, make_fitness(spec, palette))
+    if spec.get("also_drawn_by") and not palette.second_latent:
+        raise ConfigError(
+            '[experiment] protocol "evolution": also_drawn_by: expected a bundle with a generator graph, came one '
+            "without. Name another bundle."
+        )
+    return _trials(spec, palette.latent, make_fitness(spec, palette), palette.second_latent)
 
 
 def count(spec: Mapping[str, Any]) -> int:
     """Return how many trials there will be where something is read of each."""
-    each = len(spec["optimisers"]) * int(spec["population"]) + int(spec["references"])
+    searches = len(spec["optimisers"]) * (2 if spec.get("also_drawn_by") else 1)
+    each = searches * int(spec["population"]) + int(spec["references"])
     return int(spec["generations"]) * each
 
 
@@ -59,6 +71,8 @@ class Candidate:
         Optimiser, generation and place in it.
     fitness : float
         NaN while nothing was read of it.
+    generator : int
+        Which generator draws it.
     shown : int
         How often it was shown.
     """
@@ -68,6 +82,7 @@ class Candidate:
     latent: NDArray[np.float32]
     fitness: float = np.nan
     shown: int = 0
+    generator: int = 0
 
     @property
     def unread(self) -> bool:
@@ -114,9 +129,11 @@ class Evolution:
         As `bci.config.experiment.EvolutionSettings`.
     d : int
         Size of the latent space.
+    second : int
+        Size of the second generator's latent space; 0 for none.
     """
 
-    def __init__(self, spec: Mapping[str, Any], d: int) -> None:
+    def __init__(self, spec: Mapping[str, Any], d: int, second: int = 0) -> None:
         self._spec, self._d = spec, d
         seeds = np.random.SeedSequence(int(spec["seed"]) & 0xFFFFFFFF).generate_state(len(OPTIMISERS) + 2)
         own = dict(zip(OPTIMISERS, seeds[2:], strict=True))
@@ -124,6 +141,12 @@ class Evolution:
         self.optimisers: dict[str, Optimiser] = {
             name: OPTIMISERS[name](d, *size, int(own[name])) for name in spec["optimisers"]
         }
+        if second:
+            # Other numbers than in the first space, and as the seed has it too.
+            self.optimisers |= {
+                f"{name}{SECOND}": OPTIMISERS[name](second, *size, int(own[name]) ^ 1)
+                for name in spec["optimisers"]
+            }
         self.random = np.random.default_rng(int(seeds[0]))
         random = np.random.default_rng(int(seeds[1]))
         self._references = spec["spread"] * random.standard_normal((int(spec["references"]), d))
@@ -146,13 +169,18 @@ class Evolution:
     def _candidates(self, name: str, latents: NDArray[np.float64]) -> list[Candidate]:
         first, self._proposed = self._proposed, self._proposed + len(latents)
         return [
-            Candidate(first + place, f"{name}-{self._generation}-{place}", latent)
+            Candidate(
+                first + place,
+                f"{name}-{self._generation}-{place}",
+                latent,
+                generator=int(name.endswith(SECOND)),
+            )
             for place, latent in enumerate(np.asarray(latents, np.float32))
         ]
 
 
-def _trials(spec: Mapping[str, Any], d: int, fitness: Fitness) -> Protocol:
-    evolution = Evolution(spec, d)
+def _trials(spec: Mapping[str, Any], d: int, fitness: Fitness, second: int = 0) -> Protocol:
+    evolution = Evolution(spec, d, second)
     by_trial: dict[int, Candidate] = {}
     for _ in range(int(spec["generations"])):
         generation = evolution.next()
@@ -170,7 +198,7 @@ def _shuffled(candidates: list[Candidate], random: np.random.Generator) -> list[
 
 
 def _trial(spec: Mapping[str, Any], candidate: Candidate) -> Trial:
-    return timed(spec, candidate.number, candidate.name, Latent(candidate.latent))
+    return timed(spec, candidate.number, candidate.name, Latent(candidate.latent, candidate.generator))
 
 
 def _take(outcome: Outcome, candidate: Candidate, by_trial: dict[int, Candidate], fitness: Fitness) -> None:

@@ -256,4 +256,6 @@ def test_latents_that_are_collected_are_drawn_by_the_bundle_that_is_named(bundle
         bundles["windows"].latent_size,
         0,
     )
-    assert made.line["render"].specify() == {"bundle": drawn_by, "provider": "cpu"}
+    assert made.line["render"].specify() == {
+        "bundle": drawn_by, "second_bundle": None, "provider": "cpu",
+    }  # fmt: skip

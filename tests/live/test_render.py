@@ -32,10 +32,12 @@ class Bench:
         self.drawn = create_drawn(key + "g", *self.bundle.image_size)
         self.board = Board.private({"render": COUNTERS["render"]})
 
-    def run(self, bundle: str = "bundle") -> dict[str, Any]:
+    def run(self, bundle: str = "bundle", second: Path | None = None) -> dict[str, Any]:
         pipe, far_end = multiprocessing.Pipe()
         rings = {"requests": self.requests.handle, "drawn": self.drawn.handle}
         spec = {"bundle": str(self.folder / bundle), "provider": "cpu"}
+        if second is not None:
+            spec["second_bundle"] = str(second)
         launch = Launch(
             "render", "bci.live.render", spec, str(self.folder), "", rings=rings, slots={"requests": 0}
         )
@@ -119,3 +121,20 @@ def test_a_bundle_without_a_generator_of_its_own_cannot_draw(bench: Bench) -> No
     tiny_bundle(bench.folder / "whole", latent=3, one_graph=True)
     with pytest.raises(BundleError, match="with a generator"):
         bench.run("whole")
+
+
+def test_two_generators_draw_in_turn_each_of_its_own_space(bench: Bench, tmp_path: Path) -> None:
+    second = tiny_bundle(tmp_path / "second", latent=2, low=-3.0)
+    small = np.array([0.4, -0.7], np.float32)
+    write_request(bench.requests, LATENTS[0], trial=0, stimulus=0)
+    write_request(bench.requests, small, trial=1, stimulus=1, generator=1)
+    write_request(bench.requests, LATENTS[1], trial=2, stimulus=2)
+    bench.run(second=second.folder)
+    places = bench.drawn.read(0, 3)
+    first, other = Artist(bench.bundle), Artist(second)
+    for image, expected in zip(
+        places["image"], (first.draw(LATENTS[0]), other.draw(small), first.draw(LATENTS[1])), strict=True
+    ):
+        assert np.array_equal(image, expected)
+    assert places["request"]["generator"].tolist() == [0, 1, 0]
+    assert not np.array_equal(places["image"][1], first.draw(np.append(small, 0).astype(np.float32)))

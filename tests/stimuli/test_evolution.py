@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from engine_stage import World
 from numpy.typing import NDArray
+from protocol_settings import settings
 
 from bci.errors import ConfigError
 from stimuli.evolution import OPTIMISERS
@@ -244,3 +245,45 @@ def test_an_engine_that_died_goes_on_with_the_proposals_of_one_that_did_not(
         writer.writerows(rows)
     forged = propose_again(whole.folder, spec)
     assert 14 <= forged.equal < forged.shown
+
+
+def test_two_generators_evolve_in_one_session_each_in_its_own_space() -> None:
+    spec = SETTINGS | {
+        "optimisers": ("cma", "random"),
+        "also_drawn_by": "b",
+        "references": 2,
+        "generations": 30,
+    }
+    palette = Palette((4, 6), latent=16, reading=1, second_latent=8)
+    assert count(spec) == 30 * (4 * 12 + 2)
+    directions = preferred(1, 16), preferred(2, 8)
+    protocol = open_protocol(spec, palette)
+    best: dict[tuple[str, int], list[float]] = {}
+    trial, number = next(protocol), 0
+    while True:
+        assert isinstance(trial.stimulus, Latent)
+        which = trial.stimulus.generator
+        assert trial.stimulus.latent.shape == ((16,), (8,))[which]
+        optimiser, generation, _ = trial.name.rsplit("-", 2)
+        assert optimiser.endswith("@2") == (which == 1)
+        value = float(rate(trial.stimulus.latent, directions[which]))
+        best.setdefault((optimiser, int(generation)), []).append(value)
+        read = np.array([value], np.float32)
+        try:
+            trial = protocol.send(Outcome(number, Ending.SHOWN, float(number), read, 1.0))
+        except StopIteration:
+            break
+        number += 1
+    assert {name for name, _ in best} == {"cma", "cma@2", "random", "random@2", "reference"}
+    # Both are shown in every generation, and each grows in its own space.
+    for name in ("cma", "cma@2"):
+        first, last = (np.mean(best[name, generation]) for generation in (0, 29))
+        assert last > 3 * first
+        assert last > 3 * np.mean(best[name.replace("cma", "random"), 29])
+
+
+def test_a_second_generator_that_draws_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="also_drawn_by"):
+        open_protocol(SETTINGS | {"also_drawn_by": "b"}, Palette((4, 6), latent=16, reading=1))
+    with pytest.raises(ConfigError, match="at most 2 optimisers"):
+        settings(protocol="evolution", optimisers=["cma", "genetic", "random"], also_drawn_by="b")
