@@ -128,8 +128,9 @@ class Player(Closing):
         self._ring_base = 0
         self._consumed = consumed
         facts = {"recording": recording.name, "simulated": str(recording.simulated).lower()}
+        kind = "fMRI" if len(self.signal.shape) == 3 else "EEG"
         self._outlet = LslOutlet(
-            self.signal, source_id, kind="EEG", speed=self.speed, exact_stamps=True, extra=facts
+            self.signal, source_id, kind=kind, speed=self.speed, exact_stamps=True, extra=facts
         )
         self._markers = MarkerOutlet(f"{self.signal.name}-markers", self.marker_source_id)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci.errors import nearest
+from bci.io.files.formats.volumes import is_run
 
 #: How much of a file of settings is looked at, bytes.
 _HEAD = 2**18
@@ -133,13 +134,15 @@ def kind_of(path: Path) -> Kind | None:
                 return kind
         if path.suffix.casefold() in _SUFFIXES:
             return RECORDING
+        if is_run(path):
+            return RECORDING
         return STIMULI if _holds_pictures(path) else None
     if not path.is_file():
         return None
     suffix, name = path.suffix.casefold(), path.name.casefold()
     if suffix == ".toml":
         return _kind_of_settings(path)
-    if suffix in _SUFFIXES or name.endswith((".fif.gz", ".xdf.gz", ".xdf.partial")):
+    if suffix in _SUFFIXES or is_run(path) or name.endswith((".fif.gz", ".xdf.gz", ".xdf.partial")):
         return RECORDING
     inside = {described_by: kind for described_by, kind in _DESCRIBED_BY if described_by.endswith(".json")}
     if name in inside:

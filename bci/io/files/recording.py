@@ -17,6 +17,7 @@ from bci.io.files.formats.events_beside import with_events
 from bci.io.files.formats.file import FileRecording, text_at
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.formats.table import open_table
+from bci.io.files.formats.volumes import is_run, open_volumes
 from bci.io.files.regular import require_regular
 from bci.io.files.xdf.reader import open_xdf
 from bci.signal.quality.amplitude import implausible, measurable, moves
@@ -52,6 +53,7 @@ OPENERS: Mapping[str, Opener] = MappingProxyType(
         ".edf": open_edf,
         ".bdf": open_edf,
         ".vhdr": open_brainvision,
+        ".nii": open_volumes,
     }
 )
 
@@ -121,7 +123,9 @@ def open_recording(
     stream: str | None = None,
     events: Path | None = None,
 ) -> Recording:
-    """Open a recorded signal: XDF, .npy, .npz, a table (.csv, .tsv), or anything that `mne.io.read_raw` opens.
+    """Open a recorded signal: XDF, .npy, .npz, a table (.csv, .tsv), volumes, or what `mne.io.read_raw` opens.
+
+    Volumes are a 4-D NIfTI file or a folder of DICOM or NIfTI files; a sample of them is (x, y, z).
 
     Parameters
     ----------
@@ -135,8 +139,8 @@ def open_recording(
         Unit of the values, for a file that does not state it; must agree with one that does. Voltages read by MNE
         are always in microvolts, ``"uV"``.
     stream : str, optional
-        The stream of an XDF file to open (name, source id or stream id), the array of a .npz, or the column of a table
-        that holds the markers.
+        The stream of an XDF file to open (name, source id or stream id), the array of a .npz, the column of a table
+        that holds the markers, or the number of a series of volumes.
     events : path, optional
         A file of events (``-eve.fif``, BIDS ``events.tsv``, a table) whose markers take the place of the recording's. A
         recording without markers takes those of such a file beside it, if one is named like it.
@@ -156,6 +160,8 @@ def _open(
 ) -> FileRecording:
     """Open a file by its suffix."""
     suffix = path.suffix.casefold()
+    if is_run(path):
+        return open_volumes(path, rate, channels, unit, stream)
     if suffix not in FOLDERS or not path.is_dir():
         require_regular(path, RecordingError)
     try:
