@@ -299,7 +299,7 @@ def _node(
             output.say(
                 styled("bold", f"series {series.number}"), f": {series.kind}, {size}, TR {series.tr:g} s"
             )
-        if placed.status is not VolumeStatus.OK:
+        if placed.status is not VolumeStatus.OK or placed.note:
             note = f": {placed.note}" if placed.note else ""
             output.say(f"volume {placed.index} ", styled("yellow", placed.status.word), note)
 

@@ -129,6 +129,7 @@ class VolumeGate:
         self._delay = delay
         self._held: dict[int, tuple[Volume, float]] = {}
         self._missing: set[int] = set()
+        self._times_said = False
         self._paced: _Point | None = None
         self._dated: _Point | None = None
 
@@ -207,6 +208,10 @@ class VolumeGate:
             if not volume.whole:
                 assert volume.absent is not None
                 status, note = VolumeStatus.PARTIAL, f"{int(volume.absent.sum())} slices are missing"
+            if not self._times_said and self.series.times_differ(volume.series):
+                self._times_said = True
+                note = f"{note}; " if note else ""
+                note += "other slice times than the first volume's, which the stream's description holds"
             placed.append(self._place(volume.index, status, volume, arrived, note))
         return placed
 

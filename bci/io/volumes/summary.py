@@ -9,9 +9,6 @@ import numpy as np
 from bci.errors import RecordingError
 from bci.io.volumes.run_on_disk import volumes_of
 
-#: By how much slice times of two volumes may differ, seconds.
-_SAME_TIME = 0.01
-
 
 def summarise(run: Path, number: int | None = None) -> dict[str, Any]:
     """Return what a run holds: its size, affine, TR, slice times, which places are missing, what else is not right.
@@ -28,7 +25,7 @@ def summarise(run: Path, number: int | None = None) -> dict[str, Any]:
     for volume in volumes_of(run, number):
         first = first or volume
         faults += [f"volume {volume.index}: {words}" for words in first.series.differences(volume.series)]
-        changed += _differ(first.series.slice_times, volume.series.slice_times)
+        changed += first.series.times_differ(volume.series)
         indices.append(volume.index)
         if not volume.whole:
             partial.append(volume.index)
@@ -63,10 +60,3 @@ def summarise(run: Path, number: int | None = None) -> dict[str, Any]:
         "dtype": series.dtype,
         "faults": faults,
     }
-
-
-def _differ(ours: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
-    """Whether slice times differ; the first volume of a multiband run may bear those of a single band."""
-    if len(ours) != len(theirs):
-        return True
-    return any(abs(a - b) > _SAME_TIME for a, b in zip(ours, theirs, strict=True))

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 #: How far two affines may differ and still be the same geometry, millimetres.
 SAME_MM = 1e-3
 
+#: How far two slice times may differ and still be the same, seconds: a scanner's clock ticks in some milliseconds.
+SAME_TIME_S = 0.01
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImagingSeries:
@@ -54,6 +57,13 @@ class ImagingSeries:
     number: int = 0
     kind: str = ""
     numbered: bool = False
+
+    def times_differ(self, other: "ImagingSeries") -> bool:
+        """Whether the slice times of `other` differ: the first volume of a multiband run may bear a single band's."""
+        if len(self.slice_times) != len(other.slice_times):
+            return True
+        pairs = zip(self.slice_times, other.slice_times, strict=True)
+        return any(abs(ours - theirs) > SAME_TIME_S for ours, theirs in pairs)
 
     def differences(self, other: "ImagingSeries") -> list[str]:
         """Return in words how the geometry of `other` differs; empty where both are on one grid."""

@@ -1,5 +1,7 @@
 """Every volume gets its declared status, and none of them moves another's place; time is turned by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,6 +88,15 @@ def test_stamps_follow_the_scanner_s_own_times_where_they_agree_with_the_tr() ->
     assert np.diff(stamps) == pytest.approx(1.0), "one time for all files is no time"
 
 
+def test_a_first_volume_with_other_slice_times_than_the_rest_is_said_once() -> None:
+    single_band = dataclasses.replace(SERIES, slice_times=(0.0, 0.33, 0.66))
+    at_work = VolumeGate(single_band, 0.5, delay=1.0)
+    placed = at_work.offer(volume(0, single_band), 10.0)
+    placed += [one for index in (1, 2) for one in at_work.offer(volume(index), 10.0 + index)]
+    assert summary(placed) == [(0, OK), (1, OK), (2, OK)]
+    assert ["slice times" in one.note for one in placed] == [False, True, False]
+
+
 def test_partial_duplicate_and_foreign_volumes_are_told_apart() -> None:
     at_work = gate()
     assert summary(at_work.offer(volume(0, missing=1), 10.0)) == [(0, PARTIAL)]
@@ -148,6 +159,16 @@ def test_a_complete_run_is_followed_at_once() -> None:
     assert summary(intake.offer(volume(0, second), 11.1)) == [(0, OK)]
 
 
+def test_a_scanner_that_promised_more_than_came_does_not_hold_up_the_next_run() -> None:
+    intake = Intake()
+    first = phantom_series((4, 4, 3), total=20)
+    for index in range(15):
+        intake.offer(volume(index, first), 10.0 + index)
+    second = phantom_series((4, 4, 3), uid="2.25.2", total=20)
+    assert summary(intake.offer(volume(0, second), 27.0)) == [(-1, FOREIGN)]
+    assert summary(intake.offer(volume(1, second), 28.0)) == [(0, OK), (1, OK)]
+
+
 def test_a_run_without_a_tr_is_refused_with_what_to_do() -> None:
     series = phantom_series((4, 4, 3), tr=float("nan"))
     with pytest.raises(ConfigError, match="--tr SECONDS"):
@@ -159,8 +180,6 @@ def test_a_run_without_a_tr_is_refused_with_what_to_do() -> None:
     ("first", "given", "seqs"), [(0, None, [0, 1, 2]), (1, None, [0, 1, 2]), (5, 5, [0, 1, 2])]
 )
 def test_files_numbered_from_0_or_1_begin_at_place_0(first: int, given: int | None, seqs: list[int]) -> None:
-    import dataclasses
-
     series = dataclasses.replace(SERIES, numbered=True)
     intake = Intake(first_number=given)
     placed = [one for i in range(3) for one in intake.offer(volume(first + i, series), 10.0 + i)]
