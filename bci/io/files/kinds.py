@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bci.errors import nearest
-from bci.io.files.formats.volumes import is_run
 
 #: How much of a file of settings is looked at, bytes.
 _HEAD = 2**18
@@ -121,9 +120,18 @@ _SIGNS = (
 _SUFFIXES = frozenset(
     ".bdf .cnt .con .csv .edf .eeg .fif .gdf .mat .mff .npy .npz .set .sqd .tsv .vhdr .vmrk .xdf .xdfz".split()
 )
+#: Names of files of volumes; in a folder of a run, those of DICOM too.
+_VOLUMES, _DICOM = (".nii", ".nii.gz"), (".dcm", ".ima", ".IMA")
 _PICTURES = frozenset(".bmp .jpeg .jpg .png .tif .tiff .webp".split())
 _SECTION = re.compile(r"\[\[?\s*([A-Za-z0-9_-]+)")
 _KEY = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(.*)")
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is a file of volumes by its name, or a folder of files that are named so or as DICOM."""
+    if path.is_dir():
+        return any(next(path.glob(f"*{suffix}"), None) for suffix in (*_DICOM, *_VOLUMES))
+    return path.name.casefold().endswith(_VOLUMES)
 
 
 def kind_of(path: Path) -> Kind | None:

@@ -17,7 +17,8 @@ from bci.io.files.formats.events_beside import with_events
 from bci.io.files.formats.file import FileRecording, text_at
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.formats.table import open_table
-from bci.io.files.formats.volumes import is_run, open_volumes
+from bci.io.files.formats.volumes import open_volumes
+from bci.io.files.kinds import is_run
 from bci.io.files.regular import require_regular
 from bci.io.files.xdf.reader import open_xdf
 from bci.signal.quality.amplitude import implausible, measurable, moves

@@ -15,18 +15,8 @@ from bci.io.files.formats.file import FileRecording, agree
 from bci.io.installation import missing_extra
 from bci.signal.types import Signal
 
-#: Names of such files.
-SUFFIXES = (".nii", ".nii.gz")
-
 #: Bytes of a run that are held in memory.
 _MOST_BYTES = 8e9
-
-
-def is_run(path: Path) -> bool:
-    """Whether a path is a file of volumes by its name, or a folder of files that are named so or as DICOM."""
-    if path.is_dir():
-        return any(next(path.glob(f"*{suffix}"), None) for suffix in (".dcm", ".ima", ".IMA", *SUFFIXES))
-    return path.name.casefold().endswith(SUFFIXES)
 
 
 def open_volumes(
