@@ -73,7 +73,7 @@ def training(tmp_path: Path) -> Callable[..., Path]:
 def test_pictures_that_were_not_fitted_on_are_told_and_drawn_by_the_bundle(
     training: Callable[..., Path], root: Path, tmp_path: Path
 ) -> None:
-    path = training()
+    path = training(more='size = "keep"\n')
     system = system_of_file(path)
     scores = system.train(path, tmp_path / "bundle", data_root=root, progress=lambda done, text: None)
     assert scores["left_out"]["aborted"] == 2

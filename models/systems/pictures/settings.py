@@ -34,6 +34,9 @@ class PicturesConfig(Section):
     """Steps from signal to epoch, as a bundle holds them."""
     epoch: Cut
     readout: ReadoutSettings = ReadoutSettings()
+    size: Literal["chosen", "keep", "rescale"] = "chosen"
+    """The length of what is read: kept, rescaled to that of the generator's latents, or chosen by the pictures drawn of
+    held-out trials of the training; a readout that holds none out keeps it."""
     folds: Annotated[int, Field(ge=2, le=50)] = 5
     """Folds of pictures: what is scored was read by what never saw that picture."""
 

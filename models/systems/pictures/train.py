@@ -22,6 +22,7 @@ from models.metrics.identification import headline, identify
 from models.metrics.latents import cosine, r_squared
 from models.readouts.family import build_readout
 from models.readouts.interface import Readout
+from models.readouts.size import LatentSize, size_by_pictures
 from models.settings import find_data_root
 from models.systems.hyper.bundle import bundle_of
 from models.systems.pictures.settings import PicturesConfig, load_pictures_file
@@ -89,10 +90,22 @@ def train_pictures(
     scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
     progress(0.8, "fitting, exporting")
     readout = _fit(config, trials, np.ones(len(trials), bool), package)
+    size = _size(config, readout, package)
+    scores["size"] = size.kind
     novelty = NoveltySpec(
         calibrated_on="the same trials, each without its picture", flagged=float(predicted.unlike.mean())
     )
-    spec, files = bundle_of(config, package, trials.signal, readout, None, scores, claim, novelty)  # type: ignore[arg-type]
+    spec, files = bundle_of(
+        config,
+        package,
+        trials.signal,
+        readout,
+        None,
+        size,
+        scores,
+        claim,
+        novelty,  # type: ignore[arg-type]
+    )
     data = {**spec.provenance.data, **trials.data}
     spec = spec.model_copy(update={"provenance": spec.provenance.model_copy(update={"data": data})})
     record = {**scores, "left_out": trials.left_out, "sessions": trials.data}
@@ -114,13 +127,22 @@ def _fit(
     return readout
 
 
+def _size(config: PicturesConfig, readout: Readout, package: GeneratorPackage) -> LatentSize:
+    """Return the rule for the length of latents, chosen on trials that were held out of this readout's own training."""
+    if config.size != "chosen":
+        return LatentSize(config.size)
+    held_out = readout.frozen().held_out
+    return LatentSize() if held_out is None else size_by_pictures(package, held_out)[0]
+
+
 def predict(config: PicturesConfig, trials: PictureTrials, package: GeneratorPackage) -> PredictedLatents:
     """Read each trial by a readout that never saw its picture."""
     n, d = len(trials), trials.latents.shape[1]
     latents, confidence, unlike = np.empty((n, d)), np.empty(n), np.zeros(n, bool)
     for held in picture_folds(trials, config.folds, config.seed):
         readout = _fit(config, trials, ~held, package)
-        latents[held] = readout.predict(trials.brain[held])
+        size = _size(config, readout, package)
+        latents[held] = size(readout.predict(trials.brain[held]))
         confidence[held] = readout.confidence(trials.brain[held])
         unlike[held] = readout.frozen(1).unlike(trials.brain[held])
     return PredictedLatents(latents, confidence, unlike)
