@@ -163,7 +163,10 @@ def test_an_event_is_averaged_from_the_recording_and_one_at_a_gap_is_left_out(ke
     frames = list(session.frames_of(None))
     sight = RecordedSight(session.stream("stream"), frames, marks.resumptions("stream", RATE), 1.0)
     evoked = Evoked(sight.signal)
-    sight.average(Event(float(kept.times[80]), "7", 7), evoked)
+    between = (
+        float(kept.times[80]) - 0.5 / RATE
+    )  # an event falls between samples, the next of which is its own
+    sight.average(Event(between, "7", 7), evoked)
     sight.average(Event(float(kept.times[BEFORE - 20]), "7", 7), evoked)
     sight.average(Event(float(kept.times[0]) - 100, "7", 7), evoked)
     (response,) = evoked.responses()
@@ -171,7 +174,7 @@ def test_an_event_is_averaged_from_the_recording_and_one_at_a_gap_is_left_out(ke
     inside = kept.samples[80 - round(BEFORE_S * RATE) : 80 + round(AFTER_S * RATE)]
     planted = inside - inside[: round(BEFORE_S * RATE)].mean(axis=0)
     assert response.mean == pytest.approx(planted, abs=1e-5)
-    assert sight.curve("x", float(kept.times[99])).values == pytest.approx(kept.samples[:100])
+    assert sight.curve("x", float(kept.times[99]) + 0.2 / RATE).values == pytest.approx(kept.samples[:100])
     assert len(sight.curve("x", float(kept.times[-1])).times) == min(ALL, SIDE_SAMPLES)
 
 
