@@ -24,6 +24,9 @@ from bci.signal.types import Flags, Samples, Signal, Times, Window
 from bci.signal.volumes.dvars import Dvars
 from bci.signal.volumes.mask import MaskVolume
 from bci.signal.volumes.motion import MotionCorrection
+from bci.signal.volumes.nuisance import MarkSpikes, RemoveNuisance
+from bci.signal.volumes.regions import RegionMeans
+from bci.signal.volumes.running import RunningZScore, TemporalSnr
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 
 __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
@@ -32,7 +35,7 @@ __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
 STEPS: tuple[type[Any], ...] = (
     BandPass, HighPass, LowPass, Notch, Decimate, CommonAverage, Bipolar, Pick, Scale, Saturation, Flat,
     Artefact, BandPower, BandCovariance, Covariance, Relabel, MaskVolume, Dvars,
-    MotionCorrection, SingleTrialBetas,
+    MotionCorrection, SingleTrialBetas, RunningZScore, TemporalSnr, RegionMeans, RemoveNuisance, MarkSpikes,
 )  # fmt: skip
 
 

@@ -4,7 +4,9 @@ Two definitions hold for every step of this package.
 
 *Settled.* An output stamped with input sample ``j`` is free of input sample ``i`` when ``j - i > settle``,
 and free of all samples before a reset at sample ``r`` when ``j >= r + settle``. For a step that remembers for ever
-(an IIR filter) *free* means that the effect of a disturbance is at most `TOLERANCE` of its size.
+(an IIR filter) *free* means that the effect of a disturbance is at most `TOLERANCE` of its size. Steps that learn a run
+(`RunningZScore`, `RemoveNuisance`, `SingleTrialBetas`) know all since the last reset: their outputs are marked until
+enough is learned, and after a reset in the middle of a run they are others than without it.
 
 *Same.* Output depends on the input samples and on the count at which the kernel was last reset, never on how
 the samples were divided among calls. So a reduction runs along contiguous memory or over a block of fixed

@@ -18,6 +18,9 @@ from bci.signal.types import Signal, Window
 from bci.signal.volumes.dvars import Dvars
 from bci.signal.volumes.mask import MaskVolume
 from bci.signal.volumes.motion import MotionCorrection
+from bci.signal.volumes.nuisance import MarkSpikes, RemoveNuisance
+from bci.signal.volumes.regions import RegionMeans
+from bci.signal.volumes.running import RunningZScore, TemporalSnr
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 from bci.signal.windows import Windows, windows
 
@@ -43,6 +46,7 @@ BOXES: list[Step] = [
     Covariance(12),
     Relabel((("Fz", "A1"),)),
     Dvars(),
+    TemporalSnr(),
 ]
 PIPELINES = [Pipeline([box]) for box in BOXES] + [
     Pipeline(),
@@ -109,8 +113,17 @@ def assert_same(one: list[Window], other: list[Window]) -> None:
 
 
 def test_every_kind_of_step_is_under_test() -> None:
-    # What takes volumes is tried in tests/signal/test_run.py and tests/signal/volumes.
-    assert {type(box) for box in BOXES} == set(STEPS) - {MaskVolume, MotionCorrection, SingleTrialBetas}
+    # What takes volumes, or learns a run, is tried in tests/signal/test_run.py and tests/signal/volumes.
+    elsewhere = {
+        MaskVolume,
+        MotionCorrection,
+        SingleTrialBetas,
+        RegionMeans,
+        MarkSpikes,
+        RunningZScore,
+        RemoveNuisance,
+    }
+    assert {type(box) for box in BOXES} == set(STEPS) - elsewhere
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=repr)

@@ -36,6 +36,12 @@ def framewise_displacement(parameters: NDArray[np.float64], before: NDArray[np.f
     return float(change[:3].sum() + HEAD_RADIUS_MM * change[3:].sum())
 
 
+def motion_regressors(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the six parameters of rows of `COLUMNS` (n, …) as columns of a design (n, 6), all of them millimetre."""
+    arcs = np.array([1.0, 1.0, 1.0, HEAD_RADIUS_MM, HEAD_RADIUS_MM, HEAD_RADIUS_MM])
+    return np.asarray(rows[:, :6] * arcs, np.float64)
+
+
 @dataclass(frozen=True)
 class MotionCorrection:
     """MotionCorrection realigns each volume to the session's reference and takes the voxels of a mask.

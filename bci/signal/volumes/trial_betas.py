@@ -17,8 +17,9 @@ from bci.errors import ConfigError
 from bci.signal.run import Design, Run
 from bci.signal.step import Kernel, Seconds, Step, check_channels, check_positive, check_regular, check_whole
 from bci.signal.types import Flags, Samples, Signal
-from bci.signal.volumes.motion import HEAD_RADIUS_MM
+from bci.signal.volumes.motion import motion_regressors
 from bci.signal.volumes.responses import Drift, ResponseGrid, drifts
+from bci.signal.volumes.running import RunningMoments
 from bci.signal.volumes.single_trials import BetaKind, SingleTrials
 
 #: A volume of which a larger part must not be trusted is left out of the model.
@@ -61,6 +62,11 @@ class SingleTrialBetas:
     """Highest power of polynomials."""
     freedom: int = 10
     """Degrees of freedom that must be left for a beta that is trusted."""
+    warm_up: int = 0
+    """Trials after which betas are given as z-scores over the trials so far, and until which they are marked; 0 for
+    betas as they are."""
+    frozen: bool = True
+    """Whether mean and spread of these z-scores stay those of the warm-up; otherwise they go on growing."""
 
     def output(self, signal: Signal) -> Signal:
         """Return a signal of betas, as many as voxels."""
@@ -70,6 +76,7 @@ class SingleTrialBetas:
         check_whole(self, 3, LONGEST, volumes=self.volumes)
         check_whole(self, 0, 20, order=self.order)
         check_whole(self, 1, LONGEST, freedom=self.freedom)
+        check_whole(self, 0, LONGEST, warm_up=self.warm_up)
         for name, value, choices in (
             ("onsets", self.onsets, ("design", "events")),
             ("kind", self.kind, get_args(BetaKind)),
@@ -177,6 +184,8 @@ class _Estimating:
         self._fit = SingleTrials(self._grid, columns, self._voxels)
         self._next = first
         self._due: list[_Due] = []
+        self._moments = RunningMoments(self._voxels)
+        self._trials = 0
         self._marked: NDArray[np.int_] = np.zeros(self._voxels, int)
         self._beta: NDArray[np.float32] = np.zeros(self._voxels, np.float32)
         self._beta_bad: Flags = np.ones(self._voxels, bool)
@@ -194,8 +203,7 @@ class _Estimating:
 
     def hear(self, rows: Samples) -> None:
         """Take the motion of the next volumes, (n, 6 or more)."""
-        arcs = np.array([1.0, 1.0, 1.0, HEAD_RADIUS_MM, HEAD_RADIUS_MM, HEAD_RADIUS_MM])
-        self._heard = np.asarray(rows[:, :6], np.float64) * arcs
+        self._heard = motion_regressors(rows)
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
         out = np.empty((len(samples), self._voxels), np.float32)
@@ -230,5 +238,15 @@ class _Estimating:
             if beta is None:
                 self._beta_bad = np.ones(self._voxels, bool)
                 continue
-            self._beta = beta.astype(np.float32)
             self._beta_bad = self._marked > MOST_MARKED * self._fit.volumes
+            self._beta = (self._standardised(beta) if self._settings.warm_up else beta).astype(np.float32)
+
+    def _standardised(self, beta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a beta as z-scores over trials; what has none yet is marked."""
+        warm = self._trials >= self._settings.warm_up
+        self._trials += 1
+        if not (warm and self._settings.frozen):
+            self._moments.add(beta, self._beta_bad)
+        scores, still = self._moments.z(beta)
+        self._beta_bad |= still if warm else True
+        return scores

@@ -1,6 +1,7 @@
 """An epoch of one volume, the wait after an onset, holds the beta of its trial; live, replayed, in any chunks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,19 @@ def test_a_volume_that_must_not_be_trusted_is_left_out() -> None:
     for chunk in given[:30]:
         chunk.bad[0, 5] = True
     assert np.flatnonzero(cut(PLANNED, given)[-1].window.bad[0]).tolist() == [5]
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_betas_are_z_scores_over_trials_after_a_warm_up(frozen: bool) -> None:
+    samples = values()
+    plain = [e.window.samples[0].astype(float) for e in cut(PLANNED, chunks(samples, [4]))]
+    scored = cut(replace(PLANNED, warm_up=4, frozen=frozen), chunks(samples, [4]))
+    # The first trial has too few volumes, and is none of the warm-up.
+    assert [bool(e.window.bad.all()) for e in scored] == [True] * 5 + [False] * 5
+    for number in range(5, 10):
+        known = np.array(plain[1:5] if frozen else plain[1 : number + 1])
+        wanted = (plain[number] - known.mean(axis=0)) / known.std(axis=0, ddof=1)
+        assert np.allclose(scored[number].window.samples[0], wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_after_the_planned_run_nothing_is_given() -> None:
