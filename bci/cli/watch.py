@@ -74,6 +74,9 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+        if not self._output.console.is_terminal:
+            # What is redirected gets the last lines as they stood, without the end of the last one.
+            self._output.console.line()
 
     def __call__(self, supervisor: "Supervisor") -> None:
         """Show how the session stands."""

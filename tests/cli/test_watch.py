@@ -151,6 +151,7 @@ def test_where_there_is_no_terminal_each_trouble_is_a_line(
         watch.show(session(7.0))
         watch.show(session(19.0, NO_DATA, published=7.0))
         watch.show(session(20.0))
+    assert file.getvalue().endswith("\n"), "an error would stand in the same line"
     lines = file.getvalue().splitlines()
     assert "0:19  No data. Look at the amplifier." in lines
     assert "0:20  data again, after 13 s" in lines
