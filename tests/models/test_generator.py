@@ -51,6 +51,13 @@ def test_it_learns_pictures_that_it_never_saw():
     assert curve.held_out_mae[-1] < 0.5 * curve.held_out_mae[0]
 
 
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 11])
+def test_any_number_of_steps_can_be_asked_for(steps):
+    _, curve = fit(steps=steps)
+    assert curve.step[-1] == steps
+    assert np.isfinite(curve.loss).all()
+
+
 def test_equal_seeds_give_equal_weights():
     (one, _), (two, _), (other, _) = fit(steps=5), fit(steps=5), fit(seed=2, steps=5)
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
