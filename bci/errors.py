@@ -29,7 +29,7 @@ is not known says which known one is `nearest`.
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class BciError(Exception):
@@ -154,6 +154,15 @@ class DisplayError(BciError):
 
 class ProgramError(BciError):
     """A program of the line did not start, died or hung."""
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return what was counted, in words.
+
+    >>> counted({"gap": 3, "settling": 1}), counted({})
+    ('3 gap, 1 settling', 'none')
+    """
+    return ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

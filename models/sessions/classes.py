@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.marker_names import MarkerNames
-from bci.errors import BundleError, ConfigError, RecordingError
+from bci.errors import BundleError, ConfigError, RecordingError, counted
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header, table
 from bci.session.latency import latency_table
@@ -94,7 +94,7 @@ def class_readings(session: RecordedSession, bundle: Bundle) -> ClassReadings:
         raise RecordingError(
             f"{session.folder}: expected at least 2 trials of two classes, of which something was read, came "
             f"{', '.join(f'{counts[label]} of {label!r}' for label in result.labels)}; left out: "
-            f"{dict(left_out) or 'none'}. Run it longer, or look at frames.csv for why nothing was read."
+            f"{counted(left_out)}. Run it longer, or look at frames.csv for why nothing was read."
         )
     names = list(dict.fromkeys(name for _, _, name in rows))
     return ClassReadings(

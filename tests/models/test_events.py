@@ -251,7 +251,7 @@ def test_another_recording_of_the_same_name_is_refused(
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ('right = "2|3"', 'right = "9"', r"0 of 'right'.*markers there: '1'"),
+        ('right = "2|3"', 'right = "9"', r"0 of 'right'; left out: \d+ other markers.*markers there: '1'"),
         ('right = "2|3"', 'right = "1|2"', "marker '1' is of left and right"),
         ('unit = "uV"\n\n[signal]', 'unit = "mV"\n\n[signal]', "expected a recording in uV, came mV"),
         ('path = "one.npz"', 'path = "two.npz"', "expected the recording two.npz"),
@@ -268,6 +268,12 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, before: str, after: str, w
 def test_a_pattern_that_cannot_be_matched_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"classes\.left"):
         load_events(settings(tmp_path, **{'left = "1"': 'left = "("'}))
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999"])
+def test_a_seed_that_no_generator_takes_is_refused_by_its_key(tmp_path: Path, seed: str) -> None:
+    with pytest.raises(ConfigError, match="seed: expected a number"):
+        load_events(settings(tmp_path, **{"seed = 3": f"seed = {seed}"}))
 
 
 def test_averages_are_of_one_class_and_one_fold() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.errors import RecordingError
+from bci.errors import RecordingError, counted
 from bci.signal.clock import ManualClock
 from models.drawings.eye import draw
 from models.reports.decoded import Decoded
@@ -117,7 +117,7 @@ def decode_held_out(bundle: Bundle, config: TrainingConfig, recordings: Sequence
     if len({row[0] for row in rows}) < 2:
         raise RecordingError(
             f"expected valid windows of both states in the held-out part, came {len(rows)} of one state or none "
-            f"(refused: {dict(invalid) or 'none'}). Hold out a longer part."
+            f"(refused: {counted(invalid)}). Hold out a longer part."
         )
     states, runs, seconds, ps, confidence, features, errors = zip(*rows, strict=True)
     return HeldOut(

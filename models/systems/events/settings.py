@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
+from bci.config.numbers import Seed
 from bci.config.toml import check_settings, read_toml
 from bci.decoder.pattern import MarkerPattern
 from bci.session.trials import stimulus_of
@@ -125,7 +126,7 @@ class EventsConfig(Section):
     """What the bundle is called."""
     title: str = ""
     """One sentence about it."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the shuffles that chance is estimated by."""
     recordings: tuple[RecordingSettings, ...] = ()
     """In order of time."""

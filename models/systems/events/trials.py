@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import RecordingError
+from bci.errors import RecordingError, counted
 from bci.io.files.recording import Recording, is_uncertain
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
@@ -100,7 +100,7 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
         markers = Counter(event.text for recording, _ in opened for event in recording.markers)
         seen = ", ".join(f"{text!r} ({n})" for text, n in markers.most_common(8)) or "none"
         raise RecordingError(
-            f"expected at least 2 trials of each class, came {', '.join(few)}; left out: {dict(left_out) or 'none'}. "
+            f"expected at least 2 trials of each class, came {', '.join(few)}; left out: {counted(left_out)}. "
             f"The markers there: {seen}. Set [classes] to match them."
         )
     signal = config.expected(rate)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import RecordingError
+from bci.errors import RecordingError, counted
 from bci.io.files.recording import chunks
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
@@ -108,7 +108,7 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
     if len(rows) < 10 * config.folds:
         raise RecordingError(
             f"expected at least {10 * config.folds} windows for {config.folds} folds, came {len(rows)}; left out: "
-            f"{dict(left_out) or 'none'}. Record longer, or set window and folds smaller."
+            f"{counted(left_out)}. Record longer, or set window and folds smaller."
         )
     return NumberTrials(
         np.stack(rows),
