@@ -21,6 +21,7 @@ from bci.signal.volumes.motion import MotionCorrection
 from bci.signal.volumes.nuisance import MarkSpikes, RemoveNuisance
 from bci.signal.volumes.regions import RegionMeans
 from bci.signal.volumes.running import RunningZScore, TemporalSnr
+from bci.signal.volumes.slice_timing import SliceTiming
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 from bci.signal.windows import Windows, windows
 
@@ -122,6 +123,7 @@ def test_every_kind_of_step_is_under_test() -> None:
         MarkSpikes,
         RunningZScore,
         RemoveNuisance,
+        SliceTiming,
     }
     assert {type(box) for box in BOXES} == set(STEPS) - elsewhere
 

@@ -21,6 +21,7 @@ from bci.signal.volumes.regions import RegionMeans
 from bci.signal.volumes.responses import drifts
 from bci.signal.volumes.rigid import matrix_of, voxel_sizes_mm
 from bci.signal.volumes.running import RunningMoments, RunningZScore, TemporalSnr
+from bci.signal.volumes.slice_timing import SliceTiming
 from bci.sim.scanner.head import head_affine, head_volume
 
 SHAPE, N = (20, 24, 12), 30
@@ -188,3 +189,22 @@ def test_the_whole_chain_does_not_depend_on_chunking(sizes: list[int]) -> None:
         assert one.tobytes() == other.tobytes()
     assert len(whole[2][0][0]) == len(COLUMNS)
     assert not whole[1][-5:].all()
+
+
+def test_slices_are_brought_to_the_begin_of_their_volume_whatever_the_chunks() -> None:
+    """A voxel that rises evenly is, in every slice, what it was when the volume began."""
+    times = tuple(2.0 * ((7 * z) % SHAPE[2]) / SHAPE[2] for z in range(SHAPE[2]))
+    taken = 2.0 * np.arange(8)[:, None] + np.array(times)
+    samples = np.broadcast_to(100 + 3 * taken[:, None, None, :], (8, *SHAPE)).astype("f4")
+    whole, flags, _ = passed([SliceTiming(times)], [8], samples)
+    assert flags[0].all()
+    assert not flags[1:].any()
+    wanted = np.broadcast_to(100 + 6.0 * np.arange(1, 8)[:, None, None, None], whole[1:].shape)
+    assert np.allclose(whole[1:], wanted, rtol=1e-5)
+    for sizes in ([1], [3, 2]):
+        parts = passed([SliceTiming(times)], sizes, samples)
+        assert parts[0].tobytes() == whole.tobytes()
+        assert parts[1].tobytes() == flags.tobytes()
+    for wrong in (times[:-1], (*times[:-1], 2.0)):
+        with pytest.raises(ConfigError, match="a time within the TR of 2 s for each of 12 slices"):
+            SliceTiming(wrong).output(SIGNAL)
