@@ -108,7 +108,10 @@ class LinearAnswers:
 
     def _posterior(self, gram: Floats) -> _Posterior:
         powers, axes = np.linalg.eigh(gram)
-        penalties = np.asarray(np.linalg.eigvalsh(self._noise) / self._prior, np.float64)
+        noise = np.linalg.eigvalsh(self._noise)
+        # What is planned for is at least as much signal as noise: as long as the answers seem to be noise alone, the
+        # same longest candidate would be expected to tell most for ever.
+        penalties = np.asarray(noise / max(self._prior, float(noise.mean())), np.float64)
         return _Posterior(axes, np.maximum(powers, 0), penalties)
 
     def _fit(self) -> None:

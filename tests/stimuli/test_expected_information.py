@@ -1,6 +1,7 @@
 """Expected information: a planted brain is known after fewer trials than at random, and what is expected comes."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,20 @@ def test_answers_without_any_signal_are_taken_for_noise() -> None:
     silent = LinearAnswers(4, 2)
     silent.learn(np.ones(4), np.zeros(2))
     assert np.isfinite(silent.information(np.eye(4))).all()
+
+
+def test_answers_that_are_noise_alone_do_not_bring_the_same_picture_over_and_over() -> None:
+    random = np.random.default_rng(2)
+    numbers = random.standard_normal((24, 16)).astype(np.float32)
+    choice, shown = Chooser({"choose": "expected_information", "repeats": 6, "seed": 1}, numbers, 16), []
+    for trial in range(24):
+        number = choice.next()
+        assert number is not None
+        shown.append(number)
+        read = random.standard_normal(16).astype(np.float32)
+        choice.take(number, Outcome(trial, Ending.SHOWN, float(trial), read, 1.0))
+    assert all(one != other for one, other in pairwise(shown))
+    assert len(set(shown)) >= 16
 
 
 def folder_of(path: Path, n: int = 6) -> Path:
