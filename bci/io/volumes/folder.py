@@ -78,13 +78,14 @@ class WatchedFolder(Closing):
         self.give_up = give_up
         self._clock = clock
         self._growing: dict[Path, _Growing] = {}
-        self._seen: dict[Path, int] = {}
-        self._looked = -math.inf
+        self._seen: set[Path] = set()
+        self._given_up: dict[Path, int] = {}
+        self._looked, self._look_every = -math.inf, LOOK_S
         self._news: queue.SimpleQueue[tuple[Path, bool]] = queue.SimpleQueue()
         self._awake = threading.Event()
         self._observer = self._observe() if notify else None
         if not existing:
-            self._seen = dict(self._files())
+            self._seen = self._names()
 
     @property
     def notified(self) -> bool:
@@ -96,12 +97,16 @@ class WatchedFolder(Closing):
         now = self._clock.now()
         self._awake.clear()
         self._hear()
-        if now - self._looked >= LOOK_S:
-            self._looked = now
-            for path, size in self._files():
-                # A file that was given up and grows after all is looked at again.
-                if self._seen.get(path) != size:
+        if now - self._looked >= self._look_every:
+            for path in self._names() - self._seen:
+                self._growing.setdefault(path, _Growing())
+            # A file that was given up and grows after all is looked at again.
+            for path, size in self._given_up.items():
+                if self._size(path) not in (size, -1):
                     self._growing.setdefault(path, _Growing())
+            self._looked = self._clock.now()
+            # Of a folder of many thousand files a look takes its time, and shall take a tenth of all.
+            self._look_every = max(LOOK_S, 9 * (self._looked - now))
         for path in sorted(self._growing):
             yield from self._try(path, self._growing[path], now)
 
@@ -137,16 +142,20 @@ class WatchedFolder(Closing):
             file.tried, file.closed = state, False
             pieces, file.words = self._read(path)
             if pieces and (waited or all(piece.whole for piece in pieces)):
-                self._take(path, file)
+                self._take(path)
+                if not all(piece.whole for piece in pieces):
+                    self._given_up[path] = file.size
                 yield from pieces
                 return
         if waited:
-            self._take(path, file)
+            self._take(path)
+            self._given_up[path] = file.size
             yield file.words or f"{tail_of(path)} holds no image"
 
-    def _take(self, path: Path, file: _Growing) -> None:
+    def _take(self, path: Path) -> None:
         del self._growing[path]
-        self._seen[path] = file.size
+        self._seen.add(path)
+        self._given_up.pop(path, None)
 
     def _read(self, path: Path) -> tuple[Pieces, str]:
         try:
@@ -164,15 +173,17 @@ class WatchedFolder(Closing):
                     continue  # a reader closed it, or its writer touched it again
                 self._growing.setdefault(path, _Growing()).closed |= closed
 
-    def _files(self) -> Iterator[tuple[Path, int]]:
-        for place, _, names in os.walk(self.folder):
-            for name in names:
-                path = Path(place, name)
-                if may_be_image(path):
-                    try:
-                        yield path, path.stat().st_size
-                    except OSError:
-                        continue
+    def _names(self) -> set[Path]:
+        places = os.walk(self.folder)
+        found = (Path(place, name) for place, _, names in places for name in names)
+        return {path for path in found if may_be_image(path)}
+
+    @staticmethod
+    def _size(path: Path) -> int:
+        try:
+            return path.stat().st_size
+        except OSError:
+            return -1
 
     def _observe(self) -> Any:
         try:
