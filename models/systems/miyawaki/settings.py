@@ -15,6 +15,7 @@ class PlantedData(Section):
     """A planted visual cortex; see `models.systems.miyawaki.planted`."""
 
     source: Literal["planted"] = "planted"
+    """That it is planted."""
     voxels: Annotated[int, Field(ge=10, le=100_000)] = 1500
     """How many."""
     samples: Annotated[int, Field(ge=50, le=100_000)] = 1000
@@ -29,6 +30,7 @@ class FileData(Section):
     """Arrays (.npy): of random pictures to fit to, of figures to score."""
 
     source: Literal["files"]
+    """That it lies in files."""
     voxels: PathText
     """(samples, voxels): responses, shifted by the delay of blood already."""
     pictures: PathText
