@@ -182,7 +182,7 @@ def test_its_samples_become_trials_and_a_new_recorder_is_no_gap(session: Path) -
     (opened,) = open_sessions(SessionsSettings(sessions=(session.name,)), session.parent)
     recording, left_out = opened.recording, Counter(opened.left_out)
     cut = usable_epochs(recording, Pipeline(), recording.markers, left_out, start=0.05, stop=0.25)
-    # The sixth trial ends beside the hole that the recorder left; in another a sample is masked.
+    # One lies beside the hole between two recorders; in another a sample is masked.
     assert (len(list(cut)), left_out) == (4, {"aborted": 2, "gap": 1, "bad": 1})
     assert recording.segments == ((0, 415), (415, SAMPLES))
     assert recording.simulated
