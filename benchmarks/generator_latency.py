@@ -33,7 +33,7 @@ from benchmarks.report import (
     print_table,
     progress,
 )
-from models.generators.graphs import for_decoder
+from models.generators.frozen import for_decoder
 from models.generators.package import GeneratorPackage
 
 #: The generator that is measured unless another is named.

@@ -25,7 +25,6 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.parity import compare
 from bci.decoder.providers import device_name, require_cuda
 from bci.decoder.quantiser import Quantiser
-from bci.decoder.sandbox import INPUT
 from bci.errors import ProviderError
 from bci.memory.lsl_clock import LslClock
 from bci.signal.clock import Clock
@@ -76,7 +75,7 @@ class BoundFloor:
         self._steps = []
         for (role, _, _), session in zip(chain.graphs, sessions, strict=True):
             binding = session.io_binding()
-            binding.bind_ortvalue_input(INPUT[role], self._on_device[INPUT[role]])
+            binding.bind_ortvalue_input(chain.input_of(role), self._on_device[chain.input_of(role)])
             for name in chain.outputs(role):
                 binding.bind_ortvalue_output(name, self._on_device[name])
             self._steps.append((session, binding))
@@ -95,7 +94,7 @@ class PlainFloor:
     def __init__(self, bundle: Bundle) -> None:
         chain = bundle.chain()
         self._steps = [
-            (_cuda_session(bundle.read(name), graph=False), INPUT[role], chain.outputs(role))
+            (_cuda_session(bundle.read(name), graph=False), chain.input_of(role), chain.outputs(role))
             for role, name, _ in chain.graphs
         ]
 

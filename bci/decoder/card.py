@@ -61,7 +61,8 @@ def _result(spec: BundleSpec) -> str:
     if spec.result.kind == "picture":
         return f"A latent of {spec.latent} and a picture of {size}"
     result = str(spec.result)
-    return f"{result[0].upper()}{result[1:]}; drawn as a picture of {size}"
+    by = " by a generator that they lead" if spec.graph("drawing") is not None else ""
+    return f"{result[0].upper()}{result[1:]}; drawn as a picture of {size}{by}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -79,7 +79,7 @@ class OnnxDecoder:
 
     Where the bundle's result is no picture (`bci.decoder.result`), the latent holds its values: k probabilities, or one
     number. It is *invalid* too when probabilities are outside 0–1 or do not add up to 1 within 0.001. The image is what
-    `bci.decoder.renderers` draws of the values.
+    the bundle's drawing makes of the values, else what `bci.decoder.renderers` draws of them.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class OnnxDecoder:
         self._result = bundle.spec.result
         self._render = (
             open_renderer(self._result, bundle.image_size, bundle.read)
-            if self._result.kind != "picture"
+            if self._result.kind != "picture" and bundle.spec.graph("drawing") is None
             else None
         )
         self._claim = bundle.spec.confidence
@@ -243,7 +243,7 @@ class OnnxDecoder:
         """
         np.copyto(self._window[0], samples)
         outputs = self._runner(self._window)
-        if self._render is not None:
+        if self._result.kind != "picture":
             outputs["latent"] = outputs.pop(self._result.output).reshape(1, -1)
         return outputs
 
@@ -260,16 +260,17 @@ class OnnxDecoder:
         self, found: Mapping[str, NDArray[np.float32]], latent: NDArray[np.float32]
     ) -> tuple[NDArray[np.uint8] | None, str]:
         """Return the picture, or None and what is wrong with what the graphs gave."""
-        if self._render is None:
-            image = self._quantise(found["image"][0])
-            if image is None:
-                return None, "image not finite"
-            return (image, "") if np.isfinite(latent).all() else (None, "latent not finite")
+        # Of a picture the image is judged first, as always: reasons stand in recorded sessions.
+        image = self._quantise(found["image"][0]) if self._render is None else None
+        if self._result.kind == "picture" and image is None:
+            return None, "image not finite"
         if not np.isfinite(latent).all():
             return None, f"{self._result.output} not finite"
         if self._result.output == "probabilities" and not _are_probabilities(latent):
             return None, "probabilities not in 0–1 with sum 1"
-        return self._render(latent), ""
+        if self._render is not None:
+            return self._render(latent), ""
+        return (image, "") if image is not None else (None, "image not finite")
 
     def _invalid(self, window: Window, reason: str, reached: dict[str, float]) -> Reconstruction:
         reached["decoded"] = self._clock.now()

@@ -38,7 +38,10 @@ def chain_of(spec: BundleSpec, window: tuple[int, ...], precision: Precision = "
     precision : str
         ``float32`` or ``float16``.
     """
-    graphs = [spec.graph(role, precision) or spec.graph(role) for role in ("readout", "generator", "whole")]
+    graphs = [
+        spec.graph(role, precision) or spec.graph(role)
+        for role in ("readout", "generator", "whole", "drawing")
+    ]
     return Chain(
         graphs=tuple((g.role, g.file, spec.files[g.file]) for g in graphs if g is not None),
         window=window,

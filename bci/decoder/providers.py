@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from bci.decoder.sandbox import INPUT, Chain
+from bci.decoder.sandbox import Chain
 from bci.decoder.spec import Options
 from bci.decoder.wire import GraphFacts
 from bci.errors import ProviderError
@@ -138,10 +138,10 @@ class CpuRunner:
 
     def __init__(self, models: Models, chain: Chain, options: Options) -> None:
         self._steps = [
-            (open_cpu_session(model, options.cpu.threads).run, INPUT[role], chain.outputs(role))
+            (open_cpu_session(model, options.cpu.threads).run, chain.input_of(role), chain.outputs(role))
             for role, model, _ in models
         ]
-        self._taken = INPUT[models[0][0]]
+        self._taken = chain.taken
         self.settings: Mapping[str, Any] = {
             "provider": "CPUExecutionProvider",
             "threads": options.cpu.threads,
@@ -183,12 +183,13 @@ class CudaRunner:
             name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, "cuda", 0)
             for name, shape in chain.sizes().items()
         }
-        self._taken = INPUT[models[0][0]]
+        self._taken = chain.taken
         self._wanted = [name for role, _, _ in models for name in chain.outputs(role)]
         self._steps: list[tuple[Callable[[Any], None], Any]] = []
         for (role, _, _), session in zip(models, sessions, strict=True):
             binding = session.io_binding()
-            binding.bind_ortvalue_input(INPUT[role], self._on_device[INPUT[role]])
+            taken = chain.input_of(role)
+            binding.bind_ortvalue_input(taken, self._on_device[taken])
             for name in chain.outputs(role):
                 binding.bind_ortvalue_output(name, self._on_device[name])
             self._steps.append((session.run_with_iobinding, binding))

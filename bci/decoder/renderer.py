@@ -1,6 +1,7 @@
-"""Artist draws latents with a bundle's own generator, by the same runner and the same rule as the live decoder."""
+"""Artist draws latents with a bundle's own generator, or values with its drawing, as the live decoder does."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from bci.decoder.bundle import Bundle
 from bci.decoder.providers import Provider, machine, open_runner
 from bci.decoder.quantiser import Quantiser
+from bci.decoder.renderers import open_renderer
 from bci.errors import BundleError
 
 Floats = NDArray[np.floating[Any]]
@@ -17,6 +19,8 @@ Pictures = NDArray[np.uint8]
 
 class Artist:
     """Draws with the generator of a bundle; a latent that a decoder read gives the picture that the decoder made.
+
+    Of a bundle whose result is no picture, its drawing draws the values, (k,), in place of a latent.
 
     Parameters
     ----------
@@ -39,32 +43,65 @@ class Artist:
     """
 
     def __init__(self, bundle: Bundle, provider: Provider = "cpu") -> None:
-        graph = bundle.spec.graph("generator")
+        graph = bundle.spec.graph("generator") or bundle.spec.graph("drawing")
         if graph is None:
             raise BundleError(
                 f"expected a bundle with a generator, came {bundle.name!r}, which has none of its own. "
                 "Its latents cannot be drawn alone."
             )
         chain = bundle.chain()
-        alone = dataclasses.replace(chain, graphs=tuple(g for g in chain.graphs if g[0] == "generator"))
-        models = [("generator", bundle.read(graph.file), bundle.facts[graph.file])]
+        alone = dataclasses.replace(chain, graphs=tuple(g for g in chain.graphs if g[0] == graph.role))
+        models = [(graph.role, bundle.read(graph.file), bundle.facts[graph.file])]
         self._runner = open_runner(provider, models, alone, bundle.spec.options)
         self._quantise = Quantiser(bundle.spec.image)
-        self._latent = np.zeros((1, bundle.latent_size), np.float32)
+        self._latent = np.zeros(alone.sizes()[alone.taken], np.float32)
         self.environment = {"bundle": bundle.hash, **machine(), **self._runner.settings}
 
     def draw(self, latent: Floats) -> Pictures | None:
         """Draw one latent, (d,): (height, width, 3) uint8, or None where it or its picture is not finite."""
-        np.copyto(self._latent[0], latent, casting="same_kind")
+        np.copyto(self._latent.reshape(-1), latent, casting="same_kind")
         if not np.isfinite(self._latent).all():
             return None
         return self._quantise(self._runner(self._latent)["image"][0])
 
     def __call__(self, latents: Floats) -> Pictures:
         """Draw latents, (n, d): (n, height, width, 3) uint8; what is not finite is black."""
-        drawn = np.zeros((len(latents), *self._quantise.shape), np.uint8)
-        for latent, into in zip(latents, drawn, strict=True):
-            image = self.draw(latent)
-            if image is not None:
-                into[:] = image
-        return drawn
+        return _draw_each(self.draw, latents, self._quantise.shape)
+
+
+def drawing_of(bundle: Bundle) -> Callable[[Floats], Pictures | None]:
+    """Return what draws the readings of a bundle one by one, as the decoder drew them: (d,) to (height, width, 3).
+
+    Raises
+    ------
+    BundleError
+        If its pictures cannot be drawn alone: it is one graph from window to picture.
+    ProviderError
+        If ONNX Runtime is not installed.
+    """
+    if bundle.spec.result.kind == "picture" or bundle.spec.graph("drawing") is not None:
+        return Artist(bundle).draw
+    render = open_renderer(bundle.spec.result, bundle.image_size, bundle.read)
+    return lambda values: render(np.asarray(values, np.float32))
+
+
+def draw_readings(bundle: Bundle, readings: Floats) -> Pictures:
+    """Draw readings of a bundle, (n, d): (n, height, width, 3) uint8; what is not finite is black.
+
+    Raises
+    ------
+    BundleError, ProviderError
+        As `drawing_of`.
+    """
+    return _draw_each(drawing_of(bundle), readings, (*bundle.image_size, 3))
+
+
+def _draw_each(
+    draw: Callable[[Floats], Pictures | None], latents: Floats, shape: tuple[int, ...]
+) -> Pictures:
+    drawn = np.zeros((len(latents), *shape), np.uint8)
+    for latent, into in zip(latents, drawn, strict=True):
+        image = draw(latent)
+        if image is not None:
+            into[:] = image
+    return drawn

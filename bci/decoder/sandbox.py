@@ -55,7 +55,11 @@ class Chain:
     @property
     def taken(self) -> str:
         """What the first graph takes: ``window``, or of a generator alone ``latent``."""
-        return INPUT[self.graphs[0][0]]
+        return self.input_of(self.graphs[0][0])
+
+    def input_of(self, role: str) -> str:
+        """Return what a graph of `role` takes; a drawing takes what the readout gives."""
+        return self.values if role == "drawing" else _INPUT[role]
 
     def sizes(self) -> dict[str, list[int]]:
         """Return the shape of every tensor that the graphs take or give when they are tried."""
@@ -70,15 +74,15 @@ class Chain:
 
     def outputs(self, role: str) -> list[str]:
         """Return what a graph of `role` must give."""
-        names = {"readout": [self.values], "generator": ["image"], "whole": ["latent", "image"]}[role]
-        if role == "generator":
+        names = {"readout": [self.values], "whole": ["latent", "image"]}.get(role, ["image"])
+        if role in ("generator", "drawing"):
             return names
         beside = {"confidence": self.confidence, "novelty": self.novelty}
         return [*names, *(name for name, wanted in beside.items() if wanted)]
 
 
-#: What a graph of each role takes.
-INPUT: Mapping[str, str] = {"readout": "window", "whole": "window", "generator": "latent"}
+#: What a graph of each role takes, whatever the result is.
+_INPUT: Mapping[str, str] = {"readout": "window", "whole": "window", "generator": "latent"}
 
 
 def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
@@ -124,7 +128,7 @@ def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
         for role, name, session in sessions:
             wanted = chain.outputs(role)
             with _Refusal(f"{name}: expected a graph that runs"):
-                given = session.run(wanted, {INPUT[role]: tensors[INPUT[role]]})
+                given = session.run(wanted, {chain.input_of(role): tensors[chain.input_of(role)]})
             for output, array in zip(wanted, given, strict=True):
                 if list(array.shape) != sizes[output]:
                     raise BundleError(
@@ -152,7 +156,8 @@ def _check_interface(name: str, role: str, chain: Chain, session: Any) -> None:
     """Compare a graph's declared inputs and outputs with the stated sizes."""
     sizes = chain.sizes()
     taken = {i.name: (i.type, list(i.shape)) for i in session.get_inputs()}
-    wanted = {INPUT[role]: ("tensor(float)", sizes[INPUT[role]])}
+    taken_by = chain.input_of(role)
+    wanted = {taken_by: ("tensor(float)", sizes[taken_by])}
     if chain.free_batch:
         taken, wanted = ({n: (k, s[1:]) for n, (k, s) in both.items()} for both in (taken, wanted))
     if taken != wanted:

@@ -51,7 +51,7 @@ def _plain_name(name: str) -> str:
 
 FileName = Annotated[str, AfterValidator(_plain_name)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Role = Literal["readout", "generator", "whole"]
+Role = Literal["readout", "generator", "whole", "drawing"]
 Precision = Literal["float32", "float16"]
 
 
@@ -184,7 +184,10 @@ class ImageSpec(Section):
 
 
 class GraphSpec(Section):
-    """One ONNX file: ``readout`` (window → latent), ``generator`` (latent → image) or ``whole`` (both)."""
+    """One ONNX file: ``readout`` (window → latent), ``generator`` (latent → image) or ``whole`` (both).
+
+    Of a result that is no picture, ``readout`` gives its values, and ``drawing`` (values → image) draws them.
+    """
 
     file: FileName
     """Name of the .onnx file."""
@@ -302,8 +305,8 @@ class BundleSpec(Section):
     latent : int
         Size of the latent space; of a result that is no picture, how many values it has.
     graphs : tuple of GraphSpec
-        A readout and a generator, or one whole graph; of a result that is no picture, a readout alone. Beside each a
-        float16 twin where there is one.
+        A readout and a generator, or one whole graph; of a result that is no picture, a readout, and a drawing where
+        a generator draws its values. Beside each a float16 twin where there is one.
     options : Options
         How to run them.
     confidence : ConfidenceSpec
@@ -342,10 +345,13 @@ class BundleSpec(Section):
     def _graphs_form_a_chain(self) -> Self:
         roles = sorted(graph.role for graph in self.graphs if graph.precision == "float32")
         if self.result.kind != "picture":
-            if roles != ["readout"]:
+            if roles not in (["readout"], ["drawing", "readout"]):
                 raise ValueError(
-                    f"a bundle whose result is {self.result} has one readout alone, in float32; got {roles}"
+                    f"a bundle whose result is {self.result} has one readout alone, or with one drawing, in "
+                    f"float32; got {roles}"
                 )
+            if "drawing" in roles and getattr(self.result, "pictures", None) is not None:
+                raise ValueError("classes are drawn by a drawing or as pictures of their own; got both")
         elif roles not in (["whole"], ["generator", "readout"]):
             raise ValueError(
                 f"a bundle has one readout and one generator, or one whole graph, in float32; got {roles}"

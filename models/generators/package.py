@@ -8,7 +8,7 @@
     training.json    what was seen at each look, samples.png a sheet of pictures
 
 Like a decoder's bundle it is data, never code, and its graph has run in a capped process (`bci.decoder.probe`) before
-it is loaded here. It is no decoder: `models.generators.graphs.for_decoder` makes of it the graph that a decoder's
+it is loaded here. It is no decoder: `models.generators.frozen.for_decoder` makes of it the graph that a decoder's
 bundle holds.
 """
 

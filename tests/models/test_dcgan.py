@@ -18,7 +18,8 @@ from models.generators.adversarial.starting_latents import (
 )
 from models.generators.dcgan import Dcgan, DcganCritic, initialise
 from models.generators.features import edges_and_colours
-from models.generators.graphs import draw_graph, for_decoder, round_to_half
+from models.generators.frozen import for_decoder
+from models.generators.graphs import draw_graph, round_to_half
 from models.generators.interface import build, normaliser, parameter_count
 from models.generators.rules import truncated
 

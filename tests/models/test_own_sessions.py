@@ -294,10 +294,10 @@ def test_a_class_is_drawn_as_a_picture_of_the_user_s(
 def test_pictures_of_classes_that_are_none_are_refused(
     training: Callable[..., Path], root: Path, draw: str, error: type[Exception], words: str
 ) -> None:
-    from models.systems.events.train import class_pictures
+    from models.systems.events.drawing import open_drawing
 
     with pytest.raises(error, match=words):
-        class_pictures(*open_events(training(classes=f"[draw.pictures]\n{draw}"), root))
+        open_drawing(*open_events(training(classes=f"[draw.pictures]\n{draw}"), root), root)
 
 
 def test_of_few_trials_a_bundle_is_written_without_the_averages_that_there_are_not(

@@ -3,15 +3,13 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.renderer import Artist
-from bci.decoder.renderers import open_renderer
+from bci.decoder.renderer import drawing_of
 from bci.errors import BciError
 
 Picture = NDArray[np.uint8]
@@ -44,13 +42,7 @@ class Redrawing:
         return None if self._draw is None or not np.isfinite(latent).all() else self._draw(latent)
 
     def _open(self) -> Callable[[NDArray[np.float32]], Picture | None] | None:
-        bundle = self._bundle
-        if bundle is None:
-            return None
-        if bundle.spec.result.kind == "picture":
-            return Artist(bundle).draw
-        render: Any = open_renderer(bundle.spec.result, bundle.image_size, bundle.read)
-        return lambda latent: np.asarray(render(latent), np.uint8)
+        return None if self._bundle is None else drawing_of(self._bundle)
 
 
 def file_picture(path: Path) -> Picture | None:

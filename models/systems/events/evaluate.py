@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.renderers import open_renderer
+from bci.decoder.renderer import draw_readings
 from bci.errors import BundleError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header, table
@@ -48,8 +48,7 @@ def cross_predicted(bundle: Bundle, data_root: Path | None) -> Decoded:
     config, trials, folds = open_trials(bundle, data_root)
     predicted = predict(config, trials, folds)
     pure = np.eye(len(config.labels), dtype=np.float32)
-    draw = open_renderer(bundle.spec.result, bundle.image_size, bundle.read)
-    seen = np.stack([draw(one) for one in pure])
+    seen = draw_readings(bundle, pure)
     probabilities = softmax(predicted.scores).astype(np.float32)
     return Decoded(
         names=config.labels,

@@ -112,10 +112,27 @@ ReadoutSettings = Annotated[
 class DrawSettings(Section):
     """DrawSettings describes how what is read is drawn, where bars are not wanted."""
 
-    pictures: Annotated[dict[Label, str], Field(min_length=2, max_length=64)]
+    pictures: Annotated[dict[Label, str], Field(max_length=64, default_factory=dict)]
     """Of each class, by its label, the file of a picture, below the data root, else below the folder in which the
     command runs. A class that is certain is its picture, guessing an even grey. Other proportions are cut around
     the middle."""
+    generator: str | None = None
+    """Folder of a generator's package, from the file's own, or the name of a shipped one, in place of pictures: it
+    draws the mix of the classes' latents, each by its probability."""
+    latents: str | None = None
+    """With a generator: a JSON file, found as pictures are, with the latent of each class by its label; or of
+    pictures by their names, then that of a class is the mean of its pictures'. Absent means those of the pictures that
+    the sessions showed."""
+
+    @model_validator(mode="after")
+    def _pictures_or_a_generator(self) -> Self:
+        if bool(self.pictures) == (self.generator is not None):
+            raise ValueError(
+                f"expected pictures, or a generator, came {'both' if self.pictures else 'neither'}"
+            )
+        if self.latents is not None and self.generator is None:
+            raise ValueError("latents are drawn by a generator; expected one, came none")
+        return self
 
 
 class EventsConfig(Section):
@@ -148,9 +165,9 @@ class EventsConfig(Section):
     shuffles: Annotated[int, Field(ge=19, le=10_000)] = 200
     """Readouts fitted to shuffled classes, which chance is estimated by."""
     picture: tuple[Count, Count] = (64, 96)
-    """Height and width of what it draws, pixels: bars, or the pictures of [draw]."""
+    """Height and width of what it draws, pixels: bars, or the pictures of [draw]. A generator's have their own."""
     draw: DrawSettings | None = None
-    """Pictures of the classes, in place of bars."""
+    """Pictures of the classes, or a generator that mixes them, in place of bars."""
 
     @model_validator(mode="after")
     def _from_recordings_or_sessions(self) -> Self:
@@ -168,7 +185,7 @@ class EventsConfig(Section):
     def _can_be_told_apart(self) -> Self:
         if not self.classes:
             return self
-        if self.draw is not None and set(self.draw.pictures) != set(self.classes):
+        if self.draw is not None and self.draw.pictures and set(self.draw.pictures) != set(self.classes):
             raise ValueError(
                 f"draw.pictures: expected one for each class, {', '.join(self.classes)}; came those of "
                 f"{', '.join(self.draw.pictures)}"

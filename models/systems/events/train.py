@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.card import write_card
-from bci.decoder.renderers.blend import class_pictures_file
 from bci.decoder.result import ClassesResult
 from bci.decoder.spec import (
     CARD,
@@ -24,17 +21,15 @@ from bci.decoder.spec import (
     ConfidenceSpec,
     EpochSpec,
     GraphSpec,
-    ImageSpec,
     NoveltySpec,
     Provenance,
     SignalSpec,
 )
-from bci.errors import ConfigError
-from bci.io.files.picture import read_picture
 from bci.signal.pipeline import Pipeline
 from models.provenance import versions
 from models.readouts.novelty import Novelty
 from models.systems.events.choice import settle
+from models.systems.events.drawing import GRAPH, PICTURES, ClassDrawing, open_drawing
 from models.systems.events.own_data import open_events
 from models.systems.events.readout import ClassReadout, export, fit, fit_novelty, fit_temperature
 from models.systems.events.scoring import predict, score
@@ -44,9 +39,6 @@ from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
 from models.systems.system import check_worth
 
 Progress = Callable[[float, str], None]
-
-#: The file of a bundle with the pictures of its classes.
-_PICTURES = "classes.npy"
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "mne", "onnx", "onnxruntime")
 
@@ -87,6 +79,7 @@ def train_events(
     """
     config, root = open_events(path, data_root)
     require_place(out)
+    drawing = open_drawing(config, root, path.resolve().parent)
     progress(0.0, "cutting epochs")
     trials = cut_trials(config, root)
     folds = folds_of(config, trials)
@@ -95,10 +88,8 @@ def train_events(
     scores |= check_worth(*worth(scores), even_at_chance)
     progress(0.9, "fitting, exporting")
     readout = fit_all(config, trials, folds)
-    drawn = class_pictures(config, root)
-    spec, files = bundle_of(
-        config, trials, readout, fit_novelty(readout, trials.epochs, folds), scores, drawn
-    )
+    novelty = fit_novelty(readout, trials.epochs, folds)
+    spec, files = bundle_of(config, trials, readout, novelty, scores, drawing)
     files |= {
         CARD: write_card(spec),
         "training.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
@@ -130,12 +121,10 @@ def bundle_of(
     readout: ClassReadout,
     novelty: Novelty,
     scores: dict[str, Any],
-    drawn: NDArray[np.uint8] | None = None,
+    drawing: ClassDrawing,
 ) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
-    """Describe the bundle of a fitted readout, and write its graph; `drawn` are the pictures of its classes, if any."""
-    pictures = None if drawn is None else _PICTURES
+    """Describe the bundle of a fitted readout, and write its graphs; `drawing` is what draws its classes."""
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
-    height, width = config.picture
     spec = BundleSpec(
         name=config.name,
         title=config.title,
@@ -143,9 +132,14 @@ def bundle_of(
         pipeline=tuple(pipeline.to_json()),
         window=EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers=config.any_class()),
         latent=len(config.labels),
-        image=ImageSpec(height=height, width=width, low=0.0, high=1.0),
-        result=ClassesResult(kind="classes", labels=config.labels, pictures=pictures),
-        graphs=(GraphSpec(file="readout.onnx", role="readout"),),
+        image=drawing.image,
+        result=ClassesResult(
+            kind="classes", labels=config.labels, pictures=PICTURES if PICTURES in drawing.files else None
+        ),
+        graphs=(
+            GraphSpec(file="readout.onnx", role="readout"),
+            *(GraphSpec(file=name, role="drawing") for name in drawing.files if name == GRAPH),
+        ),
         confidence=ConfidenceSpec(
             kind="classifier",
             calibrated_on=f"epochs of {len(trials.data)} recording(s), each predicted without its fold",
@@ -156,7 +150,7 @@ def bundle_of(
             flagged=float((novelty(readout.standardised(trials.epochs)) > 1).mean()),
         ),
         provenance=Provenance(
-            data=dict(trials.data),
+            data={**trials.data, **drawing.data},
             config=config.model_dump(mode="json"),
             seeds={"all": config.seed},
             versions=versions(
@@ -165,27 +159,4 @@ def bundle_of(
         ),
         scores={key: value for key, value in scores.items() if key not in ("left_out", "trials")},
     )
-    files: dict[str, bytes | str | Path] = {"readout.onnx": export(readout, novelty, trials.epochs.shape[1:])}
-    if drawn is not None:
-        files[_PICTURES] = class_pictures_file(drawn)
-    return spec, files
-
-
-def class_pictures(config: EventsConfig, root: Path) -> NDArray[np.uint8] | None:
-    """Return the picture of each class, (k, height, width, 3) uint8, in the order of the classes; None for bars.
-
-    Raises
-    ------
-    ConfigError
-        If one is not there, or no picture.
-    """
-    if config.draw is None:
-        return None
-    height, width = config.picture
-    drawn = []
-    for label in config.labels:
-        name = config.draw.pictures[label]
-        place = next((base / name for base in (root, Path()) if (base / name).is_file()), Path(name))
-        picture = ImageOps.fit(read_picture(place, ConfigError), (width, height), Image.Resampling.LANCZOS)
-        drawn.append(np.asarray(picture))
-    return np.stack(drawn)
+    return spec, {"readout.onnx": export(readout, novelty, trials.epochs.shape[1:]), **drawing.files}

@@ -21,7 +21,7 @@ from bci.decoder.spec import (
 from bci.errors import ConfigError
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal
-from models.generators.graphs import for_decoder
+from models.generators.frozen import for_decoder
 from models.generators.package import GeneratorPackage
 from models.provenance import versions
 from models.readouts.export import export_readout, from_window

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.renderers import open_renderer
+from bci.decoder.renderer import draw_readings
 from bci.errors import BundleError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header
@@ -51,8 +51,7 @@ def cross_predicted(bundle: Bundle, data_root: Path | None) -> Decoded:
     edges = np.quantile(trials.values, np.linspace(0, 1, _LEVELS + 1)[1:-1])
     which = np.searchsorted(edges, trials.values)
     levels = np.array([trials.values[which == one].mean() for one in range(_LEVELS)], np.float32)[:, None]
-    draw = open_renderer(bundle.spec.result, bundle.image_size)
-    seen = np.stack([draw(level) for level in levels])
+    seen = draw_readings(bundle, levels)
     read = predicted.astype(np.float32)[:, None]
     return Decoded(
         names=tuple(f"{level:.3g}" for level in levels[:, 0]),

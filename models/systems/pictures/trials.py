@@ -1,6 +1,5 @@
 """Trials of pictures of known latents, from sessions: an epoch each, the picture, its latent."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.session.recorded import RecordedSession
 from bci.session.trials import stimulus_of
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
 from models.datasets.epochs import usable_epochs
 from models.datasets.recordings import defects_of, require_alike
 from models.datasets.sessions import STIMULUS, find_sessions, open_sessions
-from models.sessions.readings import LATENTS, known_latents
+from models.sessions.latents import latents_shown
 from models.systems.pictures.settings import PicturesConfig
 
 #: With fewer pictures nothing tells whether others would be read.
@@ -97,7 +95,7 @@ def cut_pictures(config: PicturesConfig, root: Path, latent: int) -> PictureTria
     sessions = open_sessions(config.data, root)
     paths = [one.path for one in sessions]
     opened, rate = require_alike([(one.recording, one.digest) for one in sessions], paths, config.signal.unit)
-    known = latents_shown(config, root, latent)
+    known = latents_shown(config.data, root, latent, config.generator.name)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     picked = Pipeline((Pick(config.signal.channels), *pipeline.steps))
     left_out: Counter[str] = Counter()
@@ -136,50 +134,6 @@ def cut_pictures(config: PicturesConfig, root: Path, latent: int) -> PictureTria
         defects=defects_of(opened),
         simulated=any(recording.simulated for recording, _ in opened),
     )
-
-
-def latents_shown(config: PicturesConfig, root: Path, latent: int) -> dict[str, NDArray[np.float32]]:
-    """Return the latent of each picture that was shown, by its name.
-
-    They stand in ``trials.csv`` where a generator drew the pictures while the session ran, else in ``latents.json``
-    beside the pictures.
-
-    Raises
-    ------
-    RecordingError
-        If one is not known, has two latents, or one of another size than the generator's.
-    """
-    known: dict[str, NDArray[np.float32]] = {}
-    for path, folder in find_sessions(config.data, root).items():
-        session = RecordedSession.read(folder)
-        stimuli = session.experiment().get("folder")
-        rows = [row for row in session.table("trials") if (row.get("type") or STIMULUS) in config.data.kinds]
-        drawn = {
-            row["name"]: np.array(json.loads(row["stimulus_latent"]), np.float32)
-            for row in rows
-            if row.get("stimulus_latent")
-        }
-        beside = known_latents(Path(stimuli)) if stimuli and (Path(stimuli) / LATENTS).is_file() else {}
-        for name in dict.fromkeys(row["name"] for row in rows):
-            one = drawn.get(name, beside.get(name))
-            if one is None:
-                raise RecordingError(
-                    f"{path}: expected the latent of picture {name!r} in {LATENTS} beside the pictures, in {stimuli}, "
-                    'or in trials.csv, came none. Show pictures that a generator drew (protocol = "latents", or a '
-                    "folder with their latents)."
-                )
-            if one.shape != (latent,):
-                raise RecordingError(
-                    f"{path}: expected latents of {latent} values, as generator {config.generator.name} draws, came "
-                    f"{one.size} of picture {name!r}. Name the generator that drew it."
-                )
-            if name in known and not np.array_equal(known[name], one):
-                raise RecordingError(
-                    f"{path}: picture {name!r} has another latent than in a session before. Train on one set of "
-                    "pictures."
-                )
-            known[name] = one
-    return known
 
 
 def picture_folds(trials: PictureTrials, folds: int, seed: int) -> list[NDArray[np.bool_]]:
