@@ -171,14 +171,14 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "models/test_numbers.py::test_a_planted_number_is_read_of_windows_held_out",
     ),
     "It draws a bar for each": (
-        f"{README}test_the_bundles_that_draw_what_was_seen_are_two_and_of_a_simulated_subject",
+        "models/test_own_sessions.py::test_a_class_is_drawn_as_a_picture_of_the_user_s",
+        "models/test_steered_classes.py::test_a_decoder_of_classes_draws_with_a_generator_and_still_gives_classes",
     ),
-    "A decoder that draws the pictures themselves": (
-        f"{README}test_the_bundles_that_draw_what_was_seen_are_two_and_of_a_simulated_subject",
+    "Where a generator drew what was shown": (
+        "models/test_own_pictures.py::test_pictures_that_were_not_fitted_on_are_told_and_drawn_by_the_bundle",
     ),
-    "The readouts, and a loader": (
-        f"{README}test_the_readouts_are_counted",
-        "models/test_sessions.py::test_each_flip_of_a_stimulus_is_a_trial_with_the_samples_around_it",
+    "The bundles of that sort": (
+        f"{README}test_the_bundles_that_draw_what_was_seen_are_two_and_of_a_simulated_subject",
     ),
     "With your amplifier": (LINKS, "$ bci check configs/amplifier.toml"),
     "Start its LSL program": (

@@ -142,7 +142,10 @@ def test_the_bundles_that_draw_what_was_seen_are_two_and_of_a_simulated_subject(
     drawing = [bundle for bundle in epochs if bundle.spec.result.kind == "picture"]
     assert len(drawing) == 2
     assert all(bundle.spec.scores["simulated"] for bundle in drawing)
-    assert "the bundles that do, the two of the closed loop, were trained on one simulated subject" in WORDS
+    assert (
+        "The bundles of that sort that come with it, the two of the closed loop, were trained on one simulated subject"
+        in WORDS
+    )
 
 
 def test_the_score_of_the_flashes_is_that_in_its_bundle():

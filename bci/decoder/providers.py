@@ -8,7 +8,7 @@ graph where the network allows one. A Runner that was asked for CUDA runs on CUD
 import functools
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -27,7 +27,7 @@ Provider = Literal["cpu", "cuda"]
 Floats = NDArray[np.float32]
 
 #: (role, bytes of the ONNX file, what the file says about itself), in the order in which they run.
-Models = list[tuple[str, bytes, GraphFacts]]
+Models = Sequence[tuple[str, bytes, GraphFacts]]
 
 # The most that the graphs of this process may allocate on a CPU, whatever values a window holds: a graph may
 # compute the size of a tensor from the data, which no trial beforehand can bound.

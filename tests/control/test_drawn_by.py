@@ -34,7 +34,7 @@ def session(folder: Path, **artist: Any) -> SessionConfig:
 def test_stimuli_are_drawn_by_the_other_bundle_and_scored_by_what_the_first_reads(tmp_path: Path) -> None:
     config = session(tmp_path, height=8, width=8)
     roster = Roster(config, "key")
-    assert roster.palette == {"size": (8, 8), "latent": 5, "reading": 1}
+    assert roster.palette == {"size": (8, 8), "latent": 5, "second_latent": 0, "reading": 1}
     assert Path(SessionSpecs(roster).render()["bundle"]) == tmp_path / "faces"
     alone = config.model_copy(update={"experiment": config.experiment.model_copy(update={"drawn_by": None})})
     assert Roster(alone, "key").palette["latent"] == 0
