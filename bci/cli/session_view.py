@@ -108,8 +108,8 @@ def refusals(frames: Sequence[RecordedFrame]) -> str:
         return ""
     why = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
     advice = (
-        " Look at the electrodes (bci quality); where they are well, the bundle is for another participant or another "
-        "amplifier (bci calibrate)."
+        " Such input is noise, a test signal, another person's or another amplifier's: look at the electrodes (bci "
+        "quality); where they are well, calibrate the bundle for who is recorded (bci calibrate)."
         if UNLIKE in reasons
         else ""
     )

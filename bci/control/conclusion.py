@@ -37,6 +37,7 @@ def judge(
     names: Mapping[str, str],
     shown: Collection[str] = (),
     decoded: Mapping[str, int] | None = None,
+    made: Mapping[str, int] | None = None,
     recorded: int,
     failed: str = "safe",
     came_back_s: float,
@@ -53,7 +54,9 @@ def judge(
     shown : collection of str
         Acquire programs whose data the screen shows.
     decoded : mapping of str to int, optional
-        How many reconstructions each decoder made; None where there is no decoder.
+        How many reconstructions of each decoder could be shown; None where there is no decoder.
+    made : mapping of str to int, optional
+        How many it made, those that were invalid too.
     recorded : int
         Samples and events on the disk.
     failed : str
@@ -78,11 +81,7 @@ def judge(
             sentences.append(f"The time of {name} cannot be used: {fault}")
     nothing = [name for name, count in (decoded or {}).items() if not count]
     if nothing and not silent:
-        which = "" if len(decoded or {}) == 1 else f" by {', '.join(nothing)}"
-        sentences.append(
-            f"Nothing was decoded{which} that could be shown: no window was complete and valid, or no event came that "
-            "one is cut around. frames.csv says why reconstructions are invalid; bci streams says who sends markers."
-        )
+        sentences.append(_of_nothing(nothing, len(decoded or {}) == 1, made or {}))
     if not recorded:
         sentences.append("Nothing was recorded: not one sample or event came.")
     recorder = outcome.at_end.programs.get("record")
@@ -105,6 +104,20 @@ def judge(
     else:
         status = "done"
     return Conclusion(status, sentences)
+
+
+def _of_nothing(decoders: Collection[str], alone: bool, made: Mapping[str, int]) -> str:
+    which = "" if alone else f" by {', '.join(decoders)}"
+    refused = sum(made.get(name, 0) for name in decoders)
+    if refused:
+        return (
+            f"Nothing was decoded{which} that could be shown: windows were complete, and all {refused} reconstructions "
+            "are invalid, because filters still settled or what came was refused. frames.csv says why of each."
+        )
+    return (
+        f"Nothing was decoded{which}: no window was complete, or no event came that one is cut around. bci streams "
+        "says who sends markers, marks.csv what is missing."
+    )
 
 
 def _of_silence(name: str, silence: Silence, seen: bool) -> str:

@@ -374,6 +374,7 @@ class SessionPlan:
                 for stream in (self.config.shown_stream, *map(self.config.decoded_by, self.config.feeds))
             },
             decoded={name: _shown(outcome, post) for name, post in decoders.items()},
+            made={name: programs[post].counters["reconstructions"] for name, post in decoders.items()},
             ended=self._ended_sources(outcome.facts),
             recorded=recorded["samples"] + recorded["events"],
             came_back_s=self.rules.hung_after_s,
