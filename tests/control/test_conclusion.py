@@ -89,7 +89,10 @@ def test_a_recording_that_has_played_all_it_had_is_no_silence() -> None:
     ("asked", "words"),
     [
         ({"decoded": {"d": 0}}, "Nothing was decoded: no window was complete"),
-        ({"decoded": {"d": 0}, "made": {"d": 94}}, "windows were complete, and all 94 reconstructions are invalid"),
+        (
+            {"decoded": {"d": 0}, "made": {"d": 94}},
+            "windows were complete, and all 94 reconstructions are invalid",
+        ),
         ({"decoded": {"d": 4, "arms": 0}}, "Nothing was decoded by arms"),
         ({"recorded": 0}, "Nothing was recorded"),
     ],
