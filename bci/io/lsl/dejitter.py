@@ -16,12 +16,15 @@ share one stamp, or nearly, only the last sample was taken at about that time: t
 lies at the earliest of the last seconds, since a packet can be late and never early.
 """
 
+import math
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bci.io.lsl.delays import Delays, plain_holes
+from bci.io.lsl.envelope import Envelope
 
 #: Length of a block, seconds, and how old a block weighs half. Longer lives average more jitter and follow a
 #: wandering sampling clock less: over stamps that come one at a time, late by 5 ms on average, the error is
@@ -53,8 +56,23 @@ _BELIEVED = 2.0
 #: So many samples since the last hole say enough of where stamps lie before the next.
 _LEAST_BEFORE = 30
 
+#: A period is not further off than so many of its standard errors.
+_SURE = 3.0
+
+#: So many blocks can be taken back from the fit.
+_REMEMBERED = 8
+
 #: Over so many blocks the earliest packet is looked for.
 _EARLIEST_OF = 16
+
+
+@dataclass(slots=True)
+class _Block:
+    """A _Block is what was taken into the fit at a time: the moments before it, numbers and stamps (n,)."""
+
+    fit: tuple[float, ...]
+    numbers: NDArray[np.float64]
+    stamps: NDArray[np.float64]
 
 
 class Dejitter:
@@ -78,6 +96,8 @@ class Dejitter:
         already, and to be said.
     overdue : int
         Samples that must have been lost some time before the next one, by rate and time against their count.
+    overdue_s : float
+        For how many seconds that was not known.
 
     Examples
     --------
@@ -97,6 +117,8 @@ class Dejitter:
         self._ramp = np.arange(self._size, dtype=np.float64)
         self._block = np.empty(self._size)
         self.delays = Delays(self._nominal, tolerance)
+        self._envelope = Envelope()
+        self._history: deque[_Block] = deque(maxlen=_REMEMBERED)
         self.restart()
 
     def restart(self) -> None:
@@ -116,6 +138,9 @@ class Dejitter:
         self._period = self._nominal
         self.packets = False
         self.overdue = 0
+        self.overdue_s = 0.0
+        self._envelope.restart()
+        self._history.clear()
         self._last: tuple[float, float] | None = (
             None  # number and stamp of the last sample of the block before
         )
@@ -139,10 +164,15 @@ class Dejitter:
         fitted = self._s_it / self._s_ii
         if fitted <= 0:
             return self._nominal
-        off = fitted - self._nominal
-        noise = max(0.0, self._s_tt - fitted * self._s_it) / self._seen
-        error = _BELIEVED * _BELIEVED * noise / self._s_ii
-        return self._nominal + off * max(0.0, 1 - error / (off * off)) if off else fitted
+        off, error = fitted - self._nominal, self._slope_error
+        believed = 1 - (_BELIEVED * error / off) ** 2 if off else 0.0
+        return self._nominal + off * max(0.0, believed)
+
+    @property
+    def _slope_error(self) -> float:
+        """Standard error of the slope, seconds per sample; samples of a chunk that share a delay count as one."""
+        noise = max(0.0, self._s_tt - self._s_it * self._s_it / self._s_ii) / self._seen
+        return math.sqrt(noise * self.delays.together / self._s_ii)
 
     @property
     def begun(self) -> bool:
@@ -236,7 +266,7 @@ class Dejitter:
         Their number may be wrong by one where stamps jitter: the line keeps its slope and soon finds its place again.
         """
         self._loosen(4)
-        self.overdue = 0
+        self.overdue, self.overdue_s = 0, 0.0
         while missing:
             step = min(missing, self.left)
             self._holes.append((self._got, step))
@@ -301,8 +331,10 @@ class Dejitter:
             in_time = late <= self.delays.longest
             if self._blocks:
                 self._settle(late)
+            fit = self._fitted
             some = not self._blocks or 2 * np.count_nonzero(in_time) < len(stamps)
             self._take_block(stamps, first + numbers, None if some or in_time.all() else in_time)
+            numbers = self._look_back(_Block(fit, first + numbers, stamps.copy())) - first
         past = np.stack([first + numbers, stamps])
         self._past = np.concatenate([self._past[:, -self._size :], past], axis=1)
         self._first = here = first + size
@@ -356,6 +388,34 @@ class Dejitter:
         places = np.r_[0, ends + 1]
         return [(int(places[place - 1]), whole * size) for place, whole in holes if within or place == 1]
 
+    def _look_back(self, block: "_Block") -> NDArray[np.float64]:
+        """Look whether samples were lost some seconds ago, in chunks that each have a delay of their own.
+
+        Then the line is laid anew from there on. Returns the numbers of the last block.
+        """
+        if not self.delays.chunked or self.delays.sleeps or not self.delays.known:
+            self._envelope.restart()
+            self._history.clear()
+            return block.numbers
+        self._history.append(block)
+        self._envelope.add(block.numbers, block.stamps, round(self.delays.together))
+        if self.overdue or self.missed:
+            return block.numbers
+        # The period by what came before: one through samples on both sides of a hole is too long.
+        period, error = self._history[0].fit[-2:]
+        step = self._envelope.find(period, _SURE * error, self.delays.spread)
+        if step is None:
+            return block.numbers
+        self.overdue = step.missing
+        self.overdue_s = float(block.numbers[-1] - step.number) * self.period
+        behind = [one for one in self._history if one.numbers[-1] >= step.number]
+        self._fitted = behind[0].fit
+        for one in behind:
+            one.fit = self._fitted
+            one.numbers[one.numbers >= step.number] += step.missing
+            self._moments(one.stamps, one.numbers)
+        return block.numbers
+
     def _settle(self, late: NDArray[np.float64]) -> None:
         """Look whether the last block was displaced as a whole: where the half of it is, something happened within."""
         halves = late[: len(late) // 2], late[len(late) // 2 :]
@@ -391,6 +451,20 @@ class Dejitter:
             self._earliest = 0.0
             self._moments(*((own, own_numbers) if kept is None else (own[kept], own_numbers[kept])))
         self._last = (float(numbers[-1]), float(stamps[-1]))
+
+    @property
+    def _fitted(self) -> tuple[float, ...]:
+        """The moments, so that they can be put back; with them the period and its standard error."""
+        return (
+            self._weight, self._seen, self._mean_i, self._mean_t, self._s_ii, self._s_it, self._s_tt,
+            self._period, self._slope_error if self._s_ii else math.inf,
+        )  # fmt: skip
+
+    @_fitted.setter
+    def _fitted(self, fit: tuple[float, ...]) -> None:
+        (
+            self._weight, self._seen, self._mean_i, self._mean_t, self._s_ii, self._s_it, self._s_tt, self._period, _
+        ) = fit  # fmt: skip
 
     def _keep_early(self, stamps: NDArray[np.float64], numbers: NDArray[np.float64]) -> None:
         """Keep the two earliest packets of a block, and find when the earliest of all would come.

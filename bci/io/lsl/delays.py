@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.io.lsl.envelope import least_found
+
 #: So many blocks of half a second are remembered; before so many were seen, delays count as unknown.
 _MEMORY, _LEAST = 8, 2
 
@@ -94,7 +96,10 @@ class Delays:
     packet : int
         Samples of a packet that share a stamp, or nearly; 1 where they do not, 0 where packets vary.
     chunked : bool
-        Whether samples come in chunks that each have a delay of their own: then only losses longer than `unknown` tell.
+        Whether samples come in chunks that each have a delay of their own: then a late sample tells of losses longer
+        than `unknown` alone, and the earliest chunks of the others (`bci.io.lsl.envelope`).
+    sleeps : bool
+        Whether the rate is so far from the stated one that a program must pace the stream by sleeping.
     longest : float
         A sample later than this is held until it is known why.
     """
@@ -111,7 +116,7 @@ class Delays:
         self._together = 1.0
         self._deviation = 0.0
         self.lowest = self.highest = 0.0
-        self.ordered, self.packet, self.chunked = True, 1, False
+        self.ordered, self.packet, self.chunked, self.sleeps = True, 1, False, False
         self.longest = self._unknown
 
     def learn(self, delays: NDArray[np.float64], backwards: float, packet: int, usual: float) -> None:
@@ -130,11 +135,16 @@ class Delays:
         # Of chunks that each have a delay of their own, the earliest sample of one may lie before the last of another.
         self.ordered = self._unordered < _UNORDERED or self._together >= _SHARED
         self.packet = packet
-        sleeps = self.ordered and abs(sorted(periods)[n // 2] / self._period - 1) > _OFF_RATE
+        self.sleeps = self.ordered and abs(sorted(periods)[n // 2] / self._period - 1) > _OFF_RATE
         # Chunks that each have a delay of their own, now longer, now shorter, say little of a few lost samples.
         self.chunked = self._together >= _SHARED and packet <= 1 and self.spread > _EXACT * self._period
-        unknown = not self.begun or sleeps or self.chunked
+        unknown = not self.begun or self.sleeps or self.chunked
         self.longest = self.highest + (max(self.guard, self._unknown) if unknown else self.guard)
+
+    @property
+    def together(self) -> float:
+        """How many samples share a delay: 1 where each has its own."""
+        return self._together
 
     def displaced(self, delays: NDArray[np.float64]) -> float:
         """Return by how much a block's delays (n,) are longer than those before, in the mean; 0 if only by chance.
@@ -175,8 +185,9 @@ class Delays:
     def smallest(self) -> int:
         """How many lost samples in a row are always found; fewer are where the jitter happens to allow it."""
         jitter = self.spread - (max(1, self.packet) - 1) * self._period
-        guard = max(self.guard, self._unknown) if self.chunked else self.guard
-        least = math.ceil((max(0.0, jitter) + guard) / self._period)
+        if self.chunked:
+            return least_found(self._period, self.spread, self._together)
+        least = math.ceil((max(0.0, jitter) + self.guard) / self._period)
         return max(1, self.packet, least)
 
     def judge(
@@ -312,7 +323,11 @@ def plain_holes(
     if not abs(period / nominal - 1) < _OFF_RATE:
         return []
     over = stamps[1:] - stamps[:-1] - period * (numbers[1:] - numbers[:-1])
-    cuts = np.flatnonzero(over > max(0.6 * period, _OUTSTANDING * float(np.median(np.abs(over))))) + 1
+    usual = float(np.median(np.abs(over)))
+    plain = over > max(0.6 * period, _OUTSTANDING * usual)
+    if usual < _EXACT * period < float(np.abs(over[~plain]).max(initial=0.0)):
+        return []  # most steps are exact and some are not: chunks each have a delay of their own
+    cuts = np.flatnonzero(plain) + 1
     if not 0 < len(cuts) < n / (2 * _SURE):
         return []
     returns = bool((over < -0.6 * period).any())  # so what was late may not be late for good

@@ -397,7 +397,9 @@ class LslSource(Closing):
                 self.duplicates += count
             if kind is MarkKind.CLOCK_RESET and not self._opening.open:
                 self._opening.restart()
-            self._mark(stream, kind, event.index, count, event.value, time=float(times[event.index]))
+            detail = f"{event.since:.1f} s before" if event.since else ""
+            time = float(times[event.index])
+            self._mark(stream, kind, event.index, count, event.value, time=time, detail=detail)
         return decided
 
     def _judge_time(self, stream: Stream, inlet: Inlet, raw: Times, now: float) -> None:

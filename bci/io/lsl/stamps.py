@@ -44,12 +44,15 @@ class Irregularity:
         Samples missing (by the time that passed), or repeated.
     value : float
         Size, seconds: the time missing, the step of a reset clock, the offset from now on.
+    since : float
+        For how many seconds a gap was not known: samples are missing so long before the one concerned, about.
     """
 
     kind: MarkKind
     index: int
     count: int = 0
     value: float = 0.0
+    since: float = 0.0
 
 
 class Stamps:
@@ -295,7 +298,7 @@ class Stamps:
                     done += first
                     continue
             if dejitter.overdue:
-                events.append(self._lost(done, dejitter.overdue))
+                events.append(self._lost(done, dejitter.overdue, dejitter.overdue_s))
             if dejitter.missed:
                 events.append(
                     Irregularity(MarkKind.GAP, done, dejitter.missed, dejitter.missed * self.period)
@@ -336,9 +339,9 @@ class Stamps:
         np.subtract(raw[1:], raw[:-1], out=steps[1:])
         return steps
 
-    def _lost(self, index: int, missing: int) -> Irregularity:
+    def _lost(self, index: int, missing: int, since: float = 0.0) -> Irregularity:
         """Go on behind samples that were lost."""
-        gap = Irregularity(MarkKind.GAP, index, missing, missing * self.period)
+        gap = Irregularity(MarkKind.GAP, index, missing, missing * self.period, since)
         self._pass(missing)
         return gap
 

@@ -65,7 +65,11 @@ def taken(
     if not np.isfinite(stamps).all():
         raise RecordingError("a stamp is no finite number")
     events, _ = Stamps(rate, exact=exact)(stamps, np.empty(len(stamps)), last=True)
-    holes = {event.index for event in events if event.kind in (MarkKind.GAP, MarkKind.CLOCK_RESET)}
+    holes = {
+        max(1, event.index - round(event.since * rate))
+        for event in events
+        if event.kind in (MarkKind.GAP, MarkKind.CLOCK_RESET)
+    }
     borders = sorted(holes | set(known))
     if len(borders) > _MOST_HOLES:
         raise RecordingError(f"{len(borders)} holes in {len(stamps)} samples: no stream at a fixed rate")
