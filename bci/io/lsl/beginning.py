@@ -9,7 +9,7 @@ second sample, or by how few stamps lie together, and is handed on as it comes.
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.io.lsl.dejitter import PACKETS, TOGETHER
+from bci.io.lsl.packets import PACKETS, TOGETHER
 
 #: Of so many packets the ends are waited for: the earliest of them tells when samples are taken.
 _ENDS = 3

@@ -26,11 +26,12 @@ from bci.io.lsl.delays import Delays
 from bci.io.lsl.discovery import WAIT, describe, nothing, visible
 from bci.io.lsl.held import Held
 from bci.io.lsl.inlet import Inlet
+from bci.io.lsl.irregularity import give_stamps
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.opening import Opening
 from bci.io.lsl.outlet import LslOutlet
 from bci.io.lsl.patience import Patience
-from bci.io.lsl.stamps import Stamps, give_stamps
+from bci.io.lsl.stamps import Stamps
 from bci.io.lsl.stated import Stated
 from bci.memory.closing import Closing
 from bci.memory.ring import Ring

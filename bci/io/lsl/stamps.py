@@ -8,7 +8,6 @@ added.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from bci.errors import StreamError
 from bci.io.lsl.beginning import Beginning
 from bci.io.lsl.dejitter import FEW, Dejitter
 from bci.io.lsl.delays import Delays
+from bci.io.lsl.irregularity import Irregularity, repeat
 from bci.io.lsl.offset import Offset
 from bci.signal.types import MarkKind
 
@@ -28,31 +28,6 @@ LONGEST_HOLE_S = 10.0
 
 #: How long samples are held at most, in seconds of their stream.
 LONGEST_HOLD_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Irregularity:
-    """An Irregularity is a gap, a reset, a duplicate or a new clock offset at one sample of a chunk.
-
-    Attributes
-    ----------
-    kind : MarkKind
-        GAP, CLOCK_RESET, DUPLICATE or CLOCK_OFFSET.
-    index : int
-        First sample concerned, in the chunk.
-    count : int
-        Samples missing (by the time that passed), or repeated.
-    value : float
-        Size, seconds: the time missing, the step of a reset clock, the offset from now on.
-    since : float
-        For how many seconds a gap was not known: samples are missing so long before the one concerned, about.
-    """
-
-    kind: MarkKind
-    index: int
-    count: int = 0
-    value: float = 0.0
-    since: float = 0.0
 
 
 class Stamps:
@@ -254,7 +229,7 @@ class Stamps:
         for index in odd.tolist():
             step = float(steps[index])
             if step == 0:
-                _repeat(events, index)
+                repeat(events, index)
                 continue
             # The pieces before this break come first: what they say about the rate tells how much is missing.
             self._accept(raw[done:index], out[done:index])
@@ -375,7 +350,7 @@ class Stamps:
             self._alike = 0
         if not self._dejitter.packets:
             for index in alike.tolist():
-                _repeat(events, done + index)
+                repeat(events, done + index)
 
     def _pass(self, missing: int) -> None:
         """Go on behind lost samples: with their numbers, or in a new segment."""
@@ -418,24 +393,3 @@ class Stamps:
                 self._latest = max(self._latest, float(late.max()))
             self._dejitter(raw, out)
         self._offset.add(out)
-
-
-def _repeat(events: list[Irregularity], index: int) -> None:
-    """Add a sample stamped as the one before it to the events, or to the run of such that it continues."""
-    last = events[-1] if events else None
-    if last and last.kind is MarkKind.DUPLICATE and last.index + last.count == index:
-        events[-1] = Irregularity(MarkKind.DUPLICATE, last.index, last.count + 1)
-    else:
-        events.append(Irregularity(MarkKind.DUPLICATE, index, 1))
-
-
-def give_stamps(raw: NDArray[np.float64], arrived: float) -> NDArray[np.int64]:
-    """Stamp samples whose stamp is no number on arrival, in place; return which those are.
-
-    >>> stamps = np.array([5.0, np.nan, 5.2, np.inf])
-    >>> give_stamps(stamps, 5.3), stamps
-    (array([1, 3]), array([5. , 5.3, 5.2, 5.3]))
-    """
-    odd = np.flatnonzero(~np.isfinite(raw))
-    raw[odd] = arrived
-    return odd

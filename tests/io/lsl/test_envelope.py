@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import bci.io.lsl.envelope
-from bci.io.lsl.stamps import Irregularity, Stamps
+from bci.io.lsl.irregularity import Irregularity
+from bci.io.lsl.stamps import Stamps
 from bci.signal.types import MarkKind
 
 Times = NDArray[np.float64]

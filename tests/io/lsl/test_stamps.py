@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import bci.io.lsl.stamps
+import bci.io.lsl.irregularity
 from bci.errors import StreamError
-from bci.io.lsl.stamps import Irregularity, Stamps
+from bci.io.lsl.irregularity import Irregularity
+from bci.io.lsl.stamps import Stamps
 from bci.signal.types import MarkKind
 
 Found = list[tuple[MarkKind, int, int]]
@@ -69,7 +70,7 @@ def planted() -> tuple[NDArray[np.float64], Found]:
 
 
 def test_the_example_in_the_documentation_holds() -> None:
-    result = doctest.testmod(bci.io.lsl.stamps)
+    result = doctest.testmod(bci.io.lsl.irregularity)
     assert result.attempted > 0
     assert result.failed == 0
 

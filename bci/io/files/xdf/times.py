@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.lsl.dejitter import packet_ends
+from bci.io.lsl.packets import packet_ends
 from bci.io.lsl.stamps import Stamps
 from bci.signal.types import MarkKind
 
