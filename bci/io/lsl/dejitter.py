@@ -16,7 +16,6 @@ share one stamp, or nearly, only the last sample was taken at about that time: t
 lies at the earliest of the last seconds, since a packet can be late and never early.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from bci.io.lsl.delays import Delays, plain_holes
 from bci.io.lsl.envelope import Envelope
+from bci.io.lsl.fit import LEAST, Fit, Moments
 from bci.io.lsl.packets import TOGETHER, lost_between, lost_packets, packet_ends
 
 #: Length of a block, seconds, and how old a block weighs half. Longer lives average more jitter and follow a
@@ -32,18 +32,12 @@ from bci.io.lsl.packets import TOGETHER, lost_between, lost_packets, packet_ends
 #: 0.3 ms at 10 s and 0.24 ms at 60 s; a recording paced by sleeping is followed a quarter more closely at 10 s.
 BLOCK_S, HALF_LIFE_S = 0.5, 10.0
 
-#: A line through fewer stamps is too uncertain to use.
-_LEAST_BLOCK = 8
-
 #: Up to so many stamps at a time are worked on as Python numbers: the same arithmetic, the same bits, and sooner
 #: done by a process that has just slept.
 FEW = 32
 
 #: So many samples before a block are looked at with it: a hole may lie between the two.
 _TAIL = 8
-
-#: A slope is believed beside the nominal one from so many of its standard errors on.
-_BELIEVED = 2.0
 
 #: So many samples since the last hole say enough of where stamps lie before the next.
 _LEAST_BEFORE = 30
@@ -54,15 +48,12 @@ _SURE = 3.0
 #: So many blocks can be taken back from the fit.
 _REMEMBERED = 8
 
-#: Over so many blocks the earliest packet is looked for.
-_EARLIEST_OF = 16
-
 
 @dataclass(slots=True)
 class _Block:
     """A _Block is what was taken into the fit at a time: the moments before it, numbers and stamps (n,)."""
 
-    fit: tuple[float, ...]
+    fit: Moments
     numbers: NDArray[np.float64]
     stamps: NDArray[np.float64]
 
@@ -104,8 +95,8 @@ class Dejitter:
 
     def __init__(self, rate: float, tolerance: float = 0.1) -> None:
         self._nominal = 1.0 / rate
-        self._size = max(_LEAST_BLOCK, round(BLOCK_S * rate))
-        self._forget = 0.5 ** (self._size * self._nominal / HALF_LIFE_S)
+        self._size = max(LEAST, round(BLOCK_S * rate))
+        self._fit = Fit(self._nominal, 0.5 ** (self._size * self._nominal / HALF_LIFE_S))
         self._ramp = np.arange(self._size, dtype=np.float64)
         self._block = np.empty(self._size)
         self.delays = Delays(self._nominal, tolerance)
@@ -126,8 +117,7 @@ class Dejitter:
         self._origin = 0.0
         self._newest = -np.inf
         self._knot, self._slope = 0.0, self._nominal
-        self._weight = self._mean_i = self._mean_t = self._s_ii = self._s_it = self._s_tt = self._seen = 0.0
-        self._period = self._nominal
+        self._fit.restart()
         self.packets = False
         self.overdue = 0
         self.overdue_s = 0.0
@@ -136,35 +126,12 @@ class Dejitter:
         self._last: tuple[float, float] | None = (
             None  # number and stamp of the last sample of the block before
         )
-        self._early: deque[NDArray[np.float64]] = deque(maxlen=_EARLIEST_OF)
-        self._earliest = 0.0  # how far from the line through the ends of packets the earliest of them lies
         self.delays.restart()
 
     @property
     def period(self) -> float:
         """Seconds between two samples: fitted, or nominal before the first fit."""
-        return self._period
-
-    def _fit_period(self) -> float:
-        """Return the slope of the line, drawn to the nominal one as far as chance explains that they differ.
-
-        A crystal is as good as stated, but for some parts in a million, and a slope through few stamps is not. The
-        difference d, with a standard error e, counts for (1 - (ke)²/d²), not below 0 (James and Stein 1961).
-        """
-        if self._weight < _LEAST_BLOCK or not self._s_ii:
-            return self._nominal
-        fitted = self._s_it / self._s_ii
-        if fitted <= 0:
-            return self._nominal
-        off, error = fitted - self._nominal, self._slope_error
-        believed = 1 - (_BELIEVED * error / off) ** 2 if off else 0.0
-        return self._nominal + off * max(0.0, believed)
-
-    @property
-    def _slope_error(self) -> float:
-        """Standard error of the slope, seconds per sample; samples of a chunk that share a delay count as one."""
-        noise = max(0.0, self._s_tt - self._s_it * self._s_it / self._s_ii) / self._seen
-        return math.sqrt(noise * self.delays.together / self._s_ii)
+        return self._fit.period
 
     @property
     def begun(self) -> bool:
@@ -204,12 +171,12 @@ class Dejitter:
         for after, missing in holes:
             numbers[after:] += missing
         self._take_block(stamps, numbers, None)
-        line = self._mean_line(numbers) + self._earliest
+        line = self._fit.mean(numbers) + self._fit.earliest
         np.add(line, self._origin, out=out)
         self.delays.learn(stamps - line, *self._looks(stamps))
         self._first, self._blocks = int(numbers[-1]) + 1, 1
         self._tail = np.stack([numbers[-_TAIL:] - self._first, stamps[-_TAIL:]])
-        self._knot, self._slope = self._line(self._first), self.period
+        self._knot, self._slope = self._fit.line(self._first), self.period
         self._past = np.stack([numbers, stamps])
         return holes
 
@@ -228,7 +195,7 @@ class Dejitter:
         """
         start = self._origin if self._blocks or self._got else float(stamps[0])
         start += self._knot + self._at * self._slope
-        return np.asarray(stamps - (start + self._period * np.arange(len(stamps))), np.float64)
+        return np.asarray(stamps - (start + self._fit.period * np.arange(len(stamps))), np.float64)
 
     def behind(self) -> NDArray[np.float64]:
         """Return the same of the samples before the next one: of one to three blocks, or since the last hole.
@@ -237,7 +204,7 @@ class Dejitter:
         """
         numbers = np.r_[self._past[0], self._numbers() + self._first]
         stamps = np.r_[self._past[1], self._block[: self._got]]
-        line = self._knot + self._at * self._slope + self._period * (numbers - self._first - self._at)
+        line = self._knot + self._at * self._slope + self._fit.period * (numbers - self._first - self._at)
         late = np.asarray(stamps - line, np.float64)
         holes = np.flatnonzero(np.diff(numbers) > 1)
         since = late[int(holes[-1]) + 1 :] if len(holes) else late
@@ -250,7 +217,7 @@ class Dejitter:
         self._got += n
         self._at += n
         if self._at == self._size:
-            self._fit()
+            self._complete()
 
     def skip(self, missing: int) -> None:
         """Count samples that were lost before the next one.
@@ -265,11 +232,11 @@ class Dejitter:
             self._at += step
             missing -= step
             if self._at == self._size:
-                self._fit()
+                self._complete()
 
     def _loosen(self, blocks: int) -> None:
         """Let the line find its place anew within a few blocks; its slope stays as firm as it was."""
-        self._weight = min(self._weight, float(blocks * self._size))
+        self._fit.loosen(float(blocks * self._size))
 
     def _lay(self, out: NDArray[np.float64]) -> None:
         """Write the line of this block from where it stands."""
@@ -309,7 +276,7 @@ class Dejitter:
 
     # -- the fit -----------------------------------------------------------------------------------------
 
-    def _fit(self) -> None:
+    def _complete(self) -> None:
         """Take the full block into the fit and lay the line of the next one."""
         size, first = self._size, self._first
         stamps = self._block[: self._got]
@@ -323,21 +290,21 @@ class Dejitter:
             in_time = late <= self.delays.longest
             if self._blocks:
                 self._settle(late)
-            fit = self._fitted
+            moments = self._fit.moments
             some = not self._blocks or 2 * np.count_nonzero(in_time) < len(stamps)
             self._take_block(stamps, first + numbers, None if some or in_time.all() else in_time)
-            numbers = self._look_back(_Block(fit, first + numbers, stamps.copy())) - first
+            numbers = self._look_back(_Block(moments, first + numbers, stamps.copy())) - first
         past = np.stack([first + numbers, stamps])
         self._past = np.concatenate([self._past[:, -self._size :], past], axis=1)
         self._first = here = first + size
         if self._blocks:
             self._knot += self._slope * size
         else:
-            self._knot = max(self._line(here), self._newest - self._origin)
-        self._slope = max(0.0, (self._line(here + self._size) - self._knot) / self._size)
-        if len(stamps) > 1 and self._weight:
+            self._knot = max(self._fit.line(here), self._newest - self._origin)
+        self._slope = max(0.0, (self._fit.line(here + self._size) - self._knot) / self._size)
+        if len(stamps) > 1 and self._fit.moments.weight:
             # By the line that is in force from now on, as the delays of the next block will be.
-            line = self._mean_line(first + numbers) + self._earliest
+            line = self._fit.mean(first + numbers) + self._fit.earliest
             self.delays.learn(stamps - line, *self._looks(stamps))
         self._at = self._got = 0
         self._holes.clear()
@@ -394,18 +361,18 @@ class Dejitter:
         if self.overdue or self.missed:
             return block.numbers
         # The period by what came before: one through samples on both sides of a hole is too long.
-        period, error = self._history[0].fit[-2:]
-        step = self._envelope.find(period, _SURE * error, self.delays.spread)
+        before = self._history[0].fit
+        step = self._envelope.find(before.period, _SURE * before.error, self.delays.spread)
         if step is None:
             return block.numbers
         self.overdue = step.missing
         self.overdue_s = float(block.numbers[-1] - step.number) * self.period
         behind = [one for one in self._history if one.numbers[-1] >= step.number]
-        self._fitted = behind[0].fit
+        self._fit.moments = behind[0].fit
         for one in behind:
-            one.fit = self._fitted
+            one.fit = self._fit.moments
             one.numbers[one.numbers >= step.number] += step.missing
-            self._moments(one.stamps, one.numbers)
+            self._fit.add(one.stamps, one.numbers, self.delays.together)
         return block.numbers
 
     def _settle(self, late: NDArray[np.float64]) -> None:
@@ -436,65 +403,13 @@ class Dejitter:
         ends = packet_ends(stamps, self._nominal)
         self.packets = ends is not None
         if ends is not None:
-            self._moments(stamps[ends], numbers[ends])
-            self._keep_early(stamps[ends], numbers[ends])
+            self._fit.add(stamps[ends], numbers[ends], self.delays.together)
+            self._fit.keep_early(stamps[ends], numbers[ends])
         else:
-            self._early.clear()
-            self._earliest = 0.0
-            self._moments(*((own, own_numbers) if kept is None else (own[kept], own_numbers[kept])))
+            self._fit.forget_early()
+            own, own_numbers = (own, own_numbers) if kept is None else (own[kept], own_numbers[kept])
+            self._fit.add(own, own_numbers, self.delays.together)
         self._last = (float(numbers[-1]), float(stamps[-1]))
-
-    @property
-    def _fitted(self) -> tuple[float, ...]:
-        """The moments, so that they can be put back; with them the period and its standard error."""
-        return (
-            self._weight, self._seen, self._mean_i, self._mean_t, self._s_ii, self._s_it, self._s_tt,
-            self._period, self._slope_error if self._s_ii else math.inf,
-        )  # fmt: skip
-
-    @_fitted.setter
-    def _fitted(self, fit: tuple[float, ...]) -> None:
-        (
-            self._weight, self._seen, self._mean_i, self._mean_t, self._s_ii, self._s_it, self._s_tt, self._period, _
-        ) = fit  # fmt: skip
-
-    def _keep_early(self, stamps: NDArray[np.float64], numbers: NDArray[np.float64]) -> None:
-        """Keep the two earliest packets of a block, and find when the earliest of all would come.
-
-        That is before the earliest seen, by about as much as this is before the next: 2 x(1) - x(2), with a mean error
-        that is small beside that of x(1) where few were seen (Robson and Whitlock 1964).
-        """
-        if len(stamps):
-            first = np.argsort(stamps - self._mean_line(numbers))[:2]
-            self._early.append(np.stack([numbers[first], stamps[first]]))
-        if self._early:
-            ends = np.concatenate(self._early, axis=1)
-            one, *others = np.sort(ends[1] - self._mean_line(ends[0]))[:3].tolist()
-            self._earliest = 2 * one - others[0] if len(others) == 2 else one
-
-    def _moments(self, stamps: NDArray[np.float64], numbers: NDArray[np.float64]) -> None:
-        """Add stamps to the moments about the joint mean (Chan, Golub and LeVeque 1983), the past ones faded."""
-        size = len(stamps)
-        weight = self._weight * self._forget
-        total = weight + size
-        self._weight = total
-        self._s_ii *= self._forget
-        self._s_it *= self._forget
-        self._s_tt *= self._forget
-        self._seen = self._seen * self._forget + size
-        if not size:
-            return
-        mean_t, mean_i = float(stamps.sum()) / size, float(numbers.sum()) / size
-        centred = numbers - mean_i
-        between = weight * size / total
-        d_i, d_t = mean_i - self._mean_i, mean_t - self._mean_t
-        self._s_ii += float((centred * centred).sum()) + between * d_i * d_i
-        off = stamps - mean_t
-        self._s_it += float((centred * off).sum()) + between * d_i * d_t
-        self._s_tt += float((off * off).sum()) + between * d_t * d_t
-        self._mean_i += d_i * size / total
-        self._mean_t += d_t * size / total
-        self._period = self._fit_period()
 
     def _looks(self, stamps: NDArray[np.float64]) -> tuple[float, int, float]:
         """Return the share of steps backwards, the size of packets, and the usual seconds between two samples.
@@ -512,9 +427,3 @@ class Dejitter:
         lag = max(1, len(stamps) // 5)
         every = max(1, len(stamps) // 100)
         return backwards, 1, float(np.median(stamps[lag::every] - stamps[:-lag:every])) / lag
-
-    def _mean_line(self, i: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(self._mean_t + self.period * (i - self._mean_i), np.float64)
-
-    def _line(self, i: float) -> float:
-        return self._mean_t + self.period * (i - self._mean_i) + self._earliest

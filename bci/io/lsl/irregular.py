@@ -4,9 +4,7 @@ Each sample has its own stamp, and nothing says how many there should be: none c
 too long, and no stamp is smoothed. A source that is lost is looked for again, as by an `LslSource`.
 """
 
-import logging
 import math
-from collections import Counter
 from collections.abc import Callable
 
 from bci.errors import DuplicateStream, StreamMismatch
@@ -14,14 +12,13 @@ from bci.io.lsl.address import Address
 from bci.io.lsl.connection import Connector, changes
 from bci.io.lsl.discovery import WAIT, nothing
 from bci.io.lsl.inlet import Inlet
+from bci.io.lsl.marking import Marking
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.stated import Stated
 from bci.memory.closing import Closing
 from bci.memory.stream import Stream
 from bci.signal.clock import Clock
 from bci.signal.types import MarkKind, Signal
-
-log = logging.getLogger(__name__)
 
 #: How often the sender's clock is compared, seconds, and the least change that is written down.
 _LOOK_EVERY_S, _OFFSET_STEP_S = 1.0, 50e-6
@@ -90,7 +87,8 @@ class IrregularSource(Closing):
         self._came = ""
         self.received = self.lost = self.duplicates = self.doubles = 0
         self.newest = math.nan
-        self.marked: Counter[MarkKind] = Counter()
+        self._marking = Marking(self.info.source_id, clock)
+        self.marked = self._marking.marked
 
     @property
     def signal(self) -> Signal:
@@ -185,9 +183,4 @@ class IrregularSource(Closing):
         self._mark(stream, MarkKind.RECONNECT, value=self._clock.now() - self._lost_at, detail=self._came)
 
     def _mark(self, stream: Stream, kind: MarkKind, value: float = math.nan, detail: str = "") -> None:
-        stream.mark(kind, stream.samples.count, value=value, time=self._clock.now(), detail=detail)
-        self.marked[kind] += 1
-        level = logging.INFO if kind is MarkKind.CLOCK_OFFSET else logging.WARNING
-        log.log(
-            level, "stream %s: %s%s", self.info.source_id, kind.name.lower(), f"; {detail}" if detail else ""
-        )
+        self._marking.write(stream, kind, value=value, time=self._clock.now(), detail=detail)

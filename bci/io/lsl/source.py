@@ -14,7 +14,6 @@ another outlet or with another description. One that comes back with another rat
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -27,6 +26,7 @@ from bci.io.lsl.discovery import WAIT, describe, nothing, visible
 from bci.io.lsl.held import Held
 from bci.io.lsl.inlet import Inlet
 from bci.io.lsl.irregularity import give_stamps
+from bci.io.lsl.marking import Marking
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.opening import Opening
 from bci.io.lsl.outlet import LslOutlet
@@ -58,22 +58,8 @@ BEGINS_SILENT_S = 1.0
 #: Of a stream of fewer samples a second the first seconds do not show whether its time is right.
 _LEAST_JUDGED = 2.0
 
-#: How often the sender's clock and the network are looked at, and one complaint is logged, seconds.
+#: How often the sender's clock and the network are looked at, seconds.
 LOOK_EVERY_S = 1.0
-
-_WORDS = {
-    MarkKind.GAP: "{count} samples missing ({value:.4g} s)",
-    MarkKind.CLOCK_RESET: "the sender's clock was set by {value:.6g} s",
-    MarkKind.DUPLICATE: "{count} samples with the stamp of the one before",
-    MarkKind.CLOCK_OFFSET: "the sender's clock is {value:.6f} s behind ours",
-    MarkKind.UNSTAMPED: "{count} samples whose stamp is no number: stamped on arrival",
-    MarkKind.STALLED: "silent for {value:.3g} s",
-    MarkKind.RESUMED: "speaks again after {value:.3g} s",
-    MarkKind.LOST: "the source is gone",
-    MarkKind.RECONNECT: "continued after {value:.3g} s, {count} samples missing",
-    MarkKind.DOUBLE: "a second source with the same id",
-    MarkKind.REFUSED: "the source that came back is refused",
-}
 
 
 class LslSource(Closing):
@@ -178,8 +164,8 @@ class LslSource(Closing):
         self.received = self.lost = self.duplicates = self.doubles = 0
         self.newest = math.nan
         self.first_held = 0.0
-        self.marked: Counter[MarkKind] = Counter()
-        self._said: dict[MarkKind, float] = {}
+        self._marking = Marking(self.info.source_id, clock)
+        self.marked = self._marking.marked
         self._heard = self._looked = clock.now()
         self._fresh = True  # the next sample is the first of a connection
         self._began = math.nan  # when the first sample of a connection came, as long as it is not written
@@ -468,20 +454,5 @@ class LslSource(Closing):
         time: float,
         detail: str = "",
     ) -> None:
-        """Write a mark before the sample `index` places from here, count it, and say it at most once a second."""
-        first = stream.samples.count + index
-        stream.mark(kind, first, count=count, time=time, value=value, detail=detail)
-        self.marked[kind] += 1
-        now = self._clock.now()
-        if now - self._said.get(kind, -math.inf) < LOOK_EVERY_S:
-            return
-        self._said[kind] = now
-        log.log(
-            logging.INFO if kind is MarkKind.CLOCK_OFFSET else logging.WARNING,
-            "stream %s, before sample %d: %s%s (%d such marks so far)",
-            self.info.source_id,
-            first,
-            _WORDS[kind].format(count=count, value=value),
-            f"; {detail}" if detail else "",
-            self.marked[kind],
-        )
+        """Write a mark before the sample `index` places from here."""
+        self._marking.write(stream, kind, index, count, value, time=time, detail=detail)

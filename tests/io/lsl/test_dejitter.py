@@ -2,6 +2,7 @@
 
 import doctest
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import bci.io.lsl.dejitter
+import bci.io.lsl.packets
 from bci.io.lsl.dejitter import Dejitter
 
 RATE = 100.0
@@ -31,8 +33,9 @@ def jittered(n: int, rate: float, seed: int = 0) -> tuple[NDArray[np.float64], N
     return true, true + np.random.default_rng(seed).exponential(2e-3, n)
 
 
-def test_the_example_in_the_documentation_holds() -> None:
-    result = doctest.testmod(bci.io.lsl.dejitter)
+@pytest.mark.parametrize("module", [bci.io.lsl.dejitter, bci.io.lsl.packets])
+def test_the_example_in_the_documentation_holds(module: ModuleType) -> None:
+    result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
 
