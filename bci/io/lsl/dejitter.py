@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from bci.io.lsl.delays import Delays, plain_holes
 from bci.io.lsl.envelope import Envelope
 from bci.io.lsl.fit import LEAST, Fit, Moments
-from bci.io.lsl.packets import TOGETHER, lost_between, lost_packets, packet_ends
+from bci.io.lsl.packets import look, lost_between, lost_packets, packet_ends
 
 #: Length of a block, seconds, and how old a block weighs half. Longer lives average more jitter and follow a
 #: wandering sampling clock less: over stamps that come one at a time, late by 5 ms on average, the error is
@@ -173,7 +173,9 @@ class Dejitter:
         self._take_block(stamps, numbers, None)
         line = self._fit.mean(numbers) + self._fit.earliest
         np.add(line, self._origin, out=out)
-        self.delays.learn(stamps - line, *self._looks(stamps))
+        self.delays.learn(
+            stamps - line, *look(stamps, self._nominal, self.delays.packet if self.packets else None)
+        )
         self._first, self._blocks = int(numbers[-1]) + 1, 1
         self._tail = np.stack([numbers[-_TAIL:] - self._first, stamps[-_TAIL:]])
         self._knot, self._slope = self._fit.line(self._first), self.period
@@ -305,7 +307,9 @@ class Dejitter:
         if len(stamps) > 1 and self._fit.moments.weight:
             # By the line that is in force from now on, as the delays of the next block will be.
             line = self._fit.mean(first + numbers) + self._fit.earliest
-            self.delays.learn(stamps - line, *self._looks(stamps))
+            self.delays.learn(
+                stamps - line, *look(stamps, self._nominal, self.delays.packet if self.packets else None)
+            )
         self._at = self._got = 0
         self._holes.clear()
         self._blocks += 1
@@ -410,20 +414,3 @@ class Dejitter:
             own, own_numbers = (own, own_numbers) if kept is None else (own[kept], own_numbers[kept])
             self._fit.add(own, own_numbers, self.delays.together)
         self._last = (float(numbers[-1]), float(stamps[-1]))
-
-    def _looks(self, stamps: NDArray[np.float64]) -> tuple[float, int, float]:
-        """Return the share of steps backwards, the size of packets, and the usual seconds between two samples.
-
-        Holes, which are few, do not count in those. Of packets they are not asked: NaN.
-        """
-        steps = stamps[1:] - stamps[:-1]
-        backwards = float(np.count_nonzero(steps < 0)) / len(steps)
-        if self.packets:
-            sizes = np.diff(np.flatnonzero(steps >= TOGETHER * self._nominal))
-            if not len(sizes):
-                return backwards, self.delays.packet if self.delays.packet != 1 else 0, np.nan
-            usual = int(np.bincount(sizes).argmax())
-            return backwards, usual if np.count_nonzero(sizes == usual) > len(sizes) / 2 else 0, np.nan
-        lag = max(1, len(stamps) // 5)
-        every = max(1, len(stamps) // 100)
-        return backwards, 1, float(np.median(stamps[lag::every] - stamps[:-lag:every])) / lag

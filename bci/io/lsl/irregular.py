@@ -7,7 +7,6 @@ too long, and no stamp is smoothed. A source that is lost is looked for again, a
 import math
 from collections.abc import Callable
 
-from bci.errors import DuplicateStream, StreamMismatch
 from bci.io.lsl.address import Address
 from bci.io.lsl.connection import Connector, changes
 from bci.io.lsl.discovery import WAIT, nothing
@@ -170,11 +169,7 @@ class IrregularSource(Closing):
 
     def _find_again(self, stream: Stream) -> None:
         """Take one step towards a connection."""
-        try:
-            inlet = self._connector.again()
-        except (StreamMismatch, DuplicateStream) as error:
-            self._mark(stream, MarkKind.REFUSED, detail=str(error))
-            raise
+        inlet = self._marking.again(self._connector, stream)
         if inlet is None:
             return
         self._came = changes(self.info, inlet.info)

@@ -4,6 +4,9 @@ import logging
 import math
 from collections import Counter
 
+from bci.errors import DuplicateStream, StreamMismatch
+from bci.io.lsl.connection import Connector
+from bci.io.lsl.inlet import Inlet
 from bci.memory.stream import Stream
 from bci.signal.clock import Clock
 from bci.signal.types import MarkKind
@@ -77,3 +80,17 @@ class Marking:
             f"; {detail}" if detail else "",
             self.marked[kind],
         )
+
+    def again(self, connector: Connector, stream: Stream) -> Inlet | None:
+        """Take one step towards a lost connection; None where it is not found yet.
+
+        Raises
+        ------
+        StreamMismatch, DuplicateStream
+            If the source came back as another, or twice; a REFUSED mark says so.
+        """
+        try:
+            return connector.again()
+        except (StreamMismatch, DuplicateStream) as error:
+            self.write(stream, MarkKind.REFUSED, time=self._clock.now(), detail=str(error))
+            raise

@@ -65,3 +65,30 @@ def lost_between(delays: NDArray[np.float64], length: float) -> list[tuple[int, 
             holes.append((place, whole))
             behind -= whole * length
     return holes
+
+
+def look(stamps: NDArray[np.float64], period: float, packet: int | None) -> tuple[float, int, float]:
+    """Return a block's share of steps backwards, the size of its packets, and the usual seconds between two samples.
+
+    Holes, which are few, do not count in those.
+
+    Parameters
+    ----------
+    stamps : (n,) float64, n ≥ 2
+        Of the block.
+    period : float
+        Nominal seconds between samples.
+    packet : int, optional
+        How large packets were before; None where none come. Of packets the seconds between samples are NaN.
+    """
+    steps = stamps[1:] - stamps[:-1]
+    backwards = float(np.count_nonzero(steps < 0)) / len(steps)
+    if packet is not None:
+        sizes = np.diff(np.flatnonzero(steps >= TOGETHER * period))
+        if not len(sizes):
+            return backwards, packet if packet != 1 else 0, np.nan
+        usual = int(np.bincount(sizes).argmax())
+        return backwards, usual if np.count_nonzero(sizes == usual) > len(sizes) / 2 else 0, np.nan
+    lag = max(1, len(stamps) // 5)
+    every = max(1, len(stamps) // 100)
+    return backwards, 1, float(np.median(stamps[lag::every] - stamps[:-lag:every])) / lag

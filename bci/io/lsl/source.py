@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
-from bci.errors import DuplicateStream, StreamMismatch, StreamTimeError
+from bci.errors import StreamMismatch, StreamTimeError
 from bci.io.lsl.address import Address
 from bci.io.lsl.connection import Connector, changes, differences
 from bci.io.lsl.delays import Delays
@@ -430,11 +430,7 @@ class LslSource(Closing):
 
     def _find_again(self, stream: Stream) -> None:
         """Take one step towards a connection."""
-        try:
-            inlet = self._connector.again()
-        except (StreamMismatch, DuplicateStream) as error:
-            self._mark(stream, MarkKind.REFUSED, time=self._clock.now(), detail=str(error))
-            raise
+        inlet = self._marking.again(self._connector, stream)
         if inlet is not None:
             self._came = changes(self.info, inlet.info)
             self._inlet, self.info, self._fresh, self._behind = inlet, inlet.info, True, True
