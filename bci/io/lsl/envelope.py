@@ -34,8 +34,8 @@ _WANDERS, _FEW = 0.25, 7.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A Step is a loss that was found: the number of the first sample behind it, and how many are missing."""
+class Loss:
+    """A Loss is one that was found: the number of the first sample behind it, and how many are missing."""
 
     number: float
     missing: int
@@ -56,7 +56,7 @@ class Envelope:
         # Within a chunk delays hardly differ: one of its samples stands for it.
         self._blocks.append((numbers[::chunk].copy(), stamps[::chunk].copy()))
 
-    def find(self, period: float, error: float, scatter: float) -> Step | None:
+    def find(self, period: float, error: float, scatter: float) -> Loss | None:
         """Return the loss that the envelope shows, if any.
 
         Parameters
@@ -93,7 +93,7 @@ class Envelope:
         if abs(shift - missing * period) > _OFF_WHOLE * period + unsure:
             return None
         self._skip(float(numbers[at]), missing)
-        return Step(float(numbers[at]), missing)
+        return Loss(float(numbers[at]), missing)
 
     def _skip(self, number: float, missing: int) -> None:
         """Count lost samples before one that is remembered."""
