@@ -95,15 +95,26 @@ def find_sessions(settings: SessionsSettings, root: Path) -> dict[str, Path]:
     return found
 
 
-def open_sessions(settings: SessionsSettings, root: Path) -> list[OpenSession]:
+def open_sessions(settings: SessionsSettings, root: Path, *, needs_trials: bool = True) -> list[OpenSession]:
     """Open the sessions of a training file.
+
+    Parameters
+    ----------
+    settings : SessionsSettings
+        Which sessions.
+    root : Path
+        The data root.
+    needs_trials : bool
+        Whether what is trained on are trials; else a session may have no experiment, and has no markers here.
 
     Raises
     ------
     RecordingError
         If one is missing, not whole, no session of an experiment or without a stream, or two are of two participants.
     """
-    opened = [_open(name, folder, settings) for name, folder in find_sessions(settings, root).items()]
+    opened = [
+        _open(name, folder, settings, needs_trials) for name, folder in find_sessions(settings, root).items()
+    ]
     _require_one_subject(opened)
     return opened
 
@@ -126,14 +137,16 @@ def pictures_shown(settings: SessionsSettings, root: Path) -> list[str]:
     return list(shown)
 
 
-def _open(name: str, folder: Path, settings: SessionsSettings) -> OpenSession:
+def _open(name: str, folder: Path, settings: SessionsSettings, needs_trials: bool) -> OpenSession:
     session = RecordedSession.read(folder)
-    session.experiment()
+    if needs_trials:
+        session.experiment()
     stream = session.stream(settings.stream)
     times, samples, segments = _whole(stream, name)
     signal = replace(stream.signal, dtype="float32")
     samples = samples.reshape(len(samples), *signal.shape)
-    events, left_out = _events(session.trials(session.driver), float(times[0]), settings)
+    trials = session.trials(session.driver) if needs_trials else []
+    events, left_out = _events(trials, float(times[0]), settings)
     recording = judged(
         FileRecording(
             name=folder.name,

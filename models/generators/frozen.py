@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from models.generators.rules import Rule
 
@@ -82,6 +82,54 @@ def steered(graph: bytes, latents: NDArray[np.floating[Any]], values: str = "pro
     rest = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend([helper.make_node("MatMul", [values, "steered.latents"], ["latent"]), *rest])
+    return checked(model)
+
+
+def steered_by_number(
+    graph: bytes, ends: NDArray[np.floating[Any]], low: float, high: float, value: str = "value"
+) -> bytes:
+    r"""Return the graph that draws a number with a generator, as a bundle's ``drawing``.
+
+    Of a number v it draws :math:`z_0 + t\,(z_1 - z_0)` with :math:`t = (v - low) / (high - low)`, held in 0 to 1.
+
+    Parameters
+    ----------
+    graph : bytes
+        As `for_decoder` gives it, of one latent (1, d).
+    ends : (2, d) float
+        Latents of the lowest and of the highest number.
+    low, high : float
+        The numbers that these are.
+    value : str
+        Name of the input, (1,).
+
+    Raises
+    ------
+    ValueError
+        If the latents are not two of the generator, or `low` is not below `high`.
+    """
+    if len(ends) != 2 or not low < high:
+        raise ValueError(f"expected two latents, and low below high, came {len(ends)} and {low:g}, {high:g}")
+    model = onnx.load_from_string(steered(graph, ends, "steered.weights"))
+    del model.graph.input[:]
+    model.graph.input.append(helper.make_tensor_value_info(value, TensorProto.FLOAT, [1]))
+    constants = {"low": [low], "range": [high - low], "one": [1.0], "least": 0.0, "most": 1.0}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(given, np.float32), f"steered.{name}")
+        for name, given in constants.items()
+    )
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 2], np.int64), "steered.pair"))
+    nodes = [
+        helper.make_node("Sub", [value, "steered.low"], ["steered.above"]),
+        helper.make_node("Div", ["steered.above", "steered.range"], ["steered.share"]),
+        helper.make_node("Clip", ["steered.share", "steered.least", "steered.most"], ["steered.second"]),
+        helper.make_node("Sub", ["steered.one", "steered.second"], ["steered.first"]),
+        helper.make_node("Concat", ["steered.first", "steered.second"], ["steered.both"], axis=0),
+        helper.make_node("Reshape", ["steered.both", "steered.pair"], ["steered.weights"]),
+    ]
+    rest = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *rest])
     return checked(model)
 
 

@@ -10,8 +10,12 @@ import pytest
 
 pytest.importorskip("onnx", reason="training needs the extra train")
 
+from planted_collection import collected_session, pictures
+
 from bci.decoder.bundle import Bundle
 from bci.errors import AtChance, ConfigError, RecordingError
+from models.datasets.sessions import open_sessions
+from models.systems.numbers.own_data import open_numbers
 from models.systems.numbers.readout import cross_predict, fit
 from models.systems.numbers.settings import RidgeSettings, load_numbers
 from models.systems.numbers.trials import contiguous_folds, cut_windows
@@ -161,3 +165,97 @@ def test_a_recording_that_is_a_copy_of_another_is_found_by_its_samples(tmp_path:
     )
     with pytest.raises(RecordingError, match=r"two\.npz holds the very samples of one\.npz"):
         cut_windows(load_numbers(path), tmp_path)
+
+
+def test_a_number_leads_a_generator_from_one_latent_to_another(tmp_path: Path) -> None:
+    from bci.decoder.renderer import Artist
+    from bci.io.shipped import SHIPPED
+    from models.generators.package import GeneratorPackage
+
+    faces = GeneratorPackage.load(SHIPPED["bundles"] / "dcgan-faces")
+    ends = np.random.default_rng(3).standard_normal((2, faces.spec.latent)).astype(np.float32)
+    (tmp_path / "ends.json").write_text(json.dumps({"low": ends[0].tolist(), "high": ends[1].tolist()}))
+    path = plant(tmp_path, 1.0)
+    path.write_text(path.read_text() + '[draw]\ngenerator = "dcgan-faces"\nlatents = "ends.json"\n')
+    system_of_file(path).train(
+        path, tmp_path / "bundle", data_root=tmp_path, progress=lambda done, text: None, even_at_chance=False
+    )
+    bundle = Bundle.load(tmp_path / "bundle")
+    result = bundle.spec.result
+    assert result.kind == "number"
+    assert bundle.spec.provenance.data["generator dcgan-faces"] == faces.hash
+    draw = Artist(bundle).draw
+    for share, place in ((-1.0, 0.0), (0.0, 0.0), (0.25, 0.25), (1.0, 1.0), (3.0, 1.0)):
+        number = result.low + share * (result.high - result.low)
+        drawn = draw(np.array([number], np.float32))
+        expected = faces.draw((ends[:1] + place * (ends[1:] - ends[:1])).astype(np.float32))[0]
+        assert drawn is not None
+        assert np.abs(drawn.astype(int) - expected).max() <= 1
+    held = system_of_bundle(bundle).held_out(bundle, data_root=tmp_path, progress=lambda done, text: None)
+    assert held.seen.shape[1:] == (*bundle.image_size, 3)
+    (tmp_path / "ends.json").write_text(json.dumps({"low": ends[0].tolist()}))
+    with pytest.raises(ConfigError, match=r"latents low and high in .*, came none of high among low"):
+        system_of_file(path).train(
+            path, tmp_path / "other", data_root=tmp_path, progress=lambda done, text: None
+        )
+
+
+def of_sessions(path: Path, sessions: str = '["s*"]') -> Path:
+    """Make a training file one of sessions, which are sampled at 100 Hz."""
+    text = path.read_text().replace("[40, 80]", "[30, 45]")
+    first, last = text.index("[[recordings]]"), text.index("[signal]")
+    path.write_text(f"{text[:first]}[data]\nsessions = {sessions}\n{text[last:]}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sessions whose stream holds the force beside two electrodes, the second with a hole."""
+    folder = tmp_path_factory.mktemp("sessions")
+    stimuli = pictures(folder / "pets", each=4)
+    for i in range(2):
+        collected_session(
+            folder / f"s{i}", stimuli, 50, seed=i, channels=("E1", "E2", "force"), gap_at=9.0 if i else None
+        )
+    return folder
+
+
+def test_sessions_hold_a_number_in_a_channel_of_their_stream(sessions: Path, tmp_path: Path) -> None:
+    path = of_sessions(plant(tmp_path, 1.0))
+    config, root = open_numbers(path, sessions)
+    assert config.data is not None
+    assert config.data.sessions == ("s0", "s1")
+    trials = cut_windows(config, root)
+    assert list(trials.data) == ["s0", "s1"]
+    recording = open_sessions(config.data, root, needs_trials=False)[1].recording
+    samples = recording.read(0, recording.n)[:, 2]
+    rows = trials.run == 1
+    np.testing.assert_array_equal(trials.values[rows], samples[trials.end[rows] - 1].astype(float))
+    # No window lies across the hole: blocks begin anew behind it.
+    hole = recording.segments[0][1]
+    begins = trials.end[rows] - trials.span
+    assert not ((begins < hole) & (trials.end[rows] > hole)).any()
+    found = system_of_file(path).find_data(path, data_root=sessions)
+    assert (found.columns[0], [row[0] for row in found.rows]) == ("session", ["s0", "s1"])
+
+
+@pytest.mark.parametrize(
+    ("sessions_named", "more", "words"),
+    [
+        ('["none-*"]', "", "expected a session's folder 'none-\\*'"),
+        ('["s0"]', 'kinds = ["cue"]\n', "without bids, classes or kinds"),
+    ],
+)
+def test_sessions_that_hold_no_number_are_refused(
+    sessions: Path, tmp_path: Path, sessions_named: str, more: str, words: str
+) -> None:
+    path = of_sessions(plant(tmp_path, 1.0), f"{sessions_named}\n{more}")
+    with pytest.raises((ConfigError, RecordingError), match=words):
+        open_numbers(path, sessions)
+
+
+def test_recordings_and_sessions_are_not_mixed(tmp_path: Path) -> None:
+    path = plant(tmp_path, 1.0)
+    path.write_text(path.read_text() + '[data]\nsessions = ["s0"]\n')
+    with pytest.raises(ConfigError, match=r"or \[data\] with sessions, came both"):
+        load_numbers(path)

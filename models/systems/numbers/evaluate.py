@@ -13,8 +13,8 @@ from bci.io.files.page import escape, facts, header
 from models.datasets.recordings import require_trained_on
 from models.reports.decoded import Decoded
 from models.reports.writing import write_report
-from models.settings import find_data_root
 from models.systems.numbers.figures import called, course
+from models.systems.numbers.own_data import root_of
 from models.systems.numbers.readout import cross_predict
 from models.systems.numbers.settings import NumbersConfig, parse_numbers
 from models.systems.numbers.train import score
@@ -39,7 +39,7 @@ def open_trials(bundle: Bundle, data_root: Path | None) -> tuple[NumbersConfig, 
     if provenance.config.get("kind") != "numbers":
         raise BundleError(f"bundle {bundle.name!r} does not say how it was trained: expected kind 'numbers'")
     config = parse_numbers(dict(provenance.config), f"the provenance of bundle {bundle.name!r}")
-    trials = cut_windows(config, find_data_root(data_root))
+    trials = cut_windows(config, root_of(config, data_root))
     require_trained_on(bundle, trials.data)
     return config, trials, contiguous_folds(trials, np.arange(len(trials)), config.folds)
 

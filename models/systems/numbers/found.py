@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.settings import find_data_root
 from models.systems.numbers.figures import called, course
-from models.systems.numbers.settings import load_numbers
+from models.systems.numbers.own_data import open_numbers
 from models.systems.numbers.trials import cut_windows
 from models.systems.system import FoundData
 
@@ -21,8 +20,8 @@ def find_numbers(path: Path, data_root: Path | None) -> FoundData:
     RecordingError
         If a recording cannot be used, or there are too few windows.
     """
-    config = load_numbers(path)
-    trials = cut_windows(config, find_data_root(data_root))
+    config, root = open_numbers(path, data_root)
+    trials = cut_windows(config, root)
     rows = []
     for run, name in enumerate(trials.data):
         values = trials.values[trials.run == run]
@@ -31,7 +30,13 @@ def find_numbers(path: Path, data_root: Path | None) -> FoundData:
         )
         rows.append((name, len(values), low, middle, high))
     return FoundData(
-        columns=("recording", "windows", f"{called(config)}, least", "median", "largest"),
+        columns=(
+            "recording" if config.data is None else "session",
+            "windows",
+            f"{called(config)}, least",
+            "median",
+            "largest",
+        ),
         rows=tuple(rows),
         left_out=dict(trials.left_out),
         defects=trials.defects,

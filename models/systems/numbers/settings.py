@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.signal.types import Signal
+from models.datasets.session_settings import FOLDERS, SessionsSettings
 from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section
 
 
@@ -49,6 +50,17 @@ class RidgeSettings(Section):
     """Penalties of standardised features that are tried; the best is chosen inside the training data."""
 
 
+class NumberDrawSettings(Section):
+    """NumberDrawSettings describes a generator that the number leads, from one latent to another."""
+
+    generator: str
+    """Folder of its package, from the file's own, or the name of a shipped one."""
+    latents: str
+    """A JSON file, below the data root, else below the folder in which the command runs, with the latents ``low`` and
+    ``high``: what is drawn of the least and of the largest number (its 2nd and 98th percentile in training). What lies
+    between is on the straight line between them, what lies outside is drawn as the nearer of the two."""
+
+
 class NumbersConfig(Section):
     """One training file."""
 
@@ -57,8 +69,10 @@ class NumbersConfig(Section):
     """What the bundle is called."""
     title: str = ""
     """One sentence about it."""
-    recordings: Annotated[tuple[RecordedFile, ...], Field(min_length=1)]
+    recordings: tuple[RecordedFile, ...] = ()
     """In order of time."""
+    data: SessionsSettings | None = None
+    """Sessions of ours, in place of recordings; the number stands in a channel of their stream."""
     signal: ExpectedSignal
     target: TargetSettings
     pipeline: tuple[dict[str, JsonValue], ...] = ()
@@ -70,7 +84,24 @@ class NumbersConfig(Section):
     shortest_shift_s: Positive = 2.0
     """Chance is the score of the number shifted in time by at least this much, seconds."""
     picture: tuple[Count, Count] = (64, 64)
-    """Height and width of the bar that it draws, pixels."""
+    """Height and width of the bar that it draws, pixels; a generator's pictures have their own."""
+    draw: NumberDrawSettings | None = None
+    """A generator that the number leads, in place of a bar."""
+
+    @model_validator(mode="after")
+    def _from_recordings_or_sessions(self) -> Self:
+        if bool(self.recordings) == (self.data is not None):
+            raise ValueError(
+                "expected [[recordings]], or [data] with sessions, came "
+                + ("both" if self.recordings else "neither")
+            )
+        if self.data is not None and (
+            self.data.bids is not None or self.data.kinds or self.data.classes != FOLDERS
+        ):
+            raise ValueError(
+                "data: a number is read from sessions as they went, without bids, classes or kinds; leave these out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _does_not_read_what_it_is_to_tell(self) -> Self:

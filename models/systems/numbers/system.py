@@ -20,6 +20,7 @@ def train(
 def check(path: Path, *, data_root: Path | None) -> list[str]:
     """Read the recordings, once all are there, and cut their windows."""
     from models.settings import find_data_root
+    from models.systems.numbers.own_data import open_numbers
     from models.systems.numbers.settings import load_numbers
     from models.systems.numbers.trials import cut_windows
 
@@ -28,7 +29,7 @@ def check(path: Path, *, data_root: Path | None) -> list[str]:
     missing = [one.path for one in config.recordings if not (root / one.path).is_file()]
     if missing:
         return [f"the recording {name} below {root}" for name in missing]
-    cut_windows(config, root)
+    cut_windows(*open_numbers(path, data_root))
     return []
 
 

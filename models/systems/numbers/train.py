@@ -29,9 +29,10 @@ from bci.decoder.spec import (
 from bci.signal.pipeline import Pipeline
 from models.provenance import versions
 from models.readouts.novelty import Novelty
-from models.settings import find_data_root
+from models.systems.numbers.drawing import GRAPH, NumberDrawing, open_drawing
+from models.systems.numbers.own_data import open_numbers
 from models.systems.numbers.readout import NumberReadout, correlation, cross_predict, export, fit
-from models.systems.numbers.settings import NumbersConfig, load_numbers
+from models.systems.numbers.settings import NumbersConfig
 from models.systems.numbers.trials import Fold, NumberTrials, contiguous_folds, cut_windows
 from models.systems.system import Progress, check_worth
 
@@ -76,10 +77,11 @@ def train_numbers(
     BundleError
         If `out` holds something else than a bundle.
     """
-    config = load_numbers(path)
+    config, root = open_numbers(path, data_root)
     require_place(out)
+    drawing = open_drawing(config, root, path.resolve().parent)
     progress(0.0, "cutting windows")
-    trials = cut_windows(config, find_data_root(data_root))
+    trials = cut_windows(config, root)
     folds = contiguous_folds(trials, np.arange(len(trials)), config.folds)
     progress(0.2, "scoring, beside the number shifted in time")
     scores = score(config, trials, folds)
@@ -92,7 +94,7 @@ def train_numbers(
     progress(0.9, "fitting, exporting")
     readout = fit(trials, np.arange(len(trials)), config.readout)
     novelty = fit_novelty(readout, trials, folds)
-    spec, files = bundle_of(config, trials, readout, novelty, scores)
+    spec, files = bundle_of(config, trials, readout, novelty, scores, drawing)
     files |= {
         CARD: write_card(spec),
         "training.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
@@ -160,11 +162,17 @@ def bundle_of(
     readout: NumberReadout,
     novelty: Novelty,
     scores: dict[str, Any],
+    drawing: NumberDrawing | None,
 ) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
-    """Describe the bundle of a fitted readout, and write its graph."""
+    """Describe the bundle of a fitted readout, and write its graphs; without a `drawing` a bar is drawn."""
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     height, width = config.picture
     low, high = (float(value) for value in np.quantile(trials.values, [0.02, 0.98]))
+    high = max(high, low + 1e-9)
+    image = ImageSpec(height=height, width=width, low=0.0, high=1.0)
+    files: dict[str, bytes | str | Path] = {}
+    if drawing is not None:
+        image, files[GRAPH] = drawing.steering.package.spec.image, drawing.graph(low, high)
     spec = BundleSpec(
         name=config.name,
         title=config.title,
@@ -172,15 +180,18 @@ def bundle_of(
         pipeline=tuple(pipeline.to_json()),
         window=WindowSpec(length=config.window.length, hop=config.window.hop),
         latent=1,
-        image=ImageSpec(height=height, width=width, low=0.0, high=1.0),
+        image=image,
         result=NumberResult(
             kind="number",
             name=config.target.name,
             unit=config.target.unit,
             low=low,
-            high=max(high, low + 1e-9),
+            high=high,
         ),
-        graphs=(GraphSpec(file="readout.onnx", role="readout"),),
+        graphs=(
+            GraphSpec(file="readout.onnx", role="readout"),
+            *(GraphSpec(file=name, role="drawing") for name in files),
+        ),
         confidence=ConfidenceSpec(
             kind="gaussian",
             calibrated_on=f"windows of {len(trials.data)} recording(s), each predicted without its fold",
@@ -190,11 +201,11 @@ def bundle_of(
             flagged=float((novelty(readout.standardised(trials.windows)) > 1).mean()),
         ),
         provenance=Provenance(
-            data=dict(trials.data),
+            data={**trials.data, **(drawing.steering.data if drawing is not None else {})},
             config=config.model_dump(mode="json"),
             versions=versions(_PACKAGES),
         ),
         scores={key: value for key, value in scores.items() if key not in ("left_out", "windows")},
     )
     explained = max(0.0, float(scores.get("r2", 0.0)))
-    return spec, {"readout.onnx": export(readout, novelty, explained, trials.windows.shape[1:])}
+    return spec, {"readout.onnx": export(readout, novelty, explained, trials.windows.shape[1:]), **files}

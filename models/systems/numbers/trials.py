@@ -13,7 +13,8 @@ from bci.io.files.recording import chunks
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
 from bci.signal.windows import windows
-from models.datasets.recordings import defects_of, open_recordings
+from models.datasets.recordings import Opened, defects_of, open_recordings, require_alike
+from models.datasets.sessions import open_sessions
 from models.systems.numbers.settings import NumbersConfig
 
 Floats = NDArray[np.float64]
@@ -77,7 +78,7 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
         If a recording is missing, cannot be read, is of another rate or unit, lacks the number's channel, or is too
         short.
     """
-    opened, rate = open_recordings(config.recordings, root, config.signal.unit)
+    names, opened, rate = _open(config, root)
     signal = config.expected(rate)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     picked = Pipeline((Pick(config.signal.channels), *pipeline.steps))
@@ -86,7 +87,7 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
     for run, (recording, _) in enumerate(opened):
         if config.target.channel not in recording.signal.channels:
             raise RecordingError(
-                f"{config.recordings[run].path}: expected the number in a channel {config.target.channel!r}, came "
+                f"{names[run]}: expected the number in a channel {config.target.channel!r}, came "
                 f"{', '.join(recording.signal.channels[:12])}. Set target.channel."
             )
         column = recording.signal.channels.index(config.target.channel)
@@ -118,9 +119,20 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
         config.window.length * picked.ratio(opened[0][0].signal),
         dict(left_out),
         signal,
-        {settings.path: digest for settings, (_, digest) in zip(config.recordings, opened, strict=True)},
+        {name: digest for name, (_, digest) in zip(names, opened, strict=True)},
         defects_of(opened),
     )
+
+
+def _open(config: NumbersConfig, root: Path) -> tuple[list[str], list[Opened], float]:
+    """Open the recordings or the sessions: their paths, what they hold, and their rate."""
+    if config.data is None:
+        opened, rate = open_recordings(config.recordings, root, config.signal.unit)
+        return [one.path for one in config.recordings], opened, rate
+    sessions = open_sessions(config.data, root, needs_trials=False)
+    names = [one.path for one in sessions]
+    found = [(one.recording, one.digest) for one in sessions]
+    return names, *require_alike(found, names, config.signal.unit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
