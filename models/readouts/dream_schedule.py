@@ -15,7 +15,7 @@ class DreamSchedule:
         The most updates on dreams.
     batch : int
         Dreams of one update; each is a dream with fresh noise.
-    rate : float
+    learning_rate : float
         The highest rate of AdamW; it rises over the first third and falls to nothing at the last step.
     decay : float
         Weight decay.
@@ -25,16 +25,13 @@ class DreamSchedule:
         How often on the way it is looked at; runs held out choose where it stops.
     tuning : int
         The most updates on batches of which half are real trials.
-    seed : int
-        Of first weights, batches and noise.
     """
 
     hidden: int = 256
     steps: int = 2000
     batch: int = 256
-    rate: float = 3e-3
+    learning_rate: float = 3e-3
     decay: float = 0.01
     temperature: float = 1.0
     checks: int = 3
     tuning: int = 120
-    seed: int = 0

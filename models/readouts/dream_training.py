@@ -24,6 +24,7 @@ def networks(
     answers: NDArray[np.float32],
     latents: NDArray[np.float32],
     schedule: DreamSchedule,
+    seed: int,
     only: str | None = None,
 ) -> Iterator[tuple[str, Layers]]:
     """Train, and yield the network at every check by a name that says when it was.
@@ -35,15 +36,17 @@ def networks(
     answers, latents : (n, axes), (n, d)
         Of real trials, in the same units.
     schedule : DreamSchedule
+    seed : int
+        Of first weights, batches and noise.
     only : str, optional
         Name of the check at which training ends; that one alone is yielded.
     """
     network = layers(
         (trials.answers.shape[1], schedule.hidden, schedule.hidden, trials.latents.shape[1]),
         bias=True,
-        seed=schedule.seed,
+        seed=seed,
     )
-    random = torch.Generator().manual_seed(schedule.seed)
+    random = torch.Generator().manual_seed(seed)
     for name in _training(network, trials, (answers, latents), schedule, random):
         if only in (None, name):
             yield name, weights_of(network)
@@ -56,8 +59,8 @@ def _training(
 ) -> Iterator[str]:
     """Update the network in place; yield the name of each check when it is reached."""
     m, z = torch.from_numpy(trials.answers), torch.from_numpy(trials.latents)
-    optimiser = torch.optim.AdamW(network.parameters(), schedule.rate, weight_decay=schedule.decay)
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.rate, total_steps=schedule.steps)
+    optimiser = torch.optim.AdamW(network.parameters(), schedule.learning_rate, weight_decay=schedule.decay)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=schedule.steps)
     noise = schedule.temperature**0.5
 
     def draw(n: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,7 +79,7 @@ def _training(
             yield f"network, {step} steps"
     answers, latents = (torch.from_numpy(np.ascontiguousarray(side, np.float32)) for side in real)
     for group in optimiser.param_groups:
-        group["lr"] = schedule.rate * _TUNING
+        group["lr"] = schedule.learning_rate * _TUNING
     half = schedule.batch // 2
     for step in range(1, schedule.tuning + 1):
         chosen = torch.randint(len(answers), (half,), generator=random)

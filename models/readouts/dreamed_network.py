@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 class DreamedNetwork(Dreamed):
     """A DreamedNetwork is a network fitted to dreamed trials, or a linear readout where that reads better.
 
-    Its further options are those of `models.readouts.dream_schedule.DreamSchedule`, whose seed is that of the dreams.
+    Its further options are those of `models.readouts.dream_schedule.DreamSchedule`.
 
     Parameters
     ----------
@@ -55,16 +55,18 @@ class DreamedNetwork(Dreamed):
         **schedule: Any,
     ) -> None:
         super().__init__(generator, dreams, components, axes, banks, seed)
-        self.folds, self.schedule = folds, DreamSchedule(**schedule, seed=seed)
+        self.folds, self.schedule = folds, DreamSchedule(**schedule)
         given = {field.name: getattr(self.schedule, field.name) for field in fields(DreamSchedule)}
         wrong = [f"{name} = {given[name]}" for name in ("hidden", "steps", "checks") if given[name] < 1]
-        wrong += [f"{name} = {given[name]}" for name in ("rate", "temperature") if not given[name] > 0]
+        wrong += [
+            f"{name} = {given[name]}" for name in ("learning_rate", "temperature") if not given[name] > 0
+        ]
         wrong += [f"tuning = {self.schedule.tuning}"] if self.schedule.tuning < 0 else []
         wrong += [f"batch = {self.schedule.batch}"] if self.schedule.batch < 2 else []
         wrong += [f"folds = {folds}"] if not 1 <= folds <= 5 else []
         if wrong:
             raise ConfigError(
-                f"expected hidden, steps and checks of at least 1, rate and temperature above 0, a batch of at least "
+                f"expected hidden, steps and checks of at least 1, learning_rate and temperature above 0, a batch of at least "
                 f"2, tuning of at least 0 and 1 to 5 folds, came {', '.join(wrong)}"
             )
 
@@ -85,5 +87,5 @@ class DreamedNetwork(Dreamed):
         yield from super()._readings(trials, x, y, runs, only)
         if only is None or only.startswith("network"):
             latents = (y - trials.mean).astype(np.float32)
-            for name, found in networks(trials, trials.real(x), latents, self.schedule, only):
+            for name, found in networks(trials, trials.real(x), latents, self.schedule, self.seed, only):
                 yield name, trials.network(found)

@@ -109,7 +109,7 @@ def test_a_network_of_answers_is_exported_as_one_of_voxels(
     schedule = DreamSchedule(hidden=32, steps=120, batch=64, tuning=9)
     real = trials.real(x[:N]), (y[:N] - trials.mean).astype(np.float32)
     last = "network, 120 steps and 9 on real trials"
-    ((name, layers),) = networks(trials, *real, schedule, only=last)
+    ((name, layers),) = networks(trials, *real, schedule, 0, only=last)
     assert name == last
     network = FittedReadout(voxels, scale, trials.network(layers), np.eye(y.shape[1]))
     # The whitening is folded into the first layer: what reads answers and what reads voxels say the same.
