@@ -66,8 +66,8 @@ class DreamedNetwork(Dreamed):
         wrong += [f"folds = {folds}"] if not 1 <= folds <= 5 else []
         if wrong:
             raise ConfigError(
-                f"expected hidden, steps and checks of at least 1, learning_rate and temperature above 0, a batch of at least "
-                f"2, tuning of at least 0 and 1 to 5 folds, came {', '.join(wrong)}"
+                "expected hidden, steps and checks of at least 1, learning_rate and temperature above 0, a batch of at "
+                f"least 2, tuning of at least 0 and 1 to 5 folds, came {', '.join(wrong)}"
             )
 
     def _folds(self) -> int:
