@@ -15,8 +15,7 @@ Floats = NDArray[np.float64]
 
 _LEGEND = (
     "<p class='legend'>Each bank of features of the picture, alone, predicts training trials of runs that were held "
-    "out. What it predicts of a value's variance is what the value answers to; single trials are mostly noise, so "
-    "shares are small.</p>"
+    "out. What it predicts of a value's variance in single trials is what the value answers to.</p>"
 )
 #: Screen points of one value of a map, across and along.
 _ACROSS, _ALONG = 4, 12
@@ -42,7 +41,7 @@ def encoding_section(maps: Mapping[str, Floats], channels: Sequence[str], times:
         where = channels[channel] if one else f"{channels[channel]}, {times[at]:.2f} s"
         answering = float((values > 0).any(axis=0).mean())
         rows.append((escape(bank), escape(where), share(float(values.max())), share(answering)))
-    head = ("features", "best predicted", "of its variance", "what is predicted at all")
+    head = ("features", "best predicted", "of its variance", "share of channels or voxels predicted at all")
     return f"<h2>What answers to what</h2>{drawn}{table(head, rows, (2, 3))}{_LEGEND}"
 
 
