@@ -66,8 +66,6 @@ class DreamedTrials:
 
     def network(self, layers: Sequence[tuple[Array, Array]]) -> Network:
         """Return a network that reads standardised brain data, made of the layers of one that reads answers."""
-        (first, bias), *others = layers
-        start = self.encoding.offset - self.centre
-        layers = [(self.encoding.weights @ first, bias + start @ first), *others]
-        layers[-1] = (layers[-1][0], layers[-1][1] + self.mean)
-        return Network([(w.astype(np.float32), b.astype(np.float32)) for w, b in layers])
+        *hidden, (weights, bias) = layers
+        last = (weights, (bias + self.mean).astype(np.float32))
+        return Network([*hidden, last], Affine(self.encoding.weights, self.encoding.offset - self.centre))

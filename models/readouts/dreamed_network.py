@@ -3,8 +3,8 @@
 The network reads white answers (`models.encoding.white`) of dreamed trials whose noise is fresh at every update, and is
 then tuned on real trials. How long it learns of either, and whether the network, the linear dreamed readout or ridge is
 taken, is decided by the mean cosine on runs held out of the training data. The same held-out predictions give its gain
-and its variance (`models.readouts.recalibration`). The whitening is folded into the first layer, so that it is exported
-as a network from voxels to latents.
+and its variance (`models.readouts.recalibration`). It is exported as the affine map to white answers and the layers
+behind it.
 """
 
 from collections.abc import Iterator

@@ -202,6 +202,10 @@ def _body(graph: GraphParts, mapping: Map, name: str) -> str:
         return graph.node("Cast", [double], "standard", to=TensorProto.FLOAT)
     if not isinstance(mapping, Network):
         raise TypeError(f"expected a map of models.readouts.maps, came {type(mapping).__name__}")
+    if mapping.front is not None:
+        graph.constant("front_weights", mapping.front.weights)
+        graph.constant("front_offset", mapping.front.offset)
+        name = graph.node("Gemm", [name, "front_weights", "front_offset"], "front")
     for number, (weights, bias) in enumerate(mapping.layers):
         if number:
             name = graph.node("Relu", [name], f"active{number}")

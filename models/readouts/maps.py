@@ -82,19 +82,22 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """A Network is dense layers with ReLU between them.
+    """A Network is dense layers with ReLU between them, and maybe an affine map before them.
 
     Attributes
     ----------
     layers : list of (weights, bias)
         Each (inputs, outputs) and (outputs,) float32.
+    front : Affine, optional
+        From voxels to what the layers read, where that is far less.
     """
 
     layers: list[tuple[Array, Array]]
+    front: Affine | None = None
 
     def __call__(self, voxels: Array) -> Array:
         """Read: (n, voxels) to (n, d)."""
-        out = voxels
+        out = voxels if self.front is None else self.front(voxels)
         for number, (weights, bias) in enumerate(self.layers):
             out = (np.maximum(out, 0) if number else out) @ weights + bias
         return out
@@ -103,4 +106,4 @@ class Network:
         """Return the map whose answers lie `gain` times as far from `centre`."""
         *hidden, (weights, bias) = self.layers
         last = weights * np.float32(gain), (centre + gain * (bias - centre)).astype(bias.dtype)
-        return Network([*hidden, last])
+        return Network([*hidden, last], self.front)

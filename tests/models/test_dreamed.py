@@ -112,7 +112,7 @@ def test_a_network_of_answers_is_exported_as_one_of_voxels(
     ((name, layers),) = networks(trials, *real, schedule, 0, only=last)
     assert name == last
     network = FittedReadout(voxels, scale, trials.network(layers), np.eye(y.shape[1]))
-    # The whitening is folded into the first layer: what reads answers and what reads voxels say the same.
+    # What reads answers and what reads voxels say the same.
     hidden = trials.real(x[N:])
     for number, (weights, bias) in enumerate(layers):
         hidden = (np.maximum(hidden, 0) if number else hidden) @ weights + bias
