@@ -19,6 +19,8 @@ _LEGEND = (
 )
 #: Screen points of one value of a map, across and along.
 _ACROSS, _ALONG = 4, 12
+#: Points of a curve over voxels.
+_POINTS = 60
 
 
 def encoding_section(maps: Mapping[str, Floats], channels: Sequence[str], times: Sequence[float]) -> str:
@@ -69,11 +71,13 @@ def _curves(shaped: Mapping[str, Floats]) -> str:
     lines = []
     for number, (bank, values) in enumerate(shaped.items()):
         falling = np.sort(values[0])[::-1]
-        lines.append(Line(bank, list(range(1, 1 + len(falling))), falling.tolist(), colours[number % 3]))
-    return chart(
+        few = np.unique(np.linspace(0, len(falling) - 1, min(_POINTS, len(falling))).astype(int))
+        lines.append(Line(bank, (few + 1).tolist(), falling[few].tolist(), colours[number % 3]))
+    drawn = chart(
         lines,
         title="Variance predicted, voxels in falling order",
         x_label="voxels",
         y_label="variance predicted",
         percent=True,
     )
+    return f"<div class='charts'>{drawn}</div>"
