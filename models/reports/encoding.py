@@ -80,4 +80,4 @@ def _curves(shaped: Mapping[str, Floats]) -> str:
         y_label="variance predicted",
         percent=True,
     )
-    return f"<div class='charts'>{drawn}</div>"
+    return f"<div class='two'>{drawn}</div>"
