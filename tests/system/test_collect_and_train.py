@@ -28,10 +28,10 @@ picture_px = [64, 64]
 max_png = 0
 [experiment]
 folder = "{pictures}"
-repeats = 2
+repeats = 1
 stimulus_s = 0.2
-blank_s = 0.15
-lead_in_s = 2.0
+blank_s = 0.1
+lead_in_s = 1.5
 """
 
 TRAINING = """
@@ -59,11 +59,11 @@ block = 10
 
 
 def shades(folder: Path) -> Path:
-    """Write six dark and six light pictures, each kind into a folder of its own."""
+    """Write ten dark and ten light pictures, each kind into a folder of its own."""
     random = np.random.default_rng(4)
     for kind, level in (("dark", 40), ("light", 215)):
         (folder / kind).mkdir(parents=True)
-        for i in range(6):
+        for i in range(10):
             pixels = np.clip(level + random.normal(0, 12, (8, 8, 1)), 0, 255).astype(np.uint8)
             image = Image.fromarray(np.repeat(pixels, 3, axis=2)).resize((64, 64))
             image.save(folder / kind / f"{i}.png")
@@ -78,17 +78,17 @@ def test_a_stream_and_a_folder_of_pictures_become_a_decoder_in_four_commands(tmp
     collected = finish(start("run", session_file, "--out", out, "--json"))
     assert collected.status == 0, collected.words
     assert collected.result["decoders"] == {}
-    assert "Nothing was decoded: this session collects. 24 trials were shown." in collected.result["told"]
+    assert "Nothing was decoded: this session collects. 20 trials were shown." in collected.result["told"]
     with (collected.folder / "events.tsv").open(newline="", encoding="utf-8") as file:
         events = [row for row in csv.DictReader(file, delimiter="\t") if row["trial_type"] == "stimulus"]
     assert {event["stim_file"].split("/")[1] for event in events} == {"dark", "light"}
     assert all(float(event["onset"]) > 0 for event in events)
-    assert call("reproduce", collected.folder, "--json").result["pictures_equal"] == 24
+    assert call("reproduce", collected.folder, "--json").result["pictures_equal"] == 20
 
     training_file.write_text(TRAINING.format(session=collected.folder.as_posix()))
     found = call("data", training_file, "--json").result
     assert found["columns"] == ["session", "dark", "light", "trials"]
-    assert found["rows"][0][-1] + sum(found["left_out"].values()) == 24
+    assert found["rows"][0][-1] + sum(found["left_out"].values()) == 20
 
     trained = call("train", training_file, "--out", bundle, "--json")
     assert trained.status == 0, trained.words
@@ -96,7 +96,7 @@ def test_a_stream_and_a_folder_of_pictures_become_a_decoder_in_four_commands(tmp
     stated = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     assert stated["result"]["labels"] == ["dark", "light"]
 
-    read = finish(start("run", session_file, "--bundle", bundle, "--seconds", "9", "--out", out, "--json"))
+    read = finish(start("run", session_file, "--bundle", bundle, "--out", out, "--json"))
     assert read.status == 0, read.words
     assert read.result["reconstructions"] > 5
     scores = read.result["identification"]
