@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from bci.cli.output import Output, styled
-from bci.config.experiment import ImagesSettings
+from bci.config.experiment import ImagesSettings, LatentsSettings
 from bci.config.session import SessionConfig
 from bci.decoder.bundle import Bundle
 from bci.errors import RecordingError
+from bci.session.recorded import RecordedSession
 
 
 def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
@@ -15,40 +16,46 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
 
     Needs no extra: see `models.sessions.readings`.
     """
-    from bci.session.recorded import RecordedSession
-    from models.sessions.readings import LATENTS, count_left_out, known_latents, readings_of, score
+    from models.sessions.readings import (
+        LATENTS,
+        count_left_out,
+        drawn_latents,
+        known_latents,
+        readings_of,
+        score,
+    )
 
     shown = config.experiment
     if not config.decoders or shown is None:
         return {}
-    if Bundle.load(config.decoders[config.driver].bundle).spec.result.kind == "classes":
-        return _score_classes(folder)
-    if not isinstance(shown, ImagesSettings) or not (shown.folder / LATENTS).is_file():
-        return {}
+    folder_shown = shown.folder if isinstance(shown, ImagesSettings) else None
     try:
         session = RecordedSession.read(folder)
-        _require_pictures(session.sole_bundle(session.driver))
+        bundle = session.sole_bundle(session.driver)
+        if bundle.spec.result.kind == "classes":
+            return _score_classes(session, bundle)
+        if folder_shown is not None and not (folder_shown / LATENTS).is_file():
+            return {}
+        if folder_shown is None and not isinstance(shown, LatentsSettings):
+            return {}
+        _require_pictures(bundle)
         trials = session.trials(session.driver)
-        scores: dict[str, Any] = score(readings_of(trials), known_latents(shown.folder))
+        size = bundle.latent_size
+        latents = drawn_latents(session, size) if folder_shown is None else known_latents(folder_shown)
+        scores: dict[str, Any] = score(readings_of(trials), latents)
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
     left_out = count_left_out(trials)
     return scores | ({"left_out": left_out} if left_out else {})
 
 
-def _score_classes(folder: Path) -> dict[str, Any]:
-    """Return what single trials tell of classes; why not, where a session whose pictures have classes has too few."""
-    from bci.session.recorded import RecordedSession
+def _score_classes(session: RecordedSession, bundle: Bundle) -> dict[str, Any]:
+    """Return what single trials tell of classes; nothing where the pictures of a session have none."""
     from models.sessions.classes import class_readings, knows_classes, score_classes
 
-    try:
-        session = RecordedSession.read(folder)
-        bundle = session.sole_bundle(session.driver)
-        if not knows_classes(session, bundle):
-            return {}
-        scores: dict[str, Any] = score_classes(class_readings(session, bundle))
-    except RecordingError as error:
-        return {"headline": f"not scored: {error}", "informed": False}
+    if not knows_classes(session, bundle):
+        return {}
+    scores: dict[str, Any] = score_classes(class_readings(session, bundle))
     return scores
 
 
@@ -62,7 +69,6 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     BciError
         If the session is not whole, decoded no epochs, or showed pictures of unknown latents.
     """
-    from bci.session.recorded import RecordedSession
     from bci.session.scrambled import scramble
     from models.sessions.readings import Reading, known_latents, score, stimulus_name
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.renderer import Artist
 from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain, write_whole
 from bci.io.files.npy import load_array
@@ -26,7 +27,15 @@ from models.reports.decoded import Decoded
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
 from models.sessions.page import latency_section, live_section, oracle_words
-from models.sessions.readings import LATENTS, Reading, count_left_out, known_latents, readings_of, score
+from models.sessions.readings import (
+    LATENTS,
+    Reading,
+    count_left_out,
+    drawn_latents,
+    known_latents,
+    readings_of,
+    score,
+)
 from models.systems.registry import system_of_bundle
 
 #: In a session's own folder: its report.
@@ -80,8 +89,7 @@ def evaluate_session(
     """
     say = progress or (lambda done, text: None)
     session = RecordedSession.read(folder)
-    config, stimuli = session.config, _stimuli(session)
-    bundle = session.sole_bundle(session.driver)
+    config, bundle = session.config, session.sole_bundle(session.driver)
     if bundle.spec.result.kind != "picture":
         raise RecordingError(
             f"{folder}: its bundle {bundle.name!r} gives {bundle.spec.result}, which cannot be compared with pictures. "
@@ -89,10 +97,10 @@ def evaluate_session(
         )
     trials = session.trials(session.driver)
     readings = readings_of(trials)
-    latents = known_latents(stimuli)
+    stimuli, latents, picture = _stimuli(session, bundle)
     scored = score(readings, latents, seed)
     draw = artist(bundle)
-    decoded = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
+    decoded = _decoded(stimuli, picture, readings, latents, bundle.image_size, session.simulated)
     body = Body.score(
         decoded,
         draw,
@@ -147,20 +155,37 @@ def evaluate_session(
     return ready
 
 
-def _stimuli(session: RecordedSession) -> Path:
-    """Return the folder of the pictures that were shown, and of their latents."""
-    folder = session.experiment().get("folder")
+def _stimuli(
+    session: RecordedSession, bundle: Bundle
+) -> tuple[Path, Mapping[str, NDArray[np.float32]], Callable[[str], NDArray[np.uint8]]]:
+    """Return where the pictures that were shown come from, their latents by their names, and what gives each again."""
+    experiment = session.experiment()
+    if experiment.get("protocol") == "latents":
+        return _drawn(session, bundle, experiment.get("drawn_by"))
+    folder = experiment.get("folder")
     if not folder or not (Path(folder) / LATENTS).is_file():
         raise RecordingError(
             f"{session.folder}: {LATENTS} was expected beside the pictures that were shown, in {folder}, and is not "
             "there: without the pictures' latents nothing tells what should have been read. Name a session of pictures "
             "that a generator drew."
         )
-    return Path(folder)
+    stimuli = Path(folder)
+    return stimuli, known_latents(stimuli), lambda name: _picture(stimuli, name, bundle.image_size)
+
+
+def _drawn(
+    session: RecordedSession, bundle: Bundle, drawn_by: str | None
+) -> tuple[Path, Mapping[str, NDArray[np.float32]], Callable[[str], NDArray[np.uint8]]]:
+    """Return the same of a session whose pictures a generator drew while it ran, drawn again by that generator."""
+    latents = drawn_latents(session, bundle.latent_size)
+    painter = bundle if drawn_by is None else Bundle.load(drawn_by)
+    paint = Artist(painter)
+    return painter.folder, latents, lambda name: _sized(paint(latents[name][None])[0], bundle.image_size)
 
 
 def _decoded(
     stimuli: Path,
+    picture: Callable[[str], NDArray[np.uint8]],
     readings: list[Reading],
     latents: Mapping[str, NDArray[np.float32]],
     size: tuple[int, int],
@@ -175,7 +200,7 @@ def _decoded(
     if counts.min() > 1:
         averaged = np.stack([predicted[which == k].mean(0) for k in range(len(names))])
     repeats = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    seen = np.stack([_picture(stimuli, name, size) for name in names])
+    seen = np.stack([picture(name) for name in names])
     reference = stimuli / "reference.npy"
     if reference.is_file():
         over = np.stack([_sized(pixels, size) for pixels in load_array(reference, RecordingError)])

@@ -1,6 +1,5 @@
 """The latents of the pictures that sessions showed, by the names of the pictures."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from bci.errors import RecordingError
 from bci.session.recorded import RecordedSession
 from models.datasets.session_settings import SessionsSettings
 from models.datasets.sessions import STIMULUS, find_sessions
-from models.sessions.readings import LATENTS, known_latents
+from models.sessions.readings import LATENTS, drawn_latents, known_latents
 
 
 def latents_shown(
@@ -43,11 +42,7 @@ def latents_shown(
         session = RecordedSession.read(folder)
         stimuli = session.experiment().get("folder")
         rows = [row for row in session.table("trials") if (row.get("type") or STIMULUS) in kinds]
-        drawn = {
-            row["name"]: np.array(json.loads(row["stimulus_latent"]), np.float32)
-            for row in rows
-            if row.get("stimulus_latent")
-        }
+        drawn = drawn_latents(session)
         beside = known_latents(Path(stimuli)) if stimuli and (Path(stimuli) / LATENTS).is_file() else {}
         for name in dict.fromkeys(row["name"] for row in rows):
             one = drawn.get(name, beside.get(name))

@@ -3,6 +3,7 @@
 Arrays alone, so that a machine without the extra ``train`` scores the session that it has just run.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,34 @@ def known_latents(stimuli: Path) -> dict[str, NDArray[np.float32]]:
             f"{stimuli}: expected the pictures' latents in {LATENTS}, came {error}. Without them it is unknown what "
             "should have been read."
         ) from None
+
+
+def drawn_latents(session: RecordedSession, size: int | None = None) -> dict[str, NDArray[np.float32]]:
+    """Return the latent of each picture that a generator drew while the session ran, by its name, as trials.csv says.
+
+    Parameters
+    ----------
+    session : RecordedSession
+    size : int, optional
+        How many values they must have to be compared with what was read.
+
+    Raises
+    ------
+    RecordingError
+        If the table is missing or not whole, or the latents are of another size.
+    """
+    latents = {
+        row["name"]: np.array(json.loads(row["stimulus_latent"]), np.float32)
+        for row in session.table("trials")
+        if row.get("stimulus_latent")
+    }
+    came = sorted({len(latent) for latent in latents.values()})
+    if size is not None and came not in ([], [size]):
+        raise RecordingError(
+            f"{session.folder}: expected pictures of {size} latents, as was read, came those of {came[0]}: they cannot "
+            "be compared. Name a session whose pictures the bundle's own generator drew."
+        )
+    return latents
 
 
 def score(

@@ -30,7 +30,7 @@ from models.datasets.epochs import usable_epochs
 from models.datasets.session_settings import SessionsSettings
 from models.datasets.sessions import open_sessions
 from models.sessions.evaluate import evaluate_session
-from models.sessions.readings import count_left_out, read_trials
+from models.sessions.readings import count_left_out, drawn_latents, known_latents, read_trials
 
 SAMPLES, CHANGES = 1296, 19
 
@@ -386,3 +386,31 @@ def test_a_stimulus_that_no_experiment_showed_is_a_trial_without_a_number(copy: 
     assert last.left_out == ""
     assert not last.late
     assert math.isfinite(last.confidence)
+
+
+def test_pictures_that_a_generator_drew_meanwhile_are_scored_by_the_latents_in_the_table(
+    copy: Path, tmp_path: Path
+) -> None:
+    by_folder = evaluate_session(copy, tmp_path / "one", permutations=20)
+    session = RecordedSession.read(copy)
+    latents = known_latents(Path(session.experiment()["folder"]))
+    for path in copy.glob("trials*.csv"):
+        rows = raw_rows(path)
+        for row in rows:
+            row["stimulus_latent"] = (
+                json.dumps(latents[row["name"]].tolist()) if row["name"] in latents else ""
+            )
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    config["experiment"] = {"protocol": "latents"}
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    drawn = evaluate_session(copy, tmp_path / "two", permutations=20)
+    assert drawn["trials"] == by_folder["trials"] == 4
+    assert drawn["two_way"] == by_folder["two_way"]
+    with pytest.raises(
+        RecordingError, match=r"expected pictures of 7 latents, as was read, came those of \d"
+    ):
+        drawn_latents(RecordedSession.read(copy), 7)
