@@ -27,6 +27,7 @@ from bci.cli.words import words_in
 from bci.errors import BciError
 from bci.io.files.folder import plain
 from bci.signal.foreign import on_one_line, visible
+from bci.signal.types import Signal
 
 
 class Output:
@@ -161,6 +162,17 @@ def show(cell: Any) -> str:
     if isinstance(cell, float):
         return "none" if cell != cell else f"{cell:.4g}"
     return str(cell)
+
+
+def size_of(signal: Signal) -> str:
+    """Write how large a sample of a signal is.
+
+    >>> size_of(Signal("eeg", 160.0, (64,))), size_of(Signal("BOLD-raw", 1.0, (64, 64, 18)))
+    ('64 channels', '64×64×18 voxels')
+    """
+    if len(signal.shape) == 3:
+        return f"{'×'.join(map(str, signal.shape))} voxels"
+    return f"{signal.shape[0]} channels"
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bci.cli.output import Output, styled
+from bci.cli.output import Output, size_of, styled
 from bci.config.experiment import ExperimentSettings
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, ReplaySettings
@@ -199,9 +199,7 @@ class _Rehearsal:
         if not isinstance(source, ReplaySettings):
             self.say("source    the simulator")
             return recording.signal, speed, {}
-        self.say(
-            f"recording {recording.name}: {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz"
-        )
+        self.say(f"recording {recording.name}: {size_of(recording.signal)} at {recording.signal.rate:g} Hz")
         for defect in recording.defects:
             self.say("          ", styled("yellow", "defect:"), f" {defect}")
         Timetable(recording, speed, start=source.start, stop=source.stop, loop=source.loop)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from bci.cli.given import find_given
-from bci.cli.output import styled, use
+from bci.cli.output import size_of, styled, use
 from bci.cli.run import Json
 from bci.errors import ConfigError
 from bci.io.files.kinds import RECORDING
@@ -78,7 +78,7 @@ def replay(
     ) as player:
         output.say(
             styled("bold", name),
-            f": {recording.signal.shape[0]} channels at {recording.signal.rate:g} Hz, "
+            f": {size_of(recording.signal)} at {recording.signal.rate:g} Hz, "
             f"{player.speed:g}× real time; markers on {player.marker_source_id}. Ctrl-C ends it.",
         )
         with output.progress() as progress:

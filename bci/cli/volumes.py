@@ -9,6 +9,7 @@ import typer
 
 from bci.cli.needing import needing
 from bci.cli.output import Output, styled, use
+from bci.cli.reference_volume import reference
 from bci.cli.run import Json
 from bci.errors import ConfigError
 
@@ -53,6 +54,7 @@ def register(app: typer.Typer) -> None:
     volumes.command()(receive)
     volumes.command()(send)
     volumes.command()(info)
+    volumes.command()(reference)
     app.add_typer(volumes)
 
 

@@ -61,6 +61,17 @@ def walk_nifti(path: Path, content: bytes | None = None) -> Iterator[Volume]:
         raise RecordingError(f"no whole NIfTI image: {type(error).__name__}: {error}") from None
 
 
+def nifti_bytes(values: NDArray[Any], affine: NDArray[np.float64], tr: float = float("nan")) -> bytes:
+    """Return a NIfTI file of one volume (x, y, z), its affine (4, 4) in millimetre, the TR in seconds if known."""
+    make: Any = nibabel.Nifti1Image
+    image = make(values, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    if tr > 0:
+        image.header["pixdim"][4] = tr
+    content: bytes = image.to_bytes()
+    return content
+
+
 def _open(path: Path, content: bytes | None) -> Any:
     if content is None:
         return nibabel.load(path)

@@ -2,11 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import nibabel
-
-from bci.io.volumes.nifti import is_nifti
+from bci.io.volumes.nifti import is_nifti, nifti_bytes
 from bci.io.volumes.run_on_disk import files_by_place, volumes_of
 from bci.io.volumes.volume import SliceImage, Volume
 from bci.signal.clock import Clock
@@ -95,12 +92,6 @@ def copy_at_pace(contents: list[Paced], folder: Path, tr: float, clock: Clock) -
 
 def _nifti_of(volume: Volume) -> Callable[[], bytes]:
     def content() -> bytes:
-        make: Any = nibabel.Nifti1Image
-        image = make(volume.data, volume.series.affine)
-        image.header.set_xyzt_units("mm", "sec")
-        if volume.series.tr > 0:
-            image.header["pixdim"][4] = volume.series.tr
-        data: bytes = image.to_bytes()
-        return data
+        return nifti_bytes(volume.data, volume.series.affine, volume.series.tr)
 
     return content

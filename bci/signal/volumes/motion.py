@@ -80,7 +80,7 @@ class MotionCorrection:
     def start(self, signal: Signal) -> Kernel:
         """Return a stage that refuses its first sample: without a session there is no reference and no mask."""
         self.output(signal)
-        return UnboundMask(self.mask)
+        return _Unaligned(self.mask, signal)
 
     def with_run(self, run: Run) -> Step:
         """Return the step with the session's reference volume, affine and mask.
@@ -191,12 +191,28 @@ class Reslicer:
         return sampled(volume, places, self.interpolation), flags
 
 
+def _side(signal: Signal) -> Signal:
+    return Signal("motion", signal.rate, (len(COLUMNS),), COLUMNS, "", "float64")
+
+
+class _Unaligned(UnboundMask):
+    """An _Unaligned says what a session will have beside the samples, before it fixes the reference and the mask."""
+
+    def __init__(self, mask: str, signal: Signal) -> None:
+        super().__init__(mask)
+        self.side = _side(signal)
+
+    def take_side(self) -> tuple[int, Samples]:
+        """Return no rows: it takes no samples."""
+        return 0, np.empty((0, len(COLUMNS)))
+
+
 class _Following:
     ratio = 1
     settle = 0
 
     def __init__(self, realigner: Realigner, reslicer: Reslicer, signal: Signal) -> None:
-        self.side = Signal("motion", signal.rate, (len(COLUMNS),), COLUMNS, "", "float64")
+        self.side = _side(signal)
         self._realigner, self._reslicer = realigner, reslicer
         self._voxels = int(reslicer.mask.sum())
         self._before: Motion | None = None

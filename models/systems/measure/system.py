@@ -1,21 +1,24 @@
-"""A measure, described as a system: the mean of some channels over an epoch, times a scale; nothing of it is fitted.
+"""A measure, described as a system: the mean of some channels over an epoch or a window; nothing of it is fitted.
 
 Of counts of spikes it is a firing rate, behind a `band_power` step a band's power, of voxels a region's mean. Evolving
 pictures are selected by it (``[experiment] fitness = "value"``), drawn by another bundle (``drawn_by``).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
+from bci.config.run import RunSettings
 from bci.config.toml import load_settings
 from bci.decoder.bundle import Bundle, require_place, save_bundle
 from bci.decoder.result import NumberResult
-from bci.decoder.spec import BundleSpec, EpochSpec, GraphSpec, ImageSpec, Provenance, SignalSpec
+from bci.decoder.spec import BundleSpec, EpochSpec, GraphSpec, ImageSpec, Provenance, SignalSpec, WindowSpec
 from bci.errors import BundleError, ConfigError
 from bci.signal.pipeline import Pipeline
+from bci.signal.run import Run
 from bci.signal.types import Signal
 from models.provenance import versions
 from models.reports.decoded import Decoded
@@ -30,8 +33,8 @@ class MeasuredSignal(Section):
     """What it is called."""
     rate: Annotated[float, Field(gt=0)]
     """Samples per second."""
-    channels: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Labels of all its channels that the measure or its pipeline needs."""
+    channels: tuple[str, ...] = ()
+    """Labels of all its channels that the measure or its pipeline needs; of volumes, none."""
     unit: str = ""
     """Unit of its values."""
 
@@ -64,6 +67,15 @@ class MeasuredEpoch(Section):
     """Around which events, as a regular expression."""
 
 
+class MeasuredWindow(Section):
+    """MeasuredWindow describes windows that are averaged one after the other, where no flip is cut around."""
+
+    length: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """How many samples of what the pipeline gives."""
+    hop: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """How many from one window to the next."""
+
+
 class MeasureConfig(Section):
     """A training file of kind ``measure``."""
 
@@ -78,31 +90,56 @@ class MeasureConfig(Section):
     """What comes in."""
     pipeline: tuple[dict[str, JsonValue], ...] = ()
     """Steps from signal to epoch, as a bundle holds them."""
-    epoch: MeasuredEpoch
-    """What is cut around a flip."""
+    epoch: MeasuredEpoch | None = None
+    """What is cut around a flip; this or `window`."""
+    window: MeasuredWindow | None = None
+    """What is cut all the time; this or `epoch`."""
     measure: Measured
     """What is read of it."""
+    run: RunSettings = RunSettings()
+    """Of volumes: the reference and the masks that steps name, as in a session's [run]. Volumes are of the reference's
+    size, and a step that leaves `voxels` out is given the number and the hash of its mask."""
+
+    @model_validator(mode="after")
+    def _is_cut_in_one_way(self) -> Self:
+        if (self.epoch is None) == (self.window is None):
+            raise ValueError("expected [epoch] (around flips) or [window] (all the time), one of the two")
+        return self
+
+    def cut(self) -> EpochSpec | WindowSpec:
+        """Return it as a bundle has it."""
+        if self.epoch is not None:
+            return EpochSpec(start=self.epoch.start, stop=self.epoch.stop, markers=self.epoch.markers)
+        assert self.window is not None
+        return WindowSpec(length=self.window.length, hop=self.window.hop)
 
 
-def bundle_of(config: MeasureConfig) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
-    """Describe the bundle of a measure, and write its graph.
+def bundle_of(config: MeasureConfig, folder: Path) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
+    """Describe the bundle of a measure whose file lies in a folder, and write its graph.
 
     Raises
     ------
     ConfigError
-        If the pipeline gives no channel of that name.
+        If the pipeline gives no channel of that name, or what it needs of ``[run]`` is missing or does not fit.
     """
+    run = config.run.placed(folder).load()
     own = config.signal
-    signal = Signal(own.name, own.rate, (len(own.channels),), own.channels, own.unit)
-    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
-    output = pipeline.output(signal)
+    if not own.channels and run.reference is None:
+        raise ConfigError(
+            "[signal] channels: expected labels of channels, or of volumes a [run] reference, came neither. "
+            "`bci volumes reference` writes one."
+        )
+    shape = (len(own.channels),) if run.reference is None or own.channels else run.reference.shape
+    signal = Signal(own.name, own.rate, shape, own.channels, own.unit)
+    pipeline = Pipeline.from_json([_with_mask(step, run) for step in config.pipeline])
+    output = pipeline.for_run(run).output(signal)
     missing = sorted(set(config.measure.channels) - set(output.channels))
     if missing:
         raise ConfigError(
             f"[measure] channels: expected some of {', '.join(output.channels)}, came {', '.join(missing)}. "
             "Name channels that the pipeline gives."
         )
-    length = EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers=config.epoch.markers)
+    cut = config.cut()
     weights = np.zeros(output.shape, np.float32)
     weights[[output.channels.index(name) for name in config.measure.channels]] = 1
     weights *= np.float32(config.measure.scale / weights.sum())
@@ -111,7 +148,7 @@ def bundle_of(config: MeasureConfig) -> tuple[BundleSpec, dict[str, bytes | str 
         title=config.title,
         signal=SignalSpec.of(signal),
         pipeline=tuple(pipeline.to_json()),
-        window=length,
+        window=cut,
         latent=1,
         image=ImageSpec(height=config.picture[0], width=config.picture[1], low=0.0, high=1.0),
         result=NumberResult(
@@ -124,8 +161,17 @@ def bundle_of(config: MeasureConfig) -> tuple[BundleSpec, dict[str, bytes | str 
         graphs=(GraphSpec(file="readout.onnx", role="readout"),),
         provenance=Provenance(config=config.model_dump(mode="json"), versions=versions(("numpy", "onnx"))),
     )
-    samples = round((config.epoch.stop - config.epoch.start) * output.rate)
-    return spec, {"readout.onnx": _graph((samples, *output.shape), weights)}
+    return spec, {"readout.onnx": _graph((cut.samples(output.rate), *output.shape), weights)}
+
+
+def _with_mask(step: Mapping[str, JsonValue], run: Run) -> dict[str, JsonValue]:
+    """Return a step; where it names a mask and not how many voxels it has, with their number and the mask's hash."""
+    name = step.get("mask")
+    if not isinstance(name, str) or "voxels" in step:
+        return dict(step)
+    filled = {**step, "voxels": int(run.mask(name).sum())}
+    # A step after the one that takes a mask's voxels counts them, and leaves the hash to that one.
+    return filled if "regions" in step else {**filled, "sha256": run.hashes[f"masks.{name}"]}
 
 
 def _graph(window: tuple[int, ...], weights: np.ndarray) -> bytes:
@@ -156,13 +202,13 @@ def train(
     """Write the bundle; there is nothing to fit."""
     config = load_settings(path, MeasureConfig, "training")
     require_place(out)
-    spec, files = bundle_of(config)
+    spec, files = bundle_of(config, path.parent)
     return {"measures": str(spec.result), "hash": save_bundle(out, spec, files).hash}
 
 
 def check(path: Path, *, data_root: Path | None) -> list[str]:
-    """Read the file and make the bundle; it names no other file."""
-    bundle_of(load_settings(path, MeasureConfig, "training"))
+    """Read the file and what it names, and make the bundle."""
+    bundle_of(load_settings(path, MeasureConfig, "training"), path.parent)
     return []
 
 

@@ -1,0 +1,46 @@
+"""`bci volumes reference`: what a session of volumes is aligned to, and the masks that its decoder reads."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bci.cli.needing import needing
+from bci.cli.output import use
+from bci.cli.run import Json
+from bci.errors import ConfigError
+
+
+def reference(
+    run: Annotated[Path, typer.Argument(help="A folder of DICOM or NIfTI files, or a 4-D NIfTI file.")],
+    out: Annotated[Path, typer.Option(help="Folder that the files are written into.")],
+    sphere: Annotated[
+        list[str] | None,
+        typer.Option(help="A region: NAME=X,Y,Z,RADIUS in millimetre; several times for several."),
+    ] = None,
+    volume: Annotated[int, typer.Option(min=0, help="Which volume of the run, from 0.")] = 1,
+    series: Annotated[
+        int | None, typer.Option(min=0, help="Number of the series, where a folder holds several.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take the reference volume, the brain's mask and regions from a short run, for a session's [run] section.
+
+    Run it on a few volumes scanned before the session, with the session's own slices. The brain is where the volume,
+    smoothed by 8 mm, is brighter than a quarter of its 98th percentile; a region is a sphere within it, in millimetres
+    of the scanner (x to the right, y forward, z up). `reference.png` shows where they lie: look at it. Needs the `fmri`
+    extra.
+    """
+    output = use(json)
+    with needing("fmri", "reading volumes"):
+        from bci.io.volumes.reference import Sphere, write_reference
+
+    if not run.exists():
+        raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
+    spheres = [Sphere.parse(text) for text in sphere or ()]
+    facts = write_reference(run, out, spheres, place=volume, series=series)
+    voxels = {f"voxels of {name}": count for name, count in facts["voxels"].items()}
+    tr = "not stated" if facts["tr"] is None else f"{facts['tr']:g} s"
+    output.facts(f"volume {volume} of {run}", {"size": facts["shape"], "TR": tr, **voxels})
+    output.say(f"written into {out}: {', '.join(facts['files'])}")
+    output.result({"run": str(run), "out": str(out), "volume": volume, **facts})

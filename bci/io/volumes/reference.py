@@ -1,0 +1,190 @@
+"""A reference volume, a brain mask and regions, taken from a short run before a session for its ``[run]``."""
+
+import gzip
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from bci.errors import ConfigError
+from bci.io.volumes.nifti import nifti_bytes
+from bci.io.volumes.run_on_disk import volumes_of
+from bci.signal.volumes.realign import brain
+from bci.signal.volumes.rigid import Affine, grid_points, voxel_sizes_mm
+
+#: Names of the files beside those of regions: the volume, the mask of the brain, the picture of all of them.
+VOLUME, BRAIN, PICTURE = "reference.nii.gz", "brain.nii.gz", "reference.png"
+
+#: Colours of regions in the picture, in the order in which they are named.
+_COLOURS = ((255, 96, 64), (64, 200, 255), (120, 255, 96), (255, 220, 64))
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """A Sphere is a region: all voxels of the brain whose centres lie within a radius of a place."""
+
+    name: str
+    """What its file is called."""
+    centre_mm: tuple[float, float, float]
+    """In world coordinates of the run, x to the right, y forward, z up."""
+    radius_mm: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``NAME=X,Y,Z,RADIUS``, millimetre.
+
+        >>> Sphere.parse("visual=-8,-50,-30,9")
+        Sphere(name='visual', centre_mm=(-8.0, -50.0, -30.0), radius_mm=9.0)
+        """
+        name, _, rest = text.partition("=")
+        try:
+            x, y, z, radius = (float(part) for part in rest.split(","))
+        except ValueError:
+            raise ConfigError(
+                f"a sphere: expected NAME=X,Y,Z,RADIUS in millimetre, came {text[:100]!r}. "
+                "For example: --sphere visual=-8,-50,-30,9"
+            ) from None
+        if not (name.isidentifier() and len(name) <= 40 and name not in ("brain", "reference")):
+            raise ConfigError(
+                f"a sphere's name: expected letters, digits and _, other than brain and reference, came {name[:100]!r}"
+            )
+        if not (all(map(math.isfinite, (x, y, z, radius))) and radius > 0):
+            raise ConfigError(
+                f"sphere {name!r}: expected finite millimetres and a radius above 0, came {rest!r}"
+            )
+        return cls(name, (x, y, z), radius)
+
+    def voxels(self, within: NDArray[np.bool_], affine: Affine) -> NDArray[np.bool_]:
+        """Return its voxels among those of a mask: (x, y, z) bool.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        points = grid_points(within.shape, affine)
+        near = np.linalg.norm(points - np.array(self.centre_mm), axis=1) <= self.radius_mm
+        chosen = np.asarray(near.reshape(within.shape) & within)
+        if not chosen.any():
+            inside = points[within.ravel()]
+            low, high = inside.min(axis=0).round(), inside.max(axis=0).round()
+            reach = ", ".join(f"{axis} {a:g} to {b:g}" for axis, a, b in zip("xyz", low, high, strict=True))
+            raise ConfigError(
+                f"sphere {self.name!r} holds no voxel of the brain, which reaches from {reach} mm. Choose its place on "
+                f"{PICTURE}, or a larger radius."
+            )
+        return chosen
+
+
+def write_reference(
+    run: Path, out: Path, spheres: Sequence[Sphere] = (), *, place: int = 1, series: int | None = None
+) -> dict[str, Any]:
+    """Write the reference volume of a run, the mask of its brain and each region into a folder, and a picture of them.
+
+    Parameters
+    ----------
+    run : Path
+        A folder of DICOM or NIfTI files, or a 4-D NIfTI file.
+    out : Path
+        The folder; it is made.
+    spheres : sequence of Sphere
+        The regions.
+    place : int
+        Which volume of the run, from 0. The first of a run is brighter than the rest where the scanner gives it.
+    series : int, optional
+        Number of the series, where a folder holds several.
+
+    Returns
+    -------
+    facts : dict
+        ``shape``, ``tr`` (seconds; None where the files do not say), ``voxels`` of each mask, ``files``.
+
+    Raises
+    ------
+    ConfigError
+        If the run has no whole volume at that place, a sphere is empty, or two have one name.
+    """
+    names = [sphere.name for sphere in spheres]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"expected a name of its own for each sphere, came {', '.join(names)}")
+    volume = next((volume for volume in volumes_of(run, series) if volume.index == place), None)
+    if volume is None or volume.absent is not None:
+        raise ConfigError(
+            f"{run} has no whole volume at place {place}. See `bci volumes info`, and choose --volume."
+        )
+    values, affine = np.asarray(volume.data, np.float32), volume.series.affine
+    masks = {"brain": brain(values, voxel_sizes_mm(affine))}
+    masks |= {sphere.name: sphere.voxels(masks["brain"], affine) for sphere in spheres}
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out / VOLUME, volume.data, affine, volume.series.tr)
+    for name, mask in masks.items():
+        _write(out / f"{name}.nii.gz", mask.astype(np.uint8), affine)
+    Image.fromarray(masks_picture(values, affine, {name: masks[name] for name in names})).save(out / PICTURE)
+    return {
+        "shape": list(values.shape),
+        "tr": volume.series.tr if math.isfinite(volume.series.tr) else None,
+        "voxels": {name: int(mask.sum()) for name, mask in masks.items()},
+        "files": [VOLUME, *(f"{name}.nii.gz" for name in masks), PICTURE],
+    }
+
+
+def _write(path: Path, values: NDArray[Any], affine: Affine, tr: float = math.nan) -> None:
+    path.write_bytes(gzip.compress(nifti_bytes(values, affine, tr), mtime=0))
+
+
+def masks_picture(
+    volume: NDArray[np.float32], affine: Affine, regions: Mapping[str, NDArray[np.bool_]], width: int = 6
+) -> NDArray[np.uint8]:
+    """Return slices of a volume from below to above, seen from above, with regions in colour and their names.
+
+    Parameters
+    ----------
+    volume : (x, y, z) array
+        Any orientation; it is turned as the affine says.
+    affine : (4, 4) array
+        From voxels to millimetre (x to the right, y forward, z up).
+    regions : mapping of str to (x, y, z) bool
+        On the same grid.
+    width : int
+        Slices in a row.
+
+    Returns
+    -------
+    picture : (height, width, 3) uint8
+        The participant's left to the left, front up, twice as large as the voxels.
+    """
+    turned = nibabel.orientations.io_orientation(affine)
+    upright = nibabel.orientations.apply_orientation(volume, turned)
+    bright = np.clip(upright / max(float(np.percentile(upright, 99.5)), 1e-9), 0.0, 1.0) * 255
+    colour = np.repeat(bright[..., None], 3, axis=3)
+    for place, region in enumerate(regions.values()):
+        there = nibabel.orientations.apply_orientation(region, turned)
+        colour[there] = 0.4 * colour[there] + 0.6 * np.array(_COLOURS[place % len(_COLOURS)])
+    slices = iter([np.flip(colour[:, :, z].transpose(1, 0, 2), axis=0) for z in range(colour.shape[2])])
+    rows = []
+    while row := list(islice(slices, width)):
+        row += [np.zeros_like(row[0])] * (width - len(row))
+        rows.append(np.concatenate(row, axis=1))
+    tiles = np.concatenate(rows, axis=0).round().astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    return _labelled(tiles, list(regions))
+
+
+def _labelled(tiles: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the picture with a line below it that says where left is and which colour is which region."""
+    line = 16
+    whole = Image.fromarray(np.concatenate([tiles, np.zeros((line, *tiles.shape[1:]), np.uint8)]))
+    pen, height, at = ImageDraw.Draw(whole), len(tiles) + 2, 4
+    for words, colour in [
+        ("left of each slice: left", (255, 255, 255)),
+        *((name, _COLOURS[place % len(_COLOURS)]) for place, name in enumerate(names)),
+    ]:
+        pen.text((at, height), words, fill=colour)
+        at += int(pen.textlength(words)) + 12
+    return np.asarray(whole)

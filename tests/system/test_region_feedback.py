@@ -1,0 +1,88 @@
+"""Feedback of a region, by its three commands: reference, training, session; its motion is recorded, all reproduced."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import call
+from numpy.typing import NDArray
+from planted_region import ANSWERS, SPHERE, WARM_UP, N, write_run, write_training
+
+from bci.decoder.bundle import Bundle
+from bci.io.files.recording import chunks, open_recording
+from bci.io.files.run import read_run
+from bci.session.recorded import RecordedSession
+from bci.session.reproduce import reproduce
+
+pytestmark = pytest.mark.system
+
+
+def motion_of(recording: Path, bundle: Path, session: Path) -> NDArray[np.float64]:
+    """Return what motion correction says of each volume of a file, with what the session fixed (n, 10)."""
+    opened = open_recording(recording)
+    running = Bundle.load(bundle).adapt(opened.signal, read_run(session)).start(opened.signal)
+    rows = []
+    for chunk in chunks(opened, size=7):
+        running(chunk)
+        rows += [side.samples for side in running.take_sides(chunk)]
+    return np.concatenate(rows)
+
+
+def test_a_recorded_run_drives_the_bar_and_is_reproduced(tmp_path: Path) -> None:
+    pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
+    write_run(tmp_path / "run.nii")
+    masks = tmp_path / "masks"
+    done = call(
+        "volumes",
+        "reference",
+        tmp_path / "run.nii",
+        "--sphere",
+        SPHERE,
+        "--volume",
+        0,
+        "--out",
+        masks,
+        "--json",
+    )
+    assert done.status == 0, done.words
+    done = call("train", write_training(tmp_path, masks), "--out", tmp_path / "bundle", "--json")
+    assert done.status == 0, done.words
+    path = tmp_path / "session.toml"
+    path.write_text(
+        """
+name = "region"
+network = "machine"
+[source]
+kind = "replay"
+file = "run.nii"
+speed = 8
+[decoder]
+bundle = "bundle"
+[display]
+kind = "headless"
+max_png = 0
+contact_sheet = 0
+[run]
+reference = "masks/reference.nii.gz"
+masks = { brain = "masks/brain.nii.gz", region = "masks/region.nii.gz" }
+"""
+    )
+    checked = call("check", path)
+    assert "20×24×12 voxels at 2 Hz" in checked.words
+    done = call("run", path, "--out", tmp_path, "--json")
+    assert done.status == 0, done.words
+    assert (done.result["samples_lost"], done.result["windows"]) == (0, N)
+    for row in done.table("frames"):
+        place = int(row["last_sample"])
+        assert row["reason"] == ("settling" if place < WARM_UP else "")
+        if place >= WARM_UP:
+            assert (float(row["latent"].strip("[]")) > 4) == ANSWERS[place]
+    motion = np.concatenate([samples for _, samples in RecordedSession.read(done.folder).pieces("motion")])
+    assert motion.shape == (N, 10)
+    assert np.array_equal(
+        motion, motion_of(tmp_path / "run.nii", tmp_path / "bundle", done.folder), equal_nan=True
+    )
+    # The head turns evenly about z.
+    assert np.corrcoef(motion[:, 5], np.arange(N))[0, 1] > 0.98
+    result = reproduce(done.folder)
+    assert (result["reproduced"], result["equal"]) == (True, result["frames"])
