@@ -27,7 +27,6 @@ from bci.cli.words import words_in
 from bci.errors import BciError
 from bci.io.files.folder import plain
 from bci.signal.foreign import on_one_line, visible
-from bci.signal.types import Signal
 
 
 class Output:
@@ -164,15 +163,13 @@ def show(cell: Any) -> str:
     return str(cell)
 
 
-def size_of(signal: Signal) -> str:
-    """Write how large a sample of a signal is.
+def size_of(shape: Sequence[int]) -> str:
+    """Write how large a sample of a signal is, from its shape.
 
-    >>> size_of(Signal("eeg", 160.0, (64,))), size_of(Signal("BOLD-raw", 1.0, (64, 64, 18)))
+    >>> size_of((64,)), size_of((64, 64, 18))
     ('64 channels', '64×64×18 voxels')
     """
-    if len(signal.shape) == 3:
-        return f"{'×'.join(map(str, signal.shape))} voxels"
-    return f"{signal.shape[0]} channels"
+    return f"{'×'.join(map(str, shape))} voxels" if len(shape) == 3 else f"{shape[0]} channels"
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

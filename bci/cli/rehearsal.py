@@ -199,7 +199,9 @@ class _Rehearsal:
         if not isinstance(source, ReplaySettings):
             self.say("source    the simulator")
             return recording.signal, speed, {}
-        self.say(f"recording {recording.name}: {size_of(recording.signal)} at {recording.signal.rate:g} Hz")
+        self.say(
+            f"recording {recording.name}: {size_of(recording.signal.shape)} at {recording.signal.rate:g} Hz"
+        )
         for defect in recording.defects:
             self.say("          ", styled("yellow", "defect:"), f" {defect}")
         Timetable(recording, speed, start=source.start, stop=source.stop, loop=source.loop)

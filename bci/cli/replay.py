@@ -78,7 +78,7 @@ def replay(
     ) as player:
         output.say(
             styled("bold", name),
-            f": {size_of(recording.signal)} at {recording.signal.rate:g} Hz, "
+            f": {size_of(recording.signal.shape)} at {recording.signal.rate:g} Hz, "
             f"{player.speed:g}× real time; markers on {player.marker_source_id}. Ctrl-C ends it.",
         )
         with output.progress() as progress:

@@ -22,6 +22,8 @@ from bci.signal.volumes.rigid import Affine, grid_points, voxel_sizes_mm
 #: Names of the files beside those of regions: the volume, the mask of the brain, the picture of all of them.
 VOLUME, BRAIN, PICTURE = "reference.nii.gz", "brain.nii.gz", "reference.png"
 
+_orientations: Any = nibabel.orientations
+
 #: Colours of regions in the picture, in the order in which they are named.
 _COLOURS = ((255, 96, 64), (64, 200, 255), (120, 255, 96), (255, 220, 64))
 
@@ -160,12 +162,12 @@ def masks_picture(
     picture : (height, width, 3) uint8
         The participant's left to the left, front up, twice as large as the voxels.
     """
-    turned = nibabel.orientations.io_orientation(affine)
-    upright = nibabel.orientations.apply_orientation(volume, turned)
+    turned = _orientations.io_orientation(affine)
+    upright = _orientations.apply_orientation(volume, turned)
     bright = np.clip(upright / max(float(np.percentile(upright, 99.5)), 1e-9), 0.0, 1.0) * 255
     colour = np.repeat(bright[..., None], 3, axis=3)
     for place, region in enumerate(regions.values()):
-        there = nibabel.orientations.apply_orientation(region, turned)
+        there = _orientations.apply_orientation(region, turned)
         colour[there] = 0.4 * colour[there] + 0.6 * np.array(_COLOURS[place % len(_COLOURS)])
     slices = iter([np.flip(colour[:, :, z].transpose(1, 0, 2), axis=0) for z in range(colour.shape[2])])
     rows = []
