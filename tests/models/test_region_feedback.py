@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from planted_region import ANSWERS, SPHERE, TR, WARM_UP, N, write_run, write_training
+from tiny_bundle import tiny_bundle
 
+from bci.config.session import load_session
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import ConfigError
 from bci.io.files.recording import chunks, open_recording
 from bci.io.files.run import load_run
+from bci.io.shipped import SHIPPED
 from bci.memory.frames import image_digest
 from bci.signal.clock import ManualClock
 from bci.signal.pipeline import Pipeline
@@ -97,3 +100,38 @@ def test_a_training_file_names_one_way_to_cut_and_what_its_steps_need(tmp_path: 
     path.write_text(whole.split("[run]")[0])
     with pytest.raises(ConfigError, match="bci volumes reference"):
         SYSTEM.check(path, data_root=None)
+
+
+def test_a_bundle_of_planned_betas_is_loaded_before_its_session_fixes_the_plan(tmp_path: Path) -> None:
+    steps = [
+        {"step": "motion_correction", "mask": "brain", "voxels": 9},
+        {"step": "single_trial_betas", "wait_s": 6.0, "volumes": 60},
+    ]
+    bundle = tiny_bundle(tmp_path / "bundle", rate=2.0, volume=(6, 6, 6), length=1, hop=1, pipeline=steps)
+    assert [side.name for side in bundle.pipeline.start(bundle.signal).sides] == ["motion"]
+    grid = np.zeros((6, 6, 6), np.float32)
+    mask = np.zeros(grid.shape, bool)
+    mask[:3, :3, 0] = True
+    with pytest.raises(ConfigError, match=r"planned trials in \[run\] design"):
+        bundle.adapt(bundle.signal, Run(reference=grid, affine=np.eye(4), masks={"brain": mask}))
+
+
+def test_the_shipped_files_read_a_region_of_a_real_run(data: Path, tmp_path: Path) -> None:
+    from bci.io.volumes.reference import Sphere, write_reference
+
+    recorded, masks = data / "rtfmri_siemens_mosaic", tmp_path / "fmri-feedback"
+    facts = write_reference(recorded, masks, [Sphere.parse("region=-9,-40,-30,9")])
+    training = tmp_path / "fmri-region-train.toml"
+    training.write_text((SHIPPED["configs"] / training.name).read_text("utf-8"))
+    (tmp_path / "session.toml").write_text((SHIPPED["configs"] / "fmri-feedback.toml").read_text("utf-8"))
+    bundle = train(training, tmp_path / "fmri-region")
+    session = load_session(tmp_path / "session.toml")
+    assert session.decoders[0].bundle.name == bundle.name
+    assert session.run is not None
+    run = session.run.load()
+    values, _ = read(recorded, bundle, run, 60)
+    assert np.isnan(values[:20]).all()
+    # The head lies still in this run: what is left of its motion changes the mean of 94 voxels little.
+    plain = open_recording(recorded).read(0, 60)[:, run.mask("region")].mean(axis=1)
+    assert facts["voxels"]["region"] == 94
+    assert np.corrcoef(values[20:], plain[20:])[0, 1] > 0.8

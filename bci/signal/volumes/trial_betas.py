@@ -89,14 +89,9 @@ class SingleTrialBetas:
         return replace(signal, unit=self.kind, dtype="float32")
 
     def start(self, signal: Signal) -> Kernel:
-        """Return the stage at work; one with a design of a session needs `with_run` first."""
+        """Return the stage at work; one with a design of a session refuses its first sample without `with_run`."""
         self.output(signal)
-        if self.onsets == "design":
-            raise ConfigError(
-                "this pipeline estimates betas of planned trials, which only a session fixes: name a table in [run] "
-                "design, or call Pipeline.for_run first"
-            )
-        return _Estimating(self, signal, None)
+        return _Undesigned(self.motion) if self.onsets == "design" else _Estimating(self, signal, None)
 
     def with_run(self, run: Run) -> Step:
         """Return the step with the session's design.
@@ -150,6 +145,29 @@ def _place(onset_s: float, rate: float) -> int:
     [2, 2, 2, 3]
     """
     return math.ceil(onset_s * rate - 0.5)
+
+
+class _Undesigned:
+    """An _Undesigned stands for a step whose trials are not known yet, and refuses samples."""
+
+    ratio = 1
+    settle = 0
+
+    def __init__(self, motion: bool) -> None:
+        self.hears = "motion" if motion else ""
+
+    def reset(self, first: int) -> None:
+        """Have nothing to forget."""
+
+    def hear(self, rows: Samples) -> None:
+        """Have no use for motion."""
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        """Refuse samples: ConfigError."""
+        raise ConfigError(
+            "this pipeline estimates betas of planned trials, which only a session fixes: name a table in [run] "
+            "design, or call Pipeline.for_run first"
+        )
 
 
 @dataclass(eq=False)

@@ -199,8 +199,20 @@ def test_settings_that_cannot_be_are_refused(change: dict[str, Any], words: str)
 def test_what_the_session_does_not_give_is_named() -> None:
     with pytest.raises(ConfigError, match=r"planned trials in \[run\] design, came none"):
         Pipeline([PLANNED]).for_run(Run())
+    unplanned = Pipeline([PLANNED]).start(ROWS)
+    row = np.ones((1, VOXELS), np.float32)
     with pytest.raises(ConfigError, match="only a session fixes"):
-        Pipeline([PLANNED]).start(ROWS)
+        unplanned(
+            Window(
+                ROWS,
+                0,
+                np.ones((1, VOXELS), "f4"),
+                np.zeros(1),
+                np.zeros((1, VOXELS), bool),
+                0,
+                reset="start",
+            )
+        )
     close = Design(np.array([10.0, 10.4]), np.zeros(2), ("a", "b"))
     with pytest.raises(ConfigError, match="a volume or more apart"):
         Pipeline([PLANNED]).for_run(Run(design=close)).start(ROWS)
