@@ -9,10 +9,16 @@ from bci.cli.needing import needing
 from bci.cli.output import use
 from bci.cli.run import Json
 from bci.errors import ConfigError
+from bci.io.shipped import locate
 
 
 def reference(
-    run: Annotated[Path, typer.Argument(help="A folder of DICOM or NIfTI files, or a 4-D NIfTI file.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of DICOM or NIfTI files, or a 4-D NIfTI file, here or under $BCI_DATA."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder that the files are written into.")],
     sphere: Annotated[
         list[str] | None,
@@ -35,6 +41,7 @@ def reference(
     with needing("fmri", "reading volumes"):
         from bci.io.volumes.reference import Sphere, write_reference
 
+    run = locate(run, Path())
     if not run.exists():
         raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
     spheres = [Sphere.parse(text) for text in sphere or ()]

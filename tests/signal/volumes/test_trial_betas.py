@@ -202,17 +202,7 @@ def test_what_the_session_does_not_give_is_named() -> None:
     unplanned = Pipeline([PLANNED]).start(ROWS)
     row = np.ones((1, VOXELS), np.float32)
     with pytest.raises(ConfigError, match="only a session fixes"):
-        unplanned(
-            Window(
-                ROWS,
-                0,
-                np.ones((1, VOXELS), "f4"),
-                np.zeros(1),
-                np.zeros((1, VOXELS), bool),
-                0,
-                reset="start",
-            )
-        )
+        unplanned(Window(ROWS, 0, row, np.zeros(1), row < 0, 0, reset="start"))
     close = Design(np.array([10.0, 10.4]), np.zeros(2), ("a", "b"))
     with pytest.raises(ConfigError, match="a volume or more apart"):
         Pipeline([PLANNED]).for_run(Run(design=close)).start(ROWS)
