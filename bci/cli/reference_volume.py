@@ -24,6 +24,12 @@ def reference(
         list[str] | None,
         typer.Option(help="A region: NAME=X,Y,Z,RADIUS in millimetre; several times for several."),
     ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A region: NAME=FILE, a NIfTI file of zeros and ones in the scanner's millimetres."
+        ),
+    ] = None,
     volume: Annotated[int, typer.Option(min=0, help="Which volume of the run, from 0.")] = 1,
     series: Annotated[
         int | None, typer.Option(min=0, help="Number of the series, where a folder holds several.")
@@ -34,18 +40,19 @@ def reference(
 
     Run it on a few volumes scanned before the session, with the session's own slices. The brain is where the volume,
     smoothed by 8 mm, is brighter than a quarter of its 98th percentile; a region is a sphere within it, in millimetres
-    of the scanner (x to the right, y forward, z up). `reference.png` shows where they lie: look at it. Needs the `fmri`
-    extra.
+    of the scanner (x to the right, y forward, z up), or what an image shows, resampled to the run. `reference.png`
+    shows where they lie: look at it. Needs the `fmri` extra.
     """
     output = use(json)
     with needing("fmri", "reading volumes"):
-        from bci.io.volumes.reference import Sphere, write_reference
+        from bci.io.volumes.reference import Region, RegionImage, Sphere, write_reference
 
     run = locate(run, Path())
     if not run.exists():
         raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
-    spheres = [Sphere.parse(text) for text in sphere or ()]
-    facts = write_reference(run, out, spheres, place=volume, series=series)
+    regions: list[Region] = [Sphere.parse(text) for text in sphere or ()]
+    regions += [RegionImage.parse(text) for text in region or ()]
+    facts = write_reference(run, out, regions, place=volume, series=series)
     voxels = {f"voxels of {name}": count for name, count in facts["voxels"].items()}
     tr = "not stated" if facts["tr"] is None else f"{facts['tr']:g} s"
     output.facts(f"volume {volume} of {run}", {"size": facts["shape"], "TR": tr, **voxels})

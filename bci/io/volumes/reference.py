@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from bci.errors import ConfigError
-from bci.io.volumes.nifti import nifti_bytes
+from bci.errors import ConfigError, RecordingError
+from bci.io.volumes.nifti import is_nifti, nifti_bytes, read_nifti
 from bci.io.volumes.run_on_disk import volumes_of
 from bci.signal.volumes.realign import brain
+from bci.signal.volumes.registration import laid_on
 from bci.signal.volumes.rigid import Affine, grid_points, voxel_sizes_mm
 
 #: Names of the files beside those of regions: the volume, the mask of the brain, the picture of all of them.
@@ -26,6 +27,25 @@ _orientations: Any = nibabel.orientations
 
 #: Colours of regions in the picture, in the order in which they are named.
 _COLOURS = ((255, 96, 64), (64, 200, 255), (120, 255, 96), (255, 220, 64))
+
+
+class Region(Protocol):
+    """A Region has a name, and voxels within the brain of a reference volume."""
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        ...
+
+    def voxels(self, within: NDArray[np.bool_], affine: Affine) -> NDArray[np.bool_]:
+        """Return its voxels among those of a mask: (x, y, z) bool; ConfigError if there is none."""
+        ...
+
+
+def _check_name(name: str) -> None:
+    if not (name.isidentifier() and len(name) <= 40 and name not in ("brain", "reference")):
+        raise ConfigError(
+            f"a region's name: expected letters, digits and _, other than brain and reference, came {name[:100]!r}"
+        )
 
 
 @dataclass(frozen=True)
@@ -53,10 +73,7 @@ class Sphere:
                 f"a sphere: expected NAME=X,Y,Z,RADIUS in millimetre, came {text[:100]!r}. "
                 "For example: --sphere visual=-8,-50,-30,9"
             ) from None
-        if not (name.isidentifier() and len(name) <= 40 and name not in ("brain", "reference")):
-            raise ConfigError(
-                f"a sphere's name: expected letters, digits and _, other than brain and reference, came {name[:100]!r}"
-            )
+        _check_name(name)
         if not (all(map(math.isfinite, (x, y, z, radius))) and radius > 0):
             raise ConfigError(
                 f"sphere {name!r}: expected finite millimetres and a radius above 0, came {rest!r}"
@@ -85,8 +102,58 @@ class Sphere:
         return chosen
 
 
+@dataclass(frozen=True)
+class RegionImage:
+    """A RegionImage is a region that an image shows, on any grid in the scanner's own millimetres, resampled once.
+
+    Where the interpolated image is above a half, there is the region.
+    """
+
+    name: str
+    """What its file is called."""
+    path: Path
+    """A NIfTI file (x, y, z) of zeros and ones."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``NAME=FILE``.
+
+        >>> RegionImage.parse("visual=v1.nii.gz").name
+        'visual'
+        """
+        name, equals, path = text.partition("=")
+        if not (equals and is_nifti(Path(path))):
+            raise ConfigError(f"a region: expected NAME=FILE, a NIfTI file, came {text[:100]!r}")
+        _check_name(name)
+        return cls(name, Path(path))
+
+    def voxels(self, within: NDArray[np.bool_], affine: Affine) -> NDArray[np.bool_]:
+        """Return its voxels among those of a mask: (x, y, z) bool.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be read, holds other values, or shows no voxel of the mask.
+        """
+        try:
+            images = read_nifti(self.path)
+        except RecordingError as error:
+            raise ConfigError(f"region {self.name!r}, {self.path}: {error}") from None
+        if len(images) != 1 or not np.isin(images[0].data, (0, 1)).all():
+            raise ConfigError(f"{self.path}: expected one volume of zeros and ones, came others")
+        image = np.asarray(images[0].data, np.float32)
+        shown = laid_on(within.shape, affine, image, images[0].series.affine, np.eye(4))
+        chosen = np.asarray((shown > 0.5) & within)
+        if not chosen.any():
+            raise ConfigError(
+                f"region {self.name!r} of {self.path} shows no voxel of the brain in this run. Is it in the scanner's "
+                "millimetres, and of this participant? Register it to the run first."
+            )
+        return chosen
+
+
 def write_reference(
-    run: Path, out: Path, spheres: Sequence[Sphere] = (), *, place: int = 1, series: int | None = None
+    run: Path, out: Path, regions: Sequence[Region] = (), *, place: int = 1, series: int | None = None
 ) -> dict[str, Any]:
     """Write the reference volume of a run, the mask of its brain and each region into a folder, and a picture of them.
 
@@ -96,8 +163,8 @@ def write_reference(
         A folder of DICOM or NIfTI files, or a 4-D NIfTI file.
     out : Path
         The folder; it is made.
-    spheres : sequence of Sphere
-        The regions.
+    regions : sequence of Region
+        Spheres and images.
     place : int
         Which volume of the run, from 0. The first of a run is brighter than the rest where the scanner gives it.
     series : int, optional
@@ -111,11 +178,11 @@ def write_reference(
     Raises
     ------
     ConfigError
-        If the run has no whole volume at that place, a sphere is empty, or two have one name.
+        If the run has no whole volume at that place, a region is empty, or two have one name.
     """
-    names = [sphere.name for sphere in spheres]
+    names = [region.name for region in regions]
     if len(set(names)) < len(names):
-        raise ConfigError(f"expected a name of its own for each sphere, came {', '.join(names)}")
+        raise ConfigError(f"expected a name of its own for each region, came {', '.join(names)}")
     volume = next((volume for volume in volumes_of(run, series) if volume.index == place), None)
     if volume is None or volume.absent is not None:
         raise ConfigError(
@@ -123,7 +190,7 @@ def write_reference(
         )
     values, affine = np.asarray(volume.data, np.float32), volume.series.affine
     masks = {"brain": brain(values, voxel_sizes_mm(affine))}
-    masks |= {sphere.name: sphere.voxels(masks["brain"], affine) for sphere in spheres}
+    masks |= {region.name: region.voxels(masks["brain"], affine) for region in regions}
     out.mkdir(parents=True, exist_ok=True)
     _write(out / VOLUME, volume.data, affine, volume.series.tr)
     for name, mask in masks.items():

@@ -13,7 +13,8 @@ from bci.signal.volumes.rigid import grid_points
 
 pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
 
-from bci.io.volumes.reference import Sphere, masks_picture, write_reference
+from bci.io.volumes.nifti import nifti_bytes
+from bci.io.volumes.reference import RegionImage, Sphere, masks_picture, write_reference
 
 
 def test_a_session_reads_the_volume_and_the_masks_that_were_written(tmp_path: Path) -> None:
@@ -81,3 +82,38 @@ def test_nothing_is_written_of_a_sphere_outside_or_a_volume_that_is_not_there(tm
     with pytest.raises(ConfigError, match="a name of its own"):
         write_reference(run, out, [Sphere("a", CENTRE, 9.0), Sphere("a", CENTRE, 20.0)])
     assert not out.exists()
+
+
+def write_image(path: Path, radius_mm: float, values: float = 1.0) -> Path:
+    """Write a ball around the planted region's centre on a finer grid whose voxels run the other way along x."""
+    shape, affine = (64, 70, 52), np.diag([-3.0, 3.0, 3.0, 1.0])
+    affine[:3, 3] = [90.0, -100.0, -70.0]
+    near = np.linalg.norm(grid_points(shape, affine) - np.array(CENTRE), axis=1).reshape(shape) <= radius_mm
+    path.write_bytes(nifti_bytes((near * values).astype(np.float32), affine))
+    return path
+
+
+def test_a_region_of_an_image_is_taken_where_it_lies_whatever_its_grid(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "v1.nii", RADIUS)
+    regions = [RegionImage.parse(f"shown={image}"), Sphere.parse(SPHERE)]
+    facts = write_reference(write_run(tmp_path / "run.nii"), tmp_path / "out", regions)
+    masks = load_run(masks={name: tmp_path / "out" / f"{name}.nii.gz" for name in ("shown", "region")}).masks
+    assert facts["voxels"]["shown"] == masks["shown"].sum() > 20
+    # A ball drawn with 3 mm voxels is the ball but for its edge: no voxel whose centre lies 3 mm off that.
+    away = np.linalg.norm(grid_points(SHAPE, AFFINE) - np.array(CENTRE), axis=1).reshape(SHAPE)
+    clear = np.abs(away - RADIUS) > 3.0
+    assert np.array_equal(masks["shown"] & clear, masks["region"] & clear)
+
+
+def test_an_image_that_is_no_region_is_refused(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run.nii")
+    with pytest.raises(ConfigError, match="NAME=FILE"):
+        RegionImage.parse("v1=image.png")
+    with pytest.raises(ConfigError, match="zeros and ones"):
+        write_reference(
+            run, tmp_path / "out", [RegionImage("a", write_image(tmp_path / "a.nii", RADIUS, 2.0))]
+        )
+    with pytest.raises(ConfigError, match="shows no voxel of the brain"):
+        write_reference(run, tmp_path / "out", [RegionImage("a", write_image(tmp_path / "a.nii", -1.0))])
+    with pytest.raises(ConfigError, match=r"gone\.nii"):
+        write_reference(run, tmp_path / "out", [RegionImage("a", tmp_path / "gone.nii")])
