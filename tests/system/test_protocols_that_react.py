@@ -112,7 +112,7 @@ def test_an_experiment_begins_pauses_goes_on_and_ends_by_orders_and_the_recordin
         events = list(csv.DictReader(file, delimiter="\t"))
     assert summary["experiment"] == {"events": len(events)}
     assert [row["trial_type"] for row in events if row["name"] == "order"] == [START, PAUSE, RESUME, ABORT]
-    assert {row["trial_type"] for row in events} == {START, PAUSE, RESUME, ABORT, "stimulus"}
+    assert {row["trial_type"] for row in events} == {START, PAUSE, RESUME, ABORT, "stimulus", "marker"}
     # 160 samples a second from the first one on: the amplifier here is a simulator that keeps its rate.
     assert all(abs(float(row["onset"]) * 160 - int(row["sample"])) <= 2 for row in events)
     with (session / "trials.csv").open(newline="", encoding="utf-8") as file:
