@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import LedoitWolf, ShrunkCovariance
 
 from models.readouts.folds import run_folds
 from models.readouts.scaling import Standard
@@ -98,6 +97,8 @@ class EncodingModel:
 
 def _covariance(errors: Floats, shrinkage: float | None) -> Floats:
     """Return the shrunk covariance of errors about their mean: (n, components) to (components, components)."""
+    from sklearn.covariance import LedoitWolf, ShrunkCovariance  # reports are written without it
+
     fitted = LedoitWolf() if shrinkage is None else ShrunkCovariance(shrinkage=shrinkage)
     covariance: Floats = fitted.fit(errors).covariance_
     return covariance

@@ -89,6 +89,7 @@ def evaluate_session(
     """
     say = progress or (lambda done, text: None)
     session = RecordedSession.read(folder)
+    session.experiment()  # refuses what had none
     config, bundle = session.config, session.sole_bundle(session.driver)
     if bundle.spec.result.kind != "picture":
         raise RecordingError(

@@ -1,6 +1,7 @@
 """Protocols: each has settings, a module and an example, is counted without being run, and keeps its promises."""
 
 import json
+import tomllib
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -35,7 +36,10 @@ def test_every_protocol_has_settings_a_module_and_an_example() -> None:
     names = [get_args(model.model_fields["protocol"].annotation) for model in models]
     assert {name[0] for name in names if name} == set(PROTOCOLS)
     assert len(names) == len(PROTOCOLS) + 1
-    sessions = [load_session(path) for path in CONFIGS.glob("*.toml") if "[experiment]" in path.read_text()]
+    files = [
+        path for path in CONFIGS.glob("*.toml") if "experiment" in tomllib.loads(path.read_text("utf-8"))
+    ]
+    sessions = [load_session(path) for path in files]
     assert {session.experiment.protocol for session in sessions if session.experiment} == set(PROTOCOLS)
 
 

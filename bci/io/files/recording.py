@@ -247,7 +247,7 @@ def chunks(
 def is_uncertain(marker: Event) -> bool:
     """Whether the session that recorded a marker marked its time as not known well enough.
 
-    >>> [is_uncertain(Event(1.0, "2", uncertainty=by)) for by in (math.nan, 0.0, 0.02)]
+    >>> [is_uncertain(Event(1.0, "2", uncertainty=by)) for by in (float("nan"), 0.0, 0.02)]
     [False, False, True]
     """
     return marker.uncertainty > 0

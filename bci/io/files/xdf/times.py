@@ -30,6 +30,9 @@ _LAG_S = 10.0
 #: A stream with more holes than that is not regular.
 _MOST_HOLES = 100_000
 
+#: No clock says more seconds than that: thirty thousand years, in nanoseconds.
+_FURTHEST_S = 1e21
+
 
 def taken(
     stamps: Times, rate: float, *, exact: bool = False, known: Sequence[int] = ()
@@ -64,6 +67,8 @@ def taken(
     """
     if not np.isfinite(stamps).all():
         raise RecordingError("a stamp is no finite number")
+    if (furthest := float(np.abs(stamps).max(initial=0.0))) > _FURTHEST_S:
+        raise RecordingError(f"a stamp of {furthest:.3g} s: no clock that counts seconds says that")
     events, _ = Stamps(rate, exact=exact)(stamps, np.empty(len(stamps)), last=True)
     holes = {
         max(1, event.index - round(event.since * rate))
