@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,9 @@ const look = root => {
 };
 return look(document);
 """
+
+#: So often a button that is drawn anew is clicked again.
+_TRIES = 20
 
 
 def what_is_missing() -> str:
@@ -76,13 +79,24 @@ class Browser:
             f"element.tagName === 'BUTTON' && element.textContent.trim() === {json.dumps(label)}"
         )
 
+    def press(self, label: str) -> None:
+        """Click the button with a label; the page may draw it anew between the look and the click, and then again."""
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        for _ in range(_TRIES):
+            with suppress(StaleElementReferenceException):
+                self.button(label).click()
+                return
+        raise AssertionError(f"the button {label!r} was drawn anew at each of {_TRIES} clicks")
+
     def text(self, condition: str) -> str:
         """Return the words of an element; empty where it is not there."""
-        element = self.find(condition)
-        return (
-            ""
-            if element is None
-            else str(self.driver.execute_script("return arguments[0].innerText", element))
+        # Found and read in one piece: between two the page may draw it anew.
+        found = f"(function() {{ {_FIND} }}).apply(null, arguments)"
+        return str(
+            self.driver.execute_script(
+                f"const found = {found}; return found ? found.innerText : '';", condition
+            )
         )
 
     def columns(self, name: str) -> dict[str, list[float]]:

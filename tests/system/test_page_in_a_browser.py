@@ -97,11 +97,11 @@ def _look(browser: "Browser", out: Path, process: "subprocess.Popen[str]") -> Se
     shot = browser.driver.get_screenshot_as_png()
     seen.complaints = browser.complaints()
     seen.pixels = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
-    browser.button("End the session").click()
+    browser.press("End the session")
     wait_for(lambda: browser.button("Click again to do it") is not None, "an armed button")
     seen.armed = True
     seen.ran_on = process.poll() is None and "stop" not in (folder / "control.csv").read_text("utf-8")
-    browser.button("Click again to do it").click()
+    browser.press("Click again to do it")
     seen.done = finish(process)
     wait_for(lambda: "All is well" not in browser.text(BANNER), "the end on the page")
     seen.banners["over"] = browser.text(BANNER)
