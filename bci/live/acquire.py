@@ -23,6 +23,10 @@ from bci.signal.types import MarkKind
 _QUIET_S = 0.02
 
 
+#: Connections that end with the process, where no supervisor waits for them to be closed.
+_kept: list[ExitStack] = []
+
+
 class _Stopped(Exception):
     """Told to stop while connecting."""
 
@@ -72,6 +76,9 @@ def main(program: Program) -> None:
         try:
             _acquire(program, source, stream, markers, records)
         finally:
+            if program.orphaned:
+                # liblsl waits seconds for a sender that is gone before it lets go; the end of the process does not.
+                _kept.append(open_.pop_all())
             volumes = {} if records is None else {"volumes": dict(records.counts)}
             program.report(**_summary(source, [received for received, _ in markers]), **volumes)
     # Only after an ordered stop: the ring of a program that failed may be taken up by its successor.
