@@ -13,6 +13,7 @@ stands that of an empty picture: figures are mostly background.
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
     config = MiyawakiConfig.model_validate(
         {"kind": "miyawaki", "name": name, "regressor": name, "seed": seed}
     )
-    data = open_data(config, None)  # type: ignore[arg-type]
+    data = open_data(config, Path())  # planted: no file is read
     fitted = fit(config, data, lambda done, text: progress(f"{name}, seed {seed}: {text}"))
     bases, read, shown = fitted.bases, fitted.decoders(data.test_voxels), data.shown[data.which]
     alone = np.zeros(len(bases.shapes))
@@ -47,7 +48,7 @@ def measure(name: str, seed: int) -> dict[str, Any]:
         "elements": combined.learn_elements(bases, fitted.held, data.pictures),
     }
     low, high = combined.bootstrap(bases, fitted.held, data.pictures, seed=seed)
-    oracle = score(shown, plant(config.data.voxels, config.data.snr, seed).read(data.test_voxels))  # type: ignore[union-attr]
+    oracle = score(shown, plant(config.data.voxels, config.data.snr, seed).read(data.test_voxels))
     return {
         "regressor": name,
         "seed": seed,

@@ -22,7 +22,6 @@ from bci.signal.types import MarkKind
 #: How often a program without samples looks for markers, seconds.
 _QUIET_S = 0.02
 
-
 #: Connections that end with the process, where no supervisor waits for them to be closed.
 _kept: list[ExitStack] = []
 

@@ -95,7 +95,7 @@ def open_bids(settings: BidsSettings, root: Path, channels: Sequence[str]) -> tu
                 f"{name}: channels.tsv calls {', '.join(bad)} bad, and [signal] channels names "
                 f"{'it' if len(bad) == 1 else 'them'}. Leave the recording out, or read other channels."
             )
-        recording: FileRecording = open_recording(path, events=events)  # type: ignore[assignment]
+        recording: FileRecording = open_recording(path, events=events)
         names.append(name)
         opened.append((recording, digest_of([path, events])))
     return names, opened

@@ -65,7 +65,7 @@ def test_the_configuration_in_force_is_the_first_that_there_is(
     found = read_configuration({**home, "LSLAPICFG": str(tmp_path / "other.cfg")})
     assert "cannot be read" in found["error"]
     assert (
-        read_configuration({"HOME": str(tmp_path / "nobody"), "LSLAPICFG": "nowhere"})["file"]
+        read_configuration({"HOME": str(tmp_path / "no-home"), "LSLAPICFG": "nowhere"})["file"]
         == "lsl_api.cfg"
     )
 

@@ -64,4 +64,4 @@ def test_a_page_that_closes_meanwhile_is_noticed(benchmark: Any, tmp_path: Path)
     assert facts["messages_hz"] == 1000.0
     assert facts["cpu"] == {"page": pytest.approx(0.1)}
     load._open = []
-    assert load.facts()["always_open"] is False, "nobody looked"
+    assert load.facts()["always_open"] is False, "no browser looked"

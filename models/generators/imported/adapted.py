@@ -35,7 +35,7 @@ def adapt(graph: bytes, reading: Reading, *, single: bool) -> bytes:
         model = onnx.compose.add_prefix(onnx.load_from_string(graph), _PREFIX)
         _surround(model, reading, single=single)
         onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # ONNX raises many kinds about a graph
+    except Exception as error:  # parsing, composing and checking raise kinds without a common base
         raise BundleError(
             f"expected a graph that the house's names and axes can be put around, came: {printable(error)}. Export it "
             "again, with ONNX's own operators of version 13 or later."

@@ -104,7 +104,7 @@ def _draw(session: Any, request: dict[str, Any], name: str) -> dict[str, Any]:
             feed = {key: file[key] for key in file.files}
         try:
             once, again = (session.run([request["output"]], feed)[0] for _ in range(2))
-        except Exception as error:  # as above
+        except Exception as error:  # ONNX Runtime again: about this graph and these inputs alone
             if request.get("may_fail"):
                 return {"failed": printable(error)}
             raise BundleError(

@@ -104,7 +104,7 @@ def train_pictures(
         size,
         scores,
         claim,
-        novelty,  # type: ignore[arg-type]
+        novelty,
     )
     data = {**spec.provenance.data, **trials.data}
     spec = spec.model_copy(update={"provenance": spec.provenance.model_copy(update={"data": data})})
