@@ -165,7 +165,7 @@ class LslSource(Closing):
         self.newest = math.nan
         self.first_held = 0.0
         self._marking = Marking(self.info.source_id, clock)
-        self.marked = self._marking.marked
+        self.marked, self._mark = self._marking.marked, self._marking.write
         self._heard = self._looked = clock.now()
         self._fresh = True  # the next sample is the first of a connection
         self._began = math.nan  # when the first sample of a connection came, as long as it is not written
@@ -438,17 +438,3 @@ class LslSource(Closing):
             self.doubles = 0
             self._connector.gone.discard(inlet.info.uid)
             log.info("stream %s: connected again: %s (%s)", self.info.source_id, self._came, self.info.place)
-
-    def _mark(
-        self,
-        stream: Stream,
-        kind: MarkKind,
-        index: int = 0,
-        count: int = 0,
-        value: float = math.nan,
-        *,
-        time: float,
-        detail: str = "",
-    ) -> None:
-        """Write a mark before the sample `index` places from here."""
-        self._marking.write(stream, kind, index, count, value, time=time, detail=detail)
