@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from benchmarks.participant_snr import SNRS
 from benchmarks.report import (
@@ -34,7 +33,7 @@ from benchmarks.report import (
 from models.encoding.features import BANKS
 from models.generators.package import GeneratorPackage
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
-from models.metrics.calibration import coverage
+from models.metrics.calibration import coverage, falls_with_confidence
 from models.metrics.identification import correlation_table, wins
 from models.metrics.latents import cosine
 from models.readouts.dreamed import Dreamed
@@ -156,7 +155,7 @@ def score(readout: Readout, held: Set) -> dict[str, Any]:
     means = np.stack([held.brain[which == c].mean(axis=0) for c in range(k)])
     of_means = correlation_table(candidates, readout.predict(means))
     cosines = cosine(held.latents, predicted)
-    falls = spearmanr(readout.confidence(held.brain), 1 - cosines, alternative="less")
+    rho, p = falls_with_confidence(1 - cosines, readout.confidence(held.brain))
     posterior = readout.posterior(held.brain)
     return {
         "n": n,
@@ -165,8 +164,8 @@ def score(readout: Readout, held: Set) -> dict[str, Any]:
         "cosine": float(cosines.mean()),
         "mean_two_way": float(np.diag(wins(of_means, 2)).mean()),
         "mean_n_way": float(np.diag(wins(of_means, k)).mean()),
-        "confidence_rho": float(falls.statistic),
-        "confidence_p": float(falls.pvalue),
+        "confidence_rho": rho,
+        "confidence_p": 1.0 if p is None else p,
         "covered": coverage(held.latents, posterior.mean, posterior.sd, 0.9),
         "by_picture": np.bincount(which, cosines) / np.bincount(which),
         "chance_two_way": _chance(table, which),

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.stats import norm, spearmanr
 
 from models.metrics.latents import pair
-from models.metrics.ranks import spearman
 
 Floats = NDArray[np.float64]
 
@@ -101,6 +100,20 @@ def error_by_confidence(
     ]
 
 
-def falls_with_confidence(error: ArrayLike, confidence: ArrayLike) -> float | None:
-    """Return Spearman's correlation of error with confidence: negative where confidence is informative."""
-    return spearman(np.asarray(confidence, np.float64), np.asarray(error, np.float64))
+def falls_with_confidence(error: ArrayLike, confidence: ArrayLike) -> tuple[float | None, float | None]:
+    """Return Spearman's correlation of error with confidence, and p of one so negative by chance.
+
+    None twice where one of them is the same for all, as the confidence is of a readout that claims none, or holds NaN.
+
+    Examples
+    --------
+    >>> falls_with_confidence([0.1, 0.2, 0.3], [0.0, 0.0, 0.0])
+    (None, None)
+    >>> falls_with_confidence([0.1, 0.2, 0.3, 0.5], [0.9, 0.7, 0.4, 0.1])
+    (-1.0, 0.0)
+    """
+    wrong, sure = np.asarray(error, np.float64), np.asarray(confidence, np.float64)
+    if not (np.ptp(wrong) > 0 and np.ptp(sure) > 0):
+        return None, None
+    tested = spearmanr(sure, wrong, alternative="less")
+    return float(tested.statistic), float(tested.pvalue)

@@ -26,7 +26,7 @@ from models.encoding.features import BANKS, Pictures, features_of
 from models.encoding.white import WhiteEncoding
 from models.generators.package import GeneratorPackage
 from models.readouts.dream_trials import DreamedTrials
-from models.readouts.folds import held_out_folds
+from models.readouts.folds import about_one_centre, held_out_folds
 from models.readouts.interface import Readout, Training
 from models.readouts.maps import Affine, Map
 from models.readouts.recalibration import Recalibration
@@ -160,7 +160,8 @@ class Dreamed(Readout):
             runs = np.unique(training.runs[kept], return_inverse=True)[1]
             trials = self._dreamed(x[kept], features[kept], runs, dreams, scale)
             for name, map_ in self._readings(trials, x[kept], y[kept], runs):
-                predicted.setdefault(name, np.zeros(y.shape))[out] = map_(x[out])
+                moved = about_one_centre(map_(x[out]), map_(x[kept]), y.mean(axis=0))
+                predicted.setdefault(name, np.zeros(y.shape))[out] = moved
             tested |= out
         cosines = {name: _mean_cosine(y[tested], one[tested]) for name, one in predicted.items()}
         best = max(cosines, key=cosines.__getitem__)

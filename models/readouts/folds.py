@@ -72,6 +72,31 @@ def held_out_folds(runs: Runs, latents: Array, folds: int) -> Iterator[tuple[Mas
                 yield ~part & ~chosen, part & chosen
 
 
+def about_one_centre(held_out: Array, fitted: Array, centre: Array) -> NDArray[np.float64]:
+    r"""Return what one fold's fit reads of its held-out trials, moved so that all folds lie about one centre.
+
+    A fit that knows little answers with the mean of what it was fitted to. A stimulus that is held out has no part in
+    that mean, and most of the others have: over folds, a reading of nothing would be less like its own truth than like
+    others, and score below chance. A bundle has one centre for all trials; so have these.
+
+    .. math:: \hat z_i - \overline{\hat z_{\text{fitted}}} + c
+
+    Parameters
+    ----------
+    held_out, fitted : (m, d), (n, d)
+        Answers of the same fit to the trials of the fold, and to those that it was fitted to.
+    centre : (d,)
+        The mean of all trials' latents: the same for every fold, so it tells nothing of any.
+
+    Examples
+    --------
+    >>> about_one_centre(np.array([[3.0], [1.0]]), np.array([[2.0], [0.0]]), np.array([5.0])).ravel().tolist()
+    [7.0, 5.0]
+    """
+    moved: NDArray[np.float64] = held_out - fitted.mean(axis=0) + centre
+    return moved
+
+
 def stimuli_of(latents: Array) -> NDArray[np.intp]:
     """Return the stimulus of each trial, numbered from 0: (n, d) to (n,); latents that are equal are one."""
     scale = np.maximum(np.abs(latents).max(0), 1e-300)

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from bci.errors import BciError
-from models.metrics.calibration import error_by_confidence, risk_coverage
+from models.metrics.calibration import error_by_confidence, falls_with_confidence, risk_coverage
 from models.metrics.ceiling import describe_ceiling, noise_ceiling
 from models.metrics.identification import correlation_table, headline, identify, wins
 from models.metrics.images import why_no_anchor
@@ -184,8 +183,7 @@ def confidence_scores(decoded: Decoded) -> dict[str, Any] | None:
     curve = risk_coverage(error, decoded.confidence)
     count = np.bincount(decoded.which)
     means = [np.bincount(decoded.which, values) / count for values in (decoded.confidence, error)]
-    constant = min(np.ptp(side) for side in means) == 0
-    tested = None if constant else spearmanr(*means, alternative="less")
+    rho, p = falls_with_confidence(means[1], means[0])
     kept = np.unique(np.linspace(0, len(curve.risk) - 1, 60).round().astype(int))
     return {
         "mean": float(decoded.confidence.mean()),
@@ -201,8 +199,8 @@ def confidence_scores(decoded: Decoded) -> dict[str, Any] | None:
             "best": curve.best,
             "chance": curve.chance,
         },
-        "rho": None if tested is None else float(tested.statistic),
-        "p": None if tested is None else float(tested.pvalue),
+        "rho": rho,
+        "p": p,
     }
 
 

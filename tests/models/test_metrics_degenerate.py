@@ -191,8 +191,8 @@ def test_uncertainty_that_is_nan_is_neither_a_miss_nor_the_lowest_confidence():
     curve = calibration.risk_coverage(error, stated)
     assert math.isnan(curve.area)
     assert np.isnan(curve.risk).all()
-    assert calibration.falls_with_confidence(error, stated) is None
-    assert calibration.falls_with_confidence(error, np.ones(4)) is None
+    assert calibration.falls_with_confidence(error, stated) == (None, None)
+    assert calibration.falls_with_confidence(error, np.ones(4)) == (None, None)
     np.testing.assert_allclose(calibration.risk_coverage(error, np.ones(4)).risk, error.mean())
     bins = calibration.error_by_confidence(error, np.ones(4), bins=2)
     assert bins == [(1.0, 1.5, 2), (1.0, 1.5, 2)]

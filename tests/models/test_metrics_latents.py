@@ -120,7 +120,7 @@ def test_risk_falls_with_confidence_where_confidence_means_something():
     assert (np.diff(good.risk) >= 0).all()
     np.testing.assert_allclose(blind.risk, error.mean())
     assert good.coverage[-1] == 1
-    assert falls_with_confidence(error, -error) == pytest.approx(-1)
+    assert falls_with_confidence(error, -error) == pytest.approx((-1, 0))
     bins = error_by_confidence(error, -error, bins=4)
     assert [n for _, _, n in bins] == [50] * 4
     assert bins[0][1] > bins[-1][1]

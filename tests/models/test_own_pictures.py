@@ -11,8 +11,12 @@ from planted_collection import collected_session
 
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError, RecordingError
-from models.systems.pictures.settings import load_pictures_file
-from models.systems.pictures.trials import cut_pictures, picture_folds, written_out
+from bci.io.shipped import SHIPPED
+from bci.signal.types import Signal
+from models.generators.package import GeneratorPackage
+from models.systems.pictures.settings import load_pictures_file, parse_pictures
+from models.systems.pictures.train import predict, score
+from models.systems.pictures.trials import PictureTrials, cut_pictures, picture_folds, written_out
 from models.systems.registry import system_of_file
 
 D = 64  # of the shipped generator of faces
@@ -125,3 +129,26 @@ def test_a_data_set_has_no_latents(training: Callable[..., Path]) -> None:
     path.write_text(path.read_text().replace('sessions = ["s*"]', 'bids = { folder = "x" }'))
     with pytest.raises(ConfigError, match="sessions of ours; came bids"):
         load_pictures_file(path)
+
+
+def test_a_readout_that_cannot_beat_the_mean_scores_as_guessing_does() -> None:
+    random, pictures = np.random.default_rng(3), 60
+    names = tuple(f"{i:02}" for i in range(pictures))
+    silent = PictureTrials(
+        random.standard_normal((pictures, 40)).astype(np.float32), np.arange(pictures), np.zeros(pictures, np.int64),
+        names, random.standard_normal((pictures, D)).astype(np.float32), Signal("EEG", 250.0, (1,), ("Oz",)), {}, {},
+        (), False,
+    )  # fmt: skip
+    config = parse_pictures(
+        {
+            "kind": "pictures", "name": "own", "data": {"sessions": ["s"]}, "size": "keep",
+            "signal": {"channels": ["Oz"]}, "epoch": {"start": 0.1, "stop": 0.3}, "readout": {"name": "ridge"},
+        },
+        "here",
+    )  # fmt: skip
+    faces = GeneratorPackage.load(SHIPPED["bundles"] / "dcgan-faces")
+    scores, claim = score(config, silent, predict(config, silent, faces))
+    low, high = scores["two_way_chance"]
+    assert low - 1e-9 <= scores["two_way"] <= high + 1e-9
+    assert scores["two_way"] == pytest.approx(0.5, abs=0.05)  # .31 where each fold had a centre of its own
+    assert claim.kind == "none"

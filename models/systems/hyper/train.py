@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.spec import ConfidenceSpec, NoveltySpec
@@ -23,6 +22,7 @@ from bci.errors import ConfigError
 from bci.io.files.replacing import replaced
 from models.generators.package import GeneratorPackage
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
+from models.metrics.calibration import falls_with_confidence
 from models.metrics.identification import headline, identify
 from models.metrics.latents import cosine, r_squared
 from models.readouts.collapse import diagnose
@@ -178,7 +178,7 @@ def _score(
         np.bincount(which, values) / np.bincount(which)
         for values in (1.0 - cosine(latents, predicted), readout.confidence(brain))
     )
-    falls = spearmanr(confidence, error, alternative="less")
+    rho, p = falls_with_confidence(error, confidence)
     identified = identify(predicted, candidates, which, random)
     scores: dict[str, Any] = {
         "simulated": True,
@@ -189,11 +189,11 @@ def _score(
         **identified,
         "readout": config.readout.name,
         "collapse": str(diagnose(latents, predicted)),
-        "confidence_rho": float(falls.statistic),
-        "confidence_p": float(falls.pvalue),
+        "confidence_rho": rho,
+        "confidence_p": p,
     }
     claim = ConfidenceSpec()
-    if falls.pvalue < _LEVEL:
+    if p is not None and p < _LEVEL:
         claim = ConfidenceSpec(
             kind="gaussian",
             calibrated_on=f"{len(brain)} single trials of {len(candidates)} other pictures, in silico",

@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.spec import BundleSpec, ConfidenceSpec, NoveltySpec
 from bci.errors import DataError, RecordingError
 from bci.io.files.folder import plain
 from models.generators.package import GeneratorPackage
+from models.metrics.calibration import falls_with_confidence
 from models.metrics.identification import headline, identify
 from models.metrics.latents import cosine, r_squared
 from models.readouts.family import build_readout
+from models.readouts.folds import about_one_centre
 from models.readouts.interface import Readout
 from models.readouts.size import LatentSize, size_by_pictures
 from models.settings import find_data_root
@@ -136,13 +137,15 @@ def _size(config: PicturesConfig, readout: Readout, package: GeneratorPackage) -
 
 
 def predict(config: PicturesConfig, trials: PictureTrials, package: GeneratorPackage) -> PredictedLatents:
-    """Read each trial by a readout that never saw its picture."""
+    """Read each trial by a readout that never saw its picture, all about the mean of the latents shown."""
+    centre = trials.latents[trials.which].mean(axis=0, dtype=np.float64)
     n, d = len(trials), trials.latents.shape[1]
     latents, confidence, unlike = np.empty((n, d)), np.empty(n), np.zeros(n, bool)
     for held in picture_folds(trials, config.folds, config.seed):
         readout = _fit(config, trials, ~held, package)
         size = _size(config, readout, package)
-        latents[held] = size(readout.predict(trials.brain[held]))
+        read, fitted = (readout.predict(trials.brain[rows]) for rows in (held, ~held))
+        latents[held] = size(about_one_centre(read, fitted, centre))
         confidence[held] = readout.confidence(trials.brain[held])
         unlike[held] = readout.frozen(1).unlike(trials.brain[held])
     return PredictedLatents(latents, confidence, unlike)
@@ -158,7 +161,7 @@ def score(
         np.bincount(trials.which, values) / counts
         for values in (1.0 - cosine(true, predicted.latents), predicted.confidence)
     )
-    falls = spearmanr(confidence, error, alternative="less")
+    rho, p = falls_with_confidence(error, confidence)
     random = np.random.default_rng(config.seed)
     scores: dict[str, Any] = {
         "simulated": trials.simulated,
@@ -167,10 +170,10 @@ def score(
         "r_squared": float(r_squared(true, predicted.latents)),
         **identify(predicted.latents, trials.latents.astype(np.float64), trials.which, random),
         "readout": config.readout.name,
-        "confidence_rho": float(falls.statistic),
-        "confidence_p": float(falls.pvalue),
+        "confidence_rho": rho,
+        "confidence_p": p,
     }
-    if falls.pvalue < _LEVEL:
+    if p is not None and p < _LEVEL:
         return scores, ConfidenceSpec(
             kind="gaussian",
             calibrated_on=f"{len(trials)} single trials, each read without its picture",
