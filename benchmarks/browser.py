@@ -9,6 +9,7 @@ what every page asks for. As a program of its own it shows a page for some secon
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -17,8 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 #: Names that distributions give the program and its driver.
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -124,16 +123,6 @@ class Browser:
             str(entry["message"]) for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"
         ]
 
-    def pids(self) -> list[int]:
-        """Return its processes, the driver's among them."""
-        driver = psutil.Process(self.driver.service.process.pid)
-        return [driver.pid, *(child.pid for child in driver.children(recursive=True))]
-
-    def pin(self, cores: list[int]) -> None:
-        """Let all its processes run on some cores only (Linux)."""
-        for pid in self.pids():
-            psutil.Process(pid).cpu_affinity(cores)
-
     def _log(self) -> list[dict[str, Any]]:
         self._entries += [
             json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
@@ -182,12 +171,15 @@ def _chromium() -> Path | None:
 
 
 def main(url: str, seconds: float, core: int) -> None:
-    """Show a page for so many seconds, everything of the browser on one core."""
+    """Show a page for so many seconds, everything of the browser on one core (Linux).
+
+    The core is chosen before the browser starts: its processes and their threads inherit it, those that come later too.
+    """
     end = time.monotonic() + seconds
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
     with open_browser(log=False) as browser:
-        browser.pin([core])
         browser.show(url)
-        browser.pin([core])  # processes that were started meanwhile by unpinned threads
         while time.monotonic() < end:
             time.sleep(0.1)
 

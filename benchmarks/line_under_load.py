@@ -115,7 +115,7 @@ class Load:
         for name, program in self._programs.items():
             with contextlib.suppress(psutil.Error):
                 whole = psutil.Process(program.pid)
-                used[name] = sum(cpu_seconds(one.pid) for one in (whole, *whole.children(recursive=True)))
+                used[name] = sum(map(_used, (whole, *whole.children(recursive=True))))
         return used
 
     def facts(self) -> dict[str, Any]:
@@ -138,6 +138,14 @@ class Load:
             if program.poll() is None:
                 program.terminate()
                 program.wait(20)
+
+
+def _used(process: psutil.Process) -> float:
+    """Return the CPU seconds of a process; none of one that has just ended, as a browser's helpers do."""
+    try:
+        return cpu_seconds(process.pid)
+    except (OSError, psutil.Error):
+        return 0.0
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ def main(program: Program) -> None:
     Spec: ``[experiment]`` of the session file; ``size``, (height, width) of the pictures; ``latent``, size of the
     generator's latent space, 0 where there is none; ``reading``, how many values a reading has; ``tail_s``, how long to
     wait after the last trial for what is decoded of it; ``feeds``, the place of the decoder that each phase shows among
-    those frames, the first where it says nothing.
+    those frames, the first where it says nothing; ``uncertainty_limits``, of each of these decoders, seconds: of an
+    event whose time may be wrong by more, nothing was read.
 
     Report: ``trials``, ``aborted``, ``finished``; ``aborted_by``, where the order to abort came from, if one came.
 
@@ -84,7 +85,8 @@ def main(program: Program) -> None:
         closing(FeedbackTable(program.folder)) as feedback,
     ):
         # A flip can come up to half a refresh before the time it was asked for.
-        witness = Witness(shown, frames, early_s=LEAD_S / 2, first_frames=past.frames)
+        limits = spec.get("uncertainty_limits", ())
+        witness = Witness(shown, frames, early_s=LEAD_S / 2, first_frames=past.frames, limits_s=limits)
         witness.feeds |= {place: _feed(row, feeds) for place, row in enumerate(past.rows)}
         if trial is not None and number < program.inherited["begun"]:
             # Its predecessor's rows are in the tables; the trial that was under way is lost with it.

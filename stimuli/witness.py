@@ -32,6 +32,9 @@ class Witness:
         How long before the time it was asked for a flip may come and still be this stimulus', seconds.
     first_frames : sequence of int
         Of each, the count of the first reconstruction that no engine has looked at; 0 where it is not given.
+    limits_s : sequence of float
+        Of each, what the time of an event may be wrong by, seconds: what was read of one that may be wrong by more is
+        no reading of its trial. No limit where it is not given.
 
     Attributes
     ----------
@@ -43,12 +46,19 @@ class Witness:
     """
 
     def __init__(
-        self, shown: Ring, frames: Sequence[Ring], *, early_s: float, first_frames: Sequence[int] = ()
+        self,
+        shown: Ring,
+        frames: Sequence[Ring],
+        *,
+        early_s: float,
+        first_frames: Sequence[int] = (),
+        limits_s: Sequence[float] = (),
     ) -> None:
         self._shown, self._frames = shown, tuple(frames)
         self._at = shown.count
         self._early_s = early_s
         self.frames_seen = [*first_frames, *[0] * len(self._frames)][: len(self._frames)]
+        self._limits_s = [*limits_s, *[math.inf] * len(self._frames)][: len(self._frames)]
         self.feeds: dict[int, int] = {}
         self._changes: list[tuple[Shown, int, float]] = []
 
@@ -137,7 +147,8 @@ class Witness:
             for frame in self._new_frames(feed):
                 info = frame["info"][0]
                 trial = int(info["event"]["trial"])
-                if info["valid"] and trial >= 0 and self.feeds.get(trial, 0) == feed:
+                uncertain = info["event"]["uncertainty"] > self._limits_s[feed]
+                if info["valid"] and not uncertain and trial >= 0 and self.feeds.get(trial, 0) == feed:
                     readings[trial] = Reading(trial, frame["latent"][0].copy(), float(info["confidence"]))
         return readings
 

@@ -152,8 +152,16 @@ class SessionSpecs:
         assert self._roster.config.experiment is not None
         tail = _SETTLE + max((bundle.cut.tail_s for bundle in self._roster.bundles), default=0.0)
         palette = self._roster.palette
-        feeds = {"feeds": self._roster.config.feed_of_phase}
+        feeds = {"feeds": self._roster.config.feed_of_phase, "uncertainty_limits": self._uncertainty_limits}
         return self._roster.config.experiment.model_dump() | palette | feeds | {"tail_s": tail}
+
+    @property
+    def _uncertainty_limits(self) -> list[float]:
+        """What the time of an event may be wrong by, seconds, of each decoder that feeds the display."""
+        config = self._roster.config
+        return [
+            config.streams[config.decoded_by(decoder)].marker_uncertainty_limit_s for decoder in config.feeds
+        ]
 
     def preview(self) -> dict[str, Any]:
         """Return what the operator's preview is given."""
@@ -165,6 +173,7 @@ class SessionSpecs:
         return self._roster.config.preview.model_dump() | {
             "caption": self._caption() + who,
             "decoders": self._roster.config.feeds,
+            "uncertainty_limits": self._uncertainty_limits,
             "evolution": experiment.model_dump()
             if experiment is not None and experiment.protocol == "evolution"
             else None,

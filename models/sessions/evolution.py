@@ -49,13 +49,17 @@ class Proposal:
     latent : (d,) float32
         What was shown.
     fitness : float
-        Of its reading; NaN where nothing was read.
+        Of its reading; NaN where nothing was read, or `uncertain`.
+    uncertain : bool
+        Whether the time of its event may be wrong by more than the session file allows: what was read of it is no
+        answer to it.
     """
 
     optimiser: str
     generation: int
     latent: NDArray[np.float32]
     fitness: float
+    uncertain: bool = False
 
 
 def proposals_of(session: RecordedSession) -> list[Proposal]:
@@ -74,8 +78,9 @@ def proposals_of(session: RecordedSession) -> list[Proposal]:
     for trial in session.trials(session.driver):
         if trial.number in latents and trial.ending == "shown":
             optimiser, generation, _ = trial.name.rsplit("-", 2)
-            score = np.nan if trial.latent is None else fitness(trial.latent)
-            proposals.append(Proposal(optimiser, int(generation), latents[trial.number], float(score)))
+            score = np.nan if trial.latent is None or trial.uncertain else float(fitness(trial.latent))
+            latent = latents[trial.number]
+            proposals.append(Proposal(optimiser, int(generation), latent, score, trial.uncertain))
     return proposals
 
 
@@ -98,9 +103,10 @@ def evaluate_evolution(
     Returns
     -------
     dict
-        ``optimisers``: of each, trials, unread ones, the mean fitness of the first and of the last third, the
-        difference to `random` and to the references with their p values (None where there is none), and ``target``,
-        the correlation of the last generation's mean latent with the picture's that it evolved towards;
+        ``optimisers``: of each, trials, of them those that no score holds, ``unread`` and ``uncertain`` (in time), the
+        mean fitness of the first and of the last third, the difference to `random` and to the references with their p
+        values (None where there is none), and ``target``, the correlation of the last generation's mean latent with
+        the picture's that it evolved towards;
         ``generations``; ``page``.
 
     Raises
@@ -134,7 +140,8 @@ def evaluate_evolution(
         centre = np.mean([one.latent for one in own if one.generation == generations - 1], axis=0)
         rows[name] = {
             "trials": len(own),
-            "unread": sum(not np.isfinite(one.fitness) for one in own),
+            "unread": sum(not np.isfinite(one.fitness) and not one.uncertain for one in own),
+            "uncertain": sum(one.uncertain for one in own),
             "first": float(np.nanmean(first)),
             "last": float(late(name).mean()),
             "above_random": _above(late(name), late("random"), random, permutations)
@@ -320,6 +327,7 @@ def _table(report: Mapping[str, Any]) -> str:
                 name,
                 f"{row['trials']}",
                 f"{row['unread']}",
+                f"{row['uncertain']}",
                 f"{row['first']:.3f}",
                 f"{row['last']:.3f}",
                 beside("above_random"),
@@ -328,11 +336,11 @@ def _table(report: Mapping[str, Any]) -> str:
             )
         )
     head = (
-        "optimiser", "trials", "unread", "fitness, first third", "last third", "above random", "above references",
-        "last mean latent · target",
+        "optimiser", "trials", "unread", "uncertain time", "fitness, first third", "last third", "above random",
+        "above references", "last mean latent · target",
     )  # fmt: skip
     return (
         "<h2>Figures</h2>"
-        + table(head, rows, range(1, 8))
+        + table(head, rows, range(1, 9))
         + facts([("Generations", str(report["generations"]))])
     )

@@ -10,6 +10,7 @@ The newest frame may belong to an earlier stimulus than the newest, or to none, 
 """
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -37,6 +38,8 @@ class Pairing:
         How many trials to remember.
     curve : FitnessCurve, optional
         Told what was read of each trial, where pictures evolve.
+    limits_s : mapping of int to float, optional
+        Of each decoder, what the time of an event may be wrong by, seconds; no limit where it is not given.
 
     Attributes
     ----------
@@ -54,8 +57,9 @@ class Pairing:
         *,
         keep: int,
         curve: FitnessCurve | None = None,
+        limits_s: Mapping[int, float] | None = None,
     ) -> None:
-        self._curve = curve
+        self._curve, self._limits_s = curve, limits_s or {}
         self.pairs: deque[Pair] = deque(maxlen=keep)
         self.trials = self.lost = 0
         self._shown, self._frames, self._marks = shown, frames, marks
@@ -97,6 +101,8 @@ class Pairing:
         if not info["valid"]:
             reason = bytes(info["reason"]).decode(errors="replace")
             return self._answer(decoder, flip, trouble=f"invalid: {reason}")
+        if (off := float(info["event"]["uncertainty"])) > self._limits_s.get(decoder, math.inf):
+            return self._answer(decoder, flip, trouble=f"uncertain time: ±{1e3 * off:.1f} ms")
         read = columns["image"][0].copy()
         known = self._answer(decoder, flip, read=read, confidence=float(info["confidence"]))
         if known and self._curve is not None:

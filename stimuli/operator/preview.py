@@ -120,7 +120,8 @@ def main(program: Program) -> None:
     Opens the rings of roles ``shown``, and of each decoder that feeds the display ``frames`` and ``decode_marks``
     (``frames-2`` …), and changes none of them; writes ``operator_keys``, where that was handed over.
 
-    Spec: ``[preview]`` of the session file; ``decoders``, their places in the session; ``caption``;
+    Spec: ``[preview]`` of the session file; ``decoders``, their places in the session; ``uncertainty_limits``, of
+    each of them, what the time of an event may be wrong by, seconds; ``caption``;
     ``evolution``: ``[experiment]`` where pictures evolve, whose fitness is drawn below the pairs;
     ``participant_monitor`` (index or name), ``screen``: whether the participant has one, and ``keys``: the names of
     those that are passed on to the engine.
@@ -138,7 +139,8 @@ def main(program: Program) -> None:
     if (evolution := spec.get("evolution")) is not None:
         (reading,) = (c.shape[0] for c in frames[spec["decoders"][0]].columns if c.name == "latent")
         curve = FitnessCurve.of(evolution, reading)
-    pairing = Pairing(program.ring("shown"), frames, marks, keep=spec["pairs"], curve=curve)
+    limits = dict(zip(spec["decoders"], spec.get("uncertainty_limits", ()), strict=False))
+    pairing = Pairing(program.ring("shown"), frames, marks, keep=spec["pairs"], curve=curve, limits_s=limits)
     keys = program.ring("operator_keys") if program.has("operator_keys") else None
     path = program.folder / FILE
     screen = open_screen(program)

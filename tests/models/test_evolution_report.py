@@ -95,6 +95,22 @@ def test_a_rise_is_found_beside_the_control_and_the_references(tmp_path: Path) -
     assert json.loads((folder / "report" / "report.json").read_text())["simulated"] is True
 
 
+def test_a_picture_whose_event_is_of_uncertain_time_is_in_no_score_and_counted(tmp_path: Path) -> None:
+    folder = session(tmp_path, rise=0.5)
+    before = proposals_of(RecordedSession.read(folder))
+    off = [number for number, one in enumerate(before) if one.optimiser == "cma" and one.generation == 8][:2]
+    none = dict.fromkeys(MARK_FIELDS, "")
+    write(folder, "marks", [none | {"kind": "uncertain", "time": str(float(number))} for number in off])
+    after = proposals_of(RecordedSession.read(folder))
+    changed = [k for k, (a, b) in enumerate(zip(before, after, strict=True)) if a.uncertain != b.uncertain]
+    assert changed == off
+    assert np.isnan([after[k].fitness for k in off]).all()
+    cma = evaluate_evolution(folder, permutations=20)["optimisers"]["cma"]
+    assert (cma["trials"], cma["unread"], cma["uncertain"]) == (72, 9, 2)
+    late = [o.fitness for o in after if o.optimiser == "cma" and o.generation >= 6]
+    assert cma["last"] == pytest.approx(np.nanmean(late))
+
+
 def test_where_nothing_has_evolved_that_is_said(tmp_path: Path) -> None:
     report = evaluate_evolution(session(tmp_path, rise=0.0), permutations=500)
     assert report["optimisers"]["cma"]["above_random"]["p"] > 0.05

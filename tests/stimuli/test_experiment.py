@@ -232,6 +232,15 @@ def test_an_epoch_that_ends_within_its_trial_is_that_trials_reading(stage: Any) 
     assert [reading.trial for reading in outcome.late] == [4]
 
 
+def test_of_an_event_of_uncertain_time_nothing_was_read(stage: Any) -> None:
+    witness = Witness(stage.shown, [stage.frames], early_s=LEAD_S / 2, limits_s=[0.005])
+    for number, uncertainty in enumerate((math.nan, 0.0, 0.004, 0.02)):
+        stage.frame(
+            event=Event(1.0 + number, "stimulus 7 face", 0, 1.0 + number, number, uncertainty=uncertainty)
+        )
+    assert sorted(witness.readings()) == [0, 1, 2]
+
+
 def test_feedback_never_shows_the_epoch_of_another_trial(stage: Any) -> None:
     """Its data arrived within the trial that asks for feedback, and yet it is the answer to the one before."""
     stage.clock.at(0.05, lambda: ask(stage.stimuli, 3, trial(stage, feedback_s=0.4), 0.2))

@@ -44,7 +44,8 @@ class Line:
         self.trials = 0
 
     def pairing(self, keep: int = 8, curve: FitnessCurve | None = None) -> Pairing:
-        return Pairing(self.shown, {0: self.frames}, {0: self.marks}, keep=keep, curve=curve)
+        rings = {0: self.frames}, {0: self.marks}
+        return Pairing(self.shown, *rings, keep=keep, curve=curve, limits_s={0: 0.005})
 
     def flip(
         self, level: int, when: float, kind: Shown = Shown.STIMULUS, decoder: int = 0, name: str | None = None
@@ -62,7 +63,14 @@ class Line:
         write_mark(self.marks, MarkKind.EPOCH_LOST, -1, time=when, value=when, detail="gap: stimulus 0 face")
 
     def decode(
-        self, flip: float, level: int, *, valid: bool = True, confidence: float = 0.5, read: float = 0.0
+        self,
+        flip: float,
+        level: int,
+        *,
+        valid: bool = True,
+        confidence: float = 0.5,
+        read: float = 0.0,
+        uncertainty: float = math.nan,
     ) -> None:
         frame = Reconstruction(
             np.full((SIDE, SIDE, 3), level, np.uint8),
@@ -72,7 +80,7 @@ class Line:
             "" if valid else "masked 30 % > 20 %",
             50,
             59,
-            event=Event(flip + 1e-4, "stimulus 0 face", 0, flip),
+            event=Event(flip + 1e-4, "stimulus 0 face", 0, flip, uncertainty=uncertainty),
         )
         write_frame(self.frames, frame)
 
@@ -124,7 +132,10 @@ def test_the_fitness_of_what_was_read_is_gathered_by_optimiser_and_generation_an
         line.decode(100.0 + k, k, read=value)
     line.flip(9, 200.0, name="cma-1-1")
     line.decode(200.0, 9, read=90.0, valid=False)
+    line.flip(9, 201.0, name="cma-1-2")
+    line.decode(201.0, 9, read=90.0, uncertainty=0.02)
     pairing.look()
+    assert lines(pairing)[-1] == "uncertain time: ±20.0 ms"
     assert curve.means == {"cma": [(0, 2.0), (1, 6.0)], "random": [(0, 2.0)], "reference": [(0, 1.5)]}
     sheet = draw_pairs(pairing.pairs, "evolve", "newest", room=8)
     both = with_curve(sheet, curve)

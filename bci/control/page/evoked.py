@@ -1,7 +1,7 @@
 """Evoked responses are the averages of what followed each kind of event: whether the brain answers, and differently."""
 
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,9 @@ _BIN_S = 0.004
 #: Classes that are kept; an event of another kind than these counts as `OTHERS`.
 MOST_CLASSES = 6
 OTHERS = "others"
+
+#: Why an event is left out: a sample around it is missing or no number; its time may be wrong by more than is allowed.
+NOT_WHOLE, UNCERTAIN_TIME = "not whole", "uncertain time"
 
 
 def event_class(event: Event) -> str:
@@ -65,13 +68,13 @@ class Evoked:
 
     Attributes
     ----------
-    left_out : int
-        Events around which a sample was missing or no number.
+    left_out : Counter of str
+        Events that are in no average, by reason: `NOT_WHOLE` or `UNCERTAIN_TIME`.
     """
 
     def __init__(self, signal: Signal) -> None:
         self.signal = signal
-        self.left_out = 0
+        self.left_out: Counter[str] = Counter()
         self._rate = signal.rate
         self._bin = max(1, math.ceil(_BIN_S * signal.rate))
         self._before = math.ceil(BEFORE_S * signal.rate / self._bin)
@@ -124,7 +127,7 @@ class Evoked:
             abs(lasted * self._rate - (len(times) - 1)) > 0.02 * len(times) + 1
             or not np.isfinite(values).all()
         ):
-            self.left_out += 1
+            self.miss(NOT_WHOLE)
             return
         binned = values.reshape(self._bins, self._bin, -1).mean(axis=1)
         binned -= binned[: self._before].mean(axis=0)
@@ -134,9 +137,9 @@ class Evoked:
         count, total = self._sums.get(name, (0, 0.0))
         self._sums[name] = count + 1, total + binned
 
-    def miss(self) -> None:
-        """Count an event whose samples are not there."""
-        self.left_out += 1
+    def miss(self, why: str) -> None:
+        """Count an event that is left out."""
+        self.left_out[why] += 1
 
     def responses(self) -> list[EvokedResponse]:
         """Return the averages so far, by name."""

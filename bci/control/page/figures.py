@@ -1,6 +1,6 @@
 """Figures are the page's curves as Bokeh draws them; each takes what a model gives and shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -221,10 +221,19 @@ class EvokedFigure:
         legend.location, legend.border_line_color, legend.background_fill_alpha = "top_left", None, 0.7
         legend.label_text_font_size, legend.spacing, legend.padding, legend.glyph_width = "11px", 0, 4, 14
 
-    def show(self, responses: Sequence[EvokedResponse], channel: int, name: str, unit: str) -> None:
-        """Show one channel."""
+    def show(
+        self,
+        responses: Sequence[EvokedResponse],
+        left_out: Mapping[str, int],
+        channel: int,
+        name: str,
+        unit: str,
+    ) -> None:
+        """Show one channel, and say how many events are in no average, by reason."""
+        counted = ", ".join(f"{count} {why}" for why, count in sorted(left_out.items()))
+        without = f" · without {counted}" if counted else ""
         if not responses:
-            self.drawn.title.text = "Evoked responses · no event yet"
+            self.drawn.title.text = f"Evoked responses · no event yet{without}"
             self._source.data = {"x": [], "y": [], "colour": [], "label": []}
             return
         curves = [response.mean[:, channel].astype(float) for response in responses]
@@ -235,7 +244,7 @@ class EvokedFigure:
             "colour": [SERIES[i % len(SERIES)] for i in range(len(responses))],
             "label": [f"{response.name} (n = {response.count})" for response in responses],
         }
-        self.drawn.title.text = f"Evoked responses · {name} · {unit or 'units'}"
+        self.drawn.title.text = f"Evoked responses · {name} · {unit or 'units'}{without}"
 
 
 class StageFigure:

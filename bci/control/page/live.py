@@ -7,7 +7,7 @@ What it looks at too late to find is left out of the drawing, and of the average
 import contextlib
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bci.control.directory import Directory
 from bci.control.line import kind_of, named
-from bci.control.page.evoked import Evoked, EvokedResponse
+from bci.control.page.evoked import NOT_WHOLE, UNCERTAIN_TIME, Evoked, EvokedResponse
 from bci.control.page.facts import PageFacts
 from bci.control.page.model import GapBand, SideCurve
 from bci.control.page.moment import (
@@ -206,10 +206,14 @@ class LiveModel:
                 self._pending.extend(event for event in events if event is not None)
         while len(self._pending) > _MOST_PENDING:
             self._pending.popleft()
-            self._evoked.miss()
+            self._evoked.miss(NOT_WHOLE)
         sight = self._streams[self._main[0]]
         for event in list(self._pending):
-            if sight.average(event, self._evoked):
+            # It is marked a moment after it came, and averaged when the samples after it are there.
+            if any(event.time in one.uncertain for one in self._streams.values()):
+                self._evoked.miss(UNCERTAIN_TIME)
+                self._pending.remove(event)
+            elif sight.average(event, self._evoked):
                 self._pending.remove(event)
 
     # -- what is drawn -----------------------------------------------------------------------------------
@@ -303,6 +307,10 @@ class LiveModel:
     def evoked(self) -> Sequence[EvokedResponse]:
         """Return the running averages of the first stream."""
         return [] if self._evoked is None else self._evoked.responses()
+
+    def events_left_out(self) -> Mapping[str, int]:
+        """Return how many events are in none of these averages, by reason."""
+        return {} if self._evoked is None else self._evoked.left_out
 
     def stage_times(self) -> Sequence[StageHistogram]:
         """Return how long the stages of the newest reconstructions took."""

@@ -1,7 +1,7 @@
 """A PageModel is what a page draws: a session that runs, or a finished one at some time; see `live` and `recorded`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -116,6 +116,10 @@ class PageModel(Protocol):
 
     def evoked(self) -> Sequence[EvokedResponse]:
         """Return the running averages of the first stream, by kind of event."""
+        ...
+
+    def events_left_out(self) -> Mapping[str, int]:
+        """Return how many events are in none of these averages, by reason."""
         ...
 
     def stage_times(self) -> Sequence[StageHistogram]:

@@ -7,7 +7,7 @@ looked at, so an hour opens as fast as a minute.
 import contextlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.control.line import named
-from bci.control.page.evoked import AFTER_S, Evoked, EvokedResponse
+from bci.control.page.evoked import AFTER_S, UNCERTAIN_TIME, Evoked, EvokedResponse
 from bci.control.page.facts import PageFacts
 from bci.control.page.live import SHOWN_WORDS
 from bci.control.page.model import GapBand, SideCurve
@@ -310,6 +310,10 @@ class RecordedModel:
                 events = [Event(flip.time, f"stimulus {flip.stimulus}") for flip in self._session.flips]
         return sorted(events, key=lambda event: event.time)
 
+    @cached_property
+    def _uncertain(self) -> Collection[float]:
+        return self._session.uncertain
+
     def evoked(self) -> Sequence[EvokedResponse]:
         """Return the averages of the first stream, of the newest events."""
         sight = self._sight(next(iter(self.streams), ""))
@@ -322,9 +326,16 @@ class RecordedModel:
             begun, evoked = max(0, end - _AVERAGED), Evoked(sight.signal)
         if evoked.usable:
             for event in self._events[begun:end]:
-                sight.average(event, evoked)
+                if event.time in self._uncertain:
+                    evoked.miss(UNCERTAIN_TIME)
+                else:
+                    sight.average(event, evoked)
         self._evoked = end, evoked
         return evoked.responses() if evoked.usable else []
+
+    def events_left_out(self) -> Mapping[str, int]:
+        """Return how many events are in none of these averages, by reason."""
+        return {} if self._evoked is None else self._evoked[1].left_out
 
     def stage_times(self) -> Sequence[StageHistogram]:
         """Return how long the stages of the newest reconstructions took."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.control.page.evoked import AFTER_S, BEFORE_S, Evoked
+from bci.control.page.evoked import AFTER_S, BEFORE_S, NOT_WHOLE, Evoked
 from bci.control.page.model import COLUMNS, SIDE_SAMPLES, SPECTRUM_S, SideCurve, channel_labels
 from bci.control.page.spectrum import Spectrum, spectrum
 from bci.control.page.traces import DrawnTraces
@@ -110,11 +110,11 @@ class RecordedSight:
         times = self.times(counts)
         needed = evoked.needed(event, times, int(counts[0])) if len(counts) else None
         if needed is None:
-            evoked.miss()
+            evoked.miss(NOT_WHOLE)
             return
         inside = (counts >= needed[0]) & (counts < needed[1])
         if int(inside.sum()) != needed[1] - needed[0]:
-            evoked.miss()
+            evoked.miss(NOT_WHOLE)
             return
         evoked.add(event, samples[inside], times[inside])
 

@@ -9,7 +9,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.control.page.evoked import Evoked
+from bci.control.page.evoked import NOT_WHOLE, Evoked
 from bci.control.page.model import COLUMNS, SIDE_SAMPLES, SPECTRUM_S, GapBand, SideCurve, channel_labels
 from bci.control.page.spectrum import Spectrum, spectrum
 from bci.control.page.traces import DrawnTraces
@@ -20,6 +20,9 @@ from bci.signal.types import Event, MarkKind
 
 #: Gaps and silences that are remembered.
 _GAPS = 64
+
+#: Events of uncertain time that are remembered; many more than can wait for their samples.
+_UNCERTAIN = 256
 
 
 class StreamSight:
@@ -38,6 +41,8 @@ class StreamSight:
         The rings, and what the samples are.
     traces : DrawnTraces
         The newest of it, in columns of pixels.
+    uncertain : deque of float
+        Times of the newest events that were marked uncertain, session seconds.
     """
 
     def __init__(self, stream: Stream, seconds: float) -> None:
@@ -47,6 +52,7 @@ class StreamSight:
         self._at = max(ring.oldest, ring.count - ring.max_window)
         self._marks_read = 0
         self._gaps: deque[GapBand] = deque(maxlen=_GAPS)
+        self.uncertain: deque[float] = deque(maxlen=_UNCERTAIN)
 
     def look(self) -> None:
         """Take in the newest samples and marks; what is too old to be whole is passed over."""
@@ -70,6 +76,8 @@ class StreamSight:
             kind = MarkKind(int(mark["kind"]))
             if kind.starts_segment or kind is MarkKind.STALLED:
                 self._gaps.append(gap_band(kind, float(mark["time"]), float(mark["value"])))
+            elif kind is MarkKind.UNCERTAIN:
+                self.uncertain.append(float(mark["time"]))
 
     def _new_marks(self) -> tuple[NDArray[np.void], int]:
         try:
@@ -109,14 +117,14 @@ class StreamSight:
             if needed is None:
                 # After the newest sample it may still come; before the oldest it is gone.
                 if event.time <= float(view["times"][0]):
-                    evoked.miss()
+                    evoked.miss(NOT_WHOLE)
                     return True
                 return False
             start, stop = needed
             if stop > end:
                 return False
             if start < first:
-                evoked.miss()
+                evoked.miss(NOT_WHOLE)
                 return True
             part = slice(start - first, stop - first)
             samples, times = view["samples"][part].copy(), view["times"][part].copy()

@@ -266,7 +266,8 @@ class PageView:
             first = next(iter(model.streams.values()))
             if self._channel.value in self._channel.options:
                 place = self._channel.options.index(self._channel.value)
-                self._evoked.show(model.evoked(), place, self._channel.value, first.unit)
+                responses, channel = model.evoked(), self._channel.value
+                self._evoked.show(responses, model.events_left_out(), place, channel, first.unit)
         self._stages.show(model.stage_times())
         sides = model.sides()
         if bool(sides) != self._sides.drawn.visible:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bci.control.page.evoked import AFTER_S, BEFORE_S, MOST_CLASSES, OTHERS, Evoked
+from bci.control.page.evoked import AFTER_S, BEFORE_S, MOST_CLASSES, NOT_WHOLE, OTHERS, Evoked
 from bci.control.page.spectrum import spectrum
 from bci.control.page.stages import AT_DISPLAY, BEFORE_DISPLAY, EDGES_MS, StageTimes
 from bci.signal.types import STAGES, Event, Signal
@@ -67,8 +67,7 @@ def test_an_event_at_a_gap_or_at_a_nan_is_counted_and_left_out() -> None:
     trial(evoked, Event(0.9, "1", 1), samples, late)
     samples[240] = np.nan
     trial(evoked, Event(0.9, "1", 1), samples, times)
-    evoked.miss()
-    assert (evoked.left_out, evoked.responses()) == (3, [])
+    assert (evoked.left_out, evoked.responses()) == ({NOT_WHOLE: 2}, [])
     assert evoked.needed(Event(5.0, "x"), times, 0) is None
     assert evoked.needed(Event(-1.0, "x"), times, 0) is None
 

@@ -144,6 +144,18 @@ def test_events_are_averaged_when_their_samples_are_there(rig: Rig) -> None:
     assert (response.name, response.count) == ("7", 1)
 
 
+def test_an_event_of_uncertain_time_is_counted_and_in_no_average(rig: Rig) -> None:
+    rig.push(400)
+    rig.model.look()
+    for time in (101.5, 102.1):
+        rig.rings["markers"].write(event=[event_record(Event(time, "7", 7, time))])
+    rig.stream.mark(MarkKind.UNCERTAIN, 400, time=102.1, value=0.02)
+    rig.push(300)
+    rig.model.look()
+    assert [(one.name, one.count) for one in rig.model.evoked()] == [("7", 1)]
+    assert rig.model.events_left_out() == {"uncertain time": 1}
+
+
 def test_pictures_words_and_times_are_those_of_the_rings(rig: Rig) -> None:
     rig.model.look()
     moment = rig.model.moment()

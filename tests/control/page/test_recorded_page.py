@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from planted_session import HOP, RATE, START, Line, noise
 from tiny_bundle import colours
 
-from bci.control.page.evoked import AFTER_S, BEFORE_S, Evoked
+from bci.control.page.evoked import AFTER_S, BEFORE_S, NOT_WHOLE, Evoked
 from bci.control.page.model import SIDE_SAMPLES
 from bci.control.page.moment import Tone
 from bci.control.page.recorded import RecordedModel
@@ -170,10 +170,16 @@ def test_an_event_is_averaged_from_the_recording_and_one_at_a_gap_is_left_out(ke
     sight.average(Event(float(kept.times[BEFORE - 20]), "7", 7), evoked)
     sight.average(Event(float(kept.times[0]) - 100, "7", 7), evoked)
     (response,) = evoked.responses()
-    assert (response.name, response.count, evoked.left_out) == ("7", 1, 2)
+    assert (response.name, response.count, evoked.left_out) == ("7", 1, {NOT_WHOLE: 2})
     inside = kept.samples[80 - round(BEFORE_S * RATE) : 80 + round(AFTER_S * RATE)]
     planted = inside - inside[: round(BEFORE_S * RATE)].mean(axis=0)
     assert response.mean == pytest.approx(planted, abs=1e-5)
+    model = RecordedModel(session)
+    # The marks of a session whose markers came from another computer, at one of three events.
+    session.__dict__["uncertain"] = {float(kept.times[90])}
+    model._events = [Event(float(kept.times[at]), "7", 7) for at in (80, 90, 100)]
+    assert [one.count for one in model.evoked()] == [2]
+    assert model.events_left_out() == {"uncertain time": 1}
     assert sight.curve("x", float(kept.times[99]) + 0.2 / RATE).values == pytest.approx(kept.samples[:100])
     assert len(sight.curve("x", float(kept.times[-1])).times) == min(ALL, SIDE_SAMPLES)
 

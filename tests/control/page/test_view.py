@@ -1,7 +1,7 @@
 """A page that is made for a browser lets the program's heart beat meanwhile."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from bokeh.document import Document
@@ -50,6 +50,9 @@ class EmptyModel:
 
     def evoked(self) -> Sequence[EvokedResponse]:
         return []
+
+    def events_left_out(self) -> Mapping[str, int]:
+        return {}
 
     def stage_times(self) -> Sequence[StageHistogram]:
         return []
