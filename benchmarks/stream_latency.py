@@ -101,6 +101,13 @@ def judge(ours: dict[str, Any], rounds: dict[str, list[Figures]]) -> dict[str, d
     return {target: {"figure": figure, "met": bool(met)} for target, (figure, met) in verdicts.items()}
 
 
+def judge_line(line: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return whether a whole session decoded its windows in time, with the share that it decoded, over all rounds."""
+    share = line["windows"] / max(1, line["windows"] + line["passed_over"])
+    met = bool(share >= 0.99)
+    return {"the full line decodes ≥ 99 % of the windows": {"figure": median_range([share]), "met": met}}
+
+
 def run_all(options: argparse.Namespace) -> dict[str, Any]:
     """Run the rounds; return the summary of every configuration."""
     feeds = [FEEDS[name] for name in options.configs]
@@ -146,6 +153,8 @@ def _configuration(feed: Feed, rounds: dict[str, list[Figures]], counts: dict[st
         for contender in rounds
     }
     targets = judge(contenders["ours"], rounds) if floor and "ours" in rounds else {}
+    if "line" in contenders:
+        targets |= judge_line(contenders["line"])
     return {"feed": asdict(feed), "contenders": contenders, "targets": targets}
 
 

@@ -41,22 +41,31 @@ def offline(recording: Path) -> dict[int, tuple[str, list[float], float, str, st
     return out
 
 
-def check(done: Done, recording: Path, decoded: float) -> dict[int, tuple[str, list[float], float, str, str]]:
-    """Compare every row of a session's table with what the file gives offline, which is returned."""
+def check(done: Done, recording: Path) -> dict[int, tuple[str, list[float], float, str, str]]:
+    """Compare every row of a session's table with what the file gives offline, which is returned.
+
+    How many windows were in time says how busy the machine was (`benchmarks.stream_latency`); here each window is
+    decoded, or counted as passed over by the frame after it.
+    """
     result = done.result
     assert result["samples_lost"] == 0
     assert result["windows"] == result["reconstructions"] + result["skipped"]
-    assert result["reconstructions"] >= decoded * result["windows"]
     expected = offline(recording)
+    place = {last: i for i, last in enumerate(sorted(expected))}
     rows = done.table("frames")
-    assert len(rows) == result["reconstructions"] > 50
+    assert len(rows) == result["reconstructions"] > 5
+    before = -1
     for row in rows:
-        digest, latent, confidence, image, reason = expected[int(row["last_sample"])]
+        last = int(row["last_sample"])
+        assert place[last] - before == 1 + int(row["skipped"])
+        before = place[last]
+        digest, latent, confidence, image, reason = expected[last]
         assert row["window_digest"] == digest
         assert np.array_equal(json.loads(row["latent"]), latent, equal_nan=True)
         assert np.array_equal(float(row["confidence"]), confidence, equal_nan=True)
         assert row["digest"] == image
         assert row["reason"] == reason
+    assert sum(int(row["skipped"]) for row in rows) == result["skipped"]
     return expected
 
 
@@ -68,16 +77,16 @@ def test_samples_latents_and_images_are_equal_at_real_time(tmp_path: Path, eegmm
         f'[source]\nkind = "replay"\nfile = "{recording}"\nspeed = 1.0\n'
         f'[decoder]\nbundle = "{BUNDLE}"\naudit = true\n[display]\nkind = "headless"\n'
     )
-    done = bci("run", config, "--out", tmp_path / "sessions", "--json", "--seconds", 8)
+    done = bci("run", config, "--out", tmp_path / "sessions", "--json", "--seconds", 4)
     assert done.status == 0, done.words
-    check(done, recording, 0.99)
+    check(done, recording)
 
 
 def test_samples_latents_and_images_of_a_whole_file_are_equal_at_ten_times_its_speed(
     kept_session: Done, eegmmidb: Path
 ) -> None:
     recording = eegmmidb / "S001R02.edf"
-    expected = check(kept_session, recording, 0.80)
+    expected = check(kept_session, recording)
     assert kept_session.result["samples"] == open_recording(recording).n
     assert kept_session.result["windows"] == len(expected)
 
@@ -87,7 +96,7 @@ def test_a_session_reproduces_itself_and_a_forged_latent_is_noticed(recorded_ses
     again = call("reproduce", done.folder, "--json")
     assert again.status == 0, again.words
     result = again.result
-    assert result["frames"] == result["equal"] == done.result["reconstructions"] > 50
+    assert result["frames"] == result["equal"] == done.result["reconstructions"] > 5
     assert (result["missing"], result["max_difference"]) == (0, 0.0)
     assert result["same_environment"] is True
     assert result["within_tolerance"] is True

@@ -103,7 +103,7 @@ def test_stream_latency_checks_every_window_of_floor_ours_and_the_full_line() ->
     assert found["ok"] is True
     assert found["machine"]["cores"] >= 1
     config = found["configs"]["A"]
-    assert len(config["targets"]) == 3
+    assert len(config["targets"]) == 4
     for name, line in config["contenders"].items():
         assert line["windows"] > 0, name
         assert (line["broken"], line["lost"]) == (0, 0), name
