@@ -128,6 +128,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_and_counted",
         "live/test_scanner_in_trouble.py::test_a_fault_has_its_status_and_the_others_are_ok",
     ),
+    "the participant's head moves beyond": (
+        "live/test_decode.py::test_a_head_that_is_lost_is_told_marked_and_counted_and_so_is_its_return",
+        "stimuli/test_presenter.py::test_a_frame_on_the_screen_leaves_it_when_it_grows_old",
+        "control/test_conclusion.py::test_volumes_with_a_lost_head_are_said_at_the_end",
+    ),
     "the record of how a volume came": (
         "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_and_counted",
         "io/volumes/test_joining.py::"
@@ -174,6 +179,8 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "record HAS FAILED": (ALARMS,),
     "LATCHED SAFE": (ALARMS, LATCHED),
     "3 channels masked": (ALARMS,),
+    "HEAD LOST": (ALARMS,),
+    "not read from volumes": (ALARMS,),
     "neutral by command": (ALARMS,),
     "no broker": (ALARMS,),
     "VALUES NOT PLAUSIBLE": (ALARMS,),

@@ -90,6 +90,7 @@ def judge(
             "The values were not plausible to the end: no brain moves as much, or as little, in the unit that "
             "the stream states, so what was read means nothing. log.txt says by how much the channels moved."
         )
+    sentences += _of_heads(outcome)
     left_neutral = screen is not None and screen.counters.get("neutral", SHOWN_PICTURES) >= SHOWN_NEUTRAL
     if outcome.failures:
         status = failed
@@ -118,6 +119,16 @@ def _of_nothing(decoders: Collection[str], alone: bool, made: Mapping[str, int])
         f"Nothing was decoded{which}: no window was complete, or no event came that one is cut around. bci streams "
         "says who sends markers, marks.csv what is missing."
     )
+
+
+def _of_heads(outcome: SessionOutcome) -> list[str]:
+    lost = max((one.counters.get("heads_lost", 0) for one in outcome.at_end.programs.values()), default=0)
+    if not lost:
+        return []
+    return [
+        f"The head was lost in {lost} volume{'s' * (lost != 1)}: the motion could not be corrected, and nothing was "
+        "read from there. head_lost in marks.csv says which and why; leave trials of that time out."
+    ]
 
 
 def _of_silence(name: str, silence: Silence, seen: bool) -> str:

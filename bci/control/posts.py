@@ -22,7 +22,8 @@ from bci.memory.orders import (
 MARKER_MARKS = "marker_marks"
 
 #: What each kind of program counts on the board. Besides what adds up there is what is so now: whether a source is
-#: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window; what the display shows
+#: ``gone``, how many ``doubles`` claim its name; channels ``masked`` in the newest window, and of
+#: a volume how many values are ``unmeasured`` and why its ``head`` is lost; what the display shows
 #: (``neutral``, see `bci.memory.alarms`); the ``stage`` of an experiment (`bci.memory.trial_parts.Stage`) and how many
 #: trials are ``planned``, 0 where its protocol decides as it goes; how many browsers have the page ``open``; how long
 #: the disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes it owes, and how long it lasts; how many streams
@@ -31,7 +32,10 @@ MARKER_MARKS = "marker_marks"
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
     "acquire": ("samples", "lost", "markers", "uncertain", "gone", "doubles", "mistimed"),
-    "decode": ("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
+    "decode": (
+        *("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
+        *("unmeasured", "head", "heads_lost"),
+    ),
     "display": ("flips", "dropped", "neutral"),
     "engine": ("begun", "done", "aborted", "stage", "planned"),
     "render": ("drawn", "undrawn", "missed"),
@@ -59,8 +63,8 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
 #: Those of them that say what is so now; all others only grow.
 GAUGES = frozenset(
     {
-        *("gone", "doubles", "mistimed", "masked", "neutral", "stage", "planned", "open"),
-        *("waiting", "refuses_ms", "slow_ms", "free_mb", "left_s", "implausible", "connected"),
+        *("gone", "doubles", "mistimed", "masked", "unmeasured", "head", "neutral", "stage", "planned"),
+        *("open", "waiting", "refuses_ms", "slow_ms", "free_mb", "left_s", "implausible", "connected"),
     }
 )
 

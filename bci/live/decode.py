@@ -11,6 +11,7 @@ from bci.decoder.marker_names import MarkerNames
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleMismatch
 from bci.live.adapting import Changes
+from bci.live.heads import LostHeads
 from bci.live.sides import Sides
 from bci.live.swap import Swap, last_bundle
 from bci.memory.frames import window_digest, write_frame
@@ -64,7 +65,9 @@ def main(program: Program) -> None:
         names=MarkerNames(spec["events"]) if spec.get("events") else None,
     )
     swap = Swap(program, stream, bundle, decoder, rings, frames, index)
-    sides = Sides(program, swap.cutter.pipeline)
+    sides = Sides(program, swap.cutter.pipeline, LostHeads(row, marks, clock, program.log).hear)
+    # Of volumes no electrode is to be mended: what is not known of one has a counter of its own.
+    masked = "unmeasured" if len(stream.signal.shape) == 3 else "masked"
     before = {counter: int(row[counter]) for counter in ("windows", "reconstructions", "skipped", "invalid")}
     invalid = 0
     program.ready(environment=decoder.environment)
@@ -100,7 +103,7 @@ def main(program: Program) -> None:
             # Only now: the picture is out, and nothing waits for it.
             if decoder.learn(frame):
                 changes.write(window)
-            row["masked"] = 0 if window.bad is None else int(np.count_nonzero(window.bad.any(axis=0)))
+            row[masked] = 0 if window.bad is None else int(np.count_nonzero(window.bad.any(axis=0)))
             if window.skipped:
                 write_mark(marks, MarkKind.SKIPPED, window.last_sample, count=window.skipped, time=cut)
         sides.write(chunk)
@@ -118,6 +121,7 @@ def main(program: Program) -> None:
         skipped=int(row["skipped"]),
         invalid=int(row["invalid"]),
         unseen=int(row["lost"]),
+        heads_lost=int(row["heads_lost"]),
     )
 
 

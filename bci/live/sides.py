@@ -1,5 +1,8 @@
 """Sides writes what a pipeline's steps say beside the samples into streams of their own."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from bci.memory.marks import write_mark
@@ -22,11 +25,13 @@ class Sides:
         Opens the streams.
     pipeline : RunningPipeline
         The one that runs.
+    hear : callable
+        Called with the rows that are said for the first time.
     """
 
-    def __init__(self, program: Program, pipeline: RunningPipeline) -> None:
+    def __init__(self, program: Program, pipeline: RunningPipeline, hear: Callable[[Window], None]) -> None:
         self._clock: Clock = program.clock
-        self._pipeline = pipeline
+        self._pipeline, self._hear = pipeline, hear
         self._streams = [program.stream(side_role(signal.name)) for signal in pipeline.sides]
         #: Count that comes next of each, in the pipeline's counting.
         self._next = [stream.samples.count for stream in self._streams]
@@ -49,6 +54,7 @@ class Sides:
             known = max(0, expected - window.first)
             if known < len(window.samples):
                 self._put(stream, window, known)
+                self._hear(newest(window, known))
                 self._next[place] = window.first + len(window.samples)
 
     def _put(self, stream: Stream, window: Window, known: int) -> None:
@@ -65,6 +71,17 @@ class Sides:
         """Say that nothing more comes."""
         for stream in self._streams:
             stream.samples.finish()
+
+
+def newest(window: Window, known: int) -> Window:
+    """Return a window without its first rows."""
+    return replace(
+        window,
+        first=window.first + known,
+        samples=window.samples[known:],
+        times=window.times[known:],
+        bad=window.bad[known:],
+    )
 
 
 def side_role(name: str) -> str:

@@ -23,6 +23,17 @@ SHORT_S = 30 * 60.0
 #: What `display` shows, by its counter ``neutral``.
 SHOWN_PICTURES, SHOWN_NEUTRAL, SHOWN_HELD, SHOWN_WITHHELD = 0, 1, 2, 3
 
+#: Why a head is lost, by `decode`'s counter ``head`` (`bci.signal.volumes.realign.MotionFault`): for a line, and whole.
+HEAD_LOST: Mapping[int, tuple[str, str]] = {
+    1: ("moved too far", "The head has moved or turned beyond the limit of motion correction."),
+    2: ("out of the volume", "Too little of the head lies within the volume."),
+    3: (
+        "volume unlike the reference",
+        "The newest volume is too unlike the reference: movement, another head or coil.",
+    ),
+    4: ("motion not found", "The motion of the newest volume could not be found."),
+}
+
 
 @dataclass(frozen=True)
 class Alarm:
@@ -74,19 +85,8 @@ def alarms(board: Board, now: float, names: Mapping[str, str] | None = None) -> 
         kind, _, rest = name.partition(":")
         if kind == "acquire":
             found += _of_stream((names or {}).get(name, rest), name, row, now, sees)
-        elif kind == "decode" and (count := _shows(row, "masked")):
-            which = f"{rest}: " if rest else ""
-            found.append(
-                Alarm(
-                    f"masked {name}",
-                    f"{which}{count} channel{'s' * (count != 1)} masked",
-                    f"{count} channel{'s' * (count != 1)} cannot be trusted (saturated, flat or not a number) and "
-                    "count as masked; confidence falls with them.",
-                    "Mend the electrodes: the channels come back by themselves.",
-                    over=f"{which}no channel is masked any more",
-                    urgent=False,
-                )
-            )
+        elif kind == "decode":
+            found += _of_decoder(f"{rest}: " if rest else "", name, row)
         elif kind == "control" and row["state"] == State.RUNNING and not _shows(row, "connected"):
             found.append(
                 Alarm(
@@ -255,6 +255,40 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
             "were it lost, both would be refused.",
             "Close one of the two.",
             over=f"one source{of} alone",
+        )
+
+
+def _of_decoder(which: str, name: str, row: Any) -> Iterator[Alarm]:
+    if count := _shows(row, "masked"):
+        yield Alarm(
+            f"masked {name}",
+            f"{which}{count} channel{'s' * (count != 1)} masked",
+            f"{count} channel{'s' * (count != 1)} cannot be trusted (saturated, flat or not a number) and "
+            "count as masked; confidence falls with them.",
+            "Mend the electrodes: the channels come back by themselves.",
+            over=f"{which}no channel is masked any more",
+            urgent=False,
+        )
+    if fault := _shows(row, "head"):
+        line, what = HEAD_LOST.get(fault, ("cannot be followed", "Its motion cannot be followed."))
+        yield Alarm(
+            f"head {name}",
+            f"{which}HEAD LOST: {line}",
+            f"{what} The newest volume is not corrected, every voxel of it is marked and nothing is read from it. "
+            "It is recorded as it came.",
+            "Speak to the participant. Where the head is not back within some volumes, end the run, and begin another "
+            "with a reference volume of the new position.",
+            over=f"{which}the head is back",
+        )
+    elif count := _shows(row, "unmeasured"):
+        yield Alarm(
+            f"unmeasured {name}",
+            f"{which}not read from volumes: {count}",
+            f"{count} value{'s' * (count != 1)} (regions, voxels or betas) cannot be read from the newest volume: a "
+            "warm-up or a model's first volumes still last, or the volume is missing, cut short or a spike.",
+            "Wait for the end of the warm-up. Where it lasts longer, marks.csv says what came.",
+            over=f"{which}all is read from volumes again",
+            urgent=False,
         )
 
 

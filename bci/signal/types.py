@@ -300,6 +300,7 @@ class MarkKind(IntEnum):
     UNCERTAIN = 25
     VOLUME = 26
     UNTOLD = 27
+    HEAD_LOST = 28
 
     @property
     def starts_segment(self) -> bool:

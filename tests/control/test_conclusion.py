@@ -21,12 +21,14 @@ def ending(
     failures: tuple[str, ...] = (),
     restarts: int = 0,
     implausible: int = 0,
+    heads_lost: int = 0,
     **asked: Any,
 ) -> Conclusion:
     def program(**counters: int) -> ProgramSnapshot:
         return ProgramSnapshot("running", 1, 0.0, counters, 0, restarts, "")
 
     programs = {"display": program(neutral=neutral), "record": program(implausible=implausible)}
+    programs["decode"] = program(heads_lost=heads_lost)
     snapshot = SessionSnapshot("s", SessionState.DONE, 0.0, 0.0, 9.0, programs, silences=silences or {})
     outcome = SessionOutcome(Path(), snapshot, {}, list(failures), snapshot)
     given = {
@@ -51,6 +53,12 @@ def test_a_session_without_trouble_is_done() -> None:
 def test_values_that_no_brain_gives_are_said_at_the_end() -> None:
     (sentence,) = ending(implausible=1).sentences
     assert "what was read means nothing" in sentence
+
+
+def test_volumes_with_a_lost_head_are_said_at_the_end() -> None:
+    (sentence,) = ending(heads_lost=3).sentences
+    assert "The head was lost in 3 volumes" in sentence
+    assert "marks.csv" in sentence
 
 
 def test_a_session_that_ends_without_its_source_ends_in_the_safe_state() -> None:

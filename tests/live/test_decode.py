@@ -10,6 +10,7 @@ from tiny_bundle import tiny_bundle
 
 from bci.control.posts import COUNTERS
 from bci.decoder.spec import EpochSpec
+from bci.io.files.run import save_run
 from bci.live import decode
 from bci.memory.board import Board
 from bci.memory.events import create_events
@@ -20,7 +21,12 @@ from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.segment import CLOSED
 from bci.memory.stream import Stream
-from bci.signal.types import EVENT_DTYPE, Event, MarkKind, Shown, event_of
+from bci.signal.run import Run
+from bci.signal.types import EVENT_DTYPE, Event, MarkKind, Shown, Signal, event_of
+from bci.signal.volumes.motion import COLUMNS
+from bci.signal.volumes.realign import MotionFault, brain
+from bci.signal.volumes.rigid import matrix_of, voxel_sizes_mm
+from bci.sim.scanner.head import head_affine, head_volume
 
 N = 600
 RATE = 100.0
@@ -57,13 +63,19 @@ class Bench:
             record[0] = (time, time + 100, 0, -1, len(text), text.encode(), 0.001)
             self.markers.write(event=record)
 
-    def run(self, restart: int = 0, events: dict[str, str] | None = None, **rings: Any) -> None:
-        """Decode what is there to its end; `events` name the session's markers."""
+    def run(
+        self,
+        restart: int = 0,
+        events: dict[str, str] | None = None,
+        sides: dict[str, Any] | None = None,
+        **rings: Any,
+    ) -> None:
+        """Decode what is there to its end; `events` name the session's markers, `sides` streams by role."""
         self.stream.samples.finish()
         launch = Launch(
             "decode", "bci.live.decode",
             {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": False, "events": events or {}},
-            str(self.folder), self.key + "b", {"stream": self.stream.handle},
+            str(self.folder), self.key + "b", {"stream": self.stream.handle, **(sides or {})},
             {"frames": self.frames.handle, "decode_marks": self.marks.handle, "markers": self.markers.handle, **rings},
             {"stream": 0}, restart,
         )  # fmt: skip
@@ -220,3 +232,47 @@ def test_channels_that_cannot_be_trusted_are_on_the_board(bench: Bench) -> None:
     bench.write(900)
     bench.run(restart=1)
     assert bench.row["masked"] == 0
+
+
+HEAD = (20, 24, 12)
+AFFINE = head_affine(HEAD, (9.0, 9.0, 11.0))
+STILL = head_volume(HEAD, AFFINE)
+MASK = brain(STILL, voxel_sizes_mm(AFFINE))
+REGIONS = [
+    {"step": "motion_correction", "mask": "brain", "voxels": int(MASK.sum()), "interpolation": "linear"},
+    {"step": "region_means", "mask": "brain", "voxels": int(MASK.sum()), "regions": ["left", "right"]},
+]
+
+
+@pytest.mark.parametrize(
+    "bench", [{"volume": HEAD, "pipeline": REGIONS, "length": 1, "hop": 1}], indirect=True
+)
+def test_a_head_that_is_lost_is_told_marked_and_counted_and_so_is_its_return(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = np.indices(HEAD)[0] < 10
+    run = Run(reference=STILL, affine=AFFINE, masks={"brain": MASK, "left": left, "right": ~left})
+    save_run(run, bench.folder)
+    gone = head_volume(HEAD, AFFINE, matrix_of(np.array([0, 0, 0, 0, 0, 0.4]), np.zeros(3)))
+    shown = np.stack([STILL, gone, gone, STILL])
+    motion = Stream.create(
+        bench.key + "side", Signal("motion", RATE, (len(COLUMNS),), COLUMNS, "", "float64"), 9.0
+    )
+
+    def decode_to(n: int, restart: int) -> None:
+        at = bench.stream.samples.count
+        times = np.arange(at, n) / RATE
+        bench.stream.samples.write(samples=shown[at:n], times=times, raw=times, arrived=times)
+        bench.run(restart, sides={"side-motion": motion.handle})
+
+    with motion:
+        decode_to(3, 0)
+        assert (bench.row["head"], bench.row["heads_lost"]) == (MotionFault.LARGE, 2)
+        # Both regions are unknown there: of a head no electrode is to be mended.
+        assert (bench.row["unmeasured"], bench.row["masked"]) == (2, 0)
+        decode_to(4, 1)
+        assert (bench.row["head"], bench.row["heads_lost"], bench.row["unmeasured"]) == (0, 2, 0)
+    marks = bench.marked(MarkKind.HEAD_LOST)
+    assert [volume for volume, _ in marks] == [1, 2]
+    assert all(words.endswith("23 degrees") for _, words in marks)
+    assert "the head is lost at volume 1: moved by some" in caplog.text

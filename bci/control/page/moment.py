@@ -217,6 +217,7 @@ def counters_of(snapshot: SessionSnapshot) -> list[Counter]:
         ("windows skipped", total("decode", "skipped"), Tone.NOTE),
         ("invalid", total("decode", "invalid"), Tone.IDLE),
         ("channels masked", total("decode", "masked"), Tone.NOTE),
+        ("heads lost", total("decode", "heads_lost") or None, Tone.URGENT),
         ("flips", total("display", "flips"), Tone.IDLE),
         ("flips dropped", total("display", "dropped"), Tone.NOTE),
         ("orders refused", sum(program.refused for program in snapshot.programs.values()), Tone.NOTE),

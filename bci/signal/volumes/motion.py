@@ -16,11 +16,12 @@ from bci.signal.step import Kernel, Step, check_positive, check_volume
 from bci.signal.types import Flags, Samples, Signal
 from bci.signal.volumes.mask import MaskVolume, UnboundMask, session_mask
 from bci.signal.volumes.realign import LARGEST_DEG, LARGEST_MM, Motion, MotionFault, Realigner
-from bci.signal.volumes.rigid import PARAMETERS, Affine, moved, voxel_sizes_mm
+from bci.signal.volumes.rigid import PARAMETERS, Affine, angle_deg, matrix_of, moved, voxel_sizes_mm
 from bci.signal.volumes.sampling import check_interpolation, inside, sampled, smoothed
 
 #: Columns of the side output: millimetre, radian, millimetre, then pure numbers.
-COLUMNS = (*PARAMETERS, "framewise_displacement", "correlation", "overlap", "fault")
+FAULT = "fault"
+COLUMNS = (*PARAMETERS, "framewise_displacement", "correlation", "overlap", FAULT)
 
 #: Radius of the sphere on which a rotation counts as a displacement, millimetre (Power et al. 2012).
 HEAD_RADIUS_MM = 50.0
@@ -40,6 +41,28 @@ def motion_regressors(rows: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the six parameters of rows of `COLUMNS` (n, …) as columns of a design (n, 6), all of them millimetre."""
     arcs = np.array([1.0, 1.0, 1.0, HEAD_RADIUS_MM, HEAD_RADIUS_MM, HEAD_RADIUS_MM])
     return np.asarray(rows[:, :6] * arcs, np.float64)
+
+
+def fault_words(row: NDArray[np.floating]) -> str:
+    """Return why a volume's motion is not corrected, from its row of `COLUMNS`; empty where it is.
+
+    >>> fault_words(np.array([17.7, -10.0, -17.6, 0.08, 1.03, -0.27, np.nan, 0.9, 0.7, MotionFault.LARGE]))
+    'moved by some 26.9 mm and 62 degrees'
+    """
+    named = dict(zip(COLUMNS, np.asarray(row, np.float64), strict=True))
+    six = np.array([named[name] for name in PARAMETERS])
+    match MotionFault(int(named[FAULT])):
+        case MotionFault.LARGE:
+            turn = angle_deg(matrix_of(six, np.zeros(3)))
+            return f"moved by some {np.linalg.norm(six[:3]):.1f} mm and {turn:.0f} degrees"
+        case MotionFault.OVERLAP:
+            return f"{named['overlap']:.0%} of the head in the volume"
+        case MotionFault.UNLIKE:
+            return f"correlation {named['correlation']:.2f} with the reference"
+        case MotionFault.UNSETTLED:
+            return "its motion does not converge"
+        case MotionFault.NONE:
+            return ""
 
 
 @dataclass(frozen=True)
