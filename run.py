@@ -29,7 +29,7 @@ EXTRAS = {
 #: The suite in two parts, side by side. Tests of real processes and streams mostly wait: three at a time, and served
 #: first. The others compute: they take what is left of the processor, each on one thread, or they crowd each other.
 PARTS = {
-    "system": ["-m", "system", "-n", "3", "--dist", "worksteal", "tests"],
+    "system": ["-m", "system", "-n", "3", "--dist", "worksteal"],
     "others": ["-m", "not system", "-n", str(min(os.cpu_count() or 1, 8)), "--dist", "worksteal"],
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -142,14 +142,25 @@ def run_all_tests() -> int:
     return 1 if failed or any(statuses.values()) else 0
 
 
+def system_files() -> list[str]:
+    """Return the files that name the mark: pytest would import each of the others to find no system test in it."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(file) for file in files if "mark.system" in file.read_text(encoding="utf-8")]
+
+
 def start_part(name: str, reports: Path) -> "subprocess.Popen[str]":
     """Start pytest on one part of the suite; all but the system tests at a lower priority."""
     first = name == "system"
+    # What one process has compiled is there for the hundreds that the tests start.
+    environment = {key: word for key, word in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     lower = 0 if first else getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)  # only on Windows
     process = subprocess.Popen(
-        [str(PYTHON), "-m", "pytest", *PARTS[name], f"--junitxml={reports / name}.xml"],
+        [
+            *(str(PYTHON), "-m", "pytest", *PARTS[name], f"--junitxml={reports / name}.xml"),
+            *(system_files() if first else ()),
+        ],
         cwd=ROOT,
-        env=dict(os.environ) if first else os.environ | ONE_THREAD,
+        env=environment if first else environment | ONE_THREAD,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

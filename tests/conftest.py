@@ -43,6 +43,15 @@ def find_data() -> Path | None:
     return None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a system test in a file that does not name the mark: `run.py test` would never collect it."""
+    for file in {item.path for item in items if item.get_closest_marker("system")}:
+        if "mark.system" not in file.read_text(encoding="utf-8"):
+            raise pytest.UsageError(
+                f"{file}: write `pytest.mark.system` in this file; run.py looks for it there"
+            )
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Give the folder of sample recordings, or skip loudly."""

@@ -87,6 +87,21 @@ def test_a_part_that_breaks_before_its_report_has_failed(
     assert last_lines(capfd)[-1] == "1 passed, 1 failed"
 
 
+def test_the_part_of_the_system_imports_only_files_that_name_the_mark(
+    run: ModuleType, project: Callable[[str], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    (folder / "test_marked.py").write_text(PLANTED)
+    log = (
+        "from pathlib import Path\nwith Path('imported.txt').open('a') as file: print(__name__, file=file)\n"
+    )
+    (folder / "test_without.py").write_text(f"{log}def test_that_is_no_system_test(): pass\n")
+    assert run.main(["test"]) == 1
+    assert last_lines(capfd)[-1] == "5 passed, 2 failed, 1 skipped"
+    assert (tmp_path / "imported.txt").read_text() == "test_without\n"
+
+
 def test_words_behind_it_go_to_pytest_alone(
     run: ModuleType, project: Callable[[str], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
