@@ -5,13 +5,15 @@ what every page asks for. As a program of its own it shows a page for some secon
 
 ::
 
-    python -m benchmarks.browser URL SECONDS CORE
+    python -m benchmarks.browser URL SECONDS [--core CORE] [--size 1280 800] [--picture FILE]
+
+With `--picture` it ends by writing what is then in sight, ``docs/pictures/page.png`` for one.
 """
 
+import argparse
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -170,19 +172,28 @@ def _chromium() -> Path | None:
     return next((Path(found) for name in _PROGRAMS if (found := shutil.which(name))), None)
 
 
-def main(url: str, seconds: float, core: int) -> None:
-    """Show a page for so many seconds, everything of the browser on one core (Linux).
+def main() -> None:
+    """Show a page for so many seconds, everything of the browser on one core where one is named (Linux).
 
     The core is chosen before the browser starts: its processes and their threads inherit it, those that come later too.
     """
-    end = time.monotonic() + seconds
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
-    with open_browser(log=False) as browser:
-        browser.show(url)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("url")
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("--core", type=int)
+    parser.add_argument("--size", type=int, nargs=2, default=(1280, 1230), help="of the window, pixels")
+    parser.add_argument("--picture", type=Path, help="PNG to be written at the end")
+    asked = parser.parse_args()
+    end = time.monotonic() + asked.seconds
+    if asked.core is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {asked.core})
+    with open_browser(tuple(asked.size), log=False) as browser:
+        browser.show(asked.url)
         while time.monotonic() < end:
             time.sleep(0.1)
+        if asked.picture is not None:
+            asked.picture.write_bytes(browser.driver.get_screenshot_as_png())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
+    main()

@@ -94,7 +94,7 @@ class Load:
             seconds = self._seconds - now + _MARGIN
             url = json.loads((supervisor.folder / "page.json").read_text("utf-8"))["url"]
             core = (psutil.cpu_count() or 1) - 1
-            self._begin("browser", url, seconds, core)
+            self._begin("browser", url, seconds, "--core", core)
             self._begin("busy_broker", supervisor.folder, MESSAGES, seconds, self._out)
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(self._programs["busy_broker"].pid, {core})

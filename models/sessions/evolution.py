@@ -1,8 +1,9 @@
 """A session of evolving pictures, scored: how fitness grew, beside the control and the references, and what it led to.
 
 Every proposal is scored by what the decoder read of it, as live. The last third of the generations is compared with
-random search and with the references by permutation: whole trials exchange their names. Where pictures evolve towards
-one of known latent, the proposals themselves are compared with it too, which no reading touches.
+random search and with the references by permutation: whole trials exchange their names. Of two generators each has its
+own random search, and an optimiser's pictures of the second are compared with its pictures of the first. Where pictures
+evolve towards one of known latent, the proposals themselves are compared with it too, which no reading touches.
 """
 
 import json
@@ -104,9 +105,10 @@ def evaluate_evolution(
     -------
     dict
         ``optimisers``: of each, trials, of them those that no score holds, ``unread`` and ``uncertain`` (in time), the
-        mean fitness of the first and of the last third, the difference to `random` and to the references with their p
-        values (None where there is none), and ``target``, the correlation of the last generation's mean latent with
-        the picture's that it evolved towards;
+        mean fitness of the first and of the last third, the difference to random search in the same space and to the
+        references with their p values (None where there is none), of a second generator's ``above_first``, the same
+        for the optimiser's own pictures of the first, with a p of both sides, and ``target``, the correlation of the
+        last generation's mean latent with the picture's that it evolved towards;
         ``generations``; ``page``.
 
     Raises
@@ -144,10 +146,15 @@ def evaluate_evolution(
             "uncertain": sum(one.uncertain for one in own),
             "first": float(np.nanmean(first)),
             "last": float(late(name).mean()),
-            "above_random": _above(late(name), late("random"), random, permutations)
-            if name != "random"
+            "above_random": _above(late(name), late(_control(name)), random, permutations)
+            if name != _control(name)
             else None,
             "above_references": _above(late(name), late(REFERENCE), random, permutations),
+            "above_first": _above(
+                late(name), late(name.removesuffix(_SECOND)), random, permutations, both=True
+            )
+            if name.endswith(_SECOND)
+            else None,
             "target": None if target is None or name.endswith(_SECOND) else _alike(centre, target),
         }
     draw, second = artist(_drawn_by(session) or bundle), _drawn_by(session, "also_drawn_by")
@@ -223,17 +230,23 @@ def _shown(session: RecordedSession) -> dict[int, NDArray[np.float32]]:
     }
 
 
+def _control(name: str) -> str:
+    """Return the random search in the space that an optimiser searched."""
+    return f"random{_SECOND}" if name.endswith(_SECOND) else "random"
+
+
 def _above(
-    own: Floats, others: Floats, random: np.random.Generator, permutations: int
+    own: Floats, others: Floats, random: np.random.Generator, permutations: int, *, both: bool = False
 ) -> dict[str, float] | None:
-    """Return the difference of two means and its one-sided p by permutation; None where one of them is empty."""
+    """Return the difference of two means and its p by permutation, one-sided or of both sides; None if one is empty."""
     if not len(own) or not len(others):
         return None
-    both, observed = np.concatenate([own, others]), float(own.mean() - others.mean())
+    pooled, observed = np.concatenate([own, others]), float(own.mean() - others.mean())
     reached = 0
     for _ in range(permutations):
-        mixed = random.permutation(both)
-        reached += mixed[: len(own)].mean() - mixed[len(own) :].mean() >= observed
+        mixed = random.permutation(pooled)
+        difference = mixed[: len(own)].mean() - mixed[len(own) :].mean()
+        reached += abs(difference) >= abs(observed) if both else difference >= observed
     return {"difference": observed, "p": (1 + reached) / (1 + permutations)}
 
 
@@ -247,9 +260,17 @@ def _words(report: Mapping[str, Any]) -> str:
         above = row["above_random"] or row["above_references"]
         if above is None:
             continue
-        beside = "random search" if row["above_random"] else "the references"
+        beside = (
+            _control(name).replace("random", "random search") if row["above_random"] else "the references"
+        )
         verdict = "rose above" if above["p"] < 0.05 else "cannot be told from"
         lines.append(f"{name}: fitness {verdict} {beside} ({above['difference']:+.3f}, p {above['p']:.4f}).")
+        if first := row["above_first"]:
+            more = "differently" if first["p"] < 0.05 else "alike"
+            lines.append(
+                f"Its pictures of the two generators were answered {more} (second - first "
+                f"{first['difference']:+.3f}, p {first['p']:.4f})."
+            )
     who = (
         "The participant is simulated: nothing here is a measurement of a brain. "
         if report["simulated"]
@@ -332,15 +353,16 @@ def _table(report: Mapping[str, Any]) -> str:
                 f"{row['last']:.3f}",
                 beside("above_random"),
                 beside("above_references"),
+                beside("above_first"),
                 "" if row["target"] is None else f"{row['target']:.3f}",
             )
         )
     head = (
         "optimiser", "trials", "unread", "uncertain time", "fitness, first third", "last third", "above random",
-        "above references", "last mean latent · target",
+        "above references", "above first generator", "last mean latent · target",
     )  # fmt: skip
     return (
         "<h2>Figures</h2>"
-        + table(head, rows, range(1, 9))
+        + table(head, rows, range(1, 10))
         + facts([("Generations", str(report["generations"]))])
     )

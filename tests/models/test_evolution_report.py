@@ -25,10 +25,14 @@ def write(folder: Path, table: str, rows: Sequence[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def session(place: Path, rise: float, **experiment: Any) -> Path:
+ONE_GENERATOR = ("cma", "random", "reference")
+TWO_GENERATORS = ("cma", "random", "cma@2", "random@2", "reference")
+
+
+def session(place: Path, rise: float, names: Sequence[str] = ONE_GENERATOR, **experiment: Any) -> Path:
     """Plant a session in which the first value that is read of an optimiser's pictures rises by `rise` a generation.
 
-    Of every picture that is the third of its generation nothing is read.
+    Of every picture that is the third of its generation nothing is read; the second generator's are answered by 2 more.
     """
     random = np.random.default_rng(5)
     bundle = tiny_bundle(place / "bundle", latent=D)
@@ -41,7 +45,7 @@ def session(place: Path, rise: float, **experiment: Any) -> Path:
     (folder / "summary.json").write_text(json.dumps({"simulated": True}))
     trials, frames, shown = [], [], []
     for generation in range(GENERATIONS):
-        for name in ("cma", "random", "reference"):
+        for name in names:
             for number_in_it in range(2 if name == "reference" else POPULATION):
                 number = len(trials)
                 latent = random.standard_normal(D)
@@ -58,7 +62,7 @@ def session(place: Path, rise: float, **experiment: Any) -> Path:
                 if number_in_it == 2:
                     continue
                 read = random.standard_normal(D)
-                read[0] += rise * generation * (name == "cma")
+                read[0] += rise * generation * name.startswith("cma") + 2 * name.endswith("@2")
                 frames.append(
                     dict.fromkeys(FRAME_FIELDS, "0")
                     | {
@@ -109,6 +113,20 @@ def test_a_picture_whose_event_is_of_uncertain_time_is_in_no_score_and_counted(t
     assert (cma["trials"], cma["unread"], cma["uncertain"]) == (72, 9, 2)
     late = [o.fitness for o in after if o.optimiser == "cma" and o.generation >= 6]
     assert cma["last"] == pytest.approx(np.nanmean(late))
+
+
+def test_a_second_generator_has_its_own_control_and_is_compared_with_the_first(tmp_path: Path) -> None:
+    report = evaluate_evolution(session(tmp_path, 0.0, TWO_GENERATORS), permutations=500)
+    rows = report["optimisers"]
+    assert rows["random@2"]["above_random"] is None
+    assert rows["cma@2"]["above_random"]["p"] > 0.05, "as good as random search among its own pictures"
+    assert rows["cma@2"]["above_random"]["difference"] == pytest.approx(0.0, abs=0.7)
+    assert rows["cma@2"]["above_first"]["difference"] == pytest.approx(2.0, abs=0.7)
+    assert rows["cma@2"]["above_first"]["p"] == pytest.approx(1 / 501)
+    assert rows["cma"]["above_first"] is None
+    page = Path(report["page"]).read_text()
+    assert "cma@2: fitness cannot be told from random search@2" in page
+    assert "Its pictures of the two generators were answered differently" in page
 
 
 def test_where_nothing_has_evolved_that_is_said(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_what_the_optimisers_are_told_is_the_rate_and_what_they_propose_is_drawn
         tmp_path / "second", rate=160.0, length=32, latent=5, height=64, width=64, window=EPOCH
     )
     changes = {
-        '"../models/bundles/characters-insilico"': json.dumps(str(second.folder)),
+        '"../runs/characters-insilico"': json.dumps(str(second.folder)),
         '"../models': f'"{SHIPPED["bundles"].parent.as_posix()}',
         'kind = "window"': 'kind = "headless"',
         '["cma", "random"]': '["cma"]',

@@ -27,12 +27,12 @@ NOT_WHOLE, UNCERTAIN_TIME = "not whole", "uncertain time"
 def event_class(event: Event) -> str:
     """Return the kind of an event: its number where it has one, else its first word.
 
-    >>> event_class(Event(0.0, "33285", 33285)), event_class(Event(0.0, "stimulus 12 face-3"))
-    ('33285', 'stimulus')
+    >>> [event_class(one) for one in (Event(0, "7", 7), Event(0, "stimulus 12 face-3"), Event(0, "neutral: no data"))]
+    ['7', 'stimulus', 'neutral']
     """
     if event.code:
         return str(event.code)
-    word = event.text.split(" ", 1)[0][:24]
+    word = event.text.split(" ", 1)[0][:24].rstrip(":")
     return "key" if event.text.startswith(KEY) else "fixation" if event.text == CHANGED else word or "(empty)"
 
 
