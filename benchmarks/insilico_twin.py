@@ -42,9 +42,9 @@ class Twin:
     trials, epochs_equal, latents_equal : int
         Trials decoded live; those whose marker lies on the same sample in the twin; those with an equal latent.
     readings : list of Reading
-        Readings of the twin.
+        Readings of the twin, of trials that were not refused.
     lapsed : list of bool
-        For each trial, whether the participant's attention had lapsed.
+        For each of them, whether the participant's attention had lapsed.
     """
 
     samples: int
@@ -87,15 +87,17 @@ def twin_of(folder: Path) -> Twin:
         len(recorded),
         int((recorded == answered).all(axis=1).sum()),
         len(live),
-        sum(a == b for a, (_, b) in zip(sorted(session.epochs), found, strict=False)),
-        sum(np.array_equal(a, b.latent) for a, (b, _) in zip(live, found, strict=False)),
-        [reading for reading, _ in found],
-        [lapsed for *_, lapsed in onsets][: len(found)],
+        sum(a == b.index for a, b in zip(sorted(session.epochs), found, strict=False)),
+        sum(np.array_equal(a, b.reading.latent, equal_nan=True) for a, b in zip(live, found, strict=False)),
+        [one.reading for one in found if one.valid],
+        [lapsed for one, (*_, lapsed) in zip(found, onsets, strict=False) if one.valid],
     )
 
 
 def other_session(number: int, config: dict[str, Any], order: Sequence[int], bundle: Bundle) -> list[Reading]:
     """Return the readings of another session of the participant: the same pictures and timing, no feedback.
+
+    Trials that the decoder refuses are left out, as they are live.
 
     Parameters
     ----------
@@ -128,13 +130,22 @@ def other_session(number: int, config: dict[str, Any], order: Sequence[int], bun
         for which, onset in zip(order, onsets, strict=True)
     ]
     decoder = OnnxDecoder(bundle, clock=ManualClock())
-    return [reading for reading, _ in decode(samples, signal, markers, bundle, decoder)]
+    return [one.reading for one in decode(samples, signal, markers, bundle, decoder) if one.valid]
+
+
+@dataclass(frozen=True, eq=False)
+class TwinReading:
+    """A TwinReading is what was read of one epoch, the sample its marker was put on, and whether it was not refused."""
+
+    reading: Reading
+    index: int
+    valid: bool
 
 
 def decode(
     samples: Samples, signal: Signal, markers: Sequence[Event], bundle: Bundle, decoder: OnnxDecoder
-) -> list[tuple[Reading, int]]:
-    """Cut and decode samples (n, channels) from time 0 on; return each reading and the sample its marker was put on."""
+) -> list[TwinReading]:
+    """Cut and decode samples (n, channels) from time 0 on."""
     spec = bundle.spec.window
     assert isinstance(spec, EpochSpec)
     pipeline = bundle.adapt(signal)
@@ -143,7 +154,7 @@ def decode(
     for epoch in cut:
         frame = decoder.decode(epoch.window)
         reading = Reading(stimulus_name(epoch.event.text), frame.latent, frame.confidence)
-        found.append((reading, epoch.index))
+        found.append(TwinReading(reading, epoch.index, frame.valid))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
     from bci.signal.types import Event
     from bci.sim.cued import CuedParticipant
     from models.systems.system import Calibrating, CalibrationFile
+    from stimuli.display.cue_screen import CueScreen
 
 #: Seconds a program has to take the simulated stream.
 _CONSUMER_TIMEOUT = 60.0
 #: Seconds that samples may be under way after the last one was sent.
 _UNDER_WAY = 10.0
+#: What a participant is told behind the last block.
+_THANKS = "That was all. Thank you."
 
 
 def register(app: typer.Typer) -> None:
@@ -63,11 +67,12 @@ def calibrate(
 ) -> None:
     """Fit a decoder to one participant: cued blocks, a recording, a score, and only then a bundle.
 
-    Tells the participant block by block what to do, on this screen and with tones, records the stream with a marker
-    for each cue, and fits the readout of the base bundle to it; the base's generator is kept, so this takes seconds.
-    Every pair of blocks is predicted by a readout that never saw it. The score is shown beside chance and beside
-    shuffled blocks, and the bundle is written only if it beats them at 5 %; otherwise the exit status is 3. The
-    recording is kept either way. Needs the `train` extra (scikit-learn and onnx; not torch).
+    Tells the participant block by block what to do, on this screen and with tones, or by pictures in a window of the
+    participant's; records the stream with a marker for each cue, and fits the readout of the base bundle to it; the
+    base's generator is kept, so this takes seconds. Every pair of blocks is predicted by a readout that never saw it.
+    The score is shown beside chance and beside shuffled blocks, and the bundle is written only if it beats them at
+    5 %; otherwise the exit status is 3. The recording is kept either way. Needs the `train` extra (scikit-learn and
+    onnx; not torch).
     """
     output = use(json)
     config = find_given(config, "bci calibrate", CALIBRATION_FILE)
@@ -181,6 +186,7 @@ def _record(
     cues_id = f"{config.name}-cues-{os.getpid()}"
     states = {state.label: state for state in config.states}
     with (
+        _screen(config, clock) as screen,
         MarkerOutlet(f"{config.name}-cues", cues_id) as outlet,
         Tones() as tones,
         _progress(output) as progress,
@@ -193,12 +199,17 @@ def _record(
 
         def tell(cue: "Event") -> None:
             state = states.get(cue.text)
-            output.say(styled("bold reverse", f" {state.say if state else 'That was all. Thank you.'} "))
+            if screen is not None:
+                screen.show(cue.text)
+            output.say(styled("bold reverse", f" {state.say if state else _THANKS} "))
             if not silent:
                 tones.play(state.tones if state else 3)
 
         def look(left: float) -> None:
             progress.update(task, completed=config.seconds - left, description=f"{left:3.0f} s left")
+            if screen is not None and screen.closed() and left:
+                # As Ctrl-C in the terminal: the supervisor ends the recording in order, and it is said that it ended.
+                signal.raise_signal(signal.SIGINT)
 
         cueing = Cueing(config.cues(), clock, outlet, ready_s=config.blocks.ready_s, tell=tell, look=look)
         stream = config.stream
@@ -213,6 +224,21 @@ def _record(
             observe=cueing,
             clock=clock,
         )
+
+
+@contextmanager
+def _screen(config: "CalibrationFile", clock: "Clock") -> "Iterator[CueScreen | None]":
+    """Open the participant's window, where the file asks for one."""
+    if config.screen is None:
+        yield None
+        return
+    from stimuli.display.cue_screen import Cued, CueScreen
+
+    # Behind the last block stands a cue that is no state.
+    cues = {cue.text: Cued(_THANKS) for cue in config.cues()}
+    cues |= {state.label: Cued(state.say, state.picture) for state in config.states}
+    with CueScreen(config.screen, cues, clock) as screen:
+        yield screen
 
 
 def _record_simulated(

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from bci.config.display import DisplaySettings
 from bci.decoder.bundle import Bundle
 from bci.errors import AtChance
 from bci.signal.types import Event, Signal
@@ -178,6 +179,11 @@ class CalibrationFile(Protocol):
     stream: Any
     blocks: Any
     states: Any
+
+    @property
+    def screen(self) -> DisplaySettings | None:
+        """The window in which the participant is told what to do; None where the terminal is enough."""
+        ...
 
     @property
     def seconds(self) -> float:

@@ -7,10 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from bci.errors import ConfigError
-from bci.io.files.picture import read_picture
+from bci.io.files.picture import fit_picture, read_picture
 from bci.io.files.regular import read_json
 from stimuli.trials import Picture, Trial, timed
 
@@ -52,7 +51,7 @@ def load_pictures(folder: Path, size: tuple[int, int]) -> tuple[list[str], NDArr
         )
     images = np.empty((len(paths), *size, 3), np.uint8)
     for place, path in enumerate(paths):
-        images[place] = _fit(read_picture(path, ConfigError), size)
+        images[place] = fit_picture(read_picture(path, ConfigError), size)
     return [name_in(folder, path) for path in paths], images
 
 
@@ -152,12 +151,3 @@ def name_in(folder: Path, path: Path) -> str:
     ('cats/01', '01')
     """
     return path.relative_to(folder).with_suffix("").as_posix()
-
-
-def _fit(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = size
-    scale = max(width / image.width, height / image.height)
-    box = (width / scale, height / scale)
-    left, top = (image.width - box[0]) / 2, (image.height - box[1]) / 2
-    cut = (left, top, left + box[0], top + box[1])
-    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, box=cut))

@@ -258,3 +258,21 @@ def test_the_shipped_file_can_be_read_and_fits_the_shipped_bundle() -> None:
     assert recipe.readout.bands == (0,)
     cues = config.cues()
     assert (len(cues), cues[-1].text, cues[-1].time) == (13, "end", config.seconds)
+
+
+def test_a_state_may_have_a_picture_which_opens_a_window_and_must_be_there(place: Path) -> None:
+    assert load_calibration(place / "calibrate.toml").screen is None
+    path = place / "pictured.toml"
+    path.write_text(TEXT.replace('say = "open"', 'say = "open"\npicture = "open.png"'))
+    with pytest.raises(
+        ConfigError, match=r"state '1': expected a picture at .*open.png, but .* none of that name"
+    ):
+        load_calibration(path)
+    (place / "open.png").write_bytes(b"")
+    pictured = load_calibration(path)
+    assert pictured.states[0].picture == place.resolve() / "open.png"
+    assert pictured.states[1].picture is None
+    assert pictured.screen is not None
+    path.write_text(TEXT + '[display]\nkind = "headless"\n')
+    with pytest.raises(ConfigError, match="a participant looks at a window"):
+        load_calibration(path)

@@ -42,3 +42,13 @@ def read_picture(path: Path, refuse: Refuse) -> Image.Image:
 def read_pixels(path: Path, refuse: Refuse) -> NDArray[np.uint8]:
     """Return a picture's pixels, (height, width, 3) uint8; raises as `read_picture`."""
     return np.asarray(read_picture(path, refuse))
+
+
+def fit_picture(picture: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a picture's pixels at another size, height and width; other proportions are cut around the middle."""
+    height, width = size
+    scale = max(width / picture.width, height / picture.height)
+    box = (width / scale, height / scale)
+    left, top = (picture.width - box[0]) / 2, (picture.height - box[1]) / 2
+    cut = (left, top, left + box[0], top + box[1])
+    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, box=cut))

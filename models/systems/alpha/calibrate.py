@@ -254,6 +254,9 @@ def _provenance(config: CalibrationConfig, recipe: Recipe, base: Bundle, path: P
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     settings = config.model_dump(mode="json", include={"name", "title", "seed", "stream", "blocks", "states"})
+    for state, given in zip(settings["states"], config.states, strict=True):
+        # Where it lies is of this machine.
+        state["picture"] = given.picture and given.picture.name
     return Provenance(
         data={name: digest},
         config={"calibration": settings, "base": {"name": base.name, "hash": base.hash}, **recipe.plain()},

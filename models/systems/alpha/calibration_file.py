@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from bci.config.display import DisplaySettings
 from bci.config.numbers import Wait
 from bci.config.paths import PathText
 from bci.config.session import SafeName
@@ -20,7 +21,7 @@ from bci.config.toml import check_settings, load_settings
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError
 from bci.io.lsl.address import Address
-from bci.io.shipped import locate
+from bci.io.shipped import locate, not_found
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_key
@@ -73,6 +74,8 @@ class StateSettings(Section):
     """What the participant is told."""
     tones: Annotated[int, Field(ge=0, le=5)] = 0
     """Number of tones that announce it, for a participant with closed eyes."""
+    picture: PathText | None = None
+    """The file, from this one's folder, of a picture that the participant sees in place of the words, in a window."""
 
     @model_validator(mode="after")
     def _not_the_end(self) -> Self:
@@ -117,6 +120,9 @@ class CalibrationConfig(Section):
     blocks: BlockSettings = BlockSettings()
     states: Annotated[tuple[StateSettings, ...], Field(min_length=2, max_length=2)]
     """State 0, then state 1: the two ends of the base's latent."""
+    display: DisplaySettings | None = None
+    """The window in which the participant is told what to do: monitor, sizes. It is opened where this is given, or a
+    state has a picture; without it words stand in the terminal."""
     signal: ExpectedSignal | None = None
     pipeline: tuple[dict[str, JsonValue], ...] | None = None
     """Steps from signal to window, in place of the base's."""
@@ -127,7 +133,15 @@ class CalibrationConfig(Section):
     def _two_labels(self) -> Self:
         if self.states[0].label == self.states[1].label:
             raise ValueError("the two states need two labels")
+        if self.display is not None and self.display.kind != "window":
+            raise ValueError(f"display: a participant looks at a window, came kind = {self.display.kind!r}")
         return self
+
+    @property
+    def screen(self) -> DisplaySettings | None:
+        """The window of the participant's, None where words in the terminal do."""
+        asked = self.display is not None or any(state.picture is not None for state in self.states)
+        return (self.display or DisplaySettings()) if asked else None
 
     @property
     def seconds(self) -> float:
@@ -252,7 +266,16 @@ def load_calibration(path: Path) -> CalibrationConfig:
     Raises
     ------
     ConfigError
-        If it is missing, no TOML, or has a wrong or unknown key; every one is named.
+        If it is missing, no TOML, or has a wrong or unknown key; every one is named; or a picture is not there.
     """
-    config = load_settings(path, CalibrationConfig, "calibration")
-    return config.model_copy(update={"base": locate(config.base, path.resolve().parent, "bundles")})
+    config, folder = load_settings(path, CalibrationConfig, "calibration"), path.resolve().parent
+    states = [
+        state.model_copy(update={"picture": state.picture and locate(state.picture, folder)})
+        for state in config.states
+    ]
+    for state in states:
+        if state.picture is not None and not state.picture.is_file():
+            raise ConfigError(
+                f"state {state.label!r}: expected a picture at {state.picture}, but {not_found(state.picture)}."
+            )
+    return config.model_copy(update={"base": locate(config.base, folder, "bundles"), "states": tuple(states)})

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from bci.decoder.renderers.blend import class_pictures_file
 from bci.decoder.spec import ImageSpec
 from bci.errors import ConfigError
-from bci.io.files.picture import read_picture
+from bci.io.files.picture import fit_picture, read_picture
 from models.generators.frozen import steered
 from models.generators.steering import Latents, Steering, open_steering, place_of, read_latents
 from models.sessions.latents import latents_shown
@@ -115,9 +114,8 @@ def _known_latents(config: EventsConfig, root: Path, steering: Steering) -> tupl
 def _class_pictures(config: EventsConfig, root: Path) -> NDArray[np.uint8]:
     """Return the picture of each class, (k, height, width, 3) uint8, in the order of the classes."""
     assert config.draw is not None  # or bars are drawn
-    height, width = config.picture
     drawn = []
     for label in config.labels:
         picture = read_picture(place_of(config.draw.pictures[label], root), ConfigError)
-        drawn.append(np.asarray(ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)))
+        drawn.append(fit_picture(picture, config.picture))
     return np.stack(drawn)
