@@ -1,17 +1,23 @@
 """`bci calibrate` from the first cue to the bundle, with a simulated participant: written when it beats chance only."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pygame
 import pytest
 from commands import call
+from PIL import Image
 from sessions import bci, only_folder
 
-from bci.cli.calibrate import tools
+from bci.cli.calibrate import calibrate, tools
+from bci.control import record_streams
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from bci.io.files.xdf.verify import verify
 from bci.io.lsl.source import LslOutlet
+from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S
 from bci.signal.types import Signal
 
 pytestmark = pytest.mark.system
@@ -67,6 +73,41 @@ def test_a_stream_that_does_not_fit_is_refused_before_anybody_is_asked_to_sit_do
     assert "expected a stream of 160 Hz" in done.result["message"]
     assert "came 250 Hz" in done.result["message"]
     assert not (tmp_path / "r").exists()
+
+
+def test_cues_are_shown_while_a_stream_is_recorded_and_escape_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = config(tmp_path)
+    Image.new("RGB", (20, 20), (200, 30, 60)).save(tmp_path / "open.png")
+    text = path.read_text(encoding="utf-8").replace('# picture = "open.png"', 'picture = "open.png"')
+    text = text.replace("my-amplifier", "escaped-amp").replace("ready_s = 5", "ready_s = 0")
+    path.write_text(text, encoding="utf-8")
+    asked: dict[str, Any] = {}
+
+    def recorder(streams: list[str], out: Path, *, observe: Callable[..., object], **settings: Any) -> None:
+        asked.update(settings)
+        assert observe({"received": 0}) is False
+        assert not seen()  # nothing is shown before there are samples
+        assert observe({"received": 8}) is False
+        assert seen()
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE, unicode=""))
+        observe({"received": 16})
+
+    def seen() -> bool:
+        return bool(
+            (pygame.surfarray.array3d(pygame.display.get_surface()) == (200, 30, 60)).all(axis=2).any()
+        )
+
+    monkeypatch.setattr(record_streams, "record_streams", recorder)
+    labels = ("O1", "Oz", "O2", "PO7", "PO3", "POz", "PO4", "PO8")
+    with (
+        LslOutlet(Signal("amp", 160.0, (8,), labels, "uV"), "escaped-amp"),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        calibrate(path, tmp_path / "out", recordings=tmp_path / "r", silent=True)
+    assert (asked["marker_uncertainty_limit_s"], asked["latency_s"]) == (MARKER_UNCERTAINTY_LIMIT_S, 0.0)
+    assert not pygame.display.get_init()
 
 
 def test_without_the_extra_the_line_that_installs_it_is_said(

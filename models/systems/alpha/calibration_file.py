@@ -22,6 +22,7 @@ from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError
 from bci.io.lsl.address import Address
 from bci.io.shipped import locate, not_found
+from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_key
@@ -50,6 +51,10 @@ class CalibrationStream(Section):
     """How long to look for it."""
     buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
     """How long a sample stays readable in shared memory."""
+    marker_uncertainty_limit_s: Wait = MARKER_UNCERTAINTY_LIMIT_S
+    """Cues whose time may be wrong by more, because clocks could not be compared better, are left out, and counted."""
+    latency_s: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How much later its stamps say that a sample was taken than it was, as ``bci latency --loopback`` measures it."""
 
     @model_validator(mode="after")
     def _found_by_something(self) -> Self:
