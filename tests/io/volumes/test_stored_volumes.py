@@ -60,8 +60,13 @@ def test_a_run_is_stored_over_one_association(receiver: DicomReceiver) -> None:
 def test_an_association_of_another_title_is_refused(
     receiver: DicomReceiver, called: str, calling: str
 ) -> None:
-    association = associate(receiver, called, calling)
-    assert association.is_rejected
+    # On a busy machine the client may see the connection closed before it has read why.
+    refused = associate(receiver, called, calling)
+    assert not refused.is_established
+    assert refused.is_rejected or refused.is_aborted
+    association = associate(receiver)
+    assert association.is_established
+    association.release()
 
 
 def test_an_image_that_is_no_volume_is_answered_so(receiver: DicomReceiver) -> None:

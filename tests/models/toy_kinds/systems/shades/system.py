@@ -17,7 +17,7 @@ from models.reports.decoded import Decoded
 from models.settings import Section
 from models.systems.system import Progress, System
 
-RATE, LENGTH, CHANNELS, LATENTS, PICTURES, REPEATS = 100.0, 10, 12, 3, 16, 2
+RATE, LENGTH, CHANNELS, LATENTS, PICTURES, REPEATS = 100.0, 10, 12, 3, 8, 2
 
 
 class ShadesConfig(Section):
