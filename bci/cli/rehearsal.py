@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bci.cli.needing import needing
 from bci.cli.output import Output, size_of, styled
 from bci.config.experiment import ExperimentSettings
 from bci.config.session import SessionConfig
@@ -187,7 +188,13 @@ class _Rehearsal:
             from bci.live.insilico import open_participant, read_spec
 
             self.say("source    the simulator")
-            participant = open_participant(read_spec({**source.model_dump(), "source_id": "check"}))
+            spec = read_spec({**source.model_dump(), "source_id": "check"})
+            if spec.scanner is None:
+                participant = open_participant(spec)
+            else:
+                with needing("fmri", "a simulated scanner"):
+                    from bci.live.scanner import scanned_participant
+                participant = scanned_participant(spec)
             compared = [self._whom(source, bundle) for bundle in decoding]
             return participant.signal, source.speed, compared[0] if compared else {}
         from bci.live.replay import TOP_SPEED

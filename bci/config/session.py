@@ -329,8 +329,12 @@ def _beside(source: Any, folder: Path) -> Any:
     if isinstance(source, ReplaySettings):
         events = source.events and locate(source.events, folder)
         return source.model_copy(update={"file": locate(source.file, folder), "events": events})
-    if isinstance(source, InSilicoSettings) and source.reference is not None:
-        return source.model_copy(update={"reference": locate(source.reference, folder, "stimuli")})
+    if isinstance(source, InSilicoSettings):
+        reference, scanner = source.reference, source.scanner
+        if scanner is not None and scanner.folder is not None:
+            scanner = scanner.model_copy(update={"folder": folder / scanner.folder})
+        reference = reference and locate(reference, folder, "stimuli")
+        return source.model_copy(update={"reference": reference, "scanner": scanner})
     return source
 
 

@@ -101,6 +101,34 @@ class ReplaySettings(_Source):
     means the one beside it that is named like it, where the recording has none."""
 
 
+Displacement = Annotated[float, Field(ge=-40, le=40)]
+
+
+class ScanSettings(_Section):
+    """How the head of a simulated participant is scanned."""
+
+    voxel_mm: Annotated[float, Field(ge=3, le=12)] = 6.0
+    """Size of the scan's voxels; at rest each voxel of the participant is one of them."""
+    position: tuple[Displacement, Displacement, Displacement, Displacement, Displacement, Displacement] = (
+        *(0.0, 0.0, 0.0),
+        *(0.0, 0.0, 0.0),
+    )
+    """Where the head lies when the run begins: three translations in millimetre, three turns in degree."""
+    motion_mm: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """How far it moves during the run, about a standard deviation along each axis."""
+    noise_percent: Annotated[float, Field(ge=0, le=50)] = 0.3
+    """Standard deviation of thermal noise, in the brain's brightness."""
+
+
+class ScannerSettings(ScanSettings):
+    """A simulated scanner around the participant: volumes are written as files, watched, and published as BOLD-raw."""
+
+    files: Literal["mosaic", "enhanced", "slices"] = "mosaic"
+    """DICOM: one mosaic or enhanced image a volume, or a file a slice."""
+    folder: PathText | None = None
+    """Where the files are written and watched; absent means the session's own folder."""
+
+
 class InSilicoSettings(_Source):
     """A simulated participant who looks at what the display really flips, and answers."""
 
@@ -125,6 +153,16 @@ class InSilicoSettings(_Source):
     """A null run: channels change places, in an order that this seed fixes, and keep their labels."""
     speed: Speed = 1.0
     """How many seconds of the participant pass in one of ours."""
+    scanner: ScannerSettings | None = None
+    """Of fMRI: its head lies in a scanner, and what comes are volumes; absent means rows of voxels."""
+
+    @model_validator(mode="after")
+    def _scanner_is_of_fmri(self) -> Self:
+        if self.scanner is not None and self.modality != "fmri":
+            raise ValueError(
+                f'a scanner is for modality = "fmri", came {self.modality!r}. Leave one of them out'
+            )
+        return self
 
 
 SourceSettings = Annotated[

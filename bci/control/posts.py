@@ -31,6 +31,7 @@ MARKER_MARKS = "marker_marks"
 #: ``connected``.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
+    "scanner": ("samples",),
     "acquire": ("samples", "lost", "markers", "uncertain", "gone", "doubles", "mistimed"),
     "decode": (
         *("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
@@ -68,7 +69,7 @@ GAUGES = frozenset(
     }
 )
 
-_SOURCES = {"insilico": "bci.live.insilico"}
+_SOURCES = {"insilico": "bci.live.insilico", "scanned": "bci.live.watched"}
 _DISPLAYS = {"window": "stimuli.display.window", "headless": "stimuli.display.headless"}
 
 
@@ -87,7 +88,10 @@ def roles(kind: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def source(name: str, kind: str, spec: Spec, offers: Sequence[str]) -> Post:
-    """Return the post of a program that makes a stream; a participant in silico looks at what is shown."""
+    """Return the post of a program that makes a stream; a participant in silico looks at what is shown.
+
+    One that is ``scanned`` looks from its scanner, and this program watches what that writes.
+    """
     looks = ("shown",) if kind == "insilico" else ()
     return Post(
         named("source", name),
@@ -98,6 +102,20 @@ def source(name: str, kind: str, spec: Spec, offers: Sequence[str]) -> Post:
         waits=looks,
         offers=offers,
         counters=COUNTERS["source"],
+    )
+
+
+def scanner(name: str, spec: Spec, after: Sequence[str]) -> Post:
+    """Return the post of a simulated scanner, whose participant looks at what is shown; its files are a source's."""
+    return Post(
+        named("scanner", name),
+        "bci.live.scanner",
+        spec,
+        rings={"shown": "shown"},
+        looks=("shown",),
+        waits=("shown",),
+        after=after,
+        counters=COUNTERS["scanner"],
     )
 
 

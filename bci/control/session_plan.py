@@ -119,13 +119,13 @@ class SessionPlan:
         experiment = ["responses", "engine_marks"] if config.experiment is not None else []
         line: list[Post] = []
         acquirers = [named("acquire", self.roster.stream_name(index)) for index in streams]
+        scanned = {i for i in streams if getattr(config.source_of(i), "scanner", None) is not None}
+        scanners = [named("scanner", self.roster.stream_name(index)) for index in scanned]
         if config.experiment is not None:
             latents = config.experiment.draws_latents
-            preview = config.preview is not None
+            preview, after = config.preview is not None, [*acquirers, *scanners]
             line.append(
-                posts.engine(
-                    self._specs.engine, frames=frames, latents=latents, preview=preview, after=acquirers
-                )
+                posts.engine(self._specs.engine, frames=frames, latents=latents, preview=preview, after=after)
             )
             if latents:
                 line.append(posts.render(self._specs.render))
@@ -144,8 +144,11 @@ class SessionPlan:
             if source is not None:
                 # A participant in silico has no markers; the others' are offered whether they are taken or not.
                 offers = [self.roster.source_id(index), own_markers(self.roster.source_id(index))]
-                spec = partial(self._specs.source, index)
-                line.append(posts.source(self.roster.stream_name(index), source.kind, spec, offers))
+                spec, name = partial(self._specs.source, index), self.roster.stream_name(index)
+                kind = "scanned" if index in scanned else source.kind
+                line.append(posts.source(name, kind, spec, offers))
+                if index in scanned:
+                    line.append(posts.scanner(name, spec, after=acquirers))
         for index in decoders:
             line.append(
                 posts.decode(

@@ -150,7 +150,14 @@ class SessionSpecs:
     def engine(self) -> dict[str, Any]:
         """Return what the engine of an experiment is given."""
         assert self._roster.config.experiment is not None
-        tail = _SETTLE + max((bundle.cut.tail_s for bundle in self._roster.bundles), default=0.0)
+        roster = self._roster
+        # What is played faster is over sooner.
+        tails = [
+            bundle.cut.tail_s / roster.speed(roster.config.decoded_by(index))
+            for index, bundle in enumerate(roster.bundles)
+            if bundle.cut.tail_s
+        ]
+        tail = _SETTLE + max(tails, default=0.0)
         palette = self._roster.palette
         feeds = {"feeds": self._roster.config.feed_of_phase, "uncertainty_limits": self._uncertainty_limits}
         return self._roster.config.experiment.model_dump() | palette | feeds | {"tail_s": tail}

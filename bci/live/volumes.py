@@ -59,6 +59,8 @@ class VolumeNode(Closing):
         How many times faster than real time volumes come.
     consumer_wait : float
         Seconds that a run's first volumes wait for a consumer.
+    exact_id : bool
+        Whether the streams of the one run have just that source id; else each run adds its own to it.
     tell : callable, optional
         Called with each placed volume; without it, those that are not ok are logged.
 
@@ -81,11 +83,12 @@ class VolumeNode(Closing):
         source_id: str = "bci-volumes",
         speed: float = 1.0,
         consumer_wait: float = CONSUMER_WAIT_S,
+        exact_id: bool = False,
         tell: Callable[[PlacedVolume], None] | None = None,
     ) -> None:
         self._source, self._intake, self._clock = source, intake, clock
         self._source_id, self._speed, self._consumer_wait = source_id, speed, consumer_wait
-        self._tell = tell
+        self._tell, self._exact_id = tell, exact_id
         self._waiting: deque[PlacedVolume] = deque()
         self._bytes = 0
         self._pushed = self._opened = clock.now()
@@ -116,11 +119,14 @@ class VolumeNode(Closing):
 
     def announce(self, series: ImagingSeries) -> bool:
         """Put a run's streams on the network before its first volume; return whether a consumer came in time."""
-        self._open(series, self._clock.now())
-        assert self.outlet is not None
-        while not self._is_met(self.outlet, self._clock.now()):
+        outlet = self.open(series)
+        while not self._is_met(outlet, self._clock.now()):
             self._clock.sleep_until(self._clock.now() + WAIT_S)
-        return self.outlet.has_consumers
+        return outlet.has_consumers
+
+    def open(self, series: ImagingSeries) -> VolumeOutlet:
+        """Put a run's streams on the network, those of the run before away; its first volumes wait for a consumer."""
+        return self._open(series, self._clock.now())
 
     def linger(self) -> None:
         """Give the last volumes time to be decided and to arrive."""
@@ -175,16 +181,17 @@ class VolumeNode(Closing):
         self._met = both or now - self._opened >= self._consumer_wait or self._bytes >= _MOST_WAITING
         return self._met
 
-    def _open(self, series: ImagingSeries, now: float) -> None:
+    def _open(self, series: ImagingSeries, now: float) -> VolumeOutlet:
         if self.outlet is not None:
             self.outlet.close()
-        self.outlet = VolumeOutlet(series, self._source_id, self._speed)
+        self.outlet = VolumeOutlet(series, self._source_id, self._speed, exact_id=self._exact_id)
         self._opened, self._met, self._seen = now, False, None
         self.runs += 1
         log.info(
             "series %d: %s volumes of %s every %g s on %s",
             series.number, series.kind, "×".join(map(str, series.shape)), series.tr, self.outlet.source_id,
         )  # fmt: skip
+        return self.outlet
 
     def _push(self, placed: PlacedVolume) -> None:
         self._bytes -= 0 if placed.volume is None else placed.volume.data.nbytes

@@ -13,8 +13,8 @@ import itertools
 import time
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -32,8 +32,9 @@ from bci.session.adapted import read_changes, read_plan
 from bci.session.agreement import Latents, differing, one_level, pixels_within
 from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
+from bci.session.sample_times import sample_times
 from bci.signal.phosphenes.view import PhospheneView
-from bci.signal.types import Reconstruction, Window, cut_text
+from bci.signal.types import Event, Reconstruction, Window, cut_text
 
 #: What latents may differ by in another environment, relative to the largest.
 TOLERANCE = LATENT_TOLERANCE
@@ -335,7 +336,10 @@ def _decode_again(
         if then.bundle == index:
             made[then.last_sample].append(then)
     signal = session.signal(stream)
-    cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), recorded.events, recorded.epochs)
+    adapted_pipeline, events = bundle.adapt(signal, session.run), recorded.events
+    if adapted_pipeline.start(signal).hears_events:
+        events = _in_samples(session, events)
+    cutter = bundle.cut.recorded(signal, adapted_pipeline, events, recorded.epochs)
     pipeline = cutter.pipeline
     forgotten = _FORGOTTEN * pipeline.settle
     feed = Feed(session, which, index)
@@ -354,6 +358,14 @@ def _decode_again(
                 compared.add(then, window, now, exact=feed.hole is None or not forgotten)
                 pictures.keep(then.number, now.image)
     return feed.samples / signal.rate
+
+
+def _in_samples(session: RecordedSession, events: Sequence[Event]) -> Sequence[Event]:
+    """Return events with the times that a `Feed` gives their samples: a step that hears of them sees how they lie."""
+    times, rate = sample_times(session), session.signal().rate
+    if times is None:
+        return events
+    return [replace(event, time=times.place_at(event.time) / rate) for event in events]
 
 
 class Feed:

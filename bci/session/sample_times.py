@@ -58,13 +58,15 @@ class SampleTimes:
 
     def sample_at(self, time: float) -> int:
         """Return the count of the first sample at or after a session time, to a thousandth of a sample."""
+        return math.ceil(round(self.place_at(time), 3))
+
+    def place_at(self, time: float) -> float:
+        """Return the count of the sample at a session time, and the part of the way to the next; 0 at the least."""
         if time < self.times[0]:
-            place = max(0.0, (time - self.first) / self._step)
-        elif time > self.times[-1]:
-            place = float(self.counts[-1]) + (time - float(self.times[-1])) / self._step
-        else:
-            place = float(np.interp(time, self.times, self.counts))
-        return math.ceil(round(place, 3))
+            return max(0.0, (time - self.first) / self._step)
+        if time > self.times[-1]:
+            return float(self.counts[-1]) + (time - float(self.times[-1])) / self._step
+        return float(np.interp(time, self.times, self.counts))
 
     @property
     def _step(self) -> float:

@@ -159,8 +159,13 @@ class Epochs:
                     index = part.first
             if index is not None and index >= self._parts[0].first:
                 at = float(part.times[0]) if index == part.first else self._time(index)
-                self.pipeline.begin_trial(index, time - at)
+                self.pipeline.begin_trial(index, self._signal_seconds(time - at, part))
                 one.told = True
+
+    def _signal_seconds(self, seconds: float, part: Window) -> float:
+        """Return a time on the stamps' clock in the signal's own seconds: what is played faster has closer stamps."""
+        spacing = float(part.times[0] - self._parts[-1].times[-1])
+        return seconds / spacing / self.pipeline.output.rate if spacing > 0 else seconds
 
     def _settle_before_reset(self) -> Iterator[Epoch]:
         """Complete or lose the markers of the segment that has ended."""

@@ -7,7 +7,7 @@ So what it answers live equals what `record` returns for the same flips.
 """
 
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +72,8 @@ class Participant(Protocol):
         """Take a change of the screen, flipped `time` seconds after sample 0."""
         ...
 
-    def read(self, n: int) -> NDArray[np.float32]:
-        """Return the next `n` samples (n, channels)."""
+    def read(self, n: int) -> NDArray[Any]:
+        """Return the next `n` samples (n, channels) float32; in a scanner volumes (n, x, y, z) int16."""
         ...
 
 

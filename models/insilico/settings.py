@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from bci.config.sources import ScanSettings
 from models.settings import Section
 
 
@@ -20,6 +21,8 @@ class Participant(Section):
     """Early and higher units, or voxels."""
     tr: Annotated[float, Field(ge=0.2, le=10)] = 1.5
     """Seconds from volume to volume, of fMRI."""
+    scanner: ScanSettings | None = None
+    """Of fMRI: volumes of the head are scanned, run by run; absent means rows of voxels, in one run."""
 
 
 class Timing(Section):
@@ -40,6 +43,11 @@ class Timing(Section):
     lead_in_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     """Beside one blank, how long nothing is shown before the first picture: filters settle. Trials whose epoch comes
     before that are left out, as they are live."""
+
+    @property
+    def of_run(self) -> int:
+        """How many trials a run of a scanner has."""
+        return -(-self.train // self.runs)
 
     @property
     def every(self) -> float:

@@ -41,6 +41,8 @@ class VolumeOutlet(Closing):
         What the streams' source ids begin with; each run has its own.
     speed : float
         How many times faster than real time volumes come.
+    exact_id : bool
+        Whether the run has just that source id, of a node that has one run.
 
     Attributes
     ----------
@@ -48,9 +50,11 @@ class VolumeOutlet(Closing):
         What ``BOLD-raw`` carries: float32 volumes (x, y, z), NaN where nothing was measured.
     """
 
-    def __init__(self, series: ImagingSeries, source_id: str, speed: float = 1.0) -> None:
+    def __init__(
+        self, series: ImagingSeries, source_id: str, speed: float = 1.0, *, exact_id: bool = False
+    ) -> None:
         self.series = series
-        run = run_source_id(source_id, series)
+        run = source_id if exact_id else run_source_id(source_id, series)
         self.source_id, self.meta_source_id = run, f"{run}-meta"
         self.signal = Signal(RAW, 1 / series.tr, series.shape)
         facts = describe(series) | {"meta_source_id": self.meta_source_id}

@@ -1,0 +1,160 @@
+"""Scanned runs of a simulated experiment: volumes of a head, decoded as they come, as a session would.
+
+Every run of the scanner begins with its lead-in, and its pipeline begins anew. The reference is volume 0 of a session,
+and the decoder's mask holds the participant's voxels as they lay in the training session; in a session with the head
+elsewhere they are found again by registration.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError
+from bci.signal.epochs import Epochs
+from bci.signal.pipeline import Pipeline
+from bci.signal.run import Run, TrainedGrid
+from bci.signal.types import Event, Signal, Window
+from bci.signal.volumes.registration import register
+from bci.sim.scanner.scanned import ScannedParticipant, scan
+from models.insilico.settings import InSilico
+from models.insilico.whole_run import WholeRun
+
+Pictures = NDArray[np.uint8]
+
+#: Name of the mask of the participant's voxels.
+MASK = "visual"
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A Layout says when pictures are shown in consecutive runs of one length.
+
+    Attributes
+    ----------
+    volumes : int
+        Volumes of each run.
+    tr : float
+        Seconds from one to the next.
+    runs : (trials,) int64
+        Run of each trial.
+    onsets : (trials,) float64
+        Seconds from its run's first volume.
+    """
+
+    volumes: int
+    tr: float
+    runs: NDArray[np.int64]
+    onsets: NDArray[np.float64]
+
+    @property
+    def since_beginning(self) -> NDArray[np.float64]:
+        """Seconds from the session's first volume: (trials,)."""
+        return np.asarray(self.onsets + self.runs * self.volumes * self.tr)
+
+
+def layout_of(setup: InSilico, trials: int) -> Layout:
+    """Return how so many trials are divided into runs."""
+    timing, each = setup.trials, setup.trials.of_run
+    places = np.arange(trials)
+    seconds = timing.lead_in_s + timing.every * (1 + min(each, trials)) + max(setup.epoch.stop, 0.0)
+    volumes = math.ceil(seconds / setup.participant.tr) + 1
+    onsets = timing.lead_in_s + timing.every * (1 + places % each)
+    return Layout(volumes, setup.participant.tr, places // each, np.asarray(onsets, np.float64))
+
+
+def run_of(participant: ScannedParticipant, trained: ScannedParticipant | None = None) -> Run:
+    """Return what a session of the participant fixes: its reference, and the mask of its voxels.
+
+    Parameters
+    ----------
+    participant : ScannedParticipant
+        In the session's position; its session is begun again.
+    trained : ScannedParticipant, optional
+        In the position of the training session, on whose grid the mask is; absent means that this is it.
+
+    Raises
+    ------
+    ConfigError
+        If the two references cannot be registered.
+    """
+    reference = reference_of(participant)
+    masks = {MASK: participant.mask()}
+    if trained is None:
+        return Run(reference=reference, masks=masks, affine=participant.affine)
+    before = reference_of(trained)
+    found = register(before, trained.affine, reference, participant.affine)
+    if found.fault:
+        raise ConfigError(
+            f"expected the head of the training session in this one's reference, came none: {found.fault}"
+        )
+    grid = TrainedGrid(trained.affine, found.matrix, before)
+    return Run(reference=reference, masks=masks, affine=participant.affine, trained=grid)
+
+
+def reference_of(participant: ScannedParticipant) -> NDArray[np.float32]:
+    """Return volume 0 of its session, before any picture: (x, y, z) float32."""
+    participant.reset()
+    reference = participant.read(1)[0].astype(np.float32)
+    participant.reset()
+    return reference
+
+
+def scanned_epochs(
+    setup: InSilico,
+    participant: ScannedParticipant,
+    pictures: Pictures,
+    run: Run,
+    whole: list[NDArray[np.float32]] | None = None,
+) -> list[Window]:
+    """Return the epoch of each picture through the bundle's pipeline, as the decoder gets them, run by run.
+
+    Parameters
+    ----------
+    run : Run
+        As `run_of` returns it.
+    whole : list, optional
+        Takes the trials' betas of each whole run, (trials, voxels): least squares over all of its volumes.
+    """
+    layout = layout_of(setup, len(pictures))
+    pipeline = Pipeline.from_json([dict(step) for step in setup.pipeline]).for_run(run)
+    signal = participant.signal
+    volumes = scan(
+        participant, _changes(setup, layout, pictures), layout.volumes * (int(layout.runs[-1]) + 1)
+    )
+    windows: list[Window] = []
+    for number in range(int(layout.runs[-1]) + 1):
+        onsets = layout.onsets[layout.runs == number]
+        markers = [Event(float(onset), "stimulus") for onset in onsets]
+        cutter = Epochs(signal, pipeline, start=setup.epoch.start, stop=setup.epoch.stop)
+        fitted = None if whole is None else WholeRun(pipeline, signal, onsets)
+        for chunk in _chunks(signal, volumes, layout.volumes):
+            windows += [epoch.window for epoch in cutter.push(chunk, () if chunk.first else markers)]
+            if fitted is not None:
+                fitted.add(chunk)
+        if fitted is not None and whole is not None:
+            whole.append(fitted.betas())
+    if len(windows) < len(pictures):
+        raise ConfigError(
+            f"{len(pictures)} stimuli gave {len(windows)} epochs: [epoch] does not fit into the trials' timing"
+        )
+    return windows
+
+
+def _changes(setup: InSilico, layout: Layout, pictures: Pictures) -> list[tuple[Pictures, float]]:
+    grey = np.full(pictures.shape[1:], 128, np.uint8)
+    changes: list[tuple[Pictures, float]] = [(grey, 0.0)]
+    for picture, onset in zip(pictures, layout.since_beginning, strict=True):
+        changes += [(picture, float(onset)), (grey, float(onset + setup.trials.stimulus_s))]
+    return changes
+
+
+def _chunks(signal: Signal, volumes: Iterator[NDArray[np.int16]], count: int) -> Iterator[Window]:
+    """Yield the volumes of one run, one a chunk."""
+    for first in range(count):
+        samples = next(volumes).astype(np.float32)[np.newaxis]
+        times = np.array([first / signal.rate])
+        bad = np.zeros((1, *signal.flag_shape), bool)
+        yield Window(signal, first, samples, times, bad, first, reset="" if first else "start")

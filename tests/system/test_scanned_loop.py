@@ -1,0 +1,104 @@
+"""The closed loop through a scanner's files: faces on the screen, volumes on disk, betas, pictures of them."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sessions import bci
+from tiny_bundle import tiny_bundle
+
+from bci.decoder.spec import EpochSpec
+from bci.session.reproduce import reproduce
+from bci.sim.cortex.reference import reference_pictures
+from bci.sim.participant import make_participant
+
+pytestmark = pytest.mark.system
+
+UNITS, MM, TR = 64, 12.0, 1.5
+
+SESSION = """
+name = "scanned"
+network = "machine"
+[source]
+kind = "insilico"
+modality = "fmri"
+units = 64
+reference = "reference.npy"
+speed = 10
+[source.scanner]
+voxel_mm = 12
+[decoder]
+bundle = "bundle"
+[display]
+kind = "headless"
+max_png = 0
+contact_sheet = 0
+[run]
+reference = "reference.nii.gz"
+masks = { visual = "visual.nii.gz" }
+[experiment]
+folder = "faces"
+stimulus_s = 0.15
+feedback_s = 1.2
+blank_s = 0.2
+lead_in_s = 2.4
+"""
+
+
+def write_session(folder: Path) -> Path:
+    """Write a session, and what it is aligned to: volume 0 of another session of the participant."""
+    pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
+    from bci.io.volumes.nifti import nifti_bytes
+    from bci.sim.scanner.scanned import ScannedParticipant
+
+    pictures = reference_pictures(8, 32, seed=3)
+    np.save(folder / "reference.npy", pictures)
+    (folder / "faces").mkdir()
+    for number in range(4):
+        Image.fromarray(pictures[number]).save(folder / "faces" / f"{number:03d}.png")
+    inner = make_participant("fmri", subject=1, session=0, units=UNITS, reference=pictures)
+    head = ScannedParticipant(inner, 0, voxel_mm=MM)
+    for name, values in {"reference": head.read(1)[0], "visual": head.mask().astype(np.uint8)}.items():
+        (folder / f"{name}.nii.gz").write_bytes(gzip.compress(nifti_bytes(values, head.affine, TR)))
+    pipeline = [
+        {"step": "motion_correction", "mask": "visual", "voxels": UNITS},
+        {"step": "single_trial_betas", "wait_s": 7.5, "volumes": 120, "onsets": "events", "duration_s": 1.5,
+         "drift": "polynomial", "order": 1},
+    ]  # fmt: skip
+    window = EpochSpec(start=7.5, stop=9.0, markers="stimulus .*")
+    tiny_bundle(
+        folder / "bundle", rate=1 / TR, volume=head.shape, unit="", pipeline=pipeline, length=1, window=window
+    )
+    path = folder / "session.toml"
+    path.write_text(SESSION)
+    return path
+
+
+def test_faces_become_files_and_betas_and_pictures_at_a_flip(tmp_path: Path) -> None:
+    done = bci("run", write_session(tmp_path), "--out", tmp_path / "out", "--json")
+    assert done.status == 0, done.words
+    assert "SIMULATED fMRI" in done.words
+    result = done.result
+    files = sorted((done.folder / "scanner").rglob("*.dcm"))
+    # What was written last may come after the end.
+    assert 0 <= len(files) - result["samples"] <= 4
+    assert result["samples"] > 50
+    statuses = result["programs"]["acquire"]["volumes"]
+    assert statuses["ok"] + statuses["late"] == result["samples"]
+    scanner = result["programs"]["scanner"]
+    assert (scanner["looks"] - scanner["changes_late"], scanner["changes_lost"]) == (4, 0)
+    assert result["windows"] == result["reconstructions"] == 4
+    frames = done.table("frames")
+    assert [row["valid"] for row in frames[1:]] == ["1"] * 3
+    # A beta of each trial, seven and a half seconds of the participant's after its flip.
+    for row in frames:
+        waited = (float(row["data"]) - float(row["event_time"])) * 10
+        assert abs(waited - 7.5) < TR / 2 + 0.2
+    shown = [row for row in done.table("shown") if row["kind"] == "frame"]
+    assert len(shown) >= 2
+    again = reproduce(done.folder)
+    assert (again["equal"], again["reproduced"]) == (4, True)
+    assert json.loads((done.folder / "config.json").read_text())["source"]["scanner"]["voxel_mm"] == MM
