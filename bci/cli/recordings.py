@@ -9,6 +9,7 @@ import typer
 from bci.cli.given import find_given
 from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Json, Out
+from bci.control.nursery import open_nursery
 from bci.errors import ConfigError
 from bci.io.files.folder import safe_name
 from bci.io.files.kinds import BUNDLE, RECORD_FILE, RECORDED, RECORDING, SESSION, kind_of
@@ -52,6 +53,7 @@ def record(
     the file afterwards with `bci verify`. Exit status 3 when a signal sent nothing, or nothing came at all.
     """
     output = use(json)
+    open_nursery()
     from bci.control.conclusion import EXIT_STATUS
     from bci.control.record_streams import record_streams
 

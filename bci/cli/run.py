@@ -10,6 +10,7 @@ import typer
 from bci.cli import demos
 from bci.cli.given import find_given
 from bci.cli.output import Output, use
+from bci.control.nursery import open_nursery
 from bci.errors import ConfigError
 from bci.io.files.kinds import BUNDLE, RECORDING, SESSION_FILE
 
@@ -68,6 +69,7 @@ def demo(
     exactly as they would from an amplifier.
     """
     output = use(json)
+    open_nursery()
     if recording is not None:
         recording = find_given(recording, "bci demo --recording", RECORDING)
     if (alpha or recording is not None) and snr is not None:
@@ -126,6 +128,7 @@ def run(
     first with `bci check`.
     """
     output = use(json)
+    open_nursery()
     from bci.config.page import PageSettings
     from bci.config.session import load_session
 

@@ -25,7 +25,7 @@ _HOST = (
 class ControlSettings(BaseModel):
     """The ``[control]`` section of a session file: who may command a running session over MQTT, and how far."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     broker: Annotated[str, Field(max_length=270)] = _NONE
     """"none"; "embedded", a broker of the session's own on this machine alone; or "host:port" of a laboratory's."""

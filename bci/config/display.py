@@ -32,7 +32,7 @@ class DisplaySettings(BaseModel):
     Sizes are degrees of visual angle; `viewing_distance_cm` and `screen_width_cm` turn them into pixels.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     kind: Literal["window", "headless"] = "window"
     """``window`` opens a screen; ``headless`` behaves the same without one and leaves pictures on disk."""

@@ -15,7 +15,7 @@ _Share = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 class Limits(BaseModel):
     """The ``[limits]`` section of a session file; each key has a default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     transport_p99_ms: Allowed = 50.0
     """From a sample's own stamp to its arrival in shared memory, 99th percentile."""

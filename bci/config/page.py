@@ -19,7 +19,7 @@ _ORIGIN = r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?"
 class PageSettings(BaseModel):
     """The ``[page]`` section of a session file: the operator's page, in a browser, and ``/metrics`` beside it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     address: Annotated[str, Field(max_length=255)] = "127.0.0.1"
     """Address that it listens on. Beyond this machine it needs `password_file`, `certificate`, `key` and `origins`."""

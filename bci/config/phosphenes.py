@@ -20,7 +20,7 @@ _KINDS = {Shown.STIMULUS: "stimuli", Shown.UPDATE: "stimuli", Shown.FRAME: "reco
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class LimitSettings(_Section):

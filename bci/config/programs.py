@@ -20,7 +20,7 @@ SubjectLabel = Annotated[str, Field(pattern=r"^[A-Za-z]{0,3}[0-9]{1,5}$")]
 class SessionSection(BaseModel):
     """A SessionSection refuses keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class AdaptationSettings(SessionSection):

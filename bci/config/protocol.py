@@ -19,7 +19,7 @@ KeyName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 ]{0,19}$")]
 class KeySettings(BaseModel):
     """Keys of an experiment, by the names that are printed on them, in small letters: a, 1, space, return, left."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     answers: Annotated[tuple[KeyName, ...], Field(max_length=40)] = ("space",)
     """Keys by which the participant answers; they are recorded, and told to the protocol."""
@@ -51,7 +51,7 @@ class FixationTaskSettings(BaseModel):
     recorded; ``events.json`` scores them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     change: Literal["dim", "red"] = "dim"
     """What the target's white cross becomes."""
@@ -88,7 +88,7 @@ class ProtocolSettings(BaseModel):
     recorded and around which a bundle may decode epochs.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     draws_latents: ClassVar[bool] = False
     """Whether its stimuli are latents, which the session's bundle must draw."""

@@ -19,7 +19,7 @@ def _readable(text: str) -> str:
 class RecordFile(BaseModel):
     """A recording: which streams, how long, and what happens when the disk is full."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     kind: Literal["record"]
     name: SafeName = "recording"

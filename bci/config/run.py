@@ -16,7 +16,7 @@ _Label = Annotated[str, Field(min_length=1, max_length=100)]
 class RunSettings(BaseModel):
     """The ``[run]`` section of a session file; what a step of a bundle does not ask for is kept with the session."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     design: PathText | None = None
     """Planned events: a tab-separated table with onset, duration (seconds) and trial_type, as BIDS has it."""

@@ -65,7 +65,7 @@ class SessionConfig(SessionSection):
     are more; here it is always a tuple, and a file that is written again says it as it was said.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, serialize_by_alias=True)
 
     name: SafeName
     """Letters, digits, - and _; the session's folder is named after it."""

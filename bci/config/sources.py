@@ -25,7 +25,7 @@ _MOST_VALUES_PER_S = 250e6
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 # -- what a session file may say -----------------------------------------------------------------------------

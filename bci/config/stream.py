@@ -27,7 +27,7 @@ _Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_pri
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class MarkerSettings(_Section):

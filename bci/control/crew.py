@@ -21,6 +21,7 @@ from bci.control.orders import OrderDesk
 from bci.control.spawn import Child
 from bci.errors import ProgramError
 from bci.memory.board import Board, State
+from bci.memory.ending import ENDING
 from bci.memory.orders import STOP, Order
 from bci.memory.program import Launch
 from bci.signal.clock import Clock
@@ -36,9 +37,6 @@ FINISH_LIMIT = 120.0
 LOADING_STOP_LIMIT = 0.3
 
 _POLL = 0.1
-
-#: Signals that end a session in order: Ctrl-C, a polite kill, and where there is one the closing of the terminal.
-ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 log = logging.getLogger("bci.supervisor")
 

@@ -89,6 +89,7 @@ class SessionSpecs:
             "audit": settings.audit,
             "unlike": settings.unlike,
             "events": dict(settings.events),
+            "tried": self._roster.bundles[decoder].tried,
         }
 
     def render(self) -> dict[str, Any]:
@@ -101,6 +102,7 @@ class SessionSpecs:
             "bundle": str(bundle.folder),
             "second_bundle": None if second is None else str(second.folder),
             "provider": provider,
+            "tried": bundle.tried | ({} if second is None else second.tried),
         }
 
     def display(self) -> dict[str, Any]:

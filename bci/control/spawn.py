@@ -1,19 +1,28 @@
 """A Child is one program of the line as seen from the supervisor: its process, its pipe, its last words."""
 
 import contextlib
-import multiprocessing
+import os
 import signal
 import sys
 import types
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
 from bci import errors
+from bci.control import nursery
 from bci.errors import BciError
 from bci.memory.orders import STOP, Acknowledgement, Order
-from bci.memory.program import HELD_BACK, Launch, run_program
+from bci.memory.program import Launch, run_program
+
+#: What is told for the exit status of a process when what it was forked from has died.
+_UNKNOWN = 255
+
+#: Seconds within which it is told how a process ended that has.
+_REAPED = 1.0
 
 
 @contextlib.contextmanager
@@ -27,21 +36,53 @@ def _bare_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-@contextlib.contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """Spawn a child that no signal to end reaches before it knows what to do with it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def run(launch: Launch, pipe: "Connection[Any, Any]", environment: Mapping[str, str] | None) -> None:
+    """Run a program in the process that was started for it."""
+    nursery.take_on(environment)
+    run_program(launch, pipe)
+
+
+class _Life:
+    """Whether a process lives.
+
+    What forks a program tells how it ended, and would be believed dead with all its programs if it died itself; then
+    a second program would write a ring that has one writer. So the system is asked about the process itself, where it
+    can be (Linux).
+    """
+
+    def __init__(self, process: BaseProcess) -> None:
+        self._process = process
+        self._file = -1
+        if hasattr(os, "pidfd_open") and process.pid is not None:
+            with contextlib.suppress(OSError):  # it is gone already, or the system is older than Linux 5.3
+                self._file = os.pidfd_open(process.pid)
+                weakref.finalize(self, os.close, self._file)
+        self.sentinel = process.sentinel if self._file < 0 else self._file
+
+    def lasts(self, seconds: float = 0.0) -> bool:
+        """Return whether it still runs after so many seconds, or when it has ended."""
+        if self._file < 0:
+            self._process.join(seconds)
+            return self._process.is_alive()
+        if not wait([self._file], seconds):
+            return True
+        self._process.join(_REAPED)  # how it ended is known a moment later
+        return False
+
+    def end(self) -> None:
+        """Kill it, and wait for its end."""
+        if self._file < 0:
+            self._process.kill()
+            self._process.join()
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._file, signal.SIGKILL)
+        wait([self._file])
+        self._process.join(_REAPED)
 
 
 class Child:
-    """A spawned program.
+    """A program in a process of its own.
 
     Attributes
     ----------
@@ -66,26 +107,32 @@ class Child:
         self.failure = ""
         self.answers: dict[str, Acknowledgement] = {}
         self.requests: deque[Mapping[str, Any]] = deque()
+        self._status: int | None = None
         self.expected = False
         """Whether the failure is one of `bci.errors`: its message is for the experimenter."""
-        context = multiprocessing.get_context("spawn")
+        context = nursery.context()
         self.pipe, far_end = context.Pipe()
-        self.process = context.Process(
-            target=run_program, args=(launch, far_end), name=f"bci-{launch.name}", daemon=True
+        # Of the kinds of contexts, which share no interface, each has processes of the same.
+        self.process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+            target=run,
+            args=(launch, far_end, nursery.surroundings()),
+            name=f"bci-{launch.name}",
+            daemon=True,
         )
-        with _bare_main(), _signals_held_back():
+        with _bare_main(), nursery.signals_held_back():
             self.process.start()
         far_end.close()
+        self._life = _Life(self.process)
 
     @property
     def waitables(self) -> "tuple[Connection[Any, Any], int]":
         """What `multiprocessing.connection.wait` can wait on for news of this child."""
-        return self.pipe, self.process.sentinel
+        return self.pipe, self._life.sentinel
 
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
-        return self.process.is_alive()
+        return self._life.lasts()
 
     def listen(self) -> None:
         """Take in what the program has said, and how it ended."""
@@ -101,11 +148,18 @@ class Child:
                     self.answers[answer.order] = answer
                 elif kind == "request":
                     self.requests.append(facts)
+                elif kind == "ended":
+                    self._status = facts["status"]
                 else:
                     self.failure = f"{facts['error']}: {facts['message']}"
                     self.expected = bool(facts["expected"])
-        if not self.failure and not self.alive and self.process.exitcode:
-            self.failure = f"died with exit status {self.process.exitcode}"
+        if not self.failure and not self.alive and (status := self._exit_status()):
+            self.failure = f"died with exit status {status}"
+
+    def _exit_status(self) -> int | None:
+        """Return how it ended: by its own words where those that it was forked from are not there to tell."""
+        told = self.process.exitcode
+        return told if told != _UNKNOWN or self._status is None else self._status
 
     @property
     def hopeless(self) -> bool:
@@ -133,11 +187,10 @@ class Child:
 
     def join(self, timeout: float) -> bool:
         """Wait for the end, at most `timeout` seconds; return whether it came."""
-        self.process.join(timeout)
+        ended = not self._life.lasts(timeout)
         self.listen()
-        return not self.alive
+        return ended or not self.alive
 
     def kill(self) -> None:
         """End the process now."""
-        self.process.kill()
-        self.process.join()
+        self._life.end()

@@ -29,8 +29,18 @@ from bci.signal.types import Signal
 _FOLDER = HashedFolder(DESCRIPTION, "bundle", "export it again")
 _LARGEST_TEXT = 2**20  # bytes of bundle.json
 
-# What this process has tried and found sound: by bundle hash. Loading again costs only the hashing.
+# What this process, or the one that started it, has tried and found sound: by bundle hash. Loading again costs only
+# the hashing.
 _tried: dict[str, Mapping[str, GraphFacts]] = {}
+
+
+def take_over(tried: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Let bundles that another process of this session has tried (`Bundle.tried`) be loaded without a second trial.
+
+    Bundles are known by the hash over all their files, which loading verifies as always.
+    """
+    for identity, files in tried.items():
+        _tried.setdefault(identity, {name: GraphFacts.from_plain(facts) for name, facts in files.items()})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +90,11 @@ class Bundle:
     def hop(self) -> int:
         """Samples of the pipeline's output between two windows; an epoch's length where epochs are decoded."""
         return self.cut.hop
+
+    @property
+    def tried(self) -> dict[str, dict[str, Any]]:
+        """What its trial has found, for `take_over` in another process: by the bundle's hash, by file."""
+        return {self.hash: {name: facts.plain() for name, facts in self.facts.items()}}
 
     @property
     def image_size(self) -> tuple[int, int]:

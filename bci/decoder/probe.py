@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 
 from bci.decoder.sandbox import Chain
 from bci.decoder.spec import BundleSpec, Precision
@@ -96,7 +95,4 @@ def probe(
     )
     request = {"folder": str(folder.resolve()), "chains": [asdict(c) for c in chains]}
     report = ask("bci.decoder.sandbox", request, limits, lambda words: BundleError(f"{folder}: {words}"))
-    return {
-        name: GraphFacts(MappingProxyType(f["nodes"]), MappingProxyType(f["opsets"]), f["external"])
-        for name, f in report["facts"].items()
-    }
+    return {name: GraphFacts.from_plain(facts) for name, facts in report["facts"].items()}

@@ -199,12 +199,7 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
     facts: dict[str, GraphFacts] = {}
     for asked in request["chains"]:
         facts |= run(Chain(**asked), Path(request["folder"]))
-    return {
-        "facts": {
-            name: {"nodes": dict(f.nodes), "opsets": dict(f.opsets), "external": f.external}
-            for name, f in facts.items()
-        }
-    }
+    return {"facts": {name: known.plain() for name, known in facts.items()}}
 
 
 if __name__ == "__main__":

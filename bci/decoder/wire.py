@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 
@@ -88,6 +89,15 @@ class GraphFacts:
     def control_flow(self) -> tuple[str, ...]:
         """The control-flow operators it uses, sorted; a CUDA graph can hold none."""
         return tuple(sorted(_CONTROL_FLOW & set(self.nodes)))
+
+    def plain(self) -> dict[str, Any]:
+        """Return the facts as one process can tell them to another."""
+        return {"nodes": dict(self.nodes), "opsets": dict(self.opsets), "external": self.external}
+
+    @classmethod
+    def from_plain(cls, facts: Mapping[str, Any]) -> Self:
+        """Return what `plain` has told."""
+        return cls(MappingProxyType(facts["nodes"]), MappingProxyType(facts["opsets"]), facts["external"])
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from bci.decoder.bundle import Bundle
+from bci.decoder.bundle import Bundle, take_over
 from bci.decoder.cut import LiveRings
 from bci.decoder.marker_names import MarkerNames
 from bci.decoder.onnx import OnnxDecoder
@@ -33,12 +33,14 @@ def main(program: Program) -> None:
     the bundle that it ran last (`bci.live.swap`).
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
-    (what becomes of input unlike the training data), ``events`` (see `bci.decoder.marker_names`).
+    (what becomes of input unlike the training data), ``events`` (see `bci.decoder.marker_names`); optional ``tried``
+    (bundles that need no trial any more, see `bci.decoder.bundle.take_over`).
     """
     spec, clock, row = program.spec, program.clock, program.row
     stream = program.stream("stream")
     frames, marks = program.ring("frames"), program.ring("decode_marks")
     index, path, identity = last_bundle(program, frames) if program.restart else (0, "", "")
+    take_over(spec.get("tried", {}))
     bundle = Bundle.load(path or spec["bundle"])
     if identity and bundle.hash != identity:
         raise BundleMismatch(

@@ -7,7 +7,7 @@ again is the same picture.
 
 import numpy as np
 
-from bci.decoder.bundle import Bundle
+from bci.decoder.bundle import Bundle, take_over
 from bci.decoder.renderer import Artist
 from bci.errors import Overrun
 from bci.memory.program import Program
@@ -24,7 +24,7 @@ def main(program: Program) -> None:
     Started in the place of one that died, it goes on behind the newest request that was answered.
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``); optional ``second_bundle`` (folder), whose generator
-    draws the latents of requests that say so.
+    draws the latents of requests that say so; ``tried``, as for decode.
 
     Report: ``drawn``, ``undrawn``, ``missed``.
 
@@ -37,6 +37,7 @@ def main(program: Program) -> None:
     """
     spec, row = program.spec, program.row
     requests, drawn = program.ring("requests"), program.ring("drawn")
+    take_over(spec.get("tried", {}))
     bundles = [Bundle.load(path) for key in ("bundle", "second_bundle") if (path := spec.get(key))]
     artists = [Artist(bundle, spec["provider"]) for bundle in bundles]
     for bundle, artist in zip(bundles, artists, strict=True):

@@ -22,6 +22,7 @@ from typing import Any
 
 from bci.errors import BciError, DiskError
 from bci.memory.board import Board, State
+from bci.memory.ending import ENDING
 from bci.memory.lsl_clock import LslClock
 from bci.memory.orders import HOLD, STOP, Acknowledgement, Handler, Inbox, Order
 from bci.memory.ring import Ring, RingHandle
@@ -39,9 +40,6 @@ PROMPTLY = 0.005
 
 #: Seconds that a program goes on after a SIGTERM, until the supervisor has ended those before it.
 ORDER_WITHIN = 10.0
-
-#: Signals that a program does not hear until it knows what to do with them.
-HELD_BACK = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGTERM") if hasattr(signal, name))
 
 
 @dataclass(frozen=True)
@@ -315,7 +313,7 @@ def run_program(launch: Launch, pipe: Connection) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: program.await_order())
     if hasattr(signal, "pthread_sigmask"):
         # Held back since before this process was spawned, lest it died of them while it was loading.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     program.row["restarts"] = launch.restart
     program.row["state"] = State.LOADING
     program.tick()
@@ -328,6 +326,7 @@ def run_program(launch: Launch, pipe: Connection) -> None:
     except BaseException as error:
         program.row["state"] = State.FAILED
         status = _fail(program, pipe, error)
+    _tell(pipe, "ended", {"status": status})
     logging.shutdown()
     sys.stdout.flush()
     # Straight out: rings may still be in use by a view on the traceback's stack, and the owner unlinks them.

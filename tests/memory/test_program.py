@@ -18,8 +18,9 @@ import pytest
 
 from bci.errors import ConfigError
 from bci.memory.board import Board, State
+from bci.memory.ending import ENDING
 from bci.memory.orders import HOLD, STOP, Order, OrderVerdict
-from bci.memory.program import HELD_BACK, ORDER_WITHIN, Launch, Program, run_program
+from bci.memory.program import ORDER_WITHIN, Launch, Program, run_program
 from bci.memory.ring import Column, Ring
 from bci.memory.stream import Stream
 from bci.signal.clock import ManualClock
@@ -320,6 +321,7 @@ class Life:
                 run_program(launch, far_end)
             while self.supervisor.poll():
                 said.append(self.supervisor.recv())
+            assert said.pop() == ("ended", {"status": ended.value.args[0]})  # its last words
             return ended.value.args[0], State(self.board.row("decode")["state"]), said
 
     @property
@@ -331,7 +333,7 @@ class Life:
 def life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    before = {number: signal.getsignal(number) for number in HELD_BACK}
+    before = {number: signal.getsignal(number) for number in ENDING}
     try:
         yield Life(tmp_path, monkeypatch)
     finally:

@@ -1,9 +1,7 @@
 """Filters: recursive filters in second-order sections, and decimation behind one.
 
-Every recursive filter runs `scipy.signal.sosfilt` with float64 state from rest (zeros) at each reset: the result
+Every recursive filter runs `bci.signal.steps.sections` with float64 state from rest (zeros) at each reset: the result
 is the same for any chunking, which matrix products and FIR convolution are not.
-
-`scipy.signal` is loaded by its first use: it takes a second, and most programs of the line only carry settings.
 """
 
 import math
@@ -11,8 +9,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
-from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from bci.signal.step import (
@@ -24,9 +20,8 @@ from bci.signal.step import (
     check_whole,
 )
 from bci.signal.steps.remembering import Memory
+from bci.signal.steps.sections import Passes, Sections, butterworth, notch, poles_of, section_loop
 from bci.signal.types import Flags, Samples, Signal
-
-Sections = NDArray[np.float64]
 
 #: A filter that needs longer to settle than this many samples is a mistake.
 _LONGEST_MEMORY = 10_000_000
@@ -45,8 +40,7 @@ def settling_samples(sos: Sections) -> int:
     single spike are all within that bound. Filters here pass their band at a gain of one, so size at the input is
     size at the output.
     """
-    _, poles, _ = scipy.signal.sos2zpk(sos)
-    slowest = float(np.abs(poles).max(initial=0.0))
+    slowest = float(np.abs(poles_of(sos)).max(initial=0.0))
     if slowest >= 1:
         raise ConfigError("this filter never settles: a pole lies on or outside the unit circle")
     n = 64
@@ -57,10 +51,10 @@ def settling_samples(sos: Sections) -> int:
             f"this filter remembers some {n:.0e} samples, more than {_LONGEST_MEMORY:.0e}: "
             "choose a higher edge, a lower order, or a lower quality"
         )
-    impulse = np.zeros(n)
-    impulse[0] = 1.0
-    response = np.abs(scipy.signal.sosfilt(sos, impulse))
-    left = np.cumsum(response[::-1])[::-1]
+    impulse = np.zeros((1, n))
+    impulse[0, 0] = 1.0
+    section_loop()(sos, impulse, np.zeros((1, len(sos), 2)))
+    left = np.cumsum(np.abs(impulse[0, ::-1]))[::-1]
     return int(np.searchsorted(-left, -TOLERANCE))
 
 
@@ -70,7 +64,7 @@ class Sos:
     Parameters
     ----------
     sos : (sections, 6) float64
-        As `scipy.signal.butter(output="sos")` gives them.
+        See `bci.signal.steps.sections`.
     signal : Signal
         The input signal.
     """
@@ -80,7 +74,8 @@ class Sos:
     def __init__(self, sos: Sections, signal: Signal) -> None:
         self.settle = settling_samples(sos)
         self._sos = sos
-        self._zi = np.zeros((len(sos), math.prod(signal.shape), 2))
+        self._loop = section_loop()
+        self._zi = np.zeros((math.prod(signal.shape), len(sos), 2))
         self._memory = Memory(signal.flag_shape, self.settle)
         self._next = 0
 
@@ -95,13 +90,14 @@ class Sos:
         n = len(samples)
         if n == 0:
             return samples.astype(np.float64), self._memory(bad, 0)
-        # Channels in rows: sosfilt walks along the last axis, and would copy to get there anyway.
-        rows = np.ascontiguousarray(samples.reshape(n, -1).T, dtype=np.float64)
+        # Channels in rows, which are filtered in place.
+        rows = np.array(samples.reshape(n, -1).T, np.float64, order="C")
         parts = []
         at = 0
         while at < n:
             to = min(n, at + _SWEEP - self._next % _SWEEP)
-            part, self._zi = scipy.signal.sosfilt(self._sos, rows[:, at:to], axis=-1, zi=self._zi)
+            part = np.ascontiguousarray(rows[:, at:to])
+            self._loop(self._sos, part, self._zi)
             parts.append(part)
             self._next += to - at
             at = to
@@ -112,7 +108,7 @@ class Sos:
 
 
 def _butterworth(
-    step: object, signal: Signal, order: int, edges: float | tuple[float, float], kind: str
+    step: object, signal: Signal, order: int, edges: float | tuple[float, float], kind: Passes
 ) -> Sections:
     check_regular(step, signal)
     check_whole(step, 1, 20, order=order)
@@ -125,7 +121,7 @@ def _butterworth(
             f"{name}: {high:g} Hz is not below half the rate of signal {signal.name!r} ({signal.rate:g} Hz); "
             f"choose an edge below {signal.rate / 2:g} Hz, or a stream with a higher rate"
         )
-    return np.asarray(scipy.signal.butter(order, edges, kind, fs=signal.rate, output="sos"))
+    return butterworth(order, edges, kind, signal.rate)
 
 
 class _Filter(ABC):
@@ -210,8 +206,7 @@ class Notch(_Filter):
                 f"Notch: {self.frequency:g} Hz is not below half the rate of signal {signal.name!r} "
                 f"({signal.rate:g} Hz); leave the step out for this stream"
             )
-        b, a = scipy.signal.iirnotch(self.frequency, self.quality, fs=signal.rate)
-        return np.asarray(scipy.signal.tf2sos(b, a))
+        return notch(self.frequency, self.quality, signal.rate)
 
 
 @dataclass(frozen=True)
