@@ -98,6 +98,8 @@ class Dreamed(Readout):
         pictures are told apart better in training runs held out (`models.encoding.choice`).
     seed : int
         Of the dreams.
+    always : bool
+        Whether to dream even where ridge reads held-out runs better.
 
     Attributes
     ----------
@@ -125,6 +127,8 @@ class Dreamed(Readout):
         axes: int = 60,
         banks: tuple[str, ...] | list[str] | Literal["chosen"] = tuple(BANKS),
         seed: int = 0,
+        *,
+        always: bool = False,
     ) -> None:
         if isinstance(banks, str) and banks != CHOSEN:
             raise ConfigError(f"expected banks = a list of {', '.join(BANKS)}, or {CHOSEN!r}, came {banks!r}")
@@ -135,7 +139,7 @@ class Dreamed(Readout):
             )
         self.generator, self.dreams, self.components, self.axes = generator, dreams, components, axes
         self.banks = banks if isinstance(banks, str) else tuple(banks)
-        self.seed = seed
+        self.seed, self.always = seed, always
 
     def needs(self, voxels: int, latents: int) -> tuple[int, str, str]:
         """Return the fewest trials: components are estimated from them."""
@@ -164,7 +168,9 @@ class Dreamed(Readout):
                 predicted.setdefault(name, np.zeros(y.shape))[out] = moved
             tested |= out
         cosines = {name: _mean_cosine(y[tested], one[tested]) for name, one in predicted.items()}
-        best = max(cosines, key=cosines.__getitem__)
+        best = max(
+            (name for name in cosines if not (self.always and name == DIRECT)), key=cosines.__getitem__
+        )
         trials = self._dreamed(x, features, training.runs, dreams, scale)
         self.encoding_, self._voxels = trials.encoding, voxels
         found = dict(self._readings(trials, x, y, training.runs, only=best))[best]

@@ -32,7 +32,7 @@ class DreamedNetwork(Dreamed):
 
     Parameters
     ----------
-    generator, dreams, components, axes, banks, seed
+    generator, dreams, components, axes, banks, seed, always
         As of `Dreamed`.
     folds : int
         How many fifths of the runs are held out in turn, with a network of its own each.
@@ -52,9 +52,11 @@ class DreamedNetwork(Dreamed):
         banks: tuple[str, ...] | list[str] | Literal["chosen"] = tuple(BANKS),
         seed: int = 0,
         folds: int = 3,
+        *,
+        always: bool = False,
         **schedule: Any,
     ) -> None:
-        super().__init__(generator, dreams, components, axes, banks, seed)
+        super().__init__(generator, dreams, components, axes, banks, seed, always=always)
         self.folds, self.schedule = folds, DreamSchedule(**schedule)
         given = {field.name: getattr(self.schedule, field.name) for field in fields(DreamSchedule)}
         wrong = [f"{name} = {given[name]}" for name in ("hidden", "steps", "checks") if given[name] < 1]

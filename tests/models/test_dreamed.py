@@ -183,6 +183,9 @@ def test_where_pictures_tell_nothing_ridge_is_taken(
     readout = fitted(package, brain, latents[:N])
     assert readout.choice_.taken == DIRECT
     assert readout.choice_.cosines[DIRECT] > 0.8
+    dreaming = fitted(package, brain, latents[:N], always=True)
+    assert dreaming.choice_.dreamed
+    assert dreaming.choice_.cosines == readout.choice_.cosines
 
 
 def test_shuffled_answers_are_read_as_nothing(
