@@ -33,6 +33,8 @@ PARTS = {
     "others": ["-m", "not system", "-n", str(min(os.cpu_count() or 1, 8)), "--dist", "worksteal"],
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+#: What an installation depends on: when one of them changes, it is made anew.
+SOURCES = ("pyproject.toml", "constraints.txt", "setup.py", "bci/_hot.c")
 #: Debian packages that some system tests need, and the program that shows that each is there.
 DEBIAN = {"chromium": "chromium", "chromium-driver": "chromedriver", "mosquitto": "mosquitto", "xvfb": "Xvfb"}
 
@@ -60,10 +62,10 @@ def main(words: list[str]) -> int:
 
 
 def setup(extras: str) -> None:
-    """Create `.venv` and install the project with `extras`, unless that was done for this very pyproject."""
+    """Create `.venv` and install the project with `extras`, unless that was done for these very `SOURCES`."""
     wanted = set(extras.split(","))
     stamp = VENV / "bci-setup.txt"
-    digest = hashlib.sha256(b"".join((ROOT / f).read_bytes() for f in ("pyproject.toml", "constraints.txt")))
+    digest = hashlib.sha256(b"".join((ROOT / f).read_bytes() for f in SOURCES))
     key = f"{digest.hexdigest()} {sys.version_info[:2]}"
     if stamp.exists() and PYTHON.exists():
         old_key, _, old_extras = stamp.read_text().partition("\n")

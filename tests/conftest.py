@@ -1,16 +1,22 @@
 """What every test shares: an LSL network of its own, the sample recordings, and no screen."""
 
+import importlib.util
 import os
 import shutil
+import subprocess
+import sys
+import sysconfig
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import hypothesis
 import pytest
 
 from bci.io.lsl.network import isolated_config
+from bci.memory import hot
 
 # A property holds or it does not: how long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -71,3 +77,21 @@ def eegmmidb(data: Path) -> Path:
 def segment_name() -> Iterator[str]:
     """Give a name for shared memory that no other test uses."""
     return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def compiled_library(tmp_path_factory: pytest.TempPathFactory) -> hot.Compiled:
+    """Give the hot path compiled from this very source, or skip loudly."""
+    compiler = shutil.which("cc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        pytest.skip("NO C COMPILER: the compiled hot path is not tested")
+    library = tmp_path_factory.mktemp("hot") / "_hot.abi3.so"
+    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-shared", "-fPIC"]
+    links = ["-I", sysconfig.get_paths()["include"], "-o", str(library), "-lm", "-lpthread"]
+    subprocess.run([compiler, *flags, str(ROOT / "bci" / "_hot.c"), *links], check=True, timeout=60)
+    spec = importlib.util.spec_from_file_location("_hot", library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return cast("hot.Compiled", module)

@@ -23,7 +23,7 @@ def check(*words: str) -> None:
 
 
 #: What is ours in this folder; sessions, runs, a `dist` or another environment beside it are not looked at.
-CODE = ("bci", "benchmarks", "models", "run.py", "stimuli", "tests")
+CODE = ("bci", "benchmarks", "models", "run.py", "setup.py", "stimuli", "tests")
 
 
 def test_code_follows_the_style_rules() -> None:

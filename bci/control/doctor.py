@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 
 from bci.io.installation import install_line
+from bci.memory.hot import find_compiled
 from bci.memory.leftovers import remove_leftovers
 
 #: What extras are for: what the doctor calls it, the extra, a package that tells, and what goes on without it.
@@ -55,6 +56,7 @@ def examine() -> list[Finding]:
         _liblsl(),
         _clocks(),
         _sleep(),
+        _hot_path(),
         _memory(),
         *_shared_memory(),
         _onnx(),
@@ -112,6 +114,15 @@ def _sleep() -> Finding:
         else "close other programs; on Windows use a Python of 3.11 or newer (high-resolution timers)"
     )
     return Finding("Timer", f"a 2 ms sleep ends at most {worst:.2f} ms late", ok, fix, needed=False)
+
+
+def _hot_path() -> Finding:
+    found, why = find_compiled()
+    seen = "compiled: regular hops and the waits for them" if found else f"in Python ({why})"
+    # Python is no fault; only where compiled code could run is there something to be mended.
+    ok = found is not None or not sys.platform.startswith("linux")
+    fix = "" if ok else "everything works; with a C compiler, install the project again, and a hop costs less"
+    return Finding("Hot path", seen, ok, fix, needed=False)
 
 
 def _memory() -> Finding:

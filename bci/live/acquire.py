@@ -22,6 +22,9 @@ from bci.signal.types import MarkKind
 #: How often a program without samples looks for markers, seconds.
 _QUIET_S = 0.02
 
+#: For so long a stream that comes alone is received on end by compiled code; orders are looked for in between.
+_GOES_ON_S = 0.05
+
 #: Connections that end with the process, where no supervisor waits for them to be closed.
 _kept: list[ExitStack] = []
 
@@ -147,6 +150,8 @@ def _acquire(
     row, clock = program.row, program.clock
     lost_before, uncertain_before = int(row["lost"]), int(row["uncertain"])
     marks = stream.marks if stream is not None else program.ring("marks") if program.has("marks") else None
+    if isinstance(source, LslSource) and not markers and records is None:
+        source.go_on(row, _GOES_ON_S)
     owes: float | None = None
     began = clock.now()
     going = True

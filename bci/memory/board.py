@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bci.errors import RingError
 from bci.memory.closing import Closing
+from bci.memory.hot import address
 from bci.memory.ring import Column, Ring
 
 
@@ -77,6 +78,10 @@ class Row:
             self._floats[place] = value
         else:
             self._ints[place] = value
+
+    def address(self, field: str) -> int:
+        """Return where the field lies in this process, for compiled code: eight bytes."""
+        return address(self._ints) + 8 * self._places[field]
 
     def counts(self) -> dict[str, int]:
         """Return what the program's own counters stand at now."""

@@ -22,6 +22,8 @@ class LslClock:
 
     def __init__(self) -> None:
         same = sys.platform.startswith("linux") and _apart() < _SAME_CLOCK
+        #: Whether it reads the monotonic clock of this machine, which compiled code reads as well.
+        self.is_machines = same
         self._read: Callable[[], float] = time.perf_counter if same else pylsl.local_clock
 
     def now(self) -> float:

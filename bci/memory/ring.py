@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from bci.errors import Overrun, RingError
 from bci.memory.closing import Closing
+from bci.memory.hot import address, compiled
 from bci.memory.leftovers import hold
 from bci.memory.segment import (
     CLAIMED,
@@ -117,6 +118,12 @@ class Ring(Closing):
         self._fence = _full_barrier()
         #: Between data and their count, which are only ever read or only ever written.
         self._order = _no_barrier if _ORDERED else self._fence
+        self._semaphores = tuple(wakeup.handle for wakeup in wakeups)
+        library = compiled()
+        self._compiled_wait = None if library is None or 0 in self._semaphores else library.wait
+        self._words_at = self._slots_at = 0
+        if self._compiled_wait is not None and self._semaphores:
+            self._words_at, self._slots_at = self.addresses()
         self._arrays: dict[str, NDArray[Any]] = {}
         offset = round_up(slots_end + layout_bytes)
         rows = self.capacity + self.max_window
@@ -323,6 +330,15 @@ class Ring(Closing):
         return bool(self._words[CLOSED])
 
     @property
+    def semaphores(self) -> tuple[int, ...]:
+        """Where compiled code finds the wake-up of each reader that can wait; 0 where it cannot use it."""
+        return self._semaphores if len(self._semaphores) == self.readers else (0,)
+
+    def addresses(self) -> tuple[int, int]:
+        """Return where the header's words and the readers' slots lie in this process, for compiled code."""
+        return address(self._words), address(self._slots) if self.readers else 0
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all columns."""
         return sum(array.nbytes for array in self._arrays.values())
@@ -359,6 +375,10 @@ class Ring(Closing):
         """
         if self.count >= target or self.finished:
             return self.count >= target
+        if self._compiled_wait is not None:
+            return self._compiled_wait(
+                self._words_at, self._slots_at + 8 * slot, self._semaphores[slot], target, timeout
+            )
         words, slots, wakeup = self._words, self._slots, self._wakeups[slot]
         while True:
             slots[slot] = target

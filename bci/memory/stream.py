@@ -314,8 +314,20 @@ def follow(
         # Orders are looked for before the wait: between the sample that ends a window and the window lies nothing.
         if not tick() and not ring.finished:
             return
-        ring.wait(grid.after(at), slot=slot)
+        # The chunk that is waited for is made before it comes, too.
+        target, ahead = grid.after(at), None
+        if not breaks and target - at <= size:
+            samples, times = lender.lend(at, target)
+            ahead = Window(
+                signal, at, samples, times, good[: target - at], target - 1, reset=reset, lender=lender
+            )
+        ring.wait(target, slot=slot)
         end = ring.count
+        if ahead is not None and end == target and stream.marks.count == marks_read and ring.holds(at):
+            yield ahead
+            if ring.holds(at):
+                at, reset = end, ""
+                continue
         if end == at:
             if ring.finished:
                 return

@@ -18,6 +18,11 @@ class Wakeup(Protocol):
         """What the system calls it; empty where it has no name, and goes with its last process."""
         ...
 
+    @property
+    def handle(self) -> int:
+        """Where compiled code finds it in this process; 0 where it cannot use it."""
+        ...
+
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a release; return whether one came."""
         ...
@@ -38,6 +43,11 @@ class SemaphoreWakeup:
         """What the system calls it."""
         return str(getattr(getattr(self._semaphore, "_semlock", None), "name", None) or "")
 
+    @property
+    def handle(self) -> int:
+        """The address of its ``sem_t`` in this process."""
+        return int(getattr(getattr(self._semaphore, "_semlock", None), "handle", 0))
+
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a release; return whether one came."""
         return self._semaphore.acquire(timeout=timeout)
@@ -57,6 +67,11 @@ class PipeWakeup:
     def name(self) -> str:
         """A pipe has no name."""
         return ""
+
+    @property
+    def handle(self) -> int:
+        """Compiled code uses no pipes."""
+        return 0
 
     def wait(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds for a release; return whether one came."""

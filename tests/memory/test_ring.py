@@ -264,7 +264,7 @@ class Releases:
 
 def test_waiting_ends_when_the_system_says_that_the_time_is_over(ring: Ring) -> None:
     bell = Releases(ring)
-    ring._wakeups = (bell, bell)
+    ring._wakeups, ring._compiled_wait = (bell, bell), None
     assert not ring.wait(10, 0.1)
     assert bell.waits == [0.1]
     assert ring.next_target() is None
@@ -272,7 +272,7 @@ def test_waiting_ends_when_the_system_says_that_the_time_is_over(ring: Ring) -> 
 
 def test_a_release_left_by_an_earlier_wait_does_not_end_this_one(ring: Ring) -> None:
     bell = Releases(ring, 0, 3, 7)  # one of nothing, one too early, and the one that is meant
-    ring._wakeups = (bell, bell)
+    ring._wakeups, ring._compiled_wait = (bell, bell), None
     assert ring.wait(10, 0.1)
     assert bell.waits == [0.1] * 3
     bell.writes = [0]

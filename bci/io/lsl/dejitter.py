@@ -26,6 +26,7 @@ from bci.io.lsl.delays import Delays, plain_holes
 from bci.io.lsl.envelope import Envelope
 from bci.io.lsl.fit import LEAST, Fit, Moments
 from bci.io.lsl.packets import look, lost_between, lost_packets, packet_ends
+from bci.memory.hot import Hops, address
 
 #: Length of a block, seconds, and how old a block weighs half. Longer lives average more jitter and follow a
 #: wandering sampling clock less: over stamps that come one at a time, late by 5 ms on average, the error is
@@ -99,6 +100,7 @@ class Dejitter:
         self._fit = Fit(self._nominal, 0.5 ** (self._size * self._nominal / HALF_LIFE_S))
         self._ramp = np.arange(self._size, dtype=np.float64)
         self._block = np.empty(self._size)
+        self._block_at = address(self._block)
         self.delays = Delays(self._nominal, tolerance)
         self._envelope = Envelope()
         self._history: deque[_Block] = deque(maxlen=_REMEMBERED)
@@ -218,6 +220,17 @@ class Dejitter:
         np.subtract(stamps, self._origin, out=self._block[self._got : self._got + n])
         self._got += n
         self._at += n
+        if self._at == self._size:
+            self._complete()
+
+    def lend(self, record: Hops) -> None:
+        """Let compiled code lay the line of this block, and take its stamps; a line must be in force."""
+        record.block, record.size, record.at, record.got = self._block_at, self._size, self._at, self._got
+        record.slope, record.knot, record.origin = self._slope, self._knot, self._origin
+
+    def take_back(self, record: Hops) -> None:
+        """Go on behind the stamps that compiled code has taken."""
+        self._at, self._got = record.at, record.got
         if self._at == self._size:
             self._complete()
 

@@ -13,6 +13,7 @@ from bci.errors import StreamError
 from bci.io.lsl.discovery import NO_ANSWER, WAIT, asking
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.outlet import buffer_size
+from bci.memory.hot import address
 from bci.memory.liblsl import pylsl
 
 #: Below this, the clock offset measured to a host of our own name is the noise of the measurement, seconds.
@@ -57,7 +58,11 @@ class Inlet:
         self._correct = correct
         self.offset = correct(plain_offset(offset, info.host))
         self._inlet = inlet
-        self._pull = _PULL(ctypes.cast(inlet.do_pull_chunk, ctypes.c_void_p).value or 0)
+        pull_at = ctypes.cast(inlet.do_pull_chunk, ctypes.c_void_p).value or 0
+        available_at = ctypes.cast(pylsl.lib.lib.lsl_samples_available, ctypes.c_void_p).value or 0
+        self._pull = _PULL(pull_at)
+        #: For compiled code: liblsl's pull of a chunk, its count of what waits, and the inlet.
+        self.native = (pull_at, available_at, inlet.obj.value)
         self._handle = inlet.obj.value
         self._channels = math.prod(info.signal.shape)
         self._error = ctypes.c_int32()
@@ -130,16 +135,19 @@ class Inlet:
         stamps.fill(np.nan)
         values = self._pull(
             self._handle,
-            _address(samples),
-            _address(stamps),
+            address(samples),
+            address(stamps),
             n * self._channels,
             n,
             timeout,
             self._error_at,
         )
-        code = self._error.value
+        return self.outcome(int(values) // self._channels, self._error.value, stamps)
+
+    def outcome(self, n: int, code: int, stamps: NDArray[np.float64]) -> tuple[int, bool]:
+        """Return what `pull` does, of liblsl's answer: samples received, its error, and stamps (room,)."""
         if code == 0:
-            return int(values) // self._channels, False
+            return n, False
         if code == _LOST:
             return int(np.count_nonzero(~np.isnan(stamps))), True
         raise StreamError(
@@ -170,11 +178,6 @@ def plain_offset(offset: float, host: str) -> float:
     (0.0, -3.1e-05)
     """
     return 0.0 if abs(offset) < SAME_CLOCK and host == socket.gethostname() else offset
-
-
-def _address(array: Any) -> int:
-    """Return where a contiguous array begins; several times faster than ``array.ctypes.data``."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(array))
 
 
 def _open(inlet: Any, wait: float) -> bool:

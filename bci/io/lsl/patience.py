@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.memory.hot import Hops
 from bci.signal.clock import Clock
 
 #: How often a pull is watched, seconds.
@@ -53,6 +54,10 @@ class Patience:
         self._awake = max(_PERIODS_AWAKE * period, _LEAST_AWAKE_S)
         self._next_look = clock.now()
         self.one_at_a_time = False
+
+    def lend(self, record: Hops) -> None:
+        """Say to compiled code when the next pull is watched, and how long before the last sample it begins."""
+        record.singly, record.awake, record.next_look = self.one_at_a_time, self._awake, self._next_look
 
     def pull(
         self, inlet: _Inlet, samples: NDArray[Any], stamps: NDArray[np.float64], timeout: float, due: float

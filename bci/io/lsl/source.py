@@ -24,6 +24,7 @@ from bci.io.lsl.connection import Connector, changes, differences
 from bci.io.lsl.delays import Delays
 from bci.io.lsl.discovery import WAIT, describe, nothing, visible
 from bci.io.lsl.held import Held
+from bci.io.lsl.hops import CompiledHops
 from bci.io.lsl.inlet import Inlet
 from bci.io.lsl.irregularity import give_stamps
 from bci.io.lsl.marking import Marking
@@ -33,7 +34,9 @@ from bci.io.lsl.outlet import LslOutlet
 from bci.io.lsl.patience import Patience
 from bci.io.lsl.stamps import Stamps
 from bci.io.lsl.stated import Stated
+from bci.memory.board import Row
 from bci.memory.closing import Closing
+from bci.memory.hot import Hops
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream, follow
 from bci.signal.clock import Clock
@@ -158,6 +161,9 @@ class LslSource(Closing):
         self._judged = not self.info.exact_stamps and rate >= _LEAST_JUDGED
         self._patience = Patience(clock, 1 / rate)
         self._stream: Stream | None = None
+        self._hops: CompiledHops | None = None  # where the machine and this stream allow
+        self._row: Row | None = None
+        self._lasting = 0.0
         self._behind = True  # whether more may wait in liblsl than was asked for
         self._given = 0  # what `pull` has handed out
 
@@ -234,15 +240,23 @@ class LslSource(Closing):
             self._find_again(stream)
             return 0
         ring, held = stream.samples, self._held
-        room = self._room(ring, inlet)
+        before, pulled = self._compiled(ring, inlet, timeout, last)
+        if before and pulled is None:
+            self._look(stream, inlet, self._heard)
+            return before
+        room = self._room(ring, inlet) if pulled is None else pulled.room
         places = ring.claim(held.n + room)
         raw, times = places["raw"], places["times"]
         # Whatever can be done before the samples come is done before: behind them it would delay who waits for them.
         expected = not (self._fresh or self._stalled or held.n) and self._stamps.expect(times)
         due = self._heard + room * self._stamps.period
         behind = held.put_back(places)
-        n, lost = self._patience.pull(inlet, behind["samples"], behind["raw"], timeout, due)
-        now = self._clock.now()
+        if pulled is None:
+            n, lost = self._patience.pull(inlet, behind["samples"], behind["raw"], timeout, due)
+            now = self._clock.now()
+        else:
+            n, lost = inlet.outcome(pulled.n, pulled.error, behind["raw"])
+            now = pulled.last_now
         silent = BEGINS_SILENT_S if self._stamps.waits_for_packets else SILENT_S
         given_up = last or lost or (not n and now - self._heard > silent)
         decided = 0
@@ -274,10 +288,9 @@ class LslSource(Closing):
         if lost:
             self._connector.gone.add(self.info.uid)
             self._lose(stream, now)
-        elif now - self._looked >= LOOK_EVERY_S:
-            self._looked = now
-            self._look_around(stream, inlet, now)
-        return decided
+        else:
+            self._look(stream, inlet, now)
+        return before + decided
 
     def pull(self, timeout: float) -> Window | None:
         """Return the next samples as a window of their own, or None when none came within `timeout` seconds.
@@ -318,10 +331,49 @@ class LslSource(Closing):
                 "Start the session anew."
             )
         self._stream = stream
+        if self._inlet is not None:
+            self._bind(stream.samples, self._inlet)
         self._fresh = self._behind = True
         self._stamps.longest_hold = min(self._stamps.longest_hold, stream.samples.max_window // 2)
         # A predecessor may have died between what it wrote last and a word about it.
         stream.samples.vouch(stream.samples.count, good=False)
+
+    def go_on(self, row: Row, lasting: float) -> None:
+        """Let compiled code, where there is some, receive for `lasting` seconds on end, and show so in a program's row.
+
+        It writes the row's ``samples``, ``data`` and ``beat``; `pull_into` then returns after so long at the latest,
+        and `WAIT`.
+        """
+        self._row, self._lasting = row, lasting
+        if self._hops is not None:
+            self._hops.show_on(row)
+
+    def _bind(self, ring: Ring, inlet: Inlet) -> None:
+        """Make ready for compiled code."""
+        self._hops = CompiledHops.of(ring, inlet, self._clock)
+        if self._hops is not None:
+            self._hops.end_at(self._quantum, self._grid)
+            if self._row is not None:
+                self._hops.show_on(self._row)
+
+    def _compiled(self, ring: Ring, inlet: Inlet, timeout: float, last: bool) -> tuple[int, Hops | None]:
+        """Receive hops in compiled code, as long as they are plain.
+
+        Returns how many samples were written, and what is to be said of a hop behind them that was pulled, and is not
+        plain.
+        """
+        plain = not (self._fresh or self._stalled or self._held.n or (self._judged and self._opening.open))
+        if self._hops is None or not plain or last or timeout <= 0 or self._opening.scale != 1:
+            return 0, None
+        record = self._hops.record
+        record.heard, record.looked, record.behind = self._heard, self._looked, self._behind
+        pulled = self._hops.run(self._stamps, self._patience, timeout, self._lasting)
+        if pulled is None:
+            return 0, None
+        if record.taken:
+            self.newest, self._heard, self._behind = record.heard, record.heard, bool(record.behind)
+            self.received += record.taken
+        return record.taken, record if pulled else None
 
     def _room(self, ring: Ring, inlet: Inlet) -> int:
         """Return how many samples to wait for."""
@@ -408,6 +460,11 @@ class LslSource(Closing):
         for event in self._stamps.shift(offset):
             self._mark(stream, event.kind, value=event.value, time=now)
 
+    def _look(self, stream: Stream, inlet: Inlet, now: float) -> None:
+        if now - self._looked >= LOOK_EVERY_S:
+            self._looked = now
+            self._look_around(stream, inlet, now)
+
     def _look_around(self, stream: Stream, inlet: Inlet, now: float) -> None:
         """Compare clocks again, and see who else claims to be our source."""
         if not self._fresh:
@@ -434,6 +491,7 @@ class LslSource(Closing):
         if inlet is not None:
             self._came = changes(self.info, inlet.info)
             self._inlet, self.info, self._fresh, self._behind = inlet, inlet.info, True, True
+            self._bind(stream.samples, inlet)
             self._opening.restart()
             self.doubles = 0
             self._connector.gone.discard(inlet.info.uid)

@@ -18,6 +18,7 @@ from bci.io.lsl.dejitter import FEW, Dejitter
 from bci.io.lsl.delays import Delays
 from bci.io.lsl.irregularity import Irregularity, repeat
 from bci.io.lsl.offset import Offset
+from bci.memory.hot import Hops
 from bci.signal.types import MarkKind
 
 #: While nothing is known of a stream's jitter, a sample may be so many seconds late, or so many periods.
@@ -126,22 +127,47 @@ class Stamps:
         The times hold if the stamps turn out to be `regular`; those must then be passed to `take`.
         """
         dejitter = self._dejitter
-        if (
-            dejitter is None
-            or dejitter.overdue
-            or dejitter.missed
-            or not self._offset.settled
-            or not dejitter.expect(out)
-        ):
+        if dejitter is None or not self._settled(dejitter) or not dejitter.expect(out):
             return False
         if self._offset.seconds:
             out += self._offset.seconds
         self._told = out
         return True
 
+    def _settled(self, dejitter: Dejitter) -> bool:
+        """Return whether nothing is to be said of samples before the next, and no offset is coming into force."""
+        return self._offset.settled and not (dejitter.overdue or dejitter.missed)
+
+    def lend(self, record: Hops) -> bool:
+        """Let compiled code expect, judge and take the next stamps as `expect`, `regular` and `take` do.
+
+        Returns False, and lends nothing, where the stamps are needed first.
+        """
+        dejitter = self._dejitter
+        if dejitter is None or not dejitter.begun or not self._settled(dejitter):
+            return False
+        dejitter.lend(record)
+        record.offset, record.newest = self._offset.seconds, self.newest
+        record.stepwise, record.least = self._stepwise, -self.tolerance
+        record.longest = self._longest if self._stepwise else dejitter.delays.longest - self._offset.seconds
+        record.period = self.period
+        return True
+
+    def take_back(self, record: Hops) -> None:
+        """Go on behind the stamps that compiled code has taken."""
+        assert self._dejitter is not None
+        self.newest = record.newest
+        self._offset.count(record.taken)
+        self._pardoned = max(0, self._pardoned - record.taken)
+        self._dejitter.take_back(record)
+
     def regular(self, raw: NDArray[np.float64]) -> bool:
-        """Return whether the expected samples' stamps (n,), n ≥ 1, are in order and no later than those before them."""
-        before = self.newest
+        """Return whether the expected samples' stamps (n,), n ≥ 1, are no later than those before them, and in order.
+
+        Small steps back are in order too: a sender that stamps the newest sample of a chunk when it pushes it, and
+        pushes late, steps back with the next one.
+        """
+        before, least = self.newest, -self.tolerance
         if self._stepwise:
             return self._regular_steps(raw)
         assert self._dejitter is not None
@@ -149,28 +175,32 @@ class Stamps:
         if len(raw) <= FEW:
             # For a few stamps in a process that has just slept, each call into NumPy costs more than this loop.
             for stamp, time in zip(raw.tolist(), self._told.tolist(), strict=False):
-                if not before < stamp <= time + longest:
+                if not (least <= stamp - before != 0 and stamp <= time + longest):
                     return False
                 before = stamp
             return True
-        if not before < raw.item(0):
+        if not least <= raw.item(0) - before != 0:
             return False
-        steps = raw[1:] - raw[:-1]
         late = raw - self._told[: len(raw)]
-        return steps.item(steps.argmin()) > 0 and late.item(late.argmax()) <= longest
+        return self._in_order(raw[1:] - raw[:-1]) and late.item(late.argmax()) <= longest
+
+    def _in_order(self, steps: NDArray[np.float64]) -> bool:
+        """Return whether steps (n,) between stamps go forward, or but a little back."""
+        smallest = steps.item(steps.argmin())
+        return smallest > 0 or (smallest >= -self.tolerance and bool(steps.all()))
 
     def _regular_steps(self, raw: NDArray[np.float64]) -> bool:
-        before, longest = self.newest, self._longest
+        before, least, longest = self.newest, -self.tolerance, self._longest
         if len(raw) <= FEW:
             for stamp in raw.tolist():
-                if not 0 < stamp - before <= longest:
+                if not least <= stamp - before <= longest or stamp == before:
                     return False
                 before = stamp
             return True
-        if not 0 < raw.item(0) - before <= longest:
+        if not least <= raw.item(0) - before <= longest or raw.item(0) == before:
             return False
         steps = raw[1:] - raw[:-1]
-        return steps.item(steps.argmin()) > 0 and steps.item(steps.argmax()) <= longest
+        return self._in_order(steps) and steps.item(steps.argmax()) <= longest
 
     def take(self, raw: NDArray[np.float64]) -> None:
         """Learn from regular stamps (n,) whose times were expected."""
