@@ -21,11 +21,24 @@ FILE = "live.json"
 
 @dataclass(frozen=True)
 class StreamPlace:
-    """Where the rings of one stream are: their segment's name, what the samples are, and what its sender is called."""
+    """Where the rings of one stream are, and what the samples are.
+
+    Attributes
+    ----------
+    segment : str
+        Name of its segment of shared memory.
+    signal : Signal
+        What the samples are.
+    source_id : str
+        What its sender is called.
+    speed : float
+        How many times faster than its rate it is played.
+    """
 
     segment: str
     signal: Signal
     source_id: str
+    speed: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,7 @@ class Supervisor:
                     stream.samples.handle.name,
                     stream.signal,
                     infos[name].source_id if name in infos else name,
+                    infos[name].speed if name in infos else 1.0,
                 )
                 for name, stream in self._memory.streams.items()
             },

@@ -65,6 +65,8 @@ class Evoked:
     ----------
     signal : Signal
         The stream's.
+    speed : float
+        How many times faster than its rate it is played; averages are in the seconds of who is recorded.
 
     Attributes
     ----------
@@ -72,8 +74,8 @@ class Evoked:
         Events that are in no average, by reason: `NOT_WHOLE` or `UNCERTAIN_TIME`.
     """
 
-    def __init__(self, signal: Signal) -> None:
-        self.signal = signal
+    def __init__(self, signal: Signal, speed: float = 1.0) -> None:
+        self.signal, self._speed = signal, speed
         self.left_out: Counter[str] = Counter()
         self._rate = signal.rate
         self._bin = max(1, math.ceil(_BIN_S * signal.rate))
@@ -122,7 +124,7 @@ class Evoked:
             Their session seconds.
         """
         values = np.asarray(samples, np.float64).reshape(len(samples), -1)
-        lasted = times[-1] - times[0]
+        lasted = self._speed * (times[-1] - times[0])
         if (
             abs(lasted * self._rate - (len(times) - 1)) > 0.02 * len(times) + 1
             or not np.isfinite(values).all()

@@ -157,10 +157,12 @@ class LiveModel:
         for name, place in directory.streams.items():
             if name not in self._streams:
                 with contextlib.suppress(RingError):
-                    self._streams[name] = StreamSight(Stream.look(place.segment, place.signal), self._seconds)
+                    stream = Stream.look(place.segment, place.signal)
+                    self._streams[name] = StreamSight(stream, self._seconds, place.speed)
         self._main = [name for name in self._streams if kind_of(name) == "stream"]
         if self._evoked is None and self._main:
-            evoked = Evoked(self._streams[self._main[0]].signal)
+            sight = self._streams[self._main[0]]
+            evoked = Evoked(sight.signal, sight.speed)
             self._evoked = evoked if evoked.usable else None
 
     def _newest_log_lines(self) -> list[str]:

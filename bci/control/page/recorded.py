@@ -50,6 +50,9 @@ _SIDE = "Quality"
 #: Marks whose counts are samples that never came or were never seen.
 _LOSSES = ("gap", "overrun", "reconnect")
 
+#: In the name of a trial whose latent the second generator draws.
+_SECOND = "@2-"
+
 #: Events that are averaged: so many before the time that is shown.
 _AVERAGED = 200
 
@@ -84,6 +87,7 @@ class RecordedModel:
             for program, frames in self._frames.items()
         }
         self._redrawing = {program: Redrawing(self._facts.bundles.get(program)) for program in self._frames}
+        self._artists: dict[str, Redrawing] = {}
         self._sights: dict[str, RecordedSight] = {}
         self._evoked: tuple[int, Evoked] | None = None
         begin = min(
@@ -242,7 +246,7 @@ class RecordedModel:
         if latent := trial.get("stimulus_latent"):
             with contextlib.suppress(ValueError):
                 vector = np.array(json.loads(latent), np.float32)
-                return next(iter(self._redrawing.values())).picture(vector)
+                return self._artist(second=_SECOND in trial["name"]).picture(vector)
         experiment = self._session.config.get("experiment") or {}
         folder = experiment.get("folder")
         if trial.get("file") and folder:
@@ -250,6 +254,20 @@ class RecordedModel:
                 if (picture := file_picture(place)) is not None:
                     return picture
         return None
+
+    def _artist(self, *, second: bool) -> Redrawing:
+        """Return what drew the latents that were shown: the bundle that the experiment names, else the decoder's."""
+        key = "also_drawn_by" if second else "drawn_by"
+        if key not in self._artists:
+            experiment = self._session.config.get("experiment") or {}
+            ran = self._session.environment.get(key) or {}
+            named_one = experiment.get(key) is not None
+            self._artists[key] = (
+                Redrawing.of(experiment[key], str(ran.get("hash")))
+                if named_one
+                else next(iter(self._redrawing.values()))
+            )
+        return self._artists[key]
 
     def _what_was_read(self) -> list[PagePicture]:
         pictures = []
@@ -323,7 +341,7 @@ class RecordedModel:
         end = int(np.searchsorted(times, self.now, "right"))
         begun, evoked = self._evoked or (0, None)
         if evoked is None or not begun <= end <= begun + _AVERAGED:
-            begun, evoked = max(0, end - _AVERAGED), Evoked(sight.signal)
+            begun, evoked = max(0, end - _AVERAGED), Evoked(sight.signal, sight.speed)
         if evoked.usable:
             for event in self._events[begun:end]:
                 if event.time in self._uncertain:

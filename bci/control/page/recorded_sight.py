@@ -35,8 +35,8 @@ class RecordedSight:
 
     Attributes
     ----------
-    signal : Signal
-        What the samples are.
+    signal, speed
+        What the samples are, and how many times faster than their rate they came.
     """
 
     def __init__(
@@ -47,7 +47,8 @@ class RecordedSight:
         seconds: float,
     ) -> None:
         self._stream, self._asked = stream, seconds
-        self.signal = stream.signal
+        self.signal, self.speed = stream.signal, stream.info.speed
+        self._rate = self.signal.rate * self.speed or 1.0  # samples in a second of the session
         self._counts, self._times = _clock(stream, frames, resumptions)
         self._drawn: tuple[float, DrawnTraces] | None = None
 
@@ -55,19 +56,18 @@ class RecordedSight:
     def seconds(self) -> float:
         """How much is shown at once."""
         return (
-            DrawnTraces(self.signal, self._asked, COLUMNS).seconds
+            DrawnTraces(self.signal, self._asked, COLUMNS, self.speed).seconds
             if self._drawn is None
             else self._drawn[1].seconds
         )
 
     def count_at(self, time: float) -> int:
         """Return the count of the sample after a time, session seconds."""
-        return round(float(_line(time, self._times, self._counts, self.signal.rate or 1.0))) + 1
+        return round(float(_line(time, self._times, self._counts, self._rate))) + 1
 
     def times(self, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return the times of samples, session seconds."""
-        rate = self.signal.rate or 1.0
-        return np.asarray(_line(counts, self._counts, self._times, 1 / rate), np.float64)
+        return np.asarray(_line(counts, self._counts, self._times, 1 / self._rate), np.float64)
 
     def read(self, first: int, end: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the samples between two counts, as far as they are there, and their counts."""
@@ -80,7 +80,7 @@ class RecordedSight:
     def traces(self, now: float) -> DrawnTraces:
         """Return the columns of what is shown at a time."""
         if self._drawn is None or self._drawn[0] != now:
-            drawn = DrawnTraces(self.signal, self._asked, COLUMNS)
+            drawn = DrawnTraces(self.signal, self._asked, COLUMNS, self.speed)
             end = self.count_at(now)
             for at, samples in self._stream.between(max(0, self.count_at(now - drawn.seconds) - 1), end):
                 if len(samples):

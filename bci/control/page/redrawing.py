@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,14 @@ class Redrawing:
         self._bundle = bundle
         self._draw: Callable[[NDArray[np.float32]], Picture | None] | None = None
         self._tried = False
+
+    @classmethod
+    def of(cls, folder: str | Path, expected: str) -> Self:
+        """Return what a bundle draws of latents; nothing where it is gone, or is not the one of that hash any more."""
+        with contextlib.suppress(BciError):
+            bundle = Bundle.load(folder)
+            return cls(bundle if bundle.hash == expected else None)
+        return cls(None)
 
     def picture(self, latent: NDArray[np.float32]) -> Picture | None:
         """Return the picture of a latent, (height, width, 3); None where it cannot be drawn alone."""

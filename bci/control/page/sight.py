@@ -34,20 +34,22 @@ class StreamSight:
         Its rings, opened to be looked at.
     seconds : float
         How much of it is shown at once.
+    speed : float
+        How many times faster than its rate it is played.
 
     Attributes
     ----------
-    stream, signal
-        The rings, and what the samples are.
+    stream, signal, speed
+        The rings, what the samples are, and how fast they come.
     traces : DrawnTraces
         The newest of it, in columns of pixels.
     uncertain : deque of float
         Times of the newest events that were marked uncertain, session seconds.
     """
 
-    def __init__(self, stream: Stream, seconds: float) -> None:
-        self.stream, self.signal = stream, stream.signal
-        self.traces = DrawnTraces(stream.signal, seconds, COLUMNS)
+    def __init__(self, stream: Stream, seconds: float, speed: float = 1.0) -> None:
+        self.stream, self.signal, self.speed = stream, stream.signal, speed
+        self.traces = DrawnTraces(stream.signal, seconds, COLUMNS, speed)
         ring = stream.samples
         self._at = max(ring.oldest, ring.count - ring.max_window)
         self._marks_read = 0

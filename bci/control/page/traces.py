@@ -67,6 +67,8 @@ class DrawnTraces:
         How much is shown; more where so few samples would be too few to see anything.
     columns : int
         How many columns that is at most.
+    speed : float
+        How many times faster than its rate the stream is played.
 
     Attributes
     ----------
@@ -76,8 +78,9 @@ class DrawnTraces:
         Values of one sample.
     """
 
-    def __init__(self, signal: Signal, seconds: float, columns: int) -> None:
-        rate = signal.rate or 1.0
+    def __init__(self, signal: Signal, seconds: float, columns: int, speed: float = 1.0) -> None:
+        self._rate = signal.rate * speed  # samples in a second of the session
+        rate = self._rate or 1.0
         self.signal = signal
         self.seconds = max(seconds, _FEWEST_SAMPLES / rate)
         self.channels = math.prod(signal.shape)
@@ -140,7 +143,7 @@ class DrawnTraces:
 
     def _longest_step(self) -> float:
         """Return after how many seconds without a sample time is interrupted."""
-        return 1.5 / self.signal.rate + 0.01 if self.signal.rate else math.inf
+        return 1.5 / self._rate + 0.01 if self._rate else math.inf
 
     @property
     def newest(self) -> float:
@@ -151,7 +154,7 @@ class DrawnTraces:
         """Return the columns of some channels that are not older than what is shown at a time, session seconds."""
         held = np.flatnonzero(self._numbers >= 0)
         held = held[np.argsort(self._numbers[held])]
-        held = held[self._times[held] >= now - self.seconds - self._step / (self.signal.rate or 1.0)]
+        held = held[self._times[held] >= now - self.seconds - self._step / (self._rate or 1.0)]
         low, high = self._low[held, channels], self._high[held, channels]
         return TracePicture(
             self._times[held],

@@ -72,6 +72,16 @@ def test_an_event_at_a_gap_or_at_a_nan_is_counted_and_left_out() -> None:
     assert evoked.needed(Event(-1.0, "x"), times, 0) is None
 
 
+def test_a_stream_that_is_played_faster_is_averaged_in_its_own_seconds() -> None:
+    times, samples = np.arange(500) / (4 * RATE), np.random.default_rng(0).normal(size=(500, 2))
+    events = [Event(0.25 + 0.01 * k, "1", 1) for k in range(3)]
+    for speed, count in ((4.0, 3), (1.0, 0)):
+        evoked = Evoked(SIGNAL, speed)
+        for event in events:
+            trial(evoked, event, samples, times)
+        assert sum(response.count for response in evoked.responses()) == count
+
+
 def test_there_are_so_many_kinds_and_the_rest_are_others() -> None:
     evoked = Evoked(SIGNAL)
     times, samples = np.arange(500) / RATE, np.random.default_rng(0).normal(size=(500, 2))

@@ -1,5 +1,6 @@
 """A finished session in the page: at each time it shows what was so then, of a real small session with a gap."""
 
+import json
 import math
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from planted_session import HOP, RATE, START, Line, noise
-from tiny_bundle import colours
+from tiny_bundle import colours, tiny_bundle
 
 from bci.control.page.evoked import AFTER_S, BEFORE_S, NOT_WHOLE, Evoked
 from bci.control.page.model import SIDE_SAMPLES
@@ -19,6 +20,7 @@ from bci.control.page.recorded import RecordedModel
 from bci.control.page.recorded_log import RecordedLog
 from bci.control.page.recorded_marks import RECENT_S, RecordedMarks
 from bci.control.page.recorded_sight import RecordedSight
+from bci.decoder.renderer import Artist
 from bci.memory.lsl_clock import LslClock
 from bci.session.recorded import RecordedSession
 from bci.signal.types import Event
@@ -238,3 +240,27 @@ def test_the_log_is_shown_up_to_the_time_counted_back_from_its_end(tmp_path: Pat
     assert log.until(0.0) == lines
     assert log.until(100.0) == []
     assert RecordedLog(tmp_path / "gone.txt").until(5.0) == []
+
+
+def test_a_latent_that_was_shown_is_drawn_again_by_the_generator_that_drew_it(
+    kept: Kept, tmp_path: Path
+) -> None:
+    first, second = (
+        tiny_bundle(tmp_path / name, latent=latent, height=9, width=7)
+        for name, latent in (("one", 3), ("two", 4))
+    )
+    session = RecordedSession.read(kept.folder)
+    experiment = {"drawn_by": str(first.folder), "also_drawn_by": str(second.folder)}
+    session.__dict__["config"] = {**session.config, "experiment": experiment}
+    hashes = {"drawn_by": {"hash": first.hash}, "also_drawn_by": {"hash": "another"}}
+    session.__dict__["environment"] = {**session.environment, **hashes}
+    model = RecordedModel(session)
+    latent = [0.5, -0.5, 0.25]
+    model._trials = [
+        {"trial": "0", "name": "cma-0-0", "stimulus_latent": json.dumps(latent)},
+        {"trial": "1", "name": "cma@2-0-0", "stimulus_latent": json.dumps([*latent, 0.0])},
+    ]
+    drawn = model._stimulus_picture({"trial": "0"})
+    assert drawn is not None
+    assert np.array_equal(drawn, Artist(first)(np.array([latent], np.float32))[0])
+    assert model._stimulus_picture({"trial": "1"}) is None, "the second is another bundle now"

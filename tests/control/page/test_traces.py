@@ -38,6 +38,15 @@ def test_columns_do_not_depend_on_chunking(sizes: list[int], first: int) -> None
     assert not picture.after_gap[1:].any()
 
 
+def test_a_stream_that_is_played_faster_fills_the_width_too() -> None:
+    times = 50.0 + np.arange(8000) / (4 * RATE)
+    traces = DrawnTraces(SIGNAL, 1.5, 100, speed=4.0)
+    traces.add(0, np.ones((8000, 3), np.float32), times)
+    picture = traces.picture(ALL, times[-1])
+    assert times[-1] - picture.times[0] == pytest.approx(1.5, abs=0.05)
+    assert 98 <= len(picture.times) <= 103
+
+
 def test_a_gap_interrupts_the_line_and_so_does_a_stretch_that_was_not_looked_at() -> None:
     traces = DrawnTraces(SIGNAL, 4.0, 200)
     samples = np.ones((1000, 3), np.float32)
