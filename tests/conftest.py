@@ -10,7 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import hypothesis
 import pytest
@@ -56,6 +56,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(
                 f"{file}: write `pytest.mark.system` in this file; run.py looks for it there"
             )
+
+
+#: Of each module with tests: the random generators that it holds, and their states before its first test.
+_GENERATORS: dict[str, list[tuple[Any, Any]]] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin a module's random generators anew for each test: what a test draws does not hang on those before it."""
+    module = getattr(item, "module", None)
+    if module is None:
+        return
+    if module.__name__ not in _GENERATORS:
+        held = [value for value in vars(module).values() if type(value).__name__ == "Generator"]
+        _GENERATORS[module.__name__] = [(one.bit_generator, one.bit_generator.state) for one in held]
+    for generator, state in _GENERATORS[module.__name__]:
+        generator.state = state
 
 
 @pytest.fixture(scope="session")

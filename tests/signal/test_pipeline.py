@@ -82,7 +82,7 @@ pipelines = st.tuples(st.lists(any_step, max_size=4), last_step).filter(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     steps=pipelines,
     seed=st.integers(0, 1 << 30),
