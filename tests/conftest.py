@@ -18,9 +18,11 @@ import pytest
 from bci.io.lsl.network import isolated_config
 from bci.memory import hot
 
-# A property holds or it does not: how long an example takes says how busy the machine is.
-hypothesis.settings.register_profile("house", deadline=None)
-hypothesis.settings.load_profile("house")
+# A property holds or it does not: how long an example takes says how busy the machine is. The same examples each time,
+# so that a change is not blamed for what was there before it; `HYPOTHESIS_PROFILE=search` looks for new ones.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 # Before anything imports pylsl: a session id of our own keeps parallel runs and other people's streams apart.
 _LSL_CONFIG = Path(tempfile.mkdtemp(prefix="bci-tests-")) / "lsl_api.cfg"
