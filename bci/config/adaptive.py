@@ -38,7 +38,7 @@ class ExpectedInformationSettings(ProtocolSettings):
     """Which random points, and which random order."""
 
     @property
-    def draws_latents(self) -> bool:  # type: ignore[override]
+    def draws_latents(self) -> bool:  # type: ignore[override]  # a constant of other protocols
         """Whether its stimuli are latents, which the session's bundle must draw."""
         return self.folder is None
 

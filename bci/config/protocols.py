@@ -144,7 +144,7 @@ class NeurofeedbackSettings(ProtocolSettings):
     """Which surrogate, and which direction."""
 
     @property
-    def draws_latents(self) -> bool:  # type: ignore[override]
+    def draws_latents(self) -> bool:  # type: ignore[override]  # a constant of other protocols
         """Whether its pictures are latents, which the session's bundle must draw."""
         return self.shows == "direction"
 
@@ -230,7 +230,7 @@ class OwnProtocolSettings(ProtocolSettings):
     """What its own settings class takes."""
 
     @property
-    def draws_latents(self) -> bool:  # type: ignore[override]
+    def draws_latents(self) -> bool:  # type: ignore[override]  # a constant of other protocols
         """Whether its stimuli are latents, which the session's bundle must draw."""
         return self.shows_latents
 

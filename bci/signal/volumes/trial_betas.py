@@ -248,7 +248,7 @@ class _Estimating:
         ready = [due for due in self._due if due.volume <= volume]
         self._due = [due for due in self._due if due.volume > volume]
         for due in ready:
-            kind: BetaKind = self._settings.kind  # type: ignore[assignment]
+            kind: BetaKind = self._settings.kind  # type: ignore[assignment]  # checked by output
             beta = None
             if due is ready[-1] and self._fit.degrees_of_freedom(due.number) >= self._settings.freedom:
                 beta = self._fit.estimate(due.number, kind)
