@@ -1,8 +1,11 @@
 """The benchmark of the line under load judges as it says, and a load that was not there is no load."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +55,14 @@ def test_a_lost_sample_or_a_broken_window_of_any_session_fails_it(
 @pytest.mark.parametrize("load", [THERE | {"always_open": False}, THERE | {"messages_hz": 880.0}])
 def test_a_load_that_was_not_there_for_the_whole_span_fails_it(benchmark: Any, load: dict[str, Any]) -> None:
     assert missed(benchmark, (WELL, WELL, THERE), (WELL, WELL, load)) == ["the page"]
+
+
+def test_a_browsers_helper_that_has_just_ended_counts_as_nothing(benchmark: Any) -> None:
+    helper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process = psutil.Process(helper.pid)
+    helper.communicate(b"\n")
+    assert benchmark._used(process) == 0.0
+    assert benchmark._used(psutil.Process()) > 0.0
 
 
 def test_a_page_that_closes_meanwhile_is_noticed(benchmark: Any, tmp_path: Path) -> None:
