@@ -11,6 +11,7 @@ from bci.cli.needing import needing
 from bci.cli.output import Output, styled, use
 from bci.cli.reference_volume import reference
 from bci.cli.run import Json
+from bci.cli.volume_quality import quality
 from bci.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def register(app: typer.Typer) -> None:
     volumes.command()(send)
     volumes.command()(info)
     volumes.command()(reference)
+    volumes.command()(quality)
     app.add_typer(volumes)
 
 

@@ -74,7 +74,7 @@ def test_demos_that_contradict_each_other_are_refused(tmp_path: Path, words: tup
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("verb", ["watch", "replay", "receive", "send", "info", "reference"])
+@pytest.mark.parametrize("verb", ["watch", "replay", "receive", "send", "info", "reference", "quality"])
 def test_each_command_about_volumes_explains_itself_and_offers_json(verb: str) -> None:
     assert verb in call("volumes", "--help").words
     done = call("volumes", verb, "--help")
@@ -83,7 +83,7 @@ def test_each_command_about_volumes_explains_itself_and_offers_json(verb: str) -
     assert len(done.words.split()) > 40
     if verb == "receive":
         return
-    more = ("--out", "nothing") if verb == "reference" else ()
+    more = ("--out", "nothing") if verb in ("reference", "quality") else ()
     done = call("volumes", verb, "nowhere", *more, "--json")
     assert done.status == 2, done.words
     assert "nowhere" in done.result["message"]

@@ -86,3 +86,12 @@ masks = { brain = "masks/brain.nii.gz", region = "masks/region.nii.gz" }
     assert np.corrcoef(motion[:, 5], np.arange(N))[0, 1] > 0.98
     result = reproduce(done.folder)
     assert (result["reproduced"], result["equal"]) == (True, result["frames"])
+    # The report of the session sees the same motion, and the region's answers.
+    report = call("volumes", "quality", done.folder, "--out", tmp_path / "quality", "--json")
+    assert report.status == 0, report.words
+    assert (report.result["volumes"], report.result["missing"], report.result["lost"]) == (N, 0, 0)
+    told = np.genfromtxt(
+        tmp_path / "quality" / "motion.tsv", names=True, delimiter="\t", missing_values="n/a"
+    )
+    assert np.allclose(told["rot_z"], motion[:, 5], rtol=1e-4)
+    assert told["region"][ANSWERS].min() > told["region"][~ANSWERS].max()

@@ -4,11 +4,9 @@ import gzip
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -19,11 +17,10 @@ from bci.io.volumes.run_on_disk import volumes_of
 from bci.signal.volumes.realign import brain
 from bci.signal.volumes.registration import laid_on
 from bci.signal.volumes.rigid import Affine, grid_points, voxel_sizes_mm
+from bci.signal.volumes.tiles import grey, tiles
 
 #: Names of the files beside those of regions: the volume, the mask of the brain, the picture of all of them.
 VOLUME, BRAIN, PICTURE = "reference.nii.gz", "brain.nii.gz", "reference.png"
-
-_orientations: Any = nibabel.orientations
 
 #: Colours of regions in the picture, in the order in which they are named.
 _COLOURS = ((255, 96, 64), (64, 200, 255), (120, 255, 96), (255, 220, 64))
@@ -229,27 +226,18 @@ def masks_picture(
     picture : (height, width, 3) uint8
         The participant's left to the left, front up, twice as large as the voxels.
     """
-    turned = _orientations.io_orientation(affine)
-    upright = _orientations.apply_orientation(volume, turned)
-    bright = np.clip(upright / max(float(np.percentile(upright, 99.5)), 1e-9), 0.0, 1.0) * 255
-    colour = np.repeat(bright[..., None], 3, axis=3)
+    colour = grey(volume)
     for place, region in enumerate(regions.values()):
-        there = _orientations.apply_orientation(region, turned)
-        colour[there] = 0.4 * colour[there] + 0.6 * np.array(_COLOURS[place % len(_COLOURS)])
-    slices = iter([np.flip(colour[:, :, z].transpose(1, 0, 2), axis=0) for z in range(colour.shape[2])])
-    rows = []
-    while row := list(islice(slices, width)):
-        row += [np.zeros_like(row[0])] * (width - len(row))
-        rows.append(np.concatenate(row, axis=1))
-    tiles = np.concatenate(rows, axis=0).round().astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
-    return _labelled(tiles, list(regions))
+        over = 0.4 * colour[region] + 0.6 * np.array(_COLOURS[place % len(_COLOURS)])
+        colour[region] = over.round().astype(np.uint8)
+    return _labelled(tiles(colour, affine, width), list(regions))
 
 
-def _labelled(tiles: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.uint8]:
+def _labelled(picture: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.uint8]:
     """Return the picture with a line below it that says where left is and which colour is which region."""
     line = 16
-    whole = Image.fromarray(np.concatenate([tiles, np.zeros((line, *tiles.shape[1:]), np.uint8)]))
-    pen, height, at = ImageDraw.Draw(whole), len(tiles) + 2, 4
+    whole = Image.fromarray(np.concatenate([picture, np.zeros((line, *picture.shape[1:]), np.uint8)]))
+    pen, height, at = ImageDraw.Draw(whole), len(picture) + 2, 4
     for words, colour in [
         ("left of each slice: left", (255, 255, 255)),
         *((name, _COLOURS[place % len(_COLOURS)]) for place, name in enumerate(names)),

@@ -99,6 +99,20 @@ class IncrementalGlm:
             )
         return np.asarray(linalg.solve_triangular(self._triangle, self._turned))
 
+    def residual_variance(self) -> NDArray[np.float64]:
+        """Return the variance that the design leaves in each voxel, (voxels,).
+
+        Raises
+        ------
+        DataError
+            If no degree of freedom is left.
+        """
+        if self.degrees_of_freedom < 1:
+            raise DataError(
+                f"expected more volumes than columns, came {self.volumes} of {len(self._sizes)}: wait for more"
+            )
+        return np.asarray(self._residual / self.degrees_of_freedom)
+
     def contrast(self, weights: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return a contrast's effect and its t value in each voxel, (voxels,) each; t is 0 where nothing varies.
 
@@ -114,13 +128,9 @@ class IncrementalGlm:
         from scipy import linalg
 
         effect = np.asarray(weights, np.float64) @ self.betas()
-        freedom = self.degrees_of_freedom
-        if freedom < 1:
-            raise DataError(
-                f"expected more volumes than columns, came {self.volumes} of {len(self._sizes)}: wait for more"
-            )
+        variance = self.residual_variance()
         spread = linalg.solve_triangular(self._triangle, np.asarray(weights, np.float64), trans="T")
-        error = np.sqrt(float(spread @ spread) * self._residual / freedom)
+        error = np.sqrt(float(spread @ spread) * variance)
         return effect, np.divide(effect, error, out=np.zeros_like(effect), where=error > 0)
 
     def state(self) -> dict[str, NDArray[np.float64]]:

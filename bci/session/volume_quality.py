@@ -1,0 +1,189 @@
+"""A run of volumes, on disk or in a session's recording, is surveyed as a decoder would see it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bci.errors import ConfigError, RecordingError
+from bci.io.files.kinds import SESSION, kind_of
+from bci.io.files.recording import open_recording
+from bci.io.files.run import load_run, read_design
+from bci.io.volumes.quality_page import write_quality
+from bci.io.volumes.reference import BRAIN, VOLUME
+from bci.io.volumes.run_on_disk import volumes_of
+from bci.session.recorded import RecordedSession
+from bci.signal.run import Run
+from bci.signal.volumes.realign import brain
+from bci.signal.volumes.rigid import Affine, voxel_sizes_mm
+from bci.signal.volumes.survey import Surveyed, VolumeSurvey
+
+Volumes = Iterator[NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeRun:
+    """A VolumeRun is a run that can be surveyed.
+
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    volumes : list of (x, y, z) arrays
+        One for each place; NaN throughout where none came.
+    tr_s : float
+    run : Run
+        Reference volume, affine, masks, and the design where there is one.
+    mask : str
+        Name of the brain's mask.
+    """
+
+    name: str
+    volumes: Sequence[NDArray[np.floating[Any]]]
+    tr_s: float
+    run: Run
+    mask: str = "brain"
+
+    @classmethod
+    def on_disk(
+        cls, path: Path, masks: Path | None, place: int, tr: float | None, series: int | None
+    ) -> Self:
+        """Read a run of files.
+
+        Parameters
+        ----------
+        path : Path
+            A folder of DICOM or NIfTI files, or a 4-D NIfTI file.
+        masks : Path or None
+            A folder that `bci volumes reference` has written; without it volume `place` is the reference, and the brain
+            is found in it.
+        place : int
+        tr : float or None
+            Seconds, where the files do not say.
+        series : int or None
+            Number of the series, where a folder holds several.
+
+        Raises
+        ------
+        BciError
+            If it cannot be read, or the masks are of another grid.
+        """
+        recording = open_recording(
+            path, rate=None if tr is None else 1.0 / tr, stream=None if series is None else str(series)
+        )
+        volumes = list(recording.read(0, recording.n or 0))
+        if masks is not None:
+            run = run_of_folder(masks)
+        else:
+            affine = next(volumes_of(path, series)).series.affine
+            if place >= len(volumes) or not np.isfinite(volumes[place]).all():
+                raise ConfigError(
+                    f"{path} has no whole volume at place {place}: choose another with --volume"
+                )
+            run = run_of_volume(volumes[place], affine)
+        return cls(path.name, volumes, 1.0 / recording.signal.rate, run)
+
+    @classmethod
+    def in_session(cls, folder: Path) -> Self:
+        """Read what a session recorded.
+
+        Raises
+        ------
+        RecordingError
+            If its first stream holds no volumes, or its ``[run]`` no reference volume and no mask.
+        """
+        session = RecordedSession.read(folder)
+        signal, run = session.signal(), session.run
+        if len(signal.shape) != 3:
+            raise RecordingError(
+                f"{folder} recorded {signal.name!r}, samples of shape {signal.shape}: expected volumes (x, y, z). "
+                "bci quality looks at channels."
+            )
+        if run.reference is None or run.affine is None or not run.masks:
+            raise RecordingError(
+                f"{folder}: expected a reference volume and a mask in the session's [run], came none. Survey the run's "
+                "own files."
+            )
+        volumes: list[NDArray[np.floating[Any]]] = []
+        nothing = np.full(signal.shape, np.nan, np.float32)
+        for first, samples in session.pieces():
+            volumes += [nothing] * (first - len(volumes))
+            volumes += list(samples.reshape(-1, *signal.shape))
+        mask = "brain" if "brain" in run.masks else max(run.masks, key=lambda name: int(run.mask(name).sum()))
+        return cls(folder.name, volumes, 1.0 / signal.rate, run, mask)
+
+    def with_design(self, path: Path) -> "VolumeRun":
+        """Return it with the events of a table: onset, duration, trial_type."""
+        return replace(self, run=replace(self.run, design=read_design(path)))
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Masks that lie within the brain's, in order."""
+        within = np.asarray(self.run.mask(self.mask), bool)
+        return tuple(
+            name for name in self.run.masks if name != self.mask and (self.run.mask(name) & within).any()
+        )
+
+    @property
+    def grid(self) -> Affine:
+        """From the masks' voxels to millimetre of their own session."""
+        trained = self.run.trained
+        return np.asarray(self.run.aligned_to()[1] if trained is None else trained.affine)
+
+    def survey(self, contrasts: Sequence[str] = ()) -> Surveyed:
+        """Return what it showed; by default every condition of its design is a contrast."""
+        design = self.run.design
+        asked = contrasts or (sorted(set(design.conditions)) if design is not None else [])
+        survey = VolumeSurvey(
+            self.run, len(self.volumes), self.tr_s, mask=self.mask, regions=self.regions, contrasts=asked
+        )
+        for volume in self.volumes:
+            survey.add(volume)
+        return survey.finish()
+
+    def write(self, out: Path, found: Surveyed) -> dict[str, Any]:
+        """Write the report into a folder; see `bci.io.volumes.quality_page`."""
+        regions = {name: np.asarray(self.run.mask(name), bool) for name in self.regions}
+        return write_quality(out, self.name, found, self.grid, regions)
+
+
+def read_volumes(
+    path: Path,
+    *,
+    masks: Path | None = None,
+    place: int = 1,
+    tr: float | None = None,
+    series: int | None = None,
+) -> VolumeRun:
+    """Read a run from its files, or from a session's folder."""
+    if kind_of(path) is SESSION:
+        return VolumeRun.in_session(path)
+    return VolumeRun.on_disk(path, masks, place, tr, series)
+
+
+def run_of_folder(folder: Path) -> Run:
+    """Return the reference volume and the masks that `bci volumes reference` has written into a folder.
+
+    Raises
+    ------
+    ConfigError
+        If they are not there, or do not fit each other.
+    """
+    if not (folder / VOLUME).is_file() or not (folder / BRAIN).is_file():
+        raise ConfigError(
+            f"{folder}: expected {VOLUME} and {BRAIN}, came neither or one. `bci volumes reference RUN --out "
+            f"{folder.name}` writes them."
+        )
+    others = sorted(path for path in folder.glob("*.nii.gz") if path.name != VOLUME)
+    return load_run(
+        reference=folder / VOLUME, masks={path.name.removesuffix(".nii.gz"): path for path in others}
+    )
+
+
+def run_of_volume(volume: NDArray[np.floating[Any]], affine: Affine) -> Run:
+    """Return a run whose reference is a volume, and whose brain is found in it."""
+    reference = np.asarray(volume, np.float32)
+    return Run(reference=reference, affine=affine, masks={"brain": brain(reference, voxel_sizes_mm(affine))})
