@@ -48,18 +48,15 @@ def volumes(seed: int = 3) -> NDArray[np.float32]:
     return run.astype(np.float32)
 
 
-def write_run(folder: Path, seed: int = 3) -> Path:
-    """Write the run as one NIfTI file a volume, without the one that is missing, and its design as a table."""
+def write_run(path: Path, seed: int = 3) -> Path:
+    """Write the run as a NIfTI file, and its design beside it as ``events.tsv``."""
     import nibabel
 
-    folder.mkdir()
-    for place, volume in enumerate(volumes(seed)):
-        if place != MISSING:
-            image = nibabel.Nifti1Image(volume, AFFINE)
-            image.header.set_xyzt_units("mm", "sec")
-            image.header["pixdim"][4] = TR
-            nibabel.save(image, folder / f"volume_{place:03d}.nii")
+    image = nibabel.Nifti1Image(np.moveaxis(volumes(seed), 0, -1), AFFINE)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][4] = TR
+    nibabel.save(image, path)
     rows = zip(DESIGN.onsets, DESIGN.durations, DESIGN.conditions, strict=True)
     lines = ["onset\tduration\ttrial_type", *(f"{on:g}\t{long:g}\t{kind}" for on, long, kind in rows)]
-    (folder.parent / "events.tsv").write_text("\n".join(lines) + "\n")
-    return folder
+    (path.parent / "events.tsv").write_text("\n".join(lines) + "\n")
+    return path

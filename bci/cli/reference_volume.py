@@ -30,6 +30,12 @@ def reference(
             help="A region: NAME=FILE, a NIfTI file of zeros and ones in the scanner's millimetres."
         ),
     ] = None,
+    drawn_on: Annotated[
+        Path | None,
+        typer.Option(
+            help="NIfTI file of the volume on which the --region files were drawn: registered to the run."
+        ),
+    ] = None,
     volume: Annotated[int, typer.Option(min=0, help="Which volume of the run, from 0.")] = 1,
     series: Annotated[
         int | None, typer.Option(min=0, help="Number of the series, where a folder holds several.")
@@ -40,8 +46,10 @@ def reference(
 
     Run it on a few volumes scanned before the session, with the session's own slices. The brain is where the volume,
     smoothed by 8 mm, is brighter than a quarter of its 98th percentile; a region is a sphere within it, in millimetres
-    of the scanner (x to the right, y forward, z up), or what an image shows, resampled to the run. `reference.png`
-    shows where they lie: look at it. Needs the `fmri` extra.
+    of the scanner (x to the right, y forward, z up), or what an image shows, resampled to the run. Name with --drawn-on
+    the volume, of the same kind of scan, that the images' regions were drawn on: it is registered to the run, and
+    refused where its mirror image fits better, so that left and right are not exchanged unseen. `reference.png` shows
+    where regions lie, and how many of their voxels are left is printed: look at both. Needs the `fmri` extra.
     """
     output = use(json)
     with needing("fmri", "reading volumes"):
@@ -52,8 +60,11 @@ def reference(
         raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
     regions: list[Region] = [Sphere.parse(text) for text in sphere or ()]
     regions += [RegionImage.parse(text) for text in region or ()]
-    facts = write_reference(run, out, regions, place=volume, series=series)
-    voxels = {f"voxels of {name}": count for name, count in facts["voxels"].items()}
+    facts = write_reference(run, out, regions, place=volume, series=series, drawn_on=drawn_on)
+    voxels = {
+        f"voxels of {name}": f"{count}, {facts['left'][name]} of them left"
+        for name, count in facts["voxels"].items()
+    }
     tr = "not stated" if facts["tr"] is None else f"{facts['tr']:g} s"
     output.facts(f"volume {volume} of {run}", {"size": facts["shape"], "TR": tr, **voxels})
     output.say(f"written into {out}: {', '.join(facts['files'])}")

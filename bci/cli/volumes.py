@@ -11,6 +11,7 @@ from bci.cli.needing import needing
 from bci.cli.output import Output, styled, use
 from bci.cli.reference_volume import reference
 from bci.cli.run import Json
+from bci.cli.volume_mask import mask
 from bci.cli.volume_quality import quality
 from bci.errors import ConfigError
 
@@ -57,6 +58,7 @@ def register(app: typer.Typer) -> None:
     volumes.command()(info)
     volumes.command()(reference)
     volumes.command()(quality)
+    volumes.command()(mask)
     app.add_typer(volumes)
 
 

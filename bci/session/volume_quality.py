@@ -16,7 +16,7 @@ from bci.io.volumes.quality_page import write_quality
 from bci.io.volumes.reference import BRAIN, VOLUME
 from bci.io.volumes.run_on_disk import volumes_of
 from bci.session.recorded import RecordedSession
-from bci.signal.run import Run
+from bci.signal.run import Design, Run
 from bci.signal.volumes.realign import brain
 from bci.signal.volumes.rigid import Affine, voxel_sizes_mm
 from bci.signal.volumes.survey import Surveyed, VolumeSurvey
@@ -117,7 +117,25 @@ class VolumeRun:
 
     def with_design(self, path: Path) -> "VolumeRun":
         """Return it with the events of a table: onset, duration, trial_type."""
-        return replace(self, run=replace(self.run, design=read_design(path)))
+        return self.with_events(read_design(path))
+
+    def with_events(self, design: Design) -> "VolumeRun":
+        """Return it with other planned events."""
+        return replace(self, run=replace(self.run, design=design))
+
+    @property
+    def planned(self) -> Design:
+        """Its planned events; ConfigError where there is none."""
+        if self.run.design is None:
+            raise ConfigError(f"{self.name}: expected a design, came none. Give --design FILE.")
+        return self.run.design
+
+    @property
+    def reference(self) -> NDArray[np.float32]:
+        """The reference volume on whose grid its masks lie."""
+        return np.asarray(
+            self.run.aligned_to()[0] if self.run.trained is None else self.run.trained.reference
+        )
 
     @property
     def regions(self) -> tuple[str, ...]:

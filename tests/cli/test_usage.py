@@ -74,7 +74,9 @@ def test_demos_that_contradict_each_other_are_refused(tmp_path: Path, words: tup
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("verb", ["watch", "replay", "receive", "send", "info", "reference", "quality"])
+@pytest.mark.parametrize(
+    "verb", ["watch", "replay", "receive", "send", "info", "reference", "quality", "mask"]
+)
 def test_each_command_about_volumes_explains_itself_and_offers_json(verb: str) -> None:
     assert verb in call("volumes", "--help").words
     done = call("volumes", verb, "--help")
@@ -83,7 +85,8 @@ def test_each_command_about_volumes_explains_itself_and_offers_json(verb: str) -
     assert len(done.words.split()) > 40
     if verb == "receive":
         return
-    more = ("--out", "nothing") if verb in ("reference", "quality") else ()
+    more = ("--out", "nothing") if verb in ("reference", "quality", "mask") else ()
+    more += ("--masks", "none", "--design", "none", "--contrast", "a") if verb == "mask" else ()
     done = call("volumes", verb, "nowhere", *more, "--json")
     assert done.status == 2, done.words
     assert "nowhere" in done.result["message"]

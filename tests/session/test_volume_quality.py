@@ -76,7 +76,7 @@ def test_the_command_writes_page_numbers_and_maps(tmp_path: Path) -> None:
     nibabel = pytest.importorskip(
         "nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test"
     )
-    series = planted.write_run(tmp_path / "series")
+    series = planted.write_run(tmp_path / "run.nii")
     done = call("volumes", "quality", series, "--out", tmp_path / "out", "--volume", 0,
                 "--design", tmp_path / "events.tsv", "--contrast", "faces-houses", "--json")  # fmt: skip
     assert done.status == 0, done.words

@@ -78,7 +78,9 @@ def write_quality(
     return {**result, "out": str(out), "files": [*files, "quality.json"]}
 
 
-_STYLE = "figure.wide img { width: 100%; } td:last-child, th:last-child { text-align: left; white-space: normal; }"
+_STYLE = (
+    "figure.wide img { width: 100%; } td:last-child, th:last-child { text-align: left; white-space: normal; }"
+)
 
 
 def _kinds(found: Surveyed) -> dict[str, NDArray[np.bool_]]:

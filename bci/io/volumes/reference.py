@@ -3,7 +3,7 @@
 import gzip
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from bci.errors import ConfigError, RecordingError
+from bci.errors import ConfigError, DataError, RecordingError
 from bci.io.volumes.nifti import is_nifti, nifti_bytes, read_nifti
 from bci.io.volumes.run_on_disk import volumes_of
 from bci.signal.volumes.realign import brain
-from bci.signal.volumes.registration import laid_on
+from bci.signal.volumes.registration import laid_on, register
 from bci.signal.volumes.rigid import Affine, grid_points, voxel_sizes_mm
 from bci.signal.volumes.tiles import grey, tiles
 
@@ -110,6 +110,8 @@ class RegionImage:
     """What its file is called."""
     path: Path
     """A NIfTI file (x, y, z) of zeros and ones."""
+    to_image: Affine = field(default_factory=lambda: np.eye(4))
+    """From millimetres of the run to those of the image; the same where the head lies as it did."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -139,7 +141,7 @@ class RegionImage:
         if len(images) != 1 or not np.isin(images[0].data, (0, 1)).all():
             raise ConfigError(f"{self.path}: expected one volume of zeros and ones, came others")
         image = np.asarray(images[0].data, np.float32)
-        shown = laid_on(within.shape, affine, image, images[0].series.affine, np.eye(4))
+        shown = laid_on(within.shape, affine, image, images[0].series.affine, self.to_image)
         chosen = np.asarray((shown > 0.5) & within)
         if not chosen.any():
             raise ConfigError(
@@ -150,7 +152,13 @@ class RegionImage:
 
 
 def write_reference(
-    run: Path, out: Path, regions: Sequence[Region] = (), *, place: int = 1, series: int | None = None
+    run: Path,
+    out: Path,
+    regions: Sequence[Region] = (),
+    *,
+    place: int = 1,
+    series: int | None = None,
+    drawn_on: Path | None = None,
 ) -> dict[str, Any]:
     """Write the reference volume of a run, the mask of its brain and each region into a folder, and a picture of them.
 
@@ -166,16 +174,21 @@ def write_reference(
         Which volume of the run, from 0. The first of a run is brighter than the rest where the scanner gives it.
     series : int, optional
         Number of the series, where a folder holds several.
+    drawn_on : Path, optional
+        The volume, a NIfTI file of the same kind of scan, on which image regions were drawn: it is registered to the
+        run's, and regions with it; one that fits better mirrored is refused.
 
     Returns
     -------
     facts : dict
-        ``shape``, ``tr`` (seconds; None where the files do not say), ``voxels`` of each mask, ``files``.
+        ``shape``, ``tr`` (seconds; None where the files do not say), ``voxels`` of each mask and how many of them lie
+        ``left`` of the middle of the brain, ``files``.
 
     Raises
     ------
     ConfigError
-        If the run has no whole volume at that place, a region is empty, or two have one name.
+        If the run has no whole volume at that place, a region is empty, two have one name, or what regions were drawn
+        on cannot be registered.
     """
     names = [region.name for region in regions]
     if len(set(names)) < len(names):
@@ -186,6 +199,11 @@ def write_reference(
             f"{run} has no whole volume at place {place}. See `bci volumes info`, and choose --volume."
         )
     values, affine = np.asarray(volume.data, np.float32), volume.series.affine
+    if drawn_on is not None:
+        to_image = _registered(values, affine, drawn_on)
+        regions = [
+            replace(one, to_image=to_image) if isinstance(one, RegionImage) else one for one in regions
+        ]
     masks = {"brain": brain(values, voxel_sizes_mm(affine))}
     masks |= {region.name: region.voxels(masks["brain"], affine) for region in regions}
     out.mkdir(parents=True, exist_ok=True)
@@ -197,8 +215,29 @@ def write_reference(
         "shape": list(values.shape),
         "tr": volume.series.tr if math.isfinite(volume.series.tr) else None,
         "voxels": {name: int(mask.sum()) for name, mask in masks.items()},
+        "left": {name: int((mask & _left(masks["brain"], affine)).sum()) for name, mask in masks.items()},
         "files": [VOLUME, *(f"{name}.nii.gz" for name in masks), PICTURE],
     }
+
+
+def _registered(reference: NDArray[np.float32], affine: Affine, path: Path) -> Affine:
+    """Return where the reference volume's tissue is in the volume that regions were drawn on."""
+    try:
+        images = read_nifti(path)
+        found = register(reference, affine, np.asarray(images[0].data, np.float32), images[0].series.affine)
+    except (RecordingError, DataError) as error:
+        raise ConfigError(f"{path}, on which regions were drawn: {error}") from None
+    if found.fault:
+        raise ConfigError(
+            f"{path}, on which regions were drawn, could not be registered to the run: {found.fault}. Compare the two "
+            "in a viewer, left and right above all."
+        )
+    return found.matrix
+
+
+def _left(within: NDArray[np.bool_], affine: Affine) -> NDArray[np.bool_]:
+    across = grid_points(within.shape, affine)[:, 0].reshape(within.shape)
+    return np.asarray(across < across[within].mean())
 
 
 def _write(path: Path, values: NDArray[Any], affine: Affine, tr: float = math.nan) -> None:

@@ -9,7 +9,8 @@ from planted_region import AFFINE, CENTRE, RADIUS, SHAPE, SPHERE, volumes, write
 
 from bci.errors import ConfigError
 from bci.io.files.run import load_run
-from bci.signal.volumes.rigid import grid_points
+from bci.signal.volumes.rigid import grid_points, matrix_of, moved
+from bci.sim.scanner.head import head_affine, head_volume
 
 pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
 
@@ -117,3 +118,34 @@ def test_an_image_that_is_no_region_is_refused(tmp_path: Path) -> None:
         write_reference(run, tmp_path / "out", [RegionImage("a", write_image(tmp_path / "a.nii", -1.0))])
     with pytest.raises(ConfigError, match=r"gone\.nii"):
         write_reference(run, tmp_path / "out", [RegionImage("a", tmp_path / "gone.nii")])
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_region_follows_the_head_it_was_drawn_on_and_a_mirrored_one_is_refused(
+    tmp_path: Path, mirrored: bool
+) -> None:
+    shape, region = (32, 36, 22), Sphere.parse(SPHERE)
+    grid = head_affine(shape, (6.0, 6.0, 6.0))
+    (tmp_path / "run.nii").write_bytes(nifti_bytes(head_volume(shape, grid), grid))
+    there = matrix_of(np.array([6.0, -4.0, 3.0, 0.05, -0.04, 0.06]), np.zeros(3))
+    drawn_on = head_volume(shape, grid, there)
+    points = moved(grid_points(shape, grid), np.linalg.inv(there))
+    image = (np.linalg.norm(points - np.array(CENTRE), axis=1) <= RADIUS).reshape(shape)
+    affine = np.diag([-1.0, 1, 1, 1]) @ grid if mirrored else grid
+    (tmp_path / "drawn.nii").write_bytes(nifti_bytes(drawn_on, affine))
+    (tmp_path / "it.nii").write_bytes(nifti_bytes(image.astype(np.uint8), affine))
+    regions = [RegionImage.parse(f"it={tmp_path / 'it.nii'}"), region]
+    if mirrored:
+        with pytest.raises(ConfigError, match="mirrored, left for right, fits better"):
+            write_reference(
+                tmp_path / "run.nii", tmp_path / "out", regions, place=0, drawn_on=tmp_path / "drawn.nii"
+            )
+        return
+    facts = write_reference(
+        tmp_path / "run.nii", tmp_path / "out", regions, place=0, drawn_on=tmp_path / "drawn.nii"
+    )
+    names = {name: tmp_path / "out" / f"{name}.nii.gz" for name in ("it", "region")}
+    masks = load_run(reference=tmp_path / "out" / "reference.nii.gz", masks=names).masks
+    both = (masks["it"] & masks["region"]).sum() / (masks["it"] | masks["region"]).sum()
+    assert both > 0.7
+    assert facts["left"]["it"] == facts["voxels"]["it"] > 0
