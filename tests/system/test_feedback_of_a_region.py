@@ -24,7 +24,7 @@ def motion_of(recording: Path, bundle: Path, session: Path) -> NDArray[np.float6
     rows = []
     for chunk in chunks(opened, size=7):
         running(chunk)
-        rows += [side.samples for side in running.take_sides(chunk)]
+        rows += [side.samples for side in running.take_sides(chunk) if side.signal.name == "motion"]
     return np.concatenate(rows)
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bci.config.display import DisplaySettings
 from bci.control.line import named
 from bci.errors import BciError
@@ -31,11 +34,14 @@ class PageFacts:
         shown after its data, ``transport`` as long as a stream may be silent.
     bundles : mapping of str to Bundle
         Of each decoder, by its program.
+    affine : (4, 4) float64 or None
+        From voxels of its reference volume to millimetre, where it has one.
     """
 
     lasts: float | None = None
     budgets: Mapping[str, float] = field(default_factory=dict)
     bundles: "Mapping[str, Bundle]" = field(default_factory=dict)
+    affine: NDArray[np.float64] | None = None
 
     @staticmethod
     def there(folder: Path) -> bool:
@@ -57,10 +63,13 @@ class PageFacts:
             for place, section in enumerate(sections(session.config, "decoder")):
                 name = section.get("name")
                 bundles[named("decode", str(name) if place else "")] = session.bundle(decoder=name)
+        affine = None
+        with contextlib.suppress(BciError, ValueError, KeyError):
+            affine = session.run.affine
         with contextlib.suppress(BciError, ValueError, KeyError, TypeError):
             display = DisplaySettings.model_validate(session.config["display"])
             if not (bundle := next(iter(bundles.values()), None)):
-                return cls(lasts)  # a session that collects, or a bundle that was moved
+                return cls(lasts, affine=affine)  # a session that collects, or a bundle that was moved
             source = next(iter(sections(session.config, "source")), {})
             rate = bundle.signal.rate * float(source.get("speed") or 1.0)
             hop = bundle.hop * bundle.pipeline.ratio(bundle.signal) / rate
@@ -68,7 +77,7 @@ class PageFacts:
             budgets["transport"] = display.data_age_seconds_at(1 / rate)
             if not bundle.cut.needs_markers:
                 budgets["decode"] = hop
-        return cls(lasts, budgets, bundles)
+        return cls(lasts, budgets, bundles, affine)
 
     def describe(self, program: str, latent: list[float]) -> str:
         """Return what a decoder read in a few words; empty where its bundle is not known."""

@@ -9,15 +9,13 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from bci.control.page.evoked import AFTER_S, BEFORE_S, EvokedResponse
-from bci.control.page.model import GapBand, SideCurve
+from bci.control.page.model import GapBand
+from bci.control.page.side_groups import SideGroup
 from bci.control.page.spectrum import Spectrum
 from bci.control.page.stages import EDGES_MS, StageHistogram
 from bci.control.page.style import BAND, FAINT, GRID, MASKED, SERIES, TRACE
 from bci.control.page.traces import TracePicture, unusable
 from bci.session.latency import STAGES
-
-#: Curves that are drawn of what steps say.
-_MOST_SIDES = 12
 
 
 def _figure(title: str, height: int, **options: Any) -> Any:
@@ -308,30 +306,41 @@ class StageFigure:
 
 
 class SideFigure:
-    """What steps of a decoder say beside the samples: a scanner's motion, for one."""
+    """What steps of a decoder say beside the samples, one group on one scale: a head's motion, for one."""
 
     def __init__(self, height: int) -> None:
         self.drawn = _figure("Quality", height, **_fixed_ranges())
         self._source = ColumnDataSource({"x": [], "y": [], "colour": [], "label": []})
+        self._limit = ColumnDataSource({"x": [], "y": []})
         self.drawn.multi_line(
             "x", "y", source=self._source, line_color="colour", line_width=1.5, legend_field="label"
         )
+        self.drawn.line("x", "y", source=self._limit, line_color=BAND, line_dash="dashed")
         self.drawn.xaxis.axis_label = "seconds from now"
         legend = self.drawn.legend[0]
         legend.location, legend.border_line_color, legend.background_fill_alpha = "top_left", None, 0.7
-        legend.label_text_font_size, legend.spacing, legend.padding, legend.glyph_width = "11px", 0, 4, 14
+        legend.label_text_font_size, legend.spacing, legend.padding, legend.glyph_width = "10px", 4, 2, 10
+        legend.orientation, legend.ncols = "horizontal", 3
+        self.drawn.visible = False
 
-    def show(self, curves: Sequence[SideCurve], now: float) -> None:
-        """Show the first dozen of all values."""
-        drawn = [(curve, k) for curve in curves for k in range(len(curve.labels))][:_MOST_SIDES]
-        if values := [curve.values[:, k] for curve, k in drawn if len(curve.times)]:
-            _fit(self.drawn.y_range, np.concatenate(values), margin=0.05)
-            _fit(
-                self.drawn.x_range, [min(curve.times[0] for curve, _ in drawn if len(curve.times)) - now, 0.0]
-            )
+    def show(self, group: SideGroup | None, now: float) -> None:
+        """Show a group; hide the figure where there is none."""
+        if self.drawn.visible != (group is not None):
+            self.drawn.visible = group is not None
+        if group is None:
+            return
+        begins = [times[0] - now for _, times, _ in group.curves if len(times)]
+        if begins:
+            limit = [group.limit] if np.isfinite(group.limit) else []
+            _fit(self.drawn.y_range, np.concatenate([*(v for _, _, v in group.curves), limit]), margin=0.05)
+            _fit(self.drawn.x_range, [min(begins), 0.0])
+            self._limit.data = {"x": [min(begins), 0.0] * len(limit), "y": limit * 2}
+        if self.drawn.title.text != group.title:
+            self.drawn.title.text = group.title
+            self.drawn.legend[0].visible = len(group.curves) > 1
         self._source.data = {
-            "x": [curve.times - now for curve, _ in drawn],
-            "y": [curve.values[:, k] for curve, k in drawn],
-            "colour": [SERIES[i % len(SERIES)] for i in range(len(drawn))],
-            "label": [f"{curve.name} {curve.labels[k]}" for curve, k in drawn],
+            "x": [times - now for _, times, _ in group.curves],
+            "y": [values for _, _, values in group.curves],
+            "colour": [SERIES[i % len(SERIES)] for i in range(len(group.curves))],
+            "label": [name for name, _, _ in group.curves],
         }

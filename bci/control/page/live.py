@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.control.directory import Directory
+from bci.control.directory import Directory, StreamPlace
 from bci.control.line import kind_of, named
 from bci.control.page.evoked import NOT_WHOLE, UNCERTAIN_TIME, Evoked, EvokedResponse
 from bci.control.page.facts import PageFacts
-from bci.control.page.model import GapBand, SideCurve
+from bci.control.page.model import SIDE_SAMPLES, GapBand, SideCurve
 from bci.control.page.moment import (
     Banner,
     PageMoment,
@@ -93,6 +93,7 @@ class LiveModel:
         self._facts: PageFacts | None = None
         self._stage_times = StageTimes({})
         self._log: list[str] = []
+        self._steady: tuple[int, PagePicture | None] = (0, None)
         self._due = -math.inf
         self.snapshot: SessionSnapshot | None = None
         self.now = clock.now()
@@ -158,12 +159,18 @@ class LiveModel:
             if name not in self._streams:
                 with contextlib.suppress(RingError):
                     stream = Stream.look(place.segment, place.signal)
-                    self._streams[name] = StreamSight(stream, self._seconds, place.speed)
+                    self._streams[name] = StreamSight(stream, self._shown(name, place), place.speed)
         self._main = [name for name in self._streams if kind_of(name) == "stream"]
         if self._evoked is None and self._main:
             sight = self._streams[self._main[0]]
             evoked = Evoked(sight.signal, sight.speed)
             self._evoked = evoked if evoked.usable else None
+
+    def _shown(self, name: str, place: StreamPlace) -> float:
+        """Return how many seconds of a stream are shown: of what steps say of volumes, a whole run."""
+        if kind_of(name) == "stream" or not place.signal.rate:
+            return self._seconds
+        return max(self._seconds, SIDE_SAMPLES / (place.signal.rate * place.speed))
 
     def _newest_log_lines(self) -> list[str]:
         try:
@@ -238,7 +245,7 @@ class LiveModel:
             nodes=nodes_of(snapshot),
             counters=counters_of(snapshot),
             progress=progress_of(snapshot),
-            pictures=[*self._on_the_screen(), *self._what_was_read(snapshot)],
+            pictures=[*self._on_the_screen(), *self._what_was_read(snapshot), *self._steadiness()],
             log=self._log,
             no_commands=self._no_commands() if banner.level is not Tone.IDLE else "the session does not run",
         )
@@ -287,6 +294,16 @@ class LiveModel:
             pictures.append(PagePicture(title, place["image"][0], " · ".join(filter(None, words)), Tone.GOOD))
         return pictures
 
+    def _steadiness(self) -> list[PagePicture]:
+        """Return how steady the voxels of the first stream of volumes are, made anew with each volume."""
+        sights = [self._streams[name].steadiness for name in self._main]
+        sight = next((one for one in sights if one is not None), None)
+        if sight is None:
+            return []
+        if sight.volumes != self._steady[0]:
+            self._steady = sight.volumes, sight.picture(None if self._facts is None else self._facts.affine)
+        return [self._steady[1]] if self._steady[1] is not None else []
+
     def traces(self, stream: str, channels: slice) -> TracePicture | None:
         """Return some channels of a stream; None while there is nothing."""
         sight = self._streams.get(stream)
@@ -320,7 +337,9 @@ class LiveModel:
 
     def sides(self) -> Sequence[SideCurve]:
         """Return what steps say beside the samples."""
-        return [sight.curve(name) for name, sight in self._streams.items() if name not in self._main]
+        return [
+            sight.curve(name, self.now) for name, sight in self._streams.items() if name not in self._main
+        ]
 
 
 #: What is on the participant's screen.

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.control.page.evoked import NOT_WHOLE, Evoked
-from bci.control.page.model import COLUMNS, SIDE_SAMPLES, SPECTRUM_S, GapBand, SideCurve, channel_labels
+from bci.control.page.model import COLUMNS, SPECTRUM_S, GapBand, SideCurve, channel_labels
 from bci.control.page.spectrum import Spectrum, spectrum
+from bci.control.page.steadiness import SteadinessSight
 from bci.control.page.traces import DrawnTraces
 from bci.errors import Overrun
 from bci.memory.marks import read_marks
@@ -43,6 +44,8 @@ class StreamSight:
         The rings, what the samples are, and how fast they come.
     traces : DrawnTraces
         The newest of it, in columns of pixels.
+    steadiness : SteadinessSight or None
+        Of volumes.
     uncertain : deque of float
         Times of the newest events that were marked uncertain, session seconds.
     """
@@ -50,6 +53,7 @@ class StreamSight:
     def __init__(self, stream: Stream, seconds: float, speed: float = 1.0) -> None:
         self.stream, self.signal, self.speed = stream, stream.signal, speed
         self.traces = DrawnTraces(stream.signal, seconds, COLUMNS, speed)
+        self.steadiness = SteadinessSight(stream.signal) if len(stream.signal.shape) == 3 else None
         ring = stream.samples
         self._at = max(ring.oldest, ring.count - ring.max_window)
         self._marks_read = 0
@@ -68,7 +72,10 @@ class StreamSight:
                 view = ring.view(at, upto)
                 samples, times = view["samples"], view["times"].copy()
                 self.traces.add(at, samples, times)
+                kept = None if self.steadiness is None else samples.copy()
                 ring.check(at)
+                if self.steadiness is not None and kept is not None:
+                    self.steadiness.add(kept)
             except Overrun:
                 break  # what was drawn of it may be torn; it leaves the screen in seconds
             at = upto
@@ -136,18 +143,11 @@ class StreamSight:
         evoked.add(event, samples, times)
         return True
 
-    def curve(self, name: str) -> SideCurve:
-        """Return the newest of what a step says."""
-        ring = self.stream.samples
-        end = ring.count
-        first = max(ring.oldest, end - min(SIDE_SAMPLES, ring.max_window))
-        labels = channel_labels(self.signal)
-        try:
-            read = ring.read(first, end)
-        except (Overrun, ValueError):
-            read = {"times": np.empty(0), "samples": np.empty((0, len(labels)))}
-        values = np.asarray(read["samples"], np.float64).reshape(len(read["times"]), -1)
-        return SideCurve(name, labels, read["times"], values)
+    def curve(self, name: str, now: float) -> SideCurve:
+        """Return the newest of what a step says; of columns that hold several samples, the middle of their range."""
+        drawn = self.traces.picture(slice(None), now)
+        values = (drawn.low.astype(np.float64) + drawn.high) / 2.0
+        return SideCurve(name, channel_labels(self.signal), drawn.times, values)
 
 
 def gap_band(kind: MarkKind, time: float, value: float) -> GapBand:

@@ -14,6 +14,7 @@ from bci.control.page.buttons import CommandButtons, Send
 from bci.control.page.figures import EvokedFigure, SideFigure, SpectrumFigure, StageFigure, TraceFigure
 from bci.control.page.model import PageModel, channel_labels
 from bci.control.page.moment import Banner, PageMoment, Tone
+from bci.control.page.side_groups import MOST_GROUPS, SideGroup, side_groups
 from bci.control.page.style import PAGE, SHEET
 
 #: Channels that are shown at once.
@@ -79,8 +80,7 @@ class PageView:
         self._traces = self._made(TraceFigure, 470)
         self._spectrum = self._made(SpectrumFigure, 270)
         self._evoked, self._stages = self._made(EvokedFigure, 270), self._made(StageFigure, 270)
-        self._sides = self._made(SideFigure, 220)
-        self._sides.drawn.visible = False
+        self._sides = [self._made(SideFigure, 220) for _ in range(MOST_GROUPS)]
         self._which = Select(title="", options=[], width=160, visible=False, name="stream")
         self._which.on_change("value", lambda attr, old, new: self._choose(new))
         self._back = Button(label="◀", width=44, name="back")
@@ -134,7 +134,7 @@ class PageView:
                 self._spectrum.drawn, self._evoked.drawn, self._stages.drawn,
                 sizing_mode="stretch_width", spacing=14,
             ),
-            self._sides.drawn,
+            row(*(figure.drawn for figure in self._sides), sizing_mode="stretch_width", spacing=14),
             row(
                 *(self._texts[name] for name in ("counters", "nodes", "log")),
                 sizing_mode="stretch_width", spacing=14,
@@ -269,11 +269,9 @@ class PageView:
                 responses, channel = model.evoked(), self._channel.value
                 self._evoked.show(responses, model.events_left_out(), place, channel, first.unit)
         self._stages.show(model.stage_times())
-        sides = model.sides()
-        if bool(sides) != self._sides.drawn.visible:
-            self._sides.drawn.visible = bool(sides)
-        if sides:
-            self._sides.show(sides, model.now)
+        groups: list[SideGroup | None] = [*side_groups(model.sides())]
+        for figure, group in zip(self._sides, groups + [None] * MOST_GROUPS, strict=False):
+            figure.show(group, model.now)
 
 
 def _div(name: str) -> Div:

@@ -19,7 +19,8 @@ MOST_BAD = 0.5
 class RegionMeans:
     """RegionMeans gives the mean of each region's voxels; those that are marked are left out of it.
 
-    It stands after the step that takes the voxels of a mask, and regions are masks on the same grid.
+    It stands after the step that takes the voxels of a mask, and regions are masks on the same grid. Its side output
+    ``regions`` has the same values, before later steps make z-scores of them; NaN where a region is marked.
     """
 
     mask: str
@@ -43,8 +44,7 @@ class RegionMeans:
 
     def start(self, signal: Signal) -> Kernel:
         """Return a stage that refuses its first sample: without a session there are no regions."""
-        self.output(signal)
-        return UnboundMask(self.mask)
+        return _Unbound(self.mask, self.output(signal))
 
     def with_run(self, run: Run) -> Step:
         """Return the step with the session's regions.
@@ -84,19 +84,39 @@ class _Named:
         return self.settings.output(signal)
 
     def start(self, signal: Signal) -> Kernel:
-        self.output(signal)
-        return _Averaging(self.places)
+        return _Averaging(self.places, self.output(signal))
+
+
+def _side(output: Signal) -> Signal:
+    return replace(output, name="regions", dtype="float64")
+
+
+class _Unbound(UnboundMask):
+    """An _Unbound says what a session will have beside the samples, before it fixes the regions."""
+
+    def __init__(self, mask: str, output: Signal) -> None:
+        super().__init__(mask)
+        self.side = _side(output)
+
+    def take_side(self) -> tuple[int, Samples]:
+        """Return no rows: it takes no samples."""
+        return 0, np.empty((0, *self.side.shape))
 
 
 class _Averaging:
     ratio = 1
     settle = 0
 
-    def __init__(self, places: tuple[NDArray[np.intp], ...]) -> None:
+    def __init__(self, places: tuple[NDArray[np.intp], ...], output: Signal) -> None:
+        self.side = _side(output)
         self._places = places
+        self._first = self._next = 0
+        self._rows: list[NDArray[np.float64]] = []
 
     def reset(self, first: int) -> None:
-        """Have nothing to forget."""
+        """Forget what was not taken yet."""
+        self._first = self._next = first
+        self._rows.clear()
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
         out = np.empty((len(samples), len(self._places)), np.float32)
@@ -109,4 +129,12 @@ class _Averaging:
                     flags[at, region] = good.mean() < 1.0 - MOST_BAD
                     values = values[good] if good.any() else values
                 out[at, region] = values.mean()
+        self._rows += list(np.where(flags, np.nan, out))
+        self._next += len(samples)
         return out, flags if flags.any() else None
+
+    def take_side(self) -> tuple[int, Samples]:
+        """Return the rows since the last time, and the count of the first."""
+        first, self._first = self._first, self._next
+        rows, self._rows = np.array(self._rows, np.float64).reshape(-1, len(self._places)), []
+        return first, rows

@@ -81,7 +81,8 @@ MEANS = RegionMeans("brain", VOXELS, ("left", "front"))
 
 
 def test_a_region_is_the_mean_of_its_voxels_within_the_mask() -> None:
-    values, flags, _ = passed([MaskVolume("brain", VOXELS), MEANS])
+    values, flags, (told,) = passed([MaskVolume("brain", VOXELS), MEANS])
+    assert np.array_equal(told, values.astype(float))
     for place, region in enumerate((LEFT, FRONT)):
         assert np.allclose(values[:, place], VOLUMES[:, region & MASK].mean(axis=1), rtol=1e-6)
     assert not flags.any()
