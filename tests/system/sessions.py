@@ -13,6 +13,9 @@ from commands import COLUMNS, Done
 
 LONGEST = 120.0
 
+#: Lines of ``[display]``: neutral for what is broken, not for a machine that has other things to do for some seconds.
+PATIENT_SCREEN = "fresh_for = 4\ndata_age_limit = 4\nheartbeat_limit = 4"
+
 
 def start(*words: object) -> subprocess.Popen[str]:
     """Start `bci` as a person would, in a process group of its own."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import call
+from sessions import PATIENT_SCREEN
 
 from bci.errors import StreamNotFound
 from bci.io.lsl.markers import MarkerSource
@@ -19,6 +20,8 @@ from bci.signal.types import Signal
 pytestmark = pytest.mark.system
 
 RATE, LATENCY, SCREEN = 500.0, 0.043, 0.006
+#: How long after they were taken samples are sent, seconds: every flip until then is known by that time.
+HELD_BACK = 1.0
 SIGNAL = Signal("amp", RATE, (2,), ("Oz", "AUX"), "uV")
 SESSION = """
 name = "loopback"
@@ -32,6 +35,7 @@ source_id = "{amp}"
 kind = "headless"
 flip_stream = "{flips}"
 max_png = 0
+{patient}
 contact_sheet = 0
 
 [experiment]
@@ -58,12 +62,12 @@ class Amplifier:
                     self._turns += [marker.time for marker in flips.pull(0.05)]
 
     def _send(self) -> None:
-        """Send samples a fifth of a second late, so that all flips until then are known."""
+        """Send samples late, so that all flips until then are known."""
         clock, dice = LslClock(), np.random.default_rng(1)
         with LslOutlet(SIGNAL, self._amp) as outlet:
             began, sent = clock.now(), 0
             while not self._stop.wait(0.01):
-                if (n := int((clock.now() - 0.2 - began) * RATE) - sent) > 0:
+                if (n := int((clock.now() - HELD_BACK - began) * RATE) - sent) > 0:
                     times = began + (sent + np.arange(n)) / RATE
                     light = np.searchsorted(np.array(self._turns) + SCREEN, times, side="right") % 2
                     samples = np.stack([dice.normal(0, 10, n), 200.0 * light], axis=1).astype("f4")
@@ -86,7 +90,7 @@ def test_the_latency_of_an_amplifier_is_measured_and_its_stamps_are_corrected(tm
     options = ("--channel", "AUX", "--pulses", 12, "--longest", 0.1, "--out", tmp_path / "out", "--json")
     for latency, corrected in (("", 0.0), ("latency_s = 0.05", 0.05)):
         amp, flips = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("amp", "flips"))
-        path.write_text(SESSION.format(amp=amp, flips=flips, latency=latency))
+        path.write_text(SESSION.format(patient=PATIENT_SCREEN, amp=amp, flips=flips, latency=latency))
         with Amplifier(amp, flips):
             done = call("latency", path, "--loopback", *options)
         assert done.status == 0, done.words

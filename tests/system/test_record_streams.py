@@ -124,8 +124,8 @@ def test_two_signals_and_their_markers_are_recorded_whole(tmp_path: Path, bench:
 
 
 def test_it_ends_when_its_seconds_have_passed(tmp_path: Path, bench: Bench) -> None:
-    summary = record_streams(["amp"], tmp_path, 0.5, observe=lambda counts: bench.push())
-    assert summary["ended_by"] == "0.5 s have passed"
+    summary = record_streams(["amp"], tmp_path, 1.5, observe=lambda counts: bench.push())
+    assert summary["ended_by"] == "1.5 s have passed"
     assert summary["samples"] > 0
     assert verify(Path(summary["recording"])).sound
 
@@ -156,8 +156,7 @@ def test_markers_are_recorded_also_without_a_signal(tmp_path: Path, bench: Bench
             if len(bench.marks) < 5:
                 bench.push()
                 buttons.push(Event(bench.marks[-1], f"button {len(bench.marks)}"))
-            # The last of them is on its way for some milliseconds, and is asked for every few hundredths of a second.
-            return next(looks) == 15
+            return counts["markers"] == 10 or next(looks) > 600
 
         summary = record_streams(["keys", "buttons"], tmp_path, observe=observe)
     assert (summary["status"], summary["ended_by"]) == ("done", "its end")
@@ -185,7 +184,7 @@ def test_whatever_a_device_sends_is_recorded_as_it_is_sent(tmp_path: Path, bench
                 eyes.push(np.full((1, 2), at + 0.125, "f4"), [now])
                 codes.push_sample([1_000_001 + at / 2], now)
                 trigger.push_sample([f"in {at}", "out"], now)
-            return (counts["received"], counts["markers"]) == (60, 5) or at > 100
+            return (counts["received"], counts["markers"]) == (60, 5) or at > 600
 
         summary = record_streams(["crown", "name=keys"], tmp_path, observe=observe)
     assert (summary["status"], summary["samples"], summary["markers"]) == ("done", 60, 5)
@@ -221,7 +220,7 @@ def test_a_signal_that_sends_nothing_or_is_gone_is_told_at_the_end(tmp_path: Pat
             return next(looks) > 20
         return False
 
-    summary = record_streams(["amp", "eog"], tmp_path, 20.0, observe=observe, name="second")
+    summary = record_streams(["amp", "eog"], tmp_path, 60.0, observe=observe, name="second")
     assert (summary["status"], summary["samples"], summary["ended_by"]) == ("lost", 200, "its end")
     assert any(sentence.startswith("No data from amp for") for sentence in summary["told"])
 

@@ -42,32 +42,32 @@ def command(*words: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def result(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found
 
 
 def receive(
-    clock: LslClock, count: int, step: Any = lambda: None
+    clock: LslClock, count: int, step: Any = lambda: None, others: int = 0
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return so many volumes of BOLD-raw and all records of BOLD-meta, calling `step` between."""
-    with LslSource(Address(name=RAW), clock=clock, timeout=30, data_age_limit=60, between=step) as raw:
+    """Return so many volumes of BOLD-raw, and the records of BOLD-meta: one for each, and `others`."""
+    with LslSource(Address(name=RAW), clock=clock, timeout=60, data_age_limit=60, between=step) as raw:
         meta_id = raw.info.extra["meta_source_id"]
         with (
-            IrregularSource(meta_id, clock=clock, timeout=10) as meta,
+            IrregularSource(meta_id, clock=clock, timeout=60) as meta,
             Stream.private(meta.signal, 60.0) as particulars,
         ):
             volumes: list[Any] = []
-            deadline = clock.now() + 45
+            deadline = clock.now() + 120
             while len(volumes) < count and clock.now() < deadline:
                 step()
                 if (window := raw.pull(0.02)) is not None:
                     volumes += list(window.samples)
                 meta.pull_into(particulars, 0.0)
-            for _ in range(20):
-                meta.pull_into(particulars, 0.02)
             kept = particulars.samples
+            while kept.count < count + others and clock.now() < deadline:
+                meta.pull_into(particulars, 0.02)
             records = kept.read(0, kept.count)["samples"].copy() if kept.count else np.zeros((0, 13))
     return np.array(volumes), records
 
@@ -109,7 +109,7 @@ def test_a_watched_folder_is_a_stream_in_which_every_place_is_kept(tmp_path: Pat
                 scanner.step()
 
         step()
-        volumes, records = receive(clock, 12, step)
+        volumes, records = receive(clock, 12, step, others=2)
     assert len(volumes) == 12
     for place in range(12):
         if place == 3:
