@@ -31,7 +31,7 @@ from models.readouts.dreamed import Dreamed
 from models.readouts.family import build_readout
 from models.settings import find_data_root
 from models.systems.events.trials import cut_trials, folds_of
-from models.systems.numbers.readout import features_of
+from models.systems.numbers.readout import correlation, features_of
 from models.systems.numbers.settings import load_numbers
 from models.systems.numbers.trials import contiguous_folds, cut_windows
 
@@ -79,7 +79,7 @@ class Recorded:
         for _, scored in self.folds:
             own = rows[np.isin(rows, scored)]
             wanted, said = self.wanted[own], place[own]
-            found.append(auc(wanted > 0.5, said) if self.classes else np.corrcoef(wanted, said)[0, 1])
+            found.append(auc(wanted > 0.5, said) if self.classes else correlation(wanted, said))
         return float(np.mean(found))
 
 
