@@ -4,11 +4,13 @@
 
     python -m benchmarks.fmri_pipeline --series FOLDER [--speed 1]
     python -m benchmarks.fmri_pipeline --whole-brain [--volumes 60]
+    python -m benchmarks.fmri_pipeline --betas [--trials 20] [--voxels 42000]
 
 The run's files are copied into a folder at their pace by `bci volumes replay --to`, read and published by `bci volumes
 watch`, each a process of its own, and received here over Lab Streaming Layer. Printed are what came, whether every
 volume equals the file's, and the time from the last byte of a volume on disk until it was received. --whole-brain makes
 a run of 91×109×91 voxels (902,629) at a TR of 0.8 s. This is the acquisition half: no motion correction, no model.
+--betas goes on to the beta and the picture on the display (`benchmarks.fmri_beta_latency`).
 """
 
 import argparse
@@ -28,6 +30,7 @@ from bci.io.volumes.outlet import META_COLUMNS, run_source_id
 from bci.io.volumes.run_on_disk import files_by_place, volumes_of
 from bci.memory.lsl_clock import LslClock
 from bci.memory.stream import Stream
+from benchmarks.fmri_beta_latency import measure_betas
 from benchmarks.report import machine_facts
 
 WHOLE, TR = (91, 109, 91), 0.8
@@ -138,10 +141,15 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--series", type=Path)
     what.add_argument("--whole-brain", action="store_true")
+    what.add_argument("--betas", action="store_true")
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--volumes", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--voxels", type=int, default=42_000)
     chosen = parser.parse_args()
     print(machine_facts())
+    if chosen.betas:
+        raise SystemExit(measure_betas(chosen.trials, chosen.voxels))
     if chosen.series is not None:
         raise SystemExit(measure(chosen.series, chosen.speed))
     with tempfile.TemporaryDirectory() as folder:

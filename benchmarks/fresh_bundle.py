@@ -49,7 +49,8 @@ class _Builder:
         return bytes(made.SerializeToString())
 
 
-def _readout(length: int, channels: int, latent: int) -> bytes:
+def readout_graph(length: int, channels: int, latent: int) -> bytes:
+    """Return a readout of windows (1, length, channels)."""
     build = _Builder(np.float32)
     flat = build.node("Flatten", ["window"], "flat")
     logit = build.node("MatMul", [flat, build.draw("weights", length * channels, latent)], "logit")
@@ -122,7 +123,7 @@ def fresh_bundle(
         GraphSpec(file="generator.onnx", role="generator"),
     ]
     files: dict[str, bytes | str | Path] = {
-        "readout.onnx": _readout(length, channels, latent),
+        "readout.onnx": readout_graph(length, channels, latent),
         "generator.onnx": generator or _generator(latent, size, width, np.float32),
     }
     if float16:

@@ -369,6 +369,20 @@ class BundleSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _epochs_wait_for_their_betas(self) -> Self:
+        """Refuse epochs that begin where their trial's beta is not given: they would hold another trial's."""
+        for step in self.pipeline:
+            if step.get("step") != "single_trial_betas" or not isinstance(self.window, EpochSpec):
+                continue
+            wait = step.get("wait_s")
+            if not isinstance(wait, int | float) or not math.isclose(wait, self.window.start, abs_tol=1e-6):
+                raise ValueError(
+                    f"betas are given wait_s after an onset, {wait} s, and an epoch that holds one begins then; got "
+                    f"one from {self.window.start:g} s"
+                )
+        return self
+
     @property
     def value_names(self) -> tuple[str, ...]:
         """What each value of a reconstruction's latent is called for other programs, (latent,)."""

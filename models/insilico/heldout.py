@@ -4,6 +4,7 @@ The participant is a function of settings and seeds, so the same pictures shown 
 order give the same trials, by the code that trained the bundle.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
-from bci.errors import BundleError
+from bci.errors import BundleError, ConfigError
 from bci.memory.lsl_clock import LslClock
 from bci.signal.types import Window
 from models.insilico.settings import InSilico
-from models.insilico.trials import HELD_OUT, Design, epochs, participant_of
+from models.insilico.trials import HELD_OUT, MOST_BAD, TRAINING, Design, epochs, participant_of
 from models.reports.decoded import Decoded
 
 Pictures = NDArray[np.uint8]
@@ -52,7 +53,45 @@ def show_held_out(setup: InSilico, plan: Design, pictures: Pictures, drawn_by: s
     """Show the held-out pictures to the participant, in the session that is scored."""
     participant = participant_of(setup, pictures[plan.reference], HELD_OUT)
     windows = epochs(setup, participant, pictures[plan.shown])
-    kept = [i for i, window in enumerate(windows) if window.settled]
+    return _held_out(setup, plan, pictures, windows, drawn_by)
+
+
+def show_elsewhere(
+    setup: InSilico, plan: Design, pictures: Pictures, drawn_by: str, position: Sequence[float]
+) -> HeldOut:
+    """Show the held-out pictures in the same session, but with the head in another position of the scanner.
+
+    Its voxels are found by registration of the session's reference volume to that of the training session.
+
+    Parameters
+    ----------
+    position : sequence of float
+        As of `bci.sim.scanner.scanned.ScannedParticipant`.
+
+    Raises
+    ------
+    ConfigError
+        If the participant is in no scanner, or the registration failed.
+    """
+    from models.insilico.scans import run_of, scanned_epochs
+
+    who = setup.participant
+    if who.scanner is None:
+        raise ConfigError(
+            "expected a participant in a scanner, came one without. Train with [participant.scanner]."
+        )
+    reference = pictures[plan.reference]
+    trained: Any = participant_of(setup, reference, TRAINING)
+    away: Any = participant_of(setup, reference, HELD_OUT)
+    moved = type(away)(away.inner, HELD_OUT, **who.scanner.model_dump() | {"position": position})
+    windows = scanned_epochs(setup, moved, pictures[plan.shown], run_of(moved, trained))
+    return _held_out(setup, plan, pictures, windows, drawn_by)
+
+
+def _held_out(
+    setup: InSilico, plan: Design, pictures: Pictures, windows: list[Window], drawn_by: str
+) -> HeldOut:
+    kept = [i for i, window in enumerate(windows) if window.settled and window.bad.mean() <= MOST_BAD]
     which = plan.shown[kept] - plan.test[0]
     return HeldOut(setup, plan, pictures, [windows[i] for i in kept], which, drawn_by)
 

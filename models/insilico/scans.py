@@ -5,9 +5,7 @@ and the decoder's mask holds the participant's voxels as they lay in the trainin
 elsewhere they are found again by registration.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,50 +17,14 @@ from bci.signal.run import Run, TrainedGrid
 from bci.signal.types import Event, Signal, Window
 from bci.signal.volumes.registration import register
 from bci.sim.scanner.scanned import ScannedParticipant, scan
+from models.insilico.layout import Layout, layout_of
 from models.insilico.settings import InSilico
-from models.insilico.whole_run import WholeRun
+from models.insilico.whole_run import Betas, WholeRun
 
 Pictures = NDArray[np.uint8]
 
 #: Name of the mask of the participant's voxels.
 MASK = "visual"
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """A Layout says when pictures are shown in consecutive runs of one length.
-
-    Attributes
-    ----------
-    volumes : int
-        Volumes of each run.
-    tr : float
-        Seconds from one to the next.
-    runs : (trials,) int64
-        Run of each trial.
-    onsets : (trials,) float64
-        Seconds from its run's first volume.
-    """
-
-    volumes: int
-    tr: float
-    runs: NDArray[np.int64]
-    onsets: NDArray[np.float64]
-
-    @property
-    def since_beginning(self) -> NDArray[np.float64]:
-        """Seconds from the session's first volume: (trials,)."""
-        return np.asarray(self.onsets + self.runs * self.volumes * self.tr)
-
-
-def layout_of(setup: InSilico, trials: int) -> Layout:
-    """Return how so many trials are divided into runs."""
-    timing, each = setup.trials, setup.trials.of_run
-    places = np.arange(trials)
-    seconds = timing.lead_in_s + timing.every * (1 + min(each, trials)) + max(setup.epoch.stop, 0.0)
-    volumes = math.ceil(seconds / setup.participant.tr) + 1
-    onsets = timing.lead_in_s + timing.every * (1 + places % each)
-    return Layout(volumes, setup.participant.tr, places // each, np.asarray(onsets, np.float64))
 
 
 def run_of(participant: ScannedParticipant, trained: ScannedParticipant | None = None) -> Run:
@@ -107,7 +69,7 @@ def scanned_epochs(
     participant: ScannedParticipant,
     pictures: Pictures,
     run: Run,
-    whole: list[NDArray[np.float32]] | None = None,
+    whole: Betas | None = None,
 ) -> list[Window]:
     """Return the epoch of each picture through the bundle's pipeline, as the decoder gets them, run by run.
 

@@ -14,15 +14,14 @@ from bci.errors import ConfigError
 from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Event, Signal, Window
-from bci.sim.electrodes import ElectrodeParticipant
-from bci.sim.participant import make_participant, record
-from bci.sim.voxels import VoxelParticipant
+from bci.sim.participant import Participant, make_participant, record
+from models.insilico.layout import layout_of
 from models.insilico.settings import InSilico
+from models.insilico.whole_run import Betas
 from models.provenance import digest
 
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
-Participant = VoxelParticipant | ElectrodeParticipant
 
 _CHUNK = 4096
 
@@ -31,6 +30,9 @@ _REFERENCE = 32
 
 #: Sessions of the participant: the one that is fitted on, the one that is scored.
 TRAINING, HELD_OUT = 0, 1
+
+#: A trial more of whose values must not be trusted is left out, as a decoder refuses it.
+MOST_BAD = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +93,9 @@ class Set:
 
 
 def participant_of(setup: InSilico, reference: Pictures, session: int) -> Participant:
-    """Return the participant for one session; responses are scaled over the pictures `reference`."""
+    """Return the participant for one session, in its scanner; responses are scaled over the pictures `reference`."""
     who = setup.participant
-    return make_participant(
+    participant = make_participant(
         who.modality,
         subject=who.subject,
         session=session,
@@ -102,15 +104,29 @@ def participant_of(setup: InSilico, reference: Pictures, session: int) -> Partic
         tr=who.tr,
         reference=reference,
     )
+    if who.scanner is None:
+        return participant
+    from bci.sim.scanner.scanned import ScannedParticipant  # it needs the extra fmri
+
+    return ScannedParticipant(participant, session, **who.scanner.model_dump())
 
 
 def onsets_of(setup: InSilico, trials: int) -> NDArray[np.float64]:
     """Return when each picture is flipped, seconds after the first sample."""
+    if setup.participant.scanner is not None:
+        return layout_of(setup, trials).since_beginning
     return np.asarray(setup.trials.lead_in_s + setup.trials.every * (1 + np.arange(trials)))
 
 
-def answers(setup: InSilico, participant: Participant, pictures: Pictures, latents: Floats) -> Set:
+def answers(
+    setup: InSilico, participant: Participant, pictures: Pictures, latents: Floats, whole: Betas | None = None
+) -> Set:
     """Return the participant's responses to pictures, each followed by the empty screen.
+
+    Parameters
+    ----------
+    whole : list, optional
+        Of scanned runs: takes the betas of each whole run, of the trials that are returned.
 
     Raises
     ------
@@ -118,8 +134,8 @@ def answers(setup: InSilico, participant: Participant, pictures: Pictures, laten
         If hardly an epoch comes after the filters have settled.
     """
     trials = setup.trials
-    windows = epochs(setup, participant, pictures)
-    kept = [i for i, window in enumerate(windows) if window.settled]
+    windows = epochs(setup, participant, pictures, whole)
+    kept = [i for i, window in enumerate(windows) if window.settled and window.bad.mean() <= MOST_BAD]
     if len(kept) < 2:
         raise ConfigError(
             f"expected epochs after the filters have settled, came {len(kept)} of {len(windows)}. Give [trials] a "
@@ -128,11 +144,22 @@ def answers(setup: InSilico, participant: Participant, pictures: Pictures, laten
     rows = [windows[i].samples for i in kept]
     brain = np.stack([row.mean(0) if setup.epoch.mean else row.ravel() for row in rows])
     runs = np.arange(len(pictures)) * trials.runs // len(pictures)
+    if setup.participant.scanner is not None:
+        runs = layout_of(setup, len(pictures)).runs
+    if whole:
+        whole[:] = [np.concatenate(whole)[kept]]
     return Set(brain, np.asarray(latents, np.float32)[kept], runs[kept])
 
 
-def epochs(setup: InSilico, participant: Participant, pictures: Pictures) -> list[Window]:
+def epochs(
+    setup: InSilico, participant: Participant, pictures: Pictures, whole: Betas | None = None
+) -> list[Window]:
     """Return the epoch of each picture, through the bundle's pipeline, as the decoder gets them."""
+    if setup.participant.scanner is not None:
+        from models.insilico.scans import run_of, scanned_epochs
+
+        scanned: Any = participant
+        return scanned_epochs(setup, scanned, pictures, run_of(scanned), whole)
     samples, onsets = show(setup, participant, pictures)
     return cut(setup, participant.signal, samples, onsets)
 

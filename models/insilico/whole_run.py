@@ -16,6 +16,9 @@ from bci.signal.volumes.responses import Drift, ResponseGrid, drifts
 from bci.signal.volumes.single_trials import BetaKind, SingleTrials
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 
+#: Betas of runs, (trials, voxels) each, in order.
+Betas = list[NDArray[np.float32]]
+
 
 class WholeRun:
     """A WholeRun takes the volumes of one run and gives the betas of its trials at the end.

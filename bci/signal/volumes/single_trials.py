@@ -171,6 +171,8 @@ class SingleTrials:
 
         Slow drifts over a whole run are alike in its first minute, and no beta is what it seems then.
         """
+        if not self._places:
+            return 0
         columns = self.design(number)
         columns = columns[:, np.abs(columns).sum(axis=0) > 0]
         values = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), compute_uv=False)

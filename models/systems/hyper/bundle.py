@@ -1,7 +1,9 @@
 """Results of training HYPER in silico: the bundle that runs live, and the pictures for live sessions."""
 
+import gzip
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from bci.decoder.spec import (
 )
 from bci.errors import ConfigError
 from bci.signal.pipeline import Pipeline
+from bci.signal.run import Run
 from bci.signal.types import Signal
 from models.generators.frozen import for_decoder
 from models.generators.package import GeneratorPackage
@@ -70,6 +73,28 @@ def write_stimuli(folder: Path, pictures: Pictures, latents: Floats, reference: 
     (folder / LATENTS).write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
+def write_scan(folder: Path, run: Run, tr: float) -> None:
+    """Write the reference volume and the masks of a training session into an empty folder, as NIfTI files."""
+    from bci.io.volumes.nifti import nifti_bytes
+
+    volume, affine = run.aligned_to()
+    images = {"reference": volume.astype(np.int16)} | {
+        name: mask.astype(np.uint8) for name, mask in run.masks.items()
+    }
+    for name, values in images.items():
+        content = nifti_bytes(values, affine, tr if name == "reference" else float("nan"))
+        (folder / f"{name}.nii.gz").write_bytes(gzip.compress(content, mtime=0))
+
+
+def with_mask(pipeline: Sequence[Mapping[str, Any]], run: Run) -> tuple[dict[str, Any], ...]:
+    """Return steps of a pipeline in which each mask of a run is named by its hash, so that no other is taken for it."""
+    hashes = {name: run.hashes[f"masks.{name}"] for name in run.masks}
+    return tuple(
+        {**step, "sha256": hashes[step["mask"]]} if step.get("mask") in hashes else dict(step)
+        for step in pipeline
+    )
+
+
 def bundle_of(
     config: HyperConfig,
     package: GeneratorPackage,
@@ -114,7 +139,7 @@ def bundle_of(
         novelty=novelty,
         provenance=Provenance(
             data={f"generator {package.spec.name}": package.hash},
-            config=config.model_dump(mode="json", exclude={"generator", "stimuli"}),
+            config=config.model_dump(mode="json", exclude={"generator", "stimuli", "scan"}),
             seeds={"all": config.seed},
             versions=versions(_PACKAGES),
         ),

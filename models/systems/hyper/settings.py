@@ -9,6 +9,8 @@ from pydantic import Field, JsonValue, model_validator
 from bci.config.paths import PathText
 from bci.config.toml import check_settings, load_settings
 from bci.io.shipped import locate
+from bci.signal.pipeline import Pipeline
+from bci.signal.volumes.trial_betas import SingleTrialBetas
 from models.insilico.settings import Cut, Participant, Timing
 from models.readouts.settings import ReadoutSettings, VoxelSettings
 from models.settings import Section
@@ -28,6 +30,8 @@ class HyperConfig(Section):
     """Folder of the generator's package, from the file's own; or the name of a shipped one."""
     stimuli: PathText
     """Where the test pictures are written, from the file's own folder."""
+    scan: PathText | None = None
+    """Of a participant in a scanner: where the reference volume and the mask for live sessions are written."""
     participant: Participant
     trials: Timing
     pipeline: tuple[dict[str, JsonValue], ...]
@@ -45,6 +49,27 @@ class HyperConfig(Section):
             raise ValueError("[voxels] chooses among voxels of one value a trial: set mean = true in [epoch]")
         return self
 
+    @property
+    def betas(self) -> SingleTrialBetas | None:
+        """The step that gives the beta of each trial; None where the pipeline has none."""
+        steps = Pipeline.from_json([dict(step) for step in self.pipeline]).steps
+        return next((step for step in steps if isinstance(step, SingleTrialBetas)), None)
+
+    @model_validator(mode="after")
+    def _scanned_as_a_whole(self) -> Self:
+        if self.participant.scanner is None:
+            return self
+        if self.participant.modality != "fmri" or self.scan is None:
+            raise ValueError(
+                'a [participant.scanner] is of modality = "fmri", and needs scan, a folder for its reference volume '
+                f"and mask; came modality {self.participant.modality!r} and scan {str(self.scan)!r}"
+            )
+        if self.betas is None:
+            raise ValueError(
+                "a scanned participant is read by betas: end [[pipeline]] with single_trial_betas"
+            )
+        return self
+
 
 def parse_hyper(values: Mapping[str, Any], where: str) -> HyperConfig:
     """Read the training settings that a bundle carries: all but the paths, which are those of another machine.
@@ -54,7 +79,11 @@ def parse_hyper(values: Mapping[str, Any], where: str) -> HyperConfig:
     ConfigError
         Naming every key that is unknown or impossible.
     """
-    return check_settings({"generator": Path(), "stimuli": Path(), **values}, HyperConfig, where)
+    places: dict[str, Any] = {"generator": Path(), "stimuli": Path()}
+    who = values.get("participant")
+    if isinstance(who, Mapping) and who.get("scanner") is not None:
+        places["scan"] = Path()
+    return check_settings({**places, **values}, HyperConfig, where)
 
 
 def load_hyper(path: Path) -> HyperConfig:
@@ -68,4 +97,6 @@ def load_hyper(path: Path) -> HyperConfig:
     config = load_settings(path, HyperConfig, "training")
     folder = path.resolve().parent
     places = {"generator": locate(config.generator, folder, "bundles"), "stimuli": folder / config.stimuli}
+    if config.scan is not None:
+        places["scan"] = folder / config.scan
     return config.model_copy(update=places)

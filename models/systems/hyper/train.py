@@ -20,8 +20,11 @@ from bci.decoder.bundle import require_place, save_bundle
 from bci.decoder.spec import ConfidenceSpec, NoveltySpec
 from bci.errors import ConfigError
 from bci.io.files.replacing import replaced
+from bci.signal.run import NO_RUN
 from models.generators.package import GeneratorPackage
+from models.insilico.scans import run_of
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
+from models.insilico.whole_run import Betas
 from models.metrics.calibration import falls_with_confidence
 from models.metrics.identification import headline, identify
 from models.metrics.latents import cosine, r_squared
@@ -31,7 +34,8 @@ from models.readouts.family import build_readout
 from models.readouts.interface import Readout
 from models.readouts.size import LatentSize, size_by_pictures
 from models.readouts.voxels import VoxelMask, choose_voxels
-from models.systems.hyper.bundle import bundle_of, require_stimuli_place, write_stimuli
+from models.systems.hyper.betas import beta_scores
+from models.systems.hyper.bundle import bundle_of, require_stimuli_place, with_mask, write_scan, write_stimuli
 from models.systems.hyper.settings import HyperConfig, load_hyper
 from models.systems.hyper.training_record import training_record
 from models.systems.system import check_worth
@@ -89,16 +93,23 @@ def train_hyper(
     say(0.05, "the participant looks at the training pictures")
     reference = pictures[plan.reference]
     participant = participant_of(config, reference, TRAINING)
-    fitted = answers(config, participant, pictures[plan.train], latents[plan.train])
+    run, whole, held_whole = NO_RUN, Betas(), Betas()
+    if config.participant.scanner is not None:
+        scanned: Any = participant
+        run = run_of(scanned)
+        config = config.model_copy(update={"pipeline": with_mask(config.pipeline, run)})
+    fitted = answers(config, participant, pictures[plan.train], latents[plan.train], whole)
     say(0.55, "the participant looks at other pictures")
     other = participant_of(config, reference, HELD_OUT)
-    held = answers(config, other, pictures[plan.shown], latents[plan.shown])
+    held = answers(config, other, pictures[plan.shown], latents[plan.shown], held_whole)
     say(0.75, "fitting the readout")
     mask, readout = _fit(config, fitted, package)
     brain = mask(held.brain) if mask else held.brain
     size, sizes = _size(config, readout, package)
     scores, claim = _score(config, readout, size, brain, held.latents, random)
     scores |= {"size": size.kind} | ({"sizes": sizes} if sizes else {})
+    if whole:
+        scores["betas"] = beta_scores(config, fitted, held, whole[0], held_whole[0])
     if isinstance(readout, Dreamed):
         scores["choice"] = str(readout.choice_)
     worth = headline(scores)
@@ -119,6 +130,9 @@ def train_hyper(
     with replaced(config.stimuli) as stimuli:
         write_stimuli(stimuli, pictures[plan.test], latents[plan.test], reference)
         scores["hash"] = save_bundle(out, spec, files).hash
+    if config.scan is not None:
+        with replaced(config.scan) as scan:
+            write_scan(scan, run, config.participant.tr)
     return scores
 
 

@@ -212,3 +212,8 @@ def test_without_a_response_t_and_z_are_those_of_chance(kind: BetaKind) -> None:
     assert normal_deviate(np.array([1e3, -1e3]), 30).tolist() == pytest.approx(
         [-normal_deviate(np.array([-1e3]), 30)[0], normal_deviate(np.array([-1e3]), 30)[0]]
     )
+
+
+def test_a_trial_that_is_due_before_any_volume_could_be_taken_waits() -> None:
+    fit = SingleTrials(ResponseGrid(40, 2.0), 1, 2)
+    assert fit.degrees_of_freedom(fit.begin(4.0)) == 0

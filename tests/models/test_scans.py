@@ -1,0 +1,97 @@
+"""Scanned training runs: betas as they come and of whole runs, each run anew, and a head that lies elsewhere."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bci.config.toml import check_settings
+from bci.decoder.spec import BundleSpec
+from bci.errors import BundleError, ConfigError
+from bci.signal.volumes.rigid import displacement, moved
+from bci.sim.cortex.reference import reference_pictures
+from models.insilico.layout import layout_of
+from models.insilico.scans import MASK, run_of, scanned_epochs
+from models.insilico.trials import HELD_OUT, TRAINING, participant_of
+from models.systems.hyper.bundle import with_mask
+from models.systems.hyper.settings import HyperConfig
+
+PICTURES = reference_pictures(8, 16, seed=8)
+UNITS, TRIALS = 48, 3
+
+
+def settings(**changes: object) -> HyperConfig:
+    betas = {"step": "single_trial_betas", "onsets": "events", "wait_s": 7.5, "volumes": 60, "duration_s": 1.5,
+             "drift": "polynomial", "order": 1}  # fmt: skip
+    values: dict[str, object] = {
+        "kind": "hyper-insilico", "name": "scanned", "seed": 1, "generator": Path(), "stimuli": Path(), "scan": Path(),
+        "participant": {"modality": "fmri", "snr": 2.0, "units": UNITS, "scanner": {"voxel_mm": 10.0}},
+        "trials": {"train": 100, "test": 10, "runs": 50, "stimulus_s": 1.5, "blank_s": 10.0, "lead_in_s": 24.0},
+        "pipeline": [{"step": "motion_correction", "mask": MASK, "voxels": UNITS}, betas],
+        "epoch": {"start": 7.5, "stop": 9.0, "mean": True},
+    }  # fmt: skip
+    return check_settings(values | changes, HyperConfig, "a test")
+
+
+def test_runs_follow_each_other_with_a_lead_in_each() -> None:
+    layout = layout_of(settings(), 5)
+    assert layout.runs.tolist() == [0, 0, 1, 1, 2]
+    assert layout.onsets.tolist() == [35.5, 47.0, 35.5, 47.0, 35.5]
+    # The last epoch of a run lies within it.
+    assert layout.volumes * layout.tr > 47.0 + 9.0
+    assert layout.since_beginning[2] == layout.volumes * 1.5 + 35.5
+
+
+def test_betas_come_run_by_run_and_those_of_whole_runs_know_more() -> None:
+    setup = settings()
+    participant = participant_of(setup, PICTURES, TRAINING)
+    run = run_of(participant)
+    whole: list[np.ndarray] = []
+    windows = scanned_epochs(setup, participant, PICTURES[:TRIALS], run, whole)
+    assert [window.samples.shape for window in windows] == [(1, UNITS)] * TRIALS
+    assert [betas.shape for betas in whole] == [(2, UNITS), (1, UNITS)]
+    causal = np.concatenate([window.samples for window in windows])
+    offline = np.concatenate(whole)
+    assert np.isfinite(offline).all()
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(causal, offline, strict=True)]
+    assert 0.3 < np.median(alike) < 0.9999
+
+
+def test_voxels_of_a_head_that_lies_elsewhere_are_found_by_registration() -> None:
+    scanned = {**settings().participant.model_dump(), "scanner": {"voxel_mm": 7.0}}
+    before = participant_of(settings(participant=scanned), PICTURES, TRAINING)
+    away = type(before)(before.inner, HELD_OUT, voxel_mm=7.0, position=(6.0, -5.0, 4.0, 3.0, -3.0, 4.0))
+    run = run_of(away, before)
+    assert run.trained is not None
+    points = moved(before.places.astype(float), before.affine)
+    assert np.median(displacement(points, np.eye(4), away.pose(0))) > 6
+    assert np.median(displacement(points, run.trained.to_today, away.pose(0))) < 0.5
+
+
+def test_a_scanned_participant_needs_betas_and_a_place_for_its_mask_which_the_bundle_names() -> None:
+    with pytest.raises(ConfigError, match="needs scan, a folder"):
+        settings(scan=None)
+    with pytest.raises(ConfigError, match=r"end .* with single_trial_betas"):
+        settings(pipeline=[{"step": "motion_correction", "mask": MASK, "voxels": UNITS}])
+    run = run_of(participant_of(settings(), PICTURES, TRAINING))
+    steps = with_mask(settings().pipeline, run)
+    assert steps[0]["sha256"] == run.hashes[f"masks.{MASK}"]
+    assert "sha256" not in steps[1]
+
+
+def test_a_bundle_whose_epochs_begin_elsewhere_than_its_betas_is_refused() -> None:
+    parts = {
+        "schema_version": 1,
+        "name": "betas",
+        "signal": {"rate": 1 / 1.5, "shape": [4, 4, 4]},
+        "pipeline": [dict(step) for step in settings().pipeline],
+        "latent": 2,
+        "image": {"height": 8, "width": 8},
+        "graphs": [{"file": "whole.onnx", "role": "whole"}],
+    }
+    right = parts | {"window": {"start": 7.5, "stop": 9.0}}
+    assert BundleSpec.from_json(json.dumps(right).encode(), "a bundle").window.samples(1 / 1.5) == 1
+    wrong = parts | {"window": {"start": 6.0, "stop": 7.5}}
+    with pytest.raises(BundleError, match=r"wait_s after an onset, 7.5 s.*from 6 s"):
+        BundleSpec.from_json(json.dumps(wrong).encode(), "a bundle")
