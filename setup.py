@@ -11,7 +11,10 @@ HOT = Extension(
     py_limited_api=True,
     extra_compile_args=["-std=gnu11", "-O3", "-ffp-contract=off"],
     libraries=["m", "pthread"],
-    optional=True,  # without a compiler, or its headers, everything works in Python
+    optional=True,  # without a compiler, or Python's headers, everything works in Python
 )
 
-setup(ext_modules=[HOT] if sys.platform.startswith("linux") and not os.environ.get("BCI_PURE") else [])
+if sys.platform.startswith("linux") and not os.environ.get("BCI_PURE"):
+    setup(ext_modules=[HOT], options={"bdist_wheel": {"py_limited_api": "cp311"}})
+else:
+    setup()

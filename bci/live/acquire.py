@@ -23,7 +23,7 @@ from bci.signal.types import MarkKind
 _QUIET_S = 0.02
 
 #: For so long a stream that comes alone is received on end by compiled code; orders are looked for in between.
-_GOES_ON_S = 0.05
+GOES_ON_S = 0.05
 
 #: Connections that end with the process, where no supervisor waits for them to be closed.
 _kept: list[ExitStack] = []
@@ -151,7 +151,7 @@ def _acquire(
     lost_before, uncertain_before = int(row["lost"]), int(row["uncertain"])
     marks = stream.marks if stream is not None else program.ring("marks") if program.has("marks") else None
     if isinstance(source, LslSource) and not markers and records is None:
-        source.go_on(row, _GOES_ON_S)
+        source.go_on(row, GOES_ON_S)
     owes: float | None = None
     began = clock.now()
     going = True

@@ -86,7 +86,17 @@ def main(program: Program) -> None:
         row["invalid"] = before["invalid"] + invalid
 
     slot = program.slot("stream")
-    for chunk in follow(stream, bundle.cut.grid, program.tick, overrun, first=first, reset=reset, slot=slot):
+    chunks = follow(
+        stream,
+        bundle.cut.grid,
+        program.tick,
+        overrun,
+        first=first,
+        reset=reset,
+        slot=slot,
+        foresee=swap.foresee,
+    )
+    for chunk in chunks:
         if chunk.reset:
             write_mark(marks, MarkKind.PIPELINE_RESET, chunk.first, time=clock.now(), detail=chunk.reset)
         for window in swap.push(chunk):

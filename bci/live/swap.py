@@ -32,6 +32,7 @@ from bci.memory.ring import Ring
 from bci.memory.stream import Stream
 from bci.session.swaps import LoadedBundle, read_swaps, write_swaps
 from bci.signal.types import MarkKind, Window
+from bci.signal.windows import Windows
 
 #: How long a thread may keep Python's lock while another waits for it, seconds; Python's own default is 5 ms, which a
 #: window would be late by.
@@ -162,6 +163,11 @@ class Swap:
     def skipped(self) -> int:
         """Windows that were passed over."""
         return self._total("skipped")
+
+    def foresee(self, chunk: Window) -> None:
+        """Make ready what can be before the samples of the next chunk come: see `Windows.foresee`."""
+        if self._next is None and isinstance(self.cutter, Windows):
+            self.cutter.foresee(chunk)
 
     def push(self, chunk: Window) -> Iterator[Window]:
         """Take the next samples; give what is to be decoded now, by `decoder` as it then is."""

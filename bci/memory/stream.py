@@ -278,6 +278,7 @@ def follow(
     first: int = 0,
     reset: str = "start",
     slot: int = 0,
+    foresee: Callable[[Window], None] = lambda chunk: None,
 ) -> Iterator[Window]:
     """Yield what is written to a stream, in order, each sample once.
 
@@ -303,6 +304,8 @@ def follow(
         Why a segment begins there.
     slot : int
         This reader's place among the stream's readers.
+    foresee : callable
+        Given the chunk that is waited for before its samples have come: what can be made ready by then, comes sooner.
     """
     ring, signal = stream.samples, stream.signal
     size = ring.max_window
@@ -321,6 +324,7 @@ def follow(
             ahead = Window(
                 signal, at, samples, times, good[: target - at], target - 1, reset=reset, lender=lender
             )
+            foresee(ahead)
         ring.wait(target, slot=slot)
         end = ring.count
         if ahead is not None and end == target and stream.marks.count == marks_read and ring.holds(at):

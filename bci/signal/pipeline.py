@@ -331,6 +331,20 @@ class RunningPipeline:
             times = times[-(chunk.first + 1) % ratio :: ratio]
         return chunk.first // ratio, samples, times, bad, reset
 
+    def passes(self, chunk: Window) -> bool:
+        """Take a chunk that goes on behind the last and is vouched for, where there are no steps; else do nothing.
+
+        What `run` would give for it is the chunk itself.
+        """
+        lender = chunk.lender
+        if not self.plain or chunk.reset or lender is None or chunk.first != self._next:
+            return False
+        if not lender.vouched(chunk.first, chunk.end) or not chunk.intact:
+            return False
+        self._next = chunk.end
+        self._held = chunk.samples[-1:]
+        return True
+
     def _finite(self, chunk: Window) -> tuple[Samples, Flags | None]:
         """Replace values that are not finite, or beyond `LARGEST`, by the last good value, and flag them."""
         samples, lender, flags = chunk.samples, chunk.lender, None

@@ -35,7 +35,8 @@ def main(program: Program) -> None:
         row["lost"] += lost
 
     grid = Grid(cutter.source_start, cutter.source_step)
-    for chunk in follow(stream, grid, program.tick, overrun, slot=program.slot("stream")):
+    slot = program.slot("stream")
+    for chunk in follow(stream, grid, program.tick, overrun, slot=slot, foresee=cutter.foresee):
         if chunk.reset:
             resets.append(f"{chunk.first}: {chunk.reset}")
         if check_chunks:

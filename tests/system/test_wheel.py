@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -24,8 +25,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("wheel")
     source = place / "source"
     for name in ("bci", "configs", "models", "stimuli"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "_hot.*.so"))
+    for name in ("LICENSE", "README.md", "pyproject.toml", "setup.py"):
         shutil.copy(ROOT / name, source / name)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
     build = (*pip, "wheel", str(source), "--no-deps", "--no-build-isolation", "--no-index", "-w", str(place))
@@ -38,6 +39,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     missing = {p.relative_to(ROOT).as_posix() for p in shipped} - names
     assert not missing, f"not in the wheel: {sorted(missing)}"
+    headers = Path(sysconfig.get_paths()["include"], "Python.h")
+    compiles = sys.platform.startswith("linux") and shutil.which("cc") and headers.is_file()
+    assert not compiles or "bci/_hot.abi3.so" in names, "the hot path is not compiled"
     install = (*pip, "install", str(wheel), "--no-deps", "--no-index", "--target", str(place / "site"))
     subprocess.run(install, check=True, capture_output=True, timeout=200)
     return place / "site"
