@@ -3,6 +3,7 @@
 
 Needs nothing but Python 3.11 or newer. Everything is installed into `.venv` beside this file; a second call
 starts at once. Further words go to the command behind the verb: `python3 run.py demo --snr 0 --headless`.
+`python3 run.py --gpu setup` installs what decodes on an NVIDIA card; every later call keeps it.
 """
 
 import hashlib
@@ -44,6 +45,9 @@ def main(words: list[str]) -> int:
     if sys.version_info < (3, 11):
         print(f"This needs Python 3.11 or newer; this one is {sys.version.split()[0]} ({sys.executable}).")
         return 2
+    gpu = "--gpu" in words[:2]
+    if gpu:
+        words.remove("--gpu")
     if not words or words[0] not in EXTRAS:
         print(__doc__)
         print(
@@ -51,7 +55,7 @@ def main(words: list[str]) -> int:
         )
         return 0 if words in (["-h"], ["--help"]) else 2
     verb, rest = words[0], words[1:]
-    setup(EXTRAS[verb])
+    setup(EXTRAS[verb], gpu=gpu)
     if verb == "demo":
         return call(PYTHON, "-m", "bci", "demo", *rest)
     if verb == "test":
@@ -61,20 +65,27 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def setup(extras: str) -> None:
-    """Create `.venv` and install the project with `extras`, unless that was done for these very `SOURCES`."""
+def setup(extras: str, *, gpu: bool = False) -> None:
+    """Create `.venv` and install the project with `extras`, unless that was done for these very `SOURCES`.
+
+    The extras `cpu` and `gpu` overwrite each other's files: where `gpu` was asked for once, it stays.
+    """
     wanted = set(extras.split(","))
     stamp = VENV / "bci-setup.txt"
     digest = hashlib.sha256(b"".join((ROOT / f).read_bytes() for f in SOURCES))
     key = f"{digest.hexdigest()} {sys.version_info[:2]}"
-    if stamp.exists() and PYTHON.exists():
-        old_key, _, old_extras = stamp.read_text().partition("\n")
-        if old_key == key and wanted <= set(old_extras.split(",")):
-            return
-        if old_key == key:
-            wanted |= set(old_extras.split(","))
+    old_key, _, old_extras = stamp.read_text().partition("\n") if stamp.exists() else ("", "", "")
+    had = set(old_extras.split(",")) if old_extras and PYTHON.exists() else set()
+    if gpu or "gpu" in had:
+        wanted = wanted - {"cpu"} | {"gpu"}
+    if old_key == key and wanted <= had:
+        return
+    if old_key == key:
+        wanted |= had - ({"cpu"} if "gpu" in wanted else set())
     uv = shutil.which("uv")
     create_venv(uv)
+    if "gpu" in wanted and "cpu" in had:
+        remove_cpu_runtime(uv)
     print(f"Installing the project with [{','.join(sorted(wanted))}] into {VENV} …", flush=True)
     target = f"{ROOT}[{','.join(sorted(wanted))}]"
     installer = [uv, "pip", "install", "--python", PYTHON] if uv else [PYTHON, "-m", "pip", "install"]
@@ -86,6 +97,12 @@ def setup(extras: str) -> None:
     if status:
         sys.exit(f"Installing failed with status {status}: see above. Nothing else was changed; try again.")
     stamp.write_text(f"{key}\n{','.join(sorted(wanted))}")
+
+
+def remove_cpu_runtime(uv: str | None) -> None:
+    """Take out ONNX Runtime for processors: removed later, it would take the files of the one for cards along."""
+    pip = [uv, "pip", "uninstall", "--python", PYTHON] if uv else [PYTHON, "-m", "pip", "uninstall", "-y"]
+    call(*pip, "--quiet", "onnxruntime")
 
 
 def create_venv(uv: str | None) -> None:

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.cuda import describe_card, require_cuda
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.parity import compare
-from bci.decoder.providers import device_name, require_cuda
 from bci.decoder.quantiser import Quantiser
 from bci.errors import ProviderError
 from bci.memory.lsl_clock import LslClock
@@ -249,7 +249,7 @@ def main() -> None:
             print_last_line({"benchmark": "gpu", "gpu": False, "reason": str(reason), "machine": facts})
         return
     print_machine(facts)
-    print(device_name() or "nvidia-smi does not answer")
+    print(", ".join(describe_card().values()) or "nvidia-smi does not answer")
     clock = LslClock()
     found = {}
     with tempfile.TemporaryDirectory() as scratch:

@@ -194,9 +194,15 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "`[display]` in the session file": (f"{README}test_the_keys_for_a_screen_and_a_card_are_those_of_a_session_file",),
     "A flip stamp is the buffer swap": ("session/test_photodiode.py::test_what_nobody_measured_is_said_to_be_unknown",),
     "With a GPU": (f"{README}test_the_keys_for_a_screen_and_a_card_are_those_of_a_session_file",),
-    "Install `.[gpu]`": (
+    "`python3 run.py --gpu setup` installs": (
+        "test_run_script.py::test_what_was_installed_for_a_card_is_not_overwritten_with_what_is_for_processors",
+        "decoder/test_cuda.py::test_the_doctor_says_whether_a_card_is_used",
         f"{README}test_the_keys_for_a_screen_and_a_card_are_those_of_a_session_file",
         "control/test_doctor.py::test_two_onnx_runtimes_in_one_folder_are_a_problem",
+    ),
+    "Then set `provider": (
+        f"{README}test_the_keys_for_a_screen_and_a_card_are_those_of_a_session_file",
+        "decoder/test_cuda.py::test_what_runs_on_a_card_says_what_it_took_and_that_it_repeats",
     ),
     "Where CUDA is not there": (
         "decoder/test_onnx_decoder.py::test_cuda_where_it_is_not_is_an_error",

@@ -121,7 +121,7 @@ def test_what_python_and_which_licence_is_so():
     assert "Python 3.11 or newer" in WORDS
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("BSD 3-Clause License")
     assert "Licence: BSD-3-Clause." in WORDS
-    extras = set(re.findall(r"pip install -e '\.\[([a-z,]+)\]'|Install `\.\[([a-z]+)\]`", WORDS))
+    extras = set(re.findall(r"pip install -e '\.\[([a-z,]+)\]'|installs `\.\[([a-z]+)\]`", WORDS))
     named = {extra for pair in extras for extra in ",".join(filter(None, pair)).split(",")}
     assert named
     assert named <= set(project["optional-dependencies"])

@@ -36,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "PYTHON", Path(sys.executable))
-    monkeypatch.setattr(module, "setup", lambda extras: None)
+    monkeypatch.setattr(module, "setup", lambda extras, gpu: None)
     monkeypatch.setattr(module, "install_debian_packages", lambda: None)
     return module
 
@@ -108,3 +108,43 @@ def test_words_behind_it_go_to_pytest_alone(
     project(PLANTED)
     assert run.main(["test", "-k", "passes or system", "-q"]) == 0
     assert "2 passed, 5 deselected" in last_lines(capfd)[-1]
+
+
+@pytest.fixture
+def installs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
+    """Give what calls run.py's own `setup` and returns the commands that it would run."""
+    spec = importlib.util.spec_from_file_location("run", ROOT / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    called: list[str] = []
+    for name in module.SOURCES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "VENV", tmp_path)
+    monkeypatch.setattr(module, "PYTHON", Path(sys.executable))
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(module, "call", lambda *words: called.append(" ".join(map(str, words[1:]))) or 0)
+
+    def install(*words: str) -> list[str]:
+        called.clear()
+        assert module.main([*words]) == 0
+        return [line.replace(str(tmp_path), "HERE") for line in called if "-m pip" in line]
+
+    return install
+
+
+def test_what_was_installed_for_a_card_is_not_overwritten_with_what_is_for_processors(
+    installs: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    assert [line.split()[-1] for line in installs("setup")] == ["HERE[cpu]"]
+    assert installs("setup") == []
+    removed, installed = installs("--gpu", "setup")
+    assert removed == "-m pip uninstall -y --quiet onnxruntime"
+    assert installed.endswith("--constraint HERE/constraints.txt --editable HERE[gpu]")
+    assert installs("setup") == []  # no cpu in its place
+    assert installs("setup", "--gpu") == []
+    (tmp_path / "pyproject.toml").write_text("2")  # nor after the project has changed
+    assert [line.split()[-1] for line in installs("demo", "--headless")] == ["HERE[gpu]"]

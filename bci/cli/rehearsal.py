@@ -106,10 +106,15 @@ class _Rehearsal:
     # -- what does not lie on the network ----------------------------------------------------------------
 
     def _require_providers(self) -> None:
-        if any(decoder.provider == "cuda" for decoder in self.config.decoders):
-            from bci.decoder.providers import require_cuda
+        for decoder in self.config.decoders:
+            if decoder.provider == "cuda":
+                from bci.decoder.cuda import CardSettings, describe_card, require_cuda
 
-            require_cuda()
+                require_cuda(CardSettings(**decoder.card))
+                facts = ", ".join(describe_card(decoder.device).values())
+                self.say(
+                    f"card      {decoder.device}: {facts or 'nvidia-smi does not answer'}; a graph has run on it"
+                )
 
     def _require_screen(self) -> None:
         if self.config.display.kind == "window":

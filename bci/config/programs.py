@@ -5,9 +5,9 @@ Streams, sources, display, experiment, control and page have modules of their ow
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bci.config.paths import PathText
 from bci.config.sources import PartName
@@ -54,6 +54,10 @@ class DecoderSettings(SessionSection):
     """Folder of the bundle, or the name of a shipped one: alpha, hyper-insilico, hyper-insilico-fmri."""
     provider: Literal["cpu", "cuda"] = "cpu"
     """Asking for cuda where there is none is an error, never a silent change to the CPU."""
+    device: int = Field(default=0, ge=0, le=63)
+    """Which card, of those that CUDA sees, from 0: of provider cuda."""
+    gpu_mem_limit_mb: int | None = Field(default=None, ge=64)
+    """The most memory of the card that its graphs may allocate, of provider cuda; absent means as much as they want."""
     audit: bool = False
     """Record a digest of every decoded window's samples as well (for certification; costs 1 ms per MB)."""
     unlike: Literal["refuse", "keep"] = "refuse"
@@ -69,6 +73,19 @@ class DecoderSettings(SessionSection):
     events: Mapping[str, str] = {}
     """Where the session's markers are called otherwise than those that the bundle was trained on: a marker as the
     bundle knows it = the regular expression that the session's must match. Then epochs are cut around these alone."""
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The fields of `bci.decoder.cuda.CardSettings`."""
+        return {"device": self.device, "memory_mb": self.gpu_mem_limit_mb}
+
+    @model_validator(mode="after")
+    def _card_is_asked_for(self) -> Self:
+        if self.provider != "cuda" and self.card != {"device": 0, "memory_mb": None}:
+            raise ValueError(
+                'device and gpu_mem_limit_mb are of a card: expected provider = "cuda", came "cpu"'
+            )
+        return self
 
     def placed(self, folder: Path) -> Self:
         """Return it with its bundle and files where they are: in `folder`, shipped, or under ``$BCI_DATA``."""

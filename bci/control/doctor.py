@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import psutil
 
+from bci.errors import ProviderError
 from bci.io.installation import install_line
 from bci.memory.hot import find_compiled
 from bci.memory.leftovers import remove_leftovers
@@ -60,6 +61,7 @@ def examine() -> list[Finding]:
         _memory(),
         *_shared_memory(),
         _onnx(),
+        _card(),
         _screen(),
         *_network(),
         *_extras(),
@@ -160,6 +162,29 @@ def _onnx() -> Finding:
 
     providers = ", ".join(p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers())
     return Finding("ONNX Runtime", f"{both[0]} {version(both[0])} with {providers}", True)
+
+
+def _card() -> Finding:
+    """Run a graph on the graphics card, where what runs there is installed; else say whether one lies idle."""
+    from bci.decoder.cuda import describe_card, libraries, require_cuda
+
+    card = describe_card()
+    if not _installed("onnxruntime-gpu"):
+        if not card:
+            return Finding("Graphics card", "none is used: ONNX Runtime here is for processors", True)
+        seen = f"{card.get('name', 'NVIDIA')} is not used: ONNX Runtime here is for processors"
+        return Finding("Graphics card", seen, False, "python3 run.py --gpu setup", needed=False)
+    began = time.perf_counter()
+    try:
+        require_cuda()
+    except ProviderError as error:
+        seen, _, fix = str(error).partition(". Install")
+        return Finding("Graphics card", seen, False, f"install{fix}", needed=False)
+    took, built = time.perf_counter() - began, libraries()["built_for_cuda"]
+    who = ", ".join(
+        filter(None, (card.get("name"), f"driver {card.get('driver', 'unknown')}", f"CUDA {built}"))
+    )
+    return Finding("Graphics card", f"{who}: a graph ran on it, loaded in {took:.1f} s", True)
 
 
 def _screen() -> Finding:

@@ -90,18 +90,20 @@ class SessionSpecs:
             "unlike": settings.unlike,
             "events": dict(settings.events),
             "tried": self._roster.bundles[decoder].tried,
+            "card": settings.card,
         }
 
     def render(self) -> dict[str, Any]:
         """Return what the program that draws latents is given."""
         bundle, config = self._roster.artist, self._roster.config
         assert bundle is not None
-        provider = config.decoders[config.driver].provider if config.decoders else "cpu"
+        driver = config.decoders[config.driver] if config.decoders else None
         second = self._roster.second_artist
         return {
             "bundle": str(bundle.folder),
             "second_bundle": None if second is None else str(second.folder),
-            "provider": provider,
+            "provider": "cpu" if driver is None else driver.provider,
+            "card": {} if driver is None else driver.card,
             "tried": bundle.tried | ({} if second is None else second.tried),
         }
 

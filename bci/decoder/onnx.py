@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bci.decoder.adaptation import OnlineAdaptation
 from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
+from bci.decoder.cuda import CardSettings
 from bci.decoder.parity import require_parity
 from bci.decoder.providers import CpuRunner, Provider, machine, open_runner
 from bci.decoder.quantiser import Quantiser
@@ -48,6 +49,8 @@ class OnnxDecoder:
         What to run.
     provider : str
         ``cpu``, or ``cuda`` for an NVIDIA GPU; asking for what is not there is an error, never a CPU run.
+    card : CardSettings, optional
+        Which card of provider ``cuda``, and how much of it.
     clock : Clock
         Stamps the stages.
     precision : str
@@ -88,6 +91,7 @@ class OnnxDecoder:
         *,
         clock: Clock,
         provider: Provider = "cpu",
+        card: CardSettings | None = None,
         precision: Precision = "float32",
         unlike: Unlike = "refuse",
         adaptation: OnlineAdaptation | None = None,
@@ -111,6 +115,7 @@ class OnnxDecoder:
         self._refuses = bundle.spec.novelty is not None and unlike == "refuse"
         self.adaptation = adaptation
         self._read = np.full(bundle.spec.latent, np.nan, np.float32)
+        self._card = card
         self._open(provider, precision)
         if precision == "float16":
             self._accept_float16(provider, parity)
@@ -119,7 +124,7 @@ class OnnxDecoder:
         bundle = self.bundle
         chain = bundle.chain(precision)
         models = [(role, bundle.read(name), bundle.facts[name]) for role, name, _ in chain.graphs]
-        self._runner = open_runner(provider, models, chain, bundle.spec.options)
+        self._runner = open_runner(provider, models, chain, bundle.spec.options, self._card)
         if self.adaptation is not None:
             require_adaptable(bundle, provider)
             assert isinstance(self._runner, CpuRunner)  # or it was refused
@@ -143,7 +148,7 @@ class OnnxDecoder:
             raise ProviderError(
                 "float16 needs windows on which to compare it with float32, came none. Pass some of a recording."
             )
-        exact = OnnxDecoder(self.bundle, clock=self._clock, provider=provider)
+        exact = OnnxDecoder(self.bundle, clock=self._clock, provider=provider, card=self._card)
         require_parity(
             [exact.raw(window) for window in parity], [self.raw(window) for window in parity], self._quantise
         )

@@ -1,13 +1,10 @@
 """A Runner holds a bundle's graphs ready on one compute provider and passes windows through them.
 
 On a CPU, plain `run` on one thread without spinning: I/O binding costs 28 µs a call there and saves nothing.
-On an NVIDIA GPU, I/O binding with the latent staying on the device between readout and generator, and a CUDA
-graph where the network allows one. A Runner that was asked for CUDA runs on CUDA or does not exist.
+On an NVIDIA GPU, `bci.decoder.cuda_runner`. A Runner that was asked for CUDA runs on CUDA or does not exist.
 """
 
 import functools
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,6 +13,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from bci.decoder.cuda import CardSettings
 from bci.decoder.sandbox import Chain
 from bci.decoder.spec import Options
 from bci.decoder.wire import GraphFacts
@@ -53,8 +51,10 @@ class Runner(Protocol):
         ...
 
 
-def open_runner(provider: Provider, models: Models, chain: Chain, options: Options) -> Runner:
-    """Load the graphs on one compute provider.
+def open_runner(
+    provider: Provider, models: Models, chain: Chain, options: Options, card: CardSettings | None = None
+) -> Runner:
+    """Load the graphs on one compute provider; `card` says on which card, and how much of it they may take.
 
     Raises
     ------
@@ -64,13 +64,16 @@ def open_runner(provider: Provider, models: Models, chain: Chain, options: Optio
     if provider == "cpu":
         return CpuRunner(models, chain, options)
     if provider == "cuda":
-        return CudaRunner(models, chain, options)
+        from bci.decoder.cuda_runner import CudaRunner
+
+        return CudaRunner(models, chain, options, card or CardSettings())
     raise ProviderError(
         f"expected the provider 'cpu' or 'cuda', came {provider!r}. Correct it in the session file."
     )
 
 
-def _session_options(threads: int) -> Any:
+def session_options(threads: int) -> Any:
+    """Return what every session is opened with: in order, on so many threads, without spinning."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -85,7 +88,7 @@ def _session_options(threads: int) -> Any:
     return options
 
 
-def _open_session(model: bytes, options: Any, providers: list[Any]) -> Any:
+def open_session(model: bytes, options: Any, providers: list[Any]) -> Any:
     """Create a session that never falls back to another provider by itself."""
     import onnxruntime
 
@@ -112,7 +115,8 @@ def _cap_arena() -> int:
     return limit
 
 
-def _stopped(provider: str, error: Exception) -> str:
+def stopped(provider: str, error: Exception) -> str:
+    """Return the words for a graph that failed with a window."""
     return f"expected graphs that run on {provider} with every window, came: {printable(error)}. Check the bundle."
 
 
@@ -124,10 +128,10 @@ def open_cpu_session(model: bytes, threads: int) -> Any:
     ProviderError
         If it does not load.
     """
-    options = _session_options(threads)
+    options = session_options(threads)
     _cap_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
-    return _open_session(model, options, ["CPUExecutionProvider"])
+    return open_session(model, options, ["CPUExecutionProvider"])
 
 
 class CpuRunner:
@@ -162,110 +166,8 @@ class CpuRunner:
                     tensors["read"] = tensors["latent"]
                     tensors["latent"] = self.correct(tensors["latent"])
         except Exception as error:
-            raise ProviderError(_stopped("CPUExecutionProvider", error)) from error
+            raise ProviderError(stopped("CPUExecutionProvider", error)) from error
         return tensors
-
-
-class CudaRunner:
-    """Runs the graphs on an NVIDIA GPU with fixed buffers in its memory."""
-
-    def __init__(self, models: Models, chain: Chain, options: Options) -> None:
-        import onnxruntime
-
-        require_cuda()
-        # The CUDA and cuDNN libraries of the NVIDIA wheels lie where the loader does not look.
-        onnxruntime.preload_dlls()
-        flow = sorted({operator for _, _, facts in models for operator in facts.control_flow})
-        wants_graph = options.cuda.graph and not flow
-        sessions = [self._open(model, options, graph=wants_graph) for _, model, _ in models]
-        # Memory on the device comes last: asking for it where there is no device is no ProviderError.
-        self._on_device = {
-            name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, "cuda", 0)
-            for name, shape in chain.sizes().items()
-        }
-        self._taken = chain.taken
-        self._wanted = [name for role, _, _ in models for name in chain.outputs(role)]
-        self._steps: list[tuple[Callable[[Any], None], Any]] = []
-        for (role, _, _), session in zip(models, sessions, strict=True):
-            binding = session.io_binding()
-            taken = chain.input_of(role)
-            binding.bind_ortvalue_input(taken, self._on_device[taken])
-            for name in chain.outputs(role):
-                binding.bind_ortvalue_output(name, self._on_device[name])
-            self._steps.append((session.run_with_iobinding, binding))
-        chosen = [session.get_provider_options()["CUDAExecutionProvider"] for session in sessions]
-        self.settings: Mapping[str, Any] = {
-            "provider": "CUDAExecutionProvider",
-            "device": device_name(),
-            "options": chosen,
-            "control_flow": flow,
-            "deterministic": True,
-        }
-
-    def _open(self, model: bytes, options: Options, *, graph: bool) -> Any:
-        settings = {
-            "device_id": "0",
-            "use_tf32": str(int(options.cuda.tf32)),
-            "cudnn_conv_algo_search": options.cuda.convolution.upper(),
-            "enable_cuda_graph": str(int(graph)),
-        }
-        try:
-            session = _open_session(model, _session_options(1), [("CUDAExecutionProvider", settings)])
-        except ProviderError:
-            # A node that only the CPU can run forbids a CUDA graph, and only loading the graph tells.
-            if graph:
-                return self._open(model, options, graph=False)
-            raise
-        if "CUDAExecutionProvider" not in session.get_providers():
-            raise ProviderError(
-                f"expected the graphs on CUDAExecutionProvider, came {', '.join(session.get_providers())}. "
-                "Check the driver and its libraries (bci doctor), or ask for 'cpu'."
-            )
-        return session
-
-    def __call__(self, window: Floats) -> dict[str, Floats]:
-        """Return what the graphs make of one window; see `Runner`."""
-        try:
-            self._on_device[self._taken].update_inplace(window)
-            for run, binding in self._steps:
-                run(binding)
-            return {name: self._on_device[name].numpy() for name in self._wanted}
-        except Exception as error:
-            raise ProviderError(_stopped("CUDAExecutionProvider", error)) from error
-
-
-def require_cuda() -> None:
-    """Raise when this machine's ONNX Runtime cannot run on an NVIDIA GPU.
-
-    Raises
-    ------
-    ProviderError
-        Naming the providers that are there.
-    """
-    import onnxruntime
-
-    there = onnxruntime.get_available_providers()
-    if "CUDAExecutionProvider" not in there:
-        raise ProviderError(
-            f"expected ONNX Runtime with CUDAExecutionProvider, came {onnxruntime.__version__} with "
-            f"{', '.join(there)}. Install the extra 'gpu' in place of 'cpu' on a machine with an NVIDIA GPU, "
-            "or ask for the provider 'cpu'."
-        )
-
-
-def device_name() -> str:
-    """Return name and driver of the first NVIDIA GPU as its driver gives them; empty when it does not answer."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ""
-    done = subprocess.run(
-        [tool, "--id=0", "--query-gpu=name,driver_version", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def machine() -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.cuda import CardSettings
 from bci.decoder.providers import Provider, machine, open_runner
 from bci.decoder.quantiser import Quantiser
 from bci.decoder.renderers import open_renderer
@@ -28,6 +29,8 @@ class Artist:
         Whose generator.
     provider : str
         ``cpu``, or ``cuda`` for an NVIDIA GPU.
+    card : CardSettings, optional
+        Which card, and how much of it.
 
     Attributes
     ----------
@@ -42,7 +45,7 @@ class Artist:
         If the provider is not there, or the generator does not run on it.
     """
 
-    def __init__(self, bundle: Bundle, provider: Provider = "cpu") -> None:
+    def __init__(self, bundle: Bundle, provider: Provider = "cpu", card: CardSettings | None = None) -> None:
         graph = bundle.spec.graph("generator") or bundle.spec.graph("drawing")
         if graph is None:
             raise BundleError(
@@ -52,7 +55,7 @@ class Artist:
         chain = bundle.chain()
         alone = dataclasses.replace(chain, graphs=tuple(g for g in chain.graphs if g[0] == graph.role))
         models = [(graph.role, bundle.read(graph.file), bundle.facts[graph.file])]
-        self._runner = open_runner(provider, models, alone, bundle.spec.options)
+        self._runner = open_runner(provider, models, alone, bundle.spec.options, card)
         self._quantise = Quantiser(bundle.spec.image)
         self._latent = np.zeros(alone.sizes()[alone.taken], np.float32)
         self.environment = {"bundle": bundle.hash, **machine(), **self._runner.settings}

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from bci.decoder.bundle import Bundle, take_over
+from bci.decoder.cuda import CardSettings
 from bci.decoder.cut import LiveRings
 from bci.decoder.marker_names import MarkerNames
 from bci.decoder.onnx import OnnxDecoder
@@ -50,6 +51,7 @@ def main(program: Program) -> None:
     decoder = OnnxDecoder(
         bundle,
         provider=spec["provider"],
+        card=CardSettings(**spec.get("card", {})),
         unlike=spec.get("unlike", "refuse"),
         adaptation=changes.adaptation,
         clock=clock,

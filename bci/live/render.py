@@ -8,6 +8,7 @@ again is the same picture.
 import numpy as np
 
 from bci.decoder.bundle import Bundle, take_over
+from bci.decoder.cuda import CardSettings
 from bci.decoder.renderer import Artist
 from bci.errors import Overrun
 from bci.memory.program import Program
@@ -39,7 +40,8 @@ def main(program: Program) -> None:
     requests, drawn = program.ring("requests"), program.ring("drawn")
     take_over(spec.get("tried", {}))
     bundles = [Bundle.load(path) for key in ("bundle", "second_bundle") if (path := spec.get(key))]
-    artists = [Artist(bundle, spec["provider"]) for bundle in bundles]
+    card = CardSettings(**spec.get("card", {}))
+    artists = [Artist(bundle, spec["provider"], card) for bundle in bundles]
     for bundle, artist in zip(bundles, artists, strict=True):
         for _ in range(WARM_UP):
             artist.draw(np.zeros(bundle.latent_size, np.float32))

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.cuda import CardSettings
 from bci.decoder.cut import LiveCutter, LiveRings
 from bci.decoder.epoch_cut import MarkedEpochs
 from bci.decoder.exchange import require_exchangeable
@@ -263,6 +264,7 @@ class Swap:
         decoder = OnnxDecoder(
             bundle,
             provider=spec["provider"],
+            card=CardSettings(**spec.get("card", {})),
             unlike=spec.get("unlike", "refuse"),
             clock=self.program.clock,
         )
