@@ -39,6 +39,20 @@ def quality(
             help="A condition, or a difference of two as faces-houses; several times. Else each condition."
         ),
     ] = None,
+    physiology: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recording of a pulse, of breathing or of both: a file of `bci record`, or another."
+        ),
+    ] = None,
+    pulse: Annotated[str | None, typer.Option(help="Label of its channel that holds the pulse.")] = None,
+    breath: Annotated[
+        str | None, typer.Option(help="Label of its channel that holds the breathing belt.")
+    ] = None,
+    physiology_start: Annotated[
+        float, typer.Option(help="Seconds in that recording at which the first volume began.")
+    ] = 0.0,
+    physiology_stream: Annotated[str | None, typer.Option(help="Which stream of that recording.")] = None,
     tr: Annotated[
         float | None, typer.Option(min=0.01, help="Seconds, where the files do not say their TR.")
     ] = None,
@@ -52,8 +66,9 @@ def quality(
     The steps are those of a live decoder, one volume after the other. `quality.html` shows translations, rotations,
     framewise displacement, DVARS and regions over time, temporal SNR of each voxel, and t maps where a design is given;
     `motion.tsv` has the numbers of each volume, and maps are NIfTI files. A volume that is missing, whose head is lost
-    or at which head or picture jumps is named, and is no part of the model. Exit status 0 whatever is found. Needs the
-    `fmri` extra.
+    or at which head or picture jumps is named, and is no part of the model. With --physiology the model of each slice
+    holds the phases of heart and breathing when it was taken (RETROICOR), and the volume of breath. Exit status 0
+    whatever is found. Needs the `fmri` extra.
     """
     output = use(json)
     with needing("fmri", "reading volumes"):
@@ -62,11 +77,15 @@ def quality(
     run = locate(run, Path())
     if not run.exists():
         raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes, or a session's folder.")
+    if physiology is None and (pulse or breath):
+        raise ConfigError("--pulse and --breath name channels: expected --physiology FILE beside them.")
     if contrast and design is None:
         raise ConfigError("--contrast is of a design: expected --design FILE beside it.")
     found = read_volumes(run, masks=masks, place=volume, tr=tr, series=series)
     if design is not None:
         found = found.with_design(design)
+    if physiology is not None:
+        found = found.with_physiology(physiology, pulse, breath, physiology_start, physiology_stream)
     facts = found.write(out, found.survey(contrast or ()))
     shown = {
         "missing": facts["missing"],

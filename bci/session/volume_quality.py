@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from bci.io.volumes.reference import BRAIN, VOLUME
 from bci.io.volumes.run_on_disk import volumes_of
 from bci.session.recorded import RecordedSession
 from bci.signal.run import Design, Run
+from bci.signal.volumes.physiology import Physiology
 from bci.signal.volumes.realign import brain
 from bci.signal.volumes.rigid import Affine, voxel_sizes_mm
 from bci.signal.volumes.survey import Surveyed, VolumeSurvey
@@ -39,6 +41,10 @@ class VolumeRun:
         Reference volume, affine, masks, and the design where there is one.
     mask : str
         Name of the brain's mask.
+    slice_times_s : tuple of float
+        When each slice is taken, from the beginning of its volume; empty where that is not known.
+    physiology : Physiology or None
+        Pulse and breathing on the run's time.
     """
 
     name: str
@@ -46,6 +52,8 @@ class VolumeRun:
     tr_s: float
     run: Run
     mask: str = "brain"
+    slice_times_s: tuple[float, ...] = ()
+    physiology: Physiology | None = None
 
     @classmethod
     def on_disk(
@@ -75,16 +83,18 @@ class VolumeRun:
             path, rate=None if tr is None else 1.0 / tr, stream=None if series is None else str(series)
         )
         volumes = list(recording.read(0, recording.n or 0))
+        # A multiband run's first volume may state the times of a single-band one.
+        first = [volume.series for volume in islice(volumes_of(path, series), 2)][-1]
         if masks is not None:
             run = run_of_folder(masks)
         else:
-            affine = next(volumes_of(path, series)).series.affine
             if place >= len(volumes) or not np.isfinite(volumes[place]).all():
                 raise ConfigError(
                     f"{path} has no whole volume at place {place}: choose another with --volume"
                 )
-            run = run_of_volume(volumes[place], affine)
-        return cls(path.name, volumes, 1.0 / recording.signal.rate, run)
+            run = run_of_volume(volumes[place], first.affine)
+        times = tuple(float(time) for time in first.slice_times)
+        return cls(path.name, volumes, 1.0 / recording.signal.rate, run, slice_times_s=times)
 
     @classmethod
     def in_session(cls, folder: Path) -> Self:
@@ -123,6 +133,44 @@ class VolumeRun:
         """Return it with other planned events."""
         return replace(self, run=replace(self.run, design=design))
 
+    def with_physiology(
+        self, path: Path, pulse: str | None, breath: str | None, start_s: float, stream: str | None = None
+    ) -> "VolumeRun":
+        """Return it with a recorded pulse and a trace of breathing.
+
+        Parameters
+        ----------
+        path : Path
+            Any recording, such as one of `bci record`.
+        pulse, breath : str or None
+            Labels of their channels.
+        start_s : float
+            Seconds in the recording at which the run's first volume began.
+        stream : str, optional
+            Which stream of the recording.
+
+        Raises
+        ------
+        BciError
+            If it cannot be read or has no such channel, or they are no pulse and no breathing.
+        """
+        recording = open_recording(path, stream=stream)
+        signal, samples = recording.signal, recording.read(0, recording.n or 0).astype(np.float64)
+        traces = []
+        for label in (pulse, breath):
+            if label is not None and label not in signal.channels:
+                there = ", ".join(signal.channels) or "no labels"
+                raise ConfigError(f"{path}: expected a channel {label!r}, came {there}")
+            traces.append(None if label is None else samples[:, signal.channels.index(label)])
+        return replace(self, physiology=Physiology(signal.rate, start_s, *traces))
+
+    def _nuisance(self) -> NDArray[np.float64] | None:
+        """Return the regressors of its physiology (volumes, slices, k); at mid-volume where slices have no times."""
+        if self.physiology is None:
+            return None
+        times = self.slice_times_s or (self.tr_s / 2.0,) * self.volumes[0].shape[2]
+        return self.physiology.columns(len(self.volumes), self.tr_s, times)
+
     @property
     def planned(self) -> Design:
         """Its planned events; ConfigError where there is none."""
@@ -156,7 +204,13 @@ class VolumeRun:
         design = self.run.design
         asked = contrasts or (sorted(set(design.conditions)) if design is not None else [])
         survey = VolumeSurvey(
-            self.run, len(self.volumes), self.tr_s, mask=self.mask, regions=self.regions, contrasts=asked
+            self.run,
+            len(self.volumes),
+            self.tr_s,
+            mask=self.mask,
+            regions=self.regions,
+            contrasts=asked,
+            physiology=self._nuisance(),
         )
         for volume in self.volumes:
             survey.add(volume)

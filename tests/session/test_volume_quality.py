@@ -72,6 +72,27 @@ def test_a_contrast_of_what_is_not_in_the_design_is_refused(run: Run, contrast: 
         VolumeSurvey(run, planted.N, planted.TR, contrasts=[contrast])
 
 
+def test_a_pulse_of_a_recording_is_taken_out_of_each_slice(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
+    from bci.session.volume_quality import VolumeRun
+
+    seconds = np.arange(0, planted.N * planted.TR + 9.0, 0.02)
+    rows = (f"{time:.2f},{np.cos(2 * np.pi * 1.13 * time):.4f}" for time in seconds)
+    (tmp_path / "body.csv").write_text("\n".join(["time,pulse", *rows]) + "\n")
+    times = tuple(np.linspace(0, 1.9, planted.SHAPE[2]).tolist())
+    at = 5.0 + np.arange(planted.N)[:, None] * planted.TR + np.array(times)
+    # Voxels beat against their neighbours, so that no motion of the head explains it.
+    sign = np.where(np.indices(planted.SHAPE)[:2].sum(axis=0) % 2, 1.0, -1.0) * run.mask("brain")
+    beats = 12.0 * np.cos(2 * np.pi * 1.13 * at + 0.5)[:, None, None, :] * sign
+    volumes = list((planted.volumes() + beats).astype(np.float32))
+    without = VolumeRun("r", volumes, planted.TR, run, slice_times_s=times)
+    body = without.with_physiology(tmp_path / "body.csv", "pulse", None, 5.0)
+    before, after = (float(np.nanmedian(one.survey(["faces"]).cleaned)) for one in (without, body))
+    assert after > 1.4 * before
+    with pytest.raises(ConfigError, match="expected a channel 'heart', came pulse"):
+        without.with_physiology(tmp_path / "body.csv", "heart", None, 5.0)
+
+
 def test_the_command_writes_page_numbers_and_maps(tmp_path: Path) -> None:
     nibabel = pytest.importorskip(
         "nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test"

@@ -1,7 +1,7 @@
 """A VolumeSurvey says how a run of volumes went: motion, change from volume to volume, steadiness, what answers.
 
 It runs the steps that a decoder runs, one volume after the other: `MotionCorrection`, `Dvars`, `MarkSpikes`, and an
-`IncrementalGlm` with drift, motion and, where a design is given, the response to each condition.
+`IncrementalGlm` with drift, motion and, where they are given, physiology and the response to each condition.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ from bci.signal.run import Design, Run
 from bci.signal.step import Step
 from bci.signal.types import Signal, Window
 from bci.signal.volumes.dvars import Dvars
-from bci.signal.volumes.glm import IncrementalGlm
 from bci.signal.volumes.motion import COLUMNS, FAULT, MotionCorrection, motion_regressors
 from bci.signal.volumes.nuisance import MarkSpikes
 from bci.signal.volumes.responses import ResponseGrid, drifts
 from bci.signal.volumes.running import RunningMoments
+from bci.signal.volumes.slice_glms import SliceGlms
 
 Array = NDArray[np.float64]
 Map = NDArray[np.float32]
@@ -136,6 +136,8 @@ class VolumeSurvey:
         Names of masks whose courses are wanted.
     contrasts : sequence of str
         Conditions of the run's design, ``"faces"``, or differences of two, ``"faces-houses"``.
+    physiology : (volumes, slices, k) array, optional
+        Regressors of each slice, along the third axis of the volumes (`physiology.Physiology.columns`).
 
     Raises
     ------
@@ -152,6 +154,7 @@ class VolumeSurvey:
         mask: str = "brain",
         regions: Sequence[str] = (),
         contrasts: Sequence[str] = (),
+        physiology: Array | None = None,
     ) -> None:
         reference = run.aligned_to()[0]
         self._mask = np.asarray(run.mask(mask), bool)
@@ -165,7 +168,12 @@ class VolumeSurvey:
         self._wanted = {name: _weights(name, conditions) for name in contrasts}
         steady = [np.ones((volumes, 1)), drifts("polynomial", volumes, tr_s), columns]
         self._steady = np.column_stack(steady)
-        self._glm = IncrementalGlm(self._steady.shape[1] + 6, voxels)
+        slices = np.nonzero(self._mask)[2]
+        if physiology is not None and physiology.shape[:2] != (volumes, self._mask.shape[2]):
+            raise ConfigError(
+                f"expected physiology of {volumes} volumes of {self._mask.shape[2]} slices, came {physiology.shape}"
+            )
+        self._glm = SliceGlms(self._steady.shape[1] + 6, slices, physiology)
         self._moments = RunningMoments(voxels)
         self._tr_s, self._volumes = tr_s, volumes
         self._motion: list[Array] = []
@@ -205,7 +213,7 @@ class VolumeSurvey:
         if missing or lost or spike:
             return
         self._moments.add(row, flags)
-        self._glm.add(np.concatenate([self._steady[place], motion_regressors(motion[None])[0]]), row)
+        self._glm.add(place, np.concatenate([self._steady[place], motion_regressors(motion[None])[0]]), row)
 
     def finish(self) -> Surveyed:
         """Return what the run showed."""
