@@ -28,6 +28,7 @@ from bci.signal.volumes.nuisance import MarkSpikes, RemoveNuisance
 from bci.signal.volumes.regions import RegionMeans
 from bci.signal.volumes.running import RunningZScore, TemporalSnr
 from bci.signal.volumes.slice_timing import SliceTiming
+from bci.signal.volumes.smoothing import SmoothVoxels
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 
 __all__ = ["STEPS", "Pick", "Pipeline", "RunningPipeline", "step_name"]
@@ -37,7 +38,7 @@ STEPS: tuple[type[Any], ...] = (
     BandPass, HighPass, LowPass, Notch, Decimate, CommonAverage, Bipolar, Pick, Scale, Saturation, Flat,
     Artefact, BandPower, BandCovariance, Covariance, Relabel, MaskVolume, Dvars,
     MotionCorrection, SingleTrialBetas, RunningZScore, TemporalSnr, RegionMeans, RemoveNuisance, MarkSpikes,
-    SliceTiming,
+    SliceTiming, SmoothVoxels,
 )  # fmt: skip
 
 

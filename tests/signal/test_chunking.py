@@ -22,6 +22,7 @@ from bci.signal.volumes.nuisance import MarkSpikes, RemoveNuisance
 from bci.signal.volumes.regions import RegionMeans
 from bci.signal.volumes.running import RunningZScore, TemporalSnr
 from bci.signal.volumes.slice_timing import SliceTiming
+from bci.signal.volumes.smoothing import SmoothVoxels
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 from bci.signal.windows import Windows, windows
 
@@ -124,6 +125,7 @@ def test_every_kind_of_step_is_under_test() -> None:
         RunningZScore,
         RemoveNuisance,
         SliceTiming,
+        SmoothVoxels,
     }
     assert {type(box) for box in BOXES} == set(STEPS) - elsewhere
 

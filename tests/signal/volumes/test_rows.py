@@ -22,6 +22,7 @@ from bci.signal.volumes.responses import drifts
 from bci.signal.volumes.rigid import matrix_of, voxel_sizes_mm
 from bci.signal.volumes.running import RunningMoments, RunningZScore, TemporalSnr
 from bci.signal.volumes.slice_timing import SliceTiming
+from bci.signal.volumes.smoothing import SmoothVoxels
 from bci.sim.scanner.head import head_affine, head_volume
 
 SHAPE, N = (20, 24, 12), 30
@@ -209,3 +210,28 @@ def test_slices_are_brought_to_the_begin_of_their_volume_whatever_the_chunks() -
     for wrong in (times[:-1], (*times[:-1], 2.0)):
         with pytest.raises(ConfigError, match="a time within the TR of 2 s for each of 12 slices"):
             SliceTiming(wrong).output(SIGNAL)
+
+
+def test_smoothing_stays_within_the_mask_and_leaves_an_even_row_even() -> None:
+    step = SmoothVoxels("brain", VOXELS, 20.0)
+    even = np.where(MASK, 7.0, 1000.0).astype("f4")[None]
+    values, _, _ = passed([MaskVolume("brain", VOXELS), step], samples=even)
+    assert np.allclose(values, 7.0, rtol=1e-5)
+    # Noise falls, and a single bright voxel is spread by the stated width.
+    point = np.zeros((1, *SHAPE), np.float32)
+    middle = tuple(np.argwhere(MASK).mean(axis=0).round().astype(int))
+    point[(0, *middle)] = 1.0
+    spread = np.zeros(SHAPE)
+    spread[MASK] = passed([MaskVolume("brain", VOXELS), step], samples=point)[0][0]
+    beside = spread[middle[0] + 1, middle[1], middle[2]] / spread[middle]
+    assert beside == pytest.approx(0.5 ** ((9.0 / 10.0) ** 2), rel=0.05)
+
+
+def test_smoothing_takes_a_marked_voxel_from_its_neighbours_and_nothing_from_it() -> None:
+    kernel = SmoothVoxels("brain", VOXELS, 20.0).with_run(RUN).start(Signal("rows", 0.5, (VOXELS,)))
+    rows, bad = np.full((1, VOXELS), 3.0, np.float32), np.zeros((1, VOXELS), bool)
+    rows[0, 40], bad[0, 40] = 1e6, True
+    values, flags = kernel(rows, bad)
+    assert np.allclose(values, 3.0, rtol=1e-4)
+    assert flags is not None
+    assert np.flatnonzero(flags[0]).tolist() == [40]
