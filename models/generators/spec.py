@@ -13,6 +13,9 @@ from models.generators.rules import Rule
 #: Name of the description in a package's folder, and of the graph beside it.
 DESCRIPTION, GRAPH = "generator.json", "generator.onnx"
 
+#: The file of a package that holds the network's weights, of those whose layers can be asked for.
+WEIGHTS = "weights.safetensors"
+
 
 class GeneratorSpec(Section):
     """A GeneratorSpec holds the content of generator.json.

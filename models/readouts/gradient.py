@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bci.errors import DataError
+from models.generators.layers import centre
 from models.readouts.scaling import Array
 
 
@@ -62,15 +62,7 @@ class ActivationLoss:
         return loss + LatentLoss()(predicted, true) if self.with_latent else loss
 
     def _centre(self, activations: Tensor) -> Tensor:
-        if self.crop is None:
-            return activations
-        if activations.ndim != 4 or min(activations.shape[2:]) < self.crop:
-            raise DataError(
-                f"expected activations (n, channels, height, width) of at least {self.crop} × {self.crop} to crop, "
-                f"came {tuple(activations.shape)}. Name a smaller crop or another layer."
-            )
-        top, left = ((size - self.crop) // 2 for size in activations.shape[2:])
-        return activations[:, :, top : top + self.crop, left : left + self.crop]
+        return centre(activations, self.crop)
 
 
 #: The layers of the generator that HYPER's variants predict.
@@ -83,8 +75,6 @@ def hyper_losses(
     numbers: Sequence[int] = HYPER_LAYERS,
 ) -> dict[str, Loss]:
     """Return the losses of HYPER's nine models: latents, each layer with the latents, each layer alone.
-
-    Not wired: ``dense`` in a training file has the latent loss; the others are for Python code.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ from models.generators.imported.reading import Asked, Reading, find_range, read_
 from models.generators.imported.trial import DRAWN, Tensor
 from models.generators.package import GeneratorPackage, require_place, save_package
 from models.generators.rules import Rule
-from models.generators.spec import GRAPH, GeneratorSpec
+from models.generators.spec import GRAPH, WEIGHTS, GeneratorSpec
 from models.provenance import versions
 
 #: Bytes of the largest file; protocol buffers end at 2 GiB.
@@ -139,12 +139,14 @@ def import_generator(file: Path, out: Path, asked: Asked, wish: Wish) -> Importe
     sheet = io.BytesIO()
     Image.fromarray(grid(shown, 12)).save(sheet, "PNG", optimize=True)
     unchanged = adapted == graph
-    files = {
+    files: dict[str, bytes | str] = {
         GRAPH: adapted,
         "samples.png": sheet.getvalue(),
         "reading.png": reading_sheet(shown[:8]),
         CARD: describe(spec, reading, unchanged=unchanged, alike=alike),
     }
+    if wish.origin is not None:
+        files[WEIGHTS] = wish.origin.read_bytes()
     return Imported(save_package(out, spec, files), reading, unchanged, alike)
 
 
