@@ -20,6 +20,8 @@ from models.generators.package import GeneratorPackage
 from models.generators.spec import WEIGHTS
 
 _LARGEST = 2**31 - 1
+#: Latents that pass a layer together.
+_AT_ONCE = 128
 
 
 def weights_of(generator: ImageGenerator) -> bytes:
@@ -103,9 +105,10 @@ class Layers:
     ) -> NDArray[np.float32]:
         """Return activations of a layer, or of its centre, flattened: (n, d) to (n, values)."""
         layer, found = self(number), []
+        rows = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
         with torch.no_grad():
-            for part in torch.from_numpy(np.ascontiguousarray(latents, np.float32)).split(128):
-                found.append(centre(layer(part), crop).flatten(1).numpy())
+            for start in range(0, len(rows), _AT_ONCE):
+                found.append(centre(layer(rows[start : start + _AT_ONCE]), crop).flatten(1).numpy())
         return np.concatenate(found)
 
 
