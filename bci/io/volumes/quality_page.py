@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _CURVES, _LOST, _SPIKE, _MISSING = ("#2b6c75", "#c9762b", "#7a4a6d"), "#e2a59f", "#f0d9a8", "#d5d9dc"
 _INK = "#1f272d"
 
+#: Least width of a picture of a map, pixels: what its colours mean must find room.
+_NARROWEST = 480
+
 #: t values at both ends of a map.
 _T_SHOWN = 6.0
 
@@ -188,7 +191,13 @@ def _faults(found: Surveyed) -> str:
         elif found.lost[place]:
             words = f"the head is lost: {fault_words(found.motion[place])}"
         else:
-            words = f"displaced by {found.displacement[place]:.2f} mm, DVARS {found.dvars[place]:.1f} %"
+            moved = found.displacement[place]
+            words = f"DVARS {found.dvars[place]:.1f} %"
+            words += (
+                f", displaced by {moved:.2f} mm"
+                if math.isfinite(moved)
+                else ", after one that is not corrected"
+            )
         rows.append([str(place), f"{place * found.tr_s:g}", escape(words)])
     return table(("volume", "seconds", "why it cannot be used"), rows, (0, 1)) if rows else ""
 
@@ -218,9 +227,9 @@ def traces_picture(found: Surveyed) -> bytes:
         axes.set_ylabel(label, color=_INK, fontsize=8)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
+    many[2].axhline(MarkSpikes().displacement_mm, color=_INK, lw=0.8, ls="--")
     for axes in many[2:4]:
         axes.set_ylim(bottom=0.0)
-    many[2].axhline(MarkSpikes().displacement_mm, color=_INK, lw=0.8, ls="--")
     many[-1].set_xlabel("seconds from the first volume", color=_INK, fontsize=8)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=130)
@@ -248,10 +257,13 @@ def map_picture(
     values: NDArray[np.float32], affine: Affine, low: float, high: float, ticks: Sequence[float] = ()
 ) -> NDArray[np.uint8]:
     """Return the slices of a map (x, y, z) in colour, left to the left, and below them what the colours mean."""
-    drawn = tiles(coloured(values, low, high), affine)
-    scale, width = 26, min(240, drawn.shape[1] - 60)
+    signed = low < 0.0 < high
+    colour = coloured(values, low, high, signed)
+    across = tiles(colour, affine, scale=1).shape[1]
+    drawn = tiles(colour, affine, scale=max(2, math.ceil(_NARROWEST / across)))
+    scale, width = 26, 240
     foot = np.zeros((scale, drawn.shape[1], 3), np.uint8)
-    foot[4:14, 8 : 8 + width] = coloured(np.linspace(low, high, width), low, high)[None]
+    foot[4:14, 8 : 8 + width] = coloured(np.linspace(low, high, width), low, high, signed)[None]
     whole = Image.fromarray(np.concatenate([drawn, foot]))
     pen = ImageDraw.Draw(whole)
     for tick in ticks or (low, (low + high) / 2, high):

@@ -13,6 +13,9 @@ _MAP = np.array(
     [(20, 18, 48), (58, 50, 124), (38, 118, 140), (80, 178, 110), (214, 212, 70), (255, 246, 200)]
 )
 
+#: The same where both signs are told apart: blue below, black at the middle, orange above.
+_SIGNED = np.array([(130, 200, 255), (40, 100, 190), (12, 14, 20), (190, 90, 30), (255, 205, 120)])
+
 #: Brightness from which a voxel is white, as a percentile.
 _WHITE = 99.5
 
@@ -39,15 +42,20 @@ def grey(volume: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.repeat(shade[..., None], 3, axis=-1)
 
 
-def coloured(values: NDArray[np.floating], low: float, high: float) -> NDArray[np.uint8]:
+def coloured(
+    values: NDArray[np.floating], low: float, high: float, signed: bool = False
+) -> NDArray[np.uint8]:
     """Return values, of any shape, as colours (…, 3) uint8 from dark at `low` to bright at `high`; NaN is black.
+
+    Where they are `signed`, the middle is dark, what is below it blue and what is above it orange.
 
     >>> coloured(np.array([0.0, 1.0, np.nan]), 0.0, 1.0).tolist()
     [[20, 18, 48], [255, 246, 200], [0, 0, 0]]
     """
     share = np.clip((np.asarray(values, np.float64) - low) / max(high - low, 1e-12), 0.0, 1.0)
-    at = np.linspace(0.0, 1.0, len(_MAP))
-    colour = np.stack([np.interp(share, at, _MAP[:, k]) for k in range(3)], axis=-1)
+    palette = _SIGNED if signed else _MAP
+    at = np.linspace(0.0, 1.0, len(palette))
+    colour = np.stack([np.interp(share, at, palette[:, k]) for k in range(3)], axis=-1)
     return np.where(np.isnan(share)[..., None], 0, colour.round()).astype(np.uint8)
 
 
