@@ -6,6 +6,7 @@ later window make a graph allocate is bounded apart from this, by the arena in `
 
 import importlib.util
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,8 +17,12 @@ from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ProviderError
 from bci.io.files.capped import ChildLimits, ask
 
-#: Seconds that a trial may take; a demo bundle takes 0.2.
+#: Seconds of processor time that a trial may take, whatever its files; a demo bundle takes 0.2.
 TIME_LIMIT_S = 60.0
+#: Seconds for each million bytes of file beside these: a large generator is loaded, optimised and run three times.
+PER_MEGABYTE_S = 0.5
+#: What the environment may say in their place, seconds: for a machine that needs longer.
+TIME_LIMIT = "BCI_TRIAL_SECONDS"
 
 #: Bytes for any graph: Python, NumPy and ONNX Runtime map 0.2 GiB; the rest is for activations.
 BASE_BYTES = 2 * 2**30
@@ -54,7 +59,7 @@ def chain_of(spec: BundleSpec, window: tuple[int, ...], precision: Precision = "
 
 
 def probe(
-    folder: Path, chains: Sequence[Chain], *, time_limit_s: float = TIME_LIMIT_S
+    folder: Path, chains: Sequence[Chain], *, time_limit_s: float | None = None
 ) -> dict[str, GraphFacts]:
     """Try every chain in a capped child process.
 
@@ -64,8 +69,8 @@ def probe(
         Where the graphs lie.
     chains : sequence of Chain
         What to try; inputs and outputs must have exactly the sizes stated.
-    time_limit_s : float
-        Seconds after which the child is killed.
+    time_limit_s : float, optional
+        Seconds after which the child is killed; by default `time_limit` of its files' size.
 
     Returns
     -------
@@ -87,12 +92,35 @@ def probe(
         )
     files = {name for chain in chains for _, name, _ in chain.graphs}
     arrays = sum(4 * math.prod(shape) for chain in chains for shape in chain.sizes().values())
+    stored = sum((folder / name).stat().st_size for name in files)
     limits = ChildLimits(
-        memory=BASE_BYTES + PER_BYTE * (sum((folder / name).stat().st_size for name in files) + arrays),
-        seconds=time_limit_s,
+        memory=BASE_BYTES + PER_BYTE * (stored + arrays),
+        seconds=time_limit(stored) if time_limit_s is None else time_limit_s,
         expected="graphs that load and run",
-        advice="Do not use it, or reduce its networks.",
+        advice=f"Do not use it, or reduce its networks; where only time is short, set {TIME_LIMIT}.",
     )
     request = {"folder": str(folder.resolve()), "chains": [asdict(c) for c in chains]}
     report = ask("bci.decoder.sandbox", request, limits, lambda words: BundleError(f"{folder}: {words}"))
     return {name: GraphFacts.from_plain(facts) for name, facts in report["facts"].items()}
+
+
+def time_limit(stored: int) -> float:
+    """Return how many seconds of processor time the trial of files of so many bytes may take.
+
+    Raises
+    ------
+    ProviderError
+        If the environment's `TIME_LIMIT` is no number of seconds.
+    """
+    said = os.environ.get(TIME_LIMIT)
+    if said is None:
+        return TIME_LIMIT_S + PER_MEGABYTE_S * stored / 1e6
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ProviderError(
+            f"{TIME_LIMIT}: expected seconds above 0, came {said!r}. Correct it, or leave it out."
+        )
+    return seconds

@@ -9,6 +9,7 @@ from torch import nn
 from models.export import export_generator
 from models.generators.frozen import checked
 from models.generators.interface import ImageGenerator
+from models.generators.untransposed import untransposed
 
 _HALVED_FROM = 1024  # numbers in a tensor from which storing it as float16 is worth a node
 
@@ -21,7 +22,7 @@ def round_to_half(network: nn.Module) -> None:
                 parameter.copy_(parameter.half().float())
 
 
-def draw_graph(generator: ImageGenerator, *, half: bool) -> bytes:
+def draw_graph(generator: ImageGenerator, *, half: bool, for_card: bool = False) -> bytes:
     """Write a generator as a graph: ``latent`` (n, d) → ``image`` (n, 3, height, width), for any n.
 
     Parameters
@@ -31,10 +32,19 @@ def draw_graph(generator: ImageGenerator, *, half: bool) -> bytes:
     half : bool
         Store large weights as float16, each with a cast to float32 that ONNX Runtime does once, at load; the
         weights are rounded accordingly.
+    for_card : bool
+        Write it without transposed convolutions (`models.generators.untransposed`).
+
+    Raises
+    ------
+    ValueError
+        If it holds a transposed convolution that cannot be written so.
     """
     network = generator.folded()
     if half:
         round_to_half(network)
+    if for_card:
+        network = untransposed(network)
     # The exporter reads weights with channels last as strided views of themselves.
     network = network.to(memory_format=torch.contiguous_format)
     graph = export_generator(network, generator.latent_size, any_batch=True)

@@ -52,11 +52,11 @@ class Learn(Protocol):
         ...
 
 
-def draw_graph(generator: ImageGenerator, *, half: bool) -> bytes:
+def draw_graph(generator: ImageGenerator, *, half: bool, for_card: bool = False) -> bytes:
     """Export as `models.generators.graphs.draw_graph` does, whatever the architecture."""
     from models.generators import graphs
 
-    return graphs.draw_graph(generator, half=half)
+    return graphs.draw_graph(generator, half=half, for_card=for_card)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,8 @@ class GeneratorKind:
     learn : Learn, optional
         How it is trained; None where a system does.
     export : callable
-        Takes a generator in evaluation mode and ``half``; returns its ONNX graph.
+        Takes a generator in evaluation mode, ``half`` and, where the training file asks for it, ``for_card``; returns
+        its ONNX graph.
     extra : str
         The extra of this distribution that training needs.
     """

@@ -55,6 +55,9 @@ class PackageSettings(Section):
     """Of truncation, standard deviations."""
     half: bool = False
     """Store weights as float16; they are computed with as float32."""
+    for_card: bool = False
+    """Write no transposed convolutions, whose bits an NVIDIA card need not repeat: for a generator that is to run on
+    one. On a processor it draws the same, but takes longer."""
 
 
 class GeneratorFile(Protocol):

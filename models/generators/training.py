@@ -127,7 +127,9 @@ def write_package(
         ),
     )
     files: dict[str, bytes | str] = {
-        GRAPH: generator_kind(config.kind).export(generator, half=shipped.half),
+        GRAPH: generator_kind(config.kind).export(
+            generator, half=shipped.half, **({"for_card": True} if shipped.for_card else {})
+        ),
         "training.json": json.dumps(learned.history, indent=1) + "\n",
         CARD: "",
     }

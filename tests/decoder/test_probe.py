@@ -13,9 +13,9 @@ import pytest
 from onnx import TensorProto, helper
 from tiny_bundle import generator, model, readout, tensor, whole
 
-from bci.decoder.probe import probe
+from bci.decoder.probe import TIME_LIMIT, probe, time_limit
 from bci.decoder.sandbox import Chain
-from bci.errors import BundleError
+from bci.errors import BundleError, ProviderError
 
 WINDOW, LATENT, IMAGE = (4, 2), 1, (2, 2)
 
@@ -101,6 +101,18 @@ def test_a_graph_that_never_ends_is_stopped(tmp_path: Path, write: Write) -> Non
     assert "within 2 s" in said
     assert time.monotonic() - began < 60
     assert {child.pid for child in psutil.Process().children()} == before
+
+
+def test_large_graphs_have_longer_and_the_environment_may_say_how_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(TIME_LIMIT, raising=False)
+    assert (time_limit(0), time_limit(10**9)) == (60.0, 560.0)
+    monkeypatch.setenv(TIME_LIMIT, "900")
+    assert time_limit(10**9) == 900.0
+    monkeypatch.setenv(TIME_LIMIT, "soon")
+    with pytest.raises(ProviderError, match="BCI_TRIAL_SECONDS: expected seconds above 0, came 'soon'"):
+        time_limit(0)
 
 
 def test_external_data_is_refused(tmp_path: Path, write: Write) -> None:

@@ -22,6 +22,7 @@ from models.generators.frozen import for_decoder
 from models.generators.graphs import draw_graph, round_to_half
 from models.generators.interface import build, normaliser, parameter_count
 from models.generators.rules import truncated
+from models.generators.untransposed import untransposed
 
 
 def small(seed=0):
@@ -155,6 +156,28 @@ def test_the_exported_graph_draws_the_same_at_every_batch(graphs, half):
         assert drawn.shape == (n, 3, 16, 16)
         assert np.abs(drawn - expected).max() <= 1e-5
     assert not read_facts(graph, "generator.onnx").control_flow
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_graph_for_a_card_draws_the_same_without_transposed_convolutions(graphs, half):
+    graph = draw_graph(small(), half=half, for_card=True)
+    assert "ConvTranspose" in read_facts(graphs[half], "generator.onnx").nodes
+    assert "ConvTranspose" not in read_facts(graph, "generator.onnx").nodes
+    assert len(graph) < 1.2 * len(graphs[half])
+    z = np.random.default_rng(3).standard_normal((3, 12), np.float32)
+    drawn = [
+        onnxruntime.InferenceSession(one, providers=["CPUExecutionProvider"]).run(["image"], {"latent": z})[0]
+        for one in (graphs[half], graph)
+    ]
+    assert drawn[0].std() > 0.01
+    assert np.abs(drawn[0] - drawn[1]).max() <= 1e-6
+
+
+def test_a_transposed_convolution_of_another_kind_is_refused():
+    with pytest.raises(
+        ValueError, match=r"expected a transposed convolution that doubles .* for_card = false"
+    ):
+        untransposed(torch.nn.Sequential(torch.nn.ConvTranspose2d(3, 3, 4, stride=2)))
 
 
 def test_weights_in_half_the_space_take_half_the_space(graphs):

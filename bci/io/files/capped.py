@@ -10,6 +10,7 @@ on Linux, and on all systems the parent checks it every few milliseconds and kil
                 answer, or a refusal      <──       handle(request)
 """
 
+import contextlib
 import json
 import os
 import stat
@@ -28,6 +29,9 @@ from bci.errors import BciError
 PATIENCE = 5.0
 
 _LOOK_EVERY_S = 0.01
+
+#: Seconds that are given to the end of a child that was killed.
+_ENDS_WITHIN_S = 10.0
 
 #: Bytes that are read of a child's answer and of its last log line.
 _LONGEST_ANSWER = 16 << 20
@@ -108,7 +112,9 @@ def ask(
             wait_within(child, limits, refuse)
         finally:
             child.kill()
-            child.wait()
+            # A child that hangs in a driver outlives even that: then it is left behind, and the caller goes on.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_ENDS_WITHIN_S)
         answer = _last_line(reply_file)
         if child.returncode != 0 or not answer:
             raise refuse(

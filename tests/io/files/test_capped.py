@@ -86,3 +86,19 @@ def test_the_parent_alone_bounds_memory_where_the_platform_does_not() -> None:
     finally:
         greedy.kill()
         greedy.wait()
+
+
+def test_a_child_that_outlives_its_kill_is_left_behind(child: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = subprocess.Popen.wait
+    waited: list[tuple[subprocess.Popen[bytes], float | None]] = []
+
+    def never(process: "subprocess.Popen[bytes]", timeout: float | None = None) -> int:
+        waited.append((process, timeout))
+        raise subprocess.TimeoutExpired(process.args, timeout or 0.0)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", never)
+    limits = ChildLimits(LIMITS.memory, 0.0, LIMITS.expected, LIMITS.advice)
+    with pytest.raises(ConfigError, match="within 0 s"):
+        ask(child, {"do": "hang"}, limits, ConfigError)
+    assert all(timeout is not None for _, timeout in waited)  # no wait without an end
+    ends(waited[-1][0])
