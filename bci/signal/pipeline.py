@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from bci.errors import ConfigError, nearest
+from bci.signal.measured import LARGEST, all_measured
 from bci.signal.run import Run
 from bci.signal.step import EventKernel, Kernel, ListeningKernel, RunStep, SideKernel, Step
 from bci.signal.steps.features import BandCovariance, BandPower, Covariance
@@ -55,18 +56,6 @@ def step_name(step: type[Any]) -> str:
 MOST_STEPS = 64
 
 _BY_NAME = {step_name(step): step for step in STEPS}
-
-#: Values beyond this are no measurement in any unit, and their square would leave float32: treated as NaN.
-LARGEST = 1e15
-
-
-def all_measured(samples: Samples) -> bool:
-    """Return whether no value is beyond `LARGEST` or not a number."""
-    if samples.dtype.kind != "f":
-        return True
-    # Both are NaN when any value is, and then neither comparison holds.
-    lowest, highest = np.minimum.reduce(samples, axis=None), np.maximum.reduce(samples, axis=None)
-    return bool(lowest >= -LARGEST and highest <= LARGEST)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import signal as dsp
 
 from bci.errors import ConfigError
-from bci.signal.pipeline import LARGEST, Pipeline
+from bci.signal.measured import LARGEST
+from bci.signal.pipeline import Pipeline
 from bci.signal.step import TOLERANCE, Step
 from bci.signal.steps.features import BandPower, Covariance
 from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch, Sos

@@ -40,7 +40,7 @@ from bci.memory.hot import Hops
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream, follow
 from bci.signal.clock import Clock
-from bci.signal.pipeline import all_measured
+from bci.signal.measured import all_measured
 from bci.signal.quality.stamping import Stamping
 from bci.signal.types import MarkKind, Signal, Times, Window
 
