@@ -5,9 +5,9 @@ Nothing is downloaded, and what is there is tried in a capped child before it is
 features (n, …), normalised inside or by the constants below; ``lpips.onnx`` takes two pictures. A profile says at which
 size each network sees pictures: published tables differ in that, and their numbers cannot be compared across profiles.
 
-FID, KID, the inception score and the FaceNet distance are defined for one network at one size (Inception's at 299²,
-FaceNet's at 160²) and one way to resize. Here a network sees pictures at the profile's size, and which weights a file
-holds is not known, so these rows are named after what they are: a distance, the file, the size.
+FID, KID and the inception score are defined for one network at one size (Inception's at 299²) and one way to resize.
+Here a network sees pictures at the profile's size, and which weights a file holds is not known, so these rows are named
+after what they are: a distance, the file, the size. A face network sees them at FaceNet's own size and normalisation.
 """
 
 from collections.abc import Mapping
@@ -37,6 +37,8 @@ _THREADS = 0
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _SIGNED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+#: Of FaceNet: (level − 127.5) / 128.
+_FACES = ((0.5, 0.5, 0.5), (128 / 255, 128 / 255, 128 / 255))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ SCORES = (
     NetworkScore("EffNet", "efficientnet_b1.onnx", "distance", "lower"),
     NetworkScore("SwAV", "swav.onnx", "distance", "lower"),
     NetworkScore("LPIPS", "lpips.onnx", "pairwise", "lower", *_SIGNED),
-    NetworkScore("distance of facenet at {size}²", "facenet.onnx", "unit distance", "lower", *_SIGNED),
+    NetworkScore("distance of facenet at {size}²", "facenet.onnx", "unit distance", "lower", *_FACES),
     NetworkScore("Fréchet distance of inception_pool at {size}²", "inception_pool.onnx", "fréchet", "lower"),
     NetworkScore("kernel distance of inception_pool at {size}²", "inception_pool.onnx", "kernel", "lower"),
     NetworkScore(
@@ -89,10 +91,11 @@ SCORES = (
 #: for it.
 PROFILES: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
-        "brain-diffuser": MappingProxyType({"": 224}),
+        "brain-diffuser": MappingProxyType({"": 224, "facenet.onnx": 160}),
         "mindeye": MappingProxyType(
             {
                 "": 224,
+                "facenet.onnx": 160,
                 "alexnet_2.onnx": 256,
                 "alexnet_5.onnx": 256,
                 "inception_pool.onnx": 342,

@@ -124,7 +124,7 @@ def test_no_row_bears_the_name_of_a_score_that_is_defined_at_another_size(pair):
         names = [row.name for row in score_networks(*pair, None, profile=profile)]
         assert not {"FID", "KID", "Inception score", "FaceNet distance"} & set(names)
         assert f"Fréchet distance of inception_pool at {side}²" in names
-        assert "distance of facenet at 224²" in names
+        assert "distance of facenet at 160²" in names
 
 
 def test_a_profile_sets_the_size_and_what_does_not_fit_is_named(tmp_path, pair):
