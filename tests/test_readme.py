@@ -190,6 +190,7 @@ def row_of(command):
             "hyper-insilico-fmri",
             "bci train configs/hyper-insilico-fmri-train.toml --out models/bundles/hyper-insilico-fmri",
         ),
+        ("fmri-hyper", "bci train configs/fmri-hyper-train.toml --out models/bundles/fmri-hyper"),
     ],
 )
 def test_the_scores_of_the_closed_loop_are_those_in_its_bundles(name, command):

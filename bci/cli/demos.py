@@ -17,7 +17,13 @@ TOO_CLEAR = (
 )
 
 #: The example that each demonstration is.
-_CLOSED_LOOP, _ALPHA = "hyper-insilico.toml", "demo.toml"
+_CLOSED_LOOP, _FMRI, _ALPHA = "hyper-insilico.toml", "fmri-hyper.toml", "demo.toml"
+
+#: How fast a demonstration of fMRI is played, in times real time: with it a TR of 1.5 s takes less than 0.2 s.
+FMRI_SPEED = 8.0
+
+#: Median over voxels of the single-trial signal-to-noise ratio of the participant in a scanner.
+FMRI_SNR = 0.05
 
 #: Parts of a trial, which pass faster where the participant does.
 _TIMES = {"stimulus_s": None, "feedback_s": None, "blank_s": None, "lead_in_s": 2.0}
@@ -37,7 +43,22 @@ def closed_loop(snr: float, *, headless: bool, speed: float, seed: int) -> "Sess
     seed : int
         Number that fixes the participant's session and the order of the faces.
     """
-    values = _example(_CLOSED_LOOP)
+    return _faster(_CLOSED_LOOP, snr, headless=headless, speed=speed, seed=seed)
+
+
+def fmri(snr: float, *, headless: bool, speed: float, seed: int) -> "SessionConfig":
+    """Return the closed loop through a simulated scanner: ``configs/fmri-hyper.toml``, every face once.
+
+    Parameters
+    ----------
+    snr, headless, speed, seed
+        As of `closed_loop`.
+    """
+    return _faster(_FMRI, snr, headless=headless, speed=speed, seed=seed)
+
+
+def _faster(example: str, snr: float, *, headless: bool, speed: float, seed: int) -> "SessionConfig":
+    values = _example(example)
     source, experiment = values["source"], values["experiment"]
     # Sessions that the decoder was trained and scored on come before the example's.
     source |= {"snr": snr, "speed": speed, "session": source["session"] + seed}

@@ -45,13 +45,21 @@ def demo(
     alpha: Annotated[
         bool, typer.Option("--alpha", help="A simulated alpha rhythm instead: an eye that opens and closes.")
     ] = False,
+    fmri: Annotated[
+        bool,
+        typer.Option(
+            "--fmri", help="A participant in a simulated scanner instead: volumes as files, betas, faces."
+        ),
+    ] = False,
     recording: Annotated[
         Path | None,
         typer.Option(help="Play this recording through the alpha decoder instead (EDF, XDF, FIF, BDF …)."),
     ] = None,
     seconds: Seconds = None,
     headless: Headless = False,
-    speed: Annotated[float, typer.Option(min=0.1, max=100, help="Times real time.")] = 1.0,
+    speed: Annotated[
+        float | None, typer.Option(min=0.1, max=100, help="Times real time; else 1, with --fmri 8.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which session of the simulated participant.")] = 0,
     out: Out = Path("sessions"),
     json: Json = False,
@@ -67,9 +75,16 @@ def demo(
     needs 64-channel EEG at 160 Hz (PhysioNet's eegmmidb). **--alpha** does the same with a simulator, whose eyes open
     and close every 8 s. In each case the samples travel through Lab Streaming Layer, the decoder and the display
     exactly as they would from an amplifier.
+
+    With **--fmri** the participant lies in a simulated scanner: volumes of its moving head are written as DICOM files
+    at the end of each TR and watched as a scanner's folder is; motion is taken out, and each trial's beta is decoded as
+    it comes, eight times as fast as in a scanner. It needs the `fmri` extra.
     """
     output = use(json)
     open_nursery()
+    if fmri and (alpha or recording is not None):
+        raise ConfigError("--fmri is the participant in a scanner; leave out --alpha and --recording")
+    speed = speed or (demos.FMRI_SPEED if fmri else 1.0)
     if recording is not None:
         recording = find_given(recording, "bci demo --recording", RECORDING)
     if (alpha or recording is not None) and snr is not None:
@@ -85,6 +100,14 @@ def demo(
     elif alpha:
         config = demos.alpha({"kind": "simulate", "seed": seed, "speed": speed}, headless=headless)
         seconds = seconds or 24.0
+    elif fmri:
+        ratio = demos.FMRI_SNR if snr is None else snr
+        config = demos.fmri(ratio, headless=headless, speed=speed, seed=seed)
+        output.say(
+            f"A SIMULATED participant in a simulated scanner looks at faces, {speed:g} times as fast as one would: a "
+            f"volume every 1.5 s of its time, single trials at a signal-to-noise ratio of {ratio:g} in the median voxel"
+            + (": noise alone, so there is nothing to read." if ratio == 0 else " (--snr 0 is noise alone).")
+        )
     else:
         ratio = demos.SNR if snr is None else snr
         config = demos.closed_loop(ratio, headless=headless, speed=speed, seed=seed)

@@ -51,7 +51,7 @@ class DecoderSettings(SessionSection):
     name: PartName | None = None
     """What it is called in this session; needed where there are several."""
     bundle: PathText
-    """Folder of the bundle, or the name of a shipped one: alpha, hyper-insilico, hyper-insilico-fmri."""
+    """Folder of the bundle, or the name of a shipped one: alpha, hyper-insilico, hyper-insilico-fmri, fmri-hyper."""
     provider: Literal["cpu", "cuda"] = "cpu"
     """Asking for cuda where there is none is an error, never a silent change to the CPU."""
     device: int = Field(default=0, ge=0, le=63)

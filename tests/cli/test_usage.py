@@ -65,7 +65,12 @@ def test_what_is_not_there_is_status_2_and_named(
 
 @pytest.mark.parametrize(
     "words",
-    [("--alpha", "--snr", 0), ("--alpha", "--recording", __file__), ("--recording", __file__, "--snr", 1)],
+    [
+        ("--alpha", "--snr", 0),
+        ("--fmri", "--alpha"),
+        ("--alpha", "--recording", __file__),
+        ("--recording", __file__, "--snr", 1),
+    ],
 )
 def test_demos_that_contradict_each_other_are_refused(tmp_path: Path, words: tuple[object, ...]) -> None:
     done = call("demo", *words, "--headless", "--out", tmp_path / "out", "--json")

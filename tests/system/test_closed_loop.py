@@ -110,6 +110,9 @@ def test_the_shipped_closed_loop_can_run_and_epochs_without_markers_are_refused(
         checked = call("check", configs / f"{name}.toml", "--json")
         assert checked.status == 0, checked.words
         assert checked.result["trials"] == 48
+    scanned = call("check", configs / "fmri-hyper.toml", "--json")
+    assert scanned.status == 0, scanned.words
+    assert scanned.result["trials"] == 24
     text = (configs / "hyper-insilico.toml").read_text(encoding="utf-8")
     alone = tmp_path / "alone.toml"
     alone.write_text(text[: text.index("[experiment]")])
