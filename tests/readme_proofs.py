@@ -178,7 +178,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "models/test_own_pictures.py::test_pictures_that_were_not_fitted_on_are_told_and_drawn_by_the_bundle",
     ),
     "The bundles of that sort": (
-        f"{README}test_the_bundles_that_draw_what_was_seen_are_two_and_of_a_simulated_subject",
+        f"{README}test_the_bundles_that_draw_what_was_seen_are_three_and_of_a_simulated_subject",
     ),
     "With your amplifier": (LINKS, "$ bci check configs/amplifier.toml"),
     "Start its LSL program": (

@@ -137,13 +137,13 @@ def test_the_demo_is_four_times_as_clear_as_the_participant_is_by_default():
     assert "That ratio is four times the participant's own default of 0.1" in WORDS
 
 
-def test_the_bundles_that_draw_what_was_seen_are_two_and_of_a_simulated_subject():
+def test_the_bundles_that_draw_what_was_seen_are_three_and_of_a_simulated_subject():
     epochs = [bundle for bundle in map(Bundle.load, SHIPPED) if bundle.cut.needs_markers]
     drawing = [bundle for bundle in epochs if bundle.spec.result.kind == "picture"]
-    assert len(drawing) == 2
+    assert len(drawing) == 3
     assert all(bundle.spec.scores["simulated"] for bundle in drawing)
     assert (
-        "The bundles of that sort that come with it, the two of the closed loop, were trained on one simulated subject"
+        "The bundles of that sort that come with it, the three of the closed loop, were trained on one simulated subject"
         in WORDS
     )
 
