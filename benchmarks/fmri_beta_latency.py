@@ -128,11 +128,11 @@ def measure_betas(trials: int, voxels: int) -> int:
         path = write_session(folder, run_source_id(NAME, series), volumes[0], voxels, trials)
         watch = subprocess.Popen(
             [*bci, "volumes", "watch", str(incoming), "--source-id", NAME, "--wait", "120"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
-            assert watch.stderr is not None
-            watch.stderr.readline()
+            assert watch.stdout is not None
+            watch.stdout.readline()
             session = subprocess.Popen(
                 [*bci, "run", str(path), "--out", str(folder / "out"), "--json"],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
