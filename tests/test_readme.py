@@ -143,8 +143,8 @@ def test_the_bundles_that_draw_what_was_seen_are_three_and_of_a_simulated_subjec
     assert len(drawing) == 3
     assert all(bundle.spec.scores["simulated"] for bundle in drawing)
     assert (
-        "The bundles of that sort that come with it, the three of the closed loop, were trained on one simulated subject"
-        in WORDS
+        "The bundles of that sort that come with it, the three of the closed loop, were trained on one simulated "
+        "subject" in WORDS
     )
 
 
