@@ -91,7 +91,7 @@ def write_session(folder: Path, source_id: str, reference: np.ndarray, voxels: i
     path.write_text(
         f"""
 name = "{NAME}"
-network = "machine"
+network = "lab"
 [stream]
 source_id = {json.dumps(source_id)}
 timeout_s = 120
