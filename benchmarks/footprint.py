@@ -1,5 +1,6 @@
 """A footprint is a running session's use of its machine: private memory, open files, shared segments."""
 
+import os
 import re
 import sys
 import time
@@ -63,6 +64,10 @@ class Watcher:
         if not self.key:
             self.key = key_of(supervisor.folder)
             self.processes |= {n: psutil.Process(c.process.pid) for n, c in supervisor.children.items()}
+            # What programs were forked from is part of what the session takes.
+            parents = {psutil.Process(c.process.pid).ppid() for c in supervisor.children.values()}
+            for parent in parents - {os.getpid()}:
+                self.processes["nursery"] = psutil.Process(parent)
         for name, process in self.processes.items():
             self._files[name] = min(open_files(process), self._files.get(name, sys.maxsize))
         now = time.perf_counter()

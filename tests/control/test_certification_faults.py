@@ -84,11 +84,28 @@ def test_of_a_killed_decoder_everything_planted_is_found(tmp_path: Path) -> None
     assert report.injected_at == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize(("again", "complaints"), [(20.2, set()), (20.6, {"neutral_s", "neutral_grey"})])
+def test_a_decoder_that_is_back_before_its_picture_is_too_old_owes_no_neutral_one(
+    tmp_path: Path, again: float, complaints: set[str]
+) -> None:
+    session = with_pictures(tmp_path, until=AT, again=again)
+    session.say(AT + 0.08, "supervisor ERROR decode died with exit status -9: restart 1 of 3")
+    session.say(AT + 0.09, "supervisor INFO decode started as process 7")
+    session.say(AT + 0.15, "supervisor WARNING decode works again after 0.1 s")
+    session.mark(AT + 0.08, "rig", "restart", 1)
+    session.mark(AT + 0.15, "decode", "pipeline_reset")
+    seen = seen_of(session.write(), died("decode"))
+    assert math.isnan(seen.neutral_after)
+    assert seen.decoding_after == pytest.approx(again - AT - 0.005)
+    assert seen.picture_after == pytest.approx(again - AT)
+    assert failed(judge(died("decode"), seen, RULES, 0.0)) == complaints
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
         ({"neutral_after": 0.32}, "neutral_s"),
-        ({"neutral_after": math.nan}, "neutral_s"),
+        ({"neutral_after": math.nan}, "neutral_s"),  # in three seconds without pictures
         ({"neutral_digest": "another picture"}, "neutral_grey"),
         ({"decoding_after": 10.2}, "decoding_again_s"),
         ({"decoding_after": math.nan}, "decoding_again_s"),

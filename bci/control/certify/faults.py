@@ -178,12 +178,16 @@ def judge(broken: Broken, seen: Seen, rules: FaultRules, begun: float) -> FaultR
     )
     if name in _TELLING and watched:
         limit = rules.neutral_limit(broken.program)
-        grey = seen.neutral_digest == rules.neutral_digest
-        checks += [
-            Check("neutral_s", "neutral picture after the fault", seen.neutral_after, limit, "s"),
-            Fact("neutral_grey", "every pixel of it grey", "yes" if grey else "no", grey),
-            again,
-        ]
+        if math.isnan(seen.neutral_after) and seen.interrupted_s <= limit:
+            words = f"none was due: pictures came again after {text_of(seen.interrupted_s, 's')}"
+            checks.append(Fact("neutral_s", "neutral picture after the fault", words, True))
+        else:
+            grey = seen.neutral_digest == rules.neutral_digest
+            checks += [
+                Check("neutral_s", "neutral picture after the fault", seen.neutral_after, limit, "s"),
+                Fact("neutral_grey", "every pixel of it grey", "yes" if grey else "no", grey),
+            ]
+        checks.append(again)
     elif name == "display":
         checks.append(
             Check(

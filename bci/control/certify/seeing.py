@@ -144,10 +144,13 @@ def look(
         if row["valid"] == "1" and at - BEFORE_S <= number(row, "published") <= end
     )
     decoding = next((time for time in published if time >= max(interruption, 0.0)), math.nan)
-    if not watched:
-        # Nothing on the screen says when it was interrupted: the longest time without a reconstruction does.
+    if not watched or (neutral is None and name != "display"):
+        # Nothing on the screen says when it was interrupted: the longest time without a reconstruction does. A program
+        # that is back before its last picture is too old leaves no neutral one.
         gaps = [(b - a, b) for a, b in itertools.pairwise(published) if b >= 0]
         decoding = max(gaps)[1] if gaps else math.nan
+        frames = (number(row, "flip") - at for row in changes if row["kind"] == "frame")
+        picture = next((flip for flip in frames if flip >= decoding), math.nan)
     marks = [row for row in traces.marks if at <= number(row, "time") <= end]
     return Seen(
         neutral_after=_after(neutral, at),
