@@ -287,7 +287,7 @@ def _of_decoder(which: str, name: str, row: Any) -> Iterator[Alarm]:
             f"{count} value{'s' * (count != 1)} (regions, voxels or betas) cannot be read from the newest volume: a "
             "warm-up or a model's first volumes still last, or the volume is missing, cut short or a spike.",
             "Wait for the end of the warm-up. Where it lasts longer, marks.csv says what came.",
-            over=f"{which}all is read from volumes again",
+            over=f"{which}volumes are read again, or their head is lost",
             urgent=False,
         )
 
