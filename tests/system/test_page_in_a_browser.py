@@ -1,6 +1,7 @@
 """The operator's page in a real browser: signals move, two clicks end the session, and no request leaves it."""
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -91,7 +92,7 @@ def _look(browser: "Browser", out: Path, process: "subprocess.Popen[str]") -> Se
     browser.show(seen.url)
     wait_for(lambda: (browser.columns("traces").get("x") or [0.0])[0] < -3.9, "signals over the whole width")
     seen.banners["running"] = browser.text(BANNER)
-    for _ in range(2):
+    for _ in range(4):
         seen.traces.append((time.monotonic(), browser.columns("traces")))
         time.sleep(1.0)
     shot = browser.driver.get_screenshot_as_png()
@@ -113,14 +114,21 @@ def _look(browser: "Browser", out: Path, process: "subprocess.Popen[str]") -> Se
 
 
 def test_signals_move_across_the_page_as_time_passes(seen: Seen) -> None:
-    (before, first), (after, second) = seen.traces
-    old, new = _first_channel(first), _first_channel(second)
+    # A busy machine may be late to draw what one of the looks saw: one pair of the three shows it as time passed.
+    pairs = [_moved(*pair) for pair in itertools.pairwise(seen.traces)]
+    assert any(likeness > 0.9 and abs(moved - passed) < 0.35 for likeness, moved, passed in pairs), pairs
+
+
+def _moved(
+    before: tuple[float, dict[str, list[float]]], after: tuple[float, dict[str, list[float]]]
+) -> tuple[float, float, float]:
+    """Return how alike two looks are where they are most alike, how far one moved until then, and the time between."""
+    old, new = _first_channel(before[1]), _first_channel(after[1])
     at, lags = np.arange(-1.8, -0.3, 0.01), np.arange(0.5, 2.0, 0.01)
     then = np.interp(at, *old)
     likeness = [np.corrcoef(then, np.interp(at - lag, *new))[0, 1] for lag in lags]
     best = int(np.argmax(likeness))
-    assert likeness[best] > 0.9
-    assert lags[best] == pytest.approx(after - before, abs=0.35)
+    return float(likeness[best]), float(lags[best]), after[0] - before[0]
 
 
 def _first_channel(columns: dict[str, list[float]]) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from sessions import finish, only_folder, rows_in, segments_of, start, wait_for
+from sessions import finish, only_folder, segments_of, start, wait_for
 from tiny_bundle import tiny_bundle
 
 from bci.config.session import parse_session
@@ -49,9 +49,7 @@ def test_latents_are_drawn_shown_and_recorded_and_a_renderer_that_hangs_is_repla
     config = tmp_path / "points.toml"
     config.write_text(LATENTS.format(bundle=json.dumps(str(bundle.folder))))
     process = start("run", config, "--out", tmp_path / "out", "--json")
-    wait_for(
-        lambda: bool(found := only_folder(tmp_path / "out")) and rows_in(found / "trials.csv") > 2, "trials"
-    )
+    wait_for(lambda: whole_trials(tmp_path / "out") > 2, "trials")
     session = only_folder(tmp_path / "out")
     assert session is not None
     log = (session / "log.txt").read_text(encoding="utf-8")
@@ -77,6 +75,13 @@ def test_latents_are_drawn_shown_and_recorded_and_a_renderer_that_hangs_is_repla
     assert segments_of(session) == set()
 
 
+def whole_trials(out: Path) -> int:
+    """Return how many trials of the one session under `out` are over, and were shown."""
+    folder = only_folder(out)
+    table = folder / "trials.csv" if folder else None
+    return table.read_text("utf-8").count(",shown,") if table and table.exists() else 0
+
+
 def test_an_experiment_begins_pauses_goes_on_and_ends_by_orders_and_the_recording_says_when(
     tmp_path: Path,
 ) -> None:
@@ -88,16 +93,21 @@ def test_an_experiment_begins_pauses_goes_on_and_ends_by_orders_and_the_recordin
         "display": {"kind": "headless", "max_png": 0, "contact_sheet": 0},
         "experiment": words | {"lead_in_s": 0.2, "begin": "order", "on_pause": "repeat"},
     }  # fmt: skip
-    steps = iter([(0.3, START), (1.5, PAUSE), (2.5, RESUME), (3.5, ABORT)])
+    # Seconds and whole trials since the order before.
+    steps = iter([(0.3, 0, START), (1.0, 2, PAUSE), (1.0, 0, RESUME), (0.5, 2, ABORT)])
     due = next(steps)
+    since = (0.0, 0)
     orders: list[Order] = []
 
     def observe(supervisor: Supervisor) -> object:
-        nonlocal due
-        if supervisor.state is SessionState.RUNNING and supervisor.snapshot().elapsed > due[0]:
-            orders.append(supervisor.order("engine", due[1]))
-            due = next(steps, (float("inf"), ""))
-        return supervisor.snapshot().elapsed > 20.0
+        nonlocal due, since
+        now = (supervisor.snapshot().elapsed, whole_trials(tmp_path / "out"))
+        if supervisor.state is SessionState.RUNNING and all(
+            a - b >= c for a, b, c in zip(now, since, due, strict=False)
+        ):
+            orders.append(supervisor.order("engine", due[2]))
+            since, due = now, next(steps, (float("inf"), 0, ""))
+        return now[0] > 60.0
 
     supervisor = supervise(parse_session(values, tmp_path, "orders"), tmp_path / "out", observe)
     summary = supervisor.run()
