@@ -163,5 +163,7 @@ def test_no_request_leaves_the_pages_own_host(seen: Seen) -> None:
     asked = [urlsplit(url) for url in seen.requests if not url.startswith(("data:", "blob:"))]
     assert {url.scheme for url in asked} == {"http", "ws"}, "scripts and a web socket were expected"
     assert {url.netloc for url in asked} == {own}
-    assert seen.planted == ["http://elsewhere.example/"], "a request that leaves is seen as one"
+    # The page may have opened its web socket again meanwhile.
+    left = [url for url in seen.planted if urlsplit(url).netloc != own]
+    assert left == ["http://elsewhere.example/"], "a request that leaves is seen as one"
     assert seen.complaints == []
