@@ -1,7 +1,7 @@
 """Layers of a generator by their number: the activations that a readout may be asked to get right.
 
 An ONNX graph lets no gradient through, so a package whose layers can be asked for also holds the network's weights
-(``weights.safetensors``), as `bci generator import` leaves them of weights whose architecture is known.
+(``weights.safetensors``), as `bci import-generator` leaves them of weights whose architecture is known.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def network_of(package: GeneratorPackage) -> ImageGenerator:
         raise BundleError(
             f"{package.folder}: expected a generator whose layers can be asked for, with {WEIGHTS}, came "
             f"{', '.join(sorted(package.spec.files))}. Import its weights with their architecture: "
-            "bci generator import WEIGHTS.safetensors --architecture FILE."
+            "bci import-generator WEIGHTS.safetensors --architecture FILE."
         )
     require_regular(path, BundleError, largest=_LARGEST)
     network = build(package.spec.architecture)

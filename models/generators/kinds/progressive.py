@@ -1,4 +1,4 @@
-"""The architecture of PGGAN, as a kind of generator: its weights come from a file, ``bci generator import``."""
+"""The architecture of PGGAN, as a kind of generator: its weights come from a file, ``bci import-generator``."""
 
 from typing import Any
 
