@@ -8,13 +8,13 @@ encoding model learns how the recorded brain answers these pictures, dreams many
 (`name = "dreamed"`) reads the latent, of which the place along that line is scored: area under the curve of classes,
 correlation of numbers, the mean of the folds. Ridge to the same latents stands beside it. The readouts of every fold,
 and the choice between dreaming and ridge, are fitted to other runs. The choice must be no more than one standard error
-worse than the better of the two, by resampling blocks of ten seconds (of two, of the force, which lasts nineteen).
-Exit status 1 where it is.
+worse than the better of the two, by resampling blocks of ten seconds (of two, of the force, which lasts nineteen)
+within each fold. Exit status 1 where it is.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,17 +135,27 @@ def read(recorded: Recorded, package: GeneratorPackage) -> tuple[dict[str, Float
     return places, taken
 
 
+def resampled(recorded: Recorded) -> Iterator[Rows]:
+    """Yield trials of blocks drawn with replacement within each fold, so that no fold is ever without any."""
+    random = np.random.default_rng(0)
+    folds = [
+        [scored[recorded.block[scored] == one] for one in np.unique(recorded.block[scored])]
+        for _, scored in recorded.folds
+    ]
+    for _ in range(_RESAMPLES):
+        yield np.concatenate(
+            [blocks[k] for blocks in folds for k in random.integers(0, len(blocks), len(blocks))]
+        )
+
+
 def measure(recorded: Recorded, package: GeneratorPackage) -> dict[str, Any]:
     """Score the readouts, and the choice beside the better of them."""
     places, taken = read(recorded, package)
     every = np.concatenate([scored for _, scored in recorded.folds])
     scores = {name: recorded.score(place, every) for name, place in places.items()}
     better = max(("ridge", "dreamed"), key=scores.__getitem__)
-    random, blocks = np.random.default_rng(0), np.unique(recorded.block)
-    members = [np.intersect1d(np.flatnonzero(recorded.block == one), every) for one in blocks]
     less = []
-    for _ in range(_RESAMPLES):
-        rows = np.concatenate([members[k] for k in random.integers(0, len(members), len(members))])
+    for rows in resampled(recorded):
         less.append(recorded.score(places["chosen"], rows) - recorded.score(places[better], rows))
     error = float(np.std(less))
     return {
