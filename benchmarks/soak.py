@@ -118,7 +118,9 @@ def soak(folder: Path, total: int, speed: float | str) -> dict[str, Any]:
     gc.collect()
     session = Path(summary["session"])
     left = [f"segment {name}" for name in sorted(segments_of(watcher.key))]
-    left += [f"process {name}" for name, p in watcher.processes.items() if p != me and p.is_running()]
+    # What programs are forked from serves this process' next session too, and ends with it.
+    gone = {name: p for name, p in watcher.processes.items() if p != me and name != "nursery"}
+    left += [f"process {name}" for name, p in gone.items() if p.is_running()]
     left += [path.name for path in session.glob("*.partial")]
     if (more := open_files(me) - before) > 0:
         left.append(f"{more} files open in the supervisor")
