@@ -94,7 +94,9 @@ def test_the_latency_of_an_amplifier_is_measured_and_its_stamps_are_corrected(tm
         with Amplifier(amp, flips):
             done = call("latency", path, "--loopback", *options)
         assert done.status == 0, done.words
-        assert (done.result["reason"], done.result["missed"]) == ("", 0)
+        assert done.result["reason"] == ""
+        # This photodiode hears of flips over the network: the first may come before it has connected.
+        assert done.result["missed"] <= 1
         # Whatever is corrected already, the latency is the amplifier's own and the screen's.
         assert done.result["latency_s"] == pytest.approx(LATENCY + SCREEN, abs=0.002)
         assert done.result["corrected_ms"] == pytest.approx(1e3 * corrected)
