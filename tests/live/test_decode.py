@@ -258,14 +258,16 @@ def test_a_head_that_is_lost_is_told_marked_and_counted_and_so_is_its_return(
     motion = Stream.create(
         bench.key + "side", Signal("motion", RATE, (len(COLUMNS),), COLUMNS, "", "float64"), 9.0
     )
+    names = ("left", "right")
+    regions = Stream.create(bench.key + "regions", Signal("regions", RATE, (2,), names, "", "float64"), 9.0)
 
     def decode_to(n: int, restart: int) -> None:
         at = bench.stream.samples.count
         times = np.arange(at, n) / RATE
         bench.stream.samples.write(samples=shown[at:n], times=times, raw=times, arrived=times)
-        bench.run(restart, sides={"side-motion": motion.handle})
+        bench.run(restart, sides={"side-motion": motion.handle, "side-regions": regions.handle})
 
-    with motion:
+    with motion, regions:
         decode_to(3, 0)
         assert (bench.row["head"], bench.row["heads_lost"]) == (MotionFault.LARGE, 2)
         # Both regions are unknown there: of a head no electrode is to be mended.
