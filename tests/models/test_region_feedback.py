@@ -69,7 +69,7 @@ def test_a_bundle_says_before_its_session_that_motion_will_be_beside_the_samples
     _, bundle, run = made(tmp_path)
     bound = bundle.adapt(bundle.signal, run).start(bundle.signal)
     unbound = bundle.pipeline.start(bundle.signal)
-    assert [side.name for side in unbound.sides] == ["motion"]
+    assert [side.name for side in unbound.sides] == ["motion", "regions"]
     assert unbound.sides == bound.sides
     # So a step that hears of motion is accepted too.
     steps = [*bundle.spec.pipeline[:1], {"step": "remove_nuisance", "volumes": 60}]
