@@ -65,7 +65,7 @@ class PlantedInlet(Inlet):
     def _await(self, entered: int, stamps: NDArray[np.float64]) -> None:
         self.costs.append(entered - self._returned)
         if self.asleep:
-            time.sleep(self.asleep)
+            time.sleep(self.asleep)  # as between the packets of an amplifier: caches are cold after it
         stamps[:] = 1000 + (self._given + np.arange(len(stamps))) * self._period
         self._given += len(stamps)
         self._returned = time.thread_time_ns()
@@ -115,7 +115,7 @@ def measure_hops(name: str, hops: int) -> dict[str, float]:
     ):
         receiver.go_on(board.row("acquire"), GOES_ON_S)
         # Until a line through the stamps is in force, and the first seconds are judged.
-        receiver._opening.open = False  # noqa: SLF001
+        receiver._opening.open = False  # noqa: SLF001 (its first half second is over)
         while stream.samples.count < 2 * feed.rate:
             receiver.pull_into(stream)
         gc.collect()

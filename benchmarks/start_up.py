@@ -85,11 +85,11 @@ def _kill_once_shown(process: "subprocess.Popen[bytes]", out: Path, clock: LslCl
     """Kill the decoder of a session once it has shown pictures for a while; return when."""
     deadline = clock.now() + PATIENCE
     while process.poll() is None and clock.now() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.05)  # the log of a real session is read, not waited for
         for log in out.glob("*/log.txt"):
             text = log.read_text(encoding="utf-8", errors="replace")
             if "of neutral picture" in text and (found := _STARTED.search(text)):
-                time.sleep(0.5)
+                time.sleep(0.5)  # so that it is killed while it decodes, not while it starts
                 os.kill(int(found[1]), signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
                 return clock.now()
     raise ProgramError(f"the session showed no picture within {PATIENCE} s, or ended: see log.txt in {out}")

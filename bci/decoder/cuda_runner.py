@@ -119,5 +119,5 @@ class CudaRunner:
             for run, binding in self._steps:
                 run(binding)
             return {name: self._on_device[name].numpy() for name in self._wanted}
-        except Exception as error:
+        except Exception as error:  # ONNX Runtime's exceptions share no base below Exception
             raise ProviderError(stopped(PROVIDER, error)) from error

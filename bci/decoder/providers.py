@@ -165,7 +165,7 @@ class CpuRunner:
                 if self.correct is not None and taken == self._taken:
                     tensors["read"] = tensors["latent"]
                     tensors["latent"] = self.correct(tensors["latent"])
-        except Exception as error:
+        except Exception as error:  # ONNX Runtime's exceptions share no base below Exception
             raise ProviderError(stopped("CPUExecutionProvider", error)) from error
         return tensors
 

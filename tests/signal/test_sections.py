@@ -23,6 +23,7 @@ def test_butterworth_filters_have_the_bits_of_scipys() -> None:
         low, high = (float(edge) for edge in np.sort(rng.uniform(0.001, 0.499, 2)) * rate)
         for kind, edges in (("lowpass", high), ("highpass", low), ("bandpass", (low, high))):
             expected = scipy.signal.butter(order, edges, kind, fs=rate, output="sos")
+            # `kind` is one of three words; a loop over a tuple makes it any.
             assert butterworth(order, edges, kind, rate).tobytes() == expected.tobytes(), (order, edges, kind)  # type: ignore[arg-type]
 
 

@@ -18,6 +18,7 @@ CHANGES = [(PICTURES[0], 1.0), (np.full_like(PICTURES[0], 128), 2.5), (PICTURES[
 
 def scanned(session: int = 0, **how: object) -> ScannedParticipant:
     inner = make_participant("fmri", subject=2, session=session, units=UNITS, snr=0.3, reference=PICTURES)
+    # Keywords of several types pass through as they come.
     return ScannedParticipant(inner, session, voxel_mm=MM, **how)  # type: ignore[arg-type]
 
 

@@ -257,7 +257,7 @@ def test_an_engine_that_is_killed_or_frozen_goes_on_with_the_next_trial_and_call
     numbers = [int(row["trial"]) for row in (*first, *second)]
     assert numbers == list(range(8))
     assert second[0]["ending"] == "aborted"
-    assert "shown" in [row["ending"] for row in second[1:]]
+    assert [row["ending"] for row in second[1:]].count("shown") >= len(second) - 3
 
 
 def test_the_demo_s_closed_loop_is_the_one_of_its_session_file() -> None:

@@ -65,7 +65,7 @@ def test_the_demo_closes_the_loop_and_says_what_it_was_worth_without_any_trainer
     assert "SIMULATED" in done.words
     assert "signal-to-noise ratio of 0.4" in " ".join(done.words.split())
     # Every face of the set once; on a machine that stalls some trials may be lost, and are then counted.
-    assert result["windows"] == result["reconstructions"] + result["skipped"] >= 12
+    assert result["windows"] == result["reconstructions"] + result["skipped"] >= 20
     assert result["samples_lost"] == 0
     assert set(result["latency_ms"]) == set(INTERVALS)
     for stage in result["latency_ms"].values():
@@ -99,13 +99,13 @@ def test_the_alpha_demo_decodes_what_the_simulator_planted(tmp_path: Path) -> No
     result = done.result
     assert result["simulated"] is True
     assert "SIMULATED" in done.words
-    assert result["windows"] == result["reconstructions"] + result["skipped"] > 50
+    assert result["windows"] == result["reconstructions"] + result["skipped"] > 100
     assert result["samples_lost"] == 0
-    assert result["flips"] > 50
+    assert result["flips"] > 300
     assert set(result["latency_ms"]) == set(INTERVALS)
     for stage in result["latency_ms"].values():
         assert set(stage) == {"p50", "p95", "p99", "n"}
-        assert stage["n"] > 5
+        assert stage["n"] > 50
     assert result["planted"]["agreement"] > 0.75 > result["planted"]["baseline"]
     assert (done.folder / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
     assert len(done.table("frames")) == result["reconstructions"]

@@ -114,9 +114,9 @@ def _look(browser: "Browser", out: Path, process: "subprocess.Popen[str]") -> Se
 
 
 def test_signals_move_across_the_page_as_time_passes(seen: Seen) -> None:
-    # A busy machine may be late to draw what one of the looks saw: one pair of the three shows it as time passed.
+    # A busy machine may be late to draw what one of the looks saw.
     pairs = [_moved(*pair) for pair in itertools.pairwise(seen.traces)]
-    assert any(likeness > 0.9 and abs(moved - passed) < 0.35 for likeness, moved, passed in pairs), pairs
+    assert sum(likeness > 0.9 and abs(moved - passed) < 0.35 for likeness, moved, passed in pairs) >= 2, pairs
 
 
 def _moved(

@@ -69,8 +69,7 @@ def test_each_phase_shows_its_decoder_and_all_of_it_is_reproduced(tmp_path: Path
     assert phases == {0: "training", 1: "training", 2: "imagery", 3: "imagery"}
     shown = [row for row in recorded.table("shown") if row["kind"] == "frame"]
     fed = {"training": "", "imagery": "imagining"}
-    # On a machine that stalls a trial may pass without its feedback.
-    assert {phases[int(row["trial"])] for row in shown} == {"training", "imagery"}
+    assert {int(row["trial"]) for row in shown} == set(phases)
     assert [row["decoder"] for row in shown] == [fed[phases[int(row["trial"])]] for row in shown]
     # The pixels on the screen are those that this decoder made.
     made = {name: {f.number: f.digest for f in recorded.frames_of(name or None)} for name in fed.values()}

@@ -53,7 +53,7 @@ def check(done: Done, recording: Path) -> dict[int, tuple[str, list[float], floa
     expected = offline(recording)
     place = {last: i for i, last in enumerate(sorted(expected))}
     rows = done.table("frames")
-    assert len(rows) == result["reconstructions"] > 5
+    assert len(rows) == result["reconstructions"] > 50
     before = -1
     for row in rows:
         last = int(row["last_sample"])
@@ -77,7 +77,7 @@ def test_samples_latents_and_images_are_equal_at_real_time(tmp_path: Path, eegmm
         f'[source]\nkind = "replay"\nfile = "{recording}"\nspeed = 1.0\n'
         f'[decoder]\nbundle = "{BUNDLE}"\naudit = true\n[display]\nkind = "headless"\n'
     )
-    done = bci("run", config, "--out", tmp_path / "sessions", "--json", "--seconds", 4)
+    done = bci("run", config, "--out", tmp_path / "sessions", "--json", "--seconds", 8)
     assert done.status == 0, done.words
     check(done, recording)
 
@@ -87,6 +87,7 @@ def test_samples_latents_and_images_of_a_whole_file_are_equal_at_ten_times_its_s
 ) -> None:
     recording = eegmmidb / "S001R02.edf"
     expected = check(kept_session, recording)
+    assert kept_session.result["reconstructions"] >= 0.80 * kept_session.result["windows"]
     assert kept_session.result["samples"] == open_recording(recording).n
     assert kept_session.result["windows"] == len(expected)
 
@@ -96,7 +97,7 @@ def test_a_session_reproduces_itself_and_a_forged_latent_is_noticed(recorded_ses
     again = call("reproduce", done.folder, "--json")
     assert again.status == 0, again.words
     result = again.result
-    assert result["frames"] == result["equal"] == done.result["reconstructions"] > 5
+    assert result["frames"] == result["equal"] == done.result["reconstructions"] > 50
     assert (result["missing"], result["max_difference"]) == (0, 0.0)
     assert result["same_environment"] is True
     assert result["within_tolerance"] is True

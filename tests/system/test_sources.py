@@ -71,10 +71,6 @@ class Line:
         """Return all marks except of clock offsets: kind, first, count."""
         return marks(self.stream)
 
-    def marks_of_loss(self) -> list[tuple[MarkKind, int, int]]:
-        """Return them without those of a silence, which a sender that is about to be killed may keep."""
-        return [mark for mark in self.marks() if mark[0] not in (MarkKind.STALLED, MarkKind.RESUMED)]
-
 
 def marks(stream: Stream) -> list[tuple[MarkKind, int, int]]:
     records, _ = read_marks(stream.marks, 0)
@@ -99,7 +95,7 @@ def test_a_source_that_dies_and_comes_back_is_marked_and_what_is_missing_counted
     line.pull_until(lambda: line.source.info.uid == describe(line.source_id).uid)
     second.push(150, 200)
     assert line.receive(155) == [*range(105), *range(150, 200)]
-    assert line.marks_of_loss() == [(MarkKind.LOST, 105, 0), (MarkKind.RECONNECT, 105, 45)]
+    assert line.marks() == [(MarkKind.LOST, 105, 0), (MarkKind.RECONNECT, 105, 45)]
     assert (line.source.received, line.source.lost) == (155, 45)
     stamps = line.stream.samples.read(0, 155)["raw"]
     assert stamps[-1] == START + 199 / 1000
@@ -169,7 +165,7 @@ def test_a_source_that_comes_back_as_another_is_refused(
     other = line.sender(**change)
     with pytest.raises(StreamMismatch, match=says):
         line.pull_until(lambda: False)
-    assert line.marks_of_loss() == [(MarkKind.LOST, 20, 0), (MarkKind.REFUSED, 20, 0)]
+    assert line.marks() == [(MarkKind.LOST, 20, 0), (MarkKind.REFUSED, 20, 0)]
     # Set right, it is taken again: nothing has to be started anew for that.
     other.kill()
     right = line.sender()

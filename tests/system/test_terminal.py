@@ -127,7 +127,7 @@ def test_an_unplugged_amplifier_is_seen_at_once_and_the_session_ends_with_status
         amplifier.process.send_signal(signal.SIGSTOP)
         seen_after = terminal.until(lambda text: "NO DATA" in text, "the silence")
         # The limit is 0.5 s; the screen is drawn ten times a second, on a machine that does other things too.
-        assert seen_after < 10.0
+        assert seen_after < 2.0
         assert "41" in terminal.screen.style_of("NO DATA").split(";"), "not on red"
         terminal.until(lambda text: silence_in(text) >= 2.5, "the silence growing")
         live = last_live(terminal.screen.text)
@@ -140,7 +140,7 @@ def test_an_unplugged_amplifier_is_seen_at_once_and_the_session_ends_with_status
         terminal.until(lambda text: "data again" in text and "confidence" in last_live(text), "the return")
         amplifier.process.kill()
         terminal.until(lambda text: "gone from the network" in " ".join(text.split()), "the loss")
-        terminal.until(lambda text: silence_in(text) >= 1.5, "the silence again")
+        terminal.until(lambda text: 1.5 <= silence_in(text) < 2.5, "the silence again")
         terminal.press_ctrl_c()
         assert terminal.end() == 3
         text = terminal.screen.text
@@ -205,7 +205,7 @@ def test_ctrl_c_while_a_session_starts_ends_it_at_once(
         terminal.press_ctrl_c()
         began = time.monotonic()
         status = terminal.end()
-        assert time.monotonic() - began < 30.0
+        assert time.monotonic() - began < 8.0
         # Until the first line of ours runs, the interpreter answers for itself.
         assert f"{ROOT}" not in terminal.screen.text, terminal.screen.text
     # Before Python has run a line of ours its own handler ends it; after that it is one of ours.
@@ -238,7 +238,7 @@ def test_ctrl_c_ends_what_waits_at_once(
         terminal.press_ctrl_c()
         began = time.monotonic()
         status = terminal.end()
-        assert time.monotonic() - began < 20.0
+        assert time.monotonic() - began < 4.0
         assert "Traceback" not in terminal.screen.text, terminal.screen.text
         # What is over already may be hit while the interpreter ends.
         assert status in (130, 0, 2, -signal.SIGINT), terminal.screen.text

@@ -145,15 +145,14 @@ def test_whoever_is_killed_or_frozen_is_started_again_and_the_pictures_come_back
     for kind in ("RESTART", "RECONNECT", "PIPELINE_RESET"):
         assert kind.lower() in marks.lower(), kind
     assert done.result["programs"]["record"]["unrecorded"] == 0
-    # One part for each time that it was started: a busy machine may hang it once more than the test did.
-    started = range(2, 2 + done.result["restarts"]["record"])
-    parts = ["recording.xdf.partial", *(f"recording-{n}.xdf.partial" for n in started[:-1])]
-    whole = f"recording-{started[-1]}.xdf"
-    assert [path.name for path in rig.folder.glob("recording*.xdf")] == [whole]
-    assert {path.name for path in rig.folder.glob("*.partial")} == set(parts)
+    assert [path.name for path in rig.folder.glob("recording*.xdf")] == ["recording-2.xdf"]
+    assert [path.name for path in rig.folder.glob("*.partial")] == ["recording.xdf.partial"]
     verified = call("verify", rig.folder, "--json")
     assert verified.result["damaged"] == 0
-    assert [Path(part["recording"]).name for part in verified.result["parts"]] == [*parts, whole]
+    assert [Path(part["recording"]).name for part in verified.result["parts"]] == [
+        "recording.xdf.partial",
+        "recording-2.xdf",
+    ]
     assert segments_of(rig.folder) == set()
 
 
@@ -190,8 +189,8 @@ def test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_f
     rig = rig_of(restarts=3, hung_after=10.0, when_latched="hold")
     programs = [psutil.Process(rig.pids(name)[-1]) for name in ROWS]
     os.kill(rig.process.pid, signal.SIGKILL)
-    # docs/failures.md says 5 s, of a machine that does nothing else.
-    gone, alive = psutil.wait_procs(programs, timeout=60.0)
+    # As docs/failures.md says.
+    gone, alive = psutil.wait_procs(programs, timeout=5.0)
     assert not alive
     assert len(gone) == len(ROWS)
     assert "neutral picture: the run is over" in rig.log or rig.shown().rstrip().endswith("the run is over")

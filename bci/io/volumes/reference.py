@@ -30,7 +30,8 @@ class Region(Protocol):
     """A Region has a name, and voxels within the brain of a reference volume."""
 
     @property
-    def name(self) -> str:  # noqa: D102
+    def name(self) -> str:
+        """What the mask is called."""
         ...
 
     def voxels(self, within: NDArray[np.bool_], affine: Affine) -> NDArray[np.bool_]:
