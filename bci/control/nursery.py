@@ -13,6 +13,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.context
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,10 @@ PRELOADED = (
     "bci.live.source",
     "stimuli.display.headless",
 )
+
+
+#: How long a nursery that was killed may take to end, seconds.
+_DYING_S = 5.0
 
 
 def forks() -> bool:
@@ -59,6 +64,20 @@ def context() -> multiprocessing.context.BaseContext:
         return multiprocessing.get_context("spawn")
     open_nursery()
     return multiprocessing.get_context("forkserver")
+
+
+def await_end() -> None:
+    """Wait until a nursery that takes no more requests has ended; the next program is then forked from a new one.
+
+    For some seconds at most: one that lives on after all is asked again.
+    """
+    from multiprocessing import forkserver
+
+    # Its own look does not wait, and takes one that is dying for alive. It reaps; here it is only waited for.
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001 (told nowhere else)
+    if pid is not None:
+        with os.fdopen(os.pidfd_open(pid), "rb", buffering=0) as ending:
+            select.select([ending], [], [], _DYING_S)
 
 
 def surroundings() -> Mapping[str, str] | None:

@@ -120,7 +120,11 @@ class Child:
             daemon=True,
         )
         with _bare_main(), nursery.signals_held_back():
-            self.process.start()
+            try:
+                self.process.start()
+            except (ConnectionError, EOFError):  # of a nursery that is dying, and not yet gone for the system
+                nursery.await_end()
+                self.process.start()
         far_end.close()
         self._life = _Life(self.process)
 

@@ -79,6 +79,17 @@ def test_programs_live_on_when_the_nursery_dies_and_are_known_to(start: Callable
     assert another.failure == "died with exit status -9"
 
 
+def test_a_program_that_a_dying_nursery_does_not_start_comes_from_a_new_one(start: Callable[[], Child]) -> None:
+    child = start()
+    for _ in range(3):
+        assert child.ready is not None
+        nurse = int(child.ready["parent"])
+        os.kill(nurse, signal.SIGKILL)
+        child = start()  # at once: the system may still take the old one for alive
+        assert child.ready is not None
+        assert child.ready["parent"] != nurse
+
+
 def test_where_it_is_asked_for_programs_are_started_anew(
     start: Callable[[], Child], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,7 +87,8 @@ def test_faces_become_files_and_betas_and_pictures_at_a_flip(tmp_path: Path) -> 
     assert 0 <= len(files) - result["samples"] <= 4
     assert result["samples"] > 50
     statuses = result["programs"]["acquire"]["volumes"]
-    assert statuses["ok"] + statuses["late"] == result["samples"]
+    # At ten times the pace half a TR is 75 ms: a record that a busy machine brings later leaves its volume untold.
+    assert statuses["ok"] + statuses["late"] + statuses["untold"] == result["samples"]
     scanner = result["programs"]["scanner"]
     assert (scanner["looks"] - scanner["changes_late"], scanner["changes_lost"]) == (4, 0)
     assert result["windows"] == result["reconstructions"] == 4
