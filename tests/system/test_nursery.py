@@ -79,7 +79,9 @@ def test_programs_live_on_when_the_nursery_dies_and_are_known_to(start: Callable
     assert another.failure == "died with exit status -9"
 
 
-def test_a_program_that_a_dying_nursery_does_not_start_comes_from_a_new_one(start: Callable[[], Child]) -> None:
+def test_a_program_that_a_dying_nursery_does_not_start_comes_from_a_new_one(
+    start: Callable[[], Child],
+) -> None:
     child = start()
     for _ in range(3):
         assert child.ready is not None
