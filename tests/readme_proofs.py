@@ -112,6 +112,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "session/test_reproduce.py::test_a_session_full_of_faults_is_equal_to_the_bit",
     ),
     # published systems
+    "Each row's figures are on data": (LINKS,),
     "One minute of each state": (f"{README}test_relative_alpha_power_alone_does_as_well",),
     "`bci train configs/alpha-train.toml": ("$ bci train configs/alpha-train.toml --out models/bundles/alpha",),
     # how fast
@@ -124,6 +125,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "The targets set for this table": (STREAMS, f"{README}test_what_is_said_of_the_table_of_latencies_stands_in_it"),
     "In the first two lines only": (STREAMS,),
     "With everything on": ("$ python -m benchmarks.stream_latency --contenders floor,line --rounds 2 --seconds 5",),
+    "Every figure there is": (LINKS,),
     # using it
     "`bci run configs/demo.toml --control --page` serves": (
         f"{BROWSER}test_sixteen_channels_are_drawn_where_a_person_sees_them",

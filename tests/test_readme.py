@@ -95,8 +95,10 @@ def test_every_configuration_that_is_named_is_there():
 
 
 def test_every_benchmark_is_a_module_and_takes_the_options_that_stand_behind_it():
-    lines = [line for line in LINES if line.startswith("python -m benchmarks.")]
-    assert len(lines) > 12
+    figures = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    there = LINES + re.findall(r"`([^`\n]+)`", figures)
+    lines = [line for line in there if line.startswith("python -m benchmarks.")]
+    assert len(lines) > 30
     for line in lines:
         _, _, module, *rest = shlex.split(line)
         spec = find_spec(module)
@@ -243,10 +245,11 @@ def test_what_a_sentence_rests_on_is_there(words):
     assert [proof for proof in PROVEN[words] if not proof.startswith("$ ") and not is_there(proof)] == []
 
 
-def test_every_row_of_a_table_has_a_command():
+@pytest.mark.parametrize(("page", "many"), [("README.md", 40), ("docs/figures.md", 30)])
+def test_every_row_of_a_table_has_a_command(page, many):
     """It stands in the row, in the one above ("the same"), or in the paragraph above the table."""
     held, rows = "", 0
-    for block in blocks(README):
+    for block in blocks((ROOT / page).read_text(encoding="utf-8")):
         if isinstance(block, Row):
             rows += 1
             cell = block.cells.get("command")
@@ -255,7 +258,7 @@ def test_every_row_of_a_table_has_a_command():
             assert re.search(r"`bci [a-z]|`python -m benchmarks\.", held), block
         else:
             held = block
-    assert rows > 40
+    assert rows > many
 
 
 def test_what_is_said_of_the_table_of_latencies_stands_in_it():
