@@ -19,10 +19,9 @@ def write_comparison(out: Path, report: Mapping[str, Any]) -> Path:
         _identification(report),
         _words(report),
         _tested(report),
-        "<footer>The same figures for machines: report.json beside this page; every readout and "
-        "fold below units.</footer>",
     ]
-    return write_report(out, f"Comparison: {report['name']}", parts, report)
+    beside = "; every readout and fold below units"
+    return write_report(out, f"Comparison: {report['name']}", parts, report, beside)
 
 
 def metric(rows: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from models.reports.body import Body
 from models.reports.charts import GREY, OCHRE, TEAL, Line, chart
 from models.reports.decoded import Decoded
 from models.reports.sizes import sizes_section
-from models.reports.writing import PAGE, write_report
+from models.reports.writing import write_report
 
 
 def report_bundle(
@@ -103,7 +103,6 @@ def report_bundle(
                     last=sizes_section(decoded, draw, bundle.spec.scores) + last,
                     facts=facts,
                 ),
-                f"<footer>The same figures for machines: report.json beside this page ({PAGE}).</footer>",
             ],
             ready,
         )

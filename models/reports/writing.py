@@ -13,8 +13,10 @@ from models.reports.style import STYLE
 PAGE, REPORT = "index.html", "report.json"
 
 
-def write_report(out: Path, title: str, parts: Iterable[str], report: Mapping[str, Any]) -> Path:
-    """Write both files and return the page's path.
+def write_report(
+    out: Path, title: str, parts: Iterable[str], report: Mapping[str, Any], also: str = ""
+) -> Path:
+    """Write both files and return the page's path; its last line names the other file, and `also`.
 
     Raises
     ------
@@ -24,7 +26,8 @@ def write_report(out: Path, title: str, parts: Iterable[str], report: Mapping[st
     make(out)
     page = out / PAGE
     write_json(out / REPORT, {**report, "page": str(page)})
-    write_whole(page, document(title, parts, STYLE))
+    footer = f"<footer>The same figures for machines: {REPORT} beside this page{also}.</footer>"
+    write_whole(page, document(title, [*parts, footer], STYLE))
     return page
 
 

@@ -239,7 +239,6 @@ def evaluate_classes(
         live_section(report | {"offline": None}),
         _facts(report),
         latency_section(report["latency"]),
-        "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
     page = write_report(out or folder / FOLDER, f"Report: {folder.name}", parts, report)
     return report | {"page": str(page)}

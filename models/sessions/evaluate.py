@@ -150,7 +150,6 @@ def evaluate_session(
             last=latency_section(ready["latency"]),
             facts=[("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli))],
         ),
-        "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
     ready["page"] = str(write_report(out, f"Report: {folder.name}", parts, ready))
     return ready

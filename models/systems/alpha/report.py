@@ -37,7 +37,6 @@ def write_states_report(out: Path, report: Mapping[str, Any], title: str) -> Pat
         _curves(out, report["figures"]),
         _metrics(report),
         _tested(report),
-        "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
     return write_report(out, f"Report: {report['bundle']}", parts, report)
 

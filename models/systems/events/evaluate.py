@@ -8,7 +8,6 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.renderer import draw_readings
-from bci.errors import BundleError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header, table
 from models.datasets.recordings import require_trained_on
@@ -21,6 +20,7 @@ from models.systems.events.readout import softmax
 from models.systems.events.scoring import predict, score
 from models.systems.events.settings import EventsConfig, parse_events
 from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
+from models.systems.saving import settings_of
 from models.systems.system import Progress
 
 
@@ -34,10 +34,7 @@ def open_trials(bundle: Bundle, data_root: Path | None) -> tuple[EventsConfig, E
     RecordingError
         If a recording is missing, or is not the one that it was trained on.
     """
-    provenance = bundle.spec.provenance
-    if provenance.config.get("kind") != "events":
-        raise BundleError(f"bundle {bundle.name!r} does not say how it was trained: expected kind 'events'")
-    config = parse_events(dict(provenance.config), f"the provenance of bundle {bundle.name!r}")
+    config = parse_events(*settings_of(bundle, "events"))
     trials = cut_trials(config, root_of(config, data_root))
     require_trained_on(bundle, trials.data)
     return config, trials, list(folds_of(config, trials))
@@ -108,7 +105,6 @@ def evaluate(bundle: Bundle, out: Path, data_root: Path | None, progress: Progre
         _averages(report),
         mean_responses(config, trials),
         _tested(config, report, trials),
-        "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
     page = write_report(out, f"Report: {bundle.name}", parts, report)
     progress(1.0, "done")

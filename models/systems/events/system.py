@@ -67,9 +67,9 @@ def settings() -> Any:
 def class_of(bundle: Bundle, marker: str) -> str:
     """Return the class that a marker is of, as the bundle was trained; empty for none."""
     from models.systems.events.settings import parse_events
+    from models.systems.saving import settings_of
 
-    config = parse_events(dict(bundle.spec.provenance.config), f"the provenance of bundle {bundle.name!r}")
-    labels = config.labels_of(marker)
+    labels = parse_events(*settings_of(bundle, "events")).labels_of(marker)
     return labels[0] if len(labels) == 1 else ""
 
 

@@ -4,7 +4,6 @@ Every epoch is predicted by a readout that never saw its fold; these predictions
 probabilities are made likely on. The bundle's own readout is fitted to all of them.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bci.decoder.bundle import require_place, save_bundle
-from bci.decoder.card import write_card
+from bci.decoder.bundle import require_place
 from bci.decoder.result import ClassesResult
 from bci.decoder.spec import (
-    CARD,
     BundleSpec,
     ConfidenceSpec,
     EpochSpec,
@@ -36,6 +33,7 @@ from models.systems.events.scoring import predict, score
 from models.systems.events.settings import EventsConfig
 from models.systems.events.tangent import TangentSpace
 from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
+from models.systems.saving import save_trained
 from models.systems.system import check_worth
 
 Progress = Callable[[float, str], None]
@@ -90,13 +88,9 @@ def train_events(
     readout = fit_all(config, trials, folds)
     novelty = fit_novelty(readout, trials.epochs, folds)
     spec, files = bundle_of(config, trials, readout, novelty, scores, drawing)
-    files |= {
-        CARD: write_card(spec),
-        "training.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
-    }
-    bundle = save_bundle(out, spec, files)
+    saved = save_trained(out, spec, files, scores)
     progress(1.0, "done")
-    return {**scores, "bundle": bundle.name, "hash": bundle.hash}
+    return saved
 
 
 def worth(scores: dict[str, Any]) -> tuple[bool, str]:

@@ -1,16 +1,13 @@
 """Training on HYPER's release: a readout from voxels to latents, scored on the test faces; one bundle out."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bci.decoder.bundle import require_place, save_bundle
-from bci.decoder.card import write_card
+from bci.decoder.bundle import require_place
 from bci.decoder.spec import (
-    CARD,
     BundleSpec,
     ConfidenceSpec,
     GraphSpec,
@@ -35,6 +32,7 @@ from models.readouts.size import LatentSize
 from models.settings import find_data_root
 from models.systems.hyper_release.model import check_package, readout_of, similarity_rows
 from models.systems.hyper_release.settings import HyperReleaseConfig, load_release
+from models.systems.saving import save_trained
 from models.systems.system import Progress, check_worth
 
 _PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime")
@@ -69,12 +67,10 @@ def train_release(
     files: dict[str, bytes | str | Path] = {
         "readout.onnx": from_window(graph, (1, train.brain.shape[1]), claims=claim.kind != "none"),
         "generator.onnx": for_decoder(package.graph, package.spec.rule, package.spec.limit),
-        CARD: write_card(spec),
-        "training.json": json.dumps(scores, indent=1) + "\n",
     }
-    bundle = save_bundle(out, spec, files)
+    saved = save_trained(out, spec, files, scores)
     progress(1.0, "done")
-    return {**scores, "bundle": bundle.name, "hash": bundle.hash}
+    return saved
 
 
 def score(

@@ -1,6 +1,5 @@
 """Training: local decoders on random pictures, coefficients on runs held out, scores on figures; one bundle out."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.bundle import require_place, save_bundle
-from bci.decoder.card import write_card
-from bci.decoder.spec import CARD, BundleSpec, GraphSpec, ImageSpec, Provenance, SignalSpec, WindowSpec
+from bci.decoder.bundle import require_place
+from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, Provenance, SignalSpec, WindowSpec
 from bci.errors import DataError
 from bci.signal.types import Signal
 from models.export import GraphParts, floats
@@ -22,6 +20,7 @@ from models.systems.miyawaki.data import ContrastData, open_data
 from models.systems.miyawaki.regressors import LocalDecoders, fit_decoders
 from models.systems.miyawaki.scores import score
 from models.systems.miyawaki.settings import FileData, MiyawakiConfig, load_miyawaki
+from models.systems.saving import save_trained
 from models.systems.system import Progress, check_worth
 
 Floats = NDArray[np.float64]
@@ -126,10 +125,9 @@ def train_miyawaki(
     finding = f"the mean correlation is {scores['r']:.3f}; with figures exchanged it is up to {limit:.3f}"
     scores |= check_worth(scores["r"] > limit, finding, even_at_chance)
     spec, files = bundle_of(config, data, fitted, scores)
-    files |= {CARD: write_card(spec), "training.json": json.dumps(scores, indent=1) + "\n"}
-    bundle = save_bundle(out, spec, files)
+    saved = save_trained(out, spec, files, scores)
     progress(1.0, "done")
-    return {**scores, "bundle": bundle.name, "hash": bundle.hash}
+    return saved
 
 
 def bundle_of(

@@ -7,7 +7,6 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.renderer import draw_readings
-from bci.errors import BundleError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header
 from models.datasets.recordings import require_trained_on
@@ -19,6 +18,7 @@ from models.systems.numbers.readout import cross_predict
 from models.systems.numbers.settings import NumbersConfig, parse_numbers
 from models.systems.numbers.train import score
 from models.systems.numbers.trials import Fold, NumberTrials, contiguous_folds, cut_windows
+from models.systems.saving import settings_of
 from models.systems.system import Progress
 
 #: Levels of the number that stand for pictures in a comparison.
@@ -35,10 +35,7 @@ def open_trials(bundle: Bundle, data_root: Path | None) -> tuple[NumbersConfig, 
     RecordingError
         If a recording is missing, or is not the one that it was trained on.
     """
-    provenance = bundle.spec.provenance
-    if provenance.config.get("kind") != "numbers":
-        raise BundleError(f"bundle {bundle.name!r} does not say how it was trained: expected kind 'numbers'")
-    config = parse_numbers(dict(provenance.config), f"the provenance of bundle {bundle.name!r}")
+    config = parse_numbers(*settings_of(bundle, "numbers"))
     trials = cut_windows(config, root_of(config, data_root))
     require_trained_on(bundle, trials.data)
     return config, trials, contiguous_folds(trials, np.arange(len(trials)), config.folds)
@@ -125,7 +122,6 @@ def evaluate(bundle: Bundle, out: Path, data_root: Path | None, progress: Progre
         f"{high:.3f}, p {report['p']:.4f}.</p></section>",
         "<h2>What is read, beside the true number</h2>" + course(config, trials, predicted),
         "<h2>What was tested</h2>" + facts(listed),
-        "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
     page = write_report(out, f"Report: {bundle.name}", parts, report)
     progress(1.0, "done")

@@ -4,7 +4,6 @@ Every window is predicted by a readout that never saw its fold; these prediction
 shifted in time. The bundle's own readout is fitted to all of them.
 """
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.bundle import require_place, save_bundle
-from bci.decoder.card import write_card
+from bci.decoder.bundle import require_place
 from bci.decoder.result import NumberResult
 from bci.decoder.spec import (
-    CARD,
     BundleSpec,
     ConfidenceSpec,
     GraphSpec,
@@ -34,6 +31,7 @@ from models.systems.numbers.own_data import open_numbers
 from models.systems.numbers.readout import NumberReadout, correlation, cross_predict, export, fit
 from models.systems.numbers.settings import NumbersConfig
 from models.systems.numbers.trials import Fold, NumberTrials, contiguous_folds, cut_windows
+from models.systems.saving import save_trained
 from models.systems.system import Progress, check_worth
 
 Floats = NDArray[np.float64]
@@ -95,13 +93,9 @@ def train_numbers(
     readout = fit(trials, np.arange(len(trials)), config.readout)
     novelty = fit_novelty(readout, trials, folds)
     spec, files = bundle_of(config, trials, readout, novelty, scores, drawing)
-    files |= {
-        CARD: write_card(spec),
-        "training.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
-    }
-    bundle = save_bundle(out, spec, files)
+    saved = save_trained(out, spec, files, scores)
     progress(1.0, "done")
-    return {**scores, "bundle": bundle.name, "hash": bundle.hash}
+    return saved
 
 
 def score(config: NumbersConfig, trials: NumberTrials, folds: list[Fold]) -> dict[str, Any]:
