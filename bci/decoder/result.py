@@ -1,9 +1,10 @@
-"""A Result is what a bundle gives: a picture, or without one class probabilities, a number, or a word.
+"""A Result is what a bundle gives: a picture, or without one class probabilities, a number, a rhythm, or a word.
 
 Each kind is one model of bundle.json's optional section ``result``. A result that is no picture comes out of a readout
 alone; its values are what a reconstruction's latent holds, and its picture is drawn by `bci.decoder.renderers`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -178,5 +179,61 @@ class NumberResult(_Result):
         return f"a number, {self.name}, from {self.low:g} to {self.high:g}{unit}"
 
 
+class RhythmResult(_Result):
+    """The phase and the power of a rhythm at the newest sample, drawn as a disc on a dial.
+
+    Attributes
+    ----------
+    name : str
+        The rhythm and where it is: ``theta, CA1``.
+    low, high : float
+        Its band, Hz.
+    unit : str
+        Of the power; empty when it has none.
+    full : float
+        The power that is drawn at the rim of the dial, in `unit`; what is stronger is drawn there too. The graph's
+        output ``rhythm``, (1, 2) float32, is kept as it is: phase in radians, -π to π, 0 at the peak of the wave, then
+        power.
+    """
+
+    output: ClassVar[str] = "rhythm"
+
+    kind: Literal["rhythm"]
+    name: Label
+    low: Annotated[float, Field(gt=0)]
+    high: Annotated[float, Field(gt=0)]
+    unit: str = ""
+    full: Annotated[float, Field(gt=0)] = 1.0
+
+    @property
+    def size(self) -> int:
+        """How many values there are: two."""
+        return 2
+
+    def output_shape(self, size: int) -> list[int]:
+        """Return the shape of the graph's output."""
+        return [1, size]
+
+    def value_names(self, size: int) -> tuple[str, ...]:
+        """Return what the two values are called for other programs."""
+        return "phase (rad)", "power" + (f" ({self.unit})" if self.unit else "")
+
+    def describe(self, values: Sequence[float]) -> str:
+        """Return what was read, (2,), in a few words."""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"{self.name} {math.degrees(values[0]):+.0f}°, {values[1]:.3g}{unit}"
+
+    @model_validator(mode="after")
+    def _band_goes_up(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"the band goes from low to high; got low={self.low}, high={self.high} Hz")
+        return self
+
+    def __str__(self) -> str:
+        return f"phase and power of a rhythm, {self.name}, {self.low:g} to {self.high:g} Hz"
+
+
 #: What a bundle gives, told apart by ``kind``.
-Result = Annotated[PictureResult | ClassesResult | NumberResult | TextResult, Field(discriminator="kind")]
+Result = Annotated[
+    PictureResult | ClassesResult | NumberResult | RhythmResult | TextResult, Field(discriminator="kind")
+]

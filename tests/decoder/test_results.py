@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.renderers import open_renderer
 from bci.decoder.renderers.blend import Blend, class_pictures_file, read_class_pictures
 from bci.decoder.renderers.paper import FRAME, INK, PAPER
-from bci.decoder.result import ClassesResult, NumberResult, PictureResult, TextResult
+from bci.decoder.result import ClassesResult, NumberResult, PictureResult, RhythmResult, TextResult
 from bci.decoder.spec import BundleSpec, GraphSpec
 from bci.errors import BundleError, ConfigError
 from bci.signal.clock import ManualClock
@@ -152,6 +153,27 @@ def test_labels_that_are_the_same_and_an_empty_range_are_refused() -> None:
         ClassesResult(kind="classes", labels=("left", "left"))
     with pytest.raises(ValidationError, match="from low to high"):
         NumberResult(kind="number", name="a", low=1.0, high=1.0)
+
+
+def test_a_rhythm_goes_round_its_dial() -> None:
+    result = RhythmResult(kind="rhythm", name="theta", low=4, high=12, unit="mV²", full=4.0)
+    assert (result.describe([math.pi / 2, 1.0]), result.value_names(2)) == (
+        "theta +90°, 1 mV²",
+        ("phase (rad)", "power (mV²)"),
+    )
+    dial = open_renderer(result, (63, 63))
+
+    def place(phase: float, power: float) -> tuple[float, float]:
+        rows, columns = np.nonzero(dial(np.array([phase, power], np.float32))[:, :, 0] > 200)
+        return float(columns.mean()) - 31, 31 - float(rows.mean())
+
+    at_rim = place(0.0, 4.0)[0]
+    for phase in (0.0, 1.0, -2.5, math.pi):
+        for power, share in ((4.0, 1.0), (1.0, 0.5), (400.0, 1.0), (0.0, 0.0)):
+            expected = at_rim * share * np.array([math.cos(phase), math.sin(phase)])
+            np.testing.assert_allclose(place(phase, power), expected, atol=0.6)
+    with pytest.raises(ValidationError, match="band goes from low to high"):
+        RhythmResult(kind="rhythm", name="theta", low=12, high=4)
 
 
 def test_a_readout_without_the_output_that_its_result_needs_is_refused(make_bundle: Make) -> None:

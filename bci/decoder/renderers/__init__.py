@@ -1,4 +1,4 @@
-"""Renderers draw results that are no pictures: probabilities as bars or pictures, a number as a bar, a word as a word.
+"""Renderers draw results that are no pictures: bars, pictures of classes, a gauge, a dial, a word.
 
 A renderer turns the values of a result, (k,) float32, into pixels, (height, width, 3) uint8, that follow from the
 values alone: the same values give the same bytes. Words are drawn once, when the renderer is made. Sizes change
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from bci.decoder.renderers.bars import Bars
 from bci.decoder.renderers.blend import Blend, read_class_pictures
+from bci.decoder.renderers.dial import Dial
 from bci.decoder.renderers.gauge import Gauge
 from bci.decoder.renderers.word import Word
-from bci.decoder.result import ClassesResult, NumberResult, PictureResult, Result
+from bci.decoder.result import ClassesResult, NumberResult, PictureResult, Result, RhythmResult
 
 
 class Renderer(Protocol):
@@ -33,7 +34,7 @@ def open_renderer(
 
     Parameters
     ----------
-    result : ClassesResult, NumberResult or TextResult
+    result : ClassesResult, NumberResult, RhythmResult or TextResult
         What the values are.
     size : (int, int)
         Height and width of the pictures.
@@ -53,4 +54,6 @@ def open_renderer(
         return Bars(result.labels, size)
     if isinstance(result, NumberResult):
         return Gauge(result, size)
+    if isinstance(result, RhythmResult):
+        return Dial(result, size)
     return Word(result.words, size)

@@ -1,9 +1,10 @@
 """Windows with the number that stood at the end of each, cut by the code of a live session."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from bci.signal.types import Signal
 from bci.signal.windows import windows
 from models.datasets.recordings import Opened, defects_of, open_recordings, require_alike
 from models.datasets.sessions import open_sessions
-from models.systems.numbers.settings import NumbersConfig
+from models.systems.numbers.settings import NumbersConfig, WindowSettings
 
 Floats = NDArray[np.float64]
 
@@ -69,6 +70,20 @@ class NumberTrials:
         return float(np.median(steps)) / self.signal.rate
 
 
+class Cutting(Protocol):
+    """A Cutting is the part of a training file that says how windows are cut."""
+
+    @property
+    def window(self) -> WindowSettings:
+        """Their length and hop."""
+        ...
+
+    @property
+    def folds(self) -> int:
+        """Into how many contiguous parts they are divided."""
+        ...
+
+
 def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
     """Cut the windows of every recording of a training file.
 
@@ -82,18 +97,56 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
     signal = config.expected(rate)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     picked = Pipeline((Pick(config.signal.channels), *pipeline.steps))
+    columns = []
+    for name, (recording, _) in zip(names, opened, strict=True):
+        if config.target.channel not in recording.signal.channels:
+            raise RecordingError(
+                f"{name}: expected the number in a channel {config.target.channel!r}, came "
+                f"{', '.join(recording.signal.channels[:12])}. Set target.channel."
+            )
+        columns.append(recording.signal.channels.index(config.target.channel))
+
+    def value_at(run: int, sample: int) -> float:
+        return float(opened[run][0].read(sample, sample + 1)[0, columns[run]])
+
+    return cut_numbers(names, opened, signal, picked, config, value_at)
+
+
+def cut_numbers(
+    names: Sequence[str],
+    opened: Sequence[Opened],
+    signal: Signal,
+    pipeline: Pipeline,
+    cutting: Cutting,
+    value_at: Callable[[int, int], float],
+) -> NumberTrials:
+    """Cut the windows of open recordings, each with the number that `value_at` its newest sample is.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the recordings.
+    opened : sequence of (recording, digest)
+    signal : Signal
+        What the bundle will expect.
+    pipeline : Pipeline
+        From a recording's signal to the windows.
+    cutting : Cutting
+        Length and hop of windows, and how many folds are wanted.
+    value_at : callable
+        Takes the place of a recording and a sample of it, and returns the number; one that is not finite is left out.
+
+    Raises
+    ------
+    RecordingError
+        If there are fewer than ten windows for a fold.
+    """
     left_out: Counter[str] = Counter()
     rows, values, runs, ends = [], [], [], []
     for run, (recording, _) in enumerate(opened):
-        if config.target.channel not in recording.signal.channels:
-            raise RecordingError(
-                f"{names[run]}: expected the number in a channel {config.target.channel!r}, came "
-                f"{', '.join(recording.signal.channels[:12])}. Set target.channel."
-            )
-        column = recording.signal.channels.index(config.target.channel)
         feed = chunks(recording, _CHUNK, 0, recording.n)
-        for window in windows(feed, picked, length=config.window.length, hop=config.window.hop):
-            value = float(recording.read(window.last_sample, window.last_sample + 1)[0, column])
+        for window in windows(feed, pipeline, length=cutting.window.length, hop=cutting.window.hop):
+            value = value_at(run, window.last_sample)
             reason = "" if window.settled else "unsettled"
             if window.bad.any():
                 reason = "bad"
@@ -106,9 +159,9 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
             values.append(value)
             runs.append(run)
             ends.append(window.last_sample + 1)
-    if len(rows) < 10 * config.folds:
+    if len(rows) < 10 * cutting.folds:
         raise RecordingError(
-            f"expected at least {10 * config.folds} windows for {config.folds} folds, came {len(rows)}; left out: "
+            f"expected at least {10 * cutting.folds} windows for {cutting.folds} folds, came {len(rows)}; left out: "
             f"{counted(left_out)}. Record longer, or set window and folds smaller."
         )
     return NumberTrials(
@@ -116,7 +169,7 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
         np.array(values),
         np.array(runs, np.int64),
         np.array(ends, np.int64),
-        config.window.length * picked.ratio(opened[0][0].signal),
+        cutting.window.length * pipeline.ratio(opened[0][0].signal),
         dict(left_out),
         signal,
         {name: digest for name, (_, digest) in zip(names, opened, strict=True)},
