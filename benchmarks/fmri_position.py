@@ -17,6 +17,7 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.signal.volumes.rigid import displacement, moved
+from bci.sim.scanner.scanned import ScannedParticipant
 from benchmarks.report import machine_facts
 from models.generators.package import package_of
 from models.insilico.heldout import HeldOut, decode_held_out, show_elsewhere, show_held_out
@@ -63,7 +64,8 @@ def main() -> None:
     before = participant_of(config, pictures[plan.reference], TRAINING)
     scanner = config.participant.scanner
     assert scanner is not None
-    away = type(before)(before.inner, HELD_OUT, **scanner.model_dump() | {"position": chosen.position})
+    assert isinstance(before, ScannedParticipant)
+    away = ScannedParticipant(before.inner, HELD_OUT, **scanner.model_dump() | {"position": chosen.position})
     run = run_of(away, before)
     points = moved(before.places.astype(float), before.affine)
     assert run.trained is not None

@@ -41,10 +41,10 @@ class _Builder:
         return output
 
     def model(self, taken: tuple[str, list[int]], given: tuple[str, list[int]]) -> bytes:
-        ends = [
+        first, last = (
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name, shape in (taken, given)
-        ]
-        graph = helper.make_graph(self.nodes, "fresh", *ends, self.constants)
+        )
+        graph = helper.make_graph(self.nodes, "fresh", first, last, self.constants)
         made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         return bytes(made.SerializeToString())
 

@@ -16,6 +16,8 @@ from bci.session.reproduce import reproduce
 from models.settings import RecordedFile
 from models.systems.events.readout import ClassReadout
 from models.systems.events.trials import EventTrials, Fold
+from models.systems.numbers.trials import Fold as NumberFold
+from models.systems.numbers.trials import NumberTrials
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +99,16 @@ def scored_live(
     live = np.log(np.maximum(np.array([latent for _, latent in pairs], np.float64), 1e-30))
     offline = readout.scores(trials.epochs[places])
     return places, live, offline - np.log(np.exp(offline).sum(axis=1, keepdims=True))
+
+
+def windows_read(
+    played: Played, trials: NumberTrials, fold: NumberFold
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Pair the frames of one recording with the windows that a fold scores: rows (m,) int, and latents (m, k)."""
+    at = {int(trials.end[row]): int(row) for row in fold.score}
+    pairs = [
+        (at[frame.last_sample + 1], frame.latent)
+        for frame in played.frames
+        if frame.last_sample + 1 in at and np.isfinite(frame.latent).all()
+    ]
+    return np.array([row for row, _ in pairs], int), np.array([latent for _, latent in pairs], np.float64)

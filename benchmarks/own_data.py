@@ -1,9 +1,10 @@
 """Decoders of one's own data: public recordings read offline, fold by fold, and each fold live, with equal scores.
 
-Faces and houses (N170, two people), single flashes (P300), flickering lights (SSVEP), fists made and imagined, grip
-force. Of each: readouts that never saw a fold, beside chance; then a bundle for each fold, its recording played through
-the whole line at `--speed`, and the score of what the live decoder wrote beside that of the same readout offline on the
-same trials. `bci reproduce` decodes each session again and must find every frame equal to the bit.
+Faces and houses (N170, two people), single flashes (P300), flickering lights (SSVEP), fists made and imagined, theta of
+a hippocampus, grip force. Of each: readouts that never saw a fold, beside chance; then a bundle for each fold, its
+recording played through the whole line at `--speed`, and the score of what the live decoder wrote beside that of the
+same readout offline on the same trials. `bci reproduce` decodes each session again and must find every frame equal to
+the bit.
 
 ::
 
@@ -14,18 +15,19 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bci.decoder.bundle import save_bundle
-from benchmarks.live_folds import inner_folds, play, scored_live
+from benchmarks.live_folds import inner_folds, play, scored_live, windows_read
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.metrics.ranks import class_area
 from models.settings import find_data_root
 from models.systems.events.choice import settle
+from models.systems.events.drawing import open_drawing
 from models.systems.events.readout import fit, fit_novelty
 from models.systems.events.scoring import score
 from models.systems.events.settings import (
@@ -41,6 +43,11 @@ from models.systems.numbers import readout as numbers_readout
 from models.systems.numbers import train as numbers_train
 from models.systems.numbers.settings import load_numbers
 from models.systems.numbers.trials import contiguous_folds, cut_windows
+from models.systems.rhythm.readout import fit_rhythm
+from models.systems.rhythm.scoring import phase_locking, score_rhythm
+from models.systems.rhythm.settings import load_rhythm
+from models.systems.rhythm.train import bundle_of_rhythm, fit_novelty_of
+from models.systems.rhythm.trials import cut_rhythm
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 #: Live and offline compute alike but for the last digits of single precision; orders, and so areas, are equal.
@@ -101,7 +108,8 @@ def _class_fold(
 ) -> dict[str, Any]:
     readout = fit(trials, fold.fit, settle(config.readout, trials, fold.fit).readout)
     novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold))
-    bundle = save_bundle(work / "bundle", *bundle_of(config, trials, readout, novelty, {}))
+    drawing = open_drawing(config, root, CONFIGS)
+    bundle = save_bundle(work / "bundle", *bundle_of(config, trials, readout, novelty, {}, drawing))
     (run,) = np.unique(trials.run[fold.score])
     played = play(bundle, config.recordings[run], root.resolve(), work, speed)
     own = np.flatnonzero(trials.run == run)
@@ -134,36 +142,23 @@ def of_numbers(root: Path, speed: float | None) -> dict[str, Any]:
     for place, fold in enumerate(folds) if speed else ():
         progress(f"{config.name}: fold {place + 1} of {len(folds)} through the line")
         readout = numbers_readout.fit(trials, fold.fit, config.readout)
-        own = replace(
-            trials, windows=trials.windows[fold.fit], values=trials.values[fold.fit], run=trials.run[fold.fit],
-            end=trials.end[fold.fit],
-        )  # fmt: skip
+        own = trials.of(fold.fit)
         novelty = numbers_train.fit_novelty(readout, own, contiguous_folds(own, np.arange(len(own)), 4))
         with tempfile.TemporaryDirectory(prefix="bci-own-") as work:
             bundle = save_bundle(
-                Path(work) / "bundle", *numbers_train.bundle_of(config, trials, readout, novelty, {})
+                Path(work) / "bundle", *numbers_train.bundle_of(config, trials, readout, novelty, {}, None)
             )
             played = play(bundle, config.recordings[0], root.resolve(), Path(work), speed or 1.0)
-        at = {int(end): row for row, end in enumerate(trials.end)}
-        scored = {int(row) for row in fold.score}
-        pairs = [
-            (at[frame.last_sample + 1], float(frame.latent[0]))
-            for frame in played.frames
-            if at.get(frame.last_sample + 1) in scored and np.isfinite(frame.latent[0])
-        ]
-        rows = np.array([row for row, _ in pairs])
-        live, offline = np.array([value for _, value in pairs]), readout(trials.windows[rows])
+        rows, latents = windows_read(played, trials, fold)
+        live, offline = latents[:, 0], readout(trials.windows[rows])
         pooled.append(np.stack([trials.values[rows], live, offline]))
         result["live"].append(
             {
                 "live": numbers_readout.correlation(live, trials.values[rows]),
                 "offline": numbers_readout.correlation(offline, trials.values[rows]),
                 "valid": len(rows) / len(fold.score),
+                **asdict(replace(played, frames=())),
                 "frames": len(played.frames),
-                "lost": played.lost,
-                "reproduced": played.reproduced,
-                "samples_lost": played.samples_lost,
-                "status": played.status,
             }
         )
     if pooled:
@@ -171,6 +166,36 @@ def of_numbers(root: Path, speed: float | None) -> dict[str, Any]:
         result["pooled"] = {
             "live": numbers_readout.correlation(live, true), "offline": numbers_readout.correlation(offline, true),
         }  # fmt: skip
+    return result
+
+
+def of_rhythm(root: Path, speed: float | None) -> dict[str, Any]:
+    """Score the phase of theta offline, and live where a speed is given."""
+    config = load_rhythm(CONFIGS / "theta-train.toml")
+    trials = cut_rhythm(config, root)
+    folds = contiguous_folds(trials.cut, np.arange(len(trials)), config.folds)
+    offline, _ = score_rhythm(config, trials, folds)
+    result: dict[str, Any] = {"offline": offline, "trials": len(trials), "live": []}
+    for place, fold in enumerate(folds) if speed else ():
+        progress(f"{config.name}: fold {place + 1} of {len(folds)} through the line")
+        readout = fit_rhythm(trials, fold.fit, config.readout)
+        own = trials.of(fold.fit)
+        novelty = fit_novelty_of(readout, own, contiguous_folds(own.cut, np.arange(len(own)), 4))
+        with tempfile.TemporaryDirectory(prefix="bci-own-") as work:
+            spec, files = bundle_of_rhythm(config, trials, readout, novelty, offline)
+            bundle = save_bundle(Path(work) / "bundle", spec.model_copy(update={"scores": {}}), files)
+            played = play(bundle, config.recordings[0], root.resolve(), Path(work), speed or 1.0)
+        rows, latents = windows_read(played, trials.cut, fold)
+        true = trials.analytic[rows]
+        result["live"].append(
+            {
+                "live": phase_locking(np.exp(1j * latents[:, 0]), true),
+                "offline": phase_locking(readout(trials.cut.windows[rows]), true),
+                "valid": len(rows) / len(fold.score),
+                **asdict(replace(played, frames=())),
+                "frames": len(played.frames),
+            }
+        )
     return result
 
 
@@ -210,6 +235,7 @@ SETS: dict[str, tuple[Callable[[Path, float | None], dict[str, Any]], tuple[Targ
         ),
     ),
     "fists": (lambda root, speed: of_classes(load_events(CONFIGS / "fists-train.toml"), root, speed), ()),
+    "theta": (of_rhythm, ()),
     "grip": (of_numbers, (Target("correlation with the force", 0.60, lambda r: float(r["offline"]["r"])),)),
 }
 
@@ -223,7 +249,7 @@ def judge(name: str, result: dict[str, Any]) -> list[tuple[str, str, str, bool]]
             (f"{name}: {target.what}", f"{value:.3f}", f"≥ {target.least:g}", value >= target.least)
         )
     if live := result["live"]:
-        tolerance = NUMBER_TOLERANCE if name == "grip" else AREA_TOLERANCE
+        tolerance = NUMBER_TOLERANCE if name in ("grip", "theta") else AREA_TOLERANCE
         apart = max(abs(row["live"] - row["offline"]) for row in live)
         checks.append(
             (f"{name}: live less offline, largest", f"{apart:.1e}", f"≤ {tolerance:g}", apart <= tolerance)
@@ -271,12 +297,13 @@ def main(words: Sequence[str] | None = None) -> int:
 def _row(name: str, result: dict[str, Any]) -> tuple[str, ...]:
     offline = result["offline"]
     low, _, high = offline.get("shuffled") or offline["shifted"]
-    folds = offline.get("auc_folds") or offline["r_folds"]
+    (of,) = [key for key in ("auc", "r", "phase_locking") if key in offline]
+    folds = offline[f"{of}_folds"]
     live = [row["live"] for row in result["live"]]
     valid = [row["valid"] for row in result["live"]]
     right = " ".join(f"{right}/{n}" for right, n in result.get("right", ())) if name == "ssvep" else ""
     return (
-        name, str(result["trials"]), f"{offline.get('auc', offline.get('r')):.3f}", f"{low:.3f} to {high:.3f}",
+        name, str(result["trials"]), f"{offline[of]:.3f}", f"{low:.3f} to {high:.3f}",
         f"{offline['p']:.3f}", right or " ".join(f"{one:.3f}" for one in folds),
         " ".join(f"{one:.3f}" for one in live), f"{np.mean(valid):.1%}" if valid else "",
     )  # fmt: skip

@@ -25,6 +25,7 @@ from benchmarks.live_folds import inner_folds, play
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.metrics.ranks import auc
 from models.settings import find_data_root
+from models.systems.events.drawing import open_drawing
 from models.systems.events.readout import fit, fit_novelty
 from models.systems.events.scoring import score
 from models.systems.events.settings import EventsConfig, load_events
@@ -42,7 +43,8 @@ def live(
     classes = trials.classes
     readout = fit(trials, fold.fit, config.readout)
     novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold))
-    bundle = save_bundle(work / "bundle", *bundle_of(config, trials, readout, novelty, {}))
+    drawing = open_drawing(config, root, CONFIG.parent)
+    bundle = save_bundle(work / "bundle", *bundle_of(config, trials, readout, novelty, {}, drawing))
     (recording,) = config.recordings
     played = play(bundle, recording, root, work, speed)
     frames = list(played.frames)

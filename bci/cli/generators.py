@@ -86,9 +86,10 @@ def import_generator(
 
             made = import_weights(file, architecture, out, wish)
         else:
+            low, high = ends or (None, None)
             asked = Asked(
                 latent_input, image_output, class_input, class_number, constants(held or []),
-                *(ends or (None, None)),
+                low, high,
                 one_of("--layout", layout, ("NCHW", "NHWC", None)),
                 one_of("--colour", colour, ("RGB", "BGR", "grey", None)),
             )  # fmt: skip

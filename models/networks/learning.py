@@ -80,7 +80,7 @@ def learn(
     torch.manual_seed(seed)
     network = Convnet(ARCHITECTURES["small"], seed=seed)
     last = network.architecture.pools[-1]
-    channels, height, width = network.shapes(*pictures.shape[1:3], [last])[last]
+    channels, height, width = network.shapes(pictures.shape[1], pictures.shape[2], [last])[last]
     head = nn.Linear(channels * height * width, targets.shape[1])
     optimiser = torch.optim.Adam([*network.parameters(), *head.parameters()], _RATE)
     # The schedule divides by the steps of the rise less one.

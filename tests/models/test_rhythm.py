@@ -82,6 +82,7 @@ def test_the_planted_phase_is_read_of_windows_held_out(trained: tuple[Path, dict
     path, scores, _ = trained
     assert scores["phase_locking"] > 0.95
     assert scores["p"] < 0.02
+    assert 0.8 < scores["untrained"]["phase_locking"] < scores["phase_locking"]
     trials = cut_rhythm(load_rhythm(path), path.parent)
     # The truth that training takes is the phase that was planted, at the newest sample and not before.
     error = np.angle(trials.analytic * np.exp(-1j * PHASE[trials.cut.end - 1]))

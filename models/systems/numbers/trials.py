@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -62,6 +62,12 @@ class NumberTrials:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def of(self, rows: NDArray[np.intp]) -> "NumberTrials":
+        """Return some of the windows, by their rows."""
+        return replace(
+            self, windows=self.windows[rows], values=self.values[rows], run=self.run[rows], end=self.end[rows]
+        )
 
     @property
     def hop_s(self) -> float:

@@ -7,7 +7,6 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.renderer import draw_readings
-from bci.errors import BundleError
 from bci.io.files.folder import plain
 from bci.io.files.page import escape, facts, header
 from models.datasets.recordings import require_trained_on
@@ -20,6 +19,7 @@ from models.systems.rhythm.readout import cross_predict_rhythm
 from models.systems.rhythm.scoring import score_rhythm
 from models.systems.rhythm.settings import RhythmConfig, load_rhythm, parse_rhythm
 from models.systems.rhythm.trials import Analytic, RhythmTrials, cut_rhythm
+from models.systems.saving import settings_of
 from models.systems.system import FoundData, Progress
 
 #: Sectors of the circle that stand for pictures in a comparison.
@@ -38,10 +38,7 @@ def open_rhythm(bundle: Bundle, data_root: Path | None) -> tuple[RhythmConfig, R
     RecordingError
         If a recording is missing, or is not the one that it was trained on.
     """
-    provenance = bundle.spec.provenance
-    if provenance.config.get("kind") != "rhythm":
-        raise BundleError(f"bundle {bundle.name!r} does not say how it was trained: expected kind 'rhythm'")
-    config = parse_rhythm(dict(provenance.config), f"the provenance of bundle {bundle.name!r}")
+    config = parse_rhythm(*settings_of(bundle, "rhythm"))
     trials = cut_rhythm(config, find_data_root(data_root))
     require_trained_on(bundle, trials.cut.data)
     return config, trials, contiguous_folds(trials.cut, np.arange(len(trials)), config.folds)
@@ -125,6 +122,7 @@ def evaluate_rhythm(bundle: Bundle, out: Path, data_root: Path | None, progress:
             f"{report['error_deg']:.1f}°; in the stronger half {report['error_strong_deg']:.1f}°",
         ),
         ("Phase read is ahead by", f"{report['lag_deg']:+.1f}° on average"),
+        *_beside(report),
         ("Power", f"correlation of the logarithms {report['r_power']:.3f}"),
         ("Share of the analytic signal read", f"{report['explained']:.3f}"),
         ("Penalties chosen", ", ".join(f"{penalty:g}" for penalty in report["penalties"])),
@@ -140,11 +138,19 @@ def evaluate_rhythm(bundle: Bundle, out: Path, data_root: Path | None, progress:
         f"{high:.3f}, p {report['p']:.4f}.</p></section>",
         "<h2>What is read, beside the true rhythm</h2>" + course_of_rhythm(config, trials, read),
         "<h2>What was tested</h2>" + facts(listed),
-        "<footer>The same figures for machines: report.json beside this page.</footer>",
     ]
     page = write_report(out, f"Report: {bundle.name}", parts, report)
     progress(1.0, "done")
     return report | {"page": str(page)}
+
+
+def _beside(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say what the window alone gives, where the rhythm is in a channel that is read."""
+    alone = report["untrained"]
+    if alone is None:
+        return []
+    said = f"phase locking {alone['phase_locking']:.3f}, ahead by {alone['lag_deg']:+.1f}° on average"
+    return [("Untrained: endpoint-corrected Hilbert transform of each window", said)]
 
 
 def course_of_rhythm(config: RhythmConfig, trials: RhythmTrials, read: Analytic | None = None) -> str:

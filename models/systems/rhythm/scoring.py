@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfreqz
 
 from models.systems.numbers.readout import correlation
 from models.systems.numbers.trials import Fold
 from models.systems.rhythm.readout import cross_predict_rhythm, fit_rhythm
-from models.systems.rhythm.settings import RhythmConfig
+from models.systems.rhythm.settings import RhythmConfig, RhythmSettings
 from models.systems.rhythm.trials import Analytic, RhythmTrials
 
 #: Shifts that chance is estimated by, at most.
@@ -57,9 +58,10 @@ def score_rhythm(
 ) -> tuple[dict[str, Any], Analytic]:
     """Score a readout by cross-prediction; return the scores, and what was read of each window, (n,).
 
-    The scores are those of `agreement_of`, and ``shifted`` (low, mean, high of the middle 95 % of the phase locking
+    The scores are those of `agreement_of`, ``phase_locking_folds``, and ``shifted`` (low, mean, high of the middle 95 % of the phase locking
     value with the rhythm shifted in time by at least ``shortest_shift_s``, fitted and scored so with the penalties of
-    the true one), ``p``, ``unknown`` (mean squared error), ``penalties``, ``windows``, ``left_out``.
+    the true one), ``untrained`` (`agreement_of` of `endpoint_corrected`; None where the rhythm's channel is not
+    read), ``p``, ``unknown`` (mean squared error), ``penalties``, ``windows``, ``left_out``.
     """
     penalties = [fit_rhythm(trials, fold.fit, config.readout).penalty for fold in folds]
     read = cross_predict_rhythm(trials, folds, penalties)
@@ -73,6 +75,8 @@ def score_rhythm(
     low, high = np.quantile(null, [0.025, 0.975])
     return {
         **scores,
+        "phase_locking_folds": [phase_locking(read[f.score], trials.analytic[f.score]) for f in folds],
+        "untrained": _untrained(config, trials),
         "shifted": [float(low), float(null.mean()), float(high)],
         "p": float((1 + (null >= scores["phase_locking"]).sum()) / (1 + len(null))),
         "unknown": float((np.abs(read - trials.analytic) ** 2).mean()),
@@ -80,6 +84,33 @@ def score_rhythm(
         "windows": len(trials),
         "left_out": dict(trials.left_out),
     }, read
+
+
+def endpoint_corrected(windows: NDArray[np.float64], rate: float, band: RhythmSettings) -> Analytic:
+    """Return the analytic signal at the end of each window by itself: (n, length) to (n,).
+
+    The endpoint-corrected Hilbert transform (Schreglmann et al. 2021): the spectrum of the window, without its negative
+    half, times the response of a causal band-pass filter, which takes the jump from the window's end to its beginning
+    away from the end. Nothing is trained.
+    """
+    n = windows.shape[1]
+    sos = butter(band.order, [band.low, band.high], "bandpass", fs=rate, output="sos")
+    _, response = sosfreqz(sos, np.abs(np.fft.fftfreq(n, 1 / rate)), fs=rate)
+    half = np.zeros(n)
+    half[: n // 2 + 1] = 2
+    half[0] = half[n // 2] = 1
+    centred = windows - windows.mean(axis=1, keepdims=True)
+    analytic: Analytic = np.fft.ifft(np.fft.fft(centred, axis=1) * (half * response), axis=1)
+    return analytic[:, -1]
+
+
+def _untrained(config: RhythmConfig, trials: RhythmTrials) -> dict[str, float] | None:
+    band, channels = config.target, config.signal.channels
+    if band.channel not in channels:
+        return None
+    rate = config.window.hop / trials.cut.hop_s
+    windows = trials.cut.windows[:, :, channels.index(band.channel)].astype(np.float64)
+    return agreement_of(endpoint_corrected(windows, rate, band), trials.analytic)
 
 
 def _shifts(config: RhythmConfig, trials: RhythmTrials) -> list[int]:

@@ -4,17 +4,14 @@ Every window is predicted by a readout that never saw its fold; these prediction
 shifted in time. The bundle's own readout is fitted to all of them.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bci.decoder.bundle import require_place, save_bundle
-from bci.decoder.card import write_card
+from bci.decoder.bundle import require_place
 from bci.decoder.result import RhythmResult
 from bci.decoder.spec import (
-    CARD,
     BundleSpec,
     ConfidenceSpec,
     GraphSpec,
@@ -34,6 +31,7 @@ from models.systems.rhythm.readout import RhythmReadout, export_rhythm, fit_rhyt
 from models.systems.rhythm.scoring import score_rhythm
 from models.systems.rhythm.settings import RhythmConfig, load_rhythm
 from models.systems.rhythm.trials import RhythmTrials, cut_rhythm
+from models.systems.saving import save_trained
 from models.systems.system import Progress, check_worth
 
 _PACKAGES = ("numpy", "scipy", "mne", "onnx", "onnxruntime")
@@ -95,13 +93,9 @@ def train_rhythm(
     progress(0.9, "fitting, exporting")
     readout = fit_rhythm(trials, np.arange(len(trials)), config.readout)
     spec, files = bundle_of_rhythm(config, trials, readout, fit_novelty_of(readout, trials, folds), scores)
-    files |= {
-        CARD: write_card(spec),
-        "training.json": json.dumps(scores, indent=1, ensure_ascii=False) + "\n",
-    }
-    bundle = save_bundle(out, spec, files)
+    saved = save_trained(out, spec, files, scores)
     progress(1.0, "done")
-    return {**scores, "bundle": bundle.name, "hash": bundle.hash}
+    return saved
 
 
 def fit_novelty_of(readout: RhythmReadout, trials: RhythmTrials, folds: list[Fold]) -> Novelty:

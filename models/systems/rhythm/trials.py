@@ -50,6 +50,10 @@ class RhythmTrials:
         """Windows that are not used, by reason."""
         return self.cut.left_out
 
+    def of(self, rows: NDArray[np.intp]) -> "RhythmTrials":
+        """Return some of the windows, by their rows."""
+        return replace(self, cut=self.cut.of(rows), analytic=self.analytic[rows])
+
     def shifted(self, by: int) -> "RhythmTrials":
         """Return the same windows with the rhythm of `by` windows before, round the end."""
         return replace(self, analytic=np.roll(self.analytic, by))
