@@ -58,10 +58,10 @@ def score_rhythm(
 ) -> tuple[dict[str, Any], Analytic]:
     """Score a readout by cross-prediction; return the scores, and what was read of each window, (n,).
 
-    The scores are those of `agreement_of`, ``phase_locking_folds``, and ``shifted`` (low, mean, high of the middle 95 % of the phase locking
-    value with the rhythm shifted in time by at least ``shortest_shift_s``, fitted and scored so with the penalties of
-    the true one), ``untrained`` (`agreement_of` of `endpoint_corrected`; None where the rhythm's channel is not
-    read), ``p``, ``unknown`` (mean squared error), ``penalties``, ``windows``, ``left_out``.
+    The scores are those of `agreement_of`, ``phase_locking_folds``, and ``shifted`` (low, mean, high of the middle 95 %
+    of the phase locking value with the rhythm shifted in time by at least ``shortest_shift_s``, fitted and scored so
+    with the penalties of the true one), ``untrained`` (`agreement_of` of `endpoint_corrected`; None where the rhythm's
+    channel is not read), ``p``, ``unknown`` (mean squared error), ``penalties``, ``windows``, ``left_out``.
     """
     penalties = [fit_rhythm(trials, fold.fit, config.readout).penalty for fold in folds]
     read = cross_predict_rhythm(trials, folds, penalties)
