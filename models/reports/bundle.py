@@ -70,7 +70,7 @@ def report_bundle(
         ``page`` where one was written, and `more`.
     """
     say = progress or (lambda done, text: None)
-    draw, best = artist(bundle), dict(oracle or {})
+    draw, best = decoded.draw or artist(bundle), dict(oracle or {})
     body = Body.score(
         decoded,
         draw,

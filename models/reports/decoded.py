@@ -1,5 +1,6 @@
 """A Decoded holds decoded trials whose pictures are known: the input of a report."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,9 @@ class Decoded:
         The responses, for the noise ceiling; None where they are not available.
     simulated : bool
         Whether no brain was measured.
+    draw : callable, optional
+        Draws `latents` and `predicted` where the bundle's generator does not: they are pixels then (`Pixels`), for a
+        system whose own latents say nothing of a picture that was shown.
     """
 
     names: tuple[str, ...]
@@ -56,6 +60,7 @@ class Decoded:
     mean_of: str
     brain: Floats | None = None
     simulated: bool = True
+    draw: Callable[[NDArray[Any]], Pictures] | None = None
 
     def __post_init__(self) -> None:
         """Check that trials and pictures belong together."""

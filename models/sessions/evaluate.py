@@ -1,6 +1,7 @@
 """A closed-loop session, scored: live beside offline, beside the oracle, beside guessing."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from bci.session.ran import sections
 from bci.session.recorded import RecordedSession
 from bci.sim.participant import DEFAULT_SNR
 from models.generators.package import package_of
-from models.reports.body import Body
+from models.reports.body import Body, Draw
 from models.reports.bundle import artist
 from models.reports.decoded import Decoded
+from models.reports.pixels import Pixels
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
 from models.sessions.page import latency_section, live_section, oracle_words
@@ -36,7 +38,7 @@ from models.sessions.readings import (
     readings_of,
     score,
 )
-from models.systems.registry import system_of_bundle
+from models.systems.registry import compares_pictures, system_of_bundle
 
 #: In a session's own folder: its report.
 FOLDER = "report"
@@ -98,9 +100,12 @@ def evaluate_session(
         )
     trials = session.trials(session.driver)
     readings = readings_of(trials)
-    stimuli, latents, picture = _stimuli(session, bundle)
+    as_pictures = compares_pictures(bundle)
+    stimuli, latents, picture = _stimuli(session, bundle, as_pictures)
+    draw: Draw | None = artist(bundle)
+    if as_pictures:
+        draw, readings, latents = _in_pixels(bundle, readings, picture)
     scored = score(readings, latents, seed)
-    draw = artist(bundle)
     decoded = _decoded(stimuli, picture, readings, latents, bundle.image_size, session.simulated)
     body = Body.score(
         decoded,
@@ -155,14 +160,32 @@ def evaluate_session(
     return ready
 
 
+def _in_pixels(
+    bundle: Bundle, readings: list[Reading], picture: Callable[[str], NDArray[np.uint8]]
+) -> tuple[Draw, list[Reading], dict[str, NDArray[np.float32]]]:
+    """Return pixels in place of latents, of what was read and of what was shown, and what draws them."""
+    pixels, drawn = Pixels(*bundle.image_size), Artist(bundle)
+    rows = pixels.values(drawn(np.stack([reading.latent for reading in readings])))
+    names = {reading.name for reading in readings}
+    latents = {name: pixels.values(picture(name)[None])[0] for name in names}
+    return pixels, [replace(one, latent=row) for one, row in zip(readings, rows, strict=True)], latents
+
+
 def _stimuli(
-    session: RecordedSession, bundle: Bundle
+    session: RecordedSession, bundle: Bundle, as_pictures: bool
 ) -> tuple[Path, Mapping[str, NDArray[np.float32]], Callable[[str], NDArray[np.uint8]]]:
-    """Return where the pictures that were shown come from, their latents by their names, and what gives each again."""
+    """Return where the pictures that were shown come from, their latents by their names, and what gives each again.
+
+    Where pictures are compared `as_pictures`, no latents are needed, and none are returned.
+    """
     experiment = session.experiment()
     if experiment.get("protocol") == "latents":
-        return _drawn(session, bundle, experiment.get("drawn_by"))
+        return _drawn(
+            session, bundle, experiment.get("drawn_by"), None if as_pictures else bundle.latent_size
+        )
     folder = experiment.get("folder")
+    if folder and as_pictures:
+        return Path(folder), {}, lambda name: _picture(Path(folder), name, bundle.image_size)
     if not folder or not (Path(folder) / LATENTS).is_file():
         raise RecordingError(
             f"{session.folder}: {LATENTS} was expected beside the pictures that were shown, in {folder}, and is not "
@@ -174,10 +197,10 @@ def _stimuli(
 
 
 def _drawn(
-    session: RecordedSession, bundle: Bundle, drawn_by: str | None
+    session: RecordedSession, bundle: Bundle, drawn_by: str | None, size: int | None
 ) -> tuple[Path, Mapping[str, NDArray[np.float32]], Callable[[str], NDArray[np.uint8]]]:
     """Return the same of a session whose pictures a generator drew while it ran, drawn again by that generator."""
-    latents = drawn_latents(session, bundle.latent_size)
+    latents = drawn_latents(session, size)
     painter = bundle if drawn_by is None else Bundle.load(drawn_by)
     paint = Artist(painter)
     return painter.folder, latents, lambda name: _sized(paint(latents[name][None])[0], bundle.image_size)

@@ -76,3 +76,9 @@ def system_of_bundle(bundle: Bundle) -> System:
             f"kind {kind!r}. Install the release, or add the system's folder, that it was trained with."
         )
     return known[kind]
+
+
+def compares_pictures(bundle: Bundle) -> bool:
+    """Return whether what a bundle reads is compared as pictures; not where no system here is of its kind."""
+    system = systems().get(str(bundle.spec.provenance.config.get("kind", UNNAMED)))
+    return system is not None and system.compares_pictures

@@ -247,6 +247,9 @@ class System:
         None where its training trials are not in runs, or have no latents.
     calibrating : Calibrating, optional
         None where its bundles cannot be fitted again to a participant.
+    compares_pictures : bool
+        Whether its latents are its own, and those of the pictures that were shown say nothing of them: what it read is
+        compared as pictures, in `held_out` and after a session.
     extra : str
         The extra of this distribution that training needs.
     """
@@ -263,6 +266,7 @@ class System:
     class_of: Callable[[Bundle, str], str] | None = None
     comparable: Comparable | None = None
     calibrating: Calibrating | None = None
+    compares_pictures: bool = False
     extra: str = "train"
 
     def report(

@@ -1,1 +1,1 @@
-"""End-to-end reconstruction (Shen, Dwivedi, Majima, Horikawa & Kamitani 2019, Frontiers in Computational Neuroscience 13:21)."""
+"""End-to-end reconstruction (Shen et al. 2019, Frontiers in Computational Neuroscience 13:21)."""

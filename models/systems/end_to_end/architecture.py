@@ -1,9 +1,9 @@
 """The networks of Shen et al. (2019, Frontiers) as data, at the published size or smaller by one factor.
 
-The generator: three dense layers of 4096 units, 256 maps of 4 × 4, then nine transposed convolutions, six of which double
-the picture, to 256², whose middle of 227² is kept. The discriminator: five convolutions, their mean over places, two
-dense layers. A `width` below one narrows every layer; a smaller picture needs fewer doublings, and the discriminator a
-shorter first stride.
+The generator: three dense layers of 4096 units, 256 maps of 4 × 4, then nine transposed convolutions, six of which
+double the picture, to 256², whose middle of 227² is kept. The discriminator: five convolutions, their mean over places,
+two dense layers. A `width` below one narrows every layer; a smaller picture needs fewer doublings, and the
+discriminator a shorter first stride.
 """
 
 from dataclasses import dataclass
@@ -109,7 +109,8 @@ def plan_generator(side: int = SIDE, width: float = 1.0) -> GeneratorPlan:
     doublings = next((n for n in range(2, len(_STAGES) + 2) if _FIRST * 2**n >= side), None)
     if doublings is None or side < 4 * _FIRST:
         raise ConfigError(
-            f"expected pictures with a side of 16 to {_FIRST * 2 ** (len(_STAGES) + 1)} pixels, came {side}. Resize them."
+            f"expected pictures with a side of 16 to {_FIRST * 2 ** (len(_STAGES) + 1)} pixels, came {side}. Resize "
+            "them."
         )
     maps = _narrowed(256, width)
     convolutions: list[Convolution] = []

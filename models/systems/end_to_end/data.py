@@ -178,7 +178,9 @@ def _read(data: FileData, root: Path) -> PictureResponses:
         if arrays[name].shape != shape:
             raise DataError(f"{paths[name]}: expected {name} of shape {shape}, came {arrays[name].shape}.")
         if name.endswith("pictures") and arrays[name].dtype != np.uint8:
-            raise DataError(f"{paths[name]}: expected pictures as uint8, 0 to 255, came {arrays[name].dtype}.")
+            raise DataError(
+                f"{paths[name]}: expected pictures as uint8, 0 to 255, came {arrays[name].dtype}."
+            )
         if not name.endswith("pictures") and not np.isfinite(arrays[name]).all():
             raise DataError(f"{paths[name]}: expected finite numbers, came others.")
     shown, which = np.unique(arrays["test_pictures"], axis=0, return_inverse=True)
@@ -222,5 +224,7 @@ def exchanged(data: PictureResponses, random: np.random.Generator) -> PictureRes
 
 def random_input(data: PictureResponses, random: np.random.Generator) -> PictureResponses:
     """Return the same with noise in place of every response."""
-    noise = [random.standard_normal(part.shape).astype(np.float32) for part in (data.voxels, data.test_voxels)]
+    noise = [
+        random.standard_normal(part.shape).astype(np.float32) for part in (data.voxels, data.test_voxels)
+    ]
     return replace(data, voxels=noise[0], test_voxels=noise[1])

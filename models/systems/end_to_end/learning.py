@@ -16,7 +16,13 @@ from models.networks.learning import learn as learn_attributes
 from models.networks.weights import open_network
 from models.readouts.scaling import Standard
 from models.systems.end_to_end.architecture import plan_discriminator, plan_generator
-from models.systems.end_to_end.losses import REAL, Turns, adversarial_term, discriminator_loss, feature_term, image_term
+from models.systems.end_to_end.losses import (
+    Turns,
+    adversarial_term,
+    discriminator_loss,
+    feature_term,
+    image_term,
+)
 from models.systems.end_to_end.networks import Comparator, Discriminator, Generator
 from models.systems.end_to_end.planted import ATTRIBUTES, draw_pictures
 from models.systems.end_to_end.settings import EndToEndConfig
@@ -82,7 +88,9 @@ def open_comparator(config: EndToEndConfig, pictures: Pictures, progress: Progre
     asked = config.comparator
     if asked.learned_from_planted:
         seen, attributes = draw_pictures(_SEEN, pictures.shape[1], np.random.default_rng([asked.seed, 7]))
-        learned = learn_attributes(seen, attributes, ATTRIBUTES, asked.learned_from_planted, asked.seed, progress)
+        learned = learn_attributes(
+            seen, attributes, ATTRIBUTES, asked.learned_from_planted, asked.seed, progress
+        )
         network = learned.network
     else:
         network = open_network(asked, Path())  # its path was located with the file
@@ -114,69 +122,91 @@ class Learner:
         self._device = device_of(config.device)
         torch.manual_seed(config.seed)
         side = pictures.shape[1]
-        self.generator = Generator(voxels.shape[1], plan_generator(side, config.size.generator)).to(self._device)
-        self.discriminator = Discriminator(plan_discriminator(side, config.size.discriminator)).to(self._device)
+        self.generator = Generator(voxels.shape[1], plan_generator(side, config.size.generator)).to(
+            self._device
+        )
+        self.discriminator = Discriminator(plan_discriminator(side, config.size.discriminator)).to(
+            self._device
+        )
         self._comparator = comparator.to(self._device)
         self._voxels = torch.from_numpy(voxels).to(self._device)
         self._pictures = planes_of(pictures) * 2 - 1
+        self._features = self._looked_at() if self.losses.feature else torch.empty(0)
         last = self.generator.drawing.convolutions[-1]
         with torch.no_grad():
             last.bias.copy_(self._pictures.mean((0, 2, 3)))
         adam: dict[str, Any] = {
             "lr": learning.rate, "betas": (learning.beta1, 0.999), "weight_decay": learning.weight_decay,
         }  # fmt: skip
-        self._optimisers = [torch.optim.Adam(one.parameters(), **adam) for one in (self.generator, self.discriminator)]
-        halvings = sorted({round(share * learning.steps) for share in learning.halve_at})
-        self._schedules = [
-            torch.optim.lr_scheduler.MultiStepLR(one, halvings, gamma=0.5) for one in self._optimisers
+        self._optimisers = [
+            torch.optim.Adam(one.parameters(), **adam) for one in (self.generator, self.discriminator)
         ]
+        self._learning, self._made = learning, 0
         self._turns = Turns(learning.low, learning.resume, learning.high)
         self._batch, self._random = learning.batch, np.random.default_rng([config.seed, 2])
 
+    def _looked_at(self) -> Tensor:
+        """Return the comparator's activations of all pictures: it does not learn, so they stay."""
+        with torch.no_grad():
+            parts = [
+                self._comparator(self._pictures[k : k + _AT_ONCE].to(self._device)).cpu()
+                for k in range(0, len(self._pictures), _AT_ONCE)
+            ]
+        return torch.cat(parts)
+
     def update(self) -> dict[str, float]:
         """Make one update; return each term, the norm of its gradient at the pictures, and which network learned."""
+        self._set_rate()
         some = self._random.integers(0, len(self._voxels), self._batch)
-        shown = self._pictures[some].to(self._device)
         drawn = self.generator(self._voxels[some])
-        terms, said = self._terms(drawn, shown)
+        terms, said = self._terms(drawn, some)
         total = torch.zeros_like(drawn)
         for name, term in terms.items():
             (slope,) = torch.autograd.grad(term, drawn, retain_graph=True)
             said |= {name: float(term.detach()), f"{name}_gradient": float(slope.norm())}
             total += slope
+        if said["discriminator_learns"]:
+            self._optimisers[1].step()
         if said["generator_learns"]:
             self._optimisers[0].zero_grad(set_to_none=True)
             drawn.backward(total)
             self._optimisers[0].step()
-        for schedule in self._schedules:
-            schedule.step()
         return said
 
-    def _terms(self, drawn: Tensor, shown: Tensor) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """Return the terms that count; the discriminator has learned by then, if it is its turn."""
+    def _set_rate(self) -> None:
+        """Set the rate of the next update: halved at the stated shares of all of them."""
+        halvings = sum(self._made >= share * self._learning.steps for share in self._learning.halve_at)
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = self._learning.rate * 0.5**halvings
+        self._made += 1
+
+    def _terms(self, drawn: Tensor, some: NDArray[np.int64]) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Return the terms that count, and whose turn it is."""
         weights, terms = self.losses, {}
         said = {"generator_learns": 1.0, "discriminator_learns": 0.0}
+        shown = self._pictures[some].to(self._device)
         if weights.image:
             terms["image"] = image_term(drawn, shown, weights.image)
         if weights.feature:
-            with torch.no_grad():
-                wanted = self._comparator(shown)
+            wanted = self._features[some].to(self._device)
             terms["feature"] = feature_term(self._comparator(drawn), wanted, weights.feature)
         if weights.adversarial:
-            said |= self._discriminate(drawn.detach(), shown)
-            terms["adversarial"] = adversarial_term(self.discriminator(drawn), weights.adversarial)
+            real, false = self.discriminator(torch.cat([shown, drawn])).split(len(drawn))
+            terms["adversarial"] = adversarial_term(false, weights.adversarial)
+            said |= self._discriminate(real, false)
         return terms, said
 
-    def _discriminate(self, drawn: Tensor, shown: Tensor) -> dict[str, float]:
-        """Let the discriminator learn if it is its turn; return its loss, and whose turn it is."""
-        real, false = self.discriminator(shown), self.discriminator(drawn)
+    def _discriminate(self, real: Tensor, false: Tensor) -> dict[str, float]:
+        """Compute the discriminator's gradient if it is its turn; return its loss, and whose turn it is."""
         loss = discriminator_loss(real, false)
-        fooled = -torch.nn.functional.log_softmax(false.detach(), 1)[:, REAL].mean()
+        fooled = adversarial_term(false.detach(), 1.0)
         it_learns, other_learns = self._turns(float(loss.detach() / fooled.clamp(min=1e-9)))
         if it_learns:
-            self._optimisers[1].zero_grad(set_to_none=True)
-            loss.backward()
-            self._optimisers[1].step()
+            parameters = list(self.discriminator.parameters())
+            slopes = torch.autograd.grad(loss, parameters, retain_graph=True)
+            for parameter, slope in zip(parameters, slopes, strict=True):
+                parameter.grad = slope
         return {
             "discriminator": float(loss.detach()),
             "discriminator_learns": float(it_learns),
@@ -193,7 +223,9 @@ def device_of(name: str) -> torch.device:
         If it is not there.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: expected an NVIDIA card that torch can use, came none. Say device = 'cpu'.")
+        raise ConfigError(
+            "device: expected an NVIDIA card that torch can use, came none. Say device = 'cpu'."
+        )
     return torch.device(name)
 
 

@@ -6,8 +6,9 @@ loss is a mean, so with the published weights
 .. math:: L = \frac{2\cdot10^{-6}}{2N}\sum\lVert G(v)-x\rVert^2 + \frac{0.01}{2N}\sum\lVert C(G(v))-C(x)\rVert^2
           - \frac{100}{N}\sum\log D(G(v)).
 
-Our pictures go from -1 to 1: the first sum is multiplied by 127.5². A smaller picture has fewer values to sum: both sums
-are brought to the numbers of values of the paper, 3 · 227² and 256 · 6 · 6, so that an error counts alike at any size.
+Our pictures go from -1 to 1: the first sum is multiplied by 127.5². A smaller picture has fewer values to sum: both
+sums are brought to the numbers of values of the paper, 3 · 227² and 256 · 6 · 6, so that an error counts alike at any
+size.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """Generator and discriminator as networks, and the comparator, whose activations say how alike two pictures are."""
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ class Dense(nn.Module):
     def __init__(self, voxels: int, plan: GeneratorPlan) -> None:
         super().__init__()
         sizes = (voxels, *plan.dense)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, voxels: Tensor) -> Tensor:
         """Return latents."""
@@ -35,9 +36,7 @@ class Drawing(nn.Module):
         self.convolutions = nn.ModuleList()
         maps = plan.maps
         for one in plan.convolutions:
-            self.convolutions.append(
-                nn.ConvTranspose2d(maps, one.maps, one.kernel, one.stride, padding=1)
-            )
+            self.convolutions.append(nn.ConvTranspose2d(maps, one.maps, one.kernel, one.stride, padding=1))
             maps = one.maps
 
     def forward(self, latent: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Planted voxels: they answer the Gabor energy of drawn pictures, early ones at one place, higher ones anywhere.
 
 Energy has no sign, so nothing linear in the voxels is a picture: that an edge lies somewhere has to be turned into the
-light figure whose edge it is. Pictures are drawn here: one to three figures, lighter than what is behind them, some with
-stripes, on a background of two greys.
+light figure whose edge it is. Pictures are drawn here: one to three figures, lighter than what is behind them, some
+with stripes, on a background that is darker on one side.
 """
 
 from dataclasses import dataclass
@@ -67,7 +67,9 @@ def _figure(random: np.random.Generator) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def _paint(picture: Floats, figure: tuple[float, ...], x: Floats, y: Floats, random: np.random.Generator) -> None:
+def _paint(
+    picture: Floats, figure: tuple[float, ...], x: Floats, y: Floats, random: np.random.Generator
+) -> None:
     """Paint a figure over a picture, its edge one pixel soft."""
     left, top, size, light, stripes, kind = figure
     turn = random.uniform(0, np.pi)
@@ -106,7 +108,9 @@ class EnergyCortex:
     snr: float
     early: int
 
-    def answer(self, pictures: Pictures, random: np.random.Generator, repeats: int = 1) -> NDArray[np.float32]:
+    def answer(
+        self, pictures: Pictures, random: np.random.Generator, repeats: int = 1
+    ) -> NDArray[np.float32]:
         """Return the mean of some responses to each picture: (n, side, side, 3) to (n, voxels)."""
         clean = _standardised(pictures, self.scale) @ self.weights / self.spread
         noise = random.standard_normal(clean.shape) / np.sqrt(self.snr * repeats)
@@ -123,7 +127,9 @@ def _standardised(pictures: Pictures, scale: Standard) -> Floats:
     return np.asarray(scale.forward(features_of(pictures, ("energy",)).astype(np.float64)))
 
 
-def plant(pictures: Pictures, early: int, higher: int, snr: float, random: np.random.Generator) -> EnergyCortex:
+def plant(
+    pictures: Pictures, early: int, higher: int, snr: float, random: np.random.Generator
+) -> EnergyCortex:
     """Plant voxels; their responses are scaled over `pictures`.
 
     Parameters

@@ -141,7 +141,9 @@ class LearningSettings(Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.low < self.resume < self.high:
-            raise ValueError(f"expected low < resume < high, came {self.low:g}, {self.resume:g}, {self.high:g}")
+            raise ValueError(
+                f"expected low < resume < high, came {self.low:g}, {self.resume:g}, {self.high:g}"
+            )
         return self
 
 
@@ -175,6 +177,16 @@ def parse_end_to_end(values: Mapping[str, Any], where: str) -> EndToEndConfig:
         Naming every key that is unknown or impossible.
     """
     return check_settings(dict(values), EndToEndConfig, where)
+
+
+def portable(config: EndToEndConfig) -> dict[str, Any]:
+    """Return the settings as a bundle carries them: of files beside the training file, the names alone."""
+    values = config.model_dump(mode="json")
+    if isinstance(config.data, InsilicoData):
+        values["data"]["generator"] = config.data.generator.name
+    if config.comparator.weights is not None:
+        values["comparator"]["weights"] = config.comparator.weights.name
+    return values
 
 
 def load_end_to_end(path: Path) -> EndToEndConfig:
