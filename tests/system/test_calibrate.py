@@ -1,23 +1,25 @@
 """`bci calibrate` from the first cue to the bundle, with a simulated participant: written when it beats chance only."""
 
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pygame
 import pytest
 from commands import call
 from PIL import Image
 from sessions import bci, only_folder
 
-from bci.cli.calibrate import calibrate, tools
+from bci.cli.calibrate import tools
 from bci.control import record_streams
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from bci.io.files.xdf.verify import verify
 from bci.io.lsl.source import LslOutlet
-from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S
+from bci.signal.clock import Clock
 from bci.signal.types import Signal
 
 pytestmark = pytest.mark.system
@@ -83,30 +85,37 @@ def test_cues_are_shown_while_a_stream_is_recorded_and_escape_ends_it(
     text = path.read_text(encoding="utf-8").replace('# picture = "open.png"', 'picture = "open.png"')
     text = text.replace("my-amplifier", "escaped-amp").replace("ready_s = 5", "ready_s = 0")
     path.write_text(text, encoding="utf-8")
-    asked: dict[str, Any] = {}
-
-    def recorder(streams: list[str], out: Path, *, observe: Callable[..., object], **settings: Any) -> None:
-        asked.update(settings)
-        assert observe({"received": 0}) is False
-        assert not seen()  # nothing is shown before there are samples
-        assert observe({"received": 8}) is False
-        assert seen()
-        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE, unicode=""))
-        observe({"received": 16})
+    labels = ("O1", "Oz", "O2", "PO7", "PO3", "POz", "PO4", "PO8")
+    record, times = record_streams.record_streams, np.arange(16) / 160.0
 
     def seen() -> bool:
-        return bool(
-            (pygame.surfarray.array3d(pygame.display.get_surface()) == (200, 30, 60)).all(axis=2).any()
-        )
+        surface = pygame.display.get_surface()
+        return bool(surface and (pygame.surfarray.array3d(surface) == (200, 30, 60)).all(axis=2).any())
+
+    def recorder(
+        streams: list[str], out: Path, *, observe: Callable[..., object], clock: Clock, **settings: Any
+    ) -> dict[str, Any]:
+        began = clock.now()
+        turns = itertools.count()
+
+        def turn(counts: Mapping[str, int]) -> object:
+            """Send a tenth of a second, let the cues follow, and press Escape once one is seen."""
+            amplifier.push(np.zeros((16, 8), "f4"), began + next(turns) / 10 + times)
+            ended = observe(counts)
+            assert seen() == (counts["received"] > 0)  # nothing is shown before there are samples
+            if seen():
+                pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE, unicode=""))
+            return ended
+
+        return record(streams, out, observe=turn, clock=clock, **settings)
 
     monkeypatch.setattr(record_streams, "record_streams", recorder)
-    labels = ("O1", "Oz", "O2", "PO7", "PO3", "POz", "PO4", "PO8")
-    with (
-        LslOutlet(Signal("amp", 160.0, (8,), labels, "uV"), "escaped-amp"),
-        pytest.raises(KeyboardInterrupt),
-    ):
-        calibrate(path, tmp_path / "out", recordings=tmp_path / "r", silent=True)
-    assert (asked["marker_uncertainty_limit_s"], asked["latency_s"]) == (MARKER_UNCERTAINTY_LIMIT_S, 0.0)
+    with LslOutlet(Signal("amp", 160.0, (8,), labels, "uV"), "escaped-amp") as amplifier:
+        done = call("calibrate", path, "--out", tmp_path / "out", "--recordings", tmp_path / "r", "--json")
+    assert done.status == 3, done.words
+    assert "ended before the last block" in done.result["reason"]
+    assert verify(Path(done.result["recording"])).sound
+    assert not (tmp_path / "out").exists()
     assert not pygame.display.get_init()
 
 
