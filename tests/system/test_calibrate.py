@@ -19,6 +19,7 @@ from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from bci.io.files.xdf.verify import verify
 from bci.io.lsl.source import LslOutlet
+from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S
 from bci.signal.clock import Clock
 from bci.signal.types import Signal
 
@@ -87,6 +88,7 @@ def test_cues_are_shown_while_a_stream_is_recorded_and_escape_ends_it(
     path.write_text(text, encoding="utf-8")
     labels = ("O1", "Oz", "O2", "PO7", "PO3", "POz", "PO4", "PO8")
     record, times = record_streams.record_streams, np.arange(16) / 160.0
+    asked: dict[str, Any] = {}
 
     def seen() -> bool:
         surface = pygame.display.get_surface()
@@ -95,6 +97,7 @@ def test_cues_are_shown_while_a_stream_is_recorded_and_escape_ends_it(
     def recorder(
         streams: list[str], out: Path, *, observe: Callable[..., object], clock: Clock, **settings: Any
     ) -> dict[str, Any]:
+        asked.update(settings)
         began = clock.now()
         turns = itertools.count()
 
@@ -113,6 +116,7 @@ def test_cues_are_shown_while_a_stream_is_recorded_and_escape_ends_it(
     with LslOutlet(Signal("amp", 160.0, (8,), labels, "uV"), "escaped-amp") as amplifier:
         done = call("calibrate", path, "--out", tmp_path / "out", "--recordings", tmp_path / "r", "--json")
     assert done.status == 3, done.words
+    assert (asked["marker_uncertainty_limit_s"], asked["latency_s"]) == (MARKER_UNCERTAINTY_LIMIT_S, 0.0)
     assert "ended before the last block" in done.result["reason"]
     assert verify(Path(done.result["recording"])).sound
     assert not (tmp_path / "out").exists()
