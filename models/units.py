@@ -2,20 +2,26 @@
 
 A unit is a function's name for one piece of work and all that its result depends on. Its file is named by a hash of
 that, and written whole or not at all, so a run that was killed goes on with what is missing, and a changed input is
-another unit. The same code runs in this process, on the machine's cores (joblib's loky) and on a cluster.
+another unit. The same code runs in this process, on the machine's cores (joblib's loky) and on a cluster
+(`models.clusters`). A worker that is killed costs what it had in hand: the others go on, and that unit begins again.
 """
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bci.errors import ConfigError
+from bci.errors import ConfigError, DataError
 from bci.io.files.folder import plain, write_json
 from bci.io.installation import missing_extra
+from models.clusters import open_cluster
+
+#: How often units whose processes died on this machine begin again before that is an error.
+_ROUNDS = 4
 
 #: Version of the results' layout, on which a unit's hash depends beside its inputs.
 _LAYOUT = 1
@@ -68,7 +74,8 @@ def run_units(
     jobs : int
         Processes; 1 computes here, -1 takes all cores.
     cluster : str, optional
-        ``local`` for Dask workers on this machine, or the address of a scheduler (``tcp://host:8786``).
+        ``local`` for Dask workers on this machine, the address of a scheduler (``tcp://host:8786``), or the path of a
+        cluster file; see `models.clusters`.
     progress : callable, optional
         Takes the share done, 0 to 1, and a line of text.
 
@@ -76,6 +83,8 @@ def run_units(
     ------
     ConfigError
         If joblib or Dask is not installed, the cluster is not there, or `folder` cannot be made.
+    DataError
+        If workers of a unit died again and again; all others are done by then.
     """
     say = progress or (lambda done, text: None)
     try:
@@ -102,13 +111,14 @@ def _computed(
     cluster: str | None,
 ) -> Iterator[tuple[Unit, dict[str, Any]]]:
     """Yield results as they come, in any order."""
-    try:
-        from joblib import Parallel, delayed
-    except ModuleNotFoundError:
-        raise ConfigError(missing_extra("this analysis", "joblib", ["train"])) from None
-    with _backend(jobs, cluster):
-        work = Parallel(n_jobs=jobs if cluster is None else -1, return_as="generator_unordered")
-        yield from work(delayed(_one)(compute, unit, given) for unit in units)
+    if cluster is not None:
+        with open_cluster(cluster, jobs) as client:
+            yield from _on_cluster(units, compute, given, client)
+    elif jobs == 1:
+        for unit in units:
+            yield _one(compute, unit, given)
+    else:
+        yield from _in_processes(units, compute, given, jobs)
 
 
 def _one(
@@ -117,37 +127,102 @@ def _one(
     return unit, compute(**unit.inputs, **given)
 
 
+def _in_processes(
+    units: Sequence[Unit], compute: Callable[..., dict[str, Any]], given: Mapping[str, Any], jobs: int
+) -> Iterator[tuple[Unit, dict[str, Any]]]:
+    """Compute on this machine's cores; where a process dies, what it and its neighbours had in hand begins again."""
+    try:
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+    except ModuleNotFoundError:
+        raise ConfigError(missing_extra("this analysis", "joblib", ["train"])) from None
+    left = {unit.key: unit for unit in units}
+    for _ in range(_ROUNDS):
+        try:
+            work = Parallel(n_jobs=jobs, return_as="generator_unordered")
+            for unit, result in work(delayed(_one)(compute, unit, given) for unit in list(left.values())):
+                del left[unit.key]
+                yield unit, result
+            return
+        except TerminatedWorkerError:
+            continue
+    raise _died(list(left.values()))
+
+
+def _on_cluster(
+    units: Sequence[Unit], compute: Callable[..., dict[str, Any]], given: Mapping[str, Any], client: Any
+) -> Iterator[tuple[Unit, dict[str, Any]]]:
+    """Compute on Dask workers, a task a unit, as many at a time as there are workers.
+
+    A worker is given its next unit when its last result is here, so that one that dies has no more than one to lose.
+    """
+    from distributed import KilledWorker, as_completed
+
+    waiting, done, killed = list(units)[::-1], as_completed(), list[Unit]()
+    sent: dict[Any, tuple[Unit, str]] = {}
+    with _given_to_workers(client, given) as name:
+        try:
+            while waiting or sent:
+                for worker in _idle(client, [worker for _, worker in sent.values()])[: len(waiting)]:
+                    where = {"workers": [worker], "allow_other_workers": True} if worker else {}
+                    unit = waiting.pop()
+                    future = client.submit(_one_there, compute, unit, name, pure=False, **where)
+                    sent[future] = (unit, worker)
+                    done.add(future)
+                future = next(done)
+                unit, _ = sent.pop(future)
+                if isinstance(future.exception(), KilledWorker):
+                    killed.append(unit)
+                else:
+                    yield future.result()  # or raise what the unit raised
+        finally:
+            client.cancel(list(sent))
+    if killed:
+        raise _died(killed)
+
+
 @contextmanager
-def _backend(jobs: int, cluster: str | None) -> Iterator[None]:
-    """Let joblib compute on a Dask cluster, where one is named."""
-    if cluster is None:
-        yield
-        return
+def _given_to_workers(client: Any, given: Mapping[str, Any]) -> Iterator[str]:
+    """Send what every unit is given to each worker once, also to those that come later; give the name it lies under.
+
+    Scattered data would be lost with the last worker that holds them; the scheduler keeps a plugin.
+    """
+    from distributed import WorkerPlugin
+
+    class Held(WorkerPlugin):
+        """A Held lies in a worker until the analysis ends."""
+
+        def __init__(self) -> None:
+            self.name, self.given = f"units-{uuid.uuid4().hex}", dict(given)
+
+    plugin = Held()
+    client.register_plugin(plugin)
     try:
-        from distributed import Client, LocalCluster
-        from joblib import parallel_config
-    except ModuleNotFoundError as error:
-        raise ConfigError(missing_extra("--cluster", error.name, ["cluster"])) from None
-    if cluster == "local":
-        workers = None if jobs < 1 else jobs
-        with (
-            LocalCluster(
-                n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
-            ) as local,
-            Client(local),
-            parallel_config(backend="dask"),
-        ):
-            yield
-        return
-    try:
-        client = Client(cluster, timeout="10s")
-    except (OSError, ValueError, TimeoutError) as error:
-        raise ConfigError(
-            f"expected a Dask scheduler at {cluster}, came: {error}. Start one with dask scheduler, or say --cluster "
-            "local."
-        ) from None
-    with client, parallel_config(backend="dask"):
-        yield
+        yield plugin.name
+    finally:
+        client.unregister_worker_plugin(plugin.name)
+
+
+def _one_there(compute: Callable[..., dict[str, Any]], unit: Unit, name: str) -> tuple[Unit, dict[str, Any]]:
+    from distributed import get_worker
+
+    return _one(compute, unit, get_worker().plugins[name].given)
+
+
+def _idle(client: Any, busy: Sequence[str]) -> list[str]:
+    """Return the address of a worker for every thread of it that has no unit; an empty one where none is there."""
+    workers: Mapping[str, int] = client.nthreads()
+    if not workers:
+        return [] if busy else [""]
+    return [worker for worker, threads in workers.items() for _ in range(threads - busy.count(worker))]
+
+
+def _died(units: Sequence[Unit]) -> DataError:
+    named = ", ".join(unit.name or unit.key for unit in units[:3]) + (" …" if len(units) > 3 else "")
+    return DataError(
+        f"expected results of all units, came none of {len(units)} whose workers died again and again: {named}. What "
+        "is done is kept: give workers more memory, or fewer units at once, and run it again."
+    )
 
 
 def _place(folder: Path, unit: Unit) -> Path:

@@ -150,6 +150,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "models/test_comparison.py::test_readouts_are_ranked_beside_baselines_and_the_oracle",
         "models/test_comparison.py::test_a_second_comparison_computes_nothing_and_says_the_same",
         "models/test_units.py::test_a_local_cluster_gives_the_same_numbers",
+        "models/test_units.py::test_jobs_of_a_queue_compute_units_and_a_deadly_one_is_named",
     ),
     "Training needs the extra": (
         "test_house.py::test_a_machine_that_runs_experiments_needs_no_torch",

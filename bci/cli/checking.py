@@ -9,6 +9,7 @@ from bci.cli.output import Output, styled
 from bci.errors import ConfigError
 from bci.io.files.kinds import (
     CALIBRATION_FILE,
+    CLUSTER_FILE,
     COMPARISON_FILE,
     RECORD_FILE,
     TRAINING_FILE,
@@ -85,6 +86,18 @@ def _comparison(path: Path, output: Output) -> dict[str, Any]:
     return {"readouts": len(config.readouts), "missing": missing}
 
 
+def _cluster(path: Path, output: Output) -> dict[str, Any]:
+    with needing("cluster", "checking a cluster file"):
+        from models.clusters import job_script, load_cluster
+    config = load_cluster(path)
+    script = job_script(path, config)
+    output.say(f"jobs      {config.jobs} of {config.jobqueue}, each:")
+    for line in script.strip().splitlines():
+        output.say(f"          {line}")
+    output.say(styled("bold green", "These jobs can be submitted."))
+    return {"jobqueue": config.jobqueue, "jobs": config.jobs, "script": script}
+
+
 def _record(path: Path, output: Output) -> dict[str, Any]:
     from bci.config.record import load_record
     from bci.io.lsl.address import Address
@@ -107,5 +120,6 @@ _CHECKS: Mapping[Kind, Callable[[Path, Output], dict[str, Any]]] = {
     TRAINING_FILE: _training,
     CALIBRATION_FILE: _calibration,
     COMPARISON_FILE: _comparison,
+    CLUSTER_FILE: _cluster,
     RECORD_FILE: _record,
 }

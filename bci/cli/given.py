@@ -11,6 +11,7 @@ from bci.errors import ConfigError
 from bci.io.files.kinds import (
     BUNDLE,
     CALIBRATION_FILE,
+    CLUSTER_FILE,
     COMPARISON_FILE,
     FOLDERS,
     RECORD_FILE,
@@ -29,7 +30,7 @@ from bci.io.shipped import SHIPPED, Shipped, locate, not_found, shipped_names
 LAST, _FOLDERS = "last", ("sessions", "recordings")
 
 #: Kinds of files of settings.
-SETTINGS = (SESSION_FILE, TRAINING_FILE, CALIBRATION_FILE, COMPARISON_FILE, RECORD_FILE)
+SETTINGS = (SESSION_FILE, TRAINING_FILE, CALIBRATION_FILE, COMPARISON_FILE, CLUSTER_FILE, RECORD_FILE)
 _SETTINGS = frozenset(SETTINGS)
 
 #: How the name of a session's folder begins: date and time.

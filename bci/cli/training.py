@@ -12,7 +12,7 @@ from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Json
 from bci.errors import AtChance, BciError, ConfigError
 from bci.io.files.folder import path_name
-from bci.io.files.kinds import BUNDLE, COMPARISON_FILE, SESSION, TRAINING_FILE
+from bci.io.files.kinds import BUNDLE, CLUSTER_FILE, COMPARISON_FILE, SESSION, TRAINING_FILE
 
 DataRoot = Annotated[
     Path | None, typer.Option("--data", help="Folder that the recordings' paths start from; else $BCI_DATA.")
@@ -237,15 +237,19 @@ def compare(
     jobs: Annotated[int, typer.Option(help="Processes on this machine; -1 takes all cores.")] = 1,
     cluster: Annotated[
         str | None,
-        typer.Option(help="Compute on a Dask cluster: its scheduler's address (tcp://host:8786), or local."),
+        typer.Option(
+            help="Compute on a Dask cluster: local, a scheduler's address (tcp://host:8786), or a file that names a "
+            "queue of jobs (SLURM, SGE, PBS …)."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Set readouts side by side: one data set, folds by run, one set of metrics, baselines and the oracle.
 
     Everything is fitted inside the fold, and no picture is in two folds. Every readout and fold is kept in a file of
-    its own as soon as it is there: a run that was killed goes on with what is missing. Workers of a cluster run what
-    they are sent: use one that you trust. Needs the `train` extra, a cluster the `cluster` extra too.
+    its own as soon as it is there: a run that was killed goes on with what is missing, and a worker that is killed
+    costs what it had in hand. Workers of a cluster run what they are sent: use one that you trust. Needs the `train`
+    extra, a cluster the `cluster` extra too.
     """
     output = use(json)
     if jobs == 0 or jobs < -1:
@@ -255,6 +259,7 @@ def compare(
         from models.comparison.page import metric, ranking
     config = find_given(config, "bci compare", COMPARISON_FILE)
     out = out or Path("runs") / config.stem
+    cluster = _cluster(cluster)
     with output.progress() as progress:
         task = progress.add_task("comparing", total=1.0)
         report = compare_readouts(
@@ -282,3 +287,10 @@ def compare(
     output.table(title, ("readout", "cosine", "R²", "of two", "of several", "all folds"), rows)
     output.say(f"report written: {report['page']}")
     output.result(report)
+
+
+def _cluster(named: str | None) -> str | None:
+    """Return what --cluster means: a file by its place or its name, anything else as it is."""
+    if named is None or not named.endswith(".toml"):
+        return named
+    return str(find_given(Path(named), "bci compare --cluster", CLUSTER_FILE))

@@ -12,6 +12,7 @@ from bci.errors import BciError, ConfigError
 from bci.io.files.kinds import (
     BUNDLE,
     CALIBRATION_FILE,
+    CLUSTER_FILE,
     COMPARISON_FILE,
     GENERATOR,
     RECORD_FILE,
@@ -86,6 +87,7 @@ def things(tmp_path: Path) -> dict[Path, Kind]:
         CONFIGS / "dcgan-faces.toml": TRAINING_FILE,
         CONFIGS / "alpha-calibrate.toml": CALIBRATION_FILE,
         CONFIGS / "hyper-insilico-compare.toml": COMPARISON_FILE,
+        CONFIGS / "cluster-slurm.toml": CLUSTER_FILE,
         BUNDLES / "alpha": BUNDLE,
         BUNDLES / "alpha" / "bundle.json": BUNDLE,
         BUNDLES / "alpha" / "readout.onnx": BUNDLE,
@@ -109,7 +111,13 @@ def test_every_kind_is_recognised_by_what_it_holds(things: dict[Path, Kind], tmp
     (tmp_path / "empty").mkdir()
     assert kind_of(tmp_path / "empty") is None
     for example in CONFIGS.glob("*.toml"):
-        assert kind_of(example) in (SESSION_FILE, TRAINING_FILE, CALIBRATION_FILE, COMPARISON_FILE), example
+        assert kind_of(example) in (
+            SESSION_FILE,
+            TRAINING_FILE,
+            CALIBRATION_FILE,
+            COMPARISON_FILE,
+            CLUSTER_FILE,
+        ), example
 
 
 @pytest.mark.parametrize("verb", TAKES)

@@ -1,6 +1,8 @@
 """Units of long analyses: a killed run goes on with what is missing; a cluster gives the same numbers."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 
 pytest.importorskip("joblib")
 
-from bci.errors import ConfigError
+from bci.errors import ConfigError, DataError
+from models.clusters import load_cluster
 from models.units import Unit, run_units
 
 UNITS = [Unit(f"square of {k}", {"number": k}) for k in range(6)]
@@ -67,6 +70,100 @@ def test_progress_counts_what_was_there(tmp_path: Path) -> None:
     run_units(UNITS, square, tmp_path, progress=lambda done, text: told.append((done, text)))
     assert told[0] == (0.5, "3 of 6 units were there")
     assert [done for done, _ in told[1:]] == pytest.approx([4 / 6, 5 / 6, 1.0])
+
+
+def killing(number: int, folder: Path, deadly: int = 1) -> dict[str, Any]:
+    """Say that a unit began; the third kills its process, by its id, so many times."""
+    with (folder / "begun").open("a") as file:
+        file.write(f"{number}\n")
+    if number == 2 and (folder / "begun").read_text().split().count("2") <= deadly:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return divide(number)
+
+
+@pytest.mark.system
+def test_a_worker_killed_in_the_middle_costs_its_unit_and_nothing_else(tmp_path: Path) -> None:
+    """Two workers of a real cluster on this machine; one is killed while it computes."""
+    pytest.importorskip("distributed")
+    given = {"folder": tmp_path}
+    found = run_units(UNITS, killing, tmp_path / "units", given=given, jobs=2, cluster="local")
+    assert found == [divide(k) for k in range(6)]
+    assert sorted((tmp_path / "begun").read_text().split()) == ["0", "1", "2", "2", "3", "4", "5"]
+
+
+@pytest.mark.system
+def test_a_process_killed_on_this_machine_is_replaced(tmp_path: Path) -> None:
+    found = run_units(UNITS, killing, tmp_path / "units", given={"folder": tmp_path}, jobs=2)
+    assert found == [divide(k) for k in range(6)]
+    assert (tmp_path / "begun").read_text().split().count("2") == 2
+
+
+CLUSTER = """
+kind = "cluster"
+jobqueue = "{kind}Cluster"
+jobs = 2
+wait_s = 60
+memory = "1GB"
+walltime = "00:10:00"
+[options]
+scheduler_options = {{ host = "127.0.0.1" }}
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the stand-in for SLURM is a script for Linux")
+@pytest.mark.system
+def test_jobs_of_a_queue_compute_units_and_a_deadly_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script in SLURM's place runs what would be submitted, as processes of this machine."""
+    pytest.importorskip("dask_jobqueue")
+    for name, body in {
+        "sbatch": 'setsid bash "$1" >/dev/null 2>&1 & echo "Submitted batch job $!"',
+        "scancel": "kill -TERM -- -$1 2>/dev/null; true",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).parents[2]}")
+    (tmp_path / "slurm.toml").write_text(CLUSTER.format(kind="SLURM"))
+    given = {"folder": tmp_path, "deadly": 9}
+    with (
+        pytest.importorskip("dask").config.set({"distributed.scheduler.allowed-failures": 1}),
+        pytest.raises(DataError, match="square of 2"),
+    ):
+        run_units(UNITS, killing, tmp_path / "units", given=given, cluster=str(tmp_path / "slurm.toml"))
+    assert len(list((tmp_path / "units").glob("*.json"))) == 5
+
+
+@pytest.mark.parametrize("kind", ["SLURM", "SGE", "PBS"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("walltime =", "wall_time ="), "wall_time"),
+        (("scheduler_options", "local_direktory"), "local_directory"),
+        (('memory = "1GB"', 'memory = "lots"'), "lots"),
+        (("jobs = 2", "jobs = 0"), "jobs"),
+        (("Cluster", "Custer"), "jobqueue"),
+    ],
+)
+def test_a_cluster_file_that_its_queue_cannot_use_is_refused_by_name(
+    tmp_path: Path, kind: str, change: tuple[str, str], words: str
+) -> None:
+    pytest.importorskip("dask_jobqueue")
+    path = tmp_path / "cluster.toml"
+    path.write_text(CLUSTER.format(kind=kind))
+    assert load_cluster(path).jobqueue == f"{kind}Cluster"
+    path.write_text(CLUSTER.format(kind=kind).replace(*change))
+    with pytest.raises(ConfigError, match=words):
+        load_cluster(path)
+
+
+def test_a_queue_that_is_not_on_this_machine_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("dask_jobqueue")
+    path = tmp_path / "cluster.toml"
+    path.write_text(CLUSTER.format(kind="LSF"))
+    with pytest.raises(ConfigError, match="bsub"):
+        run_units(UNITS, square, tmp_path / "units", cluster=str(path))
 
 
 @pytest.mark.system

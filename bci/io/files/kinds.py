@@ -34,6 +34,7 @@ SESSION_FILE = Kind("a session file", "`bci run`, `bci check` and `bci certify` 
 TRAINING_FILE = Kind("a training file", "`bci train FILE --out FOLDER` takes it, and `bci check`")
 CALIBRATION_FILE = Kind("a calibration file", "`bci calibrate FILE --out FOLDER` takes it, and `bci check`")
 COMPARISON_FILE = Kind("a comparison file", "`bci compare` and `bci check` take it")
+CLUSTER_FILE = Kind("a cluster file", "`bci compare --cluster FILE` takes it, and `bci check`")
 RECORD_FILE = Kind("a record file", "`bci record FILE` takes it, and `bci check`")
 BUNDLE = Kind(
     "a decoder's bundle",
@@ -116,6 +117,14 @@ _SIGNS = (
         },
     ),
 )
+
+#: Kinds of settings by what their ``kind`` says; any other word is a system's or a generator's.
+_NAMED = {
+    "comparison": COMPARISON_FILE,
+    "comparison-of-systems": COMPARISON_FILE,
+    "cluster": CLUSTER_FILE,
+    "record": RECORD_FILE,
+}
 
 _SUFFIXES = frozenset(
     ".bdf .cnt .con .csv .edf .eeg .fif .gdf .mat .mff .npy .npz .set .sqd .tsv .vhdr .vmrk .xdf .xdfz".split()
@@ -207,10 +216,8 @@ def _kind_of_settings(path: Path) -> Kind | None:
         elif not sections and (key := _KEY.match(line)):
             keys.add(key.group(1))
             kind = key.group(2).partition("#")[0].strip(" \"'") if key.group(1) == "kind" else kind
-    if kind in ("comparison", "record"):
-        return COMPARISON_FILE if kind == "comparison" else RECORD_FILE
     if kind:
-        return TRAINING_FILE
+        return _NAMED.get(kind, TRAINING_FILE)
     counted = {known: len(signs & (keys | sections)) for known, signs in _SIGNS}
     best = max(counted, key=lambda known: counted[known])
     return best if counted[best] else None
