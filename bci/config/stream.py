@@ -12,7 +12,6 @@ from bci.errors import ConfigError
 from bci.io.lsl.address import Address
 from bci.io.lsl.stated import Stated
 from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S
-from bci.memory.stream import BUFFER_MB
 
 
 def _printable(text: str) -> str:
@@ -20,6 +19,10 @@ def _printable(text: str) -> str:
         raise ValueError(f"printable text was expected, came {text!r}")
     return text
 
+
+#: Megabytes that the samples of a stream take at most, by default: 6.5 s of 256 channels at 30 kHz, which bridges a
+#: recorder that hangs (`hung_after_s` until it is found) and is started again.
+_BUFFER_MB = 256.0
 
 #: What a stream says of itself, as `bci streams` lists it.
 Said = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_printable)]
@@ -94,8 +97,10 @@ class StreamSettings(_Section):
     """How long to look for it."""
     buffer_s: Annotated[float, Field(ge=2, le=600)] = 12.0
     """How long a sample stays readable in shared memory."""
-    buffer_mb: Annotated[float, Field(ge=1, le=1_000_000)] = BUFFER_MB
-    """The shared memory that its samples may take; what would take more is held for fewer seconds, never below 2."""
+    buffer_mb: Annotated[float, Field(ge=1, le=1_000_000)] = _BUFFER_MB
+    """The shared memory that its samples may take; what would take more is held for fewer seconds, never below 2. What
+    that costs: a slow disk, or a program that is started again, is bridged for so long alone. 256 channels at 30 kHz
+    take 39 MB a second."""
     markers: Annotated[tuple[MarkerSettings, ...], BeforeValidator(_as_table)] = ()
     """A marker stream to take along, or several: source ids, or tables such as ``{ name = "Crown Markers" }``."""
     marker_uncertainty_limit_s: Wait = MARKER_UNCERTAINTY_LIMIT_S

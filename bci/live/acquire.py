@@ -6,18 +6,20 @@ after a loss, its heart beats on.
 
 import math
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bci.io.lsl.discovery import WAIT
 from bci.io.lsl.irregular import IrregularSource
 from bci.io.lsl.markers import MarkerSource
 from bci.io.lsl.source import LslSource
-from bci.live.volume_records import VolumeRecords, has_records
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream
 from bci.signal.types import MarkKind
+
+if TYPE_CHECKING:
+    from bci.live.volume_records import VolumeRecords
 
 #: How often a program without samples looks for markers, seconds.
 _QUIET_S = 0.02
@@ -73,7 +75,10 @@ def main(program: Program) -> None:
         facts = {} if source is None else {"host": source.info.host, "uid": source.info.uid}
         program.ready(**facts, speed=1.0 if source is None else source.speed)
         records = None
-        if source is not None and stream is not None and has_records(source.info):
+        # A stream of volumes says where their records are; no other one pays for importing what joins them.
+        if source is not None and stream is not None and source.info.extra.get("meta_source_id"):
+            from bci.live.volume_records import VolumeRecords
+
             records = open_.enter_context(VolumeRecords(program.clock, lambda: _between(program)))
         try:
             _acquire(program, source, stream, markers, records)
@@ -144,7 +149,7 @@ def _acquire(
     source: LslSource | IrregularSource | None,
     stream: Stream | None,
     markers: list[tuple[MarkerSource, Ring]],
-    records: VolumeRecords | None,
+    records: "VolumeRecords | None",
 ) -> None:
     """Pull until told to stop."""
     row, clock = program.row, program.clock

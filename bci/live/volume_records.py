@@ -27,11 +27,6 @@ _KEPT_S = 30.0
 _NO_COUNTS = MappingProxyType({status.word: 0 for status in VolumeStatus} | {"untold": 0})
 
 
-def has_records(info: StreamInfo) -> bool:
-    """Whether a stream says that records of its volumes are on another one."""
-    return bool(info.extra.get("meta_source_id"))
-
-
 class VolumeRecords(Closing):
     """The records of the run that is received, joined with its volumes; a new run's are looked for when it comes.
 

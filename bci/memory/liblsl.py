@@ -1,12 +1,12 @@
 """Lab Streaming Layer's native library is imported here, once, with a clear error where that fails."""
 
-import platform
-
 from bci.errors import StreamError
 
 try:
     import pylsl as pylsl
 except RuntimeError as error:  # pylsl finds no liblsl, or one that does not load
+    import platform
+
     raise StreamError(
         f"Lab Streaming Layer needs its library, liblsl, and got: {str(error).strip().splitlines()[0]} "
         "The pylsl wheels bring it for Windows, macOS, and Linux with glibc 2.35 or newer "

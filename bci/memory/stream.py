@@ -17,8 +17,8 @@ from bci.memory.marks import CAPACITY, create_marks, mark_columns, read_marks, w
 from bci.memory.ring import Column, Ring, RingHandle
 from bci.signal.types import MarkKind, Samples, Signal, Times, Window
 
-#: The memory that the samples of one stream may take unless a session says otherwise, megabytes: 256 channels at 30 kHz
-#: fill it in 13 s.
+#: The memory that the samples of one stream may take where nothing else is said, megabytes: 256 channels at 30 kHz fill
+#: it in 13 s. A session's own default is smaller, see `bci.config.stream`.
 BUFFER_MB = 512.0
 
 #: Samples that are held at least, of a stream however slow; and fewer only where so many exceed the memory allowed.

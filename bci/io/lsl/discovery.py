@@ -3,9 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from bci.errors import DuplicateStream, StreamMismatch, StreamNotFound
 from bci.io.lsl.address import Address
@@ -14,6 +12,9 @@ from bci.io.lsl.stated import Stated
 from bci.memory.liblsl import pylsl
 from bci.memory.lsl_clock import LslClock
 from bci.signal.clock import Clock
+
+if TYPE_CHECKING:
+    import psutil
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +142,8 @@ def asking(outlet: Any) -> Iterator[StreamInfo | None]:
     StreamMismatch
         If the description is longer than `LONGEST_DESCRIPTION`, or claims what no stream can be.
     """
+    import psutil  # only here: most that import this module never ask
+
     brief = read_info(outlet)
     process = psutil.Process()
     before = _own_memory(process)
@@ -159,7 +162,7 @@ def asking(outlet: Any) -> Iterator[StreamInfo | None]:
     yield read_info(full)
 
 
-def _own_memory(process: psutil.Process) -> int:
+def _own_memory(process: "psutil.Process") -> int:
     """Return the bytes that a process holds alone; its rings, which fill meanwhile, are shared."""
     held = process.memory_info()
     return int(held.rss) - int(getattr(held, "shared", 0))

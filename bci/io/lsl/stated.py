@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 
 from bci.errors import ConfigError, StreamMismatch
 from bci.io.files import safe_xml
-from bci.signal.steps.montage import Relabel
 from bci.signal.types import Signal
 from bci.signal.units import IN_FULL, unit_name
 
@@ -93,8 +92,12 @@ class Stated:
                     f"[stream] rename names channel {old}; stream {signal.name!r} has {len(channels)} channels"
                 )
         signal = replace(signal, channels=tuple(channels))
+        if not by_label:
+            return signal
+        from bci.signal.steps.montage import Relabel  # only here: acquisition, too, imports this module
+
         try:
-            return Relabel(tuple(by_label)).output(signal) if by_label else signal
+            return Relabel(tuple(by_label)).output(signal)
         except ConfigError as error:
             raise StreamMismatch(f"[stream] rename: {error}") from None
 
