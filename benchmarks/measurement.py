@@ -25,9 +25,10 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from bci.config.stream import StreamSettings
 from bci.control import posts
 from bci.control.line import Line, Post
-from bci.control.shared_memory import Make, SharedMemory
+from bci.control.shared_memory import Make, SharedMemory, plan_buffer
 from bci.control.spawn import Child
 from bci.errors import ProgramError
 from bci.memory.board import Board
@@ -45,6 +46,12 @@ PEERS = {
     "floor": "benchmarks.contenders.floor",
     "mne-lsl": "benchmarks.contenders.mne_lsl_stream",
     "ezmsg": "benchmarks.contenders.ezmsg_graph",
+}
+
+#: Contenders that are one of these with further settings.
+VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "mne-thread": ("mne-lsl", {"threaded": True}),
+    "ezmsg-leaky": ("ezmsg", {"leaky": True}),
 }
 
 
@@ -183,14 +190,13 @@ def measure(
     seconds: float,
     busy: float = 0.0,
     memory: bool = False,
-    extra: Mapping[str, Any] | None = None,
 ) -> Measurement:
     """Run one contender on one feed.
 
     Parameters
     ----------
     contender : str
-        ``"ours"``, ``"pair"`` or a key of `PEERS`.
+        ``"ours"``, ``"pair"`` or a key of `PEERS` or `VARIANTS`.
     feed : Feed
         What is published and how it is cut.
     warm_up, seconds : float
@@ -199,8 +205,6 @@ def measure(
         Seconds of work per window in place of a decoder.
     memory : bool
         Whether to sample the contender's memory, which costs some milliseconds each time.
-    extra : mapping, optional
-        Further settings of the contender's program.
 
     Raises
     ------
@@ -209,8 +213,9 @@ def measure(
     """
     with Stage() as stage:
         total = warm_up + seconds + 0.2
-        spec = {"source_id": stage.key, "feed": asdict(feed), "seconds": total, "busy": busy, **(extra or {})}
-        line, make = contenders_line(contender, spec, feed)
+        program, further = VARIANTS.get(contender, (contender, {}))
+        spec = {"source_id": stage.key, "feed": asdict(feed), "seconds": total, "busy": busy, **further}
+        line, make = contenders_line(program, spec, feed)
         stage.take(line, make)
         stage.start()
         names = tuple(post.name for post in line if post.kind != "source")
@@ -285,7 +290,10 @@ def contenders_line(contender: str, spec: Mapping[str, Any], feed: Feed) -> tupl
 def _make_stream(spec: Mapping[str, Any], segment: str, readers: int) -> Stream:
     from bci.io.lsl.source import describe
 
-    return Stream.create(segment, describe(spec["source_id"], 5.0).signal, readers=readers)
+    feed, signal = Feed(**spec["feed"]), describe(spec["source_id"], 5.0).signal
+    # As much as a session holds that says nothing of it.
+    capacity = plan_buffer(signal, 1.0, StreamSettings(source_id=spec["source_id"]), feed.length + feed.hop)
+    return Stream.create(segment, signal, readers=readers, capacity=capacity)
 
 
 def _make_ring(feed: Feed, segment: str, readers: int) -> Ring:

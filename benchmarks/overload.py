@@ -9,7 +9,8 @@ The decoder is 14 ms of busy work for each 10 ms hop. Ours must keep to the newe
 window's age when its decoding ends (from the push of its newest sample) stays under two decode times in 99 of
 100 windows, every window passed over is counted, every sample still goes through the pipeline once and in
 order, and memory stays flat. Beside it stands what the same load does to bare pylsl and to ezmsg, which
-process every window in turn, and to MNE-LSL, which reads the newest. Their settings are those of
+process every window in turn, to ezmsg with a leaky queue, which drops what it has not come to, and to MNE-LSL,
+which reads the newest. Their settings are those of
 `benchmarks.stream_latency`.
 """
 
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measurement import PEERS, Measurement, isolated, measure
+from benchmarks.measurement import PEERS, VARIANTS, Measurement, isolated, measure
 from benchmarks.report import (
     machine_facts,
     percentiles,
@@ -31,7 +32,7 @@ from benchmarks.report import (
 )
 from benchmarks.stream_latency import FEEDS
 
-CONTENDERS = ("ours", "floor", "ezmsg", "mne-lsl")
+CONTENDERS = ("ours", "floor", "ezmsg", "ezmsg-leaky", "mne-lsl")
 
 #: Work per window as a share of the hop.
 LOAD = 1.4
@@ -148,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             lines[contender] = summarise(run)
             progress(
-                f"{name} {contender:8s} decoded age p99 {lines[contender]['age_decoded_ms']['p99']:.1f} ms, "
+                f"{name} {contender:11s} decoded age p99 {lines[contender]['age_decoded_ms']['p99']:.1f} ms, "
                 f"drift {lines[contender]['drift']:+.3f} s/s"
             )
         results[name] = {
@@ -196,7 +197,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         options.seconds = 5.0 if options.quick else 30.0
     options.configs = options.configs.split(",")
     options.contenders = options.contenders.split(",")
-    for given, known in ((options.configs, set(FEEDS)), (options.contenders, {"ours", *PEERS})):
+    for given, known in ((options.configs, set(FEEDS)), (options.contenders, {"ours", *PEERS, *VARIANTS})):
         if unknown := set(given) - known:
             parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
     return options

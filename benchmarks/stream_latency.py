@@ -4,20 +4,22 @@
 
     python -m benchmarks.stream_latency            # five rounds of 20 s, some 40 minutes
     python -m benchmarks.stream_latency --quick    # one short round of two configurations, under a minute
+    python -m benchmarks.stream_latency --markdown # also the table of the README
 
 Each round runs every contender on every configuration, the order rotated from round to round, one source
 process per run. The figure is the median over the rounds of the ratio to the same round's floor, with its
 range: on a shared machine the absolute milliseconds wander, the ratios within a round much less.
 
-==========  =============================================================================================
-floor       one process: blocking `pull_chunk` straight into a mirrored NumPy ring
-pair        the floor cut in two processes with shared memory between them, and nothing else
-ours        two processes: `bci.live.acquire`, and what `bci.live.decode` does, its pipeline empty
-mne-lsl     one process: `StreamLSL`, one window of buffer, acquired by hand every 0.2 ms
-mne-thread  the same with MNE-LSL's own acquisition thread at its default delay (on request)
-ezmsg       one process: ezmsg-lsl's inlet unit and a windowing unit that hands on views
-line        a whole session: band-pass, ONNX decoder, display and recorder on (`benchmarks.full_line`)
-==========  =============================================================================================
+===========  =============================================================================================
+floor        one process: blocking `pull_chunk` straight into a mirrored NumPy ring
+pair         the floor cut in two processes with shared memory between them, and nothing else
+ours         two processes: `bci.live.acquire`, and what `bci.live.decode` does, its pipeline empty
+mne-lsl      one process: `StreamLSL`, one window of buffer, acquired by hand every 0.2 ms
+mne-thread   the same with MNE-LSL's own acquisition thread at its default delay (on request)
+ezmsg        one process: ezmsg-lsl's inlet unit and a windowing unit that hands on views
+ezmsg-leaky  the same with a queue that drops what the windowing unit has not come to
+line         a whole session: band-pass, ONNX decoder, display and recorder on (`benchmarks.full_line`)
+===========  =============================================================================================
 
 What was chosen for each peer, and why, is in its module under `benchmarks.contenders`.
 
@@ -32,7 +34,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measurement import PEERS, Measurement, isolated, measure
+from benchmarks.latency_table import markdown
+from benchmarks.measurement import PEERS, VARIANTS, Measurement, isolated, measure
 from benchmarks.report import (
     machine_facts,
     median_range,
@@ -53,7 +56,7 @@ FEEDS = {
         Feed("D", channels=256, rate=30000, chunk=300, length=3000, hop=300),
     )
 }
-CONTENDERS = ("floor", "pair", "ours", "mne-lsl", "ezmsg", "line")
+CONTENDERS = ("floor", "pair", "ours", "mne-lsl", "ezmsg", "ezmsg-leaky", "line")
 
 #: Stream seconds before the measured span: the first window needs one, and caches and buffers some more.
 WARM_UP = 2.0
@@ -85,15 +88,15 @@ def summarise(rounds: Sequence[Figures], floor: Sequence[Figures]) -> dict[str, 
 
 def judge(ours: dict[str, Any], rounds: dict[str, list[Figures]]) -> dict[str, dict[str, Any]]:
     """Return each target with its figure and whether it is met."""
-    p50, p50_above = ours["p50_ms_ratio"], ours["p50_ms_above"]["median"]
+    p50 = ours["p50_ms_ratio"]
     p99, p99_above = ours["p99_ms_ratio"], ours["p99_ms_above"]["median"]
     cpu = ours["cpu_ratio"]
     verdicts = {
-        "p50 ≤ 1.3 × floor or floor + 0.1 ms": (p50, p50["median"] <= 1.3 or p50_above <= 0.1),
-        "p99 ≤ 2 × floor or floor + 1 ms": (p99, p99["median"] <= 2 or p99_above <= 1.0),
+        "p50 ≤ 1.25 × floor": (p50, p50["median"] <= 1.25),
+        "p99 ≤ 2 × floor or floor + 0.5 ms": (p99, p99["median"] <= 2 or p99_above <= 0.5),
         "CPU ≤ 1.5 × floor": (cpu, cpu["median"] <= 1.5),
     }
-    for peer in ("mne-lsl", "mne-thread", "ezmsg"):
+    for peer in ("mne-lsl", "mne-thread", "ezmsg", "ezmsg-leaky"):
         if peer in rounds:
             pairs = zip(rounds[peer], rounds["ours"], strict=True)
             faster = median_range([p["p50_ms"] / o["p50_ms"] for p, o in pairs])
@@ -102,10 +105,21 @@ def judge(ours: dict[str, Any], rounds: dict[str, list[Figures]]) -> dict[str, d
 
 
 def judge_line(line: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return whether a whole session decoded its windows in time, with the share that it decoded, over all rounds."""
+    """Return each target of a whole session, over all rounds, with its figure and whether it is met."""
     share = line["windows"] / max(1, line["windows"] + line["passed_over"])
-    met = bool(share >= 0.99)
-    return {"the full line decodes ≥ 99 % of the windows": {"figure": median_range([share]), "met": met}}
+    verdicts = {
+        "the full line decodes ≥ 99 % of the windows": (share, share >= 0.99),
+        "the full line loses no sample": (line["lost"], line["lost"] == 0),
+    }
+    targets = {
+        target: {"figure": median_range([figure]), "met": bool(met)}
+        for target, (figure, met) in verdicts.items()
+    }
+    if "p99_ms_ratio" in line:
+        p99, above = line["p99_ms_ratio"], line["p99_ms_above"]["median"]
+        met = bool(p99["median"] <= 4 or above <= 2.0)
+        targets["the full line's p99 ≤ 4 × floor or floor + 2 ms"] = {"figure": p99, "met": met}
+    return targets
 
 
 def run_all(options: argparse.Namespace) -> dict[str, Any]:
@@ -139,8 +153,6 @@ def _run(contender: str, feed: Feed, seconds: float) -> Measurement:
         from benchmarks.full_line import measure_line
 
         return measure_line(feed, warm_up=WARM_UP, seconds=seconds)
-    if contender == "mne-thread":
-        return measure("mne-lsl", feed, warm_up=WARM_UP, seconds=seconds, extra={"threaded": True})
     return measure(contender, feed, warm_up=WARM_UP, seconds=seconds)
 
 
@@ -205,6 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for contender, line in result["contenders"].items()
         if contender in ("floor", "pair", "ours", "line")
     )
+    if options.markdown:
+        print("\n" + markdown(configs))
     if not ok:
         print("\nFAILED: a window's counter channel has a gap, or a sample was in no window")
     if options.json:
@@ -229,6 +243,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="under a minute")
     parser.add_argument("--json", action="store_true", help="one machine-readable last line")
+    parser.add_argument("--markdown", action="store_true", help="also the README's table")
     parser.add_argument("--configs", help=f"of {','.join(FEEDS)}")
     parser.add_argument("--rounds", type=int, help="rounds, the order of the contenders rotated")
     parser.add_argument("--seconds", type=float, help="measured seconds per run")
@@ -241,7 +256,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.contenders = options.contenders.split(",")
     for given, known in (
         (options.configs, set(FEEDS)),
-        (options.contenders, {*PEERS, *CONTENDERS, "mne-thread"}),
+        (options.contenders, {*PEERS, *CONTENDERS, *VARIANTS}),
     ):
         if unknown := set(given) - known:
             parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")

@@ -5,6 +5,10 @@ processing and stamps left on LSL's clock; `pull_timeout` and pull size as they 
 first sample and then take all there is. The windowing unit is this module's, since ezmsg-sigproc's `Window`
 copies: a mirrored ring like the floor's, from which it hands on views, on the same grid. (`max_chunklen=1` on
 its inlet is ezmsg-lsl's own and cannot be changed.)
+
+With ``leaky`` the windowing unit keeps no queue: ezmsg drops the messages that come while it works
+(`InputStream(..., leaky=True, max_queue=1)`), and of a message that holds several windows it takes the newest. What was
+dropped it does not know, so a window may lie across a gap.
 """
 
 import gc
@@ -23,12 +27,13 @@ from benchmarks.window_log import WindowLog
 
 
 class CutterSettings(ez.Settings):
-    """CutterSettings holds the windows to cut, their log, and the count of samples at the end."""
+    """CutterSettings holds the windows to cut, their log, the samples at the end, and whether the newest alone counts."""
 
     feed: Feed
     log: WindowLog
     total: int
     work: float
+    newest: bool = False
 
 
 class CutterState(ez.State):
@@ -55,6 +60,10 @@ class Cutter(ez.Unit):
     @ez.subscriber(INPUT)
     async def cut(self, message: AxisArray) -> None:
         """Take in one message and hand on the windows it completes."""
+        self.take_in(message)
+
+    def take_in(self, message: AxisArray) -> None:
+        """Write one message into the ring and log the windows it completes."""
         settings, state, ring, data = self.SETTINGS, self.STATE, self.STATE.ring, message.data
         length, hop = settings.feed.length, settings.feed.hop
         capacity = 10 * length
@@ -73,6 +82,9 @@ class Cutter(ez.Unit):
             done += n
             if state.count < state.target:
                 continue
+            if settings.newest and len(data) - done >= hop:
+                state.target += hop
+                continue
             first = (state.count - length) % capacity
             window = ring[first : first + length]
             hand = pylsl.local_clock()
@@ -80,16 +92,30 @@ class Cutter(ez.Unit):
                 busy(settings.work)
             settings.log.take(window, hand, pylsl.local_clock() if settings.work else np.nan)
             state.target += hop
-        if state.target > settings.total:
+        # Samples that were dropped are in no count of this unit, but in the counter that the log follows.
+        ahead = settings.log.newest + 1 + hop if settings.newest else state.target
+        if ahead > settings.total:
             raise ez.NormalTermination
+
+
+class LeakyCutter(Cutter):
+    """A LeakyCutter is a Cutter whose queue drops what it has not come to."""
+
+    INPUT = ez.InputStream(AxisArray, leaky=True, max_queue=1)
+
+    @ez.subscriber(INPUT)
+    async def cut(self, message: AxisArray) -> None:
+        """Take in one message and hand on the newest window it completes."""
+        self.take_in(message)
 
 
 def main(program: Program) -> None:
     """Run the graph and log every window.
 
-    Spec: ``source_id``, ``feed``, ``seconds``, ``busy`` (seconds of work per window).
+    Spec: ``source_id``, ``feed``, ``seconds``, ``busy`` (seconds of work per window), ``leaky`` (drop what the
+    windowing unit has not come to; default false).
     """
-    spec = program.spec
+    spec, leaky = program.spec, program.spec.get("leaky", False)
     feed = Feed(**spec["feed"])
     total = int(spec["seconds"] * feed.rate) // feed.chunk * feed.chunk
     log = WindowLog(feed.length, 2 * feed.windows_in(spec["seconds"]))
@@ -99,7 +125,8 @@ def main(program: Program) -> None:
             info=LSLInfo(name=spec["source_id"]), processing_flags=pylsl.proc_none, use_lsl_clock=True
         )
     )
-    cutter = Cutter(CutterSettings(feed=feed, log=log, total=total, work=spec["busy"]))
+    kind = LeakyCutter if leaky else Cutter
+    cutter = kind(CutterSettings(feed=feed, log=log, total=total, work=spec["busy"], newest=leaky))
     program.ready()
     ez.run(
         {"INLET": inlet, "CUTTER": cutter},
