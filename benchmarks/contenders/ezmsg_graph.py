@@ -27,7 +27,7 @@ from benchmarks.window_log import WindowLog
 
 
 class CutterSettings(ez.Settings):
-    """CutterSettings holds the windows to cut, their log, the samples at the end, and whether the newest alone counts."""
+    """CutterSettings holds the windows to cut, their log, the samples at the end, whether the newest alone."""
 
     feed: Feed
     log: WindowLog
