@@ -2,7 +2,20 @@
 
 import typer
 
-from bci.cli import calibrate, certify, control, data, device, generators, new, page, quality, run, volumes
+from bci.cli import (
+    calibrate,
+    certify,
+    control,
+    data,
+    device,
+    generators,
+    new,
+    page,
+    quality,
+    run,
+    searchlight,
+    volumes,
+)
 from bci.cli import inspect as look
 from bci.cli import recordings as keep
 from bci.cli import replay as play
@@ -32,5 +45,6 @@ for module in (
     learn,
     calibrate,
     generators,
+    searchlight,
 ):
     module.register(app)

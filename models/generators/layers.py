@@ -4,7 +4,7 @@ An ONNX graph lets no gradient through, so a package whose layers can be asked f
 (``weights.safetensors``), as `bci import-generator` leaves them of weights whose architecture is known.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -104,12 +104,28 @@ class Layers:
         self, number: int, latents: NDArray[np.floating], crop: int | None = None
     ) -> NDArray[np.float32]:
         """Return activations of a layer, or of its centre, flattened: (n, d) to (n, values)."""
-        layer, found = self(number), []
+        return self.several([number], latents, crop)[0]
+
+    def several(
+        self, numbers: Sequence[int], latents: NDArray[np.floating], crop: int | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Return the same of several layers, for which the latents pass the generator once.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such layer.
+        """
+        for number in numbers:
+            self(number)
         rows = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
+        found: list[list[NDArray[np.float32]]] = [[] for _ in numbers]
         with torch.no_grad():
             for start in range(0, len(rows), _AT_ONCE):
-                found.append(centre(layer(rows[start : start + _AT_ONCE]), crop).flatten(1).numpy())
-        return np.concatenate(found)
+                layers = self._network.layers(self._rule(rows[start : start + _AT_ONCE]))
+                for number, parts in zip(numbers, found, strict=True):
+                    parts.append(centre(layers[number - 1], crop).flatten(1).numpy())
+        return [np.concatenate(parts) for parts in found]
 
 
 def centre(activations: Tensor, crop: int | None) -> Tensor:

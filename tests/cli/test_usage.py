@@ -49,6 +49,7 @@ def test_each_command_explains_itself_and_offers_json(command: str) -> None:
         (["export", "nowhere.xdf", "--out", "x", "--subject", "01", "--task", "t"], "nowhere.xdf"),
         (["record", "--name", "../up"], "../up"),
         (["train", "nowhere.toml", "--out", "x"], "nowhere.toml"),
+        (["searchlight", "nowhere", "--places", "x.npy"], "nowhere"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

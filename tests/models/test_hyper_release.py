@@ -1,13 +1,18 @@
 """A release in the true layout is trained on and scored, by any of the paper's models; what does not fit is refused."""
 
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from commands import call
+from PIL import Image
 
 from bci.decoder.bundle import Bundle
 from bci.errors import BundleError, ConfigError
+from bci.io.files.cells import read_rows
 from benchmarks.planted_release import NAME, TRAINING, Size, write_release
 from models.datasets.hyper import load_hyper
 from models.generators.layers import Layers, network_of
@@ -138,3 +143,37 @@ def test_the_similarity_of_the_released_code_is_beaten_by_zeros() -> None:
     assert rows["random"]["similarity"] == pytest.approx(1 / 3, abs=0.01)
     assert rows["read"]["similarity"] < rows["zero"]["similarity"]
     assert rows["read"]["cosine"] > 0.25 > rows["exchanged"]["cosine"]
+
+
+def test_a_searchlight_through_readout_and_generator_leaves_noise_without_a_layer(
+    release: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(release / "generator", tmp_path / "generator")
+    parts = pickle.loads((release / "data_1.dat").read_bytes())
+    places = np.stack(np.meshgrid(np.arange(6), np.arange(8), np.arange(4), indexing="ij"), -1).reshape(-1, 3)
+    noise = places[:, 0] >= 3  # that half of the grid answers nothing
+    for brain in parts[::2]:
+        brain[:, noise] = np.random.default_rng(4).standard_normal((len(brain), noise.sum()))
+    (tmp_path / "data_1.dat").write_bytes(pickle.dumps(parts, 3))
+    dense = TRAINING[TRAINING.index('name = "dense"') :]
+    (tmp_path / "ridge.toml").write_text(TRAINING.replace(dense, 'name = "ridge"\n'))
+    train_release(tmp_path / "ridge.toml", tmp_path / "bundle", tmp_path, quiet)
+    np.save(tmp_path / "places.npy", places)
+    words = ["searchlight", str(tmp_path / "bundle"), "--data", str(tmp_path), "--layers", "1,3", "--json"]
+    words += ["--side", "5", "--places", str(tmp_path / "places.npy"), "--out", str(tmp_path / "map")]
+    done = call(*words)
+    assert done.status == 0, done.words
+    rows = read_rows((tmp_path / "map" / "layer-map.csv").read_text(encoding="utf-8"))
+    assert [int(row["x"]) for row in rows] == places[:, 0].tolist()
+    z = np.array([float(row["layer 1: z"]) for row in rows])
+    given = np.array([row["layer"] != "" for row in rows])
+    far = places[:, 0] == 5  # cubes before hold some of the other half
+    assert z[places[:, 0] < 2].mean() > 1.5
+    assert abs(z[far].mean()) < 1.0
+    assert not given[far].any()
+    assert given.any()
+    assert done.result["no layer"] == (~given).sum()
+    with Image.open(tmp_path / "map" / "layer-map.png") as sheet:
+        assert sheet.size == (4 * 9 * 4, 7 * 4)
+    np.save(tmp_path / "places.npy", places[:70])
+    assert "(192, 3) whole numbers" in call(*words).words

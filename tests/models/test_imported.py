@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +332,52 @@ def test_weights_need_their_architecture(tmp_path: Path) -> None:
     done = call("import-generator", str(tmp_path / "w.safetensors"), "--out", str(tmp_path / "out"))
     assert done.status == 2
     assert "--architecture" in done.words
+
+
+def test_pggan_in_interfacegan_s_layout_draws_what_its_own_arithmetic_gives(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+    from torch.nn import functional
+
+    from models.generators.imported.weights import import_weights
+
+    channels, latent = (24, 20, 16), 32
+    torch.manual_seed(2)
+    shapes = [(channels[0], latent, 4, 4), (channels[0], channels[0], 3, 3)]
+    for before, width in pairwise(channels):
+        shapes += [(width, before, 3, 3), (width, width, 3, 3)]
+    layers = [(torch.randn(shape), torch.randn(shape[0]) / 5) for shape in shapes]
+    colours = torch.randn(3, channels[-1], 1, 1), torch.randn(3) / 5
+    held = {f"layer{k}.conv.weight": weight for k, (weight, _) in enumerate(layers, 1)}
+    held |= {f"layer{k}.wscale.bias": bias for k, (_, bias) in enumerate(layers, 1)}
+    held |= {"output_16x16.conv.weight": colours[0], "output_16x16.wscale.bias": colours[1]}
+    save_file(held, tmp_path / "pggan.safetensors")
+    stated = {"kind": "progressive", "latent": latent, "channels": channels, "convolutions": 2}
+    (tmp_path / "pggan.json").write_text(json.dumps(stated))
+
+    def even(value: Any) -> Any:
+        return value / torch.sqrt(value.square().mean(1, keepdim=True) + 1e-8)
+
+    z = torch.randn(3, latent)
+    value = z[:, :, None, None]
+    for k, (weight, bias) in enumerate(layers):
+        value = even(value)
+        if k >= 2 and k % 2 == 0:
+            value = value.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        around = 3 if k == 0 else 1
+        scale = (2 / weight[0].numel()) ** 0.5
+        value = functional.conv2d(value, weight, padding=around) * scale + bias[:, None, None]
+        value = functional.leaky_relu(value, 0.2)
+    picture = functional.conv2d(even(value), colours[0]) / channels[-1] ** 0.5 + colours[1][:, None, None]
+    expected = levels((picture.numpy().transpose(0, 2, 3, 1) + 1) / 2)
+    made = import_weights(
+        tmp_path / "pggan.safetensors", tmp_path / "pggan.json", tmp_path / "package", Wish()
+    )
+    drawn = made.package.draw(z.numpy())
+    assert drawn.shape == (3, 16, 16, 3)
+    assert np.abs(drawn.astype(int) - expected).max() <= 1
+    save_file(
+        {name: value for name, value in held.items() if "layer4" not in name}, tmp_path / "short.safetensors"
+    )
+    with pytest.raises(BundleError, match=r"convolved\.2\.weight"):
+        import_weights(tmp_path / "short.safetensors", tmp_path / "pggan.json", tmp_path / "other", Wish())

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from bci.errors import BundleError, ConfigError
 from bci.io.files.regular import read_text, require_regular
 from models.generators.imported.importing import LARGEST_FILE, Imported, Wish, import_generator
+from models.generators.imported.pggan import is_interfacegan, renamed
 from models.generators.imported.reading import Asked
 from models.generators.interface import ImageGenerator, build
 from models.generators.registry import generator_kind
@@ -28,7 +29,7 @@ def import_weights(file: Path, architecture: Path, out: Path, wish: Wish) -> Imp
     Parameters
     ----------
     file : Path
-        safetensors, with the names that the architecture's ``state_dict`` has.
+        safetensors, with the names that the architecture's ``state_dict`` has; of PGGAN also with InterFaceGAN's.
     architecture : Path
         JSON: ``{"kind": "dcgan", "latent": 64, …}``, or a package's generator.json.
     out, wish
@@ -78,6 +79,8 @@ def _load(file: Path, architecture: dict[str, Any]) -> ImageGenerator:
         raise BundleError(
             f"{file}: expected weights in safetensors, came: {error}. Save them again."
         ) from None
+    if architecture.get("kind") == "progressive" and is_interfacegan(weights):
+        weights = renamed(weights)
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
