@@ -12,7 +12,6 @@ from bci.cli.run import Json
 from bci.cli.training import DataRoot
 from bci.errors import ConfigError
 from bci.io.files.kinds import BUNDLE
-from bci.io.files.npy import load_array
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +49,8 @@ def searchlight(
     """
     output = use(json)
     bundle = find_given(bundle, "bci searchlight", BUNDLE)
+    from bci.io.files.npy import load_array
+
     load_array(places, ConfigError)  # before networks are opened
     with needing("train", "a searchlight"):
         from bci.decoder.bundle import Bundle
