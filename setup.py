@@ -2,8 +2,10 @@
 
 import os
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 
 HOT = Extension(
     "bci._hot",
@@ -14,7 +16,21 @@ HOT = Extension(
     optional=True,  # without a compiler, or Python's headers, everything works in Python
 )
 
+
+class Wheel(bdist_wheel):
+    """A Wheel is one for any platform where nothing was compiled, although it should have been."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        """Return the tags of what was built."""
+        self.root_is_pure = not any(Path(self.bdist_dir).glob("bci/_hot*.so"))
+        return super().get_tag()
+
+
 if sys.platform.startswith("linux") and not os.environ.get("BCI_PURE"):
-    setup(ext_modules=[HOT], options={"bdist_wheel": {"py_limited_api": "cp311"}})
+    setup(
+        ext_modules=[HOT],
+        cmdclass={"bdist_wheel": Wheel},
+        options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    )
 else:
     setup()

@@ -200,7 +200,6 @@ def decoding(session: "SessionConfig", bundle: Path) -> "SessionConfig":
 def conduct(config: "SessionConfig", out: Path, seconds: float | None, output: Output) -> None:
     """Run a session, show it while it runs, say how it went, and exit with its status."""
     from bci.cli.rehearsal import rehearse
-    from bci.cli.session_view import report
     from bci.cli.watch import Watch
 
     if seconds is not None:
@@ -217,6 +216,9 @@ def conduct(config: "SessionConfig", out: Path, seconds: float | None, output: O
         if plan.page_url:
             output.say(f"The operator's page: {plan.page_url}")
         summary = supervisor.run()
+    # Imported only now: it reads recordings, and a session's start would wait for what that takes.
+    from bci.cli.session_view import report
+
     summary |= report(config, summary, output)
     output.result(summary)
     if EXIT_STATUS[summary["status"]]:

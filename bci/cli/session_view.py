@@ -9,26 +9,18 @@ from typing import Any
 import numpy as np
 
 from bci.cli.output import Output, styled
+from bci.cli.planted_states import STATES, planted_states
 from bci.cli.session_score import say_score, score_session
 from bci.cli.words import latency_rows
 from bci.config.session import SessionConfig
-from bci.config.sources import InSilicoSettings, SimulateSettings
+from bci.config.sources import InSilicoSettings
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import UNLIKE
 from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
 from bci.signal.types import SETTLING
-from bci.sim.eeg import AlphaSimulator
-
-STATES = ("open", "closed")
 
 _DIGIT = re.compile(r"\d")
-
-
-def planted_states(config: SessionConfig) -> AlphaSimulator | None:
-    """Return the simulator whose planted state is known, or None where the source is real."""
-    source = config.source_of(config.decoded_by(0)) if config.decoders else None
-    return AlphaSimulator(source.seed) if isinstance(source, SimulateSettings) else None
 
 
 def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bci.cli.output import Output, joined, styled
-from bci.cli.session_view import STATES, planted_states
+from bci.cli.planted_states import STATES, planted_states
 from bci.config.session import SessionConfig
 from bci.decoder.bundle import Bundle
 from bci.decoder.result import Result

@@ -32,9 +32,6 @@ from bci.live.sides import side_role
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
 from bci.session.adapted import write_plans
-from bci.session.events_table import write_events
-from bci.session.latency import latency_table
-from bci.session.latency_picture import latency_picture
 from bci.signal.clock import Clock
 from bci.signal.types import SETTLING
 
@@ -282,6 +279,9 @@ class SessionPlan:
         received = self.config.decoded_by(0) if self.config.decoders else self.config.shown_stream
         source = self._specs.facts.get("source", {})
         names = self._stream_names()
+        # Imported only now: what reads recordings takes a while, and a session's start would wait for it.
+        from bci.session.latency import latency_table
+
         latency = latency_table(folder)
         failures = [*outcome.failures, *(_draw_latency(folder, latency) if self.config.decoders else ())]
         experiment, unwritten = self._write_events(
@@ -325,6 +325,8 @@ class SessionPlan:
         """Leave the table of events, if there were any; return what the summary says of it, and why there is none."""
         if self.config.experiment is None and not markers:
             return {}, []
+        from bci.session.events_table import write_events  # only now, as above
+
         try:
             return {"events" if self.config.experiment is None else "experiment": write_events(folder)}, []
         except (RecordingError, DiskError) as error:
@@ -394,6 +396,8 @@ def _shown(outcome: SessionOutcome, decoder: str) -> int:
 
 def _draw_latency(folder: Path, latency: Mapping[str, Any]) -> list[str]:
     """Leave the table and the picture of latency; return why that was not possible."""
+    from bci.session.latency_picture import latency_picture
+
     try:
         write_json(folder / "latency.json", latency)
         with writing(folder / "latency.png"):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,10 @@ from bci.decoder.adaptation import Drift, OnlineAdaptation, state_size
 from bci.errors import ConfigError, RecordingError
 from bci.io.files.folder import write_json
 from bci.io.files.regular import Refuse, read_json
-from bci.session.recorded import RecordedSession
 from bci.signal.types import Signal
+
+if TYPE_CHECKING:
+    from bci.session.recorded import RecordedSession
 
 #: The stream of a session on which each change is recorded: the newest source sample of the trial that was learned
 #: from, then the state after it.
@@ -112,6 +114,8 @@ def last_state(folder: Path, plan: AdaptationPlan, decoder: str | None = None) -
     RecordingError
         If it is no whole session, or none of its trials has a stimulus whose latent is known.
     """
+    from bci.session.recorded import RecordedSession  # only here: decoders, too, import this module
+
     session = RecordedSession.read(folder)
     if changes := read_changes(session, decoder):
         state: list[float] = changes[max(changes)].tolist()
@@ -130,7 +134,7 @@ def last_state(folder: Path, plan: AdaptationPlan, decoder: str | None = None) -
     return fitted
 
 
-def read_changes(session: RecordedSession, decoder: str | None = None) -> dict[int, NDArray[np.float64]]:
+def read_changes(session: "RecordedSession", decoder: str | None = None) -> dict[int, NDArray[np.float64]]:
     """Return the states after each trial that a decoder learned from, by the newest source sample of the trial."""
     name = f"{ADAPTATION}:{decoder}" if decoder else ADAPTATION
     if name not in session.stream_names():
