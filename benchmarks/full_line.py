@@ -31,7 +31,8 @@ from bci.session.recorded import RecordedSession
 from bci.signal.pipeline import Pipeline
 from bci.signal.steps.filters import BandPass
 from bci.signal.types import Signal
-from benchmarks.measurement import Measurement, Stage, cpu_seconds, source_post
+from benchmarks.contenders.line import source_post
+from benchmarks.measurement import Measurement, Stage, cpu_seconds
 from benchmarks.source import SETTLE, Feed
 
 _SIDE = 64

@@ -25,34 +25,21 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from bci.config.stream import StreamSettings
-from bci.control import posts
 from bci.control.line import Line, Post
-from bci.control.shared_memory import Make, SharedMemory, plan_buffer
+from bci.control.shared_memory import Make, SharedMemory
 from bci.control.spawn import Child
 from bci.errors import ProgramError
 from bci.memory.board import Board
 from bci.memory.lsl_clock import LslClock
-from bci.memory.ring import Column, Ring
-from bci.memory.stream import Stream
+from benchmarks.contenders.line import VARIANTS, contenders_line, no_ring
 from benchmarks.source import Feed
 from benchmarks.window_log import load_windows
 
 _READY_LIMIT = 60.0
 _END_LIMIT = 60.0
 
-#: Modules of the contenders that are one program; "ours" and "pair" are two and have their own starts below.
-PEERS = {
-    "floor": "benchmarks.contenders.floor",
-    "mne-lsl": "benchmarks.contenders.mne_lsl_stream",
-    "ezmsg": "benchmarks.contenders.ezmsg_graph",
-}
-
-#: Contenders that are one of these with further settings.
-VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "mne-thread": ("mne-lsl", {"threaded": True}),
-    "ezmsg-leaky": ("ezmsg", {"leaky": True}),
-}
+#: By how much several streams may begin apart, each after the one before it, seconds.
+_APART_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -98,10 +85,6 @@ class Measurement:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _no_ring(name: str, segment: str, readers: int) -> Ring:
-    raise ProgramError(f"nothing makes the ring {name!r} of this line")
-
-
 class Stage:
     """A Stage holds the programs of one run, their board and their folder.
 
@@ -117,7 +100,7 @@ class Stage:
         self.memory: SharedMemory
         self._line: Line
 
-    def take(self, line: Sequence[Post], make: Make = _no_ring) -> None:
+    def take(self, line: Sequence[Post], make: Make = no_ring) -> None:
         """Make the board of a line; `make` makes its rings."""
         self._line = Line(line)
         self.memory = SharedMemory(self.key, self._line, make, self.open)
@@ -158,6 +141,16 @@ class Stage:
                     raise ProgramError(f"{child.name}: {child.failure}\n{self._log()}")
             if time.perf_counter() > deadline:
                 raise ProgramError(f"waited {limit:g} s in vain: {what}\n{self._log()}")
+
+    def report(self, name: str, fact: str, what: str, limit: float = _READY_LIMIT) -> Any:
+        """Listen until a program has reported a fact, and return it."""
+        child = self.children[name]
+        self.until(lambda: fact in child.facts, limit, what)
+        return child.facts[fact]
+
+    def processes(self) -> dict[str, int]:
+        """Return the process number of each program."""
+        return {name: child.process.pid for name, child in self.children.items()}
 
     def ended(self, *names: str) -> Callable[[], bool]:
         """Return the condition that programs have ended."""
@@ -211,113 +204,89 @@ def measure(
     BciError
         If a program fails or never comes to its end.
     """
-    with Stage() as stage:
-        total = warm_up + seconds + 0.2
-        program, further = VARIANTS.get(contender, (contender, {}))
-        spec = {"source_id": stage.key, "feed": asdict(feed), "seconds": total, "busy": busy, **further}
-        line, make = contenders_line(program, spec, feed)
-        stage.take(line, make)
-        stage.start()
-        names = tuple(post.name for post in line if post.kind != "source")
-        source = stage.children["source"]
-        stream = stage.memory.streams.get("stream")
-        stage.until(lambda: "started" in source.facts, _READY_LIMIT, "the first sample")
-        began = source.facts["started"] + warm_up
-        processes = {name: stage.children[name].process.pid for name in names}
-        cpu, sizes = _watch(processes, source.process.pid, began, seconds, memory)
-        stage.until(lambda: "pushed" in source.facts, _END_LIMIT, "the last sample")
-        if stream is not None:
-            # A moment for samples still on their way; then the stop travels down the line.
-            clock, total_samples = LslClock(), source.facts["pushed"] * feed.chunk
-            until = clock.now() + 5.0
-            stage.until(lambda: stream.samples.count >= total_samples or clock.now() > until, 6.0, "the rest")
-            stage.children["acquire"].ask_to_stop()
-            stage.until(stage.ended("acquire"), _END_LIMIT, "the end of acquire")
-            stream.samples.finish()
-        # A contender that lags processes its backlog to the end, so that its last window is checked, too.
-        stage.until(stage.ended("consumer"), _END_LIMIT, "the end of the consumer")
-        facts = {name: stage.children[name].facts for name in names} | {"source": source.facts}
-        pushed = np.load(stage.folder / "source.npy")
-        return _evaluate(contender, feed, stage.folder, pushed, began, seconds, cpu, sizes, facts)
+    (run,) = measure_together(1, contender, feed, warm_up=warm_up, seconds=seconds, busy=busy, memory=memory)
+    return run
 
 
-def source_post(spec: Mapping[str, Any], module: str = "benchmarks.source") -> Post:
-    """Return the post of the program that publishes a feed."""
-    return Post("source", module, spec, offers=[spec["source_id"]])
+def measure_together(
+    count: int,
+    contender: str,
+    feed: Feed,
+    *,
+    warm_up: float,
+    seconds: float,
+    busy: float = 0.0,
+    memory: bool = False,
+) -> list[Measurement]:
+    """Run one contender on so many streams at once, each with a source and programs of its own; else as `measure`."""
+    with ExitStack() as opened:
+        stages = [opened.enter_context(Stage()) for _ in range(count)]
+        total = warm_up + seconds + 0.2 + _APART_S * (count - 1)
+        for stage in stages:
+            program, further = VARIANTS.get(contender, (contender, {}))
+            spec = {"source_id": stage.key, "feed": asdict(feed), "seconds": total, "busy": busy, **further}
+            stage.take(*contenders_line(program, spec, feed))
+            stage.start()
+        starts = [stage.report("source", "started", "the first sample") for stage in stages]
+        began = max(starts) + warm_up
+        if began + seconds > min(starts) + total:
+            raise ProgramError(f"{count} streams began more than {total - warm_up - seconds:.1f} s apart")
+        cpu, sizes = _watch([stage.processes() for stage in stages], began, seconds, memory)
+        return [
+            _finish(stage, contender, feed, began, seconds, *spent)
+            for stage, *spent in zip(stages, cpu, sizes, strict=True)
+        ]
 
 
-def contenders_line(contender: str, spec: Mapping[str, Any], feed: Feed) -> tuple[Sequence[Post], Make]:
-    """Return the posts of one contender behind its source, and what makes their rings."""
-    source, takes = source_post(spec), [spec["source_id"]]
-    if contender == "ours":
-        consumer = Post(
-            "consumer",
-            "benchmarks.contenders.ours",
-            {**spec, "check_chunks": spec["busy"] > 0},
-            streams={"stream": "stream"},
-            waits=["stream"],
-            # Its ring is made of what the source says of its stream.
-            after=["source"],
-            counters=posts.COUNTERS["decode"],
-        )
-        told = {
-            "source_id": spec["source_id"],
-            "timeout": 5.0,
-            "data_age_limit": 1.0,
-            "grid": (feed.length, feed.hop),
-        }
-        acquire = posts.acquire("", told, stream="stream", markers=[], takes=takes)
-        return [source, acquire, consumer], lambda name, segment, readers: _make_stream(
-            spec, segment, readers
-        )
-    if contender == "pair":
-        pull, cut = (
-            Post(
-                name,
-                "benchmarks.contenders.pair",
-                {**spec, "part": part},
-                rings={"samples": "samples"},
-                writes=["samples"] if part == "pull" else [],
-                waits=["samples"] if part == "cut" else [],
-                takes=takes if part == "pull" else [],
-            )
-            for name, part in (("acquire", "pull"), ("consumer", "cut"))
-        )
-        return [source, pull, cut], lambda name, segment, readers: _make_ring(feed, segment, readers)
-    return [source, Post("consumer", PEERS[contender], spec, takes=takes)], _no_ring
-
-
-def _make_stream(spec: Mapping[str, Any], segment: str, readers: int) -> Stream:
-    from bci.io.lsl.source import describe
-
-    feed, signal = Feed(**spec["feed"]), describe(spec["source_id"], 5.0).signal
-    # As much as a session holds that says nothing of it.
-    capacity = plan_buffer(signal, 1.0, StreamSettings(source_id=spec["source_id"]), feed.length + feed.hop)
-    return Stream.create(segment, signal, readers=readers, capacity=capacity)
-
-
-def _make_ring(feed: Feed, segment: str, readers: int) -> Ring:
-    columns = [Column.of("samples", "f4", (feed.channels,))]
-    longest = max(feed.length, feed.rate)
-    return Ring.create(segment, columns, 10 * longest, longest, readers)
+def _finish(
+    stage: Stage,
+    contender: str,
+    feed: Feed,
+    began: float,
+    seconds: float,
+    cpu: Mapping[str, float],
+    sizes: Mapping[str, list[float]],
+) -> Measurement:
+    """Let a contender come to its end, and evaluate what it noted."""
+    source = stage.children["source"]
+    stream = stage.memory.streams.get("stream")
+    sent = stage.report("source", "pushed", "the last sample", _END_LIMIT)
+    if stream is not None:
+        # A moment for samples still on their way; then the stop travels down the line.
+        clock = LslClock()
+        until = clock.now() + 5.0
+        stage.until(lambda: stream.samples.count >= sent * feed.chunk or clock.now() > until, 6.0, "the rest")
+        stage.children["acquire"].ask_to_stop()
+        stage.until(stage.ended("acquire"), _END_LIMIT, "the end of acquire")
+        stream.samples.finish()
+    # A contender that lags processes its backlog to the end, so that its last window is checked, too.
+    stage.until(stage.ended("consumer"), _END_LIMIT, "the end of the consumer")
+    facts = {name: child.facts for name, child in stage.children.items()} | {"source": source.facts}
+    pushed = np.load(stage.folder / "source.npy")
+    return _evaluate(contender, feed, stage.folder, pushed, began, seconds, cpu, sizes, facts)
 
 
 def _watch(
-    processes: Mapping[str, int], source: int, began: float, seconds: float, memory: bool
-) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Wait through the measured span; return CPU seconds per second of each program, and memory in MB."""
+    stages: Sequence[Mapping[str, int]], began: float, seconds: float, memory: bool
+) -> tuple[list[dict[str, float]], list[dict[str, list[float]]]]:
+    """Wait through the measured span; return of each stage CPU seconds per second of its programs, and memory in MB."""
     clock = LslClock()
     clock.sleep_until(began)
-    everyone = {**processes, "source": source}
-    before = {name: cpu_seconds(pid) for name, pid in everyone.items()}
-    sizes: dict[str, list[float]] = {name: [] for name in processes if memory}
+    before = [{name: cpu_seconds(pid) for name, pid in programs.items()} for programs in stages]
+    watched = [{name: pid for name, pid in programs.items() if name != "source"} for programs in stages]
+    sizes: list[dict[str, list[float]]] = [{name: [] for name in programs if memory} for programs in watched]
     if memory:
         for second in range(int(seconds)):
             clock.sleep_until(began + second + 0.5)
-            for name, pid in processes.items():
-                sizes[name].append(psutil.Process(pid).memory_full_info().uss / 1e6)
+            for programs, found in zip(watched, sizes, strict=True):
+                for name, pid in programs.items():
+                    found[name].append(psutil.Process(pid).memory_full_info().uss / 1e6)
     clock.sleep_until(began + seconds)
-    return {name: (cpu_seconds(pid) - before[name]) / seconds for name, pid in everyone.items()}, sizes
+    spent = [
+        {name: (cpu_seconds(pid) - at[name]) / seconds for name, pid in programs.items()}
+        for programs, at in zip(stages, before, strict=True)
+    ]
+    return spent, sizes
 
 
 def cpu_seconds(pid: int) -> float:
@@ -353,7 +322,7 @@ def _evaluate(
     checks = float(notes["check_ns"][inside].sum()) * 1e-9
     end = len(pushed) * feed.chunk
     decoded = notes["decoded"][inside]
-    unread = end - facts["consumer"]["samples"] if contender == "ours" else 0
+    unread = end - facts["consumer"]["samples"] if "samples" in facts["consumer"] else 0
     return Measurement(
         contender=contender,
         feed=feed,

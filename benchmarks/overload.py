@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measurement import PEERS, VARIANTS, Measurement, isolated, measure
+from benchmarks.contenders.line import PEERS, VARIANTS
+from benchmarks.measurement import Measurement, isolated, measure
 from benchmarks.report import (
     machine_facts,
     percentiles,

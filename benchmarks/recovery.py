@@ -40,9 +40,10 @@ from bci.control.session_plan import SessionPlan
 from bci.control.supervisor import Supervisor
 from bci.io.lsl.source import describe
 from bci.session.recorded import RecordedSession
+from benchmarks.contenders.line import source_post
 from benchmarks.full_line import make_bundle, own_log
 from benchmarks.kills import AMPLIFIER, Kill, Script
-from benchmarks.measurement import Stage, isolated, source_post
+from benchmarks.measurement import Stage, isolated
 from benchmarks.report import (
     machine_facts,
     percentiles,

@@ -34,8 +34,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.contenders.line import PEERS, VARIANTS
 from benchmarks.latency_table import markdown
-from benchmarks.measurement import PEERS, VARIANTS, Measurement, isolated, measure
+from benchmarks.measurement import Measurement, isolated, measure
 from benchmarks.report import (
     machine_facts,
     median_range,
@@ -105,21 +106,22 @@ def judge(ours: dict[str, Any], rounds: dict[str, list[Figures]]) -> dict[str, d
 
 
 def judge_line(line: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return each target of a whole session, over all rounds, with its figure and whether it is met."""
+    """Return whether a whole session decoded its windows in time, with the share that it decoded, over all rounds."""
     share = line["windows"] / max(1, line["windows"] + line["passed_over"])
-    verdicts = {
-        "the full line decodes ≥ 99 % of the windows": (share, share >= 0.99),
-        "the full line loses no sample": (line["lost"], line["lost"] == 0),
+    met = bool(share >= 0.99)
+    return {"the full line decodes ≥ 99 % of the windows": {"figure": median_range([share]), "met": met}}
+
+
+def judge_tail(line: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return whether a whole session lost a sample, and how its tail stands to the floor's, with their figures."""
+    p99, above = line["p99_ms_ratio"], line["p99_ms_above"]["median"]
+    return {
+        "the full line's p99 ≤ 4 × floor or floor + 2 ms": {
+            "figure": p99,
+            "met": bool(p99["median"] <= 4 or above <= 2.0),
+        },
+        "the full line loses no sample": {"figure": median_range([line["lost"]]), "met": line["lost"] == 0},
     }
-    targets = {
-        target: {"figure": median_range([figure]), "met": bool(met)}
-        for target, (figure, met) in verdicts.items()
-    }
-    if "p99_ms_ratio" in line:
-        p99, above = line["p99_ms_ratio"], line["p99_ms_above"]["median"]
-        met = bool(p99["median"] <= 4 or above <= 2.0)
-        targets["the full line's p99 ≤ 4 × floor or floor + 2 ms"] = {"figure": p99, "met": met}
-    return targets
 
 
 def run_all(options: argparse.Namespace) -> dict[str, Any]:
@@ -167,7 +169,8 @@ def _configuration(feed: Feed, rounds: dict[str, list[Figures]], counts: dict[st
     targets = judge(contenders["ours"], rounds) if floor and "ours" in rounds else {}
     if "line" in contenders:
         targets |= judge_line(contenders["line"])
-    return {"feed": asdict(feed), "contenders": contenders, "targets": targets}
+    tail = judge_tail(contenders["line"]) if floor and "line" in contenders else {}
+    return {"feed": asdict(feed), "contenders": contenders, "targets": targets, "line_targets": tail}
 
 
 def print_configuration(name: str, result: dict[str, Any]) -> None:
@@ -194,7 +197,7 @@ def print_configuration(name: str, result: dict[str, Any]) -> None:
     if result["line_stages_ms"]:
         stages = (f"{stage} {cuts['p50']:.2f}" for stage, cuts in result["line_stages_ms"].items())
         print(f"line, p50 of each stage in its last round, ms: {', '.join(stages)}")
-    for target, verdict in result["targets"].items():
+    for target, verdict in (result["targets"] | result["line_targets"]).items():
         print(f"{'met    ' if verdict['met'] else 'NOT MET'}  {target}: {_ranged(verdict['figure'])}")
 
 

@@ -78,6 +78,37 @@ def test_what_lies_between_and_after_the_windows_is_lost_but_not_what_lies_befor
     assert samples_lost(notes[:0], 10, 205) == 205
 
 
+def test_a_pause_is_told_with_its_size_and_the_windows_that_it_held_up() -> None:
+    from benchmarks.contenders.traced import TRACE_DTYPE
+    from benchmarks.pauses import in_windows, pauses_of
+
+    trace = np.zeros(5, TRACE_DTYPE)
+    trace["at"] = [0.00, 0.01, 0.02, 0.03, 0.04]
+    trace["waited_ns"] = [0, 100_000, 3_100_000, 3_100_000, 3_100_000]
+    trace["minor"] = [7, 7, 11, 11, 11]
+    kinds = pauses_of(trace, each_fault_us=0.5)
+    counts, waited = kinds["waiting for a processor"]
+    assert counts.tolist() == [1, 1, 0, 0]
+    np.testing.assert_allclose(waited, [0.1, 3.0, 0.0, 0.0])
+    counts, faults = kinds["page faults"]
+    assert (counts.tolist(), faults[1]) == ([0, 4, 0, 0], 0.002)
+    # Three windows: pushed and in hand before the pause, across it, and after it.
+    spent = in_windows(trace, waited, np.array([0.005, 0.018, 0.035]), np.array([0.001, 0.004, 0.001]))
+    np.testing.assert_allclose(spent, [0.1, 3.0, 0.0])
+
+
+def test_the_readmes_table_has_a_row_for_each_configuration_and_each_tail() -> None:
+    from benchmarks.latency_table import markdown
+
+    each = dict.fromkeys(("median", "low", "high"), 0.5)
+    line = {f"{name}{kind}": each for name in ("p50_ms", "p99_ms", "cpu") for kind in ("", "_ratio")}
+    feed = {"channels": 64, "rate": 1000, "chunk": 10}
+    text = markdown({name: {"feed": feed, "contenders": {"floor": line, "ours": line}} for name in "AB"})
+    assert len(text.splitlines()) == 4
+    assert len({row.count("|") for row in text.splitlines()}) == 1
+    assert text.count("0.50 (0.50)") == 4
+
+
 def last_line(module: str, *arguments: str) -> dict[str, Any]:
     """Run one benchmark and return its machine-readable last line."""
     done = subprocess.run(
