@@ -24,6 +24,7 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
         readings_of,
         score,
     )
+    from models.systems.registry import compares_pictures
 
     shown = config.experiment
     if not config.decoders or shown is None:
@@ -34,6 +35,8 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
         bundle = session.sole_bundle(session.driver)
         if bundle.spec.result.kind == "classes":
             return _score_classes(session, bundle)
+        if compares_pictures(bundle):
+            return _score_as_pictures(session, bundle)
         if folder_shown is not None and not (folder_shown / LATENTS).is_file():
             return {}
         if folder_shown is None and not isinstance(shown, LatentsSettings):
@@ -45,6 +48,21 @@ def score_session(config: SessionConfig, folder: Path) -> dict[str, Any]:
         scores: dict[str, Any] = score(readings_of(trials), latents)
     except RecordingError as error:
         return {"headline": f"not scored: {error}", "informed": False}
+    left_out = count_left_out(trials)
+    return scores | ({"left_out": left_out} if left_out else {})
+
+
+def _score_as_pictures(session: RecordedSession, bundle: Bundle) -> dict[str, Any]:
+    """Return what single trials were worth of a bundle whose latents are its own: pictures tell."""
+    from models.sessions.readings import count_left_out, readings_of, score
+    from models.sessions.stimuli import in_pixels, shown_in
+
+    experiment = session.experiment()
+    if experiment.get("protocol") != "latents" and "folder" not in experiment:
+        return {}
+    trials = session.trials(session.driver)
+    _, readings, latents = in_pixels(bundle, readings_of(trials), shown_in(session, bundle))
+    scores: dict[str, Any] = score(readings, latents)
     left_out = count_left_out(trials)
     return scores | ({"left_out": left_out} if left_out else {})
 

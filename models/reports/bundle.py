@@ -74,7 +74,7 @@ def report_bundle(
     body = Body.score(
         decoded,
         draw,
-        package_of(bundle),
+        None if decoded.draw else package_of(bundle),  # attributes are of a generator's latents
         weights=weights,
         seed=seed,
         permutations=permutations,

@@ -1,21 +1,17 @@
 """A closed-loop session, scored: live beside offline, beside the oracle, beside guessing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.renderer import Artist
 from bci.errors import BciError, RecordingError
 from bci.io.files.folder import plain, write_whole
 from bci.io.files.npy import load_array
 from bci.io.files.page import header
-from bci.io.files.picture import read_pixels
 from bci.io.installation import install_line
 from bci.session.latency import latency_table
 from bci.session.ran import sections
@@ -25,19 +21,11 @@ from models.generators.package import package_of
 from models.reports.body import Body, Draw
 from models.reports.bundle import artist
 from models.reports.decoded import Decoded
-from models.reports.pixels import Pixels
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
 from models.sessions.page import latency_section, live_section, oracle_words
-from models.sessions.readings import (
-    LATENTS,
-    Reading,
-    count_left_out,
-    drawn_latents,
-    known_latents,
-    readings_of,
-    score,
-)
+from models.sessions.readings import Reading, count_left_out, readings_of, score
+from models.sessions.stimuli import Shown, in_pixels, resized, shown_in
 from models.systems.registry import compares_pictures, system_of_bundle
 
 #: In a session's own folder: its report.
@@ -100,17 +88,17 @@ def evaluate_session(
         )
     trials = session.trials(session.driver)
     readings = readings_of(trials)
-    as_pictures = compares_pictures(bundle)
-    stimuli, latents, picture = _stimuli(session, bundle, as_pictures)
+    stimuli = shown_in(session, bundle)
+    latents, package = stimuli.latents, package_of(bundle)
     draw: Draw | None = artist(bundle)
-    if as_pictures:
-        draw, readings, latents = _in_pixels(bundle, readings, picture)
+    if compares_pictures(bundle):  # attributes are of a generator's latents
+        draw, readings, latents, package = *in_pixels(bundle, readings, stimuli), None
     scored = score(readings, latents, seed)
-    decoded = _decoded(stimuli, picture, readings, latents, bundle.image_size, session.simulated)
+    decoded = _decoded(stimuli, readings, latents, bundle.image_size, session.simulated)
     body = Body.score(
         decoded,
         draw,
-        package_of(bundle),
+        package,
         weights=weights,
         seed=seed,
         permutations=permutations,
@@ -153,62 +141,15 @@ def evaluate_session(
             beside=more,
             note=f'<p class="legend">{oracle_words(best, why, snr)}</p>' + live_section(ready),
             last=latency_section(ready["latency"]),
-            facts=[("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli))],
+            facts=[("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli.folder))],
         ),
     ]
     ready["page"] = str(write_report(out, f"Report: {folder.name}", parts, ready))
     return ready
 
 
-def _in_pixels(
-    bundle: Bundle, readings: list[Reading], picture: Callable[[str], NDArray[np.uint8]]
-) -> tuple[Draw, list[Reading], dict[str, NDArray[np.float32]]]:
-    """Return pixels in place of latents, of what was read and of what was shown, and what draws them."""
-    pixels, drawn = Pixels(*bundle.image_size), Artist(bundle)
-    rows = pixels.values(drawn(np.stack([reading.latent for reading in readings])))
-    names = {reading.name for reading in readings}
-    latents = {name: pixels.values(picture(name)[None])[0] for name in names}
-    return pixels, [replace(one, latent=row) for one, row in zip(readings, rows, strict=True)], latents
-
-
-def _stimuli(
-    session: RecordedSession, bundle: Bundle, as_pictures: bool
-) -> tuple[Path, Mapping[str, NDArray[np.float32]], Callable[[str], NDArray[np.uint8]]]:
-    """Return where the pictures that were shown come from, their latents by their names, and what gives each again.
-
-    Where pictures are compared `as_pictures`, no latents are needed, and none are returned.
-    """
-    experiment = session.experiment()
-    if experiment.get("protocol") == "latents":
-        return _drawn(
-            session, bundle, experiment.get("drawn_by"), None if as_pictures else bundle.latent_size
-        )
-    folder = experiment.get("folder")
-    if folder and as_pictures:
-        return Path(folder), {}, lambda name: _picture(Path(folder), name, bundle.image_size)
-    if not folder or not (Path(folder) / LATENTS).is_file():
-        raise RecordingError(
-            f"{session.folder}: {LATENTS} was expected beside the pictures that were shown, in {folder}, and is not "
-            "there: without the pictures' latents nothing tells what should have been read. Name a session of pictures "
-            "that a generator drew."
-        )
-    stimuli = Path(folder)
-    return stimuli, known_latents(stimuli), lambda name: _picture(stimuli, name, bundle.image_size)
-
-
-def _drawn(
-    session: RecordedSession, bundle: Bundle, drawn_by: str | None, size: int | None
-) -> tuple[Path, Mapping[str, NDArray[np.float32]], Callable[[str], NDArray[np.uint8]]]:
-    """Return the same of a session whose pictures a generator drew while it ran, drawn again by that generator."""
-    latents = drawn_latents(session, size)
-    painter = bundle if drawn_by is None else Bundle.load(drawn_by)
-    paint = Artist(painter)
-    return painter.folder, latents, lambda name: _sized(paint(latents[name][None])[0], bundle.image_size)
-
-
 def _decoded(
-    stimuli: Path,
-    picture: Callable[[str], NDArray[np.uint8]],
+    stimuli: Shown,
     readings: list[Reading],
     latents: Mapping[str, NDArray[np.float32]],
     size: tuple[int, int],
@@ -223,10 +164,10 @@ def _decoded(
     if counts.min() > 1:
         averaged = np.stack([predicted[which == k].mean(0) for k in range(len(names))])
     repeats = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
-    seen = np.stack([picture(name) for name in names])
-    reference = stimuli / "reference.npy"
+    seen = np.stack([stimuli.picture(name) for name in names])
+    reference = stimuli.folder / "reference.npy"
     if reference.is_file():
-        over = np.stack([_sized(pixels, size) for pixels in load_array(reference, RecordingError)])
+        over = np.stack([resized(pixels, size) for pixels in load_array(reference, RecordingError)])
         mean, of = over.astype(np.float64).mean(0) / 255.0, f"{len(over)} training pictures"
     else:
         mean, of = (
@@ -246,25 +187,6 @@ def _decoded(
         mean_of=of,
         simulated=simulated,
     )
-
-
-def _picture(stimuli: Path, name: str, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return a picture at the size that the decoder draws."""
-    path = stimuli / f"{name}.png"
-    if path.parent != stimuli:
-        raise RecordingError(f"expected the picture that was shown in {stimuli}, came the name {name!r}")
-    return _sized(
-        read_pixels(
-            path, lambda words: RecordingError(f"expected the picture that was shown, came: {words}")
-        ),
-        size,
-    )
-
-
-def _sized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    if pixels.shape[:2] == size:
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def _offline(bundle: Bundle) -> dict[str, Any]:

@@ -143,7 +143,9 @@ def _in_silico(data: InsilicoData, seed: int) -> PictureResponses:
     package = GeneratorPackage.load(data.generator)
     plan = design(data, package.spec.latent, np.random.default_rng([seed, 1]))
     pictures = package.draw(plan.latents)
-    reference = pictures[plan.reference]
+    reference = (
+        pictures[plan.reference] if data.reference is None else load_array(data.reference, ConfigError)
+    )
     # In place of a latent, the number of its picture: trials that had not settled are left out.
     number = np.arange(len(pictures), dtype=np.float32)[:, None]
     looked = participant_of(data, reference, TRAINING)

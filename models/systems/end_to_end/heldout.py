@@ -9,14 +9,19 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.renderer import Artist
 from bci.errors import BundleError
-from bci.io.shipped import locate
 from bci.memory.lsl_clock import LslClock
 from bci.signal.types import Window
 from models.reports.decoded import Decoded
 from models.reports.pixels import Pixels
 from models.settings import find_data_root
 from models.systems.end_to_end.data import PictureResponses, open_data
-from models.systems.end_to_end.settings import EndToEndConfig, FileData, InsilicoData, parse_end_to_end
+from models.systems.end_to_end.settings import (
+    EndToEndConfig,
+    FileData,
+    InsilicoData,
+    parse_end_to_end,
+    placed,
+)
 from models.systems.saving import settings_of
 
 
@@ -73,13 +78,13 @@ def _located(config: EndToEndConfig, bundle: Bundle) -> EndToEndConfig:
     """Return the settings with the generator's package where it is on this machine: beside the bundle, or shipped."""
     if not isinstance(config.data, InsilicoData):
         return config
-    found = locate(config.data.generator, bundle.folder.parent, "bundles")
-    if not found.is_dir():
+    data = placed(config.data, bundle.folder.parent)
+    if not data.generator.is_dir():
         raise BundleError(
             f"bundle {bundle.name!r}: expected the generator's package {config.data.generator} that drew its pictures, "
             "beside it or among those shipped, came none. Put it there."
         )
-    return config.model_copy(update={"data": config.data.model_copy(update={"generator": found})})
+    return config.model_copy(update={"data": data})
 
 
 def _window(bundle: Bundle, data: PictureResponses, row: NDArray[np.float32]) -> Window:

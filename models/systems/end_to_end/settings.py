@@ -61,6 +61,9 @@ class InsilicoData(Section):
     """That they are answered in silico."""
     generator: PathText
     """Folder of the package that draws the pictures, from the file's own; or the name of a shipped one."""
+    reference: PathText | None = None
+    """Pictures (.npy) over which the participant's responses are scaled, those that sessions name in [source], from the
+    file's own folder or shipped; the first training pictures when left out."""
     participant: Participant
     trials: Timing
     pipeline: tuple[dict[str, JsonValue], ...] = ()
@@ -179,11 +182,21 @@ def parse_end_to_end(values: Mapping[str, Any], where: str) -> EndToEndConfig:
     return check_settings(dict(values), EndToEndConfig, where)
 
 
+def placed(data: InsilicoData, folder: Path) -> InsilicoData:
+    """Return the data with its generator and reference where they are: in `folder`, or shipped."""
+    places = {"generator": locate(data.generator, folder, "bundles")}
+    if data.reference is not None:
+        places["reference"] = locate(data.reference, folder, "stimuli")
+    return data.model_copy(update=places)
+
+
 def portable(config: EndToEndConfig) -> dict[str, Any]:
     """Return the settings as a bundle carries them: of files beside the training file, the names alone."""
     values = config.model_dump(mode="json")
     if isinstance(config.data, InsilicoData):
         values["data"]["generator"] = config.data.generator.name
+        if (reference := config.data.reference) is not None:
+            values["data"]["reference"] = f"{reference.parent.name}/{reference.name}"
     if config.comparator.weights is not None:
         values["comparator"]["weights"] = config.comparator.weights.name
     return values
@@ -201,8 +214,7 @@ def load_end_to_end(path: Path) -> EndToEndConfig:
     folder = path.resolve().parent
     changed: dict[str, Any] = {}
     if isinstance(config.data, InsilicoData):
-        generator = locate(config.data.generator, folder, "bundles")
-        changed["data"] = config.data.model_copy(update={"generator": generator})
+        changed["data"] = placed(config.data, folder)
     if config.comparator.weights is not None:
         weights = locate(config.comparator.weights, folder, "bundles")
         changed["comparator"] = config.comparator.model_copy(update={"weights": weights})

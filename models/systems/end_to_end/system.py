@@ -35,6 +35,12 @@ def check(path: Path, *, data_root: Path | None) -> list[str]:
         missing.append(f"the comparator's weights {config.comparator.weights}")
     if isinstance(config.data, InsilicoData) and not config.data.generator.is_dir():
         missing.append(f"the generator's package {config.data.generator}")
+    if (
+        isinstance(config.data, InsilicoData)
+        and config.data.reference
+        and not config.data.reference.is_file()
+    ):
+        missing.append(f"the reference pictures {config.data.reference}")
     if isinstance(config.data, FileData):
         root = find_data_root(data_root, needed=False)
         names = [config.data.voxels, config.data.pictures, config.data.test_voxels, config.data.test_pictures]
