@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.renderer import Artist
 from bci.errors import ConfigError, DataError
 from models.networks.architectures import ARCHITECTURES
 from models.networks.convnet import Convnet
+from models.sessions.readings import Reading
+from models.sessions.stimuli import Shown, in_pixels
 from models.systems.end_to_end.architecture import plan_discriminator, plan_generator
 from models.systems.end_to_end.data import exchanged, open_data, random_input
 from models.systems.end_to_end.heldout import decode_pictures
@@ -22,6 +25,7 @@ from models.systems.end_to_end.planted import draw_pictures, plant
 from models.systems.end_to_end.settings import EndToEndConfig, load_end_to_end
 from models.systems.end_to_end.system import SYSTEM
 from models.systems.end_to_end.train import train_end_to_end
+from models.systems.registry import compares_pictures
 
 SMALL = """
 kind = "end-to-end"
@@ -187,6 +191,21 @@ def test_a_report_compares_pictures(trained: tuple[dict[str, Any], Path], tmp_pa
         trained[0]["two_way"], abs=0.02
     )
     assert {row["metric"] for row in report["rows"]} >= {"pixel correlation", "2-way identification, pixels"}
+
+
+def test_a_session_s_readings_become_pictures_where_latents_are_the_decoder_s_own(
+    trained: tuple[dict[str, Any], Path],
+) -> None:
+    bundle = Bundle.load(trained[1])
+    assert compares_pictures(bundle)
+    faces, _ = draw_pictures(2, 32, np.random.default_rng(6))
+    shown = Shown(Path("faces"), {}, lambda name: faces[int(name)])
+    latents = np.random.default_rng(7).standard_normal((3, bundle.latent_size)).astype(np.float32)
+    readings = [Reading(name, latent, 0.5) for name, latent in zip("010", latents, strict=True)]
+    draw, drawn, known = in_pixels(bundle, readings, shown)
+    assert [one.name for one in drawn] == ["0", "1", "0"]
+    assert np.array_equal(draw(np.stack([one.latent for one in drawn])), Artist(bundle)(latents))
+    assert np.array_equal(draw(np.stack([known["0"], known["1"]])), faces)
 
 
 def test_controls_have_no_response_at_its_picture(trained: tuple[dict[str, Any], Path]) -> None:
