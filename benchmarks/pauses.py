@@ -193,7 +193,7 @@ def main() -> int:
     progress(f"the whole line on {names[0]}: {seconds:g} s")
     line = measure_line(FEEDS[names[0]], warm_up=WARM_UP, seconds=seconds)
     recorder = {
-        "longest_write_ms": 1e3 * line.facts["record"]["slowest_write_s"],
+        "longest_write_ms": 1e3 * line.facts["record"]["recording"]["slowest_write_s"],
         "age_ms": percentiles(1e3 * line.latency, (50, 99)),
     }
     print_machine(facts)

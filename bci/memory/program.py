@@ -23,6 +23,7 @@ from typing import Any
 from bci.errors import BciError, DiskError
 from bci.memory.board import Board, State
 from bci.memory.ending import ENDING
+from bci.memory.heap import keep_freed_memory
 from bci.memory.lsl_clock import LslClock
 from bci.memory.orders import HOLD, STOP, Acknowledgement, Handler, Inbox, Order
 from bci.memory.ring import Ring, RingHandle
@@ -176,6 +177,7 @@ class Program:
         # What was allocated so far stays for the whole run: collect once, then never look at it again.
         gc.collect()
         gc.freeze()
+        keep_freed_memory()
         self.row["state"] = State.RUNNING
 
     def report(self, **facts: Any) -> None:
