@@ -55,6 +55,11 @@ TRICKS: Mapping[str, tuple[dict[str, Any], dict[str, Any], float | None]] = {
     "hinge loss": ({"loss": "hinge"}, {}, None),
     "warm start": ({"warm": 0.25}, {}, None),
     "warm start and anchor": ({"warm": 0.25, "anchor": 4.0}, {}, None),
+    "the game alone, steadied": (
+        {"r1": 1.0, "r1_every": 4, "average": "exponential", "average_decay": 0.998},
+        {},
+        2.0,
+    ),
     "as shipped": (
         {"warm": 0.25, "anchor": 4.0, "average": "exponential", "average_decay": 0.99},
         {"init": "orthogonal"},
@@ -125,6 +130,7 @@ def main() -> None:
         "--quick", action="store_true", help="one seed, half the width, 240 updates: minutes on one core"
     )
     parser.add_argument("--steps", type=int, help="updates of each row (default 1500, quick 240)")
+    parser.add_argument("--width", type=int, help="channels of the networks (default 16, quick 8)")
     parser.add_argument("--seeds", type=int, help="seeds of each row (default 3, quick 1)")
     parser.add_argument("--only", action="append", choices=list(TRICKS), help="a row; may be repeated")
     parser.add_argument("--json", action="store_true", help="print one machine-readable last line")
@@ -135,6 +141,7 @@ def main() -> None:
         parser.error(f"--steps is at least {_LOOKS}")
     torch.set_num_threads(1)
     number, kept, width = (1200, 400, 8) if arguments.quick else (6000, 1000, 16)
+    width = arguments.width or width
     progress(f"drawing {number + kept} faces")
     images = draw_faces(number + kept, seed=1, size=SIZE).images
     train, held_out = images[:number], images[number:]
