@@ -106,8 +106,9 @@ def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
     """
     # Samples on their way when the source died are no new data; frames that decode had published are not new, either.
     since = shown.arrived if kill.victim == "source" else shown.published
-    neutral = _last_neutral(shown, kill)
     again = _first(shown.published, since > kill.back)
+    # A decoder that is forked is there long before the screen is neutral, and decodes long after.
+    neutral = _last_neutral(shown, kill, kill.back if kill.victim == "source" else again)
     picture = _first(shown.pictures, shown.pictures > again)
     return {
         "neutral": neutral - kill.killed,
@@ -117,11 +118,11 @@ def intervals(kill: Kill, shown: Shown) -> dict[str, float]:
     }
 
 
-def _last_neutral(shown: Shown, kill: Kill) -> float:
-    """Return the time of the last change to neutral before the successor was ready, at the earliest the kill."""
-    before = shown.pictures[shown.pictures < kill.back]
+def _last_neutral(shown: Shown, kill: Kill, until: float) -> float:
+    """Return the time of the last change to neutral before `until`, at the earliest the kill."""
+    before = shown.pictures[shown.pictures < until]
     since = before[-1] if len(before) else -np.inf
-    return max(_first(shown.neutral, (shown.neutral > since) & (shown.neutral < kill.back)), kill.killed)
+    return max(_first(shown.neutral, (shown.neutral > since) & (shown.neutral < until)), kill.killed)
 
 
 def _first(times: NDArray[np.float64], which: NDArray[np.bool_]) -> float:

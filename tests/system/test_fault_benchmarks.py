@@ -200,6 +200,9 @@ def test_what_followed_a_kill_is_read_from_the_stamps_of_the_session(benchmarks:
     assert recovery.intervals(recovery.Kill("source", 11.0, 12.0), shown)["neutral"] == 0.0
     # One that still shows a picture when the successor comes has never been neutral.
     assert np.isnan(recovery.intervals(recovery.Kill("source", 10.0, 10.2), shown)["neutral"])
+    # A decoder that was forked is there before the screen is neutral: it counts until it decodes.
+    forked = recovery.intervals(recovery.Kill("decode", 10.02, 10.04), shown)
+    assert forked == pytest.approx({"neutral": 0.25, "again": 3.26, "picture": 3.27, "total": 3.29})
     # What never comes is no figure.
     assert np.isnan(recovery.intervals(recovery.Kill("decode", 31.0, 32.0), shown)["again"])
 
