@@ -75,8 +75,8 @@ def ascend(seed: int, planes: Callable[[Tensor], Tensor], neuron: Neuron, d: int
     """Return the highest rate of a pixel neuron that gradient ascent finds, which no search can follow.
 
     From eight latents of a standard normal, Adam at .05 for 400 steps up the unit's input, through pictures that are
-    not rounded; the rate is that of rounded ones. Where a generator does not bound its latent, rates go on rising with the
-    latent's length: after these steps it is some 100, where searches end at 50 to 220.
+    not rounded; the rate is that of rounded ones. Where a generator does not bound its latent, rates go on rising with
+    the latent's length: after these steps it is some 100, where searches end at 50 to 220.
 
     Parameters
     ----------
