@@ -33,6 +33,7 @@ PRELOADED = (
     "bci.live.decode",
     "bci.live.source",
     "stimuli.display.headless",
+    "bci.control.frozen",  # the last: it freezes what the others brought
 )
 
 
