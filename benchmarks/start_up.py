@@ -5,11 +5,13 @@
     python -m benchmarks.start_up            # 5 rounds of configs/demo.toml, some 2 minutes
     python -m benchmarks.start_up --quick    # one round
     python -m benchmarks.start_up --spawn    # the same where programs are not forked from a nursery
+    python -m benchmarks.start_up --compiled # with bytecode kept, where PYTHONDONTWRITEBYTECODE forbids that
 
 Each round runs `bci run` in a process of its own, kills its decoder once pictures are shown, and reads the session's
 tables: all times are of its one clock. The demo's windows are a second long and its filters settle for 1.4 s more:
 both are part of what is measured. The way to the first window is told step by step, from the session's log. Beside it:
-seconds of processor time of imports, in fresh processes.
+seconds of processor time of imports, in fresh processes. An installed project has its bytecode; where that may not be
+kept, every process compiles each module anew, which the last lines say.
 Ends with status 1 when a target is missed.
 """
 
@@ -157,11 +159,33 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one round, half a minute")
     parser.add_argument("--spawn", action="store_true", help="start every program anew")
+    parser.add_argument(
+        "--compiled", action="store_true", help="keep bytecode, although it is forbidden here"
+    )
     parser.add_argument("--json", action="store_true", help="print one machine-readable last line")
     arguments = parser.parse_args()
     if arguments.spawn:
         os.environ[METHOD] = "spawn"
-    facts = machine_facts()
+    kept = bytecode_kept()
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.compiled and not kept:
+            del os.environ["PYTHONDONTWRITEBYTECODE"]
+            os.environ["PYTHONPYCACHEPREFIX"] = folder
+            # Whatever a session imports is compiled once, before any round.
+            one_round(Path(folder) / "first")
+            spent_by(["-c", "import bci.live.acquire"])
+            kept = True
+        measure_all(arguments, kept=kept)
+
+
+def bytecode_kept() -> bool:
+    """Whether Python keeps the bytecode of what it imports here."""
+    return not os.environ.get("PYTHONDONTWRITEBYTECODE")
+
+
+def measure_all(arguments: argparse.Namespace, *, kept: bool) -> None:
+    """Measure, print, and say whether the targets are reached; `kept` is whether bytecode is."""
+    facts = machine_facts() | {"bytecode": "kept" if kept else "compiled anew by every process"}
     print_machine(facts)
     found: dict[str, list[float]] = {}
     for number in range(1 if arguments.quick else 5):
@@ -184,6 +208,7 @@ def main() -> None:
             for name, row in summary.items()
         ],
     )
+    print(f"bytecode: {facts['bytecode']}")
     print(f"missed: {', '.join(missed)}" if missed else "all targets reached")
     if arguments.json:
         print_last_line({"benchmark": "start_up", "missed": missed, "machine": facts, "seconds": summary})
