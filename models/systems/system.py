@@ -16,7 +16,9 @@ from bci.decoder.bundle import Bundle
 from bci.errors import AtChance
 from bci.signal.types import Event, Signal
 from models.datasets.comparable import ComparableTrials
+from models.datasets.reader_trials import ReaderTrials
 from models.reports.decoded import Decoded
+from models.systems.reader import PictureReader
 
 #: The kind of a training file or a bundle that names none.
 UNNAMED = "decoder"
@@ -170,6 +172,20 @@ class Comparable(Protocol):
         ...
 
 
+class Shown(Protocol):
+    """A Shown gives the trials of a file that systems are compared on: some to learn from, others to read.
+
+    Raises
+    ------
+    BciError
+        If the file or what it names cannot be used.
+    """
+
+    def __call__(self, path: Path, *, data_root: Path | None) -> ReaderTrials:
+        """Return the trials that the training file at `path` describes, with pictures."""
+        ...
+
+
 class CalibrationFile(Protocol):
     """A CalibrationFile names the stream, the cued blocks, and the bundle that is fitted to them."""
 
@@ -245,6 +261,10 @@ class System:
         reads no classes of events.
     comparable : Comparable, optional
         None where its training trials are not in runs, or have no latents.
+    shown : Shown, optional
+        None where its trials show no pictures that other systems could read.
+    readers : callable, optional
+        Returns its rows of the table of all brain readers; None where it takes no part.
     calibrating : Calibrating, optional
         None where its bundles cannot be fitted again to a participant.
     compares_pictures : bool
@@ -265,6 +285,8 @@ class System:
     find_data: FindData | None = None
     class_of: Callable[[Bundle, str], str] | None = None
     comparable: Comparable | None = None
+    shown: Shown | None = None
+    readers: Callable[[], tuple[PictureReader, ...]] | None = None
     calibrating: Calibrating | None = None
     compares_pictures: bool = False
     extra: str = "train"

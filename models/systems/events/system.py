@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bci.decoder.bundle import Bundle
+from models.datasets.reader_trials import ReaderTrials
 from models.reports.decoded import Decoded
 from models.systems.system import FoundData, Progress, System
 
@@ -57,6 +58,13 @@ def find_data(path: Path, *, data_root: Path | None) -> FoundData:
     return find_events(path, data_root)
 
 
+def shown(path: Path, *, data_root: Path | None) -> ReaderTrials:
+    """Let two pictures of the shipped generator of faces stand for two classes."""
+    from models.systems.events.stand_ins import shown_trials
+
+    return shown_trials(path, data_root)
+
+
 def settings() -> Any:
     """Return the model of its training file."""
     from models.systems.events.settings import EventsConfig
@@ -83,4 +91,5 @@ SYSTEM = System(
     settings=settings,
     find_data=find_data,
     class_of=class_of,
+    shown=shown,
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 from bci.decoder.bundle import Bundle
 from models.reports.decoded import Decoded
+from models.systems.reader import PictureReader
 from models.systems.system import Progress, System
 
 
@@ -48,6 +49,13 @@ def settings() -> Any:
     return MiyawakiConfig
 
 
+def readers() -> tuple[PictureReader, ...]:
+    """Return its row of the table of all brain readers."""
+    from models.systems.miyawaki.readers import readers as own
+
+    return own()
+
+
 SYSTEM = System(
     kind="miyawaki",
     about="contrast pictures of 10 x 10, read by local decoders of several scales (Miyawaki et al. 2008)",
@@ -55,4 +63,5 @@ SYSTEM = System(
     held_out=held_out,
     check=check,
     settings=settings,
+    readers=readers,
 )

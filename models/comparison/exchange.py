@@ -1,0 +1,96 @@
+"""Scores of drawn pictures, and what exchanging pictures and resampling them makes of these, in parts.
+
+A part is some of the exchanges, or of the resamples, from a seed of its own: a unit of a long analysis.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.generators.features import edges_and_colours
+from models.metrics.identification import correlation_table, wins
+from models.metrics.images import ssim_hyper
+from models.metrics.significance import stimulus_means
+
+Floats = NDArray[np.float64]
+Which = NDArray[np.int64]
+Pictures = NDArray[np.uint8]
+
+#: Of fewer pictures there are too few orders: labels of trials are exchanged, and blocks of trials resampled.
+FEW = 5
+
+
+def tables(truth: Pictures, drawn: Pictures, which: Which) -> dict[str, Floats]:
+    """Score drawn pictures.
+
+    Parameters
+    ----------
+    truth : (k, side, side, 3)
+    drawn : (n, side, side, 3)
+    which : (n,)
+        The truth of each.
+
+    Returns
+    -------
+    dict of str to (n, k) or (n,)
+        ``pixel r``, ``two-way`` and ``of k`` (identification by edges and colours; a picture that says nothing ties)
+        of every drawn picture with every truth; ``SSIM`` of each with its own.
+    """
+    pixels = correlation_table(*(side.reshape(len(side), -1).astype(np.float64) for side in (truth, drawn)))
+    edges = correlation_table(edges_and_colours(truth), edges_and_colours(drawn))
+    return {
+        "pixel r": pixels,
+        "SSIM": ssim_hyper(truth[which], drawn),
+        "two-way, pixels": wins(pixels, 2),
+        "two-way": wins(edges, 2),
+        f"of {len(truth)}": wins(edges, len(truth)),
+    }
+
+
+def own(table: Floats, which: Which) -> Floats:
+    """Return the score of each drawn picture with its truth, (n,)."""
+    return table if table.ndim == 1 else table[np.arange(len(table)), which]
+
+
+def exchanged(table: Floats, which: Which, *, count: int, seed: list[int]) -> list[float]:
+    """Return means of a table (n, k) under exchanged pictures; of few pictures, under exchanged labels of trials."""
+    random, trials, k = np.random.default_rng(seed), np.arange(len(table)), table.shape[1]
+    if k < FEW:
+        return [float(table[trials, random.permutation(which)].mean()) for _ in range(count)]
+    return [float(table[trials, random.permutation(k)[which]].mean()) for _ in range(count)]
+
+
+def resampled(
+    values: Floats, groups: NDArray[np.integer[Any]], *, count: int, seed: list[int]
+) -> list[float]:
+    """Return means of scores, (n,), with whole groups of trials drawn again: those of a picture, or blocks of time."""
+    means, random = stimulus_means(values, groups), np.random.default_rng(seed)
+    return [float(random.choice(means, len(means)).mean()) for _ in range(count)]
+
+
+def summary(
+    values: Floats,
+    chance: Mapping[str, list[float]],
+    resamples: list[float],
+    groups: NDArray[np.integer[Any]],
+) -> dict[str, Any]:
+    """Return one figure: ``score`` (the mean over groups), its 95 % interval, ``chance`` and ``p`` by exchange."""
+    score = float(stimulus_means(values, groups).mean())
+    low, high = np.quantile(resamples, [0.025, 0.975])
+    found: dict[str, Any] = {
+        "score": score,
+        "low": float(low),
+        "high": float(high),
+        "chance": None,
+        "p": None,
+    }
+    if null := chance.get("exchanged"):
+        mean = float(values.mean())
+        reached = sum(one >= mean - 1e-12 for one in null)
+        found |= {
+            "chance": [float(np.mean(null)), *map(float, np.quantile(null, [0.025, 0.975]))],
+            "p": (1 + reached) / (1 + len(null)),
+        }
+    return found
