@@ -5,6 +5,7 @@ import typer
 from bci.cli import (
     calibrate,
     certify,
+    comparing,
     control,
     data,
     device,
@@ -43,6 +44,7 @@ for module in (
     data,
     device,
     learn,
+    comparing,
     calibrate,
     generators,
     searchlight,

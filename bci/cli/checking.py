@@ -6,6 +6,7 @@ from typing import Any
 
 from bci.cli.needing import needing
 from bci.cli.output import Output, styled
+from bci.config.toml import read_toml
 from bci.errors import ConfigError
 from bci.io.files.kinds import (
     CALIBRATION_FILE,
@@ -68,6 +69,8 @@ def _comparison(path: Path, output: Output) -> dict[str, Any]:
     with needing("train", "checking a comparison"):
         from models.comparison.settings import load_comparison
         from models.readouts.family import build_readout
+    if read_toml(path, "comparison").get("kind") == "comparison-of-systems":
+        return _systems(path, output)
     config = load_comparison(path)
     system = system_of_file(config.data)
     if system.comparable is None:
@@ -84,6 +87,22 @@ def _comparison(path: Path, output: Output) -> dict[str, Any]:
         output.say("          ", styled("yellow", "still to come:"), f" {what}")
     output.say(styled("bold green", "This comparison can be made."))
     return {"readouts": len(config.readouts), "missing": missing}
+
+
+def _systems(path: Path, output: Output) -> dict[str, Any]:
+    from models.comparison.systems import chosen_readers, shown_by
+    from models.comparison.systems_settings import load_systems
+
+    config = load_systems(path)
+    readers, missing = chosen_readers(path, config), list[str]()
+    for one in config.sets:
+        missing += shown_by(one).check(one.data, data_root=None)
+        output.say(f"set       {one.title}: {one.data}")
+    output.say(f"readers   {', '.join(readers)}")
+    for what in missing:
+        output.say("          ", styled("yellow", "still to come:"), f" {what}")
+    output.say(styled("bold green", "This comparison can be made."))
+    return {"readers": list(readers), "missing": missing}
 
 
 def _cluster(path: Path, output: Output) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def files() -> Iterator[tuple[str, str, type[BaseModel]]]:
     from bci.decoder.spec import BundleSpec
     from models.clusters import ClusterConfig
     from models.comparison.settings import ComparisonConfig
+    from models.comparison.systems_settings import SystemsConfig
     from models.generators.registry import trained_kinds
     from models.generators.spec import GeneratorSpec
     from models.systems.registry import systems
@@ -72,6 +73,7 @@ def files() -> Iterator[tuple[str, str, type[BaseModel]]]:
             yield "Calibration file", "`bci calibrate` takes it.", system.calibrating.settings()
     yield 'Record file, `kind = "record"`', "`bci record` takes it.", RecordFile
     yield "Comparison file", "`bci compare` takes it.", ComparisonConfig
+    yield 'Comparison of systems, `kind = "comparison-of-systems"`', "`bci compare` takes it.", SystemsConfig
     yield 'Cluster file, `kind = "cluster"`', "`bci compare --cluster FILE` takes it.", ClusterConfig
     yield "`bundle.json`", "Written by `bci train` and `bci calibrate`; `bci info` shows it.", BundleSpec
     yield "`generator.json`", "Written by `bci train`, in a generator's package.", GeneratorSpec

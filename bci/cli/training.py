@@ -1,4 +1,4 @@
-"""`bci train`, `bci evaluate` and `bci compare`: the offline half."""
+"""`bci train` and `bci evaluate`: the offline half."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from bci.cli.output import Output, styled, use
 from bci.cli.run import SAFE, Json
 from bci.errors import AtChance, BciError, ConfigError
 from bci.io.files.folder import path_name
-from bci.io.files.kinds import BUNDLE, CLUSTER_FILE, COMPARISON_FILE, SESSION, TRAINING_FILE
+from bci.io.files.kinds import BUNDLE, SESSION, TRAINING_FILE
 
 DataRoot = Annotated[
     Path | None, typer.Option("--data", help="Folder that the recordings' paths start from; else $BCI_DATA.")
@@ -23,7 +23,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(train)
     app.command()(evaluate)
-    app.command()(compare)
 
 
 def train(
@@ -227,70 +226,3 @@ def _bundle(
             progress=step,
         )
     return report
-
-
-def compare(
-    config: Annotated[Path, typer.Argument(help="Comparison file (TOML); configs/ holds an example.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the table and its units; else runs/<name of the file>.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes on this machine; -1 takes all cores.")] = 1,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            help="Compute on a Dask cluster: local, a scheduler's address (tcp://host:8786), or a file that names a "
-            "queue of jobs (SLURM, SGE, PBS …)."
-        ),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Set readouts side by side: one data set, folds by run, one set of metrics, baselines and the oracle.
-
-    Everything is fitted inside the fold, and no picture is in two folds. Every readout and fold is kept in a file of
-    its own as soon as it is there: a run that was killed goes on with what is missing, and a worker that is killed
-    costs what it had in hand. Workers of a cluster run what they are sent: use one that you trust. Needs the `train`
-    extra, a cluster the `cluster` extra too.
-    """
-    output = use(json)
-    if jobs == 0 or jobs < -1:
-        raise ConfigError(f"--jobs {jobs}: expected processes, 1 or more, or -1 for all cores")
-    with needing("train", "comparing"):
-        from models.comparison.compare import compare as compare_readouts
-        from models.comparison.page import metric, ranking
-    config = find_given(config, "bci compare", COMPARISON_FILE)
-    out = out or Path("runs") / config.stem
-    cluster = _cluster(cluster)
-    with output.progress() as progress:
-        task = progress.add_task("comparing", total=1.0)
-        report = compare_readouts(
-            config,
-            out,
-            jobs=jobs,
-            cluster=cluster,
-            progress=lambda done, text: progress.update(task, completed=done, description=text),
-        )
-    rows = [
-        (
-            name,
-            *(
-                f"{metric(found['rows'], column)['score']:.3f}"
-                for column in ("cosine", "R²", "2-way identification", "-way")
-            ),
-            f"{found['seconds']:.1f} s",
-        )
-        for name, found in ranking(report)
-    ]
-    if best := report["oracle"]:
-        rows.append(("oracle", "", "", f"{best['two_way']:.3f}", f"{best['n_way']:.3f}", ""))
-    simulated = ", simulated participant" if report["simulated"] else ""
-    title = f"{report['test']['trials']} single trials, {report['test']['folds']} folds by run{simulated}"
-    output.table(title, ("readout", "cosine", "R²", "of two", "of several", "all folds"), rows)
-    output.say(f"report written: {report['page']}")
-    output.result(report)
-
-
-def _cluster(named: str | None) -> str | None:
-    """Return what --cluster means: a file by its place or its name, anything else as it is."""
-    if named is None or not named.endswith(".toml"):
-        return named
-    return str(find_given(Path(named), "bci compare --cluster", CLUSTER_FILE))

@@ -42,11 +42,19 @@ def tables(truth: Pictures, drawn: Pictures, which: Which) -> dict[str, Floats]:
     edges = correlation_table(edges_and_colours(truth), edges_and_colours(drawn))
     return {
         "pixel r": pixels,
-        "SSIM": ssim_hyper(truth[which], drawn),
+        "SSIM": np.concatenate(
+            [
+                ssim_hyper(truth[which[rows]], drawn[rows]) for rows in _few(len(drawn))
+            ]  # at 224² each takes a megabyte
+        ),
         "two-way, pixels": wins(pixels, 2),
         "two-way": wins(edges, 2),
         f"of {len(truth)}": wins(edges, len(truth)),
     }
+
+
+def _few(n: int, at_once: int = 8) -> list[slice]:
+    return [slice(first, first + at_once) for first in range(0, n, at_once)]
 
 
 def own(table: Floats, which: Which) -> Floats:
@@ -54,12 +62,16 @@ def own(table: Floats, which: Which) -> Floats:
     return table if table.ndim == 1 else table[np.arange(len(table)), which]
 
 
-def exchanged(table: Floats, which: Which, *, count: int, seed: list[int]) -> list[float]:
-    """Return means of a table (n, k) under exchanged pictures; of few pictures, under exchanged labels of trials."""
+def exchanged(
+    table: Floats, which: Which, groups: NDArray[np.integer[Any]], *, count: int, seed: list[int]
+) -> list[float]:
+    """Return means over groups of a table, (n, k), under exchanged pictures; of few, under exchanged labels of trials."""
     random, trials, k = np.random.default_rng(seed), np.arange(len(table)), table.shape[1]
+    _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    weights = 1 / counts[place] / len(counts)
     if k < FEW:
-        return [float(table[trials, random.permutation(which)].mean()) for _ in range(count)]
-    return [float(table[trials, random.permutation(k)[which]].mean()) for _ in range(count)]
+        return [float(table[trials, random.permutation(which)] @ weights) for _ in range(count)]
+    return [float(table[trials, random.permutation(k)[which]] @ weights) for _ in range(count)]
 
 
 def resampled(
@@ -71,14 +83,11 @@ def resampled(
 
 
 def summary(
-    values: Floats,
-    chance: Mapping[str, list[float]],
-    resamples: list[float],
-    groups: NDArray[np.integer[Any]],
+    values: Floats, parts: Mapping[str, list[float]], groups: NDArray[np.integer[Any]]
 ) -> dict[str, Any]:
-    """Return one figure: ``score`` (the mean over groups), its 95 % interval, ``chance`` and ``p`` by exchange."""
+    """Return one figure: ``score`` (the mean over groups), its 95 % interval, ``chance`` and ``p``, of all parts."""
     score = float(stimulus_means(values, groups).mean())
-    low, high = np.quantile(resamples, [0.025, 0.975])
+    low, high = np.quantile(parts["resampled"], [0.025, 0.975])
     found: dict[str, Any] = {
         "score": score,
         "low": float(low),
@@ -86,9 +95,8 @@ def summary(
         "chance": None,
         "p": None,
     }
-    if null := chance.get("exchanged"):
-        mean = float(values.mean())
-        reached = sum(one >= mean - 1e-12 for one in null)
+    if null := parts.get("exchanged"):
+        reached = sum(one >= score - 1e-12 for one in null)
         found |= {
             "chance": [float(np.mean(null)), *map(float, np.quantile(null, [0.025, 0.975]))],
             "p": (1 + reached) / (1 + len(null)),

@@ -1,5 +1,7 @@
 """Readers of the table of all systems that are no system of their own: of pixels and components, and by likelihood."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ Pictures = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 #: Sizes of the two that learn pictures first; published are 512 components and 1024 latents.
-COMPONENTS, LATENTS, UPDATES = 256, 128, 1500
+COMPONENTS, LATENTS, UPDATES = 256, 128, 400
 #: Candidates of the likelihood, and how many of the likeliest are averaged.
 CANDIDATES, LIKELIEST = 2000, 5
 
@@ -30,7 +32,7 @@ def readers() -> tuple[PictureReader, ...]:
         ),
         PictureReader(
             "VAE-GAN",
-            f"VanRullen and Reddy (2019): ridge to the {LATENTS} latents of a VAE-GAN; {UPDATES} updates on other faces",
+            f"VanRullen and Reddy (2019): ridge to the {LATENTS} latents of a VAE-GAN; {UPDATES} updates on others",
             read_vaegan,
             best_of_vaegan,
         ),
@@ -97,6 +99,7 @@ def best_of_vaegan(lesson: Lesson, shown: Pictures) -> Pictures:
     return pictures(vae.generator, np.asarray(vae.encode(shown), np.float32), (-1.0, 1.0))
 
 
+@lru_cache(maxsize=1)
 def _vaegan(lesson: Lesson):  # type: ignore[no-untyped-def]  # of torch, which is not imported here
     from models.generators.vaegan import VaeGanSchedule, train_vaegan
 

@@ -29,6 +29,7 @@ from models.metrics.identification import wins
 from models.provenance import digest, versions
 from models.systems.reader import PictureReader
 from models.systems.registry import system_of_file, systems
+from models.systems.system import System
 from models.units import Unit, run_units
 
 Progress = Callable[[float, str], None]
@@ -79,8 +80,8 @@ def compare_systems(
     """
     say = progress or (lambda done, text: None)
     config = load_systems(path)
-    chosen = _chosen(path, config)
-    sources = [_source(one) for one in config.sets]
+    chosen = chosen_readers(path, config)
+    sources = [shown_by(one).shown for one in config.sets]
     report: dict[str, Any] = {"name": config.name, "seed": config.seed, "effort": config.effort}
     report |= {"side": config.side, "versions": versions(_PACKAGES), "sets": []}
     sheets: list[dict[str, Pictures]] = []
@@ -90,6 +91,7 @@ def compare_systems(
             say((at + done) / len(sources), text)
 
         part(0.0, f"{one.title}: gathering trials")
+        assert source is not None
         trials = source(one.data, data_root=data_root)
         found, drawn = _one_set(config, one, trials, chosen, out / "units", jobs, cluster, part)
         report["sets"].append(found)
@@ -99,7 +101,14 @@ def compare_systems(
     return ready
 
 
-def _chosen(path: Path, config: SystemsConfig) -> dict[str, PictureReader]:
+def chosen_readers(path: Path, config: SystemsConfig) -> dict[str, PictureReader]:
+    """Return the readers that a file names, or all.
+
+    Raises
+    ------
+    ConfigError
+        If none is called so.
+    """
     known = known_readers()
     if unknown := [title for title in config.readers if title not in known]:
         raise ConfigError(
@@ -108,7 +117,14 @@ def _chosen(path: Path, config: SystemsConfig) -> dict[str, PictureReader]:
     return {title: known[title] for title in config.readers or known}
 
 
-def _source(one: SetOfTrials) -> Any:
+def shown_by(one: SetOfTrials) -> System:
+    """Return the system whose trials a set is.
+
+    Raises
+    ------
+    ConfigError
+        If they show no pictures.
+    """
     system = system_of_file(one.data)
     if system.shown is None:
         able = [kind for kind, other in systems().items() if other.shown is not None]
@@ -116,7 +132,7 @@ def _source(one: SetOfTrials) -> Any:
             f"{one.data}: expected the training file of a system whose trials show pictures ({', '.join(able)}), came "
             f"one of kind {system.kind!r}. Name another in data."
         )
-    return system.shown
+    return system
 
 
 def _one_set(
@@ -145,27 +161,16 @@ def _one_set(
         cluster=cluster,
         progress=lambda done, text: say(0.05 + 0.8 * done, text),
     )
-    drawn = {
-        title: _unpacked(found["drawn"])
-        for title, found in zip(chosen, read, strict=True)
-        if "drawn" in found
-    }
-    best = {
-        f"best of {title}": _unpacked(found["best"])
-        for title, found in zip(chosen, read, strict=True)
-        if "best" in found
-    }
+    came = dict(zip(chosen, read, strict=True))
+    drawn = {title: _unpacked(found["drawn"]) for title, found in came.items() if "drawn" in found}
+    best = {f"best of {title}": _unpacked(found["best"]) for title, found in came.items() if "best" in found}
     drawn |= _baselines(config, lesson, len(which))
     every = np.arange(len(truth))
     scored = {title: (tables(truth, pictures, which), which) for title, pictures in drawn.items()}
     scored |= {title: (tables(truth, pictures, every), every) for title, pictures in best.items()}
     say(0.88, f"{one.title}: exchanging and resampling")
     rows = _rows(config, trials, scored, units, jobs, cluster)
-    facts = {
-        title: {k: v for k, v in found.items() if k not in ("drawn", "best")}
-        for title, found in zip(chosen, read, strict=True)
-    }
-    for title, found in facts.items():
+    for title, found in came.items():
         rows.setdefault(title, {"refused": found.get("refused", "")})
         rows[title] |= {"about": chosen[title].about, "seconds": found.get("seconds")}
     first = np.array([int(np.flatnonzero(which == k)[0]) for k in every])
@@ -270,7 +275,7 @@ def part_unit(
     """Return one part of the exchanges, or of the resamples, of a row's score; `table` is its hash."""
     values, which = scored[row][0][score], scored[row][1]
     if what == "exchanged":
-        return {"means": exchanged(values, which, count=count, seed=seed)}
+        return {"means": exchanged(values, which, groups[row], count=count, seed=seed)}
     return {"means": resampled(own(values, which), groups[row], count=count, seed=seed)}
 
 
@@ -314,12 +319,7 @@ def _rows(
     return {
         title: {
             "scores": {
-                score: summary(
-                    own(table, which),
-                    gathered[title, score],
-                    gathered[title, score]["resampled"],
-                    groups[title],
-                )
+                score: summary(own(table, which), gathered[title, score], groups[title])
                 for score, table in found.items()
             }
         }

@@ -87,8 +87,8 @@ def _scores(one: Mapping[str, Any]) -> str:
         rows.append(["<em>oracle</em>", *cells, "", ""])
     return table(head, rows, range(1, len(head))) + (
         '<p class="legend">Chance: the middle 95 % with pictures exchanged; p one-sided. Two-way and of several: '
-        "identification by edges and colours, single trials. Best of: what a reader draws of the true pictures themselves. "
-        "The oracle identifies by the exact likelihood, without drawing.</p>"
+        "identification by edges and colours, single trials. Best of: what a reader draws of the true pictures "
+        "themselves. The oracle identifies by the exact likelihood, without drawing.</p>"
     )
 
 
@@ -107,7 +107,7 @@ def _how(report: Mapping[str, Any]) -> str:
         ("Pictures", f"compared at {report['side']} × {report['side']}"),
         (
             "Averaged",
-            "single trials, nothing averaged; intervals resample pictures, or blocks of time where there are few",
+            "single trials, nothing averaged; intervals resample pictures, or blocks of time of few",
         ),
         ("Versions", ", ".join(f"{name} {number}" for name, number in report["versions"].items())),
     ]

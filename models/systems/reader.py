@@ -26,11 +26,11 @@ class PictureReader:
     about : str
         Publication, and the way from brain to picture, in a sentence.
     read : callable
-        Takes a `Lesson` and responses to read, (n, voxels); returns pictures, (n, height, width, 3) uint8. A function of
-        a module, for it runs on workers. DataError where it cannot learn from these trials.
+        Takes a `Lesson` and responses to read, (n, voxels); returns pictures, (n, height, width, 3) uint8. A function
+        of a module, for it runs on workers. DataError where it cannot learn from these trials.
     best : callable, optional
-        Takes a `Lesson` and pictures; returns them as well as this reader could draw them at all, of whatever size. None
-        where it can draw every picture of the set.
+        Takes a `Lesson` and pictures; returns them as well as this reader could draw them at all, of whatever size.
+        None where it can draw every picture of the set.
     """
 
     title: str

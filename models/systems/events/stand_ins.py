@@ -1,7 +1,7 @@
 """Two pictures that stand for two classes, so that readers of pictures can be compared on a real recording.
 
-What was shown is not in such a recording. Two pictures of the shipped generator of faces stand for the classes; a reader
-that draws pictures then reads the class by the one that its picture is more like.
+What was shown is not in such a recording. Two pictures of the shipped generator of faces stand for the classes; a
+reader that draws pictures then reads the class by the one that its picture is more like.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ _SEED, _STEP_S, _BLOCK_S, _HELD_OUT = 12, 0.02, 10.0, 1 / 3
 
 
 def shown_trials(path: Path, data_root: Path | None) -> ReaderTrials:
-    """Cut the epochs of a training file of two classes; the last third of its runs is read, the others are learned from.
+    """Cut the epochs of a training file of two classes; the last third of its runs is read, the rest learned from.
 
     Raises
     ------

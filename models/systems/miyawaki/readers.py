@@ -21,8 +21,8 @@ SIDE, BEST = 10, 100
 def readers() -> tuple[PictureReader, ...]:
     """Return the one."""
     about = (
-        f"Miyawaki et al. (2008): Bayesian ridge to the brightness of patches of four scales in {SIDE} × {SIDE} pixels, "
-        "combined by coefficients learned on runs held out; grey"
+        f"Miyawaki et al. (2008): Bayesian ridge to the brightness of patches of four scales in {SIDE} × {SIDE} "
+        "pixels, combined by coefficients learned on runs held out; grey"
     )
     return (PictureReader("multiscale", about, read_multiscale, best_of_multiscale),)
 
