@@ -65,7 +65,7 @@ def own(table: Floats, which: Which) -> Floats:
 def exchanged(
     table: Floats, which: Which, groups: NDArray[np.integer[Any]], *, count: int, seed: list[int]
 ) -> list[float]:
-    """Return means over groups of a table, (n, k), under exchanged pictures; of few, under exchanged labels of trials."""
+    """Return means over groups of a table, (n, k), pictures exchanged; of few, labels of trials."""
     random, trials, k = np.random.default_rng(seed), np.arange(len(table)), table.shape[1]
     _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     weights = 1 / counts[place] / len(counts)

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 #: Sizes of the two that learn pictures first; published are 512 components and 1024 latents.
 COMPONENTS, LATENTS, UPDATES = 256, 128, 400
 #: Candidates of the likelihood, and how many of the likeliest are averaged.
-CANDIDATES, LIKELIEST = 2000, 5
+CANDIDATES, LIKELIEST = 1000, 5
 
 
 def readers() -> tuple[PictureReader, ...]:

@@ -51,6 +51,7 @@ def compare_systems(
     jobs: int = 1,
     cluster: str | None = None,
     data_root: Path | None = None,
+    effort: float | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Let every reader learn and read every set, and write the table with pictures side by side.
@@ -65,6 +66,8 @@ def compare_systems(
         As of `models.units.run_units`.
     data_root : Path, optional
         Folder that recordings' paths start from.
+    effort : float, optional
+        In place of the file's.
     progress : callable, optional
         Takes the share done, 0 to 1, and a line of text.
 
@@ -80,6 +83,7 @@ def compare_systems(
     """
     say = progress or (lambda done, text: None)
     config = load_systems(path)
+    config = config if effort is None else config.model_copy(update={"effort": effort})
     chosen = chosen_readers(path, config)
     sources = [shown_by(one).shown for one in config.sets]
     report: dict[str, Any] = {"name": config.name, "seed": config.seed, "effort": config.effort}

@@ -25,7 +25,7 @@ def readers() -> tuple[PictureReader, ...]:
         PictureReader("ridge to latents", "ridge to the generator's latent; rescaled and drawn", read_ridge),
         PictureReader(
             "encoding, inverted",
-            "Mozafari et al. (2020), the slide's direction: responses by a linear map of latents, its pseudo-inverse",
+            "Mozafari et al. (2020), the slide's direction: responses by least squares of latents, pseudo-inverted",
             read_encoder,
         ),
         PictureReader(
@@ -59,7 +59,7 @@ def read_dense(lesson: Lesson, brain: Floats) -> Pictures:
 def read_encoder(lesson: Lesson, brain: Floats) -> Pictures:
     """Read by the pseudo-inverse of a linear encoding of latents, of principal components."""
     few = min(200, len(lesson.brain) // 3, lesson.brain.shape[1])
-    return _read(lesson, brain, "components-encoder", components=few)
+    return _read(lesson, brain, "components-encoder", components=few, alphas=(0.0,))
 
 
 def read_bayes(lesson: Lesson, brain: Floats) -> Pictures:
