@@ -152,6 +152,10 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "models/test_units.py::test_a_local_cluster_gives_the_same_numbers",
         "models/test_units.py::test_jobs_of_a_queue_compute_units_and_a_deadly_one_is_named",
     ),
+    "`bci compare --systems`": (
+        "models/test_systems_table.py::test_every_reader_stands_beside_baselines_its_best_and_the_oracle",
+        "models/test_systems_table.py::test_a_system_of_a_few_lines_takes_part_and_one_that_cannot_learn_says_why",
+    ),
     "Training needs the extra": (
         "test_house.py::test_a_machine_that_runs_experiments_needs_no_torch",
         f"{README}test_what_python_and_which_licence_is_so",

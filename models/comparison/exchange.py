@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.generators.features import edges_and_colours
 from models.metrics.identification import correlation_table, wins
-from models.metrics.images import ssim_hyper
+from models.metrics.images import windowed_ssim
 from models.metrics.significance import stimulus_means
 
 Floats = NDArray[np.float64]
@@ -36,25 +36,19 @@ def tables(truth: Pictures, drawn: Pictures, which: Which) -> dict[str, Floats]:
     -------
     dict of str to (n, k) or (n,)
         ``pixel r``, ``two-way`` and ``of k`` (identification by edges and colours; a picture that says nothing ties)
-        of every drawn picture with every truth; ``SSIM`` of each with its own.
+        of every drawn picture with every truth; ``SSIM`` of each with its own, at their own size.
     """
     pixels = correlation_table(*(side.reshape(len(side), -1).astype(np.float64) for side in (truth, drawn)))
     edges = correlation_table(edges_and_colours(truth), edges_and_colours(drawn))
-    return {
+    found = {
         "pixel r": pixels,
-        "SSIM": np.concatenate(
-            [
-                ssim_hyper(truth[which[rows]], drawn[rows]) for rows in _few(len(drawn))
-            ]  # at 224² each takes a megabyte
+        f"SSIM, {truth.shape[1]}²": windowed_ssim(
+            *(one / 255.0 for one in (truth[which], drawn)), taps=7, sigma=1.5
         ),
         "two-way, pixels": wins(pixels, 2),
         "two-way": wins(edges, 2),
-        f"of {len(truth)}": wins(edges, len(truth)),
     }
-
-
-def _few(n: int, at_once: int = 8) -> list[slice]:
-    return [slice(first, first + at_once) for first in range(0, n, at_once)]
+    return found if len(truth) == 2 else found | {f"of {len(truth)}": wins(edges, len(truth))}
 
 
 def own(table: Floats, which: Which) -> Floats:

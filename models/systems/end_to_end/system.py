@@ -5,6 +5,7 @@ from typing import Any
 
 from bci.decoder.bundle import Bundle
 from models.reports.decoded import Decoded
+from models.systems.reader import PictureReader
 from models.systems.system import Progress, System
 
 
@@ -58,6 +59,13 @@ def settings() -> Any:
     return EndToEndConfig
 
 
+def readers() -> tuple[PictureReader, ...]:
+    """Return its row of the table of all brain readers."""
+    from models.systems.end_to_end.readers import readers as own
+
+    return own()
+
+
 SYSTEM = System(
     kind="end-to-end",
     about="pictures, drawn from voxels by one network that learns against a discriminator (Shen et al. 2019)",
@@ -66,4 +74,5 @@ SYSTEM = System(
     check=check,
     settings=settings,
     compares_pictures=True,
+    readers=readers,
 )
