@@ -11,7 +11,6 @@ from bci.cli.needing import needing
 from bci.cli.output import Output, use
 from bci.cli.run import Json
 from bci.cli.training import DataRoot
-from bci.config.toml import read_toml
 from bci.errors import ConfigError
 from bci.io.files.kinds import CLUSTER_FILE, COMPARISON_FILE
 
@@ -69,6 +68,8 @@ def compare(
             "expected a comparison file, or --systems, came neither. `bci compare --help` says more."
         )
     config = find_given(config or _SHIPPED, "bci compare", COMPARISON_FILE)
+    from bci.config.toml import read_toml  # it imports pydantic, for which --help does not wait
+
     of_systems = read_toml(config, "comparison").get("kind") == SYSTEMS
     if systems and not of_systems:
         raise ConfigError(
