@@ -11,8 +11,8 @@ houses, for which two drawn faces stand (four runs to learn from, two to read). 
 pictures and the units, so that a run that was killed goes on. ``--effort .3`` makes updates and dreams .3 as many.
 
 ``efficiency``: one worker and two of a Dask cluster on this machine compute the same 16 units, folds of a ridge; of
-three turns the fastest counts. Two must be at least .8 of twice as fast as one. Beside it stand processes without a cluster:
-what the machine gives at all. Exit status 1 where they are not.
+three turns the fastest counts. Two must be at least .8 of twice as fast as one. Beside it stand processes without a
+cluster: what the machine gives at all. Exit status 1 where they are not.
 """
 
 import argparse
@@ -102,7 +102,8 @@ def main(words: Sequence[str] | None = None) -> int:
         found = efficiency()
         print(
             f"two workers: {found['efficiency']:.2f} of twice one "
-            f"(at least {LEAST}: {'met' if found['met'] else 'MISSED'}); two processes without a cluster {found['bare']:.2f}"
+            f"(at least {LEAST}: {'met' if found['met'] else 'MISSED'}); "
+            f"two processes without a cluster {found['bare']:.2f}"
         )
         if asked.json:
             print_last_line({"benchmark": "brain_readers", "part": asked.part, "machine": facts, **found})
