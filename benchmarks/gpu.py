@@ -4,8 +4,10 @@
 
     python -m benchmarks.gpu [--quick] [--json]
 
-Without a GPU it says so, and ends with status 0 and ``{"gpu": false}``. With one it ends with status 1 when a check
-fails: a graph that is not wholly on the GPU is reported, another result than the CPU's or than a moment ago fails.
+Without a GPU it says so, and ends with status 3 and ``{"gpu": false}``. With one it judges what a card must reach line
+by line (`benchmarks.card_lines`), and ends with status 0 when every line holds, else with 1: also where a line was not
+measured, as three are not yet. Another result than the CPU's or than a moment ago fails, and a graph that is not wholly
+on the GPU is reported. Windows come back to back, then at the spacing of hops and volumes, where clocks fall.
 The floor is the same graphs with I/O binding and a CUDA graph in sessions of the benchmark's own; "plain run" lets
 ONNX Runtime copy, "without CUDA graph" is the decoder with the graph switched off.
 """
@@ -13,7 +15,7 @@ ONNX Runtime copy, "without CUDA graph" is the decoder with the graph switched o
 import argparse
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,18 @@ from bci.decoder.quantiser import Quantiser
 from bci.errors import ProviderError
 from bci.memory.lsl_clock import LslClock
 from bci.signal.clock import Clock
+from benchmarks.card_lines import (
+    FRAMES,
+    NO_CARD,
+    SPACINGS_S,
+    UNMEASURED,
+    Line,
+    clocks,
+    judge_decode,
+    judge_frames,
+    status,
+    time_spaced,
+)
 from benchmarks.decode_latency import DEMO, make_windows
 from benchmarks.fresh_bundle import fresh_bundle
 from benchmarks.generator_latency import FACES, bundle_of
@@ -140,13 +154,14 @@ def time_runs(
     """Time every run on `n` windows in each round, in turn; return latencies, (rounds, n) milliseconds."""
     taken = {name: np.empty((ROUNDS, n)) for name in runs}
     names = list(runs)
+    random = np.random.default_rng(0)
     for run in runs.values():
         for window in windows[:20]:
             run(window)
     for round_ in range(ROUNDS):
         for i in range(n):
-            # The order rotates, so that no run always finds the caches as the same other run left them.
-            for name in names[i % len(names) :] + names[: i % len(names)]:
+            # Any order is as likely: in a rotated one each run follows the same other run, and finds its caches.
+            for name in random.permutation(names).tolist():
                 window = windows[i % len(windows)]
                 began = clock.now()
                 runs[name](window)
@@ -189,12 +204,21 @@ def examine(bundle: Bundle, n: int, clock: Clock) -> dict[str, Any]:
     taken = time_runs(runs, samples, n, clock)
     medians = {name: np.median(values, axis=1) for name, values in taken.items()}
     ratios = medians["decoder on the GPU"] / medians["floor: I/O binding"]
+    name, held, steady = bundle.name, parity.holds, repeats(on_gpu, samples)
+    lines = [
+        judge_decode(name, taken["decoder on the GPU"], taken["floor: I/O binding"]),
+        judge_frames(name, on_gpu.raw, samples, FRAMES if n >= ROUNDS * 20 else 10 * len(samples)),
+        Line(f"{name}: the CPU's results", held, f"latent {parity.latent:.2g}, pixels {parity.pixels:.5f}"),
+        Line(f"{name}: the same in reverse order", steady, "equal" if steady else "not equal"),
+    ]
     return {
+        "lines": lines,
+        "spaced_ms": spaced(runs["decoder on the GPU"], samples, n, clock),
         "provider": on_gpu.environment["provider"],
         "wholly_on_gpu": wholly_on_gpu(bundle),
         "cuda_graph": captured,
         "parity": {"latent": parity.latent, "pixels": parity.pixels, "holds": parity.holds},
-        "repeats": repeats(on_gpu, samples),
+        "repeats": steady,
         "float16": half,
         "ready_s": ready_s,
         "latency_ms": {name: percentiles(values.ravel()) for name, values in taken.items()},
@@ -205,6 +229,23 @@ def examine(bundle: Bundle, n: int, clock: Clock) -> dict[str, Any]:
         },
         "environment": on_gpu.environment,
     }
+
+
+def spaced(run: Run, windows: list[NDArray[np.float32]], n: int, clock: Clock) -> dict[str, Any]:
+    """Time a run at each spacing; return latencies and the card's clocks right after, by seconds."""
+    found = {}
+    for seconds in SPACINGS_S:
+        # Pauses of a volume's length are few: half a minute in all.
+        taken = time_spaced(run, windows, seconds, min(n, max(5, round(30 / seconds))), clock)
+        found[f"{seconds:g}"] = {**percentiles(taken), "clocks": clocks()}
+    return found
+
+
+def print_lines(lines: list[Line]) -> None:
+    """Print every line with its verdict."""
+    words = {True: "holds", False: "FAILS", None: "not measured"}
+    print()
+    print_table(["line", "", "came"], [[line.name, words[line.holds], line.came] for line in lines])
 
 
 def print_findings(name: str, found: Mapping[str, Any]) -> None:
@@ -227,6 +268,19 @@ def print_findings(name: str, found: Mapping[str, Any]) -> None:
             for name, row in found["latency_ms"].items()
         ],
     )
+    print_table(
+        ["seconds between windows", "p50 ms", "p99 ms", "n", "clocks after"],
+        [
+            [
+                space,
+                f"{row['p50']:.3f}",
+                f"{row['p99']:.3f}",
+                str(row["n"]),
+                ", ".join(row["clocks"].values()),
+            ]
+            for space, row in found["spaced_ms"].items()
+        ],
+    )
     ratio = found["ratio"]
     print(f"decoder on the GPU / floor: {ratio['median']:.2f} ({ratio['low']:.2f}–{ratio['high']:.2f})")
 
@@ -237,7 +291,9 @@ def main() -> None:
         prog="python -m benchmarks.gpu", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--bundle", type=Path, default=DEMO, help="a bundle to run beside the untrained ones")
-    parser.add_argument("--quick", action="store_true", help="under a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer windows; some lines are then not measured"
+    )
     parser.add_argument("--json", action="store_true", help="print one machine-readable last line")
     arguments = parser.parse_args()
     facts = machine_facts(["onnxruntime", "onnxruntime-gpu"])
@@ -247,7 +303,7 @@ def main() -> None:
         print(f"no GPU: {reason}")
         if arguments.json:
             print_last_line({"benchmark": "gpu", "gpu": False, "reason": str(reason), "machine": facts})
-        return
+        raise SystemExit(NO_CARD) from None
     print_machine(facts)
     print(", ".join(describe_card().values()) or "nvidia-smi does not answer")
     clock = LslClock()
@@ -256,6 +312,7 @@ def main() -> None:
         bundles = [
             fresh_bundle(Path(scratch) / "small", float16=True),
             fresh_bundle(Path(scratch) / "large", size=256, width=512, latent=64, channels=64, float16=True),
+            fresh_bundle(Path(scratch) / "huge", size=1024, width=512, latent=64, channels=64, float16=True),
         ]
         if arguments.bundle.is_dir():
             bundles.append(Bundle.load(arguments.bundle))
@@ -265,11 +322,14 @@ def main() -> None:
             progress(bundle.name)
             found[bundle.name] = examine(bundle, 20 if arguments.quick else 200, clock)
             print_findings(bundle.name, found[bundle.name])
-    sound = all(f["parity"]["holds"] and f["repeats"] for f in found.values())
+    lines = [line for f in found.values() for line in f.pop("lines")]
+    lines += [Line(name, None, "no benchmark runs it yet") for name in UNMEASURED]
+    print_lines(lines)
+    ended = status(lines)
     if arguments.json:
-        print_last_line({"benchmark": "gpu", "gpu": True, "sound": sound, "machine": facts, "bundles": found})
-    if not sound:
-        raise SystemExit(1)
+        told = [asdict(line) for line in lines]
+        print_last_line({"benchmark": "gpu", "gpu": True, "lines": told, "machine": facts, "bundles": found})
+    raise SystemExit(ended)
 
 
 if __name__ == "__main__":
