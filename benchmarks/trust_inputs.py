@@ -4,8 +4,9 @@ Each kind of input is a signal of the bundle's own channels, through the bundle'
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,12 @@ from bci.signal.labels import label_key
 from bci.signal.types import Signal, Window
 from bci.signal.windows import windows
 from models.generators.package import package_of
+from models.insilico.scans import cut_volumes, run_of, scan_of
 from models.insilico.trials import HELD_OUT, cut, design, onsets_of, participant_of, show
 from models.settings import find_data_root
 from models.systems.alpha.evaluate import open_held_out
 from models.systems.hyper.heldout import config_of
+from models.systems.hyper.settings import HyperConfig
 
 Samples = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -64,17 +67,49 @@ def _in_silico(bundle: Bundle, quick: bool) -> Iterator[Named]:
     pictures = test[which[: 2 * len(test)] if quick else which]
     onsets = onsets_of(config, len(pictures))
 
-    def shown(subject: int, session: int) -> tuple[Signal, Samples]:
+    def config_for(subject: int) -> HyperConfig:
         who = config.participant.model_copy(update={"subject": subject})
-        participant = participant_of(config.model_copy(update={"participant": who}), reference, session)
+        return config.model_copy(update={"participant": who})
+
+    def shown(subject: int, session: int) -> tuple[Signal, Samples]:
+        participant = participant_of(config_for(subject), reference, session)
         return participant.signal, show(config, participant, pictures)[0]
 
     own = config.participant.subject
+    if config.participant.scanner is not None:
+        yield from _scanned(
+            config, pictures, lambda who, when: participant_of(config_for(who), reference, when)
+        )
+        return
     signal, samples = shown(own, HELD_OUT)
     for name, spoilt in _spoilt(signal, samples):
         yield name, cut(config, signal, spoilt, onsets)
     yield f"{REPORTED}session", cut(config, *shown(own, HELD_OUT + 2), onsets)
     yield f"{REPORTED}subject", cut(config, *shown(own + 1, HELD_OUT), onsets)
+
+
+def _scanned(
+    config: HyperConfig, pictures: NDArray[np.uint8], participant: Callable[[int, int], Any]
+) -> Iterator[Named]:
+    """Yield the input of a bundle whose participant lies in a scanner: volumes, spoilt voxel by voxel.
+
+    `participant` makes one by subject and session. Every input has the reference and the mask of the bundle's own.
+    """
+    own = config.participant.subject
+    n = len(pictures)
+
+    def volumes(who: Any) -> Samples:
+        return np.stack(list(scan_of(config, who, pictures))).astype(np.float32)
+
+    held = participant(own, HELD_OUT)
+    run, real = run_of(held), volumes(held)
+    for name, spoilt in _spoilt(held.signal, real.reshape(len(real), -1)):
+        yield name, cut_volumes(config, held.signal, iter(spoilt.reshape(real.shape)), n, run)
+    for name, who in (
+        ("session", participant(own, HELD_OUT + 2)),
+        ("subject", participant(own + 1, HELD_OUT)),
+    ):
+        yield f"{REPORTED}{name}", cut_volumes(config, held.signal, iter(volumes(who)), n, run_of(who))
 
 
 def _states(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:

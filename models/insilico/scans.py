@@ -6,6 +6,7 @@ elsewhere they are found again by registration.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from bci.signal.pipeline import Pipeline
 from bci.signal.run import Run, TrainedGrid
 from bci.signal.types import Event, Signal, Window
 from bci.signal.volumes.registration import register
-from bci.sim.scanner.scanned import ScannedParticipant, scan
+from bci.sim.scanner.scanned import ScannedParticipant, Volume, scan
 from models.insilico.layout import Layout, layout_of
 from models.insilico.settings import InSilico
 from models.insilico.whole_run import Betas, WholeRun
@@ -80,12 +81,27 @@ def scanned_epochs(
     whole : list, optional
         Takes the trials' betas of each whole run, (trials, voxels): least squares over all of its volumes.
     """
+    volumes = scan_of(setup, participant, pictures)
+    return cut_volumes(setup, participant.signal, volumes, len(pictures), run, whole)
+
+
+def scan_of(setup: InSilico, participant: ScannedParticipant, pictures: Pictures) -> Iterator[Volume]:
+    """Yield the volumes of all runs in which these pictures are shown."""
     layout = layout_of(setup, len(pictures))
+    return scan(participant, _changes(setup, layout, pictures), layout.volumes * (int(layout.runs[-1]) + 1))
+
+
+def cut_volumes(
+    setup: InSilico,
+    signal: Signal,
+    volumes: Iterator[NDArray[Any]],
+    trials: int,
+    run: Run,
+    whole: Betas | None = None,
+) -> list[Window]:
+    """Return the epoch of each of so many trials from the volumes of their runs; the rest is as of `scanned_epochs`."""
+    layout = layout_of(setup, trials)
     pipeline = Pipeline.from_json([dict(step) for step in setup.pipeline]).for_run(run)
-    signal = participant.signal
-    volumes = scan(
-        participant, _changes(setup, layout, pictures), layout.volumes * (int(layout.runs[-1]) + 1)
-    )
     windows: list[Window] = []
     for number in range(int(layout.runs[-1]) + 1):
         onsets = layout.onsets[layout.runs == number]
@@ -98,9 +114,9 @@ def scanned_epochs(
                 fitted.add(chunk)
         if fitted is not None and whole is not None:
             whole.append(fitted.betas())
-    if len(windows) < len(pictures):
+    if len(windows) < trials:
         raise ConfigError(
-            f"{len(pictures)} stimuli gave {len(windows)} epochs: [epoch] does not fit into the trials' timing"
+            f"{trials} stimuli gave {len(windows)} epochs: [epoch] does not fit into the trials' timing"
         )
     return windows
 
@@ -113,7 +129,7 @@ def _changes(setup: InSilico, layout: Layout, pictures: Pictures) -> list[tuple[
     return changes
 
 
-def _chunks(signal: Signal, volumes: Iterator[NDArray[np.int16]], count: int) -> Iterator[Window]:
+def _chunks(signal: Signal, volumes: Iterator[NDArray[Any]], count: int) -> Iterator[Window]:
     """Yield the volumes of one run, one a chunk."""
     for first in range(count):
         samples = next(volumes).astype(np.float32)[np.newaxis]
