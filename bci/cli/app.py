@@ -15,6 +15,7 @@ from bci.cli import (
     quality,
     run,
     searchlight,
+    synthesise,
     volumes,
 )
 from bci.cli import inspect as look
@@ -48,5 +49,6 @@ for module in (
     calibrate,
     generators,
     searchlight,
+    synthesise,
 ):
     module.register(app)

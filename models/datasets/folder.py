@@ -90,3 +90,20 @@ def read_picture(path: Path, size: int) -> NDArray[np.uint8]:
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     square = picture.crop((left, top, left + side, top + side))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS), np.uint8)
+
+
+def open_picture(path: Path, size: int) -> NDArray[np.uint8]:
+    """Read one picture as `read_picture` does.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it is no picture.
+    """
+    try:
+        return read_picture(path, size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = (str(error).replace(str(path), "it").splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"{path}: expected a picture ({', '.join(sorted(SUFFIXES))}), came: {reason}. Name another file."
+        ) from None

@@ -9,7 +9,7 @@ from commands import call
 COMMANDS = (
     "demo", "run", "control", "page", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor",
     "info", "latency", "quality", "volumes", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
-    "import-generator", "device",
+    "import-generator", "device", "synthesise",
 )  # fmt: skip
 
 
@@ -20,7 +20,7 @@ def test_help_teaches_every_command() -> None:
         assert command in done.words
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "synthesise"])
 def test_each_command_explains_itself_and_offers_json(command: str) -> None:
     done = call(command, "--help")
     assert done.status == 0
@@ -96,6 +96,31 @@ def test_each_command_about_volumes_explains_itself_and_offers_json(verb: str) -
     done = call("volumes", verb, "nowhere", *more, "--json")
     assert done.status == 2, done.words
     assert "nowhere" in done.result["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["dream", "nowhere.png"], "nowhere.png"),
+        (["texture", "nowhere.png"], "nowhere.png"),
+        (["style", "nowhere.png", "other.png"], "nowhere.png"),
+        (["drive", "--pictures", "nowhere", "--counts", "counts.npy"], "nowhere"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_each_way_to_make_a_picture_explains_itself_and_names_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words[0] in call("synthesise", "--help").words
+    done = call("synthesise", words[0], "--help")
+    assert done.status == 0
+    assert "--json" in done.words
+    assert len(done.words.split()) > 40
+    done = call("synthesise", *words, "--out", "x.png", "--json")
+    assert done.status == 2, done.words
+    assert named in done.result["message"]
+    assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
 
 def test_a_misspelt_option_is_status_2() -> None:

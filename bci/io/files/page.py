@@ -113,9 +113,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[
 
 def picture(pixels: NDArray[np.uint8], alt: str, css: str = "") -> str:
     """Return a picture embedded in the page: (height, width, 3) uint8."""
+    return inline(png_bytes(pixels), alt, css)
+
+
+def png_bytes(pixels: NDArray[np.uint8]) -> bytes:
+    """Return a picture, (height, width, 3) uint8, as the content of a PNG file."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", optimize=True)
-    return inline(out.getvalue(), alt, css)
+    return out.getvalue()
 
 
 def inline(png: bytes, alt: str, css: str = "") -> str:
