@@ -80,9 +80,15 @@ def _dreamed_network(**options: Any) -> Readout:
     return DreamedNetwork(**options)
 
 
+def _distilled(**options: Any) -> Readout:
+    from models.readouts.distilled import Distilled
+
+    return Distilled(**options)
+
+
 #: Readouts that know the generator whose latents they read: they take it beside their options.
 WITH_GENERATOR: Mapping[str, Build] = MappingProxyType(
-    {"dreamed": _dreamed, "dreamed-network": _dreamed_network}
+    {"dreamed": _dreamed, "dreamed-network": _dreamed_network, "distilled": _distilled}
 )
 
 
@@ -101,6 +107,10 @@ def classes_of(name: str) -> tuple[type, ...]:
         from models.readouts.dreamed_network import DreamedNetwork
 
         return (DreamedNetwork, DreamSchedule)
+    if name == "distilled":
+        from models.readouts.distilled import Distillation, Distilled
+
+        return (Distilled, Distillation)
     return _CLASSES[name]
 
 
@@ -132,7 +142,7 @@ _CLASSES: Mapping[str, tuple[type, ...]] = MappingProxyType(
 )
 
 #: Settings of those classes that the name of the readout decides.
-_NOT_SAID = frozenset({"then", "generator", "schedule"})
+_NOT_SAID = frozenset({"then", "generator", "schedule", "distillation"})
 
 
 def build_readout(name: str, *, generator: Any = None, **options: Any) -> Readout:

@@ -33,7 +33,11 @@ def config_of(bundle: Bundle) -> HyperConfig:
 
 
 def make_again(
-    bundle: Bundle, progress: Callable[[float, str], None] | None = None, *, snr: float | None = None
+    bundle: Bundle,
+    progress: Callable[[float, str], None] | None = None,
+    *,
+    snr: float | None = None,
+    config: HyperConfig | None = None,
 ) -> HeldOut:
     """Show the held-out pictures to the participant again.
 
@@ -45,6 +49,8 @@ def make_again(
         Takes the share done, 0 to 1, and a line of text.
     snr : float, optional
         Another signal-to-noise ratio of single trials than the training's.
+    config : HyperConfig, optional
+        The bundle's, where its kind is another system's that has the same sections.
 
     Raises
     ------
@@ -52,7 +58,7 @@ def make_again(
         If the bundle's configuration is not known, or no test picture has an epoch.
     """
     say = progress or (lambda done, text: None)
-    config = config_of(bundle)
+    config = config or config_of(bundle)
     if snr is not None:
         participant = config.participant.model_copy(update={"snr": snr})
         config = config.model_copy(update={"participant": participant})

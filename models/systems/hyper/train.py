@@ -103,10 +103,10 @@ def train_hyper(
     other = participant_of(config, reference, HELD_OUT)
     held = answers(config, other, pictures[plan.shown], latents[plan.shown], held_whole)
     say(0.75, "fitting the readout")
-    mask, readout = _fit(config, fitted, package)
+    mask, readout = fit_readout(config, fitted, package)
     brain = mask(held.brain) if mask else held.brain
-    size, sizes = _size(config, readout, package)
-    scores, claim = _score(config, readout, size, brain, held.latents, random)
+    size, sizes = size_of(config, readout, package)
+    scores, claim = score_trials(config, readout, size, brain, held.latents, random)
     scores |= {"size": size.kind} | ({"sizes": sizes} if sizes else {})
     if whole:
         scores["betas"] = beta_scores(config, fitted, held, whole[0], held_whole[0])
@@ -124,7 +124,9 @@ def train_hyper(
         config,
         fitted,
         held,
-        lambda part: _predictor(*((mask, readout) if part is fitted else _fit(config, part, package)), size),
+        lambda part: _predictor(
+            *((mask, readout) if part is fitted else fit_readout(config, part, package)), size
+        ),
     )
     # The stimuli take their place only once the bundle that goes with them has.
     with replaced(config.stimuli) as stimuli:
@@ -136,7 +138,9 @@ def train_hyper(
     return scores
 
 
-def _fit(config: HyperConfig, fitted: Set, package: GeneratorPackage) -> tuple[VoxelMask | None, Readout]:
+def fit_readout(
+    config: HyperConfig, fitted: Set, package: GeneratorPackage
+) -> tuple[VoxelMask | None, Readout]:
     """Choose voxels and fit the readout, on the trials given alone."""
     mask = _mask(config, fitted)
     readout = build_readout(config.readout.name, generator=package, **config.readout.options)
@@ -144,7 +148,7 @@ def _fit(config: HyperConfig, fitted: Set, package: GeneratorPackage) -> tuple[V
     return mask, readout
 
 
-def _size(
+def size_of(
     config: HyperConfig, readout: Readout, package: GeneratorPackage
 ) -> tuple[LatentSize, dict[str, float]]:
     """Return the rule for the length of latents, and where it was chosen what each reaches on validation."""
@@ -176,7 +180,7 @@ def _mask(config: HyperConfig, fitted: Set) -> VoxelMask | None:
     )
 
 
-def _score(
+def score_trials(
     config: HyperConfig,
     readout: Readout,
     size: LatentSize,
