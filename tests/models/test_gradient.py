@@ -145,12 +145,16 @@ def test_latents_are_found_again_by_their_pictures_features_whatever_is_sought_b
     blobs: GeneratorPackage, space: FeatureSpace
 ) -> None:
     latents = 0.5 * np.random.default_rng(3).standard_normal((4, LATENT)).astype(np.float32)
-    wanted, drawing, how = space.of(blobs.draw(latents)), Drawing(blobs), Descent(120, 0.1, 0.0)
-    found = match_latents(drawing, space, wanted, LATENT, how)
-    assert np.abs(found - latents).max() < 0.2
-    alone = match_latents(drawing, space, wanted[2:3], LATENT, how)
+    wanted, drawing, weights = (
+        space.of(blobs.draw(latents)),
+        Drawing(blobs),
+        space.weights(space.standard.scale**2),
+    )
+    found = match_latents(drawing, space, wanted, LATENT, Descent(120, 0.1, 0.0), weights=weights)
+    assert np.abs(found - latents).max() < 0.05
+    alone = match_latents(drawing, space, wanted[2:3], LATENT, Descent(120, 0.1, 0.0), weights=weights)
     assert np.allclose(alone[0], found[2], atol=1e-3)
-    heavy = match_latents(drawing, space, wanted, LATENT, Descent(120, 0.1, 1000.0))
+    heavy = match_latents(drawing, space, wanted[:1], LATENT, Descent(60, 0.1, 1000.0), weights=weights)
     assert np.abs(heavy).max() < 0.2, "the penalty holds latents near zero"
 
 
