@@ -115,6 +115,7 @@ class Distilled(Readout):
     steps, penalty : int, float
         Of the slow way, and what the latent's mean square costs in both.
     seed : int
+        Of random weights, of the choice of units and of the distillation.
 
     Attributes
     ----------
