@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bci.cli.generators import one_of
 from bci.cli.needing import needing
 from bci.cli.output import use
 from bci.cli.run import Json
@@ -181,8 +182,7 @@ def drive(
     neurons their own answer stands beside what the model expects. Needs the `train` extra.
     """
     output = use(json)
-    if goal not in ("stretch", "one-hot"):
-        raise ConfigError(f"--goal: expected stretch or one-hot, came {goal!r}.")
+    aim = one_of("--goal", goal, ("stretch", "one-hot"))
     if bool(planted) == bool(pictures or counts) or (not planted and not (pictures and counts)):
         raise ConfigError(
             "expected --pictures and --counts, or --planted, came another choice. Give one of the two."
@@ -199,7 +199,7 @@ def drive(
             counts,
             planted=planted,
             neurons=chosen,
-            goal=goal,
+            goal=aim,
             size=size,
         )
     _save(output, out, sheet, facts, opened)

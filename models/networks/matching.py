@@ -71,7 +71,7 @@ class FeatureSpace:
         seed: int = 0,
     ) -> None:
         self.network, self.names = network, tuple(names)
-        shapes = network.shapes(*pictures.shape[1:3], self.names)
+        shapes = network.shapes(pictures.shape[1], pictures.shape[2], self.names)
         layer = np.repeat(np.arange(len(self.names)), [int(np.prod(shapes[name])) for name in self.names])
         rows = network.features(pictures, self.names)
         alive = np.flatnonzero(np.ptp(rows, axis=0) > 0)
