@@ -9,8 +9,9 @@ another unit. The same code runs in this process, on the machine's cores (joblib
 import hashlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from models.clusters import open_cluster
 
 #: How often units whose processes died on this machine begin again before that is an error.
 _ROUNDS = 4
+#: So long is waited for tasks of a cluster before it is asked whether a worker died, seconds.
+_LOOK_S = 2.0
 
 #: Version of the results' layout, on which a unit's hash depends beside its inputs.
 _LAYOUT = 1
@@ -156,10 +159,11 @@ def _on_cluster(
 
     A worker is given its next unit when its last result is here, so that one that dies has no more than one to lose.
     """
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker
 
-    waiting, done, killed = list(units)[::-1], as_completed(), list[Unit]()
+    waiting, killed = list(units)[::-1], list[Unit]()
     sent: dict[Any, tuple[Unit, str]] = {}
+    lost: Counter[str] = Counter()
     with _given_to_workers(client, given) as name:
         try:
             while waiting or sent:
@@ -168,17 +172,59 @@ def _on_cluster(
                     unit = waiting.pop()
                     future = client.submit(_one_there, compute, unit, name, pure=False, **where)
                     sent[future] = (unit, worker)
-                    done.add(future)
-                future = next(done)
-                unit, _ = sent.pop(future)
-                if isinstance(future.exception(), KilledWorker):
-                    killed.append(unit)
-                else:
-                    yield future.result()  # or raise what the unit raised
+                for unit, result in _finished(client, sent):
+                    if isinstance(result, KilledWorker):
+                        killed.append(unit)
+                    elif isinstance(result, BaseException):
+                        raise result
+                    elif result is not None:
+                        yield result
+                    else:
+                        lost[unit.key] += 1
+                        (killed if lost[unit.key] > _lives() else waiting).append(unit)
         finally:
             client.cancel(list(sent))
     if killed:
         raise _died(killed)
+
+
+def _finished(client: Any, sent: dict[Any, tuple[Unit, str]]) -> list[tuple[Unit, Any]]:
+    """Wait for tasks, a look at the most; take out each that ended, with its result, what it raised, or None if lost.
+
+    Lost is a result that died with its worker, and a task whose worker died as the last one: Dask keeps it for that
+    worker though it may run on others, and would wait for ever. No task is held here once its result is: one that is
+    would be computed again, were its worker to die.
+    """
+    from distributed import wait
+
+    ended: list[tuple[Unit, Any]] = []
+    with suppress(TimeoutError):
+        for future in wait(list(sent), timeout=_LOOK_S, return_when="FIRST_COMPLETED").done:
+            try:
+                result = future.exception(timeout=_LOOK_S) or future.result(timeout=_LOOK_S)
+            except TimeoutError:
+                if future.status != "lost":
+                    continue
+                result = None
+            ended.append((sent.pop(future)[0], result))
+            future.release()
+        return ended
+    at_work = {key for keys in client.processing().values() for key in keys}
+    there = set(client.nthreads())
+    for future, (unit, worker) in list(sent.items()):
+        gone = there and worker and worker not in there
+        if gone and future.key not in at_work and not future.done():
+            future.cancel()
+            del sent[future]
+            ended.append((unit, None))
+    return ended
+
+
+def _lives() -> int:
+    """Return how many workers a unit may cost, as the scheduler counts."""
+    import dask
+
+    return int(dask.config.get("distributed.scheduler.allowed-failures"))
 
 
 @contextmanager

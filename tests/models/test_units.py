@@ -118,7 +118,8 @@ def test_jobs_of_a_queue_compute_units_and_a_deadly_one_is_named(
     """A script in SLURM's place runs what would be submitted, as processes of this machine."""
     pytest.importorskip("dask_jobqueue")
     for name, body in {
-        "sbatch": 'setsid bash "$1" >/dev/null 2>&1 & echo "Submitted batch job $!"',
+        # As SLURM does, it keeps the script: what was submitted is removed at once.
+        "sbatch": 'cp "$1" "$0.$$" && { setsid bash "$0.$$" >/dev/null 2>&1 & echo "Submitted batch job $!"; }',
         "scancel": "kill -TERM -- -$1 2>/dev/null; true",
     }.items():
         (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
