@@ -86,9 +86,10 @@ class Browser:
 
         for _ in range(_TRIES):
             with suppress(StaleElementReferenceException):
-                self.button(label).click()
-                return
-        raise AssertionError(f"the button {label!r} was drawn anew at each of {_TRIES} clicks")
+                if (found := self.button(label)) is not None:
+                    found.click()
+                    return
+        raise AssertionError(f"the button {label!r} was not there, or drawn anew, at each of {_TRIES} clicks")
 
     def text(self, condition: str) -> str:
         """Return the words of an element; empty where it is not there."""

@@ -216,9 +216,8 @@ class EvokedFigure:
         )
         self.drawn.xaxis.axis_label = "seconds from the event"
         legend = self.drawn.legend[0]
-        legend.border_line_color, legend.orientation, legend.ncols = None, "horizontal", 2
-        legend.label_text_font_size, legend.spacing, legend.padding, legend.glyph_width = "11px", 8, 2, 14
-        self.drawn.add_layout(legend, "above")  # over the curves it hid those that mattered
+        legend.location, legend.border_line_color, legend.background_fill_alpha = "top_left", None, 0.7
+        legend.label_text_font_size, legend.spacing, legend.padding, legend.glyph_width = "11px", 0, 4, 14
 
     def show(
         self,
