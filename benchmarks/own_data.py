@@ -46,7 +46,7 @@ from models.systems.numbers.trials import contiguous_folds, cut_windows
 from models.systems.rhythm.readout import fit_rhythm
 from models.systems.rhythm.scoring import phase_locking, score_rhythm
 from models.systems.rhythm.settings import load_rhythm
-from models.systems.rhythm.train import bundle_of_rhythm, fit_novelty_of
+from models.systems.rhythm.train import bundle_of_rhythm
 from models.systems.rhythm.trials import cut_rhythm
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -180,7 +180,9 @@ def of_rhythm(root: Path, speed: float | None) -> dict[str, Any]:
         progress(f"{config.name}: fold {place + 1} of {len(folds)} through the line")
         readout = fit_rhythm(trials, fold.fit, config.readout)
         own = trials.of(fold.fit)
-        novelty = fit_novelty_of(readout, own, contiguous_folds(own.cut, np.arange(len(own)), 4))
+        novelty = numbers_train.fit_novelty(
+            readout, own.cut, contiguous_folds(own.cut, np.arange(len(own)), 4)
+        )
         with tempfile.TemporaryDirectory(prefix="bci-own-") as work:
             spec, files = bundle_of_rhythm(config, trials, readout, novelty, offline)
             bundle = save_bundle(Path(work) / "bundle", spec.model_copy(update={"scores": {}}), files)

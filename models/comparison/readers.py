@@ -74,7 +74,7 @@ def _eigenfaces(lesson: Lesson):  # type: ignore[no-untyped-def]  # of torch, wh
     return Eigenfaces.of(lesson.others, min(COMPONENTS, len(lesson.others) - 1))
 
 
-def _drawn(faces, scores: Floats) -> Pictures:  # type: ignore[no-untyped-def]
+def _drawn(faces, scores: Floats) -> Pictures:  # type: ignore[no-untyped-def]  # eigenfaces, of torch too
     import torch
 
     with torch.no_grad():

@@ -6,15 +6,14 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
-from bci.config.toml import check_settings, load_settings
-from bci.io.shipped import locate
 from models.readouts.settings import ReadoutSettings
-from models.systems.hyper.settings import HyperConfig
+from models.systems.hyper.settings import HyperConfig, load_as, parse_as
 
 
 class GradientConfig(HyperConfig):
     """A GradientConfig is a training file of kind ``gradient``; its sections are those of ``hyper-insilico``."""
 
+    # A kind of its own in place of the one it inherits: the only key whose values do not overlap.
     kind: Literal["gradient"]  # type: ignore[assignment]
     """Which kind it is."""
     readout: ReadoutSettings = ReadoutSettings(name="distilled")
@@ -33,31 +32,10 @@ class GradientConfig(HyperConfig):
 
 
 def parse_gradient(values: Mapping[str, Any], where: str) -> GradientConfig:
-    """Read the training settings that a bundle carries: all but the paths, which are those of another machine.
-
-    Raises
-    ------
-    ConfigError
-        Naming every key that is unknown or impossible.
-    """
-    places: dict[str, Any] = {"generator": Path(), "stimuli": Path()}
-    who = values.get("participant")
-    if isinstance(who, Mapping) and who.get("scanner") is not None:
-        places["scan"] = Path()
-    return check_settings({**places, **values}, GradientConfig, where)
+    """Read the training settings that a bundle carries; see `models.systems.hyper.settings.parse_as`."""
+    return parse_as(GradientConfig, values, where)
 
 
 def load_gradient(path: Path) -> GradientConfig:
-    """Read a training file; its paths start from its folder.
-
-    Raises
-    ------
-    ConfigError
-        Naming every key that is unknown or impossible.
-    """
-    config = load_settings(path, GradientConfig, "training")
-    folder = path.resolve().parent
-    places = {"generator": locate(config.generator, folder, "bundles"), "stimuli": folder / config.stimuli}
-    if config.scan is not None:
-        places["scan"] = folder / config.scan
-    return config.model_copy(update=places)
+    """Read a training file; see `models.systems.hyper.settings.load_as`."""
+    return load_as(GradientConfig, path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -71,7 +71,20 @@ class HyperConfig(Section):
         return self
 
 
+Config = TypeVar("Config", bound=HyperConfig)
+
+
 def parse_hyper(values: Mapping[str, Any], where: str) -> HyperConfig:
+    """Read the training settings that a bundle carries; see `parse_as`."""
+    return parse_as(HyperConfig, values, where)
+
+
+def load_hyper(path: Path) -> HyperConfig:
+    """Read a training file; see `load_as`."""
+    return load_as(HyperConfig, path)
+
+
+def parse_as(model: type[Config], values: Mapping[str, Any], where: str) -> Config:
     """Read the training settings that a bundle carries: all but the paths, which are those of another machine.
 
     Raises
@@ -83,10 +96,10 @@ def parse_hyper(values: Mapping[str, Any], where: str) -> HyperConfig:
     who = values.get("participant")
     if isinstance(who, Mapping) and who.get("scanner") is not None:
         places["scan"] = Path()
-    return check_settings({**places, **values}, HyperConfig, where)
+    return check_settings({**places, **values}, model, where)
 
 
-def load_hyper(path: Path) -> HyperConfig:
+def load_as(model: type[Config], path: Path) -> Config:
     """Read a training file; its paths start from its folder.
 
     Raises
@@ -94,7 +107,7 @@ def load_hyper(path: Path) -> HyperConfig:
     ConfigError
         Naming every key that is unknown or impossible.
     """
-    config = load_settings(path, HyperConfig, "training")
+    config = load_settings(path, model, "training")
     folder = path.resolve().parent
     places = {"generator": locate(config.generator, folder, "bundles"), "stimuli": folder / config.stimuli}
     if config.scan is not None:

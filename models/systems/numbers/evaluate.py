@@ -56,6 +56,7 @@ def cross_predicted(bundle: Bundle, data_root: Path | None) -> Decoded:
         seen=seen,
         predicted=read,
         which=which,
+        # Scores of a bundle are any JSON; this one is a number.
         confidence=np.full(len(trials), max(0.0, float(bundle.spec.scores.get("r2", 0.0) or 0.0))),  # type: ignore[arg-type]
         averaged=np.stack([read[which == one].mean(axis=0) for one in range(_LEVELS)]),
         how="mean of all windows of a quarter",

@@ -6,7 +6,7 @@ shifted in time. The bundle's own readout is fitted to all of them.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +140,15 @@ def _shifted(config: NumbersConfig, trials: NumberTrials) -> list[NumberTrials]:
     return [replace(trials, values=np.roll(trials.values, int(shift))) for shift in shifts]
 
 
-def fit_novelty(readout: NumberReadout, trials: NumberTrials, folds: list[Fold]) -> Novelty:
+class Standardising(Protocol):
+    """A Standardising readout brings windows to mean 0 and variance 1 in its training."""
+
+    def standardised(self, windows: NDArray[np.floating[Any]]) -> Floats:
+        """Return windows, (n, length, *shape), as (n, features)."""
+        ...
+
+
+def fit_novelty(readout: Standardising, trials: NumberTrials, folds: list[Fold]) -> Novelty:
     """Fit what tells windows unlike those of training; its limits come from folds that it did not see."""
     masks = []
     for fold in folds:

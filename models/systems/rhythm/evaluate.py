@@ -62,6 +62,7 @@ def cross_predicted_phases(bundle: Bundle, data_root: Path | None) -> Decoded:
         seen=seen,
         predicted=_points(read),
         which=which,
+        # Scores of a bundle are any JSON; this one is a number.
         confidence=np.full(len(trials), max(0.0, float(bundle.spec.scores["explained"]))),  # type: ignore[arg-type]
         averaged=np.stack([_points(read[which == one]).mean(axis=0) for one in range(_SECTORS)]),
         how="mean of all windows of a quarter of a cycle",

@@ -26,7 +26,8 @@ from bci.signal.pipeline import Pipeline
 from models.provenance import versions
 from models.readouts.novelty import Novelty
 from models.settings import find_data_root
-from models.systems.numbers.trials import Fold, contiguous_folds
+from models.systems.numbers.train import fit_novelty
+from models.systems.numbers.trials import contiguous_folds
 from models.systems.rhythm.readout import RhythmReadout, export_rhythm, fit_rhythm
 from models.systems.rhythm.scoring import score_rhythm
 from models.systems.rhythm.settings import RhythmConfig, load_rhythm
@@ -92,17 +93,10 @@ def train_rhythm(
     )
     progress(0.9, "fitting, exporting")
     readout = fit_rhythm(trials, np.arange(len(trials)), config.readout)
-    spec, files = bundle_of_rhythm(config, trials, readout, fit_novelty_of(readout, trials, folds), scores)
+    spec, files = bundle_of_rhythm(config, trials, readout, fit_novelty(readout, trials.cut, folds), scores)
     saved = save_trained(out, spec, files, scores)
     progress(1.0, "done")
     return saved
-
-
-def fit_novelty_of(readout: RhythmReadout, trials: RhythmTrials, folds: list[Fold]) -> Novelty:
-    """Fit what tells windows unlike those of training; its limits come from folds that it did not see."""
-    places = np.arange(len(trials))
-    masks = [(np.isin(places, fold.fit), np.isin(places, fold.score)) for fold in folds]
-    return Novelty.fit(readout.standardised(trials.cut.windows), masks)
 
 
 def bundle_of_rhythm(
