@@ -87,8 +87,6 @@ class MarkedEpochs:
         # Which events are its own where two share a ring: from one session time on, to before another.
         self._from, self.until = -math.inf, math.inf
         self._waits, self._alone, self.newest = False, True, -math.inf
-        # Which events are its own, where two of them share a ring: from one session time to before another.
-        self._from, self.until, self._alone = -math.inf, math.inf, True
         self.windows = self.yielded = self.skipped = 0
 
     @property
