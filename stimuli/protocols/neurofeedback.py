@@ -8,7 +8,8 @@
 
 The share that is shown is :math:`(value - low) / (high - low)`, between 0 and 1. A surrogate is a slow random course
 between them, an Ornstein-Uhlenbeck process through a normal distribution's function, fixed by seed and block. In a
-control run nothing is shown either while nothing fresh is read: it goes blank when the real one would.
+control run nothing is shown either while nothing fresh is read: it goes blank when the real one would. A yoked run
+shows the shares that the other session showed, whatever values stood for them there.
 """
 
 import math
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError
+from bci.io.files.regular import read_json
 from stimuli.feedback_table import FeedbackRow, read_feedback
 from stimuli.protocols.latents import points
 from stimuli.protocols.level import level_picture
@@ -136,14 +138,34 @@ def _yoked(spec: Mapping[str, Any]) -> Course:
         (np.array([row.since for row in rows]), np.array([row.shown for row in rows]))
         for _, rows in sorted(blocks.items())
     ]
-    low, span = float(spec["low"]), float(spec["high"]) - float(spec["low"])
+    low, high = _limits_of(Path(spec["yoked_to"]), spec)
 
     def yoked(block: int, share: float, since: float) -> float:
         times, values = courses[block % len(courses)]
         place = max(0, int(np.searchsorted(times, since, side="right")) - 1)
-        return min(1.0, max(0.0, (float(values[place]) - low) / span))
+        return min(1.0, max(0.0, (float(values[place]) - low) / (high - low)))
 
     return yoked
+
+
+def _limits_of(folder: Path, spec: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the values that a session showed as nothing and as the most; those of this one where it says none."""
+    path = folder / "config.json"
+    config = read_json(path, ConfigError) if path.is_file() else {}
+    experiment = config.get("experiment") if isinstance(config, dict) else None
+    own = (
+        spec if not isinstance(experiment, dict) else {key: spec[key] for key in ("low", "high")} | experiment
+    )
+    try:
+        low, high = float(own["low"]), float(own["high"])
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not math.isfinite(high - low) or low == high:
+        raise ConfigError(
+            f"[experiment] yoked_to {folder}: expected two different numbers as low and high in its config.json, came "
+            f"{own['low']!r} and {own['high']!r}. Name another session."
+        )
+    return low, high
 
 
 # -- how it looks --------------------------------------------------------------------------------------------

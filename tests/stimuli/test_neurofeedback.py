@@ -1,6 +1,7 @@
 """Neurofeedback shows what is read while it is read, and a control run looks like a real one."""
 
 import gc
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -138,6 +139,15 @@ def test_a_yoked_run_shows_what_another_session_showed_at_the_same_time_of_each_
         drawn = live.draw(np.full(LATENT, 0.123, np.float32), row.since + 0.01)
         assert drawn.value == pytest.approx(row.shown)
         assert drawn.read == pytest.approx(0.123)
+    # The other participant's values lay elsewhere: what is shown is as high a bar, not the same number.
+    (first.folder / "config.json").write_text(json.dumps({"experiment": {"low": 0.0, "high": 2.0}}))
+    live = regulate(spec(feedback="yoked", yoked_to=str(first.folder), low=-1.0, high=3.0))
+    for row in rows:
+        drawn = live.draw(np.zeros(LATENT, np.float32), row.since + 0.01)
+        assert drawn.value == pytest.approx(-1.0 + 4.0 * row.shown / 2.0)
+    (first.folder / "config.json").write_text(json.dumps({"experiment": {"low": 1.0, "high": "none"}}))
+    with pytest.raises(ConfigError, match=r"low and high in its config\.json, came 1\.0 and 'none'"):
+        open_protocol(spec(feedback="yoked", yoked_to=str(first.folder)), PALETTE)
     empty = first.folder.parent
     with pytest.raises(ConfigError, match=r"feedback\.csv says what was shown, came none"):
         open_protocol(spec(feedback="yoked", yoked_to=str(empty)), PALETTE)
