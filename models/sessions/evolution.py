@@ -1,14 +1,15 @@
 """A session of evolving pictures, scored: how fitness grew, beside the control and the references, and what it led to.
 
 Every proposal is scored by what the decoder read of it, as live. The last third of the generations is compared with
-random search and with the references by permutation: whole trials exchange their names. Of two generators each has its
-own random search, and an optimiser's pictures of the second are compared with its pictures of the first. Where pictures
-evolve towards one of known latent, the proposals themselves are compared with it too, which no reading touches.
+random search and with the references by permutation: whole trials exchange their names. So are the optimisers with each
+other. Of two generators each has its own random search, and an optimiser's pictures of the second are compared with its
+pictures of the first. Where pictures evolve towards one of known latent, the proposals themselves are compared with it
+too, which no reading touches.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.renderer import Artist
 from bci.errors import BundleError, RecordingError
 from bci.io.files.folder import plain
-from bci.io.files.page import escape, facts, header, picture, table
+from bci.io.files.page import header
 from bci.session.recorded import RecordedSession
 from models.reports.bundle import artist
-from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart
-from models.reports.pairs import grid
 from models.reports.writing import write_report
+from models.sessions.evolution_page import curves, figures, pictures, words
+from models.sessions.proposals import REFERENCE, Proposal, control, in_first, in_second
 from models.sessions.readings import known_latents
 
 FOLDER = "report"
-REFERENCE = "reference"
-#: What the name of an optimiser ends with that searched the second generator's space (`stimuli.protocols.evolution`).
-_SECOND = "@2"
-#: Pictures in a row: five optimisers, and what they evolve towards.
-_PICTURES = 6
-_COLOURS = (TEAL, OCHRE, PLUM, "#5b8c3e", "#3e5b8c")
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Proposal:
-    """A Proposal is one picture that was shown, and what was read of it.
-
-    Attributes
-    ----------
-    optimiser : str
-        Who proposed it; ``"reference"`` for a fixed one.
-    generation : int
-    latent : (d,) float32
-        What was shown.
-    fitness : float
-        Of its reading; NaN where nothing was read, or `uncertain`.
-    uncertain : bool
-        Whether the time of its event may be wrong by more than the session file allows: what was read of it is no
-        answer to it.
-    """
-
-    optimiser: str
-    generation: int
-    latent: NDArray[np.float32]
-    fitness: float
-    uncertain: bool = False
 
 
 def proposals_of(session: RecordedSession) -> list[Proposal]:
@@ -109,7 +78,8 @@ def evaluate_evolution(
         references with their p values (None where there is none), of a second generator's ``above_first``, the same
         for the optimiser's own pictures of the first, with a p of both sides, and ``target``, the correlation of the
         last generation's mean latent with the picture's that it evolved towards;
-        ``generations``; ``page``.
+        ``compared``: of each two of them that searched one space, but for random search, their names, the difference of
+        their last thirds and a p of both sides; ``generations``; ``page``.
 
     Raises
     ------
@@ -146,17 +116,21 @@ def evaluate_evolution(
             "uncertain": sum(one.uncertain for one in own),
             "first": float(np.nanmean(first)),
             "last": float(late(name).mean()),
-            "above_random": _above(late(name), late(_control(name)), random, permutations)
-            if name != _control(name)
+            "above_random": _above(late(name), late(control(name)), random, permutations)
+            if name != control(name)
             else None,
             "above_references": _above(late(name), late(REFERENCE), random, permutations),
-            "above_first": _above(
-                late(name), late(name.removesuffix(_SECOND)), random, permutations, both=True
-            )
-            if name.endswith(_SECOND)
+            "above_first": _above(late(name), late(in_first(name)), random, permutations, both=True)
+            if in_second(name)
             else None,
-            "target": None if target is None or name.endswith(_SECOND) else _alike(centre, target),
+            "target": None if target is None or in_second(name) else _alike(centre, target),
         }
+    compared = [
+        {"optimisers": [one, other], **difference}
+        for one, other in combinations([name for name in names if name != control(name)], 2)
+        if control(one) == control(other)
+        and (difference := _above(late(one), late(other), random, permutations, both=True))
+    ]
     draw, second = artist(_drawn_by(session) or bundle), _drawn_by(session, "also_drawn_by")
     also = None if second is None else artist(second)
     report: dict[str, Any] = plain(
@@ -167,14 +141,15 @@ def evaluate_evolution(
             "simulated": session.simulated,
             "generations": generations,
             "optimisers": rows,
+            "compared": compared,
         }
     )
     parts = [
         header("Report on an evolution", folder.name, f"Decoder {bundle.name}, hash {bundle.hash}"),
-        _words(report),
-        _curves(proposals, generations, names),
-        _pictures(proposals, generations, names, (draw, also), target),
-        _table(report),
+        words(report),
+        curves(proposals, generations, names),
+        pictures(proposals, generations, names, (draw, also), target),
+        figures(report),
     ]
     page = write_report(out or folder / FOLDER, f"Evolution: {folder.name}", parts, report)
     return report | {"page": str(page)}
@@ -230,11 +205,6 @@ def _shown(session: RecordedSession) -> dict[int, NDArray[np.float32]]:
     }
 
 
-def _control(name: str) -> str:
-    """Return the random search in the space that an optimiser searched."""
-    return f"random{_SECOND}" if name.endswith(_SECOND) else "random"
-
-
 def _above(
     own: Floats, others: Floats, random: np.random.Generator, permutations: int, *, both: bool = False
 ) -> dict[str, float] | None:
@@ -248,121 +218,3 @@ def _above(
         difference = mixed[: len(own)].mean() - mixed[len(own) :].mean()
         reached += abs(difference) >= abs(observed) if both else difference >= observed
     return {"difference": observed, "p": (1 + reached) / (1 + permutations)}
-
-
-# -- the page --------------------------------------------------------------------------------------------
-
-
-def _words(report: Mapping[str, Any]) -> str:
-    """Say in a sentence each what has evolved."""
-    lines = []
-    for name, row in report["optimisers"].items():
-        above = row["above_random"] or row["above_references"]
-        if above is None:
-            continue
-        beside = (
-            _control(name).replace("random", "random search") if row["above_random"] else "the references"
-        )
-        verdict = "rose above" if above["p"] < 0.05 else "cannot be told from"
-        lines.append(f"{name}: fitness {verdict} {beside} ({above['difference']:+.3f}, p {above['p']:.4f}).")
-        if first := row["above_first"]:
-            more = "differently" if first["p"] < 0.05 else "alike"
-            lines.append(
-                f"Its pictures of the two generators were answered {more} (second - first "
-                f"{first['difference']:+.3f}, p {first['p']:.4f})."
-            )
-    who = (
-        "The participant is simulated: nothing here is a measurement of a brain. "
-        if report["simulated"]
-        else ""
-    )
-    return f"<p>{who}{' '.join(lines)}</p>"
-
-
-def _curves(proposals: Sequence[Proposal], generations: int, names: Sequence[str]) -> str:
-    lines = []
-    places = list(range(generations))
-    for name, colour in zip([*names, REFERENCE], (*_COLOURS[: len(names)], GREY), strict=True):
-        means, errors = [], []
-        for generation in places:
-            scores = np.array(
-                [one.fitness for one in proposals if (one.optimiser, one.generation) == (name, generation)]
-            )
-            scores = scores[np.isfinite(scores)]
-            means.append(float(scores.mean()) if len(scores) else float("nan"))
-            errors.append(float(scores.std() / np.sqrt(len(scores))) if len(scores) else float("nan"))
-        known = [k for k in places if np.isfinite(means[k])]
-        if known:
-            low, high = ([means[k] + sign * errors[k] for k in known] for sign in (-1, 1))
-            lines.append(
-                Line(name, known, [means[k] for k in known], colour, low, high, dashed=name == REFERENCE)
-            )
-    return "<h2>Fitness</h2>" + chart(
-        lines,
-        title="Mean fitness of a generation, ± one standard error",
-        x_label="generation",
-        size=(760, 300),
-    )
-
-
-def _pictures(
-    proposals: Sequence[Proposal],
-    generations: int,
-    names: Sequence[str],
-    artists: tuple[Artist | None, Artist | None],
-    target: NDArray[np.float32] | None,
-) -> str:
-    """Return what each optimiser came to: the picture of the mean latent of its first, middle and last generation."""
-    draw, also = artists
-    if draw is None:
-        return "<p>No pictures: the bundle has no generator of its own.</p>"
-    columns = [*names, *(["towards"] if target is not None else [])]
-    spare = ["<div></div>"] * (_PICTURES - len(columns))
-    cells = ["<div></div>", *(f'<div class="note">{escape(name)}</div>' for name in columns), *spare]
-    for generation in dict.fromkeys((0, generations // 2, generations - 1)):
-        means = [
-            np.mean(
-                [o.latent for o in proposals if (o.optimiser, o.generation) == (name, generation)], axis=0
-            )
-            for name in names
-        ] + ([target] if target is not None else [])
-        cells.append(f'<div class="side">generation {generation}</div>')
-        for name, mean in zip(columns, means, strict=True):
-            own = also if also is not None and name.endswith(_SECOND) else draw
-            (image,) = own(mean[None].astype(np.float32))
-            cells.append(picture(image, f"{name}, generation {generation}"))
-        cells += spare
-    return "<h2>Pictures of the mean latent</h2>" + grid("pairs", "".join(cells), _PICTURES)
-
-
-def _table(report: Mapping[str, Any]) -> str:
-    rows = []
-    for name, row in report["optimisers"].items():
-
-        def beside(which: str, row: Mapping[str, Any] = row) -> str:
-            above = row[which]
-            return "" if above is None else f"{above['difference']:+.3f} (p {above['p']:.4f})"
-
-        rows.append(
-            (
-                name,
-                f"{row['trials']}",
-                f"{row['unread']}",
-                f"{row['uncertain']}",
-                f"{row['first']:.3f}",
-                f"{row['last']:.3f}",
-                beside("above_random"),
-                beside("above_references"),
-                beside("above_first"),
-                "" if row["target"] is None else f"{row['target']:.3f}",
-            )
-        )
-    head = (
-        "optimiser", "trials", "unread", "uncertain time", "fitness, first third", "last third", "above random",
-        "above references", "above first generator", "last mean latent · target",
-    )  # fmt: skip
-    return (
-        "<h2>Figures</h2>"
-        + table(head, rows, range(1, 10))
-        + facts([("Generations", str(report["generations"]))])
-    )

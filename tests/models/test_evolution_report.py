@@ -129,6 +129,26 @@ def test_a_second_generator_has_its_own_control_and_is_compared_with_the_first(t
     assert "Its pictures of the two generators were answered differently" in page
 
 
+def test_optimisers_of_one_session_are_compared_with_each_other(tmp_path: Path) -> None:
+    names = ("cma", "genetic", "full_cma", "random", "reference")
+    report = evaluate_evolution(session(tmp_path, 0.5, names), permutations=500)
+    compared = {tuple(one["optimisers"]): one for one in report["compared"]}
+    assert set(compared) == {("cma", "genetic"), ("cma", "full_cma"), ("genetic", "full_cma")}
+    # Those that rise lie 3.5 above the one that does not, over generations 6 to 8, and are as good as each other.
+    assert compared["cma", "genetic"]["difference"] == pytest.approx(3.5, abs=0.7)
+    assert compared["cma", "genetic"]["p"] == pytest.approx(1 / 501)
+    assert abs(compared["genetic", "full_cma"]["difference"]) < 0.9
+    assert compared["genetic", "full_cma"]["p"] > 0.05
+    page = Path(report["page"]).read_text()
+    assert "cma rose above genetic" in page
+    assert "genetic cannot be told from full_cma" in page
+    best = max(
+        (one for one in proposals_of(RecordedSession.read(tmp_path / "session")) if one.optimiser == "cma"),
+        key=lambda one: np.nan_to_num(one.fitness, nan=-np.inf),
+    )
+    assert f"generation {best.generation}, {best.fitness:.3f}" in page
+
+
 def test_where_nothing_has_evolved_that_is_said(tmp_path: Path) -> None:
     report = evaluate_evolution(session(tmp_path, rise=0.0), permutations=500)
     assert report["optimisers"]["cma"]["above_random"]["p"] > 0.05
