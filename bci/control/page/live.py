@@ -30,6 +30,7 @@ from bci.control.page.moment import (
     nodes_of,
     progress_of,
 )
+from bci.control.page.pairs_file import PairsFile
 from bci.control.page.sight import StreamSight
 from bci.control.page.spectrum import Spectrum
 from bci.control.page.stages import AT_DISPLAY, BEFORE_DISPLAY, StageHistogram, StageTimes
@@ -94,6 +95,7 @@ class LiveModel:
         self._stage_times = StageTimes({})
         self._log: list[str] = []
         self._steady: tuple[int, PagePicture | None] = (0, None)
+        self._pairs = PairsFile(folder)
         self._due = -math.inf
         self.snapshot: SessionSnapshot | None = None
         self.now = clock.now()
@@ -340,6 +342,10 @@ class LiveModel:
         return [
             sight.curve(name, self.now) for name, sight in self._streams.items() if name not in self._main
         ]
+
+    def pairs(self) -> bytes:
+        """Return the operator's preview as it is now."""
+        return self._pairs.png()
 
 
 #: What is on the participant's screen.

@@ -1,6 +1,5 @@
 """Markup is a PageMoment as HTML; every word that comes from outside is escaped, so that no stream's name is a tag."""
 
-import base64
 import io
 import math
 from collections.abc import Iterable, Sequence
@@ -9,7 +8,7 @@ from PIL import Image
 
 from bci.control.page.moment import Counter, Node, PageMoment, PagePicture, Progress, Tone
 from bci.control.page.style import FAINT, GROUND, INK
-from bci.io.files.page import escape
+from bci.io.files.page import escape, inline
 from bci.memory.alarms import Alarm
 
 
@@ -77,10 +76,13 @@ def _image(picture: PagePicture) -> str:
         return '<div class="none"></div>'
     file = io.BytesIO()
     Image.fromarray(picture.image).save(file, format="PNG", compress_level=1)
-    return (
-        f'<img alt="{plain(picture.title)}" src="data:image/png;base64,'
-        f'{base64.b64encode(file.getvalue()).decode()}">'
-    )
+    return inline(file.getvalue(), picture.title)
+
+
+def pairs(png: bytes, *, over: bool) -> str:
+    """Return the newest trials, each stimulus above what was read of it; empty where there are none."""
+    title = "Trials, at the end of the session" if over else "Trials"
+    return _card(title, f'<div class="pairs">{inline(png, "seen above, read below")}</div>') if png else ""
 
 
 def _nothing(words: str) -> str:

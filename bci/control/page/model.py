@@ -129,3 +129,7 @@ class PageModel(Protocol):
     def sides(self) -> Sequence[SideCurve]:
         """Return what steps say beside the samples."""
         ...
+
+    def pairs(self) -> bytes:
+        """Return the operator's preview, as PNG; empty where the session has none."""
+        ...

@@ -30,6 +30,7 @@ from bci.control.page.moment import (
     confidence_words,
     counter,
 )
+from bci.control.page.pairs_file import PairsFile
 from bci.control.page.recorded_log import RecordedLog
 from bci.control.page.recorded_marks import RecordedMarks
 from bci.control.page.recorded_sight import RecordedSight
@@ -372,3 +373,7 @@ class RecordedModel:
         """Return what steps said beside the samples."""
         names = [name for name in self._recorded if name not in self.streams]
         return [sight.curve(name, self.now) for name in names if (sight := self._sight(name)) is not None]
+
+    def pairs(self) -> bytes:
+        """Return the operator's preview as it was at the end, whatever time is shown."""
+        return PairsFile(self._session.folder).png()

@@ -46,6 +46,7 @@ SHEET = f"""
 .pictures img, .pictures .none {{ width: 138px; height: 138px; border-radius: 6px; background: #e6e9ec;
   object-fit: contain; image-rendering: pixelated; display: block; }}
 .pictures figcaption b {{ display: block; margin-top: 6px; }}
+.pairs img {{ max-width: 100%; display: block; }}
 table {{ border-collapse: collapse; width: 100%; max-width: 460px; font-variant-numeric: tabular-nums; }}
 td {{ padding: 2px 0; vertical-align: top; }}
 td.number {{ text-align: right; font-weight: 600; }}

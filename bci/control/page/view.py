@@ -73,9 +73,10 @@ class PageView:
         self._document, self._model, self._counted, self._beat = document, model, counted, beat
         self._hz = updates_hz
         self._ticks = 0
+        self._png = b""
         self._stream, self._first = "", 0
         self._texts = {
-            name: _div(name) for name in ("banner", "pictures", "alarms", "counters", "nodes", "log")
+            name: _div(name) for name in ("banner", "pictures", "alarms", "pairs", "counters", "nodes", "log")
         }
         self._traces = self._made(TraceFigure, 470)
         self._spectrum = self._made(SpectrumFigure, 270)
@@ -135,6 +136,7 @@ class PageView:
                 sizing_mode="stretch_width", spacing=14,
             ),
             row(*(figure.drawn for figure in self._sides), sizing_mode="stretch_width", spacing=14),
+            self._texts["pairs"],
             row(
                 *(self._texts[name] for name in ("counters", "nodes", "log")),
                 sizing_mode="stretch_width", spacing=14,
@@ -212,6 +214,7 @@ class PageView:
             self._draw_words()
         if every or self._is_due(CURVES_HZ):
             self._draw_curves()
+            self._draw_pairs()
         self._ticks += 1
 
     def _is_due(self, hz: float) -> bool:
@@ -252,6 +255,15 @@ class PageView:
             self._document.title = moment.name
         if self._buttons is not None:
             self._buttons.allow(moment.no_commands, experiment=moment.progress is not None)
+
+    def _draw_pairs(self) -> None:
+        png = self._model.pairs()
+        # The same bytes are not turned into text again, every second.
+        if png != self._png:
+            self._png = png
+            self._say("pairs", markup.pairs(png, over=self._model.span is not None))
+        if self._texts["pairs"].visible != bool(png):
+            self._texts["pairs"].visible = bool(png)
 
     def _say(self, name: str, text: str) -> None:
         if self._texts[name].text != text:

@@ -60,6 +60,9 @@ class EmptyModel:
     def sides(self) -> Sequence[SideCurve]:
         return []
 
+    def pairs(self) -> bytes:
+        return b""
+
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_heart_beats_between_the_parts_of_a_page_that_is_made() -> None:
