@@ -5,7 +5,9 @@ from typing import Any
 
 from bci.decoder.bundle import Bundle
 from models.datasets.comparable import ComparableTrials
+from models.datasets.reader_trials import ReaderTrials
 from models.reports.decoded import Decoded
+from models.systems.reader import PictureReader
 from models.systems.system import Progress, System
 
 
@@ -53,6 +55,23 @@ def comparable(path: Path) -> ComparableTrials:
     return training_trials(config, config.seed, GeneratorPackage.load(config.generator), config.voxels)
 
 
+def shown(path: Path, *, data_root: Path | None) -> ReaderTrials:
+    """Show the training pictures and the held-out ones to the participant."""
+    from models.generators.package import GeneratorPackage
+    from models.insilico.reader_trials import shown_trials
+    from models.systems.gradient.settings import load_gradient
+
+    config = load_gradient(path)
+    return shown_trials(config, config.seed, GeneratorPackage.load(config.generator))
+
+
+def readers() -> tuple[PictureReader, ...]:
+    """Return both ways as rows of the table of all brain readers."""
+    from models.systems.gradient.readers import readers as own
+
+    return own()
+
+
 def check(path: Path, *, data_root: Path | None) -> list[str]:
     """Open the generator's package and the network's weights, and build pipeline and readout."""
     from bci.signal.pipeline import Pipeline
@@ -84,4 +103,6 @@ SYSTEM = System(
     own_report=own_report,
     settings=settings,
     comparable=comparable,
+    shown=shown,
+    readers=readers,
 )
