@@ -11,8 +11,9 @@ from bci.cli.needing import needing
 from bci.cli.output import Output, use
 from bci.cli.run import Json
 from bci.cli.training import DataRoot
+from bci.cli.units import Cluster, Jobs, where_units_run
 from bci.errors import ConfigError
-from bci.io.files.kinds import CLUSTER_FILE, COMPARISON_FILE
+from bci.io.files.kinds import COMPARISON_FILE
 
 #: The kind of a file that compares systems, and the one that is shipped.
 SYSTEMS, _SHIPPED = "comparison-of-systems", Path("systems-compare")
@@ -39,14 +40,8 @@ def compare(
         Path | None, typer.Option(help="Folder for the table and its units; else runs/<name of the file>.")
     ] = None,
     data: DataRoot = None,
-    jobs: Annotated[int, typer.Option(help="Processes on this machine; -1 takes all cores.")] = 1,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            help="Compute on a Dask cluster: local, a scheduler's address (tcp://host:8786), or a file that names a "
-            "queue of jobs (SLURM, SGE, PBS …)."
-        ),
-    ] = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     json: Json = False,
 ) -> None:
     """Set readouts side by side: one data set, folds by run, one set of metrics, baselines and the oracle.
@@ -61,8 +56,7 @@ def compare(
     `cluster` extra too.
     """
     output = use(json)
-    if jobs == 0 or jobs < -1:
-        raise ConfigError(f"--jobs {jobs}: expected processes, 1 or more, or -1 for all cores")
+    given = where_units_run("bci compare", jobs, cluster)
     if config is None and not systems:
         raise ConfigError(
             "expected a comparison file, or --systems, came neither. `bci compare --help` says more."
@@ -75,7 +69,6 @@ def compare(
         raise ConfigError(
             f"--systems: expected a comparison file of kind {SYSTEMS!r}, came {config}, which compares readouts."
         )
-    given = {"jobs": jobs, "cluster": _cluster(cluster)}
     out = out or Path("runs") / config.stem
     with needing("train", "comparing"):
         work = _systems if of_systems else _readouts
@@ -139,10 +132,3 @@ def _stepping(output: Output, work: Callable[[Step], dict[str, Any]]) -> dict[st
     with output.progress() as progress:
         task = progress.add_task("comparing", total=1.0)
         return work(lambda done, text: progress.update(task, completed=done, description=text))
-
-
-def _cluster(named: str | None) -> str | None:
-    """Return what --cluster means: a file by its place or its name, anything else as it is."""
-    if named is None or not named.endswith(".toml"):
-        return named
-    return str(find_given(Path(named), "bci compare --cluster", CLUSTER_FILE))

@@ -10,6 +10,7 @@ from bci.cli.needing import needing
 from bci.cli.output import use
 from bci.cli.run import Json
 from bci.cli.training import DataRoot
+from bci.cli.units import Cluster, Jobs, where_units_run
 from bci.errors import ConfigError
 from bci.io.files.kinds import BUNDLE
 
@@ -37,17 +38,27 @@ def searchlight(
     permutations: Annotated[int, typer.Option(min=20, help="Exchanges of test faces, for the null.")] = 200,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of layer-map.csv and layer-map.png; else runs/<bundle>-searchlight."),
+        typer.Option(help="Folder of layer-map.csv, layer-map.png and units; else runs/<bundle>-searchlight."),
     ] = None,
+    chunk: Annotated[
+        int, typer.Option(min=1, help="Cubes of one unit: what a killed worker loses; the map is the same.")
+    ] = 16,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
     json: Json = False,
 ) -> None:
     """Occlude the voxels of a cube about each voxel, and say which layer of the generator suffers most.
 
     The cube's voxels are set to their training mean, and nothing is fitted again. Activations are in units of their
     deviation; a voxel whose growth of the error is within what exchanged test faces give belongs to no layer. It costs
-    the generator's layers of every test face for every voxel: crop, or choose early layers. Needs the `train` extra.
+    the generator's layers of every test face for every voxel: crop, or choose early layers.
+
+    Some cubes are a unit, kept in a file of its own as soon as it is there: a run that was killed goes on with what is
+    missing, and a worker that is killed costs what it had in hand. Workers of a cluster run what they are sent: use one
+    that you trust. Needs the `train` extra, a cluster the `cluster` extra too.
     """
     output = use(json)
+    where_units = where_units_run("bci searchlight", jobs, cluster)
     bundle = find_given(bundle, "bci searchlight", BUNDLE)
     from bci.io.files.npy import load_array
 
@@ -57,17 +68,20 @@ def searchlight(
         from models.systems.hyper_release.layer_map import Search, map_layers, write
     asked = Search(_numbers(layers), crop, side, permutations)
     opened = Bundle.load(bundle)
+    out = out or Path("runs") / f"{bundle.name}-searchlight"
     with output.progress() as progress:
         task = progress.add_task("occluding", total=1.0)
         where, found = map_layers(
             opened,
             places,
             asked,
+            out / "units",
             data_root=data,
             generator=generator,
+            chunk=chunk,
+            **where_units,
             progress=lambda done, text: progress.update(task, completed=done, description=text),
         )
-    out = out or Path("runs") / f"{bundle.name}-searchlight"
     write(out, where, found, asked)
     counted = {f"layer {number}": int((found.layer == k).sum()) for k, number in enumerate(asked.layers)}
     facts: dict[str, Any] = {

@@ -16,9 +16,11 @@ from onnxruntime import InferenceSession  # noqa: E402
 from bci.decoder.bundle import Bundle  # noqa: E402
 from bci.errors import BundleError, ConfigError, DataError  # noqa: E402
 from bci.io.shipped import SHIPPED  # noqa: E402
+from models.datasets.reader_trials import Lesson  # noqa: E402
 from models.export import GraphParts, floats  # noqa: E402
 from models.generators.differentiable import Drawing, GraphNetwork  # noqa: E402
 from models.generators.package import GeneratorPackage  # noqa: E402
+from models.metrics.images import pixel_correlation  # noqa: E402
 from models.metrics.latents import cosine  # noqa: E402
 from models.networks.architectures import ARCHITECTURES  # noqa: E402
 from models.networks.convnet import Convnet  # noqa: E402
@@ -292,3 +294,23 @@ def test_the_shipped_configuration_is_one(tmp_path: Path) -> None:
     config = load_gradient(SHIPPED["configs"] / "gradient-train.toml")
     assert config.readout.name == "distilled"
     assert SYSTEM.check(SHIPPED["configs"] / "gradient-train.toml", data_root=None) == []
+
+
+def test_both_ways_are_rows_of_the_table_of_all_readers(blobs: GeneratorPackage) -> None:
+    random = np.random.default_rng(6)
+    latents = random.standard_normal((110, LATENT)).astype(np.float32)
+    pictures = blobs.draw(latents)
+    pixels = pictures[:, ::8, ::8].reshape(110, -1) / 255.0
+    brain = (pixels - pixels.mean(0)) @ random.standard_normal((pixels.shape[1], 40))
+    brain += 0.2 * brain.std(0) * random.standard_normal(brain.shape)
+    lesson = Lesson(
+        brain[:100], pictures[:100], latents[:100], np.repeat(np.arange(5), 20), pictures[:0], blobs.folder,
+        effort=0.05,
+    )  # fmt: skip
+    assert SYSTEM.readers is not None
+    mean = pixel_correlation(pictures[100:], np.repeat(pictures[:100].mean(0)[None], 10, 0)).mean()
+    for reader in SYSTEM.readers():
+        drawn = reader.read(lesson, brain[100:])
+        assert drawn.shape == (10, SIDE, SIDE, 3), reader.title
+        assert drawn.dtype == np.uint8
+        assert pixel_correlation(pictures[100:], drawn).mean() > mean + 0.1, reader.title

@@ -3,6 +3,7 @@
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from models.readouts.linear import LinearReadout, Solution
 from models.readouts.scaling import Standard
 from models.systems.hyper_release.heldout import decode_faces
 from models.systems.hyper_release.model import readout_of, similarity_rows
+from models.systems.hyper_release.occlusion import occlude_unit
 from models.systems.hyper_release.report import attributes_of
 from models.systems.hyper_release.settings import load_release
 from models.systems.hyper_release.train import train_release
@@ -146,7 +148,7 @@ def test_the_similarity_of_the_released_code_is_beaten_by_zeros() -> None:
 
 
 def test_a_searchlight_through_readout_and_generator_leaves_noise_without_a_layer(
-    release: Path, tmp_path: Path
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(release / "generator", tmp_path / "generator")
     parts = pickle.loads((release / "data_1.dat").read_bytes())
@@ -175,5 +177,20 @@ def test_a_searchlight_through_readout_and_generator_leaves_noise_without_a_laye
     assert done.result["no layer"] == (~given).sum()
     with Image.open(tmp_path / "map" / "layer-map.png") as sheet:
         assert sheet.size == (4 * 9 * 4, 7 * 4)
+    # One unit was lost with its worker: it alone is computed again, from what is sent to workers.
+    written = (tmp_path / "map" / "layer-map.csv").read_bytes()
+    units = sorted((tmp_path / "map" / "units").glob("*.json"))
+    assert len(units) == 12
+    units[3].unlink()
+    begun = []
+
+    def elsewhere(**given: Any) -> dict[str, Any]:
+        begun.append(given["first"])
+        return occlude_unit(**pickle.loads(pickle.dumps(given)))
+
+    monkeypatch.setattr("models.systems.hyper_release.layer_map.occlude_unit", elsewhere)
+    assert call(*words).status == 0
+    assert len(begun) == 1
+    assert (tmp_path / "map" / "layer-map.csv").read_bytes() == written
     np.save(tmp_path / "places.npy", places[:70])
     assert "(192, 3) whole numbers" in call(*words).words

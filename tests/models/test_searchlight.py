@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from bci.errors import DataError
-from models.systems.hyper_release.searchlight import NONE, LinearOcclusion, cubes, search
+from models.systems.hyper_release.searchlight import (
+    NONE,
+    LinearOcclusion,
+    cubes,
+    exchanges,
+    joined,
+    occluded,
+    search,
+)
 
 
 def test_planted_voxels_find_their_layer_and_noise_finds_none() -> None:
@@ -23,14 +31,21 @@ def test_planted_voxels_find_their_layer_and_noise_finds_none() -> None:
         weights.append(axes.T / 36)
     lights = cubes(places, 3)
     assert {len(light) for light in lights} == {8, 12, 18, 27}
-    found = search(LinearOcclusion(brain, weights), truth, lights, random=random)
+    occlusion = LinearOcclusion(brain, weights)
+    found = search(occlusion, truth, lights, random=np.random.default_rng(1))
+    # In parts, as units of a cluster, it is the same map to the bit.
+    orders = exchanges(200, 200, np.random.default_rng(1))
+    parts = [occluded(occlusion, truth, some, orders) for some in (lights[:1], lights[1:70], lights[70:])]
+    again = joined(parts)
+    assert again.threshold == found.threshold
+    assert all(np.array_equal(getattr(again, name), getattr(found, name)) for name in ("layer", "growth", "z"))
     assert (found.layer == of)[of != NONE].mean() > 0.9
     alone = np.array([(of[light] == NONE).all() for light in lights])
     assert alone.sum() == 18
     assert (found.layer[alone] == NONE).all()
     # With stimuli exchanged there is no layer anywhere.
     order = random.permutation(200)
-    exchanged = search(LinearOcclusion(brain, weights), [one[order] for one in truth], lights, random=random)
+    exchanged = search(occlusion, [one[order] for one in truth], lights, random=random)
     assert (exchanged.layer != NONE).mean() <= 0.05
 
 

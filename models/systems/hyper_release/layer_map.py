@@ -2,10 +2,11 @@
 
 A cube's voxels take their training mean, the bundle reads latents as it would live, the generator's layers are asked
 for, and `models.systems.hyper_release.searchlight` assigns the cube's centre. The release does not hold the places of
-its voxels: they come in a file. It costs the generator's layers of every test face for every voxel.
+its voxels: they come in a file. It costs the generator's layers of every test face for every voxel, so some cubes are a
+unit (`models.systems.hyper_release.occlusion`): a run that was killed goes on.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bci.decoder.bundle import Bundle
-from bci.decoder.providers import open_cpu_session
 from bci.errors import BundleError, DataError
 from bci.io.files.cells import write_rows
 from bci.io.files.npy import load_array
 from models.generators.layers import Layers
 from models.generators.package import GeneratorPackage, package_of
+from models.provenance import digest, versions
 from models.readouts.scaling import Standard
 from models.systems.hyper_release.heldout import release_of
-from models.systems.hyper_release.searchlight import LayerMap, cubes, search
+from models.systems.hyper_release.occlusion import Occlusion, occlude_unit, part_of
+from models.systems.hyper_release.searchlight import LayerMap, cubes, exchanges, joined
 from models.systems.saving import settings_of
 from models.systems.system import Progress
+from models.units import Unit, run_units
 
 Floats = NDArray[np.floating[Any]]
 
@@ -34,6 +37,8 @@ TABLE, PICTURE = "layer-map.csv", "layer-map.png"
 _OUTSIDE, _NONE = (255, 255, 255), (225, 225, 225)
 _COLOURS = ((38, 70, 83), (42, 157, 143), (233, 196, 106), (231, 111, 81), (120, 80, 160), (90, 60, 40))
 _ZOOM, _ROW = 4, 8
+#: Libraries that a unit's result may depend on beside data and settings.
+_PACKAGES = ("numpy", "onnxruntime", "torch", "closed-loop-bci")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +68,13 @@ def map_layers(
     bundle: Bundle,
     places: Path,
     asked: Search,
+    units: Path,
     *,
     data_root: Path | None,
     generator: Path | None,
+    chunk: int = 16,
+    jobs: int = 1,
+    cluster: str | None = None,
     progress: Progress,
 ) -> tuple[NDArray[np.int64], LayerMap]:
     """Assign every voxel of a bundle to a layer of its generator, or to none.
@@ -77,10 +86,16 @@ def map_layers(
     places : Path
         A .npy file, (voxels, 3): whole numbers, where on the grid each voxel lies.
     asked : Search
+    units : Path
+        Folder of a file for each unit; those that are there are not computed again.
     data_root : Path, optional
         Folder that the release's path starts from.
     generator : Path, optional
         The generator's package; looked for beside the bundle when left out.
+    chunk : int
+        Cubes of one unit. The map does not depend on it.
+    jobs, cluster
+        As of `models.units.run_units`.
     progress : callable
 
     Returns
@@ -93,49 +108,56 @@ def map_layers(
     BundleError
         If the bundle is of another kind, or its generator is not at hand or holds no weights.
     DataError
-        If places are not those of as many voxels.
+        If places are not those of as many voxels, or workers of a unit died again and again.
     ConfigError
-        If the generator has no such layer.
+        If the generator has no such layer, or the cluster is not there.
     """
     settings_of(bundle, "hyper-release")
-    layers = Layers(_package(bundle, generator))
+    package = _package(bundle, generator)
+    layers = Layers(package)
     _, train, test = release_of(bundle, data_root)
     where = _places(places, train.brain.shape[1])
     lights = cubes(where, asked.side)
     progress(0.0, f"layers {', '.join(map(str, asked.layers))} of {len(train)} training faces")
     scales = [Standard.of(one) for one in layers.several(asked.layers, train.latents, asked.crop)]
-    read, mean = _Reader(bundle), train.brain.mean(axis=0)
-    done = 0
-
-    def occlude(voxels: NDArray[np.intp]) -> list[Floats]:
-        nonlocal done
-        progress(min(done / len(lights), 1.0), f"cube {done} of {len(lights)}")
-        done += 1
-        brain = test.brain.astype(np.float32)
-        brain[:, voxels] = mean[voxels]
-        drawn = layers.several(asked.layers, read(brain), asked.crop)
-        return [scale.forward(one) for scale, one in zip(scales, drawn, strict=True)]
-
     truth = layers.several(asked.layers, test.latents, asked.crop)
-    found = search(
-        occlude,
-        [scale.forward(one) for scale, one in zip(scales, truth, strict=True)],
-        lights,
-        random=np.random.default_rng([asked.seed, 5]),
-        permutations=asked.permutations,
+    brain, mean = test.brain.astype(np.float32), train.brain.mean(axis=0).astype(np.float32)
+    occlusion = Occlusion(
+        readout=bundle.read("readout.onnx"),
+        generator=package.folder.resolve(),
+        generator_hash=package.hash,
+        layers=asked.layers,
+        crop=asked.crop,
+        brain=brain,
+        mean=mean,
+        scales=tuple(scales),
+        truth=tuple(scale.forward(one) for scale, one in zip(scales, truth, strict=True)),
+        lights=tuple(lights),
+        orders=exchanges(len(test), asked.permutations, np.random.default_rng([asked.seed, 5])),
     )
-    return where, found
-
-
-class _Reader:
-    """A _Reader reads latents with a bundle's readout: (n, voxels) to (n, latents)."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._session = open_cpu_session(bundle.read("readout.onnx"), threads=1)
-
-    def __call__(self, brain: NDArray[np.float32]) -> NDArray[np.float32]:
-        rows = [self._session.run(["latent"], {"window": row[None, None]})[0][0] for row in brain]
-        return np.stack(rows)
+    common = {
+        "asked": asdict(asked),
+        "data": {
+            "trials": digest(brain, mean, where, train.latents, test.latents),
+            "bundle": bundle.hash,
+            "generator": package.hash,
+        },
+        "versions": versions(_PACKAGES),
+    }
+    work = [
+        Unit(f"cubes from {first}", {"first": first, "count": min(chunk, len(lights) - first), **common})
+        for first in range(0, len(lights), chunk)
+    ]
+    found = run_units(
+        work,
+        occlude_unit,
+        units,
+        given={"occlusion": occlusion},
+        jobs=jobs,
+        cluster=cluster,
+        progress=lambda done, text: progress(done, f"{text}; {len(lights)} cubes in {len(work)} units"),
+    )
+    return where, joined([part_of(one) for one in found])
 
 
 def _package(bundle: Bundle, generator: Path | None) -> GeneratorPackage:

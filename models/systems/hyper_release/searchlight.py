@@ -99,6 +99,23 @@ class LinearOcclusion:
         return list(known)
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A Part is what occluding some of the cubes gave.
+
+    Attributes
+    ----------
+    growth, z : (cubes, layers) float64
+        As of `LayerMap`.
+    largest : (permutations,) float64
+        Of each exchange, its largest z over these cubes and all layers.
+    """
+
+    growth: NDArray[np.float64]
+    z: NDArray[np.float64]
+    largest: NDArray[np.float64]
+
+
 def search(
     occlude: Occlude,
     truth: Sequence[Floats],
@@ -129,28 +146,55 @@ def search(
     DataError
         If activations are not those of the same trials and layers.
     """
+    return joined([occluded(occlude, truth, lights, exchanges(len(truth[0]), permutations, random))], level)
+
+
+def exchanges(n: int, permutations: int, random: np.random.Generator) -> Indices:
+    """Return orders of test stimuli, (permutations, n): every cube is judged by the same ones."""
+    return np.stack([random.permutation(n) for _ in range(permutations)])
+
+
+def occluded(occlude: Occlude, truth: Sequence[Floats], lights: Sequence[Indices], orders: Indices) -> Part:
+    """Occlude some of the cubes; each result is the same whichever others are there.
+
+    Parameters
+    ----------
+    occlude, truth, lights
+        As of `search`.
+    orders : (permutations, n) int
+        As of `exchanges`.
+
+    Raises
+    ------
+    DataError
+        If activations are not those of the same trials and layers.
+    """
     intact = list(occlude(np.zeros(0, np.intp)))
     if [one.shape for one in intact] != [one.shape for one in truth]:
         raise DataError(
             f"expected activations of shapes {[one.shape for one in truth]}, as the true ones, came "
             f"{[one.shape for one in intact]}. Ask for the same trials and layers."
         )
-    n = len(truth[0])
-    orders = np.stack([random.permutation(n) for _ in range(permutations)])
-    observed = np.empty((len(lights), len(truth)))
-    null = np.empty((permutations, len(lights), len(truth)), np.float32)
-    trials = np.arange(n)
+    growth, z = np.empty((2, len(lights), len(truth)))
+    largest = np.full(len(orders), -np.inf)
+    trials = np.arange(len(truth[0]))
     for place, light in enumerate(lights):
         for k, came in enumerate(occlude(light)):
             # Of |t - p'|² - |t - p|² only -2 t·(p' - p) depends on which stimulus it was.
-            change = came - intact[k]
-            alike = truth[k] @ change.T
+            alike = np.asarray(truth[k] @ (came - intact[k]).T, np.float64)
             own = float((came**2).sum() - (intact[k] ** 2).sum())
-            observed[place, k] = (own - 2 * np.trace(alike)) / truth[k].size
-            null[:, place, k] = (own - 2 * alike[orders, trials].sum(1)) / truth[k].size
-    mean, spread = null.mean(0), np.maximum(null.std(0), np.finfo(np.float32).tiny)
-    z = (observed - mean) / spread
-    threshold = float(np.quantile(((null - mean) / spread).max((1, 2)), 1 - level))
-    best = observed.argmax(1)
+            growth[place, k] = (own - 2 * np.trace(alike)) / truth[k].size
+            null = (own - 2 * alike[orders, trials].sum(1)) / truth[k].size
+            mean, spread = null.mean(), max(null.std(), float(np.finfo(np.float32).tiny))
+            z[place, k] = (growth[place, k] - mean) / spread
+            np.maximum(largest, (null - mean) / spread, out=largest)
+    return Part(growth, z, largest)
+
+
+def joined(parts: Sequence[Part], level: float = 0.05) -> LayerMap:
+    """Assign the centres of all cubes, by the threshold that the parts have together."""
+    growth, z = np.concatenate([part.growth for part in parts]), np.concatenate([part.z for part in parts])
+    threshold = float(np.quantile(np.max([part.largest for part in parts], axis=0), 1 - level))
+    best = growth.argmax(1)
     sure = z[np.arange(len(z)), best] > threshold
-    return LayerMap(np.where(sure, best, NONE).astype(np.int64), observed, z, threshold)
+    return LayerMap(np.where(sure, best, NONE).astype(np.int64), growth, z, threshold)
