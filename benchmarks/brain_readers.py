@@ -2,13 +2,17 @@
 
 ::
 
-    python -m benchmarks.brain_readers [--part readers] [--out runs/brain-readers] [--data FOLDER] [--effort 1]
+    python -m benchmarks.brain_readers [--part readers] [--seeds 3] [--out runs/brain-readers] [--data FOLDER] [--effort 1]
     python -m benchmarks.brain_readers --part efficiency [--json]
 
 ``readers`` is `bci compare --systems`, what ``configs/systems-compare.toml`` names. Two sets: the participant in silico
 (400 training trials of EEG at SNR .4, 24 other pictures six times each, single trials), and recorded EEG to faces and
-houses, for which two drawn faces stand (four runs to learn from, two to read). ``--out`` holds the page, the sheets of
-pictures and the units, so that a run that was killed goes on. ``--effort .3`` makes updates and dreams .3 as many.
+houses, for which two drawn faces stand (four runs to learn from, two to read). Each seed draws other pictures for the
+participant to look at, and begins readers anew; recorded trials are the same for each. Scores are means over seeds;
+their 95 % intervals resample pictures, of each seed its own, or blocks of ten seconds. The last column but one is the
+difference of two-way identification from ridge to pixels, picture by picture. ``--out`` holds a page, a sheet of
+pictures and the units of every set and seed, so that a run that was killed goes on. ``--effort .3`` makes updates and
+dreams .3 as many.
 
 ``efficiency``: one worker and two of a Dask cluster on this machine compute the same 16 units, folds of a ridge; of
 three turns the fastest counts. Two must be at least .8 of twice as fast as one. Beside it stand processes without a
@@ -16,6 +20,8 @@ cluster: what the machine gives at all. Exit status 1 where they are not.
 """
 
 import argparse
+import json
+import re
 import sys
 import tempfile
 import time
@@ -26,15 +32,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.config.toml import read_toml
 from bci.io.shipped import SHIPPED
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.clusters import open_cluster
 from models.comparison.systems import compare_systems
 from models.comparison.systems_page import ranking, score_names
+from models.comparison.systems_settings import SystemsConfig, load_systems
 from models.readouts.family import build_readout
 from models.units import Unit, run_units
 
 UNITS, TRIALS, VOXELS, LATENTS, TURNS, LEAST = 16, 400, 600, 64, 3, 0.8
+#: What every reader is compared with, and what a seed's file keeps of the one that is given.
+BASELINE, RESAMPLES = "ridge to pixels", 2000
+KEPT = ("kind", "name", "readers", "side", "others", "effort", "permutations", "chunk")
 
 
 def fit_planted(seed: int, brain: NDArray[np.float64], latents: NDArray[np.float64]) -> dict[str, Any]:
@@ -92,6 +103,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--data", type=Path, help="folder of the recordings; else $BCI_DATA, else ../shared/data"
     )
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--sets", type=int, nargs="*", help="numbers of the sets, from 0; else all")
     parser.add_argument("--effort", type=float, help="share of updates and dreams; else what the file says")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one machine-readable last line")
@@ -108,37 +121,122 @@ def main(words: Sequence[str] | None = None) -> int:
         if asked.json:
             print_last_line({"benchmark": "brain_readers", "part": asked.part, "machine": facts, **found})
         return 0 if found["met"] else 1
-    report = compare_systems(
-        asked.file,
-        asked.out,
-        effort=asked.effort,
-        jobs=asked.jobs,
-        data_root=asked.data,
-        progress=lambda _, text: progress(text),
-    )
-    for one in report["sets"]:
-        print(
-            f"\n{one['title']}: {one['trials']} trials of {one['pictures']} pictures; {one['ceiling']}; "
-            f"oracle {one['oracle']}"
-        )
-        names = score_names(one)
-        print_table(["reader", *names, "p"], [_line(title, row, names) for title, row in ranking(one)])
+    sets = [readers(asked, one) for one in asked.sets or range(len(load_systems(asked.file).sets))]
     if asked.json:
-        print_last_line(
-            {"benchmark": "brain_readers", "part": asked.part, "machine": facts, "sets": report["sets"]}
-        )
+        print_last_line({"benchmark": "brain_readers", "part": asked.part, "machine": facts, "sets": sets})
     return 0
 
 
-def _line(title: str, row: Any, names: Sequence[str]) -> list[str]:
-    if "scores" not in row:
-        return [title, f"refused: {row['refused']}", *[""] * len(names)]
-    cells = [
-        f"{row['scores'][name]['score']:.3f} ({row['scores'][name]['low']:.3f} to {row['scores'][name]['high']:.3f})"
-        for name in names
-    ]
-    p = row["scores"]["two-way"]["p"]
-    return [title, *cells, "" if p is None else f"{p:.4f}"]
+def readers(asked: argparse.Namespace, number: int) -> dict[str, Any]:
+    """Compare all readers on one set, seed by seed; print and return the table over seeds."""
+    found = []
+    for seed in range(asked.seeds):
+        out = asked.out / f"set-{number}-seed-{seed}"
+        report = compare_systems(
+            seeded(load_systems(asked.file), number, seed, out),
+            out,
+            effort=asked.effort,
+            jobs=asked.jobs,
+            data_root=asked.data,
+            progress=lambda done, text, seed=seed: progress(f"seed {seed}: {done:.0%} {text}"),
+        )
+        found.append(report["sets"][0])
+    one = found[0]
+    table = over_seeds(found)
+    oracles = [f"{name} {np.mean([each['oracle'][name] for each in found]):.3f}" for name in one["oracle"]]
+    print(
+        f"\n{one['title']}: {one['trials']} trials of {one['pictures']} pictures, {len(found)} seeds; "
+        f"{one['ceiling']}; oracle {', '.join(oracles) or 'none'}"
+    )
+    names = score_names(one)
+    head = ["reader", *names, "two-way, by seed", f"two-way − {BASELINE}", "p", "seconds"]
+    print_table(head, [_line(title, table.get(title), row, names) for title, row in ranking(one)])
+    return {"title": one["title"], "seeds": len(found), "rows": table, "oracle": [x["oracle"] for x in found]}
+
+
+def seeded(config: SystemsConfig, number: int, seed: int, out: Path) -> Path:
+    """Write the comparison of one set with seeds so much further, the simulated experiment's among them."""
+    one = config.sets[number]
+    data, own = one.data, read_toml(one.data, "training")
+    out.mkdir(parents=True, exist_ok=True)
+    if "participant" in own and seed:
+        data = out / one.data.name
+        text, count = re.subn(
+            r"(?m)^seed *= *\d+", f"seed = {own['seed'] + seed}", one.data.read_text(encoding="utf-8")
+        )
+        if count != 1:
+            raise SystemExit(f"{one.data}: expected one line that begins with seed, came {count}")
+        data.write_text(text, encoding="utf-8")
+    lines = [f"{name} = {json.dumps(getattr(config, name))}" for name in KEPT]
+    lines += [f"seed = {config.seed + seed}", "[[sets]]", f"title = {json.dumps(one.title)}"]
+    lines += [f"data = {json.dumps(str(data.resolve()))}"]
+    lines += [] if one.trials is None else [f"trials = {one.trials}"]
+    path = out / "compare.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def over_seeds(found: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return each reader's scores over seeds, with intervals, and its difference from the baseline in two-way.
+
+    Pictures of a simulated experiment are other ones for each seed and are resampled apart; recorded trials are the
+    same ones.
+    """
+    random = np.random.default_rng(0)
+    drawn: dict[tuple[int, int], NDArray[np.int64]] = {}
+
+    def resamples(seed: int, groups: int) -> NDArray[np.int64]:
+        key = (seed if found[0]["simulated"] else 0, groups)
+        if key not in drawn:
+            drawn[key] = random.integers(0, groups, (RESAMPLES, groups))
+        return drawn[key]
+
+    def of(title: str, score: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        means = [np.array(one["rows"][title]["scores"][score]["by_group"]) for one in found]
+        again = [values[resamples(seed, len(values))].mean(1) for seed, values in enumerate(means)]
+        return np.array([values.mean() for values in means]), np.mean(again, axis=0)
+
+    table: dict[str, dict[str, Any]] = {}
+    for title, row in found[0]["rows"].items():
+        if not all("scores" in one["rows"][title] for one in found):
+            continue
+        scores = {}
+        for score in row["scores"]:
+            seeds, again = of(title, score)
+            low, high = np.quantile(again, [0.025, 0.975])
+            scores[score] = {"mean": seeds.mean(), "low": low, "high": high, "seeds": seeds.tolist()}
+        ps = [one["rows"][title]["scores"]["two-way"]["p"] for one in found]
+        table[title] = {"scores": scores, "p": None if None in ps else max(ps)}
+        table[title]["seconds"] = [one["rows"][title].get("seconds") for one in found]
+        if BASELINE in row_titles(found) and not title.startswith("best of "):
+            mine, theirs = of(title, "two-way"), of(BASELINE, "two-way")
+            low, high = np.quantile(mine[1] - theirs[1], [0.025, 0.975])
+            table[title]["above"] = {"mean": float((mine[0] - theirs[0]).mean()), "low": low, "high": high}
+    return table
+
+
+def row_titles(found: Sequence[dict[str, Any]]) -> set[str]:
+    """Return the titles of the rows that have scores for every seed."""
+    return {
+        title for title in found[0]["rows"] if all("scores" in one["rows"][title] for one in found)
+    }
+
+
+def _line(title: str, found: Any, row: Any, names: Sequence[str]) -> list[str]:
+    if found is None:
+        return [title, f"refused: {row.get('refused', 'by another seed')}", *[""] * (len(names) + 3)]
+    cells = [_spread(found["scores"][name]) for name in names]
+    seeds = ", ".join(f"{one:.3f}" for one in found["scores"]["two-way"]["seeds"])
+    above = found.get("above")
+    took = [one for one in found["seconds"] if one is not None]
+    return [
+        title, *cells, seeds, _spread(above) if above and title != BASELINE else "",
+        "" if found["p"] is None else f"{found['p']:.4f}", f"{np.mean(took):.0f}" if took else "",
+    ]  # fmt: skip
+
+
+def _spread(found: Any) -> str:
+    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 if __name__ == "__main__":

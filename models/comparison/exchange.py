@@ -79,8 +79,12 @@ def resampled(
 def summary(
     values: Floats, parts: Mapping[str, list[float]], groups: NDArray[np.integer[Any]]
 ) -> dict[str, Any]:
-    """Return one figure: ``score`` (the mean over groups), its 95 % interval, ``chance`` and ``p``, of all parts."""
-    score = float(stimulus_means(values, groups).mean())
+    """Return one figure: ``score`` (the mean over groups), its 95 % interval, ``chance`` and ``p``, of all parts.
+
+    ``by_group`` holds the means themselves, so that two readers can be compared picture by picture.
+    """
+    means = stimulus_means(values, groups)
+    score = float(means.mean())
     low, high = np.quantile(parts["resampled"], [0.025, 0.975])
     found: dict[str, Any] = {
         "score": score,
@@ -88,6 +92,7 @@ def summary(
         "high": float(high),
         "chance": None,
         "p": None,
+        "by_group": [round(float(one), 6) for one in means],
     }
     if null := parts.get("exchanged"):
         reached = sum(one >= score - 1e-12 for one in null)
