@@ -118,6 +118,13 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder of networks (ONNX) that some metrics need; nothing is downloaded."),
     ] = None,
+    responses: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a bundle that reads one sample at a time: also write the held-out responses here (.npy), one a "
+            "sample, to be played live by a session's source of kind replay."
+        ),
+    ] = None,
     scramble_markers: Annotated[
         int | None,
         typer.Option(
@@ -144,16 +151,19 @@ def evaluate(
         say_score(scores, output)
         output.result(scores)
         return
+    of_session = (bundle / "summary.json").is_file()
+    if of_session and responses is not None:
+        raise ConfigError(f"--responses: expected a bundle, came the session {bundle}. Its recording plays as it is.")
     with output.progress() as progress:
         task = progress.add_task("evaluating", total=1.0)
 
         def step(done: float, text: str) -> None:
             progress.update(task, completed=done, description=text)
 
-        if (bundle / "summary.json").is_file():
+        if of_session:
             report = _session(bundle, out, weights, step)
         else:
-            report = _bundle(bundle, data, out, weights, step)
+            report = _bundle(bundle, data, out, weights, responses, step)
     if "headline" in report:
         from bci.cli.session_score import say_score
 
@@ -204,6 +214,7 @@ def _bundle(
     data: Path | None,
     out: Path | None,
     weights: Path | None,
+    responses: Path | None,
     step: Callable[[float, str], None],
 ) -> dict[str, Any]:
     """Score a bundle on what it was not trained on, by the system that trained it."""
@@ -218,6 +229,13 @@ def _bundle(
         )
     system = system_of_bundle(bundle)
     with needing(system.extra, f"evaluating a bundle of kind {system.kind!r}"):
+        written = {}
+        if responses is not None:
+            from models.reports.responses import require_rows, write_responses
+
+            require_rows(bundle, responses)  # before trials are made again
+            decoded = system.held_out(bundle, data_root=data, progress=lambda done, text: None)
+            written = {"responses": write_responses(bundle, decoded, responses)}
         report: dict[str, Any] = system.report(
             bundle,
             out or Path("runs") / f"{path_name(bundle.name)}-report",
@@ -225,4 +243,4 @@ def _bundle(
             weights=weights,
             progress=step,
         )
-    return report
+    return report | written
