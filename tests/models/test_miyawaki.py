@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import call
 
 from bci.config.toml import check_settings
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError, DataError
+from bci.io.shipped import SHIPPED
+from models.reports.responses import write_responses
 from models.systems.miyawaki import combination as combined
 from models.systems.miyawaki.bases import make_bases, square_scales
 from models.systems.miyawaki.data import open_data
@@ -119,6 +122,21 @@ def test_a_bundle_reads_figures_volume_by_volume(tmp_path: Path) -> None:
     assert decoded.averaged is not None
     single = score(data.shown[data.which], decoded.predicted)["r"]
     assert score(data.shown, decoded.averaged)["r"] > single
+    # What it never saw can be played live: a response a sample.
+    assert write_responses(bundle, decoded, tmp_path / "played" / "held-out.npy") == len(data.which)
+    played = np.load(tmp_path / "played" / "held-out.npy")
+    np.testing.assert_array_equal(played, data.test_voxels.astype(np.float32))
+    assert played.shape[1:] == bundle.spec.signal.shape
+
+
+def test_responses_are_written_of_what_a_session_can_play_and_else_it_is_said(tmp_path: Path) -> None:
+    given = ("evaluate", SHIPPED["bundles"] / "alpha", "--out", tmp_path / "page", "--responses")
+    refused = call(*given, tmp_path / "held-out.npy", "--json")
+    assert refused.status == 2
+    assert "one sample at a time" in refused.result["message"]
+    assert "'alpha'" in refused.result["message"]
+    assert "expected a .npy file" in call(*given, tmp_path / "held-out.csv", "--json").result["message"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def saved(folder: Path, **changes: np.ndarray) -> Path:
