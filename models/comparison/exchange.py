@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from models.generators.features import edges_and_colours
 from models.metrics.identification import correlation_table, wins
@@ -36,7 +37,8 @@ def tables(truth: Pictures, drawn: Pictures, which: Which) -> dict[str, Floats]:
     -------
     dict of str to (n, k) or (n,)
         ``pixel r``, ``two-way`` and ``of k`` (identification by edges and colours; a picture that says nothing ties)
-        of every drawn picture with every truth; ``SSIM`` of each with its own, at their own size.
+        of every drawn picture with every truth; ``SSIM`` of each with its own, at their own size. Of two truths ``AUC``,
+        see `ranked`, in place of ``of k``: drawn pictures that all lean to one of two are still told apart by how far.
     """
     pixels = correlation_table(*(side.reshape(len(side), -1).astype(np.float64) for side in (truth, drawn)))
     edges = correlation_table(edges_and_colours(truth), edges_and_colours(drawn))
@@ -48,7 +50,36 @@ def tables(truth: Pictures, drawn: Pictures, which: Which) -> dict[str, Floats]:
         "two-way, pixels": wins(pixels, 2),
         "two-way": wins(edges, 2),
     }
-    return found if len(truth) == 2 else found | {f"of {len(truth)}": wins(edges, len(truth))}
+    if len(truth) == 2:
+        return found | {"AUC": ranked(pixels, which)}
+    return found | {f"of {len(truth)}": wins(edges, len(truth))}
+
+
+def ranked(likeness: Floats, which: Which) -> Floats:
+    r"""Return a table whose mean over trials is the area under the ROC curve of two pictures, (n, 2).
+
+    Trials are ranked by how much more a drawn picture is like the first than like the second,
+    :math:`r_i` from 0 to 1; with :math:`n_1` and :math:`n_2` trials of each, trial i counts
+
+    .. math:: \tfrac12 \pm (r_i - \tfrac12) \, n^2 / (2 n_1 n_2)
+
+    Parameters
+    ----------
+    likeness : (n, 2)
+        Of every drawn picture with both truths; a picture that says nothing (NaN) lies in the middle.
+    which : (n,)
+
+    Examples
+    --------
+    >>> table = ranked(np.array([[0.9, 0.1], [0.8, 0.5], [0.7, 0.6], [0.6, 0.2]]), np.array([0, 0, 1, 1]))
+    >>> float(own(table, np.array([0, 0, 1, 1])).mean())
+    0.75
+    """
+    lean = np.nan_to_num(likeness[:, 0] - likeness[:, 1])
+    counts = np.bincount(which, minlength=2)
+    ranks = (rankdata(lean) - 0.5) / len(lean)
+    away = (ranks - 0.5) * len(lean) ** 2 / (2 * max(1, counts[0] * counts[1]))
+    return np.stack([0.5 + away, 0.5 - away], axis=1)
 
 
 def own(table: Floats, which: Which) -> Floats:

@@ -12,10 +12,11 @@ pytest.importorskip("joblib")
 
 from blobs import save_blobs
 from commands import call
+from sklearn.metrics import roc_auc_score
 from test_hyper_insilico import CONFIG
 
 from bci.errors import ConfigError, DataError
-from models.comparison.exchange import exchanged, resampled, tables
+from models.comparison.exchange import exchanged, own, ranked, resampled, tables
 from models.comparison.systems import compare_systems, known_readers
 from models.comparison.systems_page import ranking
 from models.systems.registry import add_folder, remove_folder
@@ -167,5 +168,12 @@ def test_exchanging_pictures_gives_chance_and_labels_are_exchanged_where_picture
     few = exchanged(np.eye(2)[np.arange(40) % 2], np.arange(40) % 2, np.arange(40), count=100, seed=[0])
     assert np.mean(few) == pytest.approx(0.5, abs=0.05)
     assert len(set(few)) > 3, "two pictures alone would have two orders"
+    # Of two pictures: drawings that all lean to the first are told apart by how far.
+    label = np.arange(40) % 2
+    lean = 3 - 0.8 * label + random.standard_normal(40)
+    ranks = ranked(np.stack([lean, np.zeros(40)], 1), label)
+    assert own(ranks, label).mean() == pytest.approx(roc_auc_score(label == 0, lean))
+    null = exchanged(ranks, label, np.arange(40), count=200, seed=[0])
+    assert np.mean(null) == pytest.approx(0.5, abs=0.05)
     spread = resampled(np.repeat([0.0, 1.0], 50), np.repeat([0, 1], 50), count=100, seed=[0])
     assert set(spread) == {0.0, 0.5, 1.0}, "trials of one picture move together"
