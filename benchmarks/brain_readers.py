@@ -217,9 +217,7 @@ def over_seeds(found: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def row_titles(found: Sequence[dict[str, Any]]) -> set[str]:
     """Return the titles of the rows that have scores for every seed."""
-    return {
-        title for title in found[0]["rows"] if all("scores" in one["rows"][title] for one in found)
-    }
+    return {title for title in found[0]["rows"] if all("scores" in one["rows"][title] for one in found)}
 
 
 def _line(title: str, found: Any, row: Any, names: Sequence[str]) -> list[str]:

@@ -38,7 +38,9 @@ def searchlight(
     permutations: Annotated[int, typer.Option(min=20, help="Exchanges of test faces, for the null.")] = 200,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of layer-map.csv, layer-map.png and units; else runs/<bundle>-searchlight."),
+        typer.Option(
+            help="Folder of layer-map.csv, layer-map.png and units; else runs/<bundle>-searchlight."
+        ),
     ] = None,
     chunk: Annotated[
         int, typer.Option(min=1, help="Cubes of one unit: what a killed worker loses; the map is the same.")

@@ -153,7 +153,9 @@ def evaluate(
         return
     of_session = (bundle / "summary.json").is_file()
     if of_session and responses is not None:
-        raise ConfigError(f"--responses: expected a bundle, came the session {bundle}. Its recording plays as it is.")
+        raise ConfigError(
+            f"--responses: expected a bundle, came the session {bundle}. Its recording plays as it is."
+        )
     with output.progress() as progress:
         task = progress.add_task("evaluating", total=1.0)
 

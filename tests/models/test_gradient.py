@@ -308,7 +308,9 @@ def test_both_ways_are_rows_of_the_table_of_all_readers(blobs: GeneratorPackage)
         effort=0.05,
     )  # fmt: skip
     assert SYSTEM.readers is not None
-    mean = pixel_correlation(pictures[100:], np.repeat(pictures[:100].mean(0)[None], 10, 0)).mean()
+    mean = pixel_correlation(
+        pictures[100:], np.repeat(pictures[:100].mean(0).astype(np.uint8)[None], 10, 0)
+    ).mean()
     for reader in SYSTEM.readers():
         drawn = reader.read(lesson, brain[100:])
         assert drawn.shape == (10, SIDE, SIDE, 3), reader.title

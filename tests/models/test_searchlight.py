@@ -38,7 +38,9 @@ def test_planted_voxels_find_their_layer_and_noise_finds_none() -> None:
     parts = [occluded(occlusion, truth, some, orders) for some in (lights[:1], lights[1:70], lights[70:])]
     again = joined(parts)
     assert again.threshold == found.threshold
-    assert all(np.array_equal(getattr(again, name), getattr(found, name)) for name in ("layer", "growth", "z"))
+    assert all(
+        np.array_equal(getattr(again, name), getattr(found, name)) for name in ("layer", "growth", "z")
+    )
     assert (found.layer == of)[of != NONE].mean() > 0.9
     alone = np.array([(of[light] == NONE).all() for light in lights])
     assert alone.sum() == 18

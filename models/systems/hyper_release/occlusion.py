@@ -89,9 +89,7 @@ def occlude_unit(
         ``growth``, ``z`` and ``largest``, as of `models.systems.hyper_release.searchlight.Part`.
     """
     with one_thread():
-        part = occluded(
-            occlusion, occlusion.truth, occlusion.lights[first : first + count], occlusion.orders
-        )
+        part = occluded(occlusion, occlusion.truth, occlusion.lights[first : first + count], occlusion.orders)
     return {"growth": part.growth.tolist(), "z": part.z.tolist(), "largest": part.largest.tolist()}
 
 
