@@ -2,7 +2,7 @@
 
 ::
 
-    python -m benchmarks.brain_readers [--part readers] [--seeds 3] [--out runs/brain-readers] [--data FOLDER] [--effort 1]
+    python -m benchmarks.brain_readers [--part readers] [--seeds 3] [--out runs/brain-readers] [--data FOLDER]
     python -m benchmarks.brain_readers --part efficiency [--json]
 
 ``readers`` is `bci compare --systems`, what ``configs/systems-compare.toml`` names. Two sets: the participant in silico

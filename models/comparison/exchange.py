@@ -37,8 +37,8 @@ def tables(truth: Pictures, drawn: Pictures, which: Which) -> dict[str, Floats]:
     -------
     dict of str to (n, k) or (n,)
         ``pixel r``, ``two-way`` and ``of k`` (identification by edges and colours; a picture that says nothing ties)
-        of every drawn picture with every truth; ``SSIM`` of each with its own, at their own size. Of two truths ``AUC``,
-        see `ranked`, in place of ``of k``: drawn pictures that all lean to one of two are still told apart by how far.
+        of every drawn picture with every truth; ``SSIM`` of each with its own, at their own size. Of two truths ``AUC``
+        (`ranked`) in place of ``of k``: drawn pictures that all lean to one of two are still told apart by how far.
     """
     pixels = correlation_table(*(side.reshape(len(side), -1).astype(np.float64) for side in (truth, drawn)))
     edges = correlation_table(edges_and_colours(truth), edges_and_colours(drawn))

@@ -87,8 +87,8 @@ def _scores(one: Mapping[str, Any]) -> str:
         rows.append(["<em>oracle</em>", *cells, "", ""])
     return table(head, rows, range(1, len(head))) + (
         '<p class="legend">Chance: the middle 95 % with pictures exchanged; p one-sided. Two-way and of several: '
-        "identification by edges and colours, single trials. AUC, of two pictures: trials ranked by how much more the pixels "
-        "drawn are like the one than like the other. Best of: what a reader draws of the true pictures "
+        "identification by edges and colours, single trials. AUC, of two pictures: trials ranked by how much more "
+        "the pixels drawn are like the one than like the other. Best of: what a reader draws of the true pictures "
         "themselves. The oracle identifies by the exact likelihood, without drawing.</p>"
     )
 

@@ -1,4 +1,4 @@
-"""Reconstruction by gradient as rows of the table of all brain readers: the slow way, and the network distilled from it."""
+"""Reconstruction by gradient as rows of the table of all brain readers: the slow way, and the distilled network."""
 
 from functools import lru_cache
 

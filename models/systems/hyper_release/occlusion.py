@@ -1,4 +1,4 @@
-"""Cubes of a bundle's searchlight as units (`models.units`): some cubes each, occluded here, on all cores or on a cluster."""
+"""Cubes of a bundle's searchlight as units (`models.units`): occluded here, on all cores or on a cluster."""
 
 from dataclasses import dataclass
 from functools import lru_cache
