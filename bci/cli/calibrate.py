@@ -16,11 +16,13 @@ from bci.cli.given import find_given
 from bci.cli.needing import needing
 from bci.cli.output import Output, styled, use, words
 from bci.cli.run import SAFE, Json
+from bci.cli.training import Followed
 from bci.errors import BciError, ConfigError, ProgramError
 from bci.io.files.kinds import CALIBRATION_FILE, RECORDED, RECORDING, SESSION
 
 if TYPE_CHECKING:
     from bci.decoder.bundle import Bundle
+    from bci.io.lsl.metadata import StreamInfo
     from bci.live.replay import Player
     from bci.signal.clock import Clock
     from bci.signal.types import Event
@@ -112,13 +114,8 @@ def calibrate(
     if recording.is_dir():
         recording = recording / "recording.xdf"
     with _progress(output) as progress:
-        task = progress.add_task("fitting", total=1.0)
-        calibration = fit(
-            loaded,
-            base,
-            recording,
-            lambda done, text: progress.update(task, completed=done, description=text),
-        )
+        followed = Followed(progress, "fitting", output)
+        calibration = fit(loaded, base, recording, followed)
     _show(calibration, output)
     simulated = calibration.scores["test"]["simulated"]
     facts |= {"beats_chance": calibration.beats_chance, "scores": calibration.scores, "simulated": simulated}
@@ -161,6 +158,23 @@ def _give_up(why: str, config: Path, facts: Mapping[str, Any], output: Output) -
 # -- recording ------------------------------------------------------------------------------------------------
 
 
+def find_stream(config: "CalibrationFile", calibrating: "Calibrating", base: "Bundle") -> "StreamInfo":
+    """Return the stream that is to be recorded, as it describes itself.
+
+    Raises
+    ------
+    BciError
+        If it is not there or does not fit: before the participant's time is spent.
+    """
+    from bci.io.lsl.connection import refuse_unlike_signal
+    from bci.io.lsl.source import describe
+
+    info = describe(config.stream.address, config.stream.timeout_s)
+    refuse_unlike_signal(info)
+    calibrating.plan(config, base, info.signal)
+    return info
+
+
 def _record(
     config: "CalibrationFile",
     calibrating: "Calibrating",
@@ -172,16 +186,11 @@ def _record(
     """Present the cues to a participant, and record the stream."""
     from bci.control.cueing import Cueing
     from bci.control.record_streams import record_streams
-    from bci.io.lsl.connection import refuse_unlike_signal
     from bci.io.lsl.markers import MarkerOutlet
-    from bci.io.lsl.source import describe
     from bci.memory.lsl_clock import LslClock
     from stimuli.tones import Tones
 
-    # A stream that does not fit is refused before the participant's time is spent.
-    info = describe(config.stream.address, config.stream.timeout_s)
-    refuse_unlike_signal(info)
-    calibrating.plan(config, base, info.signal)
+    find_stream(config, calibrating, base)
     clock = LslClock()
     cues_id = f"{config.name}-cues-{os.getpid()}"
     states = {state.label: state for state in config.states}

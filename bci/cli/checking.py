@@ -1,5 +1,6 @@
 """What `bci check` tries of files that are no session files: that what they name is there and fits."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,20 +48,28 @@ def _training(path: Path, output: Output) -> dict[str, Any]:
 
 
 def _calibration(path: Path, output: Output) -> dict[str, Any]:
-    from bci.cli.calibrate import tools
+    from bci.cli.calibrate import find_stream, tools
     from bci.decoder.bundle import Bundle
     from bci.io.lsl.network import join
-    from bci.io.lsl.source import describe
 
     _, loaded, calibrating = tools(path)
     base = Bundle.load(loaded.base)
     output.say(f"base      {base.name}, sound, hash {base.hash[:12]}")
-    join(loaded.network, "check")
-    info = describe(loaded.stream.source_id, loaded.stream.timeout_s)
-    calibrating.plan(loaded, base, info.signal)
-    output.say(f"stream    {info.source_id}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}")
+    join(loaded.network, f"bci-{os.getpid()}", [loaded.stream.address])
+    info = find_stream(loaded, calibrating, base)
+    address = loaded.stream.address
+    output.say(f"stream    {address}: {info.signal.shape} at {info.signal.rate:g} Hz on {info.host}")
+    if loaded.screen is not None:
+        from bci.io.files.picture import read_picture
+        from stimuli.display.monitors import require_monitor
+
+        monitor = require_monitor(loaded.screen.monitor)
+        pictures = [state.picture for state in loaded.states if state.picture is not None]
+        for picture in pictures:
+            read_picture(picture, ConfigError)
+        output.say(f"screen    {monitor}, {len(pictures)} pictures")
     output.say(styled("bold green", "This calibration can be done."))
-    return {"base": base.hash, "stream": info.source_id}
+    return {"base": base.hash, "stream": str(address)}
 
 
 def _comparison(path: Path, output: Output) -> dict[str, Any]:
@@ -120,15 +129,19 @@ def _cluster(path: Path, output: Output) -> dict[str, Any]:
 def _record(path: Path, output: Output) -> dict[str, Any]:
     from bci.config.record import load_record
     from bci.io.lsl.address import Address
-    from bci.io.lsl.source import describe, visible
+    from bci.io.lsl.roll_call import roll_call
+    from bci.io.lsl.source import visible
+    from bci.memory.lsl_clock import LslClock
 
     config = load_record(path)
-    found = []
-    for text in config.streams:
-        info = describe(Address.parse(text), config.timeout_s)
-        found.append(info)
-        output.say(f"stream    {text}: {info.kind or 'no type'}, on {info.host}")
-    if not config.streams:
+    if config.streams:
+        asked = [Address.parse(text) for text in config.streams]
+        found = [info for _, info in roll_call(asked, config.timeout_s, LslClock())]
+        for info in found:
+            output.say(
+                f"stream    {info.signal.name}, {info.source_id}: {info.kind or 'no type'}, on {info.host}"
+            )
+    else:
         found = visible(2.0)
         output.say(f"streams   all that are there when it starts; now: {len(found)}")
     output.say(styled("bold green", "This can be recorded."))

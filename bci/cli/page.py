@@ -68,7 +68,7 @@ def _say(output: Output, url: str, metrics: bool) -> None:
 
 
 def _make_password(path: Path, output: Output) -> None:
-    from bci.control.page.login import PasswordHash
+    from bci.control.page.password import PasswordHash
 
     word = typer.prompt("Password of the operator's page", hide_input=True, confirmation_prompt=True)
     PasswordHash.of(word).write(path)

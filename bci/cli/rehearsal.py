@@ -85,6 +85,7 @@ class _Rehearsal:
                 self.say("          ", styled("yellow", "note:"), f" {AT_CHANCE}: its pictures say nothing")
         self._require_providers()
         self._require_screen()
+        self._require_outside()
         for stream, settings in enumerate(config.streams):
             found = self._stream(stream)
             facts |= found if stream == 0 else {}
@@ -121,6 +122,18 @@ class _Rehearsal:
             from stimuli.display.monitors import require_monitor
 
             require_monitor(self.config.display.monitor)
+
+    def _require_outside(self) -> None:
+        """Try what commands and the operator's page come through: ports, passwords, certificates."""
+        control, page = self.config.control, self.config.page
+        if control.on:
+            from bci.control.mqtt.connection import require_broker
+
+            require_broker(control)
+        if page is not None:
+            from bci.control.page.place import require_place
+
+            require_place(page)
 
     def _experiment(self, experiment: ExperimentSettings) -> int | None:
         """Open a protocol without running it; return how many trials it asks for, None where that depends on them."""
@@ -202,6 +215,7 @@ class _Rehearsal:
                 participant = scanned_participant(spec)
             compared = [self._whom(source, bundle) for bundle in decoding]
             return participant.signal, source.speed, compared[0] if compared else {}
+        from bci.io.files.pace import require_paced
         from bci.live.replay import TOP_SPEED
         from bci.live.source import open_source
         from bci.live.timetable import Timetable
@@ -216,6 +230,7 @@ class _Rehearsal:
         )
         for defect in recording.defects:
             self.say("          ", styled("yellow", "defect:"), f" {defect}")
+        require_paced(recording)
         Timetable(recording, speed, start=source.start, stop=source.stop, loop=source.loop)
         return recording.signal, speed, {"recording": recording.name, "defects": list(recording.defects)}
 

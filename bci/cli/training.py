@@ -1,8 +1,8 @@
 """`bci train` and `bci evaluate`: the offline half."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -14,6 +14,9 @@ from bci.errors import AtChance, BciError, ConfigError
 from bci.io.files.folder import path_name
 from bci.io.files.kinds import BUNDLE, SESSION, TRAINING_FILE
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 DataRoot = Annotated[
     Path | None, typer.Option("--data", help="Folder that the recordings' paths start from; else $BCI_DATA.")
 ]
@@ -23,6 +26,39 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command()(train)
     app.command()(evaluate)
+
+
+class Followed:
+    """Followed shows how far a training is: a bar, and above it a line for each warning, which stays.
+
+    Parameters
+    ----------
+    progress : Progress
+        The bar.
+    name : str
+        What it says until the training says more.
+    output : Output
+        Where warnings are printed.
+
+    Attributes
+    ----------
+    warnings : list of str
+        So far.
+    """
+
+    def __init__(self, progress: "Progress", name: str, output: Output) -> None:
+        self._progress, self._task, self._output = progress, progress.add_task(name, total=1.0), output
+        self.warnings: list[str] = []
+
+    def __call__(self, done: float, text: str) -> None:
+        """Take the share done, 0 to 1, and a line of text."""
+        from models.progress import WARNING
+
+        if text.startswith(WARNING):
+            self.warnings.append(text.removeprefix(WARNING))
+            self._output.say(styled("bold yellow", WARNING), self.warnings[-1])
+        else:
+            self._progress.update(self._task, completed=done, description=text)
 
 
 def train(
@@ -73,33 +109,27 @@ def train(
     else:
         options |= {"even_at_chance": even_at_chance}
     with output.progress() as progress, needing(trainer.extra, "training"):
-        task = progress.add_task("training", total=1.0)
-
-        def step(done: float, text: str) -> None:
-            progress.update(task, completed=done, description=text)
-
+        followed = Followed(progress, "training", output)
         try:
-            scores = trainer.train(config, out, progress=step, **options)
+            scores = trainer.train(config, out, progress=followed, **options)
         except AtChance as error:
             progress.stop()
-            _give_up(error, output)
+            _give_up(error, followed.warnings, output)
     if not scores:
         return  # one of several processes that train together; the first reports
-    for warning in scores.get("training", {}).get("warnings", ()):
-        output.say(styled("bold yellow", "warning:"), f" {warning}")
     output.say(f"bundle written: {out}")
     if scores.get("beats_chance") is False:
         from bci.decoder.spec import AT_CHANCE
 
         output.say(styled("bold red", AT_CHANCE), ": the bundle says so wherever it is used")
     output.facts("Scores", scores)
-    output.result(scores)
+    output.result({**scores, "warnings": followed.warnings})
 
 
-def _give_up(error: AtChance, output: Output) -> NoReturn:
+def _give_up(error: AtChance, warnings: Sequence[str], output: Output) -> NoReturn:
     """Print why no bundle was made, and end with status 3."""
     output.say(styled("bold red", "no bundle: "), str(error))
-    output.result({"written": False, "reason": str(error)})
+    output.result({"written": False, "reason": str(error), "warnings": warnings})
     raise typer.Exit(SAFE)
 
 

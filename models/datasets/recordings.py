@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bci.decoder.bundle import Bundle
 from bci.errors import RecordingError
+from bci.io.files.pace import require_paced
 from bci.io.files.recording import Recording, open_recording
 from bci.signal.units import unit_key
 from models.settings import RecordedFile
@@ -81,7 +82,7 @@ def open_file(settings: RecordedFile, root: Path) -> Opened:
     Raises
     ------
     RecordingError
-        If it is missing or cannot be read, or does not say what is needed to read it.
+        If it is missing or cannot be read, does not say what is needed to read it, or is of another rate than it says.
     """
     path = root / settings.path
     if not path.is_file():
@@ -95,6 +96,7 @@ def open_file(settings: RecordedFile, root: Path) -> Opened:
     recording = open_recording(
         path, rate=settings.rate, channels=settings.channels, unit=settings.unit, stream=stream
     )
+    require_paced(recording)
     return recording, digest
 
 

@@ -1,12 +1,14 @@
 """`bci check` and `bci run` refuse the same session files, in the same words, before anything is started."""
 
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import made_files as made
 import numpy as np
 import pytest
 import pyxdf
@@ -40,6 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_bundle(folder / "tiny")
     tiny_bundle(folder / "epochs", window=EpochSpec(start=0.0, stop=0.2, markers="go.*"), length=20)
     np.save(folder / "ones.npy", np.ones((1000, 3), "f4"))
+    values, stamps = np.ones((1000, 3), "f4"), 50 + np.arange(1000) / 50
+    (folder / "slow.xdf").write_bytes(
+        made.xdf(made.header(1, "amp", 3, 100.0), made.samples(1, values, stamps))
+    )
     return folder
 
 
@@ -77,6 +83,11 @@ def refused(file: Path, tmp_path: Path) -> str:
         ((REPLAY + "start = 5\nstop = 2\n", HEADLESS), {}, "lies between 5 s and 2 s"),
         ((REPLAY + "start = 60\n", HEADLESS), {}, "lies between 60 s and its end; it is 10 s long"),
         ((REPLAY.replace("ones", "none"), HEADLESS), {}, "none.npy"),
+        (
+            ('[source]\nkind = "replay"\nfile = "slow.xdf"\n', HEADLESS),
+            {},
+            "slow.xdf: 100 samples a second were expected, 50 came by its stamps",
+        ),
         ((SINES, HEADLESS + "data_age_limit = 0.001\n"), {}, "data_age_limit longer than the 0.01 s"),
         ((SINES.replace('"Oz"', '"Cz"'), HEADLESS), {}, "missing Oz"),
         ((SINES, HEADLESS), {"bundle": "epochs"}, "names no stream of markers"),
@@ -103,6 +114,25 @@ def test_what_needs_no_network_is_refused_alike(
 ) -> None:
     said = refused(write(*sections, **options), tmp_path)
     assert re.search(words, said), said
+
+
+def test_what_commands_and_page_come_through_is_refused_alike(
+    tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    """Ports that are taken, and files of passwords and certificates that are not there."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        here = f"127.0.0.1:{port}"
+        for section, words in {
+            f"[page]\nport = {port}\n": f"the page cannot listen on 127.0.0.1:{port}",
+            '[page]\npassword_file = "none"\n': "the page's password file: there is no file .*none",
+            '[page]\ncertificate = "none"\nkey = "none"\n': "the page's certificate or key cannot be used: there is no",
+            f'[control]\nbroker = "embedded"\nport = {port}\n': f"the broker cannot listen on 127.0.0.1:{port}",
+            f'[control]\nbroker = "{here}"\nusername = "a"\npassword_file = "none"\n': "the password file: there",
+            f'[control]\nbroker = "{here}"\ntls = true\nca = "none"\n': "the certificate .*none cannot be read",
+        }.items():
+            said = refused(write(SINES, HEADLESS, section), tmp_path)
+            assert re.search(words, said), said
 
 
 def test_weights_that_are_no_numbers_are_refused_alike(
@@ -243,6 +273,23 @@ def test_what_no_decoder_reads_may_come_at_no_fixed_rate(
     assert len(seen["time_series"]) > 10
     assert np.all(seen["time_series"] == [0.25, 0.75])
     assert verify(done.folder / "recording.xdf").sound
+
+
+@pytest.mark.system
+def test_a_record_file_may_name_a_source_id_of_several_streams(
+    tmp_path: Path, outlets: Callable[..., Any]
+) -> None:
+    outlets("Amp", "rec-1")
+    outlets("Keys", "rec-1", "str", 0.0, 1)
+    file = tmp_path / "record.toml"
+    file.write_text('kind = "record"\nstreams = ["rec-1"]\ntimeout_s = 1\n')
+    checked = call("check", file, "--json")
+    assert checked.status == 0, checked.words
+    assert checked.result["streams"] == ["rec-1", "rec-1"]
+    file.write_text('kind = "record"\nstreams = ["rec-1", "rec-none"]\ntimeout_s = 0.5\n')
+    checked, done = call("check", file, "--json"), call("record", file, "--out", tmp_path / "r", "--json")
+    assert (checked.status, done.status) == (2, 2)
+    assert checked.result == done.result
 
 
 @pytest.mark.system

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("sklearn", reason="training needs the extra train")
 
+from commands import call
 from planted_trials import event_trials
 
 from bci.decoder.bundle import Bundle
@@ -338,6 +339,17 @@ def test_a_readout_at_chance_is_refused_unless_it_is_wanted_and_then_says_so(tmp
     assert not (tmp_path / "bundle").exists()
     _, bundle = train(tmp_path, path, even_at_chance=True)
     assert bundle.spec.at_chance
+
+
+def test_values_that_no_brain_gives_are_said_though_nothing_is_written(tmp_path: Path) -> None:
+    plant(tmp_path, strength=0.0)
+    held = dict(np.load(tmp_path / "one.npz"))
+    (name,) = (name for name, values in held.items() if values.shape == (LENGTH, 3))
+    np.savez(tmp_path / "one.npz", **held | {name: 1e7 * held[name]})
+    done = call("train", settings(tmp_path), "--data", tmp_path, "--out", tmp_path / "bundle", "--json")
+    assert done.status == 3, done.words
+    assert any("one.npz: channels move by" in words for words in done.result["warnings"])
+    assert "warning: one.npz: channels move by" in " ".join(done.words.split())
 
 
 def test_flashes_that_were_attended_are_told_from_others_in_a_real_recording(data: Path) -> None:

@@ -40,6 +40,8 @@ def constants(path: Path) -> dict[str, Any]:
     return {c.name: onnx.numpy_helper.to_array(c) for c in onnx.load(path).graph.initializer}
 
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
 CONFIG = """
 kind = "hyper-insilico"
 name = "tiny"
@@ -257,6 +259,17 @@ def test_stimuli_do_not_replace_what_is_something_else(
     with pytest.raises(ConfigError, match=r"but it holds 'thesis\.txt'"):
         train_hyper(tmp_path / "tiny.toml", tmp_path / "bundle")
     assert (tmp_path / "stimuli" / "thesis.txt").read_text() == "years of work"
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_reference_and_mask_do_not_replace_what_is_something_else(tmp_path: Path) -> None:
+    text = (CONFIGS / "fmri-hyper-train.toml").read_text("utf-8").replace("../models/stimuli/", "")
+    (tmp_path / "train.toml").write_text(text, "utf-8")
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head" / "subject-1.nii.gz").write_text("an hour in the scanner")
+    with pytest.raises(ConfigError, match=r"scan = .*head: expected .*but it holds 'subject-1\.nii\.gz'"):
+        train_hyper(tmp_path / "train.toml", tmp_path / "bundle")
+    assert (tmp_path / "head" / "subject-1.nii.gz").read_text() == "an hour in the scanner"
     assert not (tmp_path / "bundle").exists()
 
 

@@ -78,6 +78,41 @@ def test_a_stream_that_does_not_fit_is_refused_before_anybody_is_asked_to_sit_do
     assert not (tmp_path / "r").exists()
 
 
+def test_check_finds_the_stream_and_refuses_what_calibrating_refuses(tmp_path: Path) -> None:
+    path = config(tmp_path)
+    whole = path.read_text(encoding="utf-8").replace(
+        'source_id = "my-amplifier"', 'name = "cap-7"\ntype = "EEG"'
+    )
+    whole = whole.replace("timeout_s = 10", "timeout_s = 1")
+    labels = ("O1", "Oz", "O2", "PO7", "PO3", "POz", "PO4", "PO8")
+    with LslOutlet(Signal("cap-7", 160.0, (8,), labels, "uV"), "serial", kind="EEG"):
+        path.write_text(whole, encoding="utf-8")
+        found = call("check", path, "--json")
+        assert found.status == 0, found.words
+        assert found.result["stream"] == "name=cap-7,type=EEG"
+        for spoilt, words in (
+            (whole.replace('# picture = "open.png"', 'picture = "none.png"'), "none.png"),
+            (whole + "[display]\nmonitor = 7\n", "no monitor is called 7"),
+            (whole.replace("cap-7", "cap-8"), "name 'cap-8'"),
+            (
+                whole.replace('network = "lab"', 'network = "machine"'),
+                "gives the session a network of its own",
+            ),
+        ):
+            path.write_text(spoilt, encoding="utf-8")
+            with pytest.MonkeyPatch.context() as patch:
+                if "machine" in spoilt:
+                    patch.delenv("LSLAPICFG")
+                checked = call("check", path, "--json")
+                done = call(
+                    "calibrate", path, "--out", tmp_path / "b", "--recordings", tmp_path / "r", "--json"
+                )
+            assert (checked.status, done.status) == (2, 2), spoilt
+            assert checked.result == done.result
+            assert words in checked.result["message"]
+        assert not (tmp_path / "r").exists()
+
+
 def test_cues_are_shown_while_a_stream_is_recorded_and_escape_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

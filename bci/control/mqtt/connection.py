@@ -9,9 +9,10 @@ from typing import Any, Self
 import aiomqtt
 from pydantic import BaseModel, ConfigDict
 
-from bci.config.control import is_loopback
+from bci.config.control import ControlSettings, is_loopback
+from bci.control.mqtt.ports import require_free
 from bci.errors import ConfigError
-from bci.io.files.regular import read_text
+from bci.io.files.regular import read_text, require_regular
 
 #: Seconds after which a broker that does not answer counts as gone.
 TIMEOUT = 5.0
@@ -84,11 +85,34 @@ class BrokerAddress(BaseModel):
         if not self.tls:
             return None
         try:
+            if self.ca is not None:
+                require_regular(self.ca, ConfigError)
             return ssl.create_default_context(cafile=self.ca)
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ssl.SSLError, ConfigError) as error:
             raise ConfigError(
                 f"the certificate {self.ca} cannot be read: {error}. Name the authority's own."
             ) from None
+
+
+def require_broker(settings: ControlSettings) -> None:
+    """Try what a session's control needs before the session begins; whether a laboratory's broker answers is not asked.
+
+    Raises
+    ------
+    ConfigError
+        If the password file or the authority's certificate cannot be used.
+    ProgramError
+        If the port of the embedded broker is taken.
+    """
+    if not settings.embedded:
+        address = BrokerAddress.model_validate(
+            {"port": settings.host_port}
+            | {key: getattr(settings, key) for key in ("host", "tls", "ca", "username", "password_file")}
+        )
+        address.checked().password()
+        address.encryption()
+    elif settings.port is not None:
+        require_free(settings.host, settings.port, "the broker", "Leave [control] port out for a free one")
 
 
 def connect(address: BrokerAddress, *, will: aiomqtt.Will | None = None, **options: Any) -> aiomqtt.Client:

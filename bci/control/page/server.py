@@ -7,12 +7,8 @@ reached. Everything a browser needs comes from here: a laboratory without a netw
 import base64
 import binascii
 import logging
-import os
 import secrets
-import socket
-import ssl
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from bokeh.application import Application
@@ -27,12 +23,13 @@ from tornado.web import HTTPError, RequestHandler
 
 from bci.config.page import PageSettings
 from bci.control.page.buttons import Send
-from bci.control.page.login import PasswordHash, PasswordLogin, user_of
+from bci.control.page.login import PasswordLogin, user_of
 from bci.control.page.metrics import CONTENT_TYPE, metrics_text
 from bci.control.page.model import PageModel
+from bci.control.page.password import PasswordHash
+from bci.control.page.place import encryption_of, password_of, require_page_port
 from bci.control.page.view import PageView
 from bci.control.snapshot import SessionSnapshot
-from bci.errors import ConfigError, ProgramError
 
 #: Names of this machine, by which a browser on it reaches the page.
 _OWN_NAMES = ("localhost", "127.0.0.1")
@@ -94,9 +91,10 @@ class PageServer:
         self._pages: set[str] = set()
         for name in ("bokeh", "tornado"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        self._password = PasswordHash.read(Path(settings.password_file)) if settings.password_file else None
+        self._password, self._encryption = password_of(settings), encryption_of(settings)
         port = settings.port or 0
-        _require_free(settings.address, port)
+        # Tornado would leave its half-made socket behind.
+        require_page_port(settings.address, port)
         self._http = self._with_page(port) if page else self._numbers_alone(port)
 
     @property
@@ -134,7 +132,7 @@ class PageServer:
             if port
             else None,
             extra_patterns=[self._metrics_route(port)],
-            http_server_kwargs={"ssl_options": self._encryption()} if self._settings.certificate else {},
+            http_server_kwargs={"ssl_options": self._encryption} if self._encryption else {},
             secret_key=secrets.token_hex(32).encode(),
             cookie_secret=secrets.token_hex(32),
             keep_alive_milliseconds=10_000,
@@ -153,21 +151,9 @@ class PageServer:
         application = WebApplication(
             [self._metrics_route(self.port)], cookie_secret=secrets.token_hex(32), log_function=_no_log
         )
-        server = HTTPServer(
-            application, ssl_options=self._encryption() if self._settings.certificate else None
-        )
+        server = HTTPServer(application, ssl_options=self._encryption)
         server.add_sockets(sockets)
         return server
-
-    def _encryption(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(str(self._settings.certificate), str(self._settings.key))
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"the page's certificate or key cannot be used: {error}. Both are PEM files, of one pair."
-            ) from None
-        return context
 
     def _metrics_route(self, port: int) -> tuple[str, type[RequestHandler], dict[str, Any]]:
         hosts = [name for own in _OWN_NAMES for name in (own, f"{own}:{port}")]
@@ -235,20 +221,6 @@ class MetricsHandler(RequestHandler):
         if not right:
             self._reject()
         return right
-
-
-def _require_free(address: str, port: int) -> None:
-    """Refuse a place where something else listens; tornado would leave its half-made socket behind."""
-    try:
-        for family, kind, number, _, place in socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[:1]:
-            with socket.socket(family, kind, number) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name != "nt")
-                probe.bind(place)
-    except OSError as error:
-        raise ProgramError(
-            f"the page cannot listen on {address}:{port}: {error.strerror or error}. Choose another port ([page] port, "
-            "--page-port)."
-        ) from None
 
 
 def _no_log(handler: RequestHandler) -> None:

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.card import write_card
 from bci.decoder.spec import CARD, BundleSpec, GraphSpec, NoveltySpec, Provenance, SignalSpec, WindowSpec
+from bci.io.files.pace import require_paced
 from bci.io.files.recording import Recording, open_recording
 from models.metrics.blocks import CLAIM_LEVEL, Blocks, bootstrap, cut_blocks
 from models.metrics.probability import balanced_accuracy, brier
 from models.metrics.ranks import auc
+from models.progress import warn
 from models.provenance import versions
 from models.systems.alpha.calibration_file import CalibrationConfig, Recipe, plan_of
 from models.systems.alpha.cued import cut_cued, pairs_of, uncertain_cues
@@ -97,6 +99,8 @@ def calibrate(
     say = progress or (lambda done, text: None)
     say(0.0, "reading the recording")
     recording = open_recording(path)
+    require_paced(recording)
+    warn(say, 0.0, recording.defects)
     plan = plan_of(config, base, recording.signal)
     recipe, signal = plan.recipe, plan.signal
     running = plan.pipeline.start(signal)

@@ -37,6 +37,7 @@ from models.drawings.eye_pictures import draw_eyes
 from models.export import export_generator
 from models.generators.interface import ImageGenerator, build, parameter_count
 from models.generators.regression import Curve, predict, regress
+from models.progress import warn
 from models.provenance import versions
 from models.settings import find_data_root
 from models.systems.alpha.evaluate import blocks_of, evaluate
@@ -100,6 +101,7 @@ def train(
     say(0.0, "reading recordings")
     recordings = open_states(config, find_data_root(data_root))
     warnings = [f"{r.settings.path}: {defect}" for r in recordings for defect in r.recording.defects]
+    warn(say, 0.0, warnings)
     signal = expected_signal(config, recordings)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     window = window_shape(config.readout, config.window, pipeline, signal)

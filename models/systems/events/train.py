@@ -23,6 +23,7 @@ from bci.decoder.spec import (
     SignalSpec,
 )
 from bci.signal.pipeline import Pipeline
+from models.progress import warn
 from models.provenance import versions
 from models.readouts.novelty import Novelty
 from models.systems.events.choice import settle
@@ -80,6 +81,7 @@ def train_events(
     drawing = open_drawing(config, root, path.resolve().parent)
     progress(0.0, "cutting epochs")
     trials = cut_trials(config, root)
+    warn(progress, 0.2, trials.defects)
     folds = folds_of(config, trials)
     progress(0.2, "scoring, beside shuffled classes")
     scores = score(config, trials, folds)

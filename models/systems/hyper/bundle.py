@@ -26,6 +26,7 @@ from bci.signal.run import Run
 from bci.signal.types import Signal
 from models.generators.frozen import for_decoder
 from models.generators.package import GeneratorPackage
+from models.insilico.scans import MASK
 from models.provenance import versions
 from models.readouts.export import export_readout, from_window
 from models.readouts.interface import Readout
@@ -39,6 +40,7 @@ Pictures = NDArray[np.uint8]
 #: Files of a folder of stimuli beside its pictures: the latent of each, and the pictures that scaled responses.
 LATENTS, REFERENCE = "latents.json", "reference.npy"
 _STIMULI = re.compile(rf"\d{{3,}}\.png|{re.escape(LATENTS)}|{re.escape(REFERENCE)}")
+_SCAN = re.compile(rf"(reference|{MASK})\.nii\.gz")
 
 _PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime")
 
@@ -51,16 +53,24 @@ def require_stimuli_place(folder: Path) -> None:
     ConfigError
         Naming what it holds.
     """
+    _require_ours(
+        "stimuli", folder, _STIMULI, f"stimuli to replace (pictures by number, {LATENTS}, {REFERENCE})"
+    )
+
+
+def require_scan_place(folder: Path) -> None:
+    """Refuse a place for reference volume and mask that holds something else, as `require_stimuli_place`."""
+    _require_ours("scan", folder, _SCAN, f"a reference volume to replace (reference.nii.gz, {MASK}.nii.gz)")
+
+
+def _require_ours(key: str, folder: Path, ours: re.Pattern[str], what: str) -> None:
     if not folder.exists():
         return
-    others = (
-        sorted(p.name for p in folder.iterdir() if not _STIMULI.fullmatch(p.name)) if folder.is_dir() else []
-    )
+    others = sorted(p.name for p in folder.iterdir() if not ours.fullmatch(p.name)) if folder.is_dir() else []
     if others or not folder.is_dir():
         came = f"it holds {others[0]!r}" if others else "it is no folder"
         raise ConfigError(
-            f"stimuli = {folder}: expected a new folder, or one of stimuli to replace (pictures by number, "
-            f"{LATENTS}, {REFERENCE}), but {came}. Choose another place."
+            f"{key} = {folder}: expected a new folder, or one of {what}, but {came}. Choose another place."
         )
 
 

@@ -10,6 +10,7 @@ Nothing that comes of it is a measurement of a brain.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,14 @@ from models.readouts.interface import Readout
 from models.readouts.size import LatentSize, size_by_pictures
 from models.readouts.voxels import VoxelMask, choose_voxels
 from models.systems.hyper.betas import beta_scores
-from models.systems.hyper.bundle import bundle_of, require_stimuli_place, with_mask, write_scan, write_stimuli
+from models.systems.hyper.bundle import (
+    bundle_of,
+    require_scan_place,
+    require_stimuli_place,
+    with_mask,
+    write_scan,
+    write_stimuli,
+)
 from models.systems.hyper.settings import HyperConfig, load_hyper
 from models.systems.hyper.training_record import training_record
 from models.systems.system import check_worth
@@ -85,6 +93,8 @@ def train_hyper(
     config = load_hyper(path)
     require_place(out)
     require_stimuli_place(config.stimuli)
+    if config.scan is not None:
+        require_scan_place(config.scan)
     package = GeneratorPackage.load(config.generator)
     random = np.random.default_rng(config.seed)
     plan = design(config, package.spec.latent, random)
@@ -128,13 +138,14 @@ def train_hyper(
             *((mask, readout) if part is fitted else fit_readout(config, part, package)), size
         ),
     )
-    # The stimuli take their place only once the bundle that goes with them has.
-    with replaced(config.stimuli) as stimuli:
-        write_stimuli(stimuli, pictures[plan.test], latents[plan.test], reference)
+    # Stimuli, reference and mask take their places only once the bundle that goes with them has.
+    with ExitStack() as places:
+        write_stimuli(
+            places.enter_context(replaced(config.stimuli)), pictures[plan.test], latents[plan.test], reference
+        )
+        if config.scan is not None:
+            write_scan(places.enter_context(replaced(config.scan)), run, config.participant.tr)
         scores["hash"] = save_bundle(out, spec, files).hash
-    if config.scan is not None:
-        with replaced(config.scan) as scan:
-            write_scan(scan, run, config.participant.tr)
     return scores
 
 

@@ -24,6 +24,7 @@ from bci.decoder.spec import (
     WindowSpec,
 )
 from bci.signal.pipeline import Pipeline
+from models.progress import warn
 from models.provenance import versions
 from models.readouts.novelty import Novelty
 from models.systems.numbers.drawing import GRAPH, NumberDrawing, open_drawing
@@ -80,6 +81,7 @@ def train_numbers(
     drawing = open_drawing(config, root, path.resolve().parent)
     progress(0.0, "cutting windows")
     trials = cut_windows(config, root)
+    warn(progress, 0.2, trials.defects)
     folds = contiguous_folds(trials, np.arange(len(trials)), config.folds)
     progress(0.2, "scoring, beside the number shifted in time")
     scores = score(config, trials, folds)

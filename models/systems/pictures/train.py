@@ -20,6 +20,7 @@ from models.generators.package import GeneratorPackage
 from models.metrics.calibration import falls_with_confidence
 from models.metrics.identification import headline, identify
 from models.metrics.latents import cosine, r_squared
+from models.progress import warn
 from models.readouts.family import build_readout
 from models.readouts.folds import about_one_centre
 from models.readouts.interface import Readout
@@ -84,6 +85,7 @@ def train_pictures(
     package = GeneratorPackage.load(config.generator)
     progress(0.0, "cutting epochs")
     trials = cut_pictures(config, root, package.spec.latent)
+    warn(progress, 0.3, trials.defects)
     progress(0.3, "scoring on pictures that were not fitted on")
     predicted = predict(config, trials, package)
     scores, claim = score(config, trials, predicted)

@@ -23,6 +23,7 @@ from bci.decoder.spec import (
 )
 from bci.errors import RecordingError
 from bci.signal.pipeline import Pipeline
+from models.progress import warn
 from models.provenance import versions
 from models.readouts.novelty import Novelty
 from models.settings import find_data_root
@@ -76,6 +77,7 @@ def train_rhythm(
     require_place(out)
     progress(0.0, "cutting windows")
     trials = cut_rhythm(config, find_data_root(data_root))
+    warn(progress, 0.2, trials.cut.defects)
     if not np.abs(trials.analytic).max() > 0:
         raise RecordingError(
             f"expected a rhythm in {config.target.channel}, came a channel that does not vary. Name another in "

@@ -13,7 +13,7 @@ from test_moment import WELL
 
 from bci.config.page import PageSettings
 from bci.control.mqtt.ports import free_port
-from bci.control.page.login import PasswordHash
+from bci.control.page.password import PasswordHash
 from bci.control.page.recorded import RecordedModel
 from bci.control.page.server import PageServer
 from bci.errors import ConfigError, ProgramError

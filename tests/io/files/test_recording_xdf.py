@@ -10,6 +10,7 @@ import pytest
 import pyxdf
 
 from bci.errors import RecordingError
+from bci.io.files.pace import paced_at, require_paced
 from bci.io.files.recording import chunks, open_recording
 from bci.io.files.to_mne import channels_of
 from bci.io.files.xdf.writer import XdfWriter
@@ -194,6 +195,23 @@ def test_packets_stamped_on_arrival_are_one_run_and_their_times_those_of_their_e
     # pyxdf alone puts the first sample where the middle of its packet arrived, half a packet late.
     zero = float(stamps[0]) - recording.times(0, 1)[0]
     assert zero == pytest.approx(float(stamps[0]))
+
+
+def test_a_rate_that_the_stamps_contradict_is_refused_where_it_is_decoded_and_may_be_given(
+    tmp_path: Path,
+) -> None:
+    """An amplifier that says 100 Hz and sends 50: a filter made for 100 Hz would be an octave off."""
+    path = amp_alone(tmp_path / "a.xdf", 50 + np.delete(np.arange(3000), slice(900, 960)) / 50)
+    recording = open_recording(path)
+    assert paced_at(recording) == pytest.approx(50)
+    with pytest.raises(RecordingError, match=r"100 samples a second were expected, 50 came .*: rate = 50\."):
+        require_paced(recording)
+    given = open_recording(path, rate=50)
+    require_paced(given)
+    assert (given.signal.rate, len(given.segments)) == (50, 2)
+    assert not any("by its stamps" in words for words in given.defects)
+    with pytest.raises(RecordingError, match="states its own rate"):
+        open_recording(path, rate=60)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from bci.io.files.xdf.chunks import CheckedChunks, check_chunks
 from bci.io.files.xdf.streams import choose, described, is_own, markers_of, nominal_of, speed_of
 from bci.io.files.xdf.times import taken
 from bci.io.files.xdf.uncertain import with_uncertainty
-from bci.signal.quality.stamping import in_seconds
+from bci.signal.quality.stamping import UNEVEN_RATE, in_seconds
 from bci.signal.rates import is_plausible
 from bci.signal.types import Event, Signal, Times
 from bci.signal.units import unit_name
@@ -54,8 +54,10 @@ def open_xdf(
     ----------
     path : Path
         The file.
-    rate, unit
-        Must agree with the file where it states them.
+    rate
+        Of a stream that states none; or that its stamps have, where it states another.
+    unit
+        Must agree with the file where it states one.
     channels : sequence of str, optional
         Names, for a stream that has none.
     stream : str, optional
@@ -71,15 +73,13 @@ def open_xdf(
     loaded = _load(path, walk.sound, defects)
     chosen = choose(path.name, loaded, stream, rate)
     info = chosen["info"]
-    nominal = nominal_of(chosen) or rate
-    assert nominal is not None
     labels, stated = described(path.name, chosen, channels, defects)
-    agree(path.name, "rate", rate, nominal)
     if stated:
         agree(path.name, "unit", unit_name(unit) if unit is not None else None, stated)
 
     speed = speed_of(info)
     samples, stamps = chosen["time_series"], np.array(chosen["time_stamps"], np.float64)
+    nominal = _nominal(path.name, nominal_of(chosen), rate, stamps, speed)
     scale, counted = in_seconds(stamps, nominal * speed)
     if scale != 1:
         defects.append(
@@ -134,6 +134,30 @@ def open_xdf(
         header=_plain(info),
         simulated=_says(info, "simulated") == "true",
     )
+
+
+def _nominal(name: str, stated: float, given: float | None, stamps: Times, speed: float) -> float:
+    """Return the rate of a stream, hertz: as it states it, or one that is given, where it states none or another one.
+
+    Raises
+    ------
+    RecordingError
+        If the rate that is given contradicts the stream's, and its stamps do not say that it is right.
+    """
+    if given is None or given == stated:
+        return stated
+    if stated and not _paced_at(given, stamps, speed):
+        agree(name, "rate", given, stated)
+    return given
+
+
+def _paced_at(rate: float, stamps: Times, speed: float) -> bool:
+    """Whether stamps say this rate, from second to second: the few seconds that hold a hole do not count."""
+    second = max(1, round(rate))
+    steps = stamps[second::second] - stamps[:-second:second]
+    scale, _ = in_seconds(stamps, rate * speed)
+    paced = second * scale / (float(np.median(steps)) * speed) if len(steps) and np.median(steps) > 0 else 0.0
+    return abs(paced / rate - 1) < UNEVEN_RATE
 
 
 def _beside(
