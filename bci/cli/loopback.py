@@ -1,7 +1,6 @@
 """`bci latency --loopback`: how late the amplifier's stamps are, by pulses that one of its channels records."""
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from bci.cli.output import Output, styled
 from bci.config.experiment import TextSettings
 from bci.config.session import SessionConfig, load_session
 from bci.config.stream import StreamSettings
+from bci.decoder.pattern import MarkerPattern
 from bci.errors import ConfigError, RecordingError
 from bci.session.loopback import Loopback, measure
 from bci.session.onset import read_light
@@ -178,13 +178,13 @@ def _flips(recorded: RecordedSession) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _marked(recorded: RecordedSession, pattern: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return when the markers came that say when a pulse came; those of uncertain time are left out."""
     try:
-        wanted = re.compile(pattern)
-    except re.error as error:
+        wanted = MarkerPattern(pattern)
+    except ValueError as error:
         raise ConfigError(
             f"--pulse-markers: a regular expression was expected, came {pattern!r}: {error}"
         ) from None
     rows = recorded.table("markers")
-    times = [float(row["time"]) for row in rows if wanted.fullmatch(row["text"])]
+    times = [float(row["time"]) for row in rows if wanted.matches(row["text"])]
     if not times:
         texts = ", ".join(sorted({row["text"] for row in rows})[:8]) or "none"
         raise RecordingError(f"no marker matches {pattern!r}; the session received: {texts}.")

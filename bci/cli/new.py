@@ -8,8 +8,9 @@ import typer
 
 from bci.cli.output import Output, use
 from bci.cli.run import Json, has_screen
-from bci.errors import BciError, ConfigError, StreamNotFound
+from bci.errors import BciError, BundleError, ConfigError, StreamNotFound
 from bci.io.files.folder import safe_name
+from bci.io.files.regular import require_regular
 
 if TYPE_CHECKING:
     from bci.io.lsl.metadata import StreamInfo
@@ -167,6 +168,7 @@ def _bundle_for(signal: "Signal") -> tuple[str | None, list[str]]:
         for described in sorted(above.glob(f"*/{DESCRIPTION}")) if above.is_dir() else ():
             folder = described.parent
             try:
+                require_regular(described, BundleError)
                 spec = BundleSpec.from_json(described.read_bytes(), str(described))
                 if spec.scores.get("simulated"):
                     continue  # it decodes a simulated participant, and no other stream

@@ -157,7 +157,7 @@ class EvolutionSettings(ProtocolSettings):
     def placed(self, folder: Path) -> Self:
         """Return the same settings with the paths where they are, beside the file or, of a bundle, elsewhere."""
         places = {
-            "folder": None if self.folder is None else folder / self.folder,
+            "folder": self.folder and locate(self.folder, folder, "stimuli"),
             "drawn_by": None if self.drawn_by is None else locate(self.drawn_by, folder, "bundles"),
             "also_drawn_by": self.also_drawn_by and locate(self.also_drawn_by, folder, "bundles"),
         }

@@ -151,7 +151,7 @@ class NeurofeedbackSettings(ProtocolSettings):
     def placed(self, folder: Path) -> Self:
         """Return the same settings with the folders where they are, beside the file or elsewhere."""
         found = {"folder": self.folder and locate(self.folder, folder, "stimuli")}
-        return self.model_copy(update=found | {"yoked_to": self.yoked_to and folder / self.yoked_to})
+        return self.model_copy(update=found | {"yoked_to": self.yoked_to and locate(self.yoked_to, folder)})
 
     @model_validator(mode="after")
     def _all_is_there(self) -> Self:

@@ -96,7 +96,7 @@ class ReplaySettings(_Source):
     """Unit of the values, for files that do not say."""
     stream: str | None = None
     """Which stream of an XDF file, by name."""
-    events: Path | None = None
+    events: PathText | None = None
     """A file of events (``-eve.fif``, BIDS ``events.tsv``, a table) in place of the recording's own markers; absent
     means the one beside it that is named like it, where the recording has none."""
 

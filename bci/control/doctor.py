@@ -21,6 +21,8 @@ OPTIONAL = (
     ("BIDS", "bids", "mne-bids", "sessions run, bci export does not"),
     ("EEGLAB", "eeglab", "pymatreader", "recordings play, .set files in MATLAB's version 7.3 do not"),
     ("Control", "broker", "aiomqtt", "sessions run, bci run --control does not"),
+    ("Operator's page", "page", "bokeh", "sessions run, bci page and bci run --page do not"),
+    ("Scanner", "fmri", "nibabel", "sessions run, volumes of a scanner are not read"),
     ("Riemannian readouts", "eeg", "pyriemann", "other readouts are trained"),
     ("Amplifiers", "devices", "brainflow", "sessions run, bci device does not"),
     ("Cluster", "cluster", "distributed", "bci compare runs on this machine alone"),

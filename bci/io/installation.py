@@ -1,11 +1,14 @@
 """An installation is how this project came to this machine, a checkout or a wheel: the lines that mend it follow."""
 
+import importlib.util
 import json
 import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from bci.errors import ConfigError
 
 #: What the project is called by installers.
 PROJECT = "closed-loop-bci"
@@ -48,6 +51,33 @@ def quoted(text: str, system: str = os.name) -> str:
     """
     sign = '"' if system == "nt" else "'"
     return f"{sign}{text}{sign}"
+
+
+def require_packages(doing: str, packages: Sequence[str], extra: str, otherwise: str) -> None:
+    """Check that what an extra brings is there; nothing is imported.
+
+    Parameters
+    ----------
+    doing : str
+        What needs it, in words: ``"control over MQTT"``.
+    packages : sequence of str
+        Names to import.
+    extra : str
+        The extra that has them.
+    otherwise : str
+        What to do without it, behind "or".
+
+    Raises
+    ------
+    ConfigError
+        If one is missing.
+    """
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"{doing} needs {' and '.join(missing)}, expected beside this program: {install_line(extra)}. Or "
+            f"{otherwise}."
+        )
 
 
 def missing_extra(doing: str, package: str | None, extras: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from bci.errors import DataError
 from bci.io.files.npy import load_array
+from bci.io.files.regular import require_regular
 from models.datasets.plain_pickle import as_floats, load_plain
 from models.datasets.trials import Stimuli, Trials
 
@@ -95,6 +96,8 @@ def load_pictures(folder: Path, n: int) -> NDArray[np.uint8]:
     pictures = []
     for i in range(n):
         path = folder / f"{i}.png"
+        if path.exists():
+            require_regular(path, DataError)
         try:
             with Image.open(path) as image:
                 if max(image.size) > _LARGEST_SIDE:

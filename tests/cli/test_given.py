@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -258,6 +259,32 @@ def test_files_that_a_session_names_are_looked_for_beside_it_then_shipped_then_u
     assert (config.run.design, config.run.masks["roi"]) == (data / "design.tsv", data / "mask.npy")  # type: ignore[union-attr]
     (file.parent / "eeg.npy").write_text("")
     assert load_session(file).source.file == file.parent / "eeg.npy"  # type: ignore[union-attr]
+
+
+def test_every_file_that_a_session_can_name_is_looked_for_under_bci_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bci.config.faults import sections_of
+    from bci.config.session import SessionConfig
+
+    (tmp_path / "data" / "thing").mkdir(parents=True)
+    monkeypatch.setenv("BCI_DATA", str(tmp_path / "data"))
+    tried = set()
+    for section, model in sections_of(SessionConfig):
+        fields = {name: str(field.annotation) for name, field in model.model_fields.items()}
+        paths = [name for name, kind in fields.items() if "Path" in kind and not kind.startswith("dict")]
+        if paths and hasattr(model, "placed"):
+            named: Any = model.model_construct(**dict.fromkeys(paths, Path("thing")))
+            for name in paths:
+                assert getattr(named.placed(tmp_path), name) == tmp_path / "data" / "thing", (section, name)
+                tried.add(f"{section}.{name}")
+    assert {
+        "experiment.folder",
+        "experiment.yoked_to",
+        "decoder.bundle",
+        "run.reference",
+        "page.key",
+    } <= tried
 
 
 def test_a_bundle_s_place_that_holds_a_generator_or_nothing_is_said_in_words(tmp_path: Path) -> None:

@@ -86,9 +86,14 @@ def test_sines_of_more_values_than_can_be_sent_are_refused() -> None:
 
 @pytest.mark.parametrize("path", ["x" * 300, "a/" * 3000, "a\0b"])
 def test_a_path_that_no_file_system_has_is_refused_by_its_key(path: str) -> None:
-    words = refused({**SESSION, "decoder": {"bundle": path}})
-    assert "bundle: expected a path of at most" in words
-    assert len(words) < 1000
+    played = {"kind": "replay", "file": "a.xdf", "events": path}
+    for changed, key in (
+        ({"decoder": {"bundle": path}}, "bundle"),
+        ({"stream": {}, "source": played}, "events"),
+    ):
+        words = refused({**SESSION, **changed})
+        assert f"{key}: expected a path of at most" in words
+        assert len(words) < 1000
 
 
 def test_a_pipeline_of_two_thousand_filters_is_refused() -> None:

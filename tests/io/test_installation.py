@@ -1,6 +1,8 @@
 """The line that installs what is missing fits how the project was installed, and keeps its brackets."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -62,8 +64,25 @@ def test_the_extras_that_are_named_exist() -> None:
 def test_the_doctor_names_every_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_installed", lambda name: False)
     fixes = " ".join(finding.fix for finding in doctor.examine())
-    for extra in ("cpu", "gpu", "train", "bids", "cluster"):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    for extra in set(extras) - {"dev", "peers"}:  # what tests and benchmarks need
         assert f"[{extra}]" in fixes, extra
+
+
+def test_no_repair_line_is_written_for_one_kind_of_installation_alone() -> None:
+    """A line that installs extras is `install_line`'s: it knows whether a wheel or a checkout is there."""
+    fixed = re.compile(r"(closed-loop-bci|['\" ]\.)\[[a-z]")
+    found = {
+        path.relative_to(ROOT).as_posix(): [
+            node.value
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and fixed.search(node.value)
+        ]
+        for room in ("bci", "models", "stimuli")
+        for path in (ROOT / room).rglob("*.py")
+        if path != Path(installation.__file__)
+    }
+    assert not {name: texts for name, texts in found.items() if texts}
 
 
 def test_importing_it_needs_no_package_of_an_extra() -> None:

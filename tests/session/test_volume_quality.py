@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,18 @@ def test_a_pulse_of_a_recording_is_taken_out_of_each_slice(run: Run, tmp_path: P
     assert after > 1.4 * before
     with pytest.raises(ConfigError, match="expected a channel 'heart', came pulse"):
         without.with_physiology(tmp_path / "body.csv", "heart", None, 5.0)
+
+
+def test_a_condition_with_a_slash_is_a_file_of_the_folder(surveyed: Surveyed, tmp_path: Path) -> None:
+    pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
+    from bci.io.volumes.quality_page import write_quality
+
+    one = surveyed.contrasts["faces"]
+    found = replace(surveyed, contrasts=dict.fromkeys(("../faces", "face/left", "face_left"), one))
+    made = write_quality(tmp_path / "out", "r", found, planted.AFFINE, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert sorted(made["files"]) == sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert sum(name.endswith("_t.nii.gz") for name in made["files"]) == 3
 
 
 def test_the_command_writes_page_numbers_and_maps(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """What control over MQTT needs beside the session's own packages: those of the extra ``broker``."""
 
-import importlib.util
-
-from bci.errors import ConfigError
+from bci.io.installation import require_packages
 
 
 def require_mqtt(*, embedded: bool) -> None:
@@ -13,10 +11,5 @@ def require_mqtt(*, embedded: bool) -> None:
     ConfigError
         If one is missing.
     """
-    names = ("aiomqtt", "amqtt") if embedded else ("aiomqtt",)
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"control over MQTT needs {' and '.join(missing)}, expected beside this program. Install the extra: pip "
-            "install 'closed-loop-bci[broker]', or leave --control and [control] out."
-        )
+    packages = ("aiomqtt", "amqtt") if embedded else ("aiomqtt",)
+    require_packages("control over MQTT", packages, "broker", "leave --control and [control] out")

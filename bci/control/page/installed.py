@@ -1,8 +1,6 @@
 """What the operator's page needs beside the session's own packages: those of the extra ``page``."""
 
-import importlib.util
-
-from bci.errors import ConfigError
+from bci.io.installation import require_packages
 
 
 def require_page() -> None:
@@ -13,9 +11,5 @@ def require_page() -> None:
     ConfigError
         If one is missing.
     """
-    missing = [name for name in ("bokeh", "prometheus_client") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"the operator's page needs {' and '.join(missing)}, expected beside this program. Install the extra: pip "
-            "install 'closed-loop-bci[page]', or leave --page and [page] out."
-        )
+    packages = ("bokeh", "prometheus_client")
+    require_packages("the operator's page", packages, "page", "leave --page and [page] out")

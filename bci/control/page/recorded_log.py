@@ -24,7 +24,7 @@ class RecordedLog:
 
     def __init__(self, path: Path) -> None:
         try:
-            text = path.read_text("utf-8", errors="replace")
+            text = path.read_text("utf-8", errors="replace") if path.is_file() else ""
         except OSError:
             text = ""
         self._lines = [line for line in text.split("\n") if line]

@@ -56,6 +56,8 @@ class Redrawing:
 
 def file_picture(path: Path) -> Picture | None:
     """Return the picture in a file, small; None where it is gone or no picture."""
+    if not path.is_file():
+        return None
     try:
         with Image.open(path) as image:
             image.thumbnail((_LONGEST, _LONGEST))

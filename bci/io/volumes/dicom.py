@@ -44,6 +44,9 @@ _BROKEN = (
 
 _MOST_VOXELS = 1 << 27
 
+#: The transfer syntax of a file that is packed as a whole. pydicom unpacks it whatever it grows to.
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+
 
 def read_dicom(content: bytes) -> list[Volume] | list[SliceImage]:
     """Return the volumes in a DICOM file, or the one slice.
@@ -61,6 +64,10 @@ def read_dicom(content: bytes) -> list[Volume] | list[SliceImage]:
     RecordingError
         If it is no DICOM image of magnetic resonance, or ends before its pixels begin.
     """
+    if _DEFLATED in content:
+        raise RecordingError(
+            "the file is deflated as a whole, which no scanner does, and may unpack to anything. Save it uncompressed."
+        )
     settings = pydicom_settings.settings
     settings.reading_validation_mode = pydicom_settings.IGNORE
     try:
@@ -101,7 +108,7 @@ def _pixels(dataset: Any, frames: int) -> Stored:
         raise RecordingError("the file ends before its pixels begin")
     shape = (frames, int(dataset.Rows), int(dataset.Columns))
     transfer = dataset.file_meta.TransferSyntaxUID
-    if transfer.is_compressed and not transfer.is_deflated:
+    if transfer.is_compressed:
         values = np.asarray(dataset.pixel_array).reshape(shape)
         return Stored(values, values.size)
     order = ">" if transfer == ExplicitVRBigEndian else "<"

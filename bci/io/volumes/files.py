@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from bci.errors import RecordingError
+from bci.io.files.regular import require_regular
 from bci.io.volumes.dicom import read_dicom
-from bci.io.volumes.nifti import is_nifti, read_nifti
-from bci.io.volumes.volume import SliceImage, Volume, tail_of
+from bci.io.volumes.nifti import MOST_BYTES, is_nifti, read_nifti
+from bci.io.volumes.volume import SliceImage, Volume, refusing, tail_of
 
 #: What is in an image, or on the way into one, and can be passed over by name.
 _PASSED = (
@@ -43,6 +44,7 @@ def read_image(path: Path) -> Pieces:
     RecordingError
         If it is no image, or not whole yet; the file is named by the end of its name alone, which may hold a person's.
     """
+    require_regular(path, refusing(path), largest=MOST_BYTES)
     try:
         content = path.read_bytes()
     except OSError as error:

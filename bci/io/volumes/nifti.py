@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import RecordingError
-from bci.io.volumes.volume import ImagingSeries, Volume
+from bci.io.files.regular import require_regular
+from bci.io.volumes.volume import ImagingSeries, Volume, refusing
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -25,7 +27,11 @@ _BROKEN = (
 #: Seconds in one of NIfTI's units of time.
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 
-_MOST_BYTES = 1 << 31
+#: The most voxels of a volume: a header can claim any number, and they are allocated as it says.
+_MOST_VOXELS = 1 << 27
+
+#: The most bytes that a file of images may have, or unpack to, where it is read whole.
+MOST_BYTES = 1 << 31
 
 
 def is_nifti(path: Path) -> bool:
@@ -74,13 +80,14 @@ def nifti_bytes(values: NDArray[Any], affine: NDArray[np.float64], tr: float = f
 
 def _open(path: Path, content: bytes | None) -> Any:
     if content is None:
+        require_regular(path, refusing(path))
         return nibabel.load(path)
     if path.name.endswith(".gz"):
         with gzip.open(io.BytesIO(content)) as packed:
-            content = packed.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
+            content = packed.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
             raise RecordingError(
-                f"a NIfTI file of at most {_MOST_BYTES} bytes was expected, came a larger one"
+                f"a NIfTI file of at most {MOST_BYTES} bytes was expected, came a larger one"
             )
     image = nibabel.Nifti1Image if content[344:348] in (b"n+1\0", b"ni1\0") else nibabel.Nifti2Image
     return image.from_bytes(content)
@@ -90,6 +97,8 @@ def _volumes(path: Path, image: Any) -> Iterator[Volume]:
     shape = image.shape
     if len(shape) not in (3, 4):
         raise RecordingError(f"an image of three or four dimensions was expected, came {len(shape)}")
+    if math.prod(shape[:3]) > _MOST_VOXELS:
+        raise RecordingError(f"volumes of at most {_MOST_VOXELS} voxels are read, and this one says {shape}")
     header = image.header
     unit = _SECONDS.get(header.get_xyzt_units()[1], 1.0)
     tr = float(header["pixdim"][4]) * unit

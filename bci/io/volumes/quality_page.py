@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bci.io.files.cells import cell
-from bci.io.files.folder import write_json, write_whole
+from bci.io.files.folder import path_name, write_json, write_whole
 from bci.io.files.page import document, escape, facts, header, inline, picture, table
 from bci.io.volumes.nifti import nifti_bytes
 from bci.io.volumes.reference import masks_picture
@@ -66,7 +66,7 @@ def write_quality(
     """
     out.mkdir(parents=True, exist_ok=True)
     maps = {"tsnr": found.tsnr, "tsnr_cleaned": found.cleaned}
-    for contrast, one in found.contrasts.items():
+    for contrast, one in zip(_file_names(list(found.contrasts)), found.contrasts.values(), strict=True):
         maps |= {f"{contrast}_t": one.t, f"{contrast}_percent": one.effect}
     for called, values in maps.items():
         whole = nifti_bytes(np.nan_to_num(values), affine, math.nan)
@@ -84,6 +84,22 @@ def write_quality(
 _STYLE = (
     "figure.wide img { width: 100%; } td:last-child, th:last-child { text-align: left; white-space: normal; }"
 )
+
+
+def _file_names(contrasts: Sequence[str]) -> list[str]:
+    """Return each contrast as a part of a file's name, different ones: a design's conditions may hold a slash.
+
+    >>> _file_names(["faces", "faces/left", "faces_left", "../x"])
+    ['faces', 'faces_left', 'faces_left-2', '_x']
+    """
+    names: list[str] = []
+    for contrast in contrasts:
+        plain = name = path_name(contrast)
+        number = 2
+        while name in names:
+            name, number = f"{plain}-{number}", number + 1
+        names.append(name)
+    return names
 
 
 def _kinds(found: Surveyed) -> dict[str, NDArray[np.bool_]]:

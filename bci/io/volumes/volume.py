@@ -4,12 +4,15 @@ Nothing in them names a person: pixels, geometry, timing and unique identifiers 
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bci.errors import RecordingError
 
 #: How far two affines may differ and still be the same geometry, millimetres.
 SAME_MM = 1e-3
@@ -188,3 +191,8 @@ def tail_of(path: Path) -> str:
     found = re.search(r"([._-]?\d[\d._-]*)?(\.[A-Za-z]{1,5}(\.gz)?)?$", path.name)
     tail = found.group(0) if found else ""
     return f"…{tail}" if tail != path.name else tail
+
+
+def refusing(path: Path) -> Callable[[str], RecordingError]:
+    """Return what makes the error of words about a file, which stands in them as `tail_of` names it."""
+    return lambda words: RecordingError(words.replace(str(path), tail_of(path)))

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError
+from bci.io.installation import missing_extra
 from models.export import GraphParts
 from models.matrix_functions import add_logarithm, inverse_root, logarithm
 
@@ -71,10 +72,7 @@ class TangentSpace:
             from pyriemann.geometry.mean import mean_riemann
             from pyriemann.spatialfilters import Xdawn
         except ImportError:
-            raise ConfigError(
-                "the readout 'tangent_space' is fitted by pyriemann, which is not installed. "
-                "Install the extra eeg: pip install -e '.[eeg]'"
-            ) from None
+            raise ConfigError(missing_extra("the readout 'tangent_space'", "pyriemann", ["eeg"])) from None
         rows = _rows(epochs)
         if rows.shape[2] < filters:
             raise ConfigError(

@@ -16,6 +16,8 @@ from bci.cli.app import app
 from bci.config.session import load_session
 from bci.config.sources import InSilicoSpec
 from bci.config.toml import read_toml
+from bci.control.page.recorded_log import RecordedLog
+from bci.control.page.redrawing import file_picture
 from bci.decoder.bundle import Bundle
 from bci.errors import BciError, ConfigError, RecordingError
 from bci.io.files import npy
@@ -28,6 +30,7 @@ from bci.live.insilico import open_participant
 from bci.session.recorded import RecordedSession
 from bci.session.rows import read_rows
 from bci.session.session_time import load_stream
+from models.datasets.hyper import load_pictures as load_faces
 from stimuli.protocols.pictures import load_latents, load_pictures
 
 pytestmark = [
@@ -59,6 +62,16 @@ def folder(path: Path) -> None:
 
 
 KINDS = {pipe: "a named pipe", endless: "a device", socket_of: "a socket", folder: "a folder"}
+
+
+def scanned(path: Path) -> object:
+    """Read a scanner's image, whole or volume by volume."""
+    pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
+    from bci.io.volumes.files import read_image
+    from bci.io.volumes.nifti import walk_nifti
+
+    return list(walk_nifti(path)) if path.suffix == ".nii" else read_image(path)
+
 
 #: What opens a file that a user or another file names, and what that file is called.
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -92,6 +105,9 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a bundle's description": ("bundle.json", lambda path: Bundle.load(path.parent)),
     "a stimulus": ("a.png", lambda path: load_pictures(path.parent, (8, 8))),
     "latents": ("latents.json", lambda path: load_latents(path.parent, ["a"], 1)),
+    "a scanner's image": ("001.dcm", scanned),
+    "a run of volumes": ("001.nii", scanned),
+    "a face of a release": ("0.png", lambda path: load_faces(path.parent, 1)),
 }
 
 
@@ -106,6 +122,14 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, name: str, make: Cal
     words = str(caught.value)
     assert called in words
     assert any(kind in words for kind in (KINDS[make], "regular file", "a link to")), words
+
+
+@pytest.mark.parametrize("make", [pipe, endless], ids=lambda make: make.__name__)
+def test_a_finished_session_s_page_waits_for_no_pipe(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    for called in ("log.txt", "001.png"):
+        make(tmp_path / called)
+    assert RecordedLog(tmp_path / "log.txt").until(0.0) == []
+    assert file_picture(tmp_path / "001.png") is None
 
 
 @pytest.mark.parametrize("verb", ["check", "run", "verify", "replay", "quality", "info", "latency", "train"])

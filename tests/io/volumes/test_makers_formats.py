@@ -1,7 +1,10 @@
 """Volumes of every maker's format are read as what was written, and no patient's tag goes further than the file."""
 
 import dataclasses
+import gzip
+import tracemalloc
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from bci.errors import RecordingError
 from bci.io.volumes.dicom import read_dicom
 from bci.io.volumes.files import read_image
+from bci.io.volumes.nifti import walk_nifti
 from bci.io.volumes.slices import SliceAssembler
 from bci.io.volumes.volume import ImagingSeries, SliceImage, Volume, tail_of
 from bci.sim.scanner.dicom import Numbering, write_enhanced, write_mosaic, write_slices
@@ -36,6 +40,34 @@ def test_a_mosaic_is_read_as_written_whichever_way_its_slices_run(descending: bo
     assert volume.series.slice_times == pytest.approx(SERIES.slice_times, abs=1e-6)
     assert np.array_equal(volume.data, phantom(SERIES, 4))
     assert volume.data.dtype == np.int16
+
+
+def test_a_file_that_unpacks_to_a_thousand_times_its_size_is_not_unpacked() -> None:
+    meta = b"\x02\x00\x10\x00UI\x16\x00" + b"1.2.840.10008.1.2.1.99"
+    bomb = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = bomb.compress(b"\x09\x00\x01\x00OB\x00\x00\x00\x00\x00\x04" + bytes(1 << 26)) + bomb.flush()
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordingError, match="deflated as a whole"):
+            read_dicom(bytes(128) + b"DICM" + meta + packed)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["1.nii", "1.nii.gz"])
+def test_a_header_that_claims_more_voxels_than_a_volume_has_allocates_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((32767, 32767, 32767))
+    header.set_data_dtype(np.float32)
+    header["vox_offset"] = 352
+    content = header.binaryblock + bytes(4 + 1000)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    for read in (read_image, lambda path: list(walk_nifti(path))):
+        with pytest.raises(RecordingError, match="134217728 voxels are read, and this one says"):
+            read(tmp_path / name)
 
 
 def test_a_made_mosaic_is_what_nibabel_reads_of_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A watched folder gives each image once it is whole, by notification or by looking."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -69,6 +70,18 @@ def test_what_is_no_image_is_given_up_in_words_that_name_no_person(tmp_path: Pat
     assert isinstance(words, str)
     assert words.startswith("…_0007.dcm")
     assert "Smith" not in words
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="PIPES NOT TESTED: needs a file system that has them")
+def test_a_pipe_in_the_folder_is_given_up_and_not_waited_for(tmp_path: Path) -> None:
+    clock = ManualClock(5.0)
+    with WatchedFolder(tmp_path, clock, notify=False, give_up=0.5) as watched:
+        os.mkfifo(tmp_path / "Smith_John_0007.dcm")
+        found: list[object] = []
+        for _ in range(12):
+            found += watched.poll()
+            clock.advance(0.1)
+    assert found == ["…_0007.dcm: expected a regular file, came a named pipe. Name a file on a disk."]
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
