@@ -27,7 +27,7 @@ class RecordedFile(Section):
     rate: Positive | None = None
     """Samples per second, for files that do not say (.npy, .npz)."""
     channels: tuple[str, ...] | None = None
-    """Channel labels, for files that do not say."""
+    """Channels to read, in this order; of a file that names none, labels for all."""
     unit: str | None = None
     """Unit of the values, for files that do not say."""
 

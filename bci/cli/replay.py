@@ -32,7 +32,7 @@ def replay(
         float | None, typer.Option(min=0.001, help="Samples per second, where the file does not say.")
     ] = None,
     channels: Annotated[
-        str | None, typer.Option(help="Channel labels, comma-separated, where it does not say.")
+        str | None, typer.Option(help="Channels of it, comma-separated; where it names none, labels for all.")
     ] = None,
     unit: Annotated[str | None, typer.Option(help="Unit of the values, where it does not say.")] = None,
     stream: Annotated[str | None, typer.Option(help="Which stream of an XDF file.")] = None,

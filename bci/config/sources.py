@@ -91,7 +91,7 @@ class ReplaySettings(_Source):
     rate: Rate | None = None
     """Samples per second, for files that do not say (.npy)."""
     channels: tuple[str, ...] | None = None
-    """Channel labels, for files that do not say."""
+    """Channels to read, in this order; of a file that names none, labels for all."""
     unit: str | None = None
     """Unit of the values, for files that do not say."""
     stream: str | None = None

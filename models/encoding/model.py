@@ -12,15 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.readouts.folds import run_folds
+from models.encoding.ridge import PictureRidge, scaled
 from models.readouts.scaling import Standard
 
 Floats = NDArray[np.float64]
 Runs = NDArray[np.intp]
 
-#: Penalties that are tried, of features scaled to one unit of power in all. The largest leave nothing: what a component
-#: does not answer to is predicted as its mean.
-_PENALTIES = tuple(10.0**power for power in range(-2, 6))
 #: Pictures whose answers are predicted at once.
 _BATCH = 5000
 
@@ -70,29 +67,24 @@ class EncodingModel:
         shrinkage : float, optional
             Of the noise covariance, 0 to 1; without it, as Ledoit and Wolf (2004).
         """
-        standard = Standard.of(features)
-        predicted, rows = np.empty_like(answers), cls._scaled(standard, features)
-        for kept, out in run_folds(runs, folds):
-            mean = answers[kept].mean(axis=0)
-            predicted[out] = mean + rows[out] @ _ridge(rows[kept], answers[kept] - mean)
-        mean = answers.mean(axis=0)
-        weights = _ridge(rows, answers - mean)
+        return cls.of(PictureRidge.of(features, runs, folds), answers, shrinkage)
+
+    @classmethod
+    def of(cls, ridge: PictureRidge, answers: Floats, shrinkage: float | None = None) -> "EncodingModel":
+        """Fit to answers, (n, components), to pictures whose features are already taken; as `fit` does."""
+        predicted, mean = ridge.held_out(answers), answers.mean(axis=0)
+        weights = ridge.weights(answers - mean)
         power = ((answers - mean) ** 2).mean(axis=0)
         errors = answers - predicted
         explained = 1 - (errors**2).mean(axis=0) / np.where(power > 0, power, 1.0)
-        return cls(standard, weights, mean, _covariance(errors, shrinkage), predicted, explained)
+        return cls(ridge.standard, weights, mean, _covariance(errors, shrinkage), predicted, explained)
 
     def __call__(self, features: NDArray[np.float32]) -> Floats:
         """Return the answers that are expected to pictures of these features: (n, features) to (n, components)."""
         parts = np.array_split(features, 1 + len(features) // _BATCH)
         return np.concatenate(
-            [self._scaled(self.features, part) @ self.weights + self.mean for part in parts]
+            [scaled(self.features, part) @ self.weights + self.mean for part in parts]
         )
-
-    @staticmethod
-    def _scaled(standard: Standard, features: NDArray[np.float32]) -> Floats:
-        rows: Floats = standard.forward(features.astype(np.float64)) / np.sqrt(features.shape[1])
-        return rows
 
 
 def _covariance(errors: Floats, shrinkage: float | None) -> Floats:
@@ -102,22 +94,3 @@ def _covariance(errors: Floats, shrinkage: float | None) -> Floats:
     fitted = LedoitWolf() if shrinkage is None else ShrunkCovariance(shrinkage=shrinkage)
     covariance: Floats = fitted.fit(errors).covariance_
     return covariance
-
-
-def _ridge(rows: Floats, answers: Floats) -> Floats:
-    """Return weights, (features, components), each component with the penalty that predicts left-out trials best."""
-    values, axes = np.linalg.eigh(rows @ rows.T)
-    values = np.maximum(values, 0)
-    along = axes.T @ answers
-    errors = []
-    for penalty in _PENALTIES:
-        kept = values / (values + penalty)
-        left_out = (answers - axes @ (kept[:, None] * along)) / (1 - (axes**2 @ kept))[:, None]
-        errors.append((left_out**2).sum(axis=0))
-    best = np.argmin(errors, axis=0)
-    weights = np.empty((rows.shape[1], answers.shape[1]))
-    for place, penalty in enumerate(_PENALTIES):
-        own = best == place
-        if own.any():
-            weights[:, own] = rows.T @ (axes @ (along[:, own] / (values + penalty)[:, None]))
-    return weights

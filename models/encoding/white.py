@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoding.model import EncodingModel
+from models.encoding.ridge import PictureRidge
 from models.readouts.principal import principal_axes
 
 Floats = NDArray[np.float64]
@@ -72,12 +73,13 @@ class WhiteEncoding:
         """
         middle = x.mean(axis=0)
         project = _principal(x - middle, components)
-        first = EncodingModel.fit(features, (x - middle) @ project, runs, shrinkage=_SHRINKAGE)
+        ridge = PictureRidge.of(features, runs)
+        first = EncodingModel.of(ridge, (x - middle) @ project, _SHRINKAGE)
         white = _root(first.noise)
         said = first.predicted @ white
         _, vectors = np.linalg.eigh(np.cov(said.T))
         project = project @ white @ vectors[:, ::-1][:, :axes]
-        model = EncodingModel.fit(features, (x - middle) @ project, runs)
+        model = EncodingModel.of(ridge, (x - middle) @ project)
         whiten = _root(model.noise)
         return cls(project @ whiten, -(middle @ project + model.mean) @ whiten, model, whiten)
 

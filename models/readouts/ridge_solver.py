@@ -68,6 +68,13 @@ def fit_ridge(features: Array, targets: Array, alphas: Sequence[float]) -> Ridge
     >>> fit.weights.round(6).tolist(), fit.intercept.round(6).tolist(), fit.alphas.tolist()
     ([[2.0]], [1.0], [1e-09])
     """
+    return _fit(features, targets, np.asarray(alphas, np.float64))
+
+
+def _fit(
+    features: Array, targets: Array, alphas: Floats, chosen: NDArray[np.intp] | None = None
+) -> RidgeFit:
+    """Fit as `fit_ridge` does; `chosen`, (targets,), says which penalty each target has, where that is known."""
     n = len(features)
     x_mean, y_mean = features.mean(0, dtype=np.float64), targets.mean(0, dtype=np.float64)
     y = targets - y_mean
@@ -76,8 +83,9 @@ def fit_ridge(features: Array, targets: Array, alphas: Sequence[float]) -> Ridge
     rotated = u.T @ y
     # What the features cannot reach is left as it is: K's null space, complete in the dual where u is square.
     beyond = y - u @ rotated if primal else np.zeros((1, 1))
-    chosen = _choose(s, u, rotated, beyond, np.asarray(alphas, np.float64), n)
-    best = np.asarray(alphas, np.float64)[chosen]
+    if chosen is None:
+        chosen = _choose(s, u, rotated, beyond, alphas, n)
+    best = alphas[chosen]
     dual = u @ (rotated / (s[:, None] + best))
     # X'c of the centred X: c sums to nearly nothing, and what it sums to is taken out.
     weights = features.T.astype(np.float64, copy=False) @ dual - np.outer(x_mean, dual.sum(0))
@@ -114,18 +122,13 @@ def fit_ridge_held_out(
     for part in parts:
         for row, alpha in enumerate(grid):
             table[row] += (part.errors(np.full(targets.shape[1], alpha)) ** 2).sum(0)
-    best = grid[table.argmin(0)]
+    chosen = table.argmin(0)
+    best = grid[chosen]
     errors = np.empty(targets.shape)
     for part in parts:
         errors[part.out] = part.errors(best)
-    fits = {
-        float(alpha): fit_ridge(features, targets[:, best == alpha], [float(alpha)])
-        for alpha in np.unique(best)
-    }
-    weights, intercept = np.empty((features.shape[1], targets.shape[1])), np.empty(targets.shape[1])
-    for alpha, fit in fits.items():
-        weights[:, best == alpha], intercept[best == alpha] = fit.weights, fit.intercept
-    return RidgeFit(weights, intercept, best, errors)
+    fit = _fit(features, targets, grid, chosen)
+    return RidgeFit(fit.weights, fit.intercept, best, errors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from bci.io.files.formats.arrays import open_array
 from bci.io.files.formats.brainvision_reader import open_brainvision
 from bci.io.files.formats.edf_reader import open_edf
 from bci.io.files.formats.events_beside import with_events
-from bci.io.files.formats.file import FileRecording, text_at
+from bci.io.files.formats.file import FileRecording, chosen, text_at
 from bci.io.files.formats.mne_raw import open_mne
 from bci.io.files.formats.table import open_table
 from bci.io.files.formats.volumes import open_volumes
@@ -135,7 +135,7 @@ def open_recording(
     rate : float, optional
         Samples per second, for a file that does not state them; must agree with one that does.
     channels : sequence of str, optional
-        Channel names, for a file without; must agree with a file that has them.
+        Channels to read, in this order, of a file that names its own; names for all of a file that does not.
     unit : str, optional
         Unit of the values, for a file that does not state it; must agree with one that does. Voltages read by MNE
         are always in microvolts, ``"uV"``.
@@ -149,11 +149,12 @@ def open_recording(
     Raises
     ------
     RecordingError
-        If the file is missing, no regular file, damaged, of no known format, claims more than it holds, or needs one
-        of the arguments above.
+        If the file is missing, no regular file, damaged, of no known format, claims more than it holds, needs one of the
+        arguments above, or has no channel of a name.
     """
     path = Path(path)
-    return judged(with_events(_open(path, rate, channels, unit, stream), path, events))
+    opened = chosen(_open(path, rate, channels, unit, stream), channels)
+    return judged(with_events(opened, path, events))
 
 
 def _open(

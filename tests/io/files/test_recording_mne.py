@@ -87,6 +87,22 @@ def test_what_the_file_states_cannot_be_overruled(eegmmidb: Path) -> None:
         open_recording(path, stream="EEG")
 
 
+def test_channels_are_chosen_by_any_spelling_of_their_names(eegmmidb: Path) -> None:
+    path = eegmmidb / "S001R02.edf"
+    every, few = open_recording(path), open_recording(path, channels=["O2", "EEG O1-REF", "Cz"])
+    assert few.signal.channels == ("O2", "EEG O1-REF", "Cz")
+    places = [every.signal.channels.index(label) for label in ("O2..", "O1..", "Cz..")]
+    assert np.array_equal(few.read(100, 900), every.read(100, 900)[:, places])
+    assert few.markers == every.markers
+    for asked, words in (
+        (["O1", "o1.."], "expected each channel once, came O1, o1"),
+        (["Oz", "O9"], r"'O9' names none of them"),
+        ([], "came none"),
+    ):
+        with pytest.raises(RecordingError, match=words):
+            open_recording(path, channels=asked)
+
+
 def test_a_status_channel_becomes_markers_and_is_no_channel_of_the_signal(tmp_path: Path) -> None:
     samples = RNG.integers(-1000, 1000, (64, 3))
     samples[:, 2] = 0x10000  # an amplifier's own flag, above the triggers

@@ -167,6 +167,7 @@ def test_one_missing_label_costs_no_other(tmp_path: Path) -> None:
     assert open_recording(path, channels=["Cz", "Pz"]).signal.channels == ("Cz", "Pz")
     with pytest.raises(RecordingError, match=r"its own channels, Cz, \(none\); Fz, Pz was given"):
         open_recording(path, channels=["Fz", "Pz"])
+    assert np.array_equal(open_recording(path, channels=["Cz"]).read(0, N), VALUES[:, :1])
 
 
 def test_equal_labels_are_said(tmp_path: Path) -> None:

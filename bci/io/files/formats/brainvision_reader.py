@@ -40,8 +40,10 @@ def open_brainvision(
     ----------
     path : Path
         The header.
-    rate, channels, unit
+    rate, unit
         Must agree with the file where it states them.
+    channels
+        Chosen among the file's by `bci.io.files.recording.open_recording`.
     stream
         Refused: the file holds one signal.
 
@@ -68,7 +70,6 @@ def open_brainvision(
     choice = played(labels, [c.unit if c.resolution else "" for c in header.channels], defects)
     names = unique([labels[i] for i in choice.picks], defects)
     agree(path.name, "rate", rate, header.rate)
-    agree(path.name, "channels", tuple(channels) if channels is not None else None, names)
     if choice.unit:
         agree(path.name, "unit", unit_name(unit) if unit is not None else None, choice.unit)
     breaks, markers = _markers(header, defects)

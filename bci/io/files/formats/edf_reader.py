@@ -33,8 +33,10 @@ def open_edf(
     ----------
     path : Path
         The file.
-    rate, channels, unit
+    rate, unit
         Must agree with the file where it states them.
+    channels
+        Chosen among the file's by `bci.io.files.recording.open_recording`.
     stream
         Refused: the file holds one signal.
 
@@ -68,7 +70,6 @@ def open_edf(
 
     names = unique([data[i].label for i in choice.picks], defects)
     agree(path.name, "rate", rate, hz)
-    agree(path.name, "channels", tuple(channels) if channels is not None else None, names)
     if choice.unit:
         agree(path.name, "unit", unit_name(unit) if unit is not None else None, choice.unit)
     reader = _Reader(header, most, [data[i] for i in choice.picks], choice.factors)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import RecordingError
+from bci.errors import ConfigError, RecordingError, nearest
 from bci.signal.foreign import on_one_line
-from bci.signal.labels import numbered
+from bci.signal.labels import find_channels, label_key, numbered
 from bci.signal.types import Event, Signal, Times
 
 Samples32 = NDArray[np.float32]
@@ -210,3 +210,38 @@ def agree(name: str, what: str, asked: object, stated: object) -> None:
         raise RecordingError(
             f"{name} states its own {what}, {stated!r}; {asked!r} was given. Leave it out: the file's is used."
         )
+
+
+def chosen(recording: FileRecording, channels: Sequence[str] | None) -> FileRecording:
+    """Return a recording of the channels that are asked for, in their order; all where none are.
+
+    Spellings of one channel (``O1``, ``O1..``, ``EEG O1-REF``) are the same; it is called as it is asked for.
+
+    Raises
+    ------
+    RecordingError
+        If the recording has no such channel, or two, or one is named twice.
+    """
+    stated = recording.signal.channels
+    if channels is None or tuple(channels) == stated:
+        return recording
+    if not channels:
+        raise RecordingError(f"{recording.name}: expected the names of channels, came none")
+    keys = Counter(map(label_key, channels))
+    if twice := [label for label in channels if keys[label_key(label)] > 1]:
+        raise RecordingError(f"{recording.name}: expected each channel once, came {listed(twice)}")
+    try:
+        places = np.array(find_channels(recording.signal, channels), np.intp)
+    except ConfigError:
+        has = Counter(map(label_key, stated))
+        wrong = next(label for label in channels if has[label_key(label)] != 1)
+        raise RecordingError(
+            f"{recording.name} states its own channels, {listed(stated, 80)}; {wrong!r} names "
+            f"{has[label_key(wrong)] or 'none'} of them{nearest(wrong, stated)}. Choose among these."
+        ) from None
+    every = recording.block
+    return replace(
+        recording,
+        signal=replace(recording.signal, shape=(len(places),), channels=tuple(channels)),
+        block=lambda first, end: every(first, end)[:, places],
+    )

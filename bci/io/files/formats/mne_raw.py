@@ -55,8 +55,10 @@ def open_mne(
     ----------
     path : Path
         The file, or the folder for formats that are one.
-    rate, channels, unit
+    rate, unit
         Must agree with the file where it states them.
+    channels
+        Chosen among the file's by `bci.io.files.recording.open_recording`.
 
     Raises
     ------
@@ -76,7 +78,6 @@ def open_mne(
     picks, factors = np.array(choice.picks), np.array(choice.factors)
     names = tuple(raw.ch_names[i] for i in choice.picks)
     agree(path.name, "rate", rate, hz)
-    agree(path.name, "channels", tuple(channels) if channels is not None else None, names)
     if choice.unit:
         agree(path.name, "unit", unit_name(unit) if unit is not None else None, choice.unit)
     stretches, annotated = _annotations(path, raw)

@@ -14,6 +14,7 @@ import numpy as np
 from bci.errors import RecordingError
 from bci.io.files.formats.file import listed, nested, text_at
 from bci.io.files.formats.units import NO_UNIT
+from bci.signal.labels import label_key
 from bci.signal.types import Event, code_of, number_text
 from bci.signal.units import channel_unit
 
@@ -154,7 +155,8 @@ def described(
     stream : mapping
         From pyxdf.
     channels : sequence of str, optional
-        Labels for channels that have none; they must agree with those that the stream states.
+        Labels for channels that have none, which must agree with those that the stream states; or some of these, in any
+        order, which change nothing here.
     defects : list of str
         Takes sentences on what is not stated.
 
@@ -186,7 +188,8 @@ def _labels(
     name: str, labels: Sequence[str], channels: Sequence[str] | None, defects: list[str]
 ) -> tuple[str, ...]:
     """Return a label for every channel: its own, the one that is given, or its number."""
-    if channels is not None:
+    own_keys = {label_key(label) for label in labels if label}
+    if channels is not None and not own_keys.issuperset(map(label_key, channels)):
         if len(channels) != len(labels):
             raise RecordingError(f"{name} has {len(labels)} channels and {len(channels)} names were given")
         if any(own and own != given for own, given in zip(labels, channels, strict=True)):
