@@ -42,24 +42,26 @@ def data(
     if system.find_data is None:
         raise ConfigError(
             f"{config} describes {system.about}: expected a training file whose recordings can be looked at without "
-            "training (kind 'events' or 'numbers'). `bci check` says whether this one can be trained."
+            "training (kind 'events' or 'numbers', 'pictures', 'rhythm', 'hyper-release'). `bci check` says whether this one can be "
+            "trained."
         )
     with needing(system.extra, "looking at training data"):
         found = system.find_data(config, data_root=data)
     output.table("Found", found.columns, found.rows)
     left = ", ".join(f"{n} {why}" for why, n in sorted(found.left_out.items())) or "nothing"
-    output.say(f"left out: {left}")
-    for words in found.defects:
+    said = [*([found.repeats] if found.repeats else []), f"left out: {left}", *found.defects]
+    for words in said:
         output.say(words)
     result = {
         "columns": found.columns, "rows": found.rows, "left_out": dict(found.left_out), "defects": found.defects,
+        "repeats": found.repeats,
     }  # fmt: skip
     if out is not None:
         from bci.io.files.page import escape, header
         from models.reports.writing import write_report
 
-        said = "".join(f"<p>{escape(words)}</p>" for words in (f"left out: {left}", *found.defects))
-        parts = [header("What a training file's recordings hold", config.stem, ""), found.figure, said]
+        lines = "".join(f"<p>{escape(words)}</p>" for words in said)
+        parts = [header("What a training file's recordings hold", config.stem, ""), found.figure, lines]
         page = write_report(out, f"Data: {config.stem}", parts, plain(result))
         output.say(f"page: {page}")
         result["page"] = str(page)

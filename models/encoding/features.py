@@ -2,7 +2,8 @@ r"""Features of pictures that early vision answers to: coarse brightness, oppone
 
 Energy is the modulus of log-Gabor filters (Field 1987) at four scales and six orientations, averaged over the cells of
 a coarse grid and compressed by a square root, as in encoding models of visual cortex (Kay et al. 2008; Nishimoto et al.
-2011). Features are of the picture alone: no latent enters.
+2011). Features are of the picture alone: no latent enters. Where the user has weights of a convolutional network, its
+layers are banks too (`models.encoding.layers`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError, nearest
+from models.encoding.layers import is_layer, layer_features
 
 Pictures = NDArray[np.uint8]
 Features = NDArray[np.float32]
@@ -59,11 +61,12 @@ def features_of(pictures: Pictures, banks: Sequence[str]) -> Features:
     Raises
     ------
     ConfigError
-        If there is no such bank, or a side of the pictures is no multiple of 8.
+        If there is no such bank or no such layer, or a side of the pictures is no multiple of 8.
     """
-    if unknown := [name for name in banks if name not in BANKS]:
+    if unknown := [name for name in banks if name not in BANKS and not is_layer(name)]:
         raise ConfigError(
-            f"expected banks of features {', '.join(BANKS)}, came {unknown[0]!r}{nearest(unknown[0], BANKS)}."
+            f"expected banks of features {', '.join(BANKS)}, or WEIGHTS/LAYER of a network, came {unknown[0]!r}"
+            f"{nearest(unknown[0], BANKS)}."
         )
     if pictures.shape[1] % _GRID or pictures.shape[2] % _GRID:
         raise ConfigError(
@@ -72,8 +75,12 @@ def features_of(pictures: Pictures, banks: Sequence[str]) -> Features:
     parts = []
     for first in range(0, len(pictures), _BATCH):
         part = pictures[first : first + _BATCH].astype(np.float32) / 255
-        parts.append(np.concatenate([BANKS[name](part) for name in banks], axis=1))
+        parts.append(np.concatenate([_features_of(part, name) for name in banks], axis=1))
     return np.concatenate(parts)
+
+
+def _features_of(pictures: Features, bank: str) -> Features:
+    return layer_features(bank, pictures) if is_layer(bank) else BANKS[bank](pictures)
 
 
 def _cells(maps: Features) -> Features:

@@ -23,6 +23,7 @@ from bci.errors import ConfigError, DataError
 from models.encoding.choice import choose_banks
 from models.encoding.dreams import Dreams, dream
 from models.encoding.features import BANKS, Pictures, features_of
+from models.encoding.likeness import DreamLikeness
 from models.encoding.white import WhiteEncoding
 from models.generators.package import GeneratorPackage
 from models.readouts.dream_trials import DreamedTrials
@@ -59,12 +60,15 @@ class DreamChoice:
         How many held-out trials they were compared on.
     explained : float
         Largest share of an axis' variance that the encoding model predicts of runs held out.
+    likeness : DreamLikeness
+        How far the real trials of runs held out lie from dreamed ones.
     """
 
     taken: str
     cosines: dict[str, float]
     trials: int
     explained: float
+    likeness: DreamLikeness
 
     @property
     def dreamed(self) -> bool:
@@ -76,7 +80,8 @@ class DreamChoice:
         best = max((name for name in self.cosines if name != DIRECT), key=self.cosines.__getitem__)
         return (
             f"{self.taken}; on {self.trials} trials of runs held out of the training the dreamed readout reads a mean "
-            f"cosine of {self.cosines[best]:.3f} ({best}), ridge without dreams {self.cosines[DIRECT]:.3f}"
+            f"cosine of {self.cosines[best]:.3f} ({best}), ridge without dreams {self.cosines[DIRECT]:.3f}; "
+            f"{self.likeness}"
         )
 
 
@@ -95,7 +100,8 @@ class Dreamed(Readout):
         Axes in them that are read.
     banks : sequence of str
         Features of pictures; see `models.encoding.features.BANKS`. ``chosen`` tries all, and drops those without which
-        pictures are told apart better in training runs held out (`models.encoding.choice`).
+        pictures are told apart better in training runs held out (`models.encoding.choice`). Layers of a network are
+        named ``WEIGHTS/LAYER``, such as ``convnet-faces/conv3_1`` (`models.encoding.layers`).
     seed : int
         Of the dreams.
     always : bool
@@ -159,10 +165,11 @@ class Dreamed(Readout):
         features = self._features(x, self.generator.draw(training.latents.astype(np.float32)), training.runs)
         dreams = dream(self.generator, self.dreams, self.seed, self.banks_)
         predicted: dict[str, Floats] = {}
-        tested = np.zeros(len(x), bool)
+        tested, errors = np.zeros(len(x), bool), []
         for kept, out in islice(held_out_folds(training.runs, y, _FOLDS), self._folds()):
             runs = np.unique(training.runs[kept], return_inverse=True)[1]
             trials = self._dreamed(x[kept], features[kept], runs, dreams, scale)
+            errors.append(trials.encoding.answers(x[out]) - trials.encoding.predict(features[out]))
             for name, map_ in self._readings(trials, x[kept], y[kept], runs):
                 moved = about_one_centre(map_(x[out]), map_(x[kept]), y.mean(axis=0))
                 predicted.setdefault(name, np.zeros(y.shape))[out] = moved
@@ -175,7 +182,11 @@ class Dreamed(Readout):
         self.encoding_, self._voxels = trials.encoding, voxels
         found = dict(self._readings(trials, x, y, training.runs, only=best))[best]
         self.choice_ = DreamChoice(
-            best, cosines, int(np.count_nonzero(tested)), float(self.encoding_.model.explained.max())
+            best,
+            cosines,
+            int(np.count_nonzero(tested)),
+            float(self.encoding_.model.explained.max()),
+            DreamLikeness.of(errors),
         )
         recalibration = Recalibration.of(y[tested], predicted[best][tested], y.mean(axis=0))
         self.collapse_ = recalibration.collapse

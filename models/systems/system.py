@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from bci.config.display import DisplaySettings
@@ -141,6 +143,8 @@ class FoundData:
         What the recordings say of themselves, a sentence each.
     figure : str
         HTML: the mean response of each class, or the course of a number.
+    repeats : str
+        How often each stimulus was shown, in words; empty where the recordings do not tell stimuli apart.
     """
 
     columns: tuple[str, ...]
@@ -148,6 +152,22 @@ class FoundData:
     left_out: Mapping[str, int]
     defects: tuple[str, ...]
     figure: str
+    repeats: str = ""
+
+
+def repeats_of(shown: NDArray[np.integer[Any]]) -> str:
+    """Return how often each stimulus was shown, in words; `shown`, (n,), is the stimulus of each trial, from 0.
+
+    >>> repeats_of(np.array([0, 1, 0, 2, 1, 0]))
+    '3 stimuli, each shown 1 to 3 times'
+    >>> repeats_of(np.array([1, 0]))
+    '2 stimuli, each shown once'
+    """
+    counts = np.bincount(shown)
+    counts = counts[counts > 0]
+    low, high = int(counts.min()), int(counts.max())
+    often = "once" if high == 1 else f"{high} times" if low == high else f"{low} to {high} times"
+    return f"{len(counts)} stimuli, each shown {often}"
 
 
 class FindData(Protocol):

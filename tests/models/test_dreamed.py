@@ -86,6 +86,9 @@ def test_a_network_reads_them_too_says_how_surely_and_is_exported_as_it_was_fitt
     stops += [f"network, 300 steps and {steps} on real trials" for steps in (3, 6, 9)]
     assert [name for name in cosines if name.startswith("network")] == stops
     assert readout.choice_.trials == 90
+    # Planted noise is Gaussian, so real trials are as dreamed ones are.
+    assert readout.choice_.likeness.alike
+    assert "further from their prediction" in str(readout.choice_)
     assert readout.choice_.taken == max(cosines, key=cosines.__getitem__)
     assert cosines[stops[2]] > cosines[DIRECT], readout.choice_
     ours = cosine(latents[N:], readout.predict(brain[N:])).mean()
@@ -233,6 +236,25 @@ def test_features_see_what_they_are_named_for() -> None:
     vertical_edge = energy[2].reshape(4, 6, 64).sum(axis=(0, 2))
     assert vertical_edge.argmax() == 0
     assert vertical_edge[0] > 3 * vertical_edge[3]
+
+
+def test_a_layer_of_a_network_is_a_bank_of_features(package: GeneratorPackage) -> None:
+    pytest.importorskip("torch", reason="networks need the extra train")
+    pictures = package.draw(np.random.default_rng(2).standard_normal((5, package.spec.latent), np.float32))
+    both = features_of(pictures, ["brightness", "convnet-faces/conv3_1"])
+    assert np.array_equal(both[:, :64], features_of(pictures, ["brightness"]))
+    layer = both[:, 64:]
+    assert layer.min() >= 0
+    assert layer.std(axis=0).max() > 0.1
+    # Cells lie where the picture does: what changes on the right does not change the left.
+    half = pictures.copy()
+    half[:, :, 48:] = 0
+    moved = np.abs(features_of(half, ["convnet-faces/conv3_1"]) - layer).reshape(5, -1, 4, 4).sum(axis=(0, 1, 2))
+    assert moved[0] < 0.05 * moved[3]
+    with pytest.raises(ConfigError, match="'conv3_11' .did you mean 'conv3_1'"):
+        features_of(pictures, ["convnet-faces/conv3_11"])
+    with pytest.raises(ConfigError, match="no-such"):
+        features_of(pictures, ["no-such/conv3"])
 
 
 def test_what_does_not_fit_is_refused_with_both_sides(package: GeneratorPackage) -> None:

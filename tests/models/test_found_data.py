@@ -53,6 +53,7 @@ def test_trials_are_counted_by_class_and_recording_with_what_is_left_out(tmp_pat
         or done.result["left_out"]["other markers"] == 12
     )
     assert sum(done.result["left_out"].values()) == 14
+    assert done.result["repeats"] == ""  # the markers say no more than the class
     page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert "Mean response" in page
     assert "left out: " in page

@@ -76,6 +76,13 @@ def test_a_release_is_trained_on_and_its_test_faces_are_decoded_as_the_bundle_sa
         (release / "data_1.dat").write_bytes(content)
 
 
+def test_what_a_release_holds_is_said(release: Path) -> None:
+    done = call("data", file_of(release, "found"), "--data", release, "--json")
+    assert done.status == 0, done.words
+    assert done.result["rows"] == [["training", 240, 240, 192, 1], ["test", 20, 20, 192, 14]]
+    assert "no runs are stated" in done.words
+
+
 def test_a_model_of_one_layer_is_fitted_through_the_generator(release: Path) -> None:
     package = GeneratorPackage.load(release / "generator")
     train, _ = load_hyper(release, 1)

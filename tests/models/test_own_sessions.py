@@ -150,6 +150,7 @@ def test_data_says_what_sessions_hold(training: Callable[..., Path], root: Path)
     assert found.columns == ("session", "cats", "dogs", "trials")
     assert [row[0] for row in found.rows] == ["s0", "s1", "all"]
     assert found.left_out["aborted"] == 4
+    assert found.repeats.startswith("8 stimuli, each shown ")
 
 
 def test_sessions_are_folds_of_their_own(training: Callable[..., Path], root: Path) -> None:

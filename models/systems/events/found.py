@@ -7,7 +7,7 @@ import numpy as np
 from models.systems.events.figures import mean_responses
 from models.systems.events.own_data import open_events
 from models.systems.events.trials import cut_trials, folds_of
-from models.systems.system import FoundData
+from models.systems.system import FoundData, repeats_of
 
 
 def find_events(path: Path, data_root: Path | None) -> FoundData:
@@ -37,4 +37,6 @@ def find_events(path: Path, data_root: Path | None) -> FoundData:
         left_out=dict(trials.left_out),
         defects=trials.defects,
         figure=mean_responses(config, trials),
+        # Markers that say no more than the class do not tell stimuli apart.
+        repeats=repeats_of(trials.shown) if trials.shown.max() >= k else "",
     )

@@ -1,5 +1,8 @@
 """Scores of classes of events: single trials and averages of several, beside readouts of shuffled classes.
 
+Classes are exchanged trial by trial, or by whole blocks where the experiment showed them in blocks: what drifts from block
+to block, and tells nothing of a class, is then no better than chance (Nichols and Holmes 2002 on exchangeability).
+
 Of two classes the score is the area under the curve of the first against the second; of more, the mean of each class
 against all others. Averages are of consecutive trials of one class within a fold: of their log-odds, as an experiment
 would that flashes each choice several times.
@@ -22,6 +25,8 @@ Floats = NDArray[np.float64]
 
 #: Curves go to averages of so many trials.
 MOST_AVERAGED = 5
+#: Orders that are drawn until one leaves every fold trials of every class to fit.
+_MOST_DRAWS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +109,7 @@ def score(
             shuffled = _pictures_shuffled(trials, random)
             guessed = predict(config, shuffled, folds_of(config, shuffled))
         else:
-            guessed = predict(config, _shuffled(trials, random), folds)
+            guessed = predict(config, _shuffled(trials, random, folds), folds)
         for n in curve:
             null[n].append(_mean(area_by_fold(averaged(guessed, n))))
     chosen = predicted.scores.argmax(axis=1)
@@ -130,13 +135,40 @@ def score(
     }
 
 
-def _shuffled(trials: EventTrials, random: np.random.Generator) -> EventTrials:
-    """Return the same epochs with their classes exchanged within each recording."""
-    classes = trials.classes.copy()
-    for run in np.unique(trials.run):
-        own = np.flatnonzero(trials.run == run)
-        classes[own] = classes[random.permutation(own)]
+def _shuffled(trials: EventTrials, random: np.random.Generator, folds: Sequence[Fold]) -> EventTrials:
+    """Return the same epochs with their classes exchanged within each recording, whole blocks where there are blocks."""
+    kinds = np.unique(trials.classes)
+    for _ in range(_MOST_DRAWS):
+        classes = trials.classes.copy()
+        for run in np.unique(trials.run):
+            own = np.flatnonzero(trials.run == run)
+            classes[own] = exchanged(trials.classes[own], random)
+        if all(np.isin(kinds, classes[fold.fit]).all() for fold in folds):
+            break
+    else:
+        classes = trials.classes  # so few blocks that hardly another order can be fitted: nothing is told from chance
     return replace(trials, classes=classes)
+
+
+def exchanged(classes: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Return the classes of consecutive trials, (n,), in another order: trial by trial, or block by block.
+
+    They came in blocks where a class follows itself so often that there are fewer than half as many changes as a random
+    order has (Wald and Wolfowitz 1940). Blocks keep their places and lengths; their classes are exchanged.
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(1)
+    >>> exchanged(np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]), random).tolist()
+    [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
+    """
+    n, counts = len(classes), np.bincount(classes)
+    starts = np.flatnonzero(np.r_[True, np.diff(classes) != 0])
+    expected = 1 + (n**2 - (counts**2).sum()) / n
+    if len(starts) >= expected / 2:
+        return random.permutation(classes)
+    lengths = np.diff(np.r_[starts, n])
+    return np.repeat(classes[starts][random.permutation(len(starts))], lengths)
 
 
 def _pictures_shuffled(trials: EventTrials, random: np.random.Generator) -> EventTrials:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bci.decoder.bundle import Bundle
 from models.reports.decoded import Decoded
-from models.systems.system import Progress, System
+from models.systems.system import FoundData, Progress, System
 
 
 def train(
@@ -54,6 +54,13 @@ def check(path: Path, *, data_root: Path | None) -> list[str]:
     return missing
 
 
+def find_data(path: Path, *, data_root: Path | None) -> FoundData:
+    """Say what the release holds."""
+    from models.systems.hyper_release.found import find_release
+
+    return find_release(path, data_root)
+
+
 def settings() -> Any:
     """Return the model of its training file."""
     from models.systems.hyper_release.settings import HyperReleaseConfig
@@ -69,4 +76,5 @@ SYSTEM = System(
     check=check,
     own_report=own_report,
     settings=settings,
+    find_data=find_data,
 )

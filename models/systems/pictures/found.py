@@ -9,7 +9,7 @@ from models.generators.package import GeneratorPackage
 from models.settings import find_data_root
 from models.systems.pictures.settings import load_pictures_file
 from models.systems.pictures.trials import cut_pictures, written_out
-from models.systems.system import FoundData
+from models.systems.system import FoundData, repeats_of
 
 
 def find_pictures(path: Path, data_root: Path | None) -> FoundData:
@@ -41,4 +41,5 @@ def find_pictures(path: Path, data_root: Path | None) -> FoundData:
         left_out=dict(trials.left_out),
         defects=trials.defects,
         figure="<h2>Repeats</h2>" + table(("times shown", "pictures"), repeats, (0, 1)),
+        repeats=repeats_of(trials.which),
     )
