@@ -42,8 +42,8 @@ def data(
     if system.find_data is None:
         raise ConfigError(
             f"{config} describes {system.about}: expected a training file whose recordings can be looked at without "
-            "training (kind 'events' or 'numbers', 'pictures', 'rhythm', 'hyper-release'). `bci check` says whether this one can be "
-            "trained."
+            "training (kind 'events' or 'numbers', 'pictures', 'rhythm', 'hyper-release'). `bci check` says whether "
+            "this one can be trained."
         )
     with needing(system.extra, "looking at training data"):
         found = system.find_data(config, data_root=data)

@@ -1,7 +1,7 @@
-"""A layer bank is features that a layer of a convolutional network gives, named by its weights: ``"convnet-faces/conv3_1"``.
+"""A layer bank is the features that a layer of a convolutional network gives; it is named ``"convnet-faces/conv3_1"``.
 
-The name is that of a shipped network, or a file of weights from the folder in which the command runs or `$BCI_DATA`,
-and behind a slash that of the layer. Weights of another architecture than the small one say which, and a colon:
+The first part is the name of a shipped network, or a file of weights from the folder in which the command runs or
+`$BCI_DATA`; behind a slash stands the layer. Weights of another architecture than the small one say which, and a colon:
 ``"alexnet:alexnet.safetensors/conv5"`` (`models.networks.architectures`).
 """
 
@@ -29,7 +29,7 @@ def is_layer(bank: str) -> bool:
 
 
 def layer_features(bank: str, pictures: Features) -> Features:
-    """Return the compressed activation of each channel in each cell: (n, height, width, 3) from 0 to 1, to (n, features).
+    """Return each channel's compressed activation in each cell: (n, height, width, 3) from 0 to 1, to (n, features).
 
     Raises
     ------

@@ -82,9 +82,7 @@ class EncodingModel:
     def __call__(self, features: NDArray[np.float32]) -> Floats:
         """Return the answers that are expected to pictures of these features: (n, features) to (n, components)."""
         parts = np.array_split(features, 1 + len(features) // _BATCH)
-        return np.concatenate(
-            [scaled(self.features, part) @ self.weights + self.mean for part in parts]
-        )
+        return np.concatenate([scaled(self.features, part) @ self.weights + self.mean for part in parts])
 
 
 def _covariance(errors: Floats, shrinkage: float | None) -> Floats:

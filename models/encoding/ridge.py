@@ -3,8 +3,8 @@ r"""Ridge from features of pictures to answers; what depends on the features alo
 .. math:: K = \Phi \Phi^T = U S U^T, \qquad \hat W = \Phi^T U (S + \alpha)^{-1} U^T Y
 
 with a penalty :math:`\alpha` of its own for each answer, chosen by leaving single trials out (Golub, Heath and Wahba
-1979). Trials of equal features are one row of K: of n trials of u pictures a matrix of u × u is decomposed, and what lies
-beyond has eigenvalue 0, along which ridge predicts nothing.
+1979). Trials of equal features are one row of K: of n trials of u pictures a matrix of u × u is decomposed, and what
+lies beyond has eigenvalue 0, along which ridge predicts nothing.
 """
 
 from collections.abc import Iterator
@@ -67,9 +67,7 @@ class PictureRidge:
         predicted = np.empty_like(answers)
         for kept, out, decomposed in self.folds:
             mean = answers[kept].mean(axis=0)
-            predicted[out] = mean + self.rows[out] @ decomposed.weights(
-                self.rows[kept], answers[kept] - mean
-            )
+            predicted[out] = mean + self.rows[out] @ decomposed.weights(self.rows[kept], answers[kept] - mean)
         return predicted
 
 
@@ -96,7 +94,7 @@ class _Decomposed:
         return cls(np.maximum(values, 0), axes)
 
     def weights(self, rows: Floats, answers: Floats) -> Floats:
-        """Return weights, (features, components), each component with the penalty that predicts left-out trials best."""
+        """Return weights, (features, components), each component with the penalty best for left-out trials."""
         along = self.axes.T @ answers
         squares = self.axes**2
         errors = []

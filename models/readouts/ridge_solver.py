@@ -71,9 +71,7 @@ def fit_ridge(features: Array, targets: Array, alphas: Sequence[float]) -> Ridge
     return _fit(features, targets, np.asarray(alphas, np.float64))
 
 
-def _fit(
-    features: Array, targets: Array, alphas: Floats, chosen: NDArray[np.intp] | None = None
-) -> RidgeFit:
+def _fit(features: Array, targets: Array, alphas: Floats, chosen: NDArray[np.intp] | None = None) -> RidgeFit:
     """Fit as `fit_ridge` does; `chosen`, (targets,), says which penalty each target has, where that is known."""
     n = len(features)
     x_mean, y_mean = features.mean(0, dtype=np.float64), targets.mean(0, dtype=np.float64)

@@ -42,6 +42,17 @@ def test_a_gain_and_a_shift_are_undone(noise: float, common: bool) -> None:
     assert drift.trials == 600
 
 
+def test_a_steady_drift_is_followed_without_lagging_behind() -> None:
+    n, memory, each = 400, 60, 0.02
+    true, came, _ = readings(n, 1.0, 1.0, 0.0, seed=2)
+    drift = Drift(D, memory=memory, trust=10)
+    for trial in range(n):
+        drift.learn(came[trial] + each * trial, true[trial])
+    shift = -drift.offset / drift.scale
+    # Without its slope the line would end a memory's worth of drift below; belief in no change leaves a sixth of it.
+    assert abs(shift.mean() - each * n) < 0.25 * each * memory
+
+
 def test_the_mean_of_the_stimuli_shown_is_not_read_in_every_trial() -> None:
     """A weak readout of stimuli that all lie to one side: nothing drifts, and nothing is to be added."""
     random = np.random.default_rng(1)
@@ -97,7 +108,7 @@ def test_a_new_session_begins_with_the_correction_of_the_last() -> None:
         (lambda: Drift(2, memory=1), "memory above 1"),
         (lambda: Drift(2).learn([1.0], [1.0]), "2 dimensions"),
         (lambda: Drift(2).learn([1.0, np.nan], [1.0, 1.0]), "finite latents"),
-        (lambda: Drift(2).restore(np.zeros(3)), "adaptation of 2 latents, 14 numbers, came 3"),
+        (lambda: Drift(2).restore(np.zeros(3)), "adaptation of 2 latents, 20 numbers, came 3"),
     ],
 )
 def test_what_does_not_fit_is_refused(act, words: str) -> None:

@@ -249,11 +249,13 @@ def test_a_layer_of_a_network_is_a_bank_of_features(package: GeneratorPackage) -
     # Cells lie where the picture does: what changes on the right does not change the left.
     half = pictures.copy()
     half[:, :, 48:] = 0
-    moved = np.abs(features_of(half, ["convnet-faces/conv3_1"]) - layer).reshape(5, -1, 4, 4).sum(axis=(0, 1, 2))
+    moved = (
+        np.abs(features_of(half, ["convnet-faces/conv3_1"]) - layer).reshape(5, -1, 4, 4).sum(axis=(0, 1, 2))
+    )
     assert moved[0] < 0.05 * moved[3]
-    with pytest.raises(ConfigError, match="'conv3_11' .did you mean 'conv3_1'"):
+    with pytest.raises(ConfigError, match=r"'conv3_11' .did you mean 'conv3_1'"):
         features_of(pictures, ["convnet-faces/conv3_11"])
-    with pytest.raises(ConfigError, match="no-such"):
+    with pytest.raises(ConfigError, match=r"no-such"):
         features_of(pictures, ["no-such/conv3"])
 
 

@@ -27,7 +27,7 @@ from models.datasets.recordings import open_recordings
 from models.metrics.ranks import class_area
 from models.systems.events import trials as trials_module
 from models.systems.events.readout import fit, softmax
-from models.systems.events.scoring import Predicted, area_by_fold, averaged, predict
+from models.systems.events.scoring import Predicted, area_by_fold, averaged, exchanged, predict
 from models.systems.events.settings import BlockMeansSettings, load_events
 from models.systems.events.train import fit_all
 from models.systems.events.trials import cut_trials, folds_of
@@ -284,6 +284,22 @@ def test_averages_are_of_one_class_and_one_fold() -> None:
     two = averaged(Predicted(scores, classes, fold), 2)
     assert two.scores[:, 0].tolist() == [1, 5, 2, 9, 8, 12]
     assert (two.classes.tolist(), two.fold.tolist()) == ([0, 0, 1, 0, 1, 1], [0, 0, 0, 1, 1, 1])
+
+
+def test_classes_that_came_in_blocks_are_exchanged_block_by_block() -> None:
+    random = np.random.default_rng(4)
+    blocks = np.repeat([0, 1, 0, 1, 1, 0, 2], [9, 11, 10, 10, 8, 12, 10])
+    changed = 0
+    for _ in range(20):
+        other = exchanged(blocks, random)
+        changed += not np.array_equal(other, blocks)
+        # No block is torn: where classes followed each other of one kind, they still do.
+        assert set(np.flatnonzero(np.diff(other))) <= set(np.flatnonzero(np.diff(blocks)))
+    assert changed > 15
+    mixed = random.integers(0, 3, 70)
+    torn = exchanged(mixed, random)
+    assert np.array_equal(np.bincount(torn), np.bincount(mixed))
+    assert (torn == mixed).mean() < 0.6
 
 
 def test_the_area_of_three_classes_is_the_mean_of_each_against_the_others() -> None:

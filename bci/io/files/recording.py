@@ -149,8 +149,8 @@ def open_recording(
     Raises
     ------
     RecordingError
-        If the file is missing, no regular file, damaged, of no known format, claims more than it holds, needs one of the
-        arguments above, or has no channel of a name.
+        If the file is missing, no regular file, damaged, of no known format, claims more than it holds, needs one of
+        the arguments above, or has no channel of a name.
     """
     path = Path(path)
     opened = chosen(_open(path, rate, channels, unit, stream), channels)

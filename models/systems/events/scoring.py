@@ -1,7 +1,7 @@
 """Scores of classes of events: single trials and averages of several, beside readouts of shuffled classes.
 
-Classes are exchanged trial by trial, or by whole blocks where the experiment showed them in blocks: what drifts from block
-to block, and tells nothing of a class, is then no better than chance (Nichols and Holmes 2002 on exchangeability).
+Classes are exchanged trial by trial, or by whole blocks where the experiment showed them in blocks: what drifts from
+block to block, and tells nothing of a class, is then no better than chance (Nichols and Holmes 2002, exchangeability).
 
 Of two classes the score is the area under the curve of the first against the second; of more, the mean of each class
 against all others. Averages are of consecutive trials of one class within a fold: of their log-odds, as an experiment
@@ -136,7 +136,7 @@ def score(
 
 
 def _shuffled(trials: EventTrials, random: np.random.Generator, folds: Sequence[Fold]) -> EventTrials:
-    """Return the same epochs with their classes exchanged within each recording, whole blocks where there are blocks."""
+    """Return the same epochs with their classes exchanged within each recording; whole blocks where there are any."""
     kinds = np.unique(trials.classes)
     for _ in range(_MOST_DRAWS):
         classes = trials.classes.copy()
@@ -146,7 +146,9 @@ def _shuffled(trials: EventTrials, random: np.random.Generator, folds: Sequence[
         if all(np.isin(kinds, classes[fold.fit]).all() for fold in folds):
             break
     else:
-        classes = trials.classes  # so few blocks that hardly another order can be fitted: nothing is told from chance
+        classes = (
+            trials.classes
+        )  # so few blocks that hardly another order can be fitted: nothing is told from chance
     return replace(trials, classes=classes)
 
 
@@ -158,9 +160,9 @@ def exchanged(classes: NDArray[np.int64], random: np.random.Generator) -> NDArra
 
     Examples
     --------
-    >>> random = np.random.default_rng(1)
-    >>> exchanged(np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0]), random).tolist()
-    [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
+    >>> blocks = np.repeat([0, 1, 0, 1], 5)
+    >>> exchanged(blocks, np.random.default_rng(1)).reshape(4, 5).std(axis=1).tolist()
+    [0.0, 0.0, 0.0, 0.0]
     """
     n, counts = len(classes), np.bincount(classes)
     starts = np.flatnonzero(np.r_[True, np.diff(classes) != 0])

@@ -41,7 +41,11 @@ def find_release(path: Path, data_root: Path | None) -> FoundData:
         left_out={},
         defects=tuple(said),
         figure="<h2>Values</h2>"
-        + table(("", "mean", "deviation", "largest"), [_values(name, one) for name, one in sets.items()], (1, 2, 3)),
+        + table(
+            ("", "mean", "deviation", "largest"),
+            [_values(name, one) for name, one in sets.items()],
+            (1, 2, 3),
+        ),
     )
 
 
