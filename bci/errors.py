@@ -168,9 +168,12 @@ def counted(counts: Mapping[str, int]) -> str:
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return in brackets a question that names the known word nearest to `word`; nothing where none is near.
 
-    >>> nearest("spede", ["speed", "loop"]), nearest("moon", ["speed", "loop"])
-    (" (did you mean 'speed'?)", '')
+    Of two that are as near, one with the same letters in another order goes first.
+
+    >>> nearest("spede", ["speed", "loop"]), nearest("moon", ["speed", "loop"]), nearest("sede", ["side", "seed"])
+    (" (did you mean 'speed'?)", '', " (did you mean 'seed'?)")
     """
-    by_letters = {one.casefold(): one for one in known}
-    close = difflib.get_close_matches(word.casefold()[:200], by_letters, n=1, cutoff=0.7)
+    by_letters, written = {one.casefold(): one for one in known}, word.casefold()[:200]
+    close = difflib.get_close_matches(written, by_letters, n=3, cutoff=0.7)
+    close.sort(key=lambda one: sorted(one) != sorted(written))
     return f" (did you mean {by_letters[close[0]]!r}?)" if close else ""

@@ -58,7 +58,7 @@ _EXPECTED: Mapping[str, Callable[[_Context], str]] = {
 }
 
 #: Keys that say which kind a section is.
-KINDS = ("kind", "protocol")
+KINDS = ("kind", "protocol", "name", "source")
 
 #: Patterns of names, in words.
 _PATTERNS = {
@@ -145,17 +145,18 @@ class _Place:
         self.models: list[type[BaseModel]] = [settings]
         self.field: FieldInfo | None = None
         kinds: list[Any] = [settings]
+        branched = False  # whether the branch of the union that `kinds` are was named already
         for part in loc:
             models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
             fields = [field for model in models if (field := _field(model, part))]
             if fields:
                 self.models, self.field = models, fields[0]
-                kinds = [member for field in fields for member in _members(field.annotation)]
+                kinds, branched = [member for field in fields for member in _members(field.annotation)], False
             elif isinstance(part, int) or (not models and any(_is_table(kind) for kind in kinds)):
                 items = [member for kind in kinds for member in _items(kind)]
-                self.field, kinds = None, items or kinds
-            elif len(kinds) > 1:  # the branch of a union, under the validator's own name for it
-                kinds = [kind for kind in kinds if _is_branch(kind, part)] or kinds
+                self.field, kinds, branched = None, items or kinds, False
+            elif len(kinds) > 1 and not branched:  # the branch of a union, under the validator's own name for it
+                kinds, branched = [kind for kind in kinds if _is_branch(kind, part)] or kinds, True
                 continue
             elif models:
                 self.models, self.field = models, None
