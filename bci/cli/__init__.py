@@ -29,7 +29,7 @@ def main() -> None:
 def _run() -> None:
     from bci.cli.app import app
     from bci.cli.output import current, use
-    from bci.errors import BciError, ConfigError
+    from bci.errors import BciError, ConfigError, DiskError
 
     use(as_json=False)
     try:
@@ -38,9 +38,14 @@ def _run() -> None:
         current().fail(error)
         sys.exit(2)
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno in DiskError.NUMBERS:
+            current().fail(DiskError.of(error.filename or "what this command writes", error))
+        elif error.errno == errno.ENAMETOOLONG:
+            current().fail(
+                ConfigError(f"expected names that a file system can have, came a longer one: {error}")
+            )
+        else:
             raise
-        current().fail(ConfigError(f"expected names that a file system can have, came a longer one: {error}"))
         sys.exit(2)
     except SystemExit as ended:
         if (trouble := current().trouble) and not ended.code:

@@ -9,9 +9,10 @@ import io
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from bci.io.files.scratch import scratch_file
 
 #: How a line of liblsl's log begins: date, time, uptime, thread; and lines that say nothing to an experimenter.
 _NOISE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \(|error: XDG_RUNTIME_DIR|\s*$")
@@ -40,7 +41,7 @@ def held_back() -> Iterator[None]:
         write_through=True,
     )
     faulthandler.enable(terminal)
-    with tempfile.TemporaryFile() as held:
+    with scratch_file() as held:
         os.dup2(held.fileno(), 2)
         failed = True
         try:

@@ -155,7 +155,9 @@ class _Place:
             elif isinstance(part, int) or (not models and any(_is_table(kind) for kind in kinds)):
                 items = [member for kind in kinds for member in _items(kind)]
                 self.field, kinds, branched = None, items or kinds, False
-            elif len(kinds) > 1 and not branched:  # the branch of a union, under the validator's own name for it
+            elif (
+                len(kinds) > 1 and not branched
+            ):  # the branch of a union, under the validator's own name for it
                 kinds, branched = [kind for kind in kinds if _is_branch(kind, part)] or kinds, True
                 continue
             elif models:

@@ -26,6 +26,7 @@ from bci.io.files.folder import write_json
 from bci.io.files.formats.file import text_at
 from bci.io.files.formats.logs import collected
 from bci.io.files.recording import Recording
+from bci.io.files.scratch import scratch_folder
 from bci.io.files.to_mne import GAP, Channel, Placed, channels_of, header_of, places_of
 from bci.io.installation import missing_extra
 
@@ -200,13 +201,13 @@ def _write(
     import mne
 
     with (
-        tempfile.TemporaryDirectory(prefix="bci-bids-") as folder,
+        scratch_folder("bci-bids-") as folder,
         collected("mne"),
         warnings.catch_warnings(),
     ):
         # MNE-BIDS warns of unknown dates and positions; the files state them as n/a.
         warnings.simplefilter("ignore")
-        header = write_brainvision(Path(folder), "recording", recording, channels)
+        header = write_brainvision(folder, "recording", recording, channels)
         raw = mne.io.read_raw_brainvision(header, verbose="ERROR")
         raw.set_channel_types({c.name: c.kind for c in channels}, on_unit_change="ignore", verbose="ERROR")
         raw.info["line_freq"] = line_frequency

@@ -16,7 +16,6 @@ import os
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bci.errors import BciError
+from bci.io.files.scratch import scratch_file
 
 #: Seconds of wall time for each of processor time that a child may use.
 PATIENCE = 5.0
@@ -93,11 +93,7 @@ def ask(
     """
     message = {"memory": limits.memory, "seconds": limits.seconds, "request": request}
     # Files, not pipes: this process does not read while the child works, and a full pipe would stop the child.
-    with (
-        tempfile.TemporaryFile() as question,
-        tempfile.TemporaryFile() as reply_file,
-        tempfile.TemporaryFile() as log,
-    ):
+    with scratch_file() as question, scratch_file() as reply_file, scratch_file() as log:
         question.write(json.dumps(message).encode())
         question.seek(0)
         child = subprocess.Popen(

@@ -1,12 +1,12 @@
 """The Lab Streaming Layer network of a process is the laboratory's, or one of this machine alone."""
 
 import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bci.errors import StreamNotFound
+from bci.io.files.folder import writing
+from bci.io.files.scratch import make_scratch_folder
 
 if TYPE_CHECKING:
     from bci.io.lsl.address import Address
@@ -73,7 +73,7 @@ def isolate(session_id: str) -> None:
     """
     if "LSLAPICFG" in os.environ:
         return
-    folder = Path(tempfile.mkdtemp(prefix="bci-lsl-"))
-    path = folder / "lsl_api.cfg"
-    path.write_text(isolated_config(session_id))
+    path = make_scratch_folder("bci-lsl-") / "lsl_api.cfg"
+    with writing(path):
+        path.write_text(isolated_config(session_id))
     os.environ["LSLAPICFG"] = str(path)

@@ -10,7 +10,6 @@
 import hashlib
 import io
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from bci.io.files.capped import ChildLimits, ask
 from bci.io.files.folder import path_name
 from bci.io.files.npy import load_array
 from bci.io.files.regular import require_regular
+from bci.io.files.scratch import scratch_folder
 from models.generators.adversarial.record import grid
 from models.generators.imported.adapted import adapt
 from models.generators.imported.card import describe, reading_sheet
@@ -132,8 +132,8 @@ def import_generator(file: Path, out: Path, asked: Asked, wish: Wish) -> Importe
     single = reading.single or not child.draws_together(reading, latents[:3], planes[:3], within)
     adapted = adapt(graph, reading, single=single)
     spec = _spec(file, child.digest, reading, ends, wish, single=single)
-    with tempfile.TemporaryDirectory(prefix="bci-import-") as aside:
-        package = save_package(Path(aside) / "package", spec, {GRAPH: adapted, CARD: ""})
+    with scratch_folder("bci-import-") as aside:
+        package = save_package(aside / "package", spec, {GRAPH: adapted, CARD: ""})
         alike = _compare(package, latents, planes)
         shown = package.draw(_prior(reading.size, _SHOWN))
     sheet = io.BytesIO()
@@ -176,12 +176,11 @@ class _Child:
         return together is not None and bool(np.abs(together - alone).max() <= within)
 
     def _drawn(self, reading: Reading, sets: Sequence[Floats], *, may_fail: bool) -> Floats | None:
-        with tempfile.TemporaryDirectory(prefix="bci-import-") as name:
-            folder = Path(name)
+        with scratch_folder("bci-import-") as folder:
             for k, latents in enumerate(sets):
                 np.savez(folder / f"feed-{k}.npz", **reading.feed(latents))
             request = {
-                "folder": name, "feeds": len(sets), "output": reading.image.name, "may_fail": may_fail,
+                "folder": str(folder), "feeds": len(sets), "output": reading.image.name, "may_fail": may_fail,
             }  # fmt: skip
             values = sum(latents.size for latents in sets)
             pictures = sum(len(latents) for latents in sets) * reading.planes * reading.height * reading.width

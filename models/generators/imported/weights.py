@@ -1,7 +1,6 @@
 """Weights of a stated architecture: a safetensors file and the kind and settings of a generator of this project."""
 
 import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors.torch import load_file
 
 from bci.errors import BundleError, ConfigError
 from bci.io.files.regular import read_text, require_regular
+from bci.io.files.scratch import scratch_folder
 from models.generators.imported.importing import LARGEST_FILE, Imported, Wish, import_generator
 from models.generators.imported.pggan import is_interfacegan, renamed
 from models.generators.imported.reading import Asked
@@ -43,8 +43,8 @@ def import_weights(file: Path, architecture: Path, out: Path, wish: Wish) -> Imp
         If the architecture is none of this project's.
     """
     generator = _load(file, _read_architecture(architecture))
-    with tempfile.TemporaryDirectory(prefix="bci-import-") as folder:
-        graph = Path(folder) / f"{file.stem}.onnx"
+    with scratch_folder("bci-import-") as folder:
+        graph = folder / f"{file.stem}.onnx"
         graph.write_bytes(generator_kind(generator.kind).export(generator, half=False))
         low, high = generator.output_range
         wish = replace(wish, name=wish.name or file.stem, architecture=generator.architecture, origin=file)

@@ -6,7 +6,6 @@ found into the bundle. The same file, data and library versions give the same bu
 """
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +28,7 @@ from bci.decoder.spec import (
     WindowSpec,
 )
 from bci.errors import ConfigError, RecordingError
+from bci.io.files.scratch import scratch_folder
 from bci.signal.pipeline import Pick, Pipeline, RunningPipeline
 from bci.signal.types import Signal
 from bci.signal.units import unit_key
@@ -141,8 +141,8 @@ def train(
     }
     say(0.94, "evaluating on the held-out part")
     # A bundle that cannot be evaluated replaces none that could.
-    with tempfile.TemporaryDirectory(prefix="bci-train-") as workshop:
-        unscored = save_bundle(Path(workshop) / "bundle", spec, files)
+    with scratch_folder("bci-train-") as workshop:
+        unscored = save_bundle(workshop / "bundle", spec, files)
         report = evaluate(unscored.folder, data_root)
     found, informed = headline(report)
     check_worth(informed, found, even_at_chance)
