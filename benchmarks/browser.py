@@ -5,9 +5,10 @@ what every page asks for. As a program of its own it shows a page for some secon
 
 ::
 
-    python -m benchmarks.browser URL SECONDS [--core CORE] [--size 1280 800] [--picture FILE]
+    python -m benchmarks.browser URL SECONDS [--core CORE] [--size 1280 800] [--picture FILE [--words WORDS]]
 
-With `--picture` it ends by writing what is then in sight, ``docs/pictures/page.png`` for one.
+With `--picture` it ends by writing what is then in sight, ``docs/pictures/page.png`` for one; with `--words` only once
+these are on the page, within a minute.
 """
 
 import argparse
@@ -37,6 +38,9 @@ const look = root => {
 };
 return look(document);
 """
+
+#: How long the page may take to say what it is to be drawn with, seconds.
+_WITHIN_S = 60.0
 
 #: So often a button that is drawn anew is clicked again.
 _TRIES = 20
@@ -184,6 +188,7 @@ def main() -> None:
     parser.add_argument("--core", type=int)
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 1230), help="of the window, pixels")
     parser.add_argument("--picture", type=Path, help="PNG to be written at the end")
+    parser.add_argument("--words", help="what the page must say when it is drawn")
     asked = parser.parse_args()
     end = time.monotonic() + asked.seconds
     if asked.core is not None and hasattr(os, "sched_setaffinity"):
@@ -193,7 +198,23 @@ def main() -> None:
         while time.monotonic() < end:
             time.sleep(0.1)
         if asked.picture is not None:
-            asked.picture.write_bytes(browser.driver.get_screenshot_as_png())
+            asked.picture.write_bytes(_picture(browser, asked.words))
+
+
+def _picture(browser: Browser, words: str | None) -> bytes:
+    """Return what is in sight, PNG; with words, while the page says them."""
+
+    def says() -> bool:
+        return words is None or browser.find(f"element.innerText?.includes({json.dumps(words)})") is not None
+
+    end = time.monotonic() + _WITHIN_S
+    while time.monotonic() < end:
+        if says():
+            drawn = browser.driver.get_screenshot_as_png()
+            if says():
+                return bytes(drawn)
+        time.sleep(0.05)
+    raise SystemExit(f"the page did not say {words!r} within {_WITHIN_S:g} s")
 
 
 if __name__ == "__main__":

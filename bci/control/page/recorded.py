@@ -151,7 +151,7 @@ class RecordedModel:
         row = self._row_now()
         if alarms:
             level = Tone.URGENT if any(alarm.urgent for alarm in alarms) else Tone.NOTE
-            return Banner(level, alarms[0].line, f"{alarms[0].what} {how}")
+            return Banner(level, alarms[0].line, f"{alarms[0].what.rstrip('.')}. {how}")
         if row is not None and row["kind"] == Shown.NEUTRAL.name.lower():
             return Banner(Tone.NOTE, "Neutral picture", f"{row['reason']}. {how}")
         return Banner(Tone.GOOD, "All was well", how)

@@ -136,11 +136,11 @@ class PageView:
                 sizing_mode="stretch_width", spacing=14,
             ),
             row(*(figure.drawn for figure in self._sides), sizing_mode="stretch_width", spacing=14),
-            self._texts["pairs"],
             row(
                 *(self._texts[name] for name in ("counters", "nodes", "log")),
                 sizing_mode="stretch_width", spacing=14,
             ),
+            self._texts["pairs"],
         ]  # fmt: skip
         return column(*parts, sizing_mode="stretch_width", spacing=12)
 
