@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 LABELS = ("O1", "Oz", "O2", "Pz")
@@ -20,9 +20,9 @@ MICROVOLT = 1e-6
 
 
 @contextlib.contextmanager
-def peer(*words: object) -> Iterator[subprocess.Popen[str]]:
-    """Run one of them; it is there when this is entered, and gone when it is left."""
-    command = [sys.executable, __file__, *map(str, words)]
+def peer(*words: object, before: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
+    """Run one of them, by a command that stands `before` it; it is there when this is entered, and gone when left."""
+    command = [*before, sys.executable, __file__, *map(str, words)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ.copy()) as process:
         assert process.stdout is not None
         try:
