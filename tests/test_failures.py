@@ -133,6 +133,15 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "stimuli/test_presenter.py::test_a_frame_on_the_screen_leaves_it_when_it_grows_old",
         "control/test_conclusion.py::test_volumes_with_a_lost_head_are_said_at_the_end",
     ),
+    "the pulse or the belt": (
+        "live/test_heard_physiology.py::"
+        "test_volumes_that_hear_nothing_are_marked_and_counted_and_the_return_is_said",
+        "live/test_heard_physiology.py::"
+        "test_a_volume_waits_for_what_is_late_but_for_half_a_tr_alone_and_none_waits_again_in_vain",
+        "signal/volumes/test_physiological_noise.py::"
+        "test_chunks_change_nothing_and_a_volume_that_hears_nothing_is_used_without",
+        "control/test_conclusion.py::test_volumes_that_heard_no_physiology_are_said_at_the_end",
+    ),
     "the record of how a volume came": (
         "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_and_counted",
         "io/volumes/test_joining.py::"

@@ -65,6 +65,8 @@ class DecoderSettings(SessionSection):
     "keep" decodes it at a confidence no better than chance, for null runs."""
     stream: PartName | None = None
     """Name of the stream that it decodes; absent means the first."""
+    physiology: PartName | None = None
+    """Name of the stream with a pulse or a belt, for a bundle whose pipeline has a step `physiological_noise`."""
     adaptation: AdaptationSettings | None = None
     """Follow a drift of what is read; absent means off. Each change is recorded, and made again by `bci reproduce`."""
     markers: str | None = None

@@ -127,6 +127,7 @@ class SessionConfig(SessionSection):
         for what, named, kind, sections in (
             ("[source] feeds", [s.feeds for s in self.sources], "stream", self.streams),
             ("[decoder] stream", [d.stream for d in self.decoders], "stream", self.streams),
+            ("[decoder] physiology", [d.physiology for d in self.decoders], "stream", self.streams),
             ("[publish] decoder", [p.decoder for p in self.publications], "decoder", self.decoders),
             ("[display] decoder", [self.display.decoder], "decoder", self.decoders),
             ("[display.decoders]", list(self.display.decoders.values()), "decoder", self.decoders),

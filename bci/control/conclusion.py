@@ -90,7 +90,7 @@ def judge(
             "The values were not plausible to the end: no brain moves as much, or as little, in the unit that "
             "the stream states, so what was read means nothing. log.txt says by how much the channels moved."
         )
-    sentences += _of_heads(outcome)
+    sentences += _of_volumes(outcome)
     left_neutral = screen is not None and screen.counters.get("neutral", SHOWN_PICTURES) >= SHOWN_NEUTRAL
     if outcome.failures:
         status = failed
@@ -121,8 +121,17 @@ def _of_nothing(decoders: Collection[str], alone: bool, made: Mapping[str, int])
     )
 
 
-def _of_heads(outcome: SessionOutcome) -> list[str]:
+def _of_volumes(outcome: SessionOutcome) -> list[str]:
     lost = max((one.counters.get("heads_lost", 0) for one in outcome.at_end.programs.values()), default=0)
+    unheard = max((one.counters.get("unheard", 0) for one in outcome.at_end.programs.values()), default=0)
+    heard = (
+        f"No physiology was heard at {unheard} volume{'s' * (unheard != 1)}: they were used without. unheard in "
+        "marks.csv says which. Look at the device's program and its network."
+    )
+    return [heard] * bool(unheard) + _of_lost(lost)
+
+
+def _of_lost(lost: int) -> list[str]:
     if not lost:
         return []
     return [

@@ -35,7 +35,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "acquire": ("samples", "lost", "markers", "uncertain", "gone", "doubles", "mistimed"),
     "decode": (
         *("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
-        *("unmeasured", "head", "heads_lost"),
+        *("unmeasured", "head", "heads_lost", "unheard"),
     ),
     "display": ("flips", "dropped", "neutral"),
     "engine": ("begun", "done", "aborted", "stage", "planned"),
@@ -147,18 +147,26 @@ def acquire(
 
 
 def decode(
-    name: str, spec: Spec, *, stream: str, markers: str | None, shown: bool, sides: Mapping[str, str]
+    name: str,
+    spec: Spec,
+    *,
+    stream: str,
+    markers: str | None,
+    shown: bool,
+    sides: Mapping[str, str],
+    physiology: str | None = None,
 ) -> Post:
     """Return the post of a decoder; of what is `shown` it only looks up which trial a flip belongs to.
 
-    `sides` names the streams that it writes beside its frames, by role.
+    `sides` names the streams that it writes beside its frames, by role; `physiology` the stream that it hears.
     """
+    heard = {"physiology": physiology} if physiology else {}
     rings = {"frames": named("frames", name), "decode_marks": named("decode_marks", name)}
     return Post(
         named("decode", name),
         "bci.live.decode",
         spec,
-        streams={"stream": stream, **sides},
+        streams={"stream": stream, **heard, **sides},
         rings=rings | ({"markers": markers} if markers else {}) | ({"shown": "shown"} if shown else {}),
         writes=("frames", "decode_marks", *sides),
         looks=("shown",) if shown else (),

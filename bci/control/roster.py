@@ -21,6 +21,7 @@ from bci.io.lsl.connection import refuse_unlike_signal
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.lsl.source import describe
 from bci.session.adapted import LATENTS, AdaptationPlan, adaptation_signal, last_state, read_truth
+from bci.signal.labels import find_channels
 from bci.signal.run import NO_RUN
 from bci.signal.types import Signal
 
@@ -69,6 +70,7 @@ class Roster:
         self.markers = tuple(self._markers_of(index) for index in range(len(config.streams)))
         for index in range(len(config.decoders)):
             self.events_of(index)
+            self.physiology_of(index)
         self._require_one_size()
         drawn_by = getattr(config.experiment, "drawn_by", None)
         self.artist = self.driver if drawn_by is None else Bundle.load(drawn_by)
@@ -141,6 +143,51 @@ class Roster:
             for decoder in range(len(self.bundles))
             for side in self.sides(decoder)
         ]
+
+    def physiology_of(self, decoder: int) -> int | None:
+        """Return the stream with the pulse or the belt that a decoder hears; None where it hears none.
+
+        Raises
+        ------
+        ConfigError
+            If its bundle needs one and the session names none, or names one that it does not need.
+        """
+        bundle, settings = self.bundles[decoder], self.config.decoders[decoder]
+        needs = bundle.pipeline.start(bundle.signal).beside.kernel
+        if (needs is None) != (settings.physiology is None):
+            words = (
+                f"bundle {bundle.name!r} hears {' and '.join(needs.labels)} beside the volumes: expected [decoder] "
+                "physiology, the name of the [[stream]] that has them, came none."
+                if needs is not None
+                else f"[decoder] physiology names {settings.physiology!r}, and no step of bundle {bundle.name!r} hears "
+                "it. Leave it out, or train one with a step physiological_noise."
+            )
+            raise ConfigError(words)
+        if settings.physiology is None:
+            return None
+        stream = self.config.stream_index(settings.physiology)
+        if stream == self.config.decoded_by(decoder):
+            raise ConfigError(
+                f"[decoder] physiology: expected another stream than the volumes, came {settings.physiology!r} again"
+            )
+        return stream
+
+    def heard_by(self, decoder: int) -> str | None:
+        """Return what the stream that a decoder hears is called in the line; None where it hears none."""
+        stream = self.physiology_of(decoder)
+        return None if stream is None else named("stream", self.stream_name(stream))
+
+    def _require_audible(self, stream: int, signal: Signal) -> None:
+        """Refuse a stream that a decoder is to hear a pulse or a belt on, and that has not got it."""
+        for decoder, bundle in enumerate(self.bundles):
+            kernel = bundle.pipeline.start(bundle.signal).beside.kernel
+            if kernel is not None and self.physiology_of(decoder) == stream:
+                if not signal.rate or len(signal.shape) != 1:
+                    raise ConfigError(
+                        f"[decoder] physiology: expected a stream of channels at a fixed rate, came {signal.name!r} of "
+                        f"{signal.rate:g} Hz and the shape {signal.shape}"
+                    )
+                find_channels(signal, kernel.labels)
 
     def _adaptation_of(self, decoder: int) -> AdaptationPlan | None:
         """Read what a decoder's adaptation begins with; None where it has none.
@@ -249,6 +296,7 @@ class Roster:
                 refuse_unlike_signal(info)
             for decoder in self.decoders_of(stream):
                 self.bundles[decoder].adapt(info.signal, self.run)
+            self._require_audible(stream, info.signal)
             self._infos[stream] = info
         return self._infos[stream]
 

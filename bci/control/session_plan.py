@@ -147,13 +147,15 @@ class SessionPlan:
                 if index in scanned:
                     line.append(posts.scanner(name, spec, after=acquirers))
         for index in decoders:
+            heard = self.roster.heard_by(index)
             line.append(
                 posts.decode(
                     self.roster.decoder_name(index),
-                    self._specs.decode(index),
+                    self._specs.decode(index) if heard is None else partial(self._specs.decode, index),
                     stream=named("stream", self.roster.stream_name(config.decoded_by(index))),
                     markers=self.roster.events_of(index),
                     shown=config.experiment is not None,
+                    physiology=heard,
                     sides={
                         side_role(side.name): self.roster.side_name(index, side)
                         for side in self.roster.sides(index)

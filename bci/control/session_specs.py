@@ -83,7 +83,9 @@ class SessionSpecs:
     def decode(self, decoder: int) -> dict[str, Any]:
         """Return what a decoder, or the program that draws latents with its bundle, is given."""
         settings = self._roster.config.decoders[decoder]
-        return {
+        heard = self._roster.physiology_of(decoder) is not None
+        speed = {"speed": self._roster.speed(self._roster.config.decoded_by(decoder))} if heard else {}
+        return speed | {
             "bundle": str(settings.bundle),
             "provider": settings.provider,
             "audit": settings.audit,

@@ -13,6 +13,7 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleMismatch
 from bci.live.adapting import Changes
 from bci.live.heads import LostHeads
+from bci.live.physiology import Physiology, UnheardVolumes
 from bci.live.sides import Sides
 from bci.live.swap import Swap, last_bundle
 from bci.memory.frames import window_digest, write_frame
@@ -20,14 +21,15 @@ from bci.memory.marks import write_mark
 from bci.memory.program import Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream, follow
-from bci.signal.types import MarkKind
+from bci.signal.types import MarkKind, Window
 
 
 def main(program: Program) -> None:
     """Decode the stream of role ``stream`` into the ring of role ``frames``.
 
     A bundle that decodes epochs takes their events from the ring of role ``markers``, and the trials of an experiment's
-    flips from the ring of role ``shown`` where there is one. What steps say beside the samples goes to streams of roles
+    flips from the ring of role ``shown`` where there is one; one that hears physiology, from the stream of that role.
+    What steps say beside the samples goes to streams of roles
     ``side-NAME``, and each change of an adaptation to ``side-adaptation``. Resets, overruns, epochs and passed-over
     windows go to the ring of role ``decode_marks``. What the session fixes beyond the bundle is read from its folder.
     Started in the place of one that died, it goes on with the first sample that its predecessor had not used, and with
@@ -35,7 +37,8 @@ def main(program: Program) -> None:
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
     (what becomes of input unlike the training data), ``events`` (see `bci.decoder.marker_names`); optional ``tried``
-    (bundles that need no trial any more, see `bci.decoder.bundle.take_over`).
+    (bundles that need no trial any more, see `bci.decoder.bundle.take_over`) and, where physiology is heard, ``speed``
+    (how many times as fast as a scanner's the volumes come).
     """
     spec, clock, row = program.spec, program.clock, program.row
     stream = program.stream("stream")
@@ -68,8 +71,16 @@ def main(program: Program) -> None:
         handled=int(row["windows"]),
         names=MarkerNames(spec["events"]) if spec.get("events") else None,
     )
-    swap = Swap(program, stream, bundle, decoder, rings, frames, index)
-    sides = Sides(program, swap.cutter.pipeline, LostHeads(row, marks, clock, program.log).hear)
+    heard = Physiology.of(program) if program.has("physiology") else None
+    connect = (lambda pipeline: None) if heard is None else heard.connect
+    swap = Swap(program, stream, bundle, decoder, rings, frames, index, connect)
+    noted = [one(row, marks, clock, program.log) for one in (LostHeads, UnheardVolumes)]
+
+    def note(rows: Window) -> None:
+        for one in noted:
+            one.hear(rows)
+
+    sides = Sides(program, swap.cutter.pipeline, note)
     # Of volumes no electrode is to be mended: what is not known of one has a counter of its own.
     masked = "unmeasured" if len(stream.signal.shape) == 3 else "masked"
     before = {counter: int(row[counter]) for counter in ("windows", "reconstructions", "skipped", "invalid")}
@@ -136,6 +147,7 @@ def main(program: Program) -> None:
         invalid=int(row["invalid"]),
         unseen=int(row["lost"]),
         heads_lost=int(row["heads_lost"]),
+        unheard=int(row["unheard"]),
     )
 
 

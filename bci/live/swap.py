@@ -14,7 +14,7 @@ lock: while it works, the lock changes hands more often.
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from bci.memory.program import Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Stream
 from bci.session.swaps import LoadedBundle, read_swaps, write_swaps
+from bci.signal.pipeline import RunningPipeline
 from bci.signal.types import MarkKind, Window
 from bci.signal.windows import Windows
 
@@ -97,6 +98,8 @@ class Swap:
         Where its reconstructions go.
     index : int
         Which of the decoder's bundles it is: 0 for the one that the session file names.
+    connect : callable
+        Called with each bundle's pipeline before its first sample: what it hears of another stream.
 
     Attributes
     ----------
@@ -113,9 +116,11 @@ class Swap:
         rings: LiveRings,
         frames: Ring,
         index: int = 0,
+        connect: Callable[[RunningPipeline], None] = lambda pipeline: None,
     ) -> None:
         self.program = program
         self._stream, self._rings, self._frames = stream, rings, frames
+        self._connect = connect
         self._run = read_run(program.folder)
         self._name = program.name.partition(":")[2] or None
         self._loaded = read_swaps(program.folder, self._name)
@@ -280,7 +285,9 @@ class Swap:
 
     def _begin(self, index: int, bundle: Bundle, decoder: OnnxDecoder) -> _Running:
         pipeline = bundle.adapt(self._stream.signal, self._run)
-        return _Running(index, bundle, decoder, bundle.cut.live(self._stream, pipeline, self._rings))
+        cutter = bundle.cut.live(self._stream, pipeline, self._rings)
+        self._connect(cutter.pipeline)
+        return _Running(index, bundle, decoder, cutter)
 
     def _total(self, counter: str) -> int:
         both = (self.cutter, self._next.cutter) if self._shares_events and self._next else (self.cutter,)

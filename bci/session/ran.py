@@ -36,6 +36,8 @@ class RanDecoder:
     events : mapping of str to str
         Which markers of the session stood for those that the bundle was trained on (`bci.decoder.marker_names`); empty
         where they were called alike.
+    physiology : str or None
+        Name of the stream on which it heard a pulse or a belt, empty for the first; None for none.
     """
 
     bundle: Path
@@ -45,6 +47,7 @@ class RanDecoder:
     stream: str | None
     environment: Mapping[str, Any]
     events: Mapping[str, str] = field(default_factory=dict)
+    physiology: str | None = None
 
     def after(self, loaded: LoadedBundle) -> "RanDecoder":
         """Return the same decoder as it ran with a bundle that it loaded later."""
@@ -83,7 +86,7 @@ class RanDecoder:
                 "`bci demo` printed."
             )
         first = first_name(config, "stream")
-        stream = settings.get("stream")
+        stream, heard = settings.get("stream"), settings.get("physiology")
         return cls(
             Path(bundle),
             ran,
@@ -92,6 +95,7 @@ class RanDecoder:
             None if stream == first else stream,
             own,
             settings.get("events") or {},
+            "" if heard is not None and heard == first else heard,
         )
 
 

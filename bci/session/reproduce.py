@@ -31,6 +31,7 @@ from bci.memory.lsl_clock import LslClock
 from bci.session.adapted import read_changes, read_plan
 from bci.session.agreement import Latents, differing, one_level, pixels_within
 from bci.session.frames import RecordedFrame
+from bci.session.heard import hear_again
 from bci.session.recorded import RecordedSession
 from bci.session.sample_times import sample_times
 from bci.signal.phosphenes.view import PhospheneView
@@ -341,6 +342,7 @@ def _decode_again(
         events = _in_samples(session, events)
     cutter = bundle.cut.recorded(signal, adapted_pipeline, events, recorded.epochs)
     pipeline = cutter.pipeline
+    hear_again(session, which, pipeline)
     forgotten = _FORGOTTEN * pipeline.settle
     feed = Feed(session, which, index)
     for chunk in feed:

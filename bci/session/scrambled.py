@@ -12,6 +12,7 @@ import numpy as np
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import RecordingError
 from bci.memory.lsl_clock import LslClock
+from bci.session.heard import hear_again
 from bci.session.recorded import RecordedSession
 from bci.session.reproduce import Feed
 from bci.signal.types import Event, Reconstruction
@@ -68,6 +69,7 @@ def scramble(folder: Path, seed: int, bundle_path: Path | None = None) -> Scramb
     order = np.random.default_rng([seed, 1]).permutation(len(texts))
     events = [Event(float(time), texts[which]) for time, which in zip(times, order, strict=True)]
     cutter = bundle.cut.recorded(signal, bundle.adapt(signal, session.run), events)
+    hear_again(session, driver, cutter.pipeline)
     # Epochs at random times may well be unlike training: the question is what the decoder makes of them.
     decoder = OnnxDecoder(bundle, clock=LslClock(), unlike="keep")
     decoded = []

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from bci.errors import ConfigError, nearest
+from bci.signal.beside import Beside
 from bci.signal.measured import LARGEST, all_measured
 from bci.signal.run import Run
 from bci.signal.step import EventKernel, Kernel, ListeningKernel, RunStep, SideKernel, Step
@@ -26,6 +27,7 @@ from bci.signal.volumes.dvars import Dvars
 from bci.signal.volumes.mask import MaskVolume
 from bci.signal.volumes.motion import MotionCorrection
 from bci.signal.volumes.nuisance import MarkSpikes, RemoveNuisance
+from bci.signal.volumes.physiological_noise import PhysiologicalNoise
 from bci.signal.volumes.regions import RegionMeans
 from bci.signal.volumes.running import RunningZScore, TemporalSnr
 from bci.signal.volumes.slice_timing import SliceTiming
@@ -39,7 +41,7 @@ STEPS: tuple[type[Any], ...] = (
     BandPass, HighPass, LowPass, Notch, Decimate, CommonAverage, Bipolar, Pick, Scale, Saturation, Flat,
     Artefact, BandPower, BandCovariance, Covariance, Relabel, MaskVolume, Dvars,
     MotionCorrection, SingleTrialBetas, RunningZScore, TemporalSnr, RegionMeans, RemoveNuisance, MarkSpikes,
-    SliceTiming, SmoothVoxels,
+    SliceTiming, SmoothVoxels, PhysiologicalNoise,
 )  # fmt: skip
 
 
@@ -181,6 +183,8 @@ class RunningPipeline:
         Source samples after a reset or a bad sample until its influence is gone (see `bci.signal.step`).
     settled_from : int
         Count of the first source sample since the last reset whose output is settled.
+    beside : Beside
+        What its steps hear of another stream.
     """
 
     def __init__(self, pipeline: Pipeline, signal: Signal) -> None:
@@ -194,6 +198,7 @@ class RunningPipeline:
         self._said: list[list[tuple[int, Samples]]] = []
         #: For each kernel: itself as one that hears, the speaker that it hears, and its own place among speakers.
         self._links: list[tuple[ListeningKernel | None, int, int]] = []
+        self.beside = Beside()
         self.ratio, self.settle = 1, 0
         for step in pipeline.steps:
             kernel = step.start(signal)
@@ -234,6 +239,7 @@ class RunningPipeline:
             self._speakers.append((kernel, self.ratio))
             self._said.append([])
         self._links.append((listener, heard, speaks))
+        self.beside.link(kernel, self.ratio)
 
     @property
     def hears_events(self) -> bool:
@@ -310,10 +316,12 @@ class RunningPipeline:
         self._next += len(times)
         samples, bad = self._finite(chunk)
         if self._kernels:
+            self.beside.before(chunk.first, times)
             for kernel, (listener, heard, speaks) in zip(self._kernels, self._links, strict=True):
                 if listener is not None:
                     listener.hear(self._said[heard][-1][1])
                 samples, bad = kernel(samples, bad)
+                self.beside.after(kernel)
                 if speaks >= 0:
                     self._said[speaks].append(self._speakers[speaks][0].take_side())
             samples = samples.astype(np.float32)

@@ -301,6 +301,7 @@ class MarkKind(IntEnum):
     VOLUME = 26
     UNTOLD = 27
     HEAD_LOST = 28
+    UNHEARD = 29
 
     @property
     def starts_segment(self) -> bool:

@@ -22,13 +22,14 @@ def ending(
     restarts: int = 0,
     implausible: int = 0,
     heads_lost: int = 0,
+    unheard: int = 0,
     **asked: Any,
 ) -> Conclusion:
     def program(**counters: int) -> ProgramSnapshot:
         return ProgramSnapshot("running", 1, 0.0, counters, 0, restarts, "")
 
     programs = {"display": program(neutral=neutral), "record": program(implausible=implausible)}
-    programs["decode"] = program(heads_lost=heads_lost)
+    programs["decode"] = program(heads_lost=heads_lost, unheard=unheard)
     snapshot = SessionSnapshot("s", SessionState.DONE, 0.0, 0.0, 9.0, programs, silences=silences or {})
     outcome = SessionOutcome(Path(), snapshot, {}, list(failures), snapshot)
     given = {
@@ -59,6 +60,12 @@ def test_volumes_with_a_lost_head_are_said_at_the_end() -> None:
     (sentence,) = ending(heads_lost=3).sentences
     assert "The head was lost in 3 volumes" in sentence
     assert "marks.csv" in sentence
+
+
+def test_volumes_that_heard_no_physiology_are_said_at_the_end() -> None:
+    heard, head = ending(heads_lost=1, unheard=2).sentences
+    assert "No physiology was heard at 2 volumes: they were used without" in heard
+    assert "The head was lost in 1 volume:" in head
 
 
 def test_a_session_that_ends_without_its_source_ends_in_the_safe_state() -> None:

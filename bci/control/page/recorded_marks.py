@@ -27,6 +27,7 @@ _TROUBLES: Mapping[str, Tone] = {
     "refused": Tone.NOTE,
     "double": Tone.NOTE,
     "uncertain": Tone.NOTE,
+    "unheard": Tone.NOTE,
     "epoch_lost": Tone.NOTE,
     "command": Tone.NOTE,
     "swapped": Tone.NOTE,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bci.control.page.model import SideCurve
 from bci.signal.volumes.motion import COLUMNS, FAULT, motion_regressors
 from bci.signal.volumes.nuisance import MarkSpikes
+from bci.signal.volumes.physiological_noise import COLUMNS as HEARD
 
 #: Figures that groups are drawn in; what is left goes into the last.
 MOST_GROUPS = 4
@@ -42,6 +43,10 @@ def side_groups(sides: Sequence[SideCurve]) -> list[SideGroup]:
     for side in sides:
         if side.labels == COLUMNS:
             groups += _of_motion(side)
+        elif side.labels == HEARD:
+            # Counts of what was heard are for reproduction.
+            rates = [(name, side.times, side.values[:, HEARD.index(name)]) for name in HEARD[4:6]]
+            others.append(SideGroup("Pulse and breaths a minute", tuple(rates)))
         else:
             curves = [(_called(side, k), side.times, side.values[:, k]) for k in range(len(side.labels))]
             others.append(SideGroup(side.name, tuple(curves[:MOST_CURVES])))

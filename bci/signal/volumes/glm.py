@@ -99,6 +99,20 @@ class IncrementalGlm:
             )
         return np.asarray(linalg.solve_triangular(self._triangle, self._turned))
 
+    def explained(self, row: Rows) -> NDArray[np.float64] | None:
+        """Return what the design says of a volume with this row, (voxels,); None until its columns are told apart.
+
+        A column that was always zero, such as a nuisance that is not heard yet, explains nothing.
+        """
+        from scipy import linalg
+
+        there = np.flatnonzero(self._sizes)
+        if not len(there) or self.rank < len(there):
+            return None
+        if len(there) == len(self._sizes):
+            return np.asarray(row @ linalg.solve_triangular(self._triangle, self._turned))
+        return np.asarray(np.asarray(row)[there] @ linalg.lstsq(self._triangle[:, there], self._turned)[0])
+
     def residual_variance(self) -> NDArray[np.float64]:
         """Return the variance that the design leaves in each voxel, (voxels,).
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from bci.signal.step import Kernel, Seconds, check_channels, check_positive, check_regular, check_whole
@@ -38,6 +39,8 @@ class RemoveNuisance:
     """Highest power of polynomials."""
     freedom: int = 5
     """Degrees of freedom that must be left."""
+    physiology: bool = False
+    """Whether the columns of the PhysiologicalNoise before are nuisance."""
 
     def output(self, signal: Signal) -> Signal:
         """Return the same signal around 0."""
@@ -66,20 +69,33 @@ class _Remaining:
     def __init__(self, settings: RemoveNuisance, signal: Signal) -> None:
         self.hears = "motion" if settings.motion else ""
         self._settings, self._voxels = settings, signal.shape[0]
+        self.confounded, self._width = settings.physiology, 0
+        self._sets = [np.arange(self._voxels)]
         kind: Drift = settings.drift  # type: ignore[assignment]  # checked by output
         slow = drifts(kind, settings.volumes, 1.0 / signal.rate, settings.cutoff_s, settings.order)
         self._steady = np.column_stack([np.ones(settings.volumes), slow])
         self._heard: Samples = np.zeros((0, 6))
+        self._columns: Samples = np.zeros((0, 1, 0))
+        self.reset(0)
+
+    def share(self, width: int, sets: NDArray[np.intp] | None) -> None:
+        """Take how many columns of physiology come for which voxels."""
+        self._width, self._sets = width, voxels_of_sets(sets, self._voxels)
         self.reset(0)
 
     def reset(self, first: int) -> None:
         """Forget the volumes; their count stays, and with it the place in the run."""
-        self._glm = IncrementalGlm(self._steady.shape[1] + (6 if self.hears else 0), self._voxels)
+        columns = self._steady.shape[1] + (6 if self.hears else 0) + self._width
+        self._glms = [IncrementalGlm(columns, len(places)) for places in self._sets]
         self._next = first
 
     def hear(self, rows: Samples) -> None:
         """Take the motion of the next volumes."""
         self._heard = motion_regressors(rows)
+
+    def confound(self, columns: Samples) -> None:
+        """Take the columns of physiology of the next volumes."""
+        self._columns = columns
 
     def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
         out = np.zeros((len(samples), self._voxels), np.float32)
@@ -92,12 +108,38 @@ class _Remaining:
                 continue
             row = np.concatenate([self._steady[volume], *self._heard[place : place + 1]])
             values = np.asarray(values, np.float64)
-            self._glm.add(row, values)
-            if self._glm.degrees_of_freedom < self._settings.freedom or self._glm.rank < len(row):
-                flags[place] = True
-                continue
-            out[place] = values - row @ self._glm.betas()
+            for one, (places, glm) in enumerate(zip(self._sets, self._glms, strict=True)):
+                own = np.concatenate([row, self._columns[place, one]]) if self.confounded else row
+                left = self._left(glm, own, values[places])
+                if left is None:
+                    flags[place, places] = True
+                else:
+                    out[place, places] = left
         return out, flags if flags.any() else None
+
+    def _left(self, glm: IncrementalGlm, row: Samples, values: Samples) -> Samples | None:
+        """Return what nuisance leaves of one volume; None while too little is known."""
+        glm.add(row, values)
+        known = None if glm.degrees_of_freedom < self._settings.freedom else glm.explained(row)
+        return None if known is None else np.asarray(values - known)
+
+
+def voxels_of_sets(sets: NDArray[np.intp] | None, voxels: int) -> list[NDArray[np.intp]]:
+    """Return the voxels of each set of columns; all of them where there is one set.
+
+    Raises
+    ------
+    ConfigError
+        If the sets are of other voxels.
+    """
+    if sets is None:
+        return [np.arange(voxels)]
+    if len(sets) != voxels:
+        raise ConfigError(
+            f"expected rows of the {len(sets)} voxels whose slices are known, came {voxels} channels: put the step "
+            "that uses physiology before the one that averages regions"
+        )
+    return [np.flatnonzero(sets == one) for one in range(int(sets.max()) + 1)]
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,11 @@ from bci.signal.run import Design, Run
 from bci.signal.step import Kernel, Seconds, Step, check_channels, check_positive, check_regular, check_whole
 from bci.signal.types import Flags, Samples, Signal
 from bci.signal.volumes.motion import motion_regressors
+from bci.signal.volumes.nuisance import voxels_of_sets
 from bci.signal.volumes.responses import Drift, ResponseGrid, drifts
 from bci.signal.volumes.running import RunningMoments
 from bci.signal.volumes.single_trials import BetaKind, SingleTrials
+from bci.signal.volumes.slice_trials import SliceTrials
 
 #: A volume of which a larger part must not be trusted is left out of the model.
 MOST_BAD = 0.5
@@ -67,6 +69,8 @@ class SingleTrialBetas:
     betas as they are."""
     frozen: bool = True
     """Whether mean and spread of these z-scores stay those of the warm-up; otherwise they go on growing."""
+    physiology: bool = False
+    """Whether the columns of the PhysiologicalNoise before are nuisance of the model."""
 
     def output(self, signal: Signal) -> Signal:
         """Return a signal of betas, as many as voxels."""
@@ -194,12 +198,28 @@ class _Estimating:
         slow = drifts(kind, settings.volumes, self._tr_s, settings.cutoff_s, settings.order)
         self._steady = np.column_stack([np.ones(settings.volumes), slow])
         self._heard: Samples = np.zeros((0, 6))
+        self.confounded, self._width = settings.physiology, 0
+        self._sets: list[NDArray[np.intp]] = []
+        self._columns: Samples = np.zeros((0, 1, 0))
         self.reset(0)
+
+    def share(self, width: int, sets: NDArray[np.intp] | None) -> None:
+        """Take how many columns of physiology come for which voxels."""
+        self._width, self._sets = width, voxels_of_sets(sets, self._voxels)
+        self.reset(0)
+
+    def confound(self, columns: Samples) -> None:
+        """Take the columns of physiology of the next volumes."""
+        self._columns = columns
 
     def reset(self, first: int) -> None:
         """Forget the volumes; planned trials and the count of volumes stay."""
-        columns = self._steady.shape[1] + (6 if self.hears else 0)
-        self._fit = SingleTrials(self._grid, columns, self._voxels)
+        columns = self._steady.shape[1] + (6 if self.hears else 0) + self._width
+        self._fit: SingleTrials | SliceTrials = (
+            SliceTrials(self._grid, columns, self._sets)
+            if self._sets
+            else SingleTrials(self._grid, columns, self._voxels)
+        )
         self._next = first
         self._due: list[_Due] = []
         self._moments = RunningMoments(self._voxels)
@@ -230,19 +250,23 @@ class _Estimating:
             volume, marked = self._next, None if bad is None else bad[place]
             self._next += 1
             if volume < self._settings.volumes:
-                self._take(volume, row, marked, self._heard[place : place + 1])
+                nuisance = np.concatenate([self._steady[volume], *self._heard[place : place + 1]])
+                if self._sets:
+                    own = self._columns[place]
+                    nuisance = np.column_stack([np.tile(nuisance, (len(own), 1)), own])
+                self._take(volume, row, marked, nuisance)
                 self._give(volume)
             else:
                 self._beta_bad = np.ones(self._voxels, bool)
             out[place], flags[place] = self._beta, self._beta_bad
         return out, flags if flags.any() else None
 
-    def _take(self, volume: int, row: Samples, marked: Flags | None, motion: Samples) -> None:
+    def _take(self, volume: int, row: Samples, marked: Flags | None, nuisance: Samples) -> None:
         if marked is not None:
             if marked.mean() > MOST_BAD:
                 return
             self._marked += marked
-        self._fit.add(volume, np.concatenate([self._steady[volume], *motion]), np.ascontiguousarray(row))
+        self._fit.add(volume, nuisance, np.ascontiguousarray(row))
 
     def _give(self, volume: int) -> None:
         ready = [due for due in self._due if due.volume <= volume]
