@@ -187,11 +187,12 @@ class VolumeRun:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Masks that lie within the brain's, in order."""
+        """Masks that lie within the brain's, in order; a decoder's own mask alone, where that is no brain's."""
         within = np.asarray(self.run.mask(self.mask), bool)
-        return tuple(
+        inside = tuple(
             name for name in self.run.masks if name != self.mask and (self.run.mask(name) & within).any()
         )
+        return inside or (() if self.mask == "brain" else (self.mask,))
 
     @property
     def grid(self) -> Affine:

@@ -23,7 +23,7 @@ from models.reports.bundle import artist
 from models.reports.decoded import Decoded
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
-from models.sessions.page import latency_section, live_section, oracle_words
+from models.sessions.page import latency_section, live_section, oracle_words, volumes_section
 from models.sessions.readings import Reading, count_left_out, readings_of, score
 from models.sessions.stimuli import Shown, in_pixels, resized, shown_in
 from models.systems.registry import compares_pictures, system_of_bundle
@@ -140,7 +140,7 @@ def evaluate_session(
             ready,
             beside=more,
             note=f'<p class="legend">{oracle_words(best, why, snr)}</p>' + live_section(ready),
-            last=latency_section(ready["latency"]),
+            last=latency_section(ready["latency"]) + volumes_section(session),
             facts=[("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli.folder))],
         ),
     ]

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bci.io.files.page import facts, table
+from bci.io.volumes.quality_page import run_sections
+from bci.session.recorded import RecordedSession
+from bci.session.volume_quality import VolumeRun
 
 #: What the intervals of a session's latency table mean.
 _STAGES = {
@@ -64,6 +67,15 @@ def oracle_words(best: Mapping[str, Any], why: str, snr: float | None) -> str:
         "of the bundle's held-out trials, the same pictures in another session of the same participant, at "
         + ("the training's signal-to-noise ratio." if snr is None else f"this session's SNR, {snr:g}.")
     )
+
+
+def volumes_section(session: RecordedSession) -> str:
+    """Return how a session's run of volumes went, as `bci volumes quality` finds it; nothing of other signals."""
+    run = session.run
+    if len(session.signal().shape) != 3 or run.reference is None or run.affine is None or not run.masks:
+        return ""
+    volumes = VolumeRun.in_session(session.folder)
+    return "\n".join(run_sections(volumes.survey(), volumes.grid))
 
 
 def latency_section(latency: Mapping[str, Any] | None) -> str:

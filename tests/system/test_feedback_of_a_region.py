@@ -8,6 +8,8 @@ from commands import call
 from numpy.typing import NDArray
 from planted_region import ANSWERS, SPHERE, WARM_UP, N, write_run, write_training
 
+from bci.control.page.recorded import RecordedModel
+from bci.control.page.steadiness import FEWEST
 from bci.decoder.bundle import Bundle
 from bci.io.files.recording import chunks, open_recording
 from bci.io.files.run import read_run
@@ -86,6 +88,18 @@ masks = { brain = "masks/brain.nii.gz", region = "masks/region.nii.gz" }
     assert np.corrcoef(motion[:, 5], np.arange(N))[0, 1] > 0.98
     result = reproduce(done.folder)
     assert (result["reproduced"], result["equal"]) == (True, result["frames"])
+    # The page of the finished session shows motion, the region and temporal SNR, of the volumes until then.
+    page = RecordedModel(RecordedSession.read(done.folder))
+    assert [side.name for side in page.sides()] == ["motion", "regions"]
+    counted = []
+    for at in (1.0, 0.7):
+        start, stop = page.span or (0.0, 0.0)
+        page.seek(start + at * (stop - start))
+        (steady,) = [one for one in page.moment().pictures if one.title == "Temporal SNR"]
+        assert steady.image is not None
+        counted.append(int(steady.words.split(",")[1].split()[0]))
+    assert N - 1 <= counted[0] <= N
+    assert FEWEST <= counted[1] < counted[0]
     # The report of the session sees the same motion, and the region's answers.
     report = call("volumes", "quality", done.folder, "--out", tmp_path / "quality", "--json")
     assert report.status == 0, report.words

@@ -11,9 +11,12 @@ from sessions import bci
 from tiny_bundle import tiny_bundle
 
 from bci.decoder.spec import EpochSpec
+from bci.session.recorded import RecordedSession
 from bci.session.reproduce import reproduce
+from bci.session.volume_quality import VolumeRun
 from bci.sim.cortex.reference import reference_pictures
 from bci.sim.participant import make_participant
+from models.sessions.page import volumes_section
 
 pytestmark = pytest.mark.system
 
@@ -102,4 +105,9 @@ def test_faces_become_files_and_betas_and_pictures_at_a_flip(tmp_path: Path) -> 
     assert len(shown) >= 2
     again = reproduce(done.folder)
     assert (again["equal"], again["reproduced"]) == (4, True)
+    # Its report shows how the run of volumes went: the head, the voxels' steadiness, the course of the mask.
+    session = RecordedSession.read(done.folder)
+    section = volumes_section(session)
+    assert all(words in section for words in ("From volume to volume", "Steadiness of each voxel", "<img"))
+    assert VolumeRun.in_session(done.folder).regions == ("visual",)
     assert json.loads((done.folder / "config.json").read_text())["source"]["scanner"]["voxel_mm"] == MM

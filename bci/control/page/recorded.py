@@ -91,6 +91,7 @@ class RecordedModel:
         self._artists: dict[str, Redrawing] = {}
         self._sights: dict[str, RecordedSight] = {}
         self._evoked: tuple[int, Evoked] | None = None
+        self._steady: tuple[int, PagePicture | None] = -1, None
         begin = min(
             (times[0] for times in (self._flips, *self._published.values()) if len(times)), default=0.0
         )
@@ -135,7 +136,7 @@ class RecordedModel:
             nodes=self._nodes(),
             counters=self._counters(),
             progress=self._progress(),
-            pictures=[*self._on_the_screen(), *self._what_was_read()],
+            pictures=[*self._on_the_screen(), *self._what_was_read(), *self._steadiness()],
             log=self._log.until(stop - self.now),
             no_commands="the session is over",
         )
@@ -288,6 +289,17 @@ class RecordedModel:
             image = self._redrawing[program].picture(frame.latent)
             pictures.append(PagePicture(title, image, " · ".join(filter(None, words)), Tone.GOOD))
         return pictures
+
+    def _steadiness(self) -> list[PagePicture]:
+        """Return how steady the voxels of the first stream of volumes were, by the newest ones before the time."""
+        name = next((name for name, signal in self.streams.items() if len(signal.shape) == 3), "")
+        sight = self._sight(name)
+        if sight is None:
+            return []
+        end = sight.count_at(self.now)
+        if end != self._steady[0]:
+            self._steady = end, sight.steadiness(end).picture(self._facts.affine)
+        return [self._steady[1]] if self._steady[1] is not None else []
 
     # -- curves ------------------------------------------------------------------------------------------
 

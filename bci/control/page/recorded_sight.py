@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from bci.control.page.evoked import AFTER_S, BEFORE_S, NOT_WHOLE, Evoked
 from bci.control.page.model import COLUMNS, SIDE_SAMPLES, SPECTRUM_S, SideCurve, channel_labels
 from bci.control.page.spectrum import Spectrum, spectrum
+from bci.control.page.steadiness import FEWEST, SteadinessSight
 from bci.control.page.traces import DrawnTraces
 from bci.session.frames import RecordedFrame
 from bci.session.samples import RecordedStream
 from bci.signal.types import Event
+
+#: Volumes that are looked at for temporal SNR take no more memory, bytes: some hundreds of 64 × 64 × 36.
+STEADY_BYTES = 200_000_000
 
 
 class RecordedSight:
@@ -102,6 +106,14 @@ class RecordedSight:
         samples, counts = self.read(end - SIDE_SAMPLES, end)
         values = np.asarray(samples, np.float64).reshape(len(samples), -1)
         return SideCurve(name, channel_labels(self.signal), self.times(counts), values)
+
+    def steadiness(self, end: int) -> SteadinessSight:
+        """Return how steady voxels were, of the newest volumes before a count: as many as `STEADY_BYTES` hold."""
+        sight = SteadinessSight(self.signal)
+        size = 4 * int(np.prod(self.signal.shape))
+        for _, samples in self._stream.between(max(0, end - max(FEWEST, STEADY_BYTES // size)), end):
+            sight.add(samples.reshape(-1, *self.signal.shape))
+        return sight
 
     def average(self, event: Event, evoked: Evoked) -> None:
         """Average an event in."""

@@ -1,4 +1,4 @@
-"""A SteadinessSight is how steady each voxel of a running session's volumes is, as its page shows it: temporal SNR."""
+"""A SteadinessSight is how steady each voxel of a session's volumes is, as its page shows it: temporal SNR."""
 
 import numpy as np
 from numpy.typing import NDArray

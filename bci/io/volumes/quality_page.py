@@ -134,16 +134,7 @@ def _parts(name: str, found: Surveyed, affine: Affine, regions: Mapping[str, NDA
     parts = [
         header("Quality of a run of volumes", name, f"{len(found.dvars)} volumes, TR {found.tr_s:g} s"),
         headline,
-        facts(_facts(found)),
-        "<h2>From volume to volume</h2>",
-        f'<figure class="wide">{inline(traces_picture(found), "Motion, displacement, DVARS and regions over time")}'
-        "<figcaption>Red: the head is lost, and the volume is not corrected. Yellow: head or picture jumps. Grey: no "
-        "volume came. Dashed: from where a displacement counts as a jump.</figcaption></figure>",
-        _faults(found),
-        "<h2>Steadiness of each voxel</h2>",
-        _map_figure(
-            found.tsnr, affine, 0.0, _top(found.tsnr), "tSNR: mean over standard deviation, motion corrected"
-        ),
+        *run_sections(found, affine),
     ]
     for contrast, one in found.contrasts.items():
         words = f"t of {contrast}: drift and motion in the model, {found.freedom} degrees of freedom"
@@ -157,6 +148,21 @@ def _parts(name: str, found: Surveyed, affine: Affine, regions: Mapping[str, NDA
         f'<figure class="wide">{picture(drawn, "Mean volume and regions")}</figure>',
     ]
     return parts
+
+
+def run_sections(found: Surveyed, affine: Affine) -> list[str]:
+    """Return how a run went, as parts of a page: figures, traces, volumes that cannot be used, temporal SNR."""
+    words = "tSNR: mean over standard deviation, motion corrected"
+    return [
+        facts(_facts(found)),
+        "<h2>From volume to volume</h2>",
+        f'<figure class="wide">{inline(traces_picture(found), "Motion, displacement, DVARS and regions over time")}'
+        "<figcaption>Red: the head is lost, and the volume is not corrected. Yellow: head or picture jumps. Grey: no "
+        "volume came. Dashed: from where a displacement counts as a jump.</figcaption></figure>",
+        _faults(found),
+        "<h2>Steadiness of each voxel</h2>",
+        _map_figure(found.tsnr, affine, 0.0, _top(found.tsnr), words),
+    ]
 
 
 def _counts(found: Surveyed) -> str:
