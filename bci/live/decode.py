@@ -13,7 +13,7 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleMismatch
 from bci.live.adapting import Changes
 from bci.live.heads import LostHeads
-from bci.live.physiology import Physiology, UnheardVolumes
+from bci.live.physiology import LivePhysiology, UnheardVolumes
 from bci.live.sides import Sides
 from bci.live.swap import Swap, last_bundle
 from bci.memory.frames import window_digest, write_frame
@@ -71,7 +71,7 @@ def main(program: Program) -> None:
         handled=int(row["windows"]),
         names=MarkerNames(spec["events"]) if spec.get("events") else None,
     )
-    heard = Physiology.of(program) if program.has("physiology") else None
+    heard = LivePhysiology.of(program) if program.has("physiology") else None
     connect = (lambda pipeline: None) if heard is None else heard.connect
     swap = Swap(program, stream, bundle, decoder, rings, frames, index, connect)
     noted = [one(row, marks, clock, program.log) for one in (LostHeads, UnheardVolumes)]

@@ -1,4 +1,4 @@
-"""Physiology lets a decoder of volumes hear a pulse and a belt on another stream of the session."""
+"""LivePhysiology lets a decoder of volumes hear a pulse and a belt on another stream of the session."""
 
 import logging
 from collections.abc import Callable
@@ -28,8 +28,8 @@ _LOOK_S = 0.005
 _KEPT = 64
 
 
-class Physiology:
-    """Physiology gives each volume what has come on the other stream by the end of its acquisition.
+class LivePhysiology:
+    """LivePhysiology gives each volume what has come on the other stream by the end of its acquisition.
 
     That is there when the volume is, as a rule. Where it is not, the volume waits for half a TR at the most; and after
     a volume that waited in vain none waits until the stream is there again.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bci.control.posts import COUNTERS
-from bci.live.physiology import Physiology, UnheardVolumes
+from bci.live.physiology import LivePhysiology, UnheardVolumes
 from bci.memory.board import Board
 from bci.memory.marks import create_marks, read_marks
 from bci.memory.stream import Stream
@@ -28,7 +28,7 @@ class Rig:
         self.stream = Stream.private(BODY, 60.0)
         self.waits = 0
         self.while_waiting: Callable[[], None] = lambda: None
-        self.physiology = Physiology(self.stream, self.clock, SPEED, self._tick)
+        self.physiology = LivePhysiology(self.stream, self.clock, SPEED, self._tick)
         self.pipeline: RunningPipeline = Pipeline([PhysiologicalNoise("pulse", "belt")]).start(
             Signal("BOLD", 1 / TR, (4,))
         )

@@ -41,7 +41,7 @@ MEMORY_S, LEAST_S = 120.0, 10.0
 #: Samples a second that are looked at; of faster traces means are taken.
 LOOKED_AT_HZ = 100.0
 
-#: Traces that end so long before the volume does say nothing of it, seconds.
+#: HeardTraces that end so long before the volume does say nothing of it, seconds.
 LATE_S = 1.0
 
 #: Samples whose number and time disagree by more begin anew: some are missing in between, seconds.
@@ -65,7 +65,7 @@ class PhysiologicalNoise:
     time of the volume's middle."""
     slice_times_s: tuple[Seconds, ...] = ()
     """When each slice is taken, from the bottom of the array's third axis up, seconds after the volume's begin; needed
-    with a mask. `bci volumes info` prints those of a run."""
+    with a mask. `bci volumes info --json` prints those of a run."""
     pulse_harmonics: int = 2
     """A sine and a cosine each of the heart's phase."""
     breath_harmonics: int = 2
@@ -196,7 +196,7 @@ class _Hearing:
         """Forget what was heard."""
         self._first = self._next = first
         self._rows: list[Array] = []
-        self._traces = Traces(len(self.labels))
+        self._traces = HeardTraces(len(self.labels))
         self._usual: float | None = None
 
     def hear_beside(self, heard: Sequence[Heard]) -> None:
@@ -262,8 +262,8 @@ def _waves(columns: Array, phase: Array, order: int) -> None:
         columns[:, 2 * k], columns[:, 2 * k + 1] = np.cos((k + 1) * phase), np.sin((k + 1) * phase)
 
 
-class Traces:
-    """Traces holds the newest seconds of what is heard, at `LOOKED_AT_HZ` or less, on the seconds of the run.
+class HeardTraces:
+    """HeardTraces holds the newest seconds of what is heard, at `LOOKED_AT_HZ` or less, on the seconds of the run.
 
     Attributes
     ----------

@@ -90,7 +90,9 @@ class SingleTrialBetas:
                 raise ConfigError(
                     f"SingleTrialBetas: {name} must be one of {', '.join(choices)}, got {value!r}"
                 )
-        return replace(signal, unit=self.kind, dtype="float32")
+        # A stream of z-scores over trials is no stream of betas.
+        unit = f"z of {self.kind}" if self.warm_up else self.kind
+        return replace(signal, unit=unit, dtype="float32")
 
     def start(self, signal: Signal) -> Kernel:
         """Return the stage at work; one with a design of a session refuses its first sample without `with_run`."""

@@ -11,6 +11,7 @@ from bci.signal.volumes.responses import ResponseGrid, double_gamma, drifts
 from bci.signal.volumes.single_trials import KEPT, BetaKind, SingleTrials, normal_deviate
 
 TR, N, VOXELS = 1.5, 90, 40
+NO_NILEARN = "NILEARN IS MISSING: pip install '.[fmri]' to run this test"
 ONSETS = [4.1, 10.3, 15.0, 21.7, 33.0, 38.2, 52.9, 60.0, 75.5, 90.0, 101.0]
 
 
@@ -82,7 +83,7 @@ def test_a_column_that_repeats_others_is_never_fitted() -> None:
 
 
 def test_responses_are_those_of_nilearn_on_the_planned_run() -> None:
-    models = pytest.importorskip("nilearn.glm.first_level.hemodynamic_models")
+    models = pytest.importorskip("nilearn.glm.first_level.hemodynamic_models", reason=NO_NILEARN)
     for tr, n in ((1.5, 90), (1.9779, 155), (0.8, 40)):
         grid = ResponseGrid(n, tr)
         for onset, duration in ((4.1, 0.0), (10.37, 1.0), (0.0, 3.0), (n * tr - 5, 2.0), (17.0, 0.0)):
@@ -93,7 +94,7 @@ def test_responses_are_those_of_nilearn_on_the_planned_run() -> None:
 
 
 def test_drifts_are_those_of_nilearn() -> None:
-    matrix = pytest.importorskip("nilearn.glm.first_level.design_matrix")
+    matrix = pytest.importorskip("nilearn.glm.first_level.design_matrix", reason=NO_NILEARN)
     for n, tr, cutoff in ((100, 2.0, 128.0), (155, 1.5, 64.0)):
         theirs, _ = matrix._make_drift("cosine", np.arange(n) * tr, 3, 1 / cutoff)
         assert np.allclose(drifts("cosine", n, tr, cutoff), theirs[:, :-1], atol=1e-9)
@@ -126,7 +127,7 @@ def lss_columns(number: int, n: int, rows: np.ndarray, begun: list[float]) -> np
 
 
 def test_single_trial_betas_are_those_of_nilearn_s_ols_on_the_volumes_so_far() -> None:
-    glms = pytest.importorskip("nilearn.glm.first_level")
+    glms = pytest.importorskip("nilearn.glm.first_level", reason=NO_NILEARN)
     rng = np.random.default_rng(0)
     rows = nuisance(rng)
     truth = np.sum(
