@@ -9,12 +9,16 @@ import numpy as np
 
 from bci.config.session import parse_session
 from bci.control.session_plan import supervise
-from bci.decoder.bundle import Bundle
+from bci.decoder.bundle import Bundle, save_bundle
 from bci.session.frames import RecordedFrame
 from bci.session.recorded import RecordedSession
 from bci.session.reproduce import reproduce
 from models.settings import RecordedFile
-from models.systems.events.readout import ClassReadout
+from models.systems.events.choice import settle
+from models.systems.events.drawing import ClassDrawing
+from models.systems.events.readout import ClassReadout, fit, fit_novelty
+from models.systems.events.settings import EventsConfig
+from models.systems.events.train import bundle_of
 from models.systems.events.trials import EventTrials, Fold
 from models.systems.numbers.trials import Fold as NumberFold
 from models.systems.numbers.trials import NumberTrials
@@ -67,6 +71,15 @@ def play(bundle: Bundle, recording: RecordedFile, root: Path, work: Path, speed:
         summary["samples_lost"],
         summary["status"],
     )
+
+
+def bundle_without(
+    fold: Fold, config: EventsConfig, trials: EventTrials, drawing: ClassDrawing, folder: Path
+) -> tuple[ClassReadout, Bundle]:
+    """Fit a readout on the trials beside a fold, and write it as a bundle into a folder that is not there yet."""
+    readout = fit(trials, fold.fit, settle(config.readout, trials, fold.fit).readout)
+    novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold))
+    return readout, save_bundle(folder, *bundle_of(config, trials, readout, novelty, {}, drawing))
 
 
 def inner_folds(fold: Fold, n: int = 5) -> list[Fold]:

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from bci.decoder.bundle import save_bundle
-from benchmarks.live_folds import inner_folds, play, scored_live, windows_read
+from benchmarks.live_folds import bundle_without, play, scored_live, windows_read
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.metrics.ranks import class_area
 from models.settings import find_data_root
 from models.systems.events.choice import settle
 from models.systems.events.drawing import open_drawing
-from models.systems.events.readout import fit, fit_novelty
+from models.systems.events.readout import fit
 from models.systems.events.scoring import score
 from models.systems.events.settings import (
     BlockMeansSettings,
@@ -37,7 +37,6 @@ from models.systems.events.settings import (
     TangentSpaceSettings,
     load_events,
 )
-from models.systems.events.train import bundle_of
 from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
 from models.systems.numbers import readout as numbers_readout
 from models.systems.numbers import train as numbers_train
@@ -106,10 +105,8 @@ def _counted(config: EventsConfig, trials: EventTrials, folds: Sequence[Fold]) -
 def _class_fold(
     config: EventsConfig, trials: EventTrials, fold: Fold, root: Path, work: Path, speed: float
 ) -> dict[str, Any]:
-    readout = fit(trials, fold.fit, settle(config.readout, trials, fold.fit).readout)
-    novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold))
     drawing = open_drawing(config, root, CONFIGS)
-    bundle = save_bundle(work / "bundle", *bundle_of(config, trials, readout, novelty, {}, drawing))
+    readout, bundle = bundle_without(fold, config, trials, drawing, work / "bundle")
     (run,) = np.unique(trials.run[fold.score])
     played = play(bundle, config.recordings[run], root.resolve(), work, speed)
     own = np.flatnonzero(trials.run == run)

@@ -20,16 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from bci.decoder.bundle import save_bundle
-from benchmarks.live_folds import inner_folds, play
+from benchmarks.live_folds import bundle_without, play
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.metrics.ranks import auc
 from models.settings import find_data_root
 from models.systems.events.drawing import open_drawing
-from models.systems.events.readout import fit, fit_novelty
 from models.systems.events.scoring import score
 from models.systems.events.settings import EventsConfig, load_events
-from models.systems.events.train import bundle_of
 from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "p300-train.toml"
@@ -41,10 +38,8 @@ def live(
 ) -> dict[str, Any]:
     """Train on all but a fold, play the recording through the line, and score what was decoded of the fold."""
     classes = trials.classes
-    readout = fit(trials, fold.fit, config.readout)
-    novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold))
     drawing = open_drawing(config, root, CONFIG.parent)
-    bundle = save_bundle(work / "bundle", *bundle_of(config, trials, readout, novelty, {}, drawing))
+    readout, bundle = bundle_without(fold, config, trials, drawing, work / "bundle")
     (recording,) = config.recordings
     played = play(bundle, recording, root, work, speed)
     frames = list(played.frames)

@@ -12,7 +12,9 @@ never be above; real trials may be flagged in 2 %. Another session and subject a
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder
 from bci.signal.clock import ManualClock
+from bci.signal.types import Reconstruction, Window
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from benchmarks.trust_inputs import REAL, REPORTED, has_inputs, inputs_of, planted_inputs
 from models.readouts.family import FAMILY, build_readout
@@ -53,13 +56,12 @@ def measure_bundle(folder: Path, data: Path | None, *, quick: bool = False) -> l
         Fewer trials.
     """
     bundle = Bundle.load(folder)
-    decoder = OnnxDecoder(bundle, clock=ManualClock())
     claims = bundle.spec.confidence.kind != "none"
     rows: list[dict[str, Any]] = []
     median = float("nan")
-    for name, windows in inputs_of(bundle, data, quick=quick):
+    for name, same in groupby(inputs_of(bundle, data, quick=quick), key=itemgetter(0)):
         progress(f"{bundle.name}: {name}")
-        frames = [decoder.decode(window) for window in windows if window.settled]
+        frames = [frame for _, decoded_by, windows in same for frame in _decoded(decoded_by, windows)]
         sure = np.array([frame.confidence for frame in frames if frame.valid])
         if name == REAL:
             median = float(np.median(sure)) if claims else float("nan")
@@ -69,6 +71,11 @@ def measure_bundle(folder: Path, data: Path | None, *, quick: bool = False) -> l
             | {"reasons": reasons, "largest": float(sure.max()) if claims and len(sure) else None}
         )
     return rows
+
+
+def _decoded(bundle: Bundle, windows: Sequence[Window]) -> Iterator[Reconstruction]:
+    decoder = OnnxDecoder(bundle, clock=ManualClock())
+    return (decoder.decode(window) for window in windows if window.settled)
 
 
 def measure_readout(name: str) -> list[dict[str, Any]]:

@@ -4,7 +4,9 @@ Each kind of input is a signal of the bundle's own channels, through the bundle'
 """
 
 import json
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,22 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from bci.decoder.bundle import Bundle
+from bci.decoder.pattern import MarkerPattern
+from bci.decoder.spec import EpochSpec
 from bci.io.files.recording import Recording, open_recording
+from bci.signal.epochs import Epochs
 from bci.signal.labels import label_key
-from bci.signal.types import Signal, Window
+from bci.signal.types import Event, Signal, Window
 from bci.signal.windows import windows
+from benchmarks.live_folds import bundle_without
 from models.generators.package import package_of
 from models.insilico.scans import cut_volumes, run_of, scan_of
 from models.insilico.trials import HELD_OUT, cut, design, onsets_of, participant_of, show
 from models.settings import find_data_root
 from models.systems.alpha.evaluate import open_held_out
+from models.systems.events.drawing import open_drawing
+from models.systems.events.settings import EventsConfig
+from models.systems.events.trials import cut_trials, folds_of
 from models.systems.hyper.heldout import config_of
 from models.systems.hyper.settings import HyperConfig
 
@@ -39,24 +48,31 @@ _LIKELY_UV = 8.5
 _ARTEFACT_SD, _ARTEFACT_SHARE, _ARTEFACT_S = 20.0, 0.05, 0.5
 
 Named = tuple[str, list[Window]]
+#: What a decoder is given, by name; decoded by that bundle.
+Given = tuple[str, Bundle, list[Window]]
 
 
 def has_inputs(description: Path) -> bool:
-    """Whether trials of a bundle are left that took no part in its training: bundle.json of a system known here."""
+    """Whether a bundle claims a confidence, and is of a system whose trials are known here."""
     config = json.loads(description.read_text())["provenance"]["config"]
-    return config.get("kind") in (None, "hyper-insilico")
+    return config.get("kind") in (None, "events", "hyper-insilico")
 
 
-def inputs_of(bundle: Bundle, data: Path | None, *, quick: bool = False) -> Iterator[Named]:
-    """Yield every kind of input of a shipped bundle, by name; the real trials first."""
-    if bundle.spec.provenance.config.get("kind") == "hyper-insilico":
-        yield from _in_silico(bundle, quick)
-    else:
-        yield from _states(bundle, data, quick)
+def inputs_of(bundle: Bundle, data: Path | None, *, quick: bool = False) -> Iterator[Given]:
+    """Yield every kind of input of a shipped bundle, by name, the real trials first: no decoder was trained on them.
+
+    Where all trials of a recording went into a bundle, those of each fold are given to one that was trained without it.
+    """
+    kind = bundle.spec.provenance.config.get("kind")
+    if kind == "events":
+        yield from _held_out_events(bundle, data)
+    named = {"hyper-insilico": _in_silico, "events": _spoilt_events, None: _states}[kind]
+    for name, given in named(bundle, data, quick):
+        yield name, bundle, given
 
 
-def _in_silico(bundle: Bundle, quick: bool) -> Iterator[Named]:
-    """Yield the input of a bundle of a simulated participant: the held-out trials shown again."""
+def _in_silico(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:
+    """Yield the input of a bundle of a simulated participant: the held-out trials shown again; it needs no data."""
     config = config_of(bundle)
     plan = design(config, bundle.spec.latent, np.random.default_rng(config.seed))
     package = package_of(bundle)
@@ -141,6 +157,58 @@ def _states(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:
         yield f"{REPORTED}subject (SSVEP set)", sliding(bundle, samples.astype(np.float32))
 
 
+def _held_out_events(bundle: Bundle, data: Path | None) -> Iterator[Given]:
+    """Yield the epochs of each fold of an epoch bundle's recording, for a bundle like it but trained on the others."""
+    config, root = EventsConfig.model_validate(bundle.spec.provenance.config), find_data_root(data)
+    trials = cut_trials(config, root)
+    (recording,) = _opened(config, root)
+    drawing = open_drawing(config, root, bundle.folder)
+    epochs = _around(bundle, _channels(bundle, recording, 0, recording.n), recording.markers)
+    for fold in folds_of(config, trials):
+        with tempfile.TemporaryDirectory(prefix="bci-trust-") as folder:
+            _, other = bundle_without(fold, config, trials, drawing, Path(folder) / "bundle")
+            yield REAL, other, [epochs[row] for row in fold.score]
+
+
+def _spoilt_events(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:
+    """Yield what is put in place of an epoch bundle's recording, and other recordings, cut around the same markers."""
+    config, root = EventsConfig.model_validate(bundle.spec.provenance.config), find_data_root(data)
+    (recording,) = _opened(config, root)
+    markers = recording.markers[: len(recording.markers) // 2] if quick else recording.markers
+    real = _channels(bundle, recording, 0, recording.n)
+    for name, spoilt in _spoilt(bundle.signal, real):
+        if name != REAL:
+            yield name, _around(bundle, spoilt, markers)
+    if quick:
+        return
+    other = open_recording(root / "eegmmidb_S001" / "S001R03.edf")
+    samples = _channels(bundle, other, 0, other.n).astype(np.float64)
+    rates = Fraction(bundle.signal.rate / other.signal.rate).limit_denominator(100)
+    samples = resample_poly(samples, rates.numerator, rates.denominator, axis=0)
+    # Every onset that lies within this shorter recording, none of which the other person saw.
+    yield f"{REPORTED}subject (S001R03)", _around(bundle, samples.astype(np.float32), markers)
+
+
+def _opened(config: EventsConfig, root: Path) -> list[Recording]:
+    return [
+        open_recording(root / one.path, rate=one.rate, channels=one.channels, unit=one.unit)
+        for one in config.recordings
+    ]
+
+
+def _around(bundle: Bundle, samples: Samples, markers: Sequence[Event]) -> list[Window]:
+    """Cut the bundle's epochs of its own channels around markers, seconds from the first sample."""
+    spec = bundle.spec.window
+    assert isinstance(spec, EpochSpec)
+    pattern = MarkerPattern(spec.markers)
+    waiting = [event for event in markers if pattern.matches(event.text)]
+    cutter, found = Epochs(bundle.signal, bundle.pipeline, start=spec.start, stop=spec.stop), []
+    for chunk in _chunks(bundle.signal, samples):
+        found += [epoch.window for epoch in cutter.push(chunk, waiting)]
+        waiting = []
+    return found
+
+
 def _channels(bundle: Bundle, recording: Recording, first: int, end: int) -> Samples:
     """Return the bundle's own channels of a recording, (n, channels)."""
     keys = [label_key(label) for label in recording.signal.channels]
@@ -150,16 +218,16 @@ def _channels(bundle: Bundle, recording: Recording, first: int, end: int) -> Sam
 
 def sliding(bundle: Bundle, samples: Samples) -> list[Window]:
     """Cut sliding windows of the bundle's own channels."""
+    chunks = _chunks(bundle.signal, samples)
+    return list(windows(chunks, bundle.pipeline, length=bundle.length, hop=bundle.hop))
 
-    def feed() -> Iterator[Window]:
-        for first in range(0, len(samples), 160):
-            part = samples[first : first + 160]
-            times, bad = np.arange(first, first + len(part)) / bundle.signal.rate, np.zeros(part.shape, bool)
-            yield Window(
-                bundle.signal, first, part, times, bad, first + len(part) - 1, reset="" if first else "start"
-            )
 
-    return list(windows(feed(), bundle.pipeline, length=bundle.length, hop=bundle.hop))
+def _chunks(signal: Signal, samples: Samples) -> Iterator[Window]:
+    """Yield samples (n, channels) in chunks, as an acquisition hands them on."""
+    for first in range(0, len(samples), 160):
+        part = samples[first : first + 160]
+        times, bad = np.arange(first, first + len(part)) / signal.rate, np.zeros(part.shape, bool)
+        yield Window(signal, first, part, times, bad, first + len(part) - 1, reset="" if first else "start")
 
 
 def _spoilt(signal: Signal, real: Samples) -> Iterator[tuple[str, Samples]]:

@@ -12,7 +12,7 @@ from bci.signal.clock import ManualClock
 from bci.signal.labels import label_key
 from bci.sim.eeg import AlphaSimulator
 from benchmarks import trust
-from benchmarks.trust_inputs import REAL, planted_inputs, sliding
+from benchmarks.trust_inputs import REAL, has_inputs, planted_inputs, sliding
 from models.readouts.bayes import InvertedEncoder
 from models.readouts.family import FAMILY
 from models.readouts.linear import LinearReadout
@@ -51,6 +51,20 @@ def test_the_eyes_open_decoder_refuses_noise_artefacts_crossed_wires_mains_and_d
     assert len(rows) >= 11
     assert all(row["n"] > 100 for row in rows)
     assert all(row["met"] is not False for row in rows), [row for row in rows if row["met"] is False]
+
+
+def test_the_decoder_of_attended_flashes_refuses_what_no_brain_answered():
+    if not (DATA / "p300_bi2012").is_dir():
+        pytest.skip("NO DATA: the recording of the shipped decoder is not in $BCI_DATA")
+    rows = trust.measure_bundle(trust.BUNDLES / "p300", DATA, quick=True)
+    assert len(rows) >= 11
+    assert rows[0]["n"] == 768, "every flash, for a bundle that was trained without its fold"
+    assert all(row["met"] is not False for row in rows), [row for row in rows if row["met"] is False]
+
+
+def test_no_shipped_bundle_that_claims_a_confidence_is_passed_over():
+    for file in trust.BUNDLES.glob("*/bundle.json"):
+        assert has_inputs(file) == (Bundle.load(file.parent).spec.confidence.kind != "none"), file
 
 
 def test_the_simulated_eyes_of_the_demo_are_like_those_that_the_decoder_was_trained_on():
