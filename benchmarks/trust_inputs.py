@@ -45,6 +45,8 @@ MICROVOLTS, TIMES = (5.0, 20.0, 100.0, 500.0, 5000.0), (0.3, 1.0, 6.0, 30.0, 300
 _MAINS_HZ = 50.0
 #: Deviation that the recording of another subject is brought to, since its file states no true unit, µV.
 _LIKELY_UV = 8.5
+#: An electrode is loose where it swings so many times as far as it mostly does, within so many seconds of a trial.
+_LOOSE, _AROUND_S = 3.0, 2.5
 _ARTEFACT_SD, _ARTEFACT_SHARE, _ARTEFACT_S = 20.0, 0.05, 0.5
 
 Named = tuple[str, list[Window]]
@@ -158,16 +160,35 @@ def _states(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:
 
 
 def _held_out_events(bundle: Bundle, data: Path | None) -> Iterator[Given]:
-    """Yield the epochs of each fold of an epoch bundle's recording, for a bundle like it but trained on the others."""
+    """Yield the epochs of each fold of an epoch bundle's recording, for a bundle like it but trained on the others.
+
+    First those for which every electrode held, then those around which one was loose.
+    """
     config, root = EventsConfig.model_validate(bundle.spec.provenance.config), find_data_root(data)
     trials = cut_trials(config, root)
     (recording,) = _opened(config, root)
     drawing = open_drawing(config, root, bundle.folder)
     epochs = _around(bundle, _channels(bundle, recording, 0, recording.n), recording.markers)
-    for fold in folds_of(config, trials):
-        with tempfile.TemporaryDirectory(prefix="bci-trust-") as folder:
-            _, other = bundle_without(fold, config, trials, drawing, Path(folder) / "bundle")
-            yield REAL, other, [epochs[row] for row in fold.score]
+    loose = loose_electrodes(trials.epochs, trials.index / trials.rate)
+    with tempfile.TemporaryDirectory(prefix="bci-trust-") as folder:
+        folds = [
+            (fold, bundle_without(fold, config, trials, drawing, Path(folder) / f"{place}")[1])
+            for place, fold in enumerate(folds_of(config, trials))
+        ]
+        for name, which in ((REAL, ~loose), (f"{REPORTED}state: an electrode is loose", loose)):
+            for fold, other in folds:
+                yield name, other, [epochs[row] for row in fold.score if which[row]]
+
+
+def loose_electrodes(epochs: Samples, times: Floats) -> NDArray[np.bool_]:
+    """Tell around which epochs (n, length, channels), at seconds (n,), an electrode swings thrice as far as mostly.
+
+    Swings are root mean squares over the epochs within 2.5 s; what an electrode mostly does is the median of them.
+    """
+    power = np.square(epochs, dtype=np.float64).mean(1)
+    near = np.abs(times[:, None] - times) <= _AROUND_S
+    swings = np.sqrt((near @ power) / near.sum(1, keepdims=True))
+    return np.asarray((swings > _LOOSE * np.median(swings, axis=0)).any(1))
 
 
 def _spoilt_events(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:

@@ -10,9 +10,9 @@ could be one of training (Jackson and Mudholkar 1979):
     Q &= \tfrac1p \big(\|x\|^2 - \textstyle\sum_i (a_i \cdot x)^2\big) \qquad \text{power beside them}
 
 Both have a lower limit too: a dead amplifier lies very near the mean of training, nearer than any brain does. Limits
-come from runs that were held out. The ratio T/Q has limits too, and a gain leaves it as it is: noise that is as large
-as a trial has not its shape. The novelty is the largest share of a limit: :math:`T/T_{high}`, :math:`T_{low}/T` and so
-on.
+come from runs that were held out, each but for the run that would widen it most. The ratio T/Q has limits too, and a
+gain leaves it as it is: noise that is as large as a trial has not its shape. The novelty is the largest share of a
+limit: :math:`T/T_{high}`, :math:`T_{low}/T` and so on.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,6 +40,9 @@ _MARGINS = (MARGIN, MARGIN, 1.2)
 #: A statistic below this is what rounding leaves where there is nothing: no limit is drawn there.
 FLOOR = 1e-4
 
+#: Runs of which one may be left out when a limit is drawn: with fewer the others would not say how far runs differ.
+_SPARED_OF = 4
+
 #: The most axes, and the fewest trials for each.
 _MOST_AXES, _TRIALS_PER_AXIS = 160, 5
 
@@ -63,6 +66,10 @@ class Limits:
         low, high = np.quantile(held_out, [_TAIL, 1 - _TAIL], axis=0)
         margin = np.asarray(margins)
         return cls(np.where(low > FLOOR, low / margin, 0.0), np.maximum(high * margin, FLOOR))
+
+    def united(self, other: "Limits") -> "Limits":
+        """Return limits that hold what either holds."""
+        return Limits(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
     def __call__(self, statistics: Floats) -> Floats:
         """Return the novelty: (n, s) to (n,)."""
@@ -92,7 +99,9 @@ class Novelty:
     limits: Limits
 
     @classmethod
-    def fit(cls, standard: Array, folds: Iterable[tuple[Mask, Mask]]) -> "Novelty":
+    def fit(
+        cls, standard: Array, folds: Iterable[tuple[Mask, Mask]], *, hold_fitted: bool = False
+    ) -> "Novelty":
         """Fit to training trials, and draw the limits from those that were held out of the fit.
 
         Parameters
@@ -101,13 +110,20 @@ class Novelty:
             Standardised.
         folds : iterable of (fitted, held out) masks, (n,) bool each
             Every trial is held out once, with its whole run.
+        hold_fitted : bool
+            Whether the limits hold the training trials themselves too. Axes leave less beside the trials that they were
+            fitted to, so that T/Q may be larger than of any held-out trial: wanted where the training recording is
+            played again, and it lets answers pass that are of the right shape and several times as strong.
         """
         x = np.asarray(standard, np.float64)
         parts = list(folds)
         fewest = min(int(np.count_nonzero(kept)) for kept, _ in parts)
         count = max(1, min(_MOST_AXES, fewest // _TRIALS_PER_AXIS, x.shape[1]))
-        held_out = np.concatenate([_statistics(x[out], *_axes(x[kept], count)) for kept, out in parts])
-        return cls(*_axes(x, count), Limits.of(held_out, _MARGINS[: held_out.shape[1]]))
+        held_out = [_statistics(x[out], *_axes(x[kept], count)) for kept, out in parts]
+        axes, limits = _axes(x, count), _all_but_the_widest(held_out)
+        if hold_fitted:
+            limits = limits.united(_all_but_the_widest([_statistics(x[out], *axes) for _, out in parts]))
+        return cls(*axes, limits)
 
     def __call__(self, standard: Array) -> Floats:
         """Return the novelty of standardised trials: (n, voxels) to (n,); each trial for itself."""
@@ -129,6 +145,21 @@ class Novelty:
         count = len(self.limits.low)
         limits = Limits(self.limits.low * lows[:count], self.limits.high * highs[:count])
         return replace(self, limits=limits)
+
+
+def _all_but_the_widest(runs: Sequence[Floats]) -> Limits:
+    """Draw each limit around the statistics of all held-out runs but the one that widens it most; of few, of all.
+
+    An electrode that came loose in one run would else make room for whatever is as odd as that run.
+    """
+    margins = _MARGINS[: runs[0].shape[1]]
+    if len(runs) < _SPARED_OF:
+        return Limits.of(np.concatenate(runs), margins)
+    without = [
+        Limits.of(np.concatenate([run for k, run in enumerate(runs) if k != spared]), margins)
+        for spared in range(len(runs))
+    ]
+    return Limits(np.max([one.low for one in without], axis=0), np.min([one.high for one in without], axis=0))
 
 
 def _axes(x: Floats, count: int) -> tuple[Floats, Floats, Floats]:

@@ -58,8 +58,35 @@ def test_the_decoder_of_attended_flashes_refuses_what_no_brain_answered():
         pytest.skip("NO DATA: the recording of the shipped decoder is not in $BCI_DATA")
     rows = trust.measure_bundle(trust.BUNDLES / "p300", DATA, quick=True)
     assert len(rows) >= 11
-    assert rows[0]["n"] == 768, "every flash, for a bundle that was trained without its fold"
+    assert rows[0]["n"] + rows[1]["n"] == 768, "every flash, for a bundle that was trained without its fold"
+    assert rows[1]["flagged"] > 0.3, "what an electrode did while it was loose made room for nothing"
     assert all(row["met"] is not False for row in rows), [row for row in rows if row["met"] is False]
+
+
+def test_a_run_with_a_loose_electrode_makes_no_room_for_noise():
+    rng = np.random.default_rng(4)
+    mixing = rng.standard_normal((8, 60))
+
+    def draw(n):
+        return rng.standard_normal((n, 8)) @ mixing + 0.3 * rng.standard_normal((n, 60))
+
+    runs = [draw(100) for _ in range(5)]
+    runs[4][50:] += 8 * rng.standard_normal((50, 60))
+    x = np.concatenate(runs)
+    folds = [(np.arange(500) // 100 != k, np.arange(500) // 100 == k) for k in range(5)]
+    novelty = Novelty.fit(x, folds)
+    assert (novelty(draw(400)) > 1).mean() <= 0.02
+    assert (novelty(3 * rng.standard_normal((400, 60))) > 1).mean() >= 0.95
+    assert (novelty(x[450:]) > 1).mean() >= 0.5
+
+
+def test_the_trials_that_limits_were_fitted_to_are_held_on_demand():
+    rng = np.random.default_rng(6)
+    mixing = rng.standard_normal((8, 60))
+    x = rng.standard_normal((200, 8)) @ mixing + rng.standard_normal((200, 60))
+    folds = [(np.arange(200) // 50 != k, np.arange(200) // 50 == k) for k in range(4)]
+    refused = [(Novelty.fit(x, folds, hold_fitted=held)(x) > 1).mean() for held in (False, True)]
+    assert refused[1] <= min(0.02, refused[0])
 
 
 def test_no_shipped_bundle_that_claims_a_confidence_is_passed_over():

@@ -139,7 +139,7 @@ def fit_novelty(readout: ClassReadout, epochs: NDArray[np.float32], folds: Seque
         kept, out = np.zeros(len(epochs), bool), np.zeros(len(epochs), bool)
         kept[fold.fit], out[fold.score] = True, True
         masks.append((kept, out))
-    return Novelty.fit(readout.standardised(epochs), masks)
+    return Novelty.fit(readout.standardised(epochs), masks, hold_fitted=True)
 
 
 def fit_temperature(scores: Floats, classes: NDArray[np.int64]) -> float:
