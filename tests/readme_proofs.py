@@ -123,7 +123,6 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "`python -m benchmarks.stream_latency": (STREAMS,),
     "Ours is two processes": (STREAMS, LINKS),
     "The targets set for this table": (STREAMS, f"{README}test_what_is_said_of_the_table_of_latencies_stands_in_it"),
-    "mne-lsl is polled": (STREAMS,),
     "With everything on": ("$ python -m benchmarks.stream_latency --contenders floor,line --rounds 2 --seconds 5",),
     "Every figure there is": (LINKS,),
     # using it
