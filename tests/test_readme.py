@@ -266,7 +266,8 @@ def test_what_is_said_of_the_table_of_latencies_stands_in_it():
     rows = [block.cells for block in blocks(README) if isinstance(block, Row) and "floor" in block.cells]
     assert len(rows) == 4
     ratios = [
-        [float(median) for median in re.findall(r"([\d.]+) \(", row["ours ÷ floor: p50 · p99"])] for row in rows
+        [float(median) for median in re.findall(r"([\d.]+) \(", row["ours ÷ floor: p50 · p99"])]
+        for row in rows
     ]
     cpu = [float(row["CPU ÷ floor: ours · mne-lsl · ezmsg · leaky"].split(" · ")[0]) for row in rows]
     p99 = [[float(re.findall(r"\(([\d.]+)\)", row[of])[0]) for of in ("floor", "ours")] for row in rows]
@@ -275,9 +276,7 @@ def test_what_is_said_of_the_table_of_latencies_stands_in_it():
     assert "p99 within 2 × or 0.5 ms of it, CPU within 1.5 ×, are met in all four lines" in sentence
     assert all(p50 <= 1.25 for p50, _ in ratios)
     assert all(cost <= 1.5 for cost in cpu)
-    assert all(
-        cut <= 2 or ours - floor <= 0.5 for (_, cut), (floor, ours) in zip(ratios, p99, strict=True)
-    )
+    assert all(cut <= 2 or ours - floor <= 0.5 for (_, cut), (floor, ours) in zip(ratios, p99, strict=True))
     assert "p99 of single samples only by its distance, 0.40 ms" in sentence
     assert [cut > 2 for _, cut in ratios] == [False, True, False, False]
     assert round(p99[1][1] - p99[1][0], 2) == 0.40
