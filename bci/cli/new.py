@@ -9,7 +9,7 @@ import typer
 from bci.cli.output import Output, use
 from bci.cli.run import Json, has_screen
 from bci.errors import BciError, BundleError, ConfigError, StreamNotFound
-from bci.io.files.folder import safe_name
+from bci.io.files.folder import safe_name, write_whole
 from bci.io.files.regular import require_regular
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def new(
     text, about = _write(kind, name, path, infos, stream)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}. Name another place.") from None
+    write_whole(path, text)
     for sentence in about:
         output.say(sentence)
     _say_next(kind, path, output)

@@ -1,6 +1,7 @@
 """What a command prints arrives as it is: brackets, foreign letters, and when the reader has gone away."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -152,3 +153,33 @@ def test_a_missing_recording_with_brackets_is_named_as_it_is_written(tmp_path: P
     for name in ("x [old].xdf", "a[", "[bold]b[-].edf"):
         done = call("verify", tmp_path / name, "--json")
         assert name in done.words
+
+
+@pytest.mark.system
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="NOT TESTED: needs files in memory")
+def test_a_command_that_writes_nothing_runs_where_no_temporary_file_has_room() -> None:
+    """A bundle is looked at, in a capped child, while every folder for temporary files is on a full disk."""
+    code = (
+        "import sys, tempfile\n"
+        "def full(*words, **named): raise OSError(28, 'No space left on device')\n"
+        "for name in ('TemporaryFile', 'NamedTemporaryFile', 'TemporaryDirectory', 'mkdtemp', 'mkstemp'):\n"
+        "    setattr(tempfile, name, full)\n"
+        "sys.argv = ['bci', 'info', 'alpha', '--json']\n"
+        "from bci.cli import main\n"
+        "main()\n"
+    )
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["name"]
+
+
+def test_what_a_full_disk_refuses_anywhere_is_words_and_status_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(wait: float) -> list[object]:
+        raise OSError(28, "No space left on device", "/data/x.bin")
+
+    monkeypatch.setattr("bci.cli.new._seen", full)
+    done = call("new", "session", "--wait", "0", "--json")
+    assert done.status == 2
+    assert done.result["error"] == "DiskError"
+    assert "/data/x.bin cannot be written: No space left on device" in done.result["message"]

@@ -1,6 +1,7 @@
 """A reference volume, a brain mask and regions, taken from a short run before a session for its ``[run]``."""
 
 import gzip
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bci.errors import ConfigError, DataError, RecordingError
+from bci.io.files.folder import write_whole
 from bci.io.volumes.nifti import is_nifti, nifti_bytes, read_nifti
 from bci.io.volumes.run_on_disk import volumes_of
 from bci.signal.volumes.realign import brain
@@ -211,7 +213,9 @@ def write_reference(
     _write(out / VOLUME, volume.data, affine, volume.series.tr)
     for name, mask in masks.items():
         _write(out / f"{name}.nii.gz", mask.astype(np.uint8), affine)
-    Image.fromarray(masks_picture(values, affine, {name: masks[name] for name in names})).save(out / PICTURE)
+    drawn = io.BytesIO()
+    Image.fromarray(masks_picture(values, affine, {name: masks[name] for name in names})).save(drawn, "PNG")
+    write_whole(out / PICTURE, drawn.getvalue())
     return {
         "shape": list(values.shape),
         "tr": volume.series.tr if math.isfinite(volume.series.tr) else None,
@@ -242,7 +246,7 @@ def _left(within: NDArray[np.bool_], affine: Affine) -> NDArray[np.bool_]:
 
 
 def _write(path: Path, values: NDArray[Any], affine: Affine, tr: float = math.nan) -> None:
-    path.write_bytes(gzip.compress(nifti_bytes(values, affine, tr), mtime=0))
+    write_whole(path, gzip.compress(nifti_bytes(values, affine, tr), mtime=0))
 
 
 def masks_picture(
