@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bci.errors import ConfigError
+from bci.io.files.regular import require_regular
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 _NAMED = 10  # broken files named in an error before the rest is only counted
@@ -100,6 +101,7 @@ def open_picture(path: Path, size: int) -> NDArray[np.uint8]:
     ConfigError
         If there is no such file, or it is no picture.
     """
+    require_regular(path, ConfigError)
     try:
         return read_picture(path, size)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

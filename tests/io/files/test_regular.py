@@ -30,6 +30,7 @@ from bci.live.insilico import open_participant
 from bci.session.recorded import RecordedSession
 from bci.session.rows import read_rows
 from bci.session.session_time import load_stream
+from models.datasets.folder import open_picture
 from models.datasets.hyper import load_pictures as load_faces
 from stimuli.protocols.pictures import load_latents, load_pictures
 
@@ -107,6 +108,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "latents": ("latents.json", lambda path: load_latents(path.parent, ["a"], 1)),
     "a scanner's image": ("001.dcm", scanned),
     "a run of volumes": ("001.nii", scanned),
+    "a picture to dream of": ("a.png", lambda path: open_picture(path, 16)),
     "a face of a release": ("0.png", lambda path: load_faces(path.parent, 1)),
 }
 
