@@ -6,7 +6,8 @@
 
 Every voxel is a random direction of the latent with independent noise; test rows are means over 14 presentations, so
 their noise is 14 times less. The generator has PGGAN's architecture with 19 layers at 16 × 16 and random weights: its
-pictures are patterns, no faces. Then: bci train FOLDER/train.toml --out BUNDLE --data FOLDER.
+pictures are patterns, no faces. Then: bci train FOLDER/train.toml --out FOLDER/bundle --data FOLDER. ``run.toml``
+plays what `bci evaluate --responses FOLDER/held-out.npy` writes of that bundle.
 """
 
 import argparse
@@ -50,6 +51,24 @@ latent = true
 [readout]
 name = "dense"
 options = {{ epochs = 60, rate = 1e-3, decay = 0.0 }}
+"""
+
+SESSION = """# The bundle that train.toml describes, live: its held-out responses, played as a scanner would send them.
+name = "hyper-planted"
+network = "machine"
+
+[source]
+kind = "replay"
+file = "held-out.npy"
+rate = 0.6666666666666666      # a volume every 1.5 s, as the bundle states
+unit = "z"
+
+[decoder]
+bundle = "bundle"
+
+[display]
+kind = "headless"
+refresh_hz = 60
 """
 
 
@@ -144,6 +163,7 @@ def write_release(folder: Path, size: Size, seed: int = 0) -> GeneratorPackage:
         path = folder / "bounds" / f"pggan_celebahq_{attribute}_boundary.npy"
         np.save(path, normal / np.linalg.norm(normal))
     (folder / "train.toml").write_text(TRAINING, encoding="utf-8")
+    (folder / "run.toml").write_text(SESSION, encoding="utf-8")
     return package
 
 
@@ -162,7 +182,8 @@ def main() -> None:
     write_release(arguments.folder, size, arguments.seed)
     place = arguments.folder
     print(f"bci train {place / 'train.toml'} --out {place / 'bundle'} --data {place}")
-    print(f"bci evaluate {place / 'bundle'} --data {place}")
+    print(f"bci evaluate {place / 'bundle'} --data {place} --responses {place / 'held-out.npy'}")
+    print(f"bci run {place / 'run.toml'}")
 
 
 if __name__ == "__main__":
