@@ -11,8 +11,11 @@ its place with its voxels, the evenness of the stamps, and how long after its la
 
 With --betas it is the head of a simulated participant who looks at pictures, TR 0.1 s, decoded from motion to beta with
 and without the faults. A trial is untouched where none of its own volumes was lost. Betas of trials before which none
-was lost must be the same to the bit. Those after a loss rest on a model of fewer volumes, so that they cannot be: each
-must correlate with that of the clean run, over voxels, by .99 or more.
+was lost must be the same to the bit. Those after a loss rest on a model of fewer volumes: a row of the design is
+missing, so that they differ from the clean run's whatever computes them, and each must correlate with that of the clean
+run, over voxels, by .99 or more. What they must equal are betas of the clean run's volumes with these rows left out: to
+the bit by the live code, and to 1e-6 of a trial's largest beta by least squares in one piece, a design matrix for each
+trial, by a routine that the pipeline does not use.
 """
 
 import argparse
@@ -34,6 +37,9 @@ from bci.signal.epochs import Epochs
 from bci.signal.pipeline import Pipeline
 from bci.signal.run import Run
 from bci.signal.types import Event, Signal, Window
+from bci.signal.volumes.motion import motion_regressors
+from bci.signal.volumes.responses import ResponseGrid, drifts
+from bci.signal.volumes.trial_betas import SingleTrialBetas
 from bci.sim.cortex.reference import reference_pictures
 from bci.sim.participant import make_participant
 from bci.sim.scanner.phantom import phantom, phantom_series
@@ -45,6 +51,9 @@ from models.insilico.scans import MASK, run_of
 
 #: Least correlation over voxels of a beta after a lost volume with that of the clean run.
 ALIKE = 0.99
+
+#: Largest difference of a beta from least squares in one piece, in the largest beta of its trial.
+EQUAL = 1e-6
 
 #: What a fault must become: inside the stream at its place, and beside it for each file.
 DECLARED: dict[Fault, tuple[VolumeStatus, VolumeStatus | None]] = {
@@ -141,6 +150,40 @@ def betas(
     return found
 
 
+def batch_betas(
+    run: Run, signal: Signal, volumes: np.ndarray, onsets: np.ndarray, left_out: np.ndarray
+) -> dict[float, np.ndarray]:
+    """Return betas by the definition of LSS, in one piece: (voxels,) of each trial whose beta is given in the run.
+
+    Parameters
+    ----------
+    left_out : (n,) int64
+        Places of volumes that are no rows of the design.
+    """
+    aligned = Pipeline.from_json([dict(PIPELINE[0])]).for_run(run).start(signal)
+    times, bad = np.arange(len(volumes)) / signal.rate, np.zeros((len(volumes), *signal.flag_shape), bool)
+    chunk = Window(signal, 0, volumes, times, bad, len(volumes) - 1, reset="start")
+    voxels = aligned(chunk).samples.astype(np.float64)
+    (motion,) = (side.samples for side in aligned.take_sides(chunk))
+    step = SingleTrialBetas(**{key: value for key, value in PIPELINE[1].items() if key != "step"})
+    grid = ResponseGrid(step.volumes, 1.0 / signal.rate)
+    # To a microsecond, as the step takes them: points of the fine grid lie at multiples of 30 ms.
+    answers = {onset: grid.column(round(onset, 6), step.duration_s) for onset in onsets.tolist()}
+    slow = drifts("polynomial", step.volumes, grid.tr_s, order=step.order)
+    nuisance = np.column_stack([np.ones(step.volumes), slow, motion_regressors(motion)])
+    found = {}
+    for onset, own in answers.items():
+        last = int(np.ceil(onset * signal.rate - 0.5)) + round(step.wait_s * signal.rate)
+        rows = np.setdiff1d(np.arange(last + 1), left_out)
+        others = np.sum([one for at, one in answers.items() if at <= last * grid.tr_s], axis=0) - own
+        design = np.column_stack([own, others, nuisance])[rows]
+        sizes = np.linalg.norm(design, axis=0)
+        used = sizes > 0
+        betas = np.linalg.lstsq(design[:, used] / sizes[used], voxels[rows], rcond=None)[0]
+        found[onset] = betas[0] / sizes[0]
+    return found
+
+
 def compare_betas(kind: Format) -> int:
     """Inject faults into the run of a participant; print what became of its betas; return 0 if all is well."""
     scanned, volumes, onsets = look_at_pictures()
@@ -159,7 +202,12 @@ def compare_betas(kind: Format) -> int:
         f"{len(came)} of {RUN} volumes, {len(faults)} faults from volume {min(faults)} on, {len(lost)} volumes lost"
     )
     faulty = betas(run, scanned.signal, came, onsets)
-    same, wrong, touched, alike = 0, 0, 0, []
+    volumes = volumes.astype(np.float32)
+    without = volumes.copy()
+    without[lost] = np.nan
+    live = betas(run, scanned.signal, without, onsets)
+    batch = batch_betas(run, scanned.signal, volumes, onsets, lost)
+    same, wrong, touched, alike, exact, apart = 0, 0, 0, [], 0, []
     for onset, beta in clean.items():
         own = range(int(onset / 1.5), int((onset + WAIT_S) / 1.5) + 1)
         other = faulty.get(onset)
@@ -172,11 +220,18 @@ def compare_betas(kind: Format) -> int:
             wrong += not np.array_equal(beta, other)
         else:
             alike.append(float(np.corrcoef(beta, other)[0, 1]))
-    wrong += sum(value < ALIKE for value in alike)
+            exact += np.array_equal(other, live[onset])
+            apart.append(float(np.abs(other - batch[onset]).max() / np.abs(batch[onset]).max()))
+    wrong += sum(value < ALIKE for value in alike) + sum(value > EQUAL for value in apart)
+    wrong += len(alike) - exact
     print(
         f"{len(clean)} trials, {touched} of them touched or not trusted in the clean run; of the others {same} "
         f"before a loss equal to the bit, {len(alike)} after one correlate by {np.median(alike):.4f} (least "
-        f"{min(alike):.4f}); {wrong} wrong"
+        f"{min(alike):.4f}) with the clean run's"
+    )
+    print(
+        f"of the clean run's volumes without the lost ones, {exact} of these {len(alike)} are equal to the bit by the "
+        f"live code, and within {max(apart):.1e} of least squares in one piece; {wrong} wrong"
     )
     return int(wrong > 0 or len(came) != RUN)
 

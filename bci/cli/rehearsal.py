@@ -178,7 +178,8 @@ class _Rehearsal:
         if signal.rate and stream in (config.shown_stream, *map(config.decoded_by, config.feeds)):
             # Refuses a limit that would turn the screen neutral between two samples.
             config.display.data_age_seconds_at(1 / (signal.rate * speed))
-        buffer = plan_buffer(signal, speed, config.streams[stream], roster.held(stream))
+        held, recalled = roster.held(stream), roster.recalled(stream)
+        buffer = plan_buffer(signal, speed, config.streams[stream], held, recalled)
         check_free(buffer.nbytes)
         self.say(f"memory    {buffer}")
         self.per_second += recorded_per_second(signal, speed)

@@ -314,6 +314,11 @@ class Roster:
         """Return the most samples of a stream that one of its decoders reads in one piece."""
         return max((self.bundles[index].cut.held for index in self.decoders_of(stream)), default=0)
 
+    def recalled(self, stream: int) -> int:
+        """Return the most samples of a stream that one of its decoders learns from; 0 where none learns a run."""
+        bundles = [self.bundles[index] for index in self.decoders_of(stream)]
+        return max((one.pipeline.start(one.signal).recalls for one in bundles), default=0)
+
     def data_age_limit(self, stream: int) -> float | None:
         """Return after how long without data a stream counts as stalled; the default where nothing is shown of it."""
         shown = [index for index in self.config.feeds if self.config.decoded_by(index) == stream]

@@ -78,9 +78,8 @@ class SessionRings:
     def _make_stream(self, index: int, segment: str, readers: int) -> Stream:
         """Make what the samples of a stream and the marks about them travel in."""
         info = self._roster.info(index)
-        capacity = plan_buffer(
-            info.signal, info.speed, self._roster.config.streams[index], self._roster.held(index)
-        )
+        held, recalled = self._roster.held(index), self._roster.recalled(index)
+        capacity = plan_buffer(info.signal, info.speed, self._roster.config.streams[index], held, recalled)
         self.buffers[index] = capacity
         level = logging.WARNING if capacity.shortened else logging.INFO
         log.log(level, "of %s, shared memory holds %s", info.source_id, capacity)

@@ -10,17 +10,23 @@ from bci.config.stream import StreamSettings
 from bci.control.line import Line, Post
 from bci.memory.program import Launch
 from bci.memory.ring import Ring
+from bci.memory.segment import free_bytes
 from bci.memory.stream import Capacity, Stream, plan_capacity
 from bci.signal.types import Signal
 
 #: A sample ring grows to this for a stream that plays faster than real time, bytes.
 _RING_BYTES = 256e6
 
+#: What a run is kept for in memory takes at most this part of the shared memory that is free.
+_FREE_PART = 0.25
+
 #: Makes a ring or stream of the line, given its name, its segment and how many programs wait on it.
 Make = Callable[[str, str, int], Ring | Stream]
 
 
-def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, held: int) -> Capacity:
+def plan_buffer(
+    signal: Signal, speed: float, settings: StreamSettings, held: int, recalled: int = 0
+) -> Capacity:
     """Return how much of a session's stream is held in shared memory.
 
     A stream played faster fills its ring faster: the ring holds the same real time, within reason.
@@ -35,12 +41,20 @@ def plan_buffer(signal: Signal, speed: float, settings: StreamSettings, held: in
         The session's ``[stream]``.
     held : int
         The most samples that a decoder of it reads in one piece: held whatever they take.
+    recalled : int
+        Samples of a run that a decoder learns, for one that takes the place of a dead one: held as far as `settings`
+        and the free memory allow.
     """
     seconds = settings.buffer_s
     bytes_per_s = signal.rate * math.prod(signal.shape) * np.dtype(signal.dtype).itemsize
     if speed > 1 and bytes_per_s:
         seconds = min(seconds * speed, max(seconds, _RING_BYTES / bytes_per_s))
-    return plan_capacity(signal, seconds, settings.buffer_mb, held)
+    usual = plan_capacity(signal, seconds, settings.buffer_mb, held)
+    if not signal.rate or recalled <= usual.samples:
+        return usual
+    megabytes = min(settings.buffer_mb, _FREE_PART * free_bytes() / 1e6)
+    whole_run = plan_capacity(signal, recalled / signal.rate, megabytes, held)
+    return whole_run if whole_run.samples > usual.samples else usual
 
 
 class SharedMemory:

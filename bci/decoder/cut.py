@@ -41,6 +41,10 @@ class LiveCutter(Protocol):
         """Take the next samples; give what is to be decoded now."""
         ...
 
+    def retrace(self, chunk: Window) -> None:
+        """Take samples that a dead predecessor had used already, to know what it knew; give and count nothing."""
+        ...
+
     def finish(self) -> None:
         """Count what can never be decoded: the signal has ended."""
         ...

@@ -1,13 +1,16 @@
 """An EpochCut cuts the samples around events; each wanted event ends as an epoch or as a counted loss."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from bci.decoder.cut import LiveRings
 from bci.decoder.pattern import MarkerPattern
 from bci.decoder.spec import EpochSpec
-from bci.memory.marks import write_mark
+from bci.memory.marks import read_marks, write_mark
 from bci.memory.stream import Grid, Stream
 from bci.memory.trial_lookup import TrialLookup
 from bci.signal.epochs import Epochs
@@ -83,6 +86,8 @@ class MarkedEpochs:
         self._events, self._marks = rings.events, rings.marks
         self._trial_of = TrialLookup(rings.shown) if rings.shown is not None else None
         self._since, self._handled = rings.since, rings.handled
+        #: Times of the events that a predecessor marked as cut or lost, where its samples are run again.
+        self._dealt_with: Counter[tuple[float, float]] | None = None
         self.seen = self._reported = self._passed = 0
         # Which events are its own where two share a ring: from one session time on, to before another.
         self._from, self.until = -math.inf, math.inf
@@ -98,10 +103,22 @@ class MarkedEpochs:
         """Take the next samples, and the events that have come."""
         for epoch in self._epochs.push(chunk, self._new_events()):
             self._report_lost()
-            self._mark(MarkKind.EPOCH, epoch.index, epoch.event)
+            if not self._was_dealt_with(epoch.event):
+                self._mark(MarkKind.EPOCH, epoch.index, epoch.event)
             self.yielded += 1
             passed, self._passed = self._passed, 0
             yield replace(epoch.window, skipped=passed)
+        self._report_lost()
+        self.windows = self.yielded + self.skipped
+
+    def retrace(self, chunk: Window) -> None:
+        """Take samples that a predecessor had used; its epochs are not given again, its marks not written again."""
+        if self._dealt_with is None:
+            marks, _ = read_marks(self._marks, 0)
+            cut = marks[np.isin(marks["kind"], (MarkKind.EPOCH, MarkKind.EPOCH_LOST))]
+            self._dealt_with = Counter(zip(cut["time"].tolist(), cut["value"].tolist(), strict=True))
+        for epoch in self._epochs.push(chunk, self._new_events()):
+            self._was_dealt_with(epoch.event)
         self._report_lost()
         self.windows = self.yielded + self.skipped
 
@@ -168,7 +185,17 @@ class MarkedEpochs:
             self._lose(lost.event, lost.reason)
             self._reported += 1
 
+    def _was_dealt_with(self, event: Event) -> bool:
+        """Whether a predecessor has marked an event; asked once of each."""
+        key = event.time, event.raw
+        if not self._dealt_with or not self._dealt_with[key]:
+            return False
+        self._dealt_with[key] -= 1
+        return True
+
     def _lose(self, event: Event, reason: str) -> None:
+        if self._was_dealt_with(event):
+            return
         self._mark(MarkKind.EPOCH_LOST, -1, event, f"{reason}: ")
         self.skipped += 1
         self._passed += 1

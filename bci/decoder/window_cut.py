@@ -6,7 +6,7 @@ from bci.decoder.cut import LiveRings
 from bci.decoder.spec import WindowSpec
 from bci.memory.stream import Grid, Stream
 from bci.signal.pipeline import Pipeline
-from bci.signal.types import Event, Signal
+from bci.signal.types import Event, Signal, Window
 from bci.signal.windows import Windows
 
 
@@ -14,6 +14,12 @@ class SlidingWindows(Windows):
     """Sliding windows, live or offline; they end with the signal."""
 
     lost = 0
+
+    def retrace(self, chunk: Window) -> None:
+        """Take samples that a predecessor had used: its windows are neither given nor counted again."""
+        for _ in self.push(chunk):
+            pass
+        self.windows = self.yielded = self.skipped = self._passed = 0
 
     def finish(self) -> None:
         """Do nothing: a window that was never complete was never there."""

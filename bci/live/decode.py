@@ -1,7 +1,6 @@
 """The decode program: every sample through the pipeline once, the newest window or each epoch through the decoder."""
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -14,13 +13,13 @@ from bci.errors import BundleMismatch
 from bci.live.adapting import Changes
 from bci.live.heads import LostHeads
 from bci.live.physiology import LivePhysiology, UnheardVolumes
+from bci.live.resumption import resume, retrace
 from bci.live.sides import Sides
 from bci.live.swap import Swap, last_bundle
 from bci.memory.frames import window_digest, write_frame
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
-from bci.memory.ring import Ring
-from bci.memory.stream import Stream, follow
+from bci.memory.stream import follow
 from bci.signal.types import MarkKind, Window
 
 
@@ -32,8 +31,8 @@ def main(program: Program) -> None:
     What steps say beside the samples goes to streams of roles
     ``side-NAME``, and each change of an adaptation to ``side-adaptation``. Resets, overruns, epochs and passed-over
     windows go to the ring of role ``decode_marks``. What the session fixes beyond the bundle is read from its folder.
-    Started in the place of one that died, it goes on with the first sample that its predecessor had not used, and with
-    the bundle that it ran last (`bci.live.swap`).
+    Started in the place of one that died, it goes on with the first sample that its predecessor had not used
+    (`bci.live.resumption`), and with the bundle that it ran last (`bci.live.swap`).
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
     (what becomes of input unlike the training data), ``events`` (see `bci.decoder.marker_names`); optional ``tried``
@@ -60,14 +59,14 @@ def main(program: Program) -> None:
         clock=clock,
     )
     decoder.warm_up()
-    first, reset = 0, "start"
-    if program.restart:
-        first, reset = _take_over(program, frames), "restart"
+    # What volumes of long ago heard of a pulse is no longer there to be heard again.
+    learns = bundle.pipeline.start(bundle.signal).recalls > 0 and not program.has("physiology")
+    place = resume(program, stream, frames, marks, learns=learns)
     rings = LiveRings(
         marks=marks,
         events=program.ring("markers") if bundle.cut.needs_markers else None,
         shown=program.ring("shown") if program.has("shown") else None,
-        since=_time_of(stream, first) if program.restart else -math.inf,
+        since=place.since(stream),
         handled=int(row["windows"]),
         names=MarkerNames(spec["events"]) if spec.get("events") else None,
     )
@@ -98,13 +97,14 @@ def main(program: Program) -> None:
         row["skipped"] = before["skipped"] + swap.skipped
         row["invalid"] = before["invalid"] + invalid
 
+    reset = retrace(place, program, stream, swap, marks) if place.retraces else place.reset
     slot = program.slot("stream")
     chunks = follow(
         stream,
         bundle.cut.grid,
         program.tick,
         overrun,
-        first=first,
+        first=place.first,
         reset=reset,
         slot=slot,
         foresee=swap.foresee,
@@ -149,31 +149,3 @@ def main(program: Program) -> None:
         heads_lost=int(row["heads_lost"]),
         unheard=int(row["unheard"]),
     )
-
-
-def _time_of(stream: Stream, first: int) -> float:
-    """Return the session time of a sample, as near as the ring knows it."""
-    ring = stream.samples
-    if first < ring.oldest or not ring.count:
-        return -math.inf
-    at = min(first, ring.count - 1)
-    time = float(ring.read(at, at + 1)["times"][0])
-    return time + (first - at) / (stream.signal.rate or 1.0)
-
-
-def _take_over(program: Program, frames: Ring) -> int:
-    """Count what the predecessor had published but not yet counted; return the first sample it had not used.
-
-    The ring still holds what came since its death, so no sample goes unseen; a window that it had shown is not
-    made again.
-    """
-    row = program.row
-    counted = int(row["reconstructions"])
-    if frames.count > counted:
-        infos = frames.read(counted, frames.count)["info"]
-        row["reconstructions"] = frames.count
-        row["skipped"] += int(infos["skipped"].sum())
-        row["invalid"] += int((infos["valid"] == 0).sum())
-        row["samples"] = max(int(row["samples"]), int(infos["last_sample"][-1]) + 1)
-    row["windows"] = row["reconstructions"] + row["skipped"]
-    return int(row["samples"])

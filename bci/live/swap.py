@@ -199,6 +199,12 @@ class Swap:
         # Passed over were windows of the one grid, which the old cutter has counted to here.
         yield replace(other, skipped=window.skipped)
 
+    def retrace(self, chunk: Window) -> None:
+        """Take samples that a predecessor had used, to know what it knew; see `LiveCutter.retrace`."""
+        self.cutter.retrace(chunk)
+        for _ in self.cutter.pipeline.take_sides(chunk):
+            pass  # said by the predecessor
+
     def finish(self) -> None:
         """Count what can never be decoded: the signal has ended."""
         self.cutter.finish()

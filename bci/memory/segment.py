@@ -107,19 +107,25 @@ def map_pages(buffer: memoryview) -> None:
     np.frombuffer(buffer, np.uint8)[:: mmap.PAGESIZE].max()
 
 
-def check_free(nbytes: int) -> None:
-    """Refuse a segment that shared memory cannot hold: overrunning it is a SIGBUS, not an exception."""
+def free_bytes() -> float:
+    """Return how much shared memory is free; infinite where the system does not say."""
     if not sys.platform.startswith("linux"):
-        return
+        return math.inf
     import shutil
 
     with contextlib.suppress(FileNotFoundError):
-        free = shutil.disk_usage("/dev/shm").free
-        if nbytes > free:
-            raise RingError(
-                f"a ring needs {nbytes / 1e6:.0f} MB of shared memory and /dev/shm has {free / 1e6:.0f} MB left. "
-                "Close other sessions, enlarge it (in a container: --shm-size=2g), or use a smaller buffer."
-            )
+        return float(shutil.disk_usage("/dev/shm").free)
+    return math.inf
+
+
+def check_free(nbytes: int) -> None:
+    """Refuse a segment that shared memory cannot hold: overrunning it is a SIGBUS, not an exception."""
+    free = free_bytes()
+    if nbytes > free:
+        raise RingError(
+            f"a ring needs {nbytes / 1e6:.0f} MB of shared memory and /dev/shm has {free / 1e6:.0f} MB left. "
+            "Close other sessions, enlarge it (in a container: --shm-size=2g), or use a smaller buffer."
+        )
 
 
 def round_up(n: int) -> int:

@@ -17,7 +17,7 @@ from bci.errors import ConfigError, nearest
 from bci.signal.beside import Beside
 from bci.signal.measured import LARGEST, all_measured
 from bci.signal.run import Run
-from bci.signal.step import EventKernel, Kernel, ListeningKernel, RunStep, SideKernel, Step
+from bci.signal.step import EventKernel, Kernel, LearningStep, ListeningKernel, RunStep, SideKernel, Step
 from bci.signal.steps.features import BandCovariance, BandPower, Covariance
 from bci.signal.steps.filters import BandPass, Decimate, HighPass, LowPass, Notch
 from bci.signal.steps.masking import Artefact, Flat, Saturation
@@ -185,6 +185,8 @@ class RunningPipeline:
         Count of the first source sample since the last reset whose output is settled.
     beside : Beside
         What its steps hear of another stream.
+    recalls : int
+        Source samples since a reset that steps go on to learn from; 0 where none learns a run.
     """
 
     def __init__(self, pipeline: Pipeline, signal: Signal) -> None:
@@ -199,13 +201,15 @@ class RunningPipeline:
         #: For each kernel: itself as one that hears, the speaker that it hears, and its own place among speakers.
         self._links: list[tuple[ListeningKernel | None, int, int]] = []
         self.beside = Beside()
-        self.ratio, self.settle = 1, 0
+        self.ratio, self.settle, self.recalls = 1, 0, 0
         for step in pipeline.steps:
             kernel = step.start(signal)
             self._link(kernel)
             signal = step.output(signal)
             self._kernels.append(kernel)
             self.settle += kernel.settle * self.ratio
+            if isinstance(step, LearningStep):
+                self.recalls = max(self.recalls, step.recalls * self.ratio)
             self.ratio *= kernel.ratio
         self._told = [one for one in self._kernels if isinstance(one, EventKernel) and one.hears_events]
         if self._told and self.ratio != 1:

@@ -23,6 +23,9 @@ from bci.signal.types import Flags, Samples, Signal
 #: Largest effect of a disturbance on outputs that count as free of it, as a part of its size.
 TOLERANCE = 1e-3
 
+#: Samples of a run that is not planned, for steps that learn it: fifteen minutes at a TR of 1.5 s.
+LIKELY_RUN = 600
+
 #: Settings in cycles per second, and in seconds.
 Hertz = float
 Seconds = float
@@ -93,6 +96,21 @@ class RunStep(Protocol):
             If the session does not fix what the step needs; named.
         """
         ...
+
+
+@runtime_checkable
+class LearningStep(Protocol):
+    """A LearningStep learns a run: what it gives rests on all samples since the last reset.
+
+    Attributes
+    ----------
+    recalls : int
+        Samples after which nothing is learned any more, or as many as a run is likely to have. A decoder that takes the
+        place of a dead one runs those since the last reset again (`bci.live.resumption`), and a ring holds so many.
+    """
+
+    @property
+    def recalls(self) -> int: ...  # noqa: D102
 
 
 @runtime_checkable

@@ -302,6 +302,7 @@ class MarkKind(IntEnum):
     UNTOLD = 27
     HEAD_LOST = 28
     UNHEARD = 29
+    RETRACED = 30
 
     @property
     def starts_segment(self) -> bool:

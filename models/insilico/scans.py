@@ -88,7 +88,7 @@ def scanned_epochs(
 def scan_of(setup: InSilico, participant: ScannedParticipant, pictures: Pictures) -> Iterator[Volume]:
     """Yield the volumes of all runs in which these pictures are shown."""
     layout = layout_of(setup, len(pictures))
-    return scan(participant, _changes(setup, layout, pictures), layout.volumes * (int(layout.runs[-1]) + 1))
+    return scan(participant, _changes(setup, layout, pictures), int(layout.volumes.sum()))
 
 
 def cut_volumes(
@@ -103,12 +103,12 @@ def cut_volumes(
     layout = layout_of(setup, trials)
     pipeline = Pipeline.from_json([dict(step) for step in setup.pipeline]).for_run(run)
     windows: list[Window] = []
-    for number in range(int(layout.runs[-1]) + 1):
+    for number, count in enumerate(layout.volumes.tolist()):
         onsets = layout.onsets[layout.runs == number]
         markers = [Event(float(onset), "stimulus") for onset in onsets]
         cutter = Epochs(signal, pipeline, start=setup.epoch.start, stop=setup.epoch.stop)
         fitted = None if whole is None else WholeRun(pipeline, signal, onsets)
-        for chunk in _chunks(signal, volumes, layout.volumes):
+        for chunk in _chunks(signal, volumes, count):
             windows += [epoch.window for epoch in cutter.push(chunk, () if chunk.first else markers)]
             if fitted is not None:
                 fitted.add(chunk)

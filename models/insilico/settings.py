@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Protocol, Self
 from pydantic import Field, JsonValue, model_validator
 
 from bci.config.sources import ScanSettings
+from bci.errors import ConfigError
 from models.settings import Section
 
 
@@ -25,6 +26,10 @@ class Participant(Section):
     """Of fMRI: volumes of the head are scanned, run by run; absent means rows of voxels, in one run."""
 
 
+#: Seconds in which nothing is shown.
+Blank = Annotated[float, Field(gt=0, le=600)]
+
+
 class Timing(Section):
     """Timing describes the trials, seconds."""
 
@@ -38,8 +43,8 @@ class Timing(Section):
     """How many runs the trials are divided into."""
     stimulus_s: Annotated[float, Field(gt=0, le=600)]
     """How long a picture is shown."""
-    blank_s: Annotated[float, Field(gt=0, le=600)]
-    """How long nothing is shown after it."""
+    blank_s: Blank | Annotated[tuple[Blank, ...], Field(min_length=1, max_length=100)]
+    """How long nothing is shown after it; several, of a participant in a scanner: runs take turns."""
     lead_in_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     """Beside one blank, how long nothing is shown before the first picture: filters settle. Trials whose epoch comes
     before that are left out, as they are live."""
@@ -51,8 +56,29 @@ class Timing(Section):
 
     @property
     def every(self) -> float:
-        """Seconds from flip to flip."""
-        return self.stimulus_s + self.blank_s
+        """Seconds from flip to flip, which are the same in all runs.
+
+        Raises
+        ------
+        ConfigError
+            If they are not.
+        """
+        if isinstance(self.blank_s, tuple):
+            raise ConfigError(
+                f"[trials] blank_s: expected one, came {len(self.blank_s)}; only runs of a [participant.scanner] take "
+                "turns. Choose one."
+            )
+        return self.every_of(0)
+
+    def every_of(self, run: int) -> float:
+        """Return the seconds from flip to flip in a run.
+
+        >>> timing = Timing(train=100, test=10, stimulus_s=1.5, blank_s=(4.5, 13))
+        >>> [timing.every_of(run) for run in range(3)]
+        [6.0, 14.5, 6.0]
+        """
+        blanks = self.blank_s if isinstance(self.blank_s, tuple) else (self.blank_s,)
+        return self.stimulus_s + blanks[run % len(blanks)]
 
 
 class Cut(Section):

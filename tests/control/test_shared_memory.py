@@ -40,6 +40,18 @@ def test_a_session_bounds_the_memory_of_its_stream(bundle: Bundle) -> None:
     assert plan_buffer(FAST, 50.0, StreamSettings(buffer_mb=1), bundle.cut.held).seconds == 2.0
 
 
+def test_a_run_that_a_decoder_learns_is_held_as_far_as_memory_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    volumes, usual = Signal("BOLD-raw", 0.5, (64, 64, 20)), StreamSettings()
+    assert plan_buffer(volumes, 1.0, usual, 1).samples == 64
+    whole = plan_buffer(volumes, 1.0, usual, 1, recalled=400)
+    assert (whole.samples, whole.shortened) == (400, False)
+    part = plan_buffer(volumes, 1.0, StreamSettings(buffer_mb=100), 1, recalled=400)
+    assert part.shortened
+    assert 64 < part.samples < 400
+    monkeypatch.setattr("bci.control.shared_memory.free_bytes", lambda: 64e6)
+    assert plan_buffer(volumes, 1.0, usual, 1, recalled=400).samples == 64
+
+
 def test_a_window_and_its_hop_are_held_and_an_epoch_is_not(tmp_path: Path) -> None:
     long = tiny_bundle(tmp_path / "windows", length=90_000, hop=30_000)
     held = plan_buffer(FAST, 1.0, StreamSettings(buffer_mb=1), long.cut.held)

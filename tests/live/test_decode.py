@@ -21,6 +21,7 @@ from bci.memory.program import Launch, Program
 from bci.memory.ring import Ring
 from bci.memory.segment import CLOSED
 from bci.memory.stream import Stream
+from bci.signal.clock import Clock
 from bci.signal.run import Run
 from bci.signal.types import EVENT_DTYPE, Event, MarkKind, Shown, Signal, event_of
 from bci.signal.volumes.motion import COLUMNS
@@ -35,11 +36,15 @@ RATE = 100.0
 class Bench:
     """A stream, a decoder's rings, and a board."""
 
-    def __init__(self, key: str, folder: Path, **bundle: Any) -> None:
-        self.key, self.folder = key, folder
-        self.bundle = tiny_bundle(folder / "bundle", rate=RATE, **bundle)
+    clock: Clock = LslClock()
+
+    def __init__(
+        self, key: str, folder: Path, rate: float = RATE, seconds: float = 60.0, **bundle: Any
+    ) -> None:
+        self.key, self.folder, self.rate = key, folder, rate
+        self.bundle = tiny_bundle(folder / "bundle", rate=rate, **bundle)
         columns = frame_columns(*self.bundle.image_size, self.bundle.latent_size)
-        self.stream = Stream.create(key, self.bundle.signal, 60.0)
+        self.stream = Stream.create(key, self.bundle.signal, seconds)
         self.frames = Ring.create(key + "f", columns, 256, 64)
         self.marks, self.markers = create_marks(key + "d", 1), create_events(key + "k", 1)
         self.board = Board.create(key + "b", {"decode": COUNTERS["decode"]})
@@ -53,8 +58,11 @@ class Bench:
         """Append samples that count, taken at ``count / RATE``."""
         at = self.stream.samples.count
         counts = at + np.arange(n)
-        samples = np.repeat(counts[:, None], self.bundle.signal.shape[0], axis=1).astype(np.float32)
-        times = counts / RATE
+        self.put(np.repeat(counts[:, None], self.bundle.signal.shape[0], axis=1).astype(np.float32))
+
+    def put(self, samples: np.ndarray) -> None:
+        """Append samples."""
+        times = (self.stream.samples.count + np.arange(len(samples))) / self.rate
         self.stream.samples.write(samples=samples, times=times, raw=times, arrived=times)
 
     def mark(self, *texts_and_times: tuple[str, float]) -> None:
@@ -67,6 +75,7 @@ class Bench:
         self,
         restart: int = 0,
         events: dict[str, str] | None = None,
+        audit: bool = False,
         sides: dict[str, Any] | None = None,
         **rings: Any,
     ) -> None:
@@ -74,12 +83,12 @@ class Bench:
         self.stream.samples.finish()
         launch = Launch(
             "decode", "bci.live.decode",
-            {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": False, "events": events or {}},
+            {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": audit, "events": events or {}},
             str(self.folder), self.key + "b", {"stream": self.stream.handle, **(sides or {})},
             {"frames": self.frames.handle, "decode_marks": self.marks.handle, "markers": self.markers.handle, **rings},
             {"stream": 0}, restart,
         )  # fmt: skip
-        program = Program(launch, None, self.board, LslClock())
+        program = Program(launch, None, self.board, self.clock)
         decode.main(program)
         program.close()
         self.stream.samples._words[CLOSED] = 0

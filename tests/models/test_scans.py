@@ -39,8 +39,19 @@ def test_runs_follow_each_other_with_a_lead_in_each() -> None:
     assert layout.runs.tolist() == [0, 0, 1, 1, 2]
     assert layout.onsets.tolist() == [35.5, 47.0, 35.5, 47.0, 35.5]
     # The last epoch of a run lies within it.
-    assert layout.volumes * layout.tr > 47.0 + 9.0
-    assert layout.since_beginning[2] == layout.volumes * 1.5 + 35.5
+    assert layout.volumes[0] * layout.tr > 47.0 + 9.0
+    assert layout.since_beginning[2] == layout.volumes[0] * 1.5 + 35.5
+
+
+def test_runs_take_turns_with_several_blanks() -> None:
+    timing = settings().trials.model_dump()
+    layout = layout_of(settings(trials=timing | {"blank_s": [10.0, 3.0]}), 5)
+    assert layout.onsets.tolist() == [35.5, 47.0, 28.5, 33.0, 35.5]
+    assert layout.volumes.tolist() == [46, 32, 46]
+    assert layout.since_beginning.tolist()[2:] == [46 * 1.5 + 28.5, 46 * 1.5 + 33.0, 78 * 1.5 + 35.5]
+    rows = settings().participant.model_dump() | {"scanner": None}
+    with pytest.raises(ConfigError, match="blank_s: expected one, came 2; only runs"):
+        settings(participant=rows, trials=timing | {"blank_s": [10.0, 3.0]})
 
 
 def test_betas_come_run_by_run_and_those_of_whole_runs_know_more() -> None:

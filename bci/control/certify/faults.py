@@ -28,7 +28,7 @@ RESTART = "rig: restart"
 _TELLING: Mapping[str, frozenset[str]] = {
     "source": frozenset({"gap", "reconnect", "lost", "stalled"}),
     "acquire": frozenset({"gap", "reconnect"}),
-    "decode": frozenset({"pipeline_reset"}),
+    "decode": frozenset({"pipeline_reset", "retraced"}),
 }
 
 

@@ -42,6 +42,11 @@ class RemoveNuisance:
     physiology: bool = False
     """Whether the columns of the PhysiologicalNoise before are nuisance."""
 
+    @property
+    def recalls(self) -> int:
+        """The planned run."""
+        return self.volumes
+
     def output(self, signal: Signal) -> Signal:
         """Return the same signal around 0."""
         check_channels(self, signal)

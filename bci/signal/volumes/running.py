@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import DataError
-from bci.signal.step import Kernel, check_channels, check_whole
+from bci.signal.step import LIKELY_RUN, Kernel, check_channels, check_whole
 from bci.signal.types import Flags, Samples, Signal
 
 Array = NDArray[np.float64]
@@ -76,6 +76,11 @@ class RunningZScore:
     frozen: bool = True
     """Whether mean and spread stay those of the warm-up; otherwise they go on growing, the newest volume in them."""
 
+    @property
+    def recalls(self) -> int:
+        """A run that is not planned."""
+        return max(self.warm_up, LIKELY_RUN)
+
     def output(self, signal: Signal) -> Signal:
         """Return the same signal, in standard deviations."""
         check_channels(self, signal)
@@ -123,6 +128,11 @@ class TemporalSnr:
 
     Its side output ``tsnr`` has one value for each volume, NaN until a second one has come. Rows pass unchanged.
     """
+
+    @property
+    def recalls(self) -> int:
+        """A run that is not planned."""
+        return LIKELY_RUN
 
     def output(self, signal: Signal) -> Signal:
         """Return `signal` itself."""

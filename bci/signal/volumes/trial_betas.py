@@ -72,6 +72,11 @@ class SingleTrialBetas:
     physiology: bool = False
     """Whether the columns of the PhysiologicalNoise before are nuisance of the model."""
 
+    @property
+    def recalls(self) -> int:
+        """The planned run."""
+        return self.volumes
+
     def output(self, signal: Signal) -> Signal:
         """Return a signal of betas, as many as voxels."""
         check_channels(self, signal)
@@ -123,6 +128,11 @@ class _Planned:
 
     settings: SingleTrialBetas
     design: Design
+
+    @property
+    def recalls(self) -> int:
+        """The planned run."""
+        return self.settings.recalls
 
     def output(self, signal: Signal) -> Signal:
         out = self.settings.output(signal)

@@ -58,6 +58,11 @@ class HyperConfig(Section):
     @model_validator(mode="after")
     def _scanned_as_a_whole(self) -> Self:
         if self.participant.scanner is None:
+            if isinstance(self.trials.blank_s, tuple):
+                raise ValueError(
+                    f"[trials] blank_s: expected one, came {len(self.trials.blank_s)}; only runs of a "
+                    "[participant.scanner] take turns"
+                )
             return self
         if self.participant.modality != "fmri" or self.scan is None:
             raise ValueError(
