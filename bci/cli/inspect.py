@@ -221,7 +221,7 @@ def latency(
             folder = find_given(session, "bci latency --pulse-markers", SESSION)
             output.result(judge_session(folder, channel, pulse_markers, longest, output))
         return
-    from bci.session.latency import latency_table, response_wait, stimulus_wait
+    from bci.session.latency import acquisition, latency_table, response_wait, stimulus_wait
     from bci.session.latency_picture import latency_picture
     from bci.session.onset import true_onset
     from bci.session.recorded import RecordedSession
@@ -234,6 +234,12 @@ def latency(
     else:
         output.table("Milliseconds per stage", *latency_rows(table))
         output.explain("p50 flip")
+    volume = acquisition(session)
+    if volume:
+        output.say(
+            f"a volume is stamped when its acquisition begins, and comes when that has ended: {volume:.0f} ms of "
+            "transport, and of the total, are the scanner's own"
+        )
     stimuli = stimulus_wait(session)
     if stimuli["n"]:
         output.say(
@@ -258,6 +264,7 @@ def latency(
         {
             "session": str(session),
             "latency_ms": table,
+            "acquisition_ms": volume,
             "response_wait_ms": waited,
             "stimulus_wait_ms": stimuli,
             "picture": picture and str(picture),

@@ -17,7 +17,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.errors import RecordingError
 from bci.session.recorded import RecordedSession
+from bci.session.sample_times import sample_times
 from bci.signal.types import INTERVALS
 
 Percentiles = Mapping[str, float]
@@ -106,3 +108,22 @@ def response_wait(session: Path) -> Percentiles:
     frames = [frame for feed in recorded.feeds for frame in recorded.frames_of(feed)]
     waits = [frame.stamps["data"] - frame.event.time for frame in frames if frame.event is not None]
     return percentiles(np.array(waits, np.float64))
+
+
+def acquisition(session: Path) -> float:
+    """Return how long the scanner takes for a volume, milliseconds: its stamp says when that began.
+
+    0 where samples are no volumes, where none has a time, and where they were not recorded.
+
+    Raises
+    ------
+    RecordingError
+        If the folder holds no session.
+    """
+    recorded = RecordedSession.read(session)
+    try:
+        shape = () if recorded.collects else recorded.signal().shape
+    except RecordingError:  # a session may do without a recording
+        return 0.0
+    times = sample_times(recorded) if len(shape) == 3 else None
+    return 0.0 if times is None else 1e3 * float(np.median(np.diff(times.times) / np.diff(times.counts)))

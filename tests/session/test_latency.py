@@ -3,15 +3,19 @@
 import csv
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from bci.errors import RecordingError
 from bci.live.record import FRAME_FIELDS, SHOWN_FIELDS
+from bci.session import latency
 from bci.session.latency import latency_table, response_wait
 from bci.session.latency_picture import bars, latency_figure, latency_picture
+from bci.session.sample_times import SampleTimes
 from bci.session.tables import MARK_FIELDS
-from bci.signal.types import INTERVALS, STAGES
+from bci.signal.types import INTERVALS, STAGES, Signal
 
 #: Planted stage stamps, seconds after the sample, of every frame.
 OFFSETS = dict(zip(STAGES, (0.0, 0.001, 0.003, 0.007, 0.008, 0.012, 0.020), strict=True))
@@ -146,3 +150,16 @@ def test_the_picture_of_a_session_without_frames_is_empty_and_no_complaint(tmp_p
 def test_a_folder_without_a_session_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"is not a whole session"):
         latency_table(tmp_path)
+
+
+@pytest.mark.parametrize(("shape", "took"), [((4, 4, 2), 1500.0), ((8,), 0.0)])
+def test_of_a_volume_the_time_that_its_scanner_takes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], took: float
+) -> None:
+    signal = Signal("BOLD-raw", 1 / 1.5, shape)
+    recorded = SimpleNamespace(collects=False, signal=lambda: signal)
+    monkeypatch.setattr(latency.RecordedSession, "read", lambda folder: recorded)
+    # One stamp lies wrong, and between two of them lie two samples.
+    counts, times = np.array([0.0, 1.0, 3.0, 4.0]), np.array([100.0, 101.5, 104.5, 105.25])
+    monkeypatch.setattr(latency, "sample_times", lambda session: SampleTimes(counts, times))
+    assert latency.acquisition(tmp_path) == took
