@@ -9,6 +9,7 @@ lies beyond has eigenvalue 0, along which ridge predicts nothing.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +52,7 @@ class PictureRidge:
         """Take the features, (n, features), of trials of runs, (n,), of which whole ones are held out in turn."""
         standard = Standard.of(features)
         rows = scaled(standard, features)
-        seen: dict[bytes, int] = {}
-        pictures = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in features], np.intp)
+        pictures = alike(features)
         parts = [
             (kept, out, _Decomposed.of(rows[kept], pictures[kept])) for kept, out in run_folds(runs, folds)
         ]
@@ -108,6 +108,16 @@ class _Decomposed:
             shrunk = along[:, own] / (self.values + _PENALTIES[place])[:, None]
             weights[:, own] = rows.T @ (self.axes @ shrunk)
         return weights
+
+
+def alike(rows: NDArray[np.floating[Any]]) -> Rows:
+    """Return which row each is, equal ones the same: (n, columns) to (n,), numbered in the order in which they come.
+
+    >>> alike(np.array([[2.0, 1.0], [0.0, 1.0], [2.0, 1.0]])).tolist()
+    [0, 1, 0]
+    """
+    seen: dict[bytes, int] = {}
+    return np.array([seen.setdefault(row.tobytes(), len(seen)) for row in rows], np.intp)
 
 
 def scaled(standard: Standard, features: NDArray[np.float32]) -> Floats:

@@ -24,6 +24,7 @@ from models.encoding.choice import choose_banks
 from models.encoding.dreams import Dreams, dream
 from models.encoding.features import BANKS, Pictures, features_of
 from models.encoding.likeness import DreamLikeness
+from models.encoding.ridge import alike
 from models.encoding.white import WhiteEncoding
 from models.generators.package import GeneratorPackage
 from models.readouts.dream_trials import DreamedTrials
@@ -162,7 +163,7 @@ class Dreamed(Readout):
         voxels, scale = Standard.of(training.brain), Standard.of(training.latents)
         x = voxels.forward(np.asarray(training.brain, np.float64))
         y = scale.forward(np.asarray(training.latents, np.float64))
-        features = self._features(x, self.generator.draw(training.latents.astype(np.float32)), training.runs)
+        features = self._features(x, training.latents.astype(np.float32), training.runs)
         dreams = dream(self.generator, self.dreams, self.seed, self.banks_)
         predicted: dict[str, Floats] = {}
         tested, errors = np.zeros(len(x), bool), []
@@ -206,13 +207,17 @@ class Dreamed(Readout):
         x = self._voxels.forward(np.asarray(brain, np.float64))
         return self.encoding_.log_likelihood(x, features_of(pictures, self.banks_), repeats)
 
-    def _features(self, x: Floats, pictures: Pictures, runs: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return the features of the training pictures, and take their banks."""
+    def _features(
+        self, x: Floats, latents: NDArray[np.float32], runs: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Return the features of the training pictures, each drawn once, and take their banks."""
         self.told_ = {}
+        shown = alike(latents)
+        pictures = self.generator.draw(latents[np.unique(shown, return_index=True)[1]])
         if isinstance(self.banks, tuple):
             self.banks_ = self.banks
-            return features_of(pictures, self.banks)
-        by_bank = {name: features_of(pictures, [name]) for name in BANKS}
+            return features_of(pictures, self.banks)[shown]
+        by_bank = {name: features_of(pictures, [name])[shown] for name in BANKS}
         self.banks_, self.told_ = choose_banks(x, by_bank, runs, components=self.components, axes=self.axes)
         return np.concatenate([by_bank[name] for name in self.banks_], axis=1)
 
