@@ -114,6 +114,9 @@ class PublishSettings(SessionSection):
     """Source id of the stream of latents, confidence and provenance."""
     pixels: bool = False
     """Publish the pictures too, as a second stream."""
+    volumes: bool = False
+    """Of a decoder of volumes, publish the rows of voxels that it reads as BOLD-masked, and each trial's beta as
+    BOLD-beta; source ids end with -masked and -beta."""
 
 
 class PreviewSettings(SessionSection):

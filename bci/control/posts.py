@@ -1,6 +1,7 @@
 """The posts that lines are made of: for each program of the house its module, its rings, its order and its counters."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from bci.control.line import Post, Spec, named
 from bci.control.snapshot_ring import SNAPSHOTS
@@ -155,10 +156,12 @@ def decode(
     shown: bool,
     sides: Mapping[str, str],
     physiology: str | None = None,
+    copies: Mapping[str, str] = MappingProxyType({}),
 ) -> Post:
     """Return the post of a decoder; of what is `shown` it only looks up which trial a flip belongs to.
 
-    `sides` names the streams that it writes beside its frames, by role; `physiology` the stream that it hears.
+    `sides` names the streams that it writes beside its frames, by role, `copies` those for other tools;
+    `physiology` is the stream that it hears.
     """
     heard = {"physiology": physiology} if physiology else {}
     rings = {"frames": named("frames", name), "decode_marks": named("decode_marks", name)}
@@ -166,9 +169,9 @@ def decode(
         named("decode", name),
         "bci.live.decode",
         spec,
-        streams={"stream": stream, **heard, **sides},
+        streams={"stream": stream, **heard, **sides, **copies},
         rings=rings | ({"markers": markers} if markers else {}) | ({"shown": "shown"} if shown else {}),
-        writes=("frames", "decode_marks", *sides),
+        writes=("frames", "decode_marks", *sides, *copies),
         looks=("shown",) if shown else (),
         waits=("stream",),
         counters=COUNTERS["decode"],
@@ -226,12 +229,13 @@ def render(spec: Spec) -> Post:
     )
 
 
-def publish(name: str, spec: Spec) -> Post:
-    """Return the post of the program that offers a decoder's results to other tools."""
+def publish(name: str, spec: Spec, copies: Mapping[str, str]) -> Post:
+    """Return the post of the program that offers a decoder's results to other tools, and `copies`, streams by role."""
     return Post(
         named("publish", name),
         "bci.live.publish",
         spec,
+        streams=dict(copies),
         rings={"frames": named("frames", name)},
         waits=("frames",),
         dispensable=True,

@@ -9,6 +9,7 @@ from typing import Any
 from bci.config.collecting import PICTURE_PX
 from bci.config.session import SessionConfig
 from bci.control import posts
+from bci.control.copying import copied_streams
 from bci.control.line import named
 from bci.decoder.bundle import Bundle
 from bci.decoder.marker_names import MarkerNames
@@ -71,6 +72,7 @@ class Roster:
         for index in range(len(config.decoders)):
             self.events_of(index)
             self.physiology_of(index)
+            copied_streams(self.config, self.bundles[index], index)
         self._require_one_size()
         drawn_by = getattr(config.experiment, "drawn_by", None)
         self.artist = self.driver if drawn_by is None else Bundle.load(drawn_by)

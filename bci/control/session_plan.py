@@ -11,6 +11,7 @@ from typing import Any
 from bci.config.session import SessionConfig
 from bci.control import posts
 from bci.control.conclusion import Conclusion, judge
+from bci.control.copying import copied_streams
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, named
 from bci.control.mqtt.installed import require_mqtt
@@ -156,6 +157,7 @@ class SessionPlan:
                     markers=self.roster.events_of(index),
                     shown=config.experiment is not None,
                     physiology=heard,
+                    copies=self._copies(index),
                     sides={
                         side_role(side.name): self.roster.side_name(index, side)
                         for side in self.roster.sides(index)
@@ -173,9 +175,13 @@ class SessionPlan:
         )
         for publication in config.publications:
             decoder = config.decoder_index(publication.decoder)
-            values = {"values": self.roster.bundles[decoder].spec.value_names}
-            published = publication.model_dump(exclude={"decoder"}) | values
-            line.append(posts.publish(self.roster.decoder_name(decoder), published))
+            line.append(
+                posts.publish(
+                    self.roster.decoder_name(decoder),
+                    partial(self._specs.publish, publication, decoder),
+                    self._copies(decoder),
+                )
+            )
         if config.preview is not None:
             line.append(posts.preview(self._specs.preview, frames=frames, marks=marks))
         line.append(
@@ -196,6 +202,10 @@ class SessionPlan:
             require_page()
             line.append(posts.page(self._specs.page))
         return [post if post.kind == "source" else _later(post, sources) for post in line]
+
+    def _copies(self, decoder: int) -> dict[str, str]:
+        copied = copied_streams(self.config, self.roster.bundles[decoder], decoder)
+        return {role: name for role, (name, _) in copied.items()}
 
     def _control_posts(self) -> list[Post]:
         """Return the programs of the control plane; listed last, they stop last."""

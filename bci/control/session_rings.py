@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from bci.control.copying import copied_streams
 from bci.control.line import named
 from bci.control.roster import Roster
 from bci.control.shared_memory import plan_buffer
@@ -62,6 +63,9 @@ class SessionRings:
             makers[named("stream", self._roster.stream_name(index))] = partial(self._make_stream, index)
         for name, side, of in self._roster.all_sides():
             makers[name] = partial(self._make_side, side, of)
+        for index, bundle in enumerate(self._roster.bundles):
+            for name, signal in copied_streams(self._roster.config, bundle, index).values():
+                makers[name] = partial(self._make_side, signal, self._roster.config.decoded_by(index))
         for ring in self._roster.marker_rings().values():
             makers[ring] = lambda segment, readers: create_events(segment, max(1, readers))
         for index in range(len(self._roster.config.decoders)):

@@ -7,12 +7,14 @@ from typing import Any
 
 from bci.config.control import is_loopback
 from bci.config.page import PORT
+from bci.config.programs import PublishSettings
 from bci.control import posts
 from bci.control.health import SESSION_NODE
 from bci.control.line import Line, named
 from bci.control.mqtt.ports import free_port
 from bci.control.roster import Roster, own_markers
 from bci.control.shared_memory import segment_of
+from bci.decoder.copied import describe_copies
 from bci.io.lsl.address import Address
 from bci.io.lsl.metadata import StreamInfo
 
@@ -94,6 +96,16 @@ class SessionSpecs:
             "tried": self._roster.bundles[decoder].tried,
             "card": settings.card,
         }
+
+    def publish(self, publication: PublishSettings, decoder: int) -> dict[str, Any]:
+        """Return what the program that offers a decoder's results to other tools is given."""
+        roster = self._roster
+        spec: dict[str, Any] = publication.model_dump(exclude={"decoder", "volumes"})
+        spec["values"] = roster.bundles[decoder].spec.value_names
+        if not publication.volumes:
+            return spec
+        info = roster.info(roster.config.decoded_by(decoder))
+        return spec | {"copies": describe_copies(roster.bundles[decoder], roster.run, info)}
 
     def render(self) -> dict[str, Any]:
         """Return what the program that draws latents is given."""

@@ -11,6 +11,7 @@ from bci.decoder.marker_names import MarkerNames
 from bci.decoder.onnx import OnnxDecoder
 from bci.errors import BundleMismatch
 from bci.live.adapting import Changes
+from bci.live.copies import Copies
 from bci.live.heads import LostHeads
 from bci.live.physiology import LivePhysiology, UnheardVolumes
 from bci.live.resumption import resume, retrace
@@ -20,6 +21,7 @@ from bci.memory.frames import window_digest, write_frame
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
 from bci.memory.stream import follow
+from bci.signal.pipeline import RunningPipeline
 from bci.signal.types import MarkKind, Window
 
 
@@ -28,9 +30,10 @@ def main(program: Program) -> None:
 
     A bundle that decodes epochs takes their events from the ring of role ``markers``, and the trials of an experiment's
     flips from the ring of role ``shown`` where there is one; one that hears physiology, from the stream of that role.
-    What steps say beside the samples goes to streams of roles
-    ``side-NAME``, and each change of an adaptation to ``side-adaptation``. Resets, overruns, epochs and passed-over
-    windows go to the ring of role ``decode_marks``. What the session fixes beyond the bundle is read from its folder.
+    What steps say beside the samples goes to streams of roles ``side-NAME``, each change of an adaptation to
+    ``side-adaptation``, what is copied for other tools to ``copy-NAME`` (`bci.live.copies`). Resets, overruns, epochs
+    and passed-over windows go to the ring of role ``decode_marks``. What the session fixes beyond the bundle is read
+    from its folder.
     Started in the place of one that died, it goes on with the first sample that its predecessor had not used
     (`bci.live.resumption`), and with the bundle that it ran last (`bci.live.swap`).
 
@@ -71,7 +74,13 @@ def main(program: Program) -> None:
         names=MarkerNames(spec["events"]) if spec.get("events") else None,
     )
     heard = LivePhysiology.of(program) if program.has("physiology") else None
-    connect = (lambda pipeline: None) if heard is None else heard.connect
+    copies = Copies(program)
+
+    def connect(pipeline: RunningPipeline) -> None:
+        copies.connect(pipeline)
+        if heard is not None:
+            heard.connect(pipeline)
+
     swap = Swap(program, stream, bundle, decoder, rings, frames, index, connect)
     noted = [one(row, marks, clock, program.log) for one in (LostHeads, UnheardVolumes)]
 
@@ -125,6 +134,7 @@ def main(program: Program) -> None:
             digest = window_digest(window) if spec["audit"] else b""
             write_frame(frames, dataclasses.replace(frame, stamps=stamps), digest, swap.index)
             invalid += not frame.valid
+            copies.beta(window)
             # Only now: the picture is out, and nothing waits for it.
             if decoder.learn(frame):
                 changes.write(window)
@@ -132,10 +142,12 @@ def main(program: Program) -> None:
             if window.skipped:
                 write_mark(marks, MarkKind.SKIPPED, window.last_sample, count=window.skipped, time=cut)
         sides.write(chunk)
+        copies.write(chunk)
         row["samples"] = chunk.end
         count()
     swap.finish()
     sides.finish()
+    copies.finish()
     changes.finish()
     count()
     frames.finish()

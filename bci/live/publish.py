@@ -9,6 +9,7 @@ import numpy as np
 
 from bci.errors import Overrun
 from bci.io.lsl.source import LslOutlet
+from bci.live.copies import PublishedCopies
 from bci.memory.program import Program
 from bci.signal.types import STAGES, Signal
 
@@ -20,7 +21,8 @@ def main(program: Program) -> None:
     """Publish the ring of role ``frames``.
 
     Spec: ``source_id`` (of the latent stream; pixels add ``-pixels``), ``pixels`` (bool), ``values`` (what each value
-    of the latent is called: see `bci.decoder.spec.BundleSpec.value_names`).
+    of the latent is called: see `bci.decoder.spec.BundleSpec.value_names`); optional ``copies`` (what is copied, from
+    streams of roles ``copy-NAME``, and what their descriptions say; see `bci.live.copies`).
     """
     spec = program.spec
     frames = program.ring("frames")
@@ -36,6 +38,7 @@ def main(program: Program) -> None:
         extra = {"shape": "x".join(map(str, shape))}
         pixels = LslOutlet(flat, spec["source_id"] + "-pixels", kind="Image", extra=extra)
     row = np.empty((1, len(labels)))
+    copies = PublishedCopies(program, spec["source_id"], spec.get("copies", {}))
     program.ready()
     # A successor goes on behind what was published; what the ring no longer holds is counted.
     at, missed = program.inherited["published"], program.inherited["lost"]
@@ -66,6 +69,8 @@ def main(program: Program) -> None:
                 pixels.push(place["image"].reshape(1, -1).astype(np.int16), when)
             at += 1
             program.row["published"], program.row["lost"] = at, missed
+        program.row["lost"] = missed + copies.send()
         if not going or (frames.finished and at >= frames.count):
             break
+    copies.close()
     program.report(published=at - missed, unpublished=missed)

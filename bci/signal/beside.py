@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from bci.signal.step import Kernel
-from bci.signal.types import Samples, Times
+from bci.signal.types import Flags, Samples, Times
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,3 +143,29 @@ class Beside:
         if self.kernel is not None and id(kernel) == id(self.kernel):
             for taker in self._takers:
                 taker.confound(self.kernel.columns)
+
+
+#: Takes what a kernel gives: the count of the first sample, samples, and flags.
+Tap = Callable[[int, Samples, Flags | None], None]
+
+
+class Tapped:
+    """A Tapped is a kernel whose outputs, one for each input, are handed on as they are given."""
+
+    ratio = 1
+
+    def __init__(self, kernel: Kernel, take: Tap) -> None:
+        self._kernel, self._take, self._next = kernel, take, 0
+        self.settle = kernel.settle
+
+    def reset(self, first: int) -> None:
+        """Reset the kernel."""
+        self._kernel.reset(first)
+        self._next = first
+
+    def __call__(self, samples: Samples, bad: Flags | None) -> tuple[Samples, Flags | None]:
+        """Run the kernel."""
+        out, flags = self._kernel(samples, bad)
+        self._take(self._next, out, flags)
+        self._next += len(out)
+        return out, flags

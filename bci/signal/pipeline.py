@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from bci.errors import ConfigError, nearest
-from bci.signal.beside import Beside
+from bci.signal.beside import Beside, Tap, Tapped
 from bci.signal.measured import LARGEST, all_measured
 from bci.signal.run import Run
 from bci.signal.step import EventKernel, Kernel, LearningStep, ListeningKernel, RunStep, SideKernel, Step
@@ -202,10 +202,13 @@ class RunningPipeline:
         self._links: list[tuple[ListeningKernel | None, int, int]] = []
         self.beside = Beside()
         self.ratio, self.settle, self.recalls = 1, 0, 0
+        self._takes_rows = -1
         for step in pipeline.steps:
             kernel = step.start(signal)
             self._link(kernel)
-            signal = step.output(signal)
+            before, signal = signal, step.output(signal)
+            if len(before.shape) == 3 and len(signal.shape) == 1:
+                self._takes_rows = len(self._kernels)
             self._kernels.append(kernel)
             self.settle += kernel.settle * self.ratio
             if isinstance(step, LearningStep):
@@ -254,6 +257,11 @@ class RunningPipeline:
         """Tell of an event at `lag_s` seconds after output sample `index`, the newest or the next one at the latest."""
         for kernel in self._told:
             kernel.begin_trial(index, lag_s)
+
+    def tap_rows(self, take: Tap) -> None:
+        """Hand on what the step gives that takes voxels of volumes: count of the first, rows (n, voxels), flags."""
+        if self._takes_rows >= 0:
+            self._kernels[self._takes_rows] = Tapped(self._kernels[self._takes_rows], take)
 
     @property
     def sides(self) -> tuple[Signal, ...]:

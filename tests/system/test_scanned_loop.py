@@ -2,17 +2,20 @@
 
 import gzip
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
+import pylsl
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
-from sessions import bci
-from tiny_bundle import tiny_bundle
+from sessions import finish, start
+from tiny_bundle import tiny_bundle, weights
 
 from bci.decoder.spec import EpochSpec
 from bci.session.recorded import RecordedSession
-from bci.session.reproduce import reproduce
+from bci.session.reproduce import Feed, reproduce
 from bci.session.volume_quality import VolumeRun
 from bci.sim.cortex.reference import reference_pictures
 from bci.sim.participant import make_participant
@@ -21,6 +24,7 @@ from models.sessions.page import volumes_section
 pytestmark = pytest.mark.system
 
 UNITS, MM, TR = 64, 12.0, 1.5
+FloatRows = NDArray[np.floating]
 
 SESSION = """
 name = "scanned"
@@ -42,6 +46,9 @@ contact_sheet = 0
 [run]
 reference = "reference.nii.gz"
 masks = { visual = "visual.nii.gz" }
+[publish]
+source_id = "scan"
+volumes = true
 [experiment]
 folder = "faces"
 stimulus_s = 0.15
@@ -80,8 +87,26 @@ def write_session(folder: Path) -> Path:
     return path
 
 
+def receive_copies(running: subprocess.Popen[str]) -> dict[str, tuple[pylsl.StreamInfo, FloatRows]]:
+    """Return what other tools receive until a session ends: descriptions, and rows that came."""
+    inlets, rows = {}, {"masked": [np.zeros((0, UNITS + 1))], "beta": [np.zeros((0, UNITS + 2))]}
+    for name in rows:
+        found = pylsl.resolve_byprop("source_id", f"scan-{name}", timeout=60)
+        assert len(found) == 1
+        inlets[name] = pylsl.StreamInlet(found[0])
+        inlets[name].open_stream(30)
+    described = {name: inlet.info(30) for name, inlet in inlets.items()}
+    while running.poll() is None:
+        for name, inlet in inlets.items():
+            samples, _ = inlet.pull_chunk(timeout=0.05)
+            rows[name] += [np.array(samples)] if samples else []
+    return {name: (described[name], np.concatenate(rows[name])) for name in rows}
+
+
 def test_faces_become_files_and_betas_and_pictures_at_a_flip(tmp_path: Path) -> None:
-    done = bci("run", write_session(tmp_path), "--out", tmp_path / "out", "--json")
+    running = start("run", write_session(tmp_path), "--out", tmp_path / "out", "--json")
+    copies = receive_copies(running)
+    done = finish(running)
     assert done.status == 0, done.words
     assert "SIMULATED fMRI" in done.words
     result = done.result
@@ -105,8 +130,34 @@ def test_faces_become_files_and_betas_and_pictures_at_a_flip(tmp_path: Path) -> 
     assert len(shown) >= 2
     again = reproduce(done.folder)
     assert (again["equal"], again["reproduced"]) == (4, True)
-    # Its report shows how the run of volumes went: the head, the voxels' steadiness, the course of the mask.
+    # Other tools had the rows of voxels that the decoder read, and the betas of the trials, by their numbers.
+    (told, masked), (_, betas) = copies["masked"], copies["beta"]
     session = RecordedSession.read(done.folder)
+    bundle = session.bundle()
+    again = bundle.adapt(session.signal(), session.run).start(session.signal())
+    rows: dict[int, FloatRows] = {}
+    again.tap_rows(
+        lambda first, out, bad: rows.update({first + k: row for k, row in enumerate(np.array(out))})
+    )
+    for chunk in Feed(session):
+        again(chunk)
+    assert len(masked) > 2
+    assert np.all(np.diff(masked[:, -1]) == 1)
+    for row in masked:
+        assert np.array_equal(row[:UNITS], rows[int(row[-1])])
+    trials = betas[:, -1].astype(int).tolist()
+    assert trials == [trial for trial in range(4) if trial in trials]
+    latents = {
+        frame.event.trial: frame.latent for frame in session.frames if frame.event is not None and frame.valid
+    }
+    assert set(latents) & set(trials)
+    for row in (row for row in betas if int(row[-1]) in latents):
+        assert np.allclose(row[:UNITS] @ weights(UNITS, 2), latents[int(row[-1])], rtol=1e-4, atol=1e-4)
+    desc = told.desc()
+    assert desc.child_value("mask_sha256") == session.run.hashes["masks.visual"]
+    assert (told.name(), desc.child_value("voxels")) == ("BOLD-masked", str(UNITS))
+    assert len(desc.child_value("affine").split()) == 16
+    # Its report shows how the run of volumes went: the head, the voxels' steadiness, the course of the mask.
     section = volumes_section(session)
     assert all(words in section for words in ("From volume to volume", "Steadiness of each voxel", "<img"))
     assert VolumeRun.in_session(done.folder).regions == ("visual",)
