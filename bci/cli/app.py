@@ -15,6 +15,7 @@ from bci.cli import (
     quality,
     run,
     searchlight,
+    sim,
     synthesise,
     volumes,
 )
@@ -49,6 +50,7 @@ for module in (
     calibrate,
     generators,
     searchlight,
+    sim,
     synthesise,
 ):
     module.register(app)

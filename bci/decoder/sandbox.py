@@ -26,7 +26,7 @@ class Chain:
     window : sequence of int
         Shape of one window of the pipeline's output, samples first.
     latent : int
-        Size of the latent space.
+        Size of the latent space; of a ``signal`` graph, which makes a window of noise, the values of that noise.
     image : sequence of int
         Height and width of the pictures.
     confidence : bool
@@ -70,19 +70,27 @@ class Chain:
             "confidence": [batch],
             "novelty": [batch],
             "image": [batch, 3, *self.image],
+            "noise": [batch, self.latent],
+            "samples": [batch, *self.window],
         }
 
     def outputs(self, role: str) -> list[str]:
         """Return what a graph of `role` must give."""
-        names = {"readout": [self.values], "whole": ["latent", "image"]}.get(role, ["image"])
-        if role in ("generator", "drawing"):
+        named = {"readout": [self.values], "whole": ["latent", "image"], "signal": ["samples"]}
+        names = named.get(role, ["image"])
+        if role in ("generator", "drawing", "signal"):
             return names
         beside = {"confidence": self.confidence, "novelty": self.novelty}
         return [*names, *(name for name, wanted in beside.items() if wanted)]
 
 
 #: What a graph of each role takes, whatever the result is.
-_INPUT: Mapping[str, str] = {"readout": "window", "whole": "window", "generator": "latent"}
+_INPUT: Mapping[str, str] = {
+    "readout": "window",
+    "whole": "window",
+    "generator": "latent",
+    "signal": "noise",
+}
 
 
 def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:

@@ -1,0 +1,229 @@
+"""LFP-GAN: tables that cannot be built wrong, the right penalty, windows of a recording, a bundle that makes them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bci.errors import ConfigError
+from models.systems.lfp_gan.moments import Moments
+from models.systems.lfp_gan.networks import (
+    Critic,
+    Generator,
+    ImageDecoder,
+    ImageEncoder,
+    SignalEncoder,
+    Stack,
+    require_no_batch_norm,
+    with_deviation,
+)
+from models.systems.lfp_gan.progressive import ProgressiveCritic, ProgressiveGenerator, at_block
+from models.systems.lfp_gan.surrogate import CHANNELS, PERIOD, RATE, SurrogateLfp, density
+from models.systems.lfp_gan.tables import (
+    Layer,
+    Table,
+    combination,
+    image_decoder,
+    image_encoder,
+    noise_network,
+    require_join,
+    signal_decoder,
+    signal_encoder,
+)
+from models.systems.lfp_gan.wasserstein import critic_loss, slope_of, slope_penalty
+
+
+def test_the_signal_s_table_has_the_published_lengths_there_and_back() -> None:
+    there, back = signal_encoder(), signal_decoder()
+    lengths = [size for (size,) in (*there.sizes, *back.sizes)]
+    assert (len(lengths), there.size, lengths[8], lengths[17]) == (18, (313,), 115, 313)
+    assert lengths[9:17] == lengths[:8][::-1]
+    assert (there.channels, there.gives[0], back.channels, back.gives[0]) == (23, 10, 10, 22)
+
+
+def test_the_image_s_table_is_right_where_the_printed_one_was_not() -> None:
+    there, back = image_encoder(), image_decoder()
+    assert there.sizes[2] == back.sizes[7] == (199, 263)
+    assert (back.layers[3].size, back.layers[3].kernel, back.layers[3].output_padding) == (
+        (72, 122),
+        (5, 5),
+        1,
+    )
+    assert (back.layers[9].size, back.layers[9].kernel, back.layers[9].output_padding) == (
+        (475, 603),
+        (20, 20),
+        1,
+    )
+    assert (back.layers[10].size, back.layers[10].output_padding) == ((918, 1174), 0)
+    assert there.gives == (2, (5, 23))
+
+
+@pytest.mark.parametrize(
+    ("table", "number", "change", "named"),
+    [
+        (image_encoder(), 3, {"size": (119, 263)}, ("199×263", "119×263")),
+        (image_decoder(), 8, {"size": (119, 263)}, ("199×263", "119×263")),
+        (image_decoder(), 4, {"output_padding": 0}, ("71×121", "72×122")),
+        (image_decoder(), 10, {"output_padding": 0}, ("474×602", "475×603")),
+        (noise_network(), 2, {"kernel": (30,)}, ("248", "238")),
+    ],
+)
+def test_what_was_printed_wrong_cannot_be_built(
+    table: Table, number: int, change: dict[str, object], named: tuple[str, str]
+) -> None:
+    layers = list(table.layers)
+    layers[number - 1] = replace(layers[number - 1], **change)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=f"layer {number}: .* makes {named[0]} of .* states {named[1]}"):
+        replace(table, layers=tuple(layers))
+
+
+def test_parts_that_do_not_fit_together_are_refused_with_both_numbers() -> None:
+    narrow = replace(combination(), channels=10)
+    with pytest.raises(ConfigError, match=r"takes 10 channels, .* give 10 \+ 2 = 12"):
+        Critic(signal_encoder(), image_encoder((24, 36)), narrow)
+    ten = noise_network()
+    ten = replace(ten, layers=(*ten.layers[:-1], replace(ten.layers[-1], channels=10)))
+    with pytest.raises(ConfigError, match=r"takes 10 channels, .* give 10 \+ 2 = 12"):
+        Generator(ten, image_encoder((24, 36)), signal_decoder())
+    short = Table("image code of 3×23", 1, (3, 23), (Layer(2, (1, 1), (3, 23)),))
+    with pytest.raises(ConfigError, match="takes codes of 115, image code of 3×23 gives 3×23"):
+        require_join(combination(), signal_encoder(), short)
+    with pytest.raises(ConfigError, match="312 samples and 9 layers"):
+        signal_encoder(length=312)
+    with pytest.raises(ConfigError, match="came 500×500"):
+        image_encoder((500, 500))
+
+
+def small_critic(seed: int = 0) -> Critic:
+    torch.manual_seed(seed)
+    return Critic(signal_encoder(layers=3, width=4), image_encoder((24, 36), 2), combination(4))
+
+
+def test_a_critic_gives_each_sample_a_value_of_its_own() -> None:
+    critic = small_critic()
+    windows, images = torch.randn(5, 22, 313), torch.rand(5, 1, 24, 36)
+    with torch.no_grad():
+        together = critic(windows, images)
+        alone = torch.cat([critic(windows[k : k + 1], images[k : k + 1]) for k in range(5)])
+    assert together.shape == (5,)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+    with pytest.raises(ConfigError, match="batch norm in 1"):
+        require_no_batch_norm(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+    with pytest.raises(ConfigError, match=r"each of 5 samples, came .* \(5, 2\)"):
+        slope_penalty(lambda x: x[:, :2, 0], windows, windows, torch.Generator())
+
+
+def test_networks_give_what_their_tables_say() -> None:
+    image = image_encoder((24, 36), 2)
+    noise = noise_network()
+    with torch.no_grad():
+        codes = ImageEncoder(image)(torch.rand(2, 1, 24, 36))
+        assert ImageDecoder(image_decoder((24, 36), 2))(codes).shape == (2, 1, 24, 36)
+        generator = Generator(noise, image, signal_decoder(layers=3, width=4))
+        made = generator(generator.draw(2, torch.Generator()), codes)
+        assert made.shape == (2, 22, 313)
+        assert SignalEncoder(signal_encoder(layers=3, width=4))(made).shape == (2, 10, 115)
+        assert Stack(signal_decoder(layers=1, width=4))(torch.zeros(1, 10, 115)).shape == (1, 22, 313)
+        with pytest.raises(ConfigError, match="takes samples of 10×115, came 10×114"):
+            generator.decoder(torch.zeros(1, 10, 114))
+    # The last channel is the deviation, which the others lost.
+    both = with_deviation(torch.stack([made[0], 10 * made[0]]))
+    torch.testing.assert_close(both[0, :22], both[1, :22], atol=1e-4, rtol=1e-4)
+    assert float(both[1, 22, 0] - both[0, 22, 0]) == pytest.approx(math.log(10), abs=1e-3)
+
+
+def slope(k: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda x: k * x[:, 0]
+
+
+def test_the_penalty_is_one_sided_scaled_by_the_distance_and_leaves_it_alone() -> None:
+    random = torch.Generator().manual_seed(0)
+    near, far = torch.zeros(6, 2), torch.ones(6, 2)
+    for k, real, made, distance, expected in (
+        (0.5, far, near, 0.5, -0.5),  # a slope below one costs nothing
+        (3.0, far, near, 3.0, -3.0 + 10 * 3.0 * 4.0),
+        (3.0, near, far, -3.0, 3.0),  # a distance below zero scales to nothing
+    ):
+        loss, said = critic_loss(slope(k), real, made, 10.0, random)
+        assert (said, float(loss)) == pytest.approx((distance, expected), abs=1e-4)
+    # d/dk of -k + 10 W max(0, k-1)^2 with W = k held: the distance is no part of the gradient.
+    k = torch.tensor(2.0, requires_grad=True)
+    loss, _ = critic_loss(lambda x: k * x[:, 0], far, near, 10.0, random)
+    loss.backward()
+    assert k.grad is not None
+    assert float(k.grad) == pytest.approx(-1 + 10 * 2.0 * 2 * (2.0 - 1), abs=1e-3)
+    u = slope_of(10.0) - 1
+    assert 2 * 10 * u * (1 + u) == pytest.approx(1.0)
+
+
+def test_moments_ask_for_power_where_there_is_little() -> None:
+    random = np.random.default_rng(0)
+    loud = random.standard_normal((64, 2, 256)).astype(np.float32)
+    spectrum = np.fft.rfft(loud)
+    spectrum[..., 100:] *= 0.01
+    quiet = np.fft.irfft(spectrum, 256).astype(np.float32)
+    moments = Moments.of(quiet, 1000.0, 4, 450)
+    made = torch.from_numpy(loud).requires_grad_(True)
+    moments.error(made).backward()
+    assert made.grad is not None
+    power = np.abs(np.fft.rfft(made.grad.numpy())).mean((0, 1))
+    assert power[105:115].mean() > 10 * power[40:90].mean()
+
+
+def test_the_surrogate_has_its_spectrum_bursts_and_responses_and_reads_alike_in_any_order() -> None:
+    source = SurrogateLfp(3, pictures=4)
+    whole = source.read(0, 60 * 1250)
+    np.testing.assert_array_equal(whole[1000:3000], SurrogateLfp(3, pictures=4).read(1000, 3000))
+    assert [e.text for e in source.markers_between(0.0, 1.2)] == [
+        f"image {source.picture_at(k)}" for k in range(4)
+    ]
+    shown = whole[: 198 * PERIOD].reshape(198, PERIOD, CHANNELS)
+    which = np.array([source.picture_at(k) for k in range(198)])
+    means = np.stack([shown[which == k].mean(0) for k in range(4)])
+    planted = np.stack([100 * source.response(k) for k in range(4)])
+    a, b = ((side - side.mean(0)).ravel() for side in (means, planted))
+    assert np.corrcoef(a, b)[0, 1] > 0.8
+    rest = (shown - planted[which]).reshape(-1, CHANNELS)
+    frequency = np.fft.rfftfreq(1250, 1 / RATE)
+    power = (
+        np.abs(np.fft.rfft(rest[: 59 * 1250].reshape(59, 1250, CHANNELS) * np.hanning(1250)[:, None], axis=1))
+        ** 2
+    ).mean((0, 2))
+    known = density(frequency)
+    few, many = slice(3, 6), slice(20, 30)
+    assert power[few].mean() / power[many].mean() == pytest.approx(
+        known[few].mean() / known[many].mean(), rel=0.35
+    )
+    away = slice(56, 65)  # bursts stand above the known spectrum there
+    assert power[away].mean() / power[many].mean() > 1.5 * known[away].mean() / known[many].mean()
+
+
+def test_eeg_gan_grows_block_by_block_to_the_window_s_own_length() -> None:
+    torch.manual_seed(0)
+    generator, critic = ProgressiveGenerator(3, 313, 5, 6, 8), ProgressiveCritic(3, 313, 5, 6)
+    noise, real = torch.randn(2, 8), torch.randn(2, 3, 313)
+    lengths = []
+    for block in range(5):
+        generator.block = critic.block = block
+        for share in (0.4, 1.0):
+            generator.share = critic.share = share
+            with torch.no_grad():
+                made, shorter = generator(noise), at_block(real, block, 5, generator.base)
+                assert made.shape == shorter.shape
+                assert critic(made).shape == (2,)
+        lengths.append(made.shape[2])
+    assert lengths == [20, 40, 80, 160, 313]
+    # A block that is not there yet leaves what was: nothing jumps when it comes.
+    generator.block = 2
+    generator.share = 1.0
+    with torch.no_grad():
+        before = generator(noise)
+        generator.block, generator.share = 3, 1e-6
+        after = generator(noise)
+    torch.testing.assert_close(
+        after, nn.functional.interpolate(before, scale_factor=2.0, mode="linear"), atol=1e-4, rtol=1e-3
+    )
