@@ -20,6 +20,7 @@ OPTIONAL = (
     ("Training", "train", "torch", "sessions run, training does not"),
     ("BIDS", "bids", "mne-bids", "sessions run, bci export does not"),
     ("EEGLAB", "eeglab", "pymatreader", "recordings play, .set files in MATLAB's version 7.3 do not"),
+    ("NWB", "nwb", "h5py", "recordings play, .nwb files do not"),
     ("Control", "broker", "aiomqtt", "sessions run, bci run --control does not"),
     ("Operator's page", "page", "bokeh", "sessions run, bci page and bci run --page do not"),
     ("Scanner", "fmri", "nibabel", "sessions run, volumes of a scanner are not read"),

@@ -9,7 +9,7 @@ from commands import call
 COMMANDS = (
     "demo", "run", "control", "page", "replay", "record", "verify", "reproduce", "export", "streams", "check", "doctor",
     "info", "latency", "quality", "volumes", "certify", "new", "data", "train", "calibrate", "evaluate", "compare",
-    "import-generator", "device", "synthesise",
+    "import-generator", "device", "synthesise", "sim",
 )  # fmt: skip
 
 
@@ -20,7 +20,7 @@ def test_help_teaches_every_command() -> None:
         assert command in done.words
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "synthesise"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("synthesise", "sim")])
 def test_each_command_explains_itself_and_offers_json(command: str) -> None:
     done = call(command, "--help")
     assert done.status == 0
@@ -142,3 +142,15 @@ def test_streams_is_one_json_line_even_when_there_are_none() -> None:
     done = call("streams", "--wait", 0.5, "--json")
     assert done.status == 0
     assert json.dumps(done.result["streams"]) == "[]"
+
+
+def test_a_signal_that_a_network_makes_is_explained_and_a_bundle_that_makes_none_is_named() -> None:
+    assert "lfp" in call("sim", "--help").words
+    done = call("sim", "lfp", "--help")
+    assert done.status == 0
+    assert "--json" in done.words
+    assert len(done.words.split()) > 40
+    for named, words in (("nowhere", "nowhere"), ("alpha", "makes a signal")):
+        done = call("sim", "lfp", "--model", named, "--json")
+        assert done.status == 2, done.words
+        assert words in done.result["message"]

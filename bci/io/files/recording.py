@@ -16,6 +16,7 @@ from bci.io.files.formats.edf_reader import open_edf
 from bci.io.files.formats.events_beside import with_events
 from bci.io.files.formats.file import FileRecording, chosen, text_at
 from bci.io.files.formats.mne_raw import open_mne
+from bci.io.files.formats.nwb import open_nwb
 from bci.io.files.formats.table import open_table
 from bci.io.files.formats.volumes import open_volumes
 from bci.io.files.kinds import is_run
@@ -55,6 +56,7 @@ OPENERS: Mapping[str, Opener] = MappingProxyType(
         ".bdf": open_edf,
         ".vhdr": open_brainvision,
         ".nii": open_volumes,
+        ".nwb": open_nwb,
     }
 )
 
@@ -141,7 +143,7 @@ def open_recording(
         are always in microvolts, ``"uV"``.
     stream : str, optional
         The stream of an XDF file to open (name, source id or stream id), the array of a .npz, the column of a table
-        that holds the markers, or the number of a series of volumes.
+        that holds the markers, the number of a series of volumes, or the series or the probe of an NWB file.
     events : path, optional
         A file of events (``-eve.fif``, BIDS ``events.tsv``, a table) whose markers take the place of the recording's. A
         recording without markers takes those of such a file beside it, if one is named like it.

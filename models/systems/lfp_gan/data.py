@@ -142,8 +142,8 @@ def open_windows(config: LfpGanConfig, root: Path) -> ShownWindows:
     if isinstance(data, AllenData):
         from models.systems.lfp_gan.allen import open_probe, presentations
 
-        recording = open_probe(root / data.path, data.probe)
-        shown = presentations(root / data.session, recording)
+        probe = open_probe(root / data.path, data.probe)
+        recording, shown = probe, presentations(root / data.session, probe)
         files = [data.path, data.session, data.images]
     else:
         recording, shown = _recorded(data, root)

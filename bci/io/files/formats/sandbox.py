@@ -32,7 +32,7 @@ def try_file(kind: str, path: Path, size: int, meanwhile: Callable[[], None] = n
     Parameters
     ----------
     kind : str
-        ``"xdf"``, or ``"mne"`` for whatever `mne.io.read_raw` opens.
+        ``"xdf"``, ``"nwb"``, or ``"mne"`` for whatever `mne.io.read_raw` opens.
     path : Path
         The file, or the folder for formats that are one.
     size : int
@@ -43,7 +43,8 @@ def try_file(kind: str, path: Path, size: int, meanwhile: Callable[[], None] = n
     Returns
     -------
     dict
-        Of an XDF file, the fields of `bci.io.files.xdf.chunks.CheckedChunks`.
+        Of an XDF file, the fields of `bci.io.files.xdf.chunks.CheckedChunks`; of an NWB file, what
+        `bci.io.files.formats.nwb.describe` says.
 
     Raises
     ------
@@ -85,6 +86,10 @@ def handle(request: dict[str, Any]) -> dict[str, Any]:
         from bci.io.files.xdf.chunks import check_chunks
 
         return asdict(check_chunks(path))
+    if request["kind"] == "nwb":
+        from bci.io.files.formats.nwb import describe
+
+        return describe(path)
     from bci.io.files.formats.mne_raw import try_raw
 
     try_raw(path)
