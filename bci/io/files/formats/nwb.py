@@ -1,9 +1,9 @@
 """Neurodata Without Borders (NWB, HDF5): one electrical series of a file, block by block, and what a session showed.
 
-A file may hold the series of several probes; which is meant is said by its name, or its probe's number or name. Voltages
-come in microvolts. Time stamps of the file are kept: a probe's own clock is corrected in them, so its rate is not exactly
-the nominal one. HDF5 is read by a library in C, so a capped child reads structure and stamps first (see
-`bci.io.files.formats.sandbox`). Links into other files are not followed.
+A file may hold the series of several probes; which is meant is said by its name, or its probe's number or name.
+Voltages come in microvolts. Time stamps of the file are kept: a probe's own clock is corrected in them, so its rate
+is not exactly the nominal one. HDF5 is read by a library in C, so a capped child reads structure and stamps first
+(see `bci.io.files.formats.sandbox`). Links into other files are not followed.
 """
 
 import importlib.util
