@@ -74,6 +74,11 @@ class MadeLfp:
         """Samples from the beginning of one window to that of the next."""
         return self.length - OVERLAP
 
+    @property
+    def knows_images(self) -> bool:
+        """Whether windows are made for images."""
+        return self._codes is not None
+
     def image_at(self, window: int) -> int:
         """Return the image that window number `window` is made for; each comes once before any comes again.
 

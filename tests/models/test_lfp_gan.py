@@ -3,13 +3,19 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
+from bci.sim.made import OVERLAP, MadeLfp
+from bci.sim.seeds import numbered
+from models.systems.lfp_gan.data import open_windows
+from models.systems.lfp_gan.game import ConditionalMaker, play
 from models.systems.lfp_gan.moments import Moments
 from models.systems.lfp_gan.networks import (
     Critic,
@@ -21,8 +27,12 @@ from models.systems.lfp_gan.networks import (
     require_no_batch_norm,
     with_deviation,
 )
+from models.systems.lfp_gan.pretraining import pretrain
 from models.systems.lfp_gan.progressive import ProgressiveCritic, ProgressiveGenerator, at_block
+from models.systems.lfp_gan.progressive_game import ProgressiveMaker, play_progressive
+from models.systems.lfp_gan.settings import LfpGanConfig, load_lfp_gan
 from models.systems.lfp_gan.surrogate import CHANNELS, PERIOD, RATE, SurrogateLfp, density
+from models.systems.lfp_gan.system import SYSTEM
 from models.systems.lfp_gan.tables import (
     Layer,
     Table,
@@ -34,6 +44,7 @@ from models.systems.lfp_gan.tables import (
     signal_decoder,
     signal_encoder,
 )
+from models.systems.lfp_gan.train import train_lfp_gan
 from models.systems.lfp_gan.wasserstein import critic_loss, slope_of, slope_penalty
 
 
@@ -227,3 +238,112 @@ def test_eeg_gan_grows_block_by_block_to_the_window_s_own_length() -> None:
     torch.testing.assert_close(
         after, nn.functional.interpolate(before, scale_factor=2.0, mode="linear"), atol=1e-4, rtol=1e-3
     )
+
+
+TINY = """
+kind = "lfp-gan"
+name = "tiny"
+variant = "{variant}"
+[data]
+source = "surrogate"
+images = 12
+repeats = 3
+[networks]
+layers = 1
+width = 2
+image_width = 2
+[pretraining]
+steps = 3
+image_steps = 3
+windows = 64
+batch = 8
+[game]
+steps = 4
+batch = 4
+critic_steps = 1
+look = 4
+moments = 1.0
+mismatched = 0.5
+[progressive]
+blocks = 2
+maps = 4
+latent = 6
+"""
+
+
+def quiet(done: float, text: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module", params=["lfp-gan", "eeg-gan"])
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp(request.param)
+    (folder / "tiny.toml").write_text(TINY.format(variant=request.param))
+    train_lfp_gan(folder / "tiny.toml", folder / "bundle", None, quiet, even_at_chance=True)
+    return folder
+
+
+def test_a_bundle_makes_what_its_network_makes_as_one_recording_whatever_is_read(trained: Path) -> None:
+    config = load_lfp_gan(trained / "tiny.toml")
+    shown = open_windows(config, trained)
+    pretrained = pretrain(config, shown, quiet)
+    if config.variant == "eeg-gan":
+        maker = play_progressive(config, shown, quiet).maker
+    else:
+        maker = play(config, shown, pretrained, quiet).maker
+    source = MadeLfp(Bundle.load(trained / "bundle"), seed=5)
+    noise = torch.from_numpy(numbered(5, 0, 3).standard_normal(source._values, np.float32))[None]
+    with torch.no_grad():
+        if isinstance(maker, ConditionalMaker):
+            made = maker.generator(noise.view(1, 8, -1), maker.images[7:8])
+        else:
+            assert isinstance(maker, ProgressiveMaker)
+            made = maker.generator(noise)
+    expected = (made[0].numpy() * shown.scale + shown.mean).T
+    np.testing.assert_allclose(source.window_for(7, 3), expected, atol=1e-5 * float(np.abs(expected).max()))
+    whole = source.read(0, 3000)
+    np.testing.assert_array_equal(source.read(700, 1500), whole[700:1500])
+    middle = slice(3 * source.period + OVERLAP, 4 * source.period)
+    image = source.image_at(3) if source.knows_images else 0
+    np.testing.assert_array_equal(whole[middle], source.window_for(image, 3)[OVERLAP : source.period])
+    markers = source.markers_between(0.0, 3000 / 1250)
+    assert len(markers) == (math.ceil(3000 / source.period) if source.knows_images else 0)
+    if source.knows_images:
+        assert sorted(
+            int(e.text.split()[1]) for e in source.markers_between(0, 12 * source.period / 1250)
+        ) == [*range(12)]
+
+
+@pytest.mark.parametrize("trained", ["lfp-gan"], indirect=True)
+def test_a_report_sets_what_is_made_beside_a_gaussian(trained: Path, tmp_path: Path) -> None:
+    report = SYSTEM.report(Bundle.load(trained / "bundle"), tmp_path / "report")
+    assert set(report["made"]) == {"made", "Gaussian, training mean and covariance", "white noise"}
+    page = (tmp_path / "report" / "index.html").read_text("utf-8")
+    for figure in ("Distribution of amplitudes", "Spectra", "Correlations between channels", "ends included"):
+        assert figure in page
+    assert report["identification"]["single trials"]["two_way"] >= 0
+
+
+def test_what_is_trained_on_never_touches_a_tested_image_s_presentation() -> None:
+    config = LfpGanConfig.model_validate(
+        {"kind": "lfp-gan", "name": "a", "data": {"source": "surrogate", "images": 12, "repeats": 3}}
+    )
+    shown = open_windows(config, Path())
+    starts: list[int] = []
+    reading = shown.recording.read
+
+    class Watched:
+        name, n, segments, signal = (
+            getattr(shown.recording, key) for key in ("name", "n", "segments", "signal")
+        )
+
+        def read(self, first: int, end: int) -> object:
+            starts.append(first)
+            return reading(first, end)
+
+    watched = replace(shown, recording=Watched())  # type: ignore[arg-type]
+    windows, refused = watched.at_random(80, np.random.default_rng(0))
+    assert windows.shape == (80, 22, 313)
+    assert 0 < refused < 0.6
+    tested = shown.onsets[shown.held_out]
+    assert min(np.abs(tested - first).min() for first in starts) >= 313

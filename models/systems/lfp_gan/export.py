@@ -8,8 +8,10 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,6 +26,7 @@ from models.systems.lfp_gan.networks import (
     SignalEncoder,
     Stack,
 )
+from models.systems.lfp_gan.progressive import ProgressiveGenerator, doubled
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +101,36 @@ def lfp_graph(generator: Generator, scale: Scale) -> tuple[bytes, int]:
             "lfp", floats("noise", [1, size + code * places]), [floats("samples", [1, table[1][0], table[0]])]
         ),
         size,
+    )
+
+
+def grown_graph(generator: ProgressiveGenerator, scale: Scale) -> bytes:
+    """Write a generator of EEG-GAN, grown, that makes windows of noise alone."""
+    graph = GraphParts()
+    name = _pixel_norm(graph, "noise", "noise_norm")
+    weight, bias = (_array(part) for part in (generator.dense.weight, generator.dense.bias))
+    inputs = [name, graph.constant("dense_weight", weight.T), graph.constant("dense_bias", bias)]
+    name = graph.node("LeakyRelu", [graph.node("Gemm", inputs, "dense")], "dense_leaky", alpha=SLOPE)
+    places = graph.constant("places", np.array([1, generator.maps, generator.base]))
+    name = graph.node("Reshape", [name, places], "first")
+    length = generator.base
+    for k, block in enumerate(generator.blocks):
+        wide = graph.constant(f"double{k}", _doubling(length))
+        name, length = graph.node("MatMul", [name, wide], f"doubled{k}"), 2 * length
+        for part in ("first", "second"):
+            name = _scaled(graph, getattr(block, part), name, f"block{k}_{part}")
+            name = graph.node("LeakyRelu", [name], f"block{k}_{part}_leaky", alpha=SLOPE)
+            name = _pixel_norm(graph, name, f"block{k}_{part}_norm")
+    name = _scaled(graph, generator.outputs[-1], name, "windows_wide")
+    before = (length - generator.length) // 2
+    ends = {"trim_from": [before], "trim_to": [before + generator.length], "trim_axis": [2]}
+    parts = [graph.constant(key, np.array(value)) for key, value in ends.items()]
+    add_scaled(graph, graph.node("Slice", [name, *parts], "windows"), scale)
+    channels = generator.outputs[-1].weight.shape[0]
+    return graph.finish(
+        "eeg_gan",
+        floats("noise", [1, generator.latent]),
+        [floats("samples", [1, generator.length, channels])],
     )
 
 
@@ -178,6 +211,27 @@ def _with_deviation(graph: GraphParts, name: str, length: int) -> str:
         "Expand", [size, graph.constant("row_shape", np.array([1, 1, length]))], "deviation_row"
     )
     return graph.node("Concat", [shape, size], "with_deviation", axis=1)
+
+
+def _doubling(length: int) -> NDArray[np.float32]:
+    """Return the matrix that interpolates to twice the length, (length, 2 · length)."""
+    return np.asarray(doubled(torch.eye(length)[None])[0].numpy(), np.float32)
+
+
+def _scaled(graph: GraphParts, layer: Any, name: str, output: str) -> str:
+    """Add a convolution that keeps the length."""
+    weight = graph.constant(f"{output}_w", _array(layer.weight) * np.float32(layer.scale))
+    bias, kernel = graph.constant(f"{output}_b", _array(layer.bias)), layer.weight.shape[2]
+    return graph.node("Conv", [name, weight, bias], output, kernel_shape=[kernel], pads=[kernel // 2] * 2)
+
+
+def _pixel_norm(graph: GraphParts, name: str, output: str) -> str:
+    axis = graph.constant("channel_axis", np.array([1]))
+    power = graph.node(
+        "ReduceMean", [graph.node("Mul", [name, name], f"{output}_squares"), axis], f"{output}_power"
+    )
+    some = graph.node("Add", [power, graph.constant("pixel_epsilon", np.array(1e-8))], f"{output}_some")
+    return graph.node("Div", [name, graph.node("Sqrt", [some], f"{output}_root")], output)
 
 
 def _array(part: Tensor | nn.Parameter) -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ Progress = Callable[[float, str], None]
 BETAS = (0.0, 0.999)
 #: Windows of a look, and the principal components that its distance is taken in.
 LOOKED_AT, COMPONENTS = 600, 24
-_AT_ONCE = 128
+AT_ONCE = 128
 
 
 class Maker(Protocol):
@@ -60,22 +60,32 @@ class ConditionalGenerator(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
+class ConditionalMaker:
+    """A ConditionalMaker makes windows with a generator that knows images."""
+
+    generator: ConditionalGenerator
+    images: Tensor
+
+    def make(self, which: NDArray[np.int64], random: torch.Generator) -> Windows:
+        """Return a window for each image named, (n, channels, length)."""
+        return make(self.generator, self.images, which, random)
+
+
+@dataclass(frozen=True, eq=False)
 class Played:
     """A Played is the result of a game.
 
     Attributes
     ----------
-    generator : ConditionalGenerator
-        The one that is kept, in evaluation mode.
-    critic : Critic
+    maker : Maker
+        With the generator that is kept.
     record : list of dict
         At every look ``step``, ``distance``, ``frechet_power`` and ``frechet_waves`` to windows of tested images.
     early : dict of float to array
         Windows made after these shares of the first epoch.
     """
 
-    generator: ConditionalGenerator
-    critic: Critic
+    maker: Maker
     record: list[dict[str, float]]
     early: dict[float, Windows]
 
@@ -192,8 +202,8 @@ def make(
     """Return a window for each image named, (n, channels, length)."""
     parts = []
     with torch.no_grad():
-        for first in range(0, len(which), _AT_ONCE):
-            some = torch.from_numpy(which[first : first + _AT_ONCE])
+        for first in range(0, len(which), AT_ONCE):
+            some = torch.from_numpy(which[first : first + AT_ONCE])
             parts.append(generator(generator.generator.draw(len(some), random), images[some]))
     return np.asarray(torch.cat(parts).numpy())
 
@@ -221,7 +231,7 @@ def play(
                 step / config.game.steps,
                 f"update {step} of {config.game.steps}: Fréchet distance of power {record[-1]['frechet_power']:.1f}",
             )
-    return Played(game.averaged.eval(), game.critic.eval(), record, early)
+    return Played(ConditionalMaker(game.averaged.eval(), game.images), record, early)
 
 
 def look_at(shown: ShownWindows) -> tuple[Windows, NDArray[np.int64]]:

@@ -10,7 +10,7 @@ from bci.decoder.bundle import Bundle
 from bci.errors import BundleError
 from bci.io.files.page import escape, table
 from bci.io.files.regular import parse_json
-from bci.sim.made import MadeLfp
+from bci.sim.made import CODES, MadeLfp
 from models.reports.bundle import report_bundle
 from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart
 from models.systems.lfp_gan.data import ShownWindows
@@ -64,6 +64,7 @@ def made_and_compared(bundle: Bundle, shown: ShownWindows) -> tuple[Windows, dic
     training, _ = shown.training
     raw = np.stack([source.window_for(int(k), number).T for number, k in enumerate(which)])
     made = ((raw - shown.mean) / np.float32(shown.scale)).astype(np.float32)
+    known = (which, which) if source.knows_images else None
     random = np.random.default_rng(31)
     rows = {
         "made": made,
@@ -71,7 +72,7 @@ def made_and_compared(bundle: Bundle, shown: ShownWindows) -> tuple[Windows, dic
         "white noise": white_noise(training, len(real), random),
     }
     return made, {
-        name: compare_windows(real, some, shown.signal.rate, training=training, images=(which, which))
+        name: compare_windows(real, some, shown.signal.rate, training=training, images=known)
         for name, some in rows.items()
     }
 
@@ -80,10 +81,11 @@ def figures(bundle: Bundle, shown: ShownWindows, made: Windows, likeness: dict[s
     """Return the table and the figures, as HTML."""
     real, which = shown.test
     lines = [[escape(cell) for cell in row] for row in as_rows(likeness)]
+    rate = shown.signal.rate
     charts = [
-        amplitude_chart(real, made), spectrum_chart(real, made, shown.signal.rate),
-        *sample_charts(real, made, shown.signal.rate), *image_charts(real, made, which, shown.signal.rate),
-        edge_chart(real, made, shown.signal.rate), *game_charts(bundle),
+        amplitude_chart(real, made), spectrum_chart(real, made, rate), *sample_charts(real, made, rate),
+        *(image_charts(real, made, which, rate) if CODES in bundle.spec.files else ()),
+        edge_chart(real, made, rate), *game_charts(bundle),
     ]  # fmt: skip
     left_out = bundle.spec.scores.get("left_out")
     note = (

@@ -241,5 +241,6 @@ HEAD = (
 
 
 def plain(one: Likeness) -> dict[str, Any]:
-    """Return the figures by name."""
-    return {name: getattr(one, name) for name in one.__slots__}
+    """Return the figures by name; where there is none it is left out."""
+    figures = {name: getattr(one, name) for name in one.__slots__}
+    return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -18,10 +18,11 @@ from models.readouts.ridge_solver import RidgeFit, fit_ridge
 from models.reports.pixels import Pixels
 from models.settings import find_data_root
 from models.systems.lfp_gan.data import ShownWindows, open_windows
-from models.systems.lfp_gan.export import Scale, image_graph, lfp_graph, readout_graph
-from models.systems.lfp_gan.game import Played, make, play
+from models.systems.lfp_gan.export import Scale, grown_graph, image_graph, lfp_graph, readout_graph
+from models.systems.lfp_gan.game import ConditionalMaker, Played, play
 from models.systems.lfp_gan.networks import SignalEncoder
 from models.systems.lfp_gan.pretraining import Pretrained, pretrain
+from models.systems.lfp_gan.progressive_game import ProgressiveMaker, play_progressive
 from models.systems.lfp_gan.settings import LfpGanConfig, RecordedData, SurrogateData, load_lfp_gan
 from models.systems.lfp_gan.statistics import Likeness, compare_windows, gaussian, plain, white_noise
 from models.systems.saving import save_trained
@@ -44,7 +45,14 @@ def train_lfp_gan(
     progress(0.0, "windows of the recording")
     shown = open_windows(config, find_data_root(data_root, needed=not isinstance(config.data, SurrogateData)))
     pretrained = pretrain(config, shown, lambda done, text: progress(0.05 + 0.25 * done, text))
-    played = play(config, shown, pretrained, lambda done, text: progress(0.3 + 0.6 * done, text))
+
+    def say(done: float, text: str) -> None:
+        progress(0.3 + 0.6 * done, text)
+
+    if config.variant == "eeg-gan":
+        played = play_progressive(config, shown, say)
+    else:
+        played = play(config, shown, pretrained, say)
     progress(0.92, "comparing made windows with measured ones")
     likeness = compare(config, shown, played)
     images = coded(pretrained, shown)
@@ -71,15 +79,15 @@ def compare(config: LfpGanConfig, shown: ShownWindows, played: Played) -> dict[s
     training, _ = shown.training
     real, which = shown.test
     random = np.random.default_rng([config.seed, 31])
-    images = torch.from_numpy(shown.images)[:, None]
+    known = None if config.variant == "eeg-gan" else (which, which)
     rows = {
-        config.variant: make(played.generator, images, which, torch.Generator().manual_seed(config.seed + 5)),
+        config.variant: played.maker.make(which, torch.Generator().manual_seed(config.seed + 5)),
         "Gaussian, training mean and covariance": gaussian(training, len(real), random),
         "white noise": white_noise(training, len(real), random),
     }
     return {
         name: compare_windows(
-            real, made, shown.signal.rate, training=training, images=(which, which), seed=config.seed
+            real, made, shown.signal.rate, training=training, images=known, seed=config.seed
         )
         for name, made in rows.items()
     }
@@ -159,18 +167,24 @@ def bundle_of(
         scores=scores,
     )
     scale = Scale(shown.mean, shown.scale)
-    graph, noise = lfp_graph(played.generator.generator, scale)
-    with torch.no_grad():
-        codes = played.generator.image(torch.from_numpy(shown.images)[:, None]).flatten(1).numpy()
-    stored = io.BytesIO()
-    np.save(stored, codes.astype(np.float32))
+    maker, beside = played.maker, {}
+    if isinstance(maker, ConditionalMaker):
+        graph, noise = lfp_graph(maker.generator.generator, scale)
+        with torch.no_grad():
+            codes = maker.generator.image(maker.images).flatten(1).numpy()
+        stored = io.BytesIO()
+        np.save(stored, codes.astype(np.float32))
+        beside[CODES] = stored.getvalue()
+    else:
+        assert isinstance(maker, ProgressiveMaker)
+        graph, noise = grown_graph(maker.generator, scale), maker.generator.latent
     return spec, {
+        **beside,
         "readout.onnx": readout_graph(
             pretrained.networks.signal_encoder, scale, fitted.weights, fitted.intercept
         ),
         "generator.onnx": image_graph(pretrained.networks.image_decoder),
         GRAPH: graph,
-        CODES: stored.getvalue(),
         FACTS: json.dumps({"noise": noise, "length": shown.length}) + "\n",
     }
 
