@@ -24,7 +24,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 EXTRAS = {
     "demo": "cpu",
-    "test": "cpu,bids,broker,cluster,dev,devices,eeg,fmri,page,peers,train",
+    "test": "cpu,bids,broker,cluster,dev,devices,eeg,fmri,nwb,page,peers,train",
     "setup": "cpu",
 }
 #: The suite in two parts, side by side. Tests of real processes and streams mostly wait: three at a time, and served
