@@ -1,6 +1,6 @@
 """LFP-GAN on a surrogate whose answers are known: with and without pretraining, beside a Gaussian and white noise.
 
-    python -m benchmarks.lfpgan [--seeds 3] [--steps 400] [--plain] [--json]
+    python -m benchmarks.lfpgan [--seeds 3] [--steps 400] [--plain] [--picture FILE] [--json]
 
 22 channels at 1250 Hz, windows of 313 samples after 118 pictures, 12 times each; 24 pictures and all windows that
 touch theirs are kept from whatever learns. Networks are smaller than the thesis's tables (one layer of the signal's
@@ -36,6 +36,7 @@ from models.systems.lfp_gan.statistics import (
     as_rows,
     compare_windows,
     gaussian,
+    mean_spectrum,
     plain,
     white_noise,
 )
@@ -110,7 +111,9 @@ def head_start(played: Mapping[str, Played]) -> float:
     return float("inf")
 
 
-def run(seed: int, steps: int, thesis: bool) -> tuple[dict[str, Likeness], dict[str, Played], Pretrained]:
+def run(
+    seed: int, steps: int, thesis: bool, picture: Path | None = None
+) -> tuple[dict[str, Likeness], dict[str, Played], Pretrained]:
     """Pretrain, play both games, and compare."""
     config = config_of(seed, steps, thesis)
     shown = open_windows(config, Path())
@@ -123,7 +126,43 @@ def run(seed: int, steps: int, thesis: bool) -> tuple[dict[str, Likeness], dict[
         PRETRAINED: play(config, shown, pretrained, say(PRETRAINED)),
         UNTRAINED: play(config, shown, None, say(UNTRAINED)),
     }
+    if picture is not None:
+        draw(shown, played, picture)
     return rows_of(shown, played, seed), played, pretrained
+
+
+def draw(shown: ShownWindows, played: Mapping[str, Played], path: Path) -> None:
+    """Draw the distance over updates with and without pretraining, spectra, amplitudes, and windows."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    real, which = shown.test
+    made = played[PRETRAINED].maker.make(which, torch.Generator().manual_seed(9))
+    figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), layout="constrained")
+    for name, one in played.items():
+        axes[0, 0].plot(
+            [row["step"] for row in one.record], [row["frechet_power"] for row in one.record], label=name
+        )
+    axes[0, 0].set(title="Fréchet distance of log power", xlabel="updates of the generator", yscale="log")
+    for name, side in (("measured", real), ("made", made)):
+        power = mean_spectrum(side, shown.signal.rate)
+        axes[0, 1].plot([4.0 * k + 6 for k in range(len(power))], power, label=name)
+        axes[1, 0].hist(
+            side.ravel(), np.linspace(-6, 6, 97).tolist(), density=True, histtype="step", label=name
+        )
+    axes[0, 1].set(title="Power, mean over channels", xlabel="Hz", ylabel="dB")
+    axes[1, 0].set(title="Amplitudes", xlabel="deviations", yscale="log")
+    time = 1000 * np.arange(real.shape[2]) / shown.signal.rate
+    for k in range(4):
+        for side, colour in ((real, "C0"), (made, "C1")):
+            axes[1, 1].plot(time, side[k, real.shape[1] // 2] + 6 * k, colour, linewidth=0.8)
+    axes[1, 1].set(title="Four windows of each, middle channel", xlabel="ms after the picture", yticks=[])
+    for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
+        axis.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,11 +174,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=400, help="updates of the generator")
     parser.add_argument("--plain", action="store_true", help="the thesis's game, without both further terms")
+    parser.add_argument("--picture", type=Path, help="PNG of the first seed's curves and windows")
     parser.add_argument("--json", action="store_true", help="print only the last line")
     options = parser.parse_args(arguments)
     facts, seeds, lines = machine_facts(("torch",)), [], []
     for seed in range(options.first_seed, options.first_seed + options.seeds):
-        rows, played, pretrained = run(seed, options.steps, options.plain)
+        picture = options.picture if seed == options.first_seed else None
+        rows, played, pretrained = run(seed, options.steps, options.plain, picture)
         verdict = judge(rows)
         start = head_start(played)
         verdict[f"pretraining saves {SHARE:.0%} of the updates"] = start <= SHARE

@@ -22,6 +22,7 @@ from models.systems.lfp_gan.statistics import (
     compare_windows,
     correlations,
     gaussian,
+    mean_spectrum,
     plain,
     power_db,
     white_noise,
@@ -85,7 +86,7 @@ def figures(bundle: Bundle, shown: ShownWindows, made: Windows, likeness: dict[s
     charts = [
         amplitude_chart(real, made), spectrum_chart(real, made, rate), *sample_charts(real, made, rate),
         *(image_charts(real, made, which, rate) if CODES in bundle.spec.files else ()),
-        edge_chart(real, made, rate), *game_charts(bundle),
+        edge_chart(real, made, rate), *game_charts(bundle, real, rate),
     ]  # fmt: skip
     left_out = bundle.spec.scores.get("left_out")
     note = (
@@ -190,8 +191,8 @@ def edge_chart(real: Windows, made: Windows, rate_hz: float) -> str:
     )
 
 
-def game_charts(bundle: Bundle) -> list[str]:
-    """Draw how the autoencoder and the game went."""
+def game_charts(bundle: Bundle, real: Windows, rate_hz: float) -> list[str]:
+    """Draw how the autoencoder and the game went, and the spectra that the first epoch made."""
     record = parse_json(bundle.read("training.json"), "training.json", BundleError).get("record", {})
     charts = []
     if game := record.get("game"):
@@ -204,6 +205,16 @@ def game_charts(bundle: Bundle) -> list[str]:
                     x_label="updates of the generator",
                 )
             )
+    if early := record.get("early"):
+        measured = mean_spectrum(real, rate_hz)
+        frequency = [4.0 * k + 6 for k in range(len(measured))]
+        colours = (GREY, PLUM, OCHRE, "#3b6ea5")
+        lines = [
+            Line(f"{float(share):.0%} of an epoch", frequency, power, colour, dots=False)
+            for (share, power), colour in zip(early.items(), colours, strict=False)
+        ]
+        lines.append(Line("measured", frequency, measured, TEAL, dots=False))
+        charts.append(chart(lines, title="Spectra early in the game", x_label="Hz", y_label="dB"))
     for name in ("signal", "image"):
         rows = [row for row in record.get("pretraining", []) if f"{name}_explained" in row]
         if rows:

@@ -116,6 +116,12 @@ def power_db(windows: Windows, rate_hz: float) -> Floats:
     return np.asarray(10 * np.log10(np.maximum(each.mean(0), 1e-20)))
 
 
+def mean_spectrum(windows: Windows, rate_hz: float) -> list[float]:
+    """Return the power of each bin, the mean of channels' decibels."""
+    power: list[float] = power_db(windows, rate_hz).reshape(-1, windows.shape[1]).mean(1).tolist()
+    return power
+
+
 def correlations(windows: Windows) -> Floats:
     """Return the correlations between channels, over all windows and samples: (channels, channels)."""
     return np.corrcoef(np.asarray(windows, np.float64).transpose(1, 0, 2).reshape(windows.shape[1], -1))

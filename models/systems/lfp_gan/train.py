@@ -24,7 +24,14 @@ from models.systems.lfp_gan.networks import SignalEncoder
 from models.systems.lfp_gan.pretraining import Pretrained, pretrain
 from models.systems.lfp_gan.progressive_game import ProgressiveMaker, play_progressive
 from models.systems.lfp_gan.settings import LfpGanConfig, RecordedData, SurrogateData, load_lfp_gan
-from models.systems.lfp_gan.statistics import Likeness, compare_windows, gaussian, plain, white_noise
+from models.systems.lfp_gan.statistics import (
+    Likeness,
+    compare_windows,
+    gaussian,
+    mean_spectrum,
+    plain,
+    white_noise,
+)
 from models.systems.saving import save_trained
 from models.systems.system import Progress, check_worth
 
@@ -68,7 +75,8 @@ def train_lfp_gan(
     scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
     progress(0.97, "exporting")
     spec, files = bundle_of(config, shown, pretrained, played, fitted, images, scores)
-    record = {"pretraining": pretrained.record, "game": played.record}
+    early = {f"{share:g}": mean_spectrum(some, shown.signal.rate) for share, some in played.early.items()}
+    record = {"pretraining": pretrained.record, "game": played.record, "early": early}
     saved = save_trained(out, spec, files, scores | {"record": record})
     progress(1.0, "done")
     return {name: value for name, value in saved.items() if name != "record"}
