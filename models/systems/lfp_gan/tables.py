@@ -113,9 +113,11 @@ class Table:
 
     Examples
     --------
-    >>> Table("4.3", 8, (277,), (Layer(8, (30,), (238,)),))  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    bci.errors.ConfigError: 4.3, layer 1: a convolution of kernel 30, stride 1 makes 248 of 277, the table states 238. …
+    >>> try:
+    ...     Table("4.3", 8, (277,), (Layer(8, (30,), (238,)),))
+    ... except ConfigError as error:
+    ...     print(error)
+    4.3, layer 1: a convolution of kernel 30, stride 1 makes 248 of 277, the table states 238. Correct one of them.
     """
 
     name: str
