@@ -6,8 +6,10 @@ critic as they are, so they have layer norm from the start.
 """
 
 import math
+from typing import Any
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,6 +19,8 @@ from models.systems.lfp_gan.tables import CODE, Layer, Table, across, require_jo
 SLOPE, EPSILON = 0.2, 1e-5
 #: The smallest deviation of a window that is divided by.
 LEAST_DEVIATION = 1e-4
+#: From so many samples on a kernel is long.
+_LONG = 16
 
 
 class SampleNorm(nn.Module):
@@ -65,7 +69,7 @@ class Stack(nn.Module):
                 f"{self.table.name} takes samples of {across(expected)}, came {across(values.shape[1:])}."
             )
         for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            values = norm(convolution(values))
+            values = norm(_apply(self.table.layers[k], convolution, values))
             if not self.open_end or k + 1 < len(self.convolutions):
                 values = functional.leaky_relu(values, SLOPE)
         return values
@@ -85,6 +89,23 @@ def _convolution(channels: int, layer: Layer) -> nn.Module:
     nn.init.normal_(wide.weight, 0.0, (2 / (1 + SLOPE**2) / inputs) ** 0.5)
     nn.init.zeros_(wide.bias)
     return wide
+
+
+def _apply(layer: Layer, convolution: Any, values: Tensor) -> Tensor:
+    """Convolve; with a long kernel by way of the spectrum, which gives the same in a fraction of the time."""
+    if len(layer.kernel) > 1 or layer.kernel[0] < _LONG or layer.stride > 1 or layer.padding:
+        given: Tensor = convolution(values)
+        return given
+    weight, kernel, length = convolution.weight, layer.kernel[0], values.shape[2]
+    if layer.transposed:
+        long, end, order = next_fast_len(length + kernel - 1, True), length + kernel - 1, "nif,iof->nof"
+        filters = torch.fft.rfft(weight, long)
+    else:
+        long, end, order = next_fast_len(length, True), length - kernel + 1, "nif,oif->nof"
+        filters = torch.fft.rfft(weight, long).conj()
+    spectrum = torch.einsum(order, torch.fft.rfft(values, long), filters)
+    result: Tensor = torch.fft.irfft(spectrum, long)[..., :end] + convolution.bias[:, None]
+    return result
 
 
 def standardise(windows: Tensor) -> tuple[Tensor, Tensor]:
