@@ -99,6 +99,7 @@ class MadeLfp:
         if self._codes is None:
             return ()
         every = self.period / self.signal.rate
+        stop = stop if self.n is None else min(stop, self.n / self.signal.rate)
         low, high = (math.ceil(max(time, 0.0) / every - 1e-9) for time in (start, stop))
         return tuple(Event(k * every, f"image {self.image_at(k)}") for k in range(low, high))
 

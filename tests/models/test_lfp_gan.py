@@ -308,6 +308,8 @@ def test_a_bundle_makes_what_its_network_makes_as_one_recording_whatever_is_read
     np.testing.assert_array_equal(whole[middle], source.window_for(image, 3)[OVERLAP : source.period])
     markers = source.markers_between(0.0, 3000 / 1250)
     assert len(markers) == (math.ceil(3000 / source.period) if source.knows_images else 0)
+    few = MadeLfp(Bundle.load(trained / "bundle"), seconds=0.5).markers_between(0.0, 9.0)
+    assert len(few) == (3 if source.knows_images else 0)  # none behind the end
     if source.knows_images:
         assert sorted(
             int(e.text.split()[1]) for e in source.markers_between(0, 12 * source.period / 1250)

@@ -105,6 +105,7 @@ class SurrogateLfp:
 
     def markers_between(self, start: float, stop: float) -> tuple[Event, ...]:
         """Return the onsets with ``start ≤ time < stop``: ``image 17``."""
+        stop = stop if self.n is None else min(stop, self.n / RATE)
         low, high = (math.ceil(max(time, 0) * RATE / PERIOD - 1e-9) for time in (start, stop))
         return tuple(Event(k * PERIOD / RATE, f"image {self.picture_at(k)}") for k in range(low, high))
 
