@@ -1,6 +1,6 @@
 """LFP-GAN on a surrogate whose answers are known: with and without pretraining, beside a Gaussian and white noise.
 
-    python -m benchmarks.lfpgan [--seeds 3] [--steps 400] [--plain] [--picture FILE] [--json]
+    python -m benchmarks.lfpgan [--seeds 3] [--steps 1000] [--plain] [--picture FILE] [--json]
 
 22 channels at 1250 Hz, windows of 313 samples after 118 pictures, 12 times each; 24 pictures and all windows that
 touch theirs are kept from whatever learns. Networks are smaller than the thesis's tables (one layer of the signal's
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=400, help="updates of the generator")
+    parser.add_argument("--steps", type=int, default=1000, help="updates of the generator")
     parser.add_argument("--plain", action="store_true", help="the thesis's game, without both further terms")
     parser.add_argument("--picture", type=Path, help="PNG of the first seed's curves and windows")
     parser.add_argument("--json", action="store_true", help="print only the last line")
