@@ -186,6 +186,12 @@ class _Rehearsal:
         for address in roster.markers[stream]:
             if address in config.of_others:
                 self._markers(address, config.streams[stream].timeout_s)
+            elif address.source_id == config.display.flip_stream:
+                self._require_free(
+                    address.source_id,
+                    made_by="[display] flip_stream",
+                    advice="Is another session running? Give the flips of this one a source id of its own there.",
+                )
         return facts | {"buffer": buffer.facts()}
 
     def _source(self, stream: int, decoding: "Sequence[Bundle]") -> "tuple[Signal, float, dict[str, Any]]":
@@ -244,14 +250,14 @@ class _Rehearsal:
         refuse_signal(info)
         self.say(f"markers   {address}: {info.kind} {info.signal.name!r} on {info.host}")
 
-    def _require_free(self, source_id: str) -> None:
+    def _require_free(self, source_id: str, **words: str) -> None:
         """Refuse a source id of a stream of our own that another program's stream has: nothing could tell the two."""
         from bci.io.lsl.address import Address
         from bci.io.lsl.discovery import readable, search, taken
 
         address = Address(source_id)
         if there := readable(search(address)):
-            raise taken(address, there)
+            raise taken(address, there, **words)
 
     def _whom(self, source: InSilicoSettings, bundle: "Bundle") -> dict[str, Any]:
         """Compare the participant in silico with the one that a bundle was trained on."""

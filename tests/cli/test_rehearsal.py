@@ -208,6 +208,11 @@ def outlets() -> Iterator[Callable[..., Any]]:
         ),
         ([("Amp", "rh-6")], (SINES, '[stream]\nsource_id = "rh-6"\n'), "another program's stream has it already"),
         (
+            [("Flips", "rh-flips", "str", 0.0, 1)],
+            (SINES, '[experiment]\nprotocol = "text"\nwords = ["a"]\n', HEADLESS + 'flip_stream = "rh-flips"\n'),
+            r"\[display\] flip_stream makes a stream with the source id 'rh-flips', and another program's",
+        ),
+        (
             [("Amp", "rh-7")],
             ('[stream]\nsource_id = "rh-7"\nchannels = ["O1", "Oz"]\n',),
             "states 2 labels",
@@ -229,7 +234,8 @@ def test_what_the_network_holds_is_refused_alike(
 ) -> None:
     for stream in there:
         outlets(*stream)
-    said = refused(write(*sections, HEADLESS), tmp_path)
+    screen = () if HEADLESS in "".join(sections) else (HEADLESS,)
+    said = refused(write(*sections, *screen), tmp_path)
     assert re.search(words, said), said
 
 

@@ -39,6 +39,13 @@ def nothing() -> None:
     """Do nothing between two waits."""
 
 
+#: What to do where a stream of [source] has a source id that another program's stream has.
+_ANOTHER_SOURCE = (
+    "Leave out [source] to use that program's stream; or leave out source_id, and the stream that [source] makes gets "
+    "one of its own."
+)
+
+
 def search(address: Address, wait: float = WAIT) -> list[Any]:
     """Return every outlet of that address that answers within `wait` seconds, as `pylsl.StreamInfo` in brief.
 
@@ -107,13 +114,24 @@ def double(address: Address, infos: list[StreamInfo]) -> DuplicateStream:
     )
 
 
-def taken(address: Address, infos: list[StreamInfo]) -> DuplicateStream:
-    """Return the error that says whose a source id is that a stream of our own was to have."""
+def taken(
+    address: Address, infos: list[StreamInfo], made_by: str = "[source]", advice: str = _ANOTHER_SOURCE
+) -> DuplicateStream:
+    """Return the error that says whose a source id is that a stream of our own was to have.
+
+    Parameters
+    ----------
+    address : Address
+        The source id.
+    infos : list of StreamInfo
+        Streams of other programs that have it.
+    made_by, advice : str
+        What of a session file makes the stream of our own, and what to do.
+    """
     places = "; ".join(f"{info.kind} {info.signal.name!r}, {info.place}" for info in infos)
     return DuplicateStream(
-        f"[source] makes a stream with {address.words}, and another program's stream has it already ({places}): which "
-        "one is meant? Leave out [source] to use that program's stream; or leave out source_id, and the stream that "
-        "[source] makes gets one of its own."
+        f"{made_by} makes a stream with {address.words}, and another program's stream has it already ({places}): which "
+        f"one is meant? {advice}"
     )
 
 
