@@ -21,6 +21,7 @@ from bci.io.files.kinds import (
     SESSION_FILE,
     TRAINING_FILE,
     Kind,
+    is_run,
     kind_of,
     what_is,
 )
@@ -65,6 +66,25 @@ def find_given(path: Path, verb: str, *kinds: Kind) -> Path:
         return path
     takes = " or ".join(one.called for one in kinds)
     raise ConfigError(f"{path} is {what_is(path)}. `{verb}` takes {takes}.")
+
+
+def find_run(path: Path, verb: str, *others: Kind) -> Path:
+    """Return where a run of volumes is that an argument of a command means, or one of other kinds that it takes too.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such thing, or it is of another kind; the message says of which, and what takes that.
+    """
+    place = locate(path, Path())
+    if not place.exists():
+        raise ConfigError(f"no such file or folder: {path}. Expected a run of volumes.")
+    kind = kind_of(place)
+    if kind is None or kind in others or is_run(place):
+        return place
+    raise ConfigError(
+        f"{path} is {what_is(place)}. `{verb}` takes a run of volumes: DICOM or NIfTI files in a folder, or one."
+    )
 
 
 def _may_be(path: Path, kinds: tuple[Kind, ...]) -> bool:

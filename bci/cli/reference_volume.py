@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
+from bci.cli.given import find_run
 from bci.cli.needing import needing
 from bci.cli.output import use
 from bci.cli.run import Json
-from bci.errors import ConfigError
-from bci.io.shipped import locate
 
 
 def reference(
@@ -55,9 +54,7 @@ def reference(
     with needing("fmri", "reading volumes"):
         from bci.io.volumes.reference import Region, RegionImage, Sphere, write_reference
 
-    run = locate(run, Path())
-    if not run.exists():
-        raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
+    run = find_run(run, "bci volumes reference")
     regions: list[Region] = [Sphere.parse(text) for text in sphere or ()]
     regions += [RegionImage.parse(text) for text in region or ()]
     facts = write_reference(run, out, regions, place=volume, series=series, drawn_on=drawn_on)

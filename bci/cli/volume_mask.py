@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from bci.cli.given import find_run
 from bci.cli.needing import needing
 from bci.cli.output import use
 from bci.cli.run import Json
 from bci.errors import ConfigError
-from bci.io.shipped import locate
+from bci.io.files.kinds import SESSION
 
 
 def mask(
@@ -61,9 +62,7 @@ def mask(
     if len(design) not in (1, len(runs)):
         raise ConfigError(f"expected one design, or one for each of {len(runs)} runs, came {len(design)}.")
     wanted = Wanted(voxels, contrast, reliable, region)
-    there = [locate(run, Path()) for run in runs]
-    if missing := [str(run) for run in there if not run.exists()]:
-        raise ConfigError(f"no such file or folder: {', '.join(missing)}. Expected runs of volumes.")
+    there = [find_run(run, "bci volumes mask", SESSION) for run in runs]
     tables = design if len(design) > 1 else design * len(runs)
     read = [
         read_volumes(run, masks=masks).with_design(table) for run, table in zip(there, tables, strict=True)

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from bci.cli.given import find_run
 from bci.cli.needing import needing
 from bci.cli.output import use
 from bci.cli.run import Json
 from bci.errors import ConfigError
-from bci.io.shipped import locate
+from bci.io.files.kinds import SESSION
 
 
 def quality(
@@ -74,9 +75,7 @@ def quality(
     with needing("fmri", "reading volumes"):
         from bci.session.volume_quality import read_volumes
 
-    run = locate(run, Path())
-    if not run.exists():
-        raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes, or a session's folder.")
+    run = find_run(run, "bci volumes quality", SESSION)
     if physiology is None and (pulse or breath):
         raise ConfigError("--pulse and --breath name channels: expected --physiology FILE beside them.")
     if contrast and design is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bci.cli.given import find_run
 from bci.cli.needing import needing
 from bci.cli.output import Output, styled, use
 from bci.cli.reference_volume import reference
@@ -135,8 +136,7 @@ def replay(
         from bci.io.volumes.run_on_disk import volumes_of
     from bci.io.volumes.intake import Intake
 
-    if not run.exists():
-        raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
+    run = find_run(run, "bci volumes replay")
     clock = _clock()
     if to is not None:
         _replay_files(output, run, to, tr, speed, series, clock)
@@ -234,8 +234,7 @@ def send(
     host, _, port = to.rpartition(":")
     if not host or not port.isdecimal():
         raise ConfigError(f"expected HOST:PORT, came {to!r}.")
-    if not run.exists():
-        raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
+    run = find_run(run, "bci volumes send")
     played = volumes_of(run, series)
     first = next(played, None)
     if first is None:
@@ -270,8 +269,7 @@ def info(
     with needing("fmri", "reading volumes"):
         from bci.io.volumes.summary import summarise
 
-    if not run.exists():
-        raise ConfigError(f"no such file or folder: {run}. Expected a run of volumes.")
+    run = find_run(run, "bci volumes info")
     facts = summarise(run, series)
     output.facts(
         f"{facts['volumes']} volumes", {key: value for key, value in facts.items() if value not in ([], "")}

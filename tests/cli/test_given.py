@@ -222,6 +222,26 @@ def test_last_is_the_newest_session_that_the_verb_takes(
     assert find_given(tmp_path / "rig" / "last", "bci latency", SESSION) == elsewhere
 
 
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("info", ()), ("replay", ()), ("send", ("127.0.0.1:1",)), ("quality", ("--out", "new")),
+        ("reference", ("--out", "new")), ("mask", ("--out", "m.nii.gz", "--masks", "new", "--design", "d.tsv", "--contrast", "a")),
+    ],
+)  # fmt: skip
+def test_a_verb_on_volumes_says_what_another_kind_of_thing_is(
+    verb: str, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
+    monkeypatch.chdir(tmp_path)
+    for thing, kind in ((CONFIGS / "demo.toml", SESSION_FILE), (BUNDLES / "alpha", BUNDLE)):
+        done = call("volumes", verb, thing, *options, "--json")
+        assert done.status == 2
+        assert (
+            f"is {kind.called} ({kind.wanted_by}). `bci volumes {verb}` takes a run" in done.result["message"]
+        )
+
+
 @pytest.mark.parametrize("verb", ["latency", "verify", "reproduce", "evaluate", "quality"])
 def test_every_verb_on_sessions_takes_last(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

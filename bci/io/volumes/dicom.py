@@ -75,6 +75,9 @@ def read_dicom(content: bytes) -> list[Volume] | list[SliceImage]:
         return _read(dataset)
     except RecordingError:
         raise
+    except pydicom.errors.InvalidDicomError:
+        # pydicom's own words advise to read it all the same.
+        raise RecordingError("no DICOM file: it does not begin as one") from None
     except _BROKEN as error:
         raise RecordingError(f"no whole DICOM image: {type(error).__name__}: {error}") from None
 
