@@ -226,7 +226,8 @@ def test_last_is_the_newest_session_that_the_verb_takes(
     ("verb", "options"),
     [
         ("info", ()), ("replay", ()), ("send", ("127.0.0.1:1",)), ("quality", ("--out", "new")),
-        ("reference", ("--out", "new")), ("mask", ("--out", "m.nii.gz", "--masks", "new", "--design", "d.tsv", "--contrast", "a")),
+        ("reference", ("--out", "new")),
+        ("mask", ("--out", "m.nii.gz", "--masks", "new", "--design", "d.tsv", "--contrast", "a")),
     ],
 )  # fmt: skip
 def test_a_verb_on_volumes_says_what_another_kind_of_thing_is(
