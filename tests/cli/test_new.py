@@ -76,6 +76,16 @@ def test_what_cannot_be_made_is_refused_in_words(words: tuple[str, ...], said: s
     assert not list(Path().iterdir())
 
 
+def test_a_full_disk_leaves_no_file_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    done = call("new", "record", "--wait", 0, "--json")
+    assert (done.status, done.result["error"]) == (2, "DiskError")
+    assert not list(Path().iterdir())
+
+
 @pytest.fixture
 def streams() -> Iterator[dict[str, Signal]]:
     """Send a stream that the shipped alpha decoder fits, one that none fits, and markers."""

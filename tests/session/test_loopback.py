@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bci.cli.loopback import _marked
+from bci.errors import ConfigError, RecordingError
 from bci.session.loopback import Loopback, find_bursts, measure
 from bci.session.loopback_page import write_loopback
 
@@ -98,3 +102,13 @@ def test_the_report_holds_the_figures_and_the_line(tmp_path: Path) -> None:
     assert "A&lt;b&gt;" in page
     nothing = write_loopback(tmp_path, "amp-1", "A", Loopback(np.empty(0), 40, 3, "no pulses found"))
     assert (nothing["latency_s"], nothing["latency_ms"]["median"]) == (None, None)
+
+
+def test_a_marker_with_a_lines_end_is_a_pulse_and_no_pattern_takes_for_ever() -> None:
+    rows = [{"time": "1.0", "text": "pulse\n1"}, {"time": "2.0", "text": "a" * 40}]
+    recorded: Any = SimpleNamespace(table=lambda name: rows, uncertain=frozenset())
+    assert _marked(recorded, "pulse.*").tolist() == [1.0]
+    with pytest.raises(RecordingError, match="no marker matches"):
+        _marked(recorded, "(a+)+b")
+    with pytest.raises(ConfigError, match="--pulse-markers: a regular expression was expected"):
+        _marked(recorded, "(")
