@@ -24,12 +24,10 @@ FRAMES = 10_000
 
 _RATIO, _EXCESS_MS = 1.1, 0.2
 
-#: Lines that need a whole session on the card, which no benchmark runs yet.
-UNMEASURED = (
-    "decode against a floor with pinned memory and asynchronous copies",
-    "sample to frame, p99 at 256 × 256 with acquisition and recording",
-    "restart after a kill",
-)
+#: Milliseconds from the newest sample to the frame, 256 × 256, with acquisition and recording running.
+_TO_FRAME_MS = 5.0
+#: Seconds from a kill to the next picture, beside the card's own context.
+_RESTART_S = 2.0
 
 Raw = Callable[[NDArray[np.float32]], dict[str, NDArray[np.float32]]]
 
@@ -65,6 +63,26 @@ def judge_frames(name: str, raw: Raw, windows: Sequence[NDArray[np.float32]], fr
     if holds and frames < FRAMES:
         holds = None
     return Line(f"{name}: {FRAMES} frames equal", holds, f"{unlike} of {frames} differ")
+
+
+def judge_session(ages: NDArray[np.float64]) -> Line:
+    """Judge how old the newest sample was when each frame of a session was published, (n,) milliseconds."""
+    least, most = (float(np.percentile(ages, point)) for point in (50, 99)) if len(ages) else (np.nan, np.nan)
+    name = "sample to frame, p99 at 256 × 256 with acquisition and recording"
+    return Line(name, most <= _TO_FRAME_MS, f"p50 {least:.2f} ms, p99 {most:.2f} ms of {len(ages)}")
+
+
+def judge_restarts(seconds: Sequence[float], context: float) -> Line:
+    """Judge the seconds from each kill to the next picture; `context` is what the card itself needs of them.
+
+    Examples
+    --------
+    >>> judge_restarts([2.4, 2.9], 1.0).holds, judge_restarts([2.4, float("nan")], 1.0).holds
+    (True, False)
+    """
+    limit = _RESTART_S + context
+    came = f"{', '.join(f'{value:.2f}' for value in seconds) or 'none'} s, the card's context {context:.2f} s"
+    return Line("restart after a kill", bool(seconds) and all(value <= limit for value in seconds), came)
 
 
 def status(lines: Iterable[Line]) -> int:

@@ -92,14 +92,15 @@ class Floor:
             for _, name, _ in bundle.chain().graphs
         ]
         self._outputs = [bundle.chain().outputs(role) for role, _, _ in bundle.chain().graphs]
+        self.gives = "pixels" if bundle.spec.pixels else "image"
 
-    def __call__(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the chain; return the image, (1, 3, height, width)."""
+    def __call__(self, window: NDArray[np.float32]) -> NDArray[Any]:
+        """Run the chain; return the image, (1, 3, height, width), or the pixels where its graphs make them."""
         taken, name = window, "window"
         for session, outputs in zip(self._sessions, self._outputs, strict=True):
             given = session.run(outputs, {name: taken})
             taken, name = given[0], "latent"
-        return given[outputs.index("image")]
+        return given[outputs.index(self.gives)]
 
 
 def make_windows(bundle: Bundle, n: int) -> list[Window]:
@@ -124,7 +125,7 @@ def measure(bundle: Bundle, windows_per_round: int, clock: Clock) -> dict[str, A
     decoder.warm_up()
     warm_up = clock.now() - began
     expected = floor(windows[0].samples[None])
-    if decoder.raw(windows[0].samples)["image"].tobytes() != expected.tobytes():
+    if decoder.raw(windows[0].samples)[floor.gives].tobytes() != expected.tobytes():
         raise SystemExit("the floor and the decoder give different images: they do not do the same work")
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -192,6 +193,10 @@ def main() -> None:
     parser.add_argument(
         "--fresh", action="store_true", help="run an untrained bundle of the demo's size instead"
     )
+    parser.add_argument("--size", type=int, default=64, help="edge of the untrained bundle's picture")
+    parser.add_argument(
+        "--image", action="store_true", help="let NumPy make the untrained bundle's pixels, not its graph"
+    )
     parser.add_argument("--windows", type=int, default=600, help="windows in each of the five rounds")
     parser.add_argument("--quick", action="store_true", help="100 windows in each: under a minute")
     parser.add_argument("--json", action="store_true", help="print one machine-readable last line")
@@ -199,8 +204,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         if not arguments.fresh and not arguments.bundle.is_dir():
             raise SystemExit(f"no bundle at {arguments.bundle}. Name one with --bundle, or pass --fresh.")
-        folder = fresh_bundle(Path(scratch) / "fresh").folder if arguments.fresh else arguments.bundle
-        bundle = Bundle.load(folder)
+        if arguments.fresh:
+            made = fresh_bundle(Path(scratch) / "fresh", size=arguments.size, pixels=not arguments.image)
+        bundle = Bundle.load(made.folder if arguments.fresh else arguments.bundle)
+        folder = bundle.folder
         began = time.perf_counter()
         probe(folder, [bundle.chain()])
         trial_s = time.perf_counter() - began
@@ -240,6 +247,7 @@ def main() -> None:
                 "bundle": bundle.name,
                 "hash": bundle.hash,
                 "fresh": arguments.fresh,
+                "pixels": bundle.spec.pixels,
                 "latency_ms": rows,
                 "ratio": median_range(ratios),
                 "trial_s": trial_s,

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bci.decoder.bundle import Bundle, save_bundle
 from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, SignalSpec, WindowSpec
+from models.systems.saving import save_decoder
 
 _START = 8  # pixels along an edge of the generator's first map
 
@@ -98,6 +99,9 @@ def fresh_bundle(
     width: int = 64,
     float16: bool = False,
     generator: bytes | None = None,
+    pixels: bool = True,
+    hop: int | None = None,
+    signal: SignalSpec | None = None,
 ) -> Bundle:
     """Save an untrained bundle and return it loaded.
 
@@ -117,13 +121,20 @@ def fresh_bundle(
         Whether to add a float16 twin of the generator.
     generator : bytes, optional
         A trained generator's graph to use instead of one drawn here; `latent` and `size` are its own.
+    pixels : bool
+        Whether the generator makes the bytes of its pictures itself, as those of trained bundles do.
+    hop : int, optional
+        Samples from window to window; a sixteenth of a window when left out.
+    signal : SignalSpec, optional
+        What it decodes, in place of `channels` at 160 Hz.
     """
+    signal = signal or SignalSpec(rate=160.0, shape=(channels,), unit="uV")
     graphs = [
         GraphSpec(file="readout.onnx", role="readout"),
         GraphSpec(file="generator.onnx", role="generator"),
     ]
     files: dict[str, bytes | str | Path] = {
-        "readout.onnx": readout_graph(length, channels, latent),
+        "readout.onnx": readout_graph(length, signal.shape[0], latent),
         "generator.onnx": generator or _generator(latent, size, width, np.float32),
     }
     if float16:
@@ -132,10 +143,10 @@ def fresh_bundle(
     spec = BundleSpec(
         name=f"fresh-{size}",
         title="Untrained: its pictures mean nothing.",
-        signal=SignalSpec(rate=160.0, shape=(channels,), unit="uV"),
-        window=WindowSpec(length=length, hop=max(1, length // 16)),
+        signal=signal,
+        window=WindowSpec(length=length, hop=hop or max(1, length // 16)),
         latent=latent,
         image=ImageSpec(height=size, width=size),
         graphs=tuple(graphs),
     )
-    return save_bundle(folder, spec, files)
+    return (save_decoder if pixels else save_bundle)(folder, spec, files)

@@ -24,6 +24,7 @@ from bci.config.stream import StreamSettings
 from bci.control.session_plan import SessionPlan
 from bci.control.supervisor import Supervisor
 from bci.decoder.bundle import save_bundle
+from bci.decoder.providers import Provider
 from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, SignalSpec, WindowSpec
 from bci.errors import ProgramError
 from bci.io.lsl.source import describe
@@ -56,6 +57,8 @@ def measure_line(
     supervision: SupervisionSettings | None = None,
     control: ControlSettings | None = None,
     page: PageSettings | None = None,
+    make: Callable[[Path, Signal, Feed], None] | None = None,
+    provider: Provider = "cpu",
     disturb: Callable[[Supervisor, float], None] = _undisturbed,
     inspect: Callable[[Path, str], Mapping[str, Any]] = _nothing,
 ) -> Measurement:
@@ -75,6 +78,10 @@ def measure_line(
         How the session can be commanded.
     page : PageSettings, optional
         Where its page is served; without it there is none.
+    make : callable, optional
+        Writes the bundle of a folder, for a signal and a feed, in place of `make_bundle`.
+    provider : str
+        Where it is decoded.
     disturb : callable
         Called about ten times a second with the supervisor and the seconds since the measured span began.
     inspect : callable
@@ -94,12 +101,12 @@ def measure_line(
         stage.start()
         source = stage.children["source"]
         bundle = stage.folder / "bundle"
-        make_bundle(bundle, describe(stage.key).signal, feed)
+        (make or make_bundle)(bundle, describe(stage.key).signal, feed)
         config = SessionConfig(
             name="line",
             seconds=SETTLE + total + 0.5,
             stream=StreamSettings(source_id=stage.key, timeout_s=30),  # a busy machine serves the source late
-            decoder=DecoderSettings(bundle=bundle),
+            decoder=DecoderSettings(bundle=bundle, provider=provider),
             display=DisplaySettings(kind="headless"),
             supervision=supervision or SupervisionSettings(),
             control=control or ControlSettings(),

@@ -4,12 +4,14 @@
 
     python -m benchmarks.gpu [--quick] [--json]
 
-Without a GPU it says so, and ends with status 3 and ``{"gpu": false}``. With one it judges what a card must reach line
-by line (`benchmarks.card_lines`), and ends with status 0 when every line holds, else with 1: also where a line was not
-measured, as three are not yet. Another result than the CPU's or than a moment ago fails, and a graph that is not wholly
-on the GPU is reported. Windows come back to back, then at the spacing of hops and volumes, where clocks fall.
-The floor is the same graphs with I/O binding and a CUDA graph in sessions of the benchmark's own; "plain run" lets
-ONNX Runtime copy, "without CUDA graph" is the decoder with the graph switched off.
+Without a GPU it says so, and ends with status 3 and ``{"gpu": false}``. With one it judges what a card must reach
+line by line (`benchmarks.card_lines`), and ends with status 0 when every line holds, else with 1: also where a line
+was not measured, as some are not with ``--quick``. Two lines take whole sessions (`benchmarks.card_session`). Another
+result than the CPU's or than a moment ago fails, and a graph that is not wholly on the GPU is reported. Windows come
+back to back, then at the spacing of hops and volumes, where clocks fall. The floor is the same graphs in sessions of
+the benchmark's own, with pinned memory, copies and graphs queued on one stream, and one wait; the order of runs is
+drawn anew for every window. "plain run" lets ONNX Runtime copy, "without CUDA graph" is the decoder with the graph
+switched off.
 """
 
 import argparse
@@ -24,24 +26,27 @@ from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
 from bci.decoder.cuda import describe_card, require_cuda
+from bci.decoder.cuda_stream import CudaStream
 from bci.decoder.onnx import OnnxDecoder
 from bci.decoder.parity import compare
 from bci.decoder.quantiser import Quantiser
-from bci.errors import ProviderError
+from bci.errors import BciError, ProviderError
 from bci.memory.lsl_clock import LslClock
 from bci.signal.clock import Clock
 from benchmarks.card_lines import (
     FRAMES,
     NO_CARD,
     SPACINGS_S,
-    UNMEASURED,
     Line,
     clocks,
     judge_decode,
     judge_frames,
+    judge_restarts,
+    judge_session,
     status,
     time_spaced,
 )
+from benchmarks.card_session import context_s, restarts, sample_to_frame
 from benchmarks.decode_latency import DEMO, make_windows
 from benchmarks.fresh_bundle import fresh_bundle
 from benchmarks.generator_latency import FACES, bundle_of
@@ -60,7 +65,7 @@ ROUNDS = 5
 Run = Callable[[NDArray[np.float32]], object]
 
 
-def _cuda_session(model: bytes, *, graph: bool, strict: bool = False) -> Any:
+def _cuda_session(model: bytes, *, graph: bool, strict: bool = False, stream: int | None = None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -69,37 +74,57 @@ def _cuda_session(model: bytes, *, graph: bool, strict: bool = False) -> Any:
     if strict:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     settings = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC", "enable_cuda_graph": str(int(graph))}
+    if stream is not None:
+        settings["user_compute_stream"] = str(stream)
     return onnxruntime.InferenceSession(
         model, options, providers=[("CUDAExecutionProvider", settings)], enable_fallback=0
     )
 
 
 class BoundFloor:
-    """A BoundFloor runs the chain with I/O binding, tensors on the GPU, and a CUDA graph where the decoder has one."""
+    """A BoundFloor does for one window what must be done on a card, and nothing else.
+
+    A copy from pinned memory, the graphs (CUDA graphs where the decoder has them), a copy of latent and picture to
+    pinned memory, all queued on one stream; one wait.
+    """
 
     def __init__(self, bundle: Bundle, *, graph: bool) -> None:
         import onnxruntime
 
-        chain = bundle.chain()
-        sessions = [_cuda_session(bundle.read(name), graph=graph) for _, name, _ in chain.graphs]
-        self._on_device = {
-            name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, "cuda", 0)
-            for name, shape in chain.sizes().items()
+        chain, stream = bundle.chain(), CudaStream(0)
+        models = [bundle.read(name) for _, name, _ in chain.graphs]
+        sessions = [_cuda_session(model, graph=graph, stream=stream.handle) for model in models]
+        wanted = ["latent", "pixels", "finite"] if bundle.spec.pixels else ["latent", "image"]
+        names, sizes = [chain.taken, *wanted], chain.sizes()
+        kinds = {name: np.dtype(chain.kind(name)).type for name in names}
+        on_card = {
+            name: onnxruntime.OrtValue.ortvalue_from_shape_and_type(sizes[name], kinds[name], "cuda", 0)
+            for name in names
         }
+        self._held, self._stream = on_card, stream
+        self._taken = (stream.pinned(sizes[chain.taken], np.float32), on_card[chain.taken].data_ptr())
+        self._given = [(on_card[n].data_ptr(), stream.pinned(sizes[n], kinds[n])) for n in wanted]
+        self._options = onnxruntime.RunOptions()
+        self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._steps = []
         for (role, _, _), session in zip(chain.graphs, sessions, strict=True):
             binding = session.io_binding()
-            binding.bind_ortvalue_input(chain.input_of(role), self._on_device[chain.input_of(role)])
+            binding.bind_ortvalue_input(chain.input_of(role), on_card[chain.input_of(role)])
             for name in chain.outputs(role):
-                binding.bind_ortvalue_output(name, self._on_device[name])
+                binding.bind_ortvalue_output(name, on_card[name])
             self._steps.append((session, binding))
 
     def __call__(self, window: NDArray[np.float32]) -> object:
-        """Copy one window in, run, copy latent and image out."""
-        self._on_device["window"].update_inplace(window)
+        """Queue one window, and wait for its latent and picture."""
+        here, there = self._taken
+        np.copyto(here, window)
+        self._stream.to_card(here, there)
         for session, binding in self._steps:
-            session.run_with_iobinding(binding)
-        return self._on_device["latent"].numpy(), self._on_device["image"].numpy()
+            session.run_with_iobinding(binding, self._options)
+        for place, pinned in self._given:
+            self._stream.from_card(place, pinned)
+        self._stream.wait()
+        return self._given
 
 
 class PlainFloor:
@@ -186,7 +211,7 @@ def examine(bundle: Bundle, n: int, clock: Clock) -> dict[str, Any]:
     by_samples = {id(window.samples): window for window in windows}
     floor, plain = BoundFloor(bundle, graph=all(captured)), PlainFloor(bundle)
     runs: dict[str, Run] = {
-        "floor: I/O binding": lambda s: floor(s[None]),
+        "floor: one stream, one wait": lambda s: floor(s[None]),
         "plain run": lambda s: plain(s[None]),
         "decoder on the GPU": lambda s: on_gpu.decode(by_samples[id(s)]),
         "decoder without CUDA graph": lambda s: plain_decoder.decode(by_samples[id(s)]),
@@ -203,10 +228,10 @@ def examine(bundle: Bundle, n: int, clock: Clock) -> dict[str, Any]:
             runs["decoder in float16"] = lambda s: in_half.decode(by_samples[id(s)])
     taken = time_runs(runs, samples, n, clock)
     medians = {name: np.median(values, axis=1) for name, values in taken.items()}
-    ratios = medians["decoder on the GPU"] / medians["floor: I/O binding"]
+    ratios = medians["decoder on the GPU"] / medians["floor: one stream, one wait"]
     name, held, steady = bundle.name, parity.holds, repeats(on_gpu, samples)
     lines = [
-        judge_decode(name, taken["decoder on the GPU"], taken["floor: I/O binding"]),
+        judge_decode(name, taken["decoder on the GPU"], taken["floor: one stream, one wait"]),
         judge_frames(name, on_gpu.raw, samples, FRAMES if n >= ROUNDS * 20 else 10 * len(samples)),
         Line(f"{name}: the CPU's results", held, f"latent {parity.latent:.2g}, pixels {parity.pixels:.5f}"),
         Line(f"{name}: the same in reverse order", steady, "equal" if steady else "not equal"),
@@ -239,6 +264,21 @@ def spaced(run: Run, windows: list[NDArray[np.float32]], n: int, clock: Clock) -
         taken = time_spaced(run, windows, seconds, min(n, max(5, round(30 / seconds))), clock)
         found[f"{seconds:g}"] = {**percentiles(taken), "clocks": clocks()}
     return found
+
+
+def whole_sessions(*, quick: bool) -> list[Line]:
+    """Judge what needs a session of its own on the card; one that fails is a line that does not hold."""
+    lines = []
+    for what, run in (
+        ("a session", lambda: judge_session(sample_to_frame("cuda", 5 if quick else 30))),
+        ("restarts", lambda: judge_restarts(restarts("cuda", 1 if quick else 5), context_s())),
+    ):
+        progress(what)
+        try:
+            lines.append(run())
+        except BciError as error:
+            lines.append(Line(what, False, str(error).splitlines()[0]))
+    return lines
 
 
 def print_lines(lines: list[Line]) -> None:
@@ -323,7 +363,7 @@ def main() -> None:
             found[bundle.name] = examine(bundle, 20 if arguments.quick else 200, clock)
             print_findings(bundle.name, found[bundle.name])
     lines = [line for f in found.values() for line in f.pop("lines")]
-    lines += [Line(name, None, "no benchmark runs it yet") for name in UNMEASURED]
+    lines += whole_sessions(quick=arguments.quick)
     print_lines(lines)
     ended = status(lines)
     if arguments.json:

@@ -24,7 +24,7 @@ source that alone takes the window's length and the filters' settling time, whic
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,10 @@ from bci.config.session import SessionConfig
 from bci.config.stream import StreamSettings
 from bci.control.session_plan import SessionPlan
 from bci.control.supervisor import Supervisor
+from bci.decoder.providers import Provider
 from bci.io.lsl.source import describe
 from bci.session.recorded import RecordedSession
+from bci.signal.types import Signal
 from benchmarks.contenders.line import source_post
 from benchmarks.full_line import make_bundle, own_log
 from benchmarks.kills import AMPLIFIER, Kill, Script
@@ -162,18 +164,24 @@ def judge(found: Mapping[str, Sequence[Mapping[str, float]]], limit: float) -> d
     return verdicts
 
 
-def recover(kills: int) -> dict[str, Any]:
-    """Run the session; return its figures."""
+def recover(
+    kills: int,
+    *,
+    feed: Feed = FEED,
+    make: Callable[[Path, Signal, Feed], None] = make_bundle,
+    provider: Provider = "cpu",
+) -> dict[str, Any]:
+    """Run the session on a feed, with a bundle that `make` writes; return its figures."""
     with Stage() as stage:
-        spec = {"source_id": stage.key, "feed": asdict(FEED)}
+        spec = {"source_id": stage.key, "feed": asdict(feed)}
         stage.take([source_post(spec, AMPLIFIER)])
         stage.start()
         bundle = stage.folder / "bundle"
-        make_bundle(bundle, describe(stage.key).signal, FEED)
+        make(bundle, describe(stage.key).signal, feed)
         config = SessionConfig(
             name="recovery",
             stream=StreamSettings(source_id=stage.key),
-            decoder=DecoderSettings(bundle=bundle),
+            decoder=DecoderSettings(bundle=bundle, provider=provider),
             display=DisplaySettings(kind="headless", max_png=0, contact_sheet=0),
             supervision=SupervisionSettings(restarts=min(kills + 1, 100)),
         )
@@ -190,8 +198,8 @@ def recover(kills: int) -> dict[str, Any]:
         return {
             "status": summary["status"],
             "restarts": summary["restarts"],
-            "window_s": FEED.length / FEED.rate,
-            "settling_s": running.settle / FEED.rate,
+            "window_s": feed.length / feed.rate,
+            "settling_s": running.settle / feed.rate,
             "samples_lost": summary["samples_lost"],
             "kills": found,
             "targets": judge(found, limit),

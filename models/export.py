@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from bci.decoder.spec import ImageSpec
+
 OPSET = 18
 _IR_VERSION = 10
+
+#: The first sets of operators with QuantizeLinear, and with the axes of ReduceSum as an input.
+_QUANTIZES, _AXES_GIVEN = 10, 13
 
 
 class GraphParts:
@@ -94,6 +99,78 @@ def export_generator(generator: "nn.Module", latent: int, *, any_batch: bool = F
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     return finish(program.model_proto)
+
+
+def with_pixels(graph: bytes, image: "ImageSpec") -> bytes | None:
+    """Return a graph that makes the bytes of its picture itself, by the rule of `bci.decoder.quantiser`.
+
+    Parameters
+    ----------
+    graph : bytes
+        With an output ``image``, (1, 3, height, width); one that has ``pixels`` is returned as it is.
+    image : ImageSpec
+        The size, and the values that mean black and full brightness.
+
+    Returns
+    -------
+    bytes or None
+        With two more outputs: ``pixels``, (1, height, width, 3) uint8, and ``finite``, (1,), which is 0, or no number
+        where a value of the image is not finite (or all of them add up to more levels than float32 counts). None of a
+        graph that was imported with an older set of operators than has them.
+
+    Raises
+    ------
+    ValueError
+        If the graph gives no image, or a tensor of its own has one of the names.
+    """
+    model = onnx.load_from_string(graph)
+    outputs = {output.name for output in model.graph.output}
+    if "pixels" in outputs:
+        return graph
+    opset = next(used.version for used in model.opset_import if used.domain in ("", "ai.onnx"))
+    if opset < _QUANTIZES:
+        return None
+    names = {name for node in model.graph.node for name in node.output}
+    names |= {weight.name for weight in model.graph.initializer}
+    if "image" not in outputs or (ours := {n for n in names if n.split(".")[0] in ("pixels", "finite")}):
+        taken = ", ".join(sorted(ours)) if "image" in outputs else "no image"
+        raise ValueError(f"expected a graph with an image and no pixels, came one with {taken}")
+    added = GraphParts()
+    levels = "image"
+    # The decoder's own rule, operation by operation; those that change nothing are left out.
+    if image.low != 0.0:
+        levels = added.node(
+            "Sub", [levels, added.constant("pixels.low", np.float32(image.low))], "pixels.above"
+        )
+    gain = np.float32(255.0 / (image.high - image.low))
+    if gain != 1.0:
+        levels = added.node("Mul", [levels, added.constant("pixels.gain", gain)], "pixels.levels")
+    # Rounds half to even and holds in 0 to 255, in one pass.
+    scale = [
+        added.constant("pixels.one", np.float32(1.0)),
+        added.constant("pixels.zero", np.uint8(0), np.uint8),
+    ]
+    planes = added.node("QuantizeLinear", [levels, *scale], "pixels.planes")
+    added.node("Transpose", [planes], "pixels", perm=[0, 2, 3, 1])
+    # Only of finite numbers is the sum finite, and its difference with itself 0.
+    if opset < _AXES_GIVEN:
+        total = added.node("ReduceSum", [levels], "finite.sum", axes=[1, 2, 3], keepdims=0)
+    else:
+        axes = added.constant("finite.axes", np.array([1, 2, 3]))
+        total = added.node("ReduceSum", [levels, axes], "finite.sum", keepdims=0)
+    added.node("Sub", [total, total], "finite")
+    model.graph.node.extend(added.nodes)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in added.constants.items()
+    )
+    model.graph.output.extend(
+        [
+            helper.make_tensor_value_info("pixels", TensorProto.UINT8, [1, image.height, image.width, 3]),
+            floats("finite", [1]),
+        ]
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def finish(model: onnx.ModelProto) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bci.cli.needing import needing
 from bci.cli.output import Output, size_of, styled
 from bci.config.experiment import ExperimentSettings
+from bci.config.programs import DecoderSettings
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings, ReplaySettings
 from bci.decoder.spec import AT_CHANCE
@@ -107,15 +108,31 @@ class _Rehearsal:
     # -- what does not lie on the network ----------------------------------------------------------------
 
     def _require_providers(self) -> None:
-        for decoder in self.config.decoders:
+        for decoder, bundle in zip(self.config.decoders, self.roster.bundles, strict=True):
             if decoder.provider == "cuda":
-                from bci.decoder.cuda import CardSettings, describe_card, require_cuda
+                self._require_card(decoder, bundle)
 
-                require_cuda(CardSettings(**decoder.card))
-                facts = ", ".join(describe_card(decoder.device).values())
-                self.say(
-                    f"card      {decoder.device}: {facts or 'nvidia-smi does not answer'}; a graph has run on it"
-                )
+    def _require_card(self, decoder: DecoderSettings, bundle: "Bundle") -> None:
+        """Run a graph on a decoder's card; where there is one who listens, the decoder itself."""
+        from bci.decoder.card_trial import require_answering
+        from bci.decoder.card_use import in_words
+        from bci.decoder.cuda import CardSettings, describe_card, require_cuda
+        from bci.decoder.precision import require_precision
+
+        card = CardSettings(**decoder.card)
+        require_answering(card)
+        require_cuda(card)
+        if decoder.precision != "float32":
+            require_precision(bundle, "cuda", decoder.precision, device=card.device)
+        if self.output is None:
+            return
+        from bci.decoder.onnx import OnnxDecoder
+        from bci.memory.lsl_clock import LslClock
+
+        facts = ", ".join(describe_card(card.device).values()) or "nvidia-smi does not answer"
+        self.say(f"card      {card.device}: {facts}; a graph has run on it")
+        ran = OnnxDecoder(bundle, clock=LslClock(), provider="cuda", card=card, precision=decoder.precision)
+        self.say(f"          {in_words(ran.environment)}")
 
     def _require_screen(self) -> None:
         if self.config.display.kind == "window":

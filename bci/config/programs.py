@@ -56,6 +56,9 @@ class DecoderSettings(SessionSection):
     """Asking for cuda where there is none is an error, never a silent change to the CPU."""
     device: int = Field(default=0, ge=0, le=63)
     """Which card, of those that CUDA sees, from 0: of provider cuda."""
+    precision: Literal["float32", "tf32", "float16"] = "float32"
+    """How the card computes, of provider cuda: "tf32" rounds what is multiplied to 10 bits, "float16" runs the bundle's
+    float16 graphs. Either starts only where windows that the bundle holds are decoded as in float32, within limits."""
     gpu_mem_limit_mb: int | None = Field(default=None, ge=64)
     """The most memory of the card that its graphs may allocate, of provider cuda; absent means as much as they want."""
     audit: bool = False
@@ -86,6 +89,11 @@ class DecoderSettings(SessionSection):
         if self.provider != "cuda" and self.card != {"device": 0, "memory_mb": None}:
             raise ValueError(
                 'device and gpu_mem_limit_mb are of a card: expected provider = "cuda", came "cpu"'
+            )
+        if self.provider != "cuda" and self.precision != "float32":
+            raise ValueError(
+                f'precision = "{self.precision}" is of a card: expected provider = "cuda", came "cpu". A processor '
+                'computes in "float32"'
             )
         return self
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import psutil
 
-from bci.errors import ProviderError
+from bci.errors import BciError, ProviderError
 from bci.io.installation import install_line
 from bci.memory.hot import find_compiled
 from bci.memory.leftovers import remove_leftovers
@@ -33,6 +33,9 @@ OPTIONAL = (
 #: What acquisition's regular hop costs compiled and in Python, 64 channels × 1 kHz to 256 × 30 kHz: measured with
 #: `benchmarks.hot_path`, see docs/decisions/0039-hot-path.md. Another machine's figures differ, their ratio less so.
 HOP_COSTS = {True: "14 to 31 µs", False: "87 to 113 µs"}
+
+#: What tells more of a card that does not do well.
+_BENCHMARK = "python -m benchmarks.gpu tells where its time goes"
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,12 @@ def _onnx() -> Finding:
 
 def _card() -> Finding:
     """Run a graph on the graphics card, where what runs there is installed; else say whether one lies idle."""
-    from bci.decoder.cuda import describe_card, libraries, require_cuda
+    from bci.decoder import card_trial
+    from bci.decoder.bundle import Bundle
+    from bci.decoder.card_use import measure_use
+    from bci.decoder.cuda import CardSettings, describe_card, libraries, require_cuda
+    from bci.io.shipped import SHIPPED
+    from bci.memory.lsl_clock import LslClock
 
     card = describe_card()
     if not _installed("onnxruntime-gpu"):
@@ -185,15 +193,23 @@ def _card() -> Finding:
         return Finding("Graphics card", seen, False, "python3 run.py --gpu setup", needed=False)
     began = time.perf_counter()
     try:
+        card_trial.require_answering(CardSettings())
         require_cuda()
     except ProviderError as error:
-        seen, _, fix = str(error).partition(". Install")
-        return Finding("Graphics card", seen, False, f"install{fix}", needed=False)
+        seen, install, fix = str(error).partition(". Install")
+        return Finding("Graphics card", seen, False, f"install{fix}" if install else "", needed=False)
     took, built = time.perf_counter() - began, libraries()["built_for_cuda"]
     who = ", ".join(
         filter(None, (card.get("name"), f"driver {card.get('driver', 'unknown')}", f"CUDA {built}"))
     )
-    return Finding("Graphics card", f"{who}: a graph ran on it, loaded in {took:.1f} s", True)
+    seen = f"{who}: a graph ran on it, loaded in {took:.1f} s"
+    try:
+        use = measure_use(Bundle.load(SHIPPED["bundles"] / "alpha"), LslClock())
+    except BciError as error:
+        return Finding(
+            "Graphics card", f"{seen}, but not a decoder: {error}", False, _BENCHMARK, needed=False
+        )
+    return Finding("Graphics card", f"{seen}; {use}", use.ok, "" if use.ok else _BENCHMARK, needed=False)
 
 
 def _screen() -> Finding:

@@ -90,6 +90,7 @@ class SessionSpecs:
         return speed | {
             "bundle": str(settings.bundle),
             "provider": settings.provider,
+            "precision": settings.precision,
             "audit": settings.audit,
             "unlike": settings.unlike,
             "events": dict(settings.events),
@@ -117,6 +118,7 @@ class SessionSpecs:
             "bundle": str(bundle.folder),
             "second_bundle": None if second is None else str(second.folder),
             "provider": "cpu" if driver is None else driver.provider,
+            "precision": "float32" if driver is None else driver.precision,
             "card": {} if driver is None else driver.card,
             "tried": bundle.tried | ({} if second is None else second.tried),
         }

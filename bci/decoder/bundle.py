@@ -9,13 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bci.decoder import matching
 from bci.decoder.card import write_card
 from bci.decoder.cut import Cut
 from bci.decoder.epoch_cut import EpochCut
 from bci.decoder.probe import chain_of, probe
+from bci.decoder.recorded import read_recorded
 from bci.decoder.sandbox import Chain
-from bci.decoder.spec import CARD, DESCRIPTION, BundleSpec, EpochSpec, Precision, WindowSpec, check_size
+from bci.decoder.spec import (
+    CARD,
+    DESCRIPTION,
+    Arithmetic,
+    BundleSpec,
+    EpochSpec,
+    Precision,
+    WindowSpec,
+    check_size,
+)
 from bci.decoder.window_cut import WindowCut
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ConfigError
@@ -152,7 +165,10 @@ class Bundle:
             raise BundleError(f"expected a bundle's folder, came {folder}, which is {what_is(folder)}.")
         text = _FOLDER.read(folder, DESCRIPTION, _LARGEST_TEXT)
         spec = BundleSpec.from_json(text, str(folder / DESCRIPTION))
-        _FOLDER.verify(folder, spec.files, {CARD, *(graph.file for graph in spec.graphs)}, no_others=True)
+        needed = {CARD, *(graph.file for graph in spec.graphs)} | (
+            {spec.recorded} if spec.recorded else set()
+        )
+        _FOLDER.verify(folder, spec.files, needed, no_others=True)
         identity = _FOLDER.identity(text, spec.files)
         signal = spec.signal.signal()
         try:
@@ -168,6 +184,8 @@ class Bundle:
         if isinstance(spec.window, WindowSpec):
             check_size(f"{folder}: one hop", (spec.window.hop, *output.shape))
         check_size(f"{folder}: one picture", (3, spec.image.height, spec.image.width))
+        if spec.recorded is not None:
+            read_recorded(_FOLDER.read(folder, spec.recorded), window)
         if identity not in _tried:
             _tried[identity] = probe(folder, _chains(spec, window))
         return cls(
@@ -206,6 +224,25 @@ class Bundle:
     def chain(self, precision: Precision = "float32") -> Chain:
         """Return the graphs that run at `precision`, in order, and their sizes."""
         return chain_of(self.spec, self.window_shape, precision)
+
+    def reduced(self, precision: Arithmetic) -> frozenset[str]:
+        """Return the roles of the graphs that do not compute in float32 when `precision` is asked for."""
+        graphs = self.spec.graphs
+        return frozenset(
+            graph.role for graph in graphs if precision == "tf32" or graph.precision == precision != "float32"
+        )
+
+    def recorded(self) -> NDArray[np.float32]:
+        """Return windows that were recorded, (n, *window_shape); none of a bundle that holds none.
+
+        Raises
+        ------
+        BundleError
+            If their file is not, or no longer, what the bundle says.
+        """
+        if self.spec.recorded is None:
+            return np.empty((0, *self.window_shape), np.float32)
+        return read_recorded(self.read(self.spec.recorded), self.window_shape)
 
     def read(self, name: str) -> bytes:
         """Return one file, verified at this moment.
@@ -259,6 +296,10 @@ def _described(spec: BundleSpec, hashes: Mapping[str, str]) -> dict[str, Any]:
         del described["result"]["pictures"]  # bars, as always: older releases read them
     if spec.novelty is None:
         del described["novelty"]
+    if spec.recorded is None:
+        del described["recorded"]
+    if not spec.pixels:
+        del described["pixels"]
     return described
 
 

@@ -5,6 +5,14 @@ from pydantic import JsonValue
 from bci.decoder.spec import AT_CHANCE, BundleSpec
 from bci.signal.foreign import visible
 
+#: What a card says where `bci.decoder.recorded` keeps windows.
+HOLDS_WINDOWS = """
+## Recorded windows
+
+The file recorded.npy holds some of the windows that were recorded: before a graphics card computes in another
+precision, it is compared with float32 on them. Whoever is given this bundle is given them too.
+"""
+
 
 def write_card(spec: BundleSpec) -> str:
     """Return card.md for a bundle, Markdown."""

@@ -11,8 +11,9 @@ import os
 import shutil
 import subprocess
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from bci.errors import ProviderError
 from bci.io.files.capped import printable
 
 PROVIDER = "CUDAExecutionProvider"
+
+#: The least compute capability of cards that have tensor cores for a precision (CUDA C++ Programming Guide).
+TENSOR_CORES = MappingProxyType({"float16": 7.0, "tf32": 8.0})
 
 #: Seconds that the driver's own tool may take to answer; a card that hangs never does.
 _ANSWERS_WITHIN_S = 30
@@ -131,17 +135,57 @@ def visible(device: int) -> str:
 
 
 def describe_card(device: int = 0) -> dict[str, str]:
-    """Return what a card's driver says of it: ``name``, ``driver``, ``memory``; empty when it does not answer."""
+    """Return what a card's driver says of it; empty when it does not answer.
+
+    ``name``, ``driver``, ``memory``, and ``compute``, NVIDIA's number for what it can do: 8.0 and more compute tf32.
+    """
     tool, card = shutil.which("nvidia-smi"), visible(device)
     if tool is None or not card:
         return {}
-    words = [tool, f"--id={card}", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    words = [
+        tool,
+        f"--id={card}",
+        "--query-gpu=name,driver_version,memory.total,compute_cap",
+        "--format=csv,noheader",
+    ]
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_ANSWERS_WITHIN_S)
     except (OSError, subprocess.TimeoutExpired):
         return {}
     facts = [fact.strip() for fact in done.stdout.strip().splitlines()[:1] for fact in fact.split(",")]
-    return dict(zip(("name", "driver", "memory"), facts, strict=False)) if done.returncode == 0 else {}
+    return (
+        dict(zip(("name", "driver", "memory", "compute"), facts, strict=False))
+        if done.returncode == 0
+        else {}
+    )
+
+
+def lacks(precision: str, card: Mapping[str, str]) -> str:
+    """Return why a card gains nothing by a precision; nothing where it has tensor cores for it, or does not say.
+
+    Parameters
+    ----------
+    precision : str
+        ``float32``, ``tf32`` or ``float16``.
+    card : mapping
+        As `describe_card` gives it.
+
+    Examples
+    --------
+    >>> lacks("tf32", {"name": "Tesla T4", "compute": "7.5"})
+    'Tesla T4 computes no tf32: its compute capability is 7.5, and 8.0 is the least'
+    >>> lacks("float16", {"name": "Tesla T4", "compute": "7.5"}), lacks("tf32", {})
+    ('', '')
+    """
+    least = TENSOR_CORES.get(precision)
+    try:
+        compute = float(card.get("compute", ""))
+    except ValueError:
+        return ""
+    if least is None or compute >= least:
+        return ""
+    what = "computes no tf32" if precision == "tf32" else "has no tensor cores for float16"
+    return f"{card.get('name', 'the card')} {what}: its compute capability is {compute:g}, and {least} is the least"
 
 
 def libraries() -> dict[str, str]:

@@ -17,11 +17,12 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
 from bci.decoder.cuda import CardSettings
 from bci.decoder.parity import require_parity
-from bci.decoder.providers import CpuRunner, Provider, machine, open_runner
+from bci.decoder.precision import require_precision
+from bci.decoder.providers import CpuRunner, Provider, Tensors, machine, open_runner
 from bci.decoder.quantiser import Quantiser
 from bci.decoder.renderers import open_renderer
-from bci.decoder.spec import Precision
-from bci.errors import BundleMismatch, ProviderError
+from bci.decoder.spec import Arithmetic
+from bci.errors import BundleMismatch
 from bci.io.lettering import lettering_version
 from bci.signal.clock import Clock
 from bci.signal.types import SETTLING, Reconstruction, Window
@@ -29,6 +30,10 @@ from bci.signal.types import SETTLING, Reconstruction, Window
 #: Windows of zeros decoded before the first real one. On a CPU only the first is slow (2 ms against 0.6 with the
 #: demo's sizes); on CUDA algorithm choice and graph capture take the first few. The rest is margin.
 WARM_UP = 20
+
+#: Seconds without a window after which a card is run once more between windows. Not measured on a card yet: cards are
+#: known to lower their clocks within tenths of a second.
+KEEP_WARM_S = 0.1
 
 #: A softmax in float32 may step over its bounds by a rounding error, and add up to 1 within a thousandth in float16.
 _ROUNDING, _SUM_TOLERANCE = 1e-6, 1e-3
@@ -54,21 +59,23 @@ class OnnxDecoder:
     clock : Clock
         Stamps the stages.
     precision : str
-        ``float16`` runs the bundle's float16 graphs where it has them. Not wired: no key of a session asks for it, nor
-        does a command; `benchmarks.gpu` and the tests do.
+        ``float16`` runs the bundle's float16 graphs where it has them; ``tf32``, on a card, the float32 ones with what
+        is multiplied rounded to 10 bits. Either is accepted once it gives what float32 gives on `parity`.
     unlike : str
         What becomes of a window whose novelty is above 1, where the bundle tells it: ``refuse`` makes it invalid;
         ``keep`` leaves it valid, at a confidence no better than chance, for null runs.
     adaptation : OnlineAdaptation, optional
         Corrects latents between readout and generator; the decode program has it learn (`learn`).
+    lends : bool
+        Whether a picture may be the card's own buffer, which the next window overwrites: for one who copies it at once.
     parity : sequence of arrays, each (length, *output.shape) float32
-        Windows on which float16 must agree with float32 before it is accepted; needed for float16.
+        Windows on which another precision must agree with float32; by default those that the bundle holds.
 
     Raises
     ------
     ProviderError
-        If the provider is not there, the graphs do not run on it, or float16 was asked for and the bundle has
-        none, no windows were given, or they disagree.
+        If the provider is not there, the graphs do not run on it, or a precision was asked for that the bundle has no
+        graphs for or the provider does not compute in, with no windows to compare on, or with other results.
 
     Notes
     -----
@@ -92,12 +99,14 @@ class OnnxDecoder:
         clock: Clock,
         provider: Provider = "cpu",
         card: CardSettings | None = None,
-        precision: Precision = "float32",
+        precision: Arithmetic = "float32",
         unlike: Unlike = "refuse",
         adaptation: OnlineAdaptation | None = None,
         parity: Sequence[NDArray[np.float32]] = (),
+        lends: bool = False,
     ) -> None:
         self.bundle = bundle
+        self._lends = lends
         self.length = bundle.length
         self.hop = bundle.hop
         self._clock = clock
@@ -116,15 +125,22 @@ class OnnxDecoder:
         self.adaptation = adaptation
         self._read = np.full(bundle.spec.latent, np.nan, np.float32)
         self._card = card
+        if precision != "float32":
+            device = 0 if card is None else card.device
+            require_precision(bundle, provider, precision, windows=len(parity), device=device)
+        self._just_ran, self._idle_since = True, -math.inf
         self._open(provider, precision)
-        if precision == "float16":
-            self._accept_float16(provider, parity)
+        if precision != "float32":
+            self._compare(provider, parity if len(parity) else list(bundle.recorded()))
 
-    def _open(self, provider: Provider, precision: Precision) -> None:
+    def _open(self, provider: Provider, precision: Arithmetic) -> None:
         bundle = self.bundle
-        chain = bundle.chain(precision)
+        chain, reduced = (
+            bundle.chain("float16" if precision == "float16" else "float32"),
+            bundle.reduced(precision),
+        )
         models = [(role, bundle.read(name), bundle.facts[name]) for role, name, _ in chain.graphs]
-        self._runner = open_runner(provider, models, chain, bundle.spec.options, self._card)
+        self._runner = open_runner(provider, models, chain, bundle.spec.options, self._card, reduced)
         if self.adaptation is not None:
             require_adaptable(bundle, provider)
             assert isinstance(self._runner, CpuRunner)  # or it was refused
@@ -139,19 +155,16 @@ class OnnxDecoder:
         if self._render is not None:
             self.environment["letters"] = lettering_version()
 
-    def _accept_float16(self, provider: Provider, parity: Sequence[NDArray[np.float32]]) -> None:
-        if not any(graph.precision == "float16" for graph in self.bundle.spec.graphs):
-            raise ProviderError(
-                f"expected float16 graphs in bundle {self.bundle.name!r}, came none. Ask for float32, or export them."
-            )
-        if not len(parity):
-            raise ProviderError(
-                "float16 needs windows on which to compare it with float32, came none. Pass some of a recording."
-            )
+    def _compare(self, provider: Provider, windows: Sequence[NDArray[np.float32]]) -> None:
+        """Refuse a precision that does not give what float32 gives on the same provider; record how near it comes."""
         exact = OnnxDecoder(self.bundle, clock=self._clock, provider=provider, card=self._card)
-        require_parity(
-            [exact.raw(window) for window in parity], [self.raw(window) for window in parity], self._quantise
-        )
+        expected, came = ([decoder.raw(window) for window in windows] for decoder in (exact, self))
+        parity = require_parity(expected, came, self._quantise)
+        self.environment["parity"] = {
+            "windows": len(windows),
+            "latent": parity.latent,
+            "pixels": parity.pixels,
+        }
 
     def warm_up(self) -> None:
         """Decode windows of zeros until nothing of the first time is left."""
@@ -194,10 +207,10 @@ class OnnxDecoder:
         reason = self._unfit(window, masked)
         if reason:
             return self._invalid(window, reason, reached)
-        outputs = self.raw(window.samples)
+        outputs = self._run(window.samples)
         if not window.intact:
             return self._invalid(window, "overwritten while it was decoded", reached)
-        latent = outputs["latent"][0]
+        latent = outputs["latent"][0].copy() if self._runner.lends else outputs["latent"][0]
         if "read" in outputs:
             self._read = outputs["read"][0]
         given = float(outputs["confidence"][0]) if "confidence" in outputs else math.nan
@@ -233,7 +246,7 @@ class OnnxDecoder:
             return False
         return self.adaptation.learn(frame.event.text, self._read)
 
-    def raw(self, samples: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def raw(self, samples: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Return what the graphs give for one window, unconverted and unchecked.
 
         Parameters
@@ -243,11 +256,31 @@ class OnnxDecoder:
         Returns
         -------
         dict of str to array
-            ``latent`` (1, d), ``image`` (1, 3, height, width) where the graphs make one, ``confidence`` (1,) where one
-            is claimed, and ``novelty`` (1,) where the bundle tells it.
+            ``latent`` (1, d), ``image`` (1, 3, height, width) where the graphs make one, or in its place ``pixels`` (1,
+            height, width, 3) uint8 and ``finite`` (1,) where they make bytes of it themselves, ``confidence`` (1,)
+            where one is claimed, and ``novelty`` (1,) where the bundle tells it.
         """
+        outputs = self._run(samples)
+        return {name: array.copy() for name, array in outputs.items()} if self._runner.lends else outputs
+
+    def keep_warm(self) -> None:
+        """Run the last window again where a card has been idle for long enough to lower its clocks.
+
+        Called between windows. On a processor it does nothing; on a card a window that comes meanwhile waits for at
+        most one run. Every buffer is overwritten by the next window, so no result depends on it.
+        """
+        now = self._clock.now()
+        if self._just_ran:
+            self._just_ran, self._idle_since = False, now
+        elif now - self._idle_since >= KEEP_WARM_S:
+            self._runner.again()
+            self._idle_since = now
+
+    def _run(self, samples: NDArray[np.float32]) -> Tensors:
+        """Return what the graphs give; on a card it is overwritten by the next window."""
         np.copyto(self._window[0], samples)
         outputs = self._runner(self._window)
+        self._just_ran = True
         if self._result.kind != "picture":
             outputs["latent"] = outputs.pop(self._result.output).reshape(1, -1)
         return outputs
@@ -262,11 +295,13 @@ class OnnxDecoder:
         return ""
 
     def _draw(
-        self, found: Mapping[str, NDArray[np.float32]], latent: NDArray[np.float32]
+        self, found: Mapping[str, NDArray[Any]], latent: NDArray[np.float32]
     ) -> tuple[NDArray[np.uint8] | None, str]:
         """Return the picture, or None and what is wrong with what the graphs gave."""
         # Of a picture the image is judged first, as always: reasons stand in recorded sessions.
-        image = self._quantise(found["image"][0]) if self._render is None else None
+        image = self._quantise.of(found) if self._render is None else None
+        if image is not None and "pixels" in found and self._runner.lends and not self._lends:
+            image = image.copy()
         if self._result.kind == "picture" and image is None:
             return None, "image not finite"
         if not np.isfinite(latent).all():

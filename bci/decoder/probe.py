@@ -55,6 +55,7 @@ def chain_of(spec: BundleSpec, window: tuple[int, ...], precision: Precision = "
         values=spec.result.output,
         values_shape=spec.result.output_shape(spec.latent),
         novelty=spec.novelty is not None,
+        levels=(spec.image.low, spec.image.high) if spec.pixels else None,
     )
 
 

@@ -5,7 +5,7 @@ On an NVIDIA GPU, `bci.decoder.cuda_runner`. A Runner that was asked for CUDA ru
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -24,6 +24,9 @@ Provider = Literal["cpu", "cuda"]
 
 Floats = NDArray[np.float32]
 
+#: By name; `bci.decoder.sandbox.Chain` gives sizes and types.
+Tensors = dict[str, NDArray[Any]]
+
 #: (role, bytes of the ONNX file, what the file says about itself), in the order in which they run.
 Models = Sequence[tuple[str, bytes, GraphFacts]]
 
@@ -40,8 +43,17 @@ class Runner(Protocol):
         """Everything that was set on the sessions, for the record."""
         ...
 
-    def __call__(self, window: Floats) -> dict[str, Floats]:
-        """Return ``latent`` (1, d), ``image`` (1, 3, height, width) and ``confidence`` (1,) where claimed.
+    @property
+    def lends(self) -> bool:
+        """Whether what a call returns is overwritten by the next one."""
+        ...
+
+    def again(self) -> None:
+        """Run the last window once more where pauses make a provider slow; its results are left."""
+        ...
+
+    def __call__(self, window: Floats) -> Tensors:
+        """Return every tensor that `bci.decoder.sandbox.Chain.outputs` names, such as ``latent`` (1, d).
 
         Parameters
         ----------
@@ -52,9 +64,25 @@ class Runner(Protocol):
 
 
 def open_runner(
-    provider: Provider, models: Models, chain: Chain, options: Options, card: CardSettings | None = None
+    provider: Provider,
+    models: Models,
+    chain: Chain,
+    options: Options,
+    card: CardSettings | None = None,
+    reduced: Collection[str] = (),
 ) -> Runner:
-    """Load the graphs on one compute provider; `card` says on which card, and how much of it they may take.
+    """Load the graphs on one compute provider.
+
+    Parameters
+    ----------
+    provider : str
+        ``cpu`` or ``cuda``.
+    models, chain, options
+        Of the bundle.
+    card : CardSettings, optional
+        On which card, and how much of it they may take.
+    reduced : collection of str
+        Roles of graphs that may compute in less than float32: on a card they get its tensor cores.
 
     Raises
     ------
@@ -66,7 +94,7 @@ def open_runner(
     if provider == "cuda":
         from bci.decoder.cuda_runner import CudaRunner
 
-        return CudaRunner(models, chain, options, card or CardSettings())
+        return CudaRunner(models, chain, options, card or CardSettings(), reduced)
     raise ProviderError(
         f"expected the provider 'cpu' or 'cuda', came {provider!r}. Correct it in the session file."
     )
@@ -139,6 +167,7 @@ class CpuRunner:
 
     #: What a latent, (1, d), passes between the readout and the generator; ``read`` then holds it as it was.
     correct: Callable[[Floats], Floats] | None = None
+    lends = False
 
     def __init__(self, models: Models, chain: Chain, options: Options) -> None:
         self._steps = [
@@ -155,9 +184,12 @@ class CpuRunner:
             "arena_bytes": _cap_arena(),
         }
 
-    def __call__(self, window: Floats) -> dict[str, Floats]:
+    def again(self) -> None:
+        """Do nothing: a processor is not slower after a pause by more than its caches."""
+
+    def __call__(self, window: Floats) -> Tensors:
         """Return what the graphs make of one window; see `Runner`."""
-        tensors = {self._taken: window}
+        tensors: Tensors = {self._taken: window}
         try:
             for run, taken, given in self._steps:
                 for name, array in zip(given, run(given, {taken: tensors[taken]}), strict=True):

@@ -1,9 +1,22 @@
 """A Quantiser turns a generator's numbers into the bytes of a picture, the same way on every machine."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.spec import ImageSpec
+if TYPE_CHECKING:
+    from bci.decoder.spec import ImageSpec
+
+
+class Range(NamedTuple):
+    """A Range is what a Quantiser needs of a `bci.decoder.spec.ImageSpec`, for a process that does not read one."""
+
+    height: int
+    width: int
+    low: float
+    high: float
 
 
 class Quantiser:
@@ -15,12 +28,12 @@ class Quantiser:
 
     Examples
     --------
-    >>> quantise = Quantiser(ImageSpec(height=1, width=2, low=-1.0, high=1.0))
+    >>> quantise = Quantiser(Range(height=1, width=2, low=-1.0, high=1.0))
     >>> quantise(np.array([[[-1.0, 1.0]], [[0.0, 2.0]], [[-9.0, 1 / 255]]], np.float32)).tolist()
     [[[0, 128, 0], [255, 255, 128]]]
     """
 
-    def __init__(self, spec: ImageSpec) -> None:
+    def __init__(self, spec: "ImageSpec | Range") -> None:
         self.shape = (spec.height, spec.width, 3)
         self._low = np.float32(spec.low)
         self._gain = np.float32(255.0 / (spec.high - spec.low))
@@ -57,3 +70,16 @@ class Quantiser:
     def blank(self) -> NDArray[np.uint8]:
         """Return a black picture, newly allocated."""
         return np.zeros(self.shape, np.uint8)
+
+    def of(self, found: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8] | None:
+        """Return the picture that graphs gave, (height, width, 3); None when a value of its image is not finite.
+
+        Parameters
+        ----------
+        found : mapping of str to array
+            ``pixels`` and ``finite`` of graphs that make bytes themselves, else ``image`` (1, 3, height, width).
+        """
+        if "pixels" not in found:
+            return self(found["image"][0])
+        picture: NDArray[np.uint8] = found["pixels"][0]
+        return picture if np.isfinite(found["finite"][0]) else None

@@ -12,6 +12,7 @@ from bci.decoder.cuda import CardSettings
 from bci.decoder.providers import Provider, machine, open_runner
 from bci.decoder.quantiser import Quantiser
 from bci.decoder.renderers import open_renderer
+from bci.decoder.spec import Arithmetic, Precision, Role
 from bci.errors import BundleError
 
 Floats = NDArray[np.floating[Any]]
@@ -31,6 +32,8 @@ class Artist:
         ``cpu``, or ``cuda`` for an NVIDIA GPU.
     card : CardSettings, optional
         Which card, and how much of it.
+    precision : str
+        That of the decoder, which has compared it with float32: a latent then gives the picture that it made.
 
     Attributes
     ----------
@@ -45,17 +48,26 @@ class Artist:
         If the provider is not there, or the generator does not run on it.
     """
 
-    def __init__(self, bundle: Bundle, provider: Provider = "cpu", card: CardSettings | None = None) -> None:
-        graph = bundle.spec.graph("generator") or bundle.spec.graph("drawing")
+    def __init__(
+        self,
+        bundle: Bundle,
+        provider: Provider = "cpu",
+        card: CardSettings | None = None,
+        precision: Arithmetic = "float32",
+    ) -> None:
+        half: Precision = "float16" if precision == "float16" else "float32"
+        roles: tuple[Role, ...] = ("generator", "drawing")
+        graph = next((g for p in (half, "float32") for r in roles if (g := bundle.spec.graph(r, p))), None)
         if graph is None:
             raise BundleError(
                 f"expected a bundle with a generator, came {bundle.name!r}, which has none of its own. "
                 "Its latents cannot be drawn alone."
             )
-        chain = bundle.chain()
+        chain = bundle.chain(half)
         alone = dataclasses.replace(chain, graphs=tuple(g for g in chain.graphs if g[0] == graph.role))
         models = [(graph.role, bundle.read(graph.file), bundle.facts[graph.file])]
-        self._runner = open_runner(provider, models, alone, bundle.spec.options, card)
+        reduced = bundle.reduced(precision)
+        self._runner = open_runner(provider, models, alone, bundle.spec.options, card, reduced)
         self._quantise = Quantiser(bundle.spec.image)
         self._latent = np.zeros(alone.sizes()[alone.taken], np.float32)
         self.environment = {"bundle": bundle.hash, **machine(), **self._runner.settings}
@@ -65,7 +77,8 @@ class Artist:
         np.copyto(self._latent.reshape(-1), latent, casting="same_kind")
         if not np.isfinite(self._latent).all():
             return None
-        return self._quantise(self._runner(self._latent)["image"][0])
+        picture = self._quantise.of(self._runner(self._latent))
+        return picture if picture is None or not self._runner.lends else picture.copy()
 
     def __call__(self, latents: Floats) -> Pictures:
         """Draw latents, (n, d): (n, height, width, 3) uint8; what is not finite is black."""

@@ -40,6 +40,10 @@ class Chain:
         does: how many at once they are tried with.
     novelty : bool
         Whether the first graph must say how unlike its training data the window is.
+    levels : (float, float), optional
+        The values that mean black and full brightness, where the last graph makes bytes of its image itself: beside
+        ``image`` it gives ``pixels``, (1, height, width, 3) uint8, and ``finite``, (1,), which is no finite number
+        where a value of the image is none.
     """
 
     graphs: Sequence[tuple[str, str, str]]
@@ -51,6 +55,7 @@ class Chain:
     values_shape: Sequence[int] | None = None
     free_batch: int = 0
     novelty: bool = False
+    levels: Sequence[float] | None = None
 
     @property
     def taken(self) -> str:
@@ -72,12 +77,20 @@ class Chain:
             "image": [batch, 3, *self.image],
             "noise": [batch, self.latent],
             "samples": [batch, *self.window],
+            "pixels": [batch, *self.image, 3],
+            "finite": [batch],
         }
+
+    @staticmethod
+    def kind(name: str) -> str:
+        """Return the type of a tensor's numbers: ``uint8`` of pixels, else ``float32``."""
+        return "uint8" if name == "pixels" else "float32"
 
     def outputs(self, role: str) -> list[str]:
         """Return what a graph of `role` must give."""
-        named = {"readout": [self.values], "whole": ["latent", "image"], "signal": ["samples"]}
-        names = named.get(role, ["image"])
+        picture = ["image"] if self.levels is None else ["pixels", "finite"]
+        named = {"readout": [self.values], "whole": ["latent", *picture], "signal": ["samples"]}
+        names = named.get(role, picture)
         if role in ("generator", "drawing", "signal"):
             return names
         beside = {"confidence": self.confidence, "novelty": self.novelty}
@@ -134,7 +147,7 @@ def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
     def decode(first: Any) -> dict[str, Any]:
         tensors = {chain.taken: first}
         for role, name, session in sessions:
-            wanted = chain.outputs(role)
+            wanted = _all_outputs(chain, role)
             with _Refusal(f"{name}: expected a graph that runs"):
                 given = session.run(wanted, {chain.input_of(role): tensors[chain.input_of(role)]})
             for output, array in zip(wanted, given, strict=True):
@@ -157,7 +170,31 @@ def run(chain: Chain, folder: Path) -> dict[str, GraphFacts]:
                 "time. "
                 "Remove random operators and state from the graphs."
             )
+    if chain.levels is not None:
+        _check_pixels(chain, once)
     return facts
+
+
+def _all_outputs(chain: Chain, role: str) -> list[str]:
+    """Return what a graph of `role` must give, also what only other tools ask for: the image that pixels are of."""
+    names = chain.outputs(role)
+    return [*names, "image"] if "pixels" in names else names
+
+
+def _check_pixels(chain: Chain, found: Mapping[str, Any]) -> None:
+    """Compare pixels with what the decoder itself would make of the image."""
+    from bci.decoder.quantiser import Quantiser, Range
+
+    assert chain.levels is not None
+    expected = Quantiser(Range(*chain.image, *chain.levels))(found["image"][0])
+    if expected is None:
+        return  # no picture: whether the graph says so is seen at every window
+    came = found["pixels"][0]
+    if expected.tobytes() != came.tobytes():
+        raise BundleError(
+            f"expected pixels that are the image's levels between {chain.levels[0]:g} and {chain.levels[1]:g}, came "
+            f"{(expected != came).sum()} others of {came.size}. Correct the range in the description, or export again."
+        )
 
 
 def _check_interface(name: str, role: str, chain: Chain, session: Any) -> None:
@@ -175,10 +212,12 @@ def _check_interface(name: str, role: str, chain: Chain, session: Any) -> None:
             "Freeze the sizes at export, or correct those in the description."
         )
     given = {o.name: o.type for o in session.get_outputs()}
-    missing = [o for o in chain.outputs(role) if given.get(o) != "tensor(float)"]
-    if missing:
+    kinds = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
+    outputs = _all_outputs(chain, role)
+    if any(given.get(output) != kinds[chain.kind(output)] for output in outputs):
+        bytes_too = " (pixels uint8)" if "pixels" in outputs else ""
         raise BundleError(
-            f"{name}: expected as {role} the float32 outputs {', '.join(chain.outputs(role))}, came "
+            f"{name}: expected as {role} the float32 outputs {', '.join(outputs)}{bytes_too}, came "
             f"{', '.join(f'{o}: {kind}' for o, kind in given.items())}. Name the outputs so at export."
         )
 

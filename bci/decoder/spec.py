@@ -54,6 +54,9 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Role = Literal["readout", "generator", "whole", "drawing"]
 Precision = Literal["float32", "float16"]
 
+#: What a session may ask of a card: ``tf32`` is the float32 graphs with inputs of products rounded to 10 bits.
+Arithmetic = Literal["float32", "tf32", "float16"]
+
 
 class Section(BaseModel):
     """A Section is one section of bundle.json: frozen, without unknown keys or infinities."""
@@ -298,6 +301,8 @@ class BundleSpec(Section):
         What the bundle is called, and one sentence about it.
     signal, window, image : SignalSpec, WindowSpec or EpochSpec, ImageSpec
         What goes in, what is cut of it, and what comes out.
+    pixels : bool
+        Whether the graphs make the bytes of the picture themselves: outputs ``pixels`` and ``finite`` beside ``image``.
     result : Result
         What is read: a picture, or without one class probabilities, a number or a word (`bci.decoder.result`).
     pipeline : tuple of mappings
@@ -313,6 +318,8 @@ class BundleSpec(Section):
         What the confidence means.
     novelty : NoveltySpec, optional
         Whether input unlike the training data is told, and how that was calibrated.
+    recorded : str, optional
+        File of windows on which another precision is compared with float32 (`bci.decoder.recorded`).
     masked_limit : float
         Share of bad values in a window above which its reconstruction is invalid.
     provenance : Provenance
@@ -331,11 +338,13 @@ class BundleSpec(Section):
     window: Cut
     latent: int = Field(ge=1, le=2**20)
     image: ImageSpec
+    pixels: bool = False
     result: Result = PictureResult()
     graphs: tuple[GraphSpec, ...] = Field(min_length=1, max_length=8)
     options: Options = Options()
     confidence: ConfidenceSpec = ConfidenceSpec()
     novelty: NoveltySpec | None = None
+    recorded: FileName | None = None
     masked_limit: float = Field(default=0.2, ge=0, le=1)
     provenance: Provenance = Provenance()
     scores: dict[str, JsonValue] = Field(default_factory=dict)
@@ -359,6 +368,10 @@ class BundleSpec(Section):
         halves = [graph.role for graph in self.graphs if graph.precision == "float16"]
         if len(set(halves)) < len(halves) or not set(halves) <= set(roles):
             raise ValueError(f"each float16 graph is the twin of one float32 graph; got float16 {halves}")
+        if self.pixels and set(roles) == {"readout"}:
+            raise ValueError(
+                "pixels are made by a generator, a drawing or a whole graph; got a readout alone"
+            )
         return self
 
     @model_validator(mode="after")

@@ -38,9 +38,9 @@ def main(program: Program) -> None:
     (`bci.live.resumption`), and with the bundle that it ran last (`bci.live.swap`).
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
-    (what becomes of input unlike the training data), ``events`` (see `bci.decoder.marker_names`); optional ``tried``
-    (bundles that need no trial any more, see `bci.decoder.bundle.take_over`) and, where physiology is heard, ``speed``
-    (how many times as fast as a scanner's the volumes come).
+    (what becomes of input unlike the training data), ``events`` (see `bci.decoder.marker_names`); optional ``card`` and
+    ``precision`` of a card, ``tried`` (bundles that need no trial any more, see `bci.decoder.bundle.take_over`) and,
+    where physiology is heard, ``speed`` (how many times as fast as a scanner's the volumes come).
     """
     spec, clock, row = program.spec, program.clock, program.row
     stream = program.stream("stream")
@@ -57,6 +57,8 @@ def main(program: Program) -> None:
         bundle,
         provider=spec["provider"],
         card=CardSettings(**spec.get("card", {})),
+        precision=spec.get("precision", "float32"),
+        lends=True,
         unlike=spec.get("unlike", "refuse"),
         adaptation=changes.adaptation,
         clock=clock,
@@ -143,6 +145,7 @@ def main(program: Program) -> None:
                 write_mark(marks, MarkKind.SKIPPED, window.last_sample, count=window.skipped, time=cut)
         sides.write(chunk)
         copies.write(chunk)
+        swap.decoder.keep_warm()
         row["samples"] = chunk.end
         count()
     swap.finish()

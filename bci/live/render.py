@@ -41,7 +41,8 @@ def main(program: Program) -> None:
     take_over(spec.get("tried", {}))
     bundles = [Bundle.load(path) for key in ("bundle", "second_bundle") if (path := spec.get(key))]
     card = CardSettings(**spec.get("card", {}))
-    artists = [Artist(bundle, spec["provider"], card) for bundle in bundles]
+    precision = spec.get("precision", "float32")
+    artists = [Artist(bundle, spec["provider"], card, precision) for bundle in bundles]
     for bundle, artist in zip(bundles, artists, strict=True):
         for _ in range(WARM_UP):
             artist.draw(np.zeros(bundle.latent_size, np.float32))

@@ -276,6 +276,8 @@ class Swap:
             bundle,
             provider=spec["provider"],
             card=CardSettings(**spec.get("card", {})),
+            precision=spec.get("precision", "float32"),
+            lends=True,
             unlike=spec.get("unlike", "refuse"),
             clock=self.program.clock,
         )

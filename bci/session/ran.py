@@ -38,6 +38,8 @@ class RanDecoder:
         where they were called alike.
     physiology : str or None
         Name of the stream on which it heard a pulse or a belt, empty for the first; None for none.
+    precision : str
+        How it computed: ``"float32"``, ``"tf32"`` or ``"float16"``.
     """
 
     bundle: Path
@@ -48,6 +50,7 @@ class RanDecoder:
     environment: Mapping[str, Any]
     events: Mapping[str, str] = field(default_factory=dict)
     physiology: str | None = None
+    precision: str = "float32"
 
     def after(self, loaded: LoadedBundle) -> "RanDecoder":
         """Return the same decoder as it ran with a bundle that it loaded later."""
@@ -96,6 +99,7 @@ class RanDecoder:
             own,
             settings.get("events") or {},
             "" if heard is not None and heard == first else heard,
+            settings.get("precision", "float32"),
         )
 
 

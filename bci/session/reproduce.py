@@ -25,6 +25,7 @@ from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import OnnxDecoder, Unlike
 from bci.decoder.parity import LATENT_TOLERANCE
 from bci.decoder.providers import Provider
+from bci.decoder.spec import Arithmetic
 from bci.errors import RecordingError
 from bci.memory.frames import image_digest, window_digest
 from bci.memory.lsl_clock import LslClock
@@ -141,6 +142,10 @@ def reproduce(
             bundle,
             clock=clock,
             provider=provider or cast("Provider", ran_by[index].provider),
+            # On another provider than the session's only float32 is the same computation.
+            precision="float32"
+            if provider not in (None, ran_by[index].provider)
+            else cast("Arithmetic", ran_by[index].precision),
             unlike=cast("Unlike", ran_by[index].unlike),
             adaptation=adapted.adaptation,
         )

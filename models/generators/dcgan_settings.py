@@ -87,11 +87,11 @@ class DcganConfig(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all settings that an update depends on: without the interval of looks and the package's.
+        """SHA-256 of all settings that an update depends on: without the interval of looks, device and package.
 
         Nor the number of updates, unless the rates depend on it: a run may be made longer.
         """
-        learned = self.model_dump(mode="json", exclude={"run": {"look_every"}, "package": True})
+        learned = self.model_dump(mode="json", exclude={"run": {"look_every", "device"}, "package": True})
         if not self.game.decay_rate_over:
             del learned["game"]["steps"]
         return hashlib.sha256(json.dumps(learned, sort_keys=True).encode()).hexdigest()

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.devices import device_of, repeatable
 from models.drawings.eye_pictures import Pictures
 
 _SCALES = (1.0, 0.5, 0.5, 0.5)
@@ -41,6 +42,7 @@ def regress(
     rate: float,
     seed: int,
     threads: int,
+    device: str = "cpu",
     progress: Callable[[float, str], None],
 ) -> Curve:
     """Train `generator` in place; equal arguments and an equal number of threads give equal weights.
@@ -59,11 +61,15 @@ def regress(
         Of the order in which pictures are drawn.
     threads : int
         Threads of torch; sums depend on how they are split, so the number is part of the configuration.
+    device : str
+        ``cpu`` or ``cuda``: where it learns; afterwards it is on the processor again.
     progress : callable
         Takes the share done and a line of text.
     """
+    place = device_of(device)
     order = np.random.default_rng(seed)
     latents, images = torch.from_numpy(train.latents), _planes(train.images)
+    generator.to(place)
     optimiser = torch.optim.Adam(generator.parameters(), lr=rate, betas=(0.9, 0.99))
     # The schedule divides by the steps of the rise less one: a tenth of ten is none.
     rise = 0.2 if steps == 10 else 0.1
@@ -76,17 +82,18 @@ def regress(
         generator.train()
         for step in range(1, steps + 1):
             k = torch.from_numpy(order.choice(len(train), batch, replace=batch > len(train)))
-            loss = picture_loss(generator(latents[k]), images[k].float() / 255.0)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            with repeatable(place):
+                loss = picture_loss(generator(latents[k].to(place)), images[k].to(place).float() / 255.0)
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
             schedule.step()
             if step % look == 0 or step == steps:
                 error = float(np.abs(predict(generator, held_out.latents) - held_out.images / 255.0).mean())
                 seen.append((step, float(loss.detach()), error))
                 progress(step / steps, f"generator: step {step} of {steps}, held-out error {error:.4f}")
     finally:
-        generator.eval()
+        generator.eval().cpu()
         torch.set_num_threads(before)
     return Curve(*(tuple(column) for column in zip(*seen, strict=True)))
 
@@ -109,9 +116,13 @@ def picture_loss(drawn: Tensor, wanted: Tensor, edges: float = 0.0) -> Tensor:
 
 def predict(generator: nn.Module, latents: NDArray[np.float32], batch: int = 64) -> NDArray[np.float32]:
     """Draw many pictures: (n, d) to (n, size, size, 3) float32 in 0 to 1."""
+    place = next(generator.parameters()).device
     with torch.no_grad():
-        parts = [generator(torch.from_numpy(latents[i : i + batch])) for i in range(0, len(latents), batch)]
-    planes: NDArray[np.float32] = torch.cat(parts).numpy()
+        parts = [
+            generator(torch.from_numpy(latents[i : i + batch]).to(place))
+            for i in range(0, len(latents), batch)
+        ]
+    planes: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
     return planes.transpose(0, 2, 3, 1)
 
 

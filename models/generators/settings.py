@@ -36,12 +36,14 @@ class PictureSettings(Section):
 
 
 class RunSettings(Section):
-    """RunSettings describes the run; of these settings only threads and precision change the result."""
+    """RunSettings describes the run; of these settings only threads, precision and device change the result."""
 
     threads: Count = 1
     """Threads of torch; part of the configuration because sums depend on it."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: mixed, on a GPU only; not run yet."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What it learns on: an NVIDIA card where torch can use one, the processor alone, or a card and nothing else."""
     look_every: Count = 500
     """Updates between two looks at pictures and monitors, each with a checkpoint."""
 

@@ -84,7 +84,7 @@ def train_generator(
         ) from None
     if fresh:
         (folder / CHECKPOINT).unlink(missing_ok=True)
-    replicas = Replicas.join(config.run.precision)
+    replicas = Replicas.join(config.run.precision, config.run.device)
     try:
         source = open_source(config, data_root, folder, lambda done, text: say(0.05 * done, text))
         kind = generator_kind(config.kind)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.devices import device_of, repeatable
 from models.generators.dcgan import Dcgan, DcganCritic, stage_channels
 
 
@@ -65,6 +66,8 @@ class VaeGanSchedule:
     adversarial : float
         Weight of the critic's opinion beside the features' squared error.
     seed : int
+    device : str
+        What it learns on: ``cpu`` or ``cuda``. Not run on a card yet.
     """
 
     latent: int = 128
@@ -74,6 +77,7 @@ class VaeGanSchedule:
     rate: float = 3e-4
     adversarial: float = 0.02
     seed: int = 0
+    device: str = "cpu"
 
 
 class VaeGan:
@@ -109,11 +113,12 @@ def train_vaegan(
     told : callable, optional
         Told the number of each update.
     """
+    place = device_of(schedule.device)
     torch.manual_seed(schedule.seed)
     size = images.shape[1]
-    generator = Dcgan(schedule.latent, schedule.width, size)
-    encoder = Encoder(schedule.latent, schedule.width, size)
-    critic = DcganCritic(schedule.width, size, norm="spectral")
+    generator = Dcgan(schedule.latent, schedule.width, size).to(place)
+    encoder = Encoder(schedule.latent, schedule.width, size).to(place)
+    critic = DcganCritic(schedule.width, size, norm="spectral").to(place)
     betas = (0.5, 0.999)
     both = [*encoder.parameters(), *generator.parameters()]
     of_pair = torch.optim.Adam(both, schedule.rate, betas)
@@ -121,25 +126,28 @@ def train_vaegan(
     planes, order = _planes(images), torch.Generator().manual_seed(schedule.seed)
     middle = critic.body[: len(critic.body) - 1]
     for step in range(schedule.steps):
-        real = planes[torch.randint(len(planes), (schedule.batch,), generator=order)]
-        mean, log_variance = encoder(real)
-        latent = mean + torch.randn(mean.shape, generator=order) * (0.5 * log_variance).exp()
-        drawn = generator(latent)
-        imagined = generator(torch.randn(mean.shape, generator=order))
-        of_critic.zero_grad(set_to_none=True)
-        _critic_loss(critic, real, drawn.detach(), imagined.detach()).backward()
-        of_critic.step()
-        of_pair.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            wanted = middle(real)
-        alike = (middle(drawn) - wanted).square().mean() + (drawn - real).square().mean()
-        fooled = functional.softplus(-critic(drawn)).mean() + functional.softplus(-critic(imagined)).mean()
-        divergence = kl_to_standard(mean, log_variance).mean() / real[0].numel()
-        (alike + divergence + schedule.adversarial * fooled).backward()
-        of_pair.step()
+        with repeatable(place):
+            real = planes[torch.randint(len(planes), (schedule.batch,), generator=order)].to(place)
+            mean, log_variance = encoder(real)
+            noise, other = (torch.randn(mean.shape, generator=order).to(place) for _ in range(2))
+            latent = mean + noise * (0.5 * log_variance).exp()
+            drawn, imagined = generator(latent), generator(other)
+            of_critic.zero_grad(set_to_none=True)
+            _critic_loss(critic, real, drawn.detach(), imagined.detach()).backward()
+            of_critic.step()
+            of_pair.zero_grad(set_to_none=True)
+            with torch.no_grad():
+                wanted = middle(real)
+            alike = (middle(drawn) - wanted).square().mean() + (drawn - real).square().mean()
+            fooled = (
+                functional.softplus(-critic(drawn)).mean() + functional.softplus(-critic(imagined)).mean()
+            )
+            divergence = kl_to_standard(mean, log_variance).mean() / real[0].numel()
+            (alike + divergence + schedule.adversarial * fooled).backward()
+            of_pair.step()
         if told is not None:
             told(step + 1)
-    return VaeGan(encoder, generator)
+    return VaeGan(encoder.cpu(), generator.cpu())
 
 
 def _critic_loss(critic: DcganCritic, real: Tensor, drawn: Tensor, imagined: Tensor) -> Tensor:

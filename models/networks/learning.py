@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from models.devices import device_of, repeatable
 from models.drawings.face import NAMES, draw, sample_attributes
 from models.networks.architectures import ARCHITECTURES
 from models.networks.convnet import Convnet, planes_of
@@ -48,7 +49,9 @@ class Learned:
     explained: dict[str, float]
 
 
-def learn_faces(pictures: int, steps: int, seed: int, progress: Progress, *, size: int = 64) -> Learned:
+def learn_faces(
+    pictures: int, steps: int, seed: int, progress: Progress, *, size: int = 64, device: str = "cpu"
+) -> Learned:
     """Train the small network.
 
     Parameters
@@ -59,10 +62,15 @@ def learn_faces(pictures: int, steps: int, seed: int, progress: Progress, *, siz
         Takes the share done and a line of text.
     size : int
         Pixels of a face.
+    device : str
+        What it learns on: ``cpu`` or ``cuda``. Not run on a card yet.
     """
+    device_of(device)  # before faces are drawn for nothing
     attributes = sample_attributes(pictures, np.random.default_rng(seed))
     faces = draw(attributes, size=size, progress=lambda done, text: progress(0.2 * done, text))
-    return learn(faces, attributes, NAMES, steps, seed, lambda done, text: progress(0.2 + 0.8 * done, text))
+    return learn(
+        faces, attributes, NAMES, steps, seed, lambda done, text: progress(0.2 + 0.8 * done, text), device
+    )
 
 
 def learn(
@@ -72,6 +80,7 @@ def learn(
     steps: int,
     seed: int,
     progress: Progress,
+    device: str = "cpu",
 ) -> Learned:
     """Train the small network to tell attributes, (n, k), of pictures, (n, height, width, 3)."""
     kept = len(pictures) - max(1, round(_HELD_OUT * len(pictures)))
@@ -82,20 +91,27 @@ def learn(
     last = network.architecture.pools[-1]
     channels, height, width = network.shapes(pictures.shape[1], pictures.shape[2], [last])[last]
     head = nn.Linear(channels * height * width, targets.shape[1])
+    place = device_of(device)
+    on_place = targets.to(place)
+    for part in (network, head):
+        part.to(place)
     optimiser = torch.optim.Adam([*network.parameters(), *head.parameters()], _RATE)
     # The schedule divides by the steps of the rise less one.
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=max(steps, 11))
     random = np.random.default_rng([seed, 1])
     for step in range(steps):
         some = random.integers(0, kept, _BATCH)
-        seen = _changed(planes_of(pictures[some]), random)
-        loss = (head(network(seen, [last])[last].flatten(1)) - targets[some]).square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        seen = _changed(planes_of(pictures[some]), random).to(place)
+        with repeatable(place):
+            loss = (head(network(seen, [last])[last].flatten(1)) - on_place[some]).square().mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
         schedule.step()
         if step % 100 == 0:
             progress(step / steps, f"step {step} of {steps}, squared error {float(loss.detach()):.3f}")
+    for part in (network, head):
+        part.cpu()
     with torch.no_grad():
         read = [
             head(network(planes_of(pictures[k : k + 64]), [last])[last].flatten(1))
@@ -139,12 +155,13 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--pictures", type=int, default=6000)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what it learns on")
     asked = parser.parse_args(words)
 
     def say(done: float, text: str) -> None:
         sys.stderr.write(f"{done:4.0%} {text}\n")
 
-    learned = learn_faces(asked.pictures, asked.steps, asked.seed, say)
+    learned = learn_faces(asked.pictures, asked.steps, asked.seed, say, device=asked.device)
     asked.folder.mkdir(parents=True, exist_ok=True)
     (asked.folder / FILE).write_bytes(weights_file(learned.network, half=True))
     (asked.folder / "card.md").write_text(card(learned), encoding="utf-8")

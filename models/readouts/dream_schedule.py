@@ -25,6 +25,8 @@ class DreamSchedule:
         How often on the way it is looked at; runs held out choose where it stops.
     tuning : int
         The most updates on batches of which half are real trials.
+    device : str
+        What it learns on: ``cpu`` or ``cuda``. Not run on a card yet.
     """
 
     hidden: int = 256
@@ -35,3 +37,4 @@ class DreamSchedule:
     temperature: float = 1.0
     checks: int = 3
     tuning: int = 120
+    device: str = "cpu"

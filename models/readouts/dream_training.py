@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from models.devices import device_of, repeatable
 from models.readouts.dream_schedule import DreamSchedule
 from models.readouts.dream_trials import DreamedTrials
 from models.readouts.gradient import layers, weights_of
@@ -49,7 +50,8 @@ def networks(
     random = torch.Generator().manual_seed(seed)
     for name in _training(network, trials, (answers, latents), schedule, random):
         if only in (None, name):
-            yield name, weights_of(network)
+            yield name, weights_of(network.cpu())
+            network.to(device_of(schedule.device))
         if name == only:
             return
 
@@ -58,6 +60,8 @@ def _training(
     network: nn.Sequential, trials: DreamedTrials, real: tuple[Any, Any], schedule: DreamSchedule, random: Any
 ) -> Iterator[str]:
     """Update the network in place; yield the name of each check when it is reached."""
+    place = device_of(schedule.device)
+    network.to(place)
     m, z = torch.from_numpy(trials.answers), torch.from_numpy(trials.latents)
     optimiser = torch.optim.AdamW(network.parameters(), schedule.learning_rate, weight_decay=schedule.decay)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total_steps=schedule.steps)
@@ -68,9 +72,10 @@ def _training(
         return m[chosen] + noise * torch.randn(n, m.shape[1], generator=random), z[chosen]
 
     def update(x: torch.Tensor, y: torch.Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        nn.functional.mse_loss(network(x), y).backward()
-        optimiser.step()
+        with repeatable(place):
+            optimiser.zero_grad(set_to_none=True)
+            nn.functional.mse_loss(network(x.to(place)), y.to(place)).backward()
+            optimiser.step()
 
     for step in range(1, schedule.steps + 1):
         update(*draw(schedule.batch))

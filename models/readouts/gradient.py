@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.devices import device_of, repeatable
 from models.generators.layers import centre
 from models.readouts.scaling import Array
 
@@ -109,6 +110,8 @@ class Schedule:
         Weight decay, as L2 in the gradient.
     seed : int
         Of the first weights and the order of trials.
+    device : str
+        What it learns on: ``cpu`` or ``cuda``. Not run on a card yet.
     """
 
     epochs: int = 1500
@@ -116,6 +119,7 @@ class Schedule:
     rate: float = 1e-5
     decay: float = 0.01
     seed: int = 0
+    device: str = "cpu"
 
 
 def layers(sizes: tuple[int, ...], *, bias: bool, seed: int) -> nn.Sequential:
@@ -146,17 +150,23 @@ def train(
     loss : Loss
     schedule : Schedule
     after_epoch : callable, optional
-        Told the number of epochs done; returns whether to stop.
+        Told the number of epochs done, the network being on the processor; returns whether to stop.
     """
-    x, y = (torch.from_numpy(np.ascontiguousarray(side, np.float32)) for side in (brain, latents))
+    place = device_of(schedule.device)
+    x, y = (torch.from_numpy(np.ascontiguousarray(side, np.float32)).to(place) for side in (brain, latents))
+    layer = getattr(loss, "layer", None)
+    if isinstance(layer, nn.Module):
+        layer.to(place)
     order = torch.Generator().manual_seed(schedule.seed)
     optimiser = torch.optim.Adam(network.parameters(), schedule.rate, weight_decay=schedule.decay)
     for epoch in range(schedule.epochs):
-        network.train()
-        for batch in torch.randperm(len(x), generator=order).split(schedule.batch):
-            optimiser.zero_grad(set_to_none=True)
-            loss(network(x[batch]), y[batch]).backward()
-            optimiser.step()
+        network.train().to(place)
+        with repeatable(place):
+            for batch in torch.randperm(len(x), generator=order).to(place).split(schedule.batch):
+                optimiser.zero_grad(set_to_none=True)
+                loss(network(x[batch]), y[batch]).backward()
+                optimiser.step()
+        network.cpu()
         if after_epoch is not None and after_epoch(epoch + 1):
             return
 

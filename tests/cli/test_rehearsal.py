@@ -76,6 +76,7 @@ def refused(file: Path, tmp_path: Path) -> str:
     ("sections", "options", "words"),
     [
         ((SINES, HEADLESS), {"decoder": 'provider = "cuda"\n'}, "expected ONNX Runtime with CUDAExecutionProvider"),
+        ((SINES, HEADLESS), {"decoder": 'precision = "tf32"\n'}, 'expected provider = "cuda", came "cpu"'),
         ((SINES, '[display]\nkind = "window"\nmonitor = "nowhere"\n'), {}, "no monitor is called 'nowhere'"),
         ((SINES, '[display]\nkind = "window"\nmonitor = 7\n'), {}, "no monitor is called 7"),
         (('[source]\nkind = "simulate"\nseed = -1\n', HEADLESS), {}, "source.seed"),

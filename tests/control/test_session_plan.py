@@ -257,5 +257,6 @@ def test_latents_that_are_collected_are_drawn_by_the_bundle_that_is_named(bundle
         0,
     )
     assert made.line["render"].specify() == {
-        "bundle": drawn_by, "second_bundle": None, "provider": "cpu", "card": {}, "tried": bundles["windows"].tried,
+        "bundle": drawn_by, "second_bundle": None, "provider": "cpu", "precision": "float32", "card": {},
+        "tried": bundles["windows"].tried,
     }  # fmt: skip

@@ -238,7 +238,7 @@ def test_training_that_fails_leaves_stimuli_and_bundle_as_they_were(
     def refuse(*args: object) -> None:
         raise BundleError("a graph that does not run")
 
-    monkeypatch.setattr("models.systems.hyper.train.save_bundle", refuse)
+    monkeypatch.setattr("models.systems.hyper.train.save_decoder", refuse)
     with pytest.raises(BundleError, match="does not run"):
         train_hyper(tmp_path / "tiny.toml", tmp_path / "bundle")
     assert digests(tmp_path) == before

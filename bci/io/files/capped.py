@@ -101,7 +101,7 @@ def ask(
             stdin=question,
             stdout=reply_file,
             stderr=log,
-            env=_environment(),
+            env=child_environment(),
         )
         try:
             meanwhile()
@@ -202,7 +202,7 @@ def _too_much(limits: ChildLimits) -> str:
     return f"expected {limits.expected} in {limits.memory / 2**30:.3g} GiB, came more. {limits.advice}"
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Return the child's environment: it finds this package, and its libraries start no threads of their own."""
     root = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))

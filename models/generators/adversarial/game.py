@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.devices import repeatable
 from models.generators.adversarial.averaging import Averaged, settle
 from models.generators.adversarial.losses import fake_loss, generator_loss, orthogonality, r1, real_loss
 from models.generators.adversarial.replicas import Replicas
@@ -99,7 +100,8 @@ class AdversarialGame:
         self.critic.train()
         self.step += 1
         warm = self.config.game.warm_steps
-        measures = self._warm() if self.step <= warm else self._play(self.step - warm)
+        with repeatable(self.replicas.device):
+            measures = self._warm() if self.step <= warm else self._play(self.step - warm)
         self.averaged.step(self.generator)
         if self.step > warm and (self.step - warm) % self.steps_per_epoch == 0:
             self.averaged.epoch(self.generator)

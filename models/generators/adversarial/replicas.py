@@ -9,7 +9,7 @@ been run yet.
 """
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import nn
 
 from bci.errors import ConfigError
+from models.devices import device_of, mixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,23 @@ class Replicas:
     precision: Literal["float32", "bfloat16"] = "float32"
 
     @classmethod
-    def join(cls, precision: Literal["float32", "bfloat16"] = "float32") -> Self:
+    def join(
+        cls,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        on: Literal["auto", "cpu", "cuda"] = "auto",
+    ) -> Self:
         """Find the other processes from the environment that torchrun sets, and connect to them.
 
         Raises
         ------
         ConfigError
-            If mixed precision is asked for and there is no GPU.
+            If mixed precision or a GPU is asked for and there is none.
         """
         count = int(os.environ.get("WORLD_SIZE", "1"))
         rank = int(os.environ.get("RANK", "0"))
-        gpu = torch.cuda.is_available()
+        gpu = on != "cpu" and torch.cuda.is_available()
+        if on == "cuda":
+            device_of(on)
         if precision == "bfloat16" and not gpu:
             raise ConfigError(
                 "expected an NVIDIA GPU for precision bfloat16, came none. Set [run] precision = 'float32'."
@@ -69,9 +76,7 @@ class Replicas:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Compute in mixed precision, where that is asked for."""
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
+        return mixed(self.device, self.precision)
 
     def average_gradients(self, network: nn.Module) -> None:
         """Replace every gradient by its mean over all processes."""

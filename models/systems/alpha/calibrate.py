@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.bundle import Bundle, save_bundle
+from bci.decoder.bundle import Bundle
 from bci.decoder.card import write_card
 from bci.decoder.spec import CARD, BundleSpec, GraphSpec, NoveltySpec, Provenance, SignalSpec, WindowSpec
 from bci.io.files.pace import require_paced
@@ -32,6 +32,7 @@ from models.systems.alpha.export import export_state_readout
 from models.systems.alpha.fitting import StateEstimator, Trials
 from models.systems.alpha.judging import judge
 from models.systems.alpha.readout import RelativePower
+from models.systems.saving import save_decoder
 
 Progress = Callable[[float, str], None]
 
@@ -51,11 +52,14 @@ class Calibration:
         Of that bundle.
     scores : mapping
         Each beside its chance and its shuffled baseline; also in the bundle.
+    windows : (n, length, *output shape) float32
+        Those of the recording.
     """
 
     spec: BundleSpec
     files: dict[str, bytes | str]
     scores: dict[str, Any]
+    windows: NDArray[np.float32]
 
     @property
     def beats_chance(self) -> bool:
@@ -70,7 +74,7 @@ class Calibration:
         BundleError
             If `out` holds something else than a bundle.
         """
-        return save_bundle(out, self.spec, self.files)
+        return save_decoder(out, self.spec, self.files, self.windows, as_given=True)
 
 
 def calibrate(
@@ -165,7 +169,7 @@ def calibrate(
     files["readout.onnx"] = export_state_readout(estimator.readout_, plan.shape, estimator.novelty_)
     files[CARD] = write_card(spec) + _limits(config, recording)
     say(1.0, "done")
-    return Calibration(spec, files, scores)
+    return Calibration(spec, files, scores, trials.windows)
 
 
 def _scores(

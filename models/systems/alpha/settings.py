@@ -7,7 +7,7 @@ provenance, where evaluation finds what was held out.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -93,6 +93,8 @@ class GeneratorSettings(Section):
     """The path: latents (closure, gaze_x, gaze_y, light) for state 0 and for state 1."""
     threads: Count = 2
     """Threads of torch; part of the configuration because sums depend on it."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What it learns on. Not run on a card yet."""
 
 
 class TrainingConfig(Section):

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from bci.decoder.bundle import require_place, save_bundle
+from bci.decoder.bundle import require_place
 from bci.decoder.card import write_card
 from bci.decoder.onnx import UNLIKE
 from bci.decoder.spec import (
@@ -49,6 +50,7 @@ from models.systems.alpha.readout import RelativePower
 from models.systems.alpha.recordings import StateRecording, expected_signal, open_states, source_span, stack
 from models.systems.alpha.report import headline
 from models.systems.alpha.settings import GeneratorSettings, TrainingConfig, load_training, window_shape
+from models.systems.saving import save_decoder
 from models.systems.system import check_worth
 
 Progress = Callable[[float, str], None]
@@ -142,7 +144,7 @@ def train(
     say(0.94, "evaluating on the held-out part")
     # A bundle that cannot be evaluated replaces none that could.
     with scratch_folder("bci-train-") as workshop:
-        unscored = save_bundle(workshop / "bundle", spec, files)
+        unscored = save_decoder(workshop / "bundle", spec, files)
         report = evaluate(unscored.folder, data_root)
     found, informed = headline(report)
     check_worth(informed, found, even_at_chance)
@@ -151,9 +153,24 @@ def train(
     novelty = NoveltySpec(calibrated_on=judged.blocks, flagged=flagged)
     spec = spec.model_copy(update={"scores": scores, "novelty": novelty})
     files[CARD] = write_card(spec) + _limits(config, recordings)
-    report["hash"] = save_bundle(out, spec, files).hash
+    report["hash"] = save_decoder(out, spec, files, _test_windows(config, recordings, signal, pipeline)).hash
     say(1.0, "done")
     return {**report, "training": made}
+
+
+def _test_windows(
+    config: TrainingConfig, recordings: Sequence[StateRecording], signal: Signal, pipeline: Pipeline
+) -> NDArray[np.float32]:
+    """Cut the test part of every recording: (n, length, *output shape) of good windows."""
+    picked = Pipeline((Pick(signal.channels), *pipeline.steps))
+    return np.stack(
+        [
+            window.samples
+            for recording in recordings
+            for window in recording.cut(config.split.test, picked, config.window.length, config.window.hop)
+            if window.settled and not window.bad.any()
+        ]
+    )
 
 
 def _training_windows(
@@ -249,6 +266,7 @@ def _fit_generator(config: TrainingConfig, say: Progress) -> tuple[ImageGenerato
         rate=settings.rate,
         seed=config.seed,
         threads=settings.threads,
+        device=settings.device,
         progress=lambda done, text: say(0.17 + 0.83 * done, text),
     )
     wanted = held_out.images / 255.0

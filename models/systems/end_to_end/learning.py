@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bci.errors import ConfigError
+from models.devices import device_of, repeatable
 from models.networks.convnet import planes_of
 from models.networks.learning import learn as learn_attributes
 from models.networks.weights import open_network
@@ -119,17 +119,17 @@ class Learner:
         self, config: EndToEndConfig, voxels: NDArray[np.float32], pictures: Pictures, comparator: Comparator
     ) -> None:
         self.losses, learning = config.losses, config.learning
-        self._device = device_of(config.device)
+        self.device = device_of(config.device)
         torch.manual_seed(config.seed)
         side = pictures.shape[1]
         self.generator = Generator(voxels.shape[1], plan_generator(side, config.size.generator)).to(
-            self._device
+            self.device
         )
         self.discriminator = Discriminator(plan_discriminator(side, config.size.discriminator)).to(
-            self._device
+            self.device
         )
-        self._comparator = comparator.to(self._device)
-        self._voxels = torch.from_numpy(voxels).to(self._device)
+        self._comparator = comparator.to(self.device)
+        self._voxels = torch.from_numpy(voxels).to(self.device)
         self._pictures = planes_of(pictures) * 2 - 1
         self._features = self._looked_at() if self.losses.feature else torch.empty(0)
         last = self.generator.drawing.convolutions[-1]
@@ -149,7 +149,7 @@ class Learner:
         """Return the comparator's activations of all pictures: it does not learn, so they stay."""
         with torch.no_grad():
             parts = [
-                self._comparator(self._pictures[k : k + _AT_ONCE].to(self._device)).cpu()
+                self._comparator(self._pictures[k : k + _AT_ONCE].to(self.device)).cpu()
                 for k in range(0, len(self._pictures), _AT_ONCE)
             ]
         return torch.cat(parts)
@@ -185,11 +185,11 @@ class Learner:
         """Return the terms that count, and whose turn it is."""
         weights, terms = self.losses, {}
         said = {"generator_learns": 1.0, "discriminator_learns": 0.0}
-        shown = self._pictures[some].to(self._device)
+        shown = self._pictures[some].to(self.device)
         if weights.image:
             terms["image"] = image_term(drawn, shown, weights.image)
         if weights.feature:
-            wanted = self._features[some].to(self._device)
+            wanted = self._features[some].to(self.device)
             terms["feature"] = feature_term(self._comparator(drawn), wanted, weights.feature)
         if weights.adversarial:
             real, false = self.discriminator(torch.cat([shown, drawn])).split(len(drawn))
@@ -214,21 +214,6 @@ class Learner:
         }
 
 
-def device_of(name: str) -> torch.device:
-    """Return the device that networks learn on.
-
-    Raises
-    ------
-    ConfigError
-        If it is not there.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "device: expected an NVIDIA card that torch can use, came none. Say device = 'cpu'."
-        )
-    return torch.device(name)
-
-
 def learn(
     config: EndToEndConfig,
     voxels: Floats,
@@ -242,7 +227,8 @@ def learn(
     steps = config.learning.steps
     every, record, stretch = max(1, steps // _ROWS), [], []
     for step in range(1, steps + 1):
-        stretch.append(learner.update())
+        with repeatable(learner.device):
+            stretch.append(learner.update())
         if step % every == 0 or step == steps:
             row = {name: float(np.mean([one[name] for one in stretch])) for name in stretch[0]}
             record.append({"step": float(step), **row})

@@ -51,6 +51,6 @@ def train_end_to_end(
     scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
     progress(0.95, "exporting")
     spec, files = bundle_of(config, data, fitted, scores)
-    saved = save_trained(out, spec, files, scores | {"record": fitted.record})
+    saved = save_trained(out, spec, files, scores | {"record": fitted.record}, data.test_voxels)
     progress(1.0, "done")
     return {name: value for name, value in saved.items() if name != "record"}

@@ -90,7 +90,7 @@ def train_events(
     readout = fit_all(config, trials, folds)
     novelty = fit_novelty(readout, trials.epochs, folds)
     spec, files = bundle_of(config, trials, readout, novelty, scores, drawing)
-    saved = save_trained(out, spec, files, scores)
+    saved = save_trained(out, spec, files, scores, trials.epochs)
     progress(1.0, "done")
     return saved
 

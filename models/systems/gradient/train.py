@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bci.decoder.bundle import require_place, save_bundle
+from bci.decoder.bundle import require_place
 from bci.decoder.spec import NoveltySpec
 from bci.errors import ConfigError
 from bci.io.files.folder import plain
@@ -27,6 +27,7 @@ from models.systems.gradient.ways import SLOW, TestTrials, find_both_ways, score
 from models.systems.hyper.bundle import bundle_of, require_stimuli_place, write_stimuli
 from models.systems.hyper.train import fit_readout, score_trials, size_of
 from models.systems.saving import TRAINING as RECORD
+from models.systems.saving import save_decoder
 from models.systems.system import Progress, check_worth
 
 _PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime", "torch")
@@ -87,7 +88,7 @@ def train_gradient(path: Path, out: Path, progress: Progress, even_at_chance: bo
     files[RECORD] = record(config, scores)
     with replaced(config.stimuli) as stimuli:
         write_stimuli(stimuli, pictures[plan.test], latents[plan.test], reference)
-        scores["hash"] = save_bundle(out, spec, files).hash
+        scores["hash"] = save_decoder(out, spec, files, held.brain).hash
     progress(1.0, "done")
     return scores
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.bundle import require_place, save_bundle
+from bci.decoder.bundle import require_place
 from bci.decoder.spec import ConfidenceSpec, NoveltySpec
 from bci.errors import ConfigError
 from bci.io.files.replacing import replaced
@@ -46,6 +46,7 @@ from models.systems.hyper.bundle import (
 )
 from models.systems.hyper.settings import HyperConfig, load_hyper
 from models.systems.hyper.training_record import training_record
+from models.systems.saving import save_decoder
 from models.systems.system import check_worth
 
 Floats = NDArray[np.floating[Any]]
@@ -145,7 +146,7 @@ def train_hyper(
         )
         if config.scan is not None:
             write_scan(places.enter_context(replaced(config.scan)), run, config.participant.tr)
-        scores["hash"] = save_bundle(out, spec, files).hash
+        scores["hash"] = save_decoder(out, spec, files, held.brain).hash
     return scores
 
 

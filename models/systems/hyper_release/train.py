@@ -68,7 +68,7 @@ def train_release(
         "readout.onnx": from_window(graph, (1, train.brain.shape[1]), claims=claim.kind != "none"),
         "generator.onnx": for_decoder(package.graph, package.spec.rule, package.spec.limit),
     }
-    saved = save_trained(out, spec, files, scores)
+    saved = save_trained(out, spec, files, scores, test.brain)
     progress(1.0, "done")
     return saved
 

@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from bci.config.run import RunSettings
 from bci.config.toml import load_settings
-from bci.decoder.bundle import Bundle, require_place, save_bundle
+from bci.decoder.bundle import Bundle, require_place
 from bci.decoder.result import NumberResult
 from bci.decoder.spec import BundleSpec, EpochSpec, GraphSpec, ImageSpec, Provenance, SignalSpec, WindowSpec
 from bci.errors import BundleError, ConfigError
@@ -23,6 +23,7 @@ from bci.signal.types import Signal
 from models.provenance import versions
 from models.reports.decoded import Decoded
 from models.settings import Section
+from models.systems.saving import save_decoder
 from models.systems.system import Progress, System
 
 
@@ -203,7 +204,7 @@ def train(
     config = load_settings(path, MeasureConfig, "training")
     require_place(out)
     spec, files = bundle_of(config, path.parent)
-    return {"measures": str(spec.result), "hash": save_bundle(out, spec, files).hash}
+    return {"measures": str(spec.result), "hash": save_decoder(out, spec, files).hash}
 
 
 def check(path: Path, *, data_root: Path | None) -> list[str]:

@@ -125,7 +125,7 @@ def train_miyawaki(
     finding = f"the mean correlation is {scores['r']:.3f}; with figures exchanged it is up to {limit:.3f}"
     scores |= check_worth(scores["r"] > limit, finding, even_at_chance)
     spec, files = bundle_of(config, data, fitted, scores)
-    saved = save_trained(out, spec, files, scores)
+    saved = save_trained(out, spec, files, scores, data.test_voxels)
     progress(1.0, "done")
     return saved
 

@@ -95,7 +95,7 @@ def train_numbers(
     readout = fit(trials, np.arange(len(trials)), config.readout)
     novelty = fit_novelty(readout, trials, folds)
     spec, files = bundle_of(config, trials, readout, novelty, scores, drawing)
-    saved = save_trained(out, spec, files, scores)
+    saved = save_trained(out, spec, files, scores, trials.windows)
     progress(1.0, "done")
     return saved
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.decoder.bundle import require_place, save_bundle
+from bci.decoder.bundle import require_place
 from bci.decoder.spec import BundleSpec, ConfidenceSpec, NoveltySpec
 from bci.errors import DataError, RecordingError
 from bci.io.files.folder import plain
@@ -29,6 +29,7 @@ from models.settings import find_data_root
 from models.systems.hyper.bundle import bundle_of
 from models.systems.pictures.settings import PicturesConfig, load_pictures_file
 from models.systems.pictures.trials import PictureTrials, cut_pictures, picture_folds, written_out
+from models.systems.saving import save_decoder
 from models.systems.system import Progress, check_worth
 
 #: A confidence may be claimed if its rank correlation with the error is negative so surely.
@@ -113,7 +114,7 @@ def train_pictures(
     spec = spec.model_copy(update={"provenance": spec.provenance.model_copy(update={"data": data})})
     record = {**scores, "left_out": trials.left_out, "sessions": trials.data}
     files["training.json"] = json.dumps(plain(record), indent=1, ensure_ascii=False) + "\n"
-    bundle = save_bundle(out, BundleSpec.model_validate(spec.model_dump()), files)
+    bundle = save_decoder(out, BundleSpec.model_validate(spec.model_dump()), files, trials.brain)
     progress(1.0, "done")
     return {**scores, "left_out": dict(trials.left_out), "bundle": bundle.name, "hash": bundle.hash}
 

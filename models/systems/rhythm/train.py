@@ -96,7 +96,7 @@ def train_rhythm(
     progress(0.9, "fitting, exporting")
     readout = fit_rhythm(trials, np.arange(len(trials)), config.readout)
     spec, files = bundle_of_rhythm(config, trials, readout, fit_novelty(readout, trials.cut, folds), scores)
-    saved = save_trained(out, spec, files, scores)
+    saved = save_trained(out, spec, files, scores, trials.cut.windows)
     progress(1.0, "done")
     return saved
 
