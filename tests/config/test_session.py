@@ -222,3 +222,22 @@ def test_a_stream_that_cannot_be_meant_so_is_refused_in_words(
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_session({"name": "x", "decoder": {"bundle": "x"}} | changes, tmp_path, "one")
+
+
+@pytest.mark.parametrize("code", ["01", "S07", "sub012"])
+def test_a_participant_has_a_code(code: str, tmp_path: Path) -> None:
+    config = load_session(write(tmp_path, f'{GOOD}[subject]\nid = "{code}"\nsession = "2"\n'))
+    assert config.subject is not None
+    assert (config.subject.id, config.subject.session) == (code, "2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Anna", "Anna Larsen", "anna01", "2001-05-03", "20010503", "a@b.no", "S07\\n", "S0７", "", "../S07"],
+)
+@pytest.mark.parametrize("key", ["id", "session"])
+def test_a_name_or_a_date_of_birth_is_no_code(name: str, key: str, tmp_path: Path) -> None:
+    codes = {"id": "S07", "session": "2"} | {key: name}
+    text = "".join(f'{code} = "{value}"\n' for code, value in codes.items())
+    with pytest.raises(ConfigError, match=rf"subject\.{key}"):
+        load_session(write(tmp_path, f"{GOOD}[subject]\n{text}"))
