@@ -345,7 +345,7 @@ class LiveModel:
 
     def pairs(self) -> bytes:
         """Return the operator's preview as it is now."""
-        return self._pairs.png()
+        return self._pairs.jpeg()
 
 
 #: What is on the participant's screen.

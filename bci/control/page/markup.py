@@ -1,5 +1,6 @@
 """Markup is a PageMoment as HTML; every word that comes from outside is escaped, so that no stream's name is a tag."""
 
+import base64
 import io
 import math
 from collections.abc import Iterable, Sequence
@@ -79,10 +80,13 @@ def _image(picture: PagePicture) -> str:
     return inline(file.getvalue(), picture.title)
 
 
-def pairs(png: bytes, *, over: bool) -> str:
+def pairs(jpeg: bytes, *, over: bool) -> str:
     """Return the newest trials, each stimulus above what was read of it; empty where there are none."""
+    if not jpeg:
+        return ""
     title = "Trials, at the end of the session" if over else "Trials"
-    return _card(title, f'<div class="pairs">{inline(png, "seen above, read below")}</div>') if png else ""
+    source = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+    return _card(title, f'<div class="pairs"><img alt="seen above, read below" src="{source}"></div>')
 
 
 def _nothing(words: str) -> str:

@@ -131,5 +131,5 @@ class PageModel(Protocol):
         ...
 
     def pairs(self) -> bytes:
-        """Return the operator's preview, as PNG; empty where the session has none."""
+        """Return the operator's preview, as JPEG; empty where the session has none."""
         ...

@@ -92,6 +92,7 @@ class RecordedModel:
         self._sights: dict[str, RecordedSight] = {}
         self._evoked: tuple[int, Evoked] | None = None
         self._steady: tuple[int, PagePicture | None] = -1, None
+        self._pairs = PairsFile(session.folder)
         begin = min(
             (times[0] for times in (self._flips, *self._published.values()) if len(times)), default=0.0
         )
@@ -388,4 +389,4 @@ class RecordedModel:
 
     def pairs(self) -> bytes:
         """Return the operator's preview as it was at the end, whatever time is shown."""
-        return PairsFile(self._session.folder).png()
+        return self._pairs.jpeg()

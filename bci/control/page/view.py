@@ -73,7 +73,7 @@ class PageView:
         self._document, self._model, self._counted, self._beat = document, model, counted, beat
         self._hz = updates_hz
         self._ticks = 0
-        self._png = b""
+        self._jpeg = b""
         self._stream, self._first = "", 0
         self._texts = {
             name: _div(name) for name in ("banner", "pictures", "alarms", "pairs", "counters", "nodes", "log")
@@ -257,13 +257,12 @@ class PageView:
             self._buttons.allow(moment.no_commands, experiment=moment.progress is not None)
 
     def _draw_pairs(self) -> None:
-        png = self._model.pairs()
-        # The same bytes are not turned into text again, every second.
-        if png != self._png:
-            self._png = png
-            self._say("pairs", markup.pairs(png, over=self._model.span is not None))
-        if self._texts["pairs"].visible != bool(png):
-            self._texts["pairs"].visible = bool(png)
+        jpeg = self._model.pairs()
+        if jpeg != self._jpeg:
+            self._jpeg = jpeg
+            self._say("pairs", markup.pairs(jpeg, over=self._model.span is not None))
+        if self._texts["pairs"].visible != bool(jpeg):
+            self._texts["pairs"].visible = bool(jpeg)
 
     def _say(self, name: str, text: str) -> None:
         if self._texts[name].text != text:
