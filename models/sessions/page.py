@@ -72,7 +72,8 @@ def oracle_words(best: Mapping[str, Any], why: str, snr: float | None) -> str:
 def volumes_section(session: RecordedSession) -> str:
     """Return how a session's run of volumes went, as `bci volumes quality` finds it; nothing of other signals."""
     run = session.run
-    if len(session.signal().shape) != 3 or run.reference is None or run.affine is None or not run.masks:
+    # What a session recorded is opened last: of one without a run of volumes nothing need be there.
+    if run.reference is None or run.affine is None or not run.masks or len(session.signal().shape) != 3:
         return ""
     volumes = VolumeRun.in_session(session.folder)
     return "\n".join(run_sections(volumes.survey(), volumes.grid))

@@ -17,7 +17,7 @@ def session(source: str = "replay", experiment: bool = True) -> Line:
         posts.acquire("", {}, stream="stream", markers=["markers"], takes=["eeg", "bci-flips"]),
         posts.decode("", {}, stream="stream", markers="markers", shown=True, sides={}),
         posts.display("headless", {}, frames=["frames"], stimuli=True, offers=["bci-flips"]),
-        posts.publish("", {}),
+        posts.publish("", {}, copies={}),
         posts.preview({}, frames=["frames"], marks=["decode_marks"]),
         posts.record(
             {}, streams=["stream"], markers=["markers"], decoders=[""], rings=["shown", "rig_marks"]

@@ -1,5 +1,7 @@
 """The decode program, run in this process on rings of its own."""
 
+import gc
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,8 +91,15 @@ class Bench:
             {"stream": 0}, restart,
         )  # fmt: skip
         program = Program(launch, None, self.board, self.clock)
-        decode.main(program)
-        program.close()
+        try:
+            decode.main(program)
+        except Exception as error:
+            # What a dead decoder looked at is let go of, so that its memory can be closed.
+            traceback.clear_frames(error.__traceback__)
+            raise
+        finally:
+            program.close()
+            gc.unfreeze()
         self.stream.samples._words[CLOSED] = 0
 
     def infos(self, since: int = 0) -> Any:

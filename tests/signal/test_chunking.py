@@ -19,6 +19,7 @@ from bci.signal.volumes.dvars import Dvars
 from bci.signal.volumes.mask import MaskVolume
 from bci.signal.volumes.motion import MotionCorrection
 from bci.signal.volumes.nuisance import MarkSpikes, RemoveNuisance
+from bci.signal.volumes.physiological_noise import PhysiologicalNoise
 from bci.signal.volumes.regions import RegionMeans
 from bci.signal.volumes.running import RunningZScore, TemporalSnr
 from bci.signal.volumes.slice_timing import SliceTiming
@@ -124,6 +125,7 @@ def test_every_kind_of_step_is_under_test() -> None:
         MarkSpikes,
         RunningZScore,
         RemoveNuisance,
+        PhysiologicalNoise,
         SliceTiming,
         SmoothVoxels,
     }
