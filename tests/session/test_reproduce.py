@@ -264,9 +264,12 @@ def test_in_another_environment_the_library_is_named_and_the_stored_pictures_dec
     environment["packages"]["scipy"] = "0.1"
     path.write_text(json.dumps(environment))
 
+    file = sorted((session.folder / "frames").glob("*.png"))[5]
+    with Image.open(file) as opened:
+        pixels = np.asarray(opened)
+
     def off_by(levels: int) -> dict[str, Any]:
-        file = sorted((session.folder / "frames").glob("*.png"))[5]
-        pixels = np.asarray(Image.open(file))
+        # Of the picture as it was: a level up to 128 and two down again are one.
         Image.fromarray(np.where(pixels < 128, pixels + levels, pixels - levels).astype("u1")).save(file)
         return reproduce(session.folder, screen=screen)
 
