@@ -7,6 +7,7 @@ import typer
 
 from bci.cli.given import find_given
 from bci.cli.output import size_of, styled, use
+from bci.cli.playing import play_out
 from bci.cli.run import Json
 from bci.errors import ConfigError
 from bci.io.files.kinds import RECORDING
@@ -81,19 +82,7 @@ def replay(
             f": {size_of(recording.signal.shape)} at {recording.signal.rate:g} Hz, "
             f"{player.speed:g}× real time; markers on {player.marker_source_id}. Ctrl-C ends it.",
         )
-        with output.progress() as progress:
-            task = progress.add_task("playing", total=player.expected)
-
-            def tick() -> bool:
-                progress.update(task, completed=player.sent)
-                return True
-
-            try:
-                if wait and not player.wait_for_consumers(wait, tick):
-                    output.say(f"no consumer within {wait:g} s; playing all the same")
-                finished = player.play(tick)
-            except KeyboardInterrupt:
-                finished = False
+        finished = play_out(player, output, "playing", wait)
         left_out = player.timetable.left_out
         markers = (
             f"{player.markers_sent} of {player.markers_sent + left_out}" if left_out else player.markers_sent

@@ -7,6 +7,7 @@ import typer
 
 from bci.cli.given import find_given
 from bci.cli.output import size_of, styled, use
+from bci.cli.playing import play_out
 from bci.cli.run import Json
 from bci.io.files.kinds import BUNDLE
 
@@ -57,19 +58,7 @@ def lfp(
             f": {size_of(recording.signal.shape)} at {recording.signal.rate:g} Hz, made by a network; markers on "
             f"{player.marker_source_id}. Ctrl-C ends it.",
         )
-        with output.progress() as progress:
-            task = progress.add_task("making", total=player.expected)
-
-            def tick() -> bool:
-                progress.update(task, completed=player.sent)
-                return True
-
-            try:
-                if wait and not player.wait_for_consumers(wait, tick):
-                    output.say(f"no consumer within {wait:g} s; playing all the same")
-                finished = player.play(tick)
-            except KeyboardInterrupt:
-                finished = False
+        finished = play_out(player, output, "making", wait)
         output.say(f"{player.sent} samples, {player.markers_sent} markers sent; {player.late} samples late")
         output.result(
             {

@@ -10,7 +10,7 @@ HOLDS_WINDOWS = """
 ## Recorded windows
 
 The file recorded.npy holds some of the windows that were recorded: before a graphics card computes in another
-precision, it is compared with float32 on them. Whoever is given this bundle is given them too.
+precision, it is compared with float32 on them. They go wherever the bundle goes.
 """
 
 

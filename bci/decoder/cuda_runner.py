@@ -196,7 +196,7 @@ class CudaRunner:
                 self._stream.wait()
         except ProviderError:
             raise
-        except Exception as error:  # as above
+        except Exception as error:  # here too, since ONNX Runtime has no base class of its exceptions
             raise ProviderError(stopped(PROVIDER, error)) from error
 
     def _run(self) -> None:

@@ -70,6 +70,7 @@ def open_nwb(
         block=reader.block,
         defects=tuple(defects),
         segments=tuple((low, high) for low, high in series["segments"]),
+        # Stamps are only ever sliced, and these are read from the file when they are.
         stamps=_Stamps(reader, series["begins"]) if series["stamped"] else None,  # type: ignore[arg-type]
         header={"begins": [series["begins"]], "type": ["LFP"]},
     )
