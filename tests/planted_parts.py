@@ -22,7 +22,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,9 @@ _TRIAL_FIELDS = ("trial", "stimulus", "name", "ending", "planned", "onset", "unt
 NEW_COLUMNS = ("event_time", "event_raw", "event_code", "event", "trial")
 
 
-def recovered_session(folder: Path) -> Path:
+def recovered_session(
+    folder: Path, stimuli: Sequence[int] = STIMULI, repeats: Literal["single", "mean"] = "single"
+) -> Path:
     """Make the session in a new folder, its bundle and its pictures beside it; return the folder."""
     folder.mkdir(parents=True)
     pictures(folder.parent / "faces")
@@ -91,7 +93,7 @@ def recovered_session(folder: Path) -> Path:
         length=20,
         window=EPOCH,
     )
-    _Maker(folder, bundle).make()
+    _Maker(folder, bundle.reading(repeats), stimuli, repeats).make()
     return folder
 
 
@@ -129,8 +131,9 @@ def before_events(folder: Path) -> None:
 
 
 class _Maker:
-    def __init__(self, folder: Path, bundle: Bundle) -> None:
+    def __init__(self, folder: Path, bundle: Bundle, stimuli: Sequence[int], repeats: str) -> None:
         self.folder, self.bundle = folder, bundle
+        self.stimuli, self.repeats = stimuli, repeats
         self.clock = ManualClock(START)
         self.decoder = OnnxDecoder(bundle, clock=self.clock)
         self.decoder.warm_up()
@@ -155,7 +158,8 @@ class _Maker:
 
     def make(self) -> None:
         config = {
-            "decoder": {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": True},
+            "decoder": {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": True}
+            | ({} if self.repeats == "single" else {"repeats": self.repeats}),
             "display": {"photodiode": True, "photodiode_stream": "diode-1"},
             "experiment": {"folder": str(self.folder.parent / "faces")},
         }
@@ -166,7 +170,7 @@ class _Maker:
             stream.mark(MarkKind.CLOCK_OFFSET, 0, time=START, value=OFFSET)
         for k, flip in enumerate(FLIPS):
             self.run(flip)
-            self.show(Shown.STIMULUS, flip, STIMULI[k], trial=k)
+            self.show(Shown.STIMULUS, flip, self.stimuli[k], trial=k)
             self.held_up = k == 7
             if k == 2:
                 self.run(flip + GAP_AFTER)
@@ -262,8 +266,8 @@ class _Maker:
         self.trials.append(
             {
                 "trial": k,
-                "stimulus": STIMULI[k],
-                "name": f"face-{STIMULI[k]}",
+                "stimulus": self.stimuli[k],
+                "name": f"face-{self.stimuli[k]}",
                 "ending": "aborted" if k in (4, 5) else "shown",
                 "planned": f"{math.nan if k == 5 else flip - 0.004:.6f}",
                 "onset": f"{math.nan if k == 5 else flip:.6f}",

@@ -102,7 +102,7 @@ def score_scrambled(folder: Path, seed: int) -> dict[str, Any]:
     latents = known_latents(Path(experiment["folder"]))
     scrambled = scramble(folder, seed)
     readings = [
-        Reading(name, frame.latent, frame.confidence)
+        Reading(name, frame.latent, frame.confidence, frame.repeats)
         for text, frame in scrambled.readings
         if frame.valid and (name := stimulus_name(text))
     ]
@@ -142,8 +142,13 @@ def say_score(found: dict[str, Any], output: Output) -> None:
         _row("told from one other picture", found, "two_way", 1 / 2),
         _row(f"picked out of all {k} pictures", found, "n_way", 1 / k),
     ]
+    averaged = found.get("by_repeats", [])
+    rows += [
+        _row(f"the same, {row['trials']} means of {row['repeats']}", row, "n_way", 1 / k) for row in averaged
+    ]
+    what = "readings, each of the mean of its picture's trials so far" if averaged else "single trials"
     output.table(
-        f"Which picture was seen? {found['trials']} single trials",
+        f"Which picture was seen? {found['trials']} {what}",
         ("", "found", "guessing", "95 % of guessing", "p"),
         rows,
     )

@@ -199,9 +199,8 @@ def evaluate(
     if "headline" in report:
         from bci.cli.session_score import say_score
 
-        of_pictures = (
-            {**report["test"], **report["identification"]["single trials"]} if "test" in report else {}
-        )
+        test = report.get("test")
+        of_pictures = {**test, **report["identification"][test["read_of"]]} if test else {}
         say_score({**report, **of_pictures}, output)
         if report["simulated"]:
             output.say("The participant is simulated: nothing here is a measurement of a brain.")

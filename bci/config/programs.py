@@ -66,6 +66,9 @@ class DecoderSettings(SessionSection):
     unlike: Literal["refuse", "keep"] = "refuse"
     """What becomes of input unlike what the bundle was trained on: "refuse" makes it invalid, and the screen neutral;
     "keep" decodes it at a confidence no better than chance, for null runs."""
+    repeats: Literal["single", "mean"] = "single"
+    """What is decoded where a stimulus comes again: "single", each trial alone; "mean", at each repeat, the mean of its
+    trials so far, and the reconstruction says of how many. Two stimuli are the same where their markers are."""
     stream: PartName | None = None
     """Name of the stream that it decodes; absent means the first."""
     physiology: PartName | None = None
@@ -94,6 +97,15 @@ class DecoderSettings(SessionSection):
             raise ValueError(
                 f'precision = "{self.precision}" is of a card: expected provider = "cuda", came "cpu". A processor '
                 'computes in "float32"'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _repeats_are_learned_from_once(self) -> Self:
+        if self.repeats == "mean" and self.adaptation is not None:
+            raise ValueError(
+                'repeats = "mean" reads a trial again with each repeat, and [decoder.adaptation] would learn from it '
+                "each time. Leave one of them out"
             )
         return self
 

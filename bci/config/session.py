@@ -102,6 +102,17 @@ class SessionConfig(SessionSection):
         return self
 
     @model_validator(mode="after")
+    def _trials_are_independent(self) -> "SessionConfig":
+        if getattr(self.experiment, "protocol", "") == "expected_information" and any(
+            decoder.repeats == "mean" for decoder in self.decoders
+        ):
+            raise ValueError(
+                'protocol "expected_information" adds up trials itself, and [decoder] repeats = "mean" would count '
+                "those before again with each. Leave repeats out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_preview(self) -> "SessionConfig":
         if self.preview is not None and self.experiment is None:
             raise ValueError(

@@ -66,7 +66,7 @@ class Roster:
 
     def __init__(self, config: SessionConfig, key: str) -> None:
         self.config, self.key = config, key
-        self.bundles = tuple(Bundle.load(decoder.bundle) for decoder in config.decoders)
+        self.bundles = tuple(Bundle.load(one.bundle).reading(one.repeats) for one in config.decoders)
         self.run = config.run.load() if config.run is not None else NO_RUN
         self.markers = tuple(self._markers_of(index) for index in range(len(config.streams)))
         for index in range(len(config.decoders)):

@@ -93,6 +93,7 @@ class SessionSpecs:
             "precision": settings.precision,
             "audit": settings.audit,
             "unlike": settings.unlike,
+            "repeats": settings.repeats,
             "events": dict(settings.events),
             "tried": self._roster.bundles[decoder].tried,
             "card": settings.card,

@@ -5,9 +5,9 @@ have run in a capped process (`bci.decoder.probe`) before they are loaded here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,9 @@ from bci.signal.run import NO_RUN, Run
 from bci.signal.types import Signal
 
 _FOLDER = HashedFolder(DESCRIPTION, "bundle", "export it again")
+#: What is decoded where a stimulus comes again: each epoch alone, or the mean of its epochs so far.
+Repeats = Literal["single", "mean"]
+
 _LARGEST_TEXT = 2**20  # bytes of bundle.json
 
 # What this process, or the one that started it, has tried and found sound: by bundle hash. Loading again costs only
@@ -220,6 +223,16 @@ class Bundle:
             If a step needs what the session does not fix.
         """
         return matching.adapt(self.signal, signal, self.pipeline, self.name, run)
+
+    def reading(self, repeats: Repeats) -> Self:
+        """Return the bundle as a session runs it: on single epochs, or on means over the repeats of a stimulus so far.
+
+        Raises
+        ------
+        ConfigError
+            If it decodes no epochs, and is to average them.
+        """
+        return self if repeats == "single" else replace(self, cut=self.cut.averaging(self.spec.masked_limit))
 
     def chain(self, precision: Precision = "float32") -> Chain:
         """Return the graphs that run at `precision`, in order, and their sizes."""

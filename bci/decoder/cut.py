@@ -10,7 +10,7 @@ Whatever runs a decoder asks the bundle's cut, and never which kind it is.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from bci.decoder.marker_names import MarkerNames
 from bci.memory.ring import Ring
@@ -127,6 +127,16 @@ class Cut(Protocol):
     offset: int
     tail_s: float
     held: int
+
+    def averaging(self, masked_limit: float) -> Self:
+        """Return the same cut that gives running means over repeats of a stimulus (`bci.signal.repeats.RepeatMeans`).
+
+        Raises
+        ------
+        ConfigError
+            If its windows belong to no stimulus.
+        """
+        ...
 
     def live(self, stream: Stream, pipeline: Pipeline, rings: LiveRings) -> LiveCutter:
         """Begin to cut a live stream that goes through `pipeline` first."""

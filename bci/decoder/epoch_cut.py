@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from bci.decoder.spec import EpochSpec
 from bci.memory.marks import read_marks, write_mark
 from bci.memory.stream import Grid, Stream
 from bci.memory.trial_lookup import TrialLookup
-from bci.signal.epochs import Epochs
+from bci.signal.epochs import Epoch, Epochs
 from bci.signal.pipeline import Pipeline, RunningPipeline
+from bci.signal.repeats import RepeatMeans
 from bci.signal.types import Event, MarkKind, Signal, Window, event_of
 
 #: Epochs end anywhere: a decoder that waits for them looks this often whether one is complete, seconds.
@@ -27,7 +29,10 @@ class EpochCut:
     needs_markers = True
     held = 0  # samples are taken out of the ring as they come
 
-    def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline) -> None:
+    def __init__(
+        self, spec: EpochSpec, signal: Signal, pipeline: Pipeline, *, averages: float | None = None
+    ) -> None:
+        self._made_of, self._averages = (spec, signal, pipeline), averages
         self._spec = spec
         rate = pipeline.output(signal).rate
         self.length = self.hop = spec.samples(rate)
@@ -35,9 +40,16 @@ class EpochCut:
         self.grid = Grid(1, max(1, round(LOOK_EVERY * signal.rate)))
         self.tail_s = max(0.0, spec.stop)
 
+    def averaging(self, masked_limit: float) -> Self:
+        """Return the same cut that gives running means over repeats of a stimulus."""
+        return type(self)(*self._made_of, averages=masked_limit)
+
+    def _means(self) -> RepeatMeans | None:
+        return None if self._averages is None else RepeatMeans(self._averages)
+
     def live(self, stream: Stream, pipeline: Pipeline, rings: LiveRings) -> "MarkedEpochs":
         """Begin to cut a live stream around the events of a ring."""
-        return MarkedEpochs(self._spec, stream.signal, pipeline, rings)
+        return MarkedEpochs(self._spec, stream.signal, pipeline, rings, self._means())
 
     def recorded(
         self,
@@ -47,7 +59,7 @@ class EpochCut:
         indices: Sequence[int] = (),
     ) -> "RecordedEpochs":
         """Begin to cut a recorded signal around events that are all known."""
-        return RecordedEpochs(self._spec, signal, pipeline, events, indices)
+        return RecordedEpochs(self._spec, signal, pipeline, events, indices, self._means())
 
 
 class MarkedEpochs:
@@ -66,7 +78,8 @@ class MarkedEpochs:
         What it goes through first.
     rings : LiveRings
         Events, marks, and what the display showed.
-
+    means : RepeatMeans, optional
+        Averages repeats of a stimulus.
 
     Attributes
     ----------
@@ -79,8 +92,16 @@ class MarkedEpochs:
         `replace`) both share the rings, and each event is of one of them.
     """
 
-    def __init__(self, spec: EpochSpec, signal: Signal, pipeline: Pipeline, rings: LiveRings) -> None:
+    def __init__(
+        self,
+        spec: EpochSpec,
+        signal: Signal,
+        pipeline: Pipeline,
+        rings: LiveRings,
+        means: RepeatMeans | None = None,
+    ) -> None:
         assert rings.events is not None
+        self._means = means
         self._epochs = Epochs(signal, pipeline, start=spec.start, stop=spec.stop)
         self._wanted = rings.names or MarkerPattern(spec.markers)
         self._events, self._marks = rings.events, rings.marks
@@ -107,7 +128,7 @@ class MarkedEpochs:
                 self._mark(MarkKind.EPOCH, epoch.index, epoch.event)
             self.yielded += 1
             passed, self._passed = self._passed, 0
-            yield replace(epoch.window, skipped=passed)
+            yield replace(self._mean(epoch), skipped=passed)
         self._report_lost()
         self.windows = self.yielded + self.skipped
 
@@ -119,8 +140,12 @@ class MarkedEpochs:
             self._dealt_with = Counter(zip(cut["time"].tolist(), cut["value"].tolist(), strict=True))
         for epoch in self._epochs.push(chunk, self._new_events()):
             self._was_dealt_with(epoch.event)
+            self._mean(epoch)
         self._report_lost()
         self.windows = self.yielded + self.skipped
+
+    def _mean(self, epoch: Epoch) -> Window:
+        return epoch.window if self._means is None else self._means(epoch.window, self._epochs.segment)
 
     def wait(self) -> None:
         """Look at no event until `take_over` says which are its own; samples go through the pipeline meanwhile."""
@@ -232,6 +257,8 @@ class RecordedEpochs:
         What to cut around; all of them are wanted.
     indices : sequence of int
         Output counts of the samples that the first so many events were put on live.
+    means : RepeatMeans, optional
+        Averages repeats of a stimulus.
     """
 
     def __init__(
@@ -241,7 +268,9 @@ class RecordedEpochs:
         pipeline: Pipeline,
         events: Sequence[Event],
         indices: Sequence[int],
+        means: RepeatMeans | None = None,
     ) -> None:
+        self._means = means
         self._epochs = Epochs(signal, pipeline, start=spec.start, stop=spec.stop)
         self._events, self._indices = list(events), list(indices)
 
@@ -259,7 +288,7 @@ class RecordedEpochs:
         """Take the next samples; give the epochs that they complete."""
         events, self._events = self._events, []
         for epoch in self._epochs.push(chunk, events, self._indices if events else ()):
-            yield epoch.window
+            yield epoch.window if self._means is None else self._means(epoch.window, self._epochs.segment)
 
     def finish(self) -> None:
         """Count the events whose epoch the recording did not last for."""

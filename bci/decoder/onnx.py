@@ -235,6 +235,7 @@ class OnnxDecoder:
             window.skipped,
             reached,
             window.event,
+            window.repeats,
         )
 
     def learn(self, frame: Reconstruction) -> bool:
@@ -325,6 +326,7 @@ class OnnxDecoder:
             window.skipped,
             reached,
             window.event,
+            window.repeats,
         )
 
 

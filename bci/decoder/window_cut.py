@@ -1,9 +1,11 @@
 """A WindowCut cuts sliding windows, of which a late decoder gets the newest."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 from bci.decoder.cut import LiveRings
 from bci.decoder.spec import WindowSpec
+from bci.errors import ConfigError
 from bci.memory.stream import Grid, Stream
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Event, Signal, Window
@@ -37,6 +39,13 @@ class WindowCut:
         self.length, self.hop = spec.length, spec.hop
         self.grid = Grid(spec.length * ratio, spec.hop * ratio)
         self.held = (spec.length + spec.hop) * ratio
+
+    def averaging(self, masked_limit: float) -> NoReturn:
+        """Refuse: a sliding window belongs to no stimulus."""
+        raise ConfigError(
+            'repeats = "mean" averages epochs of the same stimulus: expected a bundle that decodes epochs, came one of '
+            "sliding windows. Leave it out."
+        )
 
     def live(self, stream: Stream, pipeline: Pipeline, rings: LiveRings) -> SlidingWindows:
         """Begin to cut a live stream: of the windows that came at once, the newest."""

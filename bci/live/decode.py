@@ -38,16 +38,17 @@ def main(program: Program) -> None:
     (`bci.live.resumption`), and with the bundle that it ran last (`bci.live.swap`).
 
     Spec: ``bundle`` (folder), ``provider`` (``cpu`` or ``cuda``), ``audit`` (hash every decoded window), ``unlike``
-    (what becomes of input unlike the training data), ``events`` (see `bci.decoder.marker_names`); optional ``card`` and
-    ``precision`` of a card, ``tried`` (bundles that need no trial any more, see `bci.decoder.bundle.take_over`) and,
-    where physiology is heard, ``speed`` (how many times as fast as a scanner's the volumes come).
+    (what becomes of input unlike the training data), ``repeats`` (``mean`` where epochs of a stimulus are averaged),
+    ``events`` (see `bci.decoder.marker_names`); optional ``card`` and ``precision`` of a card, ``tried`` (bundles that
+    need no trial any more, see `bci.decoder.bundle.take_over`) and, where physiology is heard, ``speed`` (how many
+    times as fast as a scanner's the volumes come).
     """
     spec, clock, row = program.spec, program.clock, program.row
     stream = program.stream("stream")
     frames, marks = program.ring("frames"), program.ring("decode_marks")
     index, path, identity = last_bundle(program, frames) if program.restart else (0, "", "")
     take_over(spec.get("tried", {}))
-    bundle = Bundle.load(path or spec["bundle"])
+    bundle = Bundle.load(path or spec["bundle"]).reading(spec.get("repeats", "single"))
     if identity and bundle.hash != identity:
         raise BundleMismatch(
             f"the decoder that died ran bundle {identity[:12]}, {path} holds {bundle.hash[:12]} now. Put it back."

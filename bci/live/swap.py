@@ -269,6 +269,11 @@ class Swap:
                 "are others. End the session, and begin one with the new bundle."
             )
         spec = self.program.spec
+        if spec.get("repeats", "single") != "single":
+            raise BundleMismatch(
+                "expected a decoder of single epochs, came one that averages repeats: those of before are another "
+                "bundle's. End the session, and begin one with the new bundle."
+            )
         bundle = Bundle.load(path)
         require_exchangeable(self.bundle, bundle)
         bundle.check(self._stream.signal)

@@ -135,6 +135,7 @@ def frame_rows(columns: Columns, first: int) -> Iterator[Sequence[Any]]:
             *_event_fields(event_of(info["event"])),
             int(info["bundle"]),
             float(info["event"]["uncertainty"]) if info["event"]["length"] >= 0 else "",
+            int(info["repeats"]),
         )
 
 

@@ -75,6 +75,7 @@ def write_frame(ring: Ring, reconstruction: Reconstruction, digest: bytes = b"",
         np.frombuffer(digest.ljust(16, b"\0"), "u1"),
         event_record(reconstruction.event),
         bundle,
+        reconstruction.repeats,
     )
     return ring.commit(1) - 1
 

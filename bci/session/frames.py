@@ -35,6 +35,8 @@ class RecordedFrame:
         Session seconds of the stages up to *published*; NaN where the row has none.
     bundle : int
         Which of the decoder's bundles made it: 0 for the one it began with (see `bci.session.swaps`).
+    repeats : int
+        Of how many epochs of its event's stimulus the mean was decoded; 1 where nothing was averaged.
     """
 
     number: int
@@ -49,6 +51,7 @@ class RecordedFrame:
     first: int = -1
     stamps: Mapping[str, float] = field(default_factory=dict)
     bundle: int = 0
+    repeats: int = 1
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -73,6 +76,7 @@ class RecordedFrame:
                 first=int(row["first"]),
                 stamps={stage: float(row[stage] or "nan") for stage in STAGES[:5]},
                 bundle=int(row.get("bundle") or 0),
+                repeats=int(row.get("repeats") or 1),
             )
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise RecordingError(

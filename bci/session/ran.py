@@ -40,6 +40,8 @@ class RanDecoder:
         Name of the stream on which it heard a pulse or a belt, empty for the first; None for none.
     precision : str
         How it computed: ``"float32"``, ``"tf32"`` or ``"float16"``.
+    repeats : str
+        What became of repeats of a stimulus: ``"single"`` or ``"mean"``.
     """
 
     bundle: Path
@@ -51,6 +53,7 @@ class RanDecoder:
     events: Mapping[str, str] = field(default_factory=dict)
     physiology: str | None = None
     precision: str = "float32"
+    repeats: str = "single"
 
     def after(self, loaded: LoadedBundle) -> "RanDecoder":
         """Return the same decoder as it ran with a bundle that it loaded later."""
@@ -100,6 +103,7 @@ class RanDecoder:
             settings.get("events") or {},
             "" if heard is not None and heard == first else heard,
             settings.get("precision", "float32"),
+            settings.get("repeats", "single"),
         )
 
 

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from numpy.typing import NDArray
 
@@ -40,7 +40,7 @@ from bci.signal.run import Run
 from bci.signal.types import Event, Shown, Signal
 
 if TYPE_CHECKING:
-    from bci.decoder.bundle import Bundle
+    from bci.decoder.bundle import Bundle, Repeats
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class RecordedSession:
         return read_swaps(self.folder, self.canonical(decoder))
 
     def bundle(self, path: Path | None = None, decoder: str | None = None, index: int = 0) -> "Bundle":
-        """Load a bundle that a decoder ran.
+        """Load a bundle that a decoder ran, to read repeats of a stimulus as it did.
 
         Parameters
         ----------
@@ -211,7 +211,7 @@ class RecordedSession:
                 f"the session ran bundle {ran.hash[:12]}, {bundle.folder} holds {bundle.hash[:12]}. "
                 "Name the one it ran with --bundle, or put it back."
             )
-        return bundle
+        return bundle.reading(cast("Repeats", ran.repeats))
 
     def sole_bundle(self, decoder: str | None = None) -> "Bundle":
         """Load the bundle that made all of a decoder's reconstructions, for what can speak of one only.

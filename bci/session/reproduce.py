@@ -232,6 +232,7 @@ class _Comparison:
             and np.array_equal(then.confidence, now.confidence, equal_nan=True)
             and then.digest == digest
             and then.valid == now.valid
+            and then.repeats == now.repeats
             and then.reason == cut_text(now.reason, 96).decode()
             and then.window_digest in ("", window_digest(window).hex())
         )
@@ -348,7 +349,9 @@ def _decode_again(
     cutter = bundle.cut.recorded(signal, adapted_pipeline, events, recorded.epochs)
     pipeline = cutter.pipeline
     hear_again(session, which, pipeline)
-    forgotten = _FORGOTTEN * pipeline.settle
+    # A mean of repeats never forgets an epoch that was not recorded, up to the next reset.
+    averages = session.ran(which, index).repeats != "single"
+    forgotten = np.inf if averages else _FORGOTTEN * pipeline.settle
     feed = Feed(session, which, index)
     for chunk in feed:
         for window in cutter.push(chunk):

@@ -9,7 +9,7 @@ from bci.signal.types import STAGES
 FRAME_FIELDS = (
     "frame", "first", "last_sample", "skipped", "valid", "reason", "confidence", "latent", "digest",
     "window_digest", *STAGES[:5], "event_time", "event_raw", "event_code", "event", "trial", "bundle",
-    "event_uncertainty",
+    "event_uncertainty", "repeats",
 )  # fmt: skip
 SHOWN_FIELDS = ("change", "kind", "frame", "flip", "reason", "digest", *STAGES, "trial", "decoder", "mode")
 MARK_FIELDS = ("source", "kind", "first", "count", "time", "value", "detail")
@@ -18,7 +18,7 @@ MARKER_FIELDS = ("source", "count", "time", "raw", "uncertainty", "code", "text"
 #: The columns of each table that hold numbers, and what reads one.
 NUMBERS: Mapping[str, Mapping[str, type[int] | type[float]]] = {
     "frames": dict.fromkeys(
-        ("frame", "first", "last_sample", "skipped", "valid", "event_code", "trial", "bundle"), int
+        ("frame", "first", "last_sample", "skipped", "valid", "event_code", "trial", "bundle", "repeats"), int
     )
     | dict.fromkeys(("confidence", *STAGES[:5], "event_time", "event_raw", "event_uncertainty"), float),
     "shown": dict.fromkeys(("change", "frame", "trial"), int) | dict.fromkeys(("flip", *STAGES), float),

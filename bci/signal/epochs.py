@@ -73,6 +73,8 @@ class Epochs:
         Epochs given out.
     lost : list of Lost
         Markers without one.
+    segment : int
+        How many resets there were before the epoch that was given out last.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Epochs:
         self._keep = self._length + round(keep * rate)
         self.yielded = 0
         self.lost: list[Lost] = []
+        self.segment = 0
         self._waiting: list[_Waiting] = []
         self._parts: list[Window] = []  # the current segment's outputs, newest last
         self._kept = 0
@@ -128,6 +131,7 @@ class Epochs:
         out = self.pipeline(chunk)
         if out.reset:
             yield from self._settle_before_reset()
+            self.segment += 1
         if len(out.samples):
             # Owned: the chunk's memory may be used again.
             own = replace(out, samples=out.samples.copy(), times=out.times.copy(), bad=out.bad.copy())

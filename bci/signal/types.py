@@ -159,6 +159,8 @@ class Window:
         Why a new segment starts with ``samples[0]``; empty when it continues the one before.
     event : Event or None
         The event that an epoch was cut around; None for a sliding window and for a chunk.
+    repeats : int
+        Of how many epochs of one stimulus it is the mean (`bci.signal.repeats`); 1 where nothing is averaged.
     lender : Lender or None
         None when the window owns its arrays. Otherwise they are views of a ring: copy or use them, then check
         `intact`, and discard the result when it is False. The lender then counts the lost samples, and the next
@@ -176,6 +178,7 @@ class Window:
     reset: str = ""
     lender: Lender | None = None
     event: Event | None = None
+    repeats: int = 1
 
     @property
     def end(self) -> int:
@@ -234,6 +237,8 @@ class Reconstruction:
         The event that its epoch was cut around; None for a sliding window.
     stamps : mapping of str to float
         Session seconds at which each of `STAGES` was reached so far.
+    repeats : int
+        Of how many epochs of the event's stimulus the mean was decoded.
     """
 
     image: NDArray[np.uint8]
@@ -246,6 +251,7 @@ class Reconstruction:
     skipped: int = 0
     stamps: Mapping[str, float] = field(default_factory=dict)
     event: Event | None = None
+    repeats: int = 1
 
 
 def code_of(text: str) -> int:
@@ -335,7 +341,7 @@ EVENT_DTYPE = np.dtype(
 
 #: Provenance of one frame in the frame ring; `digest` is of the window, zeros unless the session audits; `event` is the
 #: one that an epoch was cut around; `bundle` is which of the decoder's bundles made it, 0 the one it began
-#: with.
+#: with; `repeats` of how many epochs of its stimulus it was read.
 FRAME_DTYPE = np.dtype(
     [
         ("first", "i8"),
@@ -348,6 +354,7 @@ FRAME_DTYPE = np.dtype(
         ("digest", "u1", (16,)),
         ("event", EVENT_DTYPE),
         ("bundle", "i4"),
+        ("repeats", "i4"),
     ]
 )
 

@@ -187,8 +187,8 @@ def identify(
     return scores
 
 
-def headline(identified: dict[str, Any]) -> dict[str, Any]:
-    """Return in words whether single trials carry information, from the result of `identify`.
+def headline(identified: dict[str, Any], read_of: str = "single trials") -> dict[str, Any]:
+    """Return in words whether single trials, or what else was read, carry information, from the result of `identify`.
 
     A score within chance says *no information* only where a good decoder's would lie above it: of two trials, or of
     three pictures, any score is within chance, and nothing can be told.
@@ -200,7 +200,7 @@ def headline(identified: dict[str, Any]) -> dict[str, Any]:
         }
     low, high = identified["two_way_chance"]
     informed = bool(identified["two_way"] > high)
-    finding, why = "single trials tell the pictures apart" if informed else "no information", ""
+    finding, why = f"{read_of} tell the pictures apart" if informed else "no information", ""
     if not informed and (high > _GOOD or identified["pictures"] < _FEWEST):
         finding, why = "too few to tell", f": a good decoder's {_GOOD:.0%} would be within chance too"
     return {

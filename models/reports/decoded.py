@@ -26,7 +26,7 @@ class Decoded:
     seen : (k, height, width, 3) uint8
         As they were shown.
     predicted : (n, d) float32
-        Read from single trials.
+        Read from single trials, or from what `read_of` says.
     which : (n,) int64
         The picture of each trial.
     confidence : (n,) float64
@@ -46,6 +46,8 @@ class Decoded:
     draw : callable, optional
         Draws `latents` and `predicted` where the bundle's generator does not: they are pixels then (`Pixels`), for a
         system whose own latents say nothing of a picture that was shown.
+    read_of : str
+        What `predicted` was read of, in words: where a session averages repeats as they come, means so far.
     """
 
     names: tuple[str, ...]
@@ -61,6 +63,7 @@ class Decoded:
     brain: Floats | None = None
     simulated: bool = True
     draw: Callable[[NDArray[Any]], Pictures] | None = None
+    read_of: str = "single trials"
 
     def __post_init__(self) -> None:
         """Check that trials and pictures belong together."""
@@ -84,7 +87,7 @@ class Decoded:
     @property
     def levels(self) -> dict[str, tuple[Floats, NDArray[np.integer[Any]]]]:
         """Predictions and the picture of each, by level of averaging."""
-        levels = {"single trials": (self.predicted, self.which)}
+        levels = {self.read_of: (self.predicted, self.which)}
         if self.averaged is not None:
             levels[self.how] = (self.averaged, np.arange(len(self.names)))
         return levels

@@ -21,7 +21,8 @@ def verdict(report: Mapping[str, Any]) -> str:
         if report["simulated"]
         else ""
     )
-    of = f"{test['trials']} single trials of {test['pictures']} pictures that the decoder was not trained on"
+    what = "single trials" if test["read_of"] == "single trials" else f"readings ({test['read_of']})"
+    of = f"{test['trials']} {what} of {test['pictures']} pictures that the decoder was not trained on"
     first = escape(words[0].upper() + words[1:])
     figures = escape(figures[0].upper() + figures[1:])
     return f'<section class="verdict {kind}"><strong>{first}</strong><p>{figures}.</p><p>{of}.</p></section>{notice}'

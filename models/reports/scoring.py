@@ -82,11 +82,12 @@ def score_decoded(
         if why := why_no_anchor(*decoded.seen.shape[1:3]):
             missing.append(f"SSIM (anchor): {why}")
     return {
-        **headline(identified["single trials"]),
+        **headline(identified[decoded.read_of], decoded.read_of),
         "simulated": decoded.simulated,
         "test": {
             "pictures": len(decoded.names),
             "trials": len(decoded),
+            "read_of": decoded.read_of,
             "repeats": decoded.repeats,
             "averaged": list(decoded.levels),
             "mean_picture_of": decoded.mean_of,

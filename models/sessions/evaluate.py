@@ -23,8 +23,8 @@ from models.reports.bundle import artist
 from models.reports.decoded import Decoded
 from models.reports.sheet import draw_pairs
 from models.reports.writing import make, write_report
-from models.sessions.page import latency_section, live_section, oracle_words, volumes_section
-from models.sessions.readings import Reading, count_left_out, readings_of, score
+from models.sessions.page import latency_section, live_section, oracle_words, repeats_section, volumes_section
+from models.sessions.readings import Reading, count_left_out, read_of, readings_of, score
 from models.sessions.stimuli import Shown, in_pixels, resized, shown_in
 from models.systems.registry import compares_pictures, system_of_bundle
 
@@ -139,7 +139,9 @@ def evaluate_session(
         *body.sections(
             ready,
             beside=more,
-            note=f'<p class="legend">{oracle_words(best, why, snr)}</p>' + live_section(ready),
+            note=f'<p class="legend">{oracle_words(best, why, snr)}</p>'
+            + repeats_section(ready)
+            + live_section(ready),
             last=latency_section(ready["latency"]) + volumes_section(session),
             facts=[("Decoder", bundle.spec.title or bundle.name), ("Pictures", str(stimuli.folder))],
         ),
@@ -160,8 +162,15 @@ def _decoded(
     which = np.array([names.index(reading.name) for reading in readings])
     predicted = np.stack([reading.latent for reading in readings])
     counts = np.bincount(which)
-    averaged = None
-    if counts.min() > 1:
+    averaged, how = None, "mean of what was read in {} trials"
+    if counts.min() > 1 and max(reading.repeats for reading in readings) > 1:
+        # The newest of the means that hold most trials: averaged before it was read.
+        best = [
+            max(np.flatnonzero(which == k), key=lambda i: (readings[i].repeats, i)) for k in range(len(names))
+        ]
+        averaged, how = predicted[best], "read in the mean of {} trials"
+        counts = np.array([readings[i].repeats for i in best])
+    elif counts.min() > 1:
         averaged = np.stack([predicted[which == k].mean(0) for k in range(len(names))])
     repeats = f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
     seen = np.stack([stimuli.picture(name) for name in names])
@@ -182,10 +191,11 @@ def _decoded(
         which=which,
         confidence=np.array([reading.confidence for reading in readings], np.float64),
         averaged=averaged,
-        how=f"mean of what was read in {repeats} trials",
+        how=how.format(repeats),
         mean_picture=mean,
         mean_of=of,
         simulated=simulated,
+        read_of=read_of(readings),
     )
 
 

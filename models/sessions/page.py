@@ -7,6 +7,7 @@ from bci.io.files.page import facts, table
 from bci.io.volumes.quality_page import run_sections
 from bci.session.recorded import RecordedSession
 from bci.session.volume_quality import VolumeRun
+from models.reports.figures import between, share
 
 #: What the intervals of a session's latency table mean.
 _STAGES = {
@@ -56,6 +57,38 @@ def live_section(report: Mapping[str, Any]) -> str:
             )
         )
     return "<h2>Live and offline</h2>" + facts(rows)
+
+
+def repeats_section(report: Mapping[str, Any]) -> str:
+    """Return what was read of means of one trial, two, three …; nothing where a session averages no repeats."""
+    if not report.get("by_repeats"):
+        return ""
+    k = report["pictures"]
+    rows = [
+        [
+            f"{row['repeats']}",
+            f"{row['trials']}",
+            share(row["two_way"]),
+            between(row["two_way_chance"]),
+            share(row["n_way"]),
+            between(row["n_way_chance"]),
+        ]
+        for row in report["by_repeats"]
+    ]
+    head = (
+        "trials in the mean",
+        "readings",
+        "told from one other",
+        "95 % of chance",
+        f"picked out of {k}",
+        "95 % of chance",
+    )
+    return (
+        "<h2>Repeats, averaged as they came</h2>"
+        + table(head, rows, range(1, 6))
+        + '<p class="legend">Each trial was read as the mean of its picture\'s trials so far. The confidence is '
+        "that of a decoder of single trials.</p>"
+    )
 
 
 def oracle_words(best: Mapping[str, Any], why: str, snr: float | None) -> str:

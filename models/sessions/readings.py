@@ -36,11 +36,14 @@ class Reading:
         What was read.
     confidence : float
         NaN for none.
+    repeats : int
+        Of how many trials of the stimulus the mean was read: where the session averages repeats as they come.
     """
 
     name: str
     latent: NDArray[np.float32]
     confidence: float
+    repeats: int = 1
 
 
 def read_trials(folder: Path) -> list[Reading]:
@@ -60,10 +63,42 @@ def read_trials(folder: Path) -> list[Reading]:
 def readings_of(trials: Sequence[RecordedTrial]) -> list[Reading]:
     """Return what was read in each trial that says something about the decoder."""
     return [
-        Reading(trial.picture, trial.latent, trial.confidence)
+        Reading(trial.picture, trial.latent, trial.confidence, trial.frame.repeats if trial.frame else 1)
         for trial in trials
         if trial.latent is not None and not trial.left_out
     ]
+
+
+def read_of(readings: Sequence[Reading]) -> str:
+    """Return what was read, in words: single trials, or means of those so far."""
+    most = max((reading.repeats for reading in readings), default=1)
+    return "single trials" if most <= 1 else f"running means of 1 to {most} trials"
+
+
+def by_repeats(
+    readings: Sequence[Reading], latents: Mapping[str, NDArray[np.float32]], seed: int = 0
+) -> list[dict[str, Any]]:
+    """Score readings by the number of trials that each is the mean of.
+
+    Returns
+    -------
+    list of dict
+        For each number, rising: ``repeats``, ``trials`` and what `models.metrics.identification.identify` returns,
+        among all pictures that were seen. Empty where nothing was averaged.
+    """
+    counts = sorted({reading.repeats for reading in readings})
+    if counts in ([], [1]):
+        return []
+    names = sorted({reading.name for reading in readings})
+    candidates = np.stack([latents[name] for name in names])
+    rows = []
+    for count in counts:
+        of = [reading for reading in readings if reading.repeats == count]
+        which = np.array([names.index(reading.name) for reading in of])
+        predicted = np.stack([reading.latent for reading in of])
+        scores = identify(predicted, candidates, which, np.random.default_rng(seed))
+        rows.append({"repeats": count, "trials": len(of), **scores})
+    return rows
 
 
 def count_left_out(trials: Sequence[RecordedTrial]) -> dict[str, int]:
@@ -144,7 +179,8 @@ def score(
     -------
     dict
         ``headline``, in words; ``informed``, whether the two-way score lies above its chance interval; ``trials``; what
-        `models.metrics.identification.identify` returns.
+        `models.metrics.identification.identify` returns; ``by_repeats``, as `by_repeats` returns it, where repeats were
+        averaged as they came.
 
     Raises
     ------
@@ -166,4 +202,10 @@ def score(
     candidates = np.stack([latents[name] for name in names])
     which = np.array([names.index(reading.name) for reading in readings])
     scores = identify(predicted, candidates, which, np.random.default_rng(seed))
-    return {**headline(scores), "trials": len(readings), **scores}
+    averaged = by_repeats(readings, latents, seed)
+    return {
+        **headline(scores, read_of(readings)),
+        "trials": len(readings),
+        **scores,
+        **({"by_repeats": averaged} if averaged else {}),
+    }

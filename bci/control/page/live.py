@@ -29,6 +29,7 @@ from bci.control.page.moment import (
     newest_lines,
     nodes_of,
     progress_of,
+    repeats_words,
 )
 from bci.control.page.pairs_file import PairsFile
 from bci.control.page.sight import StreamSight
@@ -291,7 +292,11 @@ class LiveModel:
                 continue
             age = self.now - newest.published
             described = self._facts.describe(program, latents[0].tolist()) if self._facts is not None else ""
-            words = [described, confidence_words(float(info["confidence"]))]
+            words = [
+                described,
+                repeats_words(int(info["repeats"])),
+                confidence_words(float(info["confidence"])),
+            ]
             words += [f"{lasted(age)} ago"] if age > 1.5 else []
             pictures.append(PagePicture(title, place["image"][0], " · ".join(filter(None, words)), Tone.GOOD))
         return pictures

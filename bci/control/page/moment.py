@@ -245,6 +245,15 @@ def progress_of(snapshot: SessionSnapshot) -> Progress | None:
     )
 
 
+def repeats_words(repeats: int) -> str:
+    """Return of how many trials of a stimulus something was read, in words; nothing of one alone.
+
+    >>> repeats_words(3), repeats_words(1)
+    ('mean of 3 trials', '')
+    """
+    return f"mean of {repeats} trials" if repeats > 1 else ""
+
+
 def confidence_words(confidence: float) -> str:
     """Return a confidence in words.
 

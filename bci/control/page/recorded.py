@@ -29,6 +29,7 @@ from bci.control.page.moment import (
     Tone,
     confidence_words,
     counter,
+    repeats_words,
 )
 from bci.control.page.pairs_file import PairsFile
 from bci.control.page.recorded_log import RecordedLog
@@ -285,7 +286,8 @@ class RecordedModel:
                 pictures.append(PagePicture(title, None, f"not valid: {frame.reason}", Tone.NOTE))
                 continue
             age = self.now - float(self._published[program][past - 1])
-            words = [self._facts.describe(program, frame.latent.tolist()), confidence_words(frame.confidence)]
+            described = self._facts.describe(program, frame.latent.tolist())
+            words = [described, repeats_words(frame.repeats), confidence_words(frame.confidence)]
             words += [f"{lasted(age)} before"] if age > 1.5 else []
             image = self._redrawing[program].picture(frame.latent)
             pictures.append(PagePicture(title, image, " · ".join(filter(None, words)), Tone.GOOD))
