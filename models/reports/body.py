@@ -12,9 +12,9 @@ from models.generators.package import GeneratorPackage
 from models.reports.decoded import Decoded
 from models.reports.page import (
     curves_section,
+    held_out_section,
     identification_section,
     metrics_section,
-    test_section,
     verdict,
 )
 from models.reports.pairs import pairs_or_why
@@ -114,5 +114,5 @@ class Body:
             metrics_section(report),
             self.attributes,
             last,
-            test_section(report, facts),
+            held_out_section(report, facts),
         ]

@@ -191,7 +191,7 @@ def _metric_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return table(head, lines, range(1, len(head)))
 
 
-def test_section(report: Mapping[str, Any], rows: Sequence[tuple[str, str]]) -> str:
+def held_out_section(report: Mapping[str, Any], rows: Sequence[tuple[str, str]]) -> str:
     """Return what was tested, in facts; `rows` come first."""
     test = report["test"]
     rows_of_test = [
