@@ -200,7 +200,9 @@ def evaluate(
         from bci.cli.session_score import say_score
 
         test = report.get("test")
-        of_pictures = {**test, **report["identification"][test["read_of"]]} if test else {}
+        of_pictures = (
+            {**test, **report["identification"][test.get("read_of", "single trials")]} if test else {}
+        )
         say_score({**report, **of_pictures}, output)
         if report["simulated"]:
             output.say("The participant is simulated: nothing here is a measurement of a brain.")

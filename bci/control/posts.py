@@ -28,12 +28,16 @@ MARKER_MARKS = "marker_marks"
 #: (``neutral``, see `bci.memory.alarms`); the ``stage`` of an experiment (`bci.memory.trial_parts.Stage`) and how many
 #: trials are ``planned``, 0 where its protocol decides as it goes; how many browsers have the page ``open``; how long
 #: the disk ``refuses_ms`` and is ``slow_ms``, what ``waiting`` bytes it owes, and how long it lasts; how many streams
-#: are ``implausible``; whether a stream is ``mistimed``, by its first seconds; whether the control plane is
-#: ``connected``.
+#: are ``implausible``; whether a stream is ``mistimed``, by its first seconds; by how much a run's slice times are not
+#: those of its volumes (``slices_stated_ms``, ``slices_held_ms``, see `bci.live.slice_times`); whether the control
+#: plane is ``connected``.
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     "source": ("samples",),
     "scanner": ("samples",),
-    "acquire": ("samples", "lost", "markers", "uncertain", "gone", "doubles", "mistimed"),
+    "acquire": (
+        *("samples", "lost", "markers", "uncertain", "gone", "doubles", "mistimed"),
+        *("slices_stated_ms", "slices_held_ms"),
+    ),
     "decode": (
         *("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
         *("unmeasured", "head", "heads_lost", "unheard"),
@@ -65,6 +69,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
 #: Those of them that say what is so now; all others only grow.
 GAUGES = frozenset(
     {
+        *("slices_stated_ms", "slices_held_ms"),
         *("gone", "doubles", "mistimed", "masked", "unmeasured", "head", "neutral", "stage", "planned"),
         *("open", "waiting", "refuses_ms", "slow_ms", "free_mb", "left_s", "implausible", "connected"),
     }

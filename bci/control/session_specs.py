@@ -17,6 +17,7 @@ from bci.control.shared_memory import segment_of
 from bci.decoder.copied import describe_copies
 from bci.io.lsl.address import Address
 from bci.io.lsl.metadata import StreamInfo
+from bci.live.slice_times import held_slice_times
 
 #: After its last trial an experiment waits this long for what is decoded of it, seconds, beside an epoch's own end.
 _SETTLE = 0.5
@@ -80,6 +81,11 @@ class SessionSpecs:
             "markers": self._roster.markers[stream],
             "marker_uncertainty_limit": settings.marker_uncertainty_limit_s,
             "grid": (cuts[0].grid.start, cuts[0].grid.step) if cuts else None,
+            "slice_times": {
+                f"bundle {bundle.name!r}, step {step}": times
+                for bundle in (self._roster.bundles[index] for index in self._roster.decoders_of(stream))
+                for step, times in held_slice_times(bundle.pipeline).items()
+            },
         }
 
     def decode(self, decoder: int) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def main(program: Program) -> None:
     each), ``data_age_limit`` (seconds of silence that count as stalled); optional ``markers`` (the same of each, in the
     order of their rings), ``marker_uncertainty_limit`` (seconds: events whose time may be wrong by more are marked
     ``uncertain``), ``stated`` (see `bci.io.lsl.stated`), ``gap_tolerance`` (seconds) and ``strict`` (see
-    `LslSource`) and ``grid`` (start, step: counts at which windows end).
+    `LslSource`), ``grid`` (start, step: counts at which windows end) and ``slice_times`` (of volumes: what decoders
+    hold of them, see `bci.live.slice_times`).
 
     Ready facts: ``host``, ``uid``, ``speed`` of the stream. Report: ``samples`` (written by this
     process), ``lost``, ``duplicates``, ``markers``, ``markers_cut``, ``markers_uncertain``, and how often each kind of
@@ -79,7 +80,8 @@ def main(program: Program) -> None:
         if source is not None and stream is not None and source.info.extra.get("meta_source_id"):
             from bci.live.volume_records import VolumeRecords
 
-            records = open_.enter_context(VolumeRecords(program.clock, lambda: _between(program)))
+            held = program.spec.get("slice_times", {})
+            records = open_.enter_context(VolumeRecords(program.clock, lambda: _between(program), held))
         try:
             _acquire(program, source, stream, markers, records)
         finally:
@@ -174,6 +176,8 @@ def _acquire(
                 with suppress(_Stopped):  # the next tick says so too, and what has arrived is still taken
                     records.follow(source.info, stream)
             records.mark(stream)
+            row["slices_stated_ms"] = records.slices.stated_ms
+            row["slices_held_ms"] = records.slices.held_ms
         if source is not None:
             row["gone"], row["doubles"] = source.gone, source.doubles
             row["mistimed"] = source.mistimed

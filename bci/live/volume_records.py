@@ -3,7 +3,7 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from bci.errors import StreamError
@@ -11,6 +11,7 @@ from bci.io.lsl.irregular import IrregularSource
 from bci.io.lsl.metadata import StreamInfo
 from bci.io.volumes.gate import VolumeStatus
 from bci.io.volumes.joining import JoinedVolume, VolumeJoin
+from bci.live.slice_times import SliceTimes
 from bci.memory.closing import Closing
 from bci.memory.stream import Stream
 from bci.signal.clock import Clock
@@ -36,14 +37,24 @@ class VolumeRecords(Closing):
         The session clock.
     between : callable
         Called between waits of at most 0.1 s while connecting; may raise to give up.
+    held : mapping of str to sequence of float, optional
+        The slice times that decoders hold, by what holds them.
 
     Attributes
     ----------
     counts : dict of str to int
         Volumes by status, and those without a record in time: ``untold``.
+    slices : SliceTimes
+        Compares slice times.
     """
 
-    def __init__(self, clock: Clock, between: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        between: Callable[[], None],
+        held: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    ) -> None:
+        self.slices = SliceTimes(held, log)
         self._clock, self._between = clock, between
         self._source: IrregularSource | None = None
         self._kept: Stream | None = None
@@ -63,6 +74,7 @@ class VolumeRecords(Closing):
         else:
             self._join.restart()
         self._uid = info.uid
+        self.slices.begin(info.extra.get("slice_times", ""))
         self._disconnect()
         try:
             self._source = IrregularSource(
@@ -84,7 +96,9 @@ class VolumeRecords(Closing):
             self._source.pull_into(self._kept, 0.0)
             kept = self._kept.samples
             if kept.count > self._read:
-                join.records(kept.read(self._read, kept.count)["samples"])
+                rows = kept.read(self._read, kept.count)["samples"]
+                join.records(rows)
+                self.slices.take(rows)
                 self._read = kept.count
         while self._joined < ring.count:
             end = min(ring.count, self._joined + ring.max_window)

@@ -247,6 +247,26 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
             "Connect the two computers by cable, not by radio; marks uncertain in marks.csv say which markers.",
             urgent=False,
         )
+    if apart := _shows(row, "slices_held_ms"):
+        yield Alarm(
+            f"slices {name}",
+            f"SLICE TIMES{whose} WRONG by {apart} ms",
+            f"The decoder takes slices to be measured at other times than the volumes{of} say, by up to {apart} ms: "
+            "its correction shifts them wrongly. log.txt has both. Everything is recorded as it comes.",
+            "End the run. Write the slice times of a second volume into the bundle's step (bci volumes info prints "
+            "them), and train it again.",
+            over=f"the slice times{of} agree",
+        )
+    elif apart := _shows(row, "slices_stated_ms"):
+        yield Alarm(
+            f"slices {name}",
+            f"slice times{whose} of the first volume differ by {apart} ms",
+            f"The first volume{of} states other slice times than those after it, by up to {apart} ms, as multiband "
+            "runs do whose first volume bears those of the single-band reference. No decoder here holds wrong ones.",
+            "Nothing now. Never take slice times from a first volume: bci volumes info prints those of the second.",
+            over=f"the slice times{of} agree",
+            urgent=False,
+        )
     if _shows(row, "doubles"):
         yield Alarm(
             f"double {name}",

@@ -12,6 +12,9 @@ from bci.errors import DataError
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
 
+#: What is read where nothing says otherwise.
+SINGLE = "single trials"
+
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
@@ -63,7 +66,7 @@ class Decoded:
     brain: Floats | None = None
     simulated: bool = True
     draw: Callable[[NDArray[Any]], Pictures] | None = None
-    read_of: str = "single trials"
+    read_of: str = SINGLE
 
     def __post_init__(self) -> None:
         """Check that trials and pictures belong together."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from bci.io.files.page import escape, facts, table
 from models.reports.charts import GREY, OCHRE, PLUM, TEAL, Line, chart
+from models.reports.decoded import SINGLE
 from models.reports.figures import between, number, p_value, share, spread
 
 _COLOURS = (TEAL, OCHRE)
@@ -21,7 +22,7 @@ def verdict(report: Mapping[str, Any]) -> str:
         if report["simulated"]
         else ""
     )
-    what = "single trials" if test["read_of"] == "single trials" else f"readings ({test['read_of']})"
+    what = f"readings ({test['read_of']})" if "read_of" in test else SINGLE
     of = f"{test['trials']} {what} of {test['pictures']} pictures that the decoder was not trained on"
     first = escape(words[0].upper() + words[1:])
     figures = escape(figures[0].upper() + figures[1:])

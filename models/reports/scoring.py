@@ -21,7 +21,7 @@ from models.metrics.latents import cosine
 from models.metrics.networks import score_networks
 from models.metrics.significance import bootstrap_stimuli
 from models.metrics.table import Row, latent_rows, picture_rows
-from models.reports.decoded import Decoded
+from models.reports.decoded import SINGLE, Decoded
 
 Draw = Callable[[NDArray[Any]], NDArray[np.uint8]]
 
@@ -87,7 +87,7 @@ def score_decoded(
         "test": {
             "pictures": len(decoded.names),
             "trials": len(decoded),
-            "read_of": decoded.read_of,
+            **({} if decoded.read_of == SINGLE else {"read_of": decoded.read_of}),
             "repeats": decoded.repeats,
             "averaged": list(decoded.levels),
             "mean_picture_of": decoded.mean_of,

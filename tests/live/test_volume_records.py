@@ -49,7 +49,8 @@ def test_volumes_that_are_not_ok_or_untold_are_marked_and_counted(
         stream = opened.enter_context(Stream.create(segment_name, outlet.signal, seconds=20.0))
         board = opened.enter_context(Board.private({"acquire": COUNTERS["acquire"]}))
         pipe, far_end = Pipe()
-        spec = {"source_id": outlet.source_id, "timeout": 30.0, "data_age_limit": 5.0}
+        held = {"step slice_timing": [time + 0.05 for time in SERIES.slice_times]}
+        spec = {"source_id": outlet.source_id, "timeout": 30.0, "data_age_limit": 5.0, "slice_times": held}
         launch = Launch(
             "acquire", "bci.live.acquire", spec, str(tmp_path), "", streams={"stream": stream.handle}
         )
@@ -83,6 +84,7 @@ def test_volumes_that_are_not_ok_or_untold_are_marked_and_counted(
         while pipe.poll():
             kind, facts = pipe.recv()
             told[kind] = facts
+        assert (row["slices_stated_ms"], row["slices_held_ms"]) == (0, 50)
         assert stream.samples.count == 5
         assert np.isnan(stream.samples.read(1, 2)["samples"]).all()
         marks, _ = read_marks(stream.marks, 0)

@@ -23,7 +23,8 @@ RAW_KIND, META_KIND = "fMRI", "fMRI-meta"
 
 #: Columns of a record of particulars. ``index`` is the place that the sender says, ``present`` the share of slices that
 #: came; times are seconds, ``acquired`` of the scanner's day, ``arrived`` and ``stamp`` of the session; motion is the
-#: sender's, in millimetres and degrees, NaN where it sent none.
+#: sender's, in millimetres and degrees, NaN where it sent none. Where the first volume says when its slices are taken,
+#: a column for each follows, along z, with what the volume itself says: ``slice_0``, seconds.
 META_COLUMNS = (
     "seq", "status", "index", "present", "acquired", "arrived", "stamp",
     "motion_x", "motion_y", "motion_z", "motion_rx", "motion_ry", "motion_rz",
@@ -59,7 +60,9 @@ class VolumeOutlet(Closing):
         self.signal = Signal(RAW, 1 / series.tr, series.shape)
         facts = describe(series) | {"meta_source_id": self.meta_source_id}
         self._raw = LslOutlet(self.signal, run, kind=RAW_KIND, speed=speed, exact_stamps=True, extra=facts)
-        particulars = Signal(META, 0.0, (len(META_COLUMNS),), META_COLUMNS, dtype="float64")
+        slices = range(series.shape[2] if series.slice_times else 0)
+        columns = (*META_COLUMNS, *(f"slice_{z}" for z in slices))
+        particulars = Signal(META, 0.0, (len(columns),), columns, dtype="float64")
         self._meta = LslOutlet(
             particulars, self.meta_source_id, kind=META_KIND, speed=speed, exact_stamps=True,
             extra={"raw_source_id": run, "series_uid": series.uid},
@@ -78,7 +81,8 @@ class VolumeOutlet(Closing):
     def push(self, placed: PlacedVolume) -> None:
         """Send the record of a volume, then the volume, where it is in the stream."""
         stamp = placed.stamp if placed.seq >= 0 else placed.arrived
-        self._meta.push(record_of(placed)[np.newaxis], [stamp])
+        times = _slice_times_of(placed, self.series)
+        self._meta.push(np.concatenate([record_of(placed), times])[np.newaxis], [stamp])
         if placed.seq >= 0:
             self._raw.push(values_of(placed, self.series.shape)[np.newaxis], [stamp])
 
@@ -111,6 +115,14 @@ def record_of(placed: PlacedVolume) -> NDArray[np.float64]:
     motion = volume.motion if volume is not None and volume.motion else (math.nan,) * 6
     facts = (placed.seq, placed.status, placed.index, present, acquired, placed.arrived, placed.stamp)
     return np.array([*facts, *motion], np.float64)
+
+
+def _slice_times_of(placed: PlacedVolume, series: ImagingSeries) -> NDArray[np.float64]:
+    """Return when a volume's slices were taken as it says itself: (z,), NaN where it does not; (0,) of no such run."""
+    if not series.slice_times:
+        return np.empty(0)
+    times = () if placed.volume is None else placed.volume.series.slice_times
+    return np.array(times if len(times) == series.shape[2] else [math.nan] * series.shape[2], np.float64)
 
 
 def describe(series: ImagingSeries) -> dict[str, str]:

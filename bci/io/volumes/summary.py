@@ -19,11 +19,11 @@ def summarise(run: Path, number: int | None = None) -> dict[str, Any]:
         If it cannot be read, or holds no volume.
     """
     indices, partial, spacing, faults = [], [], [], []
-    first = before = None
+    first = before = second = None
     low, high = math.inf, -math.inf
     changed = 0
     for volume in volumes_of(run, number):
-        first = first or volume
+        first, second = first or volume, second or (volume if first else None)
         faults += [f"volume {volume.index}: {words}" for words in first.series.differences(volume.series)]
         changed += first.series.times_differ(volume.series)
         indices.append(volume.index)
@@ -37,9 +37,14 @@ def summarise(run: Path, number: int | None = None) -> dict[str, Any]:
         raise RecordingError(
             f"{run} holds no whole volume" + ("." if number is None else f" of series {number}.")
         )
-    series = first.series
+    # A multiband run's first volume may state the times of its single-band reference.
+    series, timed = first.series, (second or first).series
     if changed:
-        faults.append(f"{changed} volumes have other slice times than the first")
+        of_first = timed.times_differ(series)
+        faults.append(
+            f"{changed} volumes have other slice times than the first"
+            + ("; the second's are given" if of_first else "")
+        )
     there = set(indices)
     measured = [value for value in spacing if math.isfinite(value) and value > 0]
     return {
@@ -55,7 +60,7 @@ def summarise(run: Path, number: int | None = None) -> dict[str, Any]:
         "affine": series.affine.round(4).tolist(),
         "tr": series.tr if math.isfinite(series.tr) else None,
         "spacing_s": float(np.median(measured)) if measured else None,
-        "slice_times": [round(time, 4) for time in series.slice_times],
+        "slice_times": [round(time, 4) for time in timed.slice_times],
         "values": [low, high],
         "dtype": series.dtype,
         "faults": faults,
