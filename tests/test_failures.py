@@ -181,6 +181,8 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "NO DATA 12 s": (UNPLUGGED, f"{SILENT}test_a_source_that_is_silent_is_said_with_what_the_participant_sees"),
     "NO DATA yet": (f"{SILENT}test_a_stream_that_never_sent_anything_is_silent_from_the_beginning",),
     "TIME OF STREAM WRONG": (ALARMS,),
+    "SLICE TIMES WRONG": (ALARMS,),
+    "slice times of the first volume differ": (ALARMS,),
     "SECOND SOURCE": (ALARMS,),
     "MARKERS UNCERTAIN": (ALARMS,),
     "decode starts again": (ALARMS,),

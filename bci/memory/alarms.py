@@ -250,7 +250,7 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
     if apart := _shows(row, "slices_held_ms"):
         yield Alarm(
             f"slices {name}",
-            f"SLICE TIMES{whose} WRONG by {apart} ms",
+            f"SLICE TIMES WRONG{whose}: {apart} ms",
             f"The decoder takes slices to be measured at other times than the volumes{of} say, by up to {apart} ms: "
             "its correction shifts them wrongly. log.txt has both. Everything is recorded as it comes.",
             "End the run. Write the slice times of a second volume into the bundle's step (bci volumes info prints "
@@ -260,7 +260,7 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
     elif apart := _shows(row, "slices_stated_ms"):
         yield Alarm(
             f"slices {name}",
-            f"slice times{whose} of the first volume differ by {apart} ms",
+            f"slice times of the first volume differ{whose}: {apart} ms",
             f"The first volume{of} states other slice times than those after it, by up to {apart} ms, as multiband "
             "runs do whose first volume bears those of the single-band reference. No decoder here holds wrong ones.",
             "Nothing now. Never take slice times from a first volume: bci volumes info prints those of the second.",

@@ -104,8 +104,8 @@ def test_a_source_that_is_gone_is_told_from_one_that_is_silent(board: Board) -> 
     ("program", "counters", "line", "urgent"),
     [
         ("acquire", {"mistimed": 1}, "TIME OF STREAM WRONG", True),
-        ("acquire", {"slices_held_ms": 450, "slices_stated_ms": 9}, "SLICE TIMES WRONG by 450 ms", True),
-        ("acquire", {"slices_stated_ms": 450}, "slice times of the first volume differ by 450 ms", False),
+        ("acquire", {"slices_held_ms": 450, "slices_stated_ms": 9}, "SLICE TIMES WRONG: 450 ms", True),
+        ("acquire", {"slices_stated_ms": 450}, "slice times of the first volume differ: 450 ms", False),
         ("acquire", {"doubles": 1}, "SECOND SOURCE", True),
         ("acquire", {"uncertain": 1}, "MARKERS UNCERTAIN: 1", False),
         ("acquire", {"uncertain": 7}, "MARKERS UNCERTAIN: 7", False),
