@@ -38,8 +38,8 @@ from benchmarks.evolution_neurons import (
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.generators.package import GeneratorPackage
 from stimuli.evolution import OPTIMISERS
-from stimuli.evolution.replay import propose_again
 from stimuli.protocols.evolution import Evolution
+from stimuli.replay import propose_again
 
 POPULATION, GENERATIONS = 40, 75
 NOISES = (0.0, 0.5)

@@ -15,12 +15,25 @@ all answers, with :math:`\Sigma` integrated out about a broad guess :math:`\Sigm
 
 .. math:: \log p(Y | \lambda) = -\tfrac k2 \log |I + X^T X / \lambda|
           - \tfrac{n + \nu}2 \log |\nu \Sigma_0 + Y^T Y - Y^T X (X^T X + \lambda I)^{-1} X^T Y| + c
+
+An encoding model that was learned before stands for answers that were heard before: as many as it was trained with, to
+the stimuli of its training, each as the model says, with its noise. They count to a share :math:`\kappa` (the power
+prior of Ibrahim and Chen 2000), the one of those tried under which the answers since are likeliest,
+
+.. math:: \log p(Y | Y_0, \kappa) = \log \sum_\lambda p(Y, Y_0^\kappa | \lambda)
+          - \log \sum_\lambda p(Y_0^\kappa | \lambda)
+
+so that a brain that answers otherwise than then is learned anew.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp, multigammaln
+
+from bci.signal.picture_encoding import PictureEncoding
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +41,72 @@ Floats = NDArray[np.float64]
 #: which the axes of the noise share.
 _RATIOS = np.logspace(-2, 4, 25)
 _STEPS = 3
+#: Shares to which what was heard before is tried to count.
+_SHARES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """Heard holds what answers to stimuli come to, as far as answers linear in features depend on it.
+
+    Attributes
+    ----------
+    gram : (features, features) float64
+        Sum of products of the stimuli's features.
+    cross : (features, answers) float64
+        Of features and answers.
+    power : (answers, answers) float64
+        Of answers.
+    n : float
+        How many there were.
+    """
+
+    gram: Floats
+    cross: Floats
+    power: Floats
+    n: float
+
+    @classmethod
+    def of(cls, encoding: PictureEncoding) -> Self:
+        """Return what an encoding model stands for: its training, answered as it says, with its noise."""
+        cross = encoding.gram @ encoding.weights
+        return cls(
+            encoding.gram,
+            cross,
+            encoding.weights.T @ cross + encoding.trials * encoding.noise,
+            encoding.trials,
+        )
+
+    def after(self, before: "Heard", share: float) -> "Heard":
+        """Return both, what was heard `before` counting to a share."""
+        return Heard(
+            self.gram + share * before.gram,
+            self.cross + share * before.cross,
+            self.power + share * before.power,
+            self.n + share * before.n,
+        )
+
+    def by_ratio(self, guess: Floats) -> tuple[Floats, list[Floats]]:
+        """Return the log evidence of each ratio of noise to weights, and the answers' scatter about the prediction.
+
+        `guess`, (answers, answers), is what the noise is taken for before any answer; it counts as one for each value.
+        """
+        k = len(self.power)
+        powers, axes = np.linalg.eigh(self.gram)
+        powers = np.maximum(powers, 0)
+        along = axes.T @ self.cross
+        evidence, scatters = np.empty(len(_RATIOS)), []
+        for place, ratio in enumerate(_RATIOS):
+            scatter = guess + self.power - along.T @ (along / (powers + ratio)[:, None])
+            evidence[place] = -0.5 * k * np.log1p(powers / ratio).sum()
+            evidence[place] -= 0.5 * (self.n + k) * np.linalg.slogdet(scatter)[1]
+            scatters.append(scatter)
+        return evidence, scatters
+
+    def evidence(self, guess: Floats) -> float:
+        """Return the log evidence over all ratios, up to a constant of the number of whole answers."""
+        k = len(self.power)
+        return float(logsumexp(self.by_ratio(guess)[0]) + multigammaln((self.n + k) / 2, k))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +127,10 @@ class LinearAnswers:
         How many each stimulus has.
     answers : int
         How many values each answer has.
+    before : Heard, optional
+        What was heard before this session, by features that mean the same.
+    learns : bool
+        Whether answers change what was heard before; if not, they only say which stimuli were shown.
 
     Examples
     --------
@@ -59,13 +142,20 @@ class LinearAnswers:
     True
     """
 
-    def __init__(self, features: int, answers: int) -> None:
+    def __init__(
+        self, features: int, answers: int, before: Heard | None = None, *, learns: bool = True
+    ) -> None:
         self._gram = np.zeros((features, features))
         self._cross = np.zeros((features, answers))
         self._power = np.zeros((answers, answers))
         self._n = 0
         self._noise, self._prior = np.eye(answers), 1.0
         self._weights = np.zeros((features, answers))
+        self._before, self._learns, self._share = before, learns, 0.0 if before is None else 1.0
+        if before is not None:
+            self._guess = float(np.trace(before.power)) / before.n / 2 * np.eye(answers)
+            self._alone = [self._heard(share).evidence(self._guess) for share in _SHARES]
+            self._fit()
 
     @property
     def weights(self) -> Floats:
@@ -82,9 +172,16 @@ class LinearAnswers:
         """The variance of a weight before any answer, as the answers have it."""
         return self._prior
 
+    @property
+    def share(self) -> float:
+        """The share to which what was heard before counts beside the answers; 0 where nothing was."""
+        return self._share
+
     def learn(self, features: Floats, answer: Floats) -> None:
         """Take in one answer, (answers,), to a stimulus of these features, (features,)."""
         self._gram += np.outer(features, features)
+        if not self._learns:
+            return
         self._cross += np.outer(features, answer)
         self._power += np.outer(answer, answer)
         self._n += 1
@@ -99,7 +196,9 @@ class LinearAnswers:
         pending : (m, features) float64, optional
             Stimuli that were shown and whose answers are still to come: what they will tell is not told again.
         """
-        gram = self._gram if pending is None else self._gram + pending.T @ pending
+        gram = self._heard(self._share).gram
+        if pending is not None:
+            gram = gram + pending.T @ pending
         known = self._posterior(gram)
         along = (candidates @ known.axes) ** 2
         spread = 1.0 / (known.penalties[:, None] + known.powers)
@@ -114,25 +213,37 @@ class LinearAnswers:
         penalties = np.asarray(noise / max(self._prior, float(noise.mean())), np.float64)
         return _Posterior(axes, np.maximum(powers, 0), penalties)
 
+    def _heard(self, share: float) -> Heard:
+        """Return what was heard: the answers, and to a share what was before them."""
+        heard = Heard(self._gram, self._cross, self._power, self._n)
+        return heard if self._before is None else heard.after(self._before, share)
+
+    def _believed(self) -> float:
+        """Return the share of what was heard before that makes the answers since likeliest; of equals the largest."""
+        told = [
+            self._heard(share).evidence(self._guess) - alone
+            for share, alone in zip(_SHARES, self._alone, strict=True)
+        ]
+        return _SHARES[int(np.argmax(told))]
+
     def _fit(self) -> None:
         """Find the noise, the variance of the weights and the weights that fit the answers so far."""
-        k = len(self._power)
-        powers, axes = np.linalg.eigh(self._gram)
-        powers = np.maximum(powers, 0)
-        along = axes.T @ self._cross
-        # Half of what varies is taken for noise at first, which counts as one answer for each of its values.
-        variance = max(float(np.trace(self._power)) / self._n, np.finfo(float).tiny)
-        guess = variance / 2 * np.eye(k)
-        best, ratio = -np.inf, 1.0
-        for tried in _RATIOS:
-            scatter = guess + self._power - along.T @ (along / (powers + tried)[:, None])
-            evidence = -0.5 * k * np.log1p(powers / tried).sum()
-            evidence -= 0.5 * (self._n + k) * np.linalg.slogdet(scatter)[1]
-            if evidence > best:
-                best, ratio, self._noise = evidence, float(tried), scatter / (self._n + k)
+        if self._before is not None:
+            self._share = self._believed()
+        heard = self._heard(self._share)
+        k = len(heard.power)
+        if self._before is None:
+            # Half of what varies is taken for noise at first, which counts as one answer for each of its values.
+            variance = max(float(np.trace(heard.power)) / heard.n, np.finfo(float).tiny)
+            self._guess = variance / 2 * np.eye(k)
+        evidence, scatters = heard.by_ratio(self._guess)
+        best = int(np.argmax(evidence))
+        self._noise = scatters[best] / (heard.n + k)
         noise, noise_axes = np.linalg.eigh(self._noise)
-        along = along @ noise_axes
-        self._prior = float(noise.mean()) / ratio
+        powers, axes = np.linalg.eigh(heard.gram)
+        powers = np.maximum(powers, 0)
+        along = axes.T @ heard.cross @ noise_axes
+        self._prior = float(noise.mean()) / float(_RATIOS[best])
         for _ in range(_STEPS):
             shrunk = 1 / (powers[:, None] + noise / self._prior)
             spread = (shrunk * along) ** 2 + noise * shrunk

@@ -8,6 +8,7 @@ import typer
 
 from bci.cli.given import find_given
 from bci.cli.output import Output, styled, use
+from bci.cli.proposed import compare_proposals
 from bci.cli.run import SAFE, Json, Out
 from bci.control.nursery import open_nursery
 from bci.errors import ConfigError
@@ -175,7 +176,8 @@ def reproduce(
 
     On the same machine with the same libraries all must be equal, bit for bit. Elsewhere the result says which
     library differs, whether the latents are within the stated tolerance, and, where the session stored pictures,
-    whether those are. Exit status 3 when they are not.
+    whether those are. Where stimuli followed what was read (evolution, expected_information), they are proposed again
+    from its tables. Exit status 3 when something is not as it was.
     """
     output = use(json)
     from bci.session.recorded import RecordedSession
@@ -206,7 +208,10 @@ def reproduce(
         _say_reproduced(results[name], output)
     result = results[decoder]
     result |= {"decoders": {name: results[name] for name in others}} if others else {}
-    _conclude(result | {"reproduced": all(one["reproduced"] for one in results.values())}, output)
+    proposed = compare_proposals(session, output)
+    same = proposed.get("proposals") == proposed.get("proposals_equal")
+    reproduced = same and all(one["reproduced"] for one in results.values())
+    _conclude(result | proposed | {"reproduced": reproduced}, output)
 
 
 def _conclude(result: dict[str, Any], output: Output) -> None:

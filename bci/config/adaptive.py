@@ -30,6 +30,13 @@ class ExpectedInformationSettings(ProtocolSettings):
     """Without a folder: standard deviation of every coordinate of a point; of a generator's own latents it is 1."""
     choose: Literal["expected_information", "random"] = "expected_information"
     """"random" shows the same candidates in random order: the control."""
+    encoding: PathText | None = None
+    """A bundle, the session's own, whose encoding model says what is expected to be read of each picture: the protocol
+    begins with it instead of learning that anew. Its training writes one where the readout dreams
+    (``readout.name = "dreamed"``, ``"dreamed-network"``). Needs a folder, and no ``features``."""
+    learns: bool = True
+    """With ``encoding``: whether the session's readings change what is expected, and how far the bundle's model is
+    believed beside them; if not, only what was shown counts."""
     trials: Count = 100
     """After how many trials the experiment ends."""
     repeats: Count = 1
@@ -44,12 +51,26 @@ class ExpectedInformationSettings(ProtocolSettings):
 
     def placed(self, folder: Path) -> Self:
         """Return the same settings with the pictures' folder where it is, beside the file or elsewhere."""
-        return self.model_copy(update={"folder": self.folder and locate(self.folder, folder, "stimuli")})
+        return self.model_copy(
+            update={
+                "folder": self.folder and locate(self.folder, folder, "stimuli"),
+                "encoding": self.encoding and locate(self.encoding, folder, "bundles"),
+            }
+        )
 
     @model_validator(mode="after")
     def _features_are_of_files(self) -> Self:
         if self.features == "pictures" and self.folder is None:
             raise ValueError(
                 'features = "pictures" needs the folder of the pictures; points have latents alone'
+            )
+        if self.encoding is not None and (self.folder is None or self.features == "pictures"):
+            raise ValueError(
+                "encoding: the bundle's model looks at pictures by features of its own; it needs the folder of the "
+                "pictures, and no features"
+            )
+        if self.encoding is None and not self.learns:
+            raise ValueError(
+                "learns = false needs an encoding: a bundle whose model is there from the beginning"
             )
         return self

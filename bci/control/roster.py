@@ -10,6 +10,7 @@ from bci.config.collecting import PICTURE_PX
 from bci.config.session import SessionConfig
 from bci.control import posts
 from bci.control.copying import copied_streams
+from bci.control.expecting import encoding_bundle
 from bci.control.line import named
 from bci.decoder.bundle import Bundle
 from bci.decoder.marker_names import MarkerNames
@@ -48,6 +49,8 @@ class Roster:
         What draws latents that are shown: the `driver`, or another one that the experiment names.
     second_artist : Bundle or None
         Another generator that draws in turn with it, where the experiment names one.
+    encoding : Bundle or None
+        Whose encoding model the experiment begins with.
     image_size : (int, int)
         Height and width of the pictures on the screen.
     run : Run
@@ -78,6 +81,7 @@ class Roster:
         self.artist = self.driver if drawn_by is None else Bundle.load(drawn_by)
         also = getattr(config.experiment, "also_drawn_by", None)
         self.second_artist = None if also is None else Bundle.load(also)
+        self.encoding = encoding_bundle(config, self.bundles)
         self.image_size = self._image_size()
         self.adaptations = {
             self.decoder_name(index): plan

@@ -250,6 +250,8 @@ class SessionPlan:
             environment |= {"drawn_by": {"folder": artist.folder.name, "hash": artist.hash}}
         if (second := self.roster.second_artist) is not None:
             environment |= {"also_drawn_by": {"folder": second.folder.name, "hash": second.hash}}
+        if (expects := self.roster.encoding) is not None:
+            environment |= {"encoding": {"folder": expects.folder.name, "hash": expects.hash}}
         write_json(folder / "environment.json", environment)
 
     def ended(self, facts: Facts, elapsed: float) -> str:

@@ -176,8 +176,8 @@ class SessionSpecs:
 
     def engine(self) -> dict[str, Any]:
         """Return what the engine of an experiment is given."""
-        assert self._roster.config.experiment is not None
-        roster = self._roster
+        roster, experiment = self._roster, self._roster.config.experiment
+        assert experiment is not None
         # What is played faster is over sooner.
         tails = [
             bundle.cut.tail_s / roster.speed(roster.config.decoded_by(index))
@@ -187,7 +187,8 @@ class SessionSpecs:
         tail = _SETTLE + max(tails, default=0.0)
         palette = self._roster.palette
         feeds = {"feeds": self._roster.config.feed_of_phase, "uncertainty_limits": self._uncertainty_limits}
-        return self._roster.config.experiment.model_dump() | palette | feeds | {"tail_s": tail}
+        expects = {} if roster.encoding is None else {"encoding_hash": roster.encoding.hash}
+        return experiment.model_dump() | palette | feeds | expects | {"tail_s": tail}
 
     @property
     def _uncertainty_limits(self) -> list[float]:

@@ -32,6 +32,7 @@ from bci.decoder.spec import (
 from bci.decoder.window_cut import WindowCut
 from bci.decoder.wire import GraphFacts
 from bci.errors import BundleError, ConfigError
+from bci.io.files.encoding import ENCODING, parse_encoding
 from bci.io.files.hashed_folder import HashedFolder, as_bytes
 from bci.io.files.kinds import BUNDLE, kind_of, what_is
 from bci.io.shipped import not_found, shipped_names
@@ -171,6 +172,7 @@ class Bundle:
         needed = {CARD, *(graph.file for graph in spec.graphs)} | (
             {spec.recorded} if spec.recorded else set()
         )
+        needed |= {ENCODING} if spec.encoding else set()
         _FOLDER.verify(folder, spec.files, needed, no_others=True)
         identity = _FOLDER.identity(text, spec.files)
         signal = spec.signal.signal()
@@ -189,6 +191,8 @@ class Bundle:
         check_size(f"{folder}: one picture", (3, spec.image.height, spec.image.width))
         if spec.recorded is not None:
             read_recorded(_FOLDER.read(folder, spec.recorded), window)
+        if spec.encoding is not None:
+            parse_encoding(spec.encoding, _FOLDER.read(folder, ENCODING), spec.latent)
         if identity not in _tried:
             _tried[identity] = probe(folder, _chains(spec, window))
         return cls(
@@ -311,6 +315,8 @@ def _described(spec: BundleSpec, hashes: Mapping[str, str]) -> dict[str, Any]:
         del described["novelty"]
     if spec.recorded is None:
         del described["recorded"]
+    if spec.encoding is None:
+        del described["encoding"]
     if not spec.pixels:
         del described["pixels"]
     return described

@@ -23,6 +23,7 @@ from bci.config.faults import describe_errors
 from bci.decoder.pattern import MarkerPattern
 from bci.decoder.result import PictureResult, Result
 from bci.errors import BundleError
+from bci.io.files.encoding import EncodingRecipe
 from bci.signal.types import Signal
 
 #: The layout of bundle.json that this release writes and reads.
@@ -320,6 +321,8 @@ class BundleSpec(Section):
         Whether input unlike the training data is told, and how that was calibrated.
     recorded : str, optional
         File of windows on which another precision is compared with float32 (`bci.decoder.recorded`).
+    encoding : EncodingRecipe, optional
+        What its encoding model looks at, where it has one (`bci.io.files.encoding`).
     masked_limit : float
         Share of bad values in a window above which its reconstruction is invalid.
     provenance : Provenance
@@ -345,6 +348,7 @@ class BundleSpec(Section):
     confidence: ConfidenceSpec = ConfidenceSpec()
     novelty: NoveltySpec | None = None
     recorded: FileName | None = None
+    encoding: EncodingRecipe | None = None
     masked_limit: float = Field(default=0.2, ge=0, le=1)
     provenance: Provenance = Provenance()
     scores: dict[str, JsonValue] = Field(default_factory=dict)

@@ -13,7 +13,9 @@ from bci.decoder.card import HOLDS_WINDOWS, write_card
 from bci.decoder.recorded import RECORDED, recorded_file
 from bci.decoder.spec import CARD, BundleSpec
 from bci.errors import BundleError
+from bci.io.files.encoding import ENCODING, encoding_part
 from bci.io.files.hashed_folder import as_bytes
+from bci.signal.picture_encoding import PictureEncoding
 from bci.signal.pipeline import Pipeline
 
 #: File of a bundle that holds all scores of its training.
@@ -29,6 +31,7 @@ def save_decoder(
     files: Mapping[str, bytes | str | Path],
     windows: NDArray[np.floating[Any]] | None = None,
     *,
+    encoding: PictureEncoding | None = None,
     as_given: bool = False,
 ) -> Bundle:
     """Write the bundle of a decoder whose graphs make the bytes of its pictures themselves, where they make pictures.
@@ -41,6 +44,8 @@ def save_decoder(
         As `bci.decoder.bundle.save_bundle` takes them.
     windows : (n, …) float, optional
         Recorded windows as its readout gets them, or their means: some are kept, see `bci.decoder.recorded`.
+    encoding : PictureEncoding, optional
+        What the decoder is expected to read of pictures, where its training knows.
     as_given : bool
         Whether the graphs that draw are another bundle's, and stay as they are.
 
@@ -57,7 +62,11 @@ def save_decoder(
     pixels = spec.pixels if as_given else 0 < len(drawn) == len(made)  # all of them, or none
     beside: dict[str, bytes] = {}
     kept = None if windows is None else recorded_file(windows, _window_shape(spec))
-    spec = spec.model_copy(update={"pixels": pixels, "recorded": None if kept is None else RECORDED})
+    recipe, numbers = (None, b"") if encoding is None else encoding_part(encoding)
+    beside |= {} if recipe is None else {ENCODING: numbers}
+    spec = spec.model_copy(
+        update={"pixels": pixels, "recorded": None if kept is None else RECORDED, "encoding": recipe}
+    )
     if kept is not None:
         card = as_bytes(files[CARD]).decode() if CARD in files else write_card(spec)
         beside |= {RECORDED: kept, CARD: (card + HOLDS_WINDOWS).encode()}

@@ -8,6 +8,10 @@ take most from the uncertainty. Pictures whose readings are still to come count 
 
 No candidate is shown more than ``repeats`` times. A trial of which nothing was read, although a later one was, tells
 nothing and is not counted: its picture may come again. The same outcomes give the same pictures.
+
+With ``encoding`` a bundle's encoding model (`bci.io.files.encoding`) is what is known before the first picture: the
+features are its own, and its training counts as answers that were heard. With ``learns = false`` what it says stays as
+it is, and only what was shown counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError
-from stimuli.information import LinearAnswers
-from stimuli.protocols.pictures import FEATURES, LATENTS, PictureSet, load_numbers, picture_paths
+from bci.io.files.encoding import read_encoding
+from stimuli.information import Heard, LinearAnswers
+from stimuli.protocols.pictures import (
+    FEATURES,
+    LATENTS,
+    PictureSet,
+    load_numbers,
+    load_pictures,
+    picture_paths,
+)
 from stimuli.trials import Ending, Latent, Outcome, Palette, Picture, Protocol, Stimulus, timed
 
 Floats = NDArray[np.float64]
@@ -34,7 +46,10 @@ def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
     Raises
     ------
     ConfigError
-        If the session reads nothing, the pictures or their latents cannot be read, or no generator draws the points.
+        If the session reads nothing, the pictures or their latents cannot be read, no generator draws the points, or
+        the encoding model is of another decoder.
+    BundleError
+        If the bundle has no encoding model, or is not the one that the session began with.
     """
     if not palette.reading:
         raise ConfigError(
@@ -43,6 +58,11 @@ def protocol(spec: Mapping[str, Any], palette: Palette) -> Protocol:
         )
     if spec["folder"] is not None:
         pictures = PictureSet.load(Path(spec["folder"]), palette.size)
+        if spec.get("encoding") is not None:
+            chooser = Chooser.believing(spec, palette.reading)
+            return _trials(
+                spec, chooser, pictures.names, [Picture(one) for one in pictures.images], pictures.files
+            )
         file = FEATURES if spec["features"] == "pictures" else LATENTS
         rows = load_numbers(Path(spec["folder"]), pictures.names, file)
         stimuli: list[Stimulus] = [Picture(image) for image in pictures.images]
@@ -79,11 +99,14 @@ class Chooser:
         Latents of the candidates, or features.
     answers : int
         How many values a reading has.
+    before : Heard, optional
+        What is known before the first picture; `numbers` are then taken as they are, (n, features) float64.
     """
 
     spec: Mapping[str, Any]
-    numbers: NDArray[np.float32]
+    numbers: NDArray[np.floating[Any]]
     answers: int
+    before: Heard | None = None
     features: Floats = field(init=False)
     known: LinearAnswers = field(init=False)
     _left: NDArray[np.int64] = field(init=False)
@@ -92,10 +115,31 @@ class Chooser:
     _random: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.features = scaled(self.numbers)
-        self.known = LinearAnswers(self.features.shape[1], self.answers)
+        self.features = scaled(self.numbers) if self.before is None else self.numbers.astype(np.float64)
+        learns = bool(self.spec.get("learns", True))
+        self.known = LinearAnswers(self.features.shape[1], self.answers, self.before, learns=learns)
         self._left = np.full(len(self.numbers), int(self.spec["repeats"]))
         self._random = np.random.default_rng([int(self.spec["seed"]) & 0xFFFFFFFF, 1])
+
+    @classmethod
+    def believing(cls, spec: Mapping[str, Any], reading: int) -> "Chooser":
+        """Return one for the pictures of a folder that begins with the encoding model of a bundle, `spec`'s.
+
+        Raises
+        ------
+        ConfigError
+            If the bundle reads another number of values than `reading`, those of the session.
+        BundleError
+            As `bci.io.files.encoding.read_encoding`.
+        """
+        encoding = read_encoding(Path(spec["encoding"]), spec.get("encoding_hash"))
+        if encoding.latent != reading:
+            raise ConfigError(
+                f'[experiment] protocol "expected_information": expected the encoding model of a bundle that reads '
+                f"{reading} values, as the session does, came one of {encoding.latent}. Name the session's own bundle."
+            )
+        _, images = load_pictures(Path(spec["folder"]), encoding.size)
+        return cls(spec, encoding.components(images), reading, Heard.of(encoding))
 
     def next(self) -> int | None:
         """Return the number of the candidate to show; None when all were shown often enough."""
@@ -126,7 +170,7 @@ class Chooser:
             self._pending = [trial for trial in self._pending if trial > reading.trial]
 
 
-def scaled(numbers: NDArray[np.float32], of: NDArray[np.float32] | None = None) -> Floats:
+def scaled(numbers: NDArray[np.floating[Any]], of: NDArray[np.floating[Any]] | None = None) -> Floats:
     """Return numbers, (n, d), about the means of candidates and in units of their power, with a constant: (n, d + 1).
 
     The candidates are `of`, (m, d), by default `numbers` themselves.

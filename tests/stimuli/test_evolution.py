@@ -17,10 +17,10 @@ from protocol_settings import settings
 from bci.errors import ConfigError
 from stimuli.evolution import OPTIMISERS
 from stimuli.evolution.fitness import make_fitness
-from stimuli.evolution.replay import propose_again
 from stimuli.evolution.sphere import SphereCma
 from stimuli.protocols import count, open_protocol
 from stimuli.protocols.evolution import Candidate, Generation
+from stimuli.replay import propose_again
 from stimuli.trials import Ending, Latent, Outcome, Palette, Protocol, Reading, Trial
 
 D = 64

@@ -10,7 +10,7 @@ from tiny_bundle import tiny_bundle
 
 from bci.decoder.spec import EpochSpec
 from bci.io.shipped import SHIPPED
-from stimuli.evolution.replay import propose_again
+from stimuli.replay import propose_again
 
 pytestmark = pytest.mark.system
 

@@ -22,6 +22,7 @@ from bci.decoder.spec import ConfidenceSpec, NoveltySpec
 from bci.errors import ConfigError
 from bci.io.files.replacing import replaced
 from bci.signal.run import NO_RUN
+from models.encoding.expecting import encoding_of, foretold
 from models.generators.package import GeneratorPackage
 from models.insilico.scans import run_of
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
@@ -129,6 +130,12 @@ def train_hyper(
         calibrated_on=f"held-out runs of the {len(fitted.brain)} training trials",
         flagged=float(readout.frozen(1).unlike(brain).mean()),
     )
+    encoding = None
+    if isinstance(readout, Dreamed):
+        reads = _predictor(None, readout, size)
+        encoding = encoding_of(readout, fitted.latents, reads)
+        if encoding is not None:
+            scores["foretold"] = foretold(encoding, pictures[plan.shown], reads(brain))
     say(0.9, "exporting")
     spec, files = bundle_of(config, package, participant.signal, readout, mask, size, scores, claim, novelty)
     files["training.json"] = training_record(
@@ -146,7 +153,7 @@ def train_hyper(
         )
         if config.scan is not None:
             write_scan(places.enter_context(replaced(config.scan)), run, config.participant.tr)
-        scores["hash"] = save_decoder(out, spec, files, held.brain).hash
+        scores["hash"] = save_decoder(out, spec, files, held.brain, encoding=encoding).hash
     return scores
 
 
