@@ -9,6 +9,10 @@ the protocol and at random; both see the same brain, candidates and noise. Every
 is known: the error of the predicted answers (1 is what their mean says), and how often a single noisy answer is
 likelier of its own picture than of 23 others.
 
+In the rows "the bundle's model" the protocol begins with an encoding model: that of 300 trials of another day, with
+other pictures, learned, dreamed with and kept as a dreamed bundle's is. That day's brain was the same one, or another:
+half of what its values answer to, as a variance, was something else.
+
 ::
 
     python -m benchmarks.expected_information [--quick] [--json]
@@ -23,17 +27,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.io.files.encoding import encoding_part, parse_encoding
 from bci.io.shipped import SHIPPED
+from bci.signal.picture_encoding import PictureEncoding
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.encoding.candidates import components_of
+from models.encoding.dreams import dream
+from models.encoding.expecting import dreamed_readings, from_dreams
 from models.encoding.features import BANKS, features_of
+from models.encoding.white import WhiteEncoding
 from models.generators.package import GeneratorPackage
+from models.readouts.scaling import Standard
+from stimuli.information import Heard
 from stimuli.protocols.expected_information import Chooser, scaled
 from stimuli.trials import Ending, Outcome
 
 POOLS = ("normal", "heaps")
 #: What the brain answers, and what the protocol takes its answers to depend on.
-BRAINS = (("linear", "latents"), ("pictures", "latents"), ("pictures", "pictures"))
+BRAINS = (
+    ("linear", "latents"),
+    ("pictures", "latents"),
+    ("pictures", "pictures"),
+    ("pictures", "the bundle's model"),
+    ("pictures", "the bundle's model, of another brain"),
+)
+#: Share of the variance of answers that was the same on the other day.
+SAME = {"the bundle's model": 1.0, "the bundle's model, of another brain": 0.5}
+TRAINING, RUNS, DREAMS = 300, 6, 4000
 ORDERS = ("expected_information", "random")
 CANDIDATES, TRIALS, EVERY, HELD_OUT, AMONG, ANSWERS, HEAPS = 600, 240, 10, 100, 24, 24, 40
 SEEDS = 8
@@ -56,8 +76,8 @@ def draw_latents(pool: str, d: int, random: np.random.Generator) -> Floats:
 
 
 @lru_cache(maxsize=2)
-def world(pool: str, seed: int) -> tuple[Floats, Floats, NDArray[np.float32]]:
-    """Return latents, standardised features of their pictures, and components of these."""
+def world(pool: str, seed: int) -> tuple[Floats, Floats, NDArray[np.float32], Floats]:
+    """Return latents, standardised features of their pictures, components of these, and the features themselves."""
     generator = GeneratorPackage.load(SHIPPED["bundles"] / "dcgan-faces")
     latents = draw_latents(pool, generator.spec.latent, np.random.default_rng([seed, 91]))
     pictures = generator.draw(latents.astype(np.float32))
@@ -67,7 +87,36 @@ def world(pool: str, seed: int) -> tuple[Floats, Floats, NDArray[np.float32]]:
         latents,
         (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1),
         components_of(pictures, 64),
+        features,
     )
+
+
+@lru_cache(maxsize=2)
+def other_pictures(seed: int) -> tuple[Floats, NDArray[np.float32]]:
+    """Return standardised features of the pictures of another day, and the features themselves."""
+    generator = GeneratorPackage.load(SHIPPED["bundles"] / "dcgan-faces")
+    latents = np.random.default_rng([seed, 93]).standard_normal((TRAINING, generator.spec.latent))
+    features = features_of(generator.draw(latents.astype(np.float32)), list(BANKS))
+    spread = features.std(axis=0)
+    return (features - features.mean(axis=0)) / np.where(spread > 0, spread, 1), features
+
+
+def model_of_another_day(weights: Floats, factor: Floats, seed: int) -> PictureEncoding:
+    """Return the encoding model of a brain of these weights and noise, as a dreamed bundle would hold it."""
+    generator = GeneratorPackage.load(SHIPPED["bundles"] / "dcgan-faces")
+    rows, features = other_pictures(seed)
+    random = np.random.default_rng([seed, 94])
+    true = rows @ weights
+    true = (true - true.mean(axis=0)) / true.std(axis=0)
+    answers = true + random.standard_normal(true.shape) @ factor.T
+    brain = Standard.of(answers)
+    runs = np.arange(TRAINING) * RUNS // TRAINING
+    white = WhiteEncoding.fit(brain.forward(answers), features, runs, components=ANSWERS, axes=ANSWERS)
+    dreams = dream(generator, DREAMS, 0, tuple(BANKS))
+    read = dreamed_readings(white, dreams.features, brain.back, seed)
+    size = (generator.spec.image.height, generator.spec.image.width)
+    recipe, content = encoding_part(from_dreams(tuple(BANKS), size, dreams.features, read, features))
+    return parse_encoding(recipe, content, ANSWERS)
 
 
 def told_apart(predicted: Floats, answers: Floats, noise: Floats) -> float:
@@ -83,31 +132,47 @@ def told_apart(predicted: Floats, answers: Floats, noise: Floats) -> float:
 
 
 def run(pool: str, brain: str, by: str, choose: str, seed: int) -> dict[str, list[float]]:
-    """Return the error and the share told apart after each `EVERY` trials."""
-    latents, features, components = world(pool, seed)
+    """Return the error and the share told apart before the first trial and after each `EVERY`."""
+    latents, features, components, raw = world(pool, seed)
     random = np.random.default_rng([seed, 92])
     rows = latents if brain == "linear" else features
-    answers = rows @ random.standard_normal((rows.shape[1], ANSWERS))
+    weights = random.standard_normal((rows.shape[1], ANSWERS))
+    answers = rows @ weights
     answers = (answers - answers.mean(axis=0)) / answers.std(axis=0)
     shared = random.standard_normal((4, ANSWERS))
     factor = np.linalg.cholesky(0.5 * np.eye(ANSWERS) + 0.5 * shared.T @ shared / 4)
     noise = random.standard_normal((TRIALS + len(answers), ANSWERS)) @ factor.T
-    numbers = latents.astype(np.float32) if by == "latents" else components
-    choice = Chooser({"choose": choose, "repeats": 1, "seed": seed}, numbers[:CANDIDATES], ANSWERS)
-    held, true = scaled(numbers, of=numbers[:CANDIDATES])[CANDIDATES:], answers[CANDIDATES:]
+    spec = {"choose": choose, "repeats": 1, "seed": seed}
+    if by in SAME:
+        other = np.random.default_rng([seed, 95]).standard_normal(weights.shape)
+        then = np.sqrt(SAME[by]) * weights + np.sqrt(1 - SAME[by]) * other
+        model = model_of_another_day(then, factor, seed)
+        known = model.projected(raw)
+        choice = Chooser(spec, known[:CANDIDATES], ANSWERS, Heard.of(model))
+        held = known[CANDIDATES:]
+    else:
+        numbers = latents.astype(np.float32) if by == "latents" else components
+        choice = Chooser(spec, numbers[:CANDIDATES], ANSWERS)
+        held = scaled(numbers, of=numbers[:CANDIDATES])[CANDIDATES:]
+    true = answers[CANDIDATES:]
     measured = true + noise[TRIALS + CANDIDATES :]
     result: dict[str, list[float]] = {"error": [], "apart": []}
+
+    def look() -> None:
+        predicted = held @ choice.known.weights
+        result["error"].append(
+            float(((predicted - true) ** 2).sum() / ((true - true.mean(axis=0)) ** 2).sum())
+        )
+        result["apart"].append(told_apart(predicted, measured, choice.known.noise))
+
+    look()
     for trial in range(TRIALS):
         number = choice.next()
         assert number is not None
         read = (answers[number] + noise[trial]).astype(np.float32)
         choice.take(number, Outcome(trial, Ending.SHOWN, float(trial), read, 1.0))
         if (trial + 1) % EVERY == 0:
-            predicted = held @ choice.known.weights
-            result["error"].append(
-                float(((predicted - true) ** 2).sum() / ((true - true.mean(axis=0)) ** 2).sum())
-            )
-            result["apart"].append(told_apart(predicted, measured, choice.known.noise))
+            look()
     return result
 
 
@@ -119,9 +184,9 @@ def trials_until(values: Sequence[float], wanted: float) -> float:
     for place, value in enumerate(values):
         if value >= wanted:
             if place == 0:
-                return float(EVERY)
+                return 0.0
             share = (wanted - values[place - 1]) / (value - values[place - 1])
-            return float(EVERY * (place + share))
+            return float(EVERY * (place - 1 + share))
     return float("nan")
 
 
@@ -146,7 +211,8 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Return the medians over seeds, both orders side by side."""
     header = [
         "candidates", "brain answers, taken as linear in", f"trials to error {ERROR:g}", "random",
-        f"trials to {APART:.0%} of {AMONG}", "random", "error after 60", "random", "after 240", "random",
+        f"trials to {APART:.0%} of {AMONG}", "random", "error before", "random", "after 60", "random",
+        "after 240", "random",
     ]  # fmt: skip
     lines = []
     for pool in POOLS:
@@ -155,7 +221,8 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
             for of in (
                 lambda row: row["until_error"],
                 lambda row: row["until_apart"],
-                lambda row: row["error"][60 // EVERY - 1],
+                lambda row: row["error"][0],
+                lambda row: row["error"][60 // EVERY],
                 lambda row: row["error"][-1],
             ):
                 for choose in ORDERS:
@@ -172,7 +239,7 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 def _median(values: Sequence[float]) -> str:
     """Return the median, with what was never reached as more than all; a dash where that is the median."""
     middle = float(np.median(np.where(np.isnan(values), np.inf, values)))
-    return "-" if np.isinf(middle) else f"{middle:.0f}" if middle > 2 else f"{middle:.2f}"
+    return "-" if np.isinf(middle) else f"{middle:.0f}" if middle > 2 or middle == 0 else f"{middle:.2f}"
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -135,7 +135,9 @@ def train_hyper(
         reads = _predictor(None, readout, size)
         encoding = encoding_of(readout, fitted.latents, reads)
         if encoding is not None:
-            scores["foretold"] = foretold(encoding, pictures[plan.shown], reads(brain))
+            scores["foretold"] = foretold(
+                encoding, package.draw(held.latents.astype(np.float32)), reads(brain)
+            )
     say(0.9, "exporting")
     spec, files = bundle_of(config, package, participant.signal, readout, mask, size, scores, claim, novelty)
     files["training.json"] = training_record(
