@@ -15,6 +15,7 @@ pytest.importorskip("sklearn", reason="training needs the extra train")
 from bci.errors import ConfigError, DataError
 from models.encoding.choice import choose_banks
 from models.encoding.dreams import dream
+from models.encoding.expecting import encoding_of, foretold
 from models.encoding.features import BANKS, features_of
 from models.encoding.model import EncodingModel
 from models.encoding.white import WhiteEncoding
@@ -69,6 +70,15 @@ def test_it_reads_trials_that_it_never_saw_better_than_ridge(
     assert readout.choice_.cosines[DIRECT] < max(readout.choice_.cosines.values())
     low, high = readout.posterior(brain[N:]).interval(0.9)
     assert 0.84 < ((latents[N:] >= low) & (latents[N:] <= high)).mean() < 0.95
+    encoding = encoding_of(readout, latents[:N], readout.predict)
+    assert encoding is not None
+    assert (encoding.banks, encoding.trials, encoding.latent) == (("brightness",), N, package.spec.latent)
+    # What is read of other trials is foretold of their pictures, and the noise is what is left.
+    pictures, read = package.draw(latents[N:]), readout.predict(brain[N:])
+    assert 0.1 < foretold(encoding, pictures, read) < 0.9
+    assert foretold(encoding, pictures[::-1], read) < 0
+    left = float(((read - encoding.expected(pictures)) ** 2).sum() / len(read))
+    assert float(np.trace(encoding.noise)) == pytest.approx(left, rel=0.25)
 
 
 def test_a_network_reads_them_too_says_how_surely_and_is_exported_as_it_was_fitted(

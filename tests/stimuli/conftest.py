@@ -1,13 +1,16 @@
 """A stage for display programs: real rings and a pipe, a board, and a clock that plays a script as it turns."""
 
+import gc
 import math
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from engine_stage import World
 
 from bci.control.posts import COUNTERS
 from bci.memory.board import Board
@@ -169,3 +172,23 @@ def make_stage(segment_name: str, tmp_path: Path) -> Iterator[Callable[..., Stag
 def stage(make_stage: Callable[..., Stage]) -> Stage:
     """Give a stage with pictures of 4 × 6 pixels and two latents."""
     return make_stage()
+
+
+@pytest.fixture
+def make_world(
+    segment_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., World]]:
+    """Return a function that makes the stage of an engine, in a folder of its own."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    worlds: list[World] = []
+
+    def make(**facts: Any) -> World:
+        folder = tmp_path / f"session-{len(worlds)}"
+        folder.mkdir()
+        worlds.append(World(f"{segment_name}{len(worlds)}", folder, **facts))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+    gc.unfreeze()

@@ -1,9 +1,7 @@
 """Pictures evolve: optimisers find what a planted neuron prefers, through an engine, missing answers and a death."""
 
 import csv
-import gc
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -181,25 +179,6 @@ def test_towards_a_picture_fitness_is_how_like_its_latent_the_reading_is(tmp_pat
     assert [fitness(Reading(0, np.array(r, np.float32), 1.0)) for r in readings] == [1.0, -1.0, 0.0]
     with pytest.raises(ConfigError, match="latents"):
         make_fitness(spec | {"picture": "b"}, Palette((8, 8), 3, 3))
-
-
-@pytest.fixture
-def make_world(
-    segment_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., World]]:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-    worlds: list[World] = []
-
-    def make(**facts: Any) -> World:
-        folder = tmp_path / f"session-{len(worlds)}"
-        folder.mkdir()
-        worlds.append(World(f"{segment_name}{len(worlds)}", folder, **facts))
-        return worlds[-1]
-
-    yield make
-    for world in worlds:
-        world.close()
-    gc.unfreeze()
 
 
 def neuron(trial: int, image: NDArray[np.uint8]) -> tuple[list[float], float] | None:
