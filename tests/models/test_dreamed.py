@@ -196,6 +196,7 @@ def test_where_pictures_tell_nothing_ridge_is_taken(
     readout = fitted(package, brain, latents[:N])
     assert readout.choice_.taken == DIRECT
     assert readout.choice_.cosines[DIRECT] > 0.8
+    assert encoding_of(readout, latents[:N], readout.predict) is None
     dreaming = fitted(package, brain, latents[:N], always=True)
     assert dreaming.choice_.dreamed
     assert dreaming.choice_.cosines == readout.choice_.cosines

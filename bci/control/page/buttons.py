@@ -12,6 +12,7 @@ from bokeh.models import Button, Div, TextInput
 
 from bci.control.page.markup import plain
 from bci.control.page.style import SHEET
+from bci.memory.trial_parts import Stage
 
 #: Sends one command and returns what became of it, in words.
 Send = Callable[..., Awaitable[str]]
@@ -28,8 +29,13 @@ _PLAIN = (
 )
 _ENDING = (("abort", "Abort the experiment", "danger"), ("stop", "End the session", "danger"))
 
-#: Commands that only an experiment takes.
-OF_EXPERIMENTS = frozenset({"start", "pause", "resume", "abort"})
+#: Commands that an experiment takes, by how far it is then (`stimuli.controls`).
+OF_EXPERIMENTS = {
+    "start": frozenset({Stage.WAITING}),
+    "pause": frozenset({Stage.RUNNING}),
+    "resume": frozenset({Stage.PAUSED}),
+    "abort": frozenset({Stage.WAITING, Stage.RUNNING, Stage.PAUSED}),
+}
 
 
 class CommandButtons:
@@ -74,10 +80,10 @@ class CommandButtons:
         )
         self._why = ""
 
-    def allow(self, why_not: str, *, experiment: bool) -> None:
-        """Let commands be given, or say why they cannot be."""
+    def allow(self, why_not: str, stage: Stage | None) -> None:
+        """Let commands be given, or say why they cannot be; an experiment's those that it would obey at its `stage`."""
         for kind, button in self._buttons.items():
-            disabled = bool(why_not) or (kind in OF_EXPERIMENTS and not experiment)
+            disabled = bool(why_not) or (kind in OF_EXPERIMENTS and stage not in OF_EXPERIMENTS[kind])
             if button.disabled != disabled:
                 button.disabled = disabled
         if why_not != self._why:

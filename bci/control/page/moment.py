@@ -58,12 +58,16 @@ class Counter:
 
 @dataclass(frozen=True)
 class Progress:
-    """A Progress is how far an experiment is: trials over, of them aborted, planned in all, and what it does now."""
+    """A Progress is how far an experiment is: trials over, of them aborted, planned in all, and what it does now.
+
+    `stage` is that of an experiment that runs, which decides what may be ordered.
+    """
 
     done: int
     aborted: int
     planned: int
     words: str
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,12 +240,14 @@ def progress_of(snapshot: SessionSnapshot) -> Progress | None:
     engine = snapshot.programs.get("engine")
     if engine is None or "done" not in engine.counters:
         return None
-    counts = engine.counters
+    counts, runs = engine.counters, engine.state == "running"
+    stage = Stage(counts["stage"])
     return Progress(
         counts["done"],
         counts["aborted"],
         counts.get("planned", 0),
-        _STAGES.get(Stage(counts["stage"]), "") if engine.state == "running" else engine.state,
+        _STAGES[stage] if runs else engine.state,
+        stage if runs else None,
     )
 
 

@@ -134,7 +134,7 @@ class RecordedModel:
             elapsed=self.now - start,
             lasts=stop - start,
             banner=self._banner(alarms),
-            alarms=alarms,
+            alarms=[*alarms, *self._marks.done(self.now)],
             nodes=self._nodes(),
             counters=self._counters(),
             progress=self._progress(),

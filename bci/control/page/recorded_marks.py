@@ -29,10 +29,12 @@ _TROUBLES: Mapping[str, Tone] = {
     "uncertain": Tone.NOTE,
     "unheard": Tone.NOTE,
     "epoch_lost": Tone.NOTE,
-    "command": Tone.NOTE,
     "swapped": Tone.NOTE,
     "skipped": Tone.NOTE,
 }
+
+#: Marks of what the operator did: they stand among the alarms, and nothing is wrong.
+_DONE = frozenset({"command"})
 
 
 class RecordedMarks:
@@ -55,11 +57,18 @@ class RecordedMarks:
 
     def alarms(self, now: float) -> list[Alarm]:
         """Return what went wrong in the seconds before a time, the most urgent and newest first."""
+        alarms = self._recent(now, frozenset(_TROUBLES))
+        return sorted(alarms, key=lambda alarm: not alarm.urgent)
+
+    def done(self, now: float) -> list[Alarm]:
+        """Return what the operator did in the seconds before a time, the newest first."""
+        return self._recent(now, _DONE)
+
+    def _recent(self, now: float, kinds: frozenset[str]) -> list[Alarm]:
         first = int(np.searchsorted(self._times, now - RECENT_S))
         alarms = []
         for row in reversed(self.until(now)[first:]):
-            level = _TROUBLES.get(row["kind"])
-            if level is None:
+            if row["kind"] not in kinds:
                 continue
             ago = now - float(row["time"])
             words = f"{row['source']}: {row['kind'].replace('_', ' ')}"
@@ -69,11 +78,11 @@ class RecordedMarks:
                     f"{words}, {lasted(ago)} before",
                     row["detail"] or f"{words} at sample {row['first']}.",
                     "",
-                    urgent=level is Tone.URGENT,
+                    urgent=_TROUBLES.get(row["kind"]) is Tone.URGENT,
                     age=ago,
                 )
             )
-        return sorted(alarms, key=lambda alarm: not alarm.urgent)
+        return alarms
 
     def restarts(self, now: float) -> dict[str, int]:
         """Return how often each program had been started again by a time."""

@@ -254,7 +254,9 @@ class PageView:
         if self._document.title != moment.name:
             self._document.title = moment.name
         if self._buttons is not None:
-            self._buttons.allow(moment.no_commands, experiment=moment.progress is not None)
+            self._buttons.allow(
+                moment.no_commands, None if moment.progress is None else moment.progress.stage
+            )
 
     def _draw_pairs(self) -> None:
         jpeg = self._model.pairs()

@@ -16,11 +16,13 @@ from bci.decoder.bundle import require_place
 from bci.decoder.spec import BundleSpec, ConfidenceSpec, NoveltySpec
 from bci.errors import DataError, RecordingError
 from bci.io.files.folder import plain
+from models.encoding.expecting import encoding_of
 from models.generators.package import GeneratorPackage
 from models.metrics.calibration import falls_with_confidence
 from models.metrics.identification import headline, identify
 from models.metrics.latents import cosine, r_squared
 from models.progress import warn
+from models.readouts.dreamed import Dreamed
 from models.readouts.family import build_readout
 from models.readouts.folds import about_one_centre
 from models.readouts.interface import Readout
@@ -114,7 +116,13 @@ def train_pictures(
     spec = spec.model_copy(update={"provenance": spec.provenance.model_copy(update={"data": data})})
     record = {**scores, "left_out": trials.left_out, "sessions": trials.data}
     files["training.json"] = json.dumps(plain(record), indent=1, ensure_ascii=False) + "\n"
-    bundle = save_decoder(out, BundleSpec.model_validate(spec.model_dump()), files, trials.brain)
+    encoding = None
+    if isinstance(readout, Dreamed):
+        encoding = encoding_of(
+            readout, trials.latents[trials.which], lambda brain: size(readout.predict(brain))
+        )
+    spec = BundleSpec.model_validate(spec.model_dump())
+    bundle = save_decoder(out, spec, files, trials.brain, encoding=encoding)
     progress(1.0, "done")
     return {**scores, "left_out": dict(trials.left_out), "bundle": bundle.name, "hash": bundle.hash}
 

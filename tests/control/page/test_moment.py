@@ -94,7 +94,7 @@ def test_a_program_that_is_silent_started_again_or_given_up_says_so() -> None:
 
 
 def test_progress_is_the_engines() -> None:
-    assert progress_of(WELL) == Progress(2, 1, 8, "paused")
+    assert progress_of(WELL) == Progress(2, 1, 8, "paused", Stage.PAUSED)
     without = {name: one for name, one in PROGRAMS.items() if name != "engine"}
     assert progress_of(dataclasses.replace(WELL, programs=without)) is None
 

@@ -224,6 +224,18 @@ def test_marks_add_up_to_the_time_and_the_worst_of_the_newest_are_alarms() -> No
     assert marks.alarms(20.0 + RECENT_S + 0.1) == []
 
 
+def test_what_the_operator_did_is_listed_and_is_no_trouble(model: RecordedModel) -> None:
+    seen = next(place for place, shown in enumerate(model._shown) if shown["kind"] == "frame")
+    at = float(model._flips[seen]) + 0.001
+    model._marks = RecordedMarks([row("command", at - 0.5, source="rig", detail="mark: a sip of water")])
+    model.seek(at)
+    moment = model.moment()
+    assert [(alarm.line, alarm.what, alarm.urgent) for alarm in moment.alarms] == [
+        ("rig: command, 0.5 s before", "mark: a sip of water", False)
+    ]
+    assert (moment.banner.level, moment.banner.title) == (Tone.GOOD, "All was well")
+
+
 def test_the_log_is_shown_up_to_the_time_counted_back_from_its_end(tmp_path: Path) -> None:
     end = datetime(2026, 11, 27, 18, 0, 10)
     said = [(30, "ready"), (20, "decode died"), (20, None), (0, "INFO ending: its end"), (-2, "done")]
