@@ -38,7 +38,7 @@ from models.encoding.features import BANKS, features_of
 from models.encoding.white import WhiteEncoding
 from models.generators.package import GeneratorPackage
 from models.readouts.scaling import Standard
-from stimuli.information import Heard
+from stimuli.information import AnswerSums
 from stimuli.protocols.expected_information import Chooser, scaled
 from stimuli.trials import Ending, Outcome
 
@@ -148,7 +148,7 @@ def run(pool: str, brain: str, by: str, choose: str, seed: int) -> dict[str, lis
         then = np.sqrt(SAME[by]) * weights + np.sqrt(1 - SAME[by]) * other
         model = model_of_another_day(then, factor, seed)
         known = model.projected(raw)
-        choice = Chooser(spec, known[:CANDIDATES], ANSWERS, Heard.of(model))
+        choice = Chooser(spec, known[:CANDIDATES], ANSWERS, AnswerSums.of(model))
         held = known[CANDIDATES:]
     else:
         numbers = latents.astype(np.float32) if by == "latents" else components

@@ -46,8 +46,8 @@ _SHARES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
-    """Heard holds what answers to stimuli come to, as far as answers linear in features depend on it.
+class AnswerSums:
+    """An AnswerSums holds what answers to stimuli come to, as far as answers linear in features depend on it.
 
     Attributes
     ----------
@@ -77,9 +77,9 @@ class Heard:
             encoding.trials,
         )
 
-    def after(self, before: "Heard", share: float) -> "Heard":
+    def after(self, before: "AnswerSums", share: float) -> "AnswerSums":
         """Return both, what was heard `before` counting to a share."""
-        return Heard(
+        return AnswerSums(
             self.gram + share * before.gram,
             self.cross + share * before.cross,
             self.power + share * before.power,
@@ -127,7 +127,7 @@ class LinearAnswers:
         How many each stimulus has.
     answers : int
         How many values each answer has.
-    before : Heard, optional
+    before : AnswerSums, optional
         What was heard before this session, by features that mean the same.
     learns : bool
         Whether answers change what was heard before; if not, they only say which stimuli were shown.
@@ -143,7 +143,7 @@ class LinearAnswers:
     """
 
     def __init__(
-        self, features: int, answers: int, before: Heard | None = None, *, learns: bool = True
+        self, features: int, answers: int, before: AnswerSums | None = None, *, learns: bool = True
     ) -> None:
         self._gram = np.zeros((features, features))
         self._cross = np.zeros((features, answers))
@@ -154,7 +154,7 @@ class LinearAnswers:
         self._before, self._learns, self._share = before, learns, 0.0 if before is None else 1.0
         if before is not None:
             self._guess = float(np.trace(before.power)) / before.n / 2 * np.eye(answers)
-            self._alone = [self._heard(share).evidence(self._guess) for share in _SHARES]
+            self._alone = [self._sums(share).evidence(self._guess) for share in _SHARES]
             self._fit()
 
     @property
@@ -196,7 +196,7 @@ class LinearAnswers:
         pending : (m, features) float64, optional
             Stimuli that were shown and whose answers are still to come: what they will tell is not told again.
         """
-        gram = self._heard(self._share).gram
+        gram = self._sums(self._share).gram
         if pending is not None:
             gram = gram + pending.T @ pending
         known = self._posterior(gram)
@@ -213,15 +213,15 @@ class LinearAnswers:
         penalties = np.asarray(noise / max(self._prior, float(noise.mean())), np.float64)
         return _Posterior(axes, np.maximum(powers, 0), penalties)
 
-    def _heard(self, share: float) -> Heard:
+    def _sums(self, share: float) -> AnswerSums:
         """Return what was heard: the answers, and to a share what was before them."""
-        heard = Heard(self._gram, self._cross, self._power, self._n)
+        heard = AnswerSums(self._gram, self._cross, self._power, self._n)
         return heard if self._before is None else heard.after(self._before, share)
 
     def _believed(self) -> float:
         """Return the share of what was heard before that makes the answers since likeliest; of equals the largest."""
         told = [
-            self._heard(share).evidence(self._guess) - alone
+            self._sums(share).evidence(self._guess) - alone
             for share, alone in zip(_SHARES, self._alone, strict=True)
         ]
         return _SHARES[int(np.argmax(told))]
@@ -230,7 +230,7 @@ class LinearAnswers:
         """Find the noise, the variance of the weights and the weights that fit the answers so far."""
         if self._before is not None:
             self._share = self._believed()
-        heard = self._heard(self._share)
+        heard = self._sums(self._share)
         k = len(heard.power)
         if self._before is None:
             # Half of what varies is taken for noise at first, which counts as one answer for each of its values.

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from bci.io.files.encoding import read_encoding
-from stimuli.information import Heard, LinearAnswers
+from stimuli.information import AnswerSums, LinearAnswers
 from stimuli.protocols.pictures import (
     FEATURES,
     LATENTS,
@@ -99,14 +99,14 @@ class Chooser:
         Latents of the candidates, or features.
     answers : int
         How many values a reading has.
-    before : Heard, optional
+    before : AnswerSums, optional
         What is known before the first picture; `numbers` are then taken as they are, (n, features) float64.
     """
 
     spec: Mapping[str, Any]
     numbers: NDArray[np.floating[Any]]
     answers: int
-    before: Heard | None = None
+    before: AnswerSums | None = None
     features: Floats = field(init=False)
     known: LinearAnswers = field(init=False)
     _left: NDArray[np.int64] = field(init=False)
@@ -139,7 +139,7 @@ class Chooser:
                 f"{reading} values, as the session does, came one of {encoding.latent}. Name the session's own bundle."
             )
         _, images = load_pictures(Path(spec["folder"]), encoding.size)
-        return cls(spec, encoding.components(images), reading, Heard.of(encoding))
+        return cls(spec, encoding.components(images), reading, AnswerSums.of(encoding))
 
     def next(self) -> int | None:
         """Return the number of the candidate to show; None when all were shown often enough."""

@@ -15,7 +15,7 @@ from protocol_settings import settings
 from tiny_bundle import tiny_bundle
 
 from bci.errors import BundleError, ConfigError
-from stimuli.information import Heard, LinearAnswers
+from stimuli.information import AnswerSums, LinearAnswers
 from stimuli.part_table import read_parts
 from stimuli.protocols import open_protocol
 from stimuli.protocols.expected_information import Chooser
@@ -47,7 +47,7 @@ def session(tmp_path: Path) -> dict[str, Any]:
     return spec | {"encoding_hash": bundle.hash}
 
 
-def told(before: Heard | None, weights: NDArray[np.float64], n: int) -> LinearAnswers:
+def told(before: AnswerSums | None, weights: NDArray[np.float64], n: int) -> LinearAnswers:
     """Return what is known after so many answers of a brain of these weights, to pictures as those of the training."""
     encoding, random = planted_encoding(), np.random.default_rng(9)
     known = LinearAnswers(*weights.shape, before)
@@ -59,10 +59,10 @@ def told(before: Heard | None, weights: NDArray[np.float64], n: int) -> LinearAn
 
 def test_what_was_learned_before_is_known_before_the_first_answer_and_helps_after_it() -> None:
     encoding = planted_encoding()
-    begun = LinearAnswers(*encoding.weights.shape, Heard.of(encoding))
+    begun = LinearAnswers(*encoding.weights.shape, AnswerSums.of(encoding))
     assert ((begun.weights - encoding.weights) ** 2).sum() < 0.02 * (encoding.weights**2).sum()
     assert np.trace(begun.noise) == pytest.approx(np.trace(encoding.noise), rel=0.3)
-    after, anew = told(Heard.of(encoding), encoding.weights, 15), told(None, encoding.weights, 15)
+    after, anew = told(AnswerSums.of(encoding), encoding.weights, 15), told(None, encoding.weights, 15)
     errors = [float(((known.weights - encoding.weights) ** 2).sum()) for known in (after, anew)]
     assert after.share >= 0.3
     assert errors[0] < 0.2 * errors[1]
@@ -71,7 +71,7 @@ def test_what_was_learned_before_is_known_before_the_first_answer_and_helps_afte
 def test_a_brain_that_answers_otherwise_than_then_is_learned_anew() -> None:
     encoding = planted_encoding()
     other = planted_encoding(seed=1).weights
-    after, anew = told(Heard.of(encoding), other, 60), told(None, other, 60)
+    after, anew = told(AnswerSums.of(encoding), other, 60), told(None, other, 60)
     errors = [float(((known.weights - other) ** 2).sum()) for known in (after, anew)]
     assert after.share <= 0.03
     assert errors[0] < 1.5 * errors[1]

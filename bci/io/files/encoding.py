@@ -1,6 +1,6 @@
 """The encoding model of a bundle: a section of bundle.json says what it is, one file of numbers holds it.
 
-Whoever decodes needs it not; an experiment that shows the picture expected to tell most begins with it
+A decoder runs without it; an experiment that shows the picture expected to tell most begins with it
 (`stimuli.protocols.expected_information`). It is read here, by the bundle's own hashes, so that the screen's programs
 need no decoder for it.
 """
