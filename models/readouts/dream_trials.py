@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.encoding.dreams import Dreams
 from models.encoding.white import WhiteEncoding
-from models.readouts.maps import Affine, Network
+from models.readouts.maps import Affine, LogVariance, Network
 from models.readouts.scaling import Array, Standard
 
 Floats = NDArray[np.float64]
@@ -64,8 +64,10 @@ class DreamedTrials:
         start = self.encoding.offset - self.centre
         return [Affine(self.encoding.weights @ read, self.mean + start @ read) for read in readings]
 
-    def network(self, layers: Sequence[tuple[Array, Array]]) -> Network:
+    def network(self, layers: Sequence[tuple[Array, Array]], spread: LogVariance | None = None) -> Network:
         """Return a network that reads standardised brain data, made of the layers of one that reads answers."""
         *hidden, (weights, bias) = layers
         last = (weights, (bias + self.mean).astype(np.float32))
-        return Network([*hidden, last], Affine(self.encoding.weights, self.encoding.offset - self.centre))
+        return Network(
+            [*hidden, last], Affine(self.encoding.weights, self.encoding.offset - self.centre), spread
+        )

@@ -30,10 +30,11 @@ from models.generators.package import GeneratorPackage
 from models.readouts.dream_trials import DreamedTrials
 from models.readouts.folds import about_one_centre, held_out_folds
 from models.readouts.interface import Readout, Training
-from models.readouts.maps import Affine, Map
+from models.readouts.maps import Affine, Map, Network
 from models.readouts.recalibration import Recalibration
 from models.readouts.scaling import Standard
 from models.readouts.solvers import Ridge
+from models.readouts.stated import StatedVariance
 
 Floats = NDArray[np.float64]
 
@@ -63,6 +64,8 @@ class DreamChoice:
         Largest share of an axis' variance that the encoding model predicts of runs held out.
     likeness : DreamLikeness
         How far the real trials of runs held out lie from dreamed ones.
+    variance : StatedVariance, optional
+        Of what was taken, where it states a variance of each trial.
     """
 
     taken: str
@@ -70,6 +73,7 @@ class DreamChoice:
     trials: int
     explained: float
     likeness: DreamLikeness
+    variance: StatedVariance | None = None
 
     @property
     def dreamed(self) -> bool:
@@ -82,7 +86,7 @@ class DreamChoice:
         return (
             f"{self.taken}; on {self.trials} trials of runs held out of the training the dreamed readout reads a mean "
             f"cosine of {self.cosines[best]:.3f} ({best}), ridge without dreams {self.cosines[DIRECT]:.3f}; "
-            f"{self.likeness}"
+            f"{self.likeness}{'' if self.variance is None else f'; {self.variance}'}"
         )
 
 
@@ -166,6 +170,7 @@ class Dreamed(Readout):
         features = self._features(x, training.latents.astype(np.float32), training.runs)
         dreams = dream(self.generator, self.dreams, self.seed, self.banks_)
         predicted: dict[str, Floats] = {}
+        stated: dict[str, Floats] = {}
         tested, errors = np.zeros(len(x), bool), []
         for kept, out in islice(held_out_folds(training.runs, y, _FOLDS), self._folds()):
             runs = np.unique(training.runs[kept], return_inverse=True)[1]
@@ -174,6 +179,9 @@ class Dreamed(Readout):
             for name, map_ in self._readings(trials, x[kept], y[kept], runs):
                 moved = about_one_centre(map_(x[out]), map_(x[kept]), y.mean(axis=0))
                 predicted.setdefault(name, np.zeros(y.shape))[out] = moved
+                own = map_.variance(x[out]) if isinstance(map_, Network) else None
+                if own is not None:
+                    stated.setdefault(name, np.zeros(y.shape))[out] = own
             tested |= out
         cosines = {name: _mean_cosine(y[tested], one[tested]) for name, one in predicted.items()}
         best = max(
@@ -182,15 +190,20 @@ class Dreamed(Readout):
         trials = self._dreamed(x, features, training.runs, dreams, scale)
         self.encoding_, self._voxels = trials.encoding, voxels
         found = dict(self._readings(trials, x, y, training.runs, only=best))[best]
+        recalibration = Recalibration.of(y[tested], predicted[best][tested], y.mean(axis=0))
+        self.collapse_ = recalibration.collapse
+        variance = None
+        if best in stated:
+            variance = StatedVariance.of(recalibration.missed, stated[best][tested])
+            found = variance(found)
         self.choice_ = DreamChoice(
             best,
             cosines,
             int(np.count_nonzero(tested)),
             float(self.encoding_.model.explained.max()),
             DreamLikeness.of(errors),
+            variance,
         )
-        recalibration = Recalibration.of(y[tested], predicted[best][tested], y.mean(axis=0))
-        self.collapse_ = recalibration.collapse
         self._fitted = recalibration.readout(voxels, scale, found)
 
     def log_likelihood(self, brain: ArrayLike, pictures: Pictures, *, repeats: int = 1) -> Floats:

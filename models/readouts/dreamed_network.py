@@ -2,8 +2,9 @@
 
 The network reads white answers (`models.encoding.white`) of dreamed trials whose noise is fresh at every update, and is
 then tuned on real trials. How long it learns of either, and whether the network, the linear dreamed readout or ridge is
-taken, is decided by the mean cosine on runs held out of the training data. The same held-out predictions give its gain
-and its variance (`models.readouts.recalibration`). It is exported as the affine map to white answers and the layers
+taken, is decided by the mean cosine on runs held out of the training data. The same held-out predictions give its gain,
+and correct the variance that its second head states of each trial, or put one for all in its place where that tells of
+them as much (`models.readouts.stated`). It is exported as the affine map to white answers and the layers
 behind it.
 """
 
@@ -89,5 +90,5 @@ class DreamedNetwork(Dreamed):
         yield from super()._readings(trials, x, y, runs, only)
         if only is None or only.startswith("network"):
             latents = (y - trials.mean).astype(np.float32)
-            for name, found in networks(trials, trials.real(x), latents, self.schedule, self.seed, only):
-                yield name, trials.network(found)
+            for name, *found in networks(trials, trials.real(x), latents, self.schedule, self.seed, only):
+                yield name, trials.network(*found)

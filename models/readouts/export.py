@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.export import GraphParts, floats
 from models.readouts.fitted import FittedReadout
-from models.readouts.maps import Affine, Kernel, Map, Network
+from models.readouts.maps import LOG_VARIANCES, Affine, Kernel, Map, Network
 from models.readouts.novelty import FLOOR, Limits, Novelty
 from models.readouts.size import LatentSize
 from models.readouts.voxels import VoxelMask
@@ -52,8 +52,7 @@ def export_readout(
         len(readout.latents.mean),
     )
     graph.constant("features", np.array([1]))
-    # Never zero over zero: the smallest normal number stands for "nothing is unknown and nothing was said".
-    graph.constant("uncertainty", max(readout.uncertainty, float(np.finfo(np.float32).tiny)))
+    _uncertain(graph, readout)
     power = graph.node("ReduceSumSquare", [name, "features"], "power", keepdims=0)
     total = graph.node("Add", [power, "uncertainty"], "total")
     sure = graph.node("Sqrt", [graph.node("Div", [power, total], "share")], "sure")
@@ -159,6 +158,25 @@ def from_window(graph: bytes, shape: tuple[int, ...], *, mean: bool = False, cla
     return bytes(joined.SerializeToString(deterministic=True))
 
 
+def _uncertain(graph: GraphParts, readout: FittedReadout) -> None:
+    """Add ``uncertainty``: a number, or (batch,) where a network states its own of each trial."""
+    network = readout.map if isinstance(readout.map, Network) and readout.claims else None
+    if network is None or network.spread is None:
+        # Never zero over zero: the smallest normal number stands for "nothing is unknown and nothing was said".
+        graph.constant("uncertainty", max(readout.uncertainty, float(np.finfo(np.float32).tiny)))
+        return
+    graph.constant("spread_weights", network.spread.weights)
+    graph.constant("spread_bias", network.spread.bias)
+    for name, bound in zip(("least_log", "most_log"), LOG_VARIANCES, strict=True):
+        graph.constant(name, np.float32(bound))
+    hidden = _active(len(network.layers) - 1)
+    logs = graph.node("Gemm", [hidden, "spread_weights", "spread_bias"], "log_variance")
+    variance = graph.node(
+        "Exp", [graph.node("Clip", [logs, "least_log", "most_log"], "some_log")], "variance"
+    )
+    graph.node("ReduceSum", [variance, "features"], "uncertainty", keepdims=0)
+
+
 def _sized(graph: GraphParts, name: str, size: LatentSize, d: int) -> None:
     """Add what is done to the latent's length; the result is ``latent``."""
     if size.kind == "rescale":
@@ -174,6 +192,11 @@ def _sized(graph: GraphParts, name: str, size: LatentSize, d: int) -> None:
         graph.node("Clip", [name, "low", "high"], "latent")
     else:
         graph.node("Identity", [name], "latent")
+
+
+def _active(number: int) -> str:
+    """Return the name of what a network's layer of that number reads."""
+    return f"active{number}"
 
 
 def _body(graph: GraphParts, mapping: Map, name: str) -> str:
@@ -208,7 +231,7 @@ def _body(graph: GraphParts, mapping: Map, name: str) -> str:
         name = graph.node("Gemm", [name, "front_weights", "front_offset"], "front")
     for number, (weights, bias) in enumerate(mapping.layers):
         if number:
-            name = graph.node("Relu", [name], f"active{number}")
+            name = graph.node("Relu", [name], _active(number))
         graph.constant(f"weights{number}", weights)
         graph.constant(f"bias{number}", bias)
         last = number == len(mapping.layers) - 1

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
 from models.checks import as_matrix, check_columns
-from models.readouts.maps import Map
+from models.readouts.maps import Map, Network
 from models.readouts.novelty import Novelty
 from models.readouts.scaling import Array, Standard
 
@@ -28,15 +28,18 @@ class Posterior:
     mean : (n, d) float64
     covariance : (d, d) float64
         The same for every trial: in a linear-Gaussian model it depends on the noise, not on what was measured.
+    variance : (n, d) float64, optional
+        Of each latent in each trial, by a readout that states it; the covariance is then what trials have on average.
     """
 
     mean: Floats
     covariance: Floats
+    variance: Floats | None = None
 
     @property
     def sd(self) -> Floats:
-        """Standard deviation of each latent: (d,)."""
-        return np.sqrt(np.diag(self.covariance))
+        """Standard deviation of each latent: (d,), or (n, d) where each trial has its own."""
+        return np.sqrt(np.diag(self.covariance) if self.variance is None else self.variance)
 
     def interval(self, level: float) -> tuple[Floats, Floats]:
         """Return the lower and upper ends of the central intervals that hold `level` of the belief: two (n, d)."""
@@ -77,7 +80,8 @@ class FittedReadout:
     held_out : HeldOutLatents, optional
         Of training trials; None where a readout does not hold any out.
     uncertainty : float
-        The trace of the covariance; infinite where nothing is claimed, so that the confidence is 0.
+        The trace of the covariance; infinite where nothing is claimed, so that the confidence is 0. A map that states
+        its own variance (`models.readouts.maps.LogVariance`) has another in each trial.
     """
 
     voxels: Standard
@@ -101,9 +105,7 @@ class FittedReadout:
         DataError
             If these are voxels of another subject or mask, or not finite.
         """
-        matrix = as_matrix(brain, "brain data", "voxels")
-        check_columns(matrix, len(self.voxels.mean), "brain data", "voxels")
-        return self.map(self.voxels.forward(matrix))
+        return self.map(self._standardised(brain))
 
     def predict(self, brain: ArrayLike) -> Floats:
         """Return latents: (n, voxels) to (n, d); raises as `standard` does."""
@@ -112,11 +114,15 @@ class FittedReadout:
     def posterior(self, brain: ArrayLike) -> Posterior:
         """Return latents with their covariance; raises as `standard` does."""
         scale = self.latents.scale
-        return Posterior(self.predict(brain), self.covariance * scale[:, None] * scale)
+        own = self._own_variance(self._standardised(brain))
+        own = None if own is None else own * scale**2
+        return Posterior(self.predict(brain), self.covariance * scale[:, None] * scale, own)
 
     def confidence(self, brain: ArrayLike) -> Floats:
         """Return the expected cosine with the truth, about the latents' mean: (n,) from 0 to 1; 0 of unlike trials."""
-        confidence = expected_cosine(self.standard(brain), self.uncertainty)
+        own = self._own_variance(self._standardised(brain)) if self.claims else None
+        uncertainty = self.uncertainty if own is None else own.sum(axis=1)
+        confidence = expected_cosine(self.standard(brain), uncertainty)
         return confidence if self.novelty is None else np.where(self.unlike(brain), 0.0, confidence)
 
     def unlike(self, brain: ArrayLike) -> NDArray[np.bool_]:
@@ -127,11 +133,20 @@ class FittedReadout:
         DataError
             As `standard`.
         """
+        standard = self._standardised(brain)
+        if self.novelty is None:
+            return np.zeros(len(standard), bool)
+        return np.asarray(self.novelty(standard) > 1.0)
+
+    def _standardised(self, brain: ArrayLike) -> Array:
+        """Return checked brain data in units of their own deviation: (n, voxels) to the same."""
         matrix = as_matrix(brain, "brain data", "voxels")
         check_columns(matrix, len(self.voxels.mean), "brain data", "voxels")
-        if self.novelty is None:
-            return np.zeros(len(matrix), bool)
-        return np.asarray(self.novelty(self.voxels.forward(matrix)) > 1.0)
+        return self.voxels.forward(matrix)
+
+    def _own_variance(self, standard: Array) -> Floats | None:
+        """Return the variance that the map states: (n, voxels) to (n, d), in standard units; None where it does not."""
+        return self.map.variance(standard) if isinstance(self.map, Network) else None
 
 
 def spread(errors: Array) -> Floats:
@@ -140,7 +155,7 @@ def spread(errors: Array) -> Floats:
     return covariance
 
 
-def expected_cosine(mean: Array, uncertainty: float) -> Floats:
+def expected_cosine(mean: Array, uncertainty: float | Floats) -> Floats:
     r"""Return the cosine that a prediction is expected to have with the truth, :math:`z \sim N(m, C)`.
 
     .. math:: E[\cos(m, z)] \approx \frac{\|m\|}{\sqrt{\|m\|^2 + \operatorname{tr} C}}
@@ -152,9 +167,7 @@ def expected_cosine(mean: Array, uncertainty: float) -> Floats:
     ----------
     mean : (n, d)
         In units of the latents' own deviation, from their mean.
-    novelty : Novelty, optional
-        How far a trial lies outside those of training; without it no trial is looked at.
-    uncertainty : float
+    uncertainty : float or (n,)
         The trace of C in the same units.
 
     Examples

@@ -14,6 +14,9 @@ from models.readouts.scaling import Array
 
 Floats = NDArray[np.float64]
 
+#: Between which the log of a standard latent's variance is kept: no data reach them, only overflow would.
+LOG_VARIANCES = (-9.0, 5.0)
+
 
 class Map(Protocol):
     """A Map turns standardised voxels into standardised latents."""
@@ -81,6 +84,29 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LogVariance:
+    """A LogVariance is a second head of a network: how uncertain each latent of each trial is.
+
+    Attributes
+    ----------
+    weights, bias : (hidden, d), (d,) float32
+        From the last hidden layer to the log of each latent's variance, in standard units.
+    """
+
+    weights: Array
+    bias: Array
+
+    def __call__(self, hidden: Array) -> Floats:
+        """Return variances: (n, hidden) to (n, d), within bounds that no latent of training comes near."""
+        logs = np.clip(hidden @ self.weights + self.bias, *LOG_VARIANCES)
+        return np.exp(logs.astype(np.float64))
+
+    def scaled(self, factor: Floats) -> "LogVariance":
+        """Return it for variances so many times as large: (d,)."""
+        return LogVariance(self.weights, (self.bias + np.log(factor)).astype(self.bias.dtype))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Network:
     """A Network is dense layers with ReLU between them, and maybe an affine map before them.
 
@@ -90,20 +116,32 @@ class Network:
         Each (inputs, outputs) and (outputs,) float32.
     front : Affine, optional
         From voxels to what the layers read, where that is far less.
+    spread : LogVariance, optional
+        What the network says of its own uncertainty, where it does; it reads the last of at least one hidden layer.
     """
 
     layers: list[tuple[Array, Array]]
     front: Affine | None = None
+    spread: LogVariance | None = None
 
     def __call__(self, voxels: Array) -> Array:
         """Read: (n, voxels) to (n, d)."""
+        weights, bias = self.layers[-1]
+        return self._before_last(voxels) @ weights + bias
+
+    def variance(self, voxels: Array) -> Floats | None:
+        """Return the variance that the network states of each latent: (n, voxels) to (n, d); None where it does not."""
+        return None if self.spread is None else self.spread(self._before_last(voxels))
+
+    def _before_last(self, voxels: Array) -> Array:
+        """Return what the last layer reads."""
         out = voxels if self.front is None else self.front(voxels)
-        for number, (weights, bias) in enumerate(self.layers):
-            out = (np.maximum(out, 0) if number else out) @ weights + bias
+        for weights, bias in self.layers[:-1]:
+            out = np.maximum(out @ weights + bias, 0)
         return out
 
     def shrunk(self, gain: float, centre: Floats) -> "Network":
         """Return the map whose answers lie `gain` times as far from `centre`."""
         *hidden, (weights, bias) = self.layers
         last = weights * np.float32(gain), (centre + gain * (bias - centre)).astype(bias.dtype)
-        return Network([*hidden, last], self.front)
+        return Network([*hidden, last], self.front, self.spread)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bci.errors import DataError
 from models.readouts.collapse import Collapse, diagnose
 from models.readouts.fitted import FittedReadout, HeldOutLatents, spread
 from models.readouts.maps import Map
@@ -81,6 +82,13 @@ class Recalibration:
         factor = np.minimum(missed / own, _INEXACT)
         excess = np.maximum(missed - factor * own, 0.0)
         return cls(centre, gain, covariance, factor, excess, diagnose(z, p), truth, centre + gain * p)
+
+    @property
+    def missed(self) -> Array:
+        """Errors of the held-out trials that are left after the gain: (n, d)."""
+        if self.truth is None or self.answers is None:
+            raise DataError("expected a recalibration that compared trials, came one that corrects nothing.")
+        return self.truth - self.answers
 
     @classmethod
     def none(cls, latents: Array) -> "Recalibration":

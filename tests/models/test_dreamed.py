@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from models.readouts.dreamed_network import DreamedNetwork
 from models.readouts.export import export_readout
 from models.readouts.family import build_readout
 from models.readouts.fitted import FittedReadout
+from models.readouts.maps import Network
 from models.readouts.scaling import Standard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,9 +124,10 @@ def test_a_network_of_answers_is_exported_as_one_of_voxels(
     schedule = DreamSchedule(hidden=32, steps=120, batch=64, tuning=9)
     real = trials.real(x[:N]), (y[:N] - trials.mean).astype(np.float32)
     last = "network, 120 steps and 9 on real trials"
-    ((name, layers),) = networks(trials, *real, schedule, 0, only=last)
+    ((name, layers, spread),) = networks(trials, *real, schedule, 0, only=last)
     assert name == last
-    network = FittedReadout(voxels, scale, trials.network(layers), np.eye(y.shape[1]))
+    halved = spread.scaled(np.full(y.shape[1], 0.5))
+    network = FittedReadout(voxels, scale, trials.network(layers, halved), np.eye(y.shape[1]))
     # What reads answers and what reads voxels say the same.
     hidden = trials.real(x[N:])
     for number, (weights, bias) in enumerate(layers):
@@ -132,9 +135,40 @@ def test_a_network_of_answers_is_exported_as_one_of_voxels(
     np.testing.assert_allclose(network.standard(brain[N:]), hidden + trials.mean, atol=1e-4)
     test = brain[N:].astype(np.float32)
     session = InferenceSession(export_readout(network, batch=len(test)))
-    (read,) = session.run(["latent"], {"brain": test})
+    read, sure = session.run(["latent", "confidence"], {"brain": test})
     np.testing.assert_allclose(read, network.predict(test), atol=1e-5)
+    # How sure it is comes of the variance that it states of each trial, in the graph as in the readout.
+    np.testing.assert_allclose(sure, network.confidence(test), atol=1e-5)
+    of_all = FittedReadout(voxels, scale, trials.network(layers), np.eye(y.shape[1])).confidence(test)
+    assert np.abs(sure - of_all).max() > 0.01
     assert cosine(latents[N:], read).mean() > 0.1
+
+
+def test_a_network_states_the_variance_that_each_trial_leaves() -> None:
+    pytest.importorskip("torch", reason="networks need the extra train")
+    from models.readouts.dream_training import networks
+
+    # An answer that saturates tells much of small latents and little of large ones.
+    random = np.random.default_rng(4)
+    latents = random.standard_normal((4000, 1)).astype(np.float32)
+    trials = DreamedTrials(
+        MagicMock(WhiteEncoding), 5 * np.tanh(2 * latents), latents, np.zeros(1), np.zeros(1)
+    )
+    schedule = DreamSchedule(hidden=32, steps=600, batch=128, learning_rate=1e-2, tuning=0, checks=1)
+    nothing = np.zeros((0, 1), np.float32)
+    ((_, layers, spread),) = networks(trials, nothing, nothing, schedule, 0)
+    network = Network(layers, spread=spread)
+    answers = np.array([[-5.5], [0.0], [2.0], [5.5]], np.float32)
+    stated = network.variance(answers)
+    assert stated is not None
+    z = np.linspace(-5, 5, 4001)
+    belief = np.exp(-(z**2) / 2 - (answers - 5 * np.tanh(2 * z)) ** 2 / 2)
+    belief /= belief.sum(axis=1, keepdims=True)
+    mean = belief @ z
+    variance = belief @ z**2 - mean**2
+    assert variance[0] > 10 * variance[1]
+    np.testing.assert_allclose(network(answers)[:, 0], mean, atol=0.15)
+    np.testing.assert_allclose(stated[:, 0], variance, rtol=0.6)
 
 
 def test_pictures_are_identified_by_their_likelihood(
