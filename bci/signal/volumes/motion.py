@@ -205,7 +205,7 @@ class Reslicer:
         bad : (x, y, z) bool, optional
             Voxels that must not be trusted; what lies beside one is not trusted either.
         """
-        places = moved(moved(self._points, motion), self._to_voxels).T
+        places = moved(self._points, self._to_voxels @ motion).T
         flags = ~inside(places, volume.shape, -0.5)
         if bad is not None and bad.any():
             flags |= sampled(bad.astype(np.float32), places) > 0.0

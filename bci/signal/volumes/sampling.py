@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError
+from bci.signal.volumes.cubic import gathered
 
 VolumeArray = NDArray[np.floating]
 Places = NDArray[np.float64]
@@ -82,9 +83,11 @@ def sampled(volume: VolumeArray, places: Places, interpolation: str = "linear") 
 
     check_interpolation(interpolation)
     order = INTERPOLATIONS[interpolation]
-    values: NDArray[np.float32] = np.empty(places.shape[1], np.float32)
     source = np.ascontiguousarray(volume, np.float32)
     if order > 1:
         source = ndimage.spline_filter(source, order, np.float32, mode="nearest")
+    if order == 3:
+        return gathered(source, places)
+    values: NDArray[np.float32] = np.empty(places.shape[1], np.float32)
     ndimage.map_coordinates(source, places, values, order, mode="nearest", prefilter=False)
     return values

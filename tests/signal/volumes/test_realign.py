@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from bci.errors import ConfigError, DataError
 from bci.signal.pipeline import Pipeline
@@ -146,6 +147,10 @@ def test_splines_meet_the_voxels_and_a_smoothed_point_has_the_stated_width() -> 
         assert np.allclose(sampled(volume, places, kind), volume.ravel(), atol=1e-3)
     with pytest.raises(ConfigError, match="linear, quadratic, cubic, came 'sinc'"):
         sampled(volume, places, "sinc")
+    anywhere = np.random.default_rng(1).uniform(-4.0, 10.0, (3, 3000))
+    coefficients = ndimage.spline_filter(volume.astype("f4"), 3, np.float32, mode="nearest")
+    expected = ndimage.map_coordinates(coefficients, anywhere, order=3, mode="nearest", prefilter=False)
+    assert np.allclose(sampled(volume, anywhere, "cubic"), expected, atol=1e-5)
     point = np.zeros((41, 41, 41), "f4")
     point[20, 20, 20] = 1.0
     soft = smoothed(point, 8.0, np.array([1.0, 2.0, 4.0]))
