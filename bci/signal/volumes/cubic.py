@@ -1,9 +1,8 @@
 """Values of a cubic spline between the voxels of a volume, gathered tap by tap: half the time of map_coordinates.
 
 A value is the sum of 4 × 4 × 4 coefficients, each weighted by a cubic B-spline of its distance along each axis
-(Thévenaz, Blu and Unser 2000, IEEE Trans Med Imaging 19:739). All values take the same tap at once, so that each step is
-one pass over contiguous memory; blocks of places keep these passes within the cache. A value does not depend on its
-block.
+(Thévenaz, Blu and Unser 2000, IEEE Trans Med Imaging 19:739). All values take the same tap at once: each step is one
+pass over contiguous memory, and blocks of places keep it within the cache. A value does not depend on its block.
 """
 
 import numpy as np
