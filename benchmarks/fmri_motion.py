@@ -16,7 +16,7 @@ what else runs on a machine does not count; those of the clock stand in the last
 
 ::
 
-    OMP_NUM_THREADS=1 python -m benchmarks.fmri_motion [--series FOLDER ...] [--trials N] [--json]
+    OMP_NUM_THREADS=1 python -m benchmarks.fmri_motion [--series FOLDER ...] [--reference N] [--trials N] [--json]
 """
 
 import argparse
@@ -121,7 +121,7 @@ def dimmed(name: str, reference: Array, affine: Array, gain: float, rng: np.rand
         moved_volume = still.volume(motion, numbers)
         return np.asarray(gain * moved_volume + numbers.normal(0, sd, moved_volume.shape), np.float32)
 
-    return Task(f"{name}, first volume, moved, × {gain:.2f}", still.reference, still.affine, volume)
+    return Task(f"{name}, reference, moved, × {gain:.2f}", still.reference, still.affine, volume)
 
 
 def likeness(volume: Array, motion: Array, reference: Array, affine: Array, mask: NDArray[np.bool_]) -> float:
@@ -200,14 +200,17 @@ class Agreement:
     gain: float = 1.0
 
 
-def agree(name: str, series: Array, affine: Array) -> Agreement:
-    """Let both contenders follow a real series against its first volume."""
-    ours = Realigner(series[0], affine)
-    mask = brain(series[0], voxel_sizes_mm(affine))
+def agree(name: str, series: Array, affine: Array, reference: int) -> Agreement:
+    """Let both contenders follow a real series against one of its volumes."""
+    still = series[reference]
+    ours = Realigner(still, affine)
+    mask = brain(still, voxel_sizes_mm(affine))
     points = moved(np.argwhere(mask).astype(float), affine)
-    theirs = SitkRealigner(series[0], affine, mask, ours.centre)
+    theirs = SitkRealigner(still, affine, mask, ours.centre)
     out, gains = Agreement(name), []
-    for place, volume in enumerate(series[1:], 1):
+    for place, volume in enumerate(series):
+        if place == reference:
+            continue
         found, took = timed(lambda v=volume: ours(v))
         out.ms.append(took[0])
         if found.fault:
@@ -215,13 +218,13 @@ def agree(name: str, series: Array, affine: Array) -> Agreement:
             continue
         peer, peer_took = timed(lambda v=volume: theirs(v))
         out.peer_ms.append(peer_took[0])
-        gains.append(float(volume[mask].mean() / series[0][mask].mean()))
+        gains.append(float(volume[mask].mean() / still[mask].mean()))
         even = theirs(volume / gains[-1])
         out.apart.append(float(np.median(displacement(points, found.matrix, peer))))
         out.apart_even.append(float(np.median(displacement(points, found.matrix, even))))
         motions = {"not moved": np.eye(4), "ours": found.matrix, "SimpleITK": peer, "SimpleITK, even": even}
         for which, motion in motions.items():
-            value = likeness(volume, motion, series[0], affine, mask)
+            value = likeness(volume, motion, still, affine, mask)
             out.likeness.setdefault(which, []).append(value)
     out.gain = float(np.median(gains))
     return out
@@ -273,6 +276,12 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--series", type=Path, nargs="*", default=[], help="folders of real series")
+    options.add_argument(
+        "--reference",
+        type=int,
+        default=0,
+        help="place of the volume that those of a real series are compared with",
+    )
     options.add_argument("--trials", type=int, default=40)
     options.add_argument("--json", action="store_true", help="only the last line")
     chosen = options.parse_args(words)
@@ -280,11 +289,11 @@ def main(words: Sequence[str] | None = None) -> None:
     facts = machine_facts(("scipy", "SimpleITK"))
     real = {folder.name: read_series(folder) for folder in chosen.series}
     with threadpool_limits(1):
-        agreements = [agree(name, *found) for name, found in real.items()]
+        agreements = [agree(name, *found, chosen.reference) for name, found in real.items()]
         still = [a.name for a in agreements if not a.refused]
         tasks = [simulated(rng), *[resampled(name, *real[name], rng) for name in still]]
         tasks += [
-            dimmed(a.name, real[a.name][0][0], real[a.name][1], a.gain, rng)
+            dimmed(a.name, real[a.name][0][chosen.reference], real[a.name][1], a.gain, rng)
             for a in agreements
             if abs(a.gain - 1.0) > UNEVEN
         ]
