@@ -5,8 +5,8 @@
     python -m benchmarks.fmri_repeats [--bundle models/bundles/fmri-hyper]
 
 The held-out session of the bundle is shown again, and each trial is read as the mean of its picture's epochs so far, as
-a session with ``[decoder] repeats = "mean"`` reads it. Beside it stands the mean of what was read of the same trials one
-by one. Chance is that of exchanging whole pictures.
+a session with ``[decoder] repeats = "mean"`` reads it. Beside it stands the mean of what was read of the same trials,
+one by one. Chance is that of exchanging whole pictures.
 """
 
 import argparse
