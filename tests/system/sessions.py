@@ -1,5 +1,6 @@
 """Sessions: how system tests run the real command and read what it left."""
 
+import atexit
 import os
 import re
 import signal
@@ -18,8 +19,8 @@ PATIENT_SCREEN = "fresh_for = 4\ndata_age_limit = 4\nheartbeat_limit = 4"
 
 
 def start(*words: object) -> subprocess.Popen[str]:
-    """Start `bci` as a person would, in a process group of its own."""
-    return subprocess.Popen(
+    """Start `bci` as a person would, in a process group of its own, of which nothing is left when tests end."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "bci", *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -27,6 +28,14 @@ def start(*words: object) -> subprocess.Popen[str]:
         start_new_session=True,
         env=os.environ | COLUMNS,
     )
+    atexit.register(_end, process)
+    return process
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def finish(process: subprocess.Popen[str]) -> Done:
