@@ -36,7 +36,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "scanner": ("samples",),
     "acquire": (
         *("samples", "lost", "markers", "uncertain", "gone", "doubles", "mistimed"),
-        *("slices_stated_ms", "slices_held_ms"),
+        *("slices_stated_ms", "slices_held_ms", "first_due_ms"),
     ),
     "decode": (
         *("samples", "lost", "windows", "reconstructions", "skipped", "invalid", "masked"),
@@ -69,7 +69,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
 #: Those of them that say what is so now; all others only grow.
 GAUGES = frozenset(
     {
-        *("slices_stated_ms", "slices_held_ms"),
+        *("slices_stated_ms", "slices_held_ms", "first_due_ms"),
         *("gone", "doubles", "mistimed", "masked", "unmeasured", "head", "neutral", "stage", "planned"),
         *("open", "waiting", "refuses_ms", "slow_ms", "free_mb", "left_s", "implausible", "connected"),
     }

@@ -12,6 +12,7 @@ from bci.io.lsl.discovery import WAIT
 from bci.io.lsl.irregular import IrregularSource
 from bci.io.lsl.markers import MarkerSource
 from bci.io.lsl.source import LslSource
+from bci.live.first_volume import FirstVolume
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
 from bci.memory.ring import Ring
@@ -161,6 +162,7 @@ def _acquire(
         source.go_on(row, GOES_ON_S)
     owes: float | None = None
     began = clock.now()
+    awaited = FirstVolume(program, source) if isinstance(source, LslSource) else None
     going = True
     while going:
         going = program.tick()
@@ -181,9 +183,13 @@ def _acquire(
         if source is not None:
             row["gone"], row["doubles"] = source.gone, source.doubles
             row["mistimed"] = source.mistimed
-            # The first samples need a moment: until they are late nothing is wrong.
-            if owes is None and (source.received or clock.now() - began > source.data_age_limit):
-                owes = row["data_limit"] = source.data_age_limit
+            if owes is None:
+                if awaited is not None:
+                    awaited.look()
+                # The first samples need a moment: until they are late nothing is wrong.
+                due = began if awaited is None else awaited.due
+                if source.received or clock.now() - due > source.data_age_limit:
+                    owes = row["data_limit"] = source.data_age_limit
         for received, ring in markers:
             if received.pull_into(ring):
                 row["markers"] = sum(ring.count for _, ring in markers)

@@ -229,6 +229,16 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
             age=0.0 if math.isinf(silence) else silence,
             over=f"data again{of}",
         )
+    if due_ms := _shows(row, "first_due_ms"):
+        when = _due(due_ms, now)
+        yield Alarm(
+            f"first {name}",
+            f"first volume{whose} {when}",
+            f"The first volume{of} is under way: {when}. Nothing is wrong.",
+            "Wait. Where it does not come in time, that is said.",
+            urgent=False,
+            over=f"the first volume{of} is awaited no longer",
+        )
     if _shows(row, "mistimed"):
         yield Alarm(
             f"mistimed {name}",
@@ -276,6 +286,14 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
             "Close one of the two.",
             over=f"one source{of} alone",
         )
+
+
+def _due(due_ms: int, now: float) -> str:
+    """Return when a first volume is due, from `acquire`'s counter ``first_due_ms`` (`bci.live.first_volume`)."""
+    if due_ms < 0:
+        return "due a TR after the scanner begins"
+    left = due_ms / 1e3 - now
+    return f"due in {lasted(left)}" if left > 0 else f"was due {lasted(-left)} ago"
 
 
 def _of_decoder(which: str, name: str, row: Any) -> Iterator[Alarm]:

@@ -111,6 +111,8 @@ class LslSource(Closing):
         Marks written, by kind.
     data_age_limit : float
         Seconds without a sample after which it counts as stalled.
+    excused : float
+        Until when its silence is no stall, session seconds; set where it is known when the first sample is due.
     gone : bool
         Whether its outlet is lost and not found again yet.
     stamping : Stamping
@@ -169,6 +171,7 @@ class LslSource(Closing):
 
         self.received = self.lost = self.duplicates = self.doubles = 0
         self.newest = math.nan
+        self.excused = -math.inf
         self.first_held = 0.0
         self._marking = Marking(self.info.source_id, clock)
         self.marked, self._mark = self._marking.marked, self._marking.write
@@ -282,7 +285,7 @@ class LslSource(Closing):
             # Samples that came sooner than their rate allows were there already, and more may be.
             self._behind = now - self._heard < 0.5 * n * self._stamps.period
             self.newest = self._heard = now
-        elif not self._stalled and now - self._heard > self.data_age_limit:
+        elif not self._stalled and now - max(self._heard, self.excused) > self.data_age_limit:
             self._stalled = True
             self._mark(stream, MarkKind.STALLED, value=now - self._heard, time=now)
         if lost:
