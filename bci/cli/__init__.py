@@ -7,6 +7,10 @@ With ``--json`` the last line of standard output is one JSON object; everything 
 
 import errno
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bci.cli.interrupts import Interrupts
 
 #: Status of a command that Ctrl-C ended: 128 and the signal's number, as shells have it.
 INTERRUPTED = 130
@@ -17,16 +21,17 @@ def main() -> None:
     # A first import takes a second, and Ctrl-C may come at any moment of it.
     try:
         from bci.cli.foreign_lines import held_back
+        from bci.cli.interrupts import redelivered
         from bci.cli.pane import write_plainer
 
         write_plainer()
-        with held_back():
-            _run()
+        with redelivered() as interrupts, held_back():
+            _run(interrupts)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def _run() -> None:
+def _run(interrupts: "Interrupts") -> None:
     from bci.cli.app import app
     from bci.cli.output import current, use
     from bci.errors import BciError, ConfigError, DiskError
@@ -35,6 +40,7 @@ def _run() -> None:
     try:
         app()
     except BciError as error:
+        interrupts.end()  # what failed after one was dropped failed because of it
         current().fail(error)
         sys.exit(2)
     except OSError as error:
