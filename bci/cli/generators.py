@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bci.cli.given import find_network
 from bci.cli.needing import needing
 from bci.cli.output import use
 from bci.cli.run import Json
@@ -64,6 +65,7 @@ def import_generator(
     reading.png with red and blue as read and exchanged, for no number tells their order. Needs the `train` extra.
     """
     output = use(json)
+    file = find_network(file, "bci import-generator")
     with needing("train", "importing a generator"):
         from models.generators.imported import importing
         from models.generators.imported.reading import Asked

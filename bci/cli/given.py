@@ -34,6 +34,9 @@ LAST, _FOLDERS = "last", ("sessions", "recordings")
 SETTINGS = (SESSION_FILE, TRAINING_FILE, CALIBRATION_FILE, COMPARISON_FILE, CLUSTER_FILE, RECORD_FILE)
 _SETTINGS = frozenset(SETTINGS)
 
+#: Suffixes of a network's graph or weights.
+_NETWORKS = (".onnx", ".safetensors")
+
 #: How the name of a session's folder begins: date and time.
 _STAMP = re.compile(r"\d{8}-\d{6}-")
 
@@ -85,6 +88,29 @@ def find_run(path: Path, verb: str, *others: Kind) -> Path:
     raise ConfigError(
         f"{path} is {what_is(place)}. `{verb}` takes a run of volumes: DICOM or NIfTI files in a folder, or one."
     )
+
+
+def find_network(path: Path, verb: str) -> Path:
+    """Return where a file of a network is, a graph in ONNX or weights in safetensors; by its name, else its beginning.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it is of another kind; the message says of which, and what takes that.
+    """
+    if path.is_file() and (path.suffix.casefold() in _NETWORKS or _begins_as_onnx(path)):
+        return path
+    raise ConfigError(
+        f"{path} is {what_is(path)}. `{verb}` takes an ONNX file, or weights in safetensors with --architecture."
+    )
+
+
+def _begins_as_onnx(path: Path) -> bool:
+    """Whether a file of no known kind begins as ONNX does: with the number of its version."""
+    if kind_of(path) is not None:
+        return False
+    with path.open("rb") as file:
+        return file.read(1) == b"\x08"
 
 
 def _may_be(path: Path, kinds: tuple[Kind, ...]) -> bool:

@@ -243,6 +243,33 @@ def test_a_verb_on_volumes_says_what_another_kind_of_thing_is(
         )
 
 
+def test_importing_a_generator_says_what_another_kind_of_thing_is(
+    things: dict[Path, Kind], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    expected = {path: kind.wanted_by for path, kind in things.items() if path.suffix != ".onnx"}
+    beginnings = {
+        "seen.png": (b"\x89PNG\r\n\x1a\n", "is a picture."),
+        "notes.txt": ("a word, é".encode() * 60, "is a file of text."),
+        "stylegan.pkl": (b"\x80\x03ctorch", "is a pickle, which is a program"),
+        "net.pth": (b"PK\x03\x04archive/data.pkl", "is an archive (zip, NumPy or PyTorch)."),
+        "net.h5": (b"\x89HDF\r\n", "is an HDF5 file"),
+        "nothing": (b"", "is an empty file."),
+        "noise": (b"\x00\xff\x00", "is a file of no known kind."),
+    }
+    for name, (beginning, words) in beginnings.items():
+        (tmp_path / name).write_bytes(beginning)
+        expected[tmp_path / name] = words
+    expected[tmp_path / "seen.pmg"] = "did you mean 'seen.png'?"
+    for path, words in expected.items():
+        done = call("import-generator", path, "--out", "new", "--json")
+        assert done.status == 2, (path, done.words)
+        assert words in done.result["message"], done.words
+        assert "`bci import-generator` takes an ONNX file" in done.result["message"]
+    assert not list(Path().iterdir())
+
+
 @pytest.mark.parametrize("verb", ["latency", "verify", "reproduce", "evaluate", "quality"])
 def test_every_verb_on_sessions_takes_last(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

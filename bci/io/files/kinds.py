@@ -132,6 +132,20 @@ _SUFFIXES = frozenset(
 #: Names of files of volumes; in a folder of a run, those of DICOM too.
 _VOLUMES, _DICOM = (".nii", ".nii.gz"), (".dcm", ".ima", ".IMA")
 _PICTURES = frozenset(".bmp .jpeg .jpg .png .tif .tiff .webp".split())
+#: How files begin that are given by mistake, and what they are.
+_BEGINNINGS = (
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"%PDF", "a PDF file"),
+    (b"\x89HDF", "an HDF5 file (of Keras, MATLAB or EEGLAB)"),
+    (b"PK\x03\x04", "an archive (zip, NumPy or PyTorch)"),
+    (b"\x1f\x8b", "an archive (gzip)"),
+    (b"\x80\x02", "a pickle, which is a program: none is opened here"),
+    (b"\x80\x03", "a pickle, which is a program: none is opened here"),
+    (b"\x80\x04", "a pickle, which is a program: none is opened here"),
+    (b"\x80\x05", "a pickle, which is a program: none is opened here"),
+)
 _SECTION = re.compile(r"\[\[?\s*([A-Za-z0-9_-]+)")
 _KEY = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(.*)")
 
@@ -181,10 +195,33 @@ def what_is(path: Path) -> str:
     if kind is None and path.is_dir():
         return "a folder of no known kind (without bundle.json, generator.json, config.json and their like)"
     if kind is None:
-        return "a file of no known kind" if path.is_file() else "neither a file nor a folder"
+        return _by_its_beginning(path) if path.is_file() else "neither a file nor a folder"
     if path.is_file() and kind in FOLDERS:
         return f"a file of {kind.called} (name the folder: {kind.wanted_by})"
     return f"{kind.called} ({kind.wanted_by})"
+
+
+def _by_its_beginning(path: Path) -> str:
+    """Return in words what a file is that this project has no kind for, by its first bytes."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError:
+        return "a file that cannot be read"
+    for beginning, words in _BEGINNINGS:
+        if head.startswith(beginning):
+            return words
+    try:
+        text = head.decode("utf-8") if head else ""
+    except UnicodeDecodeError as error:
+        text = "" if error.start < len(head) - 3 else head[: error.start].decode("utf-8")
+    return (
+        "a file of text"
+        if text and "\0" not in text
+        else "a file of no known kind"
+        if head
+        else "an empty file"
+    )
 
 
 def _neighbours(path: Path) -> list[str]:
