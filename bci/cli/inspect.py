@@ -8,7 +8,7 @@ import typer
 from bci.cli.given import SETTINGS, find_given
 from bci.cli.output import styled, use
 from bci.cli.run import Json
-from bci.cli.words import latency_rows
+from bci.cli.words import say_latency
 from bci.io.files.kinds import BUNDLE, SESSION, SESSION_FILE, kind_of
 
 
@@ -232,8 +232,7 @@ def latency(
     if collects:
         output.say("This session collects: nothing was decoded, so no stage of decoding took any time.")
     else:
-        output.table("Milliseconds per stage", *latency_rows(table))
-        output.explain("p50 flip")
+        say_latency(output, table, "p50 flip")
     volume = acquisition(session)
     if volume:
         output.say(
@@ -253,7 +252,7 @@ def latency(
             f"p99 {waited['p99'] / 1e3:.3g} s, {waited['n']} epochs. It is the response's own time and the bundle's "
             "choice of epoch; no stage holds it and nothing is subtracted."
         )
-    picture = None if collects else session / "latency.png"
+    picture = None if collects or not any(stage["n"] for stage in table.values()) else session / "latency.png"
     if picture is not None:
         latency_picture(session, picture)
         output.say(f"picture: {picture}")

@@ -11,7 +11,7 @@ import numpy as np
 from bci.cli.output import Output, styled
 from bci.cli.planted_states import STATES, planted_states
 from bci.cli.session_score import say_score, score_session
-from bci.cli.words import latency_rows
+from bci.cli.words import say_latency
 from bci.config.session import SessionConfig
 from bci.config.sources import InSilicoSettings
 from bci.decoder.bundle import Bundle
@@ -61,8 +61,7 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
     output.say(counted)
     output.explain(counted)
     if not recorded.collects:
-        output.table("Milliseconds per stage", *latency_rows(summary["latency_ms"]))
-        output.explain("p50")
+        say_latency(output, summary["latency_ms"], "p50")
     planted = compare_with_planted(config, folder)
     if planted:
         output.table(

@@ -3,6 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bci.cli.output import Output
 
 #: What each word means that a line or a table uses without saying it.
 WORDS: Mapping[str, str] = MappingProxyType(
@@ -31,19 +35,25 @@ def words_in(text: str, known: Iterable[str] = ()) -> dict[str, str]:
     }
 
 
-def latency_rows(
-    table: Mapping[str, Mapping[str, float]],
-) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-    """Return the columns and rows of a latency table, each stage with what it is.
+def say_latency(output: "Output", table: Mapping[str, Mapping[str, float]], explained: str) -> None:
+    """Print a latency table, each stage with what it is; where nothing has a time, a sentence in its place.
 
     Parameters
     ----------
+    output : Output
+        Where to.
     table : mapping
         As `bci.session.latency.latency_table` returns it.
+    explained : str
+        The words of it that are explained below.
     """
     from bci.session.latency import STAGES
 
+    if not any(stage["n"] for stage in table.values()):
+        output.say("No valid reconstruction was made, so no stage has a latency.")
+        return
     rows = [
         (name, STAGES[name], *(p[key] for key in ("p50", "p95", "p99", "n"))) for name, p in table.items()
     ]
-    return ("stage", "from … to", "p50", "p95", "p99", "n"), rows
+    output.table("Milliseconds per stage", ("stage", "from … to", "p50", "p95", "p99", "n"), rows)
+    output.explain(explained)

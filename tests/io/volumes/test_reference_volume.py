@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from planted_region import AFFINE, CENTRE, RADIUS, SHAPE, SPHERE, volumes, write_run
 
-from bci.errors import ConfigError
+from bci.errors import ConfigError, DiskError
 from bci.io.files.run import load_run
 from bci.signal.volumes.rigid import grid_points, matrix_of, moved
 from bci.sim.scanner.head import head_affine, head_volume
@@ -149,3 +149,20 @@ def test_a_region_follows_the_head_it_was_drawn_on_and_a_mirrored_one_is_refused
     both = (masks["it"] & masks["region"]).sum() / (masks["it"] | masks["region"]).sum()
     assert both > 0.7
     assert facts["left"]["it"] == facts["voxels"]["it"] > 0
+
+
+def test_a_full_disk_leaves_no_file_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+
+    def full_at_the_second(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+
+    run = write_run(tmp_path / "run.nii")
+    monkeypatch.setattr("os.fsync", full_at_the_second)
+    with pytest.raises(DiskError, match=r"brain.nii.gz.*No space left on device"):
+        write_reference(run, tmp_path / "out", [Sphere.parse(SPHERE)])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["reference.nii.gz"], (
+        "what the disk took is whole"
+    )
