@@ -118,7 +118,7 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a recording: checksums, counts, gaps, stamps that run backwards, footers.
+    """Check a recording: checksums, counts, gaps, stamps that run backwards, footers, and of a session its tables.
 
     Says what is damaged and what can still be used. Files of other recorders have no checksums; they are checked for
     contradictions only. Exit status 3 when anything is wrong.
@@ -127,6 +127,7 @@ def verify(
     from bci.io.files.xdf.damage import joined
     from bci.io.files.xdf.verify import repair as repair_recording
     from bci.io.files.xdf.verify import verify as verify_recording
+    from bci.session.cut_tables import sentences as cut_sentences
 
     recording = find_given(recording, "bci verify", SESSION, RECORDED, RECORDING)
     paths = _parts_of(recording)
@@ -139,11 +140,14 @@ def verify(
             output.say(styled("bold", path.name))
         for sentence in report.sentences():
             output.say(sentence)
-    sound = all(report.sound for report in reports)
+    cut = cut_sentences(recording) if recording.is_dir() else []
+    for sentence in cut:
+        output.say(styled("bold red", sentence))
+    sound = all(report.sound for report in reports) and not cut
     output.say(styled("bold green", "sound") if sound else styled("bold red", "not whole: see above"))
     if repair is not None:
         output.say(f"what can be used was written to {repair}")
-    output.result(joined(reports))
+    output.result(joined(reports) | {"sound": sound, "cut": cut})
     if not sound:
         raise typer.Exit(SAFE)
 
@@ -180,6 +184,7 @@ def reproduce(
     from its tables. Exit status 3 when something is not as it was.
     """
     output = use(json)
+    from bci.session.cut_tables import sentences as cut_sentences
     from bci.session.recorded import RecordedSession
     from bci.session.reproduce import reproduce as reproduce_session
 
@@ -209,6 +214,8 @@ def reproduce(
     result = results[decoder]
     result |= {"decoders": {name: results[name] for name in others}} if others else {}
     proposed = compare_proposals(session, output)
+    for sentence in cut_sentences(session):
+        output.say(styled("bold red", sentence))
     same = proposed.get("proposals") == proposed.get("proposals_equal")
     reproduced = same and all(one["reproduced"] for one in results.values())
     _conclude(result | proposed | {"reproduced": reproduced}, output)

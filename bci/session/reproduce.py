@@ -31,6 +31,7 @@ from bci.memory.frames import image_digest, window_digest
 from bci.memory.lsl_clock import LslClock
 from bci.session.adapted import read_changes, read_plan
 from bci.session.agreement import Latents, differing, one_level, pixels_within
+from bci.session.cut_tables import cut_tables
 from bci.session.frames import RecordedFrame
 from bci.session.heard import hear_again
 from bci.session.recorded import RecordedSession
@@ -104,8 +105,9 @@ def reproduce(
     dict
         Of the reconstructions: ``frames`` (recorded), ``bundles`` (hashes of those that made them, in order),
         ``equal`` (latent, confidence, picture, validity and its reason the same to the bit), ``missing`` (rest on
-        samples that were not recorded), ``unrecorded`` (numbers that are not in the table), ``approximate`` (come after
-        samples that were not recorded, see the module), ``unequal`` (numbers of the others that are not equal, the
+        samples that were not recorded), ``unrecorded`` (numbers that are not in the table), ``cut`` (tables that
+        lack rows, see `bci.session.cut_tables`), ``approximate`` (come after samples that were not recorded, see the
+        module), ``unequal`` (numbers of the others that are not equal, the
         first twenty), ``max_difference`` (largest difference of a latent, relative to the largest latent).
 
         Of an adaptation: ``adaptations`` (changes recorded), ``adaptations_equal`` (those made again to the bit).
@@ -175,7 +177,12 @@ def reproduce(
     missing = len(recorded.frames) - compared.frames
     numbers = {then.number for then in recorded.frames}
     unrecorded = max(numbers, default=-1) + 1 - len(numbers)
-    within = missing == unrecorded == 0 and compared.latents.agree and pictures.within == len(pictures.shares)
+    cut = cut_tables(folder)
+    within = (
+        missing == unrecorded == len(cut) == 0
+        and compared.latents.agree
+        and pictures.within == len(pictures.shares)
+    )
     exact = not compared.unequal and shown_equal == len(shown) and not adapted.unequal
     return {
         "session": str(folder),
@@ -184,6 +191,7 @@ def reproduce(
         "equal": compared.equal,
         "missing": missing,
         "unrecorded": unrecorded,
+        "cut": cut,
         "approximate": compared.approximate,
         "unequal": compared.unequal[:_MOST_LISTED],
         "max_difference": compared.latents.difference,

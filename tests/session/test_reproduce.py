@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import call
 from PIL import Image
 from planted_session import HOP, LENGTH, SETTLE, Line, noise
 
@@ -204,6 +205,24 @@ def test_a_frame_that_is_not_in_the_table_is_counted(session: Session) -> None:
     assert (result["unrecorded"], result["missing"]) == (1, 0)
     assert result["equal"] == result["frames"]
     assert not result["reproduced"]
+
+
+@pytest.mark.parametrize("table", ["frames", "shown"])
+def test_a_table_that_was_cut_is_no_shorter_session(session: Session, table: str) -> None:
+    whole = reproduce(session.folder)
+    path = session.folder / f"{table}-2.csv"
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    result = reproduce(session.folder)
+    there, of = result["cut"][f"{table}.csv"]
+    assert whole["cut"] == {}
+    assert 0 < there < of
+    assert result["equal"] == result["frames"]
+    assert not result["within_tolerance"]
+    assert not result["reproduced"]
+    verified = call("verify", session.folder, "--json")
+    assert verified.status == 3
+    assert f"{table}.csv holds {there} of the {of} rows" in " ".join(verified.words.split())
 
 
 def test_frames_whose_samples_were_not_recorded_are_missing_and_not_equal(session: Session) -> None:
