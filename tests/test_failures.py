@@ -153,6 +153,10 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "io/lsl/test_markers.py::"
         "test_the_clock_of_another_computer_and_how_well_it_is_known_stand_in_event_and_marks",
     ),
+    "a marker's text is longer": (
+        "io/lsl/test_markers.py::test_a_text_longer_than_its_record_is_cut_between_characters_and_counted",
+        f"{CONCLUSION}test_markers_that_were_cut_are_said_at_the_end",
+    ),
     "the stream came back with another rate": (
         f"{SOURCES}test_a_source_that_comes_back_as_another_is_refused",
         f"{SOURCES}test_the_program_ends_with_a_clear_word_when_its_source_comes_back_rerated",

@@ -91,6 +91,11 @@ def judge(
             "the stream states, so what was read means nothing. log.txt says by how much the channels moved."
         )
     sentences += _of_volumes(outcome)
+    if cut := sum(facts.get("markers_cut", 0) for facts in outcome.facts.values()):
+        sentences.append(
+            f"{cut} marker{'s were' if cut != 1 else ' was'} too long: only the beginning of the text is recorded and "
+            "read. log.txt says of which stream, and after how many bytes. Send shorter ones."
+        )
     left_neutral = screen is not None and screen.counters.get("neutral", SHOWN_PICTURES) >= SHOWN_NEUTRAL
     if outcome.failures:
         status = failed

@@ -23,6 +23,7 @@ def ending(
     implausible: int = 0,
     heads_lost: int = 0,
     unheard: int = 0,
+    markers_cut: int = 0,
     **asked: Any,
 ) -> Conclusion:
     def program(**counters: int) -> ProgramSnapshot:
@@ -31,7 +32,9 @@ def ending(
     programs = {"display": program(neutral=neutral), "record": program(implausible=implausible)}
     programs["decode"] = program(heads_lost=heads_lost, unheard=unheard)
     snapshot = SessionSnapshot("s", SessionState.DONE, 0.0, 0.0, 9.0, programs, silences=silences or {})
-    outcome = SessionOutcome(Path(), snapshot, {}, list(failures), snapshot)
+    outcome = SessionOutcome(
+        Path(), snapshot, {"acquire:markers": {"markers_cut": markers_cut}}, list(failures), snapshot
+    )
     given = {
         "names": NAMES,
         "shown": {"acquire"},
@@ -54,6 +57,13 @@ def test_a_session_without_trouble_is_done() -> None:
 def test_values_that_no_brain_gives_are_said_at_the_end() -> None:
     (sentence,) = ending(implausible=1).sentences
     assert "what was read means nothing" in sentence
+
+
+def test_markers_that_were_cut_are_said_at_the_end() -> None:
+    (sentence,) = ending(markers_cut=8).sentences
+    assert sentence.startswith("8 markers were too long: only the beginning")
+    (sentence,) = ending(markers_cut=1).sentences
+    assert sentence.startswith("1 marker was too long")
 
 
 def test_volumes_with_a_lost_head_are_said_at_the_end() -> None:
