@@ -36,7 +36,7 @@ from bci.io.volumes.slices import SliceAssembler
 from bci.io.volumes.volume import SliceImage
 from bci.signal.volumes.motion import Reslicer
 from bci.signal.volumes.realign import Realigner, brain
-from bci.signal.volumes.rigid import displacement, matrix_of, moved, voxel_sizes_mm
+from bci.signal.volumes.rigid import angle_deg, displacement, matrix_of, moved, voxel_sizes_mm
 from bci.sim.scanner.head import head_affine, head_volume
 from benchmarks.contenders.sitk_rigid import SitkRealigner
 from benchmarks.report import (
@@ -188,6 +188,8 @@ class Agreement:
         Correlation with the reference: not moved, after ours, after SimpleITK's of both kinds.
     gain : float
         Median brightness of what was followed, over the reference's.
+    followed : list of dict
+        Of each volume that was: its ``place``, ``gain``, shift and turn by ours (``mm``, ``degrees``), ``apart_mm``.
     """
 
     name: str
@@ -198,6 +200,7 @@ class Agreement:
     peer_ms: list[float] = field(default_factory=list)
     likeness: dict[str, list[float]] = field(default_factory=dict)
     gain: float = 1.0
+    followed: list[dict[str, float]] = field(default_factory=list)
 
 
 def agree(name: str, series: Array, affine: Array, reference: int) -> Agreement:
@@ -222,6 +225,10 @@ def agree(name: str, series: Array, affine: Array, reference: int) -> Agreement:
         even = theirs(volume / gains[-1])
         out.apart.append(float(np.median(displacement(points, found.matrix, peer))))
         out.apart_even.append(float(np.median(displacement(points, found.matrix, even))))
+        shift, turn = float(np.linalg.norm(found.parameters[:3])), angle_deg(found.matrix)
+        out.followed.append(
+            {"place": place, "gain": gains[-1], "mm": shift, "degrees": turn, "apart_mm": out.apart[-1]}
+        )
         motions = {"not moved": np.eye(4), "ours": found.matrix, "SimpleITK": peer, "SimpleITK, even": even}
         for which, motion in motions.items():
             value = likeness(volume, motion, still, affine, mask)
@@ -337,6 +344,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 a.name: {
                     "apart_mm": percentiles(a.apart, (50, 95)),
                     "not_followed": a.refused,
+                    "followed": a.followed,
                     "apart_even_mm": percentiles(a.apart_even, (50, 95)),
                     "likeness": {which: float(np.median(v)) for which, v in a.likeness.items()},
                 }
