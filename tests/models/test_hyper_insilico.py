@@ -235,7 +235,7 @@ def test_training_that_fails_leaves_stimuli_and_bundle_as_they_were(
     (tmp_path / "tiny.toml").write_text(CONFIG.replace("seed = 1", "seed = 2"))
     before = digests(tmp_path)
 
-    def refuse(*args: object) -> None:
+    def refuse(*args: object, **options: object) -> None:
         raise BundleError("a graph that does not run")
 
     monkeypatch.setattr("models.systems.hyper.train.save_decoder", refuse)
