@@ -19,9 +19,10 @@ from blobs import LATENT, SIDE, save_blobs  # noqa: E402
 from PIL import Image  # noqa: E402
 from tiny_bundle import tiny_bundle  # noqa: E402
 
-from bci.decoder.bundle import Bundle  # noqa: E402
+from bci.decoder.bundle import Bundle, save_bundle  # noqa: E402
 from bci.decoder.onnx import OnnxDecoder  # noqa: E402
 from bci.errors import BundleError, ConfigError, RecordingError  # noqa: E402
+from bci.io.files.encoding import ENCODING, read_encoding  # noqa: E402
 from bci.session.tables import FRAME_FIELDS, MARK_FIELDS, SHOWN_FIELDS  # noqa: E402
 from bci.signal.clock import ManualClock  # noqa: E402
 from bci.signal.types import Window  # noqa: E402
@@ -29,6 +30,7 @@ from models.metrics.latents import cosine  # noqa: E402
 from models.provenance import processor, what_differs  # noqa: E402
 from models.sessions.evaluate import evaluate_session  # noqa: E402
 from models.systems.hyper import report  # noqa: E402
+from models.systems.hyper.expecting import add_encoding  # noqa: E402
 from models.systems.hyper.heldout import make_again  # noqa: E402
 from models.systems.hyper.report import evaluate_hyper  # noqa: E402
 from models.systems.hyper.train import identify, load_hyper, train_hyper  # noqa: E402
@@ -103,6 +105,13 @@ count = 60
 step = "high_pass"
 low = 0.02
 order = 1
+"""
+
+
+DREAMED = """
+[readout]
+name = "dreamed"
+options = { dreams = 300, components = 20, axes = 8, banks = ["brightness"], always = true }
 """
 
 
@@ -225,6 +234,35 @@ def test_the_graph_averages_volumes_and_cuts_the_mask_itself(
         if np.abs(decoder.raw(volumes + 9 * (np.arange(128) == voxel))["latent"] - latent).max() > 1e-6
     ]
     assert len(changed) == 60
+
+
+def test_an_older_bundle_gets_the_encoding_model_that_training_would_leave(
+    tmp_path: Path, trained: tuple[Path, dict[str, Any]]
+) -> None:
+    shutil.copytree(trained[0] / "generator", tmp_path / "generator")
+    dreamed = CONFIG + DREAMED
+    training = tmp_path / "tiny.toml"
+    training.write_text(dreamed)
+    scores = train_hyper(training, tmp_path / "bundle")
+    bundle = Bundle.load(tmp_path / "bundle")
+    left = read_encoding(bundle.folder, bundle.hash)
+    assert (left.banks, left.size, left.trials, left.latent) == (("brightness",), (64, 64), 100, 3)
+    files = {name: bundle.read(name) for name in bundle.spec.files if name != ENCODING}
+    older = save_bundle(tmp_path / "older", bundle.spec.model_copy(update={"encoding": None}), files)
+    share = add_encoding(older.folder, training)
+    assert share == pytest.approx(scores["foretold"], abs=1e-3)
+    added = read_encoding(older.folder)
+    for name in ("axes", "weights", "noise", "gram"):
+        theirs = getattr(left, name)
+        assert np.allclose(getattr(added, name), theirs, atol=1e-3 * np.abs(theirs).max()), name
+    assert {name: (older.folder / name).read_bytes() for name in files} == files
+    # Of other trials, or another readout, it would be another model.
+    training.write_text(dreamed.replace("snr = 8.0", "snr = 7.0"))
+    with pytest.raises(BundleError, match="expected training trials of the hash"):
+        add_encoding(older.folder, training)
+    training.write_text(dreamed.replace("axes = 8", "axes = 7"))
+    with pytest.raises(ConfigError, match="with another readout"):
+        add_encoding(older.folder, training)
 
 
 def test_training_that_fails_leaves_stimuli_and_bundle_as_they_were(
