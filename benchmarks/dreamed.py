@@ -5,9 +5,10 @@
 Training session 0, scored on session 1: 24 pictures, shown six times each, single trials and the mean of six; all else
 is as in ``configs/hyper-insilico-train.toml`` and ``configs/hyper-insilico-fmri-train.toml``. A seed draws other
 pictures. Parts: ``targets``, three seeds; ``pixels``, the only features are the brightness and colour of 8×8 cells;
-``snr``, each signal-to-noise ratio of docs/participant.md; ``trials``, 150, 350 and 1050 of them. In the last two no
-dreamed readout may be below ridge by more than a standard error of their difference over pictures, and where the ratio
-is 0 it must be inside chance. Exit status 1 where something is missed.
+``snr``, each signal-to-noise ratio of docs/participant.md; ``trials``, 150, 350 and 1050 of them; ``slow``, one seed,
+the first trial of each picture: how far the quick readout is from the most probable latent and from weighted samples.
+In ``snr`` and ``trials`` no dreamed readout may be below ridge by more than a standard error of their difference over
+pictures, and where the ratio is 0 it must be inside chance. Exit status 1 where something is missed.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from benchmarks.report import (
     progress,
 )
 from models.encoding.features import BANKS
+from models.encoding.quick_and_slow import SAMPLES, QuickAndSlow
 from models.generators.package import GeneratorPackage
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
 from models.metrics.calibration import coverage, falls_with_confidence
@@ -141,6 +143,8 @@ def measure(case: DreamCase, names: Sequence[str], package: GeneratorPackage) ->
                 "taken": readout.choice_.taken,
                 "held_out_cosines": readout.choice_.cosines,
             }
+            if readout.choice_.variance is not None:
+                row |= {"own_variance": str(readout.choice_.variance)}
         yield row
 
 
@@ -272,7 +276,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="benchmarks.dreamed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--part", default="targets", choices=["targets", "pixels", "snr", "trials"])
+    parser.add_argument("--part", default="targets", choices=["targets", "pixels", "snr", "trials", "slow"])
     parser.add_argument("--seeds", type=int, default=3, help="how many designs")
     parser.add_argument("--kind", nargs="+", default=list(FILES), choices=list(FILES))
     parser.add_argument("--readout", nargs="+", default=["dreamed-network"], help="beside ridge")
@@ -284,6 +288,8 @@ def main(words: Sequence[str] | None = None) -> int:
     package = GeneratorPackage.load(load_hyper(CONFIGS / FILES["eeg"]).generator)
     first = load_hyper(CONFIGS / FILES["eeg"]).seed
     seeds = [first, *range(1, 1 if options.quick else options.seeds)]
+    if options.part == "slow":
+        return slow_readings(options.kind, seeds[0], package, quick=options.quick)
     rows: list[dict[str, Any]] = []
     for case in cases(options.part, options.kind, seeds, quick=options.quick):
         rows += measure(case, options.readout, package)
@@ -306,6 +312,48 @@ def main(words: Sequence[str] | None = None) -> int:
         }
     )
     return 0 if met or options.quick else 1
+
+
+def slow_readings(kinds: Sequence[str], seed: int, package: GeneratorPackage, *, quick: bool) -> int:
+    """Print what two slow ways read of the first trial of each picture, beside the dreamed network; return 0."""
+    rows: list[dict[str, Any]] = []
+    for kind in kinds:
+        case = DreamCase(kind, seed, trials=350 if quick else None, quick=quick)
+        progress(f"{case}: slowly")
+        fitted, held, _ = show(case, package)
+        readout = build_readout("dreamed-network", generator=package, **_options("dreamed-network", case))
+        assert isinstance(readout, Dreamed)
+        readout.fit(fitted.brain, fitted.latents, runs=fitted.runs)
+        candidates, which = np.unique(held.latents, axis=0, return_inverse=True)
+        first = np.unique(which.ravel(), return_index=True)[1]
+        brain, belief = held.brain[first], readout.posterior(held.brain[first])
+        slow, answers = readout.slow()
+        compared = QuickAndSlow.of(slow, answers(brain), belief.mean, belief.sd)
+        rows += [{"kind": kind} | row for row in compared.score(candidates, which.ravel()[first])]
+    print_table(
+        [
+            "kind",
+            "way",
+            "two way",
+            "n way",
+            "cosine",
+            "cosine with quick",
+            "s a trial",
+            f"of {SAMPLES} samples count",
+        ],
+        [
+            [row["kind"], row["way"]]
+            + [
+                "" if row[name] is None else f"{row[name]:.3g}"
+                for name in ("two_way", "n_way", "cosine", "from_quick", "seconds", "effective")
+            ]
+            for row in rows
+        ],
+    )
+    print_last_line(
+        {"benchmark": "dreamed", "part": "slow", "quick": quick, "rows": rows, "machine": machine_facts()}
+    )
+    return 0
 
 
 _FIGURES = ("two_way", "n_way", "cosine", "mean_two_way", "mean_n_way", "covered", "confidence_p", "seconds")

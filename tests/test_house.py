@@ -83,6 +83,7 @@ RAW_TIME = {
     "bci/io/lsl/opening.py": ({"time"}, "whether a stream is stamped with the time of day is asked"),
     "bci/live/replay.py": ({"perf_counter"}, "how fast this host reads a file is measured"),
     "bci/session/reproduce.py": ({"process_time"}, "what reproducing costs is measured"),
+    "models/encoding/quick_and_slow.py": ({"process_time"}, "what a slow reading costs is measured"),
     "models/generators/adversarial/running.py": ({"monotonic"}, "how often a training says how far it is"),
 }
 

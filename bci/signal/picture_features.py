@@ -46,7 +46,7 @@ def energy(pictures: Features) -> Features:
     """Return the compressed energy of each filter in each cell: (n, height, width, 3) to (n, 24 · 64)."""
     grey = pictures.mean(axis=3)
     spectrum = scipy.fft.fft2(grey - grey.mean(axis=(1, 2), keepdims=True))
-    answers = [np.abs(scipy.fft.ifft2(spectrum * one)) for one in _filters(*grey.shape[1:])]
+    answers = [np.abs(scipy.fft.ifft2(spectrum * one)) for one in log_gabor(*grey.shape[1:])]
     return np.concatenate([np.sqrt(_cells(answer)) for answer in answers], axis=1)
 
 
@@ -72,15 +72,24 @@ def stacked(pictures: Pictures, banks: Sequence[Bank]) -> Features:
     ConfigError
         If a side of the pictures is no multiple of 8.
     """
-    if pictures.shape[1] % GRID or pictures.shape[2] % GRID:
-        raise ConfigError(
-            f"expected pictures whose sides are multiples of {GRID}, came {pictures.shape[1]}×{pictures.shape[2]}"
-        )
+    require_sides(pictures.shape[1], pictures.shape[2])
     parts = []
     for first in range(0, len(pictures), _BATCH):
         part: Features = pictures[first : first + _BATCH].astype(np.float32) / np.float32(255)
         parts.append(np.concatenate([bank(part) for bank in banks], axis=1))
     return np.concatenate(parts)
+
+
+def require_sides(height: int, width: int) -> None:
+    """Refuse pictures that the grid does not fit.
+
+    Raises
+    ------
+    ConfigError
+        If a side is no multiple of 8.
+    """
+    if height % GRID or width % GRID:
+        raise ConfigError(f"expected pictures whose sides are multiples of {GRID}, came {height}×{width}")
 
 
 def _cells(maps: Features) -> Features:
@@ -91,7 +100,7 @@ def _cells(maps: Features) -> Features:
 
 
 @lru_cache(maxsize=4)
-def _filters(height: int, width: int) -> Features:
+def log_gabor(height: int, width: int) -> Features:
     """Return the filters in the frequency domain: (scales · orientations, height, width)."""
     across, along = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None]
     radius, angle = np.hypot(across, along), np.arctan2(across, along)

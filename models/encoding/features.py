@@ -22,11 +22,22 @@ def features_of(pictures: Pictures, banks: Sequence[str]) -> Features:
     ConfigError
         If there is no such bank or no such layer, or a side of the pictures is no multiple of 8.
     """
+    require_banks(banks)
+    return stacked(
+        pictures, [partial(layer_features, name) if is_layer(name) else BANKS[name] for name in banks]
+    )
+
+
+def require_banks(banks: Sequence[str]) -> None:
+    """Refuse banks that are not known.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such bank, and no such layer.
+    """
     if unknown := [name for name in banks if name not in BANKS and not is_layer(name)]:
         raise ConfigError(
             f"expected banks of features {', '.join(BANKS)}, or WEIGHTS/LAYER of a network, came {unknown[0]!r}"
             f"{nearest(unknown[0], BANKS)}."
         )
-    return stacked(
-        pictures, [partial(layer_features, name) if is_layer(name) else BANKS[name] for name in banks]
-    )

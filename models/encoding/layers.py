@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from models.networks.architectures import ARCHITECTURES
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from models.networks.convnet import Convnet
 
 Features = NDArray[np.float32]
@@ -39,15 +41,23 @@ def layer_features(bank: str, pictures: Features) -> Features:
         If the pictures are too small for it.
     """
     import torch
+
+    with torch.no_grad():
+        planes = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        features: Features = layer_cells(bank, planes).numpy()
+    return features
+
+
+def layer_cells(bank: str, planes: "Tensor") -> "Tensor":
+    """Return the same with gradients: (n, 3, height, width) to (n, features); raises as `layer_features` does."""
     from torch.nn.functional import adaptive_avg_pool2d
 
     network, layer = _opened(bank), bank.rpartition("/")[2]
-    with torch.no_grad():
-        planes = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
-        values = network(planes, [layer])[layer]
-        cells = adaptive_avg_pool2d(values, [min(_GRID, side) for side in values.shape[2:]])
-        features: Features = cells.clamp(min=0).sqrt().flatten(1).numpy()
-    return features
+    values = network(planes, [layer])[layer]
+    cells = adaptive_avg_pool2d(values, [min(_GRID, side) for side in values.shape[2:]])
+    # The root of nothing has no slope: under a gradient such a cell keeps still.
+    silent = cells <= 0
+    return cells.masked_fill(silent, 1.0).sqrt().masked_fill(silent, 0.0).flatten(1)
 
 
 def _opened(bank: str) -> "Convnet":

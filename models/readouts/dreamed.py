@@ -11,10 +11,10 @@ The noise temperature t stands for what the encoding model itself does not know.
 out, and so is whether to dream at all: where the dream reads worse than ridge, ridge is taken. Both scores are kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +35,9 @@ from models.readouts.recalibration import Recalibration
 from models.readouts.scaling import Standard
 from models.readouts.solvers import Ridge
 from models.readouts.stated import StatedVariance
+
+if TYPE_CHECKING:
+    from models.encoding.slow import SlowReading
 
 Floats = NDArray[np.float64]
 
@@ -219,6 +222,25 @@ class Dreamed(Readout):
         self._require_fit("encoding_")
         x = self._voxels.forward(np.asarray(brain, np.float64))
         return self.encoding_.log_likelihood(x, features_of(pictures, self.banks_), repeats)
+
+    def slow(self) -> "tuple[SlowReading, Callable[[ArrayLike], Floats]]":
+        """Return the slow reading of the same encoding model, a reference, and what makes white answers of brain data.
+
+        Raises
+        ------
+        DataError
+            If it is not fitted.
+        BundleError
+            If the generator's gradients are not known.
+        """
+        from models.encoding.slow import SlowReading  # it needs torch
+
+        self._require_fit("encoding_")
+
+        def answers(brain: ArrayLike) -> Floats:
+            return self.encoding_.answers(self._voxels.forward(np.asarray(brain, np.float64)))
+
+        return SlowReading(self.encoding_, self.generator, self.banks_), answers
 
     def _features(
         self, x: Floats, latents: NDArray[np.float32], runs: NDArray[np.intp]

@@ -9,6 +9,7 @@ import numpy as np
 
 from bci.decoder.bundle import Bundle
 from models.encoding.maps import encoding_maps
+from models.encoding.quick_and_slow import SAMPLES
 from models.generators.package import package_of
 from models.insilico.heldout import HeldOut, decode_held_out
 from models.insilico.oracle import held_out_oracle
@@ -16,8 +17,11 @@ from models.insilico.training_trials import training_trials
 from models.metrics.latents import cosine
 from models.provenance import processor, what_differs
 from models.reports.bundle import report_bundle
+from models.reports.decoded import Decoded
 from models.reports.encoding import encoding_section
+from models.reports.slow import slow_section
 from models.systems.hyper.heldout import config_of, make_again
+from models.systems.hyper.slow import slow_readings
 
 
 def evaluate_hyper(
@@ -42,7 +46,7 @@ def evaluate_hyper(
     -------
     dict
         As `models.reports.bundle.report_bundle` returns it, and ``again``: whether the trials are those that the
-        bundle was scored on.
+        bundle was scored on. With a page of a dreamed readout ``slow`` too: slow readings beside its own.
 
     Raises
     ------
@@ -55,6 +59,7 @@ def evaluate_hyper(
     decoded = decode_held_out(bundle, held)
     say(0.35, "asking the oracle")
     best = held_out_oracle(held)
+    encoding, slow = _encoding(bundle, held, decoded, say) if out is not None else ("", [])
     again = _again(bundle, held, cosine(decoded.latents[decoded.which], decoded.predicted).mean())
     return report_bundle(
         bundle,
@@ -63,8 +68,8 @@ def evaluate_hyper(
         oracle=best,
         oracle_note=_oracle_note(held),
         facts=_facts(bundle, held, again),
-        more={"again": again},
-        last=_encoding(bundle, say) if out is not None else "",
+        more={"again": again} | ({"slow": slow} if slow else {}),
+        last=encoding,
         weights=weights,
         seed=seed,
         permutations=permutations,
@@ -87,19 +92,28 @@ def _again(bundle: Bundle, held: HeldOut, now: float) -> dict[str, Any]:
     }
 
 
-def _encoding(bundle: Bundle, say: Callable[[float, str], None]) -> str:
-    """Return the encoding maps of a dreamed readout, of its training trials made again; nothing of another."""
+def _encoding(
+    bundle: Bundle, held: HeldOut, decoded: Decoded, say: Callable[[float, str], None]
+) -> tuple[str, list[dict[str, Any]]]:
+    """Return of a dreamed readout its encoding maps, of training trials made again, and slow readings beside its own.
+
+    HTML, and rows for machines; nothing of another readout.
+    """
     config, package = config_of(bundle), package_of(bundle)
     if not config.readout.name.startswith("dreamed") or package is None:
-        return ""
+        return "", []
     say(0.4, "mapping what answers to what")
     trials = training_trials(config, config.seed, package).trials
-    pictures = package.draw(trials.stimuli.latents[trials.shown])
+    latents = trials.stimuli.latents[trials.shown]
+    pictures = package.draw(latents)
     maps = encoding_maps(pictures, trials.brain, trials.runs)
     start, rate = config.epoch.start, bundle.pipeline.output(bundle.signal).rate
     count = 1 if config.epoch.mean else bundle.window_shape[0]
     channels = bundle.signal.channels or tuple(f"voxel {k}" for k in range(bundle.window_shape[1]))
-    return encoding_section(maps, channels, [start + k / rate for k in range(count)])
+    section = encoding_section(maps, channels, [start + k / rate for k in range(count)])
+    say(0.45, "reading slowly")
+    compared, rows = slow_readings(config, package, trials, pictures, held, decoded)
+    return section + slow_section(compared.latents, rows, SAMPLES, package.draw, decoded.seen), rows
 
 
 def _record(bundle: Bundle) -> Mapping[str, Any]:
