@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models.metrics.distributions import signal_frechet
 from models.systems.lfp_gan.data import ShownWindows
-from models.systems.lfp_gan.moments import Moments
+from models.systems.lfp_gan.moments import Moments, Responses
 from models.systems.lfp_gan.networks import Critic, Generator, ImageEncoder
 from models.systems.lfp_gan.pretraining import Pretrained
 from models.systems.lfp_gan.settings import GameSettings, LfpGanConfig
@@ -123,6 +123,7 @@ class Game:
             self.critic.image.load_state_dict(known.image_encoder.state_dict())
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False)
         self._moments = Moments.of(shown.training[0], shown.signal.rate) if self.settings.moments else None
+        self._responses = Responses.of(*shown.training, len(self.images)) if self.settings.responses else None
         self._optimisers = [
             torch.optim.Adam(part.parameters(), self.settings.rate, BETAS)
             for part in (self.generator, self.critic)
@@ -185,11 +186,16 @@ class Game:
 
     def _teach_generator(self) -> None:
         _, which = self._batch()
+        if self._responses is not None:  # each image twice, with noise of its own
+            which = which[: len(which) // 2].repeat(2)
         self.critic.requires_grad_(False)
         made = self._made(which)
         loss = -self.critic(made, self.images[which]).mean()
         if self._moments is not None:
             loss = loss + self.settings.moments * self._moments.error(made)
+        if self._responses is not None:
+            apart = self._responses.error(*made.chunk(2), which[: len(which) // 2])
+            loss = loss + self.settings.responses * apart
         self._optimisers[0].zero_grad(set_to_none=True)
         loss.backward()
         self._optimisers[0].step()

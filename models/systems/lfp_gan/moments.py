@@ -1,7 +1,14 @@
-"""A term of the generator's loss that is not in the thesis: mean spectra and correlations, brought to those measured.
+r"""Terms of the generator's loss that are not in the thesis: means that are known of the training windows.
 
-A critic whose slope is bounded hardly sees frequencies that have a hundredth of the power of others. Their power is
-known from the training windows, so it is asked for outright, in decibels, as Durall et al. (2020) do it for pictures.
+`Moments` are mean spectra and correlations. A critic whose slope is bounded hardly sees frequencies that have a
+hundredth of the power of others, so their power is asked for outright, in decibels, as Durall et al. (2020) do it for
+pictures. `Responses` are the mean windows of images: of two windows :math:`a, b` made for one image with noise of
+their own,
+
+.. math:: \langle a, b \rangle - \langle a + b, m \rangle + \lVert m \rVert^2
+
+is in expectation the squared distance of the generator's mean to the measured one, :math:`m`, whatever the windows
+scatter: it asks for the mean and leaves their variance alone.
 """
 
 from dataclasses import dataclass
@@ -11,6 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+#: Weight of correlations beside power.
+_CORRELATION = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +44,7 @@ class Moments:
         return cls(_decibels(torch.as_tensor(power)), _correlation(torch.from_numpy(windows)), inside, taper)
 
     def error(self, made: Tensor) -> Tensor:
-        """Return the mean squared error of made windows: of power in dB² over a hundred, and of correlations.
+        """Return the mean squared error of made windows: of power in dB² over a hundred, and four times correlations'.
 
         Examples
         --------
@@ -46,7 +56,38 @@ class Moments:
         4.0
         """
         power = _decibels(_power(made, self.inside, self.taper)) - self.power
-        return power.square().mean() / 100 + (_correlation(made) - self.correlation).square().mean()
+        correlation = _correlation(made) - self.correlation
+        return power.square().mean() / 100 + _CORRELATION * correlation.square().mean()
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """A Responses holds the mean window of each image that is learned from: (images, channels, length)."""
+
+    means: Tensor
+
+    @classmethod
+    def of(cls, windows: NDArray[np.float32], which: NDArray[np.int64], images: int) -> Self:
+        """Take them of windows (n, channels, length) and the image of each."""
+        sums = torch.zeros(images, *windows.shape[1:]).index_add_(
+            0, torch.from_numpy(which), torch.from_numpy(windows)
+        )
+        counts = torch.from_numpy(np.bincount(which, minlength=images)).clamp(min=1)
+        return cls(sums / counts[:, None, None])
+
+    def error(self, first: Tensor, second: Tensor, which: Tensor) -> Tensor:
+        """Return the mean squared error of the means of windows made twice for each image named.
+
+        Examples
+        --------
+        >>> windows = np.array([[[1.0, 3.0]], [[3.0, 1.0]]], np.float32)  # mean 2, 2
+        >>> responses = Responses.of(windows, np.array([0, 0]), 1)
+        >>> made = torch.tensor([[[2.0, 2.0]]])
+        >>> [float(responses.error(made + k, made + k, torch.tensor([0]))) for k in (0, 3)]
+        [0.0, 9.0]
+        """
+        mean = self.means[which]
+        return ((first - mean) * (second - mean)).mean()
 
 
 def _power(windows: Tensor, inside: Tensor, taper: Tensor) -> Tensor:

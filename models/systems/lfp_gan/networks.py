@@ -97,14 +97,14 @@ def _apply(layer: Layer, convolution: Any, values: Tensor) -> Tensor:
         given: Tensor = convolution(values)
         return given
     weight, kernel, length = convolution.weight, layer.kernel[0], values.shape[2]
-    if layer.transposed:
-        long, end, order = next_fast_len(length + kernel - 1, True), length + kernel - 1, "nif,iof->nof"
-        filters = torch.fft.rfft(weight, long)
-    else:
-        long, end, order = next_fast_len(length, True), length - kernel + 1, "nif,oif->nof"
-        filters = torch.fft.rfft(weight, long).conj()
-    spectrum = torch.einsum(order, torch.fft.rfft(values, long), filters)
-    result: Tensor = torch.fft.irfft(spectrum, long)[..., :end] + convolution.bias[:, None]
+    end = length + kernel - 1 if layer.transposed else length - kernel + 1
+    long = next_fast_len(max(length, end), True)
+    filters = torch.fft.rfft(weight, long)
+    filters = filters.permute(2, 0, 1) if layer.transposed else filters.conj().permute(2, 1, 0)
+    # Frequency first and contiguous: a batched product of strided complex matrices copies them one by one.
+    spectrum = torch.fft.rfft(values, long).permute(2, 0, 1).contiguous()
+    product = torch.bmm(spectrum, filters.resolve_conj().contiguous()).permute(1, 2, 0)
+    result: Tensor = torch.fft.irfft(product, long)[..., :end] + convolution.bias[:, None]
     return result
 
 

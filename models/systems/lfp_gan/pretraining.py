@@ -4,9 +4,8 @@ Their halves are then parts of the game: the signal's decoder and the image's en
 the critic.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +16,11 @@ from models.systems.lfp_gan.data import ShownWindows
 from models.systems.lfp_gan.networks import ImageDecoder, ImageEncoder, SignalEncoder, Stack, standardise
 from models.systems.lfp_gan.settings import LfpGanConfig, NetworkSettings, PretrainingSettings
 from models.systems.lfp_gan.tables import image_decoder, image_encoder, signal_decoder, signal_encoder
+from models.systems.lfp_gan.variational import VariationalSignals
 
 Progress = Callable[[float, str], None]
+#: Of some values the squared error as a share of variance, and what is made small.
+Loss = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 #: Rows that the record has, about, and windows that are scored beside them.
 _ROWS, _SCORED = 20, 256
@@ -78,16 +80,25 @@ def pretrain(config: LfpGanConfig, shown: ShownWindows, progress: Progress) -> P
         windows, refused = shown.at_random(settings.windows, random)
         scores |= {"windows": float(settings.windows), "left_out": refused}
         progress(0.05, f"{settings.windows} windows drawn at random")
-        parts = [networks.signal_encoder, networks.signal_decoder]
+        variational = _variational(config, networks) if settings.divergence else None
+        if variational is None:
+            parts: list[nn.Module] = [networks.signal_encoder, networks.signal_decoder]
+            loss = _squared(networks.signals, windows)
+        else:
+            parts = [variational]
+            loss = _bounded(variational, windows, settings.divergence, config.seed)
         record += _learn(
-            networks.signals, parts, windows, settings.steps, settings, random, "signal",
+            loss, parts, windows, settings.steps, settings, random, "signal",
             lambda done, text: progress(0.05 + 0.6 * done, text),
         )  # fmt: skip
+        if variational is not None:
+            variational.into(networks.signal_encoder)
     if settings.image_steps:
         parts = [networks.image_encoder, networks.image_decoder]
+        images = shown.images[~shown.tested][:, None]
         record += _learn(
-            networks.images, parts, shown.images[~shown.tested][:, None], settings.image_steps, settings, random,
-            "image", lambda done, text: progress(0.65 + 0.35 * done, text),
+            _squared(networks.images, images), parts, images, settings.image_steps, settings, random, "image",
+            lambda done, text: progress(0.65 + 0.35 * done, text),
         )  # fmt: skip
     networks.eval()
     scores["signal_r2"] = explained(networks.signals, shown.test[0][:_SCORED])
@@ -103,9 +114,41 @@ def explained(network: Callable[[Tensor], Tensor], values: NDArray[np.float32]) 
     return float(1 - ((found - values) ** 2).sum() / max(float((about**2).sum()), 1e-12))
 
 
+def _variational(config: LfpGanConfig, networks: Autoencoders) -> VariationalSignals:
+    """Return the variational autoencoder of the same layers, around the decoder that the game begins with."""
+    there = networks.signal_encoder.stack.table
+    wide = signal_encoder(
+        there.channels - 1, there.size[0], config.networks.layers, config.networks.width, variational=True
+    )
+    return VariationalSignals(wide, networks.signal_decoder)
+
+
+def _squared(network: Callable[[Tensor], Tensor], values: NDArray[np.float32]) -> Loss:
+    """Return a loss: the squared error of what a network gives, as a share of variance."""
+    variance = float(values.var())
+
+    def loss(some: Tensor) -> tuple[Tensor, Tensor]:
+        error = (network(some) - some).square().mean() / variance
+        return error, error
+
+    return loss
+
+
+def _bounded(network: VariationalSignals, values: NDArray[np.float32], weight: float, seed: int) -> Loss:
+    """Return a loss: the same of a code that is drawn, and its divergence from a normal one."""
+    random, variance = torch.Generator().manual_seed(seed + 7), float(values.var())
+
+    def loss(some: Tensor) -> tuple[Tensor, Tensor]:
+        decoded, apart = network(some, random)
+        error = (decoded - some).square().mean() / variance
+        return error, error + weight * apart.mean()
+
+    return loss
+
+
 def _learn(
-    network: Callable[[Tensor], Tensor],
-    parts: list[Any],
+    loss_of: Loss,
+    parts: Sequence[nn.Module],
     values: NDArray[np.float32],
     steps: int,
     settings: PretrainingSettings,
@@ -113,19 +156,19 @@ def _learn(
     name: str,
     progress: Progress,
 ) -> list[dict[str, float]]:
-    """Make what a network gives like what it was given."""
+    """Make a loss small; the record has the share of variance explained."""
     optimiser = torch.optim.Adam([p for part in parts for p in part.parameters()], settings.rate)
-    source, usual = torch.from_numpy(values), float(values.std())
+    source = torch.from_numpy(values)
     record: list[dict[str, float]] = []
     errors: list[float] = []
     for step in range(1, steps + 1):
         optimiser.param_groups[0]["lr"] = settings.rate * min(1.0, 2.1 - 2 * step / steps)
         some = source[random.integers(0, len(values), min(settings.batch, len(values)))]
-        loss = (network(some) - some).square().mean() / usual**2
+        error, loss = loss_of(some)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        errors.append(float(loss.detach()))
+        errors.append(float(error.detach()))
         if step % max(1, steps // _ROWS) == 0 or step == steps:
             record.append({"step": float(step), f"{name}_explained": 1 - float(np.mean(errors))})
             progress(step / steps, f"{name} autoencoder: {record[-1][f'{name}_explained']:.2f} of variance")

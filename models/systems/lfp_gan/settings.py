@@ -86,6 +86,9 @@ class PretrainingSettings(Section):
     """At once."""
     rate: Positive = 1e-3
     """Of Adam."""
+    divergence: Annotated[float, Field(ge=0, le=1e3)] = 0.0
+    """Weight of the divergence of the signal's code from a normal one: above 0 its autoencoder is variational, as the
+    thesis proposes. 0 as in the thesis."""
 
 
 class GameSettings(Section):
@@ -104,6 +107,9 @@ class GameSettings(Section):
     moments: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Weight of the squared error of mean spectra (in dB² over a hundred) and of correlations between channels. 0 as in
     the thesis: a critic with a bounded slope hardly sees frequencies that have little power."""
+    responses: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """Weight of the squared error of each image's mean window. 0 as in the thesis: a critic that sees one window and one
+    image at a time hardly learns in few updates what they have to do with each other."""
     mismatched: Share = 0.0
     """Share of what the critic learns to refuse that is a measured window with the image of another (Reed et al. 2016).
     0 as in the thesis."""
@@ -126,6 +132,23 @@ class ProgressiveSettings(Section):
     """Share of a block's updates in which it is faded in; published: half of 4000 epochs."""
 
 
+class ClassifierSettings(Section):
+    """A network that names the image of a window; what it sees in windows is compared as well."""
+
+    steps: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Updates; 0 leaves it out."""
+    features: Annotated[int, Field(ge=2, le=512)] = 32
+    """Values that windows are compared by."""
+    batch: Annotated[int, Field(ge=2, le=4096)] = 64
+    """At once."""
+    rate: Positive = 1e-3
+    """Of Adam."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Share of features that an update leaves out."""
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of each label that is spread over all images."""
+
+
 class LfpGanConfig(Section):
     """An LfpGanConfig is a training file of kind ``lfp-gan``."""
 
@@ -145,6 +168,7 @@ class LfpGanConfig(Section):
     pretraining: PretrainingSettings = PretrainingSettings()
     game: GameSettings = GameSettings()
     progressive: ProgressiveSettings = ProgressiveSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
 
 
 def parse_lfp_gan(values: Mapping[str, Any], where: str) -> LfpGanConfig:

@@ -180,9 +180,16 @@ def require_join(into: Table, *parts: Table) -> None:
 
 
 def signal_encoder(
-    channels: int = CHANNELS, length: int = LENGTH, layers: int = SIGNAL_LAYERS, width: int = 20
+    channels: int = CHANNELS,
+    length: int = LENGTH,
+    layers: int = SIGNAL_LAYERS,
+    width: int = 20,
+    *,
+    variational: bool = False,
 ) -> Table:
     """Return table 4.1's first half: channels and their deviation to the code.
+
+    A variational one gives twice the code's channels: its means, and the logarithms of its variances.
 
     Raises
     ------
@@ -200,9 +207,9 @@ def signal_encoder(
             f"expected windows whose length is that of the code, {CODE}, and a multiple of the number of layers more, "
             f"came {length} samples and {layers} layers. Published are {LENGTH} and {SIGNAL_LAYERS}."
         )
-    maps = [width] * (layers - 1) + [CODE_CHANNELS]
+    maps = [width] * (layers - 1) + [2 * CODE_CHANNELS if variational else CODE_CHANNELS]
     return Table(
-        "4.1, signal encoder",
+        "4.1, variational signal encoder" if variational else "4.1, signal encoder",
         channels + 1,
         (length,),
         tuple(Layer(n, (each + 1,), (length - each * k,)) for k, n in enumerate(maps, 1)),

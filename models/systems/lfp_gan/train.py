@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from models.provenance import versions
 from models.readouts.ridge_solver import RidgeFit, fit_ridge
 from models.reports.pixels import Pixels
 from models.settings import find_data_root
+from models.systems.lfp_gan.classifier import classify, compare_seen, require_enough
 from models.systems.lfp_gan.data import ShownWindows, open_windows
 from models.systems.lfp_gan.export import Scale, grown_graph, image_graph, lfp_graph, readout_graph
 from models.systems.lfp_gan.game import ConditionalMaker, Played, play
@@ -32,6 +34,7 @@ from models.systems.lfp_gan.statistics import (
     plain,
     white_noise,
 )
+from models.systems.lfp_gan.variational import drawn_windows
 from models.systems.saving import save_trained
 from models.systems.system import Progress, check_worth
 
@@ -41,6 +44,8 @@ Windows = NDArray[np.float32]
 _PENALTIES = tuple(float(p) for p in np.logspace(-2, 6, 17))
 _PACKAGES = ("numpy", "scipy", "torch", "onnx", "onnxruntime")
 _AT_ONCE = 128
+#: Windows that a variational autoencoder makes by itself.
+NO_GAME = "codes drawn, no game"
 
 
 def train_lfp_gan(
@@ -51,6 +56,7 @@ def train_lfp_gan(
     require_place(out)
     progress(0.0, "windows of the recording")
     shown = open_windows(config, find_data_root(data_root, needed=not isinstance(config.data, SurrogateData)))
+    require_enough(config.classifier, shown)
     pretrained = pretrain(config, shown, lambda done, text: progress(0.05 + 0.25 * done, text))
 
     def say(done: float, text: str) -> None:
@@ -61,7 +67,8 @@ def train_lfp_gan(
     else:
         played = play(config, shown, pretrained, say)
     progress(0.92, "comparing made windows with measured ones")
-    likeness = compare(config, shown, played)
+    made = windows_by_name(config, shown, pretrained, played)
+    likeness = compare(config, shown, made)
     images = coded(pretrained, shown)
     fitted = fit_readout(pretrained.networks.signal_encoder, shown, images)
     scores = {
@@ -71,6 +78,12 @@ def train_lfp_gan(
         **read_images(pretrained, shown, fitted, config.seed),
         "made": {name: plain(one) for name, one in likeness.items()},
     }
+    if config.classifier.steps:
+        classified = classify(
+            config, shown, pretrained, lambda done, text: progress(0.93 + 0.03 * done, text)
+        )
+        seen = compare_seen(classified.network, shown.test[0], made)
+        scores["classifier"] = classified.scores | {"seen": seen}
     worth = headline(scores)
     scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
     progress(0.97, "exporting")
@@ -82,20 +95,36 @@ def train_lfp_gan(
     return {name: value for name, value in saved.items() if name != "record"}
 
 
-def compare(config: LfpGanConfig, shown: ShownWindows, played: Played) -> dict[str, Likeness]:
-    """Compare windows made for tested images with theirs, beside white noise and a Gaussian."""
+def windows_by_name(
+    config: LfpGanConfig, shown: ShownWindows, pretrained: Pretrained, played: Played
+) -> dict[str, Windows]:
+    """Return as many windows as were measured of tested images: made for these, and drawn by each baseline."""
     training, _ = shown.training
-    real, which = shown.test
+    _, which = shown.test
     random = np.random.default_rng([config.seed, 31])
-    known = None if config.variant == "eeg-gan" else (which, which)
-    rows = {
-        config.variant: played.maker.make(which, torch.Generator().manual_seed(config.seed + 5)),
-        "Gaussian, training mean and covariance": gaussian(training, len(real), random),
-        "white noise": white_noise(training, len(real), random),
+    rows = {config.variant: played.maker.make(which, torch.Generator().manual_seed(config.seed + 5))}
+    if config.pretraining.divergence:
+        deviations = random.choice(training.std((1, 2)), len(which))
+        drawn = torch.Generator().manual_seed(config.seed + 6)
+        rows[NO_GAME] = drawn_windows(pretrained.networks.signal_decoder, deviations, drawn)
+    return rows | {
+        "Gaussian, training mean and covariance": gaussian(training, len(which), random),
+        "white noise": white_noise(training, len(which), random),
     }
+
+
+def compare(config: LfpGanConfig, shown: ShownWindows, rows: Mapping[str, Windows]) -> dict[str, Likeness]:
+    """Compare windows with measured ones of tested images; what knows no image by all but its images."""
+    real, which = shown.test
+    blind = {NO_GAME} | ({config.variant} if config.variant == "eeg-gan" else set())
     return {
         name: compare_windows(
-            real, made, shown.signal.rate, training=training, images=known, seed=config.seed
+            real,
+            made,
+            shown.signal.rate,
+            training=shown.training[0],
+            images=None if name in blind else (which, which),
+            seed=config.seed,
         )
         for name, made in rows.items()
     }
