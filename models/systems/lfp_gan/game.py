@@ -194,7 +194,8 @@ class Game:
         if self._moments is not None:
             loss = loss + self.settings.moments * self._moments.error(made)
         if self._responses is not None:
-            apart = self._responses.error(*made.chunk(2), which[: len(which) // 2])
+            first, second = made.chunk(2)
+            apart = self._responses.error(first, second, which[: len(first)])
             loss = loss + self.settings.responses * apart
         self._optimisers[0].zero_grad(set_to_none=True)
         loss.backward()

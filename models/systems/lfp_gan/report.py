@@ -27,6 +27,7 @@ from models.systems.lfp_gan.statistics import (
     power_db,
     white_noise,
 )
+from models.systems.lfp_gan.variational import NO_GAME
 from models.systems.system import Progress
 
 Windows = NDArray[np.float32]
@@ -81,7 +82,7 @@ def made_and_compared(bundle: Bundle, shown: ShownWindows) -> tuple[Windows, dic
 def figures(bundle: Bundle, shown: ShownWindows, made: Windows, likeness: dict[str, Likeness]) -> str:
     """Return the table and the figures, as HTML."""
     real, which = shown.test
-    lines = [[escape(cell) for cell in row] for row in as_rows(likeness)]
+    lines = [[escape(cell) for cell in row] for row in as_rows(likeness | at_training(bundle))]
     rate = shown.signal.rate
     charts = [
         amplitude_chart(real, made), spectrum_chart(real, made, rate), *sample_charts(real, made, rate),
@@ -104,8 +105,37 @@ def figures(bundle: Bundle, shown: ShownWindows, made: Windows, likeness: dict[s
         "above three times its median, the mean window of each image, the share that a classifier tells right, and "
         f"the median distance to the nearest training window (of measured ones {first.nearest_real:.2f}). Measured: "
         f"kurtosis {first.kurtosis_real:.2f}, bursts {100 * first.bursts_real:.2f} % of time.{note}</p>"
+        + classifier_section(bundle)
         + f'<div class="two">{"".join(charts)}</div>'
         + correlation_section(real, made)
+    )
+
+
+def at_training(bundle: Bundle) -> dict[str, Likeness]:
+    """Return what a variational autoencoder made by itself, as it was compared at training; nothing of others."""
+    made = bundle.spec.scores.get("made")
+    row = made.get(NO_GAME) if isinstance(made, dict) else None
+    if row is None:
+        return {}
+    return {NO_GAME: Likeness(**{name: float(row.get(name, "nan")) for name in Likeness.__slots__})}
+
+
+def classifier_section(bundle: Bundle) -> str:
+    """Return how well the classifier of training did, and what it saw in windows; nothing where there was none."""
+    scores = bundle.spec.scores.get("classifier")
+    if not isinstance(scores, dict):
+        return ""
+    rows = [
+        [escape(name), *(f"{row[key]:.2f}" if key in row else "–" for key in ("frechet", "divergence"))]
+        for name, row in scores["seen"].items()
+    ]
+    return (
+        "<h2>What a classifier sees</h2>"
+        + table(("windows", "Fréchet distance of its features", "divergence of its classes"), rows, (1, 2))
+        + '<p class="legend">A network that names the training image of a window: right in '
+        f"{scores['accuracy']:.1%} of {scores['windows']:.0f} windows that it did not learn from, among its first five "
+        f"in {scores['top_5']:.1%}; chance is {scores['chance']:.1%}. Measured windows are compared half with half. "
+        "The divergence is the inception score of this network; nothing goes by it.</p>"
     )
 
 

@@ -108,8 +108,8 @@ class GameSettings(Section):
     """Weight of the squared error of mean spectra (in dB² over a hundred) and of correlations between channels. 0 as in
     the thesis: a critic with a bounded slope hardly sees frequencies that have little power."""
     responses: Annotated[float, Field(ge=0, le=1e6)] = 0.0
-    """Weight of the squared error of each image's mean window. 0 as in the thesis: a critic that sees one window and one
-    image at a time hardly learns in few updates what they have to do with each other."""
+    """Weight of the squared error of each image's mean window. 0 as in the thesis: a critic that sees one window and
+    one image at a time hardly learns in few updates what they have to do with each other."""
     mismatched: Share = 0.0
     """Share of what the critic learns to refuse that is a measured window with the image of another (Reed et al. 2016).
     0 as in the thesis."""

@@ -34,7 +34,7 @@ from models.systems.lfp_gan.statistics import (
     plain,
     white_noise,
 )
-from models.systems.lfp_gan.variational import drawn_windows
+from models.systems.lfp_gan.variational import NO_GAME, drawn_windows
 from models.systems.saving import save_trained
 from models.systems.system import Progress, check_worth
 
@@ -44,8 +44,6 @@ Windows = NDArray[np.float32]
 _PENALTIES = tuple(float(p) for p in np.logspace(-2, 6, 17))
 _PACKAGES = ("numpy", "scipy", "torch", "onnx", "onnxruntime")
 _AT_ONCE = 128
-#: Windows that a variational autoencoder makes by itself.
-NO_GAME = "codes drawn, no game"
 
 
 def train_lfp_gan(

@@ -3,9 +3,9 @@ r"""The variational variant of the signal's autoencoder (the thesis's future wor
 .. math:: L = \frac{E\lVert x - \hat x\rVert^2}{\operatorname{var} x} + \beta\, E\left[\tfrac12
           (\mu^2 + \sigma^2 - 1 - \ln \sigma^2)\right]
 
-with the code drawn as :math:`\mu + \sigma\epsilon`, and both means over all values (Kingma and Welling 2014; the weight
-:math:`\beta` as of Higgins et al. 2017). The decoder then knows codes that are normal with variance 1, so windows can be
-decoded of noise before any game. What goes on into the game is the encoder of the means.
+with the code drawn as :math:`\mu + \sigma\epsilon`, and both means over all values (Kingma and Welling 2014; the
+weight :math:`\beta` as of Higgins et al. 2017). The decoder then knows codes that are normal with variance 1, so
+windows can be decoded of noise before any game. What goes on into the game is the encoder of the means.
 """
 
 import numpy as np
@@ -17,6 +17,8 @@ from bci.errors import ConfigError
 from models.systems.lfp_gan.networks import SignalEncoder, Stack, standardise, with_deviation
 from models.systems.lfp_gan.tables import CODE_CHANNELS, Table, across
 
+#: What windows are called that a variational autoencoder makes by itself.
+NO_GAME = "codes drawn, no game"
 #: Logarithms of variances are held within these.
 _LOG_VARIANCE = (-10.0, 10.0)
 
