@@ -30,7 +30,8 @@ from models.metrics.ranks import auc
 from models.readouts.dreamed import Dreamed
 from models.readouts.family import build_readout
 from models.settings import find_data_root
-from models.systems.events.trials import cut_trials, folds_of
+from models.systems.events.folds import folds_of
+from models.systems.events.trials import cut_trials
 from models.systems.numbers.readout import correlation, features_of
 from models.systems.numbers.settings import load_numbers
 from models.systems.numbers.trials import contiguous_folds, cut_windows

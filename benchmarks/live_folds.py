@@ -16,10 +16,11 @@ from bci.session.reproduce import reproduce
 from models.settings import RecordedFile
 from models.systems.events.choice import settle
 from models.systems.events.drawing import ClassDrawing
+from models.systems.events.folds import Fold
 from models.systems.events.readout import ClassReadout, fit, fit_novelty
 from models.systems.events.settings import EventsConfig
 from models.systems.events.train import bundle_of
-from models.systems.events.trials import EventTrials, Fold
+from models.systems.events.trials import EventTrials
 from models.systems.numbers.trials import Fold as NumberFold
 from models.systems.numbers.trials import NumberTrials
 

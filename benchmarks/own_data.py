@@ -28,6 +28,7 @@ from models.metrics.ranks import class_area
 from models.settings import find_data_root
 from models.systems.events.choice import settle
 from models.systems.events.drawing import open_drawing
+from models.systems.events.folds import Fold, folds_of
 from models.systems.events.readout import fit
 from models.systems.events.scoring import score
 from models.systems.events.settings import (
@@ -37,7 +38,7 @@ from models.systems.events.settings import (
     TangentSpaceSettings,
     load_events,
 )
-from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
+from models.systems.events.trials import EventTrials, cut_trials
 from models.systems.numbers import readout as numbers_readout
 from models.systems.numbers import train as numbers_train
 from models.systems.numbers.settings import load_numbers

@@ -25,9 +25,10 @@ from benchmarks.report import machine_facts, print_last_line, print_machine, pri
 from models.metrics.ranks import auc
 from models.settings import find_data_root
 from models.systems.events.drawing import open_drawing
+from models.systems.events.folds import Fold, folds_of
 from models.systems.events.scoring import score
 from models.systems.events.settings import EventsConfig, load_events
-from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
+from models.systems.events.trials import EventTrials, cut_trials
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "p300-train.toml"
 LEAST_AUC, MOST_OFF_CHANCE = 0.88, 0.06

@@ -29,8 +29,9 @@ from models.insilico.trials import HELD_OUT, cut, design, onsets_of, participant
 from models.settings import find_data_root
 from models.systems.alpha.evaluate import open_held_out
 from models.systems.events.drawing import open_drawing
+from models.systems.events.folds import folds_of
 from models.systems.events.settings import EventsConfig
-from models.systems.events.trials import cut_trials, folds_of
+from models.systems.events.trials import cut_trials
 from models.systems.hyper.heldout import config_of
 from models.systems.hyper.settings import HyperConfig
 

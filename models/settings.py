@@ -48,6 +48,13 @@ class ExpectedSignal(Section):
     """Unit of the values."""
 
 
+class ArraySignal(ExpectedSignal):
+    """An ArraySignal is an `ExpectedSignal`, or of arrays what is known of one."""
+
+    channels: tuple[str, ...] = ()
+    """Picked from the recordings by label. Of arrays, those of X in its order; features have none."""
+
+
 def find_data_root(named: Path | None, *, needed: bool = True) -> Path:
     """Return the folder that recordings' paths start from: `named`, else $BCI_DATA, else ../shared/data.
 

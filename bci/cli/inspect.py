@@ -133,7 +133,7 @@ def info(
     output = use(json)
     from bci.decoder.bundle import Bundle
     from bci.decoder.card import guard
-    from bci.decoder.spec import AT_CHANCE
+    from bci.decoder.spec import AT_CHANCE, ONLY_EVALUATED
 
     bundle = find_given(bundle, "bci info", BUNDLE)
     loaded = Bundle.load(bundle)
@@ -144,6 +144,8 @@ def info(
     output.facts(f"Bundle {bundle.name}", {"hash": loaded.hash, **description})
     if loaded.spec.at_chance:
         output.say(styled("bold red", AT_CHANCE), ": its pictures say nothing")
+    if not loaded.spec.live:
+        output.say(styled("yellow", ONLY_EVALUATED))
     for place, step in enumerate(spec["pipeline"], 1):
         settings = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
         output.say(f"pipeline step {place}: ", styled("bold", step["step"]), f"  {settings}")

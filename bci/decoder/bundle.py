@@ -317,6 +317,8 @@ def _described(spec: BundleSpec, hashes: Mapping[str, str]) -> dict[str, Any]:
         del described["recorded"]
     if spec.encoding is None:
         del described["encoding"]
+    if spec.live:
+        del described["live"]  # as with all bundles of older releases
     if not spec.pixels:
         del described["pixels"]
     return described

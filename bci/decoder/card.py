@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from bci.decoder.spec import AT_CHANCE, BundleSpec
+from bci.decoder.spec import AT_CHANCE, ONLY_EVALUATED, BundleSpec
 from bci.signal.foreign import visible
 
 #: What a card says where `bci.decoder.recorded` keeps windows.
@@ -28,6 +28,9 @@ def write_card(spec: BundleSpec) -> str:
         f"**{AT_CHANCE[0].upper()}{AT_CHANCE[1:]}** on what it was not trained on: its pictures say nothing."
         if spec.at_chance
         else "",
+        ""
+        if spec.live
+        else f"**{ONLY_EVALUATED[0].upper()}{ONLY_EVALUATED[1:]}**: no stream's rate is known.",
         "## What goes in",
         f"- {rate}, sample of shape {_shape(signal.shape)}, {signal.unit or 'no unit'}\n- Channels: {labels}\n"
         f"- {spec.window}\n"

@@ -32,6 +32,9 @@ SCHEMA_VERSION = 1
 #: What is said of a decoder that was written although it read nothing, wherever it is used.
 AT_CHANCE = "this decoder was no better than chance"
 
+#: What is said of a decoder that no stream can feed, wherever it is used.
+ONLY_EVALUATED = "this decoder can be evaluated, not run live"
+
 #: Name of the description in a bundle's folder, and of the page for people beside it.
 DESCRIPTION, CARD = "bundle.json", "card.md"
 
@@ -302,6 +305,8 @@ class BundleSpec(Section):
         What the bundle is called, and one sentence about it.
     signal, window, image : SignalSpec, WindowSpec or EpochSpec, ImageSpec
         What goes in, what is cut of it, and what comes out.
+    live : bool
+        Whether a stream can feed it. One that was trained on arrays of which no rate is stated can be evaluated alone.
     pixels : bool
         Whether the graphs make the bytes of the picture themselves: outputs ``pixels`` and ``finite`` beside ``image``.
     result : Result
@@ -341,6 +346,7 @@ class BundleSpec(Section):
     window: Cut
     latent: int = Field(ge=1, le=2**20)
     image: ImageSpec
+    live: bool = True
     pixels: bool = False
     result: Result = PictureResult()
     graphs: tuple[GraphSpec, ...] = Field(min_length=1, max_length=8)

@@ -9,9 +9,10 @@ from bci.errors import ConfigError, RecordingError
 from bci.io.files.bids import export_bids
 from bci.io.files.formats.file import FileRecording
 from bci.signal.types import Event, Signal
+from models.systems.events.folds import folds_of
 from models.systems.events.own_data import open_events
 from models.systems.events.scoring import predict
-from models.systems.events.trials import cut_trials, folds_of
+from models.systems.events.trials import cut_trials
 from models.systems.registry import system_of_file
 
 pytest.importorskip("mne_bids", reason="MNE-BIDS MISSING: pip install mne-bids to test training on BIDS")

@@ -26,11 +26,12 @@ from bci.signal.types import Event, Signal, Window
 from models.datasets.recordings import open_recordings
 from models.metrics.ranks import class_area
 from models.systems.events import trials as trials_module
+from models.systems.events.folds import folds_of
 from models.systems.events.readout import fit, softmax
 from models.systems.events.scoring import Predicted, area_by_fold, averaged, exchanged, predict
 from models.systems.events.settings import BlockMeansSettings, load_events
 from models.systems.events.train import fit_all
-from models.systems.events.trials import cut_trials, folds_of
+from models.systems.events.trials import cut_trials
 from models.systems.registry import system_of_bundle, system_of_file
 
 RATE, LENGTH = 100, 6000

@@ -11,9 +11,10 @@ from PIL import Image
 from planted_collection import collected_session, pictures
 
 from bci.errors import ConfigError, RecordingError
+from models.systems.events.folds import folds_of
 from models.systems.events.own_data import open_events
 from models.systems.events.scoring import predict, score
-from models.systems.events.trials import cut_trials, folds_of
+from models.systems.events.trials import cut_trials
 from models.systems.registry import system_of_file
 
 TRAINING = """

@@ -5,6 +5,7 @@ NumPy itself takes the header at its word: a hundred bytes that claim 10^15 numb
 
 import zipfile
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from bci.io.files.regular import Refuse, require_regular
 
 Shape = tuple[int, ...]
+
+#: Kinds of array that are plain values: truth values, whole and real numbers.
+PLAIN = "biuf"
 
 #: NumPy's own limit, bytes.
 LONGEST_HEADER = 10_000
@@ -72,8 +76,8 @@ def read_header(
     return offset, dtype, shape, fortran
 
 
-def load_array(path: Path, refuse: Refuse, *, largest: int = LARGEST) -> NDArray[Any]:
-    """Return the array of a .npy file: numbers or truth values, never objects.
+def load_array(path: Path, refuse: Refuse, *, largest: int = LARGEST, kinds: str = PLAIN) -> NDArray[Any]:
+    """Return the array of a .npy file: numbers or truth values, never objects; `kinds` as in `read_header`.
 
     Raises
     ------
@@ -83,7 +87,7 @@ def load_array(path: Path, refuse: Refuse, *, largest: int = LARGEST) -> NDArray
     size = require_regular(path, refuse, largest=largest)
     try:
         with path.open("rb") as file:
-            read_header(path.name, file, size, refuse, kinds="biuf")
+            read_header(path.name, file, size, refuse, kinds=kinds)
             file.seek(0)
             array: NDArray[Any] = np.lib.format.read_array(
                 file, allow_pickle=False, max_header_size=LONGEST_HEADER
@@ -93,13 +97,23 @@ def load_array(path: Path, refuse: Refuse, *, largest: int = LARGEST) -> NDArray
     return array
 
 
-def load_arrays(path: Path, refuse: Refuse) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a .npz archive by name; raises as `load_array`, and where it unpacks to more than 2 GiB."""
+def load_arrays(
+    path: Path, refuse: Refuse, *, kinds: str = PLAIN, only: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a .npz archive by name, `only` some or all; `kinds` as in `read_header`.
+
+    Raises
+    ------
+    BciError
+        As `load_array`, and where it unpacks to more than 2 GiB.
+    """
     size = require_regular(path, refuse)
     arrays: dict[str, NDArray[Any]] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
+            members = [
+                one for one in archive.infolist() if only is None or one.filename.removesuffix(".npy") in only
+            ]
             unpacked = sum(member.file_size for member in members)
             if unpacked > _LARGEST_ARCHIVE:
                 raise refuse(
@@ -108,7 +122,7 @@ def load_arrays(path: Path, refuse: Refuse) -> dict[str, NDArray[Any]]:
             for member in members:
                 where = f"{path.name}:{member.filename}"
                 with archive.open(member) as file:
-                    read_header(where, file, member.file_size, refuse, kinds="biuf")
+                    read_header(where, file, member.file_size, refuse, kinds=kinds)
                 with archive.open(member) as file:
                     arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(
                         file, allow_pickle=False, max_header_size=LONGEST_HEADER

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from models.metrics.ranks import class_area
+from models.systems.events.folds import apart_from
 from models.systems.events.readout import Fittable, fit
 from models.systems.events.settings import ChosenSettings
-from models.systems.events.trials import EventTrials, apart_from
+from models.systems.events.trials import EventTrials
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def _known_latents(config: EventsConfig, root: Path, steering: Steering) -> tupl
     if config.draw.latents is not None:
         place = place_of(config.draw.latents, root)
         return read_latents(place), str(place)
-    if config.data is None or config.data.bids is not None:
+    if config.data is None or not config.data.sessions:
         raise ConfigError(
             "draw: expected the latents of the classes, came none. Name a file with them: [draw] latents. Of sessions "
             "of yours in which a generator's pictures were shown they are known without."

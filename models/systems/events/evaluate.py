@@ -15,11 +15,12 @@ from models.reports.charts import GREY, Line, chart
 from models.reports.decoded import Decoded
 from models.reports.writing import write_report
 from models.systems.events.figures import mean_responses
+from models.systems.events.folds import Fold, folds_of
 from models.systems.events.own_data import root_of
 from models.systems.events.readout import softmax
 from models.systems.events.scoring import predict, score
 from models.systems.events.settings import EventsConfig, parse_events
-from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
+from models.systems.events.trials import EventTrials, cut_trials
 from models.systems.saving import settings_of
 from models.systems.system import Progress
 

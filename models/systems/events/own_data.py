@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bci.errors import RecordingError
 from bci.io.shipped import locate
+from models.datasets.arrays import values_of_arrays
 from models.datasets.bids import find_bids
-from models.datasets.session_settings import FOLDERS
+from models.datasets.session_settings import FOLDERS, ArraySettings
 from models.datasets.sessions import (
     STIMULUS,
     classes_by_folder,
@@ -19,7 +20,7 @@ from models.datasets.sessions import (
     pictures_shown,
 )
 from models.settings import find_data_root
-from models.systems.events.settings import EventsConfig, load_events, parse_events
+from models.systems.events.settings import MOST_CLASSES, EventsConfig, load_events, parse_events
 
 
 def open_events(path: Path, data_root: Path | None) -> tuple[EventsConfig, Path]:
@@ -50,6 +51,8 @@ def written_out(config: EventsConfig, root: Path) -> EventsConfig:
         files = tuple(find_bids(config.data.bids, root))
         bids = config.data.bids.model_copy(update={"files": files})
         return config.model_copy(update={"data": config.data.model_copy(update={"bids": bids})})
+    if config.data.arrays is not None:
+        return config if config.classes else _classes_of_arrays(config, config.data.arrays, root)
     data = config.data.model_copy(update={"sessions": tuple(find_sessions(config.data, root))})
     if config.classes:
         return config.model_copy(update={"data": data})
@@ -83,3 +86,16 @@ def written_out(config: EventsConfig, root: Path) -> EventsConfig:
         "pictures": {} if by_folder else of_picture,
     }
     return parse_events(values, f"training file {config.name!r}")
+
+
+def _classes_of_arrays(config: EventsConfig, arrays: ArraySettings, root: Path) -> EventsConfig:
+    """Return a training file of arrays in which each value of ``y`` is a class."""
+    values = values_of_arrays(arrays, root)
+    if not 2 <= len(values) <= MOST_CLASSES:
+        raise RecordingError(
+            f"expected 2 to {MOST_CLASSES} classes, came {len(values)} different values of {arrays.y}: "
+            f"{', '.join(values[:6])}{' …' if len(values) > 6 else ''}. Say which are of which class ([classes])"
+            + ("; or is it a number (kind = 'numbers')?" if len(values) > MOST_CLASSES else ".")
+        )
+    classes = {value: re.escape(value) for value in values}
+    return parse_events(config.model_dump() | {"classes": classes}, f"training file {config.name!r}")

@@ -23,13 +23,14 @@ from models.readouts.export import add_novelty, add_statistics
 from models.readouts.novelty import Novelty
 from models.systems.events.block_means import BlockMeans
 from models.systems.events.canonical import CanonicalCorrelation
+from models.systems.events.folds import Fold
 from models.systems.events.settings import (
     BlockMeansSettings,
     CanonicalCorrelationSettings,
     TangentSpaceSettings,
 )
 from models.systems.events.tangent import TangentSpace
-from models.systems.events.trials import EventTrials, Fold
+from models.systems.events.trials import EventTrials
 
 Floats = NDArray[np.float64]
 

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from models.metrics.ranks import class_area
 from models.systems.events.choice import Choice, describe, settle
+from models.systems.events.folds import Fold, folds_of
 from models.systems.events.readout import fit
 from models.systems.events.settings import EventsConfig
-from models.systems.events.trials import EventTrials, Fold, folds_of
+from models.systems.events.trials import EventTrials
 
 Floats = NDArray[np.float64]
 

@@ -16,11 +16,14 @@ from bci.config.toml import check_settings, read_toml
 from bci.decoder.pattern import MarkerPattern
 from bci.session.trials import stimulus_of
 from bci.signal.types import Signal
-from models.datasets.session_settings import SessionsSettings
-from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section
+from models.datasets.session_settings import ArraySettings, SessionsSettings
+from models.settings import ArraySignal, Count, Positive, RecordedFile, Section
 
 #: What the marker of every stimulus matches.
 ANY_STIMULUS = r"stimulus \d+ .*"
+
+#: Of one training file.
+MOST_CLASSES = 64
 
 Label = Annotated[str, Field(min_length=1, max_length=100)]
 
@@ -148,14 +151,15 @@ class EventsConfig(Section):
     recordings: tuple[RecordingSettings, ...] = ()
     """In order of time."""
     data: SessionsSettings | None = None
-    """Sessions of ours, in place of recordings."""
-    signal: ExpectedSignal
+    """Sessions of ours, a BIDS data set or arrays, in place of recordings."""
+    signal: ArraySignal = ArraySignal()
     pipeline: tuple[dict[str, JsonValue], ...] = ()
     """Steps from signal to epoch, as in a bundle."""
-    epoch: EpochSettings
-    classes: Annotated[dict[Label, str], Field(max_length=64, default_factory=dict)]
-    """By its label, the regular expression that the whole text of a marker of each class matches. Of sessions the
-    pictures' folders, or a table, may say the classes instead ([data] classes)."""
+    epoch: EpochSettings = EpochSettings(stop=1.0)
+    """To be stated, but of arrays of which no stream's rate is."""
+    classes: Annotated[dict[Label, str], Field(max_length=MOST_CLASSES, default_factory=dict)]
+    """By its label, the regular expression that the whole text of a marker of each class matches, or of arrays the
+    value of y. Of sessions the pictures' folders, or a table, may say the classes instead ([data] classes)."""
     pictures: Annotated[dict[str, Label], Field(default_factory=dict)]
     """Of sessions whose classes a table says, as it was read: the class of each picture. Not to be written."""
     readout: ReadoutSettings = BlockMeansSettings()
@@ -173,12 +177,21 @@ class EventsConfig(Section):
     def _from_recordings_or_sessions(self) -> Self:
         if bool(self.recordings) == (self.data is not None):
             raise ValueError(
-                "expected [[recordings]], or [data] with sessions or bids, came "
+                "expected [[recordings]], or [data] with sessions, bids or arrays, came "
                 + ("both" if self.recordings else "neither")
             )
         stated = self.recordings or self.classes or (self.data is not None and self.data.bids is not None)
         if len(self.classes) < 2 and stated:
             raise ValueError(f"classes: expected at least 2, came {len(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _says_what_is_cut(self) -> Self:
+        arrays = self.arrays
+        if arrays is None and not self.signal.channels:
+            raise ValueError("signal.channels: expected the channels that are read, came none")
+        if "epoch" not in self.model_fields_set and (arrays is None or arrays.rate is not None):
+            raise ValueError("epoch: expected start and stop of an epoch in seconds, came none")
         return self
 
     @model_validator(mode="after")
@@ -206,6 +219,11 @@ class EventsConfig(Section):
             except ValueError as error:
                 raise ValueError(f"classes.{label}: {error}") from None
         return self
+
+    @property
+    def arrays(self) -> ArraySettings | None:
+        """The arrays that the trials are, if they are."""
+        return None if self.data is None else self.data.arrays
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def shown_trials(path: Path, data_root: Path | None) -> ReaderTrials:
     root = find_data_root(data_root)
     config = written_out(load_events(path), root)
     trials = cut_trials(config, root)
-    count = len(trials.data)
+    count = len(trials.runs)
     if len(trials.labels) != 2 or count < 3:
         raise RecordingError(
             f"{path}: expected two classes, and three recordings or more of which some are held out, came "
@@ -47,7 +47,7 @@ def shown_trials(path: Path, data_root: Path | None) -> ReaderTrials:
     kept = length // step * step
     means = trials.epochs[:, :kept].reshape(n, kept // step, step, -1).mean(2).reshape(n, -1)
     held = trials.run >= count - max(1, round(_HELD_OUT * count))
-    block = trials.run * 100_000 + (trials.start / trials.signal.rate / _BLOCK_S).astype(np.int64)
+    block = trials.run * 100_000 + (trials.start / (trials.signal.rate or 1.0) / _BLOCK_S).astype(np.int64)
     learn, test = (
         Trials(
             means[rows],

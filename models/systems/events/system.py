@@ -21,9 +21,10 @@ def train(
 def check(path: Path, *, data_root: Path | None) -> list[str]:
     """Read the recordings, once all are there, and cut their epochs."""
     from models.settings import find_data_root
+    from models.systems.events.folds import folds_of
     from models.systems.events.own_data import written_out
     from models.systems.events.settings import load_events
-    from models.systems.events.trials import cut_trials, folds_of
+    from models.systems.events.trials import cut_trials
 
     config = load_events(path)
     root = find_data_root(data_root, needed=False)

@@ -21,6 +21,7 @@ from bci.decoder.spec import (
     NoveltySpec,
     Provenance,
     SignalSpec,
+    WindowSpec,
 )
 from bci.signal.pipeline import Pipeline
 from models.progress import warn
@@ -28,12 +29,13 @@ from models.provenance import versions
 from models.readouts.novelty import Novelty
 from models.systems.events.choice import settle
 from models.systems.events.drawing import GRAPH, PICTURES, ClassDrawing, open_drawing
+from models.systems.events.folds import Fold, folds_of
 from models.systems.events.own_data import open_events
 from models.systems.events.readout import ClassReadout, export, fit, fit_novelty, fit_temperature
 from models.systems.events.scoring import predict, score
 from models.systems.events.settings import EventsConfig
 from models.systems.events.tangent import TangentSpace
-from models.systems.events.trials import EventTrials, Fold, cut_trials, folds_of
+from models.systems.events.trials import EventTrials, cut_trials
 from models.systems.saving import save_trained
 from models.systems.system import check_worth
 
@@ -126,7 +128,8 @@ def bundle_of(
         title=config.title,
         signal=SignalSpec.of(trials.signal),
         pipeline=tuple(pipeline.to_json()),
-        window=EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers=config.any_class()),
+        window=_cut_of(config, trials),
+        live=trials.signal.rate > 0,
         latent=len(config.labels),
         image=drawing.image,
         result=ClassesResult(
@@ -138,7 +141,7 @@ def bundle_of(
         ),
         confidence=ConfidenceSpec(
             kind="classifier",
-            calibrated_on=f"epochs of {len(trials.data)} recording(s), each predicted without its fold",
+            calibrated_on=f"epochs of {len(trials.runs)} recording(s), each predicted without its fold",
             classes=len(config.labels),
         ),
         novelty=NoveltySpec(
@@ -156,3 +159,11 @@ def bundle_of(
         scores={key: value for key, value in scores.items() if key not in ("left_out", "trials")},
     )
     return spec, {"readout.onnx": export(readout, novelty, trials.epochs.shape[1:]), **drawing.files}
+
+
+def _cut_of(config: EventsConfig, trials: EventTrials) -> EpochSpec | WindowSpec:
+    """Return how epochs are cut of a stream; of arrays without a rate, how many samples are read at once."""
+    if not trials.signal.rate:
+        length = trials.epochs.shape[1]
+        return WindowSpec(length=length, hop=length)
+    return EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers=config.any_class())

@@ -12,11 +12,17 @@ from bci.errors import RecordingError, counted
 from bci.io.files.recording import Recording, is_uncertain
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
+from models.datasets.array_signal import signal_of_arrays
+from models.datasets.arrays import ArrayTrials, open_arrays, require_flat, text_of
 from models.datasets.bids import open_bids
 from models.datasets.epochs import usable_epochs
 from models.datasets.recordings import Opened, defects_of, open_recordings, require_alike
+from models.datasets.session_settings import ArraySettings
 from models.datasets.sessions import open_sessions
 from models.systems.events.settings import EventsConfig
+
+#: Of each class.
+FEWEST_TRIALS = 2
 
 Integers = NDArray[np.int64]
 
@@ -53,6 +59,8 @@ class EventTrials:
         Whether the signal of any of them was simulated.
     shown : (n,) int64
         Which picture, or other text of a marker, each is the answer to.
+    named_runs : tuple of str
+        What runs are called, where they are not files.
     """
 
     epochs: NDArray[np.float32]
@@ -69,13 +77,19 @@ class EventTrials:
     defects: tuple[str, ...] = ()
     simulated: bool = False
     shown: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+    named_runs: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.classes)
 
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """What each run is called."""
+        return self.named_runs or tuple(self.data)
+
 
 def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
-    """Cut the epochs of every recording of a training file.
+    """Cut the epochs of every recording or session of a training file, or take those of arrays.
 
     Raises
     ------
@@ -83,6 +97,8 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
         If a recording is missing, cannot be read, is of another rate or unit, or there are fewer than two trials of a
         class.
     """
+    if config.arrays is not None:
+        return trials_of_arrays(config, config.arrays, root)
     left_out: Counter[str] = Counter()
     names, opened, rate = _opened(config, root, left_out)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
@@ -94,15 +110,8 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
     ]
     texts = list(dict.fromkeys(row.text for row in rows))
     place_of = {text: place for place, text in enumerate(texts)}
-    counts = Counter(config.labels[row.place] for row in rows)
-    few = [f"{counts[label]} of {label!r}" for label in config.labels if counts[label] < 2]
-    if few:
-        markers = Counter(event.text for recording, _ in opened for event in recording.markers)
-        seen = ", ".join(f"{text!r} ({n})" for text, n in markers.most_common(8)) or "none"
-        raise RecordingError(
-            f"expected at least 2 trials of each class, came {', '.join(few)}; left out: {counted(left_out)}. "
-            f"The markers there: {seen}. Set [classes] to match them."
-        )
+    markers = Counter(event.text for recording, _ in opened for event in recording.markers)
+    require_trials(config.labels, [row.place for row in rows], left_out, "markers", markers)
     signal = config.expected(rate)
     return EventTrials(
         np.stack([row.samples for row in rows]),
@@ -116,6 +125,111 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
         defects=defects_of(opened),
         simulated=any(recording.simulated for recording, _ in opened),
     )
+
+
+def require_trials(
+    labels: Sequence[str],
+    places: Sequence[int],
+    left_out: Mapping[str, int],
+    what: str,
+    texts: Mapping[str, int],
+) -> None:
+    """Refuse trials of which a class has fewer than two.
+
+    Parameters
+    ----------
+    labels : sequence of str
+    places : sequence of int
+        The class of each trial, by its place among `labels`.
+    left_out : mapping of str to int
+        Trials that are not used, by reason.
+    what, texts
+        What says the class of each: ``markers``, ``values of y``; and how often each of them is there.
+
+    Raises
+    ------
+    RecordingError
+        Saying what is there.
+    """
+    counts = np.bincount(np.asarray(places, np.int64), minlength=len(labels))
+    few = [f"{n} of {label!r}" for label, n in zip(labels, counts, strict=True) if n < FEWEST_TRIALS]
+    if few:
+        seen = ", ".join(f"{text!r} ({n})" for text, n in Counter(texts).most_common(8)) or "none"
+        raise RecordingError(
+            f"expected at least {FEWEST_TRIALS} trials of each class, came {', '.join(few)}; left out: "
+            f"{counted(left_out)}. The {what} there: {seen}. Set [classes] to match them."
+        )
+
+
+def trials_of_arrays(config: EventsConfig, arrays: ArraySettings, root: Path) -> EventTrials:
+    """Return the trials of arrays, each of the class that its ``y`` says.
+
+    Raises
+    ------
+    RecordingError
+        If arrays are missing or do not fit each other or the training file, or there are fewer than two trials of a
+        class.
+    """
+    given = open_arrays(arrays, root)
+    require_flat(given.what, arrays.y)
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    epoch, length = config.epoch, given.samples.shape[1]
+    signal, said = signal_of_arrays(
+        given, arrays, "EEG", config.signal, pipeline, lambda rate: round((epoch.stop - epoch.start) * rate)
+    )
+    _require_readable(config, given, signal)
+    texts = [text_of(value) for value in given.what]
+    place_of = {text: _place_of_class(config, text, arrays.y) for text in dict.fromkeys(texts)}
+    known = [text for text, place in place_of.items() if place is not None]
+    kept = np.isin(texts, known)
+    left_out = Counter(given.left_out)
+    if not kept.all():
+        left_out["of no class"] = int((~kept).sum())
+    rows = [text for text in texts if text in set(known)]
+    classes = np.array([place_of[text] for text in rows], np.int64)
+    require_trials(config.labels, classes, left_out, f"values of {arrays.y}", Counter(texts))
+    ratio = pipeline.ratio(signal) if signal.rate else 1
+    ends = given.ends()[kept]
+    return EventTrials(
+        given.samples[kept],
+        classes,
+        given.run[kept],
+        (ends - length) * ratio,
+        ends * ratio,
+        ends - length,
+        dict(left_out),
+        signal,
+        given.data,
+        config.labels,
+        pipeline.output(signal).rate if signal.rate else 0.0,
+        (*given.defects, *said),
+        shown=np.array([known.index(text) for text in rows], np.int64),
+        named_runs=given.runs,
+    )
+
+
+def _require_readable(config: EventsConfig, given: ArrayTrials, signal: Signal) -> None:
+    """Refuse a readout that needs time or a rate where arrays have none."""
+    for readout in getattr(config.readout, "among", (config.readout,)):
+        if given.features and (readout.name != "block_means" or readout.block != 1):
+            raise RecordingError(
+                f"readout: expected block_means with block = 1 for features, which have no time, came {readout.name}. "
+                "Leave [readout] out."
+            )
+        if readout.name == "canonical_correlation" and not signal.rate:
+            raise RecordingError(
+                "[data.arrays] rate: expected it, for canonical_correlation compares with frequencies, came none."
+            )
+
+
+def _place_of_class(config: EventsConfig, text: str, what: str) -> int | None:
+    """Return the class that a marker or a value is of, by its place; None where it is of none."""
+    labels = config.labels_of(text)
+    if len(labels) > 1:
+        raise RecordingError(
+            f"{what}: marker {text!r} is of {' and '.join(labels)}. Set [classes] so that each marker is of one."
+        )
+    return config.labels.index(labels[0]) if labels else None
 
 
 def _opened(
@@ -165,16 +279,11 @@ def _cut(
         if is_uncertain(event):
             left_out["uncertain time"] += 1
             continue
-        labels = config.labels_of(event.text)
-        if len(labels) > 1:
-            raise RecordingError(
-                f"{name}: marker {event.text!r} is of {' and '.join(labels)}. "
-                "Set [classes] so that each marker is of one."
-            )
-        if labels:
-            wanted.append((event, config.labels.index(labels[0])))
-        else:
+        place = _place_of_class(config, event.text, name)
+        if place is None:
             left_out["other markers"] += 1
+        else:
+            wanted.append((event, place))
     place_of = {event.text: place for event, place in wanted}
     ratio = pipeline.ratio(recording.signal)
     cut = usable_epochs(
@@ -197,96 +306,3 @@ def _cut(
             epoch.index,
             epoch.event.text,
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fold:
-    """A Fold is one split of the trials: rows to fit on, and rows to score on."""
-
-    fit: NDArray[np.intp]
-    score: NDArray[np.intp]
-
-
-def folds_of(config: EventsConfig, trials: EventTrials) -> Sequence[Fold]:
-    """Return contiguous folds; trials that share a sample with a scored one are not fitted on.
-
-    Raises
-    ------
-    RecordingError
-        If a fold would have a class to fit that it has no trials of.
-    """
-    rows = np.arange(len(trials))
-    if config.folds == "recordings":
-        parts = [rows[trials.run == run] for run in range(len(trials.data))]
-        if len(parts) < 2:
-            raise RecordingError(
-                'folds = "recordings" needs at least two recordings or sessions, came one. Set folds to a number.'
-            )
-    elif config.folds == "pictures":
-        parts = picture_parts(trials, config.seed)
-    else:
-        parts = np.array_split(rows, config.folds)
-    folds = []
-    for part in parts:
-        fit = _others(trials, part) if config.folds == "pictures" else apart_from(trials, part)
-        missing = [label for k, label in enumerate(config.labels) if not (trials.classes[fit] == k).any()]
-        if missing or not len(part):
-            raise RecordingError(
-                f"expected trials of every class beside each of {len(parts)} folds, came a fold without "
-                f"{', '.join(missing) or 'trials'}. Use fewer folds, or more recordings."
-            )
-        folds.append(Fold(fit, part))
-    return folds
-
-
-#: Folds of pictures, at most; and how many pictures of a class it takes to hold some out.
-_PICTURE_FOLDS, _FEWEST_PICTURES = 5, 2
-
-
-def picture_parts(trials: EventTrials, seed: int) -> list[NDArray[np.intp]]:
-    """Return parts of the trials that share no picture, each with pictures of every class.
-
-    Raises
-    ------
-    RecordingError
-        If a class has one picture alone.
-    """
-    of_class = [np.unique(trials.shown[trials.classes == one]) for one in range(len(trials.labels))]
-    few = [
-        f"{len(own)} of {label!r}"
-        for label, own in zip(trials.labels, of_class, strict=True)
-        if len(own) < _FEWEST_PICTURES
-    ]
-    if few:
-        raise RecordingError(
-            f'folds = "pictures": expected at least {_FEWEST_PICTURES} pictures of each class, so that some '
-            f"can be held out, came {', '.join(few)}. Show more pictures, or set folds to a number."
-        )
-    random = np.random.default_rng(seed)
-    n = min(_PICTURE_FOLDS, *map(len, of_class))
-    groups = [np.array_split(random.permutation(own), n) for own in of_class]
-    return [
-        np.flatnonzero(np.isin(trials.shown, np.concatenate([group[fold] for group in groups])))
-        for fold in range(n)
-    ]
-
-
-def _others(trials: EventTrials, part: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the rows that are not of a part, and share no sample with any row of it."""
-    apart = np.ones(len(trials), bool)
-    apart[part] = False
-    for row in part:
-        near = (trials.end > trials.start[row]) & (trials.start < trials.end[row])
-        apart &= ~(near & (trials.run == trials.run[row]))
-    return np.flatnonzero(apart)
-
-
-def apart_from(trials: EventTrials, part: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the rows that are not of a contiguous part and share no sample with the stretch that it covers."""
-    apart = np.ones(len(trials), bool)
-    apart[part] = False
-    for run in np.unique(trials.run[part]):
-        own = part[trials.run[part] == run]
-        first, last = trials.start[own].min(), trials.end[own].max()
-        apart &= ~((trials.run == run) & (trials.end > first) & (trials.start < last))
-    return np.flatnonzero(apart)

@@ -1,0 +1,181 @@
+"""Arrays train a decoder: what is planted in them is found, what does not fit is refused, and features run nowhere."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+pytest.importorskip("sklearn", reason="training needs the extra train")
+
+from commands import call
+
+from bci.config.session import parse_session
+from bci.control.roster import Roster
+from bci.decoder.bundle import Bundle
+from bci.decoder.spec import EpochSpec
+from bci.errors import BundleMismatch, RecordingError
+from models.systems.events.folds import folds_of
+from models.systems.events.own_data import open_events
+from models.systems.events.trials import cut_trials
+from models.systems.registry import system_of_bundle, system_of_file
+
+N, CHANNELS, LENGTH = 80, 3, 20
+CLASSES = """
+kind = "events"
+name = "planted"
+shuffles = 19
+folds = "recordings"
+[data.arrays]
+files = ["trials.npz"]
+rate = 50
+[signal]
+channels = ["C3", "Cz", "C4"]
+[epoch]
+stop = 0.4
+[readout]
+block = 5
+"""
+FEATURES = """
+kind = "events"
+name = "features"
+shuffles = 19
+[data.arrays]
+files = ["trials"]
+[classes]
+left = "1"
+right = "2"
+"""
+
+
+def planted(seed: int = 0) -> dict[str, NDArray[Any]]:
+    """Return trials, (trials, channels, samples), in microvolts, of which the class raises one channel or another."""
+    random = np.random.default_rng(seed)
+    y = np.tile([1, 2, 1, 2, 2, 1], N)[:N]
+    samples = random.standard_normal((N, CHANNELS, LENGTH)) * 10
+    samples[y == 1, 0, 5:15] += 12
+    samples[y == 2, 2, 5:15] += 12
+    return {"X": samples, "y": y, "runs": np.arange(N) * 4 // N}
+
+
+def noise(*shape: int) -> NDArray[np.float64]:
+    return np.random.default_rng(1).standard_normal(shape)
+
+
+def settings(folder: Path, text: str = CLASSES, **changes: NDArray[Any] | None) -> Path:
+    """Write planted trials, some of them in place of others, and their training file; return its path."""
+    arrays = {name: values for name, values in (planted() | changes).items() if values is not None}
+    np.savez(folder / "trials.npz", **arrays)
+    path = folder / "planted.toml"
+    path.write_text(text)
+    return path
+
+
+def train(path: Path) -> Bundle:
+    system_of_file(path).train(
+        path,
+        path.parent / "bundle",
+        data_root=path.parent,
+        progress=lambda done, text: None,
+        even_at_chance=False,
+    )
+    return Bundle.load(path.parent / "bundle")
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(RecordingError) as error:
+        cut_trials(*open_events(path, path.parent))
+    return str(error.value)
+
+
+def session(bundle: Bundle) -> Any:
+    values = {
+        "name": "live",
+        "network": "machine",
+        "decoder": {"bundle": str(bundle.folder)},
+        "stream": {"source_id": "amp", "markers": ["amp-markers"]},
+    }
+    return parse_session(values, bundle.folder, "test")
+
+
+def test_planted_classes_are_read_and_the_bundle_says_which_stream_it_reads(tmp_path: Path) -> None:
+    bundle = train(settings(tmp_path))
+    assert bundle.spec.scores["auc"] > 0.9
+    assert bundle.spec.result.labels == ("1", "2")
+    assert (bundle.signal.rate, bundle.signal.channels) == (50.0, ("C3", "Cz", "C4"))
+    assert isinstance(bundle.spec.window, EpochSpec)
+    assert bundle.spec.live
+    assert Roster(session(bundle), "key").driver is not None
+    decoded = system_of_bundle(bundle).held_out(bundle, data_root=tmp_path, progress=lambda done, text: None)
+    assert len(decoded.which) == N
+
+
+def test_data_says_what_each_run_holds_and_what_is_left_out(tmp_path: Path) -> None:
+    arrays = planted()
+    arrays["X"][3, 1, 7] = np.nan
+    arrays["X"][40] = arrays["X"][8]
+    done = call(
+        "data", settings(tmp_path, **arrays), "--data", tmp_path, "--out", tmp_path / "page", "--json"
+    )
+    assert done.status == 0, done.words
+    assert done.result["columns"] == ["run", "1", "2", "trials"]
+    assert [row[0] for row in done.result["rows"]] == [*(f"trials.npz {run}" for run in range(4)), "all"]
+    assert done.result["rows"][-1][-1] == N - 1
+    assert done.result["left_out"] == {"not finite": 1}
+    assert done.result["defects"] == ["1 of 79 trials hold the very samples of another one"]
+
+
+def test_features_are_evaluated_and_run_nowhere(tmp_path: Path) -> None:
+    arrays = planted()
+    (tmp_path / "trials").mkdir()
+    for name, values in {**arrays, "X": arrays["X"].mean(axis=2)}.items():
+        np.save(tmp_path / "trials" / f"{name}.npy", values)
+    path = settings(tmp_path, FEATURES)
+    found = system_of_file(path).find_data(path, data_root=tmp_path)
+    assert "this decoder can be evaluated, not run live" in found.defects[0]
+    bundle = train(path)
+    assert bundle.spec.scores["auc"] > 0.9
+    assert not bundle.spec.live
+    assert "**This decoder can be evaluated, not run live**" in (bundle.folder / "card.md").read_text()
+    report = system_of_bundle(bundle).report(bundle, tmp_path / "page", data_root=tmp_path)
+    assert report["as_stated"]
+    with pytest.raises(BundleMismatch, match="this decoder can be evaluated, not run live"):
+        Roster(session(bundle), "key")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"y": np.arange(79) % 2}, "what each of 80 trials of X is, came an array of shape (79,)"),
+        ({"y": None}, "expected an array 'y', came X, runs"),
+        ({"y": np.ones(N)}, "expected 2 to 64 classes, came 1 different values of y: 1."),
+        ({"y": np.arange(N)}, "came 80 different values of y"),
+        ({"y": np.zeros((N, 2))}, "Latents are read by kind = 'pictures'"),
+        ({"runs": np.arange(3)}, "expected runs as a whole number or a name for each of 80 trials"),
+        ({"X": noise(N, CHANNELS, LENGTH, 1)}, "came float64 of shape (80, 3, 20, 1)"),
+        ({"X": noise(N, LENGTH, CHANNELS)}, "Its last two axes seem to be exchanged"),
+        ({"X": noise(N, CHANNELS, 25)}, "expected X of 20 samples, as the training file cuts at 50 Hz, came 25"),
+        ({"X": noise(N, 60)}, "came features: (trials, features) = (80, 60)"),
+        ({"X": np.ones((N, CHANNELS, LENGTH))}, "holds the very trials of"),
+    ],
+)  # fmt: skip
+def test_arrays_that_do_not_fit_are_refused_with_both_sides(
+    tmp_path: Path, changes: dict[str, NDArray[Any] | None], words: str
+) -> None:
+    assert words in refused(settings(tmp_path, **changes))
+
+
+def test_a_unit_a_million_times_too_small_is_said(tmp_path: Path) -> None:
+    path = settings(tmp_path, X=planted()["X"] * 1e6)
+    trials = cut_trials(*open_events(path, tmp_path))
+    assert "a millionth of it would fit, so the unit is probably another" in trials.defects[0]
+
+
+def test_trials_that_overlap_a_scored_one_are_not_fitted_on(tmp_path: Path) -> None:
+    overlapping = np.arange(N) * (LENGTH // 2)
+    path = settings(tmp_path, CLASSES.replace('"recordings"', "4"), runs=None, onsets=overlapping)
+    config, root = open_events(path, tmp_path)
+    trials = cut_trials(config, root)
+    sizes = [len(fold.fit) for fold in folds_of(config, trials)]
+    assert sizes == [59, 58, 58, 59]  # of 60 apart from the part, one or two overlap it
