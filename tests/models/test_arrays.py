@@ -14,11 +14,15 @@ from commands import call
 from bci.config.session import parse_session
 from bci.control.roster import Roster
 from bci.decoder.bundle import Bundle
-from bci.decoder.spec import EpochSpec
+from bci.decoder.spec import EpochSpec, WindowSpec
 from bci.errors import BundleMismatch, RecordingError
 from models.systems.events.folds import folds_of
 from models.systems.events.own_data import open_events
 from models.systems.events.trials import cut_trials
+from models.systems.numbers.own_data import open_numbers
+from models.systems.numbers.trials import cut_windows
+from models.systems.pictures.settings import load_pictures_file
+from models.systems.pictures.trials import cut_pictures
 from models.systems.registry import system_of_bundle, system_of_file
 
 N, CHANNELS, LENGTH = 80, 3, 20
@@ -46,6 +50,29 @@ files = ["trials"]
 [classes]
 left = "1"
 right = "2"
+"""
+NUMBERS = """
+kind = "numbers"
+name = "force"
+folds = 4
+[data.arrays]
+files = ["trials.npz"]
+rate = 50
+[signal]
+channels = ["C3", "Cz", "C4"]
+[target]
+name = "force"
+[window]
+length = 20
+[readout]
+log = false
+"""
+PICTURES = """
+kind = "pictures"
+name = "own"
+generator = "dcgan-faces"
+[data.arrays]
+files = ["trials.npz"]
 """
 
 
@@ -179,3 +206,37 @@ def test_trials_that_overlap_a_scored_one_are_not_fitted_on(tmp_path: Path) -> N
     trials = cut_trials(config, root)
     sizes = [len(fold.fit) for fold in folds_of(config, trials)]
     assert sizes == [59, 58, 58, 59]  # of 60 apart from the part, one or two overlap it
+
+
+def test_a_planted_number_is_read_of_arrays_and_the_bundle_runs_live(tmp_path: Path) -> None:
+    force = np.random.default_rng(2).uniform(0, 10, N)
+    samples = noise(N, CHANNELS, LENGTH) + force[:, None, None] * np.array([[1.0], [0.0], [-1.0]])
+    bundle = train(settings(tmp_path, NUMBERS, X=samples, y=force))
+    assert bundle.spec.scores["r"] > 0.9
+    assert (bundle.spec.window, bundle.spec.live) == (WindowSpec(length=20, hop=1), True)
+
+
+def test_a_logarithm_of_what_is_below_zero_is_refused(tmp_path: Path) -> None:
+    path = settings(tmp_path, NUMBERS.replace("log = false", ""), y=noise(N))
+    with pytest.raises(RecordingError, match=r"readout\.log: expected powers"):
+        cut_windows(*open_numbers(path, tmp_path))
+
+
+def test_latents_of_another_size_than_the_generator_s_are_refused_with_both(tmp_path: Path) -> None:
+    config = load_pictures_file(settings(tmp_path, PICTURES, y=noise(N, 32)))
+    with pytest.raises(
+        RecordingError, match=r"'dcgan-faces', \(trials, 64\), came float64 of shape \(80, 32\)"
+    ):
+        cut_pictures(config, tmp_path, 64)
+
+
+def test_planted_latents_are_read_of_features_and_drawn(tmp_path: Path) -> None:
+    places = noise(20, 3)
+    latents = 4 * places @ np.linalg.qr(np.random.default_rng(3).standard_normal((64, 3)))[0].T
+    shown = np.arange(N) % 20
+    text = PICTURES.replace("[data", 'size = "keep"\nfolds = 2\n[data', 1)
+    bundle = train(settings(tmp_path, text, X=np.tile(places[shown], 3) + noise(N, 9) / 2, y=latents[shown]))
+    scores = bundle.spec.scores
+    assert isinstance(scores["two_way_chance"], list)
+    assert float(str(scores["two_way"])) > 0.75 > float(str(scores["two_way_chance"][1]))
+    assert not bundle.spec.live

@@ -19,6 +19,7 @@ from bci.decoder.spec import (
     NoveltySpec,
     Provenance,
     SignalSpec,
+    WindowSpec,
 )
 from bci.errors import ConfigError
 from bci.signal.pipeline import Pipeline
@@ -115,6 +116,7 @@ def bundle_of(
     scores: dict[str, Any],
     claim: ConfidenceSpec,
     novelty: NoveltySpec,
+    window: WindowSpec | None = None,
 ) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
     """Describe the bundle and write its graphs.
 
@@ -128,17 +130,20 @@ def bundle_of(
         What is done to the length of a latent before it is drawn.
     scores, claim, novelty
         Scores on held-out pictures, the claim of confidence, and how input unlike training is told.
+    window : WindowSpec, optional
+        How many samples are read at once, where no stream can feed it; else epochs around flips are.
     """
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     output = pipeline.output(signal)
-    epoch = EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers="stimulus .*")
-    shape = (epoch.samples(output.rate), *output.shape)
+    cut = window or EpochSpec(start=config.epoch.start, stop=config.epoch.stop, markers="stimulus .*")
+    shape = (cut.samples(output.rate), *output.shape)
     spec = BundleSpec(
         name=config.name,
         title=config.title,
         signal=SignalSpec.of(signal),
         pipeline=tuple(pipeline.to_json()),
-        window=epoch,
+        window=cut,
+        live=window is None,
         latent=package.spec.latent,
         image=package.spec.image,
         graphs=(

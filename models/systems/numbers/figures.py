@@ -16,9 +16,16 @@ def called(config: NumbersConfig) -> str:
 def course(config: NumbersConfig, trials: NumberTrials, predicted: NDArray[np.float64] | None = None) -> str:
     """Draw the number over the windows of the first recording, and what was read of each, (n,), where it is given."""
     own = trials.run == trials.run[0]
-    seconds = (trials.end[own] / trials.signal.rate).tolist()
-    lines = [Line("true", seconds, trials.values[own].tolist(), GREY, dots=False)]
+    rate = trials.signal.rate
+    places = (trials.end[own] / rate if rate else np.arange(1, own.sum() + 1)).tolist()
+    lines = [Line("true", places, trials.values[own].tolist(), GREY, dots=False)]
     if predicted is not None:
-        lines.append(Line("read, without its fold", seconds, predicted[own].tolist(), TEAL, dots=False))
+        lines.append(Line("read, without its fold", places, predicted[own].tolist(), TEAL, dots=False))
     name = called(config)
-    return chart(lines, title=name, x_label="seconds of the recording", y_label=name, size=(760, 300))
+    return chart(
+        lines,
+        title=name,
+        x_label="seconds of the recording" if rate else "trials",
+        y_label=name,
+        size=(760, 300),
+    )

@@ -23,7 +23,7 @@ def find_numbers(path: Path, data_root: Path | None) -> FoundData:
     config, root = open_numbers(path, data_root)
     trials = cut_windows(config, root)
     rows = []
-    for run, name in enumerate(trials.data):
+    for run, name in enumerate(trials.runs):
         values = trials.values[trials.run == run]
         low, middle, high = (
             (f"{value:.3g}" for value in np.quantile(values, [0, 0.5, 1])) if len(values) else ("",) * 3
@@ -31,7 +31,7 @@ def find_numbers(path: Path, data_root: Path | None) -> FoundData:
         rows.append((name, len(values), low, middle, high))
     return FoundData(
         columns=(
-            "recording" if config.data is None else "session",
+            "recording" if config.data is None else "session" if config.arrays is None else "run",
             "windows",
             f"{called(config)}, least",
             "median",

@@ -19,7 +19,7 @@ def open_numbers(path: Path, data_root: Path | None) -> tuple[NumbersConfig, Pat
     """
     config = load_numbers(path)
     root = root_of(config, data_root)
-    if config.data is None:
+    if config.data is None or config.data.arrays is not None:
         return config, root
     data = config.data.model_copy(update={"sessions": tuple(find_sessions(config.data, root))})
     return config.model_copy(update={"data": data}), root

@@ -12,15 +12,15 @@ from pydantic import Field, JsonValue, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.signal.types import Signal
-from models.datasets.session_settings import FOLDERS, SessionsSettings
-from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section
+from models.datasets.session_settings import FOLDERS, ArraySettings, SessionsSettings
+from models.settings import ArraySignal, Count, Positive, RecordedFile, Section
 
 
 class TargetSettings(Section):
     """TargetSettings describes the number that is read."""
 
-    channel: str
-    """The channel of the recordings that holds it."""
+    channel: str = ""
+    """The channel of the recordings that holds it. Arrays hold it in y."""
     name: str
     """What it is called on the screen."""
     unit: str = ""
@@ -72,12 +72,13 @@ class NumbersConfig(Section):
     recordings: tuple[RecordedFile, ...] = ()
     """In order of time."""
     data: SessionsSettings | None = None
-    """Sessions of ours, in place of recordings; the number stands in a channel of their stream."""
-    signal: ExpectedSignal
+    """Sessions of ours, in place of recordings; the number stands in a channel of their stream. Or arrays."""
+    signal: ArraySignal = ArraySignal()
     target: TargetSettings
     pipeline: tuple[dict[str, JsonValue], ...] = ()
     """Steps from signal to window, as in a bundle."""
-    window: WindowSettings
+    window: WindowSettings = WindowSettings(length=1)
+    """To be stated, but of arrays of which no stream's rate is."""
     readout: RidgeSettings = RidgeSettings()
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     """Contiguous folds over all windows."""
@@ -92,7 +93,7 @@ class NumbersConfig(Section):
     def _from_recordings_or_sessions(self) -> Self:
         if bool(self.recordings) == (self.data is not None):
             raise ValueError(
-                "expected [[recordings]], or [data] with sessions, came "
+                "expected [[recordings]], or [data] with sessions or arrays, came "
                 + ("both" if self.recordings else "neither")
             )
         if self.data is not None and (
@@ -105,12 +106,28 @@ class NumbersConfig(Section):
 
     @model_validator(mode="after")
     def _does_not_read_what_it_is_to_tell(self) -> Self:
-        if self.target.channel in self.signal.channels:
+        if self.target.channel and self.target.channel in self.signal.channels:
             raise ValueError(
                 f"target.channel {self.target.channel!r} is among signal.channels: a decoder would read the number "
                 "itself"
             )
         return self
+
+    @model_validator(mode="after")
+    def _says_what_is_cut(self) -> Self:
+        arrays = self.arrays
+        if arrays is None and not self.signal.channels:
+            raise ValueError("signal.channels: expected the channels that are read, came none")
+        if arrays is None and not self.target.channel:
+            raise ValueError("target.channel: expected the channel that holds the number, came none")
+        if "window" not in self.model_fields_set and (arrays is None or arrays.rate is not None):
+            raise ValueError("window: expected length and hop of a window in samples, came none")
+        return self
+
+    @property
+    def arrays(self) -> ArraySettings | None:
+        """The arrays that the windows are, if they are."""
+        return None if self.data is None else self.data.arrays
 
     def expected(self, rate: float) -> Signal:
         """Return the signal that a bundle made of recordings of this rate expects."""

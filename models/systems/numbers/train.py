@@ -182,7 +182,11 @@ def bundle_of(
         title=config.title,
         signal=SignalSpec.of(trials.signal),
         pipeline=tuple(pipeline.to_json()),
-        window=WindowSpec(length=config.window.length, hop=config.window.hop),
+        window=WindowSpec(
+            length=trials.windows.shape[1],
+            hop=config.window.hop if trials.signal.rate else trials.windows.shape[1],
+        ),
+        live=trials.signal.rate > 0,
         latent=1,
         image=image,
         result=NumberResult(
@@ -198,7 +202,7 @@ def bundle_of(
         ),
         confidence=ConfidenceSpec(
             kind="gaussian",
-            calibrated_on=f"windows of {len(trials.data)} recording(s), each predicted without its fold",
+            calibrated_on=f"windows of {len(trials.runs)} recording(s), each predicted without its fold",
         ),
         novelty=NoveltySpec(
             calibrated_on="the same windows, each without its fold",

@@ -1,5 +1,6 @@
 """Windows with the number that stood at the end of each, cut by the code of a live session."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,10 @@ from bci.io.files.recording import chunks
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
 from bci.signal.windows import windows
+from models.datasets.array_signal import signal_of_arrays
+from models.datasets.arrays import open_arrays, require_flat
 from models.datasets.recordings import Opened, defects_of, open_recordings, require_alike
+from models.datasets.session_settings import ArraySettings
 from models.datasets.sessions import open_sessions
 from models.systems.numbers.settings import NumbersConfig, WindowSettings
 
@@ -22,6 +26,8 @@ Floats = NDArray[np.float64]
 
 #: Samples handed to the pipeline at once; the result does not depend on it.
 _CHUNK = 256
+#: Windows for each fold.
+_FEWEST = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +54,8 @@ class NumberTrials:
         SHA-256 of every recording, by its path.
     defects : tuple of str
         What the recordings say of themselves, a sentence each.
+    named_runs : tuple of str
+        What runs are called, where they are not files.
     """
 
     windows: NDArray[np.float32]
@@ -59,6 +67,12 @@ class NumberTrials:
     signal: Signal
     data: Mapping[str, str]
     defects: tuple[str, ...] = ()
+    named_runs: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """What each run is called."""
+        return self.named_runs or tuple(self.data)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -71,9 +85,9 @@ class NumberTrials:
 
     @property
     def hop_s(self) -> float:
-        """Seconds from one window to the next."""
+        """Seconds from one window to the next; infinity where arrays state no rate."""
         steps = np.diff(self.end[self.run == self.run[0]])
-        return float(np.median(steps)) / self.signal.rate
+        return float(np.median(steps)) / self.signal.rate if self.signal.rate else math.inf
 
 
 class Cutting(Protocol):
@@ -97,8 +111,10 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
     ------
     RecordingError
         If a recording is missing, cannot be read, is of another rate or unit, lacks the number's channel, or is too
-        short.
+        short; or arrays do not fit.
     """
+    if config.arrays is not None:
+        return _powers(config, _windows_of_arrays(config, config.arrays, root))
     names, opened, rate = _open(config, root)
     signal = config.expected(rate)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
@@ -115,7 +131,7 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
     def value_at(run: int, sample: int) -> float:
         return float(opened[run][0].read(sample, sample + 1)[0, columns[run]])
 
-    return cut_numbers(names, opened, signal, picked, config, value_at)
+    return _powers(config, cut_numbers(names, opened, signal, picked, config, value_at))
 
 
 def cut_numbers(
@@ -165,11 +181,7 @@ def cut_numbers(
             values.append(value)
             runs.append(run)
             ends.append(window.last_sample + 1)
-    if len(rows) < 10 * cutting.folds:
-        raise RecordingError(
-            f"expected at least {10 * cutting.folds} windows for {cutting.folds} folds, came {len(rows)}; left out: "
-            f"{counted(left_out)}. Record longer, or set window and folds smaller."
-        )
+    _require_enough(len(rows), cutting.folds, left_out)
     return NumberTrials(
         np.stack(rows),
         np.array(values),
@@ -180,6 +192,54 @@ def cut_numbers(
         signal,
         {name: digest for name, (_, digest) in zip(names, opened, strict=True)},
         defects_of(opened),
+    )
+
+
+def _powers(config: NumbersConfig, trials: NumberTrials) -> NumberTrials:
+    """Refuse windows whose means have no logarithm, where it is taken: what is below zero is no power."""
+    means = trials.windows.reshape(*trials.windows.shape[:2], -1).mean(axis=1)
+    if config.readout.log and (below := float((means < 0).mean())):
+        raise RecordingError(
+            f"readout.log: expected powers, whose means are above zero, came {below:.1%} of means below it. Set "
+            "readout.log = false, or let the pipeline make powers."
+        )
+    return trials
+
+
+def _require_enough(n: int, folds: int, left_out: Mapping[str, int]) -> None:
+    if n < _FEWEST * folds:
+        raise RecordingError(
+            f"expected at least {_FEWEST * folds} windows for {folds} folds, came {n}; left out: "
+            f"{counted(left_out)}. Record longer, or set window and folds smaller."
+        )
+
+
+def _windows_of_arrays(config: NumbersConfig, arrays: ArraySettings, root: Path) -> NumberTrials:
+    """Return the windows of arrays, each with the number that its ``y`` is."""
+    given = open_arrays(arrays, root)
+    require_flat(given.what, arrays.y)
+    if given.what.dtype.kind == "U":
+        raise RecordingError(
+            f"[data.arrays] {arrays.y}: expected numbers, came text such as {str(given.what[0])!r}. Classes are read "
+            "by kind = 'events'."
+        )
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    signal, said = signal_of_arrays(
+        given, arrays, "LFP", config.signal, pipeline, lambda rate: config.window.length
+    )
+    _require_enough(len(given), config.folds, given.left_out)
+    ratio = pipeline.ratio(signal) if signal.rate else 1
+    return NumberTrials(
+        given.samples,
+        given.what.astype(np.float64),
+        given.run,
+        given.ends() * ratio,
+        given.samples.shape[1] * ratio,
+        given.left_out,
+        signal,
+        given.data,
+        (*given.defects, *said),
+        given.runs,
     )
 
 

@@ -29,14 +29,14 @@ def find_pictures(path: Path, data_root: Path | None) -> FoundData:
     trials = cut_pictures(config, root, GeneratorPackage.load(config.generator).spec.latent)
     rows = [
         (name, int((trials.run == run).sum()), len(np.unique(trials.which[trials.run == run])))
-        for run, name in enumerate(trials.data)
+        for run, name in enumerate(trials.runs)
     ]
     if len(rows) > 1:
         rows.append(("all", len(trials), len(trials.names)))
     counts = np.bincount(trials.which)
     repeats = [(str(n), str(int((counts == n).sum()))) for n in np.unique(counts)]
     return FoundData(
-        columns=("session", "trials", "pictures"),
+        columns=("session" if config.data.arrays is None else "run", "trials", "pictures"),
         rows=tuple(rows),
         left_out=dict(trials.left_out),
         defects=trials.defects,

@@ -13,7 +13,7 @@ from bci.signal.types import Signal
 from models.datasets.session_settings import SessionsSettings
 from models.insilico.settings import Cut
 from models.readouts.settings import ReadoutSettings
-from models.settings import ExpectedSignal, Section
+from models.settings import ArraySignal, Section
 
 
 class PicturesConfig(Section):
@@ -27,12 +27,14 @@ class PicturesConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of folds and of everything that is drawn at random."""
     data: SessionsSettings
+    """Sessions of ours in which the pictures were shown; or arrays, whose y is the latent of each trial's picture."""
     generator: PathText
     """Folder of the generator's package, from the file's own; or the name of a shipped one. It drew the pictures."""
-    signal: ExpectedSignal
+    signal: ArraySignal = ArraySignal()
     pipeline: tuple[dict[str, JsonValue], ...] = ()
     """Steps from signal to epoch, as a bundle holds them."""
-    epoch: Cut
+    epoch: Cut = Cut(start=0.0, stop=1.0)
+    """To be stated, but of arrays of which no stream's rate is."""
     readout: ReadoutSettings = ReadoutSettings()
     size: Literal["chosen", "keep", "rescale"] = "chosen"
     """The length of what is read: kept, rescaled to that of the generator's latents, or chosen by the pictures drawn of
@@ -43,7 +45,14 @@ class PicturesConfig(Section):
     @model_validator(mode="after")
     def _of_sessions(self) -> Self:
         if self.data.bids is not None:
-            raise ValueError("data: pictures of known latents stand in sessions of ours; came bids")
+            raise ValueError(
+                "data: pictures of known latents stand in sessions of ours, or in arrays; came bids"
+            )
+        arrays = self.data.arrays
+        if arrays is None and not self.signal.channels:
+            raise ValueError("signal.channels: expected the channels that are read, came none")
+        if "epoch" not in self.model_fields_set and (arrays is None or arrays.rate is not None):
+            raise ValueError("epoch: expected start and stop of an epoch in seconds, came none")
         return self
 
     def expected(self, rate: float) -> Signal:

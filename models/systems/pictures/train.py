@@ -111,6 +111,7 @@ def train_pictures(
         scores,
         claim,
         novelty,
+        trials.window,
     )
     data = {**spec.provenance.data, **trials.data}
     spec = spec.model_copy(update={"provenance": spec.provenance.model_copy(update={"data": data})})

@@ -8,12 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bci.errors import RecordingError
+from bci.decoder.spec import WindowSpec
+from bci.errors import RecordingError, counted
 from bci.session.trials import stimulus_of
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Signal
+from models.datasets.array_signal import signal_of_arrays
+from models.datasets.arrays import open_arrays
 from models.datasets.epochs import usable_epochs
 from models.datasets.recordings import defects_of, require_alike
+from models.datasets.session_settings import ArraySettings
 from models.datasets.sessions import STIMULUS, find_sessions, open_sessions
 from models.sessions.latents import latents_shown
 from models.systems.pictures.settings import PicturesConfig
@@ -48,6 +52,10 @@ class PictureTrials:
         What the sessions say of themselves.
     simulated : bool
         Whether no brain was measured.
+    window : WindowSpec or None
+        How many samples are read at once, where no stream can feed a decoder of them.
+    named_runs : tuple of str
+        What runs are called, where they are not sessions.
     """
 
     brain: NDArray[np.float32]
@@ -60,13 +68,22 @@ class PictureTrials:
     left_out: Mapping[str, int]
     defects: tuple[str, ...]
     simulated: bool
+    window: WindowSpec | None = None
+    named_runs: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.which)
 
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """What each run is called."""
+        return self.named_runs or tuple(self.data)
+
 
 def written_out(config: PicturesConfig, root: Path) -> PicturesConfig:
-    """Return a training file whose sessions are named one by one."""
+    """Return a training file whose sessions are named one by one; arrays are."""
+    if config.data.arrays is not None:
+        return config
     data = config.data.model_copy(
         update={
             "sessions": tuple(find_sessions(config.data, root)),
@@ -92,6 +109,8 @@ def cut_pictures(config: PicturesConfig, root: Path, latent: int) -> PictureTria
     RecordingError
         If a session cannot be used, a picture's latent is not known or of another size, or there are too few pictures.
     """
+    if config.data.arrays is not None:
+        return _pictures_of_arrays(config, config.data.arrays, root, latent)
     sessions = open_sessions(config.data, root)
     paths = [one.path for one in sessions]
     opened, rate = require_alike([(one.recording, one.digest) for one in sessions], paths, config.signal.unit)
@@ -111,16 +130,11 @@ def cut_pictures(config: PicturesConfig, root: Path, latent: int) -> PictureTria
             stop=config.epoch.stop,
         )
         for epoch in cut:
-            samples = epoch.window.samples.astype(np.float32)
-            rows.append(samples.mean(axis=0).ravel() if config.epoch.mean else samples.ravel())
+            rows.append(_row(config, epoch.window.samples.astype(np.float32)))
             shown.append((stimulus_of(epoch.event.text) or (-1, ""))[1])
             runs.append(run)
     names = tuple(sorted(set(shown)))
-    if len(names) < FEWEST_PICTURES or len(names) < 2 * config.folds:
-        raise RecordingError(
-            f"expected trials of at least {max(FEWEST_PICTURES, 2 * config.folds)} pictures for {config.folds} folds, "
-            f"came {len(shown)} trials of {len(names)}; left out: {dict(left_out) or 'none'}. Show more pictures."
-        )
+    _require_enough(config, len(names), len(shown), left_out)
     place = {name: at for at, name in enumerate(names)}
     return PictureTrials(
         brain=np.stack(rows),
@@ -133,6 +147,55 @@ def cut_pictures(config: PicturesConfig, root: Path, latent: int) -> PictureTria
         left_out=dict(left_out),
         defects=defects_of(opened),
         simulated=any(recording.simulated for recording, _ in opened),
+    )
+
+
+def _row(config: PicturesConfig, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return one epoch, (length, *shape), as the readout gets it: (features,)."""
+    return samples.mean(axis=0).ravel() if config.epoch.mean else samples.ravel()
+
+
+def _require_enough(config: PicturesConfig, pictures: int, trials: int, left_out: Mapping[str, int]) -> None:
+    fewest = max(FEWEST_PICTURES, 2 * config.folds)
+    if pictures < fewest:
+        raise RecordingError(
+            f"expected trials of at least {fewest} pictures for {config.folds} folds, came {trials} trials of "
+            f"{pictures}; left out: {counted(left_out)}. Show more pictures."
+        )
+
+
+def _pictures_of_arrays(
+    config: PicturesConfig, arrays: ArraySettings, root: Path, latent: int
+) -> PictureTrials:
+    """Return the trials of arrays, each with the latent that its ``y`` is; equal latents are one picture."""
+    given = open_arrays(arrays, root)
+    if given.what.ndim != 2 or given.what.shape[1] != latent or given.what.dtype.kind == "U":
+        raise RecordingError(
+            f"[data.arrays] {arrays.y}: expected the latents of generator {config.generator.name!r}, "
+            f"(trials, {latent}), came {given.what.dtype} of shape {given.what.shape}. Name the generator that drew "
+            "the pictures."
+        )
+    pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
+    start, stop = config.epoch.start, config.epoch.stop
+    signal, said = signal_of_arrays(
+        given, arrays, "EEG", config.signal, pipeline, lambda rate: round((stop - start) * rate)
+    )
+    latents, which = np.unique(given.what.astype(np.float32), axis=0, return_inverse=True)
+    _require_enough(config, len(latents), len(given), given.left_out)
+    length = given.samples.shape[1]
+    return PictureTrials(
+        brain=np.stack([_row(config, samples) for samples in given.samples]),
+        which=which.astype(np.int64),
+        run=given.run,
+        names=tuple(f"{place:03d}" for place in range(len(latents))),
+        latents=latents,
+        signal=signal,
+        data=given.data,
+        left_out=given.left_out,
+        defects=(*given.defects, *said),
+        simulated=False,
+        window=None if signal.rate else WindowSpec(length=length, hop=length),
+        named_runs=given.runs,
     )
 
 
