@@ -257,5 +257,5 @@ def test_sessions_that_hold_no_number_are_refused(
 def test_recordings_and_sessions_are_not_mixed(tmp_path: Path) -> None:
     path = plant(tmp_path, 1.0)
     path.write_text(path.read_text() + '[data]\nsessions = ["s0"]\n')
-    with pytest.raises(ConfigError, match=r"or \[data\] with sessions, came both"):
+    with pytest.raises(ConfigError, match=r"or \[data\] with sessions or arrays, came both"):
         load_numbers(path)

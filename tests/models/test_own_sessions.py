@@ -234,7 +234,7 @@ def test_too_few_trials_are_refused_with_their_number(
         (
             {"classes": '[[recordings]]\npath = "x.npy"\n[classes]\na = "1"\nb = "2"'},
             ConfigError,
-            r"\[\[recordings\]\], or \[data\] with sessions or bids, came both",
+            r"\[\[recordings\]\], or \[data\] with sessions, bids or arrays, came both",
         ),
     ],
 )

@@ -31,8 +31,9 @@ def folds_of(config: EventsConfig, trials: EventTrials) -> Sequence[Fold]:
     if config.folds == "recordings":
         parts = [rows[trials.run == run] for run in range(len(trials.runs))]
         if len(parts) < 2:
+            which = "runs" if config.arrays is not None else "recordings or sessions"
             raise RecordingError(
-                'folds = "recordings" needs at least two recordings, sessions or runs, came one. Set folds to a number.'
+                f'folds = "recordings" needs at least two {which}, came one. Set folds to a number.'
             )
     elif config.folds == "pictures":
         parts = picture_parts(trials, config.seed)

@@ -46,7 +46,7 @@ class PicturesConfig(Section):
     def _of_sessions(self) -> Self:
         if self.data.bids is not None:
             raise ValueError(
-                "data: pictures of known latents stand in sessions of ours, or in arrays; came bids"
+                "data: pictures of known latents stand in arrays, or in sessions of ours; came bids"
             )
         arrays = self.data.arrays
         if arrays is None and not self.signal.channels:
