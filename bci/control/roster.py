@@ -15,9 +15,10 @@ from bci.control.line import named
 from bci.decoder.bundle import Bundle
 from bci.decoder.marker_names import MarkerNames
 from bci.decoder.onnx import require_adaptable
+from bci.decoder.matching import require_live
 from bci.decoder.pattern import MarkerPattern
-from bci.decoder.spec import ONLY_EVALUATED, EpochSpec
-from bci.errors import BundleMismatch, ConfigError
+from bci.decoder.spec import EpochSpec
+from bci.errors import ConfigError
 from bci.io.lsl.address import Address
 from bci.io.lsl.connection import refuse_unlike_signal
 from bci.io.lsl.metadata import StreamInfo
@@ -71,7 +72,7 @@ class Roster:
         self.config, self.key = config, key
         self.bundles = tuple(Bundle.load(one.bundle).reading(one.repeats) for one in config.decoders)
         for bundle in self.bundles:
-            _require_live(bundle)
+            require_live(bundle.spec)
         self.run = config.run.load() if config.run is not None else NO_RUN
         self.markers = tuple(self._markers_of(index) for index in range(len(config.streams)))
         for index in range(len(config.decoders)):
@@ -404,12 +405,3 @@ def own_markers(source_id: str) -> str:
     'demo-markers'
     """
     return f"{source_id}-markers"
-
-
-def _require_live(bundle: Bundle) -> None:
-    if not bundle.spec.live:
-        raise BundleMismatch(
-            f"bundle {bundle.name!r}: expected one that a stream can feed, came one trained on arrays, of which no "
-            f"rate is known: {ONLY_EVALUATED} (bci evaluate). For one that runs live, train on X as (trials, channels, "
-            "samples), with [data.arrays] rate."
-        )

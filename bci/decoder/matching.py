@@ -1,5 +1,6 @@
 """Matching compares a stream with the signal that a bundle was made for, and picks the bundle's channels from it."""
 
+from bci.decoder.spec import ONLY_EVALUATED, BundleSpec
 from bci.errors import BundleMismatch
 from bci.signal.labels import label_key
 from bci.signal.pipeline import Pipeline
@@ -32,6 +33,22 @@ def check(expected: Signal, actual: Signal, bundle: str) -> None:
         raise BundleMismatch(
             f"stream {actual.name!r} is not what bundle {bundle!r} was made for:\n{lines}\n"
             "Choose the stream or the bundle that fits (bci streams, bci info BUNDLE), or train one for this montage."
+        )
+
+
+def require_live(spec: BundleSpec) -> None:
+    """Refuse a bundle that no stream can feed.
+
+    Raises
+    ------
+    BundleMismatch
+        If it was trained on arrays of which no rate is known.
+    """
+    if not spec.live:
+        raise BundleMismatch(
+            f"bundle {spec.name!r}: expected one that a stream can feed, came one trained on arrays of which no rate is "
+            f"known: {ONLY_EVALUATED} (bci evaluate). For one that runs live, train on X as (trials, channels, "
+            "samples), with [data.arrays] rate."
         )
 
 
