@@ -14,8 +14,8 @@ from bci.control.expecting import encoding_bundle
 from bci.control.line import named
 from bci.decoder.bundle import Bundle
 from bci.decoder.marker_names import MarkerNames
-from bci.decoder.onnx import require_adaptable
 from bci.decoder.matching import require_live
+from bci.decoder.onnx import require_adaptable
 from bci.decoder.pattern import MarkerPattern
 from bci.decoder.spec import EpochSpec
 from bci.errors import ConfigError

@@ -46,8 +46,8 @@ def require_live(spec: BundleSpec) -> None:
     """
     if not spec.live:
         raise BundleMismatch(
-            f"bundle {spec.name!r}: expected one that a stream can feed, came one trained on arrays of which no rate is "
-            f"known: {ONLY_EVALUATED} (bci evaluate). For one that runs live, train on X as (trials, channels, "
+            f"bundle {spec.name!r}: expected one that a stream can feed, came one trained on arrays of which no rate "
+            f"is known: {ONLY_EVALUATED} (bci evaluate). For one that runs live, train on X as (trials, channels, "
             "samples), with [data.arrays] rate."
         )
 
