@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from onnx import TensorProto, helper
 from tiny_bundle import model, tensor
 
 from bci.errors import BundleError
+from benchmarks.foreign_generators import foreign
+from benchmarks.import_generator import of_another
 from models.generators.imported.importing import Imported, Wish, import_generator
 from models.generators.imported.reading import Asked
 from models.generators.package import GeneratorPackage
@@ -266,6 +269,12 @@ def test_what_is_hostile_or_unclear_is_refused_and_nothing_is_written(
     with pytest.raises(BundleError, match=words):
         imported(path)
     assert not (tmp_path / "package").exists()
+
+
+@pytest.mark.parametrize(("colour", "met"), [("BGR", True), ("RGB", False)])
+def test_the_benchmark_tells_colours_that_were_exchanged(colour: str, met: bool, tmp_path: Path) -> None:
+    theirs = replace(foreign()["NHWC, 0 to 255, BGR"], asked={"colour": colour})
+    assert of_another(theirs, tmp_path)[2] is met
 
 
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
