@@ -35,6 +35,9 @@ Weights = Annotated[
     ),
 ]
 Layers = Annotated[str, typer.Option(help="Layers, with commas between; else the pools.")]
+Device = Annotated[
+    str, typer.Option(help="Where it is computed: cpu, or cuda, a card. Not run on a card yet.")
+]
 Steps = Annotated[int, typer.Option(min=1, max=100_000, help="Steps of the descent.")]
 
 
@@ -58,6 +61,7 @@ def dream(
     steps: Annotated[int, typer.Option(min=1, max=10_000, help="Steps at each of four sizes.")] = 20,
     network: Architecture = "small",
     weights: Weights = "",
+    device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Change a picture towards what excites a layer of a network (DeepDream, Mordvintsev et al. 2015).
@@ -70,7 +74,7 @@ def dream(
     with needing("train", "making pictures"):
         from models.networks.dreaming import Octaves, dream_picture
 
-        opened = _network(network, weights)
+        opened = _network(network, weights, device)
         chosen = layer or opened.architecture.pools[-2]
         numbers = [_whole(word) for word in channels.split(",")] if channels else None
         made = dream_picture(
@@ -88,6 +92,7 @@ def texture(
     seed: Annotated[int, typer.Option(min=0, help="Of the noise that is begun with.")] = 0,
     network: Architecture = "small",
     weights: Weights = "random",
+    device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Make another picture of the same texture (Gatys et al. 2015).
@@ -101,7 +106,7 @@ def texture(
         from models.networks.dreaming import synthesise_texture
         from models.networks.matching import Descent
 
-        opened = _network(network, weights, pooling="mean")
+        opened = _network(network, weights, device, pooling="mean")
         names = _layers(layers, opened)
         made = synthesise_texture(
             opened, _picture(picture, size), names, descent=Descent(steps, 0.03, 0.3), seed=seed
@@ -122,6 +127,7 @@ def style(
     steps: Steps = 200,
     network: Architecture = "small",
     weights: Weights = "",
+    device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Draw one picture in the style of another (Gatys et al. 2016).
@@ -135,7 +141,7 @@ def style(
         from models.networks.dreaming import transfer_style
         from models.networks.matching import Descent
 
-        opened = _network(network, weights, pooling="mean")
+        opened = _network(network, weights, device, pooling="mean")
         names, kept = _layers(layers, opened), content_layer or opened.architecture.pools[-2]
         made = transfer_style(
             opened,
@@ -172,6 +178,7 @@ def drive(
     size: Size = 48,
     network: Architecture = "small",
     weights: Weights = "random",
+    device: Device = "cpu",
     json: Json = False,
 ) -> None:
     """Fit a model of neurons to the pictures they saw, and make pictures that drive chosen ones.
@@ -191,7 +198,7 @@ def drive(
     with needing("train", "making pictures"):
         from models.encoding.driven_sheet import drive_recorded
 
-        opened = _network(network, weights)
+        opened = _network(network, weights, device)
         sheet, facts = drive_recorded(
             opened,
             _layers(layers, opened),
@@ -205,16 +212,20 @@ def drive(
     _save(output, out, sheet, facts, opened)
 
 
-def _network(architecture: str, weights: str, pooling: str = "largest") -> "Convnet":
-    """Open the network that options name."""
+def _network(architecture: str, weights: str, device: str, pooling: str = "largest") -> "Convnet":
+    """Open the network that options name, on a device."""
     from bci.config.toml import check_settings
+    from models.devices import device_of
     from models.networks.settings import NetworkSettings
     from models.networks.weights import open_network
 
+    place = device_of(device)
     given: dict[str, Any] = {"architecture": architecture, "pooling": pooling}
     if weights != "random" and (weights or architecture == "small"):
         given["weights"] = weights or "convnet-faces"
-    return open_network(check_settings(given, NetworkSettings, "--network and --weights"), Path())
+    opened = open_network(check_settings(given, NetworkSettings, "--network and --weights"), Path())
+    opened.to(place)
+    return opened
 
 
 def _layers(named: str, network: "Convnet") -> list[str]:

@@ -84,14 +84,15 @@ def drive(
     if goal == "one-hot" and count < 2:
         raise ConfigError("expected several neurons for a one-hot population, came 1. Ask for a stretch.")
     natural = model.predict(pictures)
-    spread = torch.from_numpy(np.maximum(natural.std(0), 1e-6).astype(np.float32))
-    middle = torch.from_numpy(natural.mean(0).astype(np.float32))
+    place = model.network.device
+    spread = torch.from_numpy(np.maximum(natural.std(0), 1e-6).astype(np.float32)).to(place)
+    middle = torch.from_numpy(natural.mean(0).astype(np.float32)).to(place)
     planes = pictures.astype(np.float32) / 255
     mean, contrast = float(planes.mean()), float(planes.std((1, 2, 3)).mean())
-    chosen = torch.tensor(list(neurons))
+    chosen = torch.tensor(list(neurons), device=place)
     shape = (len(chosen), 3, *pictures.shape[1:3])
     start = 0.1 * torch.randn(1, *shape[1:], generator=torch.Generator().manual_seed(seed))
-    value = start.repeat(len(chosen), 1, 1, 1).requires_grad_()
+    value = start.repeat(len(chosen), 1, 1, 1).to(place).requires_grad_()
 
     def shown(x: Tensor) -> Tensor:
         centred = x - x.mean((1, 2, 3), keepdim=True)

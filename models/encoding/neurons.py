@@ -7,7 +7,8 @@ looks with one mask of places, a, at a mixture of channels, v (Klindt et al. 201
 channel at every place: some hundred pictures are enough then. Weights minimise the Poisson loss of counts, with
 penalties of the mask's roughness (its Laplacian) and of the absolute size of both, which leaves few of them. Which
 layer, held-out pictures say. The rectifier g is :math:`\log(1 + e^x)`, where the paper has an exponential: pictures
-that are made to drive a neuron lie far outside those of the fit (ours).
+that are made to drive a neuron lie far outside those of the fit (ours). It is fitted, and answers, where its network
+is; on a card bits repeat as `models.devices` says.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bci.errors import DataError
+from models.devices import repeatable
 from models.metrics.latents import correlations
 from models.networks.convnet import Convnet, planes_of
 
@@ -90,7 +92,10 @@ class NeuronModel:
     def predict(self, pictures: Pictures) -> Floats:
         """Return expected counts of many pictures: (n, height, width, 3) uint8 to (n, neurons)."""
         with torch.no_grad():
-            parts = [self(planes_of(pictures[k : k + _AT_ONCE])) for k in range(0, len(pictures), _AT_ONCE)]
+            parts = [
+                self(planes_of(pictures[k : k + _AT_ONCE]).to(self.network.device)).cpu()
+                for k in range(0, len(pictures), _AT_ONCE)
+            ]
         return torch.cat(parts).numpy().astype(np.float64)
 
 
@@ -135,7 +140,8 @@ def fit_neurons(
     best: NeuronModel | None = None
     tried: dict[str, float] = {}
     for layer in layers:
-        found = _fit_layer(network, layer, pictures[kept], counts[kept], how)
+        with repeatable(network.device):
+            found = _fit_layer(network, layer, pictures[kept], counts[kept], how)
         r = correlations(counts[out].T, found.predict(pictures[out]).T)
         tried[layer] = float(np.nanmean(r)) if np.isfinite(r).any() else float("nan")
         model = replace(found, correlation=np.asarray(r, np.float64), tried=tried)
@@ -151,20 +157,20 @@ def _fit_layer(
 ) -> NeuronModel:
     with torch.no_grad():
         parts = [
-            network(planes_of(pictures[k : k + _AT_ONCE]), [layer])[layer]
+            network(planes_of(pictures[k : k + _AT_ONCE]).to(network.device), [layer])[layer]
             for k in range(0, len(pictures), _AT_ONCE)
         ]
     rows = torch.cat(parts)
     mean = rows.mean((0, 2, 3), keepdim=True)
     scale = rows.std((0, 2, 3), keepdim=True).clamp_min(1e-6)
-    rows, wanted = (rows - mean) / scale, torch.from_numpy(counts.astype(np.float32))
+    rows, wanted = (rows - mean) / scale, torch.from_numpy(counts.astype(np.float32)).to(network.device)
     neurons, (channels, *shape) = wanted.shape[1], rows.shape[1:]
     draw = torch.Generator().manual_seed(how.seed)
-    places = torch.full((neurons, *shape), 1 / float(np.prod(shape))).requires_grad_()
-    mixture = (0.1 * torch.randn(neurons, channels, generator=draw)).requires_grad_()
+    places = torch.full((neurons, *shape), 1 / float(np.prod(shape)), device=network.device).requires_grad_()
+    mixture = (0.1 * torch.randn(neurons, channels, generator=draw)).to(network.device).requires_grad_()
     # The inverse of the rectifier: with no weights every neuron fires at its mean rate.
     bias = torch.log(torch.expm1(wanted.mean(0).clamp_min(1e-3))).requires_grad_()
-    kernel = torch.tensor(_LAPLACE).view(1, 1, 3, 3)
+    kernel = torch.tensor(_LAPLACE, device=network.device).view(1, 1, 3, 3)
     optimiser = torch.optim.Adam([places, mixture, bias], how.rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, how.steps, 0.1 * how.rate)
     for _ in range(how.steps):

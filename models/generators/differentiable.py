@@ -6,7 +6,7 @@ pictures of both are compared with ONNX Runtime's by the tests.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnx
@@ -46,6 +46,8 @@ class Drawing(nn.Module):
         self.latent_size, self.height, self.width = spec.latent, spec.image.height, spec.image.width
         self._low, self._range = spec.image.low, spec.image.high - spec.image.low
         self._rule = normaliser(spec.rule, spec.limit)
+        self._place: Tensor
+        self.register_buffer("_place", torch.empty(0), persistent=False)  # tells where it is
         held = WEIGHTS in spec.files
         self.network: nn.Module = (
             network_of(package) if held else GraphNetwork(package.graph, package.spec.name)
@@ -58,7 +60,7 @@ class Drawing(nn.Module):
 
     def draw(self, latents: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         """Draw many latents: (n, d) to (n, height, width, 3) uint8."""
-        rows = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
+        rows = torch.from_numpy(np.ascontiguousarray(latents, np.float32)).to(self._place.device)
         with torch.no_grad():
             return levels(torch.cat([self(rows[k : k + _AT_ONCE]) for k in range(0, len(rows), _AT_ONCE)]))
 
@@ -95,10 +97,17 @@ class GraphNetwork(nn.Module):
             )
         self._nodes = [(node, _attributes(node)) for node in model.graph.node]
         self._input, self._output = model.graph.input[0].name, model.graph.output[0].name
-        self._constants = {
+        self._constants: dict[str, Tensor] = {
             one.name: torch.from_numpy(np.array(numpy_helper.to_array(one)))
             for one in model.graph.initializer
         }
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move the constants too, whose names no buffer may bear; whole numbers, such as shapes, are read here."""
+        self._constants = {
+            name: fn(value) if value.is_floating_point() else value for name, value in self._constants.items()
+        }
+        return super()._apply(fn, recurse)
 
     def forward(self, value: Tensor) -> Tensor:
         """Run the graph."""

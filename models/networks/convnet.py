@@ -47,6 +47,7 @@ class Convnet(nn.Module):
     ) -> None:
         super().__init__()
         self.architecture, self.pooling, self.side = architecture, pooling, side
+        self._mean: Tensor
         self.origin = f"random weights, seed {seed}"
         draw = torch.Generator().manual_seed(seed)
         self.convolutions = nn.ModuleDict()
@@ -106,6 +107,11 @@ class Convnet(nn.Module):
                 found[layer.name] = value
         return {name: found[name] for name in wanted}
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are, and where pictures and what is sought must be."""
+        return self._mean.device
+
     def require(self, names: Sequence[str]) -> None:
         """Refuse names of layers that the network does not have.
 
@@ -124,7 +130,7 @@ class Convnet(nn.Module):
     def shapes(self, height: int, width: int, names: Sequence[str]) -> dict[str, tuple[int, int, int]]:
         """Return channels, height and width of each layer's activation for pictures of a size; raises as `forward`."""
         with torch.no_grad():
-            found = self(torch.zeros(1, 3, height, width, device=self._mean.device), names)
+            found = self(torch.zeros(1, 3, height, width, device=self.device), names)
         return {name: (value.shape[1], value.shape[2], value.shape[3]) for name, value in found.items()}
 
     def features(self, pictures: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.float32]:
@@ -132,8 +138,8 @@ class Convnet(nn.Module):
         rows = []
         with torch.no_grad():
             for first in range(0, len(pictures), _AT_ONCE):
-                found = self(planes_of(pictures[first : first + _AT_ONCE]), names)
-                rows.append(flat(found).numpy())
+                found = self(planes_of(pictures[first : first + _AT_ONCE]).to(self.device), names)
+                rows.append(flat(found).cpu().numpy())
         return np.concatenate(rows)
 
     def _passed(self, layer: Layer, value: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ r"""Pictures that show a network itself: what excites a layer (DeepDream), textu
 
   with each layer over its own size, so that all count alike.
 - *Style* (Gatys et al. 2016): the Gram matrices of one picture, and the activations of a deep layer of another.
+
+All of it is computed where the network is.
 """
 
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bci.errors import ConfigError, DataError
+from models.devices import repeatable
 from models.generators.differentiable import levels
 from models.networks.convnet import Convnet, planes_of
 from models.networks.matching import Descent, descend, roughness
@@ -81,19 +84,20 @@ def dream_picture(
     """
     how = octaves or Octaves()
     network.require([layer])
-    whole = planes_of(picture[None])
+    whole = planes_of(picture[None]).to(network.device)
     height, width = picture.shape[:2]
     random = np.random.default_rng(how.seed)
     sizes = [
         (round(height / how.ratio**k), round(width / how.ratio**k)) for k in range(how.count - 1, -1, -1)
     ]
-    dreamed = torch.zeros(1, 3, *sizes[0])
+    dreamed = torch.zeros(1, 3, *sizes[0], device=network.device)
     for size in sizes:
         base = F.interpolate(whole, size, mode="bilinear", antialias=True, align_corners=False)
         dreamed = F.interpolate(dreamed, size, mode="bilinear", align_corners=False)
         value = (base + dreamed).clamp(0, 1)
-        for _ in range(how.steps):
-            value = _excite(network, value, layer, channels, how, random)
+        with repeatable(network.device):
+            for _ in range(how.steps):
+                value = _excite(network, value, layer, channels, how, random)
         dreamed = value - base
     return levels(value)[0]
 
@@ -178,7 +182,7 @@ def synthesise_texture(
     shape = size or (texture.shape[0], texture.shape[1])
     noise = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(seed))
     mean = torch.from_numpy(texture.mean((0, 1)) / 255).float().view(1, 3, 1, 1)
-    start = (mean + 0.2 * (noise - 0.5)).clamp(0, 1).requires_grad_()
+    start = (mean + 0.2 * (noise - 0.5)).clamp(0, 1).to(network.device).requires_grad_()
 
     def loss(x: Tensor) -> Tensor:
         return style_distance(network(x, layers), wanted) + how.penalty * roughness(x)
@@ -219,7 +223,7 @@ def transfer_style(
     how = descent or Descent(200, 0.02, 0.0)
     wanted = _grams(network, style, style_layers)
     names = list(dict.fromkeys([content_layer, *style_layers]))
-    planes = planes_of(content[None])
+    planes = planes_of(content[None]).to(network.device)
     with torch.no_grad():
         kept = network(planes, [content_layer])[content_layer]
     power = (kept - kept.mean((2, 3), keepdim=True)).square().mean().clamp_min(1e-12)
@@ -246,4 +250,5 @@ def _grams(network: Convnet, picture: Pictures, layers: Sequence[str]) -> dict[s
     if not layers:
         raise DataError("expected layers whose Gram matrices are matched, came none.")
     with torch.no_grad():
-        return {name: gram(value) for name, value in network(planes_of(picture[None]), layers).items()}
+        planes = planes_of(picture[None]).to(network.device)
+        return {name: gram(value) for name, value in network(planes, layers).items()}

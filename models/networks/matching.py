@@ -5,7 +5,7 @@ r"""Pictures whose activations match given ones, found by gradient: of a generat
 as in reconstruction from decoded features (Shen et al. 2019) and inversion of networks (Mahendran & Vedaldi 2015):
 every layer counts alike, every unit in units of its own deviation. R is the latent's mean square, or the squared
 difference of neighbouring pixels. Adam changes each number by its own history, so a picture does not depend on those
-that are sought beside it.
+that are sought beside it. All of it is computed where the network is; on a card bits repeat as `models.devices` says.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bci.errors import DataError
+from models.devices import repeatable
 from models.networks.convnet import Convnet, flat, planes_of
 from models.readouts.scaling import Standard
 
@@ -87,9 +88,9 @@ class FeatureSpace:
         self.index = np.concatenate(kept).astype(np.int64)
         self.layer = layer[self.index].astype(np.int64)
         self.standard = Standard.of(rows[:, self.index])
-        self._index = torch.from_numpy(self.index)
-        self._mean = torch.from_numpy(self.standard.mean.astype(np.float32))
-        self._scale = torch.from_numpy(self.standard.scale.astype(np.float32))
+        self._index = torch.from_numpy(self.index).to(network.device)
+        self._mean = torch.from_numpy(self.standard.mean.astype(np.float32)).to(network.device)
+        self._scale = torch.from_numpy(self.standard.scale.astype(np.float32)).to(network.device)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -102,15 +103,22 @@ class FeatureSpace:
     def of(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return standardised units of pictures: (n, height, width, 3) uint8 to (n, units) float32."""
         with torch.no_grad():
-            parts = [self(planes_of(pictures[k : k + _AT_ONCE])) for k in range(0, len(pictures), _AT_ONCE)]
+            parts = [
+                self(planes_of(pictures[k : k + _AT_ONCE]).to(self.network.device)).cpu()
+                for k in range(0, len(pictures), _AT_ONCE)
+            ]
         return torch.cat(parts).numpy()
+
+    def targets(self, wanted: Floats) -> Tensor:
+        """Return units that are wanted, (n, units), where the network is."""
+        return torch.from_numpy(np.ascontiguousarray(wanted, np.float32)).to(self.network.device)
 
     def weights(self, worth: Floats | None = None) -> Tensor:
         """Return what each unit counts, (units,): as `worth` says, and every layer 1 in all."""
         weights = np.ones(len(self)) if worth is None else np.asarray(worth, np.float64)
         sums = np.bincount(self.layer, weights, len(self.names))
         shares = weights / np.where(sums > 0, sums, 1.0)[self.layer]
-        return torch.from_numpy(shares.astype(np.float32))
+        return torch.from_numpy(shares.astype(np.float32)).to(self.network.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +154,7 @@ def match_latents(
     Parameters
     ----------
     draw : callable
-        From latents to pictures, such as `models.generators.differentiable.Drawing`.
+        From latents to pictures, such as `models.generators.differentiable.Drawing`, where the space's network is.
     space : FeatureSpace
     wanted : (n, units)
         Standardised.
@@ -171,13 +179,13 @@ def match_latents(
     begin = _LATENT_NOISE * torch.randn(1, size, generator=torch.Generator().manual_seed(0))
     found = []
     for first in range(0, len(wanted), _AT_ONCE):
-        target = torch.from_numpy(np.ascontiguousarray(wanted[first : first + _AT_ONCE], np.float32))
-        latents = begin.repeat(len(target), 1).requires_grad_()
+        target = space.targets(wanted[first : first + _AT_ONCE])
+        latents = begin.repeat(len(target), 1).to(target.device).requires_grad_()
 
         def loss(z: Tensor, target: Tensor = target) -> Tensor:
             return distance(space(draw(z)), target, counts) + descent.penalty * z.square().mean(1)
 
-        found.append(descend(latents, loss, descent).numpy())
+        found.append(descend(latents, loss, descent).cpu().numpy())
     return np.concatenate(found)
 
 
@@ -207,8 +215,8 @@ def match_pixels(
     start = 0.5 + _NOISE * torch.randn(1, 3, *shape, generator=torch.Generator().manual_seed(0))
     found = []
     for first in range(0, len(wanted), _AT_ONCE):
-        target = torch.from_numpy(np.ascontiguousarray(wanted[first : first + _AT_ONCE], np.float32))
-        planes = start.repeat(len(target), 1, 1, 1).requires_grad_()
+        target = space.targets(wanted[first : first + _AT_ONCE])
+        planes = start.repeat(len(target), 1, 1, 1).to(target.device).requires_grad_()
 
         def loss(x: Tensor, target: Tensor = target) -> Tensor:
             return distance(space(x), target, counts) + descent.penalty * roughness(x)
@@ -238,14 +246,15 @@ def descend(
     """
     optimiser = torch.optim.Adam([value], descent.rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, descent.steps, 0.1 * descent.rate)
-    for _ in range(descent.steps):
-        optimiser.zero_grad(set_to_none=True)
-        loss(value).sum().backward()
-        optimiser.step()
-        falling.step()
-        if within is not None:
-            with torch.no_grad():
-                value.clamp_(*within)
+    with repeatable(value.device):
+        for _ in range(descent.steps):
+            optimiser.zero_grad(set_to_none=True)
+            loss(value).sum().backward()
+            optimiser.step()
+            falling.step()
+            if within is not None:
+                with torch.no_grad():
+                    value.clamp_(*within)
     return value.detach()
 
 

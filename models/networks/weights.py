@@ -106,6 +106,7 @@ def weights_file(network: Convnet, *, half: bool = False) -> bytes:
         {
             f"{layer.key}.{part}": getattr(network.convolutions[layer.name], part)
             .detach()
+            .cpu()
             .to(kind)
             .contiguous()
             for layer in network.architecture.layers

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from bci.config.toml import check_settings
 from bci.errors import ConfigError
 from models.checks import as_matrix, check_columns
+from models.devices import device_of, repeatable
 from models.generators.differentiable import Drawing
 from models.generators.package import GeneratorPackage
 from models.networks.convnet import Convnet
@@ -116,6 +117,8 @@ class Distilled(Readout):
         Of the slow way, and what the latent's mean square costs in both.
     seed : int
         Of random weights, of the choice of units and of the distillation.
+    device : str
+        What it learns on, and where the slow way seeks: ``cpu`` or ``cuda``. Not run on a card yet.
 
     Attributes
     ----------
@@ -143,10 +146,12 @@ class Distilled(Readout):
         steps: int = 100,
         penalty: float = 0.1,
         seed: int = 0,
+        device: str = "cpu",
         **distillation: Any,
     ) -> None:
         self.generator, self.layers = generator, tuple(layers)
         self.units, self.voxels, self.alpha, self.seed = units, voxels, alpha, seed
+        self.device = device
         self.descent = Descent(steps, penalty=penalty)
         self.distillation = Distillation(**distillation)
         how = self.distillation
@@ -170,16 +175,19 @@ class Distilled(Readout):
 
     def learn(self, training: Training) -> None:
         """Decode features, distil, and see what the network answers to the runs that were left out."""
+        place = device_of(self.device)
         standard = Standard.of(training.brain)
         x, z = standard.forward(training.brain), np.asarray(training.latents, np.float64)
-        drawing, d = Drawing(self.generator), training.latents.shape[1]
+        self.network.to(place)
+        drawing, d = Drawing(self.generator).to(place), training.latents.shape[1]
         pictures = drawing.draw(z)
         space = FeatureSpace(self.network, self.layers, pictures, most=self.units, seed=self.seed)
         units = space.of(pictures)
         decoder = FeatureDecoder.fit(x, units, z, training.runs, voxels=self.voxels, alpha=self.alpha)
         self.parts_ = DistilledParts(drawing, space, decoder, standard)
         kept, out = next(iter(held_out_folds(training.runs, z, 5)))
-        student, seen = self._distil(decoder.held_out[kept] - units[kept])
+        with repeatable(place):
+            student, seen = self._distil(decoder.held_out[kept] - units[kept])
         front = Affine(
             np.asarray(decoder.weights @ seen.axes, np.float32),
             np.asarray((decoder.offset - seen.mean) @ seen.axes, np.float64),
@@ -223,13 +231,15 @@ class Distilled(Readout):
             units
             + random.random((len(units), 1), np.float32) * errors[random.integers(0, len(errors), len(units))]
         )
-        seen = _Components.of(sample, parts.weights.numpy(), latents.shape[1])
+        seen = _Components.of(sample, parts.weights.cpu().numpy(), latents.shape[1])
+        place = self.network.device
         made = _MadeTrials(
-            torch.from_numpy(units), torch.from_numpy(errors), torch.from_numpy(latents), seen, self.seed
-        )
+            torch.from_numpy(units).to(place), torch.from_numpy(errors).to(place),
+            torch.from_numpy(latents).to(place), seen, self.seed,
+        )  # fmt: skip
         student = dense_layers(
             (seen.axes.shape[1], how.hidden, how.hidden, latents.shape[1]), bias=True, seed=self.seed
-        )
+        ).to(place)
         first = torch.optim.Adam(student.parameters(), _FIRST_RATE)
         for _ in range(how.first):
             picture, error, share = made.draw(_FIRST_BATCH)
@@ -246,7 +256,7 @@ class Distilled(Readout):
             )
             _update(then, (missed + self.descent.penalty * latent.square().mean(1)).mean())
             falling.step()
-        return student.eval().requires_grad_(False), seen
+        return student.cpu().eval().requires_grad_(False), seen
 
 
 def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -287,18 +297,20 @@ class _MadeTrials:
 
     def __init__(self, units: Tensor, errors: Tensor, latents: Tensor, seen: _Components, seed: int) -> None:
         self._units, self._errors, self.latents = units, errors, latents
-        axes = torch.from_numpy(seen.axes)
-        self._of_units = (units - torch.from_numpy(np.asarray(seen.mean, np.float32))) @ axes
+        axes = torch.from_numpy(seen.axes).to(units.device)
+        self._of_units = (units - torch.from_numpy(np.asarray(seen.mean, np.float32)).to(units.device)) @ axes
         self._of_errors = errors @ axes
         self._random = torch.Generator().manual_seed(seed)
 
     def draw(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return a picture, an error and a share for each trial: (n,), (n,), (n, 1)."""
-        return (
+        drawn = (
             torch.randint(len(self._units), (n,), generator=self._random),
             torch.randint(len(self._errors), (n,), generator=self._random),
             torch.rand(n, 1, generator=self._random),
         )
+        picture, error, share = (part.to(self._units.device) for part in drawn)
+        return picture, error, share
 
     def seen(self, picture: Tensor, error: Tensor, share: Tensor) -> Tensor:
         """Return the components that the network sees."""
