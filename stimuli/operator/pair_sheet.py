@@ -40,6 +40,8 @@ class Pair:
         Why there is no reconstruction; empty where there is one, or one may still arrive.
     decoder : int
         The place in the session of the decoder that this trial shows.
+    repeats : int
+        Of how many trials of the stimulus the mean was read.
     """
 
     trial: int
@@ -50,6 +52,7 @@ class Pair:
     confidence: float = math.nan
     trouble: str = ""
     decoder: int = 0
+    repeats: int = 1
 
     @property
     def line(self) -> str:
@@ -58,7 +61,8 @@ class Pair:
             return self.trouble
         if self.read is None:
             return "…"
-        return "confidence " + ("none" if math.isnan(self.confidence) else f"{self.confidence:.2f}")
+        confidence = "none" if math.isnan(self.confidence) else f"{self.confidence:.2f}"
+        return f"mean of {self.repeats}: {confidence}" if self.repeats > 1 else f"confidence {confidence}"
 
 
 def sheet_size(pairs: int, *, read: bool = True) -> tuple[int, int]:

@@ -104,7 +104,8 @@ class Pairing:
         if (off := float(info["event"]["uncertainty"])) > self._limits_s.get(decoder, math.inf):
             return self._answer(decoder, flip, trouble=f"uncertain time: ±{1e3 * off:.1f} ms")
         read = columns["image"][0].copy()
-        known = self._answer(decoder, flip, read=read, confidence=float(info["confidence"]))
+        given = {"confidence": float(info["confidence"]), "repeats": int(info["repeats"])}
+        known = self._answer(decoder, flip, read=read, **given)
         if known and self._curve is not None:
             (name,) = {pair.name for pair in self.pairs if pair.flip == flip and pair.decoder == decoder}
             self._curve.add(name, columns["latent"][0])

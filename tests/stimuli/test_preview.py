@@ -71,6 +71,7 @@ class Line:
         confidence: float = 0.5,
         read: float = 0.0,
         uncertainty: float = math.nan,
+        repeats: int = 1,
     ) -> None:
         frame = Reconstruction(
             np.full((SIDE, SIDE, 3), level, np.uint8),
@@ -81,6 +82,7 @@ class Line:
             50,
             59,
             event=Event(flip + 1e-4, "stimulus 0 face", 0, flip, uncertainty=uncertainty),
+            repeats=repeats,
         )
         write_frame(self.frames, frame)
 
@@ -121,6 +123,10 @@ def test_a_stimulus_is_paired_with_its_own_epoch_and_not_with_the_newest_frame(l
     line.decode(101.0, 21, confidence=math.nan)
     assert pairing.look()
     assert lines(pairing) == ["confidence 0.50", "confidence none"]
+    line.flip(20, 102.0)
+    line.decode(102.0, 22, repeats=3)
+    assert pairing.look()
+    assert lines(pairing)[-1] == "mean of 3: 0.50"
 
 
 def test_the_fitness_of_what_was_read_is_gathered_by_optimiser_and_generation_and_drawn(line: Line) -> None:
