@@ -18,6 +18,7 @@ def slow_section(
     latents: Mapping[str, NDArray[np.floating[Any]]],
     rows: Sequence[Mapping[str, Any]],
     samples: int,
+    likeness: str,
     draw: Draw,
     seen: NDArray[np.uint8],
 ) -> str:
@@ -31,6 +32,8 @@ def slow_section(
         As of `models.encoding.quick_and_slow.QuickAndSlow.score`.
     samples : int
         Of a trial.
+    likeness : str
+        How far held-out trials lie from dreamed ones, in words.
     draw : callable
         From latents to pictures.
     seen : (n, height, width, 3) uint8
@@ -63,4 +66,5 @@ def slow_section(
         f"weighing samples. Of {samples} samples a trial {counted:.1f} count (the median of trials).{warning}</p>"
         + grid("pairs", "".join(cells), len(shown[0][1]))
         + table(head, lines, (1, 2, 3, 4, 5))
+        + f"<p class='legend'>Whether the encoding model is to be believed: {escape(likeness)}.</p>"
     )

@@ -14,6 +14,7 @@ from bci.errors import ConfigError, DataError
 from models.encoding.features import BANKS, features_of
 from models.encoding.gradients import feature_rows
 from models.encoding.importance import importance_samples
+from models.encoding.likeness import DreamLikeness
 from models.encoding.quick_and_slow import QuickAndSlow
 from models.encoding.slow import SlowReading
 from models.encoding.white import WhiteEncoding
@@ -114,8 +115,15 @@ def test_the_page_shows_the_ways_side_by_side() -> None:
         drawn.append(z)
         return np.zeros((len(z), 8, 8, 3), np.uint8)
 
-    page = slow_section(compared.latents, rows, 200, draw, np.zeros((5, 8, 8, 3), np.uint8))
+    likeness = str(DreamLikeness.of([random.standard_normal((50, 3))]))
+    page = slow_section(compared.latents, rows, 200, likeness, draw, np.zeros((5, 8, 8, 3), np.uint8))
     assert len(drawn) == 3
     np.testing.assert_allclose(drawn[1], truth, rtol=1e-6)
-    for words in ("Of 200 samples a trial 5.0 count", "hardly more than single samples", "100.0 %", "1.2 s"):
+    for words in (
+        "Of 200 samples a trial 5.0 count",
+        likeness,
+        "hardly more than single samples",
+        "100.0 %",
+        "1.2 s",
+    ):
         assert words in page

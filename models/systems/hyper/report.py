@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bci.decoder.bundle import Bundle
+from bci.errors import BundleError
+from bci.io.files.page import escape
+from models.datasets.trials import Trials
 from models.encoding.maps import encoding_maps
-from models.encoding.quick_and_slow import SAMPLES
-from models.generators.package import package_of
+from models.generators.package import GeneratorPackage, package_of
 from models.insilico.heldout import HeldOut, decode_held_out
 from models.insilico.oracle import held_out_oracle
 from models.insilico.training_trials import training_trials
@@ -21,7 +24,7 @@ from models.reports.decoded import Decoded
 from models.reports.encoding import encoding_section
 from models.reports.slow import slow_section
 from models.systems.hyper.heldout import config_of, make_again
-from models.systems.hyper.slow import slow_readings
+from models.systems.hyper.settings import HyperConfig
 
 
 def evaluate_hyper(
@@ -46,7 +49,8 @@ def evaluate_hyper(
     -------
     dict
         As `models.reports.bundle.report_bundle` returns it, and ``again``: whether the trials are those that the
-        bundle was scored on. With a page of a dreamed readout ``slow`` too: slow readings beside its own.
+        bundle was scored on. With a page of a dreamed readout ``slow`` too, slow readings beside its own,
+        and ``likeness``, how far the trials lie from dreamed ones.
 
     Raises
     ------
@@ -59,7 +63,7 @@ def evaluate_hyper(
     decoded = decode_held_out(bundle, held)
     say(0.35, "asking the oracle")
     best = held_out_oracle(held)
-    encoding, slow = _encoding(bundle, held, decoded, say) if out is not None else ("", [])
+    encoding, slow = _encoding(bundle, held, decoded, say) if out is not None else ("", {})
     again = _again(bundle, held, cosine(decoded.latents[decoded.which], decoded.predicted).mean())
     return report_bundle(
         bundle,
@@ -68,7 +72,7 @@ def evaluate_hyper(
         oracle=best,
         oracle_note=_oracle_note(held),
         facts=_facts(bundle, held, again),
-        more={"again": again} | ({"slow": slow} if slow else {}),
+        more={"again": again} | slow,
         last=encoding,
         weights=weights,
         seed=seed,
@@ -94,14 +98,14 @@ def _again(bundle: Bundle, held: HeldOut, now: float) -> dict[str, Any]:
 
 def _encoding(
     bundle: Bundle, held: HeldOut, decoded: Decoded, say: Callable[[float, str], None]
-) -> tuple[str, list[dict[str, Any]]]:
+) -> tuple[str, dict[str, Any]]:
     """Return of a dreamed readout its encoding maps, of training trials made again, and slow readings beside its own.
 
-    HTML, and rows for machines; nothing of another readout.
+    HTML, and what stands in it for machines; nothing of another readout.
     """
     config, package = config_of(bundle), package_of(bundle)
     if not config.readout.name.startswith("dreamed") or package is None:
-        return "", []
+        return "", {}
     say(0.4, "mapping what answers to what")
     trials = training_trials(config, config.seed, package).trials
     latents = trials.stimuli.latents[trials.shown]
@@ -112,8 +116,33 @@ def _encoding(
     channels = bundle.signal.channels or tuple(f"voxel {k}" for k in range(bundle.window_shape[1]))
     section = encoding_section(maps, channels, [start + k / rate for k in range(count)])
     say(0.45, "reading slowly")
-    compared, rows = slow_readings(config, package, trials, pictures, held, decoded)
-    return section + slow_section(compared.latents, rows, SAMPLES, package.draw, decoded.seen), rows
+    return _with_slow(section, config, package, trials, pictures, held, decoded)
+
+
+def _with_slow(
+    section: str,
+    config: HyperConfig,
+    package: GeneratorPackage,
+    trials: Trials,
+    pictures: NDArray[np.uint8],
+    held: HeldOut,
+    decoded: Decoded,
+) -> tuple[str, dict[str, Any]]:
+    """Add slow readings to a section, or why there are none."""
+    from models.encoding.quick_and_slow import (
+        SAMPLES,
+    )  # these need torch, which other readouts' reports do not
+    from models.systems.hyper.slow import slow_readings
+
+    try:
+        slow = slow_readings(config, package, trials, pictures, held, decoded)
+    except BundleError as error:  # a generator whose gradients are not known
+        return f"{section}<p class='legend'>Nothing is read slowly: {escape(str(error))}</p>", {}
+    section += slow_section(
+        slow.compared.latents, slow.rows, SAMPLES, str(slow.likeness), package.draw, decoded.seen
+    )
+    likeness = {"outside": slow.likeness.outside, "distance": slow.likeness.distance}
+    return section, {"slow": slow.rows, "likeness": likeness}
 
 
 def _record(bundle: Bundle) -> Mapping[str, Any]:

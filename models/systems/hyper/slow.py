@@ -1,5 +1,6 @@
 """Slow readings of a bundle's held-out trials, by an encoding model of its training trials, beside what it read."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.datasets.trials import Trials
 from models.encoding.features import BANKS, features_of
+from models.encoding.likeness import DreamLikeness
 from models.encoding.quick_and_slow import QuickAndSlow
 from models.encoding.slow import SlowReading
 from models.encoding.white import WhiteEncoding
@@ -21,6 +23,25 @@ from models.systems.hyper.settings import HyperConfig
 _LEAST = 0.3
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SlowReference:
+    """A SlowReference is what an encoding model of the training trials says of held-out ones.
+
+    Attributes
+    ----------
+    compared : QuickAndSlow
+        Of the first trial of each picture.
+    rows : list of dict
+        Its scores, by way.
+    likeness : DreamLikeness
+        How far all held-out trials lie from dreamed ones.
+    """
+
+    compared: QuickAndSlow
+    rows: list[dict[str, Any]]
+    likeness: DreamLikeness
+
+
 def slow_readings(
     config: HyperConfig,
     package: GeneratorPackage,
@@ -28,8 +49,8 @@ def slow_readings(
     pictures: NDArray[np.uint8],
     held: HeldOut,
     decoded: Decoded,
-) -> tuple[QuickAndSlow, list[dict[str, Any]]]:
-    """Read the first trial of each held-out picture slowly.
+) -> SlowReference:
+    """Read the first trial of each held-out picture slowly, and see how far all lie from dreamed ones.
 
     Parameters
     ----------
@@ -43,13 +64,9 @@ def slow_readings(
     held : HeldOut
     decoded : Decoded
         What the bundle read of it.
-
-    Returns
-    -------
-    QuickAndSlow, and a row for each way
     """
     first = np.array([np.flatnonzero(decoded.which == k)[0] for k in range(len(decoded.names))])
-    rows = [held.windows[k].samples for k in first]
+    rows = [window.samples for window in held.windows]
     brain, shown = trials.brain, np.stack([row.mean(0) if config.epoch.mean else row.ravel() for row in rows])
     if config.voxels is not None:
         latents = trials.stimuli.latents[trials.shown]
@@ -66,5 +83,7 @@ def slow_readings(
     # Of a standard normal latent as much is left uncertain as what was read falls short of its variance.
     sd = np.full(quick.shape[1], max(np.sqrt(max(1 - float((quick**2).mean()), 0.0)), _LEAST))
     answers = encoding.answers(standard.forward(np.asarray(shown, np.float64)))
-    compared = QuickAndSlow.of(SlowReading(encoding, package, banks), answers, quick, sd)
-    return compared, compared.score(decoded.latents, decoded.which[first])
+    errors = answers - encoding.predict(features_of(decoded.seen, banks))[decoded.which]
+    compared = QuickAndSlow.of(SlowReading(encoding, package, banks), answers[first], quick, sd)
+    rows_of_ways = compared.score(decoded.latents, decoded.which[first])
+    return SlowReference(compared, rows_of_ways, DreamLikeness.of([errors]))
