@@ -1,4 +1,4 @@
-"""A QuickAndSlow sets what a quick readout says of trials beside what two ways find that take seconds a trial."""
+"""A QuickAndSlow sets what a quick readout says of trials beside what two ways find that take far longer."""
 
 import time
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 r"""A SlowReading reads latents as far as an encoding model and a generator allow, however long it takes: a reference.
 
 A readout that runs live reduces a trial to one point at once. What it loses by that is seen beside two ways that take
-seconds a trial, both of the posterior
+about half a second a trial, both of the posterior
 
 .. math:: p(z | y) \propto \exp\Big(-\frac{c}{2t} \|y - m(G(z))\|^2 - \tfrac12 \|z\|^2\Big)
 

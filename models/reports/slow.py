@@ -1,4 +1,4 @@
-"""The section on what a quick readout loses: beside it what takes seconds a trial, by the same encoding model."""
+"""The section on what a quick readout loses: beside it what takes far longer, by the same encoding model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
