@@ -15,7 +15,7 @@ from bci.config.session import parse_session
 from bci.control.roster import Roster
 from bci.decoder.bundle import Bundle
 from bci.decoder.spec import EpochSpec, WindowSpec
-from bci.errors import BundleMismatch, RecordingError
+from bci.errors import BciError, BundleMismatch, RecordingError
 from models.systems.events.folds import folds_of
 from models.systems.events.own_data import open_events
 from models.systems.events.trials import cut_trials
@@ -240,3 +240,26 @@ def test_planted_latents_are_read_of_features_and_drawn(tmp_path: Path) -> None:
     assert isinstance(scores["two_way_chance"], list)
     assert float(str(scores["two_way"])) > 0.75 > float(str(scores["two_way_chance"][1]))
     assert not bundle.spec.live
+
+
+@pytest.mark.parametrize(
+    ("kept", "folds", "words"),
+    [
+        ([0, 1, 2, 3], "2", "at least 2 trials of each class beside each of 2 folds, came 1 of '1', of 4 trials"),
+        (list(range(N)), '4\nreadout = { block = 21 }', "readout.block: expected at most the 20 samples"),
+    ],
+)  # fmt: skip
+def test_too_few_trials_and_too_long_blocks_are_refused_before_anything_is_scored(
+    tmp_path: Path, kept: list[int], folds: str, words: str
+) -> None:
+    arrays = {name: values[kept] for name, values in planted().items()} | {"runs": None}
+    text = CLASSES.replace('"recordings"', folds)
+    path = settings(tmp_path, text.replace("[readout]\nblock = 5\n", ""), **arrays)
+    with pytest.raises(BciError) as error:
+        train(path)
+    assert words in str(error.value)
+
+
+def test_a_number_that_never_varies_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="expected a number that varies, came 3 in each of 80 windows"):
+        cut_windows(*open_numbers(settings(tmp_path, NUMBERS, y=np.full(N, 3.0)), tmp_path))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bci.errors import RecordingError
 from models.systems.events.settings import EventsConfig
-from models.systems.events.trials import EventTrials
+from models.systems.events.trials import FEWEST_TRIALS, EventTrials
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +42,18 @@ def folds_of(config: EventsConfig, trials: EventTrials) -> Sequence[Fold]:
     folds = []
     for part in parts:
         fit = _others(trials, part) if config.folds == "pictures" else apart_from(trials, part)
-        missing = [label for k, label in enumerate(config.labels) if not (trials.classes[fit] == k).any()]
+        counts = np.bincount(trials.classes[fit], minlength=len(config.labels))
+        missing = [label for label, n in zip(config.labels, counts, strict=True) if not n]
         if missing or not len(part):
             raise RecordingError(
                 f"expected trials of every class beside each of {len(parts)} folds, came a fold without "
                 f"{', '.join(missing) or 'trials'}. Use fewer folds, or more recordings."
+            )
+        if counts.min() < FEWEST_TRIALS:
+            least = int(counts.argmin())
+            raise RecordingError(
+                f"expected at least {FEWEST_TRIALS} trials of each class beside each of {len(parts)} folds, came "
+                f"{counts[least]} of {config.labels[least]!r}, of {len(trials)} trials in all. Record more."
             )
         folds.append(Fold(fit, part))
     return folds

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from bci.errors import ConfigError
 from models.export import GraphParts, floats
 from models.readouts.export import add_novelty, add_statistics
 from models.readouts.novelty import Novelty
@@ -108,6 +109,10 @@ def fit(trials: EventTrials, rows: NDArray[np.intp], settings: Fittable) -> Clas
     if isinstance(settings, TangentSpaceSettings):
         given = TangentSpace.fit(epochs, classes, settings.filters)
     else:
+        if settings.block > epochs.shape[1]:
+            raise ConfigError(
+                f"readout.block: expected at most the {epochs.shape[1]} samples of an epoch, came {settings.block}."
+            )
         given = BlockMeans(settings.block)
     features = given(epochs)
     mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-12)

@@ -20,7 +20,7 @@ from models.systems.events.choice import Choice, describe, settle
 from models.systems.events.folds import Fold, folds_of
 from models.systems.events.readout import fit
 from models.systems.events.settings import EventsConfig
-from models.systems.events.trials import EventTrials
+from models.systems.events.trials import FEWEST_TRIALS, EventTrials
 
 Floats = NDArray[np.float64]
 
@@ -144,7 +144,8 @@ def _shuffled(trials: EventTrials, random: np.random.Generator, folds: Sequence[
         for run in np.unique(trials.run):
             own = np.flatnonzero(trials.run == run)
             classes[own] = exchanged(trials.classes[own], random)
-        if all(np.isin(kinds, classes[fold.fit]).all() for fold in folds):
+        counts = [np.bincount(classes[fold.fit], minlength=len(kinds)) for fold in folds]
+        if min(count[kinds].min() for count in counts) >= FEWEST_TRIALS:
             break
     else:
         classes = (

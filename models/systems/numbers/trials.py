@@ -114,7 +114,7 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
         short; or arrays do not fit.
     """
     if config.arrays is not None:
-        return _powers(config, _windows_of_arrays(config, config.arrays, root))
+        return _readable(config, _windows_of_arrays(config, config.arrays, root))
     names, opened, rate = _open(config, root)
     signal = config.expected(rate)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
@@ -131,7 +131,7 @@ def cut_windows(config: NumbersConfig, root: Path) -> NumberTrials:
     def value_at(run: int, sample: int) -> float:
         return float(opened[run][0].read(sample, sample + 1)[0, columns[run]])
 
-    return _powers(config, cut_numbers(names, opened, signal, picked, config, value_at))
+    return _readable(config, cut_numbers(names, opened, signal, picked, config, value_at))
 
 
 def cut_numbers(
@@ -195,8 +195,13 @@ def cut_numbers(
     )
 
 
-def _powers(config: NumbersConfig, trials: NumberTrials) -> NumberTrials:
-    """Refuse windows whose means have no logarithm, where it is taken: what is below zero is no power."""
+def _readable(config: NumbersConfig, trials: NumberTrials) -> NumberTrials:
+    """Refuse a number that never varies, and means without a logarithm, where it is taken: no power is below zero."""
+    if not np.ptp(trials.values):
+        raise RecordingError(
+            f"expected a number that varies, came {trials.values[0]:g} in each of {len(trials)} windows. Is it the "
+            "right channel, or array?"
+        )
     means = trials.windows.reshape(*trials.windows.shape[:2], -1).mean(axis=1)
     if config.readout.log and (below := float((means < 0).mean())):
         raise RecordingError(
