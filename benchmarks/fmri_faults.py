@@ -38,7 +38,7 @@ from bci.signal.pipeline import Pipeline
 from bci.signal.run import Run
 from bci.signal.types import Event, Signal, Window
 from bci.signal.volumes.motion import motion_regressors
-from bci.signal.volumes.responses import ResponseGrid, drifts
+from bci.signal.volumes.responses import drifts
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 from bci.sim.cortex.reference import reference_pictures
 from bci.sim.participant import make_participant
@@ -166,7 +166,7 @@ def batch_betas(
     voxels = aligned(chunk).samples.astype(np.float64)
     (motion,) = (side.samples for side in aligned.take_sides(chunk))
     step = SingleTrialBetas(**{key: value for key, value in PIPELINE[1].items() if key != "step"})
-    grid = ResponseGrid(step.volumes, 1.0 / signal.rate)
+    grid = step.grid(signal)
     # To a microsecond, as the step takes them: points of the fine grid lie at multiples of 30 ms.
     answers = {onset: grid.column(round(onset, 6), step.duration_s) for onset in onsets.tolist()}
     slow = drifts("polynomial", step.volumes, grid.tr_s, order=step.order)

@@ -12,7 +12,6 @@ from bci.errors import ConfigError
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal, Window
 from bci.signal.volumes.motion import motion_regressors
-from bci.signal.volumes.responses import Drift, ResponseGrid, drifts
 from bci.signal.volumes.single_trials import BetaKind, SingleTrials
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 
@@ -43,13 +42,10 @@ class WholeRun:
         if not isinstance(last, SingleTrialBetas):
             raise ConfigError("expected a pipeline whose last step is single_trial_betas, came another")
         self._settings, self._rows = last, Pipeline(before).start(signal)
-        voxels, tr = self._rows.output.shape[0], 1.0 / signal.rate
-        kind: Drift = last.drift  # type: ignore[assignment]  # checked by the step
-        slow = drifts(kind, last.volumes, tr, last.cutoff_s, last.order)
-        self._steady = np.column_stack([np.ones(last.volumes), slow])
-        self._fit = SingleTrials(
-            ResponseGrid(last.volumes, tr), self._steady.shape[1] + 6 * last.motion, voxels
-        )
+        grid = last.grid(self._rows.output)
+        self._steady = last.steady(grid)
+        columns = self._steady.shape[1] + 6 * last.motion
+        self._fit = SingleTrials(grid, columns, self._rows.output.shape[0])
         self._trials = [self._fit.begin(float(onset), last.duration_s) for onset in onsets]
 
     def add(self, chunk: Window) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import ConfigError
+from bci.signal.steps.sections import Sections, section_loop
 
 Column = NDArray[np.float64]
 Drift = Literal["cosine", "polynomial", "none"]
@@ -51,10 +52,16 @@ class ResponseGrid:
         Volumes planned.
     tr_s : float
         Seconds from volume to volume, as measured where the file's header is known to round it.
+    passes : (sections, 6) float64, optional
+        A filter that the data have passed, from rest: what is predicted passes it as well.
+    begins : int
+        The volume at which that filter began.
     """
 
     volumes: int
     tr_s: float
+    passes: Sections | None = None
+    begins: int = 0
     _reached: Column = field(init=False)
     _fine: Column = field(init=False)
 
@@ -88,7 +95,16 @@ class ResponseGrid:
         points = np.arange(len(self._fine))
         # The convolution of a box with the response is a difference of two of its running sums.
         answer = self._running(points - begun) - self._running(points - over)
-        return np.asarray(np.interp(self.times_s, self._fine, answer))
+        return self.filtered(np.interp(self.times_s, self._fine, answer)[:, None])[:, 0]
+
+    def filtered(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return columns (volumes, k) as the data have them: behind the filter, where there is one."""
+        if self.passes is None:
+            return columns
+        rows = np.array(columns.T, np.float64, order="C")
+        rows[:, : self.begins] = 0.0
+        section_loop()(self.passes, rows, np.zeros((len(rows), len(self.passes), 2)))
+        return rows.T
 
     def _running(self, since: NDArray[np.int_]) -> Column:
         sums: Column = np.array(self._reached[np.clip(since, 0, len(self._reached) - 1)])

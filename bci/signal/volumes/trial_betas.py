@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from bci.errors import ConfigError
 from bci.signal.run import Design, Run
-from bci.signal.step import Kernel, Seconds, Step, check_channels, check_positive, check_regular, check_whole
+from bci.signal.step import (
+    Hertz,
+    Kernel,
+    Seconds,
+    Step,
+    check_channels,
+    check_positive,
+    check_regular,
+    check_whole,
+)
+from bci.signal.steps.filters import HighPass
 from bci.signal.types import Flags, Samples, Signal
 from bci.signal.volumes.motion import motion_regressors
 from bci.signal.volumes.nuisance import voxels_of_sets
@@ -71,6 +81,11 @@ class SingleTrialBetas:
     """Whether mean and spread of these z-scores stay those of the warm-up; otherwise they go on growing."""
     physiology: bool = False
     """Whether the columns of the PhysiologicalNoise before are nuisance of the model."""
+    high_pass_hz: Hertz = 0.0
+    """Edge of a HighPass before: the whole model passes it as the data have. 0 for none; behind a filter that the model
+    knows nothing of, betas depend on how far apart trials are and on how long the run lasts."""
+    high_pass_order: int = 1
+    """Order of that filter."""
 
     @property
     def recalls(self) -> int:
@@ -86,6 +101,13 @@ class SingleTrialBetas:
         check_whole(self, 0, 20, order=self.order)
         check_whole(self, 1, LONGEST, freedom=self.freedom)
         check_whole(self, 0, LONGEST, warm_up=self.warm_up)
+        check_positive(self, high_pass_hz=self.high_pass_hz or 1.0)
+        if self.high_pass_hz and (self.motion or self.physiology):
+            raise ConfigError(
+                "SingleTrialBetas: responses, the constant and drift pass the filter of high_pass_hz, motion and "
+                "physiology do not: expected motion = false and physiology = false, came true"
+            )
+        self.grid(signal)
         for name, value, choices in (
             ("onsets", self.onsets, ("design", "events")),
             ("kind", self.kind, get_args(BetaKind)),
@@ -98,6 +120,19 @@ class SingleTrialBetas:
         # A stream of z-scores over trials is no stream of betas.
         unit = f"z of {self.kind}" if self.warm_up else self.kind
         return replace(signal, unit=unit, dtype="float32")
+
+    def grid(self, signal: Signal, begin: int = 0) -> ResponseGrid:
+        """Return the responses that are predicted at the volumes of `signal`, whose filter began at volume `begin`."""
+        passes = None
+        if self.high_pass_hz:
+            passes = HighPass(self.high_pass_hz, self.high_pass_order).sections(signal)
+        return ResponseGrid(self.volumes, 1.0 / signal.rate, passes, begin)
+
+    def steady(self, grid: ResponseGrid) -> NDArray[np.float64]:
+        """Return the constant and slow courses at all volumes of the planned run: (volumes, columns)."""
+        kind: Drift = self.drift  # type: ignore[assignment]  # checked by output
+        slow = drifts(kind, self.volumes, grid.tr_s, self.cutoff_s, self.order)
+        return grid.filtered(np.column_stack([np.ones(self.volumes), slow]))
 
     def start(self, signal: Signal) -> Kernel:
         """Return the stage at work; one with a design of a session refuses its first sample without `with_run`."""
@@ -205,10 +240,9 @@ class _Estimating:
         self._tr_s = 1.0 / signal.rate
         self._wait = round(settings.wait_s * signal.rate)
         self._voxels = signal.shape[0]
-        self._grid = ResponseGrid(settings.volumes, self._tr_s)
-        kind: Drift = settings.drift  # type: ignore[assignment]  # checked by output
-        slow = drifts(kind, settings.volumes, self._tr_s, settings.cutoff_s, settings.order)
-        self._steady = np.column_stack([np.ones(settings.volumes), slow])
+        self._signal = signal
+        self._grid = settings.grid(signal)
+        self._steady = settings.steady(self._grid)
         self._heard: Samples = np.zeros((0, 6))
         self.confounded, self._width = settings.physiology, 0
         self._sets: list[NDArray[np.intp]] = []
@@ -226,6 +260,9 @@ class _Estimating:
 
     def reset(self, first: int) -> None:
         """Forget the volumes; planned trials and the count of volumes stay."""
+        if self._grid.begins != first:
+            self._grid = self._settings.grid(self._signal, first)
+            self._steady = self._settings.steady(self._grid)
         columns = self._steady.shape[1] + (6 if self.hears else 0) + self._width
         self._fit: SingleTrials | SliceTrials = (
             SliceTrials(self._grid, columns, self._sets)

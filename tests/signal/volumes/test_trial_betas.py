@@ -14,7 +14,7 @@ from bci.errors import ConfigError
 from bci.signal.epochs import Epoch, Epochs
 from bci.signal.pipeline import Pipeline
 from bci.signal.run import Design, Run
-from bci.signal.steps.filters import Decimate
+from bci.signal.steps.filters import Decimate, HighPass
 from bci.signal.types import Event, Signal, Window
 from bci.signal.volumes.motion import HEAD_RADIUS_MM, MotionCorrection
 from bci.signal.volumes.realign import brain
@@ -260,3 +260,33 @@ def test_from_volumes_to_betas_with_motion_as_nuisance() -> None:
     ]
     wanted = np.linalg.lstsq(columns, values[: len(columns)], rcond=None)[0][0]
     assert np.allclose(epoch.window.samples[0], wanted, rtol=1e-4, atol=1e-3 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("gap", [-1, 40])
+def test_behind_a_high_pass_the_mean_beta_is_that_of_the_responses_whatever_the_spacing(gap: int) -> None:
+    rng, low, n = np.random.default_rng(3), 0.02, 200
+    mean = {}
+    for every in (6.1, 14.5):
+        onsets = np.arange(75.0, n * TR - 12.0, every)
+        heights = 30.0 + rng.normal(0.0, 3.0, (len(onsets), VOXELS))
+        grid = ResponseGrid(n, TR)
+        answers = [np.outer(grid.column(o, 1.5), h) for o, h in zip(onsets, heights, strict=True)]
+        data = (9000.0 + np.sum(answers, axis=0) + rng.normal(0.0, 0.3, (n, VOXELS))).astype("f4")
+        events = [Event(100.0 + onset, "picture") for onset in onsets.tolist()]
+        for known in (0.0, low):
+            step = SingleTrialBetas(7.5, n, "events", 1.5, motion=False, drift="none", high_pass_hz=known)
+            cutter = Epochs(ROWS, Pipeline([HighPass(low, 1), step]), start=7.5, stop=9.0)
+            windows = []
+            for number, chunk in enumerate(chunks(data, [7], gap)):
+                windows += [epoch.window for epoch in cutter.push(chunk, () if number else events)]
+            betas = [window.samples[0] for window in windows if not window.bad.any()]
+            assert len(betas) == len(onsets)
+            mean[every, known] = float(np.mean(betas))
+    assert [mean[every, low] for every in (6.1, 14.5)] == pytest.approx([30.0, 30.0], abs=1.0)
+    # Where the model knows nothing of the filter, what the image was before is in the betas.
+    assert max(mean[every, 0.0] for every in (6.1, 14.5)) < 0.0
+
+
+def test_what_does_not_pass_the_filter_is_refused_beside_it() -> None:
+    with pytest.raises(ConfigError, match="expected motion = false and physiology = false"):
+        replace(TOLD, high_pass_hz=0.02, motion=True).output(ROWS)
