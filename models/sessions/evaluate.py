@@ -168,7 +168,7 @@ def _decoded(
         best = [
             max(np.flatnonzero(which == k), key=lambda i: (readings[i].repeats, i)) for k in range(len(names))
         ]
-        averaged, how = predicted[best], "read in the mean of {} trials"
+        averaged, how = predicted[best], "mean of the epochs of {} trials"
         counts = np.array([readings[i].repeats for i in best])
     elif counts.min() > 1:
         averaged = np.stack([predicted[which == k].mean(0) for k in range(len(names))])
