@@ -19,6 +19,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class DecoderFile(Section):
+    """A DecoderFile is the training file of a decoder whose bundle may keep some of what was recorded."""
+
+    keep_windows: bool = True
+    """Whether up to 16 recorded windows, a participant's data, lie in the bundle; without them a card computes in
+    float32 alone."""
+
+
 class RecordedFile(Section):
     """A RecordedFile is one recording of a training file; what the recording says of itself need not be stated."""
 

@@ -2,7 +2,7 @@
 
 Every picture is shown once, so no fold's test pictures are learned from; voxels, scaling, regularisation and rank are
 fitted inside the fold. A unit is one readout on one fold (`models.units`). The predictions of all folds together are
-scored, a picture a trial.
+scored, a picture a trial, with permutations and resamples; that is a unit for each row.
 """
 
 from collections.abc import Callable
@@ -35,9 +35,13 @@ from models.systems.registry import system_of_file
 from models.units import Unit, run_units
 
 Progress = Callable[[float, str], None]
+Floats = NDArray[np.float64]
 
 #: Shares of the truth that a readout's intervals should hold.
 _LEVELS = (0.5, 0.9)
+
+#: Baselines that are scored beside the readouts.
+_GUESSES = ("training mean", "random latents")
 
 #: Libraries that a result may depend on beside data and settings.
 _PACKAGES = ("numpy", "scipy", "scikit-learn")
@@ -58,8 +62,8 @@ def compare(
     path : Path
         A comparison file.
     out : Path
-        Folder of ``index.html``, ``report.json``, and ``units``: one file a readout and fold, gone on from when the
-        run was killed.
+        Folder of ``index.html``, ``report.json``, and of what a run that was killed goes on from: ``units``, one file a
+        readout and fold, and ``scores``, one a row.
     jobs, cluster
         As of `models.units.run_units`.
     progress : callable, optional
@@ -106,6 +110,9 @@ def compare(
     )
     say(0.82, "scoring, beside every baseline")
     by_entry = [results[k : k + len(runs)] for k in range(0, len(results), len(runs))]
+    folds = {entry.title or entry.name: found for entry, found in zip(config.readouts, by_entry, strict=True)}
+    predicted = {title: _predicted(trials, found) for title, found in folds.items() if not _refused(found)}
+    scored = _scored(config, trials, predicted, _guesses(config, trials), out / "scores", jobs, cluster)
     report = {
         "name": config.name,
         "simulated": trials.simulated,
@@ -117,10 +124,10 @@ def compare(
             "averaged": "single trials, nothing averaged; a picture is shown once and is in no other fold",
         },
         "systems": {
-            entry.title or entry.name: _system(config, entry, trials, folds)
-            for entry, folds in zip(config.readouts, by_entry, strict=True)
+            title: _system(entry, trials, found, predicted.get(title), scored.get(f"readout {title}", []))
+            for entry, (title, found) in zip(config.readouts, folds.items(), strict=True)
         },
-        "baselines": _baselines(config, trials),
+        "baselines": {title: scored[f"baseline {title}"] for title in _GUESSES},
         "ceiling": "unknown: no stimulus was repeated",
         "versions": versions(_PACKAGES),
         "seed": config.seed,
@@ -151,9 +158,13 @@ def _unit(entry: Entry, voxels: VoxelSettings | None, run: int, data: str) -> Un
         "options": dict(entry.options),
         "voxels": None if voxels is None else voxels.model_dump(),
         "run": run,
-        "versions": {name: version(name) for name in (*_PACKAGES, "closed-loop-bci")},
+        "versions": _built(),
     }
     return Unit(f"{entry.title or entry.name}, run {run} held out", inputs)
+
+
+def _built() -> dict[str, str]:
+    return {name: version(name) for name in (*_PACKAGES, "closed-loop-bci")}
 
 
 def fit_fold(
@@ -212,21 +223,28 @@ def fit_fold(
     }
 
 
+def _refused(folds: list[dict[str, Any]]) -> list[str]:
+    """Return why a readout could not be fitted, of each fold where it could not."""
+    return [fold["refused"] for fold in folds if "refused" in fold]
+
+
+def _predicted(trials: Trials, folds: list[dict[str, Any]]) -> Floats:
+    return _in_order(trials, [np.array(fold["predicted"]) for fold in folds])
+
+
 def _system(
-    config: ComparisonConfig, entry: Entry, trials: Trials, folds: list[dict[str, Any]]
+    entry: Entry,
+    trials: Trials,
+    folds: list[dict[str, Any]],
+    predicted: Floats | None,
+    rows: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Score one readout over all folds together."""
+    """Describe one readout over all folds together; without predictions, why there are none."""
     facts: dict[str, Any] = {"readout": entry.name, "options": dict(entry.options)}
-    if refused := [fold["refused"] for fold in folds if "refused" in fold]:
-        return facts | {"refused": refused[0]}
-    predicted = _in_order(trials, [np.array(fold["predicted"]) for fold in folds])
-    if not np.isfinite(predicted).all():
-        raise DataError(
-            f"expected finite predictions of the readout {entry.title or entry.name!r}, came "
-            "others. Regularise it more."
-        )
+    if predicted is None:
+        return facts | {"refused": _refused(folds)[0]}
     return facts | {
-        "rows": _rows(config, trials, predicted),
+        "rows": rows,
         "r_squared_after_best_scalar": scaled_r_squared(trials.latents, predicted),
         "collapse": str(diagnose(trials.latents, predicted)),
         "coverage": {
@@ -251,28 +269,92 @@ def _sizes(trials: Trials) -> list[int]:
     return [int(np.count_nonzero(trials.runs == run)) for run in np.unique(trials.runs)]
 
 
-def _rows(config: ComparisonConfig, trials: Trials, predicted: NDArray[Any]) -> list[dict[str, Any]]:
-    rows = latent_rows(
-        {"read": predicted},
-        trials.latents,
-        averaged="single trials",
-        rng=np.random.default_rng(config.seed),
-        ways=(min(config.candidates, len(trials)),),
-        permutations=config.permutations,
-        resamples=config.permutations,
-    )
-    return [asdict(row) | {"baselines": dict(row.baselines)} for row in rows]
+def _scored(
+    config: ComparisonConfig,
+    trials: Trials,
+    predicted: dict[str, Floats],
+    guesses: dict[str, Floats],
+    folder: Path,
+    jobs: int,
+    cluster: str | None,
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each readout and baseline, a unit each, by ``readout`` or ``baseline`` and title."""
+    for title, values in predicted.items():
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"expected finite predictions of the readout {title!r}, came others. Regularise it more."
+            )
+    read = {f"readout {title}": values for title, values in predicted.items()}
+    read |= {f"baseline {title}": values for title, values in guesses.items()}
+    common = {
+        "truth": digest(trials.latents),
+        "ways": min(config.candidates, len(trials)),
+        "permutations": config.permutations,
+        "seed": config.seed,
+        "versions": _built(),
+    }
+    units = [
+        Unit(f"{row}: scores", {"row": row, "values": digest(values), **common})
+        for row, values in read.items()
+    ]
+    given = {"predicted": read, "latents": trials.latents}
+    found = run_units(units, score_row, folder, given=given, jobs=jobs, cluster=cluster)
+    return {row: one["rows"] for row, one in zip(read, found, strict=True)}
 
 
-def _baselines(config: ComparisonConfig, trials: Trials) -> dict[str, list[dict[str, Any]]]:
-    """Score baselines that do not use the trial: the training mean of each fold, and random latents."""
+def score_row(
+    *,
+    row: str,
+    values: str,
+    truth: str,
+    ways: int,
+    permutations: int,
+    seed: int,
+    versions: dict[str, str],
+    predicted: dict[str, Floats],
+    latents: NDArray[Any],
+) -> dict[str, Any]:
+    """Score one readout's or baseline's predictions, with permutations and resamples.
+
+    Parameters
+    ----------
+    row : str
+        Its key in `predicted`.
+    values, truth, versions
+        Hashes and versions that the result depends on; they name the unit.
+    ways, permutations, seed : int
+        Candidates of an identification, permutations and resamples, and the seed of both.
+    predicted : dict of str to (n, d)
+        Of all rows.
+    latents : (n, d)
+        The truth.
+
+    Returns
+    -------
+    dict
+        ``rows``, as of `models.metrics.table.latent_rows`.
+    """
+    with one_thread():
+        rows = latent_rows(
+            {"read": predicted[row]},
+            latents,
+            averaged="single trials",
+            rng=np.random.default_rng(seed),
+            ways=(ways,),
+            permutations=permutations,
+            resamples=permutations,
+        )
+    return {"rows": [asdict(one) | {"baselines": dict(one.baselines)} for one in rows]}
+
+
+def _guesses(config: ComparisonConfig, trials: Trials) -> dict[str, Floats]:
+    """Return baselines that do not use the trial, `_GUESSES`: the training mean of each fold, and random latents."""
     random = np.random.default_rng([config.seed, 8])
     mean = _in_order(
         trials,
         [np.broadcast_to(learn.latents.mean(0), test.latents.shape) for learn, test in trials.folds()],
     )
-    guessed = random.standard_normal(trials.latents.shape)
-    return {"training mean": _rows(config, trials, mean), "random latents": _rows(config, trials, guessed)}
+    return dict(zip(_GUESSES, (mean, random.standard_normal(trials.latents.shape)), strict=True))
 
 
 def oracle(config: ComparisonConfig, source: ComparableTrials, trials: Trials) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def save_decoder(
     spec, files : BundleSpec, mapping
         As `bci.decoder.bundle.save_bundle` takes them.
     windows : (n, …) float, optional
-        Recorded windows as its readout gets them, or their means: some are kept, see `bci.decoder.recorded`.
+        Recorded windows as its readout gets them, or their means: some are kept, see `bci.decoder.recorded`, unless the
+        training file in `spec` says ``keep_windows = false``.
     encoding : PictureEncoding, optional
         What the decoder is expected to read of pictures, where its training knows.
     as_given : bool
@@ -61,7 +62,8 @@ def save_decoder(
     drawn = {name: graph for name, graph in made.items() if graph is not None}
     pixels = spec.pixels if as_given else 0 < len(drawn) == len(made)  # all of them, or none
     beside: dict[str, bytes] = {}
-    kept = None if windows is None else recorded_file(windows, _window_shape(spec))
+    keeps = windows is not None and spec.provenance.config.get("keep_windows", True) is not False
+    kept = recorded_file(windows, _window_shape(spec)) if windows is not None and keeps else None
     recipe, numbers = (None, b"") if encoding is None else encoding_part(encoding)
     beside |= {} if recipe is None else {ENCODING: numbers}
     spec = spec.model_copy(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -473,6 +474,22 @@ def test_a_precision_that_reads_otherwise_is_refused(runtime: Runtime, make_bund
     runtime.noise = 1e-3
     with pytest.raises(ProviderError, match="on 16 windows, came"):
         on_card(bundle, precision="tf32")
+
+
+def test_a_training_file_keeps_windows_out_of_its_bundle(
+    make_bundle: Make, tmp_path: Path, library: CudaLibrary, runtime: Runtime
+) -> None:
+    bundle = with_recorded(make_bundle)
+    files = {graph.file: bundle.read(graph.file) for graph in bundle.spec.graphs}
+    for keep in (True, False):
+        provenance = bundle.spec.provenance.model_copy(update={"config": {"keep_windows": keep}})
+        spec = bundle.spec.model_copy(update={"provenance": provenance, "files": {}})
+        saved = save_decoder(tmp_path / f"kept-{keep}", spec, files, bundle.recorded())
+        assert (len(saved.recorded()) > 0) == keep
+        assert (saved.folder / "recorded.npy").exists() == keep
+        assert ("recorded.npy" in saved.spec.files) == keep
+    with pytest.raises(ProviderError, match="tf32 needs windows"):
+        on_card(saved, precision="tf32")
 
 
 def test_a_precision_needs_windows_and_tensor_cores(

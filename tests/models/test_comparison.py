@@ -68,6 +68,7 @@ def test_readouts_are_ranked_beside_baselines_and_the_oracle(compared: tuple[Pat
         assert words in page
     assert json.loads((root / "out" / "report.json").read_text())["test"]["folds"] == 4
     assert len(list((root / "out" / "units").glob("*.json"))) == 3 * 4
+    assert len(list((root / "out" / "scores").glob("*.json"))) == 2 + 2, "a row that is scored is a unit"
 
 
 def test_a_readout_that_predicts_nan_stands_last_and_without_scores(
@@ -92,6 +93,7 @@ def test_a_second_comparison_computes_nothing_and_says_the_same(
         raise AssertionError("every unit was there")
 
     monkeypatch.setattr("models.comparison.compare.fit_fold", never)
+    monkeypatch.setattr("models.comparison.compare.score_row", never)
     assert compare(root / "compare.toml", root / "out") == report
 
 

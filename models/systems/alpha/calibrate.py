@@ -52,14 +52,14 @@ class Calibration:
         Of that bundle.
     scores : mapping
         Each beside its chance and its shuffled baseline; also in the bundle.
-    windows : (n, length, *output shape) float32
-        Those of the recording.
+    windows : (n, length, *output shape) float32, optional
+        Those of the recording; None where its file says ``keep_windows = false``.
     """
 
     spec: BundleSpec
     files: dict[str, bytes | str]
     scores: dict[str, Any]
-    windows: NDArray[np.float32]
+    windows: NDArray[np.float32] | None
 
     @property
     def beats_chance(self) -> bool:
@@ -169,7 +169,7 @@ def calibrate(
     files["readout.onnx"] = export_state_readout(estimator.readout_, plan.shape, estimator.novelty_)
     files[CARD] = write_card(spec) + _limits(config, recording)
     say(1.0, "done")
-    return Calibration(spec, files, scores, trials.windows)
+    return Calibration(spec, files, scores, trials.windows if config.keep_windows else None)
 
 
 def _scores(

@@ -26,7 +26,7 @@ from bci.memory.events import MARKER_UNCERTAINTY_LIMIT_S
 from bci.signal.pipeline import Pick, Pipeline
 from bci.signal.types import Event, Signal
 from bci.signal.units import unit_key
-from models.settings import ExpectedSignal, Section
+from models.settings import DecoderFile, ExpectedSignal, Section
 from models.systems.alpha.settings import ReadoutSettings, WindowSettings, window_shape
 
 #: The marker behind the last block.
@@ -108,7 +108,7 @@ class BlockSettings(Section):
         return self
 
 
-class CalibrationConfig(Section):
+class CalibrationConfig(DecoderFile):
     """A CalibrationConfig describes one calibration."""
 
     name: SafeName

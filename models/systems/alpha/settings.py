@@ -16,7 +16,7 @@ from bci.errors import ConfigError
 from bci.signal.pipeline import Pipeline, step_name
 from bci.signal.steps.features import BandCovariance
 from bci.signal.types import Signal
-from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section, Share
+from models.settings import Count, DecoderFile, ExpectedSignal, Positive, RecordedFile, Section, Share
 
 
 class RecordingSettings(RecordedFile):
@@ -97,7 +97,7 @@ class GeneratorSettings(Section):
     """What it learns on. Not run on a card yet."""
 
 
-class TrainingConfig(Section):
+class TrainingConfig(DecoderFile):
     """A TrainingConfig describes one decoder to train."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]

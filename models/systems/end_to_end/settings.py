@@ -11,7 +11,7 @@ from bci.config.toml import check_settings, load_settings
 from bci.io.shipped import locate
 from models.insilico.settings import Cut, Participant, Timing
 from models.networks.settings import NetworkSettings
-from models.settings import Count, Positive, Section, Share
+from models.settings import Count, DecoderFile, Positive, Section, Share
 
 
 class PlantedData(Section):
@@ -150,7 +150,7 @@ class LearningSettings(Section):
         return self
 
 
-class EndToEndConfig(Section):
+class EndToEndConfig(DecoderFile):
     """An EndToEndConfig is a training file of kind ``end-to-end``."""
 
     kind: Literal["end-to-end"]

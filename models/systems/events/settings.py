@@ -17,7 +17,7 @@ from bci.decoder.pattern import MarkerPattern
 from bci.session.trials import stimulus_of
 from bci.signal.types import Signal
 from models.datasets.session_settings import ArraySettings, SessionsSettings
-from models.settings import ArraySignal, Count, Positive, RecordedFile, Section
+from models.settings import ArraySignal, Count, DecoderFile, Positive, RecordedFile, Section
 
 #: What the marker of every stimulus matches.
 ANY_STIMULUS = r"stimulus \d+ .*"
@@ -138,7 +138,7 @@ class DrawSettings(Section):
         return self
 
 
-class EventsConfig(Section):
+class EventsConfig(DecoderFile):
     """One training file."""
 
     kind: Literal["events"]

@@ -13,10 +13,10 @@ from bci.signal.pipeline import Pipeline
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 from models.insilico.settings import Cut, Participant, Timing
 from models.readouts.settings import ReadoutSettings, VoxelSettings
-from models.settings import Section
+from models.settings import DecoderFile
 
 
-class HyperConfig(Section):
+class HyperConfig(DecoderFile):
     """A HyperConfig is a training file of kind ``hyper-insilico``."""
 
     kind: Literal["hyper-insilico"]

@@ -11,7 +11,7 @@ from bci.config.toml import check_settings, load_settings
 from bci.io.shipped import locate
 from models.datasets.hyper import GENERATOR
 from models.readouts.settings import ReadoutSettings
-from models.settings import Count, Positive, Section
+from models.settings import Count, DecoderFile, Positive, Section
 
 
 class ModelSettings(Section):
@@ -38,7 +38,7 @@ class ModelSettings(Section):
         return " and ".join((["latent"] if self.latent else []) + ([layer] if layer else []))
 
 
-class HyperReleaseConfig(Section):
+class HyperReleaseConfig(DecoderFile):
     """A HyperReleaseConfig is a training file of kind ``hyper-release``."""
 
     kind: Literal["hyper-release"]

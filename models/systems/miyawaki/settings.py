@@ -7,7 +7,7 @@ from pydantic import Field
 
 from bci.config.paths import PathText
 from bci.config.toml import load_settings
-from models.settings import Count, Positive, Section
+from models.settings import Count, DecoderFile, Positive, Section
 from models.systems.miyawaki.bases import square_scales
 
 
@@ -43,7 +43,7 @@ class FileData(Section):
     """(samples, side²): those pictures."""
 
 
-class MiyawakiConfig(Section):
+class MiyawakiConfig(DecoderFile):
     """One training file."""
 
     kind: Literal["miyawaki"]

@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue, model_validator
 from bci.config.toml import check_settings, read_toml
 from bci.signal.types import Signal
 from models.datasets.session_settings import FOLDERS, ArraySettings, SessionsSettings
-from models.settings import ArraySignal, Count, Positive, RecordedFile, Section
+from models.settings import ArraySignal, Count, DecoderFile, Positive, RecordedFile, Section
 
 
 class TargetSettings(Section):
@@ -61,7 +61,7 @@ class NumberDrawSettings(Section):
     between is on the straight line between them, what lies outside is drawn as the nearer of the two."""
 
 
-class NumbersConfig(Section):
+class NumbersConfig(DecoderFile):
     """One training file."""
 
     kind: Literal["numbers"]

@@ -13,10 +13,10 @@ from bci.signal.types import Signal
 from models.datasets.session_settings import SessionsSettings
 from models.insilico.settings import Cut
 from models.readouts.settings import ReadoutSettings
-from models.settings import ArraySignal, Section
+from models.settings import ArraySignal, DecoderFile
 
 
-class PicturesConfig(Section):
+class PicturesConfig(DecoderFile):
     """A PicturesConfig is a training file of kind ``pictures``."""
 
     kind: Literal["pictures"]

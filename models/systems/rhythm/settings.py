@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from bci.config.toml import check_settings, read_toml
 from bci.signal.types import Signal
-from models.settings import Count, ExpectedSignal, Positive, RecordedFile, Section
+from models.settings import Count, DecoderFile, ExpectedSignal, Positive, RecordedFile, Section
 from models.systems.numbers.settings import WindowSettings
 
 
@@ -49,7 +49,7 @@ class LinearSettings(Section):
     """Penalties of standardised samples that are tried; the best is chosen inside the training data."""
 
 
-class RhythmConfig(Section):
+class RhythmConfig(DecoderFile):
     """One training file of a rhythm."""
 
     kind: Literal["rhythm"]
