@@ -84,13 +84,19 @@ class DiskError(RecordingError):
     #: Errors of the operating system that are the disk's, not the program's: full, over quota, read-only, broken.
     NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 
+    #: Those of a place that may not be written to, which no free space helps.
+    FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
     @classmethod
     def of(cls, path: object, error: OSError) -> "DiskError":
         """Return the error that says which file the disk did not take, and why."""
         why = error.strerror or str(error)
-        return cls(
-            f"{path} cannot be written: {why}. Free space, or name a folder on another disk with --out."
+        do = (
+            "Change the permissions of its folder, or work on a copy elsewhere."
+            if error.errno in cls.FORBIDDEN
+            else "Free space, or name a folder on another disk with --out."
         )
+        return cls(f"{path} cannot be written: {why}. {do}")
 
 
 class DataError(BciError):

@@ -147,7 +147,12 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "io/volumes/test_joining.py::"
         "test_a_volume_whose_record_is_missing_for_half_a_tr_is_untold_and_the_next_are_joined",
     ),
-    "a second program claims": (f"{SOURCES}test_a_double_that_appears_is_marked_and_the_first_source_goes_on", ALARMS),
+    "a second program claims": (
+        f"{SOURCES}test_a_double_that_appears_is_marked_and_the_first_source_goes_on",
+        f"{SOURCES}test_a_double_that_is_left_alone_is_taken_up",
+        f"{SOURCES}test_a_source_that_comes_back_twice_is_refused",
+        ALARMS,
+    ),
     "markers come from another computer": (
         "live/test_acquire.py::test_markers_whose_time_is_not_known_well_enough_are_marked_and_counted",
         "io/lsl/test_markers.py::"

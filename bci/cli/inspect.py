@@ -9,6 +9,7 @@ from bci.cli.given import SETTINGS, find_given
 from bci.cli.output import styled, use
 from bci.cli.run import Json
 from bci.cli.words import say_latency
+from bci.errors import DiskError
 from bci.io.files.kinds import BUNDLE, SESSION, SESSION_FILE, kind_of
 
 
@@ -256,8 +257,12 @@ def latency(
         )
     picture = None if collects or not any(stage["n"] for stage in table.values()) else session / "latency.png"
     if picture is not None:
-        latency_picture(session, picture)
-        output.say(f"picture: {picture}")
+        try:
+            latency_picture(session, picture)
+            output.say(f"picture: {picture}")
+        except DiskError as error:  # a session that may only be read has its table all the same
+            output.say(styled("bold yellow", "no picture:"), f" {error}")
+            picture = None
     onset = true_onset(session, photodiode, photodiode_stream, photodiode_channel)
     for sentence in onset.sentences():
         output.say(sentence)

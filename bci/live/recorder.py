@@ -101,7 +101,9 @@ class Recorder:
         self._open_file = open_file
         self._part = Part.next_in(folder)
         self.path = self._part.recording
-        self._writer = XdfWriter(self.path, clock, sync_every=_SYNC_EVERY, open_file=open_file)
+        earlier = [part.recorded.name for part in self._part.earlier if part.recorded is not None]
+        before = f"; what came before is in {', '.join(earlier)}" if earlier else ""
+        self._writer = XdfWriter(self.path, clock, sync_every=_SYNC_EVERY, open_file=open_file, before=before)
         self._backlog = Backlog(clock, memory)
         self._tracks = tracks.Tracks(self._writer, self._backlog, clock)
         self._tables: list[Table] = []

@@ -282,7 +282,7 @@ def _of_stream(called: str, name: str, row: Any, now: float, sees: int | None) -
             f"double {name}",
             f"SECOND SOURCE{whose}",
             f"A second program claims to be the stream{whose}. Nothing changes as long as the first one is there; "
-            "were it lost, both would be refused.",
+            "when it is lost, two are refused, and one that is left alone is taken up, whichever it is.",
             "Close one of the two.",
             over=f"one source{of} alone",
         )

@@ -95,7 +95,7 @@ class Part:
     def streams_before(self) -> dict[int, int]:
         """How far the parts before hold each stream of the recording, by its id: the count that comes next."""
         until: dict[int, int] = {}
-        for part in self._before:
+        for part in self.earlier:
             sums = sums_path(part.recording)
             for line in read_sums(sums) if sums.is_file() else ():
                 if isinstance(line, ChunkSum) and line.samples:
@@ -104,8 +104,9 @@ class Part:
 
     def rows_before(self, table: str) -> int:
         """Return how far the parts before hold a table that counts its rows, given the table's name in the first."""
-        return max((rows_until(part.path(table)) for part in self._before), default=0)
+        return max((rows_until(part.path(table)) for part in self.earlier), default=0)
 
     @property
-    def _before(self) -> "list[Part]":
+    def earlier(self) -> "list[Part]":
+        """The parts before this one."""
         return [part for part in Part.all_in(self.folder) if part.number < self.number]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from commands import call
 
 from bci.errors import RecordingError
 from bci.live.record import FRAME_FIELDS, SHOWN_FIELDS
@@ -99,6 +100,16 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     plant(tmp_path)
     latency_picture(tmp_path, tmp_path / "latency.png")
     assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_session_that_may_only_be_read_has_its_table_without_the_picture(tmp_path: Path) -> None:
+    plant(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "latency.png").mkdir()  # nothing can be written there
+    done = call("latency", tmp_path, "--json")
+    assert (done.status, done.result["picture"]) == (0, None), done.words
+    assert done.result["latency_ms"]["decode"]["n"] == 40
+    assert "no picture:" in done.words
 
 
 def test_each_bar_of_the_picture_begins_where_the_one_before_ends(tmp_path: Path) -> None:

@@ -208,6 +208,23 @@ def test_a_source_that_comes_back_twice_is_refused(line: Line) -> None:
         line.pull_until(lambda: False)
 
 
+def test_a_double_that_is_left_alone_is_taken_up(line: Line) -> None:
+    first = line.sender()
+    line.listen()
+    first.push(0, 10)
+    line.receive(10)
+    second = line.sender()
+    line.pull_until(line.marked(MarkKind.DOUBLE))
+    first.kill()
+    line.pull_until(line.marked(MarkKind.LOST))
+    line.pull_until(lambda: line.source._inlet is not None)
+    second.push(30, 40)
+    assert line.receive(20) == [*range(10), *range(30, 40)]
+    silences = (MarkKind.STALLED, MarkKind.RESUMED)  # as long as finding it takes
+    kinds = [kind for kind, *_ in line.marks() if kind not in silences]
+    assert kinds == [MarkKind.DOUBLE, MarkKind.LOST, MarkKind.RECONNECT]
+
+
 class Acquire:
     """The acquire program in its own process, as the supervisor starts it."""
 

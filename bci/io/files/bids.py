@@ -166,7 +166,9 @@ def _take_place(beside: Path, out: Path, replaced: Sequence[Path]) -> None:
 
 
 def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"the data set in {out} cannot be written: {error.strerror or error}")
+    return ConfigError(
+        f"the data set in {out} cannot be written: {error.strerror or error}. Name another folder with --out."
+    )
 
 
 def _mne_bids() -> Any:

@@ -1,6 +1,7 @@
 """Space is what is left on a disk, and for how long, at the rate at which it becomes less."""
 
 import math
+import os
 import shutil
 from collections import deque
 from collections.abc import Callable
@@ -64,11 +65,20 @@ def require_room(folder: Path, least: float = LEAST) -> int:
     Raises
     ------
     DiskError
-        If that is less than `least`.
+        If that is less than `least`, or nothing can be written there.
     """
     there = folder.absolute()
     while not there.exists():
         there = there.parent
+    if not there.is_dir():
+        raise DiskError(
+            f"expected a folder, or a place to make one, at {folder}; {there} is none. Name another with --out."
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DiskError(
+            f"{folder} cannot be written to: {there} does not permit it. Change its permissions, or name another "
+            "folder with --out."
+        )
     free = int(shutil.disk_usage(there).free)
     if free < least:
         raise DiskError(

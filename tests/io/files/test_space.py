@@ -1,5 +1,6 @@
 """How long a disk lasts is known before a session and while it runs, whichever program fills it."""
 
+import errno
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,6 +48,24 @@ def test_a_disk_without_room_is_refused_in_words(tmp_path: Path, monkeypatch: py
         DiskError, match=r"expected at least 100 MB of free disk space for .*, came 3\.0 MB.*--out"
     ):
         require_room(tmp_path)
+
+
+def test_a_place_that_is_no_folder_or_may_not_be_written_to_is_refused_before_anything_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DiskError, match=r"place to make one, at .*; .*file is none. Name another with --out"):
+        require_room(tmp_path / "file" / "sessions")
+    monkeypatch.setattr(space.os, "access", lambda place, mode: place != tmp_path)
+    with pytest.raises(DiskError, match=r"sessions cannot be written to: .* Change its permissions"):
+        require_room(tmp_path / "sessions")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.EACCES, "work on a copy"), (errno.ENOSPC, "Free space")]
+)
+def test_what_to_do_fits_what_the_disk_says(number: int, words: str) -> None:
+    assert words in str(DiskError.of("a.csv", OSError(number, "why")))
 
 
 def test_the_rate_is_that_of_the_file(tmp_path: Path) -> None:

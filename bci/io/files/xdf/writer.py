@@ -68,6 +68,8 @@ class XdfWriter:
         Seconds between boundary chunks.
     open_file : callable, optional
         Opens a file to append to.
+    before : str, optional
+        In words, what earlier files hold of the same recording; an error says it beside what is safe.
 
     Attributes
     ----------
@@ -92,6 +94,7 @@ class XdfWriter:
         sync_every: float = 1.0,
         boundary_every: float = 10.0,
         open_file: Callable[[Path], DiskFile] = AppendFile,
+        before: str = "",
     ) -> None:
         self.path = path
         self.partial = path.with_name(path.name + ".partial")
@@ -104,6 +107,7 @@ class XdfWriter:
         self._sums_hash = hashlib.blake2b(digest_size=32)
         self._sums_bytes = 0
         self._lines = b""
+        self._before = before
         self._broken = ""
         self._closed: set[int] = set()
         for there in (path, self.partial, sums_path(path)):
@@ -397,6 +401,7 @@ class XdfWriter:
                 f"{n} samples of {self._streams[stream].name!r}" for stream, n in self.recorded.items()
             )
             raise DiskError(
-                f"the recording {self.partial} cannot be written: {error}. Safe on disk: {safe or 'nothing yet'}. "
+                f"the recording {self.partial} cannot be written: {error}. Safe on disk: {safe or 'nothing of it yet'}"
+                f"{self._before}. "
                 "Make room or name a folder on another disk."
             ) from error
