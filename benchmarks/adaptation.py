@@ -1,6 +1,6 @@
 """Whether an adaptation follows a drift: held-out trials of a shipped decoder, as they are and drifting.
 
-    python -m benchmarks.adaptation [--bundle NAME …] [--quick] [--json]
+    python -m benchmarks.adaptation [--bundle NAME …] [--quick] [--seed N] [--json]
 
 The drift is made, and stated: behind the pipeline, every value of an epoch is multiplied by a gain that falls evenly
 from 1 to 0.4 over the session, and a fixed random pattern is added that grows from nothing to one standard deviation of
@@ -79,13 +79,13 @@ def score(latents: NDArray[np.float32], held: HeldOut, which: NDArray[np.int64])
     }
 
 
-def measure(name: str, *, times: int) -> list[dict[str, Any]]:
+def measure(name: str, *, times: int, seed: int = 0) -> list[dict[str, Any]]:
     """Return a row for each case of one bundle."""
     progress(name)
     bundle = Bundle.load(BUNDLES / name)
     held = make_again(bundle)
     windows, which = list(held.windows) * times, np.tile(held.which, times)
-    cases = {"without drift": windows, "drifting": drifting(windows)}
+    cases = {"without drift": windows, "drifting": drifting(windows, seed)}
     rows = [
         {"bundle": name, "case": f"{case}{', adapted' if adapt else ''}", "trials": len(windows)}
         | score(decode(bundle, given, held, which, adapt=adapt), held, which)
@@ -109,8 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bundle", nargs="*", default=list(SHIPPED), help="folders in models/bundles")
     parser.add_argument("--quick", action="store_true", help="the session once, not three times over")
     parser.add_argument("--json", action="store_true", help="print only the last line")
+    parser.add_argument("--seed", type=int, default=0, help="of the pattern that is added")
     options = parser.parse_args(arguments)
-    rows = [row for name in options.bundle for row in measure(name, times=1 if options.quick else 3)]
+    times = 1 if options.quick else 3
+    rows = [row for name in options.bundle for row in measure(name, times=times, seed=options.seed)]
     facts = machine_facts(("onnxruntime",))
     met = all(row["met"] for row in rows if "met" in row)
     if not options.json:
@@ -123,7 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for row in rows
             ],
         )  # fmt: skip
-    print_last_line({"benchmark": "adaptation", "machine": facts, "rows": rows, "met": met})
+    print_last_line(
+        {"benchmark": "adaptation", "machine": facts, "seed": options.seed, "rows": rows, "met": met}
+    )
     return 0 if met else 1
 
 
