@@ -20,6 +20,7 @@ from typing import Any
 
 from bci.errors import BundleError
 from bci.io.files.replacing import replaced
+from bci.io.files.space import require_writable
 
 #: The largest file that is opened, bytes: where a protocol buffer ends.
 LARGEST = 2**31
@@ -149,12 +150,15 @@ class HashedFolder:
         ------
         BundleError
             If it does.
+        DiskError
+            If nothing can be written there.
         """
         other = folder.exists() and not (folder / self.description).is_file()
         if other and (not folder.is_dir() or any(folder.iterdir())):
             raise BundleError(
                 f"expected a new folder or a {self.called} to replace, came {folder}. Choose another place (--out)."
             )
+        require_writable(folder.absolute().parent)  # it is written beside its place, then exchanged
 
     def write(
         self,

@@ -59,13 +59,13 @@ class Space:
         self.left_s = self.free / rate if rate > 0 else math.inf
 
 
-def require_room(folder: Path, least: float = LEAST) -> int:
-    """Return how many bytes are free where a folder is, or will be made.
+def require_writable(folder: Path) -> Path:
+    """Return the folder itself where it is there, or the one in which it can be made.
 
     Raises
     ------
     DiskError
-        If that is less than `least`, or nothing can be written there.
+        If that is no folder, or may not be written to.
     """
     there = folder.absolute()
     while not there.exists():
@@ -79,6 +79,18 @@ def require_room(folder: Path, least: float = LEAST) -> int:
             f"{folder} cannot be written to: {there} does not permit it. Change its permissions, or name another "
             "folder with --out."
         )
+    return there
+
+
+def require_room(folder: Path, least: float = LEAST) -> int:
+    """Return how many bytes are free where a folder is, or will be made.
+
+    Raises
+    ------
+    DiskError
+        If that is less than `least`, or nothing can be written there.
+    """
+    there = require_writable(folder)
     free = int(shutil.disk_usage(there).free)
     if free < least:
         raise DiskError(

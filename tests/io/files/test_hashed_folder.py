@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bci.errors import BundleError
+from bci.errors import BundleError, DiskError
 from bci.io.files.hashed_folder import HashedFolder, as_bytes
 
 KIND = HashedFolder("about.json", "collection", "collect it again")
@@ -107,3 +107,11 @@ def test_a_place_that_holds_something_else_is_refused_and_an_empty_one_is_not(tm
 def test_content_is_taken_as_bytes_as_text_or_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"\xff")
     assert [as_bytes(given) for given in (b"\x01", "ä", tmp_path / "f")] == [b"\x01", "ä".encode(), b"\xff"]
+
+
+def test_a_place_that_may_not_be_written_to_is_refused_before_a_long_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda place, mode: place != tmp_path)
+    with pytest.raises(DiskError, match="does not permit it"):
+        KIND.require_place(tmp_path / "new")
