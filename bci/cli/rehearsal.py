@@ -195,7 +195,7 @@ class _Rehearsal:
         if signal.rate and stream in (config.shown_stream, *map(config.decoded_by, config.feeds)):
             # Refuses a limit that would turn the screen neutral between two samples.
             config.display.data_age_seconds_at(1 / (signal.rate * speed))
-        held, recalled = roster.held(stream), roster.recalled(stream)
+        held, recalled = roster.held(stream), roster.recalled(stream, signal.rate)
         buffer = plan_buffer(signal, speed, config.streams[stream], held, recalled)
         check_free(buffer.nbytes)
         self.say(f"memory    {buffer}")

@@ -1,6 +1,7 @@
 """A Roster names who takes part in one session: streams, markers and decoders, and what is known of each."""
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -323,10 +324,18 @@ class Roster:
         """Return the most samples of a stream that one of its decoders reads in one piece."""
         return max((self.bundles[index].cut.held for index in self.decoders_of(stream)), default=0)
 
-    def recalled(self, stream: int) -> int:
-        """Return the most samples of a stream that one of its decoders learns from; 0 where none learns a run."""
-        bundles = [self.bundles[index] for index in self.decoders_of(stream)]
-        return max((one.pipeline.start(one.signal).recalls for one in bundles), default=0)
+    def recalled(self, stream: int, rate: float) -> int:
+        """Return the most samples of a stream, of so many a second, that a decoder learns from; 0 where none does.
+
+        What volumes heard of a pulse is to be heard again as long as they are.
+        """
+        own = [self.bundles[index] for index in self.decoders_of(stream)]
+        hearing = [one for index, one in enumerate(self.bundles) if self.physiology_of(index) == stream]
+        recalls = [one.pipeline.start(one.signal).recalls for one in own]
+        recalls += [
+            math.ceil(one.pipeline.start(one.signal).recalls / one.signal.rate * rate) for one in hearing
+        ]
+        return max(recalls, default=0)
 
     def data_age_limit(self, stream: int) -> float | None:
         """Return after how long without data a stream counts as stalled; the default where nothing is shown of it."""

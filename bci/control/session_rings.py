@@ -82,7 +82,8 @@ class SessionRings:
     def _make_stream(self, index: int, segment: str, readers: int) -> Stream:
         """Make what the samples of a stream and the marks about them travel in."""
         info = self._roster.info(index)
-        held, recalled = self._roster.held(index), self._roster.recalled(index)
+        held = self._roster.held(index)
+        recalled = self._roster.recalled(index, info.signal.rate)
         capacity = plan_buffer(info.signal, info.speed, self._roster.config.streams[index], held, recalled)
         self.buffers[index] = capacity
         level = logging.WARNING if capacity.shortened else logging.INFO
@@ -91,10 +92,11 @@ class SessionRings:
 
     def _make_side(self, side: Signal, stream: int, segment: str, readers: int) -> Stream:
         """Make what a side output travels in; it is held as long as the stream that it speaks of."""
-        settings = self._roster.config.streams[stream]
-        capacity = plan_capacity(
-            side, settings.buffer_s * max(1.0, self._roster.info(stream).speed), settings.buffer_mb
-        )
+        settings, info = self._roster.config.streams[stream], self._roster.info(stream)
+        seconds = settings.buffer_s * max(1.0, info.speed)
+        if side.name == "physiology":  # a decoder that takes the place of a dead one hears the run's again
+            seconds = max(seconds, self._roster.recalled(stream, info.signal.rate) / info.signal.rate)
+        capacity = plan_capacity(side, seconds, settings.buffer_mb)
         return Stream.create(segment, side, readers=max(1, readers), capacity=capacity)
 
     def _make_frames(self, decoder: int, segment: str, readers: int) -> Ring:

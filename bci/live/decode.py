@@ -65,9 +65,11 @@ def main(program: Program) -> None:
         clock=clock,
     )
     decoder.warm_up()
-    # What volumes of long ago heard of a pulse is no longer there to be heard again.
-    learns = bundle.pipeline.start(bundle.signal).recalls > 0 and not program.has("physiology")
-    place = resume(program, stream, frames, marks, learns=learns)
+    heard = LivePhysiology.of(program) if program.has("physiology") else None
+    learns = bundle.pipeline.start(bundle.signal).recalls > 0
+    place = resume(
+        program, stream, frames, marks, learns=learns, beside=None if heard is None else heard.recalls
+    )
     rings = LiveRings(
         marks=marks,
         events=program.ring("markers") if bundle.cut.needs_markers else None,
@@ -76,7 +78,6 @@ def main(program: Program) -> None:
         handled=int(row["windows"]),
         names=MarkerNames(spec["events"]) if spec.get("events") else None,
     )
-    heard = LivePhysiology.of(program) if program.has("physiology") else None
     copies = Copies(program)
 
     def connect(pipeline: RunningPipeline) -> None:
@@ -109,7 +110,7 @@ def main(program: Program) -> None:
         row["skipped"] = before["skipped"] + swap.skipped
         row["invalid"] = before["invalid"] + invalid
 
-    reset = retrace(place, program, stream, swap, marks) if place.retraces else place.reset
+    reset = retrace(place, program, stream, swap, sides, marks) if place.retraces else place.reset
     slot = program.slot("stream")
     chunks = follow(
         stream,

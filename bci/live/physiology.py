@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.errors import Overrun
+from bci.live.sides import side_role
 from bci.memory.board import Row
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
@@ -19,7 +20,7 @@ from bci.signal.clock import Clock
 from bci.signal.labels import find_channels
 from bci.signal.pipeline import RunningPipeline
 from bci.signal.types import MarkKind, Times, Window
-from bci.signal.volumes.physiological_noise import COLUMNS, NEWEST, is_heard
+from bci.signal.volumes.physiological_noise import COLUMNS, COUNT, FIRST, NEWEST, is_heard
 
 #: How often it is looked for while a volume waits for it, seconds.
 _LOOK_S = 0.005
@@ -44,19 +45,56 @@ class LivePhysiology:
         How many times as fast as a scanner's the volumes come.
     tick : callable
         Called while it waits; False ends the wait.
+    told : (n, `COLUMNS`) float64, optional
+        What the volumes of a dead predecessor heard, as it said beside them: a volume that is run again hears the same.
     """
 
-    def __init__(self, stream: Stream, clock: Clock, speed: float, tick: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        clock: Clock,
+        speed: float,
+        tick: Callable[[], bool],
+        told: NDArray[np.float64] | None = None,
+    ) -> None:
         self._stream, self._clock, self._speed, self._tick = stream, clock, speed, tick
         self._at = stream.samples.oldest
         self._newest = float("nan")
         self._behind = False
         self._kept: dict[int, Heard] = {}
+        self._told: dict[int, tuple[int, int, float]] = {}
+        self._heard_to = 0  # by the volumes of a predecessor
+        for row in () if told is None else told:
+            first, count, newest_s = (float(row[COLUMNS.index(name)]) for name in (FIRST, COUNT, NEWEST))
+            self._told[int(row[0])] = int(first), int(count), newest_s
+            self._heard_to = max(self._heard_to, int(first + count))
+        self._at = max(self._at, self._heard_to)
+        if self._heard_to and stream.samples.holds(self._at - 1):
+            self._newest = float(stream.samples.read(self._at - 1, self._at)["times"][0])
 
     @classmethod
     def of(cls, program: Program) -> Self:
-        """Return that of a decode program whose session names one."""
-        return cls(program.stream("physiology"), program.clock, program.spec["speed"], program.tick)
+        """Return that of a decode program whose session names one; of a successor, with what was heard before it."""
+        told = None
+        if program.restart:
+            rows = program.stream(side_role("physiology")).samples
+            parts = range(rows.oldest, rows.count, rows.max_window)
+            told = np.concatenate(
+                [np.zeros((0, len(COLUMNS)))]
+                + [rows.read(at, min(rows.count, at + rows.max_window))["samples"] for at in parts]
+            )
+        return cls(program.stream("physiology"), program.clock, program.spec["speed"], program.tick, told)
+
+    def recalls(self, begin: int, end: int) -> bool:
+        """Whether what the volumes from `begin` to before `end` heard is still in shared memory.
+
+        A predecessor had no time to say it of the last; these hear by the same rule again.
+        """
+        ring, newest = self._stream.samples, max(self._told, default=-1)
+        told = [self._told.get(volume) for volume in range(begin, min(end, newest + 1))]
+        return ring.holds(self._heard_to) and all(
+            row is not None and (not row[1] or ring.holds(row[0])) for row in told
+        )
 
     def connect(self, pipeline: RunningPipeline) -> None:
         """Let a pipeline hear, if a step of it wants to.
@@ -79,12 +117,29 @@ class LivePhysiology:
         heard = []
         for volume, stamp in enumerate(times.tolist(), first):
             if volume not in self._kept:
-                self._wait(stamp + lasts_s, patience_s)
-                self._kept[volume] = self._take(stamp, stamp + lasts_s)
+                self._kept[volume] = self._hear_once(volume, stamp, stamp + lasts_s, patience_s)
                 self._kept.pop(volume - _KEPT, None)
             whole = self._kept[volume]
             heard.append(Heard(whole.first, whole.samples[:, places], whole.rate, whole.newest_s))
         return heard
+
+    def _hear_once(self, volume: int, stamp: float, until: float, patience_s: float) -> Heard:
+        """Return what a volume hears on all channels: what it heard of a predecessor, or what is new."""
+        told = self._told.get(volume)
+        if told is None:
+            self._wait(until, patience_s)
+            return self._take(stamp, until)
+        first, count, newest_s = told
+        ring, end = self._stream.samples, first + count
+        try:
+            parts = [
+                np.asarray(ring.read(at, min(end, at + ring.max_window))["samples"], np.float64)
+                for at in range(first, end, ring.max_window)
+            ]
+        except Overrun:
+            parts, newest_s = [], float("nan")
+        nothing = np.zeros((0, *self._stream.signal.shape))
+        return Heard(first, np.concatenate([nothing, *parts]), self._stream.signal.rate, newest_s)
 
     def _wait(self, until: float, patience_s: float) -> None:
         """Wait until samples up to a session time have come."""

@@ -2,19 +2,22 @@
 
 Most pipelines forget: they are reset at the first sample that the predecessor had not used, and have settled soon. One
 that learns a run (betas of trials, z-scores of the volumes so far) would know nothing of it. So it runs the samples
-since the last reset again, out of the ring, with their events. What it gives does not depend on chunks; so it then
-knows, bit for bit, what its predecessor knew, and goes on without a reset. Nothing is given out, said or counted twice.
+since the last reset again, out of the ring, with their events and what they heard of a pulse and a belt. What it gives
+does not depend on chunks; so it then knows, bit for bit, what its predecessor knew, and goes on without a reset.
+Nothing is given out, said or counted twice.
 
-Where the ring no longer holds these samples, or a bundle was exchanged meanwhile, it is reset like the others: what is
+Where the rings no longer hold these samples, or a bundle was exchanged meanwhile, it is reset like the others: what is
 then not known is marked, and its trials are invalid until enough is.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from bci.errors import Overrun
+from bci.live.sides import Sides
 from bci.live.swap import Swap
 from bci.memory.marks import read_marks, write_mark
 from bci.memory.program import Program
@@ -59,7 +62,15 @@ class Resumption:
         return _time_of(stream, self.first)
 
 
-def resume(program: Program, stream: Stream, frames: Ring, marks: Ring, *, learns: bool) -> Resumption:
+def resume(
+    program: Program,
+    stream: Stream,
+    frames: Ring,
+    marks: Ring,
+    *,
+    learns: bool,
+    beside: Callable[[int, int], bool] | None = None,
+) -> Resumption:
     """Return where a decoder begins; count what a predecessor had published but not yet counted.
 
     Parameters
@@ -72,24 +83,33 @@ def resume(program: Program, stream: Stream, frames: Ring, marks: Ring, *, learn
         The decoder's, as the predecessor left them.
     learns : bool
         Whether its pipeline learns a run.
+    beside : callable, optional
+        Whether what the samples of a range heard of another stream can be heard again.
     """
     if not program.restart:
         return Resumption()
     first = _take_over(program, frames)
     if learns and first:
         begin, reason = _last_reset(marks)
-        if 0 <= begin < first and stream.samples.holds(begin):
+        held = 0 <= begin < first and stream.samples.holds(begin)
+        if held and (beside is None or beside(begin, first)):
             _count_lost(program, marks)
             return Resumption(first, "restart", begin, reason)
         program.log.warning(
-            "the samples since the last reset are no longer in shared memory: what was learned of the run is lost, and "
-            "trials are invalid until enough is learned anew. A larger [stream] buffer_mb holds more."
+            "%s since the last reset %s no longer in shared memory: what was learned of the run is lost, and "
+            "trials are invalid until enough is learned anew. A larger [stream] buffer_mb holds more.",
+            *(("the physiology that was heard", "is") if held else ("the samples", "are")),
         )
     return Resumption(first, "restart", first)
 
 
-def retrace(place: Resumption, program: Program, stream: Stream, swap: Swap, marks: Ring) -> str:
-    """Run samples again; return why the pipeline is to be reset at the first new one, empty where it goes on."""
+def retrace(
+    place: Resumption, program: Program, stream: Stream, swap: Swap, sides: Sides, marks: Ring
+) -> str:
+    """Run samples again; return why the pipeline is to be reset at the first new one, empty where it goes on.
+
+    What a predecessor had no time to say beside the last of them is said now.
+    """
     began = program.clock.now()
     for at in range(place.begin, place.first, _PIECE):
         end = min(at + _PIECE, place.first)
@@ -100,7 +120,9 @@ def retrace(place: Resumption, program: Program, stream: Stream, swap: Swap, mar
             return place.reset
         bad = np.zeros((end - at, *stream.signal.flag_shape), bool)
         reset = place.reason if at == place.begin else ""
-        swap.retrace(Window(stream.signal, at, held["samples"], held["times"], bad, end - 1, reset=reset))
+        again = Window(stream.signal, at, held["samples"], held["times"], bad, end - 1, reset=reset)
+        swap.retrace(again)
+        sides.write(again)
         if not program.tick():
             return place.reset
     now, count = program.clock.now(), place.first - place.begin

@@ -202,8 +202,6 @@ class Swap:
     def retrace(self, chunk: Window) -> None:
         """Take samples that a predecessor had used, to know what it knew; see `LiveCutter.retrace`."""
         self.cutter.retrace(chunk)
-        for _ in self.cutter.pipeline.take_sides(chunk):
-            pass  # said by the predecessor
 
     def finish(self) -> None:
         """Count what can never be decoded: the signal has ended."""

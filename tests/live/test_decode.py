@@ -79,13 +79,15 @@ class Bench:
         events: dict[str, str] | None = None,
         audit: bool = False,
         sides: dict[str, Any] | None = None,
+        spec: dict[str, Any] | None = None,
         **rings: Any,
     ) -> None:
         """Decode what is there to its end; `events` name the session's markers, `sides` streams by role."""
+        spec = {"provider": "cpu", "audit": audit, "events": events or {}} | (spec or {})
         self.stream.samples.finish()
         launch = Launch(
             "decode", "bci.live.decode",
-            {"bundle": str(self.bundle.folder), "provider": "cpu", "audit": audit, "events": events or {}},
+            {"bundle": str(self.bundle.folder), **spec},
             str(self.folder), self.key + "b", {"stream": self.stream.handle, **(sides or {})},
             {"frames": self.frames.handle, "decode_marks": self.marks.handle, "markers": self.markers.handle, **rings},
             {"stream": 0}, restart,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from bci.decoder.spec import EpochSpec
 from bci.io.files.run import save_run
 from bci.live import decode
 from bci.memory.frames import write_frame
+from bci.memory.ring import Ring
 from bci.memory.stream import Stream
 from bci.signal.clock import ManualClock
 from bci.signal.run import Run
-from bci.signal.types import MarkKind
+from bci.signal.types import MarkKind, Signal
+from bci.signal.volumes.physiological_noise import COLUMNS
 from bci.signal.volumes.responses import ResponseGrid
 
 TR, N, VOXELS = 1.5, 110, 12
@@ -202,3 +205,73 @@ def test_every_step_that_learns_a_run_of_volumes_knows_it_after_a_restart(
     assert valid
     for role, samples in said.items():
         assert samples.tobytes() == again[role].tobytes(), role
+
+
+HEARING = [
+    {"step": "physiological_noise", "pulse": "pulse", "breath": "belt"},
+    LEARNING[1] | {"warm_up": 0, "physiology": True},
+]
+BODY = Signal("body", 20.0, (2,), ("belt", "pulse"), dtype="float64")
+
+
+class Body:
+    """A stream of a pulse and a belt of all of the run, and what a decoder says of both."""
+
+    def __init__(self, key: str, opened: ExitStack, seconds: float) -> None:
+        side = Signal("physiology", 1 / TR, (len(COLUMNS),), COLUMNS, "", "float64")
+        self.body = opened.enter_context(Stream.create(f"{key}y", BODY, seconds))
+        self.side = opened.enter_context(Stream.create(f"{key}z", side, 400.0))
+        self.handles = {"physiology": self.body.handle, "side-physiology": self.side.handle}
+        self.send(0.0, N * TR)
+
+    def send(self, begin: float, end: float) -> None:
+        for at in range(round(begin * BODY.rate), round(end * BODY.rate), 16):
+            times = (at + np.arange(16)) / BODY.rate
+            traces = np.stack([np.sin(1.7 * times), np.sin(6.5 * times) ** 9], axis=1)
+            self.body.samples.write(samples=traces, times=times, raw=times, arrived=times)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_decoder_that_heard_a_pulse_hears_the_same_again_or_says_that_it_is_gone(
+    segment_name: str, tmp_path: Path, opened: ExitStack, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, held: bool,
+) -> None:  # fmt: skip
+    results = []
+    for name in ("whole", "broken"):
+        one = bench(segment_name + name[0], tmp_path / name, HEARING, 400.0)
+        opened.callback(one.close)
+        body = Body(segment_name + name[0], opened, 400.0)
+        one.put(rows())
+        run = partial(one.run, audit=True, sides=body.handles, spec={"speed": 1.0})
+        if name == "broken":
+            fatal = one.frames
+
+            def dying(*given: Any, frames: Ring = fatal) -> int:
+                if frames.count == 9:
+                    raise Died
+                return write_frame(*given)
+
+            monkeypatch.setattr(decode, "write_frame", dying)
+            with pytest.raises(Died):
+                run()
+            monkeypatch.setattr(decode, "write_frame", write_frame)
+            if not held:
+                body.send(N * TR, N * TR + 1000.0)
+        run(restart=int(name == "broken"))
+        count = body.side.samples.count
+        said = body.side.samples.read(count - 20, count)["samples"]
+        results.append((one, {key: one.infos()[key].tobytes() for key in SAME}, said))
+    (whole, expected, rows_said), (broken, found, rows_again) = results
+    assert np.count_nonzero(whole.infos()["valid"]) > 8
+    assert np.isfinite(rows_said[:, COLUMNS.index("pulse_per_minute")]).all()
+    if held:
+        assert found == expected
+        assert rows_again.tobytes() == rows_said.tobytes()
+        assert broken.marked(MarkKind.PIPELINE_RESET) == whole.marked(MarkKind.PIPELINE_RESET)
+        assert "nothing of it is forgotten" in caplog.text
+    else:
+        assert (
+            "the physiology that was heard since the last reset is no longer in shared memory" in caplog.text
+        )
+        assert [words for _, words in broken.marked(MarkKind.PIPELINE_RESET)] == ["start", "restart"]
+        assert [words for _, words in broken.marked(MarkKind.EPOCH_LOST)]
