@@ -46,6 +46,13 @@ def _run(interrupts: "Interrupts") -> None:
     except OSError as error:
         if error.errno in DiskError.NUMBERS:
             current().fail(DiskError.of(error.filename or "what this command writes", error))
+        elif isinstance(error, PermissionError) and error.filename:
+            current().fail(
+                ConfigError(
+                    f"{error.filename} may not be read or written: {error.strerror}. Change its permissions, or "
+                    "work on a copy elsewhere."
+                )
+            )
         elif error.errno == errno.ENAMETOOLONG:
             current().fail(
                 ConfigError(f"expected names that a file system can have, came a longer one: {error}")

@@ -183,3 +183,14 @@ def test_what_a_full_disk_refuses_anywhere_is_words_and_status_2(monkeypatch: py
     assert done.status == 2
     assert done.result["error"] == "DiskError"
     assert "/data/x.bin cannot be written: No space left on device" in done.result["message"]
+
+
+def test_a_file_without_permission_is_named_wherever_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise PermissionError(13, "Permission denied", "session/shown.csv")
+
+    monkeypatch.setattr("bci.cli.app.app", refused)
+    done = call("latency", "session")
+    assert done.status == 2
+    assert "session/shown.csv may not be read" in " ".join(done.words.split())
+    assert "Change its permissions" in " ".join(done.words.split())
