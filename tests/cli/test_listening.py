@@ -19,14 +19,21 @@ SIGNAL = Signal("EEG", 100.0, (4,), ("Cz", "Pz", "Oz", "Fz"), "uV")
 
 @pytest.mark.system
 @pytest.mark.parametrize(
-    ("scale", "words"),
-    [(1e-6, "a million times as much would fit"), (1.0, ""), (None, "sent nothing")],
+    ("scale", "pz", "words"),
+    [
+        (1e-6, 1.0, "a million times as much would fit"),
+        (1.0, 1.0, ""),
+        (None, 1.0, "sent nothing"),
+        (1.0, 0.0, "not moving: Pz. "),
+        (1.0, np.nan, "no numbers come from Pz. "),
+    ],
 )
 def test_what_a_stream_cannot_be_is_said(
-    scale: float | None, words: str, capsys: pytest.CaptureFixture[str]
+    scale: float | None, pz: float, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"listen-{uuid.uuid4().hex[:8]}"
     noise = 20 * np.random.default_rng(1).normal(size=(10_000, 4)).astype(np.float32)
+    noise[:, 1] *= pz
     over = threading.Event()
 
     def send(outlet: LslOutlet) -> None:
