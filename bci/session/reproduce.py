@@ -307,11 +307,11 @@ class _Pictures:
         self.shares: list[float] = []
         self.within = 0
         self._screen = screen
-        self._changes = {
-            number: change
-            for change, (number, _) in shown.items()
-            if screen is not None and change in screen.changes
-        }
+        # A frame may be shown again, behind a neutral picture: each time it is stored, it is compared.
+        self._changes: dict[int, list[int]] = {}
+        for change, (number, _) in shown.items():
+            if screen is not None and change in screen.changes:
+                self._changes.setdefault(number, []).append(change)
         self._again: dict[int, Image] = {}
 
     def keep(self, number: int, image: Image) -> None:
@@ -329,9 +329,10 @@ class _Pictures:
                 low, high = one_level(seen, -1), one_level(seen, 1)
             else:
                 low, high = (self._screen.drawn(one_level(image, by)) for by in (-1, 1))
-            share, enough = pixels_within(low, self._screen.stored(self._changes[number]), high)
-            self.shares.append(share)
-            self.within += enough
+            for change in self._changes[number]:
+                share, enough = pixels_within(low, self._screen.stored(change), high)
+                self.shares.append(share)
+                self.within += enough
 
 
 def _decode_again(

@@ -89,6 +89,14 @@ def screen(folder: Path, config: Any, image_size: tuple[int, int]) -> StoredScre
     return StoredScreen(folder, DisplaySettings.model_validate(config["display"]), image_size)
 
 
+def stored_frames(folder: Path) -> list[Path]:
+    """Return the stored pictures of frames: neutral ones are stored too."""
+    frames = {
+        int(row["change"]) for row in RecordedSession.read(folder).table("shown") if row["kind"] == "frame"
+    }
+    return [file for file in sorted((folder / "frames").glob("*.png")) if int(file.stem) in frames]
+
+
 def holes(folder: Path) -> list[tuple[int, int]]:
     """Return the holes in a recording: the first sample that is not there, and the next one that is."""
     edges = [(first, first + len(samples)) for first, samples in RecordedSession.read(folder).pieces()]
@@ -283,7 +291,7 @@ def test_in_another_environment_the_library_is_named_and_the_stored_pictures_dec
     environment["packages"]["scipy"] = "0.1"
     path.write_text(json.dumps(environment))
 
-    file = sorted((session.folder / "frames").glob("*.png"))[5]
+    file = stored_frames(session.folder)[5]
     with Image.open(file) as opened:
         pixels = np.asarray(opened)
 
@@ -304,6 +312,26 @@ def test_in_another_environment_the_library_is_named_and_the_stored_pictures_dec
     assert not result["within_tolerance"]
     without = reproduce(session.folder)
     assert (without["images"], without["least_share"]) == (0, None)
+
+
+def test_a_frame_that_is_shown_twice_is_compared_twice(session: Session) -> None:
+    before = reproduce(session.folder, screen=screen)
+    file = stored_frames(session.folder)[0]
+    with (session.folder / "shown.csv").open(newline="") as table:
+        names = next(csv.reader(table))
+    row = next(
+        row
+        for row in RecordedSession.read(session.folder).table("shown")
+        if int(row["change"]) == int(file.stem)
+    )
+    again = dict(row) | {"change": "90000"}
+    with (session.folder / "shown.csv").open("a", newline="") as table:
+        csv.DictWriter(table, names).writerow({name: again[name] for name in names})
+    with Image.open(file) as opened:
+        Image.fromarray(255 - np.asarray(opened)).save(file.with_stem("90000"))
+    after = reproduce(session.folder, screen=screen)
+    assert (after["images"], after["images_within"]) == (before["images"] + 1, before["images_within"])
+    assert not after["within_tolerance"]
 
 
 def test_another_bundle_and_half_a_session_are_refused(session: Session) -> None:
