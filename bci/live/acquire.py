@@ -177,7 +177,7 @@ def _acquire(
             if not source.gone and going:
                 with suppress(_Stopped):  # the next tick says so too, and what has arrived is still taken
                     records.follow(source.info, stream)
-            records.mark(stream)
+            records.mark(stream, last=not going)
             row["slices_stated_ms"] = records.slices.stated_ms
             row["slices_held_ms"] = records.slices.held_ms
         if source is not None:

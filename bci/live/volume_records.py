@@ -72,6 +72,7 @@ class VolumeRecords(Closing):
             self._joined = stream.samples.count
             self._join = VolumeJoin(0.5 / (info.signal.rate * info.speed))
         else:
+            self._settle(stream, self._join, math.inf)
             self._join.restart()
         self._uid = info.uid
         self.slices.begin(info.extra.get("slice_times", ""))
@@ -86,8 +87,11 @@ class VolumeRecords(Closing):
         self._kept = Stream.private(self._source.signal, _KEPT_S)
         self._read = 0
 
-    def mark(self, stream: Stream) -> None:
-        """Take what has come of both, and mark each volume that is not ok, or whose record is missing."""
+    def mark(self, stream: Stream, *, last: bool = False) -> None:
+        """Take what has come of both, and mark each volume that is not ok, or whose record is missing.
+
+        At the `last` time no record is waited for any more: a volume that has none is untold.
+        """
         join = self._join
         if join is None:
             return
@@ -104,12 +108,15 @@ class VolumeRecords(Closing):
             end = min(ring.count, self._joined + ring.max_window)
             join.samples(self._joined, ring.read(self._joined, end)["raw"], now)
             self._joined = end
-        for joined in join.decided(now):
-            self._note(stream, joined, now)
+        self._settle(stream, join, math.inf if last else now)
 
     def close(self) -> None:
         """Disconnect."""
         self._disconnect()
+
+    def _settle(self, stream: Stream, join: VolumeJoin, by: float) -> None:
+        for joined in join.decided(by):
+            self._note(stream, joined, self._clock.now())
 
     def _note(self, stream: Stream, joined: JoinedVolume, now: float) -> None:
         word = "untold" if joined.status is None else joined.status.word

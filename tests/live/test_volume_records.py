@@ -72,6 +72,9 @@ def test_volumes_that_are_not_ok_or_untold_are_marked_and_counted(
             # A volume whose record never comes.
             outlet._raw.push(phantom(SERIES, 4)[np.newaxis].astype("f4"), [102.0])
             wait(lambda: stream.marks.count >= 5)
+            # And one that nothing is known of when the order to stop comes.
+            outlet._raw.push(phantom(SERIES, 5)[np.newaxis].astype("f4"), [102.5])
+            wait(lambda: stream.samples.count == 6)
             pipe.send(Order(STOP))
 
         thread = Thread(target=script)
@@ -85,7 +88,7 @@ def test_volumes_that_are_not_ok_or_untold_are_marked_and_counted(
             kind, facts = pipe.recv()
             told[kind] = facts
         assert (row["slices_stated_ms"], row["slices_held_ms"]) == (0, 50)
-        assert stream.samples.count == 5
+        assert stream.samples.count == 6
         assert np.isnan(stream.samples.read(1, 2)["samples"]).all()
         marks, _ = read_marks(stream.marks, 0)
         found = {
@@ -96,12 +99,14 @@ def test_volumes_that_are_not_ok_or_untold_are_marked_and_counted(
     assert (MarkKind.VOLUME, 1, "gap: place 1") in found
     assert (MarkKind.VOLUME, 3, "late: place 3") in found
     assert (MarkKind.UNTOLD, 4, "untold: place 4") in found
+    assert (MarkKind.UNTOLD, 5, "untold: place 5") in found
     assert {detail for _, _, detail in found} == {
         "gap: place 1",
         "late: place 3",
         "duplicate: place 2",
         "untold: place 4",
+        "untold: place 5",
     }
     assert told["report"]["volumes"] == {
-        "ok": 2, "late": 1, "duplicate": 1, "gap": 1, "partial": 0, "foreign": 0, "untold": 1,
+        "ok": 2, "late": 1, "duplicate": 1, "gap": 1, "partial": 0, "foreign": 0, "untold": 2,
     }  # fmt: skip
