@@ -7,6 +7,8 @@ workers run this installation, from a folder that they share with this machine.
 
 import inspect
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,8 +197,13 @@ def _queued(path: Path) -> Iterator[Any]:
 
 
 def _class(config: ClusterConfig) -> Any:
+    heard = signal.getsignal(signal.SIGINT)
     try:
         import dask_jobqueue
     except ModuleNotFoundError as error:
         raise ConfigError(missing_extra("a cluster file", error.name, ["cluster"])) from None
+    finally:
+        # Its import makes Ctrl-C a plain end of the program, which would then look as if it were done.
+        if heard is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, heard)
     return getattr(dask_jobqueue, config.jobqueue)

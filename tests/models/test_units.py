@@ -1,5 +1,6 @@
 """Units of long analyses: a killed run goes on with what is missing; a cluster gives the same numbers."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -30,6 +31,12 @@ def compute(number):
     return test_units.square(number)
 test_units.run_units(test_units.UNITS, compute, Path({folder!r}))
 """
+
+
+def require_jobqueue() -> None:
+    """Skip where dask-jobqueue is missing, without importing it: what that does is under test."""
+    if importlib.util.find_spec("dask_jobqueue") is None:
+        pytest.skip("DASK-JOBQUEUE IS MISSING: pip install 'closed-loop-bci[cluster]'")
 
 
 def square(number: int, log: Path | None = None) -> dict[str, Any]:
@@ -116,7 +123,7 @@ def test_jobs_of_a_queue_compute_units_and_a_deadly_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script in SLURM's place runs what would be submitted, as processes of this machine."""
-    pytest.importorskip("dask_jobqueue")
+    require_jobqueue()
     for name, body in {
         # As SLURM does, it keeps the script: what was submitted is removed at once.
         "sbatch": 'cp "$1" "$0.$$" && { setsid bash "$0.$$" >/dev/null 2>&1 & echo "Submitted batch job $!"; }',
@@ -150,7 +157,7 @@ def test_jobs_of_a_queue_compute_units_and_a_deadly_one_is_named(
 def test_a_cluster_file_that_its_queue_cannot_use_is_refused_by_name(
     tmp_path: Path, kind: str, change: tuple[str, str], words: str
 ) -> None:
-    pytest.importorskip("dask_jobqueue")
+    require_jobqueue()
     path = tmp_path / "cluster.toml"
     path.write_text(CLUSTER.format(kind=kind))
     assert load_cluster(path).jobqueue == f"{kind}Cluster"
@@ -159,8 +166,21 @@ def test_a_cluster_file_that_its_queue_cannot_use_is_refused_by_name(
         load_cluster(path)
 
 
+def test_ctrl_c_is_an_interrupt_as_before_when_a_cluster_file_has_been_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_jobqueue()
+    for name in [name for name in sys.modules if name.split(".")[0] == "dask_jobqueue"]:
+        monkeypatch.delitem(sys.modules, name)
+    before = signal.getsignal(signal.SIGINT)
+    path = tmp_path / "cluster.toml"
+    path.write_text(CLUSTER.format(kind="SLURM"))
+    load_cluster(path)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_queue_that_is_not_on_this_machine_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("dask_jobqueue")
+    require_jobqueue()
     path = tmp_path / "cluster.toml"
     path.write_text(CLUSTER.format(kind="LSF"))
     with pytest.raises(ConfigError, match="bsub"):
