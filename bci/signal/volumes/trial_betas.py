@@ -130,7 +130,8 @@ class SingleTrialBetas:
 
     def steady(self, grid: ResponseGrid) -> NDArray[np.float64]:
         """Return the constant and slow courses at all volumes of the planned run: (volumes, columns)."""
-        kind: Drift = self.drift  # type: ignore[assignment]  # checked by output
+        # A setting is text; `output` has refused any that is no Drift.
+        kind: Drift = self.drift  # type: ignore[assignment]
         slow = drifts(kind, self.volumes, grid.tr_s, self.cutoff_s, self.order)
         return grid.filtered(np.column_stack([np.ones(self.volumes), slow]))
 

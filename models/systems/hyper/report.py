@@ -129,9 +129,8 @@ def _with_slow(
     decoded: Decoded,
 ) -> tuple[str, dict[str, Any]]:
     """Add slow readings to a section, or why there are none."""
-    from models.encoding.quick_and_slow import (
-        SAMPLES,
-    )  # these need torch, which other readouts' reports do not
+    # Only here: these need torch, which other readouts' reports do not.
+    from models.encoding.quick_and_slow import SAMPLES
     from models.systems.hyper.slow import slow_readings
 
     try:
