@@ -8,7 +8,8 @@ what every page asks for. As a program of its own it shows a page for some secon
     python -m benchmarks.browser URL SECONDS [--core CORE] [--size 1280 800] [--picture FILE [--words WORDS]]
 
 With `--picture` it ends by writing what is then in sight, ``docs/pictures/page.png`` for one; with `--words` only once
-these are on the page, within a minute.
+these are on the page, within a minute. With `--asked` it leaves in a file when it asked for the page, in seconds of the
+machine's monotonic clock.
 """
 
 import argparse
@@ -189,11 +190,14 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 1230), help="of the window, pixels")
     parser.add_argument("--picture", type=Path, help="PNG to be written at the end")
     parser.add_argument("--words", help="what the page must say when it is drawn")
+    parser.add_argument("--asked", type=Path, help="file for when it asked for the page")
     asked = parser.parse_args()
     end = time.monotonic() + asked.seconds
     if asked.core is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {asked.core})
     with open_browser(tuple(asked.size), log=False) as browser:
+        if asked.asked is not None:
+            asked.asked.write_text(repr(time.monotonic()), "utf-8")
         browser.show(asked.url)
         while time.monotonic() < end:
             time.sleep(0.1)

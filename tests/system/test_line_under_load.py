@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WELL = {"p50": 1.0, "p99": 4.0, "max": 9.0, "lost": 0.0, "broken": 0.0, "passed_over": 0.0}
-THERE = {"messages_hz": 998.0, "always_open": True}
+THERE = {"messages_hz": 998.0, "always_open": True, "asked_s": 7.0}
 
 
 @pytest.fixture
@@ -76,3 +76,20 @@ def test_a_page_that_closes_meanwhile_is_noticed(benchmark: Any, tmp_path: Path)
     assert facts["cpu"] == {"page": pytest.approx(0.1)}
     load._open = []
     assert load.facts()["always_open"] is False, "no browser looked"
+
+
+def test_a_browser_that_asked_too_late_or_never_is_told_from_a_page_that_did_not_answer(
+    benchmark: Any, tmp_path: Path
+) -> None:
+    load = benchmark.Load(5.0, tmp_path)
+    load._cpu = [(0.0, {}), (5.0, {})]
+    load._span_at, load._open = 100.0, [0, 0]
+    (tmp_path / "busy.json").write_text('{"sent": 5000, "received": 4990, "seconds": 5.0}')
+    for moment, without in ((None, True), (100.5, True), (93.0, False)):
+        if moment is not None:
+            (tmp_path / "asked").write_text(repr(moment))
+        one = benchmark.Round(WELL, WELL, load.facts())
+        assert one.without_browser is without
+        assert missed(benchmark, (WELL, WELL, one.load)) == ["the page"], (
+            "and in the verdict neither is a load"
+        )
