@@ -28,6 +28,7 @@ enum { RETURNED, BEFORE, PULLED, FULL }; /* why `receive` came back: bci/io/lsl/
 #define LOOK_EVERY 1.0 /* bci.io.lsl.source */
 #define LONGEST_SLEEP 0.08 /* bci.io.lsl.patience */
 #define WORTH 1e-4
+#define WAY 5e-4 /* seconds in which a reader takes the core that it was woken on, and cuts its window */
 
 typedef unsigned long (*pull_t)(void *, void *, double *, unsigned long, unsigned long, double, int32_t *);
 typedef uint32_t (*available_t)(void *);
@@ -251,6 +252,14 @@ static void show(struct hops *h, int64_t count, double now) {
     }
 }
 
+/* Leave the core to the reader that was woken: it is often woken on this one, where what Python does behind a hop
+ * (a block's fit takes longer than a window) would come first. No longer than the next samples leave time for. */
+static void give_way(const struct hops *h, int64_t n) {
+    double left = 0.25 * (double)n * h->period;
+    struct timespec t = {0, (long)((left < WAY ? left : WAY) * 1e9)};
+    if (h->readers) nanosleep(&t, NULL);
+}
+
 /* Receive hop after hop while all is plain, for `lasting` seconds after the first or, at once, until it is not. */
 static int receive(struct hops *h) {
     double began = now_of(h), now = began;
@@ -285,8 +294,11 @@ static int receive(struct hops *h) {
         h->hops += 1;
         h->taken += n;
         show(h, count, now);
-        if (h->at == h->size) return FULL;
-        if (now - began >= h->lasting || now - h->looked >= LOOK_EVERY) return RETURNED;
+        int full = h->at == h->size;
+        if (full || now - began >= h->lasting || now - h->looked >= LOOK_EVERY) {
+            give_way(h, n);
+            return full ? FULL : RETURNED;
+        }
     }
 }
 
