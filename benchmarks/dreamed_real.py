@@ -1,11 +1,11 @@
 """Dreamed readouts and ridge on real recordings, where a dream has little to go by, and which of them is taken.
 
-    python -m benchmarks.dreamed_real [--data FOLDER] [--sets n170-1,n170-2,grip] [--json]
+    python -m benchmarks.dreamed_real [--data FOLDER] [--sets n170-1,n170-2,p300,ssvep,fists,grip] [--json]
 
 No recording at hand holds pictures with the answers to each. So what was shown is given pictures by the generator of
-faces: two of its points stand for faces and houses, and grip force moves along the line from one to the other. An
+faces: each class has a latent of its own, and grip force moves along the line from one latent to another. An
 encoding model learns how the recorded brain answers these pictures, dreams many more, and its linear readout
-(`name = "dreamed"`) reads the latent, of which the place along that line is scored: area under the curve of classes,
+(`name = "dreamed"`) reads a latent, of which the likeness to those is scored: area under the curve of classes,
 correlation of numbers, the mean of the folds. Ridge to the same latents stands beside it. The readouts of every fold,
 and the choice between dreaming and ridge, are fitted to other runs. The choice must be no more than one standard error
 worse than the better of the two, by resampling blocks of ten seconds (of two, of the force, which lasts nineteen)
@@ -14,7 +14,7 @@ within each fold. Exit status 1 where it is.
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,13 @@ from bci.io.shipped import SHIPPED
 from benchmarks.own_data import CONFIGS, n170
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.generators.package import GeneratorPackage
-from models.metrics.ranks import auc
+from models.metrics.ranks import class_area
 from models.readouts.dreamed import Dreamed
 from models.readouts.family import build_readout
 from models.settings import find_data_root
 from models.systems.events.folds import folds_of
-from models.systems.events.trials import cut_trials
+from models.systems.events.settings import EventsConfig, load_events
+from models.systems.events.trials import EventTrials, cut_trials
 from models.systems.numbers.readout import correlation, features_of
 from models.systems.numbers.settings import load_numbers
 from models.systems.numbers.trials import contiguous_folds, cut_windows
@@ -39,11 +40,14 @@ from models.systems.numbers.trials import contiguous_folds, cut_windows
 Floats = NDArray[np.float64]
 Rows = NDArray[np.integer[Any]]
 
-#: How many pictures are dreamed, and what pairs of latents stand for.
+#: How many pictures are dreamed, and which latents stand for classes.
 _DREAMS, _SEED = 4000, 12
 #: Blocks that are resampled, seconds, of epochs and of windows; and how often.
 _BLOCK_S, _SHORT_S, _RESAMPLES = 10.0, 2.0, 400
-SETS = ("n170-1", "n170-2", "grip")
+#: The flicker of the lights, Hz, and how many harmonics of each are looked at.
+_FLICKER_HZ, _HARMONICS = (13, 17, 21), 2
+#: A half of the fists' thirty trials is fewer than an encoding model is fitted to.
+_FIST_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,40 +57,48 @@ class Recorded:
     Attributes
     ----------
     brain : (n, features)
-    wanted : (n,) float64
-        A class, 0 or 1, or a number from 0 to 1.
+    weights : (n, k) float64
+        Of the latent of each class in what was shown: one is 1, or they divide it, of numbers from 0 to 1.
     runs : (n,) int
         Runs, or contiguous parts where there is one.
     block : (n,) int
         Which block of some seconds; blocks are resampled.
     folds : list of (fitted, scored)
         Rows.
-    classes : bool
     """
 
     brain: Floats
-    wanted: Floats
+    weights: Floats
     runs: Rows
     block: Rows
     folds: list[tuple[Rows, Rows]]
-    classes: bool
 
-    def score(self, place: Floats, rows: Rows) -> float:
+    def shows(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which latents are in what was shown in some trials: (k,)."""
+        found: NDArray[np.bool_] = (self.weights[rows] > 0).any(axis=0)
+        return found
+
+    def score(self, likeness: Floats, rows: Rows) -> float:
         """Return the area under the curve of classes, or the correlation of numbers, for some trials.
 
         Each fold is scored by itself: readouts of two folds answer at lengths of their own.
         """
+        classes = bool(np.isin(self.weights, (0.0, 1.0)).all())
         found = []
         for _, scored in self.folds:
             own = rows[np.isin(rows, scored)]
-            wanted, said = self.wanted[own], place[own]
-            found.append(auc(wanted > 0.5, said) if self.classes else correlation(wanted, said))
+            shown, read = self.weights[own], likeness[own]
+            if classes:
+                found.append(class_area(read, shown.argmax(axis=1)))
+            else:
+                found.append(correlation(shown[:, 1], read[:, 1] - read[:, 0]))
         return float(np.mean(found))
 
 
-def faces_and_houses(subject: int, root: Path) -> Recorded:
-    """Return the epochs of one person."""
-    config = n170(subject, root)
+def of_classes(
+    config: EventsConfig, root: Path, features: Callable[[EventTrials], Floats] | None = None
+) -> Recorded:
+    """Return the epochs of a training file, every sample of them or some features."""
     trials = cut_trials(config, root)
     folds = [(fold.fit, fold.score) for fold in folds_of(config, trials)]
     block = trials.run * 1000 + (trials.start / trials.signal.rate / _BLOCK_S).astype(int)
@@ -94,7 +106,36 @@ def faces_and_houses(subject: int, root: Path) -> Recorded:
     part = np.arange(len(trials)) * 10 // len(trials)
     runs = trials.run if trials.run.max() > 1 else part
     flat = trials.epochs.reshape(len(trials), -1).astype(np.float64)
-    return Recorded(flat, (trials.classes == 0).astype(float), runs, block, folds, True)
+    weights = np.eye(len(trials.labels))[trials.classes]
+    return Recorded(flat if features is None else features(trials), weights, runs, block, folds)
+
+
+def faces_and_houses(subject: int, root: Path) -> Recorded:
+    """Return the epochs of one person."""
+    return of_classes(n170(subject, root), root)
+
+
+def flashes(root: Path) -> Recorded:
+    """Return the epochs around single flashes, attended or not."""
+    return of_classes(load_events(CONFIGS / "p300-train.toml"), root)
+
+
+def flicker(root: Path) -> Recorded:
+    """Return the power at the lights' frequencies and their harmonics, its logarithm, of each electrode."""
+
+    def power(trials: EventTrials) -> Floats:
+        n = trials.epochs.shape[1]
+        bins = [round(n / trials.rate * f * h) for f in _FLICKER_HZ for h in range(1, _HARMONICS + 1)]
+        spectrum = np.fft.rfft(trials.epochs.astype(np.float64), axis=1)[:, bins]
+        return np.log(np.abs(spectrum) ** 2).reshape(len(trials), -1)
+
+    return of_classes(load_events(CONFIGS / "ssvep-train.toml"), root, power)
+
+
+def fists(root: Path) -> Recorded:
+    """Return the power of the rhythms over the motor cortex, its logarithm, of each electrode."""
+    config = load_events(CONFIGS / "fists-train.toml").model_copy(update={"folds": _FIST_FOLDS})
+    return of_classes(config, root, lambda trials: np.log(trials.epochs.astype(np.float64).var(axis=1)))
 
 
 def grip(root: Path) -> Recorded:
@@ -107,57 +148,76 @@ def grip(root: Path) -> Recorded:
     force = (trials.values - trials.values.min()) / np.ptp(trials.values)
     runs = np.arange(len(trials)) * 12 // len(trials)
     block = (trials.end / trials.signal.rate / _SHORT_S).astype(int)
-    return Recorded(features_of(trials.windows, log=True), force, runs, block, folds, False)
+    weights = np.stack([1 - force, force], axis=1)
+    return Recorded(features_of(trials.windows, log=True), weights, runs, block, folds)
+
+
+#: By name, how each set is cut.
+SETS: dict[str, Callable[[Path], Recorded]] = {
+    "n170-1": lambda root: faces_and_houses(1, root),
+    "n170-2": lambda root: faces_and_houses(2, root),
+    "p300": flashes,
+    "ssvep": flicker,
+    "fists": fists,
+    "grip": grip,
+}
 
 
 def read(recorded: Recorded, package: GeneratorPackage) -> tuple[dict[str, Floats], list[str]]:
-    """Return the place of each trial along the line by each readout, and what each fold took."""
-    ends = np.random.default_rng(_SEED).standard_normal((2, package.spec.latent))
-    latents = ends[0] + recorded.wanted[:, None] * (ends[1] - ends[0])
-    places = {name: np.zeros(len(latents)) for name in ("ridge", "dreamed", "chosen")}
+    """Return how like the latent of each class every trial is read by each readout, and what each fold took."""
+    k = recorded.weights.shape[1]
+    ends = np.random.default_rng(_SEED).standard_normal((k, package.spec.latent))
+    latents = recorded.weights @ ends
+    likeness = {name: np.zeros(recorded.weights.shape) for name in ("ridge", "dreamed", "chosen")}
     taken = []
     for fitted, scored in recorded.folds:
 
-        def place(
+        def like(
             name: str, fitted: Rows = fitted, scored: Rows = scored, **options: Any
         ) -> tuple[Any, Floats]:
             own = {"dreams": _DREAMS} | options if name == "dreamed" else {}
             readout = build_readout(name, generator=package, **own)
             readout.fit(recorded.brain[fitted], latents[fitted], runs=recorded.runs[fitted])
-            along = (readout.predict(recorded.brain[scored]) - ends[0]) @ (ends[1] - ends[0])
-            return readout, along
+            # Less half the distance from each: the nearest latent is the likest.
+            return readout, readout.predict(recorded.brain[scored]) @ ends.T - (ends**2).sum(axis=1) / 2
 
-        places["ridge"][scored] = place("ridge")[1]
-        chosen, along = place("dreamed")
+        likeness["ridge"][scored] = like("ridge")[1]
+        chosen, own = like("dreamed")
         assert isinstance(chosen, Dreamed)
         taken.append(chosen.choice_.taken)
-        places["chosen"][scored] = along
-        places["dreamed"][scored] = along if chosen.choice_.dreamed else place("dreamed", always=True)[1]
-    return places, taken
+        likeness["chosen"][scored] = own
+        likeness["dreamed"][scored] = own if chosen.choice_.dreamed else like("dreamed", always=True)[1]
+    return likeness, taken
 
 
 def resampled(recorded: Recorded) -> Iterator[Rows]:
-    """Yield trials of blocks drawn with replacement within each fold, so that no fold is ever without any."""
+    """Yield trials of blocks drawn with replacement within each fold, until no fold lacks a class."""
     random = np.random.default_rng(0)
     folds = [
         [scored[recorded.block[scored] == one] for one in np.unique(recorded.block[scored])]
         for _, scored in recorded.folds
     ]
+
+    def drawn(blocks: Sequence[Rows]) -> Rows:
+        every = recorded.shows(np.concatenate(blocks))
+        while True:
+            rows = np.concatenate([blocks[k] for k in random.integers(0, len(blocks), len(blocks))])
+            if (recorded.shows(rows) >= every).all():
+                return rows
+
     for _ in range(_RESAMPLES):
-        yield np.concatenate(
-            [blocks[k] for blocks in folds for k in random.integers(0, len(blocks), len(blocks))]
-        )
+        yield np.concatenate([drawn(blocks) for blocks in folds])
 
 
 def measure(recorded: Recorded, package: GeneratorPackage) -> dict[str, Any]:
     """Score the readouts, and the choice beside the better of them."""
-    places, taken = read(recorded, package)
+    likeness, taken = read(recorded, package)
     every = np.concatenate([scored for _, scored in recorded.folds])
-    scores = {name: recorded.score(place, every) for name, place in places.items()}
+    scores = {name: recorded.score(one, every) for name, one in likeness.items()}
     better = max(("ridge", "dreamed"), key=scores.__getitem__)
     less = []
     for rows in resampled(recorded):
-        less.append(recorded.score(places["chosen"], rows) - recorded.score(places[better], rows))
+        less.append(recorded.score(likeness["chosen"], rows) - recorded.score(likeness[better], rows))
     error = float(np.std(less))
     return {
         "trials": len(every), "scores": scores, "taken": taken, "better": better,
@@ -187,8 +247,7 @@ def main(words: Sequence[str] | None = None) -> int:
     found = {}
     for name in names:
         progress(name)
-        recorded = grip(root) if name == "grip" else faces_and_houses(int(name[-1]), root)
-        found[name] = measure(recorded, package)
+        found[name] = measure(SETS[name](root), package)
     facts = machine_facts(["scikit-learn"])
     if not asked.json:
         print_machine(facts)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bci.errors import ConfigError, DataError
+from models.checks import check_runs
 from models.encoding.choice import choose_banks
 from models.encoding.dreams import Dreams, dream
 from models.encoding.features import BANKS, Pictures, features_of
@@ -176,7 +177,7 @@ class Dreamed(Readout):
         stated: dict[str, Floats] = {}
         tested, errors = np.zeros(len(x), bool), []
         for kept, out in islice(held_out_folds(training.runs, y, _FOLDS), self._folds()):
-            runs = np.unique(training.runs[kept], return_inverse=True)[1]
+            runs = _several(training.runs[kept])
             trials = self._dreamed(x[kept], features[kept], runs, dreams, scale)
             errors.append(trials.encoding.answers(x[out]) - trials.encoding.predict(features[out]))
             for name, map_ in self._readings(trials, x[kept], y[kept], runs):
@@ -287,6 +288,12 @@ class Dreamed(Readout):
         if only is None or only == DIRECT:
             direct = Ridge().solve(x, y, runs)
             yield DIRECT, Affine(direct.weights, direct.intercept)
+
+
+def _several(runs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return runs numbered from 0; contiguous blocks where one alone is left, as of a training of two."""
+    runs = check_runs(runs, len(runs))
+    return runs if runs.max() else check_runs(None, len(runs))
 
 
 def _mean_cosine(truth: Floats, predicted: Floats) -> float:

@@ -83,6 +83,20 @@ def test_it_reads_trials_that_it_never_saw_better_than_ridge(
     assert float(np.trace(encoding.noise)) == pytest.approx(left, rel=0.25)
 
 
+def test_two_runs_are_enough_and_one_is_not(
+    package: GeneratorPackage, planted: tuple[NDArray[np.float64], NDArray[np.float32]]
+) -> None:
+    brain, latents = planted
+    readout = build_readout("dreamed", generator=package, **OPTIONS)
+    assert isinstance(readout, Dreamed)
+    # With either run left out, one is left: its blocks are held out in turn.
+    readout.fit(brain[:N], latents[:N], runs=np.repeat([3, 8], N // 2))
+    assert (readout.choice_.trials, readout.choice_.dreamed) == (N, True)
+    assert cosine(latents[N:], readout.predict(brain[N:])).mean() > 0.1
+    with pytest.raises(DataError, match="expected at least 2 runs to hold one out, came 1"):
+        readout.fit(brain[:N], latents[:N], runs=np.zeros(N))
+
+
 def test_a_network_reads_them_too_says_how_surely_and_is_exported_as_it_was_fitted(
     package: GeneratorPackage, planted: tuple[NDArray[np.float64], NDArray[np.float32]]
 ) -> None:
