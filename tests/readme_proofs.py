@@ -132,7 +132,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "It needs no network": (
         f"{BROWSER}test_no_request_leaves_the_pages_own_host",
-        f"{DIE}test_neither_a_dead_publisher_nor_a_broken_page_nor_a_hanging_supervisor_changes_what_is_seen",
+        f"{DIE}test_nothing_that_dies_or_hangs_beside_the_line_changes_what_is_seen",
     ),
     "A finished session opens in it too": (
         "control/page/test_recorded_page.py::"

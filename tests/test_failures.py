@@ -22,7 +22,7 @@ COMMANDED = "system/test_commanded_session.py::"
 DIE = "system/test_when_things_die.py::"
 KILLED = f"{DIE}test_whoever_is_killed_or_frozen_is_started_again_and_the_pictures_come_back"
 LATCHED = f"{DIE}test_after_the_last_restart_the_session_is_latched_safe_until_it_is_ended"
-BESIDE = f"{DIE}test_neither_a_dead_publisher_nor_a_broken_page_nor_a_hanging_supervisor_changes_what_is_seen"
+BESIDE = f"{DIE}test_nothing_that_dies_or_hangs_beside_the_line_changes_what_is_seen"
 UNPLUGGED = (
     "system/test_terminal.py::test_an_unplugged_amplifier_is_seen_at_once_and_the_session_ends_with_status_3"
 )
@@ -42,7 +42,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "3 failed": (f"{CONCLUSION}test_a_program_that_was_given_up_or_started_again_counts_before_and_behind",),
     "2": (
         "cli/test_usage.py::test_what_is_not_there_is_status_2_and_named",
-        "system/test_terminal.py::test_ctrl_c_while_a_session_starts_ends_it_at_once",
+        "system/test_terminal.py::test_ctrl_c_while_its_programs_load_is_status_2",
     ),
     # a program dies or hangs
     "source": (
@@ -62,7 +62,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "control/test_certification_faults.py::"
         "test_a_frozen_display_shows_its_last_picture_until_it_is_found_and_nothing_until_the_next_one_flips",
     ),
-    "record": (KILLED, f"{RECORDER}test_a_restarted_recorder_goes_on_where_the_one_before_was_killed"),
+    "record": (BESIDE, KILLED, f"{RECORDER}test_a_restarted_recorder_goes_on_where_the_one_before_was_killed"),
     "engine": (
         "system/test_closed_loop.py::"
         "test_an_engine_that_is_killed_or_frozen_goes_on_with_the_next_trial_and_calls_its_own_aborted",

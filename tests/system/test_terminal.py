@@ -18,6 +18,7 @@ from terminals import Terminal
 from tiny_bundle import CHANNELS, tiny_bundle
 
 from bci.control import doctor
+from bci.control.conclusion import EXIT_STATUS
 from bci.memory.leftovers import Leftover, hold, remove_leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,17 +203,50 @@ def test_ctrl_c_while_a_session_starts_ends_it_at_once(
         until = time.monotonic() + after
         while time.monotonic() < until:
             terminal.read(0.02)
-        terminal.press_ctrl_c()
-        began = time.monotonic()
-        status = terminal.end()
-        assert time.monotonic() - began < 8.0
-        # Until the first line of ours runs, the interpreter answers for itself.
-        assert f"{ROOT}" not in terminal.screen.text, terminal.screen.text
-    # Before Python has run a line of ours its own handler ends it; after that it is one of ours.
-    assert status in (130, -signal.SIGINT, 2, 3, 0), terminal.screen.text
+        status = interrupted(terminal)
+        words = " ".join(terminal.screen.text.split())
     folder = only_folder(tmp_path / "out")
+    summary = None if folder is None else folder / "summary.json"
+    if summary is not None and summary.exists():
+        stated = json.loads(summary.read_text())
+        assert (stated["ended_by"], EXIT_STATUS[stated["status"]]) == ("stopped by the operator", status)
+    elif "stopped before everything was ready" in words:
+        assert status == 2
+    else:
+        # Before Python has run a line of ours its own handler ends it; after that it is one of ours.
+        assert status in (130, -signal.SIGINT), words
+        assert folder is None or "started as process" not in (folder / "log.txt").read_text()
     if folder is not None:
         wait_for(lambda: segments_of(folder) == set(), "the end of the shared memory")
+
+
+def test_ctrl_c_while_its_programs_load_is_status_2(tmp_path: Path, amplifier: Amplifier) -> None:
+    config = session_file(tmp_path, amplifier.source_id)
+
+    def loads(text: str) -> bool:
+        folder = only_folder(tmp_path / "out")
+        log = folder / "log.txt" if folder else None
+        return log is not None and log.exists() and " started as process" in log.read_text()
+
+    with bci("run", config, "--out", tmp_path / "out") as terminal:
+        terminal.until(loads, "a program that loads")
+        assert interrupted(terminal) == 2, terminal.screen.text
+        assert "stopped before everything was ready" in " ".join(terminal.screen.text.split())
+    folder = only_folder(tmp_path / "out")
+    assert folder is not None
+    assert not (folder / "summary.json").exists()
+    wait_for(lambda: segments_of(folder) == set(), "the end of the shared memory")
+
+
+def interrupted(terminal: Terminal) -> int:
+    """Press Ctrl-C, and return the status; it ends soon, and nobody is shown where in the code it was."""
+    terminal.press_ctrl_c()
+    began = time.monotonic()
+    status = terminal.end()
+    assert time.monotonic() - began < 8.0
+    # Until the first line of ours runs, the interpreter answers for itself.
+    assert f"{ROOT}" not in terminal.screen.text, terminal.screen.text
+    return status
 
 
 @pytest.mark.parametrize(

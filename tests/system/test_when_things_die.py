@@ -219,16 +219,17 @@ def test_a_machine_that_shuts_down_ends_the_session_in_order(rig_of: Callable[..
     assert segments_of(rig.folder) == set()
 
 
-def test_neither_a_dead_publisher_nor_a_broken_page_nor_a_hanging_supervisor_changes_what_is_seen(
+def test_nothing_that_dies_or_hangs_beside_the_line_changes_what_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing in the line waits for any of them."""
+    """Recorder, publisher, page, supervisor: nothing in the line waits for any of them."""
     beside = '[publish]\nsource_id = "faults-results"\n[page]\n'
     # A line that waited for a page that hangs would be neutral for longer than these limits, a busy machine is not.
     patient = CONFIG.replace("max_png = 0", f"max_png = 0\n{PATIENT_SCREEN}")
     monkeypatch.setattr(sys.modules[__name__], "CONFIG", patient + beside)
     rig = Rig(tmp_path, restarts=3, hung_after=6.0, when_latched="hold")
     try:
+        assert rig.break_and_wait("record", kill) == 0
         assert rig.break_and_wait("publish", kill) == 0
         url = rig.page_url()
         for fault in (kill, freeze):
@@ -245,14 +246,14 @@ def test_neither_a_dead_publisher_nor_a_broken_page_nor_a_hanging_supervisor_cha
         if rig.process.poll() is None:
             os.killpg(rig.process.pid, signal.SIGKILL)
     assert done.status == 4, done.words
-    assert done.result["restarts"] == {"publish": 1, "page": 2}
+    assert done.result["restarts"] == {"record": 1, "publish": 1, "page": 2}
     assert re.search(r"ERROR publish .*restart 1 of 3", rig.log)
     assert re.search(r"ERROR page died .*restart 1 of 3", rig.log)
     assert re.search(r"ERROR page hung: no heartbeat .*restart 2 of 3", rig.log)
     assert done.result["samples_lost"] == 0
     assert done.result["windows"] == done.result["reconstructions"] + done.result["skipped"]
     assert done.result["programs"]["record"]["unrecorded"] == 0
-    assert call("verify", rig.folder, "--json").status == 0
+    assert call("verify", rig.folder, "--json").result["damaged"] == 0
 
 
 def numbers_at(url: str) -> str:
