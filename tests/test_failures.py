@@ -55,6 +55,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "decode": (
         KILLED,
         f"{DECODE}test_a_successor_decodes_what_the_dead_one_had_not_and_counts_what_it_had_not_counted",
+        "live/test_resumption.py::test_a_decoder_that_dies_at_a_trial_is_followed_by_one_that_knows_the_run",
     ),
     "display killed": (KILLED, f"{DIE}test_a_display_that_stays_dead_ends_the_session"),
     "display hanging": (
@@ -75,7 +76,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "stimuli/test_engine.py::test_latents_are_drawn_ahead_of_time_and_one_that_is_not_aborts_its_trial",
     ),
     "publish": (BESIDE,),
-    "page": (BESIDE,),
+    "page": (BESIDE, "system/test_page_in_a_browser.py::test_two_clicks_end_the_session_in_order"),
     "preview": ("system/test_closed_loop.py::test_a_session_goes_on_without_its_preview",),
     "machine shut down": (f"{DIE}test_a_machine_that_shuts_down_ends_the_session_in_order",),
     "broker": (f"{COMMANDED}test_the_data_path_does_not_notice",),
