@@ -95,6 +95,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "samples were lost on the way": (
         f"{LSL}test_a_gap_inside_a_chunk_is_marked_at_its_sample_before_the_samples_are_there",
         f"{LOST}test_a_lost_packet_out_of_exact_stamps_is_counted_and_times_are_right_on_both_sides",
+        "signal/test_chunking.py::test_a_start_at_any_sample_keeps_the_grid_and_the_settled_values",
     ),
     "samples come late in a burst": (f"{LOST}test_samples_that_come_late_in_a_burst_are_not_lost",),
     "the stream's time is wrong": (
@@ -158,6 +159,14 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "live/test_acquire.py::test_markers_whose_time_is_not_known_well_enough_are_marked_and_counted",
         "io/lsl/test_markers.py::"
         "test_the_clock_of_another_computer_and_how_well_it_is_known_stand_in_event_and_marks",
+        f"{RECORDER}test_a_marker_of_uncertain_time_is_known_by_it_in_the_table_and_in_the_file",
+        "session/test_trials_of_session.py::test_a_trial_whose_event_is_of_uncertain_time_is_left_out",
+        "models/test_evolution_report.py::"
+        "test_a_picture_whose_event_is_of_uncertain_time_is_in_no_score_and_counted",
+        "models/test_calibration.py::test_a_block_whose_cue_is_of_uncertain_time_is_left_out_and_counted",
+        "models/test_events.py::test_a_marker_of_uncertain_time_is_left_out_of_training_and_counted",
+        "control/page/test_live.py::test_an_event_of_uncertain_time_is_counted_and_in_no_average",
+        "stimuli/test_experiment.py::test_of_an_event_of_uncertain_time_nothing_was_read",
     ),
     "a marker's text is longer": (
         "io/lsl/test_markers.py::test_a_text_longer_than_its_record_is_cut_between_characters_and_counted",
@@ -176,7 +185,10 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "decoding fell behind": (f"{DECODE}test_what_was_overwritten_before_it_was_decoded_is_said_counted_and_marked",),
     "flips come late": (f"{HEADLESS}test_refreshes_that_pass_while_the_machine_is_away_are_dropped_flips",),
-    "the disk is slow": (f"{RECORDER}test_a_disk_that_stalls_for_five_seconds_loses_nothing_and_is_announced",),
+    "the disk is slow": (
+        f"{RECORDER}test_a_disk_that_stalls_for_five_seconds_loses_nothing_and_is_announced",
+        f"{RECORDER}test_what_neither_memory_nor_ring_could_hold_is_counted_marked_and_begins_a_segment",
+    ),
     "the disk will be full": (
         f"{RECORDER}test_a_disk_that_becomes_full_is_warned_of_an_hour_before",
         "control/test_shared_memory.py::test_check_says_how_long_the_disk_lasts_and_refuses_one_without_room",
@@ -186,6 +198,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "the disk is full": (
         f"{RECORDER}test_a_full_disk_ends_the_recording_with_what_is_safe_said",
         f"{RECORDER}test_a_disk_that_is_full_from_the_first_byte_is_said_and_no_file_of_nothing_is_left",
+        f"{RECORDER}test_where_the_session_says_so_recording_goes_on_when_there_is_room_again",
     ),
     # what the operator's line says
     "NO DATA 12 s": (UNPLUGGED, f"{SILENT}test_a_source_that_is_silent_is_said_with_what_the_participant_sees"),
