@@ -1,6 +1,6 @@
 """Multiscale local decoders on a planted visual cortex: regressors, scales, coefficients.
 
-    python -m benchmarks.miyawaki [--regressors NAME …] [--quick] [--json]
+    python -m benchmarks.miyawaki [--regressors NAME …] [--best 500] [--quick] [--json]
 
 1500 voxels with receptive fields over 10 × 10 pixels at SNR .05, 1000 random pictures to fit to, ten figures with ten
 responses each to read; three seeds (`--quick`: one). Coefficients are learned on predictions of runs that were held
@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -22,18 +22,19 @@ from benchmarks.report import machine_facts, print_last_line, print_machine, pri
 from models.systems.miyawaki import combination as combined
 from models.systems.miyawaki.data import open_data
 from models.systems.miyawaki.planted import plant
-from models.systems.miyawaki.regressors import REGRESSORS
+from models.systems.miyawaki.regressors import BEST
 from models.systems.miyawaki.scores import score
-from models.systems.miyawaki.settings import MiyawakiConfig
+from models.systems.miyawaki.settings import MiyawakiConfig, Regressor
 from models.systems.miyawaki.train import fit
 
+NAMES = get_args(Regressor)
 POINTS, OF_ACCURACY, OF_R, SAME = 0.05, 0.88, 0.92, 0.01
 
 
-def measure(name: str, seed: int) -> dict[str, Any]:
+def measure(name: str, seed: int, best: int) -> dict[str, Any]:
     """Fit and score one regressor on one planted cortex."""
     config = MiyawakiConfig.model_validate(
-        {"kind": "miyawaki", "name": name, "regressor": name, "seed": seed}
+        {"kind": "miyawaki", "name": name, "regressor": name, "seed": seed, "best": best}
     )
     data = open_data(config, Path())  # planted: no file is read
     fitted = fit(config, data, lambda done, text: progress(f"{name}, seed {seed}: {text}"))
@@ -98,12 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="benchmarks.miyawaki", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--regressors", nargs="*", default=list(REGRESSORS), choices=list(REGRESSORS))
+    parser.add_argument("--regressors", nargs="*", default=NAMES, choices=NAMES)
+    parser.add_argument("--best", type=int, default=BEST, help="voxels that are kept for a rectangle")
     parser.add_argument("--quick", action="store_true", help="one seed")
     parser.add_argument("--json", action="store_true", help="print only the last line")
     options = parser.parse_args(arguments)
     seeds = range(1 if options.quick else 3)
-    rows = [measure(name, seed) for name in options.regressors for seed in seeds]
+    rows = [measure(name, seed, options.best) for name in options.regressors for seed in seeds]
     verdict, facts = judge(rows), machine_facts(("scikit-learn",))
     if not options.json:
         print_machine(facts)

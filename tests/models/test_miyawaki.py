@@ -16,6 +16,7 @@ from models.systems.miyawaki.bases import make_bases, square_scales
 from models.systems.miyawaki.data import open_data
 from models.systems.miyawaki.heldout import decode_figures
 from models.systems.miyawaki.planted import figures, plant, random_pictures
+from models.systems.miyawaki.receptive_fields import fit_fields
 from models.systems.miyawaki.regressors import REGRESSORS, fit_decoders
 from models.systems.miyawaki.scores import score
 from models.systems.miyawaki.settings import MiyawakiConfig
@@ -72,6 +73,48 @@ def test_each_regressor_reads_pictures_from_clear_responses(name: str) -> None:
     wanted = bases.contrasts(new)
     least = {"univariate": 0.35, "logistic": 0.6}.get(name, 0.7)
     assert np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(read.T, wanted.T, strict=True)]) > least
+
+
+def test_bayesian_ridge_and_least_squares_are_those_of_the_library() -> None:
+    from sklearn.linear_model import BayesianRidge, LinearRegression
+
+    random = rng(14)
+    x = random.standard_normal((200, 30)) @ random.standard_normal((30, 30))
+    y = x @ random.standard_normal(30) + 8 * random.standard_normal(200)
+    standard = (x - x.mean(0)) / x.std(0)
+    for name, library in (("bayesian", BayesianRidge()), ("linear", LinearRegression())):
+        decoders, fitted = fit_decoders(name, x, y[:, None]), library.fit(standard, y)
+        np.testing.assert_allclose(
+            decoders.weights[:, 0], fitted.coef_, atol=1e-3 * np.abs(fitted.coef_).max()
+        )
+        assert decoders.offset[0] == pytest.approx(fitted.intercept_)
+
+
+def test_receptive_fields_read_weak_responses_nearly_as_well_as_the_oracle() -> None:
+    random, bases = rng(7), make_bases(10, [(1, 1), (2, 2)])
+    cortex, pictures = plant(400, 0.1, 8), random_pictures(500, rng(9))
+    answers = cortex.answer(pictures, random)
+    new = random_pictures(100, rng(10))
+    seen = cortex.answer(new, random)
+    read = fit_fields(bases, answers, pictures)(seen)
+    single = make_bases(10, [(1, 1)])
+    weighed = fit_decoders("omp", answers, single.contrasts(pictures), best=100)(seen)
+    known, alone = score(new, cortex.read(seen)), bases.scale == 0
+    assert score(new, read[:, alone])["r"] > 0.9 * known["r"] > score(new, weighed)["r"]
+    # Every rectangle is read by the same model: its contrast is the mean of its pixels'.
+    np.testing.assert_allclose(read, bases.contrasts(read[:, alone]), atol=1e-9)
+
+
+def test_voxels_that_answer_nothing_add_nothing_to_receptive_fields() -> None:
+    random, bases = rng(11), make_bases(10, [(1, 1)])
+    cortex, pictures = plant(120, 1.0, 12), random_pictures(400, rng(13))
+    silent = random.standard_normal((400, 200))
+    decoders = fit_fields(bases, np.hstack([cortex.answer(pictures, random), silent]), pictures)
+    used = np.abs(decoders.weights).sum(1) > 0
+    assert used[:120].mean() > 0.9
+    assert used[120:].mean() < 0.15
+    with pytest.raises(DataError, match="as many responses as pictures"):
+        fit_fields(bases, silent[:-1], pictures)
 
 
 def test_projected_gradient_and_least_squares_agree_and_beat_equal_weights() -> None:

@@ -23,6 +23,10 @@ BEST, ATOMS = 500, 10
 #: A contrast above this is light to the classifier.
 _LIGHT = 0.5
 
+#: Of the largest eigenvalue, below which least squares takes one for 0; logarithms of the penalties that Bayesian ridge
+#: begins with, and how many.
+_RANK, _LOG_PENALTIES, _TRIED = 1e-12, (-5.0, 20.0), 26
+
 
 @dataclass(frozen=True, eq=False)
 class LocalDecoders:
@@ -69,17 +73,7 @@ def fit_decoders(name: str, voxels: Floats, contrasts: Floats, *, best: int = BE
     DataError
         If samples and pictures are not as many, a voxel does not vary, or there are fewer than three samples.
     """
-    if len(voxels) != len(contrasts) or len(voxels) < 3:
-        raise DataError(
-            f"expected as many responses as pictures, three or more; came {len(voxels)} and {len(contrasts)}."
-        )
-    mean, spread = voxels.mean(0), voxels.std(0)
-    if not (np.isfinite(spread).all() and (spread > 1e-12 * np.abs(mean).max(initial=1.0)).all()):
-        raise DataError(
-            f"expected voxels that vary, came {np.count_nonzero(~(spread > 0))} that do not. Leave them out of the "
-            f"mask."
-        )
-    x = (voxels - mean) / spread
+    x, mean, spread = standardise(voxels, contrasts)
     weights, offset = np.zeros((x.shape[1], contrasts.shape[1])), np.zeros(contrasts.shape[1])
     centred = contrasts - contrasts.mean(0)
     strength = np.abs(x.T @ centred) / np.maximum(np.linalg.norm(centred, axis=0), 1e-12)
@@ -88,6 +82,21 @@ def fit_decoders(name: str, voxels: Floats, contrasts: Floats, *, best: int = BE
         chosen = np.argsort(-strength[:, k], kind="stable")[: min(best, x.shape[1])]
         weights[chosen, k], offset[k] = fit(x[:, chosen], contrasts[:, k])
     return LocalDecoders(mean, spread, weights, offset, sigmoid=name == "logistic")
+
+
+def standardise(voxels: Floats, shown: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return standardised responses, the mean and the spread of each voxel; see `fit_decoders` for what is refused."""
+    if len(voxels) != len(shown) or len(voxels) < 3:
+        raise DataError(
+            f"expected as many responses as pictures, three or more; came {len(voxels)} and {len(shown)}."
+        )
+    mean, spread = voxels.mean(0), voxels.std(0)
+    if not (np.isfinite(spread).all() and (spread > 1e-12 * np.abs(mean).max(initial=1.0)).all()):
+        raise DataError(
+            f"expected voxels that vary, came {np.count_nonzero(~(spread > 0))} that do not. Leave them out of the "
+            f"mask."
+        )
+    return (voxels - mean) / spread, mean, spread
 
 
 def _omp(x: Floats, y: Floats) -> tuple[Floats, float]:
@@ -100,16 +109,34 @@ def _omp(x: Floats, y: Floats) -> tuple[Floats, float]:
 
 
 def _linear(x: Floats, y: Floats) -> tuple[Floats, float]:
-    centred = x - x.mean(0)
-    weights = np.linalg.lstsq(centred, y - y.mean(), rcond=None)[0]
-    return weights, float(y.mean() - x.mean(0) @ weights)
+    values, vectors, along = _spectrum(x, y)
+    kept = values > _RANK * values[-1]
+    return vectors[:, kept] @ (along[kept] / values[kept]), float(y.mean())
 
 
 def _bayesian(x: Floats, y: Floats) -> tuple[Floats, float]:
-    from sklearn.linear_model import BayesianRidge
+    from scipy.optimize import minimize_scalar
 
-    model = BayesianRidge().fit(x, y)
-    return model.coef_, float(model.intercept_)
+    values, vectors, along = _spectrum(x, y)
+    total = float(((y - y.mean()) ** 2).sum())
+
+    def surprise(log_penalty: float) -> float:
+        """Return twice the negative log evidence, the noise integrated out (MacKay 1992)."""
+        shrunk = values + np.exp(log_penalty)
+        left = max(total - float((along**2 / shrunk).sum()), 1e-12 * total)
+        return float(len(y) * np.log(left) + np.log(shrunk).sum() - len(values) * log_penalty)
+
+    tried = np.linspace(*_LOG_PENALTIES, _TRIED)
+    least = tried[int(np.argmin([surprise(one) for one in tried]))]
+    step = tried[1] - tried[0]
+    penalty = np.exp(minimize_scalar(surprise, bounds=(least - step, least + step), method="bounded").x)
+    return vectors @ (along / (values + penalty)), float(y.mean())
+
+
+def _spectrum(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return eigenvalues and vectors of voxels' products, rising, and y's products along them; x has means of 0."""
+    values, vectors = np.linalg.eigh(x.T @ x)
+    return np.maximum(values, 0.0), vectors, vectors.T @ (x.T @ (y - y.mean()))
 
 
 def _logistic(x: Floats, y: Floats) -> tuple[Floats, float]:

@@ -10,6 +10,9 @@ from bci.config.toml import load_settings
 from models.settings import Count, DecoderFile, Positive, Section
 from models.systems.miyawaki.bases import square_scales
 
+#: What reads the contrast of a rectangle: voxels' weights, fitted to each, or those that receptive fields imply.
+Regressor = Literal["omp", "linear", "bayesian", "logistic", "univariate", "receptive_fields"]
+
 
 class PlantedData(Section):
     """A planted visual cortex; see `models.systems.miyawaki.planted`."""
@@ -56,7 +59,7 @@ class MiyawakiConfig(DecoderFile):
     data: Annotated[PlantedData | FileData, Field(discriminator="source")] = PlantedData()
     scales: Annotated[tuple[tuple[int, int], ...], Field(min_length=1, max_length=16)] = square_scales(2)
     """Height and width of the rectangles of each scale, pixels."""
-    regressor: Literal["omp", "linear", "bayesian", "logistic", "univariate"] = "omp"
+    regressor: Regressor = "omp"
     """What reads the contrast of a rectangle from voxels."""
     best: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Voxels that are kept for each rectangle, those that go with its contrast best."""

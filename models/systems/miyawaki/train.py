@@ -17,6 +17,7 @@ from models.settings import find_data_root
 from models.systems.miyawaki import combination as combined
 from models.systems.miyawaki.bases import Bases, make_bases
 from models.systems.miyawaki.data import ContrastData, open_data
+from models.systems.miyawaki.receptive_fields import fit_fields
 from models.systems.miyawaki.regressors import LocalDecoders, fit_decoders
 from models.systems.miyawaki.scores import score
 from models.systems.miyawaki.settings import FileData, MiyawakiConfig, load_miyawaki
@@ -62,22 +63,26 @@ def fit(config: MiyawakiConfig, data: ContrastData, progress: Progress) -> Fitte
         If there are fewer runs than folds.
     """
     bases = make_bases(data.side, config.scales)
-    contrasts = bases.contrasts(data.pictures)
     runs = np.unique(data.runs)
     if len(runs) < config.folds:
         raise DataError(f"expected at least {config.folds} runs, one a fold, came {len(runs)}. Lower folds.")
     fold_of = np.searchsorted(runs, data.runs) % config.folds
-    held = np.empty_like(contrasts)
+    held = np.empty((len(data.pictures), len(bases)))
     if config.coefficients != "equal":
         for fold in range(config.folds):
             progress(0.8 * fold / config.folds, f"decoders without fold {fold + 1} of {config.folds}")
             out = fold_of == fold
-            held[out] = fit_decoders(config.regressor, data.voxels[~out], contrasts[~out], best=config.best)(
-                data.voxels[out]
-            )
+            part = _decoders(config, bases, data.voxels[~out], data.pictures[~out])
+            held[out] = part(data.voxels[out])
     progress(0.8, "decoders on all random pictures")
-    decoders = fit_decoders(config.regressor, data.voxels, contrasts, best=config.best)
+    decoders = _decoders(config, bases, data.voxels, data.pictures)
     return Fitted(bases, decoders, combine(config.coefficients, bases, held, data.pictures), held)
+
+
+def _decoders(config: MiyawakiConfig, bases: Bases, voxels: Floats, pictures: Floats) -> LocalDecoders:
+    if config.regressor == "receptive_fields":
+        return fit_fields(bases, voxels, pictures)
+    return fit_decoders(config.regressor, voxels, bases.contrasts(pictures), best=config.best)
 
 
 def combine(how: str, bases: Bases, held: Floats, pictures: Floats) -> combined.Combination:
