@@ -87,6 +87,7 @@ class _Rehearsal:
         self._require_providers()
         self._require_screen()
         self._require_outside()
+        self._require_free()
         for stream, settings in enumerate(config.streams):
             found = self._stream(stream)
             facts |= found if stream == 0 else {}
@@ -203,12 +204,6 @@ class _Rehearsal:
         for address in roster.markers[stream]:
             if address in config.of_others:
                 self._markers(address, config.streams[stream].timeout_s)
-            elif address.source_id == config.display.flip_stream:
-                self._require_free(
-                    address.source_id,
-                    made_by="[display] flip_stream",
-                    advice="Is another session running? Give the flips of this one a source id of its own there.",
-                )
         return facts | {"buffer": buffer.facts()}
 
     def _source(self, stream: int, decoding: "Sequence[Bundle]") -> "tuple[Signal, float, dict[str, Any]]":
@@ -224,8 +219,6 @@ class _Rehearsal:
 
                 heard = listen(address, settings, self.output)
             return info.signal, info.speed, {"stream": info.source_id, **heard}
-        if settings.source_id is not None:
-            self._require_free(settings.source_id)
         if isinstance(source, InSilicoSettings):
             from bci.live.insilico import open_participant, read_spec
 
@@ -267,14 +260,16 @@ class _Rehearsal:
         refuse_signal(info)
         self.say(f"markers   {address}: {info.kind} {info.signal.name!r} on {info.host}")
 
-    def _require_free(self, source_id: str, **words: str) -> None:
-        """Refuse a source id of a stream of our own that another program's stream has: nothing could tell the two."""
+    def _require_free(self) -> None:
+        """Refuse the source id of a stream of our own that another program's stream has: nothing could tell the two."""
+        from bci.config.on_the_network import made
         from bci.io.lsl.address import Address
         from bci.io.lsl.discovery import readable, search, taken
 
-        address = Address(source_id)
-        if there := readable(search(address)):
-            raise taken(address, there, **words)
+        for source_id, made_by in made(self.config):
+            address = Address(source_id)
+            if there := readable(search(address)):
+                raise taken(address, there, made_by)
 
     def _whom(self, source: InSilicoSettings, bundle: "Bundle") -> dict[str, Any]:
         """Compare the participant in silico with the one that a bundle was trained on."""

@@ -1,5 +1,6 @@
 """What a session takes from the network, and what it puts there: each stream must be told from every other."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bci.io.lsl.address import Address
@@ -22,14 +23,20 @@ def of_others(config: "SessionConfig") -> tuple[Address, ...]:
 
 def offered(config: "SessionConfig") -> tuple[str, ...]:
     """Return the source ids that a session gives to streams of its own, as far as its file says."""
-    ids = [publication.source_id for publication in config.publications]
-    ids += [f"{publication.source_id}-pixels" for publication in config.publications if publication.pixels]
+    return tuple(source_id for source_id, _ in made(config))
+
+
+def made(config: "SessionConfig") -> Iterator[tuple[str, str]]:
+    """Yield the same, each with what of a session file makes the stream."""
+    for publication in config.publications:
+        wanted = {"": True, "-pixels": publication.pixels}
+        wanted |= {"-masked": publication.volumes, "-beta": publication.volumes}
+        yield from ((publication.source_id + end, "[publish]") for end, there in wanted.items() if there)
     if config.experiment is not None or config.display.flip_markers:
-        ids.append(config.display.flip_stream)
+        yield config.display.flip_stream, "[display] flip_stream"
     for index, stream in enumerate(config.streams):
         if config.source_of(index) is not None and stream.source_id is not None:
-            ids += [stream.source_id, f"{stream.source_id}-markers"]
-    return tuple(ids)
+            yield from ((stream.source_id + end, "[source]") for end in ("", "-markers"))
 
 
 def require_apart(config: "SessionConfig") -> None:

@@ -214,6 +214,16 @@ def outlets() -> Iterator[Callable[..., Any]]:
             r"\[display\] flip_stream makes a stream with the source id 'rh-flips', and another program's",
         ),
         (
+            [("Flips", "rh-9", "str", 0.0, 1)],
+            (SINES, HEADLESS + 'flip_markers = true\nflip_stream = "rh-9"\n'),
+            r"\[display\] flip_stream makes .*Is another session running\?",
+        ),
+        (
+            [("Latent", "rh-10-pixels")],
+            (SINES, '[publish]\nsource_id = "rh-10"\npixels = true\n'),
+            r"\[publish\] makes a stream with the source id 'rh-10-pixels', and another program's",
+        ),
+        (
             [("Amp", "rh-7")],
             ('[stream]\nsource_id = "rh-7"\nchannels = ["O1", "Oz"]\n',),
             "states 2 labels",

@@ -45,6 +45,9 @@ _ANOTHER_SOURCE = (
     "one of its own."
 )
 
+#: What to do where another stream of ours has one.
+_ANOTHER_SESSION = "Is another session running? Give the stream of this one a source id of its own there."
+
 
 def search(address: Address, wait: float = WAIT) -> list[Any]:
     """Return every outlet of that address that answers within `wait` seconds, as `pylsl.StreamInfo` in brief.
@@ -114,9 +117,7 @@ def double(address: Address, infos: list[StreamInfo]) -> DuplicateStream:
     )
 
 
-def taken(
-    address: Address, infos: list[StreamInfo], made_by: str = "[source]", advice: str = _ANOTHER_SOURCE
-) -> DuplicateStream:
+def taken(address: Address, infos: list[StreamInfo], made_by: str) -> DuplicateStream:
     """Return the error that says whose a source id is that a stream of our own was to have.
 
     Parameters
@@ -125,10 +126,11 @@ def taken(
         The source id.
     infos : list of StreamInfo
         Streams of other programs that have it.
-    made_by, advice : str
-        What of a session file makes the stream of our own, and what to do.
+    made_by : str
+        What of a session file makes the stream of our own.
     """
     places = "; ".join(f"{info.kind} {info.signal.name!r}, {info.place}" for info in infos)
+    advice = _ANOTHER_SOURCE if made_by == "[source]" else _ANOTHER_SESSION
     return DuplicateStream(
         f"{made_by} makes a stream with {address.words}, and another program's stream has it already ({places}): which "
         f"one is meant? {advice}"
