@@ -16,6 +16,7 @@ from bci.decoder.adaptation import OnlineAdaptation
 from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
 from bci.decoder.cuda import CardSettings
+from bci.decoder.intake import Intake
 from bci.decoder.parity import require_parity
 from bci.decoder.precision import require_precision
 from bci.decoder.providers import CpuRunner, Provider, Tensors, machine, open_runner
@@ -25,7 +26,7 @@ from bci.decoder.spec import Arithmetic
 from bci.errors import BundleMismatch
 from bci.io.lettering import lettering_version
 from bci.signal.clock import Clock
-from bci.signal.types import SETTLING, Reconstruction, Window
+from bci.signal.types import Reconstruction, Window
 
 #: Windows of zeros decoded before the first real one. On a CPU only the first is slow (2 ms against 0.6 with the
 #: demo's sizes); on CUDA algorithm choice and graph capture take the first few. The rest is margin.
@@ -111,7 +112,7 @@ class OnnxDecoder:
         self.hop = bundle.hop
         self._clock = clock
         self._shape = bundle.window_shape
-        self._window = np.zeros((1, *self._shape), np.float32)
+        self._intake = Intake(self._shape, bundle.spec.masked_limit)
         self._quantise = Quantiser(bundle.spec.image)
         self._result = bundle.spec.result
         self._render = (
@@ -120,7 +121,6 @@ class OnnxDecoder:
             else None
         )
         self._claim = bundle.spec.confidence
-        self._masked_limit = bundle.spec.masked_limit
         self._refuses = bundle.spec.novelty is not None and unlike == "refuse"
         self.adaptation = adaptation
         self._read = np.full(bundle.spec.latent, np.nan, np.float32)
@@ -203,11 +203,10 @@ class OnnxDecoder:
                 "Cut them with the bundle's own pipeline and length."
             )
         reached.setdefault("data", float(window.times[-1]))
-        masked = float(np.count_nonzero(window.bad)) / window.bad.size
-        reason = self._unfit(window, masked)
+        masked, reason = self._intake(window)
         if reason:
             return self._invalid(window, reason, reached)
-        outputs = self._run(window.samples)
+        outputs = self._run()
         if not window.intact:
             return self._invalid(window, "overwritten while it was decoded", reached)
         latent = outputs["latent"][0].copy() if self._runner.lends else outputs["latent"][0]
@@ -261,7 +260,8 @@ class OnnxDecoder:
             height, width, 3) uint8 and ``finite`` (1,) where they make bytes of it themselves, ``confidence`` (1,)
             where one is claimed, and ``novelty`` (1,) where the bundle tells it.
         """
-        outputs = self._run(samples)
+        self._intake.put(samples)
+        outputs = self._run()
         return {name: array.copy() for name, array in outputs.items()} if self._runner.lends else outputs
 
     def keep_warm(self) -> None:
@@ -277,23 +277,13 @@ class OnnxDecoder:
             self._runner.again()
             self._idle_since = now
 
-    def _run(self, samples: NDArray[np.float32]) -> Tensors:
-        """Return what the graphs give; on a card it is overwritten by the next window."""
-        np.copyto(self._window[0], samples)
-        outputs = self._runner(self._window)
+    def _run(self) -> Tensors:
+        """Return what the graphs give of the window taken in; on a card it is overwritten by the next one."""
+        outputs = self._runner(self._intake.window)
         self._just_ran = True
         if self._result.kind != "picture":
             outputs["latent"] = outputs.pop(self._result.output).reshape(1, -1)
         return outputs
-
-    def _unfit(self, window: Window, masked: float) -> str:
-        if not window.settled:
-            return SETTLING
-        if masked > self._masked_limit:
-            return f"masked {100 * masked:.3g} % > {100 * self._masked_limit:.3g} %"
-        if not np.isfinite(window.samples).all():
-            return "window not finite"
-        return ""
 
     def _draw(
         self, found: Mapping[str, NDArray[Any]], latent: NDArray[np.float32]

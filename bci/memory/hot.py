@@ -15,8 +15,8 @@ from typing import Any, Protocol, cast
 #: not plain; the block of the line through the stamps is full.
 RETURNED, BEFORE, PULLED, FULL = range(4)
 
-#: Numbers the layout of `Hops`; the module says which it was made for.
-LAYOUT = 1
+#: Numbers the layout of `Hops` and the functions there are; the module says which it was made for.
+LAYOUT = 2
 
 _INTEGER, _REAL, _POINTER = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p
 
@@ -68,6 +68,22 @@ class Compiled(Protocol):
 
     def wait(self, words: int, slot: int, semaphore: int, target: int, timeout: float, /) -> bool:
         """Wait as `bci.memory.ring.Ring.wait` does, given the addresses of what it works on."""
+        ...
+
+    def take_window(self, samples: Any, bad: Any, to: Any, /) -> int | None:
+        """Copy samples as `bci.decoder.intake.Intake` does.
+
+        Return how many of `bad` are set, -1 where a sample is not finite, None of arrays that are not contiguous
+        float32, bool and float32 of one size.
+        """
+        ...
+
+    def picture(self, image: Any, planes: Any, to: Any, low: float, gain: float, /) -> bool | None:
+        """Quantise an image as `bci.decoder.quantiser.Quantiser` does; `planes` is room of as many bytes.
+
+        Return whether every level is finite, None of arrays that are not contiguous (3, height, width) float32, as many
+        uint8, and (height, width, 3) uint8.
+        """
         ...
 
 

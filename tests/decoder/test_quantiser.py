@@ -1,5 +1,6 @@
 """A generator's numbers become bytes by one stated rule."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +10,16 @@ from hypothesis import strategies as st
 
 from bci.decoder.quantiser import Quantiser
 from bci.decoder.spec import ImageSpec
+from bci.memory import hot
+
+
+@pytest.fixture(scope="module", params=["python", "compiled"], autouse=True)
+def library(request: pytest.FixtureRequest) -> Iterator[hot.Compiled | None]:
+    """Give what quantises: NumPy, then compiled code."""
+    found = request.getfixturevalue("compiled_library") if request.param == "compiled" else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hot, "find_compiled", lambda: (found, "planted"))
+        yield found
 
 
 def quantise(values: object, low: float = -1.0, high: float = 1.0) -> list[int] | None:
@@ -59,6 +70,26 @@ def test_planes_become_red_green_and_blue_and_rows_stay_rows() -> None:
 @given(st.lists(st.floats(0, 255, width=32), min_size=1, max_size=20))
 def test_rounding_equals_exact_arithmetic_where_the_scale_is_one(values: list[float]) -> None:
     assert quantise(values, low=0, high=255) == [round(Fraction(v)) for v in values]
+
+
+def test_both_ways_give_the_same_bytes_of_any_image(compiled_library: hot.Compiled) -> None:
+    random = np.random.default_rng(0)
+    for low, high, spread in ((-1.0, 1.0, 1.5), (0.0, 1.0, 0.3), (-2.5, 3.1, 40.0)):
+        ways = [Quantiser(ImageSpec(height=9, width=7, low=low, high=high)) for _ in range(2)]
+        ways[0]._picture, ways[1]._picture = None, compiled_library.picture
+        for _ in range(20):
+            image = (spread * random.standard_normal((3, 9, 7))).astype(np.float32)
+            image.flat[:60] = low + (np.arange(60) * 4 + 0.5) * (high - low) / 255  # halves, or next to them
+            # What is not plain, such as a view with strides or double precision, is left to NumPy.
+            for one in (image, np.asfortranarray(image), np.repeat(image, 2, axis=2)[:, :, ::2]):
+                first, second = (way(one) for way in ways)
+                assert first is not None
+                assert second is not None
+                assert first.tobytes() == second.tobytes()
+    assert (
+        compiled_library.picture(image, np.empty(189, np.uint8), np.empty((7, 9, 3), np.uint8), low, 1.0)
+        is None
+    )
 
 
 def test_each_picture_owns_its_pixels() -> None:
