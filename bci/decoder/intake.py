@@ -1,4 +1,4 @@
-"""An Intake is where a decoder takes windows in: it copies one for the graphs, and says why one may not be decoded."""
+"""A WindowIntake copies a window for the graphs, and says why one may not be decoded."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,8 +7,8 @@ from bci.memory.hot import compiled
 from bci.signal.types import SETTLING, Window
 
 
-class Intake:
-    """An Intake holds the one window that the graphs are given; its memory is theirs from window to window.
+class WindowIntake:
+    """A WindowIntake holds the one window that the graphs are given; its memory is theirs from window to window.
 
     Parameters
     ----------

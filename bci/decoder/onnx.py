@@ -16,7 +16,7 @@ from bci.decoder.adaptation import OnlineAdaptation
 from bci.decoder.bundle import Bundle
 from bci.decoder.confidence import in_range, lower
 from bci.decoder.cuda import CardSettings
-from bci.decoder.intake import Intake
+from bci.decoder.intake import WindowIntake
 from bci.decoder.parity import require_parity
 from bci.decoder.precision import require_precision
 from bci.decoder.providers import CpuRunner, Provider, Tensors, machine, open_runner
@@ -112,7 +112,7 @@ class OnnxDecoder:
         self.hop = bundle.hop
         self._clock = clock
         self._shape = bundle.window_shape
-        self._intake = Intake(self._shape, bundle.spec.masked_limit)
+        self._intake = WindowIntake(self._shape, bundle.spec.masked_limit)
         self._quantise = Quantiser(bundle.spec.image)
         self._result = bundle.spec.result
         self._render = (

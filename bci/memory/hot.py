@@ -71,7 +71,7 @@ class Compiled(Protocol):
         ...
 
     def take_window(self, samples: Any, bad: Any, to: Any, /) -> int | None:
-        """Copy samples as `bci.decoder.intake.Intake` does.
+        """Copy samples as `bci.decoder.intake.WindowIntake` does.
 
         Return how many of `bad` are set, -1 where a sample is not finite, None of arrays that are not contiguous
         float32, bool and float32 of one size.
