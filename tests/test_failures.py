@@ -242,7 +242,7 @@ SAID: dict[str, tuple[str, ...]] = {
     ),
     "The one exception is a display that hangs": PROVEN["display hanging"],
     "The operator is told at once": (
-        UNPLUGGED, "stimuli/test_preview.py::test_an_unplugged_amplifier_is_seen_in_the_preview_too",
+        UNPLUGGED, MUTE, "stimuli/test_preview.py::test_an_unplugged_amplifier_is_seen_in_the_preview_too",
         "cli/test_watch.py::test_an_unplugged_amplifier_is_the_first_thing_seen_and_its_last_picture_is_not",
     ),
     "What these lines mean": ("test_failures.py::test_every_line_of_the_code_has_its_row_on_the_page",),

@@ -184,6 +184,7 @@ def _record(
     output: Output,
 ) -> dict[str, Any]:
     """Present the cues to a participant, and record the stream."""
+    from bci.cli.alarm_lines import AlarmLines
     from bci.control.cueing import Cueing
     from bci.control.record_streams import record_streams
     from bci.io.lsl.markers import MarkerOutlet
@@ -215,11 +216,13 @@ def _record(
                 tones.play(state.tones if state else 3)
 
         def look(left: float) -> None:
-            progress.update(task, completed=config.seconds - left, description=f"{left:3.0f} s left")
+            wrong = "".join(f"{row}, " for row in alarms.rows)
+            progress.update(task, completed=config.seconds - left, description=f"{wrong}{left:3.0f} s left")
             if screen is not None and screen.closed() and left:
                 # As Ctrl-C in the terminal: the supervisor ends the recording in order, and it is said that it ended.
                 signal.raise_signal(signal.SIGINT)
 
+        alarms = AlarmLines(output)
         cueing = Cueing(config.cues(), clock, outlet, ready_s=config.blocks.ready_s, tell=tell, look=look)
         stream = config.stream
         return record_streams(
@@ -231,6 +234,7 @@ def _record(
             marker_uncertainty_limit_s=stream.marker_uncertainty_limit_s,
             latency_s=stream.latency_s,
             observe=cueing,
+            watch=alarms,
             clock=clock,
         )
 

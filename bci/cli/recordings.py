@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from bci.cli.given import find_given
-from bci.cli.output import Output, styled, use
+from bci.cli.output import Output, joined, styled, use
 from bci.cli.proposed import compare_proposals
 from bci.cli.run import SAFE, Json, Out
 from bci.control.nursery import open_nursery
@@ -55,17 +55,19 @@ def record(
     """
     output = use(json)
     open_nursery()
+    from bci.cli.alarm_lines import AlarmLines
     from bci.control.conclusion import EXIT_STATUS
     from bci.control.record_streams import record_streams
 
-    config = _record_file(streams)
+    config, alarms = _record_file(streams), AlarmLines(output)
     name = safe_name(name, "--name") if name is not None else config.name
     with output.status("looking for streams …") as status:
 
         def observe(counts: Mapping[str, int]) -> None:
             status.update(
+                *(joined(row, "\n") for row in alarms.rows),
                 f"{counts['received']} samples and {counts['markers']} markers received, "
-                f"{counts['safe']} samples safe, {counts['lost']} lost"
+                f"{counts['safe']} samples safe, {counts['lost']} lost",
             )
 
         summary = record_streams(
@@ -77,6 +79,7 @@ def record(
             buffer_s=config.buffer_s,
             on_disk_error="continue" if keep_going else config.on_disk_error,
             observe=observe,
+            watch=alarms,
         )
     output.say(
         f"{summary['samples']} samples and {summary['markers']} markers recorded and safe, "

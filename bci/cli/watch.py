@@ -20,13 +20,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bci.cli.output import Output, joined, styled
+from bci.cli.alarm_lines import AlarmLines, clock_face
+from bci.cli.output import Output, joined
 from bci.cli.planted_states import STATES, planted_states
 from bci.config.session import SessionConfig
 from bci.decoder.bundle import Bundle
 from bci.decoder.result import Result
 from bci.decoder.spec import AT_CHANCE
-from bci.memory.alarms import Alarm, lasted
+from bci.memory.alarms import lasted
 from bci.memory.trial_parts import Stage
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 
 #: A reconstruction older than this is said with its age, seconds.
 OLD_S = 1.5
-
-_URGENT, _NOTE, _GOOD = "bold white on red", "bold yellow", "green"
-
 
 #: What the operator must know of an experiment that does not run.
 _STAGES = {
@@ -63,7 +61,7 @@ class Watch:
         self._planted = planted_states(config)
         self._trials = count_trials(config)
         self._bundles = [Bundle.load(decoder.bundle) for decoder in config.decoders]
-        self._alarms: dict[str, tuple[Alarm, float]] = {}
+        self._alarms = AlarmLines(output)
         self._live = Live(Text("starting"), console=output.console, refresh_per_second=10)
 
     def __enter__(self) -> Self:
@@ -84,30 +82,12 @@ class Watch:
 
     def show(self, session: "SessionSnapshot") -> None:
         """Show a session at one moment."""
-        self._say_what_changed(session)
-        rows: list[RenderableType] = [
-            styled(_URGENT if alarm.urgent else _NOTE, alarm.line) for alarm in session.alarms
-        ]
-        rows.append(self._how_far(session))
+        self._alarms(session)
+        rows: list[RenderableType] = [*self._alarms.rows, self._how_far(session)]
         rows += (
             self._decoded(session) if self._bundles else [Text("nothing is decoded: this session collects")]
         )
         self._live.update(Group(*rows))
-
-    def _say_what_changed(self, session: "SessionSnapshot") -> None:
-        """Print a line for each alarm that began or ended, which stays."""
-        at = clock_face(session.elapsed)
-        now = {alarm.key: alarm for alarm in session.alarms}
-        for key, alarm in now.items():
-            if key not in self._alarms:
-                self._alarms[key] = alarm, session.at - alarm.age
-                style = "bold red" if alarm.urgent else _NOTE
-                self._output.say(f"{at}  ", styled(style, alarm.what), f" {alarm.do}")
-        for key in [key for key in self._alarms if key not in now]:
-            alarm, since = self._alarms.pop(key)
-            if f"failed {key.partition(' ')[2]}" in now:
-                continue
-            self._output.say(f"{at}  ", styled(_GOOD, f"{alarm.over}, after {lasted(session.at - since)}"))
 
     def _how_far(self, session: "SessionSnapshot") -> RenderableType:
         """Return the row that says how long it has run, and of an experiment which trial it is at."""
@@ -171,17 +151,6 @@ def describe_frame(newest: "ReconstructionSnapshot", result: Result, age: float,
         return f"neutral ({newest.reason}){ago}"
     sure = "none" if np.isnan(newest.confidence) else f"{newest.confidence:.2f}"
     return f"{result.describe(newest.latent)}, confidence {sure}{ago}"
-
-
-def clock_face(seconds: float) -> str:
-    """Return seconds as a clock shows them.
-
-    >>> clock_face(7.9), clock_face(75), clock_face(3725), clock_face(float("nan"))
-    ('0:07', '1:15', '1:02:05', '0:00')
-    """
-    whole = 0 if np.isnan(seconds) else int(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
 
 
 def count_trials(config: SessionConfig) -> int | None:

@@ -24,6 +24,7 @@ from bci.control.conclusion import judge
 from bci.control.environment import describe_environment
 from bci.control.line import Line, Post, kind_of
 from bci.control.plan import Facts, Rules, SessionOutcome
+from bci.control.snapshot import SessionSnapshot
 from bci.control.stream_words import uncertain_words
 from bci.control.supervisor import RIG_MARKS, Supervisor
 from bci.errors import ConfigError
@@ -58,6 +59,7 @@ def record_streams(
     marker_uncertainty_limit_s: float = MARKER_UNCERTAINTY_LIMIT_S,
     latency_s: float = 0.0,
     observe: Callable[[Mapping[str, int]], object] | None = None,
+    watch: Callable[[SessionSnapshot], object] | None = None,
     clock: Clock | None = None,
 ) -> dict[str, Any]:
     """Record streams into ``recording.xdf`` in a new folder, until told to stop.
@@ -86,6 +88,8 @@ def record_streams(
     observe : callable, optional
         Called about ten times a second with ``received``, ``safe`` and ``lost`` samples, and the ``markers`` received;
         True ends the recording.
+    watch : callable, optional
+        Called before it with how the recording stands, what is wrong included.
     clock : Clock, optional
         The session clock.
 
@@ -120,6 +124,8 @@ def record_streams(
     )
 
     def look(supervisor: Supervisor) -> object:
+        if watch is not None:
+            watch(supervisor.snapshot())
         return None if observe is None else observe(plan.counts(supervisor))
 
     return Supervisor(plan, out, look, clock).run()

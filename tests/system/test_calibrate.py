@@ -15,6 +15,7 @@ from sessions import bci, only_folder
 
 from bci.cli.calibrate import tools
 from bci.control import record_streams
+from bci.control.snapshot import SessionSnapshot
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from bci.io.files.xdf.verify import verify
@@ -130,27 +131,42 @@ def test_cues_are_shown_while_a_stream_is_recorded_and_escape_ends_it(
         return bool(surface and (pygame.surfarray.array3d(surface) == (200, 30, 60)).all(axis=2).any())
 
     def recorder(
-        streams: list[str], out: Path, *, observe: Callable[..., object], clock: Clock, **settings: Any
+        streams: list[str],
+        out: Path,
+        *,
+        observe: Callable[..., object],
+        watch: Callable[..., object],
+        clock: Clock,
+        **settings: Any,
     ) -> dict[str, Any]:
         asked.update(settings)
         began = clock.now()
         turns = itertools.count()
+        alarms: list[str] = []
+
+        def watched(session: SessionSnapshot) -> None:
+            watch(session)
+            alarms.extend(alarm.line for alarm in session.alarms)
 
         def turn(counts: Mapping[str, int]) -> object:
             """Send a tenth of a second, let the cues follow, and press Escape once one is seen."""
-            amplifier.push(np.zeros((16, 8), "f4"), began + next(turns) / 10 + times)
+            if "NO DATA yet" in alarms:  # the amplifier is silent until that has been said
+                amplifier.push(np.zeros((16, 8), "f4"), began + next(turns) / 10 + times)
             ended = observe(counts)
             assert seen() == (counts["received"] > 0)  # nothing is shown before there are samples
             if seen():
                 pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE, unicode=""))
             return ended
 
-        return record(streams, out, observe=turn, clock=clock, **settings)
+        return record(streams, out, observe=turn, watch=watched, clock=clock, **settings)
 
     monkeypatch.setattr(record_streams, "record_streams", recorder)
     with LslOutlet(Signal("amp", 160.0, (8,), labels, "uV"), "escaped-amp") as amplifier:
         done = call("calibrate", path, "--out", tmp_path / "out", "--recordings", tmp_path / "r", "--json")
     assert done.status == 3, done.words
+    words = " ".join(done.words.split())
+    assert "No data. The stream is still announced, and sends nothing." in words
+    assert "Look at the amplifier" in words
     assert (asked["marker_uncertainty_limit_s"], asked["latency_s"]) == (MARKER_UNCERTAINTY_LIMIT_S, 0.0)
     assert "ended before the last block" in done.result["reason"]
     assert verify(Path(done.result["recording"])).sound

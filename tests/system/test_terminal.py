@@ -188,8 +188,14 @@ def test_an_outlet_that_sends_nothing_is_no_success(tmp_path: Path) -> None:
         assert f"No data from {mute.source_id}: the stream was there and sent nothing" in words
         assert "Nothing was recorded" in words
         with bci("record", mute.source_id, "--seconds", 2, "--out", tmp_path / "kept") as terminal:
+            terminal.until(lambda text: "NO DATA yet" in text, "the silence, while it records")
+            assert "41" in terminal.screen.style_of("NO DATA yet").split(";"), "not on red"
             assert terminal.end() == 3
             words = " ".join(terminal.screen.text.split())
+        assert (
+            "No data. The stream is still announced, and sends nothing. What was received is recorded"
+            in words
+        )
         assert "sent nothing" in words
         assert "Nothing was recorded" in words
 
