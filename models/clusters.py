@@ -147,7 +147,7 @@ def open_cluster(named: str, jobs: int = 1) -> Iterator[Any]:
                 n_workers=None if jobs < 1 else jobs,
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # None takes a fixed port, and warns where another has it
             ) as local,
             Client(local) as client,
         ):
