@@ -35,7 +35,7 @@ PARTS = {
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 #: What an installation depends on: when one of them changes, it is made anew.
-SOURCES = ("pyproject.toml", "constraints.txt", "setup.py", "bci/_hot.c")
+SOURCES = ("pyproject.toml", "constraints.txt", "setup.py", "bci/_hot.c", "bci/_hot_decoder.c")
 #: Debian packages that some system tests need, and the program that shows that each is there.
 DEBIAN = {"chromium": "chromium", "chromium-driver": "chromedriver", "mosquitto": "mosquitto", "xvfb": "Xvfb"}
 

@@ -1,4 +1,4 @@
-"""Builds `bci/_hot.c` where there is a compiler; all else is in pyproject.toml. ``BCI_PURE=1`` leaves it out."""
+"""Builds `bci._hot` where there is a compiler; all else is in pyproject.toml. ``BCI_PURE=1`` leaves it out."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 
 HOT = Extension(
     "bci._hot",
-    ["bci/_hot.c"],
+    ["bci/_hot.c", "bci/_hot_decoder.c"],
     py_limited_api=True,
     extra_compile_args=["-std=gnu11", "-O3", "-ffp-contract=off"],
     libraries=["m", "pthread"],

@@ -106,7 +106,8 @@ def compiled_library(tmp_path_factory: pytest.TempPathFactory) -> hot.Compiled:
     library = tmp_path_factory.mktemp("hot") / "_hot.abi3.so"
     flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off", "-shared", "-fPIC"]
     links = ["-I", sysconfig.get_paths()["include"], "-o", str(library), "-lm", "-lpthread"]
-    subprocess.run([compiler, *flags, str(ROOT / "bci" / "_hot.c"), *links], check=True, timeout=60)
+    sources = sorted(map(str, (ROOT / "bci").glob("_hot*.c")))
+    subprocess.run([compiler, *flags, *sources, *links], check=True, timeout=60)
     spec = importlib.util.spec_from_file_location("_hot", library)
     assert spec is not None
     assert spec.loader is not None

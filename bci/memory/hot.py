@@ -1,4 +1,4 @@
-"""The compiled hot path, where this installation has one: what `bci/_hot.c` gives, and the record that it works on.
+"""The compiled hot path, where this installation has one: what `bci/_hot*.c` give, and the record that a hop works on.
 
 It is optional: an installation without a compiler has none, and Python does all. ``BCI_HOT=off`` in the environment
 leaves it alone. The Python code is the specification; the compiled code does its plain case, and nothing else.
