@@ -54,6 +54,9 @@ class ExpectedSignal(Section):
     """Picked from the recordings by label."""
     unit: str = "uV"
     """Unit of the values."""
+    any_amplitude: bool = False
+    """Whether to go on where channels move by a hundred times more or less than anything recorded of a brain does in
+    this unit, which is refused otherwise: the unit is most likely misstated."""
 
 
 class ArraySignal(ExpectedSignal):

@@ -10,6 +10,7 @@ from bci.signal.pipeline import Pipeline
 from bci.signal.quality.amplitude import implausible, moves
 from bci.signal.types import Signal
 from models.datasets.arrays import ArrayTrials
+from models.datasets.recordings import require_possible_amplitude
 from models.datasets.session_settings import ArraySettings
 from models.settings import ArraySignal
 
@@ -47,7 +48,7 @@ def signal_of_arrays(
     Raises
     ------
     RecordingError
-        If channels, pipeline or length do not fit the trials.
+        If channels, pipeline or length do not fit the trials, or no brain gives such values.
     """
     length, columns = trials.samples.shape[1:]
     if trials.features:
@@ -94,7 +95,9 @@ def signal_of_arrays(
             f"Hz{' after the pipeline' if pipeline.steps else ''}, came {length}. Correct [epoch] or [window], or the "
             "rate."
         )
-    words = implausible(_usual_movement(trials), output.unit)
+    movement = _usual_movement(trials)
+    require_possible_amplitude(settings.X, movement, stated.model_copy(update={"unit": output.unit}))
+    words = implausible(movement, output.unit)
     return signal, (words,) if words else ()
 
 

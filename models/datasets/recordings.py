@@ -7,14 +7,18 @@ from pathlib import Path
 from bci.decoder.bundle import Bundle
 from bci.errors import RecordingError
 from bci.io.files.pace import require_paced
-from bci.io.files.recording import Recording, open_recording
+from bci.io.files.recording import Recording, open_recording, usual_movement
+from bci.signal.labels import label_key
+from bci.signal.quality.amplitude import implausible, impossible, measurable
 from bci.signal.units import unit_key
-from models.settings import RecordedFile
+from models.settings import ExpectedSignal, RecordedFile
 
 Opened = tuple[Recording, str]
 
 
-def open_recordings(files: Sequence[RecordedFile], root: Path, unit: str) -> tuple[list[Opened], float]:
+def open_recordings(
+    files: Sequence[RecordedFile], root: Path, expected: ExpectedSignal
+) -> tuple[list[Opened], float]:
     """Open recordings; return each with its SHA-256, and their rate.
 
     Parameters
@@ -23,18 +27,23 @@ def open_recordings(files: Sequence[RecordedFile], root: Path, unit: str) -> tup
         Paths start at `root`.
     root : Path
         The data root.
-    unit : str
-        What they must be in.
+    expected : ExpectedSignal
+        Which channels will be read of them, and in what unit.
 
     Raises
     ------
     RecordingError
-        If one is missing, cannot be read, has no end, is of another unit or rate, or holds what another holds.
+        If one is missing, cannot be read, has no end, is of another unit or rate, moves by what no brain gives in that
+        unit, or holds what another holds.
     """
-    return require_alike([open_file(settings, root) for settings in files], [one.path for one in files], unit)
+    return require_alike(
+        [open_file(settings, root) for settings in files], [one.path for one in files], expected
+    )
 
 
-def require_alike(opened: list[Opened], names: Sequence[str], unit: str) -> tuple[list[Opened], float]:
+def require_alike(
+    opened: list[Opened], names: Sequence[str], expected: ExpectedSignal
+) -> tuple[list[Opened], float]:
     """Return recordings, by their names, and their rate, if they are of one unit and rate and no copies.
 
     Raises
@@ -43,7 +52,8 @@ def require_alike(opened: list[Opened], names: Sequence[str], unit: str) -> tupl
         As `open_recordings`.
     """
     for name, (recording, _) in zip(names, opened, strict=True):
-        _require_unit(name, recording, unit)
+        _require_unit(name, recording, expected.unit)
+        require_possible(name, recording, expected)
     rates = sorted({recording.signal.rate for recording, _ in opened})
     if len(rates) > 1:
         raise RecordingError(
@@ -121,6 +131,47 @@ def _require_unit(name: str, recording: Recording, unit: str) -> None:
         raise RecordingError(f"{name}: expected a recording with an end, came one without")
 
 
+def require_possible_amplitude(name: str, movement: float, expected: ExpectedSignal, kind: str = "") -> None:
+    """Refuse channels that move by a hundred times more or less than what is recorded of a brain.
+
+    Parameters
+    ----------
+    name : str
+        Of the recording, or the array.
+    movement : float
+        How far the median channel moves within a second; see `bci.signal.quality.amplitude.moves`.
+    expected : ExpectedSignal
+        Its unit is the one stated; with `any_amplitude` nothing is refused.
+    kind : str
+        What is measured, where it is known.
+
+    Raises
+    ------
+    RecordingError
+        Saying what came, what is plausible, and which unit would fit.
+    """
+    if not expected.any_amplitude and impossible(movement, expected.unit, kind):
+        raise RecordingError(
+            f"{name}: {implausible(movement, expected.unit, kind)}. If it is as it should be: [signal] any_amplitude = "
+            "true."
+        )
+
+
+def require_possible(name: str, recording: Recording, expected: ExpectedSignal) -> None:
+    """Refuse a recording whose channels move by what no brain gives; see `require_possible_amplitude`.
+
+    Raises
+    ------
+    RecordingError
+        As there.
+    """
+    if measurable(recording.signal):
+        wanted = {label_key(label) for label in expected.channels}
+        labels = recording.signal.channels
+        read = [place for place, label in enumerate(labels) if label_key(label) in wanted]
+        require_possible_amplitude(name, usual_movement(recording, read or None), expected)
+
+
 def _require_different(names: Sequence[str], opened: Sequence[Opened]) -> None:
     """Refuse a run that is a copy of another, whatever its name: folds would score what they were fitted to."""
     seen: dict[str, str] = {}
@@ -129,9 +180,10 @@ def _require_different(names: Sequence[str], opened: Sequence[Opened]) -> None:
         n = recording.n or 0
         for first in range(0, n, 1 << 16):
             samples.update(recording.read(first, min(first + (1 << 16), n)).tobytes())
-        other = seen.setdefault(samples.hexdigest(), name)
-        if other != name:
+        other = seen.get(samples.hexdigest())
+        if other is not None:
             raise RecordingError(
                 f"{name} holds the very samples of {other}: expected different recordings, came a copy. "
                 "Name each once."
             )
+        seen[samples.hexdigest()] = name

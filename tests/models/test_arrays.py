@@ -193,8 +193,12 @@ def test_arrays_that_do_not_fit_are_refused_with_both_sides(
     assert words in refused(settings(tmp_path, **changes))
 
 
-def test_a_unit_a_million_times_too_small_is_said(tmp_path: Path) -> None:
-    path = settings(tmp_path, X=planted()["X"] * 1e6)
+def test_a_unit_a_million_times_too_small_is_refused_and_said_where_it_is_meant(tmp_path: Path) -> None:
+    words = refused(settings(tmp_path, X=planted()["X"] * 1e6))
+    assert "where EEG, ECoG and LFP move by 1 to 20,000: a millionth of it would fit" in words
+    assert "[signal] any_amplitude = true" in words
+    meant = CLASSES.replace("[signal]", "[signal]\nany_amplitude = true")
+    path = settings(tmp_path, meant, X=planted()["X"] * 1e6)
     trials = cut_trials(*open_events(path, tmp_path))
     assert "a millionth of it would fit, so the unit is probably another" in trials.defects[0]
 

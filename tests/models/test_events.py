@@ -137,7 +137,7 @@ def test_a_marker_of_uncertain_time_is_left_out_of_training_and_counted(
     folder, _, _ = trained
     config = load_events(folder / "planted.toml")
     whole = cut_trials(config, folder)
-    ((recording, digest),), rate = open_recordings(config.recordings, folder, "uV")
+    ((recording, digest),), rate = open_recordings(config.recordings, folder, config.signal)
     assert isinstance(recording, FileRecording)
     place = [k for k, event in enumerate(recording.markers) if event.text in "123"][20]
     markers = [replace(e, uncertainty=0.02) if k == place else e for k, e in enumerate(recording.markers)]
@@ -363,7 +363,11 @@ def test_values_that_no_brain_gives_are_said_though_nothing_is_written(tmp_path:
     held = dict(np.load(tmp_path / "one.npz"))
     (name,) = (name for name, values in held.items() if values.shape == (LENGTH, 3))
     np.savez(tmp_path / "one.npz", **held | {name: 1e7 * held[name]})
-    done = call("train", settings(tmp_path), "--data", tmp_path, "--out", tmp_path / "bundle", "--json")
+    command = ("train", settings(tmp_path), "--data", tmp_path, "--out", tmp_path / "bundle", "--json")
+    given = call(*command)
+    assert (given.status, "a millionth of it would fit" in given.result["message"]) == (2, True)
+    settings(tmp_path, **{"[signal]": "[signal]\nany_amplitude = true"})
+    done = call(*command)
     assert done.status == 3, done.words
     assert any("one.npz: channels move by" in words for words in done.result["warnings"])
     assert "warning: one.npz: channels move by" in " ".join(done.words.split())

@@ -167,6 +167,21 @@ def test_a_recording_that_is_a_copy_of_another_is_found_by_its_samples(tmp_path:
         cut_windows(load_numbers(path), tmp_path)
 
 
+@pytest.mark.parametrize(("factor", "fits"), [(1e6, "a millionth of it"), (1e-6, "a million times as much")])
+def test_a_recording_in_another_unit_than_stated_is_refused_before_anything_is_fitted(
+    tmp_path: Path, factor: float, fits: str
+) -> None:
+    path = plant(tmp_path, 1.0)
+    data = np.load(tmp_path / "one.npz")["data"] * np.array([factor, factor, 1], np.float32)
+    np.savez(tmp_path / "one.npz", data=data)
+    with pytest.raises(
+        RecordingError, match=f"one\\.npz: channels move by .* uV in a second.*: {fits} would fit"
+    ):
+        cut_windows(load_numbers(path), tmp_path)
+    path.write_text(SETTINGS.replace("[signal]", "[signal]\nany_amplitude = true"))
+    assert len(cut_windows(load_numbers(path), tmp_path))
+
+
 def test_a_number_leads_a_generator_from_one_latent_to_another(tmp_path: Path) -> None:
     from bci.decoder.renderer import Artist
     from bci.io.shipped import SHIPPED

@@ -198,12 +198,17 @@ def test_sessions_of_another_montage_or_unit_are_refused(
     assert "expected a recording in uV, came mV" in refused(training, tmp_path, sessions='["b"]')
 
 
-def test_values_that_no_brain_gives_in_that_unit_are_said(
+def test_values_that_no_brain_gives_in_that_unit_are_refused_and_said_where_they_are_meant(
     training: Callable[..., Path], root: Path, tmp_path: Path
 ) -> None:
     collected_session(tmp_path / "a", root / "pets", 16, unit="V")
     path = training('["a"]')
     path.write_text(path.read_text().replace('unit = "uV"', 'unit = "V"'))
+    with pytest.raises(
+        RecordingError, match=r"a: channels move by .* V in a second, .* probably another, uV\."
+    ):
+        system_of_file(path).find_data(path, data_root=tmp_path)
+    path.write_text(path.read_text().replace("[signal]", "[signal]\nany_amplitude = true"))
     found = system_of_file(path).find_data(path, data_root=tmp_path)
     assert any("a: " in words and "V" in words for words in found.defects)
 

@@ -106,6 +106,25 @@ def refused(folder, root, old, new, error, said):
     assert not (folder / "other").exists()
 
 
+def test_states_that_cannot_be_trained_on_together_are_refused(root, tmp_path):
+    for old, new, words in (
+        ('path = "closed.npy"', 'path = "open.npy"', r"open\.npy holds the very samples of open\.npy"),
+        (
+            'unit = "uV"\n[signal]',
+            'unit = "mV"\n[signal]',
+            r"closed\.npy: expected a recording in uV, came mV",
+        ),
+        ('unit = "uV"', 'unit = "V"', r"open\.npy: expected a recording in uV, came V"),
+    ):
+        refused(tmp_path, root, old, new, RecordingError, words)
+    volts = TEXT.replace('"uV"', '"V"').replace("[signal]", '[signal]\nunit = "V"')
+    (tmp_path / "volts.toml").write_text(volts)
+    with pytest.raises(
+        RecordingError, match=r"a millionth of it would fit, so the unit is probably another, uV"
+    ):
+        train(tmp_path / "volts.toml", tmp_path / "other", root)
+
+
 def test_training_gives_a_bundle_that_reads_the_planted_state(trained):
     folder, report, _ = trained
     bundle = Bundle.load(folder / "bundle")

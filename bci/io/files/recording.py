@@ -180,6 +180,26 @@ def _open(
         raise RecordingError(f"{path} cannot be read: {error}") from error
 
 
+def usual_movement(recording: Recording, places: Sequence[int] | None = None) -> float:
+    """Return how far the median channel moves within a second of a recording with an end, in its unit.
+
+    Parameters
+    ----------
+    recording : Recording
+        Of rows of channels.
+    places : sequence of int, optional
+        Which channels; absent means all.
+
+    Returns
+    -------
+    float
+        NaN where no channel moves in any of the seconds that are looked at, or none holds a number.
+    """
+    read = slice(None) if places is None else list(places)
+    found = [moves(samples[:, read]) for samples in _seconds(recording)]
+    return float(np.nanmedian(found)) if np.isfinite(found).any() else np.nan
+
+
 def judged(recording: FileRecording) -> FileRecording:
     """Return a recording with a sentence among its defects where channels move by what no brain gives.
 
@@ -187,19 +207,18 @@ def judged(recording: FileRecording) -> FileRecording:
     """
     if not measurable(recording.signal):
         return recording
-    second = min(round(recording.signal.rate), recording.n)
-    # Not the start alone: amplifiers settle there.
-    at = np.linspace(0, recording.n - second, min(_LOOKED_AT, recording.n // second), dtype=np.int64)
-    found, numbers = [], False
-    for first in at:
-        samples = recording.read(int(first), int(first) + second)
-        found.append(moves(samples))
-        numbers = numbers or bool(np.isfinite(samples).any())
-    usual = float(np.nanmedian(found)) if np.isfinite(found).any() else np.nan
-    words = implausible(usual, recording.signal.unit, text_at(recording.header, "type"))
-    if not numbers:
+    words = implausible(usual_movement(recording), recording.signal.unit, text_at(recording.header, "type"))
+    if not any(np.isfinite(samples).any() for samples in _seconds(recording)):
         words = "the channels hold no number (NaN alone) in any of the seconds that were looked at"
     return replace(recording, defects=(*recording.defects, words)) if words else recording
+
+
+def _seconds(recording: Recording) -> Iterator[NDArray[np.float32]]:
+    """Yield some seconds of a recording. Not the start alone: amplifiers settle there."""
+    n = recording.n or 0
+    second = min(round(recording.signal.rate), n)
+    for first in np.linspace(0, n - second, min(_LOOKED_AT, n // second), dtype=np.int64):
+        yield recording.read(int(first), int(first) + second)
 
 
 def chunks(

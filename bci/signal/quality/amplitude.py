@@ -35,6 +35,8 @@ _FACTORS: Mapping[float, str] = MappingProxyType(
     }
 )
 _USUAL, _LEAST, _MOST = 70.0, 5.0, 5e3
+#: So many times outside its range no electrode gives what is recorded, however bad: the unit is misstated.
+IMPOSSIBLE = 100.0
 
 
 def moves(samples: Samples) -> float:
@@ -88,13 +90,11 @@ def implausible(movement: float, unit: str, kind: str = "") -> str:
     ('', '', '')
     >>> print(implausible(8e-5, "uV", "EEG"))
     channels move by 8e-05 uV in a second, where EEG moves by 1 to 5,000: a million times as much would fit, so the \
-unit is probably another. Correct it where it is stated, or look whether the electrodes are connected
+unit is probably another, V. Correct it where it is stated, or look whether the electrodes are connected
     """
     if unit not in MICROVOLTS or not math.isfinite(movement) or movement <= 0:
         return ""
-    of = _KINDS.get(kind.casefold(), "")
-    bounds = [RANGES[of]] if of else list(RANGES.values())
-    least, most = min(low for low, _ in bounds), max(high for _, high in bounds)
+    of, least, most = _range_of(kind)
     microvolts = movement * MICROVOLTS[unit]
     if least <= microvolts <= most:
         return ""
@@ -103,7 +103,11 @@ unit is probably another. Correct it where it is stated, or look whether the ele
     if fitting:
         best = min(fitting, key=lambda factor: abs(math.log(microvolts * factor / _USUAL)))
         size = f"a {_FACTORS[best]} times as much" if best > 1 else f"a {_FACTORS[best]} of it"
-        hint = f": {size} would fit, so the unit is probably another"
+        likely = [
+            name for name, factor in MICROVOLTS.items() if math.isclose(factor, MICROVOLTS[unit] * best)
+        ]
+        named = f", {likely[0]}" if likely else ""
+        hint = f": {size} would fit, so the unit is probably another{named}"
     scale = f"{least:g} to {most:,.0f}"
     what = f"{of} moves" if of else f"{', '.join(list(RANGES)[:-1])} and {list(RANGES)[-1]} move"
     return (
@@ -111,3 +115,29 @@ unit is probably another. Correct it where it is stated, or look whether the ele
         f"{'' if unit == 'uV' else ' uV'}{hint}. Correct it where it is stated, or look whether the electrodes are "
         "connected"
     )
+
+
+def impossible(movement: float, unit: str, kind: str = "") -> bool:
+    """Return whether channels move by what no electrode gives, `IMPOSSIBLE` times outside the plausible range.
+
+    Parameters
+    ----------
+    movement, unit, kind
+        As `implausible` takes them.
+
+    Examples
+    --------
+    >>> impossible(187.0, "uV"), impossible(8e-5, "uV", "EEG"), impossible(7e7, "uV"), impossible(0.2, "uV", "EEG")
+    (False, True, True, False)
+    """
+    if unit not in MICROVOLTS or not math.isfinite(movement) or movement <= 0:
+        return False
+    _, least, most = _range_of(kind)
+    return not least / IMPOSSIBLE < movement * MICROVOLTS[unit] < most * IMPOSSIBLE
+
+
+def _range_of(kind: str) -> tuple[str, float, float]:
+    """Return what is measured, empty where it is unknown, and the least and the most that is plausible, microvolts."""
+    of = _KINDS.get(kind.casefold(), "")
+    bounds = [RANGES[of]] if of else list(RANGES.values())
+    return of, min(low for low, _ in bounds), max(high for _, high in bounds)

@@ -21,6 +21,7 @@ from bci.decoder.card import write_card
 from bci.decoder.spec import CARD, BundleSpec, GraphSpec, NoveltySpec, Provenance, SignalSpec, WindowSpec
 from bci.io.files.pace import require_paced
 from bci.io.files.recording import Recording, open_recording
+from models.datasets.recordings import require_possible
 from models.metrics.blocks import CLAIM_LEVEL, Blocks, bootstrap, cut_blocks
 from models.metrics.probability import balanced_accuracy, brier
 from models.metrics.ranks import auc
@@ -98,7 +99,7 @@ def calibrate(
     ConfigError, BundleError
         If the recording's signal, the pipeline and the base do not fit each other.
     RecordingError
-        If it cannot be read, or has too few blocks of each state, or too few usable windows in them.
+        If it cannot be read, moves by what no brain gives, or has too few blocks of each state, or too few usable windows in them.
     """
     say = progress or (lambda done, text: None)
     say(0.0, "reading the recording")
@@ -107,6 +108,7 @@ def calibrate(
     warn(say, 0.0, recording.defects)
     plan = plan_of(config, base, recording.signal)
     recipe, signal = plan.recipe, plan.signal
+    require_possible(path.name, recording, recipe.signal)
     running = plan.pipeline.start(signal)
     say(0.05, "cutting windows")
     trials, block, dropped = cut_cued(config, plan, recording)

@@ -12,7 +12,7 @@ from bci.io.files.recording import Recording, chunks
 from bci.signal.pipeline import Pipeline
 from bci.signal.types import Signal, Window
 from bci.signal.windows import windows
-from models.datasets.recordings import open_file
+from models.datasets.recordings import open_file, require_alike
 from models.systems.alpha.settings import RecordingSettings, TrainingConfig
 
 #: Samples handed to the pipeline at once. The result does not depend on it, the speed does.
@@ -76,15 +76,11 @@ def expected_signal(config: TrainingConfig, recordings: list[StateRecording]) ->
     Raises
     ------
     RecordingError
-        If the recordings have not one rate, or not the unit that was configured.
+        If they cannot be trained on together; see `models.datasets.recordings.require_alike`.
     """
-    rates = {f"{r.recording.signal.rate:g} Hz": r.recording.signal.rate for r in recordings}
-    if len(rates) > 1:
-        raise RecordingError(
-            f"expected recordings of one rate, came {', '.join(sorted(rates))}. Train on those of one rate."
-        )
+    opened = [(one.recording, one.sha256) for one in recordings]
+    _, rate = require_alike(opened, [one.settings.path for one in recordings], config.signal)
     channels = config.signal.channels
-    (rate,) = rates.values()
     return Signal("EEG", rate, (len(channels),), channels, config.signal.unit)
 
 

@@ -237,16 +237,16 @@ def _opened(
 ) -> tuple[list[str], list[Opened], float]:
     """Open the recordings or the sessions: their paths, what they hold, and their rate."""
     if config.data is None:
-        opened, rate = open_recordings(config.recordings, root, config.signal.unit)
+        opened, rate = open_recordings(config.recordings, root, config.signal)
         return [settings.path for settings in config.recordings], opened, rate
     if config.data.bids is not None:
         names, found = open_bids(config.data.bids, root, config.signal.channels)
-        return names, *require_alike(found, names, config.signal.unit)
+        return names, *require_alike(found, names, config.signal)
     sessions = open_sessions(config.data, root)
     for one in sessions:
         left_out.update(one.left_out)
     names = [one.path for one in sessions]
-    opened, rate = require_alike([(one.recording, one.digest) for one in sessions], names, config.signal.unit)
+    opened, rate = require_alike([(one.recording, one.digest) for one in sessions], names, config.signal)
     return names, opened, rate
 
 

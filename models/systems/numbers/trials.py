@@ -251,12 +251,12 @@ def _windows_of_arrays(config: NumbersConfig, arrays: ArraySettings, root: Path)
 def _open(config: NumbersConfig, root: Path) -> tuple[list[str], list[Opened], float]:
     """Open the recordings or the sessions: their paths, what they hold, and their rate."""
     if config.data is None:
-        opened, rate = open_recordings(config.recordings, root, config.signal.unit)
+        opened, rate = open_recordings(config.recordings, root, config.signal)
         return [one.path for one in config.recordings], opened, rate
     sessions = open_sessions(config.data, root, needs_trials=False)
     names = [one.path for one in sessions]
     found = [(one.recording, one.digest) for one in sessions]
-    return names, *require_alike(found, names, config.signal.unit)
+    return names, *require_alike(found, names, config.signal)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -113,7 +113,7 @@ def cut_pictures(config: PicturesConfig, root: Path, latent: int) -> PictureTria
         return _pictures_of_arrays(config, config.data.arrays, root, latent)
     sessions = open_sessions(config.data, root)
     paths = [one.path for one in sessions]
-    opened, rate = require_alike([(one.recording, one.digest) for one in sessions], paths, config.signal.unit)
+    opened, rate = require_alike([(one.recording, one.digest) for one in sessions], paths, config.signal)
     known = latents_shown(config.data, root, latent, config.generator.name)
     pipeline = Pipeline.from_json([dict(step) for step in config.pipeline])
     picked = Pipeline((Pick(config.signal.channels), *pipeline.steps))

@@ -97,7 +97,7 @@ def cut_rhythm(config: RhythmConfig, root: Path) -> RhythmTrials:
     RecordingError
         If a recording is missing, cannot be read, is of another rate or unit, lacks a channel, or is too short.
     """
-    opened, rate = open_recordings(config.recordings, root, config.signal.unit)
+    opened, rate = open_recordings(config.recordings, root, config.signal)
     names = [one.path for one in config.recordings]
     truth = [_truth(one, name, config.target) for one, name in zip(opened, names, strict=True)]
     steps = Pipeline.from_json([dict(step) for step in config.pipeline]).steps
