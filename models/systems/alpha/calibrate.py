@@ -99,7 +99,8 @@ def calibrate(
     ConfigError, BundleError
         If the recording's signal, the pipeline and the base do not fit each other.
     RecordingError
-        If it cannot be read, moves by what no brain gives, or has too few blocks of each state, or too few usable windows in them.
+        If it cannot be read, moves by what no brain gives, or has too few blocks of each state, or too few usable
+        windows in them.
     """
     say = progress or (lambda done, text: None)
     say(0.0, "reading the recording")
