@@ -95,7 +95,10 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "samples were lost on the way": (
         f"{LSL}test_a_gap_inside_a_chunk_is_marked_at_its_sample_before_the_samples_are_there",
         f"{LOST}test_a_lost_packet_out_of_exact_stamps_is_counted_and_times_are_right_on_both_sides",
+        f"{LSL}test_pulled_windows_follow_each_other_and_none_spans_a_gap",
         "signal/test_chunking.py::test_a_start_at_any_sample_keeps_the_grid_and_the_settled_values",
+        "decoder/test_onnx_decoder.py::test_an_unsettled_window_is_invalid",
+        "stimuli/test_headless.py::test_the_screen_is_neutral_from_the_flip_after_a_rule_broke_to_the_next_good_frame",
     ),
     "samples come late in a burst": (f"{LOST}test_samples_that_come_late_in_a_burst_are_not_lost",),
     "the stream's time is wrong": (
@@ -103,9 +106,17 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "live/test_acquire.py::test_a_stream_of_another_clock_unit_or_rate_is_refused_or_said",
         "signal/test_stamping.py::test_another_clock_or_unit_is_named",
         "control/test_crew.py::test_a_program_that_no_restart_helps_is_given_up_at_once",
+        "control/test_supervisor.py::"
+        "test_a_program_given_up_latches_the_session_and_the_screen_is_ordered_to_hold",
     ),
-    "a sample has no stamp": ("live/test_acquire.py::test_a_stream_of_another_clock_unit_or_rate_is_refused_or_said",),
-    "samples carry the stamp": (f"{LSL}test_duplicates_and_clock_resets_are_marked_and_every_sample_is_kept",),
+    "a sample has no stamp": (
+        f"{LSL}test_a_stamp_that_is_no_number_behind_the_first_seconds_is_given_on_arrival",
+        "live/test_acquire.py::test_a_stream_of_another_clock_unit_or_rate_is_refused_or_said",
+    ),
+    "samples carry the stamp": (
+        f"{LSL}test_duplicates_and_clock_resets_are_marked_and_every_sample_is_kept",
+        "io/lsl/test_stamps.py::test_what_was_planted_is_found_at_the_exact_sample",
+    ),
     "the samples around a trial": (
         f"{DECODE}test_each_wanted_marker_becomes_an_epoch_or_a_counted_loss",
         "signal/test_epochs.py::test_every_marker_is_an_epoch_or_a_loss_with_its_reason",
@@ -113,7 +124,13 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "stimuli/test_preview.py::test_a_trial_without_a_picture_says_why",
     ),
     "the sender's clock was set": (f"{LSL}test_duplicates_and_clock_resets_are_marked_and_every_sample_is_kept",),
+    "this computer's time of day was set": (
+        f"{LSL}test_the_time_of_day_may_be_set_back_while_a_stream_is_received",
+        "test_house.py::test_what_waits_or_tells_time_is_given_a_clock",
+    ),
     "an electrode came off": (
+        "live/test_record.py::test_frames_come_back_exactly",
+        f"{HEADLESS}test_going_to_neutral_and_leaving_it_is_logged_once_each",
         "decoder/test_onnx_decoder.py::test_a_window_with_too_much_masked_is_invalid",
         "stimuli/test_presenter.py::test_an_invalid_frame_hides_the_valid_one_before_it",
     ),
@@ -127,11 +144,12 @@ PROVEN: dict[str, tuple[str, ...]] = {
         ALARMS, "live/test_amplitudes.py::test_volts_called_microvolts_are_said_once_and_when_they_are_mended",
     ),
     "a volume of a scanner is missing": (
-        "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_and_counted",
+        "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_said_and_counted",
         "live/test_scanner_in_trouble.py::test_a_fault_has_its_status_and_the_others_are_ok",
     ),
     "the participant's head moves beyond": (
         "live/test_decode.py::test_a_head_that_is_lost_is_told_marked_and_counted_and_so_is_its_return",
+        "live/test_heads.py::test_a_lost_head_is_said_once_marked_at_each_volume_and_its_return_is_said",
         "stimuli/test_presenter.py::test_a_frame_on_the_screen_leaves_it_when_it_grows_old",
         "control/test_conclusion.py::test_volumes_with_a_lost_head_are_said_at_the_end",
     ),
@@ -145,7 +163,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "control/test_conclusion.py::test_volumes_that_heard_no_physiology_are_said_at_the_end",
     ),
     "the record of how a volume came": (
-        "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_and_counted",
+        "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_said_and_counted",
         "io/volumes/test_joining.py::"
         "test_a_volume_whose_record_is_missing_for_half_a_tr_is_untold_and_the_next_are_joined",
     ),

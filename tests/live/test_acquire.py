@@ -141,7 +141,13 @@ def test_every_sample_is_written_counted_and_reported(make: Callable[..., Bench]
 )
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_stream_of_another_clock_unit_or_rate_is_refused_or_said(
-    make: Callable[..., Bench], strict: bool, rate: float, scale: float, since: float, words: str
+    make: Callable[..., Bench],
+    strict: bool,
+    rate: float,
+    scale: float,
+    since: float,
+    words: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     bench = make(strict=strict)
 
@@ -176,6 +182,7 @@ def test_a_stream_of_another_clock_unit_or_rate_is_refused_or_said(
         # What has no stamp is stamped on arrival: a file holds numbers alone.
         assert np.isfinite(bench.stream.samples.read(0, 10)["raw"]).all()
         assert (MarkKind.UNSTAMPED in found) == math.isnan(scale)
+        assert ("samples whose stamp is no number: stamped on arrival" in caplog.text) == math.isnan(scale)
 
 
 def test_what_has_arrived_when_the_order_to_stop_comes_is_still_written(make: Callable[..., Bench]) -> None:
@@ -237,7 +244,7 @@ def test_markers_are_taken_along(make: Callable[..., Bench]) -> None:
 
 
 def test_markers_whose_time_is_not_known_well_enough_are_marked_and_counted(
-    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("bci.io.lsl.markers.measured_offset", lambda inlet: ClockOffset(-2.0, 0.02))
     marker_id = f"markers-{uuid.uuid4().hex[:8]}"
@@ -263,6 +270,7 @@ def test_markers_whose_time_is_not_known_well_enough_are_marked_and_counted(
         (MarkKind.UNCERTAIN, 0.02, "±20.00 ms: far away"),
     ]
     assert bench.told["report"]["markers_uncertain"] == 1
+    assert "the time of a marker is not known well enough: ±20.00 ms: far away" in caplog.text
 
 
 def test_of_markers_alone_the_marks_go_into_a_ring_of_their_own(

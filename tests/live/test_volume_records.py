@@ -41,8 +41,8 @@ def placed(seq: int, status: VolumeStatus, index: int | None = None) -> PlacedVo
     return PlacedVolume(SERIES, seq, index, status, volume, 100.0 + index, 100.0 + 0.5 * seq)
 
 
-def test_volumes_that_are_not_ok_or_untold_are_marked_and_counted(
-    outlet: VolumeOutlet, segment_name: str, tmp_path: Path
+def test_volumes_that_are_not_ok_or_untold_are_marked_said_and_counted(
+    outlet: VolumeOutlet, segment_name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = LslClock()
     with ExitStack() as opened:
@@ -107,6 +107,10 @@ def test_volumes_that_are_not_ok_or_untold_are_marked_and_counted(
         "untold: place 4",
         "untold: place 5",
     }
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("volume ")]
+    assert sorted(said) == sorted(
+        f"volume {detail.split()[-1]}: {detail.partition(':')[0]}" for _, _, detail in found
+    )
     assert told["report"]["volumes"] == {
         "ok": 2, "late": 1, "duplicate": 1, "gap": 1, "partial": 0, "foreign": 0, "untold": 2,
     }  # fmt: skip

@@ -174,7 +174,9 @@ def test_a_source_that_comes_back_as_another_is_refused(
     assert line.receive(30) == list(range(30))
 
 
-def test_a_double_that_appears_is_marked_and_the_first_source_goes_on(line: Line) -> None:
+def test_a_double_that_appears_is_marked_and_the_first_source_goes_on(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
     first = line.sender()
     line.listen()
     first.push(0, 10)
@@ -186,6 +188,7 @@ def test_a_double_that_appears_is_marked_and_the_first_source_goes_on(line: Line
     assert line.receive(20) == list(range(20))
     assert (MarkKind.DOUBLE, 10, 0) in line.marks()
     assert line.source.marked[MarkKind.DOUBLE] == 1
+    assert "a second source with the same id" in caplog.text
 
 
 def test_two_sources_with_one_id_are_refused_at_the_start(line: Line) -> None:
@@ -295,3 +298,4 @@ def test_the_program_ends_with_a_clear_word_when_its_source_comes_back_rerated(
     assert "1000 Hz were expected, 250 Hz came" in acquire.child.failure
     assert marks(line.stream)[-1] == (MarkKind.REFUSED, 10, 0)
     assert acquire.child.facts["samples"] == 10
+    assert "the source that came back is refused" in (tmp_path / "log.txt").read_text()

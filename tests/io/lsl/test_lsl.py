@@ -1,6 +1,7 @@
 """An LslSource writes every sample once and marks what is not right, over a real network on this machine."""
 
 import doctest
+import itertools
 import threading
 import time
 import uuid
@@ -266,7 +267,7 @@ def test_more_than_the_ring_takes_at_once_arrives_in_pieces(
 
 
 def test_a_gap_inside_a_chunk_is_marked_at_its_sample_before_the_samples_are_there(
-    outlet: LslOutlet, source_id: str, stream: Stream, clock: ManualClock
+    outlet: LslOutlet, source_id: str, stream: Stream, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     counts = np.concatenate([np.arange(37), np.arange(42, 80)])
     ring, known = stream.samples, []
@@ -287,6 +288,7 @@ def test_a_gap_inside_a_chunk_is_marked_at_its_sample_before_the_samples_are_the
         (gap,) = records[records["kind"] == MarkKind.GAP]
         assert gap["value"] == pytest.approx(5e-3)
         assert gap["time"] == START + 42 / 1000
+        assert f"stream {source_id}, before sample 37: 5 samples missing (0.005 s)" in caplog.text
 
 
 def stamped_by(
@@ -338,8 +340,39 @@ def test_a_stream_of_another_rate_is_refused_within_three_seconds_of_its_first_s
     assert marks(stream)[-1][0] is MarkKind.REFUSED
 
 
+def test_the_time_of_day_may_be_set_back_while_a_stream_is_received(
+    source_id: str, stream: Stream, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count()
+    now = time.time
+    # By an hour between any two looks at it.
+    monkeypatch.setattr(time, "time", lambda: now() - 3600 * next(looks))
+    with LslOutlet(SIGNAL, source_id) as outlet, LslSource(source_id, clock=clock, strict=True) as source:
+        began = clock.now()
+        stamped_by(source, outlet, stream, clock, slice(2500, 2512), 1.0, 1.0)
+        assert next(looks) > 1
+        assert (source.lost, marks(stream)) == (12, [(MarkKind.GAP, 2500, 12)])
+        assert stream.samples.view(3000, 3001)["times"][0] == pytest.approx(began + 3.012, abs=2e-3)
+
+
+def test_a_stamp_that_is_no_number_behind_the_first_seconds_is_given_on_arrival(
+    source_id: str, stream: Stream, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        LslOutlet(SIGNAL, source_id) as outlet,
+        LslSource(source_id, clock=clock, strict=True) as source,
+    ):
+        stamped_by(source, outlet, stream, clock, slice(0), 1.0, 1.0)
+        # Not by a push of ours, which refuses a stamp that is no number.
+        outlet._outlet.push_chunk(planted(np.arange(4000, 4002)), [clock.now(), np.nan])
+        pull_until(source, stream, lambda: source.marked[MarkKind.UNSTAMPED] > 0)
+        assert (MarkKind.UNSTAMPED, 4001, 1) in marks(stream)
+        assert not source.mistimed
+    assert "1 samples whose stamp is no number: stamped on arrival" in caplog.text
+
+
 def test_duplicates_and_clock_resets_are_marked_and_every_sample_is_kept(
-    outlet: LslOutlet, source_id: str, stream: Stream, clock: ManualClock
+    outlet: LslOutlet, source_id: str, stream: Stream, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     times = START + np.arange(40) / 1000
     times[11:13] = times[10]
@@ -352,6 +385,8 @@ def test_duplicates_and_clock_resets_are_marked_and_every_sample_is_kept(
         assert (MarkKind.CLOCK_RESET, 25, 0) in found
         assert sum(count for kind, _, count in found if kind is MarkKind.DUPLICATE) == 2
         assert source.duplicates == 2
+    assert "2 samples with the stamp of the one before" in caplog.text
+    assert "the sender's clock was set by -999.999 s" in caplog.text
 
 
 def test_a_lost_packet_out_of_plain_stamps_is_marked_at_its_sample_before_the_samples_are_there(

@@ -89,7 +89,7 @@ def test_markers_are_written_into_the_ring(source_id: str, clock: ManualClock, r
 
 
 def test_a_text_longer_than_its_record_is_cut_between_characters_and_counted(
-    source_id: str, clock: ManualClock, ring: Ring
+    source_id: str, clock: ManualClock, ring: Ring, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = "µ" * LONGEST_TEXT
     with MarkerOutlet("events", source_id) as outlet, MarkerSource(source_id, clock) as source:
@@ -101,6 +101,10 @@ def test_a_text_longer_than_its_record_is_cut_between_characters_and_counted(
     assert record["text"].decode() == "µ" * (LONGEST_TEXT // 2)
     assert record["length"] == 2 * LONGEST_TEXT
     assert source.cut == 1
+    assert (
+        f"marker stream {source_id}: a text of {2 * LONGEST_TEXT} bytes is cut to {LONGEST_TEXT}: µµ"
+        in caplog.text
+    )
 
 
 def test_what_a_sender_pushed_just_before_it_went_away_is_not_lost(

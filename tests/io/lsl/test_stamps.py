@@ -77,7 +77,9 @@ def test_the_example_in_the_documentation_holds() -> None:
 
 def test_what_was_planted_is_found_at_the_exact_sample() -> None:
     raw, expected = planted()
-    _, found = feed(Stamps(100.0), raw, [len(raw)])
+    times, found = feed(Stamps(100.0), raw, [len(raw)])
+    # Samples with the stamp of the one before have times of their own, worked out from the others.
+    assert np.diff(times[590:620]) == pytest.approx(0.01, abs=1e-3)
     assert [(kind, index) for kind, index, _ in found] == [(kind, index) for kind, index, _ in expected]
     # How many are missing is judged from jittered stamps: one sample either way.
     assert [count for *_, count in found] == pytest.approx([count for *_, count in expected], abs=1)
