@@ -1,8 +1,8 @@
 """The publish program: offers every reconstruction to other tools as a Lab Streaming Layer stream.
 
 It reads the frame ring beside the display and is never waited for. One sample a reconstruction, double precision,
-irregular rate; the channels are the latent (or the values of a result that is no picture), then confidence and
-provenance. Pixels go out on a second stream when the session asks for them.
+irregular rate; the channels are the latent (or the values of a result that is no picture), then confidence,
+provenance, and of how many trials' mean it was read. Pixels go out on a second stream when the session asks for them.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from bci.memory.program import Program
 from bci.signal.types import STAGES, Signal
 
 #: Channels behind the latent.
-FACTS = ("confidence", "valid", "frame", "first", "last_sample", "skipped", *STAGES[:5])
+FACTS = ("confidence", "valid", "frame", "first", "last_sample", "skipped", *STAGES[:5], "repeats")
 
 
 def main(program: Program) -> None:
@@ -62,7 +62,7 @@ def main(program: Program) -> None:
                 info["skipped"],
             ]
             row[0, :d] = place["latent"][0]
-            row[0, d:] = [*facts, *info["stamps"][:5]]
+            row[0, d:] = [*facts, *info["stamps"][:5], info["repeats"]]
             when = np.array([info["stamps"][0]])
             latents.push(row, when)
             if pixels is not None:

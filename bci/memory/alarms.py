@@ -293,6 +293,9 @@ def _due(due_ms: int, now: float) -> str:
     if due_ms < 0:
         return "due a TR after the scanner begins"
     left = due_ms / 1e3 - now
+    # Nearer than that it would be due in, or have been due, 0.0 s.
+    if abs(left) < 0.05:
+        return "due now"
     return f"due in {lasted(left)}" if left > 0 else f"was due {lasted(-left)} ago"
 
 

@@ -37,6 +37,7 @@ def frame(i: int) -> Reconstruction:
             "decoded": 100.3 + i,
             "published": 100.4 + i,
         },
+        repeats=1 + i % 3,
     )
 
 
@@ -83,6 +84,7 @@ def test_every_frame_is_published_with_its_provenance_and_its_pixels(
         made = frame(i)
         expected = [*made.latent, made.confidence, made.valid, i, made.first, made.last_sample, made.skipped]
         assert np.array_equal(row[: len(expected)], np.array(expected, float), equal_nan=True)
-        assert row[len(expected) :] == pytest.approx(list(made.stamps.values()))
+        assert row[len(expected) : -1] == pytest.approx(list(made.stamps.values()))
+        assert row[-1] == made.repeats
         assert stamp == pytest.approx(100.0 + i)
         assert np.array_equal(np.array(picture).reshape(2, 3, 3), made.image)

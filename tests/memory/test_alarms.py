@@ -108,6 +108,8 @@ def test_a_source_that_is_gone_is_told_from_one_that_is_silent(board: Board) -> 
         ("acquire", {"slices_stated_ms": 450}, "slice times of the first volume differ: 450 ms", False),
         ("acquire", {"first_due_ms": 101_300}, "first volume due in 1.3 s", False),
         ("acquire", {"first_due_ms": 99_400}, "first volume was due 0.6 s ago", False),
+        ("acquire", {"first_due_ms": 99_960}, "first volume due now", False),
+        ("acquire", {"first_due_ms": 100_040}, "first volume due now", False),
         ("acquire", {"first_due_ms": -1}, "first volume due a TR after the scanner begins", False),
         ("acquire", {"doubles": 1}, "SECOND SOURCE", True),
         ("acquire", {"uncertain": 1}, "MARKERS UNCERTAIN: 1", False),
