@@ -1,8 +1,8 @@
 """A session whose decoder gives classes, scored: what was read of each trial beside the class of what was shown.
 
 The class of a trial is that of its marker, as the bundle's training file told classes; of a bundle that does not say,
-the folder of the picture. Chance is what exchanging the classes of whole pictures gives, since trials of one picture
-are not independent.
+the folder of the picture. Where no experiment ran, the markers of a recording or of another program are the trials.
+Chance is what exchanging the classes of whole pictures gives, since trials of one picture are not independent.
 """
 
 from collections import Counter
@@ -25,6 +25,7 @@ from bci.session.trials import RecordedTrial
 from models.metrics.ranks import class_area
 from models.reports.figures import number, p_value, share
 from models.reports.writing import write_report
+from models.sessions.marked import learned_recording, marked_trials
 from models.sessions.page import latency_section, live_section
 from models.sessions.readings import count_left_out
 from models.systems.registry import system_of_bundle
@@ -76,7 +77,7 @@ def class_readings(session: RecordedSession, bundle: Bundle) -> ClassReadings:
         raise RecordingError(
             f"bundle {bundle.name!r} gives {result}, which is no class. Name another session."
         )
-    trials = session.trials(session.driver)
+    trials = session.trials(session.driver) or marked_trials(session)
     left_out = Counter(count_left_out(trials))
     label_of = _classes_of(session, bundle)
     rows: list[tuple[NDArray[Any], int, str]] = []
@@ -123,7 +124,12 @@ def _classes_of(session: RecordedSession, bundle: Bundle) -> Callable[[RecordedT
         return lambda trial: trial.name.rpartition("/")[0]
     tell, events = class_of, session.ran(session.driver).events
     named = MarkerNames(events).trained_as if events else str
-    return lambda trial: tell(bundle, named(f"stimulus {trial.stimulus} {trial.name}"))
+
+    def class_of_trial(trial: RecordedTrial) -> str:
+        marked = trial.number < 0 and trial.stimulus < 0
+        return tell(bundle, named(trial.name if marked else f"stimulus {trial.stimulus} {trial.name}"))
+
+    return class_of_trial
 
 
 def score_classes(readings: ClassReadings, seed: int = 0, permutations: int = 1000) -> dict[str, Any]:
@@ -207,7 +213,8 @@ def evaluate_classes(
     -------
     dict
         What `score_classes` returns; ``session``, ``bundle``, ``hash``, ``simulated``, ``reproduced``, ``offline``
-        (the bundle's own area under the curve), ``latency``, ``page``.
+        (the bundle's own area under the curve), ``latency``, ``page``; ``learned``, the recording that was played if
+        the bundle was trained on it, else empty.
 
     Raises
     ------
@@ -227,11 +234,16 @@ def evaluate_classes(
             "bundle": bundle.name,
             "hash": bundle.hash,
             "simulated": session.simulated,
+            "learned": learned_recording(session, bundle),
             "reproduced": dict(reproduced) if reproduced is not None else None,
             "offline": bundle.spec.scores.get("auc"),
             "latency": latency_table(folder),
         }
     )
+    if report["learned"]:
+        report["headline"] += (
+            f" The decoder was trained on this recording, {report['learned']}: of others this says nothing."
+        )
     parts = [
         header("Report on a session", folder.name, f"Decoder {bundle.name}, hash {bundle.hash}"),
         _verdict(report),

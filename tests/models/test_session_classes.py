@@ -11,8 +11,11 @@ from bci.decoder.result import ClassesResult
 from bci.decoder.spec import EpochSpec
 from bci.errors import RecordingError
 from bci.io.shipped import SHIPPED
+from bci.session.frames import Decoding, LostEpoch, RecordedFrame
 from bci.session.ran import RanDecoder
+from bci.signal.types import Event
 from models.sessions.classes import ClassReadings, class_readings, knows_classes, score_classes
+from models.sessions.marked import learned_recording
 
 
 def readings(right: float, trials: int = 200, pictures: int = 20, seed: int = 0) -> ClassReadings:
@@ -86,6 +89,27 @@ class _Session:
         return self._trials
 
 
+class _Replayed(_Session):
+    """A session that played a recording: what was read of its markers, in order."""
+
+    uncertain: tuple[float, ...] = ()
+
+    def __init__(self, read: list[tuple[str, float]], lost: list[str], played: str) -> None:
+        super().__init__([])
+        self.config = {"source": {"kind": "replay", "file": played}}
+        frames = [
+            RecordedFrame(
+                k, 0, True, "", 0.9, np.array([p, 1 - p], np.float32), "", "", Event(float(k), text)
+            )
+            for k, (text, p) in enumerate(read)
+        ]
+        gaps = [LostEpoch(Event(100.0 + k, text), "gap") for k, text in enumerate(lost)]
+        self._decoding = Decoding(frames, {}, lost=gaps)
+
+    def decoding(self, decoder: None) -> Decoding:
+        return self._decoding
+
+
 def _trial(name: str, kind: str = "stimulus") -> object:
     from bci.session.trials import RecordedTrial
 
@@ -139,3 +163,21 @@ def test_flashes_of_an_oddball_are_of_the_classes_of_a_decoder_that_was_trained_
     assert found.left_out == {"no picture": 3}
     # By its own names it knows none of them.
     assert not knows_classes(_Session(trials), p300)  # type: ignore[arg-type]
+
+
+def test_markers_of_a_recording_are_trials_where_no_experiment_ran() -> None:
+    p300 = Bundle.load(SHIPPED["bundles"] / "p300")
+    read = [("2", 0.9), ("1", 0.2), ("1", 0.6), ("2", 0.8), ("7", 0.5)]
+    session = _Replayed(read, ["2", "1", "1"], "elsewhere/subject_01_session_01.npz")
+    found = class_readings(session, p300)  # type: ignore[arg-type]
+    assert [p300.spec.result.labels_in_order[place] for place in found.classes] == [
+        "target",
+        "other",
+        "other",
+        "target",
+    ]
+    np.testing.assert_allclose(found.probabilities[:, 0], [0.9, 0.2, 0.6, 0.8], atol=1e-6)
+    assert found.left_out == {"no epoch": 3, "of no class": 1}
+    # What a decoder has learned from is no test of it, and the report says so.
+    assert learned_recording(session, p300) == "subject_01_session_01.npz"  # type: ignore[arg-type]
+    assert learned_recording(_Replayed(read, [], "other.npz"), p300) == ""  # type: ignore[arg-type]
