@@ -79,14 +79,19 @@ def bundle_without(
 ) -> tuple[ClassReadout, Bundle]:
     """Fit a readout on the trials beside a fold, and write it as a bundle into a folder that is not there yet."""
     readout = fit(trials, fold.fit, settle(config.readout, trials, fold.fit).readout)
-    novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold))
+    novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold, trials.run))
     return readout, save_bundle(folder, *bundle_of(config, trials, readout, novelty, {}, drawing))
 
 
-def inner_folds(fold: Fold, n: int = 5) -> list[Fold]:
-    """Return folds within the trials that a fold is fitted on, by their places there."""
-    rows = np.arange(len(fold.fit))
-    return [Fold(np.setdiff1d(rows, part), part) for part in np.array_split(rows, n)]
+def inner_folds(fold: Fold, run: np.ndarray[Any, Any], n: int = 5) -> list[Fold]:
+    """Return folds within the trials that a fold is fitted on, by their places there; of several runs, whole ones.
+
+    So `bci train` draws limits where `folds = "recordings"`: between runs more changes than within one.
+    """
+    rows, own = np.arange(len(fold.fit)), run[fold.fit]
+    runs = np.unique(own)
+    parts = [rows[own == one] for one in runs] if len(runs) > 1 else np.array_split(rows, n)
+    return [Fold(np.setdiff1d(rows, part), part) for part in parts]
 
 
 def scored_live(

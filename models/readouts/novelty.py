@@ -13,6 +13,12 @@ Both have a lower limit too: a dead amplifier lies very near the mean of trainin
 come from runs that were held out, each but for the run that would widen it most. The ratio T/Q has limits too, and a
 gain leaves it as it is: noise that is as large as a trial has not its shape. The novelty is the largest share of a
 limit: :math:`T/T_{high}`, :math:`T_{low}/T` and so on.
+
+Few trials have no half a per cent, and the largest of fifteen says little of the sixteenth. Where held-out trials, those
+that share samples counted once, are fewer than two hundred, a limit reaches at least as far as the interval of a trial
+still to come, of the statistics' cube roots, which are nearly normal (Wilson and Hilferty 1931; of ratios, Paulson 1942):
+
+.. math:: m \pm t_{n-1} \, s \sqrt{1 + 1/n}
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
+from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
 Array = NDArray[np.floating[Any]]
@@ -61,9 +68,17 @@ class Limits:
     high: Floats
 
     @classmethod
-    def of(cls, held_out: Floats, margins: Sequence[float] = (MARGIN,)) -> "Limits":
-        """Draw them around the statistics of held-out trials, (n, s), by one factor, or one for each statistic."""
+    def of(
+        cls, held_out: Floats, margins: Sequence[float] = (MARGIN,), *, independent: float | None = None
+    ) -> "Limits":
+        """Draw them around the statistics of held-out trials, (n, s), by one factor, or one for each statistic.
+
+        So many trials are `independent`, by default enough to draw them around quantiles alone.
+        """
         low, high = np.quantile(held_out, [_TAIL, 1 - _TAIL], axis=0)
+        if independent is not None and independent < 1 / _TAIL:
+            least, most = _to_come(held_out, max(independent, 2.0))
+            low, high = np.minimum(low, least), np.maximum(high, most)
         margin = np.asarray(margins)
         return cls(np.where(low > FLOOR, low / margin, 0.0), np.maximum(high * margin, FLOOR))
 
@@ -100,7 +115,12 @@ class Novelty:
 
     @classmethod
     def fit(
-        cls, standard: Array, folds: Iterable[tuple[Mask, Mask]], *, hold_fitted: bool = False
+        cls,
+        standard: Array,
+        folds: Iterable[tuple[Mask, Mask]],
+        *,
+        hold_fitted: bool = False,
+        overlap: float = 1.0,
     ) -> "Novelty":
         """Fit to training trials, and draw the limits from those that were held out of the fit.
 
@@ -114,15 +134,18 @@ class Novelty:
             Whether the limits hold the training trials themselves too. Axes leave less beside the trials that they were
             fitted to, so that T/Q may be larger than of any held-out trial: wanted where the training recording is
             played again, and it lets answers pass that are of the right shape and several times as strong.
+        overlap : float
+            How many trials there are for each that shares no sample with another.
         """
         x = np.asarray(standard, np.float64)
         parts = list(folds)
         fewest = min(int(np.count_nonzero(kept)) for kept, _ in parts)
         count = max(1, min(_MOST_AXES, fewest // _TRIALS_PER_AXIS, x.shape[1]))
         held_out = [_statistics(x[out], *_axes(x[kept], count)) for kept, out in parts]
-        axes, limits = _axes(x, count), _all_but_the_widest(held_out)
+        axes, limits = _axes(x, count), _all_but_the_widest(held_out, overlap)
         if hold_fitted:
-            limits = limits.united(_all_but_the_widest([_statistics(x[out], *axes) for _, out in parts]))
+            fitted = [_statistics(x[out], *axes) for _, out in parts]
+            limits = limits.united(_all_but_the_widest(fitted, overlap))
         return cls(*axes, limits)
 
     def __call__(self, standard: Array) -> Floats:
@@ -147,19 +170,28 @@ class Novelty:
         return replace(self, limits=limits)
 
 
-def _all_but_the_widest(runs: Sequence[Floats]) -> Limits:
+def _all_but_the_widest(runs: Sequence[Floats], overlap: float) -> Limits:
     """Draw each limit around the statistics of all held-out runs but the one that widens it most; of few, of all.
 
     An electrode that came loose in one run would else make room for whatever is as odd as that run.
     """
-    margins = _MARGINS[: runs[0].shape[1]]
+
+    def around(some: Sequence[Floats]) -> Limits:
+        held_out = np.concatenate(some)
+        return Limits.of(held_out, _MARGINS[: held_out.shape[1]], independent=len(held_out) / overlap)
+
     if len(runs) < _SPARED_OF:
-        return Limits.of(np.concatenate(runs), margins)
-    without = [
-        Limits.of(np.concatenate([run for k, run in enumerate(runs) if k != spared]), margins)
-        for spared in range(len(runs))
-    ]
+        return around(runs)
+    without = [around([*runs[:spared], *runs[spared + 1 :]]) for spared in range(len(runs))]
     return Limits(np.max([one.low for one in without], axis=0), np.min([one.high for one in without], axis=0))
+
+
+def _to_come(statistics: Floats, independent: float) -> tuple[Floats, Floats]:
+    """Return between which values, (s,) each, a trial still to come lies, by statistics (n, s) of few trials."""
+    roots = np.cbrt(statistics)
+    mean, spread = roots.mean(0), roots.std(0, ddof=1)
+    reach = student.ppf(1 - _TAIL, independent - 1) * np.sqrt(1 + 1 / independent) * spread
+    return np.maximum(mean - reach, 0.0) ** 3, (mean + reach) ** 3
 
 
 def _axes(x: Floats, count: int) -> tuple[Floats, Floats, Floats]:

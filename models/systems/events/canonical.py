@@ -6,8 +6,9 @@ first canonical correlation (Lin et al. 2006) is
 .. math:: \rho = \sqrt{\lambda_{max}\big(Q^T X (X^T X + \epsilon I)^{-1} X^T Q\big)}
 
 with :math:`\epsilon` a millionth of the mean power of a channel, so that electrodes of which one is the sum of the
-others leave it defined. Nothing is trained. The power of each channel, on a logarithmic scale, stands beside the
-correlations: it counts for nothing, and tells an epoch that is unlike those of training.
+others leave it defined. Nothing is trained. The power of each channel, on a logarithmic scale, and the correlation of
+each two channels stand beside them: they count for nothing, and tell an epoch that is unlike those of training. By the
+power alone neighbours in another order pass for what they were.
 """
 
 from collections.abc import Sequence
@@ -64,9 +65,10 @@ class CanonicalCorrelation:
         return correlations
 
     def __call__(self, epochs: NDArray[np.floating[Any]]) -> Floats:
-        """Return features of epochs: (n, length, *shape) to (n, k + channels)."""
-        power = (_centred(epochs) ** 2).mean(axis=1)
-        return np.concatenate([self.correlations(epochs), np.log(np.maximum(power, _LEAST_POWER))], axis=1)
+        """Return features of epochs: (n, length, *shape) to (n, k + channels + pairs of channels)."""
+        rows = _centred(epochs)
+        power = np.log(np.maximum((rows**2).mean(axis=1), _LEAST_POWER))
+        return np.concatenate([self.correlations(epochs), power, _likeness(rows)], axis=1)
 
     def add(self, graph: GraphParts, shape: Sequence[int]) -> str:
         """Add the features of ``window`` (1, *shape) to a graph; return their name, (1, features) float32."""
@@ -112,6 +114,8 @@ class CanonicalCorrelation:
             parts.append(add("Sqrt", [add_largest_eigenvalue(graph, f"fit{place}")], f"correlation{place}"))
         add("Mul", ["energies", "per_sample"], "power")
         parts.append(add("Log", [add("Max", ["power", "least_channel_power"], "some_power")], "log_power"))
+        if channels > 1:
+            parts.append(_add_likeness(graph, channels))
         return add("Cast", [add("Concat", parts, "features64", axis=1)], "features", to=_FLOAT)
 
 
@@ -124,6 +128,27 @@ def _centred(epochs: NDArray[np.floating[Any]]) -> Floats:
     rows = np.asarray(epochs, np.float64).reshape(*epochs.shape[:2], -1)
     centred: Floats = rows - rows.mean(axis=1, keepdims=True)
     return centred
+
+
+def _likeness(rows: Floats) -> Floats:
+    """Return the correlation of each two channels of (n, length, channels): (n, pairs); 0 with one that is flat."""
+    products = np.swapaxes(rows, 1, 2) @ rows
+    roots = np.sqrt(np.maximum(np.diagonal(products, axis1=1, axis2=2), _LEAST_ENERGY))
+    first, second = np.triu_indices(rows.shape[2], 1)
+    likeness: Floats = (products / (roots[:, :, None] * roots[:, None, :]))[:, first, second]
+    return likeness
+
+
+def _add_likeness(graph: GraphParts, channels: int) -> str:
+    """Add `_likeness` of an epoch whose ``products`` and ``energies`` a graph holds; return its name, (1, pairs)."""
+    add = graph.node
+    first, second = np.triu_indices(channels, 1)
+    graph.constant("as_row", np.array([1, channels * channels]))
+    graph.constant("pairs", first * channels + second)
+    add("Sqrt", [add("Max", ["energies", "least_energy"], "some_energies")], "roots")
+    add("MatMul", [add("Transpose", ["roots"], "roots_turned", perm=[1, 0]), "roots"], "both_roots")
+    add("Reshape", [add("Div", ["products", "both_roots"], "likeness"), "as_row"], "likeness_row")
+    return add("Gather", ["likeness_row", "pairs"], "pairs_likeness", axis=1)
 
 
 def _ridged(rows: Floats) -> Floats:

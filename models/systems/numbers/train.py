@@ -157,7 +157,8 @@ def fit_novelty(readout: Standardising, trials: NumberTrials, folds: list[Fold])
         kept, out = np.zeros(len(trials), bool), np.zeros(len(trials), bool)
         kept[fold.fit], out[fold.score] = True, True
         masks.append((kept, out))
-    return Novelty.fit(readout.standardised(trials.windows), masks)
+    standard = readout.standardised(trials.windows)
+    return Novelty.fit(standard, masks, hold_fitted=True, overlap=trials.overlap)
 
 
 def bundle_of(

@@ -74,6 +74,17 @@ class NumberTrials:
         """What each run is called."""
         return self.named_runs or tuple(self.data)
 
+    @property
+    def overlap(self) -> float:
+        """How many windows there are for each that shares no sample with another."""
+        apart = 0
+        for run in np.unique(self.run):
+            free = -math.inf
+            for end in self.end[self.run == run]:
+                if end >= free:
+                    apart, free = apart + 1, end + self.span
+        return len(self) / max(apart, 1)
+
     def __len__(self) -> int:
         return len(self.values)
 
