@@ -21,8 +21,11 @@ from models.systems.events.readout import ClassReadout, fit, fit_novelty
 from models.systems.events.settings import EventsConfig
 from models.systems.events.train import bundle_of
 from models.systems.events.trials import EventTrials
+from models.systems.numbers import readout as numbers_readout
+from models.systems.numbers import train as numbers_train
+from models.systems.numbers.settings import NumbersConfig
 from models.systems.numbers.trials import Fold as NumberFold
-from models.systems.numbers.trials import NumberTrials
+from models.systems.numbers.trials import NumberTrials, contiguous_folds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,16 @@ def bundle_without(
     readout = fit(trials, fold.fit, settle(config.readout, trials, fold.fit).readout)
     novelty = fit_novelty(readout, trials.epochs[fold.fit], inner_folds(fold, trials.run))
     return readout, save_bundle(folder, *bundle_of(config, trials, readout, novelty, {}, drawing))
+
+
+def number_bundle_without(
+    fold: NumberFold, config: NumbersConfig, trials: NumberTrials, folder: Path
+) -> tuple[numbers_readout.NumberReadout, Bundle]:
+    """Fit a readout of a number on the windows beside a fold, and write it as a bundle, as `bundle_without`."""
+    readout = numbers_readout.fit(trials, fold.fit, config.readout)
+    own = trials.of(fold.fit)
+    novelty = numbers_train.fit_novelty(readout, own, contiguous_folds(own, np.arange(len(own)), 4))
+    return readout, save_bundle(folder, *numbers_train.bundle_of(config, trials, readout, novelty, {}, None))
 
 
 def inner_folds(fold: Fold, run: np.ndarray[Any, Any], n: int = 5) -> list[Fold]:

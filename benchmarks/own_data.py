@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bci.decoder.bundle import save_bundle
-from benchmarks.live_folds import bundle_without, play, scored_live, windows_read
+from benchmarks.live_folds import bundle_without, number_bundle_without, play, scored_live, windows_read
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.metrics.ranks import class_area
 from models.settings import find_data_root
@@ -139,13 +139,8 @@ def of_numbers(root: Path, speed: float | None) -> dict[str, Any]:
     pooled: list[np.ndarray[Any, Any]] = []
     for place, fold in enumerate(folds) if speed else ():
         progress(f"{config.name}: fold {place + 1} of {len(folds)} through the line")
-        readout = numbers_readout.fit(trials, fold.fit, config.readout)
-        own = trials.of(fold.fit)
-        novelty = numbers_train.fit_novelty(readout, own, contiguous_folds(own, np.arange(len(own)), 4))
         with tempfile.TemporaryDirectory(prefix="bci-own-") as work:
-            bundle = save_bundle(
-                Path(work) / "bundle", *numbers_train.bundle_of(config, trials, readout, novelty, {}, None)
-            )
+            readout, bundle = number_bundle_without(fold, config, trials, Path(work) / "bundle")
             played = play(bundle, config.recordings[0], root.resolve(), Path(work), speed or 1.0)
         rows, latents = windows_read(played, trials, fold)
         live, offline = latents[:, 0], readout(trials.windows[rows])

@@ -1,18 +1,19 @@
 """Whether a confidence can be trusted: each shipped decoder is given what it was not trained on.
 
-    python -m benchmarks.trust [--bundle NAME …] [--readout NAME …] [--quick] [--data FOLDER] [--json]
+    python -m benchmarks.trust [--bundle NAME …] [--own NAME …] [--readout NAME …] [--quick] [--data FOLDER] [--json]
 
 Beside real held-out trials: white noise of five amplitudes, artefacts of 20 standard deviations on 5 % of the channels,
 channels in another order, a dead amplifier (zeros, one constant), the mains at ten times the signal, another session
 and another subject. All of it goes through the bundle's own pipeline, cut and decoder. *Flagged* is the share of
-windows whose reconstruction is invalid; *above* the share that is valid and surer than the median real trial. Below
-stand the readouts of the family, fitted to a planted brain of 240 voxels. Foreign input must be flagged in 95 % and
+windows whose reconstruction is invalid; *above* the share that is valid and surer than the median real trial. Beside
+them stand decoders of one's own data, each fold of a recording read by a bundle that never saw it, and below the
+readouts of the family, fitted to a planted brain of 240 voxels. Foreign input must be flagged in 95 % and
 never be above; real trials may be flagged in 2 %. Another session and subject are reported, whatever they give.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -26,7 +27,8 @@ from bci.decoder.onnx import OnnxDecoder
 from bci.signal.clock import ManualClock
 from bci.signal.types import Reconstruction, Window
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
-from benchmarks.trust_inputs import REAL, REPORTED, has_inputs, inputs_of, planted_inputs
+from benchmarks.trust_inputs import REAL, REPORTED, Given, has_inputs, inputs_of, planted_inputs
+from benchmarks.trust_own import OWN, own_inputs
 from models.readouts.family import FAMILY, build_readout
 
 BUNDLES = Path(__file__).resolve().parent.parent / "models" / "bundles"
@@ -57,17 +59,21 @@ def measure_bundle(folder: Path, data: Path | None, *, quick: bool = False) -> l
     """
     bundle = Bundle.load(folder)
     claims = bundle.spec.confidence.kind != "none"
+    return _measure(bundle.name, claims, inputs_of(bundle, data, quick=quick))
+
+
+def _measure(model: str, claims: bool, given: Iterable[Given]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     median = float("nan")
-    for name, same in groupby(inputs_of(bundle, data, quick=quick), key=itemgetter(0)):
-        progress(f"{bundle.name}: {name}")
+    for name, same in groupby(given, key=itemgetter(0)):
+        progress(f"{model}: {name}")
         frames = [frame for _, decoded_by, windows in same for frame in _decoded(decoded_by, windows)]
         sure = np.array([frame.confidence for frame in frames if frame.valid])
         if name == REAL:
             median = float(np.median(sure)) if claims else float("nan")
         reasons = sorted({frame.reason for frame in frames if not frame.valid})
         rows.append(
-            _row(bundle.name, name, len(frames), len(frames) - len(sure), sure, median)
+            _row(model, name, len(frames), len(frames) - len(sure), sure, median)
             | {"reasons": reasons, "largest": float(sure.max()) if claims and len(sure) else None}
         )
     return rows
@@ -120,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     shipped = sorted(file.parent.name for file in BUNDLES.glob("*/bundle.json") if has_inputs(file))
     parser.add_argument("--bundle", nargs="*", default=shipped, help="folders in models/bundles")
+    parser.add_argument("--own", nargs="*", default=list(OWN), help="recordings of one's own")
     parser.add_argument("--readout", nargs="*", default=list(FAMILY), help="names of the family")
     parser.add_argument("--data", type=Path, help="root of the recordings")
     parser.add_argument("--quick", action="store_true", help="fewer trials, three readouts")
@@ -131,6 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in options.bundle
         for row in measure_bundle(BUNDLES / name, options.data, quick=options.quick)
     ]
+    for name in () if options.quick else options.own:
+        rows += _measure(f"own: {name}", True, own_inputs(name, options.data))
     rows += [row for name in readouts for row in measure_readout(name)]
     facts = machine_facts(("onnxruntime",))
     met = all(row["met"] is not False for row in rows)

@@ -34,6 +34,7 @@ from models.systems.events.settings import EventsConfig
 from models.systems.events.trials import cut_trials
 from models.systems.hyper.heldout import config_of
 from models.systems.hyper.settings import HyperConfig
+from models.systems.numbers.settings import NumbersConfig
 
 Samples = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -101,8 +102,8 @@ def _in_silico(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named
         )
         return
     signal, samples = shown(own, HELD_OUT)
-    for name, spoilt in _spoilt(signal, samples):
-        yield name, cut(config, signal, spoilt, onsets)
+    for name, given in spoilt(signal, samples):
+        yield name, cut(config, signal, given, onsets)
     yield f"{REPORTED}session", cut(config, *shown(own, HELD_OUT + 2), onsets)
     yield f"{REPORTED}subject", cut(config, *shown(own + 1, HELD_OUT), onsets)
 
@@ -122,8 +123,8 @@ def _scanned(
 
     held = participant(own, HELD_OUT)
     run, real = run_of(held), volumes(held)
-    for name, spoilt in _spoilt(held.signal, real.reshape(len(real), -1)):
-        yield name, cut_volumes(config, held.signal, iter(spoilt.reshape(real.shape)), n, run)
+    for name, given in spoilt(held.signal, real.reshape(len(real), -1)):
+        yield name, cut_volumes(config, held.signal, iter(given.reshape(real.shape)), n, run)
     for name, who in (
         ("session", participant(own, HELD_OUT + 2)),
         ("subject", participant(own + 1, HELD_OUT)),
@@ -138,9 +139,10 @@ def _states(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:
     """
     config, recordings = open_held_out(bundle, data)
     parts = [
-        _channels(bundle, recording.recording, *recording.span(config.split.test)) for recording in recordings
+        channels_of(bundle, recording.recording, *recording.span(config.split.test))
+        for recording in recordings
     ]
-    for kinds in zip(*(_spoilt(bundle.signal, part) for part in parts), strict=True):
+    for kinds in zip(*(spoilt(bundle.signal, part) for part in parts), strict=True):
         cut = [window for _, samples in kinds for window in sliding(bundle, samples)]
         yield kinds[0][0], cut[:: 5 if quick else 1]
     if quick:
@@ -149,11 +151,11 @@ def _states(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:
     for path in (root / "eegmmidb_S001").glob("S001R03.edf"):
         other = open_recording(path)
         assert other.n is not None
-        yield f"{REPORTED}session (S001R03)", sliding(bundle, _channels(bundle, other, 0, other.n))
+        yield f"{REPORTED}session (S001R03)", sliding(bundle, channels_of(bundle, other, 0, other.n))
     for path in sorted((root / "ssvep_exo_s12").glob("*_raw.fif"))[:1]:
         other = open_recording(path, unit=bundle.signal.unit)
         assert other.n is not None
-        samples = _channels(bundle, other, 0, other.n).astype(np.float64)
+        samples = channels_of(bundle, other, 0, other.n).astype(np.float64)
         # This set declares a thousand times too much, with an offset.
         samples = (samples - samples.mean(0)) * (_LIKELY_UV / samples.std())
         samples = resample_poly(samples, round(bundle.signal.rate), round(other.signal.rate), axis=0)
@@ -167,9 +169,9 @@ def _held_out_events(bundle: Bundle, data: Path | None) -> Iterator[Given]:
     """
     config, root = EventsConfig.model_validate(bundle.spec.provenance.config), find_data_root(data)
     trials = cut_trials(config, root)
-    (recording,) = _opened(config, root)
+    (recording,) = opened(config, root)
     drawing = open_drawing(config, root, bundle.folder)
-    epochs = _around(bundle, _channels(bundle, recording, 0, recording.n), recording.markers)
+    epochs = around(bundle, channels_of(bundle, recording, 0, recording.n), recording.markers)
     loose = loose_electrodes(trials.epochs, trials.index / trials.rate)
     with tempfile.TemporaryDirectory(prefix="bci-trust-") as folder:
         folds = [
@@ -195,30 +197,31 @@ def loose_electrodes(epochs: Samples, times: Floats) -> NDArray[np.bool_]:
 def _spoilt_events(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:
     """Yield what is put in place of an epoch bundle's recording, and other recordings, cut around the same markers."""
     config, root = EventsConfig.model_validate(bundle.spec.provenance.config), find_data_root(data)
-    (recording,) = _opened(config, root)
+    (recording,) = opened(config, root)
     markers = recording.markers[: len(recording.markers) // 2] if quick else recording.markers
-    real = _channels(bundle, recording, 0, recording.n)
-    for name, spoilt in _spoilt(bundle.signal, real):
+    real = channels_of(bundle, recording, 0, recording.n)
+    for name, samples in spoilt(bundle.signal, real):
         if name != REAL:
-            yield name, _around(bundle, spoilt, markers)
+            yield name, around(bundle, samples, markers)
     if quick:
         return
     other = open_recording(root / "eegmmidb_S001" / "S001R03.edf")
-    samples = _channels(bundle, other, 0, other.n).astype(np.float64)
+    samples = channels_of(bundle, other, 0, other.n).astype(np.float64)
     rates = Fraction(bundle.signal.rate / other.signal.rate).limit_denominator(100)
     samples = resample_poly(samples, rates.numerator, rates.denominator, axis=0)
     # Every onset that lies within this shorter recording, none of which the other person saw.
-    yield f"{REPORTED}subject (S001R03)", _around(bundle, samples.astype(np.float32), markers)
+    yield f"{REPORTED}subject (S001R03)", around(bundle, samples.astype(np.float32), markers)
 
 
-def _opened(config: EventsConfig, root: Path) -> list[Recording]:
+def opened(config: EventsConfig | NumbersConfig, root: Path) -> list[Recording]:
+    """Open the recordings of a training file."""
     return [
         open_recording(root / one.path, rate=one.rate, channels=one.channels, unit=one.unit)
         for one in config.recordings
     ]
 
 
-def _around(bundle: Bundle, samples: Samples, markers: Sequence[Event]) -> list[Window]:
+def around(bundle: Bundle, samples: Samples, markers: Sequence[Event]) -> list[Window]:
     """Cut the bundle's epochs of its own channels around markers, seconds from the first sample."""
     spec = bundle.spec.window
     assert isinstance(spec, EpochSpec)
@@ -231,7 +234,7 @@ def _around(bundle: Bundle, samples: Samples, markers: Sequence[Event]) -> list[
     return found
 
 
-def _channels(bundle: Bundle, recording: Recording, first: int, end: int) -> Samples:
+def channels_of(bundle: Bundle, recording: Recording, first: int, end: int) -> Samples:
     """Return the bundle's own channels of a recording, (n, channels)."""
     keys = [label_key(label) for label in recording.signal.channels]
     columns = [keys.index(label_key(label)) for label in bundle.signal.channels]
@@ -252,7 +255,7 @@ def _chunks(signal: Signal, samples: Samples) -> Iterator[Window]:
         yield Window(signal, first, part, times, bad, first + len(part) - 1, reset="" if first else "start")
 
 
-def _spoilt(signal: Signal, real: Samples) -> Iterator[tuple[str, Samples]]:
+def spoilt(signal: Signal, real: Samples) -> Iterator[tuple[str, Samples]]:
     """Yield the real signal (n, channels), and what is put in its place."""
     rng = np.random.default_rng(20)
     n, channels = real.shape

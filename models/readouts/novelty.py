@@ -14,9 +14,10 @@ come from runs that were held out, each but for the run that would widen it most
 gain leaves it as it is: noise that is as large as a trial has not its shape. The novelty is the largest share of a
 limit: :math:`T/T_{high}`, :math:`T_{low}/T` and so on.
 
-Few trials have no half a per cent, and the largest of fifteen says little of the sixteenth. Where held-out trials, those
-that share samples counted once, are fewer than two hundred, a limit reaches at least as far as the interval of a trial
-still to come, of the statistics' cube roots, which are nearly normal (Wilson and Hilferty 1931; of ratios, Paulson 1942):
+Few trials have no half a per cent, and the largest of fifteen says little of the sixteenth. Where held-out trials,
+those that share samples counted once, are fewer than two hundred, a limit reaches at least as far as the interval of a
+trial still to come, of the statistics' cube roots, which are nearly normal (Wilson and Hilferty 1931; of ratios,
+Paulson 1942):
 
 .. math:: m \pm t_{n-1} \, s \sqrt{1 + 1/n}
 """

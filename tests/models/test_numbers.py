@@ -112,6 +112,10 @@ def test_no_window_shares_a_sample_with_one_that_it_is_scored_beside(
         for row in fold.score:
             apart = np.abs(trials.end[fold.fit] - trials.end[row])
             assert apart.min() >= trials.span
+    alone = trials.of(np.arange(0, len(trials), int(np.ceil(trials.span / np.diff(trials.end).min()))))
+    assert alone.overlap == 1
+    assert trials.overlap == pytest.approx(len(trials) / len(alone), rel=0.05)
+    assert trials.overlap > 1
     changed = cross_predict(trials, contiguous_folds(trials, np.arange(len(trials)), 3), RidgeSettings())
     assert np.isfinite(changed).all()
 

@@ -89,6 +89,24 @@ def test_the_trials_that_limits_were_fitted_to_are_held_on_demand():
     assert refused[1] <= min(0.02, refused[0])
 
 
+def test_limits_of_few_trials_reach_as_far_as_a_trial_to_come_and_not_as_far_as_noise():
+    rng = np.random.default_rng(9)
+    mixing = rng.standard_normal((3, 6))
+
+    def draw(n):
+        return rng.standard_normal((n, 3)) @ mixing + 0.3 * rng.standard_normal((n, 6))
+
+    folds = [(np.arange(15) // 5 != k, np.arange(15) // 5 == k) for k in range(3)]
+    real, noise = [], []
+    for _ in range(40):
+        novelty = Novelty.fit(draw(15), folds, hold_fitted=True)
+        real.append((novelty(draw(100)) > 1).mean())
+        noise.append((novelty(12 * rng.standard_normal((100, 6))) > 1).mean())
+    # Drawn around the quantiles of fifteen trials alone they refuse 12 %.
+    assert np.mean(real) <= 0.02
+    assert np.mean(noise) >= 0.95
+
+
 def test_no_shipped_bundle_that_claims_a_confidence_is_passed_over():
     for file in trust.BUNDLES.glob("*/bundle.json"):
         assert has_inputs(file) == (Bundle.load(file.parent).spec.confidence.kind != "none"), file
