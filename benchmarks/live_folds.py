@@ -86,6 +86,13 @@ def bundle_without(
     return readout, save_bundle(folder, *bundle_of(config, trials, readout, novelty, {}, drawing))
 
 
+def refused(played: Played, ends: np.ndarray[Any, Any]) -> float:
+    """Return the share of invalid frames among those of windows that end at `ends`; what was passed over has none."""
+    scored = set(ends.tolist())
+    valid = [frame.valid for frame in played.frames if frame.last_sample + 1 in scored]
+    return 1 - sum(valid) / len(valid) if valid else float("nan")
+
+
 def number_bundle_without(
     fold: NumberFold, config: NumbersConfig, trials: NumberTrials, folder: Path
 ) -> tuple[numbers_readout.NumberReadout, Bundle]:

@@ -3,8 +3,9 @@
 Faces and houses (N170, two people), single flashes (P300), flickering lights (SSVEP), fists made and imagined, theta of
 a hippocampus, grip force. Of each: readouts that never saw a fold, beside chance; then a bundle for each fold, its
 recording played through the whole line at `--speed`, and the score of what the live decoder wrote beside that of the
-same readout offline on the same trials. `bci reproduce` decodes each session again and must find every frame equal to
-the bit.
+same readout offline on the same trials. Of the scored trials some are *valid* live; of those decoded some were
+*refused*: a busy machine passes windows over, which are neither. `bci reproduce` decodes each session again and must
+find every frame equal to the bit.
 
 ::
 
@@ -22,7 +23,14 @@ from typing import Any
 import numpy as np
 
 from bci.decoder.bundle import save_bundle
-from benchmarks.live_folds import bundle_without, number_bundle_without, play, scored_live, windows_read
+from benchmarks.live_folds import (
+    bundle_without,
+    number_bundle_without,
+    play,
+    refused,
+    scored_live,
+    windows_read,
+)
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.metrics.ranks import class_area
 from models.settings import find_data_root
@@ -118,6 +126,7 @@ def _class_fold(
         "live": areas[0],
         "offline": areas[1],
         "valid": len(rows) / len(fold.score),
+        "refused": refused(played, trials.end[fold.score]),
         "right": int((live.argmax(axis=1) == trials.classes[rows]).sum()),
         "frames": len(played.frames),
         "lost": played.lost,
@@ -150,6 +159,7 @@ def of_numbers(root: Path, speed: float | None) -> dict[str, Any]:
                 "live": numbers_readout.correlation(live, trials.values[rows]),
                 "offline": numbers_readout.correlation(offline, trials.values[rows]),
                 "valid": len(rows) / len(fold.score),
+                "refused": refused(played, trials.end[fold.score]),
                 **asdict(replace(played, frames=())),
                 "frames": len(played.frames),
             }
@@ -187,6 +197,7 @@ def of_rhythm(root: Path, speed: float | None) -> dict[str, Any]:
                 "live": phase_locking(np.exp(1j * latents[:, 0]), true),
                 "offline": phase_locking(readout(trials.cut.windows[rows]), true),
                 "valid": len(rows) / len(fold.score),
+                "refused": refused(played, trials.cut.end[fold.score]),
                 **asdict(replace(played, frames=())),
                 "frames": len(played.frames),
             }
@@ -279,7 +290,7 @@ def main(words: Sequence[str] | None = None) -> int:
     facts = machine_facts(["scikit-learn", "pyriemann"])
     if not asked.json:
         print_machine(facts)
-        print_table(("set", "trials", "score", "chance, middle 95 %", "p", "folds", "live", "valid"), [
+        print_table(("set", "trials", "score", "chance, middle 95 %", "p", "folds", "live", "valid", "refused"), [
             _row(name, result) for name, result in results.items()
         ])  # fmt: skip
         for what, measured, wanted, met in checks:
@@ -295,12 +306,13 @@ def _row(name: str, result: dict[str, Any]) -> tuple[str, ...]:
     (of,) = [key for key in ("auc", "r", "phase_locking") if key in offline]
     folds = offline[f"{of}_folds"]
     live = [row["live"] for row in result["live"]]
-    valid = [row["valid"] for row in result["live"]]
+    valid, unlike = ([row[what] for row in result["live"]] for what in ("valid", "refused"))
     right = " ".join(f"{right}/{n}" for right, n in result.get("right", ())) if name == "ssvep" else ""
     return (
         name, str(result["trials"]), f"{offline[of]:.3f}", f"{low:.3f} to {high:.3f}",
         f"{offline['p']:.3f}", right or " ".join(f"{one:.3f}" for one in folds),
         " ".join(f"{one:.3f}" for one in live), f"{np.mean(valid):.1%}" if valid else "",
+        f"{np.mean(unlike):.1%}" if unlike else "",
     )  # fmt: skip
 
 
