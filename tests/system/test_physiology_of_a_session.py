@@ -1,10 +1,14 @@
 """A session whose decoder hears a pulse on a second stream: it is taken out of the first, recorded, and made again."""
 
+import re
+import signal
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from commands import call
+from sessions import finish, only_folder, rows_in, start, wait_for
 from tiny_bundle import tiny_bundle
 
 from bci.session.recorded import RecordedSession
@@ -15,7 +19,7 @@ pytestmark = pytest.mark.system
 VOXELS = 6
 
 
-def session_file(folder: Path, decoder: str) -> Path:
+def session_file(folder: Path, decoder: str, seconds: float = 7) -> Path:
     """Write a session in which both streams are sines of one turn a second, at four times their pace."""
     steps = [
         {"step": "physiological_noise", "pulse": "pulse", "margin_s": 0.1},
@@ -28,7 +32,7 @@ def session_file(folder: Path, decoder: str) -> Path:
         f"""
 name = "heard"
 network = "machine"
-seconds = 7
+seconds = {seconds}
 
 [[stream]]
 name = "bold"
@@ -83,6 +87,45 @@ def test_a_pulse_on_another_stream_is_taken_out_recorded_and_heard_again(tmp_pat
     left = [np.abs(latents[volume]).max() for volume in known[10:] if volume in latents]
     assert len(left) > 10
     assert np.median(left) < 0.05 * np.abs(rows).max()
+    result = reproduce(done.folder)
+    assert (result["reproduced"], result["equal"], result["missing"]) == (True, result["frames"], 0)
+
+
+def test_a_decoder_that_is_killed_hears_the_run_again_and_takes_the_pulse_out_as_before(
+    tmp_path: Path,
+) -> None:
+    running = start(
+        "run", session_file(tmp_path, 'physiology = "body"', 100), "--out", tmp_path / "out", "--json"
+    )
+    wait_for(lambda: only_folder(tmp_path / "out") is not None, "a folder of the session")
+    folder = only_folder(tmp_path / "out")
+    assert folder is not None
+    # Ten seconds of the participant until the pulse is known, and some volumes of which it was taken out.
+    wait_for(lambda: rows_in(folder / "frames.csv") > 60, "readings")
+    pids = re.findall(r" decode started as process (\d+)", (folder / "log.txt").read_text("utf-8"))
+    psutil.Process(int(pids[-1])).kill()
+    wait_for(lambda: "decode works again" in (folder / "log.txt").read_text("utf-8"), "a second decoder")
+    read = rows_in(folder / "frames.csv")
+    wait_for(lambda: rows_in(folder / "frames.csv") > read + 10, "readings of the second decoder")
+    running.send_signal(signal.SIGTERM)
+    done = finish(running)
+    assert done.result["restarts"] == {"decode": 1}, done.words
+    # It went on where the first one was, with what that had heard: nothing was read twice, nothing began anew.
+    assert "what was learned of the run is lost" not in (folder / "log.txt").read_text("utf-8")
+    marks = [(row["kind"], row["detail"]) for row in done.table("marks")]
+    assert ("retraced", "restart") in marks
+    assert ("pipeline_reset", "restart") not in marks
+    session = RecordedSession.read(done.folder)
+    numbers = [frame.last_sample for frame in session.frames]
+    assert numbers == sorted(set(numbers))
+    begun = next(int(row["first"]) for row in done.table("marks") if row["kind"] == "retraced")
+    after = [frame for frame in session.frames if frame.last_sample >= begun]
+    assert len(after) > 8
+    assert all(frame.valid for frame in after)
+    heard = np.concatenate([rows for _, rows in session.pieces("physiology")])
+    columns = session.signal("physiology").channels
+    assert np.isfinite(heard[begun:, columns.index("pulse_per_minute")]).any()
+    # The whole run, decoded again without a death, gives the same readings.
     result = reproduce(done.folder)
     assert (result["reproduced"], result["equal"], result["missing"]) == (True, result["frames"], 0)
 

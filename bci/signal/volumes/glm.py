@@ -6,6 +6,7 @@ orthogonal transformation (Golub and Van Loan, Matrix Computations, on updating 
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class IncrementalGlm:
     """
 
     def __init__(self, columns: int, voxels: int) -> None:
+        import_module("scipy.linalg")  # here, that no volume waits for it
         self.volumes = 0
         self._triangle = np.zeros((columns, columns))
         self._turned = np.zeros((columns, voxels))

@@ -10,6 +10,7 @@ output, ``physiology``, so that the same columns are made again from a recording
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,6 +183,8 @@ class _Hearing:
     def __init__(
         self, settings: PhysiologicalNoise, signal: Signal, sets: NDArray[np.intp] | None, times_s: Array
     ) -> None:
+        # Half a second of a processor, which the first volume with ten seconds of a pulse would wait for.
+        import_module("scipy.signal")
         self.side = Signal("physiology", signal.rate, (len(COLUMNS),), COLUMNS, "", "float64")
         self.labels = tuple(label for label in (settings.pulse, settings.breath) if label)
         self.width = settings.width

@@ -1,5 +1,7 @@
 """A pulse and a belt that come beside the volumes are nuisance of live models: heard in time, late, or not at all."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -71,6 +73,32 @@ def run(
         sides += [side.samples for side in running.take_sides(given) if side.signal.channels == COLUMNS]
     samples, bad = (np.concatenate([getattr(out, name) for out in outs]) for name in ("samples", "bad"))
     return Window(outs[0].signal, 0, samples, np.arange(N) * TR, bad, N - 1), np.concatenate(sides)
+
+
+def test_nothing_is_imported_while_volumes_come() -> None:
+    words = """
+import sys
+import numpy as np
+from bci.signal.beside import Heard
+from bci.signal.pipeline import Pipeline
+from bci.signal.types import Signal, Window
+from bci.signal.volumes.nuisance import RemoveNuisance
+from bci.signal.volumes.physiological_noise import PhysiologicalNoise
+nuisance = RemoveNuisance(volumes=60, motion=False, drift="none", physiology=True)
+running = Pipeline((PhysiologicalNoise(pulse="pulse"), nuisance)).start(Signal("BOLD", 1.0, (2,)))
+trace = np.sin(2 * np.pi * np.arange(2400)[:, None] / 36)
+running.beside.hears_with = lambda first, times: [
+    Heard(40 * (first + k), trace[40 * (first + k) :][:40], 40.0, 0.975) for k in range(len(times))
+]
+before = set(sys.modules)
+values = np.random.default_rng(0).normal(size=(60, 2)).astype("f4")
+bad = np.zeros((60, 2), bool)
+out = running(Window(running.signal, 0, values, np.arange(60.0), bad, 59, reset="start"))
+assert not out.bad[-1].any()
+print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=100)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
 def planted(rng: np.random.Generator) -> NDArray[np.float64]:
