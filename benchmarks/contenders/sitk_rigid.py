@@ -27,13 +27,21 @@ class SitkRealigner:
     ----------
     part : float
         Part of the voxels that are compared, on a regular grid; 1 for all.
+    spline : bool
+        Whether the volume is interpolated by a cubic spline, not linearly.
     """
 
     def __init__(
-        self, reference: Array, affine: Array, mask: NDArray[np.bool_], centre: Array, part: float = 1.0
+        self,
+        reference: Array,
+        affine: Array,
+        mask: NDArray[np.bool_],
+        centre: Array,
+        part: float = 1.0,
+        spline: bool = False,
     ) -> None:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-        self._part = part
+        self._part, self._spline = part, spline
         self._affine, self._centre = affine, np.asarray(centre, float).tolist()
         self._fixed = image_of(reference, affine)
         self._mask = sitk.Cast(image_of(mask.astype(np.float32), affine), sitk.sitkUInt8)
@@ -46,7 +54,7 @@ class SitkRealigner:
         if self._part < 1.0:
             method.SetMetricSamplingStrategy(method.REGULAR)
             method.SetMetricSamplingPercentage(self._part)
-        method.SetInterpolator(sitk.sitkLinear)
+        method.SetInterpolator(sitk.sitkBSpline if self._spline else sitk.sitkLinear)
         method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 100, gradientMagnitudeTolerance=1e-6)
         method.SetOptimizerScalesFromPhysicalShift()
         method.SetShrinkFactorsPerLevel([2, 1])
