@@ -108,6 +108,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "control/test_crew.py::test_a_program_that_no_restart_helps_is_given_up_at_once",
         "control/test_supervisor.py::"
         "test_a_program_given_up_latches_the_session_and_the_screen_is_ordered_to_hold",
+        "cli/test_listening.py::test_a_stream_of_another_clock_is_refused_before_the_session",
     ),
     "a sample has no stamp": (
         f"{LSL}test_a_stamp_that_is_no_number_behind_the_first_seconds_is_given_on_arrival",
@@ -141,7 +142,8 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "stimuli/test_presenter.py::test_an_invalid_frame_hides_the_valid_one_before_it",
     ),
     "the stream says microvolts": (
-        ALARMS, "live/test_amplitudes.py::test_volts_called_microvolts_are_said_once_and_when_they_are_mended",
+        ALARMS, "cli/test_listening.py::test_what_a_stream_cannot_be_is_said",
+        "live/test_amplitudes.py::test_volts_called_microvolts_are_said_once_and_when_they_are_mended",
     ),
     "a volume of a scanner is missing": (
         "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_said_and_counted",
@@ -262,6 +264,8 @@ SAID: dict[str, tuple[str, ...]] = {
     "The operator is told at once": (
         UNPLUGGED, MUTE, "stimuli/test_preview.py::test_an_unplugged_amplifier_is_seen_in_the_preview_too",
         "cli/test_watch.py::test_an_unplugged_amplifier_is_the_first_thing_seen_and_its_last_picture_is_not",
+    "control/page/test_moment.py::test_the_banner_has_the_colour_of_the_worst",
+        "system/test_calibrate.py::test_cues_are_shown_while_a_stream_is_recorded_and_escape_ends_it",
     ),
     "What these lines mean": ("test_failures.py::test_every_line_of_the_code_has_its_row_on_the_page",),
     "Three places record": (RECORDED,),

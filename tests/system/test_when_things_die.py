@@ -194,6 +194,9 @@ def test_when_the_supervisor_is_killed_every_program_ends_and_the_recording_is_f
     assert not alive
     assert len(gone) == len(ROWS)
     assert "neutral picture: the run is over" in rig.log or rig.shown().rstrip().endswith("the run is over")
+    for name in ROWS[1:]:
+        assert f" {name} WARNING the supervisor is gone: ending" in rig.log, name
+    assert not (rig.folder / "summary.json").exists()
     assert [path.name for path in rig.folder.glob("recording*")] != []
     assert not list(rig.folder.glob("*.partial"))
     assert call("verify", rig.folder, "--json").result["damaged"] == 0
