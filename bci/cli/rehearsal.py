@@ -15,12 +15,14 @@ from bci.cli.output import Output, size_of, styled
 from bci.config.experiment import ExperimentSettings
 from bci.config.programs import DecoderSettings
 from bci.config.session import SessionConfig
-from bci.config.sources import InSilicoSettings, ReplaySettings
+from bci.config.sources import InSilicoSettings, MadeSettings, ReplaySettings
 from bci.decoder.spec import AT_CHANCE
+from bci.errors import ConfigError
 
 if TYPE_CHECKING:
     from bci.control.session_plan import SessionPlan
     from bci.decoder.bundle import Bundle
+    from bci.io.files.recording import Recording
     from bci.io.lsl.address import Address
     from bci.signal.types import Signal
 
@@ -238,6 +240,8 @@ class _Rehearsal:
         from bci.live.timetable import Timetable
 
         recording = open_source(source)
+        if isinstance(source, MadeSettings):
+            self._require_marked(source, recording, decoding)
         speed = TOP_SPEED if source.speed == "max" else source.speed
         if not isinstance(source, ReplaySettings):
             self.say("source    the simulator")
@@ -250,6 +254,18 @@ class _Rehearsal:
         require_paced(recording)
         Timetable(recording, speed, start=source.start, stop=source.stop, loop=source.loop)
         return recording.signal, speed, {"recording": recording.name, "defects": list(recording.defects)}
+
+    def _require_marked(
+        self, source: MadeSettings, recording: "Recording", decoding: "Sequence[Bundle]"
+    ) -> None:
+        """Refuse a decoder of epochs for a signal that has no markers: it would wait for one for ever."""
+        waiting = [bundle.name for bundle in decoding if bundle.cut.needs_markers]
+        if waiting and not recording.markers:
+            raise ConfigError(
+                f"[source] model: expected a network that makes signals for images, whose markers bundle "
+                f"{waiting[0]!r} decodes, came {source.model.name!r}, which knows none (EEG-GAN). Name a bundle of "
+                "LFP-GAN."
+            )
 
     def _markers(self, address: "Address", timeout: float) -> None:
         """Find a stream of markers of another program."""

@@ -13,7 +13,7 @@ from bci.cli.planted_states import STATES, planted_states
 from bci.cli.session_score import say_score, score_session
 from bci.cli.words import say_latency
 from bci.config.session import SessionConfig
-from bci.config.sources import InSilicoSettings
+from bci.config.sources import InSilicoSettings, simulated_modality
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import UNLIKE
 from bci.session.frames import RecordedFrame
@@ -28,9 +28,8 @@ def report(config: SessionConfig, summary: dict[str, Any], output: Output) -> di
     folder = Path(summary["session"])
     source = config.source
     at = f", SNR {source.snr:g}" if isinstance(source, InSilicoSettings) and source.snr is not None else ""
-    kind = source.modality if isinstance(source, InSilicoSettings) else "eeg"
     origin = (
-        f"SIMULATED {'fMRI' if kind == 'fmri' else kind.upper()}{at} (nothing here is a measurement of a brain)"
+        f"SIMULATED {simulated_modality(source)}{at} (nothing here is a measurement of a brain)"
         if summary["simulated"]
         else (f"the recording {summary['recording']}" if summary["recording"] else "the live stream")
     )

@@ -30,9 +30,8 @@ from bci.config.programs import (
 from bci.config.run import RunSettings
 from bci.config.sources import (
     InSilicoSettings,
+    MadeSettings,
     ReplaySettings,
-    SimulateSettings,
-    SinesSettings,
     SourceSettings,
 )
 from bci.config.stream import StreamSettings
@@ -218,7 +217,7 @@ class SessionConfig(SessionSection):
         return self.decoders[0]
 
     @property
-    def source(self) -> "SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings | None":
+    def source(self) -> "SourceSettings | None":
         """Who makes the first stream; None where an amplifier does."""
         return self.source_of(0)
 
@@ -270,9 +269,7 @@ class SessionConfig(SessionSection):
         """Return the place of the stream that a decoder decodes."""
         return self.stream_index(self.decoders[decoder].stream)
 
-    def source_of(
-        self, stream: int
-    ) -> "SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings | None":
+    def source_of(self, stream: int) -> "SourceSettings | None":
         """Return who makes a stream; None where an amplifier's own program does."""
         return next((s for s in self.sources if self.stream_index(s.feeds) == stream), None)
 
@@ -341,6 +338,8 @@ def _beside(source: Any, folder: Path) -> Any:
     if isinstance(source, ReplaySettings):
         events = source.events and locate(source.events, folder)
         return source.model_copy(update={"file": locate(source.file, folder), "events": events})
+    if isinstance(source, MadeSettings):
+        return source.model_copy(update={"model": locate(source.model, folder, "bundles")})
     if isinstance(source, InSilicoSettings):
         reference, scanner = source.reference, source.scanner
         if scanner is not None and scanner.folder is not None:

@@ -101,6 +101,20 @@ class ReplaySettings(_Source):
     means the one beside it that is named like it, where the recording has none."""
 
 
+class MadeSettings(_Source):
+    """Signals that a trained generator makes, with a marker at each image they are made for, where it knows any."""
+
+    kind: Literal["made"]
+    model: PathText
+    """Folder of a bundle of kind lfp-gan, found as a decoder's is."""
+    seed: Seed = 0
+    """The same seed gives the same samples."""
+    seconds: Lasting | None = None
+    """How long it lasts; absent means without end."""
+    speed: Speed = 1.0
+    """How many times faster than real time."""
+
+
 Displacement = Annotated[float, Field(ge=-40, le=40)]
 
 
@@ -166,8 +180,23 @@ class InSilicoSettings(_Source):
 
 
 SourceSettings = Annotated[
-    SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings, Field(discriminator="kind")
+    SimulateSettings | SinesSettings | InSilicoSettings | ReplaySettings | MadeSettings,
+    Field(discriminator="kind"),
 ]
+
+
+def simulated_modality(source: SourceSettings | None) -> str:
+    """Return what a source of ours stands in for.
+
+    >>> simulated_modality(MadeSettings(kind="made", model=Path("lfp-gan")))
+    'LFP'
+    >>> simulated_modality(InSilicoSettings(kind="insilico", modality="fmri"))
+    'fMRI'
+    """
+    if isinstance(source, MadeSettings):
+        return "LFP"
+    kind = source.modality if isinstance(source, InSilicoSettings) else "eeg"
+    return "fMRI" if kind == "fmri" else kind.upper()
 
 
 # -- what a program is given ---------------------------------------------------------------------------------
@@ -205,6 +234,10 @@ class SinesSpec(SinesSettings, _Played):
 
 class ReplaySpec(ReplaySettings, _Played):
     """A ReplaySpec is the source program's specification of a recording to play."""
+
+
+class MadeSpec(MadeSettings, _Played):
+    """A MadeSpec is the source program's specification of a signal that a trained generator makes."""
 
 
 class InSilicoSpec(InSilicoSettings, _Published):

@@ -257,7 +257,7 @@ class Roster:
         silent = [
             Address(own_markers(self.source_id(i)))
             for i in range(len(self.config.streams))
-            if (source := self.config.source_of(i)) is not None and source.kind != "replay"
+            if (source := self.config.source_of(i)) is not None and source.kind not in ("replay", "made")
         ]
         ids = [marker for marker in ids if marker not in silent]
         own = [marker for marker in self.markers[self.config.decoded_by(decoder)] if marker in ids]

@@ -8,6 +8,7 @@ from typing import Any
 from bci.config.control import is_loopback
 from bci.config.page import PORT
 from bci.config.programs import PublishSettings
+from bci.config.sources import simulated_modality
 from bci.control import posts
 from bci.control.health import SESSION_NODE
 from bci.control.line import Line, named
@@ -60,7 +61,7 @@ class SessionSpecs:
             "ring": segment_of(self._roster.key, self.line, named("stream", name)),
             "followers": followers,
         }
-        if source.kind == "replay":
+        if source.kind in ("replay", "made"):
             spec["marker_consumer"] = (
                 Address(own_markers(self._roster.source_id(stream))) in self._roster.markers[stream]
             )
@@ -296,6 +297,6 @@ class SessionSpecs:
         stream = self._roster.config.shown_stream
         source = self.facts.get(named("source", self._roster.stream_name(stream)), {})
         if source.get("simulated"):
-            kind = getattr(self._roster.config.source_of(stream), "modality", "eeg")
-            return f"{self._roster.name}: SIMULATED {'fMRI' if kind == 'fmri' else kind.upper()}"
+            modality = simulated_modality(self._roster.config.source_of(stream))
+            return f"{self._roster.name}: SIMULATED {modality}"
         return f"{self._roster.name}: {source.get('recording') or self._roster.source_id(stream)}"

@@ -6,6 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 from bci.config.sources import (
+    MadeSettings,
+    MadeSpec,
     ReplaySettings,
     ReplaySpec,
     SimulateSettings,
@@ -23,11 +25,11 @@ from bci.signal.types import Signal
 from bci.sim.eeg import AlphaSimulator
 from bci.sim.sines import Sines
 
-Spec = SimulateSpec | SinesSpec | ReplaySpec
+Spec = SimulateSpec | SinesSpec | ReplaySpec | MadeSpec
 
 #: What describes each kind of source.
-_SPECS: Mapping[str, type[SimulateSpec] | type[SinesSpec] | type[ReplaySpec]] = MappingProxyType(
-    {"replay": ReplaySpec, "simulate": SimulateSpec, "sines": SinesSpec}
+_SPECS: Mapping[str, type[Spec]] = MappingProxyType(
+    {"replay": ReplaySpec, "simulate": SimulateSpec, "sines": SinesSpec, "made": MadeSpec}
 )
 
 
@@ -102,14 +104,22 @@ def read_spec(values: Mapping[str, Any]) -> Spec:
     return check_settings(given, _SPECS[kind], f"the spec of a source of kind {kind!r}")
 
 
-def open_source(source: SimulateSettings | SinesSettings | ReplaySettings) -> Recording:
+def open_source(source: SimulateSettings | SinesSettings | ReplaySettings | MadeSettings) -> Recording:
     """Open what the settings of a source name.
 
     Raises
     ------
     RecordingError
         If the file cannot be read.
+    BundleError
+        If the bundle that is named makes no signals.
     """
+    if isinstance(source, MadeSettings):
+        # Imported only here: it loads ONNX Runtime, which no other source needs.
+        from bci.decoder.bundle import Bundle
+        from bci.sim.made import MadeLfp
+
+        return MadeLfp(Bundle.load(source.model), source.seed, source.seconds)
     if isinstance(source, SimulateSettings):
         return AlphaSimulator(source.seed, source.seconds)
     if isinstance(source, SinesSettings):

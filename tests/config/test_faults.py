@@ -173,9 +173,12 @@ def session(**sections: Any) -> dict[str, Any]:
     ("values", "words"),
     [
         (session(sorce={}), "sorce: there is no such key (did you mean 'source'?)"),
-        (session(source={"kind": "simulat"}), "source.kind: expected 'simulate', 'sines', 'insilico' or 'replay', c"),
+        (
+            session(source={"kind": "simulat"}),
+            "source.kind: expected 'simulate', 'sines', 'insilico', 'replay' or 'made', c",
+        ),
         (session(source={"kind": "simulat"}), "'simulat' (did you mean 'simulate'?)"),
-        (session(source={"seed": 3}), "source.kind: expected 'simulate', 'sines', 'insilico' or 'replay'"),
+        (session(source={"seed": 3}), "source.kind: expected 'simulate', 'sines', 'insilico', 'replay' or 'made'"),
         (session(source={"kind": "simulate", "sede": 1}), "source.sede: there is no such key (did you mean 'seed'?)"),
         (session(source={"kind": "simulate", "snr": 1}), "source.snr: there is no such key for this kind; 'insilico'"),
         (session(display={"seconds": 3}), "display.seconds: there is no such key here; it belongs before the f"),

@@ -163,10 +163,11 @@ def test_a_decoder_of_epochs_without_any_events_is_refused(bundles: dict[str, Bu
     # What a simulator sends beside its samples is no event.
     with pytest.raises(ConfigError, match="names no stream of markers"):
         plan(bundles, stream={}, decoder=decoder)
-    recording = {"kind": "replay", "file": "somewhere.xdf"}
-    made = plan(bundles, stream={}, decoder=decoder, source=recording)
-    assert made.line["decode"].rings["markers"] == "markers"
-    assert made.line["source"].specify()["marker_consumer"] is True
+    # A recording's markers are, and so are those of a network that makes signals for images.
+    for source in ({"kind": "replay", "file": "somewhere.xdf"}, {"kind": "made", "model": "somewhere"}):
+        made = plan(bundles, stream={}, decoder=decoder, source=source)
+        assert made.line["decode"].rings["markers"] == "markers"
+        assert made.line["source"].specify()["marker_consumer"] is True
 
 
 def test_a_recording_is_played_as_fast_as_the_decoders_of_its_stream_follow(

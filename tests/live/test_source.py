@@ -9,6 +9,8 @@ from pydantic import BaseModel
 from bci.config.sources import (
     InSilicoSettings,
     InSilicoSpec,
+    MadeSettings,
+    MadeSpec,
     ReplaySettings,
     ReplaySpec,
     SimulateSettings,
@@ -58,6 +60,7 @@ def test_a_key_that_no_source_has_is_named(eegmmidb: Path) -> None:
         (SimulateSettings, SimulateSpec),
         (SinesSettings, SinesSpec),
         (ReplaySettings, ReplaySpec),
+        (MadeSettings, MadeSpec),
         (InSilicoSettings, InSilicoSpec),
     ],
 )

@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from bci.cli.rehearsal import rehearse
+from bci.config.session import load_session
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
+from bci.live.source import open_source, read_spec
 from bci.sim.made import OVERLAP, MadeLfp
 from bci.sim.seeds import numbered
 from models.systems.lfp_gan.data import open_windows
@@ -46,6 +49,8 @@ from models.systems.lfp_gan.tables import (
 )
 from models.systems.lfp_gan.train import train_lfp_gan
 from models.systems.lfp_gan.wasserstein import critic_loss, slope_of, slope_penalty
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_signal_s_table_has_the_published_lengths_there_and_back() -> None:
@@ -314,6 +319,30 @@ def test_a_bundle_makes_what_its_network_makes_as_one_recording_whatever_is_read
         assert sorted(
             int(e.text.split()[1]) for e in source.markers_between(0, 12 * source.period / 1250)
         ) == [*range(12)]
+
+
+def test_a_session_decodes_what_a_network_makes_for_images_and_refuses_one_that_knows_none(
+    trained: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "session.toml"
+    text = (ROOT / "configs" / "lfp-gan.toml").read_text("utf-8").replace('"window"', '"headless"')
+    file.write_text(
+        text.replace('model = "lfp-gan"', 'model = "bundle"').replace(
+            'bundle = "lfp-gan"', 'bundle = "bundle"'
+        )
+    )
+    (tmp_path / "bundle").symlink_to(trained / "bundle")
+    session = load_session(file)
+    if load_lfp_gan(trained / "tiny.toml").variant == "eeg-gan":
+        with pytest.raises(ConfigError, match=r"knows none .EEG-GAN.. Name a bundle of LFP-GAN"):
+            rehearse(session, tmp_path)
+        return
+    plan = rehearse(session, tmp_path).plan
+    source = open_source(read_spec(plan.line["source"].specify()))
+    twin = MadeLfp(Bundle.load(trained / "bundle"), seed=0)
+    np.testing.assert_array_equal(source.read(0, 900), twin.read(0, 900))
+    assert source.markers[:3] == twin.markers[:3]
+    assert source.n is None
 
 
 @pytest.mark.parametrize("trained", ["lfp-gan"], indirect=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bci.config.programs import DecoderSettings
 from bci.config.session import SessionConfig
-from bci.config.sources import ReplaySettings, SimulateSettings, SinesSettings
+from bci.config.sources import MadeSettings, ReplaySettings, SimulateSettings, SinesSettings
 from bci.config.stream import StreamSettings
 from bci.control.line import Line
 from bci.control.session_plan import SessionPlan
@@ -155,6 +155,8 @@ def _known(
         return f"the session file's own simulated participant, seed {source.seed}", config, False
     if isinstance(source, SinesSettings):
         return "the session file's own source, a sine in every channel", config, False
+    if isinstance(source, MadeSettings):
+        return f"what the network of {source.model.name} makes, seed {source.seed}", config, False
     if own:
         return _own(config, stream)
     named = source.file.name if isinstance(source, ReplaySettings) else config.address_of(stream)
