@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
 
 pytest.importorskip("sklearn", reason="training needs the extra train")
 
@@ -14,8 +16,11 @@ from commands import call
 from bci.config.session import parse_session
 from bci.control.roster import Roster
 from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import UNLIKE, OnnxDecoder
 from bci.decoder.spec import EpochSpec, WindowSpec
 from bci.errors import BciError, BundleMismatch, RecordingError
+from bci.io.files.recording import chunks, open_recording
+from bci.signal.clock import ManualClock
 from models.systems.events.folds import folds_of
 from models.systems.events.own_data import open_events
 from models.systems.events.trials import cut_trials
@@ -136,6 +141,36 @@ def test_planted_classes_are_read_and_the_bundle_says_which_stream_it_reads(tmp_
     assert Roster(session(bundle), "key").driver is not None
     decoded = system_of_bundle(bundle).held_out(bundle, data_root=tmp_path, progress=lambda done, text: None)
     assert len(decoded.which) == N
+
+
+def test_the_recording_that_trials_were_cut_from_scores_live_as_they_do(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    onsets = 200 + 40 * np.arange(N)
+    samples = random.standard_normal((onsets[-1] + 100, CHANNELS)) * 10
+    y = random.integers(1, 3, N)
+    stim = np.zeros(len(samples), np.int64)
+    for onset, value in zip(onsets, y, strict=True):
+        stim[onset : onset + 2] = value
+        samples[onset + 5 : onset + 15, 2 * (value - 1)] += 20
+    np.savez(tmp_path / "whole.npz", data=samples.astype(np.float32), stim=stim)
+    # As another program filters and cuts.
+    filtered = sosfilt(
+        butter(2, [1, 20], "bandpass", fs=50, output="sos"), samples.astype(np.float32), axis=0
+    )
+    cut = np.stack([filtered[onset : onset + LENGTH].T for onset in onsets])
+    steps = '[[pipeline]]\nstep = "band_pass"\nlow = 1.0\nhigh = 20.0\norder = 2\n[epoch]'
+    bundle = train(settings(tmp_path, CLASSES.replace("[epoch]", steps), X=cut, y=y))
+    played = open_recording(tmp_path / "whole.npz", rate=50, channels=("C3", "Cz", "C4"), unit="uV")
+    cutter = bundle.cut.recorded(played.signal, bundle.adapt(played.signal), played.markers)
+    decoder = OnnxDecoder(bundle, clock=ManualClock(0.0))
+    live = [decoder.decode(window) for chunk in chunks(played, 7) for window in cutter.push(chunk)]
+    assert len(live) == N
+    graph = onnxruntime.InferenceSession(bundle.read("readout.onnx"))
+    rows = np.swapaxes(cut, 1, 2).astype(np.float32)
+    offline = np.concatenate([graph.run(["probabilities"], {"window": row[None]})[0] for row in rows])
+    assert {one.reason for one in live if not one.valid} <= {UNLIKE}
+    np.testing.assert_allclose([one.latent for one in live], offline, atol=1e-6)
+    assert (np.argmax(offline, axis=1) == y - 1).mean() > 0.9
 
 
 def test_data_says_what_each_run_holds_and_what_is_left_out(tmp_path: Path) -> None:
