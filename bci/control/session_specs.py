@@ -22,6 +22,8 @@ from bci.live.slice_times import held_slice_times
 
 #: After its last trial an experiment waits this long for what is decoded of it, seconds, beside an epoch's own end.
 _SETTLE = 0.5
+#: Characters of a caption that the names of classes may take, for a headline is one line.
+_LEGEND = 60
 
 
 class SessionSpecs:
@@ -137,7 +139,7 @@ class SessionSpecs:
         height, width = self._roster.image_size
         spec = config.display.model_dump(exclude={"decoder", "decoders"}) | {
             "feeds": [self._feed(decoder) for decoder in config.feeds] or [self._no_feed()],
-            "caption": self._caption(),
+            "caption": self._caption() + self._legend(),
             "picture_px": (width, height),
         }
         if self._roster.config.experiment is not None:
@@ -207,7 +209,7 @@ class SessionSpecs:
         source = self.facts.get("source", {})
         who = f", {source['recording']}" if source.get("simulated") and source.get("recording") else ""
         return self._roster.config.preview.model_dump() | {
-            "caption": self._caption() + who,
+            "caption": self._caption() + who + self._legend(),
             "decoders": self._roster.config.feeds,
             "uncertainty_limits": self._uncertainty_limits,
             "evolution": experiment.model_dump()
@@ -291,6 +293,15 @@ class SessionSpecs:
             ],
             "on_disk_error": self._roster.config.recording.on_disk_error,
         }
+
+    def _legend(self) -> str:
+        """Say which bar stands for which class, where one decoder draws bars and names have room; else nothing."""
+        feeds = self._roster.config.feeds
+        spec = self._roster.bundles[feeds[0]].spec if len(feeds) == 1 else None
+        if spec is None or spec.result.kind != "classes" or spec.result.pictures or spec.graph("drawing"):
+            return ""
+        bars = ", ".join(spec.result.labels)
+        return f" · bars: {bars}" if len(bars) <= _LEGEND else ""
 
     def _caption(self) -> str:
         """Say in a few words what will be shown, and plainly whether it is simulated."""

@@ -1,6 +1,7 @@
 """The recordings of a training file: opened, of one rate and unit, and known by their hashes."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from bci.signal.units import unit_key
 from models.settings import ExpectedSignal, RecordedFile
 
 Opened = tuple[Recording, str]
+
+#: Whose a recording is, in a path of BIDS or LabRecorder: sub-P001/ses-S001/eeg/sub-P001_….
+_PARTICIPANT = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
 
 
 def open_recordings(
@@ -33,8 +37,8 @@ def open_recordings(
     Raises
     ------
     RecordingError
-        If one is missing, cannot be read, has no end, is of another unit or rate, moves by what no brain gives in that
-        unit, or holds what another holds.
+        If one is missing, cannot be read, has no end, is of another participant, unit or rate, moves by what no brain
+        gives in that unit, or holds what another holds.
     """
     return require_alike(
         [open_file(settings, root) for settings in files], [one.path for one in files], expected
@@ -54,6 +58,7 @@ def require_alike(
     for name, (recording, _) in zip(names, opened, strict=True):
         _require_unit(name, recording, expected.unit)
         require_possible(name, recording, expected)
+    _require_one_participant(names)
     rates = sorted({recording.signal.rate for recording, _ in opened})
     if len(rates) > 1:
         raise RecordingError(
@@ -118,6 +123,20 @@ def digest_of(paths: Sequence[Path]) -> str:
         with path.open("rb") as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()
+
+
+def _require_one_participant(names: Sequence[str]) -> None:
+    """Refuse recordings of two participants, where their paths say whose they are, as BIDS and LabRecorder do."""
+    whose: dict[str, str] = {}
+    for name in names:
+        if found := _PARTICIPANT.search(name):
+            whose.setdefault(found[1], name)
+    if len(whose) > 1:
+        (first, one), (second, other) = list(whose.items())[:2]
+        raise RecordingError(
+            f"expected recordings of one participant, came {first} in {one} and {second} in {other}. A decoder reads "
+            "one brain: train one file for each."
+        )
 
 
 def _require_unit(name: str, recording: Recording, unit: str) -> None:

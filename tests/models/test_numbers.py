@@ -171,6 +171,20 @@ def test_a_recording_that_is_a_copy_of_another_is_found_by_its_samples(tmp_path:
         cut_windows(load_numbers(path), tmp_path)
 
 
+def test_recordings_whose_paths_say_two_participants_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "sub-P2").mkdir()
+    plant(tmp_path, 1.0, name="sub-P1_run-1.npz")
+    plant(tmp_path, 2.0, name="sub-P2/sub-P2_run-1.npz")
+    path = tmp_path / "force.toml"
+    of_two = SETTINGS.replace("one.npz", "sub-P1_run-1.npz")
+    first = of_two[of_two.index("[[recordings]]") : of_two.index("[signal]")]
+    path.write_text(of_two + first.replace("sub-P1_run-1.npz", "sub-P2/sub-P2_run-1.npz"))
+    with pytest.raises(
+        RecordingError, match=r"one participant, came sub-P1 in sub-P1_.* and sub-P2 in sub-P2/sub-P2"
+    ):
+        cut_windows(load_numbers(path), tmp_path)
+
+
 @pytest.mark.parametrize(("factor", "fits"), [(1e6, "a millionth of it"), (1e-6, "a million times as much")])
 def test_a_recording_in_another_unit_than_stated_is_refused_before_anything_is_fitted(
     tmp_path: Path, factor: float, fits: str
