@@ -16,6 +16,7 @@ from bci.control.mqtt.ports import free_port
 from bci.control.roster import Roster, own_markers
 from bci.control.shared_memory import segment_of
 from bci.decoder.copied import describe_copies
+from bci.decoder.spec import BundleSpec
 from bci.io.lsl.address import Address
 from bci.io.lsl.metadata import StreamInfo
 from bci.live.slice_times import held_slice_times
@@ -295,13 +296,9 @@ class SessionSpecs:
         }
 
     def _legend(self) -> str:
-        """Say which bar stands for which class, where one decoder draws bars and names have room; else nothing."""
+        """Say which bar stands for which class, where one decoder alone is on the display."""
         feeds = self._roster.config.feeds
-        spec = self._roster.bundles[feeds[0]].spec if len(feeds) == 1 else None
-        if spec is None or spec.result.kind != "classes" or spec.result.pictures or spec.graph("drawing"):
-            return ""
-        bars = ", ".join(spec.result.labels)
-        return f" · bars: {bars}" if len(bars) <= _LEGEND else ""
+        return legend_of(self._roster.bundles[feeds[0]].spec) if len(feeds) == 1 else ""
 
     def _caption(self) -> str:
         """Say in a few words what will be shown, and plainly whether it is simulated."""
@@ -311,3 +308,11 @@ class SessionSpecs:
             modality = simulated_modality(self._roster.config.source_of(stream))
             return f"{self._roster.name}: SIMULATED {modality}"
         return f"{self._roster.name}: {source.get('recording') or self._roster.source_id(stream)}"
+
+
+def legend_of(spec: BundleSpec) -> str:
+    """Return which bar of a decoder stands for which class, to follow a caption; empty where none is drawn."""
+    if spec.result.kind != "classes" or spec.result.pictures or spec.graph("drawing"):
+        return ""
+    bars = ", ".join(spec.result.labels)
+    return f" · bars: {bars}" if len(bars) <= _LEGEND else ""

@@ -15,7 +15,7 @@ from commands import call
 
 from bci.config.session import parse_session
 from bci.control.roster import Roster
-from bci.control.session_specs import SessionSpecs
+from bci.control.session_specs import legend_of
 from bci.decoder.bundle import Bundle
 from bci.decoder.onnx import UNLIKE, OnnxDecoder
 from bci.decoder.spec import EpochSpec, WindowSpec
@@ -139,9 +139,8 @@ def test_planted_classes_are_read_and_the_bundle_says_which_stream_it_reads(tmp_
     assert (bundle.signal.rate, bundle.signal.channels) == (50.0, ("C3", "Cz", "C4"))
     assert isinstance(bundle.spec.window, EpochSpec)
     assert bundle.spec.live
-    roster = Roster(session(bundle), "key")
-    assert roster.driver is not None
-    assert SessionSpecs(roster).display()["caption"].endswith(" · bars: 1, 2")
+    assert Roster(session(bundle), "key").driver is not None
+    assert legend_of(bundle.spec) == " · bars: 1, 2"
     decoded = system_of_bundle(bundle).held_out(bundle, data_root=tmp_path, progress=lambda done, text: None)
     assert len(decoded.which) == N
 
