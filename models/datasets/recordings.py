@@ -17,7 +17,7 @@ from models.settings import ExpectedSignal, RecordedFile
 Opened = tuple[Recording, str]
 
 #: Whose a recording is, in a path of BIDS or LabRecorder: sub-P001/ses-S001/eeg/sub-P001_….
-_PARTICIPANT = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
+_PARTICIPANT = re.compile(r"(?:^|/|_)(sub-[A-Za-z0-9]+)")
 
 
 def open_recordings(
