@@ -15,7 +15,7 @@ half of what its values answer to, as a variance, was something else.
 
 ::
 
-    python -m benchmarks.expected_information [--quick] [--json]
+    python -m benchmarks.expected_information [--quick] [--seeds N] [--pool NAME …] [--by WORDS] [--json]
 """
 
 import argparse
@@ -190,13 +190,13 @@ def trials_until(values: Sequence[float], wanted: float) -> float:
     return float("nan")
 
 
-def measure(seeds: int) -> list[dict[str, Any]]:
-    """Return a row for each pool, brain, order and seed."""
+def measure(seeds: int, pools: Sequence[str] = POOLS, words: str = "") -> list[dict[str, Any]]:
+    """Return a row for each pool, brain, order and seed; of brains whose row ends in these words."""
     rows = []
-    for pool in POOLS:
+    for pool in pools:
         for seed in range(seeds):
             progress(f"{pool}, seed {seed}")
-            for brain, by in BRAINS:
+            for brain, by in _ending(words):
                 for choose in ORDERS:
                     course = run(pool, brain, by, choose, seed)
                     rows.append(
@@ -207,6 +207,10 @@ def measure(seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def _ending(words: str) -> list[tuple[str, str]]:
+    return [(brain, by) for brain, by in BRAINS if by.endswith(words)]
+
+
 def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Return the medians over seeds, both orders side by side."""
     header = [
@@ -215,8 +219,11 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
         "after 240", "random",
     ]  # fmt: skip
     lines = []
+    measured = {(row["pool"], row["brain"], row["by"]) for row in rows}
     for pool in POOLS:
         for brain, by in BRAINS:
+            if (pool, brain, by) not in measured:
+                continue
             line = [pool, f"{brain}, {by}"]
             for of in (
                 lambda row: row["until_error"],
@@ -248,9 +255,12 @@ def main(words: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="two seeds")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--pool", nargs="*", choices=POOLS, default=POOLS, help="of the candidates")
+    parser.add_argument("--by", default="", help="what the rows end in: 'another brain' for one of them")
     parser.add_argument("--json", action="store_true", help="the last line alone")
     asked = parser.parse_args(words)
-    rows = measure(2 if asked.quick else SEEDS)
+    rows = measure(2 if asked.quick else asked.seeds, asked.pool, asked.by)
     facts = machine_facts(["scipy"])
     if not asked.json:
         print_machine(facts)

@@ -18,12 +18,19 @@ all answers, with :math:`\Sigma` integrated out about a broad guess :math:`\Sigm
 
 An encoding model that was learned before stands for answers that were heard before: as many as it was trained with, to
 the stimuli of its training, each as the model says, with its noise. They count to a share :math:`\kappa` (the power
-prior of Ibrahim and Chen 2000), the one of those tried under which the answers since are likeliest,
+prior of Ibrahim and Chen 2000), and how likely the answers since are under one of those tried,
 
 .. math:: \log p(Y | Y_0, \kappa) = \log \sum_\lambda p(Y, Y_0^\kappa | \lambda)
           - \log \sum_\lambda p(Y_0^\kappa | \lambda)
 
-so that a brain that answers otherwise than then is learned anew.
+grows with each answer by what that share foretold of it, :math:`\ell_n(\kappa)`. What foretells best at first need not
+do so later: of a brain that changed in part the old model is the better guess for some trials and a burden after them,
+and by the whole sum its early lead has to be paid back before it is left. So the best share may change, at the n-th
+answer with probability 1/n (van Erven, Grünwald and de Rooij 2012; the fixed share of Herbster and Warmuth 1998),
+
+.. math:: w_n(\kappa) \propto e^{\ell_n(\kappa)} \Big(\tfrac{n-1}n w_{n-1}(\kappa) + \tfrac1n \tfrac1{|\kappa|}\Big)
+
+and the share of the largest weight counts: a brain that answers otherwise than then is learned anew.
 """
 
 from dataclasses import dataclass
@@ -155,6 +162,8 @@ class LinearAnswers:
         if before is not None:
             self._guess = float(np.trace(before.power)) / before.n / 2 * np.eye(answers)
             self._alone = [self._sums(share).evidence(self._guess) for share in _SHARES]
+            self._told = np.zeros(len(_SHARES))
+            self._shares = np.full(len(_SHARES), 1 / len(_SHARES))
             self._fit()
 
     @property
@@ -185,6 +194,8 @@ class LinearAnswers:
         self._cross += np.outer(features, answer)
         self._power += np.outer(answer, answer)
         self._n += 1
+        if self._before is not None:
+            self._share = self._believed()
         self._fit()
 
     def information(self, candidates: Floats, pending: Floats | None = None) -> Floats:
@@ -219,17 +230,16 @@ class LinearAnswers:
         return heard if self._before is None else heard.after(self._before, share)
 
     def _believed(self) -> float:
-        """Return the share of what was heard before that makes the answers since likeliest; of equals the largest."""
-        told = [
-            self._sums(share).evidence(self._guess) - alone
-            for share, alone in zip(_SHARES, self._alone, strict=True)
-        ]
-        return _SHARES[int(np.argmax(told))]
+        """Weigh the shares by what they foretold of the newest answer; return the likeliest, of equals the largest."""
+        told = np.array([self._sums(share).evidence(self._guess) for share in _SHARES]) - self._alone
+        foretold, self._told = told - self._told, told
+        before = self._shares + (1 / len(_SHARES) - self._shares) / self._n
+        weights = before * np.exp(foretold - foretold.max())
+        self._shares = weights / weights.sum()
+        return _SHARES[int(np.argmax(self._shares))]
 
     def _fit(self) -> None:
         """Find the noise, the variance of the weights and the weights that fit the answers so far."""
-        if self._before is not None:
-            self._share = self._believed()
         heard = self._sums(self._share)
         k = len(heard.power)
         if self._before is None:

@@ -77,6 +77,20 @@ def test_a_brain_that_answers_otherwise_than_then_is_learned_anew() -> None:
     assert errors[0] < 1.5 * errors[1]
 
 
+def test_a_brain_that_changes_is_learned_anew_though_what_was_known_led_for_long() -> None:
+    encoding, random = planted_encoding(), np.random.default_rng(9)
+    weights = [encoding.weights] * 40 + [planted_encoding(seed=1).weights] * 10
+    known = LinearAnswers(*encoding.weights.shape, AnswerSums.of(encoding))
+    shares = []
+    shown = encoding.components(random.integers(0, 256, (len(weights), 8, 8, 3), np.uint8))
+    for row, answers in zip(shown, weights, strict=True):
+        known.learn(row, row @ answers + 0.2 * random.standard_normal(answers.shape[1]))
+        shares.append(known.share)
+    assert set(shares[20:40]) == {1.0}
+    # By the likelihood of all answers together a tenth of it would still count.
+    assert shares[-1] <= 0.03
+
+
 def test_without_learning_only_what_was_shown_counts(session: dict[str, Any]) -> None:
     outcomes = [
         Outcome(trial, Ending.SHOWN, float(trial), np.full(4, 9.0 * trial, np.float32), 1.0)
