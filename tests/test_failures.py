@@ -202,6 +202,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "decoding takes longer than a hop": (
         "system/test_stream_benchmarks.py::"
         "test_overload_counts_every_window_passed_over_and_shows_every_sample_to_the_pipeline",
+        f"{DECODE}test_a_successor_decodes_what_the_dead_one_had_not_and_counts_what_it_had_not_counted",
     ),
     "decoding fell behind": (f"{DECODE}test_what_was_overwritten_before_it_was_decoded_is_said_counted_and_marked",),
     "flips come late": (f"{HEADLESS}test_refreshes_that_pass_while_the_machine_is_away_are_dropped_flips",),

@@ -128,6 +128,11 @@ def test_a_successor_decodes_what_the_dead_one_had_not_and_counts_what_it_had_no
     made = bench.frames.count
     assert (row["samples"], row["reconstructions"]) == (N, made)
     assert row["windows"] == row["reconstructions"] + row["skipped"]
+    # Windows that are passed over are marked behind the one that was taken in their place.
+    found, _ = read_marks(bench.marks, 0)
+    passed = found[found["kind"] == MarkKind.SKIPPED]
+    assert passed["count"].sum() == row["skipped"] > 0
+    assert set(passed["first"]) <= set(bench.infos()["last_sample"])
     windows = int(row["windows"])
     # It died after its last frame was published, before it counted anything.
     for counter in ("samples", "windows", "reconstructions", "skipped"):

@@ -125,6 +125,7 @@ def test_a_source_that_is_gone_is_told_from_one_that_is_silent(board: Board) -> 
         ("record", {"refuses_ms": 2300, "waiting": 3_400_000}, "DISK REFUSES 2.3 s", True),
         ("record", {"slow_ms": 1200}, "DISK SLOW 1.2 s", True),
         ("record", {"implausible": 1}, "VALUES NOT PLAUSIBLE: wrong unit?", True),
+        ("record", {"left_s": 1799, "free_mb": 80}, "disk full in 29 min 59 s", False),
         ("record", {"left_s": 900, "free_mb": 40}, "disk full in 15 min", False),
         ("record", {"left_s": 200, "free_mb": 4}, "disk full in 3 min 20 s", True),
         ("record", {"lost": 12}, "12 NOT RECORDED", True),
@@ -146,7 +147,7 @@ def test_each_trouble_has_its_line(
     assert len(alarm.line) < 60
 
 
-@pytest.mark.parametrize("counters", [{"left_s": 0}, {"left_s": 40_000, "free_mb": 9000}, {"slow_ms": 300}])
+@pytest.mark.parametrize("counters", [{"left_s": 0}, {"left_s": 1801, "free_mb": 9000}, {"slow_ms": 300}])
 def test_a_disk_that_is_well_is_no_alarm(board: Board, counters: dict[str, int]) -> None:
     for name, value in counters.items():
         board.row("record")[name] = value
