@@ -65,7 +65,7 @@ def main() -> None:
     scanner = config.participant.scanner
     assert scanner is not None
     assert isinstance(before, ScannedParticipant)
-    away = ScannedParticipant(before.inner, HELD_OUT, **scanner.model_dump() | {"position": chosen.position})
+    away = ScannedParticipant(before.inner, HELD_OUT, **scanner.at_rest | {"position": chosen.position})
     run = run_of(away, before)
     points = moved(before.places.astype(float), before.affine)
     assert run.trained is not None

@@ -124,12 +124,12 @@ def _scanned(
     held = participant(own, HELD_OUT)
     run, real = run_of(held), volumes(held)
     for name, given in spoilt(held.signal, real.reshape(len(real), -1)):
-        yield name, cut_volumes(config, held.signal, iter(given.reshape(real.shape)), n, run)
+        yield name, cut_volumes(config, held.signal, iter(given.reshape(real.shape)), n, [run])
     for name, who in (
         ("session", participant(own, HELD_OUT + 2)),
         ("subject", participant(own + 1, HELD_OUT)),
     ):
-        yield f"{REPORTED}{name}", cut_volumes(config, held.signal, iter(volumes(who)), n, run_of(who))
+        yield f"{REPORTED}{name}", cut_volumes(config, held.signal, iter(volumes(who)), n, [run_of(who)])
 
 
 def _states(bundle: Bundle, data: Path | None, quick: bool) -> Iterator[Named]:

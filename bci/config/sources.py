@@ -118,12 +118,16 @@ class MadeSettings(_Source):
 Displacement = Annotated[float, Field(ge=-40, le=40)]
 
 
+#: Where a head lies: three translations in millimetre, three turns in degree.
+Position = tuple[Displacement, Displacement, Displacement, Displacement, Displacement, Displacement]
+
+
 class ScanSettings(_Section):
     """How the head of a simulated participant is scanned."""
 
     voxel_mm: Annotated[float, Field(ge=3, le=12)] = 6.0
     """Size of the scan's voxels; at rest each voxel of the participant is one of them."""
-    position: tuple[Displacement, Displacement, Displacement, Displacement, Displacement, Displacement] = (
+    position: Position = (
         *(0.0, 0.0, 0.0),
         *(0.0, 0.0, 0.0),
     )

@@ -83,7 +83,7 @@ def show_elsewhere(
     reference = pictures[plan.reference]
     trained: Any = participant_of(setup, reference, TRAINING)
     away: Any = participant_of(setup, reference, HELD_OUT)
-    moved = type(away)(away.inner, HELD_OUT, **who.scanner.model_dump() | {"position": position})
+    moved = type(away)(away.inner, HELD_OUT, **who.scanner.at_rest | {"position": position})
     windows = scanned_epochs(setup, moved, pictures[plan.shown], run_of(moved, trained))
     return _held_out(setup, plan, pictures, windows, drawn_by)
 

@@ -5,7 +5,8 @@ and the decoder's mask holds the participant's voxels as they lay in the trainin
 elsewhere they are found again by registration.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,20 @@ def run_of(participant: ScannedParticipant, trained: ScannedParticipant | None =
     masks = {MASK: participant.mask()}
     if trained is None:
         return Run(reference=reference, masks=masks, affine=participant.affine)
-    before = reference_of(trained)
-    found = register(before, trained.affine, reference, participant.affine)
+    before = Run(reference=reference_of(trained), masks=masks, affine=trained.affine)
+    return _registered(reference, participant, before)
+
+
+def _registered(reference: NDArray[np.float32], participant: ScannedParticipant, before: Run) -> Run:
+    """Return what a session with this reference fixes, whose masks are on the grid of the session before."""
+    volume, affine = before.aligned_to()
+    found = register(volume, affine, reference, participant.affine)
     if found.fault:
         raise ConfigError(
             f"expected the head of the training session in this one's reference, came none: {found.fault}"
         )
-    grid = TrainedGrid(trained.affine, found.matrix, before)
-    return Run(reference=reference, masks=masks, affine=participant.affine, trained=grid)
+    grid = TrainedGrid(affine, found.matrix, volume)
+    return Run(reference=reference, masks=before.masks, affine=participant.affine, trained=grid)
 
 
 def reference_of(participant: ScannedParticipant) -> NDArray[np.float32]:
@@ -71,6 +78,7 @@ def scanned_epochs(
     pictures: Pictures,
     run: Run,
     whole: Betas | None = None,
+    positions: Sequence[Sequence[float]] = (),
 ) -> list[Window]:
     """Return the epoch of each picture through the bundle's pipeline, as the decoder gets them, run by run.
 
@@ -80,15 +88,39 @@ def scanned_epochs(
         As `run_of` returns it.
     whole : list, optional
         Takes the trials' betas of each whole run, (trials, voxels): least squares over all of its volumes.
+    positions : sequence of position, optional
+        Where the head lies in each run, which take turns; each is registered to the reference of `run`. Absent: where
+        it lies now.
+
+    Raises
+    ------
+    ConfigError
+        If the reference of a position cannot be registered.
     """
-    volumes = scan_of(setup, participant, pictures)
-    return cut_volumes(setup, participant.signal, volumes, len(pictures), run, whole)
+    runs = [_run_elsewhere(participant, position, run) for position in positions] or [run]
+    volumes = scan_of(setup, participant, pictures, positions)
+    return cut_volumes(setup, participant.signal, volumes, len(pictures), runs, whole)
 
 
-def scan_of(setup: InSilico, participant: ScannedParticipant, pictures: Pictures) -> Iterator[Volume]:
-    """Yield the volumes of all runs in which these pictures are shown."""
+def _run_elsewhere(participant: ScannedParticipant, position: Sequence[float], run: Run) -> Run:
+    """Return what a run with the head at a position fixes; `run` is of the session on whose grid the masks are."""
+    participant.lie(position)
+    return _registered(reference_of(participant), participant, run)
+
+
+def scan_of(
+    setup: InSilico,
+    participant: ScannedParticipant,
+    pictures: Pictures,
+    positions: Sequence[Sequence[float]] = (),
+) -> Iterator[Volume]:
+    """Yield the volumes of all runs in which these pictures are shown; the rest is as of `scanned_epochs`."""
     layout = layout_of(setup, len(pictures))
-    return scan(participant, _changes(setup, layout, pictures), int(layout.volumes.sum()))
+    volumes = scan(participant, _changes(setup, layout, pictures), int(layout.volumes.sum()))
+    for number, count in enumerate(layout.volumes.tolist()):
+        if positions:
+            participant.lie(positions[number % len(positions)])
+        yield from islice(volumes, count)
 
 
 def cut_volumes(
@@ -96,16 +128,24 @@ def cut_volumes(
     signal: Signal,
     volumes: Iterator[NDArray[Any]],
     trials: int,
-    run: Run,
+    runs: Sequence[Run],
     whole: Betas | None = None,
 ) -> list[Window]:
-    """Return the epoch of each of so many trials from the volumes of their runs; the rest is as of `scanned_epochs`."""
+    """Return the epoch of each of so many trials from the volumes of their runs; the rest is as of `scanned_epochs`.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        What each run fixes; they take turns.
+    """
     layout = layout_of(setup, trials)
-    pipeline = Pipeline.from_json([dict(step) for step in setup.pipeline]).for_run(run)
+    steps = Pipeline.from_json([dict(step) for step in setup.pipeline])
+    pipelines = [steps.for_run(run) for run in runs]
     windows: list[Window] = []
     for number, count in enumerate(layout.volumes.tolist()):
         onsets = layout.onsets[layout.runs == number]
         markers = [Event(float(onset), "stimulus") for onset in onsets]
+        pipeline = pipelines[number % len(pipelines)]
         cutter = Epochs(signal, pipeline, start=setup.epoch.start, stop=setup.epoch.stop)
         fitted = None if whole is None else WholeRun(pipeline, signal, onsets)
         for chunk in _chunks(signal, volumes, count):

@@ -1,12 +1,25 @@
 """Sections of a training file that describe a simulated experiment: participant, timing of trials, epochs."""
 
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from bci.config.sources import ScanSettings
+from bci.config.sources import Position, ScanSettings
 from bci.errors import ConfigError
 from models.settings import Section
+
+
+class TrainingScan(ScanSettings):
+    """How the head is scanned, in training too."""
+
+    positions: Annotated[tuple[Position, ...], Field(max_length=1000)] = ()
+    """Where the head lies in the runs of training, which take turns, each as in `position`. Each has a reference volume
+    of its own, registered to that of `position`, as sessions on several days would. Absent: `position` in all."""
+
+    @property
+    def at_rest(self) -> dict[str, Any]:
+        """What a `bci.sim.scanner.scanned.ScannedParticipant` takes."""
+        return self.model_dump(exclude={"positions"})
 
 
 class Participant(Section):
@@ -22,7 +35,7 @@ class Participant(Section):
     """Early and higher units, or voxels."""
     tr: Annotated[float, Field(ge=0.2, le=10)] = 1.5
     """Seconds from volume to volume, of fMRI."""
-    scanner: ScanSettings | None = None
+    scanner: TrainingScan | None = None
     """Of fMRI: volumes of the head are scanned, run by run; absent means rows of voxels, in one run."""
 
 

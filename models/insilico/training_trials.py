@@ -10,7 +10,7 @@ from models.datasets.trials import Stimuli, Trials
 from models.generators.package import GeneratorPackage
 from models.insilico.oracle import SessionOracle
 from models.insilico.settings import InSilico
-from models.insilico.trials import TRAINING, answers, design, participant_of
+from models.insilico.trials import TRAINING, answers, design, participant_of, positions_of
 from models.readouts.settings import VoxelSettings
 
 
@@ -38,7 +38,9 @@ def training_trials(
     plan = design(setup, package.spec.latent, np.random.default_rng(seed))
     pictures = package.draw(plan.latents)
     participant = participant_of(setup, pictures[plan.reference], TRAINING)
-    learned = answers(setup, participant, pictures[plan.train], plan.latents[plan.train])
+    learned = answers(
+        setup, participant, pictures[plan.train], plan.latents[plan.train], positions=positions_of(setup)
+    )
     # Where a latent stands among all shown: trials that had not settled are not in `learned`.
     place = {latent.tobytes(): k for k, latent in enumerate(plan.latents)}
     shown = np.array([place[latent.tobytes()] for latent in learned.latents])

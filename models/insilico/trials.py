@@ -4,6 +4,7 @@ Training and evaluation share them, so that the held-out trials of a bundle can 
 itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +109,13 @@ def participant_of(setup: InSilico, reference: Pictures, session: int) -> Partic
         return participant
     from bci.sim.scanner.scanned import ScannedParticipant  # it needs the extra fmri
 
-    return ScannedParticipant(participant, session, **who.scanner.model_dump())
+    return ScannedParticipant(participant, session, **who.scanner.at_rest)
+
+
+def positions_of(setup: InSilico) -> tuple[Sequence[float], ...]:
+    """Return where the head lies in the runs of the training session, which take turns; none where it lies still."""
+    scanner = setup.participant.scanner
+    return () if scanner is None else scanner.positions
 
 
 def onsets_of(setup: InSilico, trials: int) -> NDArray[np.float64]:
@@ -119,7 +126,12 @@ def onsets_of(setup: InSilico, trials: int) -> NDArray[np.float64]:
 
 
 def answers(
-    setup: InSilico, participant: Participant, pictures: Pictures, latents: Floats, whole: Betas | None = None
+    setup: InSilico,
+    participant: Participant,
+    pictures: Pictures,
+    latents: Floats,
+    whole: Betas | None = None,
+    positions: Sequence[Sequence[float]] = (),
 ) -> Set:
     """Return the participant's responses to pictures, each followed by the empty screen.
 
@@ -127,6 +139,8 @@ def answers(
     ----------
     whole : list, optional
         Of scanned runs: takes the betas of each whole run, of the trials that are returned.
+    positions : sequence, optional
+        Of scanned runs: as `models.insilico.scans.scanned_epochs` takes them.
 
     Raises
     ------
@@ -134,7 +148,7 @@ def answers(
         If hardly an epoch comes after the filters have settled.
     """
     trials = setup.trials
-    windows = epochs(setup, participant, pictures, whole)
+    windows = epochs(setup, participant, pictures, whole, positions)
     kept = [i for i, window in enumerate(windows) if window.settled and window.bad.mean() <= MOST_BAD]
     if len(kept) < 2:
         raise ConfigError(
@@ -152,14 +166,18 @@ def answers(
 
 
 def epochs(
-    setup: InSilico, participant: Participant, pictures: Pictures, whole: Betas | None = None
+    setup: InSilico,
+    participant: Participant,
+    pictures: Pictures,
+    whole: Betas | None = None,
+    positions: Sequence[Sequence[float]] = (),
 ) -> list[Window]:
     """Return the epoch of each picture, through the bundle's pipeline, as the decoder gets them."""
     if setup.participant.scanner is not None:
         from models.insilico.scans import run_of, scanned_epochs
 
         scanned: Any = participant
-        return scanned_epochs(setup, scanned, pictures, run_of(scanned), whole)
+        return scanned_epochs(setup, scanned, pictures, run_of(scanned), whole, positions)
     samples, onsets = show(setup, participant, pictures)
     return cut(setup, participant.signal, samples, onsets)
 

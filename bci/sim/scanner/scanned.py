@@ -124,8 +124,7 @@ class ScannedParticipant:
         self.affine = head_affine(self.shape, (voxel_mm,) * 3)
         self.places = voxel_places(participant.signal.shape[0], voxel_mm)
         self.signal = Signal(RAW, participant.signal.rate, self.shape)
-        turns = np.radians(position[3:])
-        self._position = np.concatenate([np.asarray(position[:3], np.float64), turns])
+        self.lie(position)
         self._points = grid_points(self.shape, self.affine)
         self._to_voxels = np.linalg.inv(self.affine)
         self._seed = session_seed(participant.subject, session)
@@ -148,8 +147,12 @@ class ScannedParticipant:
     def late(self, value: int) -> None:
         self.inner.late = value
 
+    def lie(self, position: Sequence[float]) -> None:
+        """Lie elsewhere from the next volume on, as `position` says it: after a pause, say."""
+        self._position = np.concatenate([np.asarray(position[:3], np.float64), np.radians(position[3:])])
+
     def reset(self) -> None:
-        """Begin the session again at volume 0."""
+        """Begin the session again at volume 0, where the head lies now."""
         self.inner.reset()
         self._number = 0
 

@@ -25,7 +25,7 @@ from bci.signal.run import NO_RUN
 from models.encoding.expecting import encoding_of, foretold
 from models.generators.package import GeneratorPackage
 from models.insilico.scans import run_of
-from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
+from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of, positions_of
 from models.insilico.whole_run import Betas
 from models.metrics.calibration import falls_with_confidence
 from models.metrics.identification import headline, identify
@@ -110,7 +110,9 @@ def train_hyper(
         scanned: Any = participant
         run = run_of(scanned)
         config = config.model_copy(update={"pipeline": with_mask(config.pipeline, run)})
-    fitted = answers(config, participant, pictures[plan.train], latents[plan.train], whole)
+    fitted = answers(
+        config, participant, pictures[plan.train], latents[plan.train], whole, positions_of(config)
+    )
     say(0.55, "the participant looks at other pictures")
     other = participant_of(config, reference, HELD_OUT)
     held = answers(config, other, pictures[plan.shown], latents[plan.shown], held_whole)
