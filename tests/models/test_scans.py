@@ -13,7 +13,7 @@ from bci.signal.volumes.rigid import displacement, moved
 from bci.sim.cortex.reference import reference_pictures
 from models.insilico.layout import layout_of
 from models.insilico.scans import MASK, run_of, scanned_epochs
-from models.insilico.trials import HELD_OUT, TRAINING, participant_of
+from models.insilico.trials import HELD_OUT, TRAINING, answers, participant_of, positions_of
 from models.systems.hyper.bundle import with_mask
 from models.systems.hyper.settings import HyperConfig
 
@@ -78,6 +78,30 @@ def test_voxels_of_a_head_that_lies_elsewhere_are_found_by_registration() -> Non
     points = moved(before.places.astype(float), before.affine)
     assert np.median(displacement(points, np.eye(4), away.pose(0))) > 6
     assert np.median(displacement(points, run.trained.to_today, away.pose(0))) < 0.5
+
+
+def test_training_runs_take_turns_of_positions_each_registered_to_the_first() -> None:
+    where = ((0.0,) * 6, (6.0, -5.0, 4.0, 3.0, -3.0, 4.0))
+    scanner = {"voxel_mm": 7.0, "motion_mm": 0.0, "noise_percent": 0.0, "positions": where}
+    motion, betas = (dict(step) for step in settings().pipeline)
+    setup = settings(
+        participant=settings().participant.model_dump() | {"scanner": scanner},
+        trials=settings().trials.model_dump()
+        | {"runs": 100, "blank_s": 3.0, "lead_in_s": 6.0},  # one trial a run
+        pipeline=[motion, betas | {"motion": False, "drift": "none", "freedom": 3}],
+    )
+    assert positions_of(setup) == where
+    assert positions_of(settings()) == ()
+    at_rest, in_turns = (
+        answers(
+            setup, participant_of(setup, PICTURES, TRAINING), PICTURES[:2], np.zeros((2, 2)), positions=turns
+        )
+        for turns in ((), where)
+    )
+    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(at_rest.brain, in_turns.brain, strict=True)]
+    # The second is of a head elsewhere: its voxels are found again, and lie between those that were scanned.
+    assert alike[0] > 0.9999
+    assert 0.9 < alike[1] < 0.99
 
 
 def test_a_scanned_participant_needs_betas_and_a_place_for_its_mask_which_the_bundle_names() -> None:
