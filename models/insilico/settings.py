@@ -10,7 +10,7 @@ from models.settings import Section
 
 
 class TrainingScan(ScanSettings):
-    """TrainingScan says how the head of a simulated participant is scanned, and where it lies in the runs of training."""
+    """TrainingScan says how the head of a simulated participant is scanned, and where it lies in training runs."""
 
     positions: Annotated[tuple[Position, ...], Field(max_length=1000)] = ()
     """Where the head lies in the runs of training, which take turns, each as in `position`. Each has a reference volume
