@@ -71,7 +71,8 @@ def mask(
     picture = write_mask(out, found, read[0])
     shown = {"voxels": facts["voxels"], "left": facts["left"], "right": facts["right"]}
     output.facts(
-        f"{out.name} of {len(runs)} runs", {**shown, "least": f"{facts['least']:.2f} ({facts['of']})"}
+        f"{out.name} of {len(runs)} run{'s' * (len(runs) > 1)}",
+        {**shown, "least": f"{facts['least']:.2f} ({facts['of']})"},
     )
     output.say(f"written: {out}, {picture}")
     output.result({**facts, "out": str(out), "picture": str(picture)})
