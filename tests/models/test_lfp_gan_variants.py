@@ -11,9 +11,11 @@ from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
 from models.systems.lfp_gan.classifier import LfpClassifier, classify, compare_seen
 from models.systems.lfp_gan.data import ShownWindows, open_windows
+from models.systems.lfp_gan.game import play
 from models.systems.lfp_gan.moments import Responses
 from models.systems.lfp_gan.networks import SignalEncoder, Stack
 from models.systems.lfp_gan.pretraining import Pretrained, pretrain
+from models.systems.lfp_gan.progressive_game import play_progressive
 from models.systems.lfp_gan.report import at_training, classifier_section
 from models.systems.lfp_gan.settings import LfpGanConfig, load_lfp_gan
 from models.systems.lfp_gan.statistics import as_rows
@@ -75,6 +77,54 @@ def shown(config: LfpGanConfig) -> ShownWindows:
 @pytest.fixture(scope="module")
 def pretrained(config: LfpGanConfig, shown: ShownWindows) -> Pretrained:
     return pretrain(config, shown, quiet)
+
+
+@pytest.mark.parametrize("variant", ["lfp-gan", "eeg-gan"])
+def test_networks_learn_where_they_are_told_to_and_come_back(
+    variant: str, config: LfpGanConfig, shown: ShownWindows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A device that computes nothing, and refuses what lies on the processor, as a card does.
+    place = torch.device("meta")
+    of_images = (
+        {"responses": 1.0, "mismatched": 0.5}
+        if variant == "lfp-gan"
+        else {"responses": 0.0, "mismatched": 0.0}
+    )
+    game = config.game.model_copy(update={"steps": 2, "look": 2, "moments": 1.0} | of_images)
+    grown = config.progressive.model_copy(update={"blocks": 2, "maps": 4, "latent": 6})
+    there = config.model_copy(update={"variant": variant, "game": game, "progressive": grown})
+    for module in ("pretraining", "game", "progressive_game", "classifier"):
+        monkeypatch.setattr(f"models.systems.lfp_gan.{module}.device_of", lambda name: place)
+    learned_on = set()
+
+    def copied(value: torch.Tensor, *_: object) -> torch.Tensor:
+        learned_on.add(value.device.type)
+        return torch.rand(value.shape) if value.is_meta else value
+
+    monkeypatch.setattr(torch.Tensor, "cpu", copied)
+    first = pretrain(there, shown, quiet)
+    if variant == "eeg-gan":
+        played = play_progressive(there, shown, quiet)
+    else:
+        played = play(there, shown, first, quiet)
+        classify(there, shown, first, quiet)
+    assert learned_on == {"meta"}
+    assert set(played.record[-1]) == {"step", "distance", "frechet_power", "frechet_waves"}
+
+
+def test_a_card_that_is_not_there_and_images_that_eeg_gan_does_not_know_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "card.toml"
+    file.write_text(TINY.replace('name = "tiny"', 'name = "tiny"\ndevice = "cuda"', 1))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="expected an NVIDIA card that torch can use, came none"):
+        train_lfp_gan(file, tmp_path / "out", None, quiet)
+    file.write_text(TINY.replace('name = "tiny"', 'name = "tiny"\nvariant = "eeg-gan"', 1))
+    with pytest.raises(
+        ConfigError, match=r"EEG-GAN knows no image, and game\.responses = 1 .*asks something of images"
+    ):
+        load_lfp_gan(file)
 
 
 def test_a_variational_encoder_that_gives_no_variances_cannot_be_built() -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bci.errors import ConfigError
+from models.devices import device_of, repeatable
 from models.metrics.distributions import class_divergence, frechet_distance
 from models.systems.lfp_gan.data import ShownWindows
 from models.systems.lfp_gan.networks import SLOPE, SignalEncoder
@@ -121,21 +122,24 @@ def classify(
     encoder = pretrained.networks.signal_encoder
     network = LfpClassifier(encoder.stack.table, settings.features, len(present), settings.dropout)
     network.signal.load_state_dict(encoder.state_dict())
+    place = device_of(config.device)
+    network.to(place)
     optimiser = torch.optim.Adam(network.parameters(), settings.rate)
     source, target = torch.from_numpy(windows[~kept]), torch.from_numpy(label[~kept])
     random = torch.Generator().manual_seed(config.seed + 9)
     for step in range(1, settings.steps + 1):
         optimiser.param_groups[0]["lr"] = settings.rate * (1 - (step - 1) / settings.steps)
         some = torch.randint(len(source), (settings.batch,), generator=random)
-        loss = functional.cross_entropy(
-            network(source[some]), target[some], label_smoothing=settings.smoothing
-        )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
+        with repeatable(place):
+            loss = functional.cross_entropy(
+                network(source[some].to(place)), target[some].to(place), label_smoothing=settings.smoothing
+            )
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
         if step % max(1, settings.steps // _LOOKS) == 0:
-            progress(step / settings.steps, f"classifier: cross-entropy {float(loss.detach()):.2f}")
-    network.eval()
+            progress(step / settings.steps, f"classifier: cross-entropy {float(loss.detach().cpu()):.2f}")
+    network.eval().cpu()
     order = np.argsort(-seen(network, windows[kept])[1], axis=1)
     right = order == label[kept][:, None]
     return Classified(

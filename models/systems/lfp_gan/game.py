@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.devices import device_of, repeatable
 from models.metrics.distributions import signal_frechet
 from models.systems.lfp_gan.data import ShownWindows
 from models.systems.lfp_gan.moments import Moments, Responses
@@ -104,8 +105,9 @@ class Game:
     def __init__(self, config: LfpGanConfig, shown: ShownWindows, pretrained: Pretrained | None) -> None:
         torch.manual_seed(config.seed + 1)
         self.settings: GameSettings = config.game
+        self.place = place = device_of(config.device)
         self._windows, self._which = (torch.from_numpy(side) for side in shown.training)
-        self.images = torch.from_numpy(shown.images)[:, None]
+        self.images = torch.from_numpy(shown.images)[:, None].to(place)
         self._random = torch.Generator().manual_seed(config.seed + 2)
         networks = config.networks
         sizes = len(shown.columns), shown.length, networks.layers, networks.width
@@ -121,9 +123,14 @@ class Game:
             self.generator.generator.decoder.load_state_dict(known.signal_decoder.state_dict())
             self.critic.signal.load_state_dict(known.signal_encoder.state_dict())
             self.critic.image.load_state_dict(known.image_encoder.state_dict())
+        self.generator.to(place)
+        self.critic.to(place)
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False)
-        self._moments = Moments.of(shown.training[0], shown.signal.rate) if self.settings.moments else None
-        self._responses = Responses.of(*shown.training, len(self.images)) if self.settings.responses else None
+        self._moments, self._responses = None, None
+        if self.settings.moments:
+            self._moments = Moments.of(shown.training[0], shown.signal.rate).to(place)
+        if self.settings.responses:
+            self._responses = Responses.of(*shown.training, len(self.images)).to(place)
         self._optimisers = [
             torch.optim.Adam(part.parameters(), self.settings.rate, BETAS)
             for part in (self.generator, self.critic)
@@ -159,10 +166,10 @@ class Game:
     def _batch(self) -> tuple[Tensor, Tensor]:
         """Return windows and the number of the image of each."""
         some = torch.randint(len(self._windows), (self.settings.batch,), generator=self._random)
-        return self._windows[some], self._which[some]
+        return self._windows[some].to(self.place), self._which[some]
 
     def _made(self, which: Tensor) -> Tensor:
-        noise = self.generator.generator.draw(len(which), self._random)
+        noise = self.generator.generator.draw(len(which), self._random).to(self.place)
         windows: Tensor = self.generator(noise, self.images[which])
         return windows
 
@@ -173,8 +180,8 @@ class Game:
             wrong = round(self.settings.mismatched * len(which))
             if wrong:  # measured windows of other images
                 others, theirs = self._batch()
-                apart = theirs[:wrong] != which[:wrong]
-                made[:wrong][apart] = others[:wrong][apart]
+                apart = (theirs[:wrong] != which[:wrong]).to(self.place)[:, None, None]
+                made[:wrong] = torch.where(apart, others[:wrong], made[:wrong])
         codes = self.critic.image(self.images[which])
         loss, distance = critic_loss(
             lambda seen: self.critic.judge(seen, codes), windows, made, self.settings.penalty, self._random
@@ -211,7 +218,8 @@ def make(
     with torch.no_grad():
         for first in range(0, len(which), AT_ONCE):
             some = torch.from_numpy(which[first : first + AT_ONCE])
-            parts.append(generator(generator.generator.draw(len(some), random), images[some]))
+            noise = generator.generator.draw(len(some), random).to(images)
+            parts.append(generator(noise, images[some]).cpu())
     return np.asarray(torch.cat(parts).numpy())
 
 
@@ -225,7 +233,8 @@ def play(
     marks = {max(1, round(share * game.epoch)): share for share in (0.02, 0.3, 0.6, 1.0)}
     looked = look_at(shown)
     for step in range(1, config.game.steps + 1):
-        distance = game.update()
+        with repeatable(game.place):
+            distance = game.update()
         if step in marks:
             early[marks[step]] = make(
                 game.generator, game.images, looked[1][:64], torch.Generator().manual_seed(3)
@@ -238,7 +247,7 @@ def play(
                 step / config.game.steps,
                 f"update {step} of {config.game.steps}: Fréchet distance of power {record[-1]['frechet_power']:.1f}",
             )
-    return Played(ConditionalMaker(game.averaged.eval(), game.images), record, early)
+    return Played(ConditionalMaker(game.averaged.eval().cpu(), game.images.cpu()), record, early)
 
 
 def look_at(shown: ShownWindows) -> tuple[Windows, NDArray[np.int64]]:

@@ -11,7 +11,7 @@ is in expectation the squared distance of the generator's mean to the measured o
 scatter: it asks for the mean and leaves their variance alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -37,11 +37,17 @@ class Moments:
         """Take them of windows (n, channels, length), in a band."""
         length = windows.shape[2]
         frequency = torch.fft.rfftfreq(length, 1 / rate_hz)
-        inside = (frequency >= low) & (frequency <= high)
+        inside = ((frequency >= low) & (frequency <= high)).nonzero().squeeze(1)
         taper = torch.hann_window(length, periodic=True)
         parts = torch.from_numpy(windows).split(256)
         power = sum(_power(part, inside, taper) * len(part) for part in parts) / len(windows)
         return cls(_decibels(torch.as_tensor(power)), _correlation(torch.from_numpy(windows)), inside, taper)
+
+    def to(self, place: torch.device) -> Self:
+        """Return the same where networks learn."""
+        parts = (self.power, self.correlation, self.inside, self.taper)
+        power, correlation, inside, taper = (part.to(place) for part in parts)
+        return replace(self, power=power, correlation=correlation, inside=inside, taper=taper)
 
     def error(self, made: Tensor) -> Tensor:
         """Return the mean squared error of made windows: of power in dB² over a hundred, and ten times correlations'.
@@ -81,6 +87,10 @@ class Responses:
         )
         counts = torch.from_numpy(np.bincount(which, minlength=images)).clamp(min=1)
         return cls(sums / counts[:, None, None])
+
+    def to(self, place: torch.device) -> Self:
+        """Return the same where networks learn."""
+        return replace(self, means=self.means.to(place))
 
     def error(self, first: Tensor, second: Tensor, which: Tensor) -> Tensor:
         """Return the mean squared error of the means of windows made twice for each image named.

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.devices import device_of, repeatable
 from models.systems.lfp_gan.data import ShownWindows
 from models.systems.lfp_gan.networks import ImageDecoder, ImageEncoder, SignalEncoder, Stack, standardise
 from models.systems.lfp_gan.settings import LfpGanConfig, NetworkSettings, PretrainingSettings
@@ -72,7 +73,10 @@ def pretrain(config: LfpGanConfig, shown: ShownWindows, progress: Progress) -> P
     """Train both autoencoders; with steps of 0 they stay as they were drawn."""
     settings = config.pretraining
     torch.manual_seed(config.seed)
-    networks = Autoencoders(len(shown.columns), shown.length, shown.images.shape[1:], config.networks)
+    place = device_of(config.device)
+    networks = Autoencoders(len(shown.columns), shown.length, shown.images.shape[1:], config.networks).to(
+        place
+    )
     random = np.random.default_rng([config.seed, 21])
     scores: dict[str, float] = {}
     record: list[dict[str, float]] = []
@@ -100,7 +104,7 @@ def pretrain(config: LfpGanConfig, shown: ShownWindows, progress: Progress) -> P
             _squared(networks.images, images), parts, images, settings.image_steps, settings, random, "image",
             lambda done, text: progress(0.65 + 0.35 * done, text),
         )  # fmt: skip
-    networks.eval()
+    networks.eval().cpu()
     scores["signal_r2"] = explained(networks.signals, shown.test[0][:_SCORED])
     scores["image_r2"] = explained(networks.images, shown.images[shown.tested][:, None])
     return Pretrained(networks, record, scores)
@@ -120,7 +124,7 @@ def _variational(config: LfpGanConfig, networks: Autoencoders) -> VariationalSig
     wide = signal_encoder(
         there.channels - 1, there.size[0], config.networks.layers, config.networks.width, variational=True
     )
-    return VariationalSignals(wide, networks.signal_decoder)
+    return VariationalSignals(wide, networks.signal_decoder).to(device_of(config.device))
 
 
 def _squared(network: Callable[[Tensor], Tensor], values: NDArray[np.float32]) -> Loss:
@@ -157,18 +161,20 @@ def _learn(
     progress: Progress,
 ) -> list[dict[str, float]]:
     """Make a loss small; the record has the share of variance explained."""
-    optimiser = torch.optim.Adam([p for part in parts for p in part.parameters()], settings.rate)
+    parameters = [p for part in parts for p in part.parameters()]
+    optimiser, place = torch.optim.Adam(parameters, settings.rate), parameters[0].device
     source = torch.from_numpy(values)
     record: list[dict[str, float]] = []
     errors: list[float] = []
     for step in range(1, steps + 1):
         optimiser.param_groups[0]["lr"] = settings.rate * min(1.0, 2.1 - 2 * step / steps)
-        some = source[random.integers(0, len(values), min(settings.batch, len(values)))]
-        error, loss = loss_of(some)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        errors.append(float(error.detach()))
+        some = source[random.integers(0, len(values), min(settings.batch, len(values)))].to(place)
+        with repeatable(place):
+            error, loss = loss_of(some)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+        errors.append(float(error.detach().cpu()))
         if step % max(1, steps // _ROWS) == 0 or step == steps:
             record.append({"step": float(step), f"{name}_explained": 1 - float(np.mean(errors))})
             progress(step / steps, f"{name} autoencoder: {record[-1][f'{name}_explained']:.2f} of variance")

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bci.config.paths import PathText
 from bci.config.toml import check_settings, load_settings
@@ -159,6 +159,8 @@ class LfpGanConfig(Section):
     """One sentence about it, for people."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of everything that is drawn at random."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """What the networks learn on."""
     variant: Literal["lfp-gan", "eeg-gan"] = "lfp-gan"
     """LFP-GAN makes windows for an image; EEG-GAN grows block by block, and knows no image."""
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -169,6 +171,17 @@ class LfpGanConfig(Section):
     game: GameSettings = GameSettings()
     progressive: ProgressiveSettings = ProgressiveSettings()
     classifier: ClassifierSettings = ClassifierSettings()
+
+    @model_validator(mode="after")
+    def _asks_nothing_of_images_where_none_is_known(self) -> Self:
+        of_images = {"responses": self.game.responses, "mismatched": self.game.mismatched}
+        asked = [f"game.{key} = {value:g}" for key, value in of_images.items() if value]
+        if self.variant == "eeg-gan" and asked:
+            raise ValueError(
+                f"EEG-GAN knows no image, and {' and '.join(asked)} asks something of images. Leave it out, or say "
+                'variant = "lfp-gan"'
+            )
+        return self
 
 
 def parse_lfp_gan(values: Mapping[str, Any], where: str) -> LfpGanConfig:

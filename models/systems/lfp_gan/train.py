@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bci.decoder.bundle import require_place
 from bci.decoder.spec import BundleSpec, EpochSpec, GraphSpec, ImageSpec, Provenance, SignalSpec
 from bci.sim.made import CODES, FACTS, GRAPH
+from models.devices import device_of
 from models.metrics.identification import headline, identify
 from models.provenance import versions
 from models.readouts.ridge_solver import RidgeFit, fit_ridge
@@ -51,6 +52,7 @@ def train_lfp_gan(
 ) -> dict[str, Any]:
     """Train a file and write its bundle; see `models.systems.system.Train`."""
     config = load_lfp_gan(path)
+    device_of(config.device)  # one that is not there is refused before anything is spent
     require_place(out)
     progress(0.0, "windows of the recording")
     shown = open_windows(config, find_data_root(data_root, needed=not isinstance(config.data, SurrogateData)))

@@ -59,7 +59,7 @@ class VariationalSignals(nn.Module):
     def forward(self, windows: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return windows decoded of codes that were drawn, and the divergence of each code: (n, …), (n,)."""
         means, spread = self.distribution(windows)
-        noise = torch.randn(means.shape, generator=random)
+        noise = torch.randn(means.shape, generator=random).to(means)
         decoded: Tensor = self.decoder(means + (spread / 2).exp() * noise) * standardise(windows)[1]
         return decoded, divergence(means, spread)
 

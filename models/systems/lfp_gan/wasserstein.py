@@ -90,9 +90,9 @@ def critic_loss(
     g = one_value_each(judge(made), len(made)).mean()
     distance = (r - g).detach()
     if penalty == "printed":
-        return g - r + weight * (r + g).square(), float(distance)
+        return g - r + weight * (r + g).square(), float(distance.cpu())
     cost = weight * distance.clamp(min=0) * slope_penalty(judge, real, made, random)
-    return g - r + cost, float(distance)
+    return g - r + cost, float(distance.cpu())
 
 
 def slope_of(weight: float) -> float:
