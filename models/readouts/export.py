@@ -97,7 +97,9 @@ def add_statistics(graph: GraphParts, novelty: Novelty, standardised: str) -> st
     return graph.node("Concat", [both, graph.node("Div", [t, q], "shape")], "statistics", axis=1)
 
 
-def add_novelty(graph: GraphParts, statistics: str, limits: Limits, sure: str, chance: float) -> None:
+def add_novelty(
+    graph: GraphParts, statistics: str, limits: Limits, sure: str = "", chance: float = 0.0
+) -> None:
     """Add ``novelty`` (batch,), and ``confidence`` (batch,), which falls to chance where the novelty is above 1.
 
     Parameters
@@ -108,22 +110,24 @@ def add_novelty(graph: GraphParts, statistics: str, limits: Limits, sure: str, c
     limits : Limits
         Between which it lies in training.
     sure : str
-        Name of the confidence in what is like training, (batch,).
+        Name of the confidence in what is like training, (batch,); without it none is added.
     chance : float
+        What a confidence falls to.
     """
     graph.constant("statistics_high", limits.high[None])
     graph.constant("statistics_low", limits.low[None])
     graph.constant("some", np.finfo(np.float32).tiny)
     graph.constant("statistics_axis", np.array([1]))
-    graph.constant("limit", np.float32(1.0))
-    graph.constant("chance", np.float32(chance))
     above = graph.node("Div", [statistics, "statistics_high"], "above")
     positive = graph.node("Max", [statistics, "some"], "positive_statistics")
     below = graph.node("Div", ["statistics_low", positive], "below")
     either = graph.node("Max", [above, below], "either")
     graph.node("ReduceMax", [either, "statistics_axis"], "novelty", keepdims=0)
-    like = graph.node("LessOrEqual", ["novelty", "limit"], "like")
-    graph.node("Where", [like, sure, "chance"], "confidence")
+    if sure:
+        graph.constant("limit", np.float32(1.0))
+        graph.constant("chance", np.float32(chance))
+        like = graph.node("LessOrEqual", ["novelty", "limit"], "like")
+        graph.node("Where", [like, sure, "chance"], "confidence")
 
 
 def from_window(graph: bytes, shape: tuple[int, ...], *, mean: bool = False, claims: bool = False) -> bytes:

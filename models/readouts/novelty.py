@@ -149,11 +149,25 @@ class Novelty:
             limits = limits.united(_all_but_the_widest(fitted, overlap))
         return cls(*axes, limits)
 
+    @classmethod
+    def fit_by(cls, standard: Array, parts: NDArray[np.int64]) -> "Novelty":
+        """Fit to training trials (n, voxels), each part of them held out in turn: their run or fold, (n,)."""
+        return cls.fit(standard, ((parts != part, parts == part) for part in np.unique(parts)))
+
     def __call__(self, standard: Array) -> Floats:
         """Return the novelty of standardised trials: (n, voxels) to (n,); each trial for itself."""
         return self.limits(
             _statistics(np.asarray(standard, np.float64), self.mean, self.axes, self.variances)
         )
+
+    def beside(self) -> "Novelty":
+        """Return it with limits on Q alone: for what is shown other kinds of pictures than it was trained on.
+
+        Those lie far out along the axes, which hold what pictures do, and not beside them. Without Q nothing is unlike.
+        """
+        low, high = np.zeros_like(self.limits.low), np.full_like(self.limits.high, np.inf)
+        low[1:2], high[1:2] = self.limits.low[1:2], self.limits.high[1:2]
+        return replace(self, limits=Limits(low, high))
 
     def scaled(self, low: float, high: float) -> "Novelty":
         """Return it for trials that average more presentations, or fewer.

@@ -173,11 +173,16 @@ def test_a_bundle_draws_what_the_network_draws(trained: tuple[dict[str, Any], Pa
         onnxruntime.InferenceSession(bundle.read(name)) for name in ("readout.onnx", "generator.onnx")
     )
     for row in rows[:3]:
-        latent = readout.run(None, {"window": row[None, None]})[0]
+        latent, novelty = readout.run(["latent", "novelty"], {"window": row[None, None]})
+        assert novelty[0] <= 1
         np.testing.assert_allclose(latent, fitted.latents(row[None, kept]), atol=1e-5)
         with torch.no_grad():
             expected = fitted.generator.drawing(torch.from_numpy(latent)).numpy()
         np.testing.assert_allclose(generator.run(None, {"latent": latent})[0], expected, atol=1e-5)
+    assert bundle.spec.novelty is not None
+    assert bundle.spec.novelty.flagged <= 0.02
+    for foreign in (np.zeros_like(rows[0]), 4 * rows[0]):
+        assert readout.run(["novelty"], {"window": foreign[None, None]})[0] > 1
     assert {"image_gradient", "feature_gradient", "adversarial_gradient"} <= set(fitted.record[0])
     course = [row["image"] for row in fitted.record]
     assert np.mean(course[-10:]) < np.mean(course[:10])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from commands import call
 
@@ -165,6 +166,14 @@ def test_a_bundle_reads_figures_volume_by_volume(tmp_path: Path) -> None:
     assert decoded.averaged is not None
     single = score(data.shown[data.which], decoded.predicted)["r"]
     assert score(data.shown, decoded.averaged)["r"] > single
+    # Figures are no random pictures, and are read; another amplitude, or none, is unlike training.
+    assert bundle.spec.novelty is not None
+    assert bundle.spec.novelty.flagged <= 0.02
+    readout = onnxruntime.InferenceSession(bundle.read("readout.onnx"))
+    volume, usual = data.test_voxels[0], data.voxels.mean(0)
+    for factor, unlike in ((1.0, False), (3.0, True), (0.0, True)):
+        other = (usual + factor * (volume - usual)).astype(np.float32)
+        assert (readout.run(["novelty"], {"window": other[None, None]})[0] > 1) == unlike
     # What it never saw can be played live: a response a sample.
     assert write_responses(bundle, decoded, tmp_path / "played" / "held-out.npy") == len(data.which)
     played = np.load(tmp_path / "played" / "held-out.npy")

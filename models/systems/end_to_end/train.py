@@ -7,6 +7,7 @@ import numpy as np
 
 from bci.decoder.bundle import require_place
 from models.metrics.identification import headline, identify
+from models.readouts.novelty import Novelty
 from models.reports.pixels import Pixels
 from models.settings import find_data_root
 from models.systems.end_to_end.data import open_data
@@ -16,6 +17,9 @@ from models.systems.end_to_end.scores import score_table
 from models.systems.end_to_end.settings import FileData, load_end_to_end
 from models.systems.saving import save_trained
 from models.systems.system import Progress, check_worth
+
+#: Parts of the training's trials, in their order, of which each is held out where novelty's limits are drawn.
+_PARTS = 5
 
 
 def train_end_to_end(
@@ -50,7 +54,10 @@ def train_end_to_end(
     worth = headline(scores)
     scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
     progress(0.95, "exporting")
-    spec, files = bundle_of(config, data, fitted, scores)
+    parts = np.arange(len(data.voxels)) * _PARTS // len(data.voxels)
+    novelty = Novelty.fit_by(fitted.voxels.forward(data.voxels[:, kept]), parts)
+    novelty = novelty.scaled(1 / np.bincount(data.which).max(), 1.0)  # responses to a picture may be averaged
+    spec, files = bundle_of(config, data, fitted, novelty, scores)
     saved = save_trained(out, spec, files, scores | {"record": fitted.record}, data.test_voxels)
     progress(1.0, "done")
     return {name: value for name, value in saved.items() if name != "record"}

@@ -50,8 +50,12 @@ class LocalDecoders:
 
     def __call__(self, voxels: Floats) -> Floats:
         """Read contrasts: (samples, voxels) to (samples, n)."""
-        read = (voxels - self.mean) / self.spread @ self.weights + self.offset
+        read = self.standardised(voxels) @ self.weights + self.offset
         return 1 / (1 + np.exp(-read)) if self.sigmoid else read
+
+    def standardised(self, voxels: Floats) -> Floats:
+        """Return voxels (samples, voxels) with means of 0 and spreads of 1 in training."""
+        return (voxels - self.mean) / self.spread
 
 
 def fit_decoders(name: str, voxels: Floats, contrasts: Floats, *, best: int = BEST) -> LocalDecoders:

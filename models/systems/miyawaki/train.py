@@ -8,11 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import require_place
-from bci.decoder.spec import BundleSpec, GraphSpec, ImageSpec, Provenance, SignalSpec, WindowSpec
+from bci.decoder.spec import (
+    BundleSpec,
+    GraphSpec,
+    ImageSpec,
+    NoveltySpec,
+    Provenance,
+    SignalSpec,
+    WindowSpec,
+)
 from bci.errors import DataError
 from bci.signal.types import Signal
 from models.export import GraphParts, floats
 from models.provenance import versions
+from models.readouts.export import add_novelty, add_statistics
+from models.readouts.novelty import Novelty
 from models.settings import find_data_root
 from models.systems.miyawaki import combination as combined
 from models.systems.miyawaki.bases import Bases, make_bases
@@ -42,16 +52,23 @@ class Fitted:
         Learned on predictions of runs that were held out.
     held : (samples, n) float64
         Those predictions.
+    novelty : Novelty
+        Of standardised voxels, its limits drawn on the same runs.
     """
 
     bases: Bases
     decoders: LocalDecoders
     combination: combined.Combination
     held: Floats
+    novelty: Novelty
 
     def __call__(self, voxels: Floats) -> Floats:
         """Reconstruct: (samples, voxels) to (samples, side²)."""
         return self.combination(self.decoders(voxels))
+
+    def unlike(self, voxels: Floats) -> NDArray[np.bool_]:
+        """Return which samples, (samples, voxels), are unlike those of training: (samples,)."""
+        return self.novelty(self.decoders.standardised(voxels)) > 1
 
 
 def fit(config: MiyawakiConfig, data: ContrastData, progress: Progress) -> Fitted:
@@ -76,7 +93,10 @@ def fit(config: MiyawakiConfig, data: ContrastData, progress: Progress) -> Fitte
             held[out] = part(data.voxels[out])
     progress(0.8, "decoders on all random pictures")
     decoders = _decoders(config, bases, data.voxels, data.pictures)
-    return Fitted(bases, decoders, combine(config.coefficients, bases, held, data.pictures), held)
+    # Figures are unlike random pictures, and are what it is for; responses to one may be averaged.
+    novelty = Novelty.fit_by(decoders.standardised(data.voxels), fold_of).beside()
+    novelty = novelty.scaled(1 / np.bincount(data.which).max(), 1.0)
+    return Fitted(bases, decoders, combine(config.coefficients, bases, held, data.pictures), held, novelty)
 
 
 def _decoders(config: MiyawakiConfig, bases: Bases, voxels: Floats, pictures: Floats) -> LocalDecoders:
@@ -152,6 +172,10 @@ def bundle_of(
             GraphSpec(file="readout.onnx", role="readout"),
             GraphSpec(file="generator.onnx", role="generator"),
         ),
+        novelty=NoveltySpec(
+            calibrated_on=f"folds held out of {len(data.voxels)} random pictures",
+            flagged=float(fitted.unlike(data.test_voxels).mean()),
+        ),
         provenance=Provenance(
             data=dict(data.origin),
             config=config.model_dump(mode="json"),
@@ -167,20 +191,26 @@ def bundle_of(
 
 
 def _readout(fitted: Fitted, voxels: int) -> bytes:
-    """Write decoders and combination as a graph: ``window`` (1, 1, voxels) → ``latent`` (1, side²)."""
+    """Write decoders and combination as a graph.
+
+    ``window`` (1, 1, voxels) → ``latent`` (1, side²), and ``novelty`` (1,), above 1 where a volume is unlike training.
+    """
     graph, decoders = GraphParts(), fitted.decoders
-    weights, offset = decoders.weights, decoders.offset - (decoders.mean / decoders.spread) @ decoders.weights
     graph.constant("flat", np.array([1, voxels]))
-    graph.constant("weights", weights / decoders.spread[:, None])
-    graph.constant("offset", offset[None])
+    graph.constant("mean", decoders.mean[None])
+    graph.constant("spread", decoders.spread[None])
+    graph.constant("weights", decoders.weights)
+    graph.constant("offset", decoders.offset[None])
     graph.constant("combination", fitted.combination.weights)
-    name = graph.node("Reshape", ["window", "flat"], "row")
-    name = graph.node("Add", [graph.node("MatMul", [name, "weights"], "sum"), "offset"], "contrasts")
+    centred = graph.node("Sub", [graph.node("Reshape", ["window", "flat"], "row"), "mean"], "centred")
+    standardised = graph.node("Div", [centred, "spread"], "standardised")
+    name = graph.node("Add", [graph.node("MatMul", [standardised, "weights"], "sum"), "offset"], "contrasts")
     if decoders.sigmoid:
         name = graph.node("Sigmoid", [name], "probabilities")
     graph.node("MatMul", [name, "combination"], "latent")
-    taken = floats("window", [1, 1, voxels])
-    return graph.finish("local_decoders", taken, [floats("latent", [1, fitted.combination.weights.shape[1]])])
+    add_novelty(graph, add_statistics(graph, fitted.novelty, standardised), fitted.novelty.limits)
+    taken, pixels = floats("window", [1, 1, voxels]), fitted.combination.weights.shape[1]
+    return graph.finish("local_decoders", taken, [floats("latent", [1, pixels]), floats("novelty", [1])])
 
 
 def _drawing(side: int, zoom: int) -> bytes:
