@@ -1,4 +1,4 @@
-"""Values that no brain gives are said by the training of every kind, before it scores anything."""
+"""Values that no brain gives are refused by the training of every kind, or said where a file takes them as they are."""
 
 import json
 from collections.abc import Callable
@@ -11,6 +11,7 @@ pytest.importorskip("sklearn", reason="training needs the extra train")
 
 from planted_collection import collected_session, pictures
 
+from bci.errors import RecordingError
 from bci.io.shipped import SHIPPED
 from models.progress import WARNING
 from models.systems.registry import system_of_file
@@ -88,11 +89,12 @@ def seen(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", [alpha, numbers, rhythm, seen])
-def test_the_training_of_every_kind_says_values_that_no_brain_gives(
+def test_the_training_of_every_kind_refuses_values_that_no_brain_gives_or_says_them(
     kind: Callable[[Path], str], tmp_path: Path
 ) -> None:
     path = tmp_path / "train.toml"
-    path.write_text(kind(tmp_path))
+    text = kind(tmp_path)
+    path.write_text(text)
     lines: list[str] = []
 
     def heard(done: float, line: str) -> None:
@@ -100,10 +102,17 @@ def test_the_training_of_every_kind_says_values_that_no_brain_gives(
         if done > 0 and not line.startswith(WARNING):
             raise Scored
 
-    with pytest.raises(Scored):
+    def train() -> None:
         system_of_file(path).train(
             path, tmp_path / "bundle", data_root=tmp_path, progress=heard, even_at_chance=True
         )
+
+    with pytest.raises(RecordingError, match=r"(one|open\.npz).*channels move by .* any_amplitude = true"):
+        train()
+    assert not (tmp_path / "bundle").exists()
+    path.write_text(text.replace("[signal]\n", "[signal]\nany_amplitude = true\n"))
+    with pytest.raises(Scored):
+        train()
     warned = [line for line in lines if line.startswith(WARNING)]
     assert any("channels move by" in line for line in warned), lines
     assert any("one" in line or "open.npz" in line for line in warned), "the recording is named"
