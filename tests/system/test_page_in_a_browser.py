@@ -19,6 +19,8 @@ from commands import Done
 from PIL import Image
 from sessions import finish, only_folder, rows_in, start, wait_for
 
+from bci.control.mqtt.ports import free_port
+
 if TYPE_CHECKING:
     from benchmarks.browser import Browser
 
@@ -70,7 +72,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         if missing := what_is_missing():
             pytest.skip(f"THE PAGE IS NOT TESTED IN A BROWSER: {missing} is missing")
         base = tmp_path_factory.mktemp("seen")
-        (base / "seen.toml").write_text(CONFIG)
+        # The module's tests may be shared out among workers, each with a session of its own.
+        (base / "seen.toml").write_text(f"{CONFIG}port = {free_port()}\n")
         process = start("run", base / "seen.toml", "--out", base / "out", "--json")
         try:
             with open_browser() as browser:

@@ -14,6 +14,8 @@ import pytest
 from commands import Done, call
 from sessions import PATIENT_SCREEN, finish, only_folder, rows_in, segments_of, start, wait_for
 
+from bci.control.mqtt.ports import free_port
+
 pytestmark = pytest.mark.system
 
 BUNDLE = Path(__file__).resolve().parents[2] / "models" / "bundles" / "alpha"
@@ -226,7 +228,7 @@ def test_nothing_that_dies_or_hangs_beside_the_line_changes_what_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recorder, publisher, page, supervisor: nothing in the line waits for any of them."""
-    beside = '[publish]\nsource_id = "faults-results"\n[page]\n'
+    beside = f'[publish]\nsource_id = "faults-results"\n[page]\nport = {free_port()}\n'
     # A line that waited for a page that hangs would be neutral for longer than these limits, a busy machine is not.
     patient = CONFIG.replace("max_png = 0", f"max_png = 0\n{PATIENT_SCREEN}")
     monkeypatch.setattr(sys.modules[__name__], "CONFIG", patient + beside)
