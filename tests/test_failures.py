@@ -100,7 +100,10 @@ PROVEN: dict[str, tuple[str, ...]] = {
         "decoder/test_onnx_decoder.py::test_an_unsettled_window_is_invalid",
         "stimuli/test_headless.py::test_the_screen_is_neutral_from_the_flip_after_a_rule_broke_to_the_next_good_frame",
     ),
-    "samples come late in a burst": (f"{LOST}test_samples_that_come_late_in_a_burst_are_not_lost",),
+    "samples come late in a burst": (
+        f"{LOST}test_samples_that_come_late_in_a_burst_are_not_lost",
+        "stimuli/test_presenter.py::test_a_frame_on_the_screen_leaves_it_when_it_grows_old",
+    ),
     "the stream's time is wrong": (
         f"{LSL}test_a_stream_of_another_rate_is_refused_within_three_seconds_of_its_first_sample",
         "live/test_acquire.py::test_a_stream_of_another_clock_unit_or_rate_is_refused_or_said",
@@ -144,6 +147,8 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "the stream says microvolts": (
         ALARMS, "cli/test_listening.py::test_what_a_stream_cannot_be_is_said",
         "live/test_amplitudes.py::test_volts_called_microvolts_are_said_once_and_when_they_are_mended",
+        "models/test_trust.py::test_the_simulated_eyes_of_the_demo_are_like_training_and_as_volts_they_are_not",
+        "models/test_trust.py::test_every_shipped_bundle_tells_novelty_and_beats_chance",
     ),
     "a volume of a scanner is missing": (
         "live/test_volume_records.py::test_volumes_that_are_not_ok_or_untold_are_marked_said_and_counted",
@@ -287,7 +292,9 @@ SAID: dict[str, tuple[str, ...]] = {
         "control/test_certification_breaking.py::"
         "test_one_program_is_killed_again_and_again_until_the_session_latches_and_that_is_watched",
     ),
-    "It closes no terminal": ("system/test_certify.py::test_a_decoder_that_is_killed_is_seen_as_the_table_says",),
+    "It closes no terminal": (
+        "system/test_several_streams.py::test_each_program_of_it_is_broken_and_what_must_be_seen_is_seen",
+    ),
     "A program that dies is started again": (
         "control/test_crew.py::test_a_program_that_died_is_started_again_and_is_told_that_it_is_a_successor",
         "control/test_crew.py::test_a_program_whose_heart_has_stopped_is_killed_first",

@@ -112,16 +112,18 @@ def test_no_shipped_bundle_that_claims_a_confidence_is_passed_over():
         assert has_inputs(file) == (Bundle.load(file.parent).spec.confidence.kind != "none"), file
 
 
-def test_the_simulated_eyes_of_the_demo_are_like_those_that_the_decoder_was_trained_on():
+def test_the_simulated_eyes_of_the_demo_are_like_training_and_as_volts_they_are_not():
     bundle = Bundle.load(trust.BUNDLES / "alpha")
     simulator = AlphaSimulator(1, seconds=40.0)
     keys = [label_key(label) for label in simulator.signal.channels]
     columns = [keys.index(label_key(label)) for label in bundle.signal.channels]
     samples = np.ascontiguousarray(simulator.read(0, simulator.n)[:, columns])
     decoder = OnnxDecoder(bundle, clock=ManualClock())
-    frames = [decoder.decode(window) for window in sliding(bundle, samples) if window.settled]
-    assert len(frames) > 350
-    assert np.mean([not frame.valid for frame in frames]) <= 0.1
+    for unit, refused in ((1.0, (0.0, 0.1)), (1e-6, (1.0, 1.0))):
+        windows = sliding(bundle, samples * np.float32(unit))
+        frames = [decoder.decode(window) for window in windows if window.settled]
+        assert len(frames) > 350
+        assert refused[0] <= np.mean([not frame.valid for frame in frames]) <= refused[1]
 
 
 def test_every_shipped_bundle_tells_novelty_and_beats_chance():

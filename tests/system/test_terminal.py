@@ -186,6 +186,9 @@ def test_an_outlet_that_sends_nothing_is_no_success(tmp_path: Path) -> None:
             assert terminal.end() == 3
             words = " ".join(terminal.screen.text.split())
         assert f"No data from {mute.source_id}: the stream was there and sent nothing" in words
+        session = only_folder(tmp_path / "out")
+        assert session is not None
+        assert "neutral picture: before the first frame" in (session / "log.txt").read_text()
         assert "Nothing was recorded" in words
         with bci("record", mute.source_id, "--seconds", 2, "--out", tmp_path / "kept") as terminal:
             terminal.until(lambda text: "NO DATA yet" in text, "the silence, while it records")
