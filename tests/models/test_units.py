@@ -135,6 +135,8 @@ def test_jobs_of_a_queue_compute_units_and_a_deadly_one_is_named(
     monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).parents[2]}")
     (tmp_path / "slurm.toml").write_text(CLUSTER.format(kind="SLURM"))
     given = {"folder": tmp_path, "deadly": 9}
+    # What is set is taken back whole: before distributed has set its own defaults these would go with it.
+    pytest.importorskip("distributed")
     with (
         pytest.importorskip("dask").config.set({"distributed.scheduler.allowed-failures": 1}),
         pytest.raises(DataError, match="square of 2"),
