@@ -41,6 +41,8 @@ class IncrementalGlm:
         self._turned = np.zeros((columns, voxels))
         self._residual = np.zeros(voxels)
         self._sizes = np.zeros(columns)
+        self._rank: int | None = 0
+        self._rank_before = 0
 
     def add(self, row: Rows, values: Rows) -> None:
         """Take the next volume.
@@ -66,6 +68,7 @@ class IncrementalGlm:
             raise DataError(
                 "expected finite numbers in a row of the design and its volume, came others: leave it out"
             )
+        self._rank_before, self._rank = self.rank, None
         turn, triangle = np.linalg.qr(np.vstack([self._triangle, row]), mode="complete")
         stacked = turn.T @ np.vstack([self._turned, values])
         self._triangle, self._turned = triangle[:-1], stacked[:-1]
@@ -76,8 +79,14 @@ class IncrementalGlm:
     @property
     def rank(self) -> int:
         """How many columns can be told apart by the rows so far."""
-        sizes = np.sqrt(np.where(self._sizes > 0, self._sizes, 1.0))
-        return int(np.linalg.matrix_rank(self._triangle / sizes, tol=INDEPENDENT))
+        if self._rank is None:
+            self._rank = int(np.linalg.matrix_rank(self._triangle / self._scales, tol=INDEPENDENT))
+        return self._rank
+
+    @property
+    def _scales(self) -> NDArray[np.float64]:
+        """Return the lengths of the columns so far; 1 for one that was always zero."""
+        return np.sqrt(np.where(self._sizes > 0, self._sizes, 1.0))
 
     @property
     def degrees_of_freedom(self) -> int:
@@ -102,18 +111,27 @@ class IncrementalGlm:
         return np.asarray(linalg.solve_triangular(self._triangle, self._turned))
 
     def explained(self, row: Rows) -> NDArray[np.float64] | None:
-        """Return what the design says of a volume with this row, (voxels,); None until its columns are told apart.
+        """Return what the design says of the volume that was taken last, by its row: (voxels,); None while it is open.
 
-        A column that was always zero, such as a nuisance that is not heard yet, explains nothing.
+        It is open while columns are not told apart and this row was the first of its kind: the design then says what
+        the volume says. Columns that never are, such as those of a heart that keeps the scanner's time, explain
+        together what they do. A column that was always zero, such as a nuisance not heard yet, explains nothing.
         """
         from scipy import linalg
 
         there = np.flatnonzero(self._sizes)
-        if not len(there) or self.rank < len(there):
+        row = np.asarray(row)
+        if self.rank < len(there):
+            if self.rank > self._rank_before:
+                return None
+            scales = self._scales[there]
+            found = linalg.lstsq(self._triangle[:, there] / scales, self._turned, cond=INDEPENDENT)[0]
+            return np.asarray(row[there] / scales @ found)
+        if not len(there):
             return None
         if len(there) == len(self._sizes):
             return np.asarray(row @ linalg.solve_triangular(self._triangle, self._turned))
-        return np.asarray(np.asarray(row)[there] @ linalg.lstsq(self._triangle[:, there], self._turned)[0])
+        return np.asarray(row[there] @ linalg.lstsq(self._triangle[:, there], self._turned)[0])
 
     def residual_variance(self) -> NDArray[np.float64]:
         """Return the variance that the design leaves in each voxel, (voxels,).
@@ -175,4 +193,5 @@ class IncrementalGlm:
             )
         self._triangle, self._turned = state["triangle"].copy(), state["turned"].copy()
         self._residual, self._sizes = state["residual"].copy(), state["sizes"].copy()
+        self._rank = None
         self.volumes = int(state["volumes"][0])

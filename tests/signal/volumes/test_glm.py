@@ -218,3 +218,23 @@ def test_without_a_response_t_and_z_are_those_of_chance(kind: BetaKind) -> None:
 def test_a_trial_that_is_due_before_any_volume_could_be_taken_waits() -> None:
     fit = SingleTrials(ResponseGrid(40, 2.0), 1, 2)
     assert fit.degrees_of_freedom(fit.begin(4.0)) == 0
+
+
+def test_columns_that_are_never_told_apart_explain_together_what_they_do() -> None:
+    """A heart at half the scanner's pace: its sine and cosine are one column; what they leave is known all the same."""
+    random = np.random.default_rng(3)
+    n = 40
+    beat = np.where(np.arange(n) % 2, -1.0, 1.0)
+    beat[:20] = 0.0  # not heard yet
+    design = np.column_stack([np.ones(n), np.linspace(-1, 1, n), 0.8 * beat, 0.6 * beat])
+    values = random.standard_normal((n, 3)) + 5 * beat[:, None]
+    glm = IncrementalGlm(4, 3)
+    for k in range(n):
+        glm.add(design[k], values[k])
+        said = glm.explained(design[k])
+        if k < 2 or k == 20:
+            assert said is None or glm.degrees_of_freedom < 1, "what is the first of its kind says what it is"
+            continue
+        whole = design[: k + 1] @ np.linalg.lstsq(design[: k + 1], values[: k + 1])[0]
+        assert said is not None, k
+        np.testing.assert_allclose(said, whole[k], atol=1e-9)
