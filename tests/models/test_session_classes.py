@@ -73,7 +73,7 @@ def test_a_class_that_was_not_shown_is_not_scored() -> None:
 
 
 class _Session:
-    """A session of planted trials."""
+    """A session of planted trials: what is read here of a RecordedSession and no more, so the types pass it."""
 
     folder = Path("planted")
     driver = None

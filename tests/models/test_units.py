@@ -35,6 +35,7 @@ test_units.run_units(test_units.UNITS, compute, Path({folder!r}))
 
 def require_jobqueue() -> None:
     """Skip where dask-jobqueue is missing, without importing it: what that does is under test."""
+    # The demo's installation has no cluster; run.py test installs it, so this speaks where tests run without.
     if importlib.util.find_spec("dask_jobqueue") is None:
         pytest.skip("DASK-JOBQUEUE IS MISSING: pip install 'closed-loop-bci[cluster]'")
 

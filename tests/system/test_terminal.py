@@ -248,7 +248,7 @@ def test_ctrl_c_while_its_programs_load_is_status_2(tmp_path: Path, amplifier: A
 
 
 def interrupted(terminal: Terminal) -> int:
-    """Press Ctrl-C, and return the status; it ends soon, and nobody is shown where in the code it was."""
+    """Press Ctrl-C, and return the status; it ends soon, and the screen does not say where in the code it was."""
     terminal.press_ctrl_c()
     began = time.monotonic()
     status = terminal.end()
