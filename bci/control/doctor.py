@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -14,6 +15,7 @@ from bci.errors import BciError, ProviderError
 from bci.io.installation import install_line
 from bci.memory.hot import find_compiled
 from bci.memory.leftovers import remove_leftovers
+from bci.memory.turns import take_short_turns
 
 #: What extras are for: what the doctor calls it, the extra, a package that tells, and what goes on without it.
 OPTIONAL = (
@@ -69,6 +71,7 @@ def examine() -> list[Finding]:
         _clocks(),
         _sleep(),
         _hot_path(),
+        _turns(),
         _memory(),
         *_shared_memory(),
         _onnx(),
@@ -137,6 +140,17 @@ def _hot_path() -> Finding:
     ok = found is not None or not sys.platform.startswith("linux")
     fix = "" if ok else "everything works; with a C compiler, install the project again, and a hop costs less"
     return Finding("Hot path", seen, ok, fix, needed=False)
+
+
+def _turns() -> Finding:
+    with ThreadPoolExecutor(1) as one:  # a thread of its own: this one keeps its turns
+        granted = one.submit(take_short_turns).result()
+    seen = (
+        "as long as other programs': a window may wait for one that computes (Linux 6.12 or newer has short ones)"
+        if granted is None
+        else f"of {1e3 * granted:g} ms: a sample wakes acquisition and decoder ahead of programs that compute"
+    )
+    return Finding("Turns on a core", seen, True, needed=False)
 
 
 def _memory() -> Finding:

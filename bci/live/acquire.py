@@ -17,6 +17,7 @@ from bci.memory.marks import write_mark
 from bci.memory.program import Program
 from bci.memory.ring import Ring
 from bci.memory.stream import Grid, Stream
+from bci.memory.turns import take_short_turns
 from bci.signal.types import MarkKind
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def main(program: Program) -> None:
     StreamTimeError
         If it is strict, and the first seconds show another clock, unit of time or rate than they should.
     """
+    take_short_turns()
     stream = program.stream("stream") if program.has("stream") else None
     with ExitStack() as open_:
         try:

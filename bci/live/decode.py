@@ -21,6 +21,7 @@ from bci.memory.frames import window_digest, write_frame
 from bci.memory.marks import write_mark
 from bci.memory.program import Program
 from bci.memory.stream import follow
+from bci.memory.turns import take_short_turns
 from bci.signal.pipeline import RunningPipeline
 from bci.signal.types import MarkKind, Window
 
@@ -43,6 +44,7 @@ def main(program: Program) -> None:
     need no trial any more, see `bci.decoder.bundle.take_over`) and, where physiology is heard, ``speed`` (how many
     times as fast as a scanner's the volumes come).
     """
+    take_short_turns()
     spec, clock, row = program.spec, program.clock, program.row
     stream = program.stream("stream")
     frames, marks = program.ring("frames"), program.ring("decode_marks")

@@ -8,6 +8,7 @@ import numpy as np
 
 from bci.memory.program import Program
 from bci.memory.stream import Grid, follow
+from bci.memory.turns import take_short_turns
 from bci.signal.pipeline import Pipeline
 from bci.signal.windows import Windows
 from benchmarks.contenders.load import busy
@@ -22,6 +23,7 @@ def main(program: Program) -> None:
     Spec: ``feed``, ``seconds``, ``busy`` (seconds of work per window), ``check_chunks`` (also check the
     counter of every sample that goes into the pipeline).
     """
+    take_short_turns()
     spec, clock, row = program.spec, program.clock, program.row
     feed = Feed(**spec["feed"])
     work, check_chunks = spec["busy"], spec["check_chunks"]

@@ -29,3 +29,12 @@ def test_a_missing_onnx_runtime_says_what_to_install(monkeypatch: pytest.MonkeyP
     (finding,) = [f for f in doctor.examine() if f.what == "ONNX Runtime"]
     assert (finding.ok, finding.needed) == (False, True)
     assert "[cpu]" in finding.fix
+
+
+def test_turns_are_said_as_the_kernel_granted_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: dict[float | None, str] = {}
+    for granted in (1e-4, None):
+        monkeypatch.setattr(doctor, "take_short_turns", lambda granted=granted: granted)
+        (said[granted],) = [f.seen for f in doctor.examine() if f.what == "Turns on a core"]
+    assert said[1e-4].startswith("of 0.1 ms: ")
+    assert said[None].startswith("as long as other programs'")
