@@ -1,6 +1,6 @@
 """Dreamed readouts and ridge on real recordings, where a dream has little to go by, and which of them is taken.
 
-    python -m benchmarks.dreamed_real [--data FOLDER] [--sets n170-1,n170-2,p300,ssvep,fists,grip] [--json]
+    python -m benchmarks.dreamed_real [--data FOLDER] [--sets n170-1,n170-2,p300,…] [--shuffled N] [--json]
 
 No recording at hand holds pictures with the answers to each. So what was shown is given pictures by the generator of
 faces: each class has a latent of its own, and grip force moves along the line from one latent to another. An
@@ -9,13 +9,19 @@ encoding model learns how the recorded brain answers these pictures, dreams many
 correlation of numbers, the mean of the folds. Ridge to the same latents stands beside it. The readouts of every fold,
 and the choice between dreaming and ridge, are fitted to other runs. The choice must be no more than one standard error
 worse than the better of the two, by resampling blocks of ten seconds (of two, of the force, which lasts nineteen)
-within each fold. Exit status 1 where it is.
+within each fold. Exit status 1 where it is. Of two classes a second error stands beside it, by pairs of trials:
+without bias however few they are, which resampled trials are not, where they are independent, which epochs that follow
+closely are not.
+
+With `--shuffled` all of it is done again N times with the classes of trials exchanged within each fold (numbers are
+moved round in it), so that nothing can be read: how far below the better of two noises the choice of one lies then, and
+in how many of these the same standard error is missed.
 """
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +32,7 @@ from bci.io.shipped import SHIPPED
 from benchmarks.own_data import CONFIGS, n170
 from benchmarks.report import machine_facts, print_last_line, print_machine, print_table, progress
 from models.generators.package import GeneratorPackage
-from models.metrics.ranks import class_area
+from models.metrics.ranks import area_difference_variance, class_area
 from models.readouts.dreamed import Dreamed
 from models.readouts.family import build_readout
 from models.settings import find_data_root
@@ -190,6 +196,39 @@ def read(recorded: Recorded, package: GeneratorPackage) -> tuple[dict[str, Float
     return likeness, taken
 
 
+def error_by_pairs(recorded: Recorded, one: Floats, other: Floats) -> float | None:
+    """Return the standard error of the difference of two scores by pairs of trials, or None but for two classes."""
+    if recorded.weights.shape[1] != 2 or not np.isin(recorded.weights, (0.0, 1.0)).all():
+        return None
+    variances = [
+        area_difference_variance(
+            recorded.weights[rows, 0] > 0, *(_first(read[rows]) for read in (one, other))
+        )
+        for _, rows in recorded.folds
+    ]
+    return float(np.sqrt(max(np.sum(variances), 0.0)) / len(variances))
+
+
+def _first(likeness: Floats) -> Floats:
+    """Return how much likelier the first of two classes is: (n, 2) to (n,)."""
+    difference: Floats = likeness[:, 0] - likeness[:, 1]
+    return difference
+
+
+def shuffled(recorded: Recorded, seed: int) -> Recorded:
+    """Return the trials with their classes exchanged within each fold, or their numbers moved round in it."""
+    random = np.random.default_rng([_SEED, seed])
+    classes = bool(np.isin(recorded.weights, (0.0, 1.0)).all())
+    weights = recorded.weights.copy()
+    for _, rows in recorded.folds:
+        n = len(rows)
+        order = (
+            random.permutation(n) if classes else np.roll(np.arange(n), random.integers(n // 4, n - n // 4))
+        )
+        weights[rows] = recorded.weights[rows[order]]
+    return replace(recorded, weights=weights)
+
+
 def resampled(recorded: Recorded) -> Iterator[Rows]:
     """Yield trials of blocks drawn with replacement within each fold, until no fold lacks a class."""
     random = np.random.default_rng(0)
@@ -222,7 +261,23 @@ def measure(recorded: Recorded, package: GeneratorPackage) -> dict[str, Any]:
     return {
         "trials": len(every), "scores": scores, "taken": taken, "better": better,
         "below_better": scores[better] - scores["chosen"], "standard_error": error,
+        "error_by_pairs": error_by_pairs(recorded, likeness["chosen"], likeness[better]),
         "met": scores[better] - scores["chosen"] <= error + 1e-12,
+    }  # fmt: skip
+
+
+def control(recorded: Recorded, package: GeneratorPackage, below: float, times: int) -> dict[str, Any]:
+    """Measure shuffled classes, and how often the choice lies as far below the better of two as with the real ones."""
+    found = []
+    for seed in range(times):
+        found.append(measure(shuffled(recorded, seed), package))
+        progress(f"  shuffled {seed}: {found[-1]['scores']}")
+    gaps = [one["below_better"] for one in found]
+    return {
+        "times": times, "below_better": gaps, "mean": float(np.mean(gaps)), "largest": max(gaps),
+        "missed": sum(not one["met"] for one in found),
+        "at_least_as_far": sum(gap >= below - 1e-12 for gap in gaps),
+        "scores": [one["scores"] for one in found],
     }  # fmt: skip
 
 
@@ -237,6 +292,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "--data", type=Path, help="where the recordings are; else $BCI_DATA, else ../shared/data"
     )
     parser.add_argument("--sets", default=",".join(SETS), help=f"of {', '.join(SETS)}")
+    parser.add_argument("--shuffled", type=int, default=0, help="how often classes are shuffled, besides")
     parser.add_argument("--json", action="store_true", help="the last line alone")
     asked = parser.parse_args(words)
     names = asked.sets.split(",")
@@ -247,23 +303,43 @@ def main(words: Sequence[str] | None = None) -> int:
     found = {}
     for name in names:
         progress(name)
-        found[name] = measure(SETS[name](root), package)
+        recorded = SETS[name](root)
+        found[name] = measure(recorded, package)
+        if asked.shuffled:
+            below = found[name]["below_better"]
+            found[name]["shuffled"] = control(recorded, package, below, asked.shuffled)
     facts = machine_facts(["scikit-learn"])
     if not asked.json:
         print_machine(facts)
         print_table(
-            ("set", "trials", "ridge", "dreamed", "chosen", "below the better", "standard error", "taken"),
+            ("set", "trials", "ridge", "dreamed", "chosen", "below the better", "standard error", "by pairs", "taken"),
             [
                 (
                     name, str(one["trials"]), *(f"{one['scores'][key]:.3f}" for key in ("ridge", "dreamed", "chosen")),
                     f"{one['below_better']:.3f}{'' if one['met'] else ' NOT MET'}", f"{one['standard_error']:.3f}",
-                    "; ".join(one["taken"]),
+                    "" if one["error_by_pairs"] is None else f"{one['delong_error']:.3f}", "; ".join(one["taken"]),
                 )
                 for name, one in found.items()
             ],
         )  # fmt: skip
+        if asked.shuffled:
+            _print_shuffled(found)
     print_last_line({"sets": found, "met": all(one["met"] for one in found.values()), "machine": facts})
     return 0 if all(one["met"] for one in found.values()) else 1
+
+
+def _print_shuffled(found: Mapping[str, Mapping[str, Any]]) -> None:
+    print()
+    print_table(
+        ("set", "shuffled", "below the better: mean", "largest", "as far as the real one", "missed"),
+        [
+            (
+                name, str(own["times"]), f"{own['mean']:.3f}", f"{own['largest']:.3f}",
+                str(own["at_least_as_far"]), str(own["missed"]),
+            )
+            for name, own in ((name, one["shuffled"]) for name, one in found.items())
+        ],
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

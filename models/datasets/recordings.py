@@ -16,8 +16,9 @@ from models.settings import ExpectedSignal, RecordedFile
 
 Opened = tuple[Recording, str]
 
-#: Whose a recording is, in a path of BIDS or LabRecorder: sub-P001/ses-S001/eeg/sub-P001_….
-_PARTICIPANT = re.compile(r"(?:^|/|_)(sub-[A-Za-z0-9]+)")
+#: Whose a recording is, in a path of BIDS or LabRecorder, sub-P001/ses-S001/eeg/sub-P001_…, or of EEG-ExPy,
+#: subject0001/session001/….
+_PARTICIPANT = re.compile(r"(?:^|/|_)(sub-[A-Za-z0-9]+|subject[-_]?[0-9]+)")
 
 
 def open_recordings(

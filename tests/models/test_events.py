@@ -253,7 +253,11 @@ def test_another_recording_of_the_same_name_is_refused(
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ('right = "2|3"', 'right = "9"', r"0 of 'right'; left out: \d+ other markers.*markers there: '1'"),
+        (
+            'right = "2|3"',
+            'right = "9"',
+            r"0 of 'right', which is '9'; left out: \d+ other markers.*markers there: '1'",
+        ),
         ('right = "2|3"', 'right = "1|2"', "marker '1' is of left and right"),
         ('unit = "uV"\n\n[signal]', 'unit = "mV"\n\n[signal]', "expected a recording in uV, came mV"),
         ('path = "one.npz"', 'path = "two.npz"', "expected the recording two.npz"),

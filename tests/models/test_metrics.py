@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from models.metrics.blocks import bootstrap, cut_blocks, falling_with, permuted_labels
 from models.metrics.probability import balanced_accuracy, brier, calibration, log_loss
-from models.metrics.ranks import auc, roc, spearman
+from models.metrics.ranks import area_difference_variance, auc, roc, spearman
 
 
 def rng():
@@ -30,6 +30,22 @@ def test_auc_equals_counting_pairs_and_scikit_learn(levels):
 def test_auc_refuses_a_single_class():
     with pytest.raises(ValueError, match="both classes"):
         auc(np.ones(3, bool), np.arange(3.0))
+
+
+def test_the_variance_of_a_difference_of_areas_is_how_much_it_varies_over_fresh_trials():
+    """Of six trials a time, read by two readings that share half of their noise."""
+    random, labels = rng(), np.arange(6) % 2 > 0
+    gaps, variances = [], []
+    for _ in range(6000):
+        own, shared = random.standard_normal((2, 6)), random.standard_normal(6)
+        one, other = labels + own[0] + shared, 0.5 * labels + own[1] + shared
+        gaps.append(auc(labels, one) - auc(labels, other))
+        variances.append(area_difference_variance(labels, one, other))
+    assert np.mean(variances) == pytest.approx(np.var(gaps), rel=0.06)
+
+
+def test_the_variance_of_a_difference_of_areas_is_not_known_from_one_trial_of_a_class():
+    assert np.isnan(area_difference_variance(np.arange(4) == 1, np.arange(4.0), np.ones(4)))
 
 
 def test_the_area_under_the_roc_curve_is_the_auc():

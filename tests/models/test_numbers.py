@@ -1,6 +1,7 @@
 """A number that stands in a channel is read from windows, exported, reported on; noise is not."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -171,16 +172,26 @@ def test_a_recording_that_is_a_copy_of_another_is_found_by_its_samples(tmp_path:
         cut_windows(load_numbers(path), tmp_path)
 
 
-def test_recordings_whose_paths_say_two_participants_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "sub-P2").mkdir()
-    plant(tmp_path, 1.0, name="sub-P1_run-1.npz")
-    plant(tmp_path, 2.0, name="sub-P2/sub-P2_run-1.npz")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("sub-P1_run-1.npz", "sub-P2/sub-P2_run-1.npz"),
+        ("subject0001/session001/1.npz", "subject0002/session001/1.npz"),
+    ],
+)
+def test_recordings_whose_paths_say_two_participants_are_refused(
+    tmp_path: Path, one: str, other: str
+) -> None:
+    for signal, name in enumerate((one, other), 1):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        plant(tmp_path, float(signal), name=name)
     path = tmp_path / "force.toml"
-    of_two = SETTINGS.replace("one.npz", "sub-P1_run-1.npz")
+    of_two = SETTINGS.replace("one.npz", one)
     first = of_two[of_two.index("[[recordings]]") : of_two.index("[signal]")]
-    path.write_text(of_two + first.replace("sub-P1_run-1.npz", "sub-P2/sub-P2_run-1.npz"))
+    path.write_text(of_two + first.replace(one, other))
+    whose = [re.split("[_/]", name)[0] for name in (one, other)]
     with pytest.raises(
-        RecordingError, match=r"one participant, came sub-P1 in sub-P1_.* and sub-P2 in sub-P2/sub-P2"
+        RecordingError, match=f"one participant, came {whose[0]} in {one} and {whose[1]} in {other}"
     ):
         cut_windows(load_numbers(path), tmp_path)
 

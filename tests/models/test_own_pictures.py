@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,16 @@ from bci.errors import ConfigError, RecordingError
 from bci.io.shipped import SHIPPED
 from bci.signal.types import Signal
 from models.generators.package import GeneratorPackage
+from models.progress import WARNING
 from models.systems.pictures.settings import load_pictures_file, parse_pictures
 from models.systems.pictures.train import predict, score
-from models.systems.pictures.trials import PictureTrials, cut_pictures, picture_folds, written_out
+from models.systems.pictures.trials import (
+    TELLING_PICTURES,
+    PictureTrials,
+    cut_pictures,
+    picture_folds,
+    written_out,
+)
 from models.systems.registry import system_of_file
 
 D = 64  # of the shipped generator of faces
@@ -90,6 +98,25 @@ def test_pictures_that_were_not_fitted_on_are_told_and_drawn_by_the_bundle(
     assert not decoded.simulated
     found = system.find_data(path, data_root=root)
     assert found.rows[-1] == ("all", scores["trials"], 24)
+
+
+def test_few_different_pictures_are_said_before_anything_is_fitted(
+    training: Callable[..., Path], root: Path, tmp_path: Path
+) -> None:
+    path, lines = training(more='size = "keep"\n'), []
+    system = system_of_file(path)
+    system.train(path, tmp_path / "bundle", data_root=root, progress=lambda done, text: lines.append(text))
+    said = [text for text in lines if "24 different pictures are few for latents of 64 numbers" in text]
+    assert len(said) == 1
+    assert said[0].startswith(WARNING)
+    assert said[0].removeprefix(WARNING) in system.find_data(path, data_root=root).defects
+
+
+def test_of_enough_pictures_nothing_is_said(training: Callable[..., Path], root: Path) -> None:
+    trials = cut_pictures(written_out(load_pictures_file(training()), root), root, D)
+    shown = tuple(f"{i:03}" for i in range(TELLING_PICTURES))
+    assert replace(trials, names=shown).few == ()
+    assert len(replace(trials, names=shown[1:]).few) == 1
 
 
 def test_no_picture_is_in_two_folds(training: Callable[..., Path], root: Path) -> None:

@@ -24,6 +24,9 @@ from models.systems.events.settings import EventsConfig
 #: Of each class.
 FEWEST_TRIALS = 2
 
+#: How long a text that is looked for may be to be named in a refusal: a dozen pictures' names are not.
+_SAID = 40
+
 Integers = NDArray[np.int64]
 
 
@@ -111,7 +114,7 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
     texts = list(dict.fromkeys(row.text for row in rows))
     place_of = {text: place for place, text in enumerate(texts)}
     markers = Counter(event.text for recording, _ in opened for event in recording.markers)
-    require_trials(config.labels, [row.place for row in rows], left_out, "markers", markers)
+    require_trials(config.classes, [row.place for row in rows], left_out, "markers", markers)
     signal = config.expected(rate)
     return EventTrials(
         np.stack([row.samples for row in rows]),
@@ -128,7 +131,7 @@ def cut_trials(config: EventsConfig, root: Path) -> EventTrials:
 
 
 def require_trials(
-    labels: Sequence[str],
+    wanted: Mapping[str, str],
     places: Sequence[int],
     left_out: Mapping[str, int],
     what: str,
@@ -138,9 +141,10 @@ def require_trials(
 
     Parameters
     ----------
-    labels : sequence of str
+    wanted : mapping of str to str
+        Classes, in their order, and the text that is looked for of each.
     places : sequence of int
-        The class of each trial, by its place among `labels`.
+        The class of each trial, by its place among them.
     left_out : mapping of str to int
         Trials that are not used, by reason.
     what, texts
@@ -151,8 +155,12 @@ def require_trials(
     RecordingError
         Saying what is there.
     """
-    counts = np.bincount(np.asarray(places, np.int64), minlength=len(labels))
-    few = [f"{n} of {label!r}" for label, n in zip(labels, counts, strict=True) if n < FEWEST_TRIALS]
+    counts = np.bincount(np.asarray(places, np.int64), minlength=len(wanted))
+    few = [
+        f"{n} of {label!r}{f', which is {text!r}' if text not in ('', label) and len(text) <= _SAID else ''}"
+        for (label, text), n in zip(wanted.items(), counts, strict=True)
+        if n < FEWEST_TRIALS
+    ]
     if few:
         seen = ", ".join(f"{text!r} ({n})" for text, n in Counter(texts).most_common(8)) or "none"
         raise RecordingError(
@@ -187,7 +195,7 @@ def trials_of_arrays(config: EventsConfig, arrays: ArraySettings, root: Path) ->
         left_out["of no class"] = int((~kept).sum())
     rows = [text for text in texts if text in set(known)]
     classes = np.array([place_of[text] for text in rows], np.int64)
-    require_trials(config.labels, classes, left_out, f"values of {arrays.y}", Counter(texts))
+    require_trials(config.classes, classes, left_out, f"values of {arrays.y}", Counter(texts))
     ratio = pipeline.ratio(signal) if signal.rate else 1
     ends = given.ends()[kept]
     return EventTrials(

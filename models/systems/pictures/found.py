@@ -39,7 +39,7 @@ def find_pictures(path: Path, data_root: Path | None) -> FoundData:
         columns=("session" if config.data.arrays is None else "run", "trials", "pictures"),
         rows=tuple(rows),
         left_out=dict(trials.left_out),
-        defects=trials.defects,
+        defects=(*trials.defects, *trials.few),
         figure="<h2>Repeats</h2>" + table(("times shown", "pictures"), repeats, (0, 1)),
         repeats=repeats_of(trials.which),
     )

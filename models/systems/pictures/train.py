@@ -88,7 +88,7 @@ def train_pictures(
     package = GeneratorPackage.load(config.generator)
     progress(0.0, "cutting epochs")
     trials = cut_pictures(config, root, package.spec.latent)
-    warn(progress, 0.3, trials.defects)
+    warn(progress, 0.3, (*trials.defects, *trials.few))
     progress(0.3, "scoring on pictures that were not fitted on")
     predicted = predict(config, trials, package)
     scores, claim = score(config, trials, predicted)

@@ -25,6 +25,9 @@ from models.systems.pictures.settings import PicturesConfig
 #: With fewer pictures nothing tells whether others would be read.
 FEWEST_PICTURES = 8
 
+#: With fewer different pictures a readout of latents may well stay at chance, and that is said (docs/own-data.md).
+TELLING_PICTURES = 200
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureTrials:
@@ -78,6 +81,17 @@ class PictureTrials:
     def runs(self) -> tuple[str, ...]:
         """What each run is called."""
         return self.named_runs or tuple(self.data)
+
+    @property
+    def few(self) -> tuple[str, ...]:
+        """What is to be said of so few different pictures: a sentence, or none."""
+        if len(self.names) >= TELLING_PICTURES:
+            return ()
+        return (
+            f"{len(self.names)} different pictures are few for latents of {self.latents.shape[1]} numbers, and a "
+            f"readout may stay at chance. Of a simulated participant at SNR 1, who saw each once, {TELLING_PICTURES} "
+            "were told from chance and 60 hardly. Show more pictures, rather than the same again",
+        )
 
 
 def written_out(config: PicturesConfig, root: Path) -> PicturesConfig:
