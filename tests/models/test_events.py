@@ -256,7 +256,7 @@ def test_another_recording_of_the_same_name_is_refused(
         (
             'right = "2|3"',
             'right = "9"',
-            r"0 of 'right', which is '9'; left out: \d+ other markers.*markers there: '1'",
+            r"0 of 'right' \('9'\); left out: \d+ other markers.*markers there: '1'",
         ),
         ('right = "2|3"', 'right = "1|2"', "marker '1' is of left and right"),
         ('unit = "uV"\n\n[signal]', 'unit = "mV"\n\n[signal]', "expected a recording in uV, came mV"),

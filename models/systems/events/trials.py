@@ -157,7 +157,7 @@ def require_trials(
     """
     counts = np.bincount(np.asarray(places, np.int64), minlength=len(wanted))
     few = [
-        f"{n} of {label!r}{f', which is {text!r}' if text not in ('', label) and len(text) <= _SAID else ''}"
+        f"{n} of {label!r}{f' ({text!r})' if text not in ('', label) and len(text) <= _SAID else ''}"
         for (label, text), n in zip(wanted.items(), counts, strict=True)
         if n < FEWEST_TRIALS
     ]
