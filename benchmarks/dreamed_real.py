@@ -317,7 +317,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 (
                     name, str(one["trials"]), *(f"{one['scores'][key]:.3f}" for key in ("ridge", "dreamed", "chosen")),
                     f"{one['below_better']:.3f}{'' if one['met'] else ' NOT MET'}", f"{one['standard_error']:.3f}",
-                    "" if one["error_by_pairs"] is None else f"{one['delong_error']:.3f}", "; ".join(one["taken"]),
+                    "" if one["error_by_pairs"] is None else f"{one['error_by_pairs']:.3f}", "; ".join(one["taken"]),
                 )
                 for name, one in found.items()
             ],
