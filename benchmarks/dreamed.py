@@ -34,6 +34,7 @@ from benchmarks.report import (
 from models.encoding.features import BANKS
 from models.encoding.quick_and_slow import SAMPLES, QuickAndSlow
 from models.generators.package import GeneratorPackage
+from models.insilico.learned import learned
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of
 from models.metrics.calibration import coverage, falls_with_confidence
 from models.metrics.identification import correlation_table, wins
@@ -93,11 +94,10 @@ def show(case: DreamCase, package: GeneratorPackage) -> tuple[Set, Set, NDArray[
     plan = design(config, package.spec.latent, np.random.default_rng(case.seed))
     pictures = package.draw(plan.latents)
     reference = pictures[plan.reference]
-    sets = [
-        answers(config, participant_of(config, reference, session), pictures[order], plan.latents[order])
-        for session, order in ((TRAINING, plan.train), (HELD_OUT, plan.shown))
-    ]
-    fitted, held = sets
+    looked = participant_of(config, reference, TRAINING)
+    config, fitted = learned(config, looked, pictures[plan.train], plan.latents[plan.train])
+    looked = participant_of(config, reference, HELD_OUT)
+    held = answers(config, looked, pictures[plan.shown], plan.latents[plan.shown])
     if case.trials is not None:
         few = np.unique(np.linspace(0, len(fitted.brain) - 1, case.trials).astype(int))
         fitted = Set(fitted.brain[few], fitted.latents[few], fitted.runs[few])

@@ -5,6 +5,9 @@ from pydantic import JsonValue
 from bci.decoder.spec import AT_CHANCE, ONLY_EVALUATED, BundleSpec
 from bci.signal.foreign import visible
 
+#: A list of more numbers, a number for each voxel say, is counted and not written out.
+_MOST_NUMBERS = 300
+
 #: What a card says where `bci.decoder.recorded` keeps windows.
 HOLDS_WINDOWS = """
 ## Recorded windows
@@ -91,5 +94,7 @@ def _value(value: JsonValue) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_value(item)}" for key, item in value.items())
     if isinstance(value, list):
+        if len(value) > _MOST_NUMBERS and all(isinstance(item, int | float) for item in value):
+            return f"{len(value)} numbers"
         return "[" + ", ".join(_value(item) for item in value) + "]"
     return str(value)

@@ -5,13 +5,13 @@ import numpy as np
 from models.datasets.reader_trials import ReaderTrials
 from models.datasets.trials import Stimuli, Trials
 from models.generators.package import GeneratorPackage
+from models.insilico.learned import learned
 from models.insilico.oracle import SessionOracle
 from models.insilico.settings import InSilico
 from models.insilico.trials import (
     HELD_OUT,
     MOST_BAD,
     TRAINING,
-    answers,
     design,
     epochs,
     participant_of,
@@ -40,7 +40,7 @@ def shown_trials(setup: InSilico, seed: int, package: GeneratorPackage) -> Reade
     pictures = package.draw(plan.latents)
     reference, subject = pictures[plan.reference], f"in silico {setup.participant.subject}"
     participant = participant_of(setup, reference, TRAINING)
-    learned = answers(setup, participant, pictures[plan.train], plan.latents[plan.train])
+    setup, seen = learned(setup, participant, pictures[plan.train], plan.latents[plan.train])
     place = {latent.tobytes(): k for k, latent in enumerate(plan.latents)}
     stimuli = Stimuli(
         names=tuple(f"{k:04d}" for k in range(len(plan.latents))),
@@ -49,11 +49,11 @@ def shown_trials(setup: InSilico, seed: int, package: GeneratorPackage) -> Reade
         generator=package.spec.name,
     )
     learn = Trials(
-        learned.brain,
-        np.array([place[latent.tobytes()] for latent in learned.latents]),
+        seen.brain,
+        np.array([place[latent.tobytes()] for latent in seen.latents]),
         stimuli,
         subject,
-        runs=learned.runs,
+        runs=seen.runs,
         simulated=True,
     )
     windows = epochs(setup, participant_of(setup, reference, HELD_OUT), pictures[plan.shown])

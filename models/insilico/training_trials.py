@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from models.datasets.comparable import ComparableTrials
 from models.datasets.trials import Stimuli, Trials
 from models.generators.package import GeneratorPackage
+from models.insilico.learned import Model, learned
 from models.insilico.oracle import SessionOracle
 from models.insilico.settings import InSilico
-from models.insilico.trials import TRAINING, answers, design, participant_of, positions_of
+from models.insilico.trials import TRAINING, design, participant_of, positions_of
 from models.readouts.settings import VoxelSettings
 
 
 def training_trials(
-    setup: InSilico, seed: int, package: GeneratorPackage, voxels: VoxelSettings | None = None
+    setup: Model, seed: int, package: GeneratorPackage, voxels: VoxelSettings | None = None
 ) -> ComparableTrials:
     """Show the training pictures to the participant.
 
@@ -38,23 +39,23 @@ def training_trials(
     plan = design(setup, package.spec.latent, np.random.default_rng(seed))
     pictures = package.draw(plan.latents)
     participant = participant_of(setup, pictures[plan.reference], TRAINING)
-    learned = answers(
+    setup, seen = learned(
         setup, participant, pictures[plan.train], plan.latents[plan.train], positions=positions_of(setup)
     )
-    # Where a latent stands among all shown: trials that had not settled are not in `learned`.
+    # Where a latent stands among all shown: trials that had not settled are not in `seen`.
     place = {latent.tobytes(): k for k, latent in enumerate(plan.latents)}
-    shown = np.array([place[latent.tobytes()] for latent in learned.latents])
+    shown = np.array([place[latent.tobytes()] for latent in seen.latents])
     stimuli = Stimuli(
         names=tuple(f"{k:04d}" for k in range(len(plan.latents))),
         latents=plan.latents,
         generator=package.spec.name,
     )
     trials = Trials(
-        brain=learned.brain,
+        brain=seen.brain,
         shown=shown,
         stimuli=stimuli,
         subject=f"in silico {setup.participant.subject}",
-        runs=learned.runs,
+        runs=seen.runs,
         simulated=True,
     )
     oracle = _TrainingOracle(setup, pictures, plan.train, plan.reference)

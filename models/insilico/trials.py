@@ -147,19 +147,23 @@ def answers(
     ConfigError
         If hardly an epoch comes after the filters have settled.
     """
-    trials = setup.trials
-    windows = epochs(setup, participant, pictures, whole, positions)
+    return set_of(setup, epochs(setup, participant, pictures, whole, positions), latents, whole)
+
+
+def set_of(setup: InSilico, windows: Sequence[Window], latents: Floats, whole: Betas | None = None) -> Set:
+    """Return the trials of a session from the epochs of all of its pictures; the rest is as of `answers`."""
     kept = [i for i, window in enumerate(windows) if window.settled and window.bad.mean() <= MOST_BAD]
     if len(kept) < 2:
         raise ConfigError(
             f"expected epochs after the filters have settled, came {len(kept)} of {len(windows)}. Give [trials] a "
             "longer lead_in_s, or [[pipeline]] a filter that settles sooner."
         )
+    shown, trials = len(windows), setup.trials
     rows = [windows[i].samples for i in kept]
     brain = np.stack([row.mean(0) if setup.epoch.mean else row.ravel() for row in rows])
-    runs = np.arange(len(pictures)) * trials.runs // len(pictures)
+    runs = np.arange(shown) * trials.runs // shown
     if setup.participant.scanner is not None:
-        runs = layout_of(setup, len(pictures)).runs
+        runs = layout_of(setup, shown).runs
     if whole:
         whole[:] = [np.concatenate(whole)[kept]]
     return Set(brain, np.asarray(latents, np.float32)[kept], runs[kept])

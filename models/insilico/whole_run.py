@@ -14,6 +14,7 @@ from bci.signal.types import Signal, Window
 from bci.signal.volumes.motion import motion_regressors
 from bci.signal.volumes.single_trials import BetaKind, SingleTrials
 from bci.signal.volumes.trial_betas import SingleTrialBetas
+from bci.signal.volumes.trial_scores import TrialsBefore
 
 #: Betas of runs, (trials, voxels) each, in order.
 Betas = list[NDArray[np.float32]]
@@ -65,4 +66,14 @@ class WholeRun:
         kind: BetaKind = self._settings.kind  # type: ignore[assignment]  # checked by the step
         found = [self._fit.estimate(trial, kind) for trial in self._trials]
         nothing = np.full(self._rows.output.shape, np.nan)
-        return np.array([nothing if beta is None else beta for beta in found], np.float32)
+        betas = np.array([nothing if beta is None else beta for beta in found], np.float32)
+        before = self._settings.before
+        return betas if before is None else whole_scores(betas, before)
+
+
+def whole_scores(betas: NDArray[np.float32], before: TrialsBefore) -> NDArray[np.float32]:
+    """Return betas of a whole run (trials, voxels) as z-scores over all of its trials, behind those of training."""
+    moments = before.moments()
+    for beta in betas:
+        moments.add(beta, ~np.isfinite(beta))
+    return np.array([np.where(np.isfinite(beta), moments.z(beta)[0], np.nan) for beta in betas], np.float32)

@@ -30,9 +30,9 @@ from bci.signal.types import Flags, Samples, Signal
 from bci.signal.volumes.motion import motion_regressors
 from bci.signal.volumes.nuisance import voxels_of_sets
 from bci.signal.volumes.responses import Drift, ResponseGrid, drifts
-from bci.signal.volumes.running import RunningMoments
 from bci.signal.volumes.single_trials import BetaKind, SingleTrials
 from bci.signal.volumes.slice_trials import SliceTrials
+from bci.signal.volumes.trial_scores import TrialsBefore, TrialScores
 
 #: A volume of which a larger part must not be trusted is left out of the model.
 MOST_BAD = 0.5
@@ -79,6 +79,13 @@ class SingleTrialBetas:
     betas as they are."""
     frozen: bool = True
     """Whether mean and spread of these z-scores stay those of the warm-up; otherwise they go on growing."""
+    trained: int = 0
+    """Betas are given as z-scores from the first trial on: so many trials of training, with `mean` and `spread`, stand
+    before a run's own. 0 for none."""
+    mean: tuple[float, ...] = ()
+    """Of each voxel's betas in training, which fills it in."""
+    spread: tuple[float, ...] = ()
+    """Standard deviation of each voxel's betas in training, which fills it in."""
     physiology: bool = False
     """Whether the columns of the PhysiologicalNoise before are nuisance of the model."""
     high_pass_hz: Hertz = 0.0
@@ -92,6 +99,20 @@ class SingleTrialBetas:
         """The planned run."""
         return self.volumes
 
+    @property
+    def scored(self) -> bool:
+        """Whether betas are given as z-scores over trials."""
+        return bool(self.warm_up or self.trained)
+
+    @property
+    def before(self) -> TrialsBefore | None:
+        """What training leaves to z-scores over trials."""
+        return TrialsBefore(self.trained, self.mean, self.spread) if self.trained else None
+
+    def scores(self, voxels: int) -> TrialScores:
+        """Return what gives the betas of a run as z-scores, at its beginning."""
+        return TrialScores(voxels, self.warm_up, self.frozen, self.before)
+
     def output(self, signal: Signal) -> Signal:
         """Return a signal of betas, as many as voxels."""
         check_channels(self, signal)
@@ -101,6 +122,9 @@ class SingleTrialBetas:
         check_whole(self, 0, 20, order=self.order)
         check_whole(self, 1, LONGEST, freedom=self.freedom)
         check_whole(self, 0, LONGEST, warm_up=self.warm_up)
+        check_whole(self, 0, LONGEST, trained=self.trained)
+        if self.trained or self.mean or self.spread:
+            TrialsBefore(self.trained, self.mean, self.spread).check(signal.shape[0])
         check_positive(self, high_pass_hz=self.high_pass_hz or 1.0)
         if self.high_pass_hz and (self.motion or self.physiology):
             raise ConfigError(
@@ -118,7 +142,7 @@ class SingleTrialBetas:
                     f"SingleTrialBetas: {name} must be one of {', '.join(choices)}, got {value!r}"
                 )
         # A stream of z-scores over trials is no stream of betas.
-        unit = f"z of {self.kind}" if self.warm_up else self.kind
+        unit = f"z of {self.kind}" if self.scored else self.kind
         return replace(signal, unit=unit, dtype="float32")
 
     def grid(self, signal: Signal, begin: int = 0) -> ResponseGrid:
@@ -272,8 +296,7 @@ class _Estimating:
         )
         self._next = first
         self._due: list[_Due] = []
-        self._moments = RunningMoments(self._voxels)
-        self._trials = 0
+        self._scores = self._settings.scores(self._voxels) if self._settings.scored else None
         self._marked: NDArray[np.int_] = np.zeros(self._voxels, int)
         self._beta: NDArray[np.float32] = np.zeros(self._voxels, np.float32)
         self._beta_bad: Flags = np.ones(self._voxels, bool)
@@ -331,14 +354,6 @@ class _Estimating:
                 self._beta_bad = np.ones(self._voxels, bool)
                 continue
             self._beta_bad = self._marked > MOST_MARKED * self._fit.volumes
-            self._beta = (self._standardised(beta) if self._settings.warm_up else beta).astype(np.float32)
-
-    def _standardised(self, beta: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return a beta as z-scores over trials; what has none yet is marked."""
-        warm = self._trials >= self._settings.warm_up
-        self._trials += 1
-        if not (warm and self._settings.frozen):
-            self._moments.add(beta, self._beta_bad)
-        scores, still = self._moments.z(beta)
-        self._beta_bad |= still if warm else True
-        return scores
+            self._beta = beta.astype(np.float32)
+            if self._scores is not None:
+                self._beta, self._beta_bad = self._scores(self._beta, self._beta_bad)

@@ -154,7 +154,7 @@ def bundle_of(
         novelty=novelty,
         provenance=Provenance(
             data={f"generator {package.spec.name}": package.hash},
-            config=config.model_dump(mode="json", exclude={"generator", "stimuli", "scan"}),
+            config=config.record(),
             seeds={"all": config.seed},
             versions=versions(_PACKAGES),
         ),

@@ -19,7 +19,7 @@ from models.systems.hyper.settings import HyperConfig, parse_hyper
 
 
 def config_of(bundle: Bundle) -> HyperConfig:
-    """Return the training configuration that a bundle carries.
+    """Return the training configuration that a bundle carries, with the bundle's own pipeline.
 
     Raises
     ------
@@ -27,9 +27,10 @@ def config_of(bundle: Bundle) -> HyperConfig:
         If this release does not know it.
     """
     try:
-        return parse_hyper(bundle.spec.provenance.config, f"the configuration in bundle {bundle.name!r}")
+        config = parse_hyper(bundle.spec.provenance.config, f"the configuration in bundle {bundle.name!r}")
     except ConfigError as error:
         raise BundleError(f"{error} Train the bundle again with this release.") from None
+    return config.model_copy(update={"pipeline": bundle.spec.pipeline})
 
 
 def make_again(

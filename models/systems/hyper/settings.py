@@ -9,11 +9,14 @@ from pydantic import Field, JsonValue, model_validator
 from bci.config.paths import PathText
 from bci.config.toml import check_settings, load_settings
 from bci.io.shipped import locate
-from bci.signal.pipeline import Pipeline
+from bci.signal.pipeline import Pipeline, step_name
 from bci.signal.volumes.trial_betas import SingleTrialBetas
 from models.insilico.settings import Cut, Participant, Timing
 from models.readouts.settings import ReadoutSettings, VoxelSettings
 from models.settings import DecoderFile
+
+#: Name of the step that gives a beta of each trial, and which of its settings training fills in.
+BETAS, FILLED = step_name(SingleTrialBetas), ("mean", "spread")
 
 
 class HyperConfig(DecoderFile):
@@ -48,6 +51,14 @@ class HyperConfig(DecoderFile):
         if self.voxels is not None and not self.epoch.mean:
             raise ValueError("[voxels] chooses among voxels of one value a trial: set mean = true in [epoch]")
         return self
+
+    def record(self) -> dict[str, Any]:
+        """Return it for a bundle: without paths, and without what training fills into the pipeline."""
+        pipeline = [
+            {key: value for key, value in step.items() if key not in FILLED or step["step"] != BETAS}
+            for step in self.pipeline
+        ]
+        return self.model_dump(mode="json", exclude={"generator", "stimuli", "scan"}) | {"pipeline": pipeline}
 
     @property
     def betas(self) -> SingleTrialBetas | None:

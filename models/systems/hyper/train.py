@@ -24,6 +24,7 @@ from bci.io.files.replacing import replaced
 from bci.signal.run import NO_RUN
 from models.encoding.expecting import encoding_of, foretold
 from models.generators.package import GeneratorPackage
+from models.insilico.learned import learned
 from models.insilico.scans import run_of
 from models.insilico.trials import HELD_OUT, TRAINING, Set, answers, design, participant_of, positions_of
 from models.insilico.whole_run import Betas
@@ -110,7 +111,7 @@ def train_hyper(
         scanned: Any = participant
         run = run_of(scanned)
         config = config.model_copy(update={"pipeline": with_mask(config.pipeline, run)})
-    fitted = answers(
+    config, fitted = learned(
         config, participant, pictures[plan.train], latents[plan.train], whole, positions_of(config)
     )
     say(0.55, "the participant looks at other pictures")

@@ -40,7 +40,7 @@ def training_record(config: HyperConfig, fitted: Set, held: Set, fit: Fit) -> st
         Chooses voxels and fits the readout, on the trials that it is given alone; `fitted` itself comes last.
     """
     record = {
-        "config": config.model_dump(mode="json", exclude={"generator", "stimuli", "scan"}),
+        "config": config.record(),
         "seeds": {"all": config.seed},
         "versions": versions(_PACKAGES),
         "processor": processor(),
