@@ -1,6 +1,7 @@
 """What of a decoder of volumes is copied for other tools: rows of its mask, and betas of trials if it has any."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from bci.decoder.bundle import Bundle
 from bci.errors import ConfigError
@@ -88,6 +89,13 @@ def describe_copies(bundle: Bundle, run: Run, info: StreamInfo) -> dict[str, dic
         out[BETA] |= {
             "kind": betas.kind,
             "wait_s": repr(betas.wait_s),
-            "steps": str(bundle.pipeline.to_json()),
+            "steps": str([_described(step) for step in bundle.pipeline.to_json()]),
         }
     return out
+
+
+def _described(step: dict[str, Any]) -> dict[str, Any]:
+    """Return a step without what it holds of each voxel, for which a description has no room."""
+    return {
+        key: f"{len(value)} numbers" if key in ("mean", "spread") else value for key, value in step.items()
+    }

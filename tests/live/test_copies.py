@@ -88,8 +88,9 @@ def test_a_beta_comes_with_its_volume_and_its_trial(streams: dict[str, Stream]) 
 def test_descriptions_say_grid_mask_and_kind_and_what_takes_no_mask_is_refused(tmp_path: Path) -> None:
     steps = [
         *STEPS,
-        {"step": "single_trial_betas", "wait_s": 8.0, "volumes": 60, "onsets": "events", "motion": False},
-    ]
+        {"step": "single_trial_betas", "wait_s": 8.0, "volumes": 60, "onsets": "events", "motion": False,
+         "trained": 9, "mean": [1.0] * 4, "spread": [2.0] * 4},
+    ]  # fmt: skip
     window = EpochSpec(start=8.0, stop=10.0, markers="stimulus.*")
     bundle = tiny_bundle(
         tmp_path / "betas", rate=0.5, volume=BOLD.shape, pipeline=steps, length=1, window=window
@@ -101,6 +102,8 @@ def test_descriptions_say_grid_mask_and_kind_and_what_takes_no_mask_is_refused(t
     assert facts[MASKED]["mask_sha256"] == RUN.hashes["masks.brain"]
     assert (facts[MASKED]["shape"], facts[MASKED]["voxels"], facts[MASKED]["tr"]) == ("2 3 2", "4", "2.0")
     assert facts[MASKED]["affine"].split()[:6] == ["3.0", "0.0", "0.0", "0.0", "0.0", "3.0"]
+    assert carried[BETA].unit == "z of beta"
+    assert "'trained': 9, 'mean': '4 numbers', 'spread': '4 numbers'" in facts[BETA]["steps"]
     assert (facts[BETA]["kind"], facts[BETA]["wait_s"], facts[BETA]["series_uid"]) == ("beta", "8.0", "1.2.3")
     plain = tiny_bundle(tmp_path / "plain")
     with pytest.raises(ConfigError, match="takes the voxels of a mask, came 'tiny', whose steps are none"):

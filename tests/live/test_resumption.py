@@ -31,6 +31,8 @@ LEARNING = [
     {"step": "single_trial_betas", "wait_s": 7.5, "volumes": N, "onsets": "events", "duration_s": 1.5,
      "motion": False, "drift": "polynomial", "order": 1, "warm_up": 3, "frozen": False},
 ]  # fmt: skip
+#: In place of the warm-up: trials of training, before those of the run.
+TRAINED = {"warm_up": 0, "trained": 5, "mean": [20.0] * VOXELS, "spread": [8.0] * VOXELS}
 SHORT = [LEARNING[1] | {"drift": "none", "warm_up": 0}]
 
 
@@ -68,12 +70,19 @@ def counted(one: Bench) -> dict[str, int]:
     }
 
 
+@pytest.mark.parametrize("scores", [{}, TRAINED], ids=["warm-up", "trials of training"])
 @pytest.mark.parametrize("when", ["before its frame is out", "after its frame is out"])
 def test_a_decoder_that_dies_at_a_trial_is_followed_by_one_that_knows_the_run(
-    segment_name: str, tmp_path: Path, opened: ExitStack, monkeypatch: pytest.MonkeyPatch, when: str
+    segment_name: str,
+    tmp_path: Path,
+    opened: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+    scores: dict[str, Any],
 ) -> None:
-    whole = bench(segment_name + "w", tmp_path / "whole", LEARNING, 400.0)
-    broken = bench(segment_name + "b", tmp_path / "broken", LEARNING, 400.0)
+    steps = [LEARNING[0], LEARNING[1] | scores]
+    whole = bench(segment_name + "w", tmp_path / "whole", steps, 400.0)
+    broken = bench(segment_name + "b", tmp_path / "broken", steps, 400.0)
     opened.callback(whole.close)
     opened.callback(broken.close)
     for one in (whole, broken):

@@ -12,8 +12,10 @@ from bci.errors import BundleError, ConfigError
 from bci.signal.volumes.rigid import displacement, moved
 from bci.sim.cortex.reference import reference_pictures
 from models.insilico.layout import layout_of
+from models.insilico.learned import learned
 from models.insilico.scans import MASK, run_of, scanned_epochs
 from models.insilico.trials import HELD_OUT, TRAINING, answers, participant_of, positions_of
+from models.insilico.whole_run import Betas
 from models.systems.hyper.bundle import with_mask
 from models.systems.hyper.settings import HyperConfig
 
@@ -67,6 +69,43 @@ def test_betas_come_run_by_run_and_those_of_whole_runs_know_more() -> None:
     assert np.isfinite(offline).all()
     alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(causal, offline, strict=True)]
     assert 0.3 < np.median(alike) < 0.9999
+
+
+def test_training_scores_its_betas_as_the_live_code_does_and_fills_in_what_that_needs() -> None:
+    timing = settings().trials.model_dump() | {"runs": 20, "lead_in_s": 6.0}
+    motion, betas = (dict(step) for step in settings().pipeline)
+    step = betas | {"motion": False, "drift": "none", "freedom": 3, "trained": 5, "frozen": False}
+    setup = settings(trials=timing, pipeline=[motion, step])
+    latents = np.arange(16.0).reshape(8, 2)
+    raw: Betas = []
+    plain = answers(
+        setup.model_copy(update={"pipeline": (motion, step | {"trained": 0})}),
+        participant_of(setup, PICTURES, TRAINING), PICTURES, latents, raw,
+    )  # fmt: skip
+    whole: Betas = []
+    filled, trials = learned(setup, participant_of(setup, PICTURES, TRAINING), PICTURES, latents, whole)
+    written = filled.pipeline[1]
+    assert np.allclose(written["mean"], plain.brain.mean(axis=0), rtol=1e-5)
+    assert np.allclose(written["spread"], plain.brain.std(axis=0, ddof=1), rtol=1e-5)
+    assert trials.runs.tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+    # Live, with what training wrote: to the bit, in both runs, each from its own beginning.
+    held: Betas = []
+    live = answers(filled, participant_of(setup, PICTURES, TRAINING), PICTURES, latents, held)
+    assert live.brain.tobytes() == trials.brain.tobytes()
+    assert held[0].tobytes() == whole[0].tobytes()
+    assert np.abs(whole[0].mean(axis=0)).mean() < 0.2 < np.abs(raw[0].mean(axis=0)).mean()
+    # A bundle keeps them once, in its pipeline.
+    assert filled.record() == setup.record()
+    assert not {"mean", "spread"} & set(filled.record()["pipeline"][1])
+
+
+def test_settings_whose_betas_are_not_scored_are_learned_from_as_they_are() -> None:
+    setup = settings()
+    participant = participant_of(setup, PICTURES, TRAINING)
+    same, trials = learned(setup, participant, PICTURES[:TRIALS], np.zeros((TRIALS, 2)))
+    assert same is setup
+    again = answers(setup, participant, PICTURES[:TRIALS], np.zeros((TRIALS, 2)))
+    assert trials.brain.tobytes() == again.brain.tobytes()
 
 
 def test_voxels_of_a_head_that_lies_elsewhere_are_found_by_registration() -> None:

@@ -21,6 +21,7 @@ from bci.signal.volumes.realign import brain
 from bci.signal.volumes.responses import ResponseGrid, drifts
 from bci.signal.volumes.rigid import matrix_of, voxel_sizes_mm
 from bci.signal.volumes.trial_betas import SingleTrialBetas
+from bci.signal.volumes.trial_scores import TrialsBefore
 from bci.signal.windows import Windows
 from bci.sim.scanner.head import head_affine, head_volume
 
@@ -33,6 +34,8 @@ GRID = ResponseGrid(N, TR)
 TRUTH = np.random.default_rng(0).normal(20, 8, (len(ONSETS), VOXELS))
 PLANNED = SingleTrialBetas(7.5, N, motion=False, drift="polynomial", order=1)
 TOLD = SingleTrialBetas(7.5, N, "events", 1.0, motion=False, drift="polynomial", order=1)
+BEFORE = TrialsBefore(4, tuple(np.linspace(15, 25, VOXELS).tolist()), (8.0,) * VOXELS)
+TRAINED = replace(TOLD, trained=4, mean=BEFORE.mean, spread=BEFORE.spread, frozen=False)
 
 
 def values(noise: float = 2.0) -> NDArray[np.float32]:
@@ -109,7 +112,9 @@ def test_betas_are_near_the_planted_ones() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4), step=st.sampled_from([PLANNED, TOLD]))
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4), step=st.sampled_from([PLANNED, TOLD, TRAINED])
+)
 def test_epochs_do_not_depend_on_chunking_or_on_when_events_come(
     sizes: list[int], step: SingleTrialBetas
 ) -> None:
@@ -171,6 +176,52 @@ def test_betas_are_z_scores_over_trials_after_a_warm_up(frozen: bool) -> None:
         assert np.allclose(scored[number].window.samples[0], wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_trials_of_training_stand_before_a_run_so_that_none_waits_for_a_warm_up() -> None:
+    samples = values()
+    plain = [e.window.samples[0].astype(float) for e in cut(TOLD, chunks(samples, [4]))]
+    scored = cut(TRAINED, chunks(samples, [4]))
+    # The first trial has too few volumes for a beta of either kind.
+    assert [bool(e.window.bad.any()) for e in scored] == [True] + [False] * 9
+    mean, spread = np.array(BEFORE.mean), np.array(BEFORE.spread)
+    for number in range(1, 10):
+        own = np.array(plain[1 : number + 1])
+        together = (4 * mean + own.sum(axis=0)) / (4 + len(own))
+        # Squares about the common mean: of four trials with the mean and spread of training, and of the run's.
+        squares = 3 * spread**2 + 4 * (mean - together) ** 2 + ((own - together) ** 2).sum(axis=0)
+        wanted = (plain[number] - together) / np.sqrt(squares / (3 + len(own)))
+        assert np.allclose(scored[number].window.samples[0], wanted, rtol=1e-4, atol=1e-4)
+    assert TRAINED.output(ROWS).unit == "z of beta"
+
+
+def test_a_run_whose_betas_shrink_and_move_is_scored_as_one_that_has_them_as_trained() -> None:
+    rng = np.random.default_rng(3)
+    good = np.zeros(VOXELS, bool)
+    trials = rng.normal(BEFORE.mean, BEFORE.spread, (60, VOXELS)).astype(np.float32)
+    moved = (0.6 * trials + 4.0).astype(np.float32)
+    as_trained, elsewhere = (
+        np.array([scores(row, good)[0] for row in rows])
+        for scores, rows in ((TRAINED.scores(VOXELS), trials), (TRAINED.scores(VOXELS), moved))
+    )
+    by_training = (moved - np.array(BEFORE.mean)) / np.array(BEFORE.spread)
+    late = slice(30, None)
+    assert np.abs(elsewhere - as_trained)[late].mean() < 0.25 * np.abs(by_training - as_trained)[late].mean()
+    # Frozen, training alone scores all of them.
+    frozen = replace(TRAINED, frozen=True).scores(VOXELS)
+    assert np.allclose([frozen(row, good)[0] for row in moved], by_training, atol=1e-5)
+
+
+def test_values_that_are_marked_are_no_part_of_the_mean_that_others_are_scored_by() -> None:
+    scores, bad = TRAINED.scores(VOXELS), np.zeros(VOXELS, bool)
+    bad[2] = True
+    wild = np.full(VOXELS, 1e6, np.float32)
+    assert scores(wild, bad)[1].tolist() == bad.tolist()
+    row = np.array(BEFORE.mean, np.float32)
+    given, flags = scores(row, np.zeros(VOXELS, bool))
+    assert abs(given[2]) < 1e-5
+    assert np.abs(np.delete(given, 2)).min() > 0.1
+    assert not flags.any()
+
+
 def test_after_the_planned_run_nothing_is_given() -> None:
     short = SingleTrialBetas(7.5, 60, "events", 1.0, motion=False, drift="none")
     pipeline = Pipeline([short])
@@ -188,6 +239,14 @@ def test_after_the_planned_run_nothing_is_given() -> None:
         ({"drift": "spline"}, "drift must be one of"),
         ({"onsets": "guess"}, "onsets must be one of design, events"),
         ({"freedom": 0}, "freedom"),
+        ({"trained": -1}, "trained must be a whole number from 0"),
+        ({"trained": 4}, "mean and spread of 12 voxels, came 0 and 0. Training fills them in"),
+        ({"trained": 4, "mean": (0.0,) * 3, "spread": (1.0,) * 3}, "of 12 voxels, came 3 and 3"),
+        ({"mean": (0.0,) * VOXELS, "spread": (1.0,) * VOXELS}, "no mean and spread without trained"),
+        (
+            {"trained": 4, "mean": (0.0,) * VOXELS, "spread": (-1.0,) * VOXELS},
+            "spread finite and not below 0",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(change: dict[str, Any], words: str) -> None:
