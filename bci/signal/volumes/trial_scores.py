@@ -80,7 +80,7 @@ class TrialScores:
 
     >>> scores = TrialScores(1, 0, False, TrialsBefore(10, (4.0,), (2.0,)))
     >>> [round(float(scores(np.array([beta], "f4"), np.array([False]))[0][0]), 2) for beta in (4, 6, 6, 6)]
-    [0.0, 0.9, 0.87, 0.83]
+    [0.0, 0.97, 0.9, 0.84]
     """
 
     def __init__(self, voxels: int, warm_up: int, frozen: bool, before: TrialsBefore | None = None) -> None:
