@@ -59,6 +59,8 @@ def write_card(spec: BundleSpec) -> str:
 
 def guard(spec: BundleSpec) -> str:
     """Return in words what becomes of input that is unlike the training data."""
+    if spec.novelty is None and not spec.provenance.data:
+        return "Not guarded: it names no data that it was trained on, so that no input is unlike them"
     if spec.novelty is None:
         return (
             "Not guarded: input unlike the training data is not told, and may be decoded at a high confidence; "

@@ -104,7 +104,8 @@ def _unit(expected: Signal, actual: Signal) -> list[str]:
         + (
             ""
             if actual.unit
-            else "; state it for the stream: [stream] unit in a session file, --unit for a recording"
+            else "; state it: unit in a session file's [stream], or in [source] where it plays a recording; --unit on "
+            "the command line"
         )
     ]
 
@@ -114,8 +115,9 @@ def _channels(expected: Signal, actual: Signal) -> list[str]:
         return []
     if not actual.channels:
         return [
-            f"channels: expected {', '.join(expected.channels)}, came no labels; state them for the "
-            "stream, in its order: [stream] channels in a session file, --channels for a recording"
+            f"channels: expected {', '.join(expected.channels)}, came no labels; state them, in "
+            "its order: channels in a session file's [stream], or in [source] where it plays a recording; --channels "
+            "on the command line"
         ]
     keys = _keys(actual)
     missing = [label for label in expected.channels if label_key(label) not in keys]

@@ -132,7 +132,9 @@ class RecordedSession:
         experiment = self.config.get("experiment")
         if not experiment:
             raise RecordingError(
-                f"{self.folder} is no session of an experiment: its session file has no [experiment]. Name another."
+                f"{self.folder} is no session of an experiment: its session file has no [experiment], so "
+                "nothing was shown to compare with. `bci reproduce` decodes its recording again and compares; what its "
+                "decoder is worth, `bci evaluate BUNDLE` says by what training held out."
             )
         settings: Mapping[str, Any] = experiment
         return settings

@@ -97,17 +97,18 @@ def train_generator(
     finally:
         replicas.leave()
     say(0.93, "scoring on pictures held out")
-    return write_package(config, source, learned, out, say)
+    return write_package(config, config_path.name, source, learned, out, say)
 
 
 def write_package(
     config: GeneratorFile,
+    file: str,
     source: Source,
     learned: Learned,
     out: Path,
     say: Progress,
 ) -> dict[str, Any]:
-    """Export a trained generator, score what was exported, and write both."""
+    """Export a trained generator, score what was exported, and write both; the card names the training file."""
     shipped, generator = config.package, learned.generator.cpu()
     height, width = generator.image_size
     low, high = generator.output_range
@@ -150,7 +151,7 @@ def write_package(
     sheet = io.BytesIO()
     Image.fromarray(grid(drawn[:96], 12)).save(sheet, "PNG", optimize=True)
     spec = spec.model_copy(update={"scores": scores})
-    files |= {CARD: _card(spec, config, source, package), "samples.png": sheet.getvalue()}
+    files |= {CARD: _card(spec, config, file, source, package), "samples.png": sheet.getvalue()}
     package = save_package(out, spec, files)
     say(1.0, "done")
     return {**scores, "hash": package.hash}
@@ -165,7 +166,9 @@ def _latents(
     return generator.sample(n, random)
 
 
-def _card(spec: GeneratorSpec, config: GeneratorFile, source: Source, package: GeneratorPackage) -> str:
+def _card(
+    spec: GeneratorSpec, config: GeneratorFile, file: str, source: Source, package: GeneratorPackage
+) -> str:
     """Return card.md."""
     scores: dict[str, Any] = dict(spec.scores)
     distance, count = scores["frechet"], scores["pictures"]
@@ -216,7 +219,7 @@ def _card(spec: GeneratorSpec, config: GeneratorFile, source: Source, package: G
         "## Where it comes from",
         "",
         *(f"- Pictures: {name} ({digest})" for name, digest in spec.provenance.data.items()),
-        f"- Command: `bci train configs/{config.name}.toml --out models/bundles/{config.name}`, seed {config.seed}",
+        f"- Command: `bci train {file} --out FOLDER`, seed {config.seed}",
         *(f"- Made with: {name} {number}" for name, number in spec.provenance.versions.items()),
         "",
         "## What it cannot do",

@@ -45,7 +45,10 @@ def test_streams_that_hold_the_signal_fit(bundle: Bundle, stream: Signal) -> Non
         (replace(STREAM, rate=0.0), ["rate: expected 100 Hz, came 0 Hz"]),
         (replace(STREAM, unit="V"), ["unit: expected 'uV', came 'V'"]),
         (replace(STREAM, unit="mV"), ["unit: expected 'uV', came 'mV'"]),
-        (replace(STREAM, unit=""), ["unit: expected 'uV', came none; state it"]),
+        (
+            replace(STREAM, unit=""),
+            ["unit: expected 'uV', came none; state it", "in [source] where it plays a recording"],
+        ),
         (replace(STREAM, channels=("O1", "Cz", "Pz")), ["missing Oz, O2 among the 3"]),
         (replace(STREAM, channels=()), ["came no labels"]),
         (replace(STREAM, channels=("O1", "Oz", "O2", "oz."), shape=(4,)), ["more than once: Oz"]),

@@ -17,7 +17,7 @@ from bci.cli.app import app
 from bci.decoder.bundle import Bundle
 from bci.decoder.card import guard
 from bci.decoder.onnx import UNLIKE, OnnxDecoder
-from bci.decoder.spec import NoveltySpec
+from bci.decoder.spec import NoveltySpec, Provenance
 from bci.errors import BundleError
 from bci.signal.clock import ManualClock
 from bci.signal.types import Window
@@ -101,6 +101,14 @@ def test_an_older_bundle_runs_as_before_and_says_that_it_is_not_guarded(make_bun
     assert OnnxDecoder(bundle, clock=ManualClock()).decode(window(bundle, 1.5)).confidence == 1.0
     assert guard(bundle.spec).startswith("Not guarded")
     assert "Not guarded" in (bundle.folder / "card.md").read_text()
+
+
+def test_a_bundle_that_was_fitted_to_nothing_is_not_told_to_be_trained_again(make_bundle: Make) -> None:
+    spec = make_bundle(confidence="gaussian").spec
+    trained = spec.model_copy(update={"provenance": Provenance(data={"recording.edf": "0" * 64})})
+    assert "train the bundle again" in guard(trained)
+    measures = spec.model_copy(update={"provenance": Provenance(config={"kind": "measure"})})
+    assert guard(measures).startswith("Not guarded: it names no data")
 
 
 @pytest.mark.parametrize("guards", [True, False])

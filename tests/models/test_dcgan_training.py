@@ -205,6 +205,9 @@ def test_a_file_becomes_a_package_with_scores_beside_their_baselines(trained):
     card = (root / "package" / "card.md").read_text()
     assert "| **drawn** |" in card
     assert "drawings" in card
+    assert (
+        "`bci train tiny.toml --out FOLDER`, seed" in card
+    )  # the file that was trained, not one that bears its name
 
 
 def test_a_package_draws_any_number_and_applies_its_rule(trained):

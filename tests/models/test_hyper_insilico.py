@@ -473,7 +473,9 @@ def test_held_out_trials_are_the_same_where_only_the_bundle_is_left(
 
 def test_a_session_without_known_stimuli_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(RecordingError, match=r"no session of an experiment"):
+    with pytest.raises(
+        RecordingError, match=r"no session of an experiment.*`bci reproduce`.*`bci evaluate BUNDLE`"
+    ):
         evaluate_session(tmp_path)
 
 

@@ -13,12 +13,15 @@ from torch import nn
 from bci.cli.rehearsal import rehearse
 from bci.config.session import load_session
 from bci.decoder.bundle import Bundle
+from bci.decoder.onnx import UNLIKE, OnnxDecoder
 from bci.errors import ConfigError
 from bci.live.source import open_source, read_spec
+from bci.signal.clock import ManualClock
 from bci.sim.made import OVERLAP, MadeLfp
 from bci.sim.seeds import numbered
 from models.systems.lfp_gan.data import open_windows
 from models.systems.lfp_gan.game import ConditionalMaker, play
+from models.systems.lfp_gan.heldout import _window
 from models.systems.lfp_gan.moments import Moments
 from models.systems.lfp_gan.networks import (
     Critic,
@@ -348,6 +351,25 @@ def test_a_session_decodes_what_a_network_makes_for_images_and_refuses_one_that_
     np.testing.assert_array_equal(source.read(0, 900), twin.read(0, 900))
     assert source.markers[:3] == twin.markers[:3]
     assert source.n is None
+
+
+def test_a_bundle_reads_windows_of_tested_images_and_none_that_are_unlike_training(trained: Path) -> None:
+    bundle = Bundle.load(trained / "bundle")
+    shown = open_windows(load_lfp_gan(trained / "tiny.toml"), trained)
+    windows, _ = shown.test
+    decoder = OnnxDecoder(bundle, clock=ManualClock())
+
+    def reasons(some: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[str]:
+        raw = (some * np.float32(shown.scale) + shown.mean).transpose(0, 2, 1)
+        return [decoder.decode(_window(bundle, one)).reason for one in raw]
+
+    assert bundle.spec.novelty is not None
+    told = [reason == UNLIKE for reason in reasons(windows)]
+    assert np.mean(told) == pytest.approx(bundle.spec.novelty.flagged)
+    assert np.mean(told) <= 0.2
+    noise = np.random.default_rng(0).standard_normal(windows.shape).astype(np.float32)
+    for odd in (5 * windows, 0 * windows, 3 * noise):
+        assert set(reasons(odd)) == {UNLIKE}
 
 
 @pytest.mark.parametrize("trained", ["lfp-gan"], indirect=True)

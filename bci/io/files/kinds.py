@@ -41,7 +41,8 @@ BUNDLE = Kind(
     "`bci info` and `bci evaluate` take it, and session files name it in [decoder] bundle",
 )
 GENERATOR = Kind(
-    "a generator's package", "training files name it as generator; card.md in it says what it is, for people"
+    "a generator's package",
+    "training files name it as generator; card.md in it says what it is and how it was scored, for people",
 )
 SESSION = Kind(
     "a session's folder",

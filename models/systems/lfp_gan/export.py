@@ -1,6 +1,7 @@
 """Graphs of LFP-GAN, node by node: the signal's encoder as a live readout, the image's decoder, and what makes windows.
 
-``readout.onnx``    ``window`` (1, length, channels) → ``latent`` (1, 230), the image's code, by the encoder and ridge
+``readout.onnx``    ``window`` (1, length, channels) → ``latent`` (1, 230), the image's code, by the encoder and ridge,
+                    and ``novelty`` (1,), above 1 where the window is unlike those of training
 ``generator.onnx``  ``latent`` (1, 230) → ``image`` (1, 3, height, width)
 ``lfp.onnx``        ``noise`` (1, values), of a conditional one with the image's code behind it → ``samples``
                     (1, length, channels) in the signal's unit; `bci.sim.made` publishes them
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.export import GraphParts, floats
+from models.readouts.export import add_novelty, add_statistics
+from models.readouts.novelty import Novelty
 from models.systems.lfp_gan.networks import (
     EPSILON,
     LEAST_DEVIATION,
@@ -38,28 +41,38 @@ class Scale:
 
 
 def readout_graph(
-    encoder: SignalEncoder, scale: Scale, weights: NDArray[np.float64], intercept: NDArray[np.float64]
+    encoder: SignalEncoder,
+    scale: Scale,
+    weights: NDArray[np.float64],
+    intercept: NDArray[np.float64],
+    novelty: Novelty,
 ) -> bytes:
-    """Write the encoder, and ridge from its code to the image's.
+    """Write the encoder, ridge from its code to the image's, and what tells a window unlike those of training.
 
     Parameters
     ----------
     encoder : SignalEncoder
     scale : Scale
     weights, intercept : (1150, 230), (230,)
+    novelty : Novelty
+        Of windows in units of `scale`, as rows: (channels · length,).
     """
     table = encoder.stack.table
     graph, channels, length = GraphParts(), table.channels - 1, table.size[0]
     name = graph.node("Transpose", ["window"], "channels_first", perm=[0, 2, 1])
-    name = graph.node("Sub", [name, graph.constant("mean", scale.mean[None])], "about")
+    name = graph.node("Sub", [name, graph.constant("mean", scale.mean[None])], "centred")
     name = graph.node("Div", [name, graph.constant("unit", np.array(scale.deviation))], "scaled")
+    standard = graph.node("Reshape", [name, graph.constant("row", np.array([1, -1]))], "scaled_row")
+    add_novelty(graph, add_statistics(graph, novelty, standard), novelty.limits)
     code = add_stack(graph, encoder.stack, _with_deviation(graph, name, length), "signal", "code")
-    row = graph.node("Reshape", [code, graph.constant("row", np.array([1, -1]))], "code_row")
+    row = graph.node("Reshape", [code, "row"], "code_row")
     graph.node(
         "Gemm", [row, graph.constant("weights", weights), graph.constant("intercept", intercept)], "latent"
     )
     return graph.finish(
-        "lfp_readout", floats("window", [1, length, channels]), [floats("latent", [1, weights.shape[1]])]
+        "lfp_readout",
+        floats("window", [1, length, channels]),
+        [floats("latent", [1, weights.shape[1]]), floats("novelty", [1])],
     )
 
 

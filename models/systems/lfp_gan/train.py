@@ -11,11 +11,20 @@ import torch
 from numpy.typing import NDArray
 
 from bci.decoder.bundle import require_place
-from bci.decoder.spec import BundleSpec, EpochSpec, GraphSpec, ImageSpec, Provenance, SignalSpec
+from bci.decoder.spec import (
+    BundleSpec,
+    EpochSpec,
+    GraphSpec,
+    ImageSpec,
+    NoveltySpec,
+    Provenance,
+    SignalSpec,
+)
 from bci.sim.made import CODES, FACTS, GRAPH
 from models.devices import device_of
 from models.metrics.identification import headline, identify
 from models.provenance import versions
+from models.readouts.novelty import Novelty
 from models.readouts.ridge_solver import RidgeFit, fit_ridge
 from models.reports.pixels import Pixels
 from models.settings import find_data_root
@@ -45,6 +54,8 @@ Windows = NDArray[np.float32]
 _PENALTIES = tuple(float(p) for p in np.logspace(-2, 6, 17))
 _PACKAGES = ("numpy", "scipy", "torch", "onnx", "onnxruntime")
 _AT_ONCE = 128
+#: Parts of the training's windows, in their order, of which each is held out where novelty's limits are drawn.
+_PARTS = 5
 
 
 def train_lfp_gan(
@@ -71,12 +82,14 @@ def train_lfp_gan(
     likeness = compare(config, shown, made)
     images = coded(pretrained, shown)
     fitted = fit_readout(pretrained.networks.signal_encoder, shown, images)
+    novelty = fit_novelty(shown)
     scores = {
         "simulated": bool(shown.recording.simulated),
         "trials": len(shown.test[1]),
         **pretrained.scores,
         **read_images(pretrained, shown, fitted, config.seed),
         "made": {name: plain(one) for name, one in likeness.items()},
+        "unlike_training": {name: unlike(novelty, windows) for name, windows in made.items()},
     }
     if config.classifier.steps:
         classified = classify(
@@ -87,7 +100,7 @@ def train_lfp_gan(
     worth = headline(scores)
     scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
     progress(0.97, "exporting")
-    spec, files = bundle_of(config, shown, pretrained, played, fitted, images, scores)
+    spec, files = bundle_of(config, shown, pretrained, played, fitted, novelty, images, scores)
     early = {f"{share:g}": mean_spectrum(some, shown.signal.rate) for share, some in played.early.items()}
     record = {"pretraining": pretrained.record, "game": played.record, "early": early}
     saved = save_trained(out, spec, files, scores | {"record": record})
@@ -153,6 +166,18 @@ def fit_readout(encoder: SignalEncoder, shown: ShownWindows, images: NDArray[np.
     return fit_ridge(encode(encoder, windows), images[which].astype(np.float64), _PENALTIES)
 
 
+def fit_novelty(shown: ShownWindows) -> Novelty:
+    """Fit what tells a window unlike those of training: its samples in all channels, limits from fifths held out."""
+    windows, _ = shown.training
+    parts = np.arange(len(windows), dtype=np.int64) * _PARTS // len(windows)
+    return Novelty.fit_by(windows.reshape(len(windows), -1), parts)
+
+
+def unlike(novelty: Novelty, windows: Windows) -> float:
+    """Return which share of windows, (n, channels, length), is unlike those of training."""
+    return float((novelty(windows.reshape(len(windows), -1)) > 1).mean())
+
+
 def read_images(pretrained: Pretrained, shown: ShownWindows, fitted: RidgeFit, seed: int) -> dict[str, Any]:
     """Identify tested images by what is read of their windows, drawn and compared as pictures."""
     windows, which = shown.test
@@ -179,6 +204,7 @@ def bundle_of(
     pretrained: Pretrained,
     played: Played,
     fitted: RidgeFit,
+    novelty: Novelty,
     images: NDArray[np.float32],
     scores: dict[str, Any],
 ) -> tuple[BundleSpec, dict[str, bytes | str | Path]]:
@@ -194,6 +220,10 @@ def bundle_of(
         graphs=(
             GraphSpec(file="readout.onnx", role="readout"),
             GraphSpec(file="generator.onnx", role="generator"),
+        ),
+        novelty=NoveltySpec(
+            calibrated_on=f"fifths held out of {len(shown.training[1])} training windows",
+            flagged=unlike(novelty, shown.test[0]),
         ),
         provenance=Provenance(
             data=shown.origin,
@@ -218,7 +248,7 @@ def bundle_of(
     return spec, {
         **beside,
         "readout.onnx": readout_graph(
-            pretrained.networks.signal_encoder, scale, fitted.weights, fitted.intercept
+            pretrained.networks.signal_encoder, scale, fitted.weights, fitted.intercept, novelty
         ),
         "generator.onnx": image_graph(pretrained.networks.image_decoder),
         GRAPH: graph,
