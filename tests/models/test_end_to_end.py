@@ -85,12 +85,13 @@ def test_pictures_that_no_generator_has_are_refused(side: int) -> None:
         plan_generator(side)
 
 
-def learner(weights: dict[str, float], comparator: Comparator | None = None) -> Learner:
+def learner(weights: dict[str, float], comparator: Comparator | None = None, **learning: float) -> Learner:
     config = EndToEndConfig.model_validate(
         {
             "kind": "end-to-end",
             "name": "one",
             "losses": weights,
+            "learning": learning,
             "size": {"generator": 0.01, "discriminator": 0.1},
         }
     )
@@ -124,6 +125,20 @@ def test_a_network_whose_turn_it_is_not_does_not_learn() -> None:
         assert one.update()[f"{waits}_learns"] == 0.0
         assert same(getattr(one, waits), before[waits])
         assert not same(getattr(one, other), before[other])
+
+
+@pytest.mark.parametrize("average", [0.0, 0.6])
+def test_the_generator_that_is_kept_is_the_mean_over_updates_where_one_is_asked_for(average: float) -> None:
+    one = learner({"adversarial": 0.0}, average=average)
+    wanted = last = torch.nn.utils.parameters_to_vector(one.generator.parameters()).detach()
+    for update in range(1, 30):
+        one.update()
+        last = torch.nn.utils.parameters_to_vector(one.generator.parameters()).detach()
+        share = min(average, update / (update + 10))
+        wanted = share * wanted + (1 - share) * last
+    kept = torch.nn.utils.parameters_to_vector(one.result().parameters()).detach()
+    torch.testing.assert_close(kept, wanted)
+    assert torch.equal(kept, last) == (average == 0.0)
 
 
 def test_a_comparator_is_brought_to_a_size_and_its_weights_are_said() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.devices import device_of, repeatable
+from models.generators.adversarial.averaging import Averaged
 from models.networks.convnet import planes_of
 from models.networks.learning import learn as learn_attributes
 from models.networks.weights import open_network
@@ -135,6 +136,9 @@ class Learner:
         last = self.generator.drawing.convolutions[-1]
         with torch.no_grad():
             last.bias.copy_(self._pictures.mean((0, 2, 3)))
+        self._averaged = Averaged(
+            self.generator, "exponential" if learning.average else "none", learning.average
+        )
         adam: dict[str, Any] = {
             "lr": learning.rate, "betas": (learning.beta1, 0.999), "weight_decay": learning.weight_decay,
         }  # fmt: skip
@@ -171,7 +175,13 @@ class Learner:
             self._optimisers[0].zero_grad(set_to_none=True)
             drawn.backward(total)
             self._optimisers[0].step()
+            self._averaged.step(self.generator)
         return said
+
+    def result(self) -> Generator:
+        """Return the generator that is kept: the mean of its weights over updates, or the last ones."""
+        kept = self._averaged.network if self._learning.average else self.generator
+        return kept.cpu().eval()
 
     def _set_rate(self) -> None:
         """Set the rate of the next update: halved at the stated shares of all of them."""
@@ -235,7 +245,7 @@ def learn(
             stretch = []
             progress(step / steps, f"update {step} of {steps}: " + _terms_in_words(row))
     comparator.to(torch.device("cpu"))
-    return EndToEnd(learner.generator.cpu().eval(), scale, comparator.says, record)
+    return EndToEnd(learner.result(), scale, comparator.says, record)
 
 
 def _terms_in_words(row: dict[str, float]) -> str:

@@ -134,6 +134,8 @@ class LearningSettings(Section):
     """Added to the gradient, times each weight."""
     halve_at: tuple[Share, ...] = (0.3, 0.5, 0.7, 0.9)
     """Shares of the updates at which the rate is halved."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the mean of the generator's weights that is kept in their place; 0, as published, the last ones."""
     low: Positive = 0.1
     """The discriminator's loss over the generator's: below it the discriminator stops."""
     resume: Positive = 0.5
