@@ -36,7 +36,8 @@ def area_difference_variance(labels: NDArray[np.bool_], one: Floats, other: Floa
     with :math:`h_{ij}` 1, one half or 0 as positive i outranks negative j by one reading, less the same by the other,
     and :math:`\bar h` their mean, the difference. Pairs that share no trial are independent, so that the second term is
     without bias the square of what the difference is in the long run, however few trials there are (Bamber 1975). By
-    chance it may be the larger one: add up several before you take a root. NaN where a class has one trial alone.
+    chance it may be the larger one: add up several before you take a root. NaN where a class has one trial alone, and where
+    a score is NaN.
 
     Examples
     --------
@@ -51,7 +52,7 @@ def area_difference_variance(labels: NDArray[np.bool_], one: Floats, other: Floa
         gap = scores[labels][:, None] - scores[~labels][None]
         pairs += sign * (gap > 0) + sign * 0.5 * (gap == 0)
     positive, negative = pairs.shape
-    if min(pairs.shape) < 2:
+    if min(pairs.shape) < 2 or not (np.isfinite(one).all() and np.isfinite(other).all()):
         return float("nan")
     apart = (
         pairs.sum() ** 2 - (pairs.sum(axis=1) ** 2).sum() - (pairs.sum(axis=0) ** 2).sum() + (pairs**2).sum()

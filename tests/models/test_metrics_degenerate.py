@@ -162,6 +162,11 @@ def test_ranks_of_constants_are_a_guess_and_those_of_nan_are_nan():
     assert np.trapezoid(hits, alarms) == 0.5
     bad = np.where(np.arange(10) == 2, np.nan, 0.3)
     assert math.isnan(ranks.auc(labels, bad))
+    flat = np.full(10, 0.3)
+    assert ranks.area_difference_variance(labels, flat, flat) == 0.0
+    assert math.isnan(ranks.area_difference_variance(labels, flat, bad))
+    assert math.isnan(ranks.area_difference_variance(labels, bad, flat))
+    assert math.isnan(ranks.area_difference_variance(np.arange(10) == 4, flat, flat))
     assert ranks.spearman(bad, np.arange(10.0)) is None
 
 

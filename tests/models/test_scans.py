@@ -17,7 +17,7 @@ from models.insilico.scans import MASK, run_of, scanned_epochs
 from models.insilico.trials import HELD_OUT, TRAINING, answers, participant_of, positions_of
 from models.insilico.whole_run import Betas
 from models.systems.hyper.bundle import with_mask
-from models.systems.hyper.settings import HyperConfig
+from models.systems.hyper.settings import HyperConfig, portable
 
 PICTURES = reference_pictures(8, 16, seed=8)
 UNITS, TRIALS = 48, 3
@@ -95,8 +95,8 @@ def test_training_scores_its_betas_as_the_live_code_does_and_fills_in_what_that_
     assert held[0].tobytes() == whole[0].tobytes()
     assert np.abs(whole[0].mean(axis=0)).mean() < 0.2 < np.abs(raw[0].mean(axis=0)).mean()
     # A bundle keeps them once, in its pipeline.
-    assert filled.record() == setup.record()
-    assert not {"mean", "spread"} & set(filled.record()["pipeline"][1])
+    assert portable(filled) == portable(setup)
+    assert not {"mean", "spread"} & set(portable(filled)["pipeline"][1])
 
 
 def test_settings_whose_betas_are_not_scored_are_learned_from_as_they_are() -> None:

@@ -33,7 +33,7 @@ from models.readouts.export import export_readout, from_window
 from models.readouts.interface import Readout
 from models.readouts.size import LatentSize
 from models.readouts.voxels import VoxelMask
-from models.systems.hyper.settings import HyperConfig
+from models.systems.hyper.settings import HyperConfig, portable
 
 Floats = NDArray[np.floating[Any]]
 Pictures = NDArray[np.uint8]
@@ -154,7 +154,7 @@ def bundle_of(
         novelty=novelty,
         provenance=Provenance(
             data={f"generator {package.spec.name}": package.hash},
-            config=config.record(),
+            config=portable(config),
             seeds={"all": config.seed},
             versions=versions(_PACKAGES),
         ),

@@ -52,14 +52,6 @@ class HyperConfig(DecoderFile):
             raise ValueError("[voxels] chooses among voxels of one value a trial: set mean = true in [epoch]")
         return self
 
-    def record(self) -> dict[str, Any]:
-        """Return it for a bundle: without paths, and without what training fills into the pipeline."""
-        pipeline = [
-            {key: value for key, value in step.items() if key not in FILLED or step["step"] != BETAS}
-            for step in self.pipeline
-        ]
-        return self.model_dump(mode="json", exclude={"generator", "stimuli", "scan"}) | {"pipeline": pipeline}
-
     @property
     def betas(self) -> SingleTrialBetas | None:
         """The step that gives the beta of each trial; None where the pipeline has none."""
@@ -129,3 +121,12 @@ def load_as(model: type[Config], path: Path) -> Config:
     if config.scan is not None:
         places["scan"] = folder / config.scan
     return config.model_copy(update=places)
+
+
+def portable(config: Any) -> dict[str, Any]:
+    """Return the settings of a training file with a pipeline for a bundle: without paths and what training fills in."""
+    pipeline = [
+        {key: value for key, value in step.items() if key not in FILLED or step["step"] != BETAS}
+        for step in config.pipeline
+    ]
+    return config.model_dump(mode="json", exclude={"generator", "stimuli", "scan"}) | {"pipeline": pipeline}

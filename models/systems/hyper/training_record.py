@@ -17,7 +17,7 @@ from models.insilico.trials import Set
 from models.metrics.identification import correlation_table, wins
 from models.metrics.latents import cosine, r_squared
 from models.provenance import processor, versions
-from models.systems.hyper.settings import HyperConfig
+from models.systems.hyper.settings import HyperConfig, portable
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "onnx", "onnxruntime")
 
@@ -40,7 +40,7 @@ def training_record(config: HyperConfig, fitted: Set, held: Set, fit: Fit) -> st
         Chooses voxels and fits the readout, on the trials that it is given alone; `fitted` itself comes last.
     """
     record = {
-        "config": config.record(),
+        "config": portable(config),
         "seeds": {"all": config.seed},
         "versions": versions(_PACKAGES),
         "processor": processor(),
