@@ -36,8 +36,8 @@ def area_difference_variance(labels: NDArray[np.bool_], one: Floats, other: Floa
     with :math:`h_{ij}` 1, one half or 0 as positive i outranks negative j by one reading, less the same by the other,
     and :math:`\bar h` their mean, the difference. Pairs that share no trial are independent, so that the second term is
     without bias the square of what the difference is in the long run, however few trials there are (Bamber 1975). By
-    chance it may be the larger one: add up several before you take a root. NaN where a class has one trial alone, and where
-    a score is NaN.
+    chance it may be the larger one: add up several before you take a root. NaN where a class has one trial alone, or a
+    score is NaN.
 
     Examples
     --------
