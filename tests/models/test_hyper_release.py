@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ def file_of(release: Path, name: str, *changes: tuple[str, str]) -> Path:
         text = text.replace(old, new)
     (release / f"{name}.toml").write_text(text)
     return release / f"{name}.toml"
+
+
+def test_faces_of_many_noisy_presentations_are_not_unlike_the_single_ones_of_training(tmp_path: Path) -> None:
+    """A session plays the means of the test's faces; refused as unlike training, none would be shown."""
+    write_release(tmp_path, replace(SIZE, snr=0.2))
+    train_release(file_of(tmp_path, "plain"), tmp_path / "bundle", tmp_path, quiet, even_at_chance=True)
+    novelty = Bundle.load(tmp_path / "bundle").spec.novelty
+    assert novelty is not None
+    assert novelty.flagged <= 0.1
 
 
 def test_a_release_is_trained_on_and_its_test_faces_are_decoded_as_the_bundle_says(

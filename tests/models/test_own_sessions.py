@@ -252,7 +252,7 @@ def test_files_that_cannot_be_meant_are_refused(
 
 def test_markers_that_match_nothing_are_listed(training: Callable[..., Path], root: Path) -> None:
     words = refused(training, root, classes='[classes]\na = "S  1"\nb = "S  2"')
-    assert "came 0 of 'a', 0 of 'b'" in words
+    assert "came 0 of 'a' ('S  1'), 0 of 'b' ('S  2')" in words
     assert "'stimulus 0 cats/00'" in words
 
 

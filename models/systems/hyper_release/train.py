@@ -56,14 +56,17 @@ def train_release(
     scores, claim = score(config, readout, train, test)
     worth = headline(scores)
     scores |= check_worth(worth["informed"], worth["headline"], even_at_chance)
+    # A session plays the test's responses, means of many presentations: they vary less than one does, and would all be
+    # unlike training.
+    live = readout.frozen(int(test.repeats.min()))
     novelty = NoveltySpec(
         calibrated_on=f"held-out runs of the {len(train)} training trials",
-        flagged=float(readout.frozen(1).unlike(test.brain).mean()),
+        flagged=float(live.unlike(test.brain).mean()),
     )
     progress(0.9, "exporting")
     digest = hashlib.sha256((folder / f"data_{config.subject}.dat").read_bytes()).hexdigest()
     spec = spec_of(config, package, train, scores, claim, novelty, digest)
-    graph = export_readout(readout.frozen(1), size=LatentSize(config.size))
+    graph = export_readout(live, size=LatentSize(config.size))
     files: dict[str, bytes | str | Path] = {
         "readout.onnx": from_window(graph, (1, train.brain.shape[1]), claims=claim.kind != "none"),
         "generator.onnx": for_decoder(package.graph, package.spec.rule, package.spec.limit),
