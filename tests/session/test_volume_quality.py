@@ -75,6 +75,7 @@ def test_a_contrast_of_what_is_not_in_the_design_is_refused(run: Run, contrast: 
 
 def test_a_pulse_of_a_recording_is_taken_out_of_each_slice(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("nibabel", reason="NIBABEL IS MISSING: pip install '.[fmri]' to run this test")
+    from bci.io.volumes.quality_page import run_sections
     from bci.session.volume_quality import VolumeRun
 
     seconds = np.arange(0, planted.N * planted.TR + 9.0, 0.02)
@@ -88,8 +89,11 @@ def test_a_pulse_of_a_recording_is_taken_out_of_each_slice(run: Run, tmp_path: P
     volumes = list((planted.volumes() + beats).astype(np.float32))
     without = VolumeRun("r", volumes, planted.TR, run, slice_times_s=times)
     body = without.with_physiology(tmp_path / "body.csv", "pulse", None, 5.0)
-    before, after = (float(np.nanmedian(one.survey(["faces"]).cleaned)) for one in (without, body))
+    found = [one.survey(["faces"]) for one in (without, body)]
+    before, after = (float(np.nanmedian(one.cleaned)) for one in found)
     assert after > 1.4 * before
+    for one, words in zip(found, ("drift and motion", "drift, motion and physiology"), strict=True):
+        assert f"without {words}</" in "".join(run_sections(one, planted.AFFINE))
     with pytest.raises(ConfigError, match="expected a channel 'heart', came pulse"):
         without.with_physiology(tmp_path / "body.csv", "heart", None, 5.0)
 

@@ -185,6 +185,7 @@ def _facts(found: Surveyed) -> list[tuple[str, str]]:
         value = figures[key]
         return "unknown" if value is None else f"{value:.{places}f}{unit}"
 
+    removed = "drift, motion and physiology" if found.physiology else "drift and motion"
     return [
         (
             "Displacement",
@@ -197,7 +198,7 @@ def _facts(found: Surveyed) -> list[tuple[str, str]]:
         ("DVARS", f"median {said('dvars_median_percent', ' % of the brain’s mean')}"),
         (
             "tSNR",
-            f"median {said('tsnr_median', '', 1)}; {said('tsnr_cleaned_median', '', 1)} without drift and motion",
+            f"median {said('tsnr_median', '', 1)}; {said('tsnr_cleaned_median', '', 1)} without {removed}",
         ),
         ("Model", f"{found.fitted} volumes, {found.freedom} degrees of freedom left"),
         *(("Not known", words) for words in found.words),

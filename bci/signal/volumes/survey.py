@@ -62,8 +62,9 @@ class Surveyed:
     regions : mapping of str to (n,) float64
         Each region's course, in percent of its mean; NaN where it is not known.
     mean, tsnr, cleaned : (x, y, z) float32
-        Of each voxel the mean, its mean over standard deviation, and the same without drift and motion; NaN outside
-        the mask. `cleaned` is NaN everywhere where the volumes do not tell the model's columns apart.
+        Of each voxel the mean, its mean over standard deviation, and the same without drift, motion and what else the
+        model holds; NaN outside the mask. `cleaned` is NaN everywhere where the volumes do not tell the model's columns
+        apart.
     fitted : int
         Volumes that the model was fitted to.
     freedom : int
@@ -72,6 +73,8 @@ class Surveyed:
         By their names, as they were asked for.
     words : tuple of str
         What could not be said, and why.
+    physiology : bool
+        Whether the model holds columns of pulse or breathing.
     """
 
     tr_s: float
@@ -88,6 +91,7 @@ class Surveyed:
     freedom: int
     contrasts: Mapping[str, Contrast] = field(default_factory=dict)
     words: tuple[str, ...] = ()
+    physiology: bool = False
 
     @property
     def displacement(self) -> Array:
@@ -175,7 +179,7 @@ class VolumeSurvey:
             )
         self._glm = SliceGlms(self._steady.shape[1] + 6, slices, physiology)
         self._moments = RunningMoments(voxels)
-        self._tr_s, self._volumes = tr_s, volumes
+        self._tr_s, self._volumes, self._heard = tr_s, volumes, physiology is not None
         self._motion: list[Array] = []
         self._changes: list[float] = []
         self._states: list[tuple[bool, bool, bool]] = []
@@ -247,6 +251,7 @@ class VolumeSurvey:
             freedom,
             contrasts,
             tuple(words),
+            self._heard,
         )
 
     def _contrast(self, weights: Array, trusted: NDArray[np.bool_]) -> Contrast:
