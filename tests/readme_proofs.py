@@ -18,6 +18,7 @@ TRUSTED = f"{PRESENTER}test_a_program_is_trusted_up_to_its_limit_and_not_beyond"
 RANDOM_SCRIPTS = (
     f"{PRESENTER}test_whatever_happens_a_picture_is_shown_only_while_every_rule_holds_and_never_twice"
 )
+TURNS = "memory/test_turns.py::test_a_program_and_the_threads_it_starts_take_the_turns_that_the_kernel_grants"
 EVERY_INTERVAL = "session/test_latency.py::test_every_interval_has_its_planted_length_and_count"
 README = "test_readme.py::"
 LINKS = f"{README}test_every_link_leads_to_a_file_of_the_project"
@@ -123,7 +124,8 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "`python -m benchmarks.stream_latency": (STREAMS,),
     "Ours is two processes": (STREAMS, LINKS),
     "The targets set for this table": (STREAMS, f"{README}test_what_is_said_of_the_table_of_latencies_stands_in_it"),
-    "With everything on": ("$ python -m benchmarks.stream_latency --contenders floor,line --rounds 2 --seconds 5",),
+    "With everything on": ("$ python -m benchmarks.stream_latency --contenders floor,line",),
+    "The last takes short turns": (TURNS, LINKS),
     "Every figure there is": (LINKS,),
     # using it
     "`bci run configs/demo.toml --control --page` serves": (

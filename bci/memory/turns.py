@@ -32,8 +32,8 @@ class _Attributes(ctypes.Structure):
     )
 
 
-def take_short_turns() -> float | None:
-    """Have this thread, and those that it will start, take turns of `SHORT`; return what was granted, seconds.
+def take_short_turns(length: float = SHORT) -> float | None:
+    """Have this thread, and those that it will start, take turns of `length` seconds; return what was granted.
 
     None where turns cannot be asked for: another system, Linux before 6.12, or a thread to which its user gave another
     policy than the ordinary one (``chrt``), which then stays.
@@ -52,7 +52,7 @@ def take_short_turns() -> float | None:
 
     if not read() or has.policy != _ORDINARY:
         return None
-    has.runtime = round(1e9 * SHORT)
+    has.runtime = round(1e9 * length)
     if syscall(set_, 0, ctypes.byref(has), 0) or not read():
         return None
     return has.runtime / 1e9 or None  # an older kernel takes the wish and says 0

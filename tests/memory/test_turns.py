@@ -40,12 +40,12 @@ def took(first: str) -> list[float | None]:
     not sys.platform.startswith("linux"), reason="no other system has turns that can be asked for"
 )
 def test_a_program_and_the_threads_it_starts_take_the_turns_that_the_kernel_grants() -> None:
-    granted, before, after, of_thread, niced, policy = took("os.nice(3)")
+    granted, before, after, of_thread, niced, policy = took("os.nice(3), take_short_turns(3e-3)")
     if granted is None:
         assert (after, of_thread) == (before, before), "not granted, and yet changed"
         pytest.skip("this kernel does not grant turns (Linux 6.12 or newer does)")
     assert granted == SHORT
-    assert after == of_thread == round(1e9 * SHORT) != before
+    assert (before, after, of_thread) == (3_000_000, round(1e9 * SHORT), round(1e9 * SHORT))
     assert (niced, policy) == (0, 0), "share and policy stay"
 
 

@@ -84,16 +84,15 @@ class Operator:
         wait_for(lambda: bool(self.answers(id)), f"an answer to {kind}")
         return self.answers(id)[-1]
 
-    def state(self, node: str) -> str:
-        states = [
+    def states(self, node: str) -> list[str]:
+        return [
             payload["state"]
             for at, channel, payload, _ in list(self.heard)
             if (at, channel) == (node, "state")
         ]
-        return states[-1] if states else ""
 
     def all_run(self) -> bool:
-        return all(self.state(node) == "running" for node in NODES)
+        return all(self.states(node)[-1:] == ["running"] for node in NODES)
 
 
 @dataclass
@@ -183,7 +182,7 @@ def _command(run: Commanded) -> None:
     answers["kept"] = operator.ask("mark", id="kept", text="retained", retain=True)
     operator.heard.clear()
     kill(folder, "control")
-    wait_for(lambda: {operator.state(node) for node in NODES} == {"lost"}, "last wills")
+    wait_for(lambda: all("lost" in operator.states(node) for node in NODES), "last wills")
     wait_for(operator.all_run, "every node running for the last time")
     operator.send("mark", id="once", text="a cough")
     wait_for(lambda: bool(operator.answers("once")), "the old answer")
@@ -253,5 +252,5 @@ def test_the_numbers_of_each_node_are_published_and_the_last_states_are_those_of
     assert {node for node, _ in health} == NODES
     assert max(values["bci_decode_windows_total"] for node, values in health if node == "decode") > 10
     assert 2 in [values["bci_session_state"] for node, values in health if node == "session"]
-    assert commanded.operator.state("session") == "done"
-    assert {commanded.operator.state(node) for node in NODES - {"session"}} == {"stopped"}
+    assert commanded.operator.states("session")[-1] == "done"
+    assert {commanded.operator.states(node)[-1] for node in NODES - {"session"}} == {"stopped"}
